@@ -1,0 +1,172 @@
+"""Settings of a run: from a YAML file and command-line options to one frozen record.
+
+Every setting has its default here and its meaning in the comment beside it. ``Settings`` is what
+``run.yaml`` stores; secrets are never part of it (keys come from the environment).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from datagen.errors import SettingsError
+
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Positive = Annotated[float, Meta(gt=0.0)]
+Natural = Annotated[int, Meta(ge=1)]
+NonNegative = Annotated[int, Meta(ge=0)]
+
+
+class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where the annotated images come from."""
+
+    captions: tuple[str, ...] = ()  # COCO caption files; several are merged by image id
+    instances: tuple[str, ...] = ()  # COCO instance files
+    images: str | None = None  # image folder; None leaves the pictures unchecked
+    limit: Natural | None = None  # take only the first so many images
+    max_image_pixels: Natural = 50_000_000  # larger pictures are rejected unread
+
+
+class ContextSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How an annotated image is told to the teacher."""
+
+    style: Literal["default", "llava"] = "default"  # "llava" is byte-exact LLaVA rendering
+    max_boxes: NonNegative = 40  # default style: largest boxes kept, the rest counted in one line
+
+
+class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Who writes the replies, and how hard it may be asked."""
+
+    name: str = "template"  # "template", or the endpoint's model name
+    base_url: str | None = None  # OpenAI-compatible endpoint; None is OpenAI's own
+    api_key_env: str = "OPENAI_API_KEY"  # the variable that holds the key
+    concurrency: Natural = 64  # requests in flight
+    timeout_s: Positive = 300.0  # for one answer
+    max_attempts: Natural = 8  # tries per request before it counts as failed
+    max_wait_s: Positive = 60.0  # longest pause between two tries, Retry-After aside
+    price_in_usd_per_mtok: float | None = None  # None looks the model up in the price table
+    price_cached_usd_per_mtok: float | None = None
+    price_out_usd_per_mtok: float | None = None
+
+
+class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Limits of the wording checks."""
+
+    min_answer_words: NonNegative = 1  # whitespace-separated words
+    max_answer_words: Natural = 600
+    min_description_words: NonNegative = 15  # for a reply that is one bare text
+    max_question_words: Natural = 80
+    off: tuple[str, ...] = ()  # names of checks to leave out
+
+
+class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What counts as saying the same again."""
+
+    threshold: Share = 0.8  # Jaccard similarity of word sets
+    within_image: bool = True  # questions asked twice about one image
+    over_set: bool = True  # samples whose whole text repeats an earlier one's
+    min_words: NonNegative = 8  # shorter texts are duplicates only when equal
+
+
+class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which model looks at the pixels."""
+
+    name: str = "none"  # "none", a checkpoint folder, or a hub id
+    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    alpha: Share = 0.05  # share of true answers that may be lost
+    batch_tokens: Natural = 32_768  # tokens in one forward pass
+    trust_remote_code: bool = False
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Everything that decides a dataset."""
+
+    corpus: CorpusSettings = CorpusSettings()
+    types: tuple[str, ...] = ("conversation", "description", "reasoning")
+    recipes_dir: str | None = None  # folder with prompts/ and seeds/ of your own, looked in first
+    context: ContextSettings = ContextSettings()
+    teacher: TeacherSettings = TeacherSettings()
+    checks: ChecksSettings = ChecksSettings()
+    dedup: DedupSettings = DedupSettings()
+    validator: ValidatorSettings = ValidatorSettings()
+    rng_seed: NonNegative = 0
+    engine: Literal["local"] = "local"
+    max_failed: Share = 0.01  # share of failed requests above which the exit status is 3
+
+
+def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settings:
+    """Read settings from a YAML file and lay options over them.
+
+    Args:
+        config_file: YAML with the keys of ``Settings``, nested as they are; None for defaults.
+        overrides: Dotted keys such as ``"teacher.name"``; None values are passed over.
+
+    Raises:
+        SettingsError: Unknown key, wrong type, value out of range, or unreadable file.
+    """
+    tree: dict[str, Any] = {}
+    source = "the options"
+    if config_file is not None:
+        source = str(config_file)
+        tree = _read_yaml(config_file)
+    for dotted, value in overrides.items():
+        if value is None:
+            continue
+        *parents, leaf = dotted.split(".")
+        node = tree
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise SettingsError(f"{source}: '{parent}' should hold settings of its own, such as '{leaf}'.")
+            node = child
+        node[leaf] = value
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{source}: {error}. See the settings in the README.") from None
+    _check_together(settings)
+    return settings
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = msgspec.yaml.decode(path.read_bytes())
+    except FileNotFoundError:
+        raise SettingsError(f"{path}: no such settings file.") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read ({error.strerror}).") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise SettingsError(f"{path}: expected a mapping of settings, found {type(tree).__name__}.")
+    return tree
+
+
+def _check_together(settings: Settings) -> None:
+    if not settings.types:
+        raise SettingsError("No response type is chosen; --types needs at least one, such as conversation.")
+    twice = {name for name in settings.types if settings.types.count(name) > 1}
+    if twice:
+        raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
+    if settings.validator.name != "none" and settings.corpus.images is None:
+        raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
+    if not settings.corpus.captions and not settings.corpus.instances:
+        raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
+
+
+def dump_settings(settings: Settings) -> dict[str, Any]:
+    """Settings as plain values, for ``run.yaml``."""
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return plain
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 in hex, first 16 digits, over the JSON form of a value with sorted keys."""
+    return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]

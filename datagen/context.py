@@ -1,0 +1,123 @@
+"""From an annotated image to the symbolic context that stands in for its pixels.
+
+Two styles. ``llava`` is LLaVA's own, byte for byte: captions, an empty line, one
+``category: [x1, y1, x2, y2]`` per box. ``default`` says in addition what the numbers leave open:
+crowd regions, objects boxed twice, boxes left out, and the counts that are safe to state.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from datagen.config import ContextSettings
+from datagen.geometry import Count, count_objects, doubled_pairs
+from datagen.records import AnnotatedImage, Box, BoxUnit
+
+ContextPart = Literal["captions", "boxes"]
+
+CROWD_MARK = " (a group, members not counted)"
+_BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark> \([^)]*\))?: \[(?P<corners>[^\]]+)\]$")
+_NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out): ")
+
+
+def render_context(image: AnnotatedImage, parts: tuple[ContextPart, ...], settings: ContextSettings) -> str:
+    """Describe an image in text.
+
+    Args:
+        image: The annotated image.
+        parts: Which parts to tell; LLaVA tells boxes to all types but conversation.
+        settings: Style and the cap on boxes.
+
+    Returns:
+        Text without a trailing newline; empty when the image has none of the parts.
+    """
+    blocks = []
+    if "captions" in parts and image.captions:
+        blocks.append("\n".join(image.captions))
+    if "boxes" in parts and image.boxes:
+        blocks.append(
+            render_llava_boxes(image.boxes) if settings.style == "llava" else _boxes_with_notes(image, settings)
+        )
+    return "\n\n".join(blocks)
+
+
+def render_llava_boxes(boxes: tuple[Box, ...]) -> str:
+    """LLaVA's lines, from the released prompt examples: Python's repr of corners rounded to 3 digits."""
+    return "\n".join(_box_line(box.category, box.box_unit) for box in boxes)
+
+
+def _box_line(label: str, corners: BoxUnit) -> str:
+    return f"{label}: [{', '.join(repr(round(float(value), 3)) for value in corners)}]"
+
+
+def _boxes_with_notes(image: AnnotatedImage, settings: ContextSettings) -> str:
+    kept = _largest(image.boxes, settings.max_boxes)
+    lines = [
+        _box_line(box.category + (CROWD_MARK if box.is_crowd else ""), box.box_unit)
+        for n, box in enumerate(image.boxes)
+        if n in kept
+    ]
+    counts = count_objects(image.boxes)
+    lines.append(f"Counts: {'; '.join(_count_phrase(count) for count in counts.values())}")
+    doubled = [
+        f"{_box_line(image.boxes[j].category, image.boxes[j].box_unit)} may be the same object as "
+        f"{_box_line(image.boxes[i].category, image.boxes[i].box_unit)}"
+        for i, j, _ in doubled_pairs(image.boxes)
+        if i in kept and j in kept
+    ]
+    if doubled:
+        lines.append(f"Boxed twice: {'; '.join(doubled)}")
+    left_out = count_objects(tuple(box for n, box in enumerate(image.boxes) if n not in kept))
+    if left_out:
+        n_left = len(image.boxes) - len(kept)
+        names = ", ".join(left_out)
+        lines.append(
+            f"Left out: {n_left} smaller {'box' if n_left == 1 else 'boxes'} ({names}), included in the counts"
+        )
+    return "\n".join(lines)
+
+
+def _count_phrase(count: Count) -> str:
+    if count.is_exact:
+        return f"{count.category} {count.at_least}"
+    if count.at_least == 0:
+        return f"{count.category} uncertain"
+    return f"{count.category} at least {count.at_least}"
+
+
+def _largest(boxes: tuple[Box, ...], limit: int) -> set[int]:
+    by_area = sorted(range(len(boxes)), key=lambda n: (-boxes[n].area_unit, n))
+    return set(by_area[:limit])
+
+
+def parse_context(text: str, image_id: str = "0") -> AnnotatedImage:
+    """Read a context back into an annotated image; notes are dropped, as they follow from the boxes.
+
+    Few-shot examples are kept as context text, so that a person can write them, and are told to
+    the teacher in whatever style the run uses.
+
+    Raises:
+        ValueError: A box line does not have four numbers in 0 to 1 in rising order.
+    """
+    captions: list[str] = []
+    boxes: list[Box] = []
+    for line in text.splitlines():
+        match = _BOX_LINE.match(line)
+        if match is not None:
+            corners = _corners(match["corners"], line)
+            area = (corners[2] - corners[0]) * (corners[3] - corners[1])
+            boxes.append(Box(match["category"].strip(), corners, area, is_crowd=match["mark"] is not None))
+        elif line.strip() and not _NOTE_LINE.match(line):
+            captions.append(line.strip())
+    return AnnotatedImage(image_id, f"{image_id}.jpg", 1000, 1000, tuple(captions), tuple(boxes))
+
+
+def _corners(numbers: str, line: str) -> BoxUnit:
+    try:
+        left, top, right, bottom = (float(number) for number in numbers.split(","))
+    except ValueError:
+        raise ValueError(f"'{line}' should end in four numbers, [left, top, right, bottom]") from None
+    if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+        raise ValueError(f"'{line}' should hold corners from 0 to 1, left before right and top before bottom")
+    return left, top, right, bottom

@@ -1,0 +1,51 @@
+"""Every error that a user can meet, each carrying one sentence that says what to do.
+
+    DatagenError             exit 1
+    ├── SettingsError        exit 2   a setting, option or YAML key is wrong
+    ├── CorpusError                   an annotation file or image folder is not what it claims
+    ├── RecipeError                   a prompts/ or seeds/ folder is incomplete or inconsistent
+    ├── TeacherError                  the endpoint cannot be used at all (key, model, address)
+    ├── ValidatorError                a checkpoint or device cannot score these samples
+    ├── RunError                      the run folder is locked, damaged, full or read-only
+    └── ExportError                   a dataset cannot be written in the form asked for
+
+A single record that fails never raises: it becomes a dropped record with stage, reason, detail.
+"""
+
+from __future__ import annotations
+
+
+class DatagenError(Exception):
+    """A failure that the command line prints as one sentence, without a traceback."""
+
+    exit_code = 1
+
+
+class SettingsError(DatagenError):
+    """A setting has an unknown name, a wrong type or an impossible value."""
+
+    exit_code = 2
+
+
+class CorpusError(DatagenError):
+    """An annotation file cannot be read as COCO; names the file and the record."""
+
+
+class RecipeError(DatagenError):
+    """A response type's folder lacks a file or contradicts itself."""
+
+
+class TeacherError(DatagenError):
+    """No request can succeed: bad key, unknown model, unreachable endpoint."""
+
+
+class ValidatorError(DatagenError):
+    """A checkpoint cannot be loaded or used as a validator."""
+
+
+class RunError(DatagenError):
+    """The run folder cannot be opened, locked, read or written."""
+
+
+class ExportError(DatagenError):
+    """An export target or format cannot be served."""

@@ -1,0 +1,218 @@
+"""The frozen records that flow through the pipeline, from annotated image to finished sample."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+BoxUnit = tuple[float, float, float, float]
+"""Left, top, right, bottom as shares of image width and height, 0 to 1, y pointing down."""
+
+Stage = Literal["teacher", "parse", "checks", "dedup", "validate"]
+"""The stages at which a sample can fall."""
+
+
+class Box(Struct, frozen=True):
+    """One annotated object, or one crowd region holding several.
+
+    Attributes:
+        category: Category name as the annotation file spells it, such as ``"hot dog"``.
+        box_unit: Corners as shares of the frame, clipped to it.
+        area_unit: Area of the object's mask as a share of the image; of its box where the
+            file has no mask.
+        is_crowd: True for COCO's ``iscrowd``: a region over a group that nobody counted.
+    """
+
+    category: str
+    box_unit: BoxUnit
+    area_unit: float
+    is_crowd: bool = False
+
+
+class AnnotatedImage(Struct, frozen=True):
+    """One image with everything that people wrote or drew about it.
+
+    Attributes:
+        image_id: The file's id as text; digits lose leading zeros (``"000123"`` is ``"123"``).
+        file_name: Path under the image folder, with forward slashes.
+        width: Pixels.
+        height: Pixels.
+        captions: In annotation order, stripped, none empty.
+        boxes: In annotation order, none of zero size.
+        licence: Short name such as ``"CC-BY-NC-2.0"``, or None when the file names none.
+    """
+
+    image_id: str
+    file_name: str
+    width: int
+    height: int
+    captions: tuple[str, ...] = ()
+    boxes: tuple[Box, ...] = ()
+    licence: str | None = None
+
+
+class Message(Struct, frozen=True):
+    """One chat message."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Request(Struct, frozen=True):
+    """One question to the teacher: everything that decides the reply, and its digest.
+
+    Attributes:
+        digest: SHA-256 over teacher, messages and sampling settings; the key under which the
+            reply is stored, so a changed prompt asks again and an unchanged one never does.
+        image: What the embedded teacher writes from; an LLM sees ``messages`` alone.
+        template: Which embedded writer serves this response type, or None.
+    """
+
+    digest: str
+    image: AnnotatedImage
+    response_type: str
+    recipe_digest: str
+    messages: tuple[Message, ...]
+    temperature: float
+    max_tokens: int
+    reply_format: Literal["delimited", "json", "text"]
+    template: str | None = None
+
+
+class Usage(Struct, frozen=True):
+    """Tokens that the endpoint says it billed; zeros where it says nothing."""
+
+    n_prompt_tokens: int = 0
+    n_cached_tokens: int = 0
+    n_completion_tokens: int = 0
+
+
+class Reply(Struct, frozen=True):
+    """What the teacher sent back for one request: a fact, written once, never recomputed.
+
+    Attributes:
+        text: Raw reply text; empty when ``error`` is set.
+        error: None, or the reason code of a request that ended without an answer.
+        is_final: False when the error was passing, so that a resumed run asks again.
+        at: Seconds since the epoch when the reply arrived.
+    """
+
+    request_digest: str
+    image_id: str
+    response_type: str
+    teacher: str
+    text: str
+    finish_reason: str | None = None
+    usage: Usage = Usage()
+    cost_usd: float | None = None
+    latency_s: float = 0.0
+    n_attempts: int = 1
+    at: float = 0.0
+    error: str | None = None
+    detail: str | None = None
+    is_final: bool = True
+
+
+class Turn(Struct, frozen=True):
+    """One question and its answer, both non-empty.
+
+    Attributes:
+        claims: Checkable statements found in the answer, each a plain mapping.
+        validation: Raw scores and verdict of the validator, or None before it ran.
+    """
+
+    question: str
+    answer: str
+    claims: tuple[dict[str, Any], ...] = ()
+    validation: dict[str, Any] | None = None
+
+
+class Drop(Struct, frozen=True):
+    """Where and why something left the pipeline.
+
+    Attributes:
+        stage: The stage that dropped it.
+        reason: Snake-case code, the name of the check or fault; tallied in the summary.
+        detail: The sentence for a person, with the value that decided.
+    """
+
+    stage: Stage
+    reason: str
+    detail: str
+
+
+class Provenance(Struct, frozen=True):
+    """What made a sample, enough to make it again."""
+
+    teacher: str
+    recipe_digest: str
+    request_digest: str
+    settings_digest: str
+    n_prompt_tokens: int = 0
+    n_cached_tokens: int = 0
+    n_completion_tokens: int = 0
+    cost_usd: float | None = None
+    licence: str | None = None
+
+
+class Sample(Struct, frozen=True):
+    """One image under one response type, with its fate.
+
+    Attributes:
+        turns: What remains of the conversation; for a rejected sample, what was parsed.
+        status: ``"accepted"`` or ``"rejected"``.
+        stage: None when accepted, else the stage that rejected it.
+        reason: None when accepted, else the reason code.
+        detail: None, or the sentence for a person.
+        cuts: Turns that were cut off while the sample went on, as drops.
+    """
+
+    sample_id: str
+    image_id: str
+    image: str
+    response_type: str
+    turns: tuple[Turn, ...]
+    status: Literal["accepted", "rejected"]
+    provenance: Provenance
+    stage: Stage | None = None
+    reason: str | None = None
+    detail: str | None = None
+    cuts: tuple[Drop, ...] = ()
+
+
+class Score(Struct, frozen=True):
+    """Raw validator scores of one turn against one picture: a fact, as GPU time was paid for it.
+
+    Attributes:
+        key: Digest over validator, image, turn text and which picture it was held against.
+        pixels: ``"own"`` for the sample's image, ``"blank"`` for a grey frame, ``"other"`` for
+            another image of the run.
+        logprob_mean: Mean log-probability of the answer's tokens, nats per token.
+        logprob_min: Lowest log-probability among the answer's tokens, nats.
+        margin_mean: Mean of (log-probability of the token - that of the best token), nats, <= 0.
+        n_tokens: Answer tokens scored.
+    """
+
+    key: str
+    sample_id: str
+    turn: int
+    pixels: Literal["own", "blank", "other"]
+    logprob_mean: float
+    logprob_min: float
+    margin_mean: float
+    n_tokens: int
+
+
+class Finding(Struct, frozen=True):
+    """Something in an annotation that would harm the data, found by lint.
+
+    Attributes:
+        kind: Name of the fault, such as ``"doubled_box"``.
+        image_id: The image, or None for a fault of the whole file.
+        detail: One sentence with the numbers.
+    """
+
+    kind: str
+    image_id: str | None
+    detail: str
