@@ -155,6 +155,8 @@ def _check_together(settings: Settings) -> None:
     twice = {name for name in settings.types if settings.types.count(name) > 1}
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
+    if "@" in (settings.teacher.base_url or "").partition("://")[2].partition("/")[0]:
+        raise SettingsError("--base-url holds a login, and settings are written to files; put the key in the environment.")
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
     if not settings.corpus.captions and not settings.corpus.instances:

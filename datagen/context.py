@@ -17,7 +17,7 @@ from datagen.records import AnnotatedImage, Box, BoxUnit
 ContextPart = Literal["captions", "boxes"]
 
 CROWD_MARK = " (a group, members not counted)"
-_BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark> \([^)]*\))?: \[(?P<corners>[^\]]+)\]$")
+_BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark>" + re.escape(CROWD_MARK) + r")?: \[(?P<corners>[^\]]+)\]$")
 _NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out): ")
 
 

@@ -19,7 +19,7 @@ from msgspec import Struct
 from datagen.records import AnnotatedImage, Box, BoxUnit
 
 DOUBLED_IOU = 0.85
-"""Two boxes that overlap more than this outline one object (3 of 80 COCO images have a pair)."""
+"""Two boxes that overlap more than this outline one object (2 of 80 COCO images have a pair)."""
 
 Place = Literal["left", "right", "top", "bottom", "middle"]
 Relation = Literal["left of", "right of", "above", "below"]
@@ -83,11 +83,13 @@ def doubled_pairs(boxes: tuple[Box, ...], threshold: float = DOUBLED_IOU) -> tup
         the earliest box it repeats.
     """
     pairs: list[tuple[int, int, float]] = []
+    areas = [width_of(box.box_unit) * height_of(box.box_unit) for box in boxes]
     for j, later in enumerate(boxes):
         if later.is_crowd:
             continue
         for i, earlier in enumerate(boxes[:j]):
-            if earlier.is_crowd:
+            # IoU is at most the ratio of the areas: most pairs are out without being intersected.
+            if earlier.is_crowd or min(areas[i], areas[j]) < threshold * max(areas[i], areas[j]):
                 continue
             overlap = iou(earlier.box_unit, later.box_unit)
             if overlap > threshold:

@@ -12,26 +12,48 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-_SYNONYM_TABLE = {
-    "person": (
-        "man, men, woman, women, boy, girl, child, children, kid, baby, babies, toddler, lady, ladies, guy, "
-        "people, adult, teenager, player, skier, snowboarder, surfer, skateboarder, rider, batter, pitcher, "
-        "catcher, umpire, cyclist, pedestrian, chef, gentleman, gentlemen, crowd of people, someone, individual"
-    ),
+_SAME_TABLE = {
     "bicycle": "bike",
-    "motorcycle": "motorbike, moped",
-    "car": "sedan, suv, taxi, minivan",
-    "airplane": "plane, aeroplane, aircraft, jet, airliner, jetliner, biplane",
-    "bus": "double decker, double-decker",
-    "train": "locomotive",
-    "truck": "lorry, lorries, pickup",
-    "boat": "sailboat, canoe, kayak, rowboat, ship, ferry, ferries",
+    "motorcycle": "motorbike",
+    "airplane": "plane, aeroplane",
     "traffic light": "stoplight, traffic signal",
     "fire hydrant": "hydrant",
+    "baseball glove": "catcher's mitt, baseball mitt",
+    "skateboard": "skate board",
+    "surfboard": "surf board",
+    "tennis racket": "tennis racquet, racket, racquet",
+    "wine glass": "glass of wine, glass of red wine, glass of white wine",
+    "cup": "mug",
+    "donut": "doughnut",
+    "couch": "sofa, loveseat",
+    "potted plant": "houseplant",
+    "tv": "television",
+    "mouse": "computer mouse",
+    "remote": "remote control",
+    "cell phone": "cellphone, mobile phone, smartphone, smart phone",
+    "refrigerator": "fridge",
+    "microwave": "microwave oven",
+    "teddy bear": "stuffed bear, teddy",
+    "hair drier": "hair dryer, hairdryer, blow dryer",
+}
+_LOOSE_TABLE = {
+    "person": (
+        "man, men, woman, women, boy, girl, child, children, kid, baby, toddler, lady, guy, teenager, player, "
+        "baseball player, tennis player, soccer player, skier, snowboarder, surfer, kite surfer, skateboarder, rider, "
+        "batter, baseball batter, pitcher, baseball pitcher, catcher, umpire, cyclist, pedestrian, chef, gentleman, "
+        "gentlemen, crowd of people, someone, individual"
+    ),
+    "motorcycle": "moped",
+    "car": "sedan, suv, taxi, minivan",
+    "airplane": "aircraft, jet, airliner, jetliner, biplane",
+    "bus": "double decker, double-decker, double decker bus, double-decker bus",
+    "train": "locomotive, train car, rail car",
+    "truck": "lorry, pickup, pickup truck, fire truck, firetruck, tow truck, food truck, dump truck",
+    "boat": "sailboat, canoe, kayak, rowboat, ship, ferry",
     "bird": "seagull, duck, pigeon, parrot, goose, geese, swan, owl",
     "cat": "kitten, kitty",
-    "dog": "puppy, puppies",
-    "horse": "pony, ponies, foal",
+    "dog": "puppy",
+    "horse": "pony, foal",
     "sheep": "lamb",
     "cow": "cattle, calf, calves, bull, ox, oxen",
     "umbrella": "parasol",
@@ -40,54 +62,58 @@ _SYNONYM_TABLE = {
     "suitcase": "luggage",
     "frisbee": "disc",
     "skis": "ski",
-    "sports ball": "tennis ball, soccer ball, baseball, basketball, football, volleyball",
-    "baseball glove": "catcher's mitt, baseball mitt",
-    "skateboard": "skate board",
-    "surfboard": "surf board",
-    "tennis racket": "tennis racquet, racket, racquet",
-    "wine glass": "glass of wine",
-    "cup": "mug",
-    "donut": "doughnut",
-    "couch": "sofa, loveseat",
-    "potted plant": "houseplant",
+    "sports ball": "ball, tennis ball, soccer ball, baseball, basketball, football, volleyball",
+    "chair": "armchair",
     "dining table": "table",
-    "tv": "television",
     "laptop": "notebook computer",
-    "mouse": "computer mouse",
-    "remote": "remote control, wii remote, wiimote",
-    "cell phone": "cellphone, mobile phone, smartphone, smart phone, phone",
-    "refrigerator": "fridge",
-    "microwave": "microwave oven",
-    "oven": "stove",
-    "teddy bear": "stuffed bear, teddy",
-    "hair drier": "hair dryer, hairdryer, blow dryer",
+    "remote": "wii remote, wiimote",
+    "cell phone": "phone",
+    "oven": "stove, pizza oven",
+    "clock": "clock tower",
 }
-SYNONYMS: dict[str, tuple[str, ...]] = {name: tuple(words.split(", ")) for name, words in _SYNONYM_TABLE.items()}
+_ANIMALS = ("elephant", "giraffe", "zebra", "bear", "cow", "sheep", "horse", "bird", "cat", "dog")
+
+
+def _words(table: dict[str, str], category: str) -> tuple[str, ...]:
+    return tuple(table[category].split(", ")) if category in table else ()
+
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    category: (
+        *_words(_SAME_TABLE, category),
+        *_words(_LOOSE_TABLE, category),
+        *((f"baby {category}",) if category in _ANIMALS else ()),
+    )
+    for category in dict.fromkeys((*_SAME_TABLE, *_LOOSE_TABLE, *_ANIMALS))
+}
 """Words that also name a COCO category. Only words that rarely mean anything else in a caption."""
 
-DECOYS = tuple(
-    (
-        "toy car, baseball player, baseball game, baseball field, baseball uniform, baseball cap, baseball team, "
-        "baseball pitcher, baseball batter, baseball diamond, basketball court, tennis player, football field, "
-        "bus stop, bus station, train station, train track, train tracks, table cloth, tablecloth, tie dye, bird "
-        "house, orange juice, orange shirt, cat food, dog food, remote area, cup holder, car seat, book bag, book "
-        "shelf, clock tower, boat house, bear market, cow bell, horse shoe, phone booth, pizza box, pizza oven, "
-        "toaster oven, oven mitt, table lamp, cake pan, couch cushion, bench press, kite surfer, kite boarding, "
-        "kite surfing, polar bear, baby elephant, baby giraffe, baby zebra, baby bear, baby cow, baby sheep, baby "
-        "horse, baby bird, man made, man-made, ski slope, ski lift, ski resort, ski pole, ski poles, ski jump, "
-        "end table, coffee table, side table, night table, picnic table, tennis table, computer mouse pad, mouse "
-        "pad, carrot cake, fire truck, tow truck, food truck, toy train, train car, train cars, cable car, street "
-        "car, trolley car, rail car, bean bag, tea kettle"
-    ).split(", ")
+_LOOSE = frozenset(word for category, words in SYNONYMS.items() for word in words[len(_words(_SAME_TABLE, category)) :])
+_GAMES = ("baseball", "basketball", "football", "volleyball")
+
+DECOYS = (
+    *(
+        "toy car, baseball game, baseball field, baseball uniform, baseball cap, baseball team, baseball diamond, "
+        "basketball court, football field, bus stop, bus station, train station, train track, train tracks, table "
+        "cloth, tablecloth, tie dye, bird house, orange juice, orange shirt, cat food, dog food, remote area, cup "
+        "holder, car seat, book bag, book shelf, boat house, bear market, cow bell, horse shoe, phone booth, pizza "
+        "box, toaster oven, oven mitt, table lamp, cake pan, couch cushion, bench press, kite boarding, kite surfing, "
+        "man made, man-made, ski slope, ski lift, ski resort, ski pole, ski jump, end table, coffee table, side "
+        "table, night table, picnic table, tennis table, computer mouse pad, mouse pad, carrot cake, toy train, "
+        "cable car, street car, trolley car, bean bag, tea kettle, toilet paper, dvd player, cd player, record "
+        "player, mp3 player, ball boy, ball game, ball field, ball park, ball cap, ball gown, bowling ball, disco ball"
+    ).split(", "),
+    *(f"{verb} {game}" for game in _GAMES for verb in ("play", "plays", "playing", "played", "game of")),
 )
 """Phrases that hold a category's word without showing the plain category; matched first, then ignored."""
 
 IRREGULAR_PLURALS = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "knife": "knives",
     "sheep": "sheep", "skis": "skis", "scissors": "scissors", "foot": "feet", "tooth": "teeth", "goose": "geese",
-    "wine glass": "wine glasses", "glass of wine": "glasses of wine", "calf": "calves", "aircraft": "aircraft",
-    "cattle": "cattle", "broccoli": "broccoli", "luggage": "luggage", "someone": "someone",
-    "crowd of people": "crowds of people", "fish": "fish", "deer": "deer",
+    "wine glass": "wine glasses", "glass of wine": "glasses of wine",
+    "glass of red wine": "glasses of red wine", "glass of white wine": "glasses of white wine", "calf": "calves",
+    "aircraft": "aircraft", "cattle": "cattle", "ox": "oxen", "broccoli": "broccoli", "luggage": "luggage",
+    "someone": "someone", "crowd of people": "crowds of people", "fish": "fish", "deer": "deer",
 }  # fmt: skip
 
 PLURAL_ONLY = frozenset({"skis", "scissors"})
@@ -101,9 +127,16 @@ NUMBER_WORDS = (
 )  # fmt: skip
 """Index is the number; above twelve digits are clearer."""
 
-_FUNCTION_WORDS = "and|or|on|in|is|are|at|with|by|next|near|of|to|from|that|which|sits|sitting|lies|lying|beside|for"
-_COLOUR_USES = re.compile(
-    rf"orange\s+(?:(?!(?:{_FUNCTION_WORDS})\b)[a-z]|(?:and|or)\s+"
+_RUN = re.compile(r"[\w-]+")
+_FRUIT_BEFORE = re.compile(
+    r"\b(?:an?|the|one|each|another|half|whole|single|sliced|peeled|cut|fresh|ripe|navel)\s+$", re.IGNORECASE
+)
+_FUNCTION_WORDS = (
+    "and|or|on|in|is|are|at|with|by|next|near|of|to|from|that|which|sits|sitting|lies|lying|beside|for|"
+    "above|below|under|behind|over|together|scattered"
+)
+_COLOUR_AFTER = re.compile(
+    rf"\s+(?:(?!(?:{_FUNCTION_WORDS})\b)[a-z]|(?:and|or)\s+"
     r"(?:red|blue|green|yellow|white|black|brown|purple|pink|gr[ae]y)\b)",
     re.IGNORECASE,
 )
@@ -117,12 +150,15 @@ class Mention(Struct, frozen=True):
         start: First character.
         end: One past the last character.
         is_plural: True for "dogs", "people".
+        is_loose: True for a narrower or wider word ("man", "table"), which shows that the category
+            is there but says nothing about how many of it there are.
     """
 
     category: str
     start: int
     end: int
     is_plural: bool
+    is_loose: bool = False
 
 
 def plural(name: str) -> str:
@@ -172,29 +208,57 @@ class Lexicon:
     """
 
     def __init__(self, categories: Iterable[str]) -> None:
-        self._forms: dict[str, tuple[str, bool]] = {}
-        for category in categories:
-            for name in (category, *SYNONYMS.get(category, ())):
-                self._forms.setdefault(name.lower(), (category, name in PLURAL_ONLY or _is_plural(name)))
-                self._forms.setdefault(plural(name).lower(), (category, True))
-        phrases = sorted({*self._forms, *DECOYS} - {""}, key=len, reverse=True)
-        self._pattern = re.compile(
-            r"(?<![\w-])(" + "|".join(re.escape(phrase) for phrase in phrases) + r")(?![\w-])", re.IGNORECASE
-        )
+        categories = tuple(categories)
+        # The corpus's own names come first: where it has both "person" and "man", a man is a man.
+        names = [(name, name) for name in categories]
+        names += [(name, synonym) for name in categories for synonym in SYNONYMS.get(name, ())]
+        forms: dict[str, tuple[str, bool, bool] | None] = {}
+        for category, name in names:
+            is_loose = name in _LOOSE and name != category
+            forms.setdefault(name.lower(), (category, name in PLURAL_ONLY or _is_plural(name), is_loose))
+            forms.setdefault(plural(name).lower(), (category, True, is_loose))
+        for decoy in DECOYS:
+            forms.setdefault(decoy, None)
+            forms.setdefault(plural(decoy), None)
+        self._phrases: dict[str, list[tuple[str, tuple[str, bool, bool] | None]]] = {}
+        for phrase in sorted(forms, key=len, reverse=True):
+            first = _RUN.match(phrase)
+            if first is not None:
+                self._phrases.setdefault(first[0], []).append((phrase, forms[phrase]))
 
     def find(self, text: str) -> list[Mention]:
         """Find every mention of a category, in reading order, without overlaps."""
+        lowered = text.lower()
+        if len(lowered) != len(text):  # a few letters outside English grow when lowered
+            lowered = text
         mentions = []
-        for match in self._pattern.finditer(text):
-            form = self._forms.get(match[1].lower())
-            if form is None or (form[0] == "orange" and not form[1] and _COLOUR_USES.match(text, match.start())):
+        done = 0
+        for run in _RUN.finditer(lowered):
+            start = run.start()
+            if start < done or run[0] not in self._phrases:
                 continue
-            mentions.append(Mention(form[0], match.start(), match.end(), form[1]))
+            for phrase, form in self._phrases[run[0]]:
+                end = start + len(phrase)
+                if not lowered.startswith(phrase, start) or _goes_on(lowered, end):
+                    continue
+                done = end
+                if form is not None and not (phrase == "orange" and _is_colour(text, start, end)):
+                    mentions.append(Mention(form[0], start, end, form[1], form[2]))
+                break
         return mentions
 
     def named(self, text: str) -> set[str]:
         """Categories that a text names."""
         return {mention.category for mention in self.find(text)}
+
+
+def _goes_on(text: str, end: int) -> bool:
+    return end < len(text) and (text[end].isalnum() or text[end] in "_-")
+
+
+def _is_colour(text: str, start: int, end: int) -> bool:
+    """Whether "orange" is a colour here: the fruit has a determiner before it and no noun after it."""
+    return _FRUIT_BEFORE.search(text, 0, start) is None or _COLOUR_AFTER.match(text, end) is not None
 
 
 def _is_plural(name: str) -> bool:

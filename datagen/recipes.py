@@ -128,6 +128,8 @@ def load_recipe(folder: Path) -> Recipe:
 
 def _load_fewshots(folder: Path) -> tuple[Fewshot, ...]:
     fewshots = []
+    for reply_file in sorted(folder.glob("*.reply.txt")):
+        _read(reply_file.with_name(reply_file.name.replace(".reply.txt", ".context.txt")))  # raises when missing
     for context_file in sorted(folder.glob("*.context.txt")):
         stem = context_file.name.removesuffix(".context.txt")
         reply = _read(folder / f"{stem}.reply.txt").strip()
@@ -143,7 +145,7 @@ def _load_fewshots(folder: Path) -> tuple[Fewshot, ...]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8").replace("\r\n", "\n")
+        return path.read_text(encoding="utf-8-sig").replace("\r\n", "\n")
     except FileNotFoundError:
         raise RecipeError(f"{path}: is missing.") from None
     except UnicodeDecodeError as error:
@@ -165,7 +167,9 @@ def constant_messages(recipe: Recipe, context: ContextSettings) -> tuple[Message
     parts = context_parts(recipe, context)
     messages = [Message("system", recipe.system)]
     for shot in recipe.fewshots:
-        messages += [Message("user", render_context(shot.image, parts, context)), Message("assistant", shot.reply)]
+        told = render_context(shot.image, parts, context)
+        if told:  # an example without captions has nothing to say where captions alone are told
+            messages += [Message("user", told), Message("assistant", shot.reply)]
     return tuple(messages)
 
 

@@ -13,7 +13,7 @@ Stage = Literal["teacher", "parse", "checks", "dedup", "validate"]
 """The stages at which a sample can fall."""
 
 
-class Box(Struct, frozen=True):
+class Box(Struct, frozen=True, gc=False):  # no cycles: a corpus of a million boxes costs the collector nothing
     """One annotated object, or one crowd region holding several.
 
     Attributes:
@@ -30,7 +30,7 @@ class Box(Struct, frozen=True):
     is_crowd: bool = False
 
 
-class AnnotatedImage(Struct, frozen=True):
+class AnnotatedImage(Struct, frozen=True, gc=False):
     """One image with everything that people wrote or drew about it.
 
     Attributes:

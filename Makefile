@@ -1,0 +1,37 @@
+# make demo   the whole pipeline on the bundled corpus
+# make test   the tests          make check   format, lint, types
+# make bench  the benchmarks     make clean   forget the environment
+PYTHON ?= python3
+VENV ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+READY := $(VENV)/.ready
+
+.PHONY: demo test check bench setup clean
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	$(BIN)/python -c "open('$(READY)', 'w').close()"
+
+demo: $(READY)
+	$(BIN)/python -m datagen demo --out runs/demo
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+check: $(READY)
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m mypy
+
+bench: $(READY)
+	$(BIN)/python benchmarks/stages.py
+
+clean:
+	rm -rf $(VENV) runs

@@ -1,0 +1,193 @@
+"""The Python interface: make a run, open a run, read its samples as a table, look at one in a notebook."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonlines
+import msgspec
+
+from datagen.config import Settings, load_settings
+from datagen.corpus import load_corpus, picture_path
+from datagen.engines.local import run_local
+from datagen.engines.progress import Progress, Silence
+from datagen.errors import CorpusError, RunError, SettingsError
+from datagen.records import AnnotatedImage, Reply, Sample
+from datagen.store import RunFolder, read_facts
+from datagen.view import sample_card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, progress: Progress | None = None) -> Run:
+    """Make or resume a run.
+
+    Args:
+        config: Settings, a mapping with the same nesting, or the path of a YAML file.
+        out: The run folder.
+        progress: Hears how far it is; silent by default.
+
+    Raises:
+        DatagenError: As one sentence, for anything that is not one record's failure.
+    """
+    if isinstance(config, str | Path):
+        settings = load_settings(Path(config), {})
+    elif isinstance(config, Settings):
+        settings = config
+    else:
+        settings = load_settings(None, dict(config))
+    run_local(settings, Path(out), progress or Silence())
+    return open_run(out)
+
+
+def demo_settings() -> Settings:
+    """Settings of ``datagen demo``: the bundled corpus, all four response types, the embedded teacher."""
+    demo = Path(__file__).resolve().parent / "data" / "demo"
+    corpus = {
+        "captions": [str(demo / "annotations" / "captions_demo.json")],
+        "instances": [str(demo / "annotations" / "instances_demo.json")],
+        "images": str(demo / "images"),
+    }
+    return load_settings(None, {"corpus": corpus, "types": ["conversation", "description", "reasoning", "negation"]})
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder for reading.
+
+    Raises:
+        RunError: It is not a run folder.
+    """
+    return Run(Path(path))
+
+
+class Run:
+    """A run folder, read.
+
+    Args:
+        path: The run folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = RunFolder(path)
+        self.folder.require()
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """The content of ``run.yaml``."""
+        try:
+            manifest = msgspec.yaml.decode(self.folder.settings.read_bytes())
+        except (msgspec.DecodeError, OSError) as error:
+            raise RunError(f"{self.folder.settings}: cannot be read ({error}).") from None
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("settings"), dict):
+            raise RunError(f"{self.folder.settings}: holds no settings; was it written by datagen?")
+        return manifest
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The run's settings."""
+        try:
+            return load_settings(None, self.manifest["settings"])
+        except SettingsError as error:
+            raise RunError(f"{self.folder.settings}: {error}") from None
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``.
+
+        Raises:
+            RunError: The run is not finished.
+        """
+        self._require_finished()
+        summary: dict[str, Any] = msgspec.json.decode(self.folder.summary.read_bytes())
+        return summary
+
+    def _require_finished(self) -> None:
+        if not (self.folder.samples.is_file() and self.folder.summary.is_file()):
+            raise RunError(f"{self.folder.path}: this run is not finished; start the same command again to finish it.")
+
+    def iter_samples(self) -> Iterator[Sample]:
+        """Read the samples one by one, in corpus order.
+
+        Raises:
+            RunError: The run is not finished, or a line is damaged.
+        """
+        self._require_finished()
+        decoder = msgspec.json.Decoder()
+        with jsonlines.open(self.folder.samples, loads=decoder.decode) as lines:
+            for number, line in enumerate(lines, start=1):
+                try:
+                    yield msgspec.convert(line, Sample)
+                except msgspec.ValidationError as error:
+                    raise RunError(f"{self.folder.samples}, line {number}: {error}; run again to rewrite it.") from None
+
+    def samples(self) -> pd.DataFrame:
+        """All samples as a table: one row each, turns and provenance as objects.
+
+        Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, n_turns,
+        question, answer (of the first turn), turns, cuts, and each part of the provenance.
+        """
+        import pandas as pd
+
+        rows = []
+        for sample in self.iter_samples():
+            plain = msgspec.to_builtins(sample)
+            provenance = plain.pop("provenance")
+            first = plain["turns"][0] if plain["turns"] else {}
+            opening = {key: first.get(key) for key in ("question", "answer")}
+            rows.append({**plain, "n_turns": len(plain["turns"]), **opening, **provenance})
+        return pd.DataFrame(rows)
+
+    def sample(self, sample_id: str) -> Sample:
+        """Find one sample.
+
+        Raises:
+            RunError: There is no such sample.
+        """
+        for sample in self.iter_samples():
+            if sample.sample_id == sample_id:
+                return sample
+        raise RunError(f"{self.folder.path}: no sample '{sample_id}'; ids look like 1234-conversation.")
+
+    def reply_to(self, sample: Sample) -> Reply | None:
+        """The teacher's raw reply behind a sample."""
+        found = None
+        for _, reply in read_facts(self.folder.replies, Reply):
+            if reply is not None and reply.request_digest == sample.provenance.request_digest:
+                found = reply
+        return found
+
+    @cached_property
+    def images(self) -> dict[str, AnnotatedImage]:
+        """The corpus's annotated images by id; empty when its files are no longer there."""
+        try:
+            return {image.image_id: image for image in load_corpus(self.settings.corpus).images}
+        except CorpusError:
+            return {}
+
+    def show(self, sample_id: str) -> SampleView:
+        """Show one sample in a notebook: picture with boxes, conversation, fate."""
+        return SampleView(self, self.sample(sample_id))
+
+
+class SampleView:
+    """One sample as a notebook shows it."""
+
+    def __init__(self, run: Run, sample: Sample) -> None:
+        self.run = run
+        self.sample = sample
+
+    def _repr_html_(self) -> str:
+        return sample_card(self.sample, self.run.images.get(self.sample.image_id), self._picture_url())
+
+    def _picture_url(self) -> str | None:
+        folder = self.run.settings.corpus.images
+        path = picture_path(Path(folder), self.sample.image) if folder else None
+        if path is None or not path.is_file():
+            return None
+        kind = "png" if path.suffix.lower() == ".png" else "jpeg"
+        return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"

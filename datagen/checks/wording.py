@@ -1,0 +1,262 @@
+"""From one turn to what is wrong with its wording: each check is named by the fault it finds.
+
+``TURN_CHECKS`` and ``DESCRIPTION_CHECKS`` are the tables that ``checks`` runs, in order; a function's
+name is the reason code. Patterns keep to what no honest answer says: an answer that is lost costs
+money, and "he cannot see the ball" is no refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable
+
+from datagen.config import ChecksSettings
+from datagen.records import Turn
+
+Check = Callable[[Turn, ChecksSettings], str | None]
+
+MAX_UNPUNCTUATED_WORDS = 8
+"""Answers up to this length may do without a full stop: "Two dogs on a red couch"."""
+REPEATS = 3
+"""A sentence or a run of ``GRAM_WORDS`` words this often is a loop, not style."""
+GRAM_WORDS = 6
+LOOP_SHARE = 1 / 2
+"""Share of an answer that repeated runs must fill; "on the left side of the image" may well come thrice."""
+
+_I_CANNOT = (
+    r"\bi(?: (?:cannot|can't|can not|could not|couldn't|won't|will not(?: be able to)?)"
+    r"|(?:'m| am) (?:not able|unable) to)"
+)
+_REFUSAL = re.compile(
+    r"(?:^|[.!?]\s)i(?:'m| am) (?:\w+ )?(?:sorry|afraid)\b,? (?:but|that|i|there|this|the|as)\b"
+    r"|(?:^|[.!?]\s)i apologi[sz]e\b"
+    r"|\bas an? (?:ai|artificial intelligence|large language model|language model|text-based \w+|virtual assistant)"
+    r"(?: \w+){0,2}(?:,| i\b)"
+    rf"|{_I_CANNOT} (?:\w+ ){{0,2}}?(?:see|view|access|display|process|analy[sz]e|determine|provide|describe"
+    r"|identify|help|assist|answer|generate|fulfil|comply|tell|discuss)\b"
+    r"|\bi (?:do not|don't) (?:actually |currently )?have (?:\w+ )?(?:access|ability|enough|sufficient|visual)"
+    r"|\bno (?:image|picture|photo) (?:(?:was|is|has been) )?(?:provided|attached|shared|uploaded)\b"
+    r"|\b(?:please|could you|can you) (?:provide|upload|share|attach) (?:the|an|your|me)\b"
+    r"|\b(?:unable|not able) to (?:see|view|access) (?:the|any|this|actual) (?:image|picture|photo)"
+    r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b"
+)
+_REFUSAL_WORDS = (
+    "i'm ", "i am ", "i apol", "an ai", "artificial", "language model", "text-based", "virtual", "i can", "i could",
+    "i won't", "i will not", "i do", "no image", "no picture", "no photo", "please", "could you", "can you",
+    "unable to", "not able", "without ",
+)  # fmt: skip
+_LEAK = re.compile(
+    r"\bcaptions?\b|\bbounding[- ]box|\bannotations?\b|\bannotated (?:as|object|box|categor|in)"
+    r"|\b(?:the|their|its|these|those|given|box|provided|by|object|normali[sz]ed|pixel|spatial) coordinates\b"
+    r"|\b(?:provided|given|above) (?:image |scene |text |textual )?descriptions?\b"
+    r"|\bdescriptions? (?:says?|mentions?|states?|suggests?|indicates?|does|do|doesn't|don't|impl(?:y|ies))\b"
+    r"|\bdescriptions? (?:provided|given)\b(?! (?:the|this|an?)\b)"
+    r"|\b(?:according to|based on|as per|from|in) (?:the|these|all|this) (?:\w+ )?descriptions?\b"
+    r"|\b(?:given|provided|available) (?:information|context|data|details|text|input)\b(?! (?:in|on|by|about)\b)"
+    r"|\binformation (?:provided|given)\b(?! (?:in|on|by|about)\b)"
+    r"|\b(?:is|are|was|were)(?: not|n't) (?:explicitly |specifically |directly )?(?:mentioned|specified|stated)\b"
+)
+_LEAK_WORDS = (
+    "caption", "bounding", "annotat", "coordinates", "description", "given", "provided", "available",
+    "mentioned", "specified", "stated",
+)  # fmt: skip
+_NUMBER_SIGNS = ("[", "(", "0.", "1.")
+_NUMBERS = re.compile(
+    r"[\[(]\s?\d{0,4}\.?\d{1,6}(?:\s?,\s?\d{0,4}\.?\d{1,6}){3}\s?[\])]"
+    r"|[\[(]\s?[01]?\.\d{1,6}(?:\s?,\s?[01]?\.\d{1,6}){0,3}\s?[\])]"
+    r"|\b[01]\.\d{1,6}, ?[01]\.\d{1,6}, ?[01]\.\d"
+    r"|\b[xy] ?[=≈] ?[01]?\.\d"
+)
+
+_TOKEN_SIGNS = ("<", "[", "###", "USER:", "ASSISTANT:")
+_TRAINER_TOKEN = re.compile(
+    r"</?s>|<\||<(?:image|video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"
+    r"|\[/?INST\]|\b(?:ASSISTANT|USER):|###"
+)
+_ROLE_LABEL = re.compile(
+    r"^[\s*#>]{0,8}(?:(?:question|answer|human|user|assistant|gpt)(?: ?\d{1,3})?|[qa]\d{0,3})[*]{0,2} ?[:：]",
+    re.IGNORECASE | re.MULTILINE,
+)
+_PLACEHOLDER_SIGNS = ("[", "{", "<", "lorem", "message is", "todo:", "____")
+_PLACEHOLDER = re.compile(
+    r"\[(?:insert|your|object|name|colou?r|number|location|placeholder|fill|description|answer|question)\b[^\]\n]{0,60}\]"
+    r"|\{[a-z][a-z_ ]{0,40}\}|<(?:object|name|colou?r|number|location|insert[^>\n]{0,40}|answer|question)>"
+    r"|\blorem ipsum\b|\bmessage is empty\b|\btodo:|_{4,}",
+    re.IGNORECASE,
+)
+_EMPTY_ANSWERS = frozenset({"n/a", "na", "tbd", "todo", "null", "nil", "undefined", "...", "…", "-", "--", "?"})
+_DANGLING = frozenset("and or but because the a an of with while which whose its their into".split())
+_LIST_LINE = re.compile(r"\s{0,8}(?:[-*•+]|\(?\w{1,3}[.)])\s")
+_CLOSERS = "\"'”’»)]*_` \n"
+_BROKEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]"
+    "|[ÃÂ][\u00a0-\u00bf]|â€|ï»¿"  # UTF-8 read as Latin-1 or cp1252
+)
+_WORD = re.compile(r"\w+")
+_SENTENCE_END = re.compile(r"[.!?]\s+|\n+")
+
+
+def _plain(text: str) -> str:
+    return text.lower().replace("’", "'")
+
+
+def words_of(text: str) -> list[str]:
+    """Words of a text without case and punctuation, for comparing."""
+    return _WORD.findall(text.lower())
+
+
+def _has_any(text: str, words: tuple[str, ...]) -> bool:
+    """Look for words that a pattern cannot do without: several times faster than the pattern."""
+    return any(map(text.__contains__, words))
+
+
+def _either(turn: Turn, pattern: re.Pattern[str]) -> str | None:
+    """Where a pattern stands in question or answer, in a report's words."""
+    for name, text in (("question", turn.question), ("answer", turn.answer)):
+        match = pattern.search(text)
+        if match is not None:
+            return f"{name} holds {match[0].strip()!r}"
+    return None
+
+
+def refusal(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an answer in which the model speaks of itself instead of the picture."""
+    answer = _plain(turn.answer)
+    match = _REFUSAL.search(answer) if _has_any(answer, _REFUSAL_WORDS) else None
+    return f"answer says {match[0].strip()!r}" if match else None
+
+
+def context_leak(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find talk of the text that stood in for the picture: captions, boxes, coordinates, given information."""
+    both = _plain(f"{turn.question}\n{turn.answer}")
+    match = _LEAK.search(both) if _has_any(both, _LEAK_WORDS) else None
+    if match is None and _has_any(both, _NUMBER_SIGNS):
+        match = _NUMBERS.search(both)
+    return f"turn says {match[0].strip()!r}" if match else None
+
+
+def answer_too_short(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an answer below the word floor."""
+    n_words = len(turn.answer.split())
+    return f"{n_words} words, floor {settings.min_answer_words}" if n_words < settings.min_answer_words else None
+
+
+def answer_too_long(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an answer above the word ceiling."""
+    n_words = len(turn.answer.split())
+    return f"{n_words} words, ceiling {settings.max_answer_words}" if n_words > settings.max_answer_words else None
+
+
+def description_too_short(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a description that describes too little."""
+    n_words = len(turn.answer.split())
+    floor = settings.min_description_words
+    return f"{n_words} words, floor {floor}" if n_words < floor else None
+
+
+def question_too_long(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a question above the word ceiling, mostly an answer in the wrong place."""
+    n_words = len(turn.question.split())
+    return f"{n_words} words, ceiling {settings.max_question_words}" if n_words > settings.max_question_words else None
+
+
+def without_words(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a question or answer of nothing but signs; a question mark is not asked for ("Describe the dog.")."""
+    for name, text in (("question", turn.question), ("answer", turn.answer)):
+        if not any(char.isalnum() for char in text):
+            return f"{name} is {text[:40]!r}"
+    return None
+
+
+def trainer_token(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a string that trainers read as structure: they mask, miscount or crash on such a sample."""
+    return _either(turn, _TRAINER_TOKEN) if _has_any(f"{turn.question}\n{turn.answer}", _TOKEN_SIGNS) else None
+
+
+def role_label(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a line that begins with a label such as ``Answer:``, left over from a form nobody could read."""
+    return _either(turn, _ROLE_LABEL) if _has_any(f"{turn.question}\n{turn.answer}", (":", "：")) else None
+
+
+def placeholder(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find text that someone was meant to fill in."""
+    if turn.answer.strip().lower() in _EMPTY_ANSWERS:
+        return f"answer is {turn.answer.strip()!r}"
+    return (
+        _either(turn, _PLACEHOLDER) if _has_any(_plain(f"{turn.question}\n{turn.answer}"), _PLACEHOLDER_SIGNS) else None
+    )
+
+
+def unfinished_answer(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find prose that stops without a closing mark, or on a word or sign that cannot end a sentence."""
+    answer = turn.answer.rstrip(_CLOSERS)
+    if not answer:
+        return None
+    words = answer.rsplit(None, 1)
+    end = answer[-12:]
+    if answer[-1] in ",;:(–—-" or words[-1].lower() in _DANGLING:
+        return f"answer ends in {end!r}"
+    is_list = _LIST_LINE.match(turn.answer.rstrip().rpartition("\n")[2]) is not None
+    if not answer[-1].isalnum() or is_list or len(answer.split()) <= MAX_UNPUNCTUATED_WORDS:
+        return None
+    return f"no closing mark after {end!r}"
+
+
+def broken_text(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find damaged characters and code fences that never close."""
+    for name, text in (("question", turn.question), ("answer", turn.answer)):
+        match = None if text.isascii() and text.isprintable() else _BROKEN.search(text)
+        if match is not None:
+            return f"{name} holds {match[0]!a} at character {match.start()}"
+        if text.count("```") % 2:
+            return f"{name} holds a code fence that never closes"
+    return None
+
+
+def repetitive_answer(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an answer that runs in circles."""
+    sentences = [s for s in (s.strip(" .!?").lower() for s in _SENTENCE_END.split(turn.answer)) if s.count(" ") >= 2]
+    if len(sentences) > len(set(sentences)):
+        sentence, n_times = Counter(sentences).most_common(1)[0]
+        if n_times >= REPEATS:
+            return f"{n_times} times {sentence[:60]!r}"
+    words = words_of(turn.answer)
+    if len(words) < GRAM_WORDS + REPEATS - 1:
+        return None
+    grams = list(zip(*(words[n:] for n in range(GRAM_WORDS)), strict=False))
+    if len(grams) - len(set(grams)) < REPEATS - 1:
+        return None
+    counts = Counter(grams)
+    looped = {n + k for n, gram in enumerate(grams) if counts[gram] >= REPEATS for k in range(GRAM_WORDS)}
+    if len(looped) < LOOP_SHARE * len(words):
+        return None
+    gram, n_times = counts.most_common(1)[0]
+    return f"{n_times} times '{' '.join(gram)}'"
+
+
+def answer_repeats_question(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an answer that only says the question again."""
+    same = abs(len(turn.question) - len(turn.answer)) < 20 and words_of(turn.question) == words_of(turn.answer)
+    return "answer has the words of the question and no more" if same else None
+
+
+TURN_CHECKS: tuple[Check, ...] = (
+    without_words,
+    placeholder,
+    refusal,
+    context_leak,
+    trainer_token,
+    role_label,
+    broken_text,
+    answer_repeats_question,
+    answer_too_short,
+    answer_too_long,
+    question_too_long,
+    unfinished_answer,
+    repetitive_answer,
+)
+"""Run on every turn; the first fault found is the reason."""
+
+DESCRIPTION_CHECKS: tuple[Check, ...] = (*TURN_CHECKS, description_too_short)
+"""Run on the turn of a bare text."""

@@ -1,0 +1,241 @@
+"""Every command and its options; what a command needs is imported when it runs, so ``--help`` is instant."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from datagen.cli.sentences import TOO_MANY_FAILED, in_sentences
+
+app = typer.Typer(
+    name="datagen",
+    help="Turn captions and boxes into a visual-instruction dataset, checked against annotations and pixels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Captions = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="COCO captions file; may be given several times.")
+]
+Instances = Annotated[
+    list[Path] | None, typer.Option(metavar="FILE", help="COCO instances file; may be given several times.")
+]
+Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
+Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
+Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+Validator = Annotated[str | None, typer.Option(help="none, a checkpoint folder, or a hub id.")]
+Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Alpha = Annotated[float | None, typer.Option(help="Share of true answers the validator may lose.")]
+TrustRemoteCode = Annotated[bool | None, typer.Option("--trust-remote-code", help="Run code of the checkpoint.")]
+Types = Annotated[str | None, typer.Option(help="Response types, separated by commas.")]
+RecipesDir = Annotated[Path | None, typer.Option(help="Folder with prompts/ and seeds/ of your own.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from datagen import __version__
+
+        typer.echo(f"datagen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+@in_sentences
+def demo(out: Out = Path("runs/demo")) -> None:
+    """Run the whole pipeline on the bundled corpus and teacher: no network, no key, no GPU."""
+    from datagen.api import demo_settings
+
+    _run_and_tell(demo_settings(), out)
+
+
+@app.command()
+@in_sentences
+def run(
+    config: Annotated[
+        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")
+    ] = None,
+    captions: Captions = None,
+    instances: Instances = None,
+    images: Images = None,
+    out: Out = Path("runs/latest"),
+    types: Types = None,
+    recipes_dir: RecipesDir = None,
+    context: Annotated[str | None, typer.Option(help="default or llava (byte-exact).")] = None,
+    limit: Limit = None,
+    rng_seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Requests in flight.")] = None,
+    validator: Validator = None,
+    device: Device = None,
+    precision: Precision = None,
+    alpha: Alpha = None,
+    trust_remote_code: TrustRemoteCode = None,
+    max_failed: Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")] = None,
+    engine: Annotated[str | None, typer.Option(help="local.")] = None,
+) -> None:
+    """Make a dataset from COCO captions and boxes, or resume making it."""
+    from datagen.config import load_settings
+
+    settings = load_settings(
+        config,
+        {
+            **_corpus_overrides(captions, instances, images, limit),
+            "types": _split(types),
+            "recipes_dir": _absolute(recipes_dir),
+            "context.style": context,
+            "rng_seed": rng_seed,
+            "teacher.name": teacher,
+            "teacher.base_url": base_url,
+            "teacher.concurrency": concurrency,
+            **_validator_overrides(validator, device, precision, alpha, trust_remote_code),
+            "max_failed": max_failed,
+            "engine": engine,
+        },
+    )
+    _run_and_tell(settings, out)
+
+
+@app.command()
+@in_sentences
+def validate(
+    run_path: RunArgument,
+    validator: Validator = None,
+    device: Device = None,
+    precision: Precision = None,
+    alpha: Alpha = None,
+    trust_remote_code: TrustRemoteCode = None,
+) -> None:
+    """Judge a run again with another validator or threshold; nothing is asked of the teacher."""
+    from datagen.api import open_run
+    from datagen.config import dump_settings, load_settings
+
+    overrides = _validator_overrides(validator, device, precision, alpha, trust_remote_code)
+    settings = load_settings(None, {**dump_settings(open_run(run_path).settings), **overrides})
+    _run_and_tell(settings, run_path, may_ask=False)
+
+
+@app.command()
+@in_sentences
+def status(run_path: RunArgument) -> None:
+    """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
+    from datagen.api import open_run
+    from datagen.cli.story import status_lines
+
+    for line in status_lines(open_run(run_path)):
+        typer.echo(line)
+
+
+@app.command()
+@in_sentences
+def show(run_path: RunArgument, sample_id: Annotated[str, typer.Argument(metavar="SAMPLE_ID")]) -> None:
+    """Tell one sample's whole story: context, reply, turns, verdict, fate."""
+    from datagen.api import open_run
+    from datagen.cli.story import sample_story
+
+    for line in sample_story(open_run(run_path), sample_id):
+        typer.echo(line)
+
+
+@app.command()
+@in_sentences
+def export(
+    run_path: RunArgument,
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    form: Annotated[str, typer.Option("--format", help="llava.")] = "llava",
+) -> None:
+    """Write the accepted samples in the form a trainer reads."""
+    from datagen.api import open_run
+    from datagen.errors import SettingsError
+    from datagen.export import FORMATS
+    from datagen.store import write_whole
+
+    if form not in FORMATS:
+        raise SettingsError(f"No export format '{form}'; there is {', '.join(FORMATS)}.")
+    opened = open_run(run_path)
+    with write_whole(out) as file:
+        n_written = FORMATS[form](opened.iter_samples(), file, opened.settings.rng_seed)
+    typer.echo(f"{n_written} samples written to {out}")
+
+
+@app.command()
+@in_sentences
+def recipes(recipes_dir: RecipesDir = None) -> None:
+    """List the response types there are."""
+    from datagen.recipes import available_types, load_recipe
+
+    for name, folder in sorted(available_types(_absolute(recipes_dir)).items()):
+        recipe = load_recipe(folder)
+        typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
+
+
+@app.command()
+@in_sentences
+def lint(captions: Captions = None, instances: Instances = None, images: Images = None, limit: Limit = None) -> None:
+    """Report what is wrong with the annotations, before a token is paid for."""
+    from datagen.cli.story import lint_lines
+    from datagen.config import load_settings
+
+    settings = load_settings(None, _corpus_overrides(captions, instances, images, limit))
+    for line in lint_lines(settings.corpus):
+        typer.echo(line)
+
+
+def _run_and_tell(settings: Any, out: Path, *, may_ask: bool = True) -> None:
+    from datagen.cli.progress import BarProgress
+    from datagen.cli.story import outcome_lines
+    from datagen.engines.local import run_local
+
+    outcome = run_local(settings, out, BarProgress(), may_ask=may_ask)
+    for line in outcome_lines(outcome.summary, out):
+        typer.echo(line)
+    if outcome.share_failed > settings.max_failed:
+        typer.echo(
+            f"datagen: {100 * outcome.share_failed:.1f} % of the requests failed; start again to retry.", err=True
+        )
+        raise typer.Exit(TOO_MANY_FAILED)
+
+
+def _corpus_overrides(
+    captions: list[Path] | None, instances: list[Path] | None, images: Path | None, limit: int | None
+) -> dict[str, Any]:
+    return {
+        "corpus.captions": [_absolute(path) for path in captions] if captions else None,
+        "corpus.instances": [_absolute(path) for path in instances] if instances else None,
+        "corpus.images": _absolute(images),
+        "corpus.limit": limit,
+    }
+
+
+def _validator_overrides(
+    validator: str | None, device: str | None, precision: str | None, alpha: float | None, trust: bool | None
+) -> dict[str, Any]:
+    return {
+        "validator.name": validator,
+        "validator.device": device,
+        "validator.precision": precision,
+        "validator.alpha": alpha,
+        "validator.trust_remote_code": trust,
+    }
+
+
+def _split(text: str | None) -> list[str] | None:
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _absolute(path: Path | None) -> str | None:
+    """Make a path independent of where the next command is started."""
+    return None if path is None else str(path.absolute())

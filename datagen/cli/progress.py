@@ -1,0 +1,76 @@
+"""Draws progress on standard error: a live bar at a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LOG_INTERVAL_S = 30.0
+DRAW_INTERVAL_S = 0.1
+
+
+class BarProgress:
+    """Implements ``datagen.engines.progress.Progress`` with rich."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+
+    def begin(self, task: str, total: int | None, n_done: int = 0) -> None:
+        """Start a bar, or a log line."""
+        self._task, self._total, self._n_before, self._n_done = task, total, n_done, n_done
+        self._n_judged = self._n_accepted = 0
+        self._cost_usd: float | None = None
+        self._started = self._drawn = time.monotonic()
+        if not self._console.is_terminal:
+            stored = f", {n_done} stored before" if n_done else ""
+            self._console.print(f"{task}: {total if total is not None else '?'} in all{stored}", highlight=False)
+            return
+        self._bar = Progress(
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(), console=self._console, transient=False,
+        )  # fmt: skip
+        self._bar.start()
+        self._handle = self._bar.add_task(task, total=total, completed=n_done, facts="")
+
+    def step(self, cost_usd: float | None = None, accepted: bool | None = None) -> None:
+        """Count one unit; redraw when the eye could see it."""
+        self._n_done += 1
+        if accepted is not None:
+            self._n_judged += 1
+            self._n_accepted += accepted
+        if cost_usd is not None:
+            self._cost_usd = (self._cost_usd or 0.0) + cost_usd
+        now = time.monotonic()
+        if now - self._drawn < (DRAW_INTERVAL_S if self._bar else LOG_INTERVAL_S):
+            return
+        self._drawn = now
+        self._draw()
+
+    def _draw(self) -> None:
+        if self._bar is not None:
+            self._bar.update(self._handle, completed=self._n_done, facts=self._facts())
+        else:
+            self._console.print(f"{self._task}: {self._n_done}/{self._total} {self._facts()}", highlight=False)
+
+    def _facts(self) -> str:
+        seconds = max(1e-6, time.monotonic() - self._started)
+        facts = [f"{(self._n_done - self._n_before) / seconds:.1f}/s"]
+        if self._cost_usd is not None:
+            facts.append(f"${self._cost_usd:.2f}")
+        if self._n_judged:
+            facts.append(f"{100 * self._n_accepted / self._n_judged:.1f} % accepted")
+        return " · ".join(facts)
+
+    def end(self) -> None:
+        """Draw the last state and leave it standing."""
+        self._draw()
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def note(self, sentence: str) -> None:
+        """Print a sentence above the bar."""
+        self._console.print(sentence, highlight=False, markup=False)

@@ -1,0 +1,40 @@
+"""Turns failures into one sentence on standard error and the exit status that belongs to them."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import typer
+
+from datagen.errors import DatagenError
+
+Params = ParamSpec("Params")
+
+INTERRUPTED = 130
+TOO_MANY_FAILED = 3
+
+
+def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
+    """Wrap a command so that no user meets a traceback for something that is not our fault."""
+
+    @functools.wraps(command)
+    def wrapped(*args: Params.args, **kwargs: Params.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except DatagenError as error:
+            typer.echo(f"datagen: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("datagen: interrupted; start the same command again to go on where it stopped.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            # The reader went away (as in "| head"); point stdout elsewhere so that closing it stays quiet.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+    return wrapped

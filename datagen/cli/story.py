@@ -1,0 +1,124 @@
+"""What the commands print: the outcome of a run, its status, one sample's story, the findings of lint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datagen.config import CorpusSettings, Settings
+from datagen.records import AnnotatedImage, Reply, Sample
+
+if TYPE_CHECKING:
+    from datagen.api import Run
+
+
+def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
+    """Tell how a run ended."""
+    yield f"accepted  {summary['accepted']} of {summary['samples']} samples ({100 * summary['share_accepted']:.1f} %)"
+    yield f"turns     {summary['turns']}, {summary['words_per_answer']:.1f} words an answer"
+    for name, counts in summary["by_type"].items():
+        yield f"          {name}: {counts['accepted']} accepted, {counts['rejected']} rejected"
+    yield from _reasons("rejected", summary["rejected_by_stage"])
+    yield from _reasons("cut", summary["cut_by_stage"])
+    if summary["cost_usd"]:
+        yield f"cost      ${summary['cost_usd']:.4f}, ${summary['cost_usd_per_accepted']:.6f} per accepted sample"
+    if summary["verdicts"]:
+        yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary["verdicts"].items())
+    yield f"dataset   {out / 'dataset.json'}"
+
+
+def _reasons(title: str, table: dict[str, dict[str, int]]) -> Iterator[str]:
+    for stage, reasons in table.items():
+        for reason, number in reasons.items():
+            yield f"{title:9} {number} in {stage}: {reason}"
+
+
+def status_lines(run: Run) -> Iterator[str]:
+    """Tell how far a run is, from its facts alone, so that it can be watched while it works."""
+    n_planned = run.manifest.get("samples", 0)
+    latest: dict[str, Reply] = {}
+    n_tokens: Counter[str] = Counter()
+    if run.folder.replies.is_file():
+        from datagen.store import read_facts
+
+        for _, reply in read_facts(run.folder.replies, Reply):
+            if reply is not None:
+                latest[reply.request_digest] = reply
+    answered = [reply for reply in latest.values() if reply.error is None]
+    for reply in answered:
+        n_tokens.update(prompt=reply.usage.n_prompt_tokens, completion=reply.usage.n_completion_tokens)
+    yield f"run       {run.folder.path}"
+    yield f"teacher   {run.settings.teacher.name}"
+    yield f"replies   {len(answered)} stored, {n_planned} samples planned"
+    errors = Counter(reply.error for reply in latest.values() if reply.error)
+    for error, number in errors.most_common():
+        yield f"failed    {number} {error}"
+    if len(answered) > 1:
+        seconds = max(reply.at for reply in answered) - min(reply.at for reply in answered)
+        if seconds > 0:
+            yield f"rate      {len(answered) / seconds:.1f} replies/s over {seconds:.0f} s"
+    yield f"tokens    {n_tokens['prompt']} in, {n_tokens['completion']} out"
+    costs = [reply.cost_usd for reply in answered if reply.cost_usd is not None]
+    yield f"cost      ${sum(costs):.4f}" if costs else "cost      unknown (no price for this model)"
+    if run.folder.summary.is_file():
+        yield from outcome_lines(run.summary, run.folder.path)
+    else:
+        yield "not finished: start the same command again to go on"
+
+
+def sample_story(run: Run, sample_id: str) -> Iterator[str]:
+    """Tell everything about one sample, from what the teacher was told to its fate."""
+    sample = run.sample(sample_id)
+    image = run.images.get(sample.image_id)
+    yield f"# {sample.sample_id}  ({sample.image})"
+    yield from _told(run.settings, image, sample)
+    reply = run.reply_to(sample)
+    if reply is not None:
+        tokens = f"{reply.usage.n_prompt_tokens} + {reply.usage.n_completion_tokens} tokens"
+        yield from ("", f"## Reply of {reply.teacher} ({tokens}, {reply.n_attempts} tries)", reply.text or "(none)")
+    yield from ("", "## Turns")
+    for number, turn in enumerate(sample.turns, start=1):
+        yield f"{number}. Q: {turn.question}"
+        yield f"   A: {turn.answer}"
+        if turn.validation is not None:
+            yield "   " + ", ".join(f"{key} {value}" for key, value in turn.validation.items())
+    for cut in sample.cuts:
+        yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
+    yield from ("", f"## Fate: {sample.status}")
+    if sample.stage:
+        yield f"{sample.stage}: {sample.reason} ({sample.detail})"
+    spent = sample.provenance
+    yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
+
+
+def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:
+    from datagen.context import render_context
+    from datagen.recipes import available_types, context_parts, load_recipe
+
+    yield from ("", "## Context")
+    folder = available_types(settings.recipes_dir).get(sample.response_type)
+    if image is None or folder is None:
+        yield "(the corpus or the recipe is no longer where the run found it)"
+        return
+    yield render_context(image, context_parts(load_recipe(folder), settings.context), settings.context)
+
+
+def lint_lines(corpus_settings: CorpusSettings) -> Iterator[str]:
+    """Tell every finding, then how often each kind was found."""
+    from datagen.corpus import PictureChecker, load_corpus
+    from datagen.corpus.lint import lint_corpus
+
+    corpus = load_corpus(corpus_settings)
+    check = PictureChecker(corpus_settings).check if corpus_settings.images else None
+    tally: Counter[str] = Counter()
+    for findings in (corpus.findings, lint_corpus(corpus.images, corpus.categories, check)):
+        for finding in findings:
+            tally[finding.kind] += 1
+            where = f"image {finding.image_id}: " if finding.image_id else ""
+            yield f"{finding.kind:24} {where}{finding.detail}"
+    yield ""
+    yield f"{len(corpus.images)} images, {len(corpus.categories)} categories"
+    for kind, number in tally.most_common():
+        yield f"{number:6} {kind}"

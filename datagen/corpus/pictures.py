@@ -1,0 +1,266 @@
+"""From a file name under the image folder to pixels, or to the reason why there are none.
+
+File names come from annotation files and pictures from anywhere: neither is trusted. A name may
+not lead out of the folder, the size in a picture's header is checked before any pixel is decoded,
+and only formats that decode in-process are opened (PIL would start Ghostscript for EPS).
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datagen.config import CorpusSettings
+from datagen.records import AnnotatedImage
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+N_PROBED = 20
+"""Pictures that must all be missing before the folder is doubted."""
+N_LISTED = 200
+"""Folders looked into, and entries read of each, for a hint at the right one."""
+
+
+class PictureError(Exception):
+    """A picture that cannot be used.
+
+    Attributes:
+        reason: ``image_missing``, ``image_outside_folder``, ``image_too_large``,
+            ``image_unreadable`` or ``image_size_differs``.
+        detail: The sentence for a person.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
+class PictureChecker:
+    """Checks the pictures of a corpus, each once.
+
+    Args:
+        settings: Uses ``images`` (None finds nothing wrong) and ``max_image_pixels``.
+    """
+
+    def __init__(self, settings: CorpusSettings) -> None:
+        self.folder = None if settings.images is None else Path(settings.images)
+        self.max_pixels = settings.max_image_pixels
+        self.known: dict[str, tuple[str, str] | None] = {}  # a run asks for each picture several times
+
+    def check(self, image: AnnotatedImage) -> tuple[str, str] | None:
+        """Check the picture of an image against its annotation; see ``check_picture``."""
+        if self.folder is None:
+            return None if is_inside_name(image.file_name) else outside_fault(image.file_name, "the image folder")
+        if image.file_name not in self.known:
+            size = (image.width, image.height) if image.width and image.height else None
+            self.known[image.file_name] = check_picture(self.folder, image.file_name, self.max_pixels, size)
+        return self.known[image.file_name]
+
+    def read(self, file_name: str) -> Image.Image:
+        """Read a picture by its file name; see ``read_picture``.
+
+        Raises:
+            PictureError: It cannot be read.
+        """
+        if self.folder is None:
+            raise PictureError("image_missing", f"no image folder is given, so {file_name} cannot be read")
+        return read_picture(self.folder, file_name, self.max_pixels)
+
+    def explain_missing(self, images: Iterable[AnnotatedImage]) -> str | None:
+        """Say what is wrong with the image folder; see the function of this name."""
+        if self.folder is None:
+            return None
+        return explain_missing(self.folder, (image.file_name for image in images))
+
+
+def check_picture(
+    folder: Path, file_name: str, max_pixels: int, size: tuple[int, int] | None = None
+) -> tuple[str, str] | None:
+    """Check that a picture opens and decodes to its end.
+
+    JPEG is decoded at an eighth of its size: that reads all of the file, so truncation shows, at
+    a fraction of the cost.
+
+    Args:
+        folder: The image folder.
+        file_name: As the annotation file gives it, with forward slashes.
+        max_pixels: Width times height above which a picture is not decoded.
+        size: Annotated (width, height); None leaves the size unchecked.
+
+    Returns:
+        None for a good picture, else (reason, sentence); the reasons are those of ``PictureError``.
+    """
+    try:
+        with _opened(folder, file_name, max_pixels) as image:
+            if size is not None and image.size != size:
+                raise PictureError("image_size_differs", _size_fault(image, file_name, size))
+            image.draft("L", (max(1, image.width // 8), max(1, image.height // 8)))
+            image.load()
+    except PictureError as error:
+        return error.reason, error.detail
+    return None
+
+
+def read_picture(folder: Path, file_name: str, max_pixels: int) -> Image.Image:
+    """Read a picture as 8-bit RGB in the pixel layout of the file, which COCO's boxes refer to.
+
+    An EXIF orientation is not applied. Transparency is laid on white; 16-bit and floating grey is
+    scaled to 8 bits.
+
+    Args:
+        folder: The image folder.
+        file_name: As the annotation file gives it, with forward slashes.
+        max_pixels: Width times height above which a picture is not decoded.
+
+    Raises:
+        PictureError: It cannot be read.
+    """
+    with _opened(folder, file_name, max_pixels) as image:
+        return _to_rgb(image)
+
+
+def is_inside_name(file_name: str) -> bool:
+    """Whether a name, by itself, stays under whatever folder it is put in."""
+    name = file_name.replace("\\", "/")
+    leads_out = name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/")
+    return not (leads_out or "\0" in name)
+
+
+def outside_fault(file_name: str, folder: str) -> tuple[str, str]:
+    """Reason and sentence for a name that leads out."""
+    return "image_outside_folder", f"'{file_name}' leads out of {folder}"
+
+
+def picture_path(folder: Path, file_name: str) -> Path | None:
+    """Where a picture stands, or None when the name leads out of the folder, also by a symbolic link."""
+    if not is_inside_name(file_name):
+        return None
+    path = folder / file_name.replace("\\", "/")
+    try:
+        is_inside = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # links that go in a circle
+        return None
+    return path if is_inside else None
+
+
+@contextmanager
+def _opened(folder: Path, file_name: str, max_pixels: int) -> Iterator[Image.Image]:
+    """Open a picture whose header is sound, and turn every failure inside the block to a PictureError."""
+    from PIL import Image, UnidentifiedImageError
+
+    path = picture_path(folder, file_name)
+    if path is None:
+        raise PictureError(*outside_fault(file_name, f"the image folder {folder}"))
+    try:
+        if not path.exists():
+            raise PictureError("image_missing", f"{path} does not exist")
+        if not path.is_file() or not path.stat().st_size:
+            raise PictureError("image_unreadable", f"{path} is {'empty' if path.is_file() else 'no file'}")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # PIL warns of what it mends, and we of what it cannot
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > max_pixels:
+                    told = f"{path} has {image.width}x{image.height} pixels, more than the limit of {max_pixels}"
+                    raise PictureError("image_too_large", told)
+                yield image
+    except PictureError:
+        raise
+    except Image.DecompressionBombError as error:  # raised on the header alone
+        raise PictureError("image_too_large", f"{path}: {error}") from None
+    except UnidentifiedImageError:
+        raise PictureError("image_unreadable", f"{path} is no {', '.join(FORMATS)} picture") from None
+    except Exception as error:  # a broken file makes PIL raise anything: SyntaxError, struct.error, zlib.error, ...
+        raise PictureError("image_unreadable", f"{path} cannot be decoded ({error or type(error).__name__})") from None
+
+
+def _size_fault(image: Image.Image, file_name: str, size: tuple[int, int]) -> str:
+    found, told = f"{image.width}x{image.height}", f"{size[0]}x{size[1]}"
+    if image.size != size[::-1]:
+        return f"{file_name} is {found} pixels, its annotation says {told}"
+    orientation = image.getexif().get(0x0112, 1)
+    why = f" (EXIF orientation {orientation})" if orientation in range(5, 9) else ""
+    return f"{file_name} is {found} pixels{why}, its annotation says {told}: it was annotated as turned by a viewer"
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    from PIL import Image
+
+    if image.mode.startswith(("I", "F")):
+        image = _to_8_bit(image)
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        white = Image.new("RGBA", seen.size, "white")
+        return Image.alpha_composite(white, seen).convert("RGB")
+    return image.convert("RGB") if image.mode != "RGB" else image.copy()
+
+
+def _to_8_bit(image: Image.Image) -> Image.Image:
+    """Scale grey of more than 8 bits, which PIL's own conversion would clip at 255."""
+    grey = image.convert("F")
+    _, high = grey.getextrema()
+    assert isinstance(high, float)  # one band: one pair of numbers
+    full = next((top for top in (1.0, 255.0, 65535.0) if high <= top), high)
+    if image.mode.startswith("I;16"):
+        full = 65535.0
+    scaled = grey.point(lambda value: value * (255 / full) + 0).convert("L")
+    scaled.info.pop("transparency", None)  # a 16-bit value, meaningless in 8 bits
+    return scaled
+
+
+def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
+    """Say what is wrong with an image folder in which none of the first pictures is found.
+
+    Args:
+        folder: The image folder.
+        file_names: Of the corpus, in order; the first 20 are looked for.
+
+    Returns:
+        None when at least one is there, or when there are no names.
+    """
+    names = list(islice(file_names, N_PROBED))
+    if not names or _holds_any(folder, names):
+        return None
+    if not folder.is_dir():
+        fault = f"{folder}: no such image folder"
+    elif held := [entry.name + "/" * entry.is_dir() for entry in _entries(folder)]:
+        few = ", ".join(held[:3]) + " ..." * (len(held) > 3)
+        fault = f"{folder}: none of the first {len(names)} pictures is there, such as {names[0]}; it holds {few}"
+    else:
+        fault = f"{folder}: the image folder is empty"
+    better = next((near for near in islice(_folders_near(folder), N_LISTED) if _holds_any(near, names)), None)
+    return f"{fault}. {f'Did you mean --images {better}?' if better else 'Give the right folder with --images.'}"
+
+
+def _holds_any(folder: Path, names: Iterable[str]) -> bool:
+    for name in names:
+        path = picture_path(folder, name)
+        try:
+            if path is not None and path.exists():
+                return True
+        except OSError:  # a name that no file can have
+            continue
+    return False
+
+
+def _folders_near(folder: Path) -> Iterator[Path]:
+    """Folders that people confuse with the right one: inside it, around it, beside it."""
+    inside = [entry for entry in _entries(folder) if entry.is_dir()]
+    yield from inside
+    yield folder.parent
+    for around in (folder.parent, *inside):
+        yield from (entry for entry in _entries(around) if entry.is_dir())
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(islice(folder.iterdir(), N_LISTED))
+    except OSError:
+        return []

@@ -1,0 +1,1 @@
+"""Where the stages run. One engine today: ``local``, on this machine."""

@@ -1,0 +1,58 @@
+"""Sends planned requests to the teacher, many at once, and stores each reply before it counts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+
+from datagen.records import Reply, Request
+from datagen.store import ReplyStore
+from datagen.store.facts import SYNC_INTERVAL_S
+from datagen.teacher import Teacher
+
+
+async def ask_all(
+    requests: Iterator[Request],
+    teacher: Teacher,
+    store: ReplyStore,
+    concurrency: int,
+    on_reply: Callable[[Request, Reply], None],
+) -> None:
+    """Keep ``concurrency`` requests in flight until none is left; there is no barrier between them.
+
+    When the teacher fails for good, no further request is sent, those in flight are waited for
+    and stored (they are paid for), and then the error is raised.
+
+    Raises:
+        TeacherError: No request can succeed.
+        RunError: A reply could not be stored.
+    """
+    failures: list[BaseException] = []
+
+    async def work() -> None:
+        for request in requests:
+            if failures:
+                return
+            try:
+                reply = await teacher.answer(request)
+                store.add(reply)
+            except Exception as error:
+                failures.append(error)
+                return
+            on_reply(request, reply)
+            await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
+
+    async def sync_now_and_then() -> None:
+        while True:
+            await asyncio.sleep(SYNC_INTERVAL_S)
+            store.log.sync()
+
+    syncing = asyncio.create_task(sync_now_and_then())
+    try:
+        await asyncio.gather(*(work() for _ in range(concurrency)))
+    finally:
+        syncing.cancel()
+        await teacher.close()
+        store.log.sync()
+    if failures:
+        raise failures[0]

@@ -1,0 +1,11 @@
+"""From accepted samples to the forms that trainers read, and the card that goes with them."""
+
+from __future__ import annotations
+
+from datagen.export.card import dataset_card
+from datagen.export.llava import llava_record, write_llava
+
+FORMATS = {"llava": write_llava}
+"""Form name to the function that writes it."""
+
+__all__ = ["FORMATS", "dataset_card", "llava_record", "write_llava"]

@@ -1,0 +1,110 @@
+"""The dataset card: what a dataset was made from, how, with what result, and what it is not good for."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+from datagen.config import Settings
+
+
+def dataset_card(settings: Settings, summary: dict[str, Any]) -> str:
+    """Write the ``README.md`` of a run, with the YAML header that the Hugging Face hub reads.
+
+    Args:
+        settings: The run's settings; only file names are told, never folders of this machine.
+        summary: The content of ``summary.json``.
+    """
+    sections = [
+        _header(settings, summary),
+        "# Visual-instruction dataset made with datagen\n",
+        _what_it_is(settings, summary),
+        "## Source\n\n" + _source(settings),
+        "## Licences of the images\n\n" + _licences(summary),
+        "## Result\n\n" + _result(summary),
+        "## Limits\n\n" + _limits(settings, summary),
+    ]  # fmt: skip
+    return "\n".join(sections)
+
+
+def _header(settings: Settings, summary: dict[str, Any]) -> str:
+    size = next(name for limit, name in _SIZES if summary["accepted"] < limit)
+    tags = "\n".join(f"- {name}" for name in ("llava", "visual-instruction-tuning", *settings.types))
+    return (
+        "---\ntask_categories:\n- image-text-to-text\nlanguage:\n- en\n"
+        f"size_categories:\n- {size}\ntags:\n{tags}\n---\n"
+    )
+
+
+_SIZES = (
+    (1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (float("inf"), "n>1M"),
+)  # fmt: skip
+
+
+def _what_it_is(settings: Settings, summary: dict[str, Any]) -> str:
+    return (
+        f"{summary['accepted']} samples with {summary['turns']} question-answer turns, in LLaVA's JSON form "
+        f"(`dataset.json`). Every sample, accepted or rejected, stands in `samples.jsonl` with what made it "
+        f"and why it fell.\n\n"
+        f"| setting | value |\n|---|---|\n"
+        f"| teacher | `{_plain(settings.teacher.name)}` |\n"
+        f"| response types | {', '.join(settings.types)} |\n"
+        f"| context style | {settings.context.style} |\n"
+        f"| validator | `{_plain(PurePath(settings.validator.name).name)}` |\n"
+        f"| rng_seed | {settings.rng_seed} |\n"
+    )
+
+
+def _source(settings: Settings) -> str:
+    corpus = settings.corpus
+    files = [f"- captions: `{_plain(PurePath(name).name)}`" for name in corpus.captions]
+    files += [f"- instances: `{_plain(PurePath(name).name)}`" for name in corpus.instances]
+    if corpus.limit is not None:
+        files.append(f"- the first {corpus.limit} images only")
+    return "\n".join(files) + "\n"
+
+
+def _licences(summary: dict[str, Any]) -> str:
+    return _table(("licence", "samples"), summary["licences"].items()) + (
+        "\nThe licence of an image also binds what is made of it: filter by `provenance.licence` in `samples.jsonl`.\n"
+    )
+
+
+def _result(summary: dict[str, Any]) -> str:
+    by_type = [(name, counts["accepted"], counts["rejected"]) for name, counts in summary["by_type"].items()]
+    text = _table(("response type", "accepted", "rejected"), by_type)
+    for title, key in (("Rejected", "rejected_by_stage"), ("Turns cut off", "cut_by_stage")):
+        rows = [(stage, reason, n) for stage, reasons in summary[key].items() for reason, n in reasons.items()]
+        if rows:
+            text += f"\n{title}:\n\n" + _table(("stage", "reason", "number"), rows)
+    tokens = summary["tokens"]
+    if tokens["prompt"] or tokens["completion"]:
+        cost = "unknown" if summary["cost_usd"] is None else f"{summary['cost_usd']:.2f} USD"
+        text += f"\n{tokens['prompt']} prompt tokens, {tokens['completion']} completion tokens, cost {cost}.\n"
+    return text
+
+
+def _limits(settings: Settings, summary: dict[str, Any]) -> str:
+    limits = [
+        "The teacher saw captions and boxes, never the pixels: what annotators left out is not in the answers.",
+        "The text is English, and no person has read every sample.",
+    ]
+    if settings.validator.name == "none":
+        limits.append("No validator looked at the pixels of this run.")
+    elif summary["verdicts"].get("not judged"):
+        limits.append(
+            f"The validator did not judge {summary['verdicts']['not judged']} of {summary['turns']} turns; "
+            "its reason stands in `samples.jsonl`."
+        )
+    return "\n".join(f"- {limit}" for limit in limits) + "\n"
+
+
+def _table(head: tuple[str, ...], rows: Any) -> str:
+    lines = [" | ".join(head), " | ".join("---" for _ in head)]
+    lines += [" | ".join(_plain(str(value)) for value in row) for row in rows]
+    return "".join(f"| {line} |\n" for line in lines)
+
+
+def _plain(text: str) -> str:
+    """Keep a value from breaking out of its table cell or code span."""
+    return "".join(" " if character in "|`<>\r\n" else character for character in text)

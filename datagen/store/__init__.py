@@ -1,0 +1,8 @@
+"""The run folder on disk: append-only facts that survive a kill, whole files written beside and renamed."""
+
+from __future__ import annotations
+
+from datagen.store.facts import FactLog, ReplyStore, ScoreStore, read_facts
+from datagen.store.folder import RunFolder, write_whole
+
+__all__ = ["FactLog", "ReplyStore", "RunFolder", "ScoreStore", "read_facts", "write_whole"]

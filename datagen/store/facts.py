@@ -1,0 +1,200 @@
+"""Facts of a run: replies and scores, one JSON line each, appended, on disk before they count."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import msgspec
+
+from datagen.records import Reply, Score
+from datagen.store.folder import translated_errors
+
+Fact = TypeVar("Fact", bound=msgspec.Struct)
+
+SYNC_INTERVAL_S = 0.1
+"""Longest time that a written line may be exposed to a power cut; a killed process loses nothing."""
+
+
+def read_facts(path: Path, kind: type[Fact]) -> Iterator[tuple[tuple[int, int], Fact | None]]:
+    """Read a fact file without touching it, so that a run at work can be watched.
+
+    Yields:
+        Where each line stands in the file, in bytes, and its record; None for a line that cannot
+        be read (torn, or damaged from outside).
+    """
+    decoder = msgspec.json.Decoder(kind)
+    position = 0
+    with path.open("rb") as file:
+        for line in file:
+            span = position, position + len(line.rstrip(b"\n"))
+            position += len(line)
+            try:
+                yield span, decoder.decode(line)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                yield span, None
+
+
+class FactLog(Generic[Fact]):
+    """An append-only JSON Lines file of one record type.
+
+    A line is handed to the system in one write, so that a killed process leaves at most a torn
+    last line; opening the log mends it. ``sync`` forces lines to the disk, at most every
+    ``SYNC_INTERVAL_S``, since one flush costs as much as many lines.
+
+    Args:
+        path: The file; made when missing.
+        kind: The record type of its lines.
+
+    Attributes:
+        n_damaged: Lines that could not be read; their requests are simply asked again.
+    """
+
+    def __init__(self, path: Path, kind: type[Fact]) -> None:
+        self.path = path
+        self.n_damaged = 0
+        self._kind = kind
+        self._decoder = msgspec.json.Decoder(kind)
+        self._encoder = msgspec.json.Encoder()
+        self._last_sync = time.monotonic()
+        self._is_dirty = False
+        with translated_errors(path):
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+            self._end = self._mend_torn_line()
+
+    def _mend_torn_line(self) -> int:
+        end = os.lseek(self._file, 0, os.SEEK_END)
+        start = end
+        tail = b""
+        while start > 0 and b"\n" not in tail:
+            start = max(0, start - 65536)
+            tail = self._read(start, end)
+        torn = tail.rpartition(b"\n")[2]
+        if not torn:
+            return end
+        try:
+            self._decoder.decode(torn)
+        except msgspec.MsgspecError:
+            end -= len(torn)
+            os.ftruncate(self._file, end)
+        else:
+            os.lseek(self._file, end, os.SEEK_SET)
+            os.write(self._file, b"\n")
+            end += 1
+        return end
+
+    def _read(self, start: int, end: int) -> bytes:
+        os.lseek(self._file, start, os.SEEK_SET)
+        pieces = []
+        while start < end:
+            piece = os.read(self._file, end - start)
+            if not piece:
+                break
+            pieces.append(piece)
+            start += len(piece)
+        return b"".join(pieces)
+
+    def append(self, fact: Fact) -> tuple[int, int]:
+        """Write one fact.
+
+        Returns:
+            Where its line starts and ends in the file, in bytes, without the line break.
+
+        Raises:
+            RunError: The disk is full or gone.
+        """
+        line = self._encoder.encode(fact) + b"\n"
+        start = self._end
+        with translated_errors(self.path):
+            os.lseek(self._file, start, os.SEEK_SET)
+            rest = memoryview(line)
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        self._end = start + len(line)
+        self._is_dirty = True
+        if time.monotonic() - self._last_sync >= SYNC_INTERVAL_S:
+            self.sync()
+        return start, self._end - 1
+
+    def sync(self) -> None:
+        """Force what was written onto the disk."""
+        if self._is_dirty:
+            with translated_errors(self.path):
+                os.fsync(self._file)
+            self._is_dirty = False
+        self._last_sync = time.monotonic()
+
+    def read_at(self, span: tuple[int, int]) -> Fact:
+        """Read one fact back by what ``append`` or ``scan`` returned."""
+        return self._decoder.decode(self._read(*span))
+
+    def scan(self) -> Iterator[tuple[tuple[int, int], Fact]]:
+        """Read all facts in the order of writing, passing over damaged lines."""
+        for span, fact in read_facts(self.path, self._kind):
+            if fact is None:
+                self.n_damaged += 1
+            else:
+                yield span, fact
+
+    def close(self) -> None:
+        """Force everything to disk and close the file."""
+        self.sync()
+        os.close(self._file)
+
+
+class ReplyStore:
+    """Replies by request digest; texts stay on disk, only their place is held in memory.
+
+    A later line about the same request wins, so an answer replaces an earlier failure.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.log: FactLog[Reply] = FactLog(path, Reply)
+        self._spans: dict[str, tuple[int, int]] = {}
+        self._passing: set[str] = set()
+        for span, reply in self.log.scan():
+            self._remember(reply, span)
+
+    def _remember(self, reply: Reply, span: tuple[int, int]) -> None:
+        self._spans[reply.request_digest] = span
+        if reply.is_final:
+            self._passing.discard(reply.request_digest)
+        else:
+            self._passing.add(reply.request_digest)
+
+    def is_settled(self, request_digest: str) -> bool:
+        """Whether asking again would be waste: an answer or a final refusal is stored."""
+        return request_digest in self._spans and request_digest not in self._passing
+
+    def get(self, request_digest: str) -> Reply | None:
+        """The reply to a request, or None when it was never answered."""
+        span = self._spans.get(request_digest)
+        return None if span is None else self.log.read_at(span)
+
+    def add(self, reply: Reply) -> None:
+        """Store a reply; it counts once this returns."""
+        self._remember(reply, self.log.append(reply))
+
+    def close(self) -> None:
+        """Force everything to disk and close the file."""
+        self.log.close()
+
+
+class ScoreStore:
+    """Validator scores by their key; a score is small, so all are held in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.log: FactLog[Score] = FactLog(path, Score)
+        self.by_key: dict[str, Score] = {score.key: score for _, score in self.log.scan()}
+
+    def add(self, score: Score) -> None:
+        """Store a score; it counts once this returns."""
+        self.log.append(score)
+        self.by_key[score.key] = score
+
+    def close(self) -> None:
+        """Force everything to disk and close the file."""
+        self.log.close()

@@ -1,0 +1,101 @@
+"""A run folder: its file names, its lock, and writing whole files so that no reader sees half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import filelock
+
+from datagen.errors import RunError
+
+
+class RunFolder:
+    """One job's folder.
+
+    Args:
+        path: The folder; need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.replies = path / "replies.jsonl"
+        self.scores = path / "scores.jsonl"
+        self.settings = path / "run.yaml"
+        self.samples = path / "samples.jsonl"
+        self.dataset = path / "dataset.json"
+        self.summary = path / "summary.json"
+        self.card = path / "README.md"
+
+    def require(self) -> None:
+        """Check that the folder holds a run.
+
+        Raises:
+            RunError: It does not exist or holds no ``run.yaml``.
+        """
+        if not self.settings.is_file():
+            raise RunError(f"{self.path}: is not a run folder (it has no run.yaml); make one with 'datagen run'.")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Create the folder and hold it for this process alone; the system frees it after a kill.
+
+        Raises:
+            RunError: Another process holds it, it holds something else, or it cannot be written.
+        """
+        with translated_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            if not self.settings.exists() and any(entry.name != ".lock" for entry in self.path.iterdir()):
+                raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
+            lock = filelock.FileLock(self.path / ".lock")
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def translated_errors(path: Path) -> Iterator[None]:
+    """Turn the system's write errors into a sentence about the run folder."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise RunError(
+                f"{path}: the disk is full; what is stored is safe, so free some space and start again."
+            ) from None
+        raise RunError(f"{path}: cannot be written ({error.strerror or error}); choose another --out.") from None
+
+
+@contextmanager
+def write_whole(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes its name only when it is complete and on disk.
+
+    Raises:
+        RunError: Disk full or folder not writable; the old file, if any, is untouched.
+    """
+    with translated_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            if os.name == "posix":
+                Path(beside).chmod(0o644)  # mkstemp makes files that only their owner can read
+            Path(beside).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(beside).unlink()
+            raise

@@ -1,0 +1,373 @@
+"""From an annotated image to what may be said of it: the strict reading of boxes and captions together.
+
+Boxes overlook small things and captions are careless, so a fact stands here only when the boxes
+carry it by the strict rules of ``geometry`` and no caption speaks against it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from functools import lru_cache
+
+from msgspec import Struct
+
+from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
+from datagen.lexicon import SYNONYMS, Lexicon, Mention, lexicon_for, plural
+from datagen.records import AnnotatedImage, Box
+from datagen.teacher.template.captions import (
+    Caption,
+    agreed_colors,
+    clean_caption,
+    rank_captions,
+    stated_number,
+    words_of,
+)
+from datagen.teacher.template.scenes import (
+    ANIMALS,
+    BIG,
+    CLUTTER,
+    COCO_NAMES,
+    DISHES,
+    FOOD_DISTRACTORS,
+    FOODS,
+    GENERAL_DISTRACTORS,
+    GUARDS,
+    HELD,
+    LOOKALIKES,
+    SETTING_WORDS,
+    SETTINGS,
+    Setting,
+)
+
+MIN_AREA = 0.001
+"""Smaller objects (as shares of the image) are not counted, as people would argue; "the dog" must be twice as large,
+four times where no caption names a dog."""
+MAX_COUNT = 10
+"""Above this, annotators stop counting well and readers stop checking."""
+MANY = 5
+"""From this number on, every one of the objects must be twice as large to be counted."""
+
+_ARGUABLE = frozenset("book, banana, apple, orange, carrot, broccoli, cake, pizza, sandwich, skis, donut".split(", "))
+_PIECES = re.compile(r"\b(?:slic|piece|bunch|pile|stack|cut|half|halves|chopped|pair)", re.IGNORECASE)
+_ONLOOKERS = frozenset("crowd audience spectators onlookers fans others team family crowded".split())
+_GENERIC_NAMES = frozenset("adult individual someone people kid".split())
+_COCO = frozenset(COCO_NAMES)
+
+
+class Action(Struct, frozen=True):
+    """What a caption says someone does: "the man" "riding a wave on a surfboard"."""
+
+    subject: str
+    doing: str
+    category: str
+
+
+class Facts(Struct, frozen=True):
+    """What may be said of one image.
+
+    Attributes:
+        captions: Fit to quote, best first.
+        present: Categories that are surely shown, the largest first.
+        unique: Categories shown exactly once, with their box: "the dog".
+        exact: Categories with their exact number.
+        at_least: Categories of which at least this many (2 or more) are shown, the number being open.
+        boxes: Per category in ``present``, the boxes of its single objects.
+        absent: Categories that are surely not shown and would not be out of place, likely ones first.
+        setting: The kind of place, or None.
+        setting_is_told: True when two captions name the place.
+        names: Better words for a unique category, such as ``{"person": "woman"}``.
+        colors: Colors of unique categories that captions agree on.
+        actions: What captions agree that someone does.
+    """
+
+    captions: tuple[Caption, ...]
+    present: tuple[str, ...]
+    unique: dict[str, Box]
+    exact: dict[str, int]
+    at_least: dict[str, int]
+    boxes: dict[str, tuple[Box, ...]]
+    absent: tuple[str, ...]
+    setting: Setting | None
+    setting_is_told: bool
+    names: dict[str, str]
+    colors: dict[str, str]
+    actions: tuple[Action, ...]
+
+    def name(self, category: str) -> str:
+        """The word for a category: the captions' own for a unique person, else the category."""
+        return self.names.get(category, category)
+
+    def the(self, category: str) -> str:
+        """A unique category as prose names it: "the woman"."""
+        return f"the {self.name(category)}"
+
+    def is_several(self, name: str) -> bool:
+        """Whether more than one is surely shown, so that the plural is right."""
+        return self.exact.get(name, 0) > 1 or name in self.at_least
+
+    def draw_absent(self, rng: random.Random, n: int) -> list[str]:
+        """Draw categories to deny, the likelier ones more often."""
+        pool = list(self.absent)
+        drawn: list[str] = []
+        while pool and len(drawn) < n:
+            drawn.append(pool.pop(int(rng.random() ** 1.5 * len(pool))))
+        return drawn
+
+
+class _Reading(Struct):
+    """What the captions say of one category.
+
+    Attributes:
+        n_naming: Captions that name it.
+        floors: The least number that each naming caption implies.
+        numbers: Numbers that captions state, as ``stated_number`` gives them.
+        singular_only: Whether every naming caption speaks of one.
+        words: The words used, in lower case.
+    """
+
+    n_naming: int
+    floors: list[int]
+    numbers: list[int]
+    singular_only: bool
+    words: list[str]
+
+
+@lru_cache(maxsize=256)
+def gather_facts(image: AnnotatedImage) -> Facts:
+    """Read an image's boxes and captions into what may be said of it."""
+    mentions = [_mentions(caption, image) for caption in image.captions]
+    words = frozenset(word for caption in image.captions for word in words_of(caption))
+    readings = _readings(image.captions, mentions)
+    has_dishes = not DISHES.isdisjoint(words)
+    boxes: dict[str, tuple[Box, ...]] = {}
+    for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
+        if not _is_mistakable(box.category, readings, has_dishes):
+            boxes[box.category] = (*boxes.get(box.category, ()), box)
+    counts = count_objects(image.boxes)
+    exact = _exact_counts(image, counts, boxes, readings, words)
+    least_area = {name: MIN_AREA * (4 if image.captions and name not in readings else 2) for name in boxes}
+    unique = {
+        name: box for name, box in unique_boxes(image).items() if name in exact and box.area_unit >= least_area[name]
+    }
+    captions = _captions(image, mentions, counts, exact)
+    present = tuple(name for name, found in boxes.items() if found[0].area_unit >= least_area[name])
+    setting, is_told = _setting_of(image, boxes, words)
+    return Facts(
+        captions=captions,
+        present=present,
+        unique=unique,
+        exact=exact,
+        at_least=_lower_bounds(counts, boxes, exact, readings),
+        boxes=boxes,
+        absent=_absent(image, readings, words, setting),
+        setting=setting,
+        setting_is_told=is_told,
+        names=_person_names(unique, readings),
+        colors=_colors(captions, unique, readings),
+        actions=_actions(captions, unique, readings),
+    )
+
+
+def _mentions(caption: str, image: AnnotatedImage) -> list[Mention]:
+    found = lexicon_for(COCO_NAMES).find(caption)
+    for name in {box.category for box in image.boxes} - _COCO:
+        found += _lexicon_of(name).find(caption)
+    return found
+
+
+@lru_cache(maxsize=4096)
+def _lexicon_of(name: str) -> Lexicon:
+    return Lexicon((name,))
+
+
+def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[str, _Reading]:
+    readings: dict[str, _Reading] = {}
+    for caption, found in zip(captions, mentions, strict=True):
+        floors: dict[str, dict[str, int]] = {}
+        for mention in found:
+            reading = readings.setdefault(mention.category, _Reading(0, [], [], True, []))
+            word = caption[mention.start : mention.end].lower()
+            before = words_of(caption[: mention.start])
+            number = stated_number(before, len(before))
+            reading.words.append(word)
+            reading.singular_only &= not mention.is_plural and number in (None, 1)
+            if number is not None:
+                reading.numbers.append(number)
+            floor = max(
+                abs(number or 1), 2 if mention.is_plural and mention.category not in ("skis", "scissors") else 1
+            )
+            floors.setdefault(mention.category, {})[word] = floor
+        for category, by_word in floors.items():
+            readings[category].n_naming += 1
+            is_list = category == "person" and re.search(r"\b(?:and|by|with|as)\b", caption)
+            readings[category].floors.append(sum(by_word.values()) if is_list else max(by_word.values()))
+    return readings
+
+
+def _is_mistakable(name: str, readings: dict[str, _Reading], has_dishes: bool) -> bool:
+    if name in readings:
+        return False
+    if name in FOODS and has_dishes:
+        return True
+    return any(name in group and not group.isdisjoint(readings) for group in LOOKALIKES)
+
+
+def _exact_counts(
+    image: AnnotatedImage,
+    counts: dict[str, Count],
+    boxes: dict[str, tuple[Box, ...]],
+    readings: dict[str, _Reading],
+    words: frozenset[str],
+) -> dict[str, int]:
+    exact = {}
+    for name, count in counts.items():
+        n = count.at_least
+        if not count.is_exact or not 1 <= n <= MAX_COUNT or len(boxes.get(name, ())) != n:
+            continue
+        smallest = min(box.area_unit for box in boxes[name])
+        if smallest < MIN_AREA * (2 if n >= MANY else 1) or _captions_object(name, n, readings.get(name)):
+            continue
+        if name == "person" and not _ONLOOKERS.isdisjoint(words) and n < 6:
+            continue
+        if n > 1 and name in _ARGUABLE and not _is_countable(boxes[name], image.captions):
+            continue
+        exact[name] = n
+    return exact
+
+
+def _captions_object(name: str, n: int, reading: _Reading | None) -> bool:
+    if reading is None:
+        return False
+    if max(reading.floors) > n or any(number > 0 and number != n for number in reading.numbers):
+        return True
+    return n > 1 and name != "person" and reading.singular_only
+
+
+def _is_countable(found: tuple[Box, ...], captions: tuple[str, ...]) -> bool:
+    if len(found) > 3 or found[-1].area_unit < 10 * MIN_AREA or any(_PIECES.search(caption) for caption in captions):
+        return False
+    return all(iou(a.box_unit, b.box_unit) == 0 for n, a in enumerate(found) for b in found[:n])
+
+
+def _lower_bounds(
+    counts: dict[str, Count],
+    boxes: dict[str, tuple[Box, ...]],
+    exact: dict[str, int],
+    readings: dict[str, _Reading],
+) -> dict[str, int]:
+    bounds = {}
+    for name, found in boxes.items():
+        n = min(MAX_COUNT, sum(box.area_unit >= MIN_AREA for box in found))
+        reading = readings.get(name)
+        is_doubted = (
+            reading is not None
+            and name != "person"
+            and (reading.singular_only or any(1 < number < n for number in reading.numbers))
+        )
+        if n >= 2 and name not in exact and name not in _ARGUABLE and not is_doubted:
+            bounds[name] = min(n, counts[name].at_least)
+    return bounds
+
+
+def _captions(
+    image: AnnotatedImage, mentions: list[list[Mention]], counts: dict[str, Count], exact: dict[str, int]
+) -> tuple[Caption, ...]:
+    usable = []
+    seen: set[str] = set()
+    for raw, found in zip(image.captions, mentions, strict=True):
+        caption = clean_caption(raw)
+        if caption is None or caption.text in seen:
+            continue
+        seen.add(caption.text)
+        is_contradicted = False
+        for mention in found:
+            before = words_of(raw[: mention.start])
+            number, count = stated_number(before, len(before)), counts.get(mention.category)
+            if number is not None and number > 1 and count is not None and not count.has_crowd:
+                is_contradicted |= number > count.at_least or (number < count.at_least and mention.category in exact)
+        usable.append((caption, {mention.category for mention in found}, is_contradicted))
+    return rank_captions(usable, frozenset(counts))
+
+
+def _setting_of(
+    image: AnnotatedImage, boxes: dict[str, tuple[Box, ...]], words: frozenset[str]
+) -> tuple[Setting | None, bool]:
+    seen = {name for name, found in boxes.items() if found[0].area_unit >= 2 * MIN_AREA}
+    lines = Counter(
+        group
+        for caption in image.captions
+        for group in {match.lastgroup for match in SETTING_WORDS.finditer(caption.lower())}
+    )
+    best: tuple[int, Setting | None, bool] = (2, None, False)
+    for n, setting in enumerate(SETTINGS):
+        n_told = lines[f"s{n}"]
+        n_signs = len(setting.signs & seen)
+        score = 2 * n_told + n_signs
+        if score > best[0] and (n_told or n_signs >= 3):
+            best = (score, setting, n_told >= 2)
+    return best[1], best[2] and words.isdisjoint(("toy", "toys", "miniature", "lego", "diorama", "painting", "cartoon"))
+
+
+def _absent(
+    image: AnnotatedImage, readings: dict[str, _Reading], words: frozenset[str], setting: Setting | None
+) -> tuple[str, ...]:
+    boxed = {box.category for box in image.boxes}
+    if boxed.isdisjoint(_COCO):
+        return ()
+    shown = boxed | readings.keys()
+    n_people = sum(box.category == "person" for box in image.boxes)
+    is_busy = len(image.boxes) > 20 or any(box.is_crowd for box in image.boxes) or not words.isdisjoint(CLUTTER)
+    likely = setting.unlikely if setting else FOOD_DISTRACTORS if len(boxed & FOODS) >= 2 else ()
+    absent: list[str] = []
+    for name in dict.fromkeys((*likely, *GENERAL_DISTRACTORS)):
+        if len(absent) >= MANY and name not in likely:
+            break
+        guard = GUARDS[name]
+        if name in shown or not guard.rivals.isdisjoint(shown) or not guard.words.isdisjoint(words):
+            continue
+        if (is_busy and name not in BIG) or (n_people >= MANY and name in HELD):
+            continue
+        absent.append(name)
+    return tuple(absent)
+
+
+def _person_names(unique: dict[str, Box], readings: dict[str, _Reading]) -> dict[str, str]:
+    reading = readings.get("person")
+    if "person" not in unique or reading is None:
+        return {}
+    word, n = Counter(reading.words).most_common(1)[0]
+    fits = n >= 2 and 2 * n > len(reading.words) and word in SYNONYMS["person"] and plural(word) != word
+    return {"person": word} if fits and word not in _GENERIC_NAMES else {}
+
+
+def _colors(captions: tuple[Caption, ...], unique: dict[str, Box], readings: dict[str, _Reading]) -> dict[str, str]:
+    agreed = agreed_colors(captions)
+    found = {}
+    for name in unique:
+        words = set(readings[name].words) if name in readings and name != "person" else set()
+        for noun in words & agreed.keys():
+            found[name] = " and ".join(agreed[noun])
+    return found
+
+
+def _actions(
+    captions: tuple[Caption, ...], unique: dict[str, Box], readings: dict[str, _Reading]
+) -> tuple[Action, ...]:
+    found = []
+    stems = Counter(stem for caption in captions for stem in {word[:4] for word in caption.words})
+    for caption in captions:
+        at = next((n for n, word in enumerate(caption.words[:7]) if word.endswith("ing") and len(word) > 5), None)
+        if at is None or caption.form == "plain" or caption.words[0] not in ("a", "an", "the"):
+            continue
+        head = [word for word in caption.words[1:at] if word not in ("is", "are")]
+        if not 1 <= len(head) <= 3 or stems[caption.words[at][:4]] < min(2, len(captions)):
+            continue
+        doer = lexicon_for(COCO_NAMES).find(head[-1])
+        if not doer or doer[0].is_plural or doer[0].category not in {"person"} | ANIMALS:
+            continue
+        start = caption.text.lower().find(caption.words[at])
+        if doer[0].category in unique and readings[doer[0].category].singular_only:
+            found.append(Action(head[-1], caption.text[start:], doer[0].category))
+    return tuple(found)

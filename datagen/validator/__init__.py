@@ -1,0 +1,24 @@
+"""Pixels: conversations and pictures go in, scores and verdicts come out.
+
+``protocol`` is what a caller needs to know. ``loading`` opens a checkpoint, ``dialogue`` writes
+the prompt, ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four, and
+``judging`` turns scores into verdicts.
+"""
+
+from datagen.validator.judging import Calibration, Judged, TurnScores, calibrate, collect_scores, judge_turns
+from datagen.validator.protocol import Job, PictureFault, Validator, open_validator, score_key, score_keys
+
+__all__ = [
+    "Calibration",
+    "Job",
+    "Judged",
+    "PictureFault",
+    "TurnScores",
+    "Validator",
+    "calibrate",
+    "collect_scores",
+    "judge_turns",
+    "open_validator",
+    "score_key",
+    "score_keys",
+]

@@ -1,0 +1,105 @@
+"""From a finished sample to one HTML card: the picture with its boxes, the conversation, its fate.
+
+An SVG overlay carries the boxes, so a card costs no image work. Every string that came from a
+file or a model is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from datagen.records import AnnotatedImage, Sample
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#5f5f5f")
+"""Okabe and Ito's colours (2008), told apart by colour-blind readers; one per category in turn."""
+
+STYLE = """
+.dg-card{--ink:#1d2430;--soft:#5b6675;--line:#d6dbe2;--page:#fff;--good:#12703f;--bad:#b3261e;
+ display:flex;flex-wrap:wrap;gap:1.1rem;padding:1rem;margin:.6rem 0;border:1px solid var(--line);border-radius:.6rem;
+ background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif;max-width:70rem}
+@media (prefers-color-scheme:dark){.dg-card{--ink:#e8ebf0;--soft:#a4aebb;--line:#3b4452;--page:#171b21;
+ --good:#62c991;--bad:#ff8a80}}
+.dg-card figure{margin:0;flex:1 1 20rem;min-width:16rem}
+.dg-card svg{width:100%;height:auto;border-radius:.35rem;background:#8883}
+.dg-card figcaption,.dg-card small{color:var(--soft);font-size:.82rem}
+.dg-card .dg-talk{flex:1.4 1 24rem;min-width:18rem}
+.dg-card dl{margin:.4rem 0 0}.dg-card dt{font-weight:600;margin-top:.7rem}
+.dg-card dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
+.dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
+.dg-card ul{list-style:none;padding:0;margin:.35rem 0 0;display:flex;flex-wrap:wrap;gap:.15rem .8rem}
+.dg-card li::before{content:"";display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.35em;
+ background:var(--dot)}
+"""
+
+
+def sample_card(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
+    """Draw one sample.
+
+    Args:
+        sample: The finished sample.
+        image: Its annotations, for the boxes; None when the corpus is not at hand.
+        picture_url: A URL, relative path or data URI of the picture; None leaves an empty frame.
+
+    Returns:
+        HTML with its own style, for a notebook or a page.
+    """
+    return (
+        f"<style>{STYLE}</style>"
+        f'<article class="dg-card" aria-label="Sample {escape(sample.sample_id)}">'
+        f"{_figure(sample, image, picture_url)}"
+        f'<div class="dg-talk">{_fate(sample)}<dl>{_turns(sample)}</dl>{_cuts(sample)}</div></article>'
+    )
+
+
+def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
+    width, height = (image.width, image.height) if image and image.width and image.height else (640, 480)
+    colour_of = _colours(box.category for box in image.boxes) if image else {}
+    picture = (
+        f'<image href="{escape(picture_url)}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
+        if picture_url
+        else ""
+    )
+    boxes = "".join(
+        f'<rect x="{box.box_unit[0] * width:.1f}" y="{box.box_unit[1] * height:.1f}" '
+        f'width="{(box.box_unit[2] - box.box_unit[0]) * width:.1f}" '
+        f'height="{(box.box_unit[3] - box.box_unit[1]) * height:.1f}" fill="none" '
+        f'stroke="{colour_of[box.category]}" stroke-width="{max(width, height) / 220:.1f}" '
+        f'stroke-dasharray="{"8 5" if box.is_crowd else "none"}">'
+        f"<title>{escape(box.category)}{' (a group)' if box.is_crowd else ''}</title></rect>"
+        for box in (image.boxes if image else ())
+    )
+    legend = "".join(f'<li style="--dot:{colour}">{escape(name)}</li>' for name, colour in colour_of.items())
+    return (
+        f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(sample.image)}">'
+        f"{picture}{boxes}</svg><figcaption>{escape(sample.image)}</figcaption><ul>{legend}</ul></figure>"
+    )
+
+
+def _colours(categories: Iterable[str]) -> dict[str, str]:
+    return {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(dict.fromkeys(categories))}
+
+
+def _fate(sample: Sample) -> str:
+    why = f" in {escape(sample.stage)}: {escape(sample.reason or '')}" if sample.stage else ""
+    detail = f"<br><small>{escape(sample.detail)}</small>" if sample.detail else ""
+    return (
+        f'<small>{escape(sample.sample_id)}</small> <span class="dg-fate dg-{escape(sample.status)}">'
+        f"{escape(sample.status)}{why}</span>{detail}"
+    )
+
+
+def _turns(sample: Sample) -> str:
+    return "".join(
+        f"<dt>{escape(turn.question)}</dt><dd>{escape(turn.answer)}"
+        + (f"<br><small>{escape(str(turn.validation.get('verdict', '')))}</small>" if turn.validation else "")
+        + "</dd>"
+        for turn in sample.turns
+    )
+
+
+def _cuts(sample: Sample) -> str:
+    return "".join(
+        f"<p><small>cut in {escape(cut.stage)}: {escape(cut.reason)}. {escape(cut.detail)}</small></p>"
+        for cut in sample.cuts
+    )

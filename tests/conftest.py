@@ -1,0 +1,75 @@
+"""A small corpus that most tests run on: six rendered pictures with captions and boxes."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may look for a hub
+for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+    os.environ.pop(variable, None)
+
+CATEGORIES = ("person", "dog", "cat", "cup", "chair", "kite")
+
+
+@dataclass(frozen=True)
+class CorpusFiles:
+    """Where a test's corpus stands."""
+
+    captions: Path
+    instances: Path
+    images: Path
+
+    @property
+    def options(self) -> list[str]:
+        return ["--captions", str(self.captions), "--instances", str(self.instances), "--images", str(self.images)]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {
+            "corpus": {
+                "captions": [str(self.captions)],
+                "instances": [str(self.instances)],
+                "images": str(self.images),
+            }
+        }
+
+
+def make_corpus(folder: Path, n_images: int = 6) -> CorpusFiles:
+    """Write COCO files and pictures: image n shows one dog on the left, n cups on the right, and a person."""
+    from PIL import Image
+
+    images, captions, boxes = [], [], []
+    (folder / "images").mkdir(parents=True)
+    for n in range(1, n_images + 1):
+        name = f"{n:012}.jpg"
+        picture = Image.new("RGB", (200, 100), (20 * n % 256, 90, 140))
+        picture.paste((240, 200, 80), (10, 40, 60, 90))
+        picture.save(folder / "images" / name, quality=80)
+        images.append({"id": n, "file_name": name, "width": 200, "height": 100, "license": 1})
+        texts = (
+            f"A dog near {n} small cups on a lawn, scene number {n}.",
+            f"a brown dog sits left of some cups {'by a fence ' * (n % 3)}in garden {n}",
+        )
+        captions += [{"id": 10 * n + k, "image_id": n, "caption": text} for k, text in enumerate(texts)]
+        placed = [(2, [10, 40, 50, 50])] + [(4, [110 + 14 * k, 60, 10, 12]) for k in range(n)]
+        placed += [(1, [70, 5, 20, 60])] if n % 2 else []
+        boxes += [
+            {"id": 100 * n + k, "image_id": n, "category_id": c, "bbox": b, "area": b[2] * b[3], "iscrowd": 0}
+            for k, (c, b) in enumerate(placed)
+        ]
+    licences = [{"id": 1, "name": "Attribution License", "url": "http://creativecommons.org/licenses/by/2.0/"}]
+    categories = [{"id": n, "name": name} for n, name in enumerate(CATEGORIES, start=1)]
+    shared = {"info": {}, "licenses": licences, "images": images}
+    captions_file, instances_file = folder / "captions.json", folder / "instances.json"
+    captions_file.write_text(json.dumps({**shared, "annotations": captions}))
+    instances_file.write_text(json.dumps({**shared, "annotations": boxes, "categories": categories}))
+    return CorpusFiles(captions_file, instances_file, folder / "images")
+
+
+@pytest.fixture(scope="session")
+def corpus_files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
+    return make_corpus(tmp_path_factory.mktemp("corpus"))

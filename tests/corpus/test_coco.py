@@ -1,0 +1,502 @@
+"""COCO files become one corpus; what only looks like COCO gets one sentence."""
+
+import gzip
+import io
+import json
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from datagen.config import CorpusSettings
+from datagen.corpus import Corpus, load_corpus
+from datagen.corpus.licences import licence_name
+from datagen.corpus.masks import MaskError, measure_mask
+from datagen.errors import CorpusError
+
+CATEGORIES = [{"id": 1, "name": "person", "supercategory": "person"}, {"id": 18, "name": "dog"}]
+IMAGE = {"id": 7, "file_name": "000000000007.jpg", "width": 100, "height": 50, "license": 3}
+LICENCES = [{"id": 3, "name": "By", "url": "http://creativecommons.org/licenses/by-nc-nd/2.0/"}]
+BOX = {"id": 1, "image_id": 7, "category_id": 18, "bbox": [10, 5, 20, 10], "area": 120.5, "iscrowd": 0}
+CAPTION = {"id": 1, "image_id": 7, "caption": "A dog."}
+
+# A 4x3 mask (height 3) with pixels 2 to 4 and 7 set, column by column.
+RUNS = {"size": [3, 4], "counts": [2, 3, 2, 1, 4]}
+
+
+def instances(*boxes: dict[str, Any], images: Any = (IMAGE,), **more: Any) -> dict[str, Any]:
+    tree = {"images": list(images), "annotations": list(boxes), "categories": CATEGORIES, "licenses": LICENCES}
+    return tree | more
+
+
+def captions(*rows: dict[str, Any], images: Any = (IMAGE,), **more: Any) -> dict[str, Any]:
+    return {"images": list(images), "annotations": list(rows), **more}
+
+
+class Loader:
+    """Writes trees, texts or bytes as files and loads them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write(self, name: str, content: Any) -> str:
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+        return str(path)
+
+    def __call__(self, boxes: Any = (), texts: Any = (), limit: int | None = None) -> Corpus:
+        boxes, texts = ([item] if isinstance(item, dict | bytes) else item for item in (boxes, texts))
+        box_files = [self.write(f"instances{n}.json", content) for n, content in enumerate(boxes)]
+        text_files = [self.write(f"captions{n}.json", content) for n, content in enumerate(texts)]
+        return load_corpus(CorpusSettings(instances=tuple(box_files), captions=tuple(text_files), limit=limit))
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Loader:
+    return Loader(tmp_path)
+
+
+def kinds(corpus: Corpus) -> list[str]:
+    return [finding.kind for finding in corpus.findings]
+
+
+def test_one_image_whole(load: Loader) -> None:
+    corpus = load(instances(BOX), captions(CAPTION, {**CAPTION, "id": 2, "caption": " Two\n lines\t here. "}))
+    (image,) = corpus.images
+    assert (image.image_id, image.file_name, image.width, image.height) == ("7", "000000000007.jpg", 100, 50)
+    assert image.captions == ("A dog.", "Two lines here.")
+    assert image.licence == "CC-BY-NC-ND-2.0"
+    (box,) = image.boxes
+    assert box.category == "dog"
+    assert box.box_unit == (10 / 100, 5 / 50, 30 / 100, 15 / 50)
+    assert box.area_unit == 120.5 / 5000
+    assert not box.is_crowd
+    assert corpus.categories == ("person", "dog")
+    assert corpus.findings == ()
+
+
+def test_ids_as_text_and_numbers_meet(load: Loader) -> None:
+    texts = captions({**CAPTION, "image_id": "0007"}, images=[{**IMAGE, "id": "007"}])
+    corpus = load(instances({**BOX, "image_id": "7", "category_id": "18"}), texts)
+    assert [image.image_id for image in corpus.images] == ["7"]
+    assert corpus.images[0].captions == ("A dog.",)
+    assert len(corpus.images[0].boxes) == 1
+
+
+@pytest.mark.parametrize(
+    ("given_id", "expected"), [("000", "0"), ("a07", "a07"), ("²", "²"), (-4, "-4"), ("0x7", "0x7")]
+)
+def test_odd_ids(load: Loader, given_id: int | str, expected: str) -> None:
+    assert load((), captions(images=[{**IMAGE, "id": given_id}])).images[0].image_id == expected
+
+
+def test_order_is_first_appearance(load: Loader) -> None:
+    images = [{**IMAGE, "id": n, "file_name": f"COCO_train2014_{n:012}.jpg"} for n in (5, 2, 9, 1)]
+    texts = captions({**CAPTION, "image_id": 1}, {**CAPTION, "image_id": 1, "caption": "B."}, images=images)
+    corpus = load(instances(images=images[1:3]), texts)
+    assert [image.image_id for image in corpus.images] == ["2", "9", "5", "1"]
+    assert corpus.images[3].captions == ("A dog.", "B.")
+    assert corpus.images[3].file_name == "COCO_train2014_000000000001.jpg"
+
+
+def test_limit_takes_the_first_and_what_was_found_of_them(load: Loader) -> None:
+    images = [{**IMAGE, "id": n} for n in (1, 2)]
+    empty = [{**CAPTION, "image_id": n, "id": n, "caption": " "} for n in (1, 2, 3)]
+    corpus = load((), captions(*empty, images=images), limit=1)
+    assert [image.image_id for image in corpus.images] == ["1"]
+    assert [(finding.kind, finding.image_id) for finding in corpus.findings] == [
+        ("empty_caption", "1"),
+        ("unknown_image", "3"),
+    ]
+
+
+def test_annotations_may_belong_to_images_of_another_file(load: Loader) -> None:
+    other = {**IMAGE, "id": 8, "file_name": "8.jpg"}
+    corpus = load(instances({**BOX, "image_id": 8}), captions(CAPTION, images=[other]))
+    assert [len(image.boxes) for image in corpus.images] == [0, 1]
+
+
+def test_second_files_double_nothing(load: Loader) -> None:
+    keypoints = instances(
+        {**BOX, "area": 120.4999999}, {**BOX, "id": 9}, categories=[{"id": 18, "name": "dog", "keypoints": ["nose"]}]
+    )
+    more_texts = captions(CAPTION, {**CAPTION, "id": 2}, {**CAPTION, "caption": "Other."})
+    corpus = load([instances(BOX), keypoints], [captions(CAPTION), more_texts])
+    assert len(corpus.images[0].boxes) == 2
+    assert corpus.images[0].captions == ("A dog.", "A dog.", "Other.")
+    assert kinds(corpus) == ["repeated_annotation_id"]  # two captions of the second file are number 1
+
+
+def test_repeated_ids_within_a_file_are_kept(load: Loader) -> None:
+    corpus = load(instances(BOX, BOX, BOX))
+    assert len(corpus.images[0].boxes) == 3
+    assert kinds(corpus) == ["repeated_annotation_id"]
+    assert "2 of 3" in corpus.findings[0].detail
+
+
+def test_lvis_names_come_from_the_address(load: Loader) -> None:
+    image = {"id": 7, "coco_url": "http://images.cocodataset.org/train2017/7.jpg?x=/y", "width": 100, "height": 50}
+    box = {key: value for key, value in BOX.items() if key != "iscrowd"}
+    assert load(instances(box, images=[image])).images[0].file_name == "7.jpg"
+
+
+def test_names_leading_out_are_kept_for_the_picture_check(load: Loader) -> None:
+    names = ["../../etc/passwd", "/etc/passwd", "C:\\pictures\\1.jpg", "a\0b.jpg"]
+    corpus = load((), captions(images=[{**IMAGE, "id": n, "file_name": name} for n, name in enumerate(names)]))
+    assert [image.file_name for image in corpus.images] == [*names[:2], "C:/pictures/1.jpg", "a\0b.jpg"]
+
+
+def test_captions_alone_need_no_sizes(load: Loader) -> None:
+    bare = {"id": 7, "file_name": "7.jpg"}
+    corpus = load((), captions(CAPTION, images=[bare]))
+    assert (corpus.images[0].width, corpus.images[0].height) == (0, 0)
+    sized = load(instances(BOX, images=[bare]), captions(images=[{**IMAGE, "file_name": "7.jpg"}]))
+    assert sized.images[0].boxes[0].box_unit[2] == 0.3
+
+
+@pytest.mark.parametrize(
+    ("box_px", "expected", "found"),
+    [
+        ([90, 40, 10.4, 10], (0.9, 0.8, 1, 1), []),  # COCO's rounding
+        ([-5, 40, 30, 30], (0, 0.8, 0.25, 1), ["box_out_of_frame"]),
+        ([100, 0, 5, 5], None, ["box_out_of_frame"]),
+        ([-9, 0, 9, 5], None, ["box_out_of_frame"]),
+        ([1e308, 0, 1e308, 5], None, ["box_out_of_frame"]),
+        ([10, 10, 0, 5], None, ["box_zero_size"]),
+        ([10, 10, 5, -5], None, ["box_zero_size"]),
+        ([10, 10, 1e-300, 5], None, ["box_zero_size"]),
+    ],
+)
+def test_frames(load: Loader, box_px: list[float], expected: tuple[float, ...] | None, found: list[str]) -> None:
+    corpus = load(instances({**BOX, "bbox": box_px}))
+    assert [box.box_unit for box in corpus.images[0].boxes] == ([expected] if expected else [])
+    assert kinds(corpus) == found
+    if found:
+        assert corpus.findings[0].detail.startswith("annotation 1: dog, box [")
+
+
+def test_records_left_out_are_told(load: Loader) -> None:
+    stray = {**BOX, "id": 2, "image_id": 99}
+    unnamed = {key: value for key, value in BOX.items() if key != "id"}
+    corpus = load(instances({**BOX, "category_id": 5}, stray, {**unnamed, "category_id": 6}))
+    assert corpus.images[0].boxes == ()
+    assert [(finding.kind, finding.image_id) for finding in corpus.findings] == [
+        ("unknown_category", "7"),
+        ("unknown_image", "99"),
+        ("unknown_category", "7"),
+    ]
+    assert corpus.findings[2].detail == "an annotation: category 6 is not declared; left out"
+
+
+@pytest.mark.parametrize("area", [None, 0, -3, 1e9])
+def test_area_is_the_boxes_where_it_cannot_be(load: Loader, area: float | None) -> None:
+    (box,) = load(instances({**BOX, "area": area})).images[0].boxes
+    assert box.area_unit == pytest.approx(200 / 5000)
+
+
+SMALL = {"id": 7, "file_name": "7.jpg", "width": 4, "height": 3}
+
+
+def crowd(**changes: Any) -> dict[str, Any]:
+    whole = {**BOX, "bbox": [0, 0, 3, 3], "iscrowd": 1, "segmentation": RUNS, **changes}
+    return {key: value for key, value in whole.items() if value != "absent"}
+
+
+def test_crowds_take_box_and_area_from_the_mask(load: Loader) -> None:
+    (box,) = load(instances(crowd(bbox="absent", area="absent"), images=[SMALL])).images[0].boxes
+    assert box.is_crowd
+    assert box.box_unit == (0, 0, 3 / 4, 1)
+    assert box.area_unit == pytest.approx(4 / 12)
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "kind"),
+    [
+        ({"size": [4, 3], "counts": [12]}, "rle_size_mismatch"),
+        ({"size": [3], "counts": [12]}, "mask_unreadable"),
+        ({"size": "3x4"}, "mask_unreadable"),
+        ("absent", None),
+        (None, None),
+        ([[0, 0, 3, 0, 3, 3]], None),
+    ],
+)
+def test_crowds_fall_back_to_their_box(load: Loader, segmentation: Any, kind: str | None) -> None:
+    corpus = load(instances(crowd(segmentation=segmentation, area=3), images=[SMALL]))
+    (box,) = corpus.images[0].boxes
+    assert (box.is_crowd, box.box_unit, box.area_unit) == (True, (0, 0, 0.75, 1), 0.25)
+    assert kinds(corpus) == ([kind] if kind else [])
+
+
+def test_unusable_mask_without_box_is_left_out(load: Loader) -> None:
+    corpus = load(instances(crowd(bbox="absent", segmentation=[[1, 2]]), images=[SMALL]))
+    assert corpus.images[0].boxes == ()
+    assert kinds(corpus) == ["mask_unreadable"]
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        7,
+        "52203",
+        {"counts": [12]},
+        {"size": [3, 4], "counts": [2, 3]},
+        {"size": [3, 4], "counts": [14, -2]},
+        {"size": [3, 4], "counts": [0, 0, 12]},
+        {"size": [3, 4], "counts": [12]},
+        {"size": [3, 4], "counts": []},
+        {"size": [3, 4], "counts": [10**30]},
+        {"size": [3, 4], "counts": [2.5, 9.5]},
+        {"size": [3, 4], "counts": "P"},
+        {"size": [3, 4], "counts": "é!"},
+        {"size": [3, 4], "counts": "o" * 1000},
+        {"size": [3, 4], "counts": ""},
+        [[0, 0, 3, 3]],
+        [[0, 0, 3, 0, 3, 3, 1]],
+        [[0, 0, 1e300, 0, 3, 3]],
+        [[0, 0, 3, 3, 0, 0, 3, 3] * 50_000],
+        [[-9, -9, -8, -9, -8, -8]],
+        [["a"] * 6],
+        {"size": [3, 4], "counts": [[1]]},
+    ],
+)
+def test_malformed_masks_are_faults(segmentation: Any) -> None:
+    with pytest.raises(MaskError) as caught:
+        measure_mask(msgspec.Raw(json.dumps(segmentation).encode()), 4, 3)
+    assert caught.value.kind == "mask_unreadable"
+
+
+def test_frames_beyond_32_bits_are_faults() -> None:
+    with pytest.raises(MaskError, match="too large"):
+        measure_mask(msgspec.Raw(b"[[0,0,9,0,9,9]]"), 100_000, 100_000)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.sampled_from(["size", "counts", "a"]), inner),
+    max_leaves=12,
+)
+RUN_STRINGS = st.builds(
+    lambda text: {"size": [3, 4], "counts": text}, st.text("0123456789:;PQRSTUVWXYZ`abcno", max_size=9)
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(JSON | RUN_STRINGS | st.lists(st.lists(st.floats(-1e7, 1e7), max_size=9), max_size=3))
+def test_masks_survive_anything(segmentation: Any) -> None:
+    try:
+        mask = measure_mask(msgspec.Raw(json.dumps(segmentation).encode()), 4, 3)
+    except MaskError:
+        return
+    assert 0 < mask.area_px <= 12
+    assert all(0 <= value <= 4 for value in mask.box_px)
+
+
+@pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # pycocotools' decode under NumPy 2
+def test_agrees_with_pycocotools(load: Loader, tmp_path: Path) -> None:
+    import numpy as np
+    from pycocotools import mask as coco_mask
+    from pycocotools.coco import COCO
+
+    blob = np.asfortranarray(np.random.default_rng(4).random((50, 100)) < 0.3, dtype=np.uint8)
+    packed = coco_mask.encode(blob)
+    shapes = [
+        [[10, 10, 40, 12, 35, 40]],
+        [[10, 10, 40, 12, 35, 40], [30, 5, 60, 5, 60, 45.5, 22.25, 30]],
+        [[-20, 10, 140, 12, 35, 70]],
+        {"size": [50, 100], "counts": packed["counts"].decode()},
+        {"size": [50, 100], "counts": [1200, 300, 20, 80, 3400]},
+    ]
+    rows = [
+        {"id": n, "image_id": 7, "category_id": 18, "iscrowd": int(isinstance(shape, dict)), "segmentation": shape}
+        for n, shape in enumerate(shapes, start=1)
+    ]
+    corpus = load(instances(*rows))
+    with redirect_stdout(io.StringIO()):
+        theirs = COCO(str(tmp_path / "instances0.json"))
+    annotations = theirs.loadAnns(theirs.getAnnIds(imgIds=7))
+    assert len(annotations) == len(corpus.images[0].boxes) == len(shapes)
+    for box, annotation in zip(corpus.images[0].boxes, annotations, strict=True):
+        left, top, width, height = coco_mask.toBbox(theirs.annToRLE(annotation))
+        assert box.box_unit == pytest.approx((left / 100, top / 50, (left + width) / 100, (top + height) / 50))
+        assert box.area_unit == pytest.approx(theirs.annToMask(annotation).sum() / 5000)
+        assert box.is_crowd == annotation["iscrowd"]
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "expected"),
+    [
+        ("x", "http://creativecommons.org/licenses/by-nc-sa/2.0/", "CC-BY-NC-SA-2.0"),
+        ("x", "https://creativecommons.org/licenses/by/4.0", "CC-BY-4.0"),
+        ("x", "https://creativecommons.org/licenses/by/2.0/uk/", "CC-BY-2.0-UK"),
+        ("x", "https://creativecommons.org/licenses/by-sa/3.0/deed.en", "CC-BY-SA-3.0"),
+        ("x", "https://creativecommons.org/publicdomain/zero/1.0/", "CC0-1.0"),
+        (" United States\nGovernment Work", "http://www.usa.gov/copyright.shtml", "United States Government Work"),
+        ("", "http://example.org/terms", "http://example.org/terms"),
+        ("", "", None),
+        (None, None, None),
+    ],
+)
+def test_licence_names(name: str | None, url: str | None, expected: str | None) -> None:
+    assert licence_name(name, url) == expected
+
+
+def test_licences_nobody_lists_are_none(load: Loader) -> None:
+    assert load(instances(licenses=None)).images[0].licence is None
+    assert load(instances(licenses=[{"name": "no id"}])).images[0].licence is None
+    assert load(instances(licenses=[]), captions(licenses=LICENCES)).images[0].licence == "CC-BY-NC-ND-2.0"
+
+
+def test_byte_order_mark_is_accepted(load: Loader) -> None:
+    assert load(b"\xef\xbb\xbf" + json.dumps(instances(BOX)).encode()).images[0].boxes
+
+
+def as_text(tree: Any) -> bytes:
+    return json.dumps(tree).encode()
+
+
+BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
+    "empty": (b" \n", "is empty"),
+    "html": (b"<html>404</html>", "is not JSON at line 1, byte 0"),
+    "truncated": (as_text(instances(BOX))[:-30], "ends in the middle, after 3"),
+    "trailing comma": (b'{"images": [],\n "annotations": [],}', "is not JSON at line 2, byte 34"),
+    "trailing text": (as_text(instances(BOX)) + b"\nand more", "is not JSON at line 2"),
+    "nan": (as_text(instances({**BOX, "bbox": [float("nan"), 1, 2, 3]})), "NaN is no JSON number"),
+    "infinity": (as_text(instances({**BOX, "area": float("-inf")})), "-Infinity is no JSON number"),
+    "out of range": (
+        b'{"images": [], "annotations": [{"image_id": 1, "category_id": 1, "area": 1e999}]}',
+        "out of range",
+    ),
+    "list": (as_text([BOX]), "holds a JSON array"),
+    "number": (b"3", "holds a JSON int"),
+    "json lines": (b'{"image": "a.jpg"}\n{"image": "b.jpg"}\n', "looks like JSON Lines"),
+    "json lines of corpora": (as_text(instances(BOX)) + b"\n" + as_text(instances(BOX)), "looks like JSON Lines"),
+    "gzip": (gzip.compress(b"{}"), "compressed with gzip; unpack"),
+    "zip": (b"PK\x03\x04....", "a zip archive; unpack"),
+    "utf-16": (json.dumps(instances()).encode("utf-16"), "UTF-16"),
+    "latin-1": (b'{"images": [{"id": 1, "file_name": "caf\xe9.jpg"}]}', "is not UTF-8 at line 1, byte 39"),
+    "nested": (b'{"images": ' + b"[" * 100_000, "nested|array"),
+    "deep": (b'{"more": ' + b"[" * 100_000, "nested hundreds deep"),
+    "captions": (captions(CAPTION), "looks like a captions file; give it to --captions"),
+    "panoptic": (instances({"image_id": 7, "file_name": "7.png", "segments_info": []}), "looks like a panoptic file"),
+    "stuff": (instances(categories=[{"id": 92, "name": "banner"}, {"id": 183, "name": "other"}]), "a COCO stuff file"),
+    "no images": ({"annotations": [], "categories": []}, "missing required field `images`"),
+    "no annotations": ({"images": [IMAGE], "categories": CATEGORIES}, "image-info files of a test set"),
+    "no categories": ({"images": [IMAGE], "annotations": [BOX]}, "no 'categories'"),
+    "empty categories": (instances(BOX, categories=[]), "no 'categories'"),
+    "no image at all": (instances(images=[]), "lists no image"),
+    "annotations as object": (instances(annotations={"7": []}), r"at \$.annotations: expected `array`"),
+    "box of three": (
+        instances(BOX, {**BOX, "bbox": [1, 2, 3]}),
+        r"at \$.annotations\[1\].bbox: .*\[x, y, width, height\]",
+    ),
+    "box of text": (
+        instances({**BOX, "bbox": ["1", 2, 3, 4]}),
+        r"at \$.annotations\[0\].bbox\[0\]: expected `float`, got `str`",
+    ),
+    "no box": (instances({"image_id": 7, "category_id": 1}), "neither `bbox` nor `segmentation`"),
+    "no image id": (instances({"category_id": 1, "bbox": [1, 2, 3, 4]}), "missing required field `image_id`"),
+    "fractional id": (instances(images=[{**IMAGE, "id": 1.5}]), r"at \$.images\[0\].id: expected"),
+    "empty id": (instances(images=[{**IMAGE, "id": ""}]), r"at \$.images\[0\].id: expected `str` of length"),
+    "endless id": (b'{"images": [{"id": ' + b"9" * 9000 + b"}]}", r"at \$.images\[0\].id: integer value out of range"),
+    "no file name": (instances(images=[{"id": 1, "width": 3, "height": 3}]), "image 1 has neither 'file_name'"),
+    "no size": (instances(BOX, images=[{"id": 7, "file_name": "7.jpg"}]), "image 7 .7.jpg. has boxes but no width"),
+    "size below one": (instances(BOX, images=[{**IMAGE, "height": -1}]), "image 7 .* has boxes but no width"),
+    "half a pixel": (instances(images=[{**IMAGE, "width": 3.5}]), "3.5 x 50 pixels"),
+    "size without bound": (instances(images=[{**IMAGE, "width": 1e300}]), "1e.300 x 50 pixels"),
+    "category twice": (instances(categories=[*CATEGORIES, {"id": "1", "name": "cat"}]), "both 'person' and 'cat'"),
+    "nameless category": (instances(categories=[{"id": 1, "name": " "}]), "category 1 has an empty name"),
+    "one id, two pictures": (instances(images=[IMAGE, {**IMAGE, "file_name": "8.jpg"}]), "7.jpg .* but 8.jpg"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BROKEN_INSTANCES.values(), ids=BROKEN_INSTANCES.keys())
+def test_broken_instances(load: Loader, content: Any, message: str) -> None:
+    with pytest.raises(CorpusError, match=message) as caught:
+        load(content)
+    sentence = str(caught.value)
+    assert "instances0.json" in sentence
+    assert "\n" not in sentence
+    assert len(sentence) < 500
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (instances(BOX), "looks like an instances file; give it to --instances"),
+        (captions({"image_id": 7, "caption": None}), r"at \$.annotations\[0\].caption: expected `str`, got `null`"),
+        (captions({"image_id": 7}), "missing required field `caption`"),
+        ({"images": [], "annotations": [{"segments_info": []}]}, "panoptic"),
+        (captions(CAPTION, licenses="MIT"), r"at \$.licenses: expected"),
+    ],
+)
+def test_broken_captions(load: Loader, content: Any, message: str) -> None:
+    with pytest.raises(CorpusError, match=message):
+        load((), content)
+
+
+@pytest.mark.parametrize("change", [{"file_name": "COCO_train2014_000000000007.jpg"}, {"width": 50}])
+def test_files_that_contradict_each_other(load: Loader, change: dict[str, Any]) -> None:
+    with pytest.raises(CorpusError, match=r"image 7 is .*instances0.json but .*captions0.json"):
+        load(instances(BOX), captions(images=[{**IMAGE, **change}]))
+
+
+def test_missing_files_and_folders(load: Loader, tmp_path: Path) -> None:
+    load(instances(BOX))
+    with pytest.raises(CorpusError, match=r"no such annotation file. Did you mean instances0.json\?"):
+        load_corpus(CorpusSettings(instances=(str(tmp_path / "instance0.json"),)))
+    with pytest.raises(CorpusError, match="holds no file of a similar name"):
+        load_corpus(CorpusSettings(instances=(str(tmp_path / "zzz"),)))
+    with pytest.raises(CorpusError, match="There is no folder"):
+        load_corpus(CorpusSettings(captions=(str(tmp_path / "nowhere" / "a.json"),)))
+    with pytest.raises(CorpusError, match=r"is a folder; name the file in it. It holds instances0.json"):
+        load_corpus(CorpusSettings(captions=(str(tmp_path),)))
+    with pytest.raises(CorpusError, match="cannot be read"):
+        load_corpus(CorpusSettings(captions=("a\0b",)))
+
+
+KEYS = st.sampled_from(
+    "images annotations categories licenses id image_id category_id bbox area caption iscrowd segmentation".split()
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(KEYS, inner, max_size=5),
+    max_leaves=25,
+)
+ROWS = st.fixed_dictionaries(
+    {"image_id": st.sampled_from([7, "7", 8]), "category_id": st.sampled_from([1, 18, "x"])},
+    optional={
+        "id": st.integers(0, 3) | ANYTHING,
+        "bbox": st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=4, max_size=4),
+        "area": st.none() | st.floats(-1, 1e4),
+        "iscrowd": st.integers(0, 1),
+        "segmentation": JSON,
+        "caption": st.text(max_size=9),
+    },
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(tree=ANYTHING | st.builds(lambda rows: instances(*rows), st.lists(ROWS, max_size=5)), is_captions=st.booleans())
+def test_any_json_gives_a_corpus_or_one_sentence(load: Loader, tree: Any, is_captions: bool) -> None:
+    content = json.dumps(tree).encode()
+    try:
+        corpus = load((), content) if is_captions else load(content)
+    except CorpusError as error:
+        assert "\n" not in str(error)
+        return
+    for box in (box for image in corpus.images for box in image.boxes):
+        left, top, right, bottom = box.box_unit
+        assert 0 <= left < right <= 1
+        assert 0 <= top < bottom <= 1
+        assert 0 < box.area_unit <= 1
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=60) | st.integers(0, 400).map(lambda n: as_text(instances(BOX, crowd()))[:n]))
+def test_any_bytes_give_a_corpus_or_one_sentence(load: Loader, content: bytes) -> None:
+    with pytest.raises(CorpusError):
+        load(content)

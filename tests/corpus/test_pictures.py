@@ -1,0 +1,254 @@
+"""Pictures are read, or refused with a reason; names do not lead out of the folder."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datagen.config import CorpusSettings
+from datagen.corpus import PictureChecker, PictureError, check_picture, explain_missing, picture_path, read_picture
+from datagen.records import AnnotatedImage
+
+LIMIT = 1_000_000
+
+
+def picture(mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> Image.Image:
+    """A picture with noise enough that its file has a middle to cut."""
+    noise = Image.effect_noise(size, 80)
+    return noise.convert(mode) if mode != "RGB" else Image.merge("RGB", (noise, noise.rotate(90), noise.rotate(180)))
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png_header(width: int, height: int) -> bytes:
+    return b"\x89PNG\r\n\x1a\n" + png_chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.bmp", "a.gif", "a.tiff", "deep/a.jpg"])
+def test_good_pictures(tmp_path: Path, name: str) -> None:
+    (tmp_path / "deep").mkdir()
+    picture().save(tmp_path / name)
+    assert check_picture(tmp_path, name, LIMIT, (60, 40)) is None
+    assert check_picture(tmp_path, name, LIMIT) is None
+    read = read_picture(tmp_path, name, LIMIT)
+    assert (read.mode, read.size) == ("RGB", (60, 40))
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L"])
+@pytest.mark.parametrize("is_progressive", [False, True])
+def test_jpeg_modes(tmp_path: Path, mode: str, is_progressive: bool) -> None:
+    Image.new("RGB", (64, 64), "white").convert(mode).save(tmp_path / "a.jpg", progressive=is_progressive)
+    assert check_picture(tmp_path, "a.jpg", LIMIT) is None
+    low, _ = read_picture(tmp_path, "a.jpg", LIMIT).convert("L").getextrema()
+    assert low >= 250
+
+
+def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
+    seen = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    seen.putpixel((0, 0), (255, 0, 0, 255))
+    seen.save(tmp_path / "rgba.png")
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    palette.save(tmp_path / "p.png", transparency=1)
+    Image.new("LA", (4, 4), (0, 0)).save(tmp_path / "la.png")
+    for name in ("rgba.png", "p.png", "la.png"):
+        read = read_picture(tmp_path, name, LIMIT)
+        assert read.getpixel((3, 3)) == (255, 255, 255), name
+    assert read_picture(tmp_path, "rgba.png", LIMIT).getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "name", "expected"),
+    [
+        ("I;16", 32768, "a.png", 127),
+        ("I;16", 200, "a.tiff", 0),
+        ("I", 65535, "a.tiff", 255),
+        ("I", 200, "a.tiff", 200),
+        ("I", 1_000_000, "a.tiff", 255),
+        ("F", 0.5, "a.tiff", 127),
+        ("F", -1.0, "a.tiff", 0),
+        ("1", 1, "a.png", 255),
+    ],
+)
+def test_grey_is_scaled_to_8_bits(tmp_path: Path, mode: str, value: float, name: str, expected: int) -> None:
+    Image.new(mode, (5, 5), value).save(tmp_path / name)
+    assert check_picture(tmp_path, name, LIMIT) is None
+    assert read_picture(tmp_path, name, LIMIT).getpixel((2, 2)) == (expected,) * 3
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.bmp", "a.gif", "a.tiff"])
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.95])
+def test_truncated_pictures(tmp_path: Path, name: str, share: float) -> None:
+    picture(size=(200, 200)).save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(data[: int(len(data) * share)])
+    fault = check_picture(tmp_path, name, LIMIT, (200, 200))
+    assert fault is not None
+    assert fault[0] == "image_unreadable"
+    assert str(tmp_path / name) in fault[1]
+    with pytest.raises(PictureError) as caught:
+        read_picture(tmp_path, name, LIMIT)
+    assert caught.value.reason == "image_unreadable"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>not found</html>",
+        b"\xff\xd8\xff",
+        b"\x89PNG\r\n\x1a\n",
+        png_header(0, 5),
+        png_header(8, 8) + png_chunk(b"IDAT", b"no zlib"),
+        png_header(8, 8) + png_chunk(b"zTXt", b"a\0\0" + zlib.compress(b" " * 80_000_000)),
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+        b"II*\0\xff\xff\xff\xff",
+        b"GIF89a",
+        b"RIFF\x10\0\0\0WEBPVP8 ",
+    ],
+)
+def test_what_is_no_picture(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jpg").write_bytes(content)
+    fault = check_picture(tmp_path, "a.jpg", LIMIT)
+    assert fault is not None
+    assert fault[0] == "image_unreadable"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1001, 1000), (12_000, 9_000), (30_000, 30_000)])
+def test_too_large_is_known_from_the_header(tmp_path: Path, width: int, height: int) -> None:
+    (tmp_path / "a.png").write_bytes(png_header(width, height) + png_chunk(b"IDAT", b"never read"))
+    fault = check_picture(tmp_path, "a.png", LIMIT)
+    assert fault is not None
+    assert fault[0] == "image_too_large"
+
+
+def test_sizes_are_compared(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.jpg")
+    fault = check_picture(tmp_path, "a.jpg", LIMIT, (61, 40))
+    assert fault == ("image_size_differs", "a.jpg is 60x40 pixels, its annotation says 61x40")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture().save(tmp_path / "turned.jpg", exif=exif)
+    assert check_picture(tmp_path, "turned.jpg", LIMIT, (60, 40)) is None
+    assert read_picture(tmp_path, "turned.jpg", LIMIT).size == (60, 40)
+    turned = check_picture(tmp_path, "turned.jpg", LIMIT, (40, 60))
+    assert turned is not None
+    assert turned[0] == "image_size_differs"
+    assert "EXIF orientation 6" in turned[1]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../a.jpg",
+        "b/../../a.jpg",
+        "b/../a.jpg",
+        "/etc/passwd",
+        "C:/a.jpg",
+        "c:a.jpg",
+        "..\\a.jpg",
+        "\\\\host\\a.jpg",
+        "a\0.jpg",
+    ],
+)
+def test_names_stay_in_the_folder(tmp_path: Path, name: str) -> None:
+    picture().save(tmp_path / "a.jpg")
+    folder = tmp_path / "images"
+    (folder / "b").mkdir(parents=True)
+    assert picture_path(folder, name) is None
+    fault = check_picture(folder, name, LIMIT)
+    assert fault is not None
+    assert fault[0] == "image_outside_folder"
+
+
+def test_links_stay_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    picture().save(tmp_path / "a.jpg")
+    picture().save(folder / "b.jpg")
+    try:
+        (folder / "out.jpg").symlink_to(tmp_path / "a.jpg")
+        (folder / "in.jpg").symlink_to(folder / "b.jpg")
+        (folder / "loop.jpg").symlink_to(folder / "loop.jpg")
+        (tmp_path / "linked").symlink_to(folder, target_is_directory=True)
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    outside = check_picture(folder, "out.jpg", LIMIT)
+    assert outside is not None
+    assert outside[0] == "image_outside_folder"
+    assert check_picture(folder, "in.jpg", LIMIT) is None
+    assert check_picture(tmp_path / "linked", "b.jpg", LIMIT) is None
+    assert check_picture(folder, "loop.jpg", LIMIT) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("b.jpg", "image_missing"), ("deep", "image_unreadable"), ("n" * 5000, None)]
+)
+def test_names_without_a_file(tmp_path: Path, name: str, reason: str | None) -> None:
+    (tmp_path / "deep").mkdir()
+    fault = check_picture(tmp_path, name, LIMIT)
+    assert fault is not None
+    assert reason is None or fault[0] == reason
+
+
+def test_checker_looks_once_and_only_with_a_folder(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.jpg")
+    image = AnnotatedImage("1", "a.jpg", 60, 40)
+    assert PictureChecker(CorpusSettings()).check(image) is None
+    assert PictureChecker(CorpusSettings()).explain_missing([image]) is None
+    checker = PictureChecker(CorpusSettings(images=str(tmp_path)))
+    assert checker.check(image) is None
+    (tmp_path / "a.jpg").unlink()
+    assert checker.check(image) is None
+    assert checker.check(AnnotatedImage("2", "b.jpg", 0, 0)) is not None
+    assert "the image folder is empty" in (checker.explain_missing([image]) or "")
+
+
+def test_small_limit_refuses(tmp_path: Path) -> None:
+    picture().save(tmp_path / "a.jpg")
+    fault = PictureChecker(CorpusSettings(images=str(tmp_path), max_image_pixels=2399)).check(
+        AnnotatedImage("1", "a.jpg", 60, 40)
+    )
+    assert fault is not None
+    assert fault[0] == "image_too_large"
+
+
+@pytest.fixture
+def coco(tmp_path: Path) -> Path:
+    (tmp_path / "coco" / "train2017").mkdir(parents=True)
+    (tmp_path / "coco" / "val2017").mkdir()
+    (tmp_path / "coco" / "train2017" / "000000000007.jpg").write_bytes(b"x")
+    return tmp_path / "coco"
+
+
+NAMES = [f"{n:012}.jpg" for n in range(7, 40)]
+
+
+@pytest.mark.parametrize("given_folder", [".", "..", "val2017", "annotations", "train2017/deep"])
+def test_the_right_folder_is_hinted_at(coco: Path, given_folder: str) -> None:
+    told = explain_missing(coco / given_folder, NAMES)
+    assert told is not None
+    assert told.endswith("train2017?")
+    assert "Did you mean --images" in told
+
+
+def test_prefixed_names_are_hinted_at(coco: Path) -> None:
+    told = explain_missing(coco / "train2017", [f"train2017/{name}" for name in NAMES])
+    assert told is not None
+    assert told.endswith(f"Did you mean --images {coco}?")
+    assert "none of the first 20 pictures is there, such as train2017/000000000007.jpg" in told
+
+
+def test_no_hint_where_there_is_none(coco: Path) -> None:
+    assert explain_missing(coco / "train2017", NAMES) is None
+    assert explain_missing(coco, []) is None
+    assert explain_missing(coco / "train2017", ["../a.jpg", "n" * 5000, *NAMES]) is None
+    told = explain_missing(coco, ["other.jpg"])
+    assert told is not None
+    assert "it holds train2017/, val2017/" in told
+    assert told.endswith("Give the right folder with --images.")
+    assert "no such image folder" in (explain_missing(coco / "nowhere" / "at" / "all", NAMES) or "")

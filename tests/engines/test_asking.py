@@ -1,0 +1,81 @@
+"""The asking loop keeps requests in flight, stores each reply first, and loses none when the teacher fails."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from datagen.engines.asking import ask_all
+from datagen.errors import TeacherError
+from datagen.records import AnnotatedImage, Reply, Request
+from datagen.store import ReplyStore
+
+
+def request(n: int) -> Request:
+    return Request(f"d{n}", AnnotatedImage(str(n), "x.jpg", 1, 1), "t", "r", (), 0.7, 10, "text")
+
+
+class StandIn:
+    """Answers after as many turns of the event loop as the request's number says."""
+
+    name = "stand-in"
+
+    def __init__(self, fails_at: int | None = None) -> None:
+        self.fails_at = fails_at
+        self.in_flight = self.most_in_flight = self.n_asked = 0
+        self.is_closed = False
+
+    async def answer(self, request: Request) -> Reply:
+        self.n_asked += 1
+        self.in_flight += 1
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        number = int(request.image.image_id)
+        for _ in range(number % 7 + 1):
+            await asyncio.sleep(0)
+        self.in_flight -= 1
+        if number == self.fails_at:
+            raise TeacherError("the key is refused")
+        return Reply(request.digest, request.image.image_id, "t", self.name, "text")
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+
+def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[ReplyStore, list[str]]:
+    store = ReplyStore(tmp_path / "replies.jsonl")
+    heard: list[str] = []
+
+    def on_reply(request: Request, reply: Reply) -> None:
+        assert store.is_settled(reply.request_digest), "a reply counts only once it is stored"
+        heard.append(request.digest)
+
+    try:
+        asyncio.run(ask_all(iter([request(k) for k in range(n)]), teacher, store, concurrency, on_reply))
+    finally:
+        store.close()
+    return store, heard
+
+
+def test_every_request_is_asked_once_and_stored(tmp_path: Path) -> None:
+    teacher = StandIn()
+    _, heard = ask(tmp_path, teacher, 50, 8)
+    assert sorted(heard) == sorted(f"d{n}" for n in range(50))
+    assert teacher.n_asked == 50
+    assert teacher.most_in_flight == 8
+    assert teacher.is_closed
+
+
+def test_more_places_than_requests(tmp_path: Path) -> None:
+    _, heard = ask(tmp_path, StandIn(), 3, 64)
+    assert len(heard) == 3
+
+
+def test_a_fatal_failure_stores_what_was_in_flight_and_asks_no_more(tmp_path: Path) -> None:
+    teacher = StandIn(fails_at=10)
+    with pytest.raises(TeacherError, match="key is refused"):
+        ask(tmp_path, teacher, 1000, 8)
+    assert teacher.n_asked < 40
+    store = ReplyStore(tmp_path / "replies.jsonl")
+    assert sum(store.is_settled(f"d{n}") for n in range(1000)) == teacher.n_asked - 1
+    assert teacher.is_closed
+    store.close()

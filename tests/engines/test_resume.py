@@ -1,0 +1,112 @@
+"""A run that is killed again and again ends like one that was never disturbed."""
+
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CorpusFiles, make_corpus
+from loopback import LoopbackServer, digest_of, reply_for
+
+from datagen.records import Reply
+from datagen.store import read_facts
+
+WAY_FAULTS = {
+    "rate_limited": 0.05, "server_error": 0.03, "unavailable": 0.02, "dropped": 0.03, "cut": 0.02, "slow": 0.1,
+    "html": 0.02, "cut_json": 0.02, "no_choices": 0.01,
+}  # fmt: skip
+ANSWER_FAULTS = {"empty": 0.04, "length": 0.06, "refusal": 0.04}
+CONCURRENCY = 4
+DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
+
+
+def command(files: CorpusFiles, url: str, out: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "datagen", "run", *files.options, "--teacher", "loopback", "--base-url", url,
+        "--concurrency", str(CONCURRENCY), "--out", str(out), "--max-failed", "1",
+    ]  # fmt: skip
+
+
+def finish(files: CorpusFiles, url: str, out: Path) -> None:
+    done = subprocess.run(command(files, url, out), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def stored(out: Path) -> list[Reply]:
+    path = out / "replies.jsonl"
+    return [reply for _, reply in read_facts(path, Reply) if reply is not None] if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
+    return make_corpus(tmp_path_factory.mktemp("corpus"), n_images=40)
+
+
+def test_killed_ten_times_it_loses_nothing_and_asks_nothing_twice(files: CorpusFiles, tmp_path: Path) -> None:
+    said: dict[str, str] = {}
+
+    def reply(body: Mapping[str, Any]) -> str:
+        said[digest_of(body)] = text = reply_for(body)
+        return text
+
+    with LoopbackServer(WAY_FAULTS, reply=reply, slow_s=0.05, retry_after_s=0.02) as calm:
+        finish(files, calm.base_url, tmp_path / "calm")
+    out = tmp_path / "killed"
+    kill_after = sorted(random.Random(7).sample(range(3, 110), 10))
+    with LoopbackServer(WAY_FAULTS, reply=reply, slow_s=0.05, retry_after_s=0.02) as server:
+        for n_answers in kill_after:
+            process = subprocess.Popen(command(files, server.base_url, out), stderr=subprocess.DEVNULL)
+            while server.answered.total() < n_answers and process.poll() is None:
+                time.sleep(0.002)
+            process.kill()
+            process.wait()
+            texts = {reply.text for reply in stored(out)}
+            asked_before = {digest: server.arrivals[digest] for digest, text in said.items() if text in texts}
+        finish(files, server.base_url, out)
+        for digest, n_arrivals in asked_before.items():
+            assert server.arrivals[digest] == n_arrivals, "a stored reply was asked for again"
+        n_paid_twice = server.answered.total() - len(server.answered)
+        assert n_paid_twice <= CONCURRENCY * len(kill_after)
+    digests = [reply.request_digest for reply in stored(out)]
+    assert len(digests) == len(set(digests)) == 120
+    for name in DERIVED:
+        assert (out / name).read_bytes() == (tmp_path / "calm" / name).read_bytes(), name
+
+
+def test_every_request_ends_accepted_or_rejected_with_a_reason(files: CorpusFiles, tmp_path: Path) -> None:
+    import datagen
+
+    with LoopbackServer({**WAY_FAULTS, **ANSWER_FAULTS}, slow_s=0.05, retry_after_s=0.02) as server:
+        finish(files, server.base_url, tmp_path / "run")
+    run = datagen.open_run(tmp_path / "run")
+    samples = list(run.iter_samples())
+    assert len(samples) == 120
+    rejected = [sample for sample in samples if sample.status == "rejected"]
+    assert all(sample.stage and sample.reason and sample.detail for sample in rejected)
+    assert {"refused", "empty_reply"} <= {sample.reason for sample in rejected}
+    assert all(sample.turns for sample in samples if sample.status == "accepted")
+    assert run.summary["tokens"]["completion"] > 0
+
+
+def test_late_settings_ask_nothing_and_an_edited_prompt_asks_its_type_alone(files: CorpusFiles, tmp_path: Path) -> None:
+    import shutil
+
+    from datagen.recipes import bundled_folder
+
+    own = tmp_path / "own"
+    for name in ("prompts", "seeds"):
+        shutil.copytree(bundled_folder(name), own / name)
+    with LoopbackServer() as server:
+        base = [*command(files, server.base_url, tmp_path / "run"), "--recipes-dir", str(own), "--limit", "5"]
+        subprocess.run(base, check=True, capture_output=True)
+        assert server.arrivals.total() == 15
+        subprocess.run([*base, "--rng-seed", "5", "--max-failed", "0.5"], check=True, capture_output=True)
+        assert server.arrivals.total() == 15
+        prompt = own / "prompts" / "reasoning" / "system.txt"
+        prompt.write_text(prompt.read_text(encoding="utf-8") + "\nBe brief.", encoding="utf-8")
+        subprocess.run(base, check=True, capture_output=True)
+        assert server.arrivals.total() == 20

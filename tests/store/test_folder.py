@@ -1,0 +1,64 @@
+"""A run folder belongs to one process, and whole files appear whole or not at all."""
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from datagen.errors import RunError
+from datagen.store import RunFolder, write_whole
+
+
+def test_a_whole_file_replaces_the_old_one_only_when_complete(tmp_path: Path) -> None:
+    target = tmp_path / "deep" / "file.json"
+    with write_whole(target) as file:
+        file.write(b"old")
+    with pytest.raises(ValueError, match="stop"), write_whole(target) as file:
+        file.write(b"half of the ne")
+        raise ValueError("stop")
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in target.parent.iterdir()] == ["file.json"]
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+    target = tmp_path / "file.json"
+    target.write_bytes(b"old")
+    with pytest.raises(RunError, match="disk is full"), write_whole(target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert target.read_bytes() == b"old"
+
+
+def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom datagen.errors import RunError\nfrom datagen.store import RunFolder\n"
+        "try:\n    with RunFolder(Path(sys.argv[1])).locked(): print('in')\nexcept RunError as error:\n    print(error)\n"
+    )
+    with RunFolder(tmp_path / "run").locked():
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True
+        )
+    assert "another datagen process" in done.stdout
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "run")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "in"
+
+
+def test_a_folder_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(RunError, match="choose an empty --out"), RunFolder(tmp_path).locked():
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("")
+    with pytest.raises(RunError, match="cannot be written"), RunFolder(tmp_path / "run").locked():
+        pass
+
+
+def test_reading_needs_a_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        RunFolder(tmp_path).require()

@@ -1,0 +1,563 @@
+import asyncio
+import email.utils
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from loopback import ANSWER_FAULTS, WAY_FAULTS, Answer, LoopbackServer, error_answer, json_answer, reply_for
+
+from datagen.config import TeacherSettings
+from datagen.errors import TeacherError
+from datagen.records import AnnotatedImage, Message, Request, Usage
+from datagen.teacher.endpoint import FIRST_CONTACT_ATTEMPTS, EndpointTeacher
+from datagen.teacher.faults import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, address_of
+
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith("OPENAI_"):
+            monkeypatch.delenv(name)
+
+
+def request_of(content="one", reply_format="delimited", system="Answer with === between the parts."):
+    return Request(
+        digest=f"digest-{content}",
+        image=AnnotatedImage("7", "7.jpg", 10, 10),
+        response_type="conversation",
+        recipe_digest="r",
+        messages=(Message("system", system), Message("user", content)),
+        temperature=0.7,
+        max_tokens=500,
+        reply_format=reply_format,
+    )
+
+
+def ask(server, *requests, one_by_one=False, **settings):
+    """Answer requests through a fresh teacher; gives (replies, pauses asked for)."""
+    pauses = []
+
+    async def record(seconds):
+        pauses.append(seconds)
+
+    async def main():
+        given = {"name": "loopback", "base_url": server.base_url, **settings}
+        teacher = EndpointTeacher(TeacherSettings(**given), sleep=record)
+        try:
+            if one_by_one:
+                return [await teacher.answer(request) for request in requests]
+            return await asyncio.gather(*(teacher.answer(request) for request in requests or [request_of()]))
+        finally:
+            await teacher.close()
+
+    return asyncio.run(main()), pauses
+
+
+def ask_scripted(*fates, requests=(), **settings):
+    """Answer one request by a server whose arrivals meet the given fates in turn, then a good reply."""
+
+    def intercept(body, arrival):
+        return fates[arrival - 1] if arrival <= len(fates) else None
+
+    with LoopbackServer(intercept=intercept) as server:
+        replies, pauses = ask(server, *requests, **settings)
+    return replies[0], pauses, server
+
+
+def completion(message, finish_reason="stop", **more):
+    return json_answer(200, {"choices": [{"message": message, "finish_reason": finish_reason}], **more})
+
+
+# The good way
+
+
+def test_a_reply_carries_text_usage_cost_and_timing():
+    with LoopbackServer() as server:
+        (reply,), pauses = ask(server, name="gpt-4o")
+    body = server.seen[0][1]
+    assert reply.text == reply_for(body)
+    assert (reply.request_digest, reply.image_id, reply.response_type) == ("digest-one", "7", "conversation")
+    assert (reply.teacher, reply.finish_reason, reply.error, reply.n_attempts) == ("gpt-4o", "stop", None, 1)
+    assert reply.usage.n_prompt_tokens == 7 and reply.usage.n_cached_tokens == 3
+    assert reply.cost_usd == pytest.approx((4 * 2.5 + 3 * 1.25 + reply.usage.n_completion_tokens * 10) / 1e6)
+    assert reply.latency_s > 0 and abs(reply.at - time.time()) < 3600
+    assert pauses == []
+    assert body == {
+        "model": "gpt-4o",
+        "messages": [
+            {"role": "system", "content": "Answer with === between the parts."},
+            {"role": "user", "content": "one"},
+        ],
+        "max_tokens": 500,
+        "temperature": 0.7,
+    }
+
+
+def test_the_key_of_the_named_variable_is_sent(monkeypatch):
+    monkeypatch.setenv("MY_KEY", f" {KEY}\n")
+    with LoopbackServer(api_key=KEY) as server:
+        (reply,), _ = ask(server, api_key_env="MY_KEY")
+    assert reply.error is None
+    assert server.seen[0][0]["authorization"] == f"Bearer {KEY}"
+
+
+def test_the_clients_own_address_variable_is_heeded_and_needs_no_key(monkeypatch):
+    with LoopbackServer() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        (reply,), _ = ask(server, base_url=None)
+    assert reply.error is None
+
+
+def test_a_cut_text_is_kept_with_its_finish_reason():
+    reply, _, _ = ask_scripted("length")
+    assert reply.text and reply.error is None and reply.finish_reason == "length"
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        (None, Usage()),
+        ("odd", Usage()),
+        ({"prompt_tokens": None, "completion_tokens": "3"}, Usage()),
+        ({"prompt_tokens": 5.0, "completion_tokens": -1, "prompt_tokens_details": None}, Usage(5, 0, 0)),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}, Usage(5, 4, 2)),
+    ],
+)
+def test_odd_usage_never_costs_the_reply(usage, expected):
+    reply, _, _ = ask_scripted(completion({"content": "fine"}, usage=usage), name="gpt-4o")
+    assert (reply.text, reply.usage) == ("fine", expected)
+    assert (reply.cost_usd is None) == (expected == Usage())
+
+
+def test_reasoning_is_left_out_and_text_in_parts_is_joined():
+    parts = [{"type": "text", "text": "one "}, {"type": "image"}, "odd", {"text": "two"}]
+    reply, _, _ = ask_scripted(completion({"content": parts, "reasoning_content": "hm"}, finish_reason=None))
+    assert (reply.text, reply.finish_reason) == ("one two", None)
+
+
+# Faults that pass
+
+
+@pytest.mark.parametrize("fault", [f for f in WAY_FAULTS if f != "slow"])
+def test_a_passing_fault_is_tried_again(fault):
+    reply, pauses, server = ask_scripted(fault, fault)
+    assert (reply.error, reply.n_attempts, len(pauses)) == (None, 3, 2)
+    assert server.arrivals.total() == 3 and server.answered.total() == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, b""),
+        Answer(200, b"null"),
+        Answer(200, b"[]"),
+        Answer(200, b'{"choices": null}'),
+        Answer(200, b'{"choices": [{}]}'),
+        Answer(200, b'{"choices": [{"message": null}]}'),
+        Answer(200, b'{"choices": [{"message": {"content": 5}}]}'),
+        Answer(200, b'{"choices": [{"message": {"content": "\xff"}}]}'),
+        Answer(200, b"[" * 100_000),
+        json_answer(200, {"error": {"message": "upstream failed"}}),
+        json_answer(500, []),
+        json_answer(502, {"error": None}),
+        json_answer(503, {"error": "text"}),
+        json_answer(529, {"error": {"message": 5, "code": 7, "type": []}}),
+        error_answer(408, "too slow"),
+        error_answer(409, "locked"),
+    ],
+    ids=range(16),
+)
+def test_odd_shapes_are_tried_again_and_never_crash(answer):
+    reply, _, _ = ask_scripted(answer)
+    assert (reply.error, reply.n_attempts) == (None, 2)
+
+
+@pytest.mark.parametrize(
+    ("fate", "word"),
+    [
+        ("rate_limited", "rate_limited: 429 Rate limit reached."),
+        ("server_error", "server_error: 500 The server had an error."),
+        ("dropped", "connection: "),
+        ("cut", "connection: "),
+        ("html", "garbled: expected a chat completion, got: <html>"),
+        ("no_choices", "garbled: "),
+    ],
+)
+def test_after_the_last_try_the_reply_names_the_fault_and_may_be_asked_again(fate, word):
+    reply, pauses, _ = ask_scripted(*[fate] * 3, max_attempts=3)
+    assert (reply.error, reply.is_final, reply.n_attempts, len(pauses)) == ("gave_up", False, 3, 2)
+    assert reply.detail.startswith(f"3 tries, the last: {word}")
+    assert reply.text == "" and reply.cost_usd is None
+
+
+def test_an_answer_that_does_not_come_in_time_is_a_timeout():
+    with LoopbackServer({"slow": 1.0}, slow_s=60.0) as server:
+        (reply,), _ = ask(server, max_attempts=2, timeout_s=0.05)
+    assert (reply.error, reply.is_final) == ("gave_up", False)
+    assert reply.detail == "2 tries, the last: timeout: no whole answer within 0.05 s"
+
+
+def test_pauses_grow_up_to_the_ceiling():
+    _, pauses, _ = ask_scripted(*["server_error"] * 7, max_wait_s=4.0)
+    ceilings = [0.5, 1.0, 2.0, 4.0, 4.0, 4.0, 4.0]
+    assert all(ceiling / 2 <= pause <= ceiling for pause, ceiling in zip(pauses, ceilings, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked_s"),
+    [
+        ({"Retry_After": "7"}, 7),
+        ({"Retry_After": "120.5"}, 120.5),
+        ({"Retry_After": "86400"}, MAX_RETRY_AFTER_S),
+        ({"retry_after_ms": "9500", "Retry_After": "1"}, 9.5),
+        ({"retry_after_ms": "soon", "Retry_After": "5"}, 5),
+    ],
+)
+def test_retry_after_is_obeyed_beyond_the_ceiling(headers, asked_s):
+    _, (pause,), _ = ask_scripted(error_answer(429, "slow down", **headers), max_wait_s=2.0)
+    assert asked_s <= pause <= asked_s * 1.1
+
+
+def test_retry_after_may_be_a_date():
+    date = email.utils.formatdate(time.time() + 300, usegmt=True)
+    _, (pause,), _ = ask_scripted(error_answer(503, "back soon", Retry_After=date), max_wait_s=2.0)
+    assert 100 < pause <= 330  # a slow machine may eat some of the five minutes
+
+
+@pytest.mark.parametrize(
+    "value", ["0", "-5", "nan", "inf", "soon", "", "Sat, 01 Jan 2000 00:00:00 GMT", "1 Jan 2000 00:00 -0000"]
+)
+def test_a_senseless_retry_after_falls_back_to_the_own_pause(value):
+    _, (pause,), _ = ask_scripted(error_answer(429, "slow down", Retry_After=value))
+    assert 0.25 <= pause <= 0.5
+
+
+# Faults of one record
+
+
+def test_an_empty_answer_is_asked_once_more_and_both_tries_are_counted():
+    reply, _, _ = ask_scripted("empty", "server_error", completion({"content": " \n"}, usage={"prompt_tokens": 9}))
+    assert (reply.error, reply.is_final, reply.n_attempts) == ("empty_reply", True, 3)
+    assert reply.usage.n_prompt_tokens == 7 + 9
+    reply, _, _ = ask_scripted("empty")
+    assert (reply.error, reply.n_attempts, reply.usage.n_prompt_tokens) == (None, 2, 14)
+
+
+def test_tokens_spent_before_the_first_word_are_explained():
+    silent = completion({"content": None}, finish_reason="length")
+    reply, _, _ = ask_scripted(silent, silent)
+    assert reply.error == "empty_reply" and "500 tokens" in reply.detail and "raise max_tokens" in reply.detail
+
+
+@pytest.mark.parametrize(
+    ("fate", "error", "detail"),
+    [
+        ("refusal", "refused", "I cannot help with that."),
+        (completion({"content": "half a"}, "content_filter"), "content_filter", "filter"),
+        (error_answer(400, "filtered", "content_filter"), "content_filter", "filtered"),
+        (error_answer(400, "too many", "context_length_exceeded"), "context_too_long", "too many"),
+        (
+            error_answer(400, "'max_tokens' or 'max_completion_tokens' is too large: the maximum context length is 8"),
+            "context_too_long",
+            "is 8",
+        ),
+        (error_answer(400, "bad message"), "request_rejected", "400 bad message"),
+        (json_answer(422, {"detail": [{"loc": ["body"], "msg": "odd"}]}), "request_rejected", "odd"),
+        (json_answer(400, ["odd"]), "request_rejected", "400 ['odd']"),
+        (json_answer(400, {}), "request_rejected", "400"),
+        (Answer(413, b""), "request_rejected", "413"),
+        (error_answer(400, "x" * 5000), "request_rejected", "xxx…"),
+    ],
+)
+def test_a_final_fault_ends_this_record_alone(fate, error, detail):
+    reply, pauses, _ = ask_scripted(fate)
+    assert (reply.error, reply.is_final, reply.n_attempts, reply.text) == (error, True, 1, "")
+    assert detail in reply.detail and len(reply.detail) <= MAX_DETAIL_CHARS + 4
+    assert pauses == []
+
+
+def test_a_paid_refusal_keeps_its_cost():
+    reply, _, _ = ask_scripted("refusal", name="gpt-4o")
+    assert reply.cost_usd > 0
+
+
+def test_characters_that_cannot_be_sent_are_a_rejected_request():
+    with LoopbackServer() as server:
+        (reply,), _ = ask(server, request_of("half a pair \ud800"))
+    assert (reply.error, reply.is_final) == ("request_rejected", True)
+    assert server.arrivals.total() == 0
+
+
+# Faults of the whole run
+
+
+@pytest.mark.parametrize(
+    ("fate", "words"),
+    [
+        (error_answer(401, "Incorrect key", "invalid_api_key"), ["OPENAI_API_KEY", "401", "Incorrect key"]),
+        (error_answer(403, "no access"), ["OPENAI_API_KEY", "403"]),
+        (error_answer(404, "The model 'loopback' is not here", "model_not_found"), ["no model 'loopback'"]),
+        (json_answer(404, {"error": "model not found, try pulling it"}), ["no model 'loopback'"]),
+        (json_answer(404, {"detail": "Not Found"}), ["OpenAI-compatible", "/v1?"]),
+        (Answer(404, b"<html>no model here</html>"), ["OpenAI-compatible", "/v1?"]),
+        (Answer(405, b""), ["OpenAI-compatible", "/v1?"]),
+        (Answer(304, b""), ["OpenAI-compatible", "/v1?"]),
+        (error_answer(429, "You exceeded your quota", "insufficient_quota"), ["quota", "Add credit"]),
+        (error_answer(402, "Insufficient balance"), ["quota", "Insufficient balance"]),
+    ],
+)
+def test_what_makes_every_request_useless_stops_the_run_at_once(fate, words):
+    with LoopbackServer(intercept=lambda body, arrival: fate) as server, pytest.raises(TeacherError) as caught:
+        ask(server)
+    assert all(word in str(caught.value) for word in [*words, "127.0.0.1"])
+    assert server.arrivals.total() == 1
+
+
+def test_a_wrong_path_names_the_address():
+    with LoopbackServer() as server, pytest.raises(TeacherError, match=r"127\.0\.0\.1:\d+ *: expected.*/v1\?"):
+        ask(server, base_url=server.base_url.removesuffix("/v1"))
+
+
+def test_an_address_where_nobody_listens_is_given_up_soon():
+    pauses = []
+
+    async def record(seconds):
+        pauses.append(seconds)
+
+    async def main(port):
+        settings = TeacherSettings(name="m", base_url=f"http://user:pass@127.0.0.1:{port}/v1?key=x", max_attempts=50)
+        teacher = EndpointTeacher(settings, sleep=record)
+        try:
+            await teacher.answer(request_of())
+        finally:
+            await teacher.close()
+
+    with socket.socket() as bound:  # holds the port without listening, so that nothing else can
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        with pytest.raises(TeacherError, match=rf"Nothing answers at http://127\.0\.0\.1:{port}/v1 \(") as caught:
+            asyncio.run(main(port))
+    assert len(pauses) == FIRST_CONTACT_ATTEMPTS - 1
+    assert "pass" not in str(caught.value) and "key=x" not in str(caught.value)
+
+
+def test_a_server_that_goes_away_later_costs_only_the_record():
+    async def no_pause(seconds):
+        pass
+
+    async def main():
+        with LoopbackServer() as server:
+            teacher = EndpointTeacher(TeacherSettings(name="m", base_url=server.base_url, max_attempts=5), no_pause)
+            first = await teacher.answer(request_of("one"))
+        second = await teacher.answer(request_of("two"))
+        await teacher.close()
+        return first, second
+
+    first, second = asyncio.run(main())
+    assert first.error is None
+    assert (second.error, second.is_final, second.n_attempts) == ("gave_up", False, 5)
+
+
+def test_openai_without_a_key_names_the_variable(monkeypatch):
+    with pytest.raises(TeacherError, match=r"variable MY_KEY is not set.*--base-url"):
+        EndpointTeacher(TeacherSettings(name="gpt-4o", api_key_env="MY_KEY"))
+    monkeypatch.setenv("MY_KEY", "sk-\u00e4\u4e00")
+    with pytest.raises(TeacherError, match="MY_KEY holds characters") as caught:
+        EndpointTeacher(TeacherSettings(name="gpt-4o", api_key_env="MY_KEY"))
+    assert "\u4e00" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "ftp://here/v1", "http://", "http://here:x/v1", "http://[::1", "/v1"]
+)
+def test_an_address_that_is_none_gets_its_sentence(url):
+    with pytest.raises(TeacherError, match="can be set up"):
+        EndpointTeacher(TeacherSettings(name="m", base_url=url))
+
+
+def test_a_proxy_that_cannot_be_used_gets_its_sentence(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:1")
+    with pytest.raises(TeacherError, match="can be set up"):
+        EndpointTeacher(TeacherSettings(name="m", base_url="http://10.0.0.1/v1"))
+
+
+# Secrets
+
+
+def test_the_key_is_in_no_message_reply_repr_or_log(monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    echo = f"your key {KEY} or Bearer {KEY} or sk-ve***89 is odd"
+    with LoopbackServer(api_key="another") as server, pytest.raises(TeacherError) as caught:
+        ask(server)
+    reply, _, _ = ask_scripted(error_answer(400, echo))
+    gave_up, _, _ = ask_scripted(error_answer(500, echo), Answer(200, echo.encode()), max_attempts=2)
+    settings = TeacherSettings(name="m", base_url="http://127.0.0.1:1/v1")
+    shown = " ".join(
+        [
+            str(caught.value),
+            repr(caught.value),
+            repr(reply),
+            repr(gave_up),
+            repr(EndpointTeacher(settings)),
+            caplog.text,
+        ]
+    )
+    assert "sk-ve" not in shown and "secret" not in shown
+    assert reply.detail == "400 your key [key] or [key] or [key] is odd"
+
+
+def test_login_and_query_of_an_address_are_not_shown():
+    assert address_of("https://me:pw@host:8/v1/?key=x#y") == "https://host:8/v1"
+
+
+# Parameters that a model does not take
+
+OPENAI_MAX = (
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+)
+OPENAI_TEMPERATURE = (
+    "Unsupported value: 'temperature' does not support 0.7 with this model. Only the default (1) value is supported."
+)
+
+
+def picky(body, arrival):
+    if "max_tokens" in body:
+        return error_answer(400, OPENAI_MAX, "unsupported_parameter")
+    if "temperature" in body:
+        return error_answer(400, OPENAI_TEMPERATURE, "unsupported_value")
+    if "response_format" in body:
+        return json_answer(422, {"detail": [{"loc": ["body", "response_format"], "msg": "not permitted"}]})
+    return None
+
+
+def test_refused_parameters_are_switched_and_remembered(caplog):
+    requests = [request_of(str(i), "json") for i in range(3)]
+    with LoopbackServer(intercept=picky) as server:
+        replies, pauses = ask(server, *requests, one_by_one=True)
+    assert [reply.error for reply in replies] == [None] * 3 and pauses == []
+    assert [reply.n_attempts for reply in replies] == [1, 1, 1]
+    assert server.arrivals.total() == 4 + 1 + 1
+    last = server.seen[-1][1]
+    assert last.keys() == {"model", "messages", "max_completion_tokens"} and last["max_completion_tokens"] == 500
+    assert len(caplog.records) == 3
+
+
+def test_refusals_that_arrive_together_are_no_fault_of_the_record():
+    with LoopbackServer(intercept=picky) as server:
+        replies, _ = ask(server, *(request_of(str(i), "json") for i in range(20)))
+    assert {(reply.error, reply.n_attempts) for reply in replies} == {(None, 1)}
+
+
+def test_json_recipes_ask_for_json():
+    with LoopbackServer() as server:
+        (reply,), _ = ask(server, request_of(reply_format="json"))
+    assert server.seen[0][1]["response_format"] == {"type": "json_object"}
+    assert json.loads(reply.text)
+
+
+def test_a_temperature_out_of_range_is_not_taken_for_a_refused_parameter():
+    reply, _, server = ask_scripted(error_answer(400, "temperature must be between 0 and 1"))
+    assert reply.error == "request_rejected" and server.arrivals.total() == 1
+
+
+# Many at once
+
+
+def test_many_requests_with_mixed_faults_all_end_and_get_their_own_answer():
+    faults = {
+        "rate_limited": 0.1,
+        "server_error": 0.05,
+        "unavailable": 0.05,
+        "dropped": 0.05,
+        "cut": 0.05,
+        "slow": 0.05,
+    }
+    faults |= {"html": 0.05, "cut_json": 0.05, "no_choices": 0.05, "empty": 0.03, "length": 0.03, "refusal": 0.03}
+    requests = [request_of(str(i)) for i in range(300)]
+
+    def run_once():
+        with LoopbackServer(faults, slow_s=0.01) as server:
+
+            async def main():
+                async def no_pause(seconds):
+                    await asyncio.sleep(0)
+
+                settings = TeacherSettings(name="loopback", base_url=server.base_url, concurrency=32)
+                teacher = EndpointTeacher(settings, sleep=no_pause)
+                waiting, replies = iter(requests), {}
+
+                async def work():
+                    for request in waiting:
+                        replies[request.digest] = await teacher.answer(request)
+
+                await asyncio.gather(*(work() for _ in range(32)))
+                await teacher.close()
+                return replies
+
+            return asyncio.run(main()), server
+
+    replies, server = run_once()
+    assert set(server.faults_sent) == {*WAY_FAULTS, *ANSWER_FAULTS}
+    counts = Counter(reply.error for reply in replies.values())
+    assert counts.keys() == {None, "refused", "empty_reply"} and counts.total() == 300
+    kept = [r for r in replies.values() if r.error is None and r.finish_reason == "stop"]
+    texts = {r.request_digest: r.text for r in kept}
+    for request in requests:
+        if request.digest in texts:
+            body = {"model": "loopback", "messages": [{"role": m.role, "content": m.content} for m in request.messages]}
+            assert texts[request.digest] == reply_for(body)
+    again, _ = run_once()
+    assert {d: (r.text, r.error, r.n_attempts) for d, r in again.items()} == {
+        d: (r.text, r.error, r.n_attempts) for d, r in replies.items()
+    }
+
+
+# The loopback server itself
+
+
+def test_the_server_lists_its_model_and_limits_the_rate():
+    with LoopbackServer(rate_per_s=0.001, burst=2) as server:
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{server.base_url}/models") as response:
+            assert json.load(response)["data"][0]["id"] == "loopback"
+        replies, pauses = ask(server, *(request_of(str(i)) for i in range(3)), max_attempts=2)
+    assert sorted(str(reply.error) for reply in replies) == ["None", "None", "gave_up"]
+    assert pauses[0] >= MAX_RETRY_AFTER_S  # a thousand seconds a token
+
+
+def test_the_server_refuses_unknown_faults():
+    with pytest.raises(ValueError, match="unknown faults"):
+        LoopbackServer({"typo": 0.5})
+
+
+def test_the_server_runs_as_a_script():
+    script = Path(__file__).parents[1] / "loopback.py"
+    command = [sys.executable, str(script), "--faults", "server_error=1", "--max-faults", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            url = process.stdout.readline().strip()
+            reply = asyncio.run(_answer_once(url))
+        finally:
+            process.terminate()
+    assert (reply.error, reply.n_attempts) == (None, 2)
+
+
+async def _answer_once(url):
+    async def no_pause(seconds):
+        pass
+
+    teacher = EndpointTeacher(TeacherSettings(name="m", base_url=url), sleep=no_pause)
+    reply = await teacher.answer(request_of())
+    await teacher.close()
+    return reply

@@ -1,0 +1,137 @@
+"""What may be said of an image: captions that object to counts, crowds, look-alikes, and safe denials."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.records import AnnotatedImage, Box
+from datagen.teacher.template.facts import Facts, gather_facts
+from datagen.teacher.template.scenes import COCO_NAMES, GENERAL_DISTRACTORS, GUARDS, SETTINGS
+
+
+def box_at(category: str, left: float, top: float = 0.3, size: float = 0.12, is_crowd: bool = False) -> Box:
+    return Box(category, (left, top, left + size, top + size), size * size * 0.8, is_crowd)
+
+
+def facts_of(boxes: list[Box], *captions: str) -> Facts:
+    return gather_facts(AnnotatedImage("1", "1.jpg", 640, 480, captions, tuple(boxes)))
+
+
+DOGS = [box_at("dog", 0.1), box_at("dog", 0.4)]
+
+
+def test_plain_count_is_exact() -> None:
+    assert facts_of(DOGS).exact == {"dog": 2}
+
+
+@pytest.mark.parametrize(
+    "caption",
+    ["Three dogs run on a lawn", "Several dogs on a lawn", "A dog running on a lawn", "a pack of 5 dogs on grass"],
+)
+def test_caption_that_disagrees_withdraws_the_count(caption: str) -> None:
+    assert "dog" not in facts_of(DOGS, caption).exact
+
+
+@pytest.mark.parametrize("caption", ["Two dogs run on a lawn", "A couple of dogs on a lawn", "Dogs running on a lawn"])
+def test_caption_that_agrees_keeps_the_count(caption: str) -> None:
+    assert facts_of(DOGS, caption).exact == {"dog": 2}
+
+
+def test_a_man_and_a_woman_are_two_people() -> None:
+    assert "person" not in facts_of([box_at("person", 0.1)], "A man and a woman on a bench").unique
+    assert facts_of([box_at("person", 0.1), box_at("person", 0.4)], "A man and a woman sitting").exact == {"person": 2}
+
+
+def test_crowds_and_doubled_boxes_are_lower_bounds() -> None:
+    crowd = facts_of([*DOGS, box_at("dog", 0.6, is_crowd=True)])
+    assert crowd.exact == {}
+    assert 2 <= crowd.at_least["dog"] <= 4
+    doubled = facts_of([*DOGS, box_at("dog", 0.7), box_at("dog", 0.7)])
+    assert doubled.exact == {}
+    assert doubled.at_least["dog"] <= 3
+
+
+def test_one_object_under_two_names_is_left_alone() -> None:
+    facts = facts_of([box_at("couch", 0.2), box_at("bed", 0.2)])
+    assert facts.unique == {}
+    assert facts.present == ()
+
+
+def test_tiny_and_too_many_are_not_counted() -> None:
+    assert facts_of([box_at("bird", 0.1, size=0.02)]).exact == {}
+    many = [box_at("chair", 0.07 * n, size=0.06) for n in range(12)]
+    assert facts_of(many).exact == {}
+    assert facts_of(many).at_least["chair"] == 10
+
+
+def test_pieces_of_food_are_not_counted() -> None:
+    slices = [box_at("pizza", 0.1), box_at("pizza", 0.3)]
+    assert facts_of(slices, "Slices of pizzas on a plate").exact == {}
+
+
+def test_look_alike_that_no_caption_names_is_doubted() -> None:
+    facts = facts_of([box_at("pizza", 0.1), box_at("sandwich", 0.5)], "A pizza on a white plate")
+    assert "sandwich" not in facts.present
+
+
+def test_borrowed_food_names_are_doubted() -> None:
+    assert facts_of([box_at("donut", 0.1), box_at("donut", 0.5)], "A plate of eggs and bacon").present == ()
+
+
+def test_small_things_that_no_caption_names_are_left_out() -> None:
+    toy = box_at("dog", 0.1, size=0.06)
+    assert "dog" in facts_of([toy]).unique
+    assert "dog" not in facts_of([toy], "A desk with many papers").unique
+
+
+def test_names_colors_and_actions_come_from_agreeing_captions() -> None:
+    captions = ("A woman riding a red bike", "The woman is riding on a red bike", "A woman rides along")
+    facts = facts_of([box_at("person", 0.1), box_at("bicycle", 0.5)], *captions)
+    assert facts.the("person") == "the woman"
+    assert facts.colors == {"bicycle": "red"}
+    assert facts.actions[0].doing.startswith("riding")
+
+
+def test_person_without_agreement_stays_a_person() -> None:
+    assert facts_of([box_at("person", 0.1)], "A man by a wall here", "A woman by a wall here").names == {}
+
+
+@pytest.mark.parametrize(
+    ("caption", "denied"),
+    [("An animal on the grass", "dog"), ("A kitchen with appliances", "microwave"), ("A ship far out at sea", "boat")],
+)
+def test_vague_words_forbid_denials(caption: str, denied: str) -> None:
+    assert denied not in facts_of([box_at("chair", 0.1)], caption).absent
+
+
+def test_busy_pictures_deny_only_what_nobody_overlooks() -> None:
+    crowd = facts_of([box_at("chair", 0.1), box_at("person", 0.3, is_crowd=True)])
+    assert "vase" not in crowd.absent
+    assert "elephant" in crowd.absent
+
+
+def test_nothing_is_denied_without_known_categories() -> None:
+    assert facts_of([box_at("gizmo", 0.2)]).absent == ()
+    assert facts_of([], "A gizmo on a wide table").absent == ()
+
+
+def test_setting_needs_words_or_many_signs() -> None:
+    kitchen = facts_of([box_at("oven", 0.1), box_at("sink", 0.5)], "A kitchen with a stove", "A clean kitchen at night")
+    assert kitchen.setting is not None
+    assert (kitchen.setting.name, kitchen.setting_is_told) == ("a kitchen", True)
+    assert facts_of([box_at("oven", 0.1)]).setting is None
+    toy = facts_of([box_at("oven", 0.1)], "A toy kitchen on a mat", "A small toy kitchen here")
+    assert not toy.setting_is_told
+
+
+def test_tables_name_only_known_categories() -> None:
+    known = set(COCO_NAMES)
+    assert len(known) == 80
+    assert known >= set(GUARDS)
+    assert set(GENERAL_DISTRACTORS) <= set(GUARDS)
+    for guard in GUARDS.values():
+        assert guard.rivals <= known
+    for setting in SETTINGS:
+        assert setting.signs <= known
+        assert set(setting.unlikely) <= set(GUARDS)
+        assert setting.elsewhere

@@ -1,0 +1,200 @@
+"""Answers read back and held against the scene they were written from: counts, sides, relations, absence."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+
+import pytest
+
+from datagen.geometry import count_objects, relation_between, unique_boxes
+from datagen.lexicon import NUMBER_WORDS, counted, lexicon_for, plural
+from datagen.records import AnnotatedImage, Box, Request
+from datagen.teacher.template import write_reply
+from datagen.teacher.template.scenes import COCO_NAMES, GUARDS
+
+TYPES = ("conversation", "description", "reasoning", "negation")
+NUMBERS = "|".join(NUMBER_WORDS[1:])
+LEXICON = lexicon_for(COCO_NAMES)
+
+
+def scene_at(n: int) -> AnnotatedImage:
+    """A scene of one to nine objects of a few categories, some doubled, some crowds, some tiny."""
+    rng = random.Random(n)
+    names = rng.sample(COCO_NAMES, rng.randint(1, 5))
+    boxes: list[Box] = []
+    for _ in range(rng.randint(1, 9)):
+        width, height = rng.uniform(0.02, 0.4), rng.uniform(0.02, 0.4)
+        left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
+        corners = (left, top, left + width, top + height)
+        boxes.append(Box(rng.choice(names), corners, width * height * 0.7, is_crowd=rng.random() < 0.08))
+        if rng.random() < 0.08:
+            boxes.append(Box(rng.choice(names), corners, width * height * 0.7))
+    return AnnotatedImage(str(n), f"{n}.png", 100, 100, (), tuple(boxes))
+
+
+SCENES = [scene_at(n) for n in range(150)]
+
+
+def answers(image: AnnotatedImage, template: str, rng_seed: int) -> list[tuple[str, str]]:
+    request = Request("d", image, template, "r", (), 0.7, 512, "json", template)
+    text = write_reply(request, rng_seed).text
+    return [(turn["question"], turn["answer"]) for turn in json.loads(text)["turns"]] if text else []
+
+
+def all_turns(template: str) -> list[tuple[AnnotatedImage, str, str]]:
+    return [(image, q, a) for image in SCENES for seed in (1, 2, 3) for q, a in answers(image, template, seed)]
+
+
+def category_of(words: str) -> str:
+    found = LEXICON.find(words)
+    assert found, words
+    return found[0].category
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_numbers_are_exact_or_lower_bounds(template: str) -> None:
+    n_checked = 0
+    for image, question, answer in all_turns(template):
+        if template == "reasoning" and re.search(r"remain|left|added|more|not there", question):
+            continue
+        counts = count_objects(image.boxes)
+        said = re.sub(rf"\b(not|than) ({NUMBERS})(?: [a-z ]+)?", "", answer)
+        for match in re.finditer(rf"(at least )?\b({NUMBERS}) (?:pairs? of |pieces? of )?([a-z]+(?: [a-z]+)?)", said):
+            found = LEXICON.find(match[3])
+            if not found or found[0].start:
+                continue
+            number, count = NUMBER_WORDS.index(match[2]), counts.get(found[0].category)
+            if "not show" in answer or count is None:
+                continue
+            n_checked += 1
+            open_list = "at least" in answer.lower()
+            assert count.at_least >= number if open_list else (count.is_exact and count.at_least == number), (
+                answer,
+                count,
+            )
+    assert n_checked > 15
+
+
+def test_wrong_numbers_are_wrong_and_put_right() -> None:
+    n_checked = 0
+    for image, question, answer in all_turns("negation"):
+        for name, count in count_objects(image.boxes).items():
+            asked = re.search(rf"\b({NUMBERS}) (?:pairs? of |pieces? of )?{plural(name)}\b", question)
+            if asked is None:
+                continue
+            n_checked += 1
+            assert count.is_exact
+            assert NUMBER_WORDS.index(asked[1]) != count.at_least
+            assert counted(name, count.at_least) in answer
+    assert n_checked > 20
+
+
+PLACES = re.compile(
+    r"\b[Tt]he ([a-z ]+?) (?:is|are|can be found|can be seen|appears?|would) "
+    r"(?:on the|in the|toward the|over on the) (?:(upper|lower) )?(left|right)\b"
+)
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_sides_are_where_the_boxes_are(template: str) -> None:
+    n_checked = 0
+    for image, _, answer in all_turns(template):
+        boxes = unique_boxes(image)
+        for match in PLACES.finditer(answer):
+            if match[1] not in boxes or "would be on" in answer[: match.end()]:
+                continue
+            left, top, right, bottom = boxes[match[1]].box_unit
+            n_checked += 1
+            assert right <= 0.62 if match[3] == "left" else left >= 0.38, (answer, boxes[match[1]])
+            assert right <= 0.5 if match[3] == "left" else left >= 0.5, (answer, boxes[match[1]])
+            assert match[2] != "upper" or bottom <= 0.5
+            assert match[2] != "lower" or top >= 0.5
+    assert n_checked > 10
+
+
+RELATIONS = (
+    (r"to the left of|left of|farther left than", "left of"),
+    (r"to the right of|right of|farther right than", "right of"),
+    (r"higher up in the picture than|higher in the frame than", "above"),
+    (r"lower down in the picture than|lower in the frame than", "below"),
+)
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_relations_hold(template: str) -> None:
+    n_checked = 0
+    for image, _, answer in all_turns(template):
+        boxes = unique_boxes(image)
+        for pattern, relation in RELATIONS:
+            for match in re.finditer(
+                rf"the ([a-z ]+?) (?:(?:is|are|can be seen) )?(?:{pattern}) the ([a-z ]+?)[.,;]", answer, re.I
+            ):
+                a, b = match[1].split(" the ")[-1], match[2].split(" and ")[0].split(" while ")[0]
+                if a in boxes and b in boxes:
+                    n_checked += 1
+                    assert relation in relation_between(boxes[a].box_unit, boxes[b].box_unit), answer
+    assert n_checked > 2
+
+
+@pytest.mark.parametrize("template", ["conversation", "negation"])
+def test_what_is_denied_is_neither_shown_nor_confusable(template: str) -> None:
+    n_checked = 0
+    for image, _, answer in all_turns(template):
+        boxed = {box.category for box in image.boxes}
+        for match in re.finditer(
+            r"\bno ([a-z]+(?: [a-z]+)?)|does not (?:show|include) ((?:an? |any )[a-z ]+)", answer, re.I
+        ):
+            found = LEXICON.find(match[1] or match[2])
+            if found:
+                n_checked += 1
+                assert found[0].category not in boxed, answer
+                assert GUARDS[found[0].category].rivals.isdisjoint(boxed), answer
+    assert n_checked > 50
+
+
+def test_what_is_affirmed_is_shown() -> None:
+    n_checked = 0
+    for image, question, answer in all_turns("conversation"):
+        if answer.startswith("Yes,"):
+            n_checked += 1
+            named = LEXICON.named(question + answer)
+            assert named
+            assert named <= {box.category for box in image.boxes}
+    assert n_checked > 50
+
+
+def test_larger_things_are_larger() -> None:
+    n_checked = 0
+    for image, _, answer in all_turns("conversation"):
+        boxes = unique_boxes(image)
+        match = re.match(
+            r"The ([a-z ]+?) (?:takes?|fills?|appears?) (?:up more|more|larger).* than the ([a-z ]+)\.", answer
+        )
+        if match and match[1] in boxes and match[2] in boxes:
+            n_checked += 1
+            assert boxes[match[1]].area_unit >= 2 * boxes[match[2]].area_unit
+    assert n_checked > 5
+
+
+def test_grammar_of_plural_only_and_uncounted_names() -> None:
+    boxes = (
+        Box("scissors", (0.1, 0.1, 0.3, 0.3), 0.03), Box("skis", (0.6, 0.5, 0.9, 0.9), 0.04),
+        Box("broccoli", (0.7, 0.1, 0.9, 0.3), 0.03), Box("person", (0.1, 0.5, 0.3, 0.9), 0.06),
+    )  # fmt: skip
+    image = AnnotatedImage("1", "x.png", 10, 10, (), boxes)
+    bad = r"\ba (scissors|skis|broccoli)|(scissors|skis) (is|takes|appears|covers|fills)\b|[Ii]s the (skis|scissors)|broccolis|skises|persons"
+    for template in TYPES:
+        for seed in range(60):
+            for turn in answers(image, template, seed):
+                assert not re.search(bad, " ".join(turn)), turn
+
+
+def test_unknown_corpus_gets_no_denials() -> None:
+    boxes = (Box("gizmo", (0.1, 0.1, 0.3, 0.3), 0.03), Box("widget", (0.6, 0.5, 0.9, 0.9), 0.08))
+    image = AnnotatedImage("1", "x.png", 10, 10, ("A gizmo next to a widget.",), boxes)
+    for seed in range(20):
+        for _, answer in answers(image, "conversation", seed):
+            assert not LEXICON.named(answer)
+    assert any("gizmo" in a for _, a in answers(image, "negation", 1))

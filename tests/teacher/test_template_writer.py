@@ -1,0 +1,156 @@
+"""The embedded teacher's replies: formats, reproducibility, refusals to guess, and what never leaks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+
+import pytest
+
+from datagen.errors import TeacherError
+from datagen.records import AnnotatedImage, Box, Request
+from datagen.teacher.template import TemplateTeacher, write_reply
+
+TYPES = ("conversation", "description", "reasoning", "negation")
+CAPTIONS = (
+    "A brown dog sitting on a couch next to a cat.",
+    "a brown dog is sitting near a cat in a living room",
+    "The dog and the cat rest on furniture in a living room.",
+)
+BOXES = (
+    Box("couch", (0.1, 0.4, 0.9, 0.95), 0.35),
+    Box("dog", (0.15, 0.3, 0.4, 0.7), 0.07),
+    Box("cat", (0.62, 0.35, 0.8, 0.6), 0.03),
+    Box("vase", (0.85, 0.1, 0.95, 0.3), 0.015),
+    Box("vase", (0.72, 0.1, 0.82, 0.3), 0.015),
+)
+ROOM = AnnotatedImage("7", "room.jpg", 640, 480, CAPTIONS, BOXES)
+
+
+def request_for(image: AnnotatedImage, template: str | None, reply_format: str = "delimited") -> Request:
+    return Request("d" * 8, image, template or "poem", "r", (), 0.7, 512, reply_format, template)  # type: ignore[arg-type]
+
+
+def turns_of(image: AnnotatedImage, template: str, rng_seed: int) -> list[tuple[str, str]]:
+    reply = write_reply(request_for(image, template, "json"), rng_seed)
+    return [(turn["question"], turn["answer"]) for turn in json.loads(reply.text)["turns"]] if reply.text else []
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_reply_is_a_free_and_finished_fact(template: str) -> None:
+    reply = write_reply(request_for(ROOM, template), 1)
+    assert (reply.finish_reason, reply.cost_usd, reply.error, reply.is_final) == ("stop", 0.0, None, True)
+    assert (reply.request_digest, reply.image_id, reply.teacher) == ("d" * 8, "7", "template")
+    assert reply.usage.n_prompt_tokens == reply.usage.n_completion_tokens == 0
+    assert reply.at > 0
+
+
+def test_delimited_form_is_llavas() -> None:
+    text = write_reply(request_for(ROOM, "conversation"), 1).text
+    parts = text.split("\n===\n")
+    assert len(parts) % 2 == 0
+    assert all(part.startswith("Question:\n") for part in parts[::2])
+    assert all(part.startswith("Answer:\n") for part in parts[1::2])
+
+
+def test_json_and_delimited_hold_the_same_turns() -> None:
+    turns = turns_of(ROOM, "negation", 3)
+    delimited = write_reply(request_for(ROOM, "negation"), 3).text
+    assert delimited == "\n===\n".join(f"Question:\n{q}\n===\nAnswer:\n{a}" for q, a in turns)
+
+
+def test_text_form_is_the_bare_answer() -> None:
+    text = write_reply(request_for(ROOM, "description", "text"), 1).text
+    assert "Question" not in text
+    assert "===" not in text
+    assert 4 <= len(re.findall(r"\.(?: |$)", text)) <= 9
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_same_seed_same_text_and_other_seed_other_text(template: str) -> None:
+    texts = [write_reply(request_for(ROOM, template), 5).text for _ in range(2)]
+    assert texts[0] == texts[1]
+    assert len({write_reply(request_for(ROOM, template), seed).text for seed in range(20)}) > 12
+
+
+@pytest.mark.parametrize(
+    ("template", "lowest", "highest"), [("conversation", 3, 6), ("reasoning", 1, 1), ("negation", 2, 4)]
+)
+def test_number_of_turns(template: str, lowest: int, highest: int) -> None:
+    for seed in range(60):
+        assert lowest <= len(turns_of(ROOM, template, seed)) <= highest
+
+
+def test_questions_of_a_conversation_differ() -> None:
+    for seed in range(60):
+        questions = [question for question, _ in turns_of(ROOM, "conversation", seed)]
+        assert len(set(questions)) == len(questions)
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_nothing_leaks_and_everything_is_punctuated(template: str) -> None:
+    for seed in range(80):
+        for question, answer in turns_of(ROOM, template, seed):
+            assert not re.search(
+                r"caption|bounding|\bbox|annotat|coordinate|\d\.\d|[{}\[\]<>]|  ", question + answer, re.I
+            )
+            assert answer[0].isupper()
+            assert answer.endswith(".")
+            assert not question or (question[0].isupper() and question[-1] in "?.")
+
+
+def test_yes_and_no_are_balanced() -> None:
+    answers = [answer for seed in range(300) for _, answer in turns_of(ROOM, "conversation", seed)]
+    n_yes, n_no = (sum(answer.startswith(word) for answer in answers) for word in ("Yes,", "No,"))
+    assert n_yes + n_no > 150
+    assert 0.4 < n_yes / (n_yes + n_no) < 0.6
+
+
+def test_teacher_answers_like_the_function() -> None:
+    async def both() -> str:
+        teacher = TemplateTeacher(2)
+        reply = await teacher.answer(request_for(ROOM, "reasoning"))
+        await teacher.close()
+        return reply.text
+
+    assert TemplateTeacher.name == "template"
+    assert asyncio.run(both()) == write_reply(request_for(ROOM, "reasoning"), 2).text
+
+
+@pytest.mark.parametrize("template", [None, "sonnet"])
+def test_type_without_writer_says_what_to_do(template: str | None) -> None:
+    with pytest.raises(TeacherError, match=r"template: in its recipe\.yaml"):
+        write_reply(request_for(ROOM, template), 1)
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_image_without_sure_facts_is_refused(template: str) -> None:
+    crowd_only = AnnotatedImage("9", "x.jpg", 10, 10, ("LOOK AT MY PHOTO",), (Box("gizmo", (0, 0, 1, 1), 1.0, True),))
+    reply = write_reply(request_for(crowd_only, template), 1)
+    assert (reply.error, reply.is_final, reply.text, reply.finish_reason) == ("nothing_to_say", True, "", None)
+    assert reply.detail is not None
+    assert "image 9" in reply.detail
+
+
+@pytest.mark.parametrize("template", ["conversation", "description", "reasoning"])
+def test_captions_alone_are_enough(template: str) -> None:
+    assert turns_of(AnnotatedImage("8", "x.jpg", 10, 10, CAPTIONS), template, 1)
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_boxes_alone_are_enough(template: str) -> None:
+    assert turns_of(AnnotatedImage("8", "x.jpg", 10, 10, (), BOXES), template, 1)
+
+
+def test_tv_is_spelled_as_people_do() -> None:
+    image = AnnotatedImage("3", "x.jpg", 10, 10, (), (Box("tv", (0.1, 0.1, 0.4, 0.4), 0.08),))
+    text = " ".join(write_reply(request_for(image, "conversation"), seed).text for seed in range(10))
+    assert "TV" in text
+    assert "tv" not in text
+
+
+def test_caption_without_article_stands_alone() -> None:
+    image = AnnotatedImage("5", "x.jpg", 10, 10, ("Red car near the curb",), (Box("car", (0.1, 0.1, 0.4, 0.4), 0.08),))
+    for seed in range(20):
+        assert write_reply(request_for(image, "description", "text"), seed).text.startswith("Red car near the curb.")

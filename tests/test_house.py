@@ -1,0 +1,81 @@
+"""The house plan holds: imports only go down, and the command line stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
+
+FLOORS = (
+    {"errors", "records", "randomness"},
+    {"config", "geometry", "lexicon"},
+    {"context"},
+    {"checks", "corpus", "dedup", "export", "parsing", "recipes", "store", "summary", "teacher", "validator"},
+    {"pipeline"},
+    {"engines"},
+    {"view"},
+    {"api"},
+    {"cli"},
+)
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+OUTSIDE = {"__init__", "__main__"}
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names = [f"{node.module}.{alias.name}" if node.module == "datagen" else node.module for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        else:
+            continue
+        rooms |= {name.split(".")[1] for name in names if name and name.startswith("datagen.")}
+    return rooms & set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_only_go_down(path: Path) -> None:
+    room = room_of(path)
+    if room in OUTSIDE:
+        return
+    assert room in FLOOR_OF, f"{room} stands on no floor; add it to FLOORS"
+    for other in imported_rooms(path) - {room}:
+        assert FLOOR_OF[other] < FLOOR_OF[room], f"{path.name}: {room} may not import {other}"
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_module_says_what_it_is(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring and docstring.splitlines()[0].endswith((".", ":")), f"{path} does not open with one sentence"
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\n"
+        "sys.argv = ['datagen', '--help']\n"
+        "from datagen.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'transformers', 'openai', 'ray', 'pandas', 'numpy', 'PIL', 'pycocotools'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "demo" in done.stdout
+
+
+def test_exported_names_exist() -> None:
+    import datagen
+
+    for name in datagen.__all__:
+        assert getattr(datagen, name)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = datagen.nothing

@@ -1,0 +1,152 @@
+"""Each sample goes one way through the stages, and none disappears."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from datagen.config import Settings, load_settings
+from datagen.pipeline import STAGES, Planned, derive_samples, make_sample, plan_samples
+from datagen.recipes import Recipe, load_recipes
+from datagen.records import AnnotatedImage, Box, Reply, Request
+
+DOG = Box("dog", (0.1, 0.2, 0.4, 0.9), 0.2)
+GOOD = "Question:\nWhat is on the lawn?\n===\nAnswer:\nA brown dog sits on the lawn beside a cup."
+
+
+def image(n: int, captions: tuple[str, ...] = ("A dog on a lawn.",), boxes: tuple[Box, ...] = (DOG,)) -> AnnotatedImage:
+    return AnnotatedImage(str(n), f"{n}.jpg", 200, 100, captions, boxes, "CC-BY-2.0")
+
+
+def no_fault(_: AnnotatedImage) -> None:
+    return None
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    overrides = {"corpus.captions": ["c.json"], "types": ["conversation", "description"]}
+    return load_settings(None, overrides)
+
+
+@pytest.fixture
+def recipes(settings: Settings) -> tuple[Recipe, ...]:
+    return load_recipes(settings)
+
+
+def plan(settings: Settings, recipes: tuple[Recipe, ...], *images: AnnotatedImage) -> list[Planned]:
+    return list(plan_samples(images, recipes, settings, no_fault))
+
+
+def reply_to(request: Request, text: str = GOOD, **more: object) -> Reply:
+    plain = {
+        "request_digest": request.digest, "image_id": request.image.image_id, "response_type": request.response_type,
+        "teacher": "m", "text": text, "finish_reason": "stop", "cost_usd": 0.25,
+    }  # fmt: skip
+    return msgspec.convert({**plain, **more}, Reply)
+
+
+def request_of(planned: Planned) -> Request:
+    assert planned.request is not None
+    return planned.request
+
+
+def test_the_plan_is_images_times_types_in_corpus_order(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    planned = plan(settings, recipes, image(2), image(1))
+    assert [(item.image.image_id, item.recipe.name) for item in planned] == [
+        ("2", "conversation"), ("2", "description"), ("1", "conversation"), ("1", "description"),
+    ]  # fmt: skip
+    assert len({request_of(item).digest for item in planned}) == 4
+
+
+def test_an_image_with_nothing_to_tell_is_never_asked_about(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    (item, _) = plan(settings, recipes, image(1, (), ()))
+    assert item.request is None
+    sample = make_sample(item, None, settings, "")
+    assert (sample.stage, sample.reason) == ("teacher", "nothing_annotated")
+
+
+def test_a_bad_picture_is_never_asked_about(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    (item, _) = plan_samples([image(1)], recipes, settings, lambda _: ("image_missing", "1.jpg is not there"))
+    sample = make_sample(item, None, settings, "")
+    assert (sample.status, sample.reason, sample.detail) == ("rejected", "image_missing", "1.jpg is not there")
+
+
+def test_a_good_reply_is_accepted_with_its_provenance(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    item = plan(settings, recipes, image(1))[0]
+    sample = make_sample(item, reply_to(request_of(item)), settings, "late")
+    assert sample.status == "accepted"
+    assert sample.sample_id == "1-conversation"
+    assert sample.turns[0].answer == "A brown dog sits on the lawn beside a cup."
+    assert sample.provenance.request_digest == request_of(item).digest
+    assert (sample.provenance.settings_digest, sample.provenance.cost_usd) == ("late", 0.25)
+    assert sample.provenance.licence == "CC-BY-2.0"
+
+
+def test_a_description_takes_its_question_from_the_list(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    item = plan(settings, recipes, image(1))[1]
+    text = "A brown dog sits on a wide green lawn. It looks to the right, towards a fence, in the soft evening light."
+    sample = make_sample(item, reply_to(request_of(item), text), settings, "")
+    assert sample.turns[0].question in item.recipe.questions
+    assert sample.turns[0].answer == text
+
+
+@pytest.mark.parametrize(
+    ("text", "more", "stage", "reason"),
+    [
+        ("", {"error": "gave_up", "detail": "8 tries"}, "teacher", "gave_up"),
+        ("Nothing like a conversation", {}, "parse", None),
+        (GOOD.replace("A brown dog", "According to the caption, a brown dog"), {}, "checks", "context_leak"),
+    ],
+)
+def test_a_bad_reply_falls_where_it_is_bad(
+    settings: Settings, recipes: tuple[Recipe, ...], text: str, more: dict[str, object], stage: str, reason: str | None
+) -> None:
+    item = plan(settings, recipes, image(1))[0]
+    sample = make_sample(item, reply_to(request_of(item), text, **more), settings, "")
+    assert sample.status == "rejected"
+    assert sample.stage == stage
+    assert reason is None or sample.reason == reason
+    assert sample.detail
+
+
+def test_a_bad_turn_does_not_cost_the_good_ones(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    item = plan(settings, recipes, image(1))[0]
+    text = f"{GOOD}\n===\nQuestion:\nWhere is the cup?\n===\nAnswer:\nThe bounding box shows the cup near the dog."
+    sample = make_sample(item, reply_to(request_of(item), text), settings, "")
+    assert sample.status == "accepted"
+    assert len(sample.turns) == 1
+    assert [cut.reason for cut in sample.cuts] == ["context_leak"]
+
+
+def test_every_planned_sample_comes_out_once(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    planned = plan(settings, recipes, *(image(n, (f"Scene number {n} with a dog.",)) for n in range(20)))
+    replies = {request_of(item).digest: reply_to(request_of(item)) for item in planned[:30]}
+
+    def stored() -> Iterator[Planned]:
+        yield from planned
+
+    samples = list(derive_samples(stored(), replies.get, settings))
+    assert [sample.sample_id for sample in samples] == [f"{p.image.image_id}-{p.recipe.name}" for p in planned]
+    fates = Counter((sample.stage, sample.reason) for sample in samples)
+    assert fates[None, None] == 1  # one reply for twenty images: the first is kept, its copies fall
+    assert fates["teacher", "not_asked"] == 10
+    twins = [sample for sample in samples if sample.stage == "dedup"]
+    assert twins
+    assert all("0-conversation" in (sample.detail or "") for sample in twins)
+
+
+def test_the_stage_table_names_the_stages_in_order() -> None:
+    assert [name for name, _ in STAGES] == ["teacher", "parse", "checks"]
+
+
+def test_late_settings_change_the_digest_and_keep_the_requests(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    from datagen.pipeline import late_settings_digest
+
+    later = replace(settings, checks=replace(settings.checks, max_answer_words=50))
+    assert late_settings_digest(later) != late_settings_digest(settings)
+    assert [request_of(p).digest for p in plan(later, recipes, image(1))] == [
+        request_of(p).digest for p in plan(settings, recipes, image(1))
+    ]

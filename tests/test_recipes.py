@@ -1,0 +1,219 @@
+"""Recipes: text in folders becomes checked, digested requests."""
+
+from pathlib import Path
+
+import pytest
+
+from datagen.config import ContextSettings, Settings, TeacherSettings
+from datagen.errors import RecipeError
+from datagen.recipes import (
+    available_types,
+    build_request,
+    bundled_folder,
+    constant_messages,
+    context_parts,
+    draw_question,
+    load_recipe,
+    load_recipes,
+)
+from datagen.records import AnnotatedImage, Box, Message
+
+LLAVA = ContextSettings(style="llava")
+BUNDLED = ("conversation", "description", "reasoning", "negation")
+IMAGE = AnnotatedImage("7", "7.jpg", 100, 100, ("A dog runs.",), (Box("dog", (0.1, 0.2, 0.4, 0.8), 0.18),))
+FILES = {
+    "prompts/rhyme/recipe.yaml": "reply_format: text\ntemperature: 0.3\nmax_tokens: 99\nsummary: A rhyme\n",
+    "prompts/rhyme/system.txt": "Write a rhyme about the image.\n",
+    "prompts/rhyme/questions.txt": "Rhyme, please.\n\nCan you make a rhyme of this?\n",
+    "seeds/rhyme/01.context.txt": "A cat on a mat.\n\ncat: [0.2, 0.3, 0.6, 0.7]\n",
+    "seeds/rhyme/01.reply.txt": "The cat\non the mat.\n",
+    "seeds/rhyme/02.context.txt": "bowl: [0.2, 0.3, 0.6, 0.7]\n",
+    "seeds/rhyme/02.reply.txt": "An empty bowl\nhas got no soul.\n",
+}
+
+
+def write(folder: Path, changes: dict[str, str | None] | None = None, newline: str = "\n") -> Path:
+    for name, text in {**FILES, **(changes or {})}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if text is None:
+            path.unlink(missing_ok=True)
+        else:
+            path.write_bytes(text.replace("\n", newline).encode())
+    return folder
+
+
+def rhyme(folder: Path):
+    return load_recipe(folder / "prompts" / "rhyme")
+
+
+def settings_for(folder: Path, **changes) -> Settings:
+    return Settings(types=("rhyme",), recipes_dir=str(folder), **changes)
+
+
+def test_a_new_type_is_text_only(tmp_path):
+    settings = settings_for(write(tmp_path))
+    (recipe,) = load_recipes(settings)
+    assert set(available_types(str(tmp_path))) == {*BUNDLED, "rhyme"}
+    assert recipe.settings.template is None
+    request = build_request(recipe, IMAGE, settings)
+    assert request is not None
+    assert (request.response_type, request.temperature, request.max_tokens) == ("rhyme", 0.3, 99)
+
+
+def test_the_golden_prompt(tmp_path):
+    settings = settings_for(write(tmp_path))
+    request = build_request(rhyme(tmp_path), IMAGE, settings)
+    assert request is not None
+    assert list(request.messages) == [
+        Message("system", "Write a rhyme about the image."),
+        Message("user", "A cat on a mat.\n\ncat: [0.2, 0.3, 0.6, 0.7]\nCounts: cat 1"),
+        Message("assistant", "The cat\non the mat."),
+        Message("user", "bowl: [0.2, 0.3, 0.6, 0.7]\nCounts: bowl 1"),
+        Message("assistant", "An empty bowl\nhas got no soul."),
+        Message("user", "A dog runs.\n\ndog: [0.1, 0.2, 0.4, 0.8]\nCounts: dog 1"),
+    ]
+
+
+def test_a_user_folder_wins_over_the_bundled_type(tmp_path):
+    write(tmp_path, {"prompts/description/recipe.yaml": "reply_format: json", "prompts/description/system.txt": "Hi"})
+    (recipe,) = load_recipes(Settings(types=("description",), recipes_dir=str(tmp_path)))
+    assert (recipe.system, recipe.fewshots) == ("Hi", ())
+    assert available_types()["description"] == bundled_folder("prompts") / "description"
+
+
+def test_windows_line_ends_and_marks_change_nothing(tmp_path):
+    unix, windows = rhyme(write(tmp_path / "a")), rhyme(write(tmp_path / "b", newline="\r\n"))
+    assert unix.digest == windows.digest
+    assert windows.fewshots[0].reply == "The cat\non the mat."
+    marked = rhyme(write(tmp_path / "c", {name: "\ufeff" + text for name, text in FILES.items()}))
+    assert marked.digest == unix.digest
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_text_is_in_the_digest(tmp_path, name):
+    changed = FILES[name].replace("0.3", "0.1").replace("image", "picture").replace("cat", "pig")
+    changed = changed.replace("please", "now").replace("soul", "hole")
+    assert changed != FILES[name]
+    assert rhyme(write(tmp_path / "a")).digest != rhyme(write(tmp_path / "b", {name: changed})).digest
+
+
+def test_the_order_in_which_files_were_written_does_not_matter(tmp_path):
+    for name in reversed(FILES):
+        (tmp_path / "b" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "b" / name).write_bytes(FILES[name].encode())
+    assert rhyme(write(tmp_path / "a")).digest == rhyme(tmp_path / "b").digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"prompts/rhyme/system.txt": None}, r"system\.txt: is missing"),
+        ({"prompts/rhyme/system.txt": " \n"}, r"system\.txt: is empty; it should tell the teacher"),
+        ({"prompts/rhyme/questions.txt": None}, r"questions\.txt: is missing"),
+        ({"prompts/rhyme/questions.txt": "\n\n"}, r"questions\.txt: holds no question"),
+        ({"prompts/rhyme/recipe.yaml": "reply_format: poem"}, r"recipe\.yaml: Invalid enum value 'poem'"),
+        ({"prompts/rhyme/recipe.yaml": "reply_format: text\ncolour: 1"}, r"recipe\.yaml: .*unknown field `colour`"),
+        ({"prompts/rhyme/recipe.yaml": "reply_format: text\ntemperature: 3"}, r"recipe\.yaml: .*temperature"),
+        ({"prompts/rhyme/recipe.yaml": "reply_format: ["}, r"recipe\.yaml: "),
+        ({"prompts/rhyme/recipe.yaml": ""}, r"recipe\.yaml: .*null"),
+        ({"seeds/rhyme/01.reply.txt": None}, r"01\.reply\.txt: is missing"),
+        ({"seeds/rhyme/01.context.txt": None}, r"01\.context\.txt: is missing"),
+        ({"seeds/rhyme/01.reply.txt": "\n"}, r"01\.context\.txt: a few-shot needs both"),
+        ({"seeds/rhyme/01.context.txt": "\n"}, r"01\.context\.txt: a few-shot needs both"),
+        ({"seeds/rhyme/01.context.txt": "cat: [1, 2]"}, r"01\.context\.txt: 'cat: \[1, 2\]' should end in four"),
+    ],
+)
+def test_every_fault_of_a_folder_has_its_sentence(tmp_path, changes, message):
+    with pytest.raises(RecipeError, match=message) as caught:
+        rhyme(write(tmp_path, changes))
+    assert str(caught.value).endswith(".")
+    assert not str(caught.value).endswith("..")
+
+
+def test_files_that_cannot_be_read_have_their_sentence(tmp_path):
+    write(tmp_path)
+    system = tmp_path / "prompts/rhyme/system.txt"
+    system.write_bytes(b"caf\xe9")
+    with pytest.raises(RecipeError, match=r"system\.txt: is not UTF-8 text \(byte 3\)"):
+        rhyme(tmp_path)
+    system.unlink()
+    system.mkdir()
+    with pytest.raises(RecipeError, match=r"system\.txt: cannot be read"):
+        rhyme(tmp_path)
+
+
+def test_unknown_types_and_folders_are_named(tmp_path):
+    with pytest.raises(RecipeError, match="No response type 'rhyme'; there are conversation, description, negation"):
+        load_recipes(Settings(types=("rhyme",)))
+    with pytest.raises(RecipeError, match="no such folder; a recipes folder holds"):
+        available_types(str(tmp_path / "nowhere"))
+
+
+def test_changing_a_seed_asks_again_only_for_its_type(tmp_path):
+    settings = settings_for(write(tmp_path))
+    before = build_request(rhyme(tmp_path), IMAGE, settings)
+    others = [build_request(recipe, IMAGE, settings) for recipe in load_recipes(Settings(types=BUNDLED))]
+    write(tmp_path, {"seeds/rhyme/01.reply.txt": "A cat sat.\n"})
+    after = build_request(rhyme(tmp_path), IMAGE, settings)
+    again = [build_request(recipe, IMAGE, settings) for recipe in load_recipes(Settings(types=BUNDLED))]
+    assert before is not None and after is not None
+    assert before.digest != after.digest
+    assert [r.digest for r in others if r] == [r.digest for r in again if r]
+    assert len({r.digest for r in others if r}) == len(BUNDLED)
+
+
+def test_the_request_digest_covers_what_decides_the_reply_and_no_more(tmp_path):
+    folder = write(tmp_path)
+
+    def digest(summary: str = "A rhyme", temperature: str = "0.3", **changes) -> str:
+        yaml = FILES["prompts/rhyme/recipe.yaml"].replace("A rhyme", summary).replace("0.3", temperature)
+        recipe = rhyme(write(folder, {"prompts/rhyme/recipe.yaml": yaml}))
+        request = build_request(recipe, IMAGE, settings_for(folder, **changes))
+        assert request is not None
+        return request.digest
+
+    endpoint = TeacherSettings(name="some-model")
+    assert digest() == digest(summary="Another line")
+    assert digest() != digest(temperature="0.4")
+    assert digest() != digest(context=LLAVA)
+    assert digest() != digest(rng_seed=1)
+    assert digest() != digest(teacher=endpoint)
+    assert digest(teacher=endpoint) == digest(teacher=endpoint, rng_seed=1)
+
+
+def test_llava_mode_tells_conversation_the_captions_alone():
+    recipes = load_recipes(Settings(types=BUNDLED))
+    told = {recipe.name: context_parts(recipe, LLAVA) for recipe in recipes}
+    assert told.pop("conversation") == ("captions",)
+    assert set(told.values()) == {("captions", "boxes")}
+    assert {context_parts(recipe, ContextSettings()) for recipe in recipes} == {("captions", "boxes")}
+
+
+def test_fewshots_are_told_in_the_style_of_the_run():
+    conversation = load_recipes(Settings(types=("conversation",)))[0]
+    shot = conversation.fewshots[0]
+    assert constant_messages(conversation, LLAVA)[1] == Message("user", "\n".join(shot.image.captions))
+    assert "Counts: " in constant_messages(conversation, ContextSettings())[1].content
+    description = load_recipes(Settings(types=("description",)))[0]
+    assert all("Counts: " not in message.content for message in constant_messages(description, LLAVA)[1:])
+
+
+def test_an_example_that_has_nothing_to_tell_is_left_out(tmp_path):
+    yaml = "reply_format: text\ncontext_parts: [captions]\n"
+    recipe = rhyme(write(tmp_path, {"prompts/rhyme/recipe.yaml": yaml}))
+    assert [message.role for message in constant_messages(recipe, LLAVA)] == ["system", "user", "assistant"]
+
+
+def test_an_image_with_nothing_to_tell_makes_no_request(tmp_path):
+    settings = settings_for(write(tmp_path))
+    assert build_request(rhyme(tmp_path), AnnotatedImage("1", "1.jpg", 10, 10), settings) is None
+
+
+def test_questions_are_drawn_by_seed_and_image_alone(tmp_path):
+    recipe = rhyme(write(tmp_path))
+    assert recipe.questions == ("Rhyme, please.", "Can you make a rhyme of this?")
+    drawn = [draw_question(recipe, str(n), 0) for n in range(40)]
+    assert drawn == [draw_question(recipe, str(n), 0) for n in range(40)]
+    assert set(drawn) == set(recipe.questions)
+    assert drawn != [draw_question(recipe, str(n), 1) for n in range(40)]

@@ -1,0 +1,122 @@
+"""The bundled few-shots: held to the same rules as a corpus, and to more."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from datagen.config import ContextSettings, Settings
+from datagen.context import render_context
+from datagen.corpus.lint import lint_image, lint_text
+from datagen.lexicon import SYNONYMS, Lexicon
+from datagen.recipes import Fewshot, Recipe, bundled_folder, load_recipes
+
+TYPES = ("conversation", "description", "reasoning", "negation")
+RECIPES = {recipe.name: recipe for recipe in load_recipes(Settings(types=TYPES))}
+SHOTS = [(recipe, shot) for recipe in RECIPES.values() for shot in recipe.fewshots]
+NAMES = [f"{recipe.name}-{shot.name}" for recipe, shot in SHOTS]
+LEXICON = Lexicon(dict.fromkeys([*SYNONYMS, *(box.category for _, shot in SHOTS for box in shot.image.boxes)]))
+DOUBLED = {"conversation-03", "description-03", "reasoning-03", "negation-03"}
+LEAKS = re.compile(
+    r"\b(captions?|boxe[sd]|bounding|coordinates?|annotat\w+|sentences?|descriptions?|listed|given|according|"
+    r"mention\w*|0\.\d+|seems?|appears to)\b",
+    re.IGNORECASE,
+)
+DENIAL = re.compile(r"\b(no|not|nothing|nobody)\b", re.IGNORECASE)
+
+for_every_shot = pytest.mark.parametrize(("recipe", "shot"), SHOTS, ids=NAMES)
+
+
+def turns(recipe: Recipe, reply: str) -> list[tuple[str, str]]:
+    if recipe.settings.reply_format == "text":
+        return [("", reply)]
+    parts = reply.split("\n===\n")
+    assert len(parts) % 2 == 0
+    questions, answers = parts[::2], parts[1::2]
+    assert all(part.startswith("Question:\n") for part in questions)
+    assert all(part.startswith("Answer:\n") for part in answers)
+    return [
+        (q.removeprefix("Question:\n"), a.removeprefix("Answer:\n")) for q, a in zip(questions, answers, strict=True)
+    ]
+
+
+def seed_file(recipe: Recipe, name: str) -> Path:
+    return bundled_folder("seeds") / recipe.name / name
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_each_type_has_enough_varied_examples(name):
+    shots = RECIPES[name].fewshots
+    assert len(shots) >= 4
+    assert any(box.is_crowd for shot in shots for box in shot.image.boxes)
+    assert len({len(shot.image.captions) for shot in shots}) > 1
+    assert all(4 <= len(shot.image.captions) <= 6 and 3 <= len(shot.image.boxes) <= 14 for shot in shots)
+
+
+@for_every_shot
+def test_the_context_file_is_what_the_context_renders(recipe: Recipe, shot: Fewshot):
+    text = seed_file(recipe, f"{shot.name}.context.txt").read_text(encoding="utf-8")
+    assert text == render_context(shot.image, ("captions", "boxes"), ContextSettings()) + "\n"
+
+
+@for_every_shot
+def test_boxes_are_doubled_only_where_it_is_meant(recipe: Recipe, shot: Fewshot):
+    found = [finding.kind for finding in lint_image(shot.image, LEXICON)]
+    assert found.count("doubled_box") == (f"{recipe.name}-{shot.name}" in DOUBLED)
+    assert not [kind for kind in found if kind.endswith("_disagrees")]
+
+
+@for_every_shot
+def test_replies_agree_with_the_boxes(recipe: Recipe, shot: Fewshot):
+    for _, answer in turns(recipe, shot.reply):
+        assert list(lint_text(answer, shot.image, LEXICON)) == []
+
+
+@for_every_shot
+def test_answers_name_only_what_is_there(recipe: Recipe, shot: Fewshot):
+    there = {box.category for box in shot.image.boxes}.union(*map(LEXICON.named, shot.image.captions))
+    for _, answer in turns(recipe, shot.reply):
+        for sentence in re.split(r"(?<=[.!?])\s+", answer):
+            assert DENIAL.search(sentence) or LEXICON.named(sentence) <= there, sentence
+
+
+@for_every_shot
+def test_replies_read_as_if_written_in_front_of_the_image(recipe: Recipe, shot: Fewshot):
+    assert LEAKS.search(shot.reply) is None
+    assert shot.reply.isascii()
+    assert "  " not in shot.reply
+
+
+@for_every_shot
+def test_replies_keep_the_form_that_the_prompt_asks_for(recipe: Recipe, shot: Fewshot):
+    found = turns(recipe, shot.reply)
+    low, high = {"conversation": (3, 6), "description": (1, 1), "reasoning": (1, 1), "negation": (3, 5)}[recipe.name]
+    assert low <= len(found) <= high
+    assert len({question for question, _ in found}) == len(found)
+    assert all(question.endswith("?") for question, _ in found if question)
+    assert all(answer.endswith((".", "!")) for _, answer in found)
+    n_words = sum(len(answer.split()) for _, answer in found)
+    assert recipe.name not in ("description", "reasoning") or 60 <= n_words <= 180
+
+
+def test_negation_confirms_one_true_premise_in_each_example():
+    for shot in RECIPES["negation"].fewshots:
+        answers = [answer for _, answer in turns(RECIPES["negation"], shot.reply)]
+        assert sum(answer.startswith("Yes") for answer in answers) == 1
+        assert all(DENIAL.search(answer) for answer in answers if not answer.startswith("Yes"))
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_the_prompts_show_their_form_and_forbid_leaks(name):
+    recipe = RECIPES[name]
+    assert "Never mention or hint at" in recipe.system
+    assert ("Question:\n<" in recipe.system) == (recipe.settings.reply_format == "delimited")
+    assert recipe.settings.template == name
+    assert recipe.settings.summary
+    assert len(recipe.system.split()) < 650
+
+
+def test_description_questions_are_many_and_different():
+    questions = RECIPES["description"].questions
+    assert len(set(questions)) == len(questions) >= 16
+    assert all(question[0].isupper() and question[-1] in ".?" for question in questions)
