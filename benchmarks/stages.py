@@ -61,7 +61,8 @@ def main() -> None:
         return [await teacher.answer(item.request) for item in asked if item.request is not None]
 
     replies = asyncio.run(answer_all())
-    samples = [make_sample(item, reply, settings, "") for item, reply in zip(asked, replies, strict=True)]
+    pairs = list(zip(asked, replies, strict=True))
+    samples = [make_sample(item, reply, settings, "") for item, reply in pairs]
     accepted = [sample for sample in samples if sample.status == "accepted"]
 
     def dedup() -> None:
@@ -73,7 +74,7 @@ def main() -> None:
         "load": lambda: load_corpus(settings.corpus),
         "context, recipe": lambda: list(plan_samples(images, recipes, settings, lambda image: None)),
         "teacher": lambda: asyncio.run(answer_all()),
-        "parse, checks": lambda: [make_sample(item, reply, settings, "") for item, reply in zip(asked, replies, strict=True)],
+        "parse, checks": lambda: [make_sample(item, reply, settings, "") for item, reply in pairs],
         "dedup": dedup,
         "export": lambda: write_llava(accepted, io.BytesIO(), 0),
     }

@@ -119,11 +119,14 @@ class Run:
         self._require_finished()
         decoder = msgspec.json.Decoder()
         with jsonlines.open(self.folder.samples, loads=decoder.decode) as lines:
-            for number, line in enumerate(lines, start=1):
-                try:
+            n_read = 0
+            try:
+                for line in lines:
                     yield msgspec.convert(line, Sample)
-                except msgspec.ValidationError as error:
-                    raise RunError(f"{self.folder.samples}, line {number}: {error}; run again to rewrite it.") from None
+                    n_read += 1
+            except (jsonlines.InvalidLineError, msgspec.ValidationError) as error:
+                told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
+                raise RunError(f"{self.folder.samples}: {told}.") from None
 
     def samples(self) -> pd.DataFrame:
         """All samples as a table: one row each, turns and provenance as objects.

@@ -60,13 +60,13 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_answer_words: Natural = 600
     min_description_words: NonNegative = 15  # for a reply that is one bare text
     max_question_words: Natural = 80
-    off: tuple[str, ...] = ()  # names of checks to leave out
+    skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
 
 
 class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What counts as saying the same again."""
 
-    threshold: Share = 0.8  # Jaccard similarity of word sets
+    threshold: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8  # Jaccard similarity of word sets
     within_image: bool = True  # questions asked twice about one image
     over_set: bool = True  # samples whose whole text repeats an earlier one's
     min_words: NonNegative = 8  # shorter texts are duplicates only when equal
@@ -156,7 +156,7 @@ def _check_together(settings: Settings) -> None:
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     if "@" in (settings.teacher.base_url or "").partition("://")[2].partition("/")[0]:
-        raise SettingsError("--base-url holds a login, and settings are written to files; put the key in the environment.")
+        raise SettingsError("--base-url holds a login, but settings are written to files; use the key's variable.")
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
     if not settings.corpus.captions and not settings.corpus.instances:

@@ -162,10 +162,14 @@ def _finish(draft: Draft, settings: Settings, settings_digest: str) -> Sample:
 
 
 def derive_samples(
-    planned: Iterable[Planned], find_reply: Callable[[str], Reply | None], settings: Settings
+    planned: Iterable[Planned],
+    recipes: tuple[Recipe, ...],
+    find_reply: Callable[[str], Reply | None],
+    settings: Settings,
 ) -> Iterator[Sample]:
     """Derive every sample up to and including dedup, in corpus order, from the stored replies."""
-    deduplicator = Deduplicator(settings.dedup)
+    drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
+    deduplicator = Deduplicator(settings.dedup, answer_only=drawn)  # a question drawn from a list says nothing
     settings_digest = late_settings_digest(settings)
     for item in planned:
         reply = find_reply(item.request.digest) if item.request else None

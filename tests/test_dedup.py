@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.config import DedupSettings
+from datagen.config import DedupSettings, load_settings
 from datagen.dedup import Deduplicator
 from datagen.dedup import nearindex as nearindex_module
 from datagen.dedup.nearindex import NearIndex, similarity
@@ -188,7 +188,7 @@ def test_rejected_copy_leaves_its_questions_free() -> None:
 
 def test_threshold_of_zero_is_refused() -> None:
     with pytest.raises(SettingsError, match=r"dedup\.threshold"):
-        Deduplicator(DedupSettings(threshold=0.0))
+        load_settings(None, {"corpus.captions": ["c.json"], "dedup.threshold": 0})
 
 
 WORD_SETS = st.lists(st.frozensets(st.sampled_from("abcdefghijkl"), min_size=1), max_size=30)

@@ -128,7 +128,7 @@ def test_every_planned_sample_comes_out_once(settings: Settings, recipes: tuple[
     def stored() -> Iterator[Planned]:
         yield from planned
 
-    samples = list(derive_samples(stored(), replies.get, settings))
+    samples = list(derive_samples(stored(), recipes, replies.get, settings))
     assert [sample.sample_id for sample in samples] == [f"{p.image.image_id}-{p.recipe.name}" for p in planned]
     fates = Counter((sample.stage, sample.reason) for sample in samples)
     assert fates[None, None] == 1  # one reply for twenty images: the first is kept, its copies fall

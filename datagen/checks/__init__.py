@@ -36,7 +36,7 @@ def check_turns(turns: tuple[Turn, ...], is_description: bool, settings: ChecksS
         settings: Limits, and the names of checks to leave out.
     """
     table = DESCRIPTION_CHECKS if is_description else TURN_CHECKS
-    active = [check for check in table if check.__name__ not in settings.off]
+    active = [check for check in table if check.__name__ not in settings.skip]
     asked: dict[str, int] = {}
     for n, turn in enumerate(turns):
         for check in active:
@@ -44,23 +44,23 @@ def check_turns(turns: tuple[Turn, ...], is_description: bool, settings: ChecksS
             if detail is not None:
                 return Checked(turns[:n], Drop("checks", check.__name__, f"turn {n + 1}: {detail}"))
         first = asked.setdefault(" ".join(words_of(turn.question)), n)
-        if first != n and REPEATED_QUESTION not in settings.off:
+        if first != n and REPEATED_QUESTION not in settings.skip:
             detail = f"turn {n + 1}: asks the same as turn {first + 1}"
             return Checked(turns[:n], Drop("checks", REPEATED_QUESTION, detail))
     return Checked(turns, None)
 
 
 def known_checks() -> tuple[str, ...]:
-    """Names of all checks, as ``off`` takes them and the summary counts them."""
+    """Names of all checks, as ``skip`` takes them and the summary counts them."""
     return (*(check.__name__ for check in DESCRIPTION_CHECKS), REPEATED_QUESTION)
 
 
 def validate_check_names(settings: ChecksSettings) -> None:
-    """Refuse names in ``off`` that no check has.
+    """Refuse names in ``skip`` that no check has.
 
     Raises:
         SettingsError: Names the first unknown one and lists the checks.
     """
-    for name in settings.off:
+    for name in settings.skip:
         if name not in known_checks():
-            raise SettingsError(f"checks.off: there is no check '{name}'; there are {', '.join(known_checks())}.")
+            raise SettingsError(f"checks.skip: there is no check '{name}'; there are {', '.join(known_checks())}.")

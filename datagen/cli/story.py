@@ -77,7 +77,11 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     reply = run.reply_to(sample)
     if reply is not None:
         tokens = f"{reply.usage.n_prompt_tokens} + {reply.usage.n_completion_tokens} tokens"
-        yield from ("", f"## Reply of {reply.teacher} ({tokens}, {reply.n_attempts} tries)", reply.text or "(none)")
+        yield from (
+            "",
+            f"## Reply of {reply.teacher} ({tokens}, answered at try {reply.n_attempts})",
+            reply.text or "(none)",
+        )
     yield from ("", "## Turns")
     for number, turn in enumerate(sample.turns, start=1):
         yield f"{number}. Q: {turn.question}"

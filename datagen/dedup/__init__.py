@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from datagen.config import DedupSettings
 from datagen.dedup.nearindex import NearIndex, similarity
 from datagen.dedup.questions import question_key, words_of
-from datagen.errors import SettingsError
 from datagen.records import Drop, Sample
 
 __all__ = ["Deduplicator"]
@@ -33,14 +32,9 @@ class Deduplicator:
         settings: Threshold, word floor and which kinds to look for. The threshold is for whole
             texts; two questions are the same only when their content words are equal in order.
         answer_only: Response types whose question is drawn from a list and says nothing.
-
-    Raises:
-        SettingsError: A threshold of 0, to which any two texts are alike.
     """
 
     def __init__(self, settings: DedupSettings, answer_only: Collection[str] = ("description",)) -> None:
-        if settings.threshold == 0:
-            raise SettingsError("dedup.threshold: 0 makes every sample a copy; use a share above 0, such as 0.8.")
         self._settings = settings
         self._answer_only = frozenset(answer_only)
         self._asked: dict[tuple[str, str], _Asked] = {}

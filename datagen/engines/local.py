@@ -136,7 +136,7 @@ def _finish(job: Job, replies: ReplyStore) -> Outcome:
     """Derive everything that follows from the stored facts, and write it whole."""
 
     def derived() -> Iterator[Sample]:
-        return derive_samples(job.planned(), replies.get, job.settings)
+        return derive_samples(job.planned(), job.recipes, replies.get, job.settings)
 
     tally = Tally()
     if job.settings.validator.name == "none":

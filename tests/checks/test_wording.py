@@ -230,21 +230,21 @@ def test_same_question_again_is_cut() -> None:
     assert checked.turns == (GOOD, OTHER)
     assert checked.drop is not None
     assert (checked.drop.reason, checked.drop.detail) == ("repeated_question", "turn 3: asks the same as turn 1")
-    assert check_turns((GOOD, again), False, ChecksSettings(off=("repeated_question",))).drop is None
+    assert check_turns((GOOD, again), False, ChecksSettings(skip=("repeated_question",))).drop is None
 
 
 @pytest.mark.parametrize(("reason", "answer"), [(name, texts[0]) for name, texts in BAD_ANSWERS.items()])
 def test_check_can_be_left_out(reason: str, answer: str) -> None:
-    assert reason_for(QUESTION, answer, ChecksSettings(off=(reason,))) != reason
+    assert reason_for(QUESTION, answer, ChecksSettings(skip=(reason,))) != reason
 
 
 def test_names_are_known_and_others_refused() -> None:
     names = known_checks()
     assert len(set(names)) == len(names) == len(DESCRIPTION_CHECKS) + 1
     assert {check.__name__ for check in TURN_CHECKS} < set(names)
-    validate_check_names(ChecksSettings(off=names))
+    validate_check_names(ChecksSettings(skip=names))
     with pytest.raises(SettingsError, match=r"no check 'refusals'; there are without_words, .*repeated_question"):
-        validate_check_names(ChecksSettings(off=("refusal", "refusals")))
+        validate_check_names(ChecksSettings(skip=("refusal", "refusals")))
 
 
 @given(st.text(min_size=1), st.text(min_size=1))

@@ -19,7 +19,7 @@ WAY_FAULTS = {
     "rate_limited": 0.05, "server_error": 0.03, "unavailable": 0.02, "dropped": 0.03, "cut": 0.02, "slow": 0.1,
     "html": 0.02, "cut_json": 0.02, "no_choices": 0.01,
 }  # fmt: skip
-ANSWER_FAULTS = {"empty": 0.04, "length": 0.06, "refusal": 0.04}
+ANSWER_FAULTS = {"empty": 0.08, "length": 0.08, "refusal": 0.08}
 CONCURRENCY = 4
 DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 

@@ -13,7 +13,17 @@ def make(text: str) -> tuple[Sample, AnnotatedImage]:
     turns = (Turn(text, text, validation={"verdict": text}),)
     drop = Drop("checks", text, text)
     sample = Sample(
-        text, "1", text, "conversation", turns, "rejected", Provenance("m", "r", "q", "s"), "checks", text, text, (drop,)
+        text,
+        "1",
+        text,
+        "conversation",
+        turns,
+        "rejected",
+        Provenance("m", "r", "q", "s"),
+        "checks",
+        text,
+        text,
+        (drop,),
     )
     boxes = (Box(text, (0.1, 0.2, 0.5, 0.9), 0.2), Box("dog", (0.0, 0.0, 1.0, 1.0), 0.9, is_crowd=True))
     return sample, AnnotatedImage("1", text, 640, 480, (text,), boxes)

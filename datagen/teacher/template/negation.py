@@ -67,7 +67,7 @@ ABSENT_VEHICLE_Q = ("Where is the {name} going?", "Is the {name} parked or movin
 ABSENT_HELD_Q = ("Who is holding the {name}?", "Who does the {name} belong to?", "What is the {name} being used for?")
 ABSENT_A = (
     "There is no {name} in this image. It shows {things}.",
-    "I cannot answer that, because there is no {name} in the picture; it shows {things}.",
+    "The question does not fit the picture: there is no {name}, but it does show {things}.",
     "The image does not show {a}. It does show {things}.",
     "That question does not fit the picture: there is no {name} here, but there {be} {things}.",
     "No {name} can be seen here. The scene has {things} instead.",
@@ -75,7 +75,7 @@ ABSENT_A = (
 )
 ABSENT_BARE_A = (
     "There is no {name} in this image.", "The image does not show {a}, so there is nothing to say about it.",
-    "I cannot answer that, because no {name} can be seen.",
+    "The question does not fit the picture, as no {name} can be seen.",
     "That question does not fit the picture: it shows no {name}.",
 )  # fmt: skip
 IS_THERE_Q = ("Is there {a} in the picture?", "Can {a} be seen anywhere?", "Does the scene include {a}?",

@@ -1,0 +1,155 @@
+"""Every command does what its help says, and prints results on standard output."""
+
+import json
+from pathlib import Path
+
+import pytest
+from conftest import CorpusFiles
+from loopback import LoopbackServer
+from typer.testing import CliRunner
+
+from datagen.cli import app
+
+RUNNER = CliRunner()
+
+
+def run(*args: str, exit_code: int = 0) -> str:
+    result = RUNNER.invoke(app, list(args))
+    assert result.exit_code == exit_code, result.output
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("demo") / "run"
+    run("demo", "--out", str(out))
+    return out
+
+
+def test_demo_makes_all_four_types_of_every_scene(demo: Path) -> None:
+    summary = json.loads((demo / "summary.json").read_text())
+    assert summary["samples"] == 24 * 4
+    assert summary["share_accepted"] > 0.95
+    assert len(json.loads((demo / "dataset.json").read_text())) == summary["accepted"]
+
+
+def test_the_same_command_twice_gives_the_same_bytes(demo: Path, tmp_path: Path) -> None:
+    before = {
+        name: (demo / name).read_bytes() for name in ("samples.jsonl", "dataset.json", "replies.jsonl", "README.md")
+    }
+    assert "accepted" in run("demo", "--out", str(demo))
+    run("demo", "--out", str(tmp_path / "fresh"))
+    for name, content in before.items():
+        assert (demo / name).read_bytes() == content
+        assert name == "replies.jsonl" or (tmp_path / "fresh" / name).read_bytes() == content
+
+
+def test_run_writes_the_whole_folder_and_no_secret(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-very-secret")
+    with LoopbackServer() as server:
+        out = run(
+            "run", *corpus_files.options, "--out", str(tmp_path), "--teacher", "loopback", "--base-url", server.base_url
+        )
+    assert "accepted  " in out
+    assert "dataset   " in out
+    names = {path.name for path in tmp_path.iterdir()} - {".lock"}
+    assert names == {"README.md", "dataset.json", "replies.jsonl", "run.yaml", "samples.jsonl", "summary.json"}
+    assert not [path for path in tmp_path.iterdir() if b"sk-very-secret" in path.read_bytes()]
+
+
+def test_too_many_failed_requests_is_exit_status_3(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    from loopback import error_answer
+
+    def refuse_some(body: dict[str, object], _: int) -> object:
+        return (
+            error_answer(400, "prompt too long", "context_length_exceeded") if "scene number 1" in str(body) else None
+        )
+
+    args = ["run", *corpus_files.options, "--out", str(tmp_path), "--teacher", "loopback"]
+    with LoopbackServer(intercept=refuse_some) as server:  # type: ignore[arg-type]
+        run(*args, "--base-url", server.base_url, exit_code=3)
+        run(*args, "--base-url", server.base_url, "--max-failed", "0.5")
+    samples = [json.loads(line) for line in (tmp_path / "samples.jsonl").read_text().splitlines()]
+    assert sum(sample["reason"] == "context_too_long" for sample in samples) == 3
+
+
+def test_status_tells_what_is_stored(demo: Path) -> None:
+    out = run("status", str(demo))
+    assert "replies   96 stored, 96 samples planned" in out
+    assert "accepted  " in out
+
+
+def test_status_of_an_unfinished_run(demo: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_bytes((demo / "run.yaml").read_bytes())
+    lines = (demo / "replies.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "replies.jsonl").write_bytes(b"".join(lines[:10]) + lines[10][:40])
+    out = run("status", str(tmp_path))
+    assert "replies   10 stored, 96 samples planned" in out
+    assert "not finished" in out
+    run("show", str(tmp_path), "1-conversation", exit_code=1)
+
+
+def test_show_tells_the_whole_story(demo: Path) -> None:
+    out = run("show", str(demo), "1-conversation")
+    for part in (
+        "## Context",
+        "Counts: ",
+        "## Reply of template",
+        "## Turns",
+        "1. Q: ",
+        "## Fate: accepted",
+        "recipe ",
+    ):
+        assert part in out
+    run("show", str(demo), "999-conversation", exit_code=1)
+
+
+def test_export_writes_what_the_run_wrote(demo: Path, tmp_path: Path) -> None:
+    out = run("export", str(demo), "--format", "llava", "--out", str(tmp_path / "llava.json"))
+    assert "samples written" in out
+    assert (tmp_path / "llava.json").read_bytes() == (demo / "dataset.json").read_bytes()
+    run("export", str(demo), "--format", "pdf", "--out", str(tmp_path / "x"), exit_code=2)
+
+
+def test_recipes_lists_the_types() -> None:
+    out = run("recipes")
+    assert [line.split()[0] for line in out.splitlines()] == ["conversation", "description", "negation", "reasoning"]
+
+
+def test_lint_names_findings_and_counts_them(corpus_files: CorpusFiles) -> None:
+    out = run("lint", *corpus_files.options)
+    assert "image 1: " in out
+    assert "box_never_captioned" in out
+    assert "6 images, 6 categories" in out
+
+
+def test_llava_context_reaches_the_teacher(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        args = ["--teacher", "loopback", "--base-url", server.base_url, "--context", "llava", "--limit", "1"]
+        run("run", *corpus_files.options, *args, "--out", str(tmp_path))
+        told = [body["messages"][-1]["content"] for _, body in server.seen]
+    captions = (
+        "A dog near 1 small cups on a lawn, scene number 1.\na brown dog sits left of some cups by a fence in garden 1"
+    )
+    boxes = "dog: [0.05, 0.4, 0.3, 0.9]\ncup: [0.55, 0.6, 0.6, 0.72]\nperson: [0.35, 0.05, 0.45, 0.65]"
+    assert sorted(told) == sorted([captions, f"{captions}\n\n{boxes}", f"{captions}\n\n{boxes}"])
+
+
+def test_version_and_wrong_usage() -> None:
+    assert run("--version").startswith("datagen ")
+    run("run", "--nonsense", exit_code=2)
+    run("fly", exit_code=2)
+
+
+def test_an_interrupt_is_exit_status_130(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import datagen.engines.local as local
+
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "run_local", interrupted)
+    run("run", *corpus_files.options, "--out", str(tmp_path), exit_code=130)

@@ -1,0 +1,85 @@
+"""The Python interface: a run as a table, a sample as a card, errors as sentences."""
+
+from pathlib import Path
+
+import pytest
+from conftest import CorpusFiles
+
+import datagen
+from datagen.errors import RunError, SettingsError
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, corpus_files: CorpusFiles) -> datagen.Run:
+    return datagen.run(corpus_files.settings, tmp_path_factory.mktemp("api") / "run")
+
+
+def test_samples_are_a_table_with_one_row_each(run: datagen.Run) -> None:
+    table = run.samples()
+    assert len(table) == 18
+    assert {"sample_id", "status", "stage", "reason", "question", "answer", "n_turns", "licence", "teacher"} <= set(
+        table
+    )
+    assert set(table.status) <= {"accepted", "rejected"}
+    assert (table.licence == "CC-BY-2.0").all()
+    assert table.sample_id.is_unique
+
+
+def test_a_run_can_be_made_from_a_file(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    config = tmp_path / "settings.yaml"
+    config.write_text(
+        f"corpus:\n  captions: ['{corpus_files.captions.as_posix()}']\n  images: '{corpus_files.images.as_posix()}'\n"
+        "types: [description]\n"
+    )
+    made = datagen.run(config, tmp_path / "run")
+    assert made.summary["samples"] == 6
+    assert datagen.run(str(config), tmp_path / "run").summary == made.summary
+
+
+def test_a_sample_shows_itself_in_a_notebook(run: datagen.Run) -> None:
+    html = run.show("1-conversation")._repr_html_()
+    assert html.count("<rect") == 3
+    assert 'href="data:image/jpeg;base64,' in html
+    assert run.sample("1-conversation").turns[0].answer.split(".")[0].split("'")[0] in html
+
+
+def test_the_story_behind_a_sample(run: datagen.Run) -> None:
+    reply = run.reply_to(run.sample("2-description"))
+    assert reply is not None
+    assert reply.teacher == "template"
+    assert run.images["2"].file_name == "000000000002.jpg"
+
+
+def test_a_run_without_its_corpus_can_still_be_read(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    import shutil
+
+    moved = tmp_path / "corpus"
+    shutil.copytree(corpus_files.captions.parent, moved)
+    settings = {"corpus": {"captions": [str(moved / "captions.json")], "images": str(moved / "images")}}
+    made = datagen.run(settings, tmp_path / "run")
+    shutil.rmtree(moved)
+    assert made.images == {}
+    assert len(made.samples()) == 18
+    assert "<image" not in made.show("1-description")._repr_html_()
+
+
+def test_wrong_use_is_told_in_a_sentence(tmp_path: Path, run: datagen.Run) -> None:
+    with pytest.raises(RunError, match="not a run folder"):
+        datagen.open_run(tmp_path)
+    with pytest.raises(RunError, match="no sample '7-nothing'"):
+        run.sample("7-nothing")
+    with pytest.raises(SettingsError, match="unknown field"):
+        datagen.run({"corpse": {}}, tmp_path / "run")
+
+
+def test_damaged_run_files_are_told_in_a_sentence(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    made = datagen.run(corpus_files.settings, tmp_path / "run")
+    made.folder.samples.write_text('{"sample_id": 3}\n')
+    with pytest.raises(RunError, match=r"samples\.jsonl: .*line 1"):
+        list(made.iter_samples())
+    made.folder.samples.write_text("not json\n")
+    with pytest.raises(RunError, match=r"samples\.jsonl"):
+        list(made.iter_samples())
+    made.folder.settings.write_text("settings: 3\n")
+    with pytest.raises(RunError, match="holds no settings"):
+        _ = datagen.open_run(tmp_path / "run").settings
