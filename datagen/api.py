@@ -184,6 +184,10 @@ class SampleView:
         self.run = run
         self.sample = sample
 
+    def __repr__(self) -> str:
+        turns = "".join(f"\nQ: {turn.question}\nA: {turn.answer}" for turn in self.sample.turns)
+        return f"{self.sample.sample_id}: {self.sample.status} {self.sample.reason or ''}".rstrip() + turns
+
     def _repr_html_(self) -> str:
         return sample_card(self.sample, self.run.images.get(self.sample.image_id), self._picture_url())
 

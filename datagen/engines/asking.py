@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore
@@ -56,3 +58,31 @@ async def ask_all(
         store.log.sync()
     if failures:
         raise failures[0]
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine from plain code, also where an event loop runs already, as in a notebook.
+
+    An interrupt cancels it, so that its clean-up still happens.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        await coroutine
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        ended = beside.submit(asyncio.run, main())
+        try:
+            ended.result()
+        except KeyboardInterrupt:
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

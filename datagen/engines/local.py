@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,7 +15,7 @@ from datagen import __version__
 from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus
-from datagen.engines.asking import ask_all
+from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.judging import judge_samples
 from datagen.engines.progress import Progress
 from datagen.errors import RunError
@@ -127,7 +126,7 @@ def _ask(job: Job, replies: ReplyStore) -> None:
     teacher = open_teacher(job.settings)
     job.progress.begin("asking the teacher", job.n_samples, n_stored)
     try:
-        asyncio.run(ask_all(unanswered(), teacher, replies, job.settings.teacher.concurrency, on_reply))
+        run_to_end(ask_all(unanswered(), teacher, replies, job.settings.teacher.concurrency, on_reply))
     finally:
         job.progress.end()
 
