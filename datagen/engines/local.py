@@ -103,6 +103,8 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
             progress.note(f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again.")
         if may_ask:
             _ask(job, replies)
+        elif any(item.request and not replies.get(item.request.digest) for item in job.planned()):
+            raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
         return _finish(job, replies)
 
 
