@@ -105,7 +105,7 @@ MORE_A = (
 )  # fmt: skip
 MORE_SHOWN_Q = (
     "Can you add another detail about the scene?", "How else could one describe the picture?",
-    "What more can you say about it?", "Is there another way to put it?",
+    "What more can you say about the picture?", "Is there another way to describe the scene?",
 )  # fmt: skip
 SIDE_BOTH_A = (
     "Both of them are {place}.", "Both {names} are {place}.", "You can find both {names} {place}.",

@@ -74,6 +74,7 @@ class Facts(Struct, frozen=True):
         exact: Categories with their exact number.
         at_least: Categories of which at least this many (2 or more) are shown, the number being open.
         boxes: Per category in ``present``, the boxes of its single objects.
+        uncounted: Categories of which more than one is shown, their number being arguable.
         absent: Categories that are surely not shown and would not be out of place, likely ones first.
         setting: The kind of place, or None.
         setting_is_told: True when two captions name the place.
@@ -88,6 +89,7 @@ class Facts(Struct, frozen=True):
     exact: dict[str, int]
     at_least: dict[str, int]
     boxes: dict[str, tuple[Box, ...]]
+    uncounted: frozenset[str]
     absent: tuple[str, ...]
     setting: Setting | None
     setting_is_told: bool
@@ -105,7 +107,7 @@ class Facts(Struct, frozen=True):
 
     def is_several(self, name: str) -> bool:
         """Whether more than one is surely shown, so that the plural is right."""
-        return self.exact.get(name, 0) > 1 or name in self.at_least
+        return self.exact.get(name, 0) > 1 or name in self.at_least or name in self.uncounted
 
     def draw_absent(self, rng: random.Random, n: int) -> list[str]:
         """Draw categories to deny, the likelier ones more often."""
@@ -125,6 +127,7 @@ class _Reading(Struct):
         numbers: Numbers that captions state, as ``stated_number`` gives them.
         singular_only: Whether every naming caption speaks of one.
         words: The words used, in lower case.
+        is_plural: Whether any naming caption speaks of several.
     """
 
     n_naming: int
@@ -132,6 +135,7 @@ class _Reading(Struct):
     numbers: list[int]
     singular_only: bool
     words: list[str]
+    is_plural: bool = False
 
 
 @lru_cache(maxsize=256)
@@ -151,6 +155,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
     unique = {
         name: box for name, box in unique_boxes(image).items() if name in exact and box.area_unit >= least_area[name]
     }
+    at_least = _lower_bounds(counts, boxes, exact, readings)
     captions = _captions(image, mentions, counts, exact)
     present = tuple(name for name, found in boxes.items() if found[0].area_unit >= least_area[name])
     setting, is_told = _setting_of(image, boxes, words)
@@ -159,8 +164,9 @@ def gather_facts(image: AnnotatedImage) -> Facts:
         present=present,
         unique=unique,
         exact=exact,
-        at_least=_lower_bounds(counts, boxes, exact, readings),
+        at_least=at_least,
         boxes=boxes,
+        uncounted=_uncounted(boxes, {*exact, *at_least}, readings),
         absent=_absent(image, readings, words, setting),
         setting=setting,
         setting_is_told=is_told,
@@ -193,6 +199,7 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
             number = stated_number(before, len(before))
             reading.words.append(word)
             reading.singular_only &= not mention.is_plural and number in (None, 1)
+            reading.is_plural |= mention.is_plural
             if number is not None:
                 reading.numbers.append(number)
             floor = max(
@@ -271,6 +278,17 @@ def _lower_bounds(
     return bounds
 
 
+def _uncounted(boxes: dict[str, tuple[Box, ...]], counted: set[str], readings: dict[str, _Reading]) -> frozenset[str]:
+    """Categories to name in the plural: boxed more than once, and called several wherever captions name them."""
+    return frozenset(
+        name
+        for name, found in boxes.items()
+        if len(found) > 1
+        and name not in counted
+        and (readings[name].is_plural if name in readings else name not in _ARGUABLE)
+    )
+
+
 def _captions(
     image: AnnotatedImage, mentions: list[list[Mention]], counts: dict[str, Count], exact: dict[str, int]
 ) -> tuple[Caption, ...]:
@@ -285,6 +303,8 @@ def _captions(
         for mention in found:
             before = words_of(raw[: mention.start])
             number, count = stated_number(before, len(before)), counts.get(mention.category)
+            speaks_of_one = number in (None, 1) and not mention.is_plural and not mention.is_loose
+            is_contradicted |= speaks_of_one and exact.get(mention.category, 0) > 1
             if number is not None and number > 1 and count is not None and not count.has_crowd:
                 is_contradicted |= number > count.at_least or (number < count.at_least and mention.category in exact)
         usable.append((caption, {mention.category for mention in found}, is_contradicted))

@@ -130,11 +130,11 @@ ACTIVITY_MORE = (
 )  # fmt: skip
 ACTIVITY_ONE = (
     "The clue is {things}, which can be seen clearly.", "This is supported by {things} in view.",
-    "The main piece of evidence is {things}.", "This rests above all on {things}.",
+    "The main piece of evidence is {things}.", "The main clue is {things} in plain view.",
 )  # fmt: skip
 ACTIVITY_PLACE = (
     "In detail, {the} {be} {place}.", "For a closer look, {the} {be} {place}.", "Note that {the} {be} {place}.",
-    "To check this, look {place}, where {the} can be found.",
+    "As for where to look, {the} {be} {place}.",
 )  # fmt: skip
 SCENE = (
     "The image shows {things}.",

@@ -34,7 +34,7 @@ def thing(facts: Facts, name: str) -> str:
         return amount_of(facts.name(name) if facts.exact[name] == 1 else name, facts.exact[name])
     if facts.at_least.get(name, 0) >= 3:
         return f"several {plural(name)}"
-    return f"some {plural(name)}" if name in facts.at_least else with_article(name)
+    return f"some {plural(name)}" if facts.is_several(name) else with_article(name)
 
 
 def list_things(facts: Facts, names: Iterable[str]) -> str:
