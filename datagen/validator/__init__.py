@@ -5,8 +5,11 @@ the prompt, ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins
 ``judging`` turns scores into verdicts.
 """
 
+from __future__ import annotations
+
+from datagen.config import ValidatorSettings
 from datagen.validator.judging import Calibration, Judged, TurnScores, calibrate, collect_scores, judge_turns
-from datagen.validator.protocol import Job, PictureFault, Validator, open_validator, score_key, score_keys
+from datagen.validator.protocol import Job, PictureFault, Validator, score_key, score_keys
 
 __all__ = [
     "Calibration",
@@ -22,3 +25,15 @@ __all__ = [
     "score_key",
     "score_keys",
 ]
+
+
+def open_validator(settings: ValidatorSettings) -> Validator:
+    """Load the validator that the settings name.
+
+    Raises:
+        ValidatorError: It cannot be found, loaded or used on this device.
+    """
+    from datagen.validator.checkpoint import CheckpointValidator
+    from datagen.validator.loading import load_checkpoint
+
+    return CheckpointValidator(load_checkpoint(settings), settings.batch_tokens)

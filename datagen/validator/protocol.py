@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from datagen.config import ValidatorSettings
 from datagen.records import Score, Turn
 
 if TYPE_CHECKING:
@@ -70,18 +69,6 @@ class Validator(Protocol):
             ValidatorError: No job can be scored, such as when one does not fit into memory.
         """
         ...
-
-
-def open_validator(settings: ValidatorSettings) -> Validator:
-    """Load the validator that the settings name.
-
-    Raises:
-        ValidatorError: It cannot be found, loaded or used on this device.
-    """
-    from datagen.validator.checkpoint import CheckpointValidator
-    from datagen.validator.loading import load_checkpoint
-
-    return CheckpointValidator(load_checkpoint(settings), settings.batch_tokens)
 
 
 def score_key(
