@@ -58,7 +58,7 @@ class BarProgress:
     def _facts(self) -> str:
         seconds = max(1e-6, time.monotonic() - self._started)
         facts = [f"{(self._n_done - self._n_before) / seconds:.1f}/s"]
-        if self._cost_usd is not None:
+        if self._cost_usd:
             facts.append(f"${self._cost_usd:.2f}")
         if self._n_judged:
             facts.append(f"{100 * self._n_accepted / self._n_judged:.1f} % accepted")

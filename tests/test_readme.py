@@ -1,0 +1,50 @@
+"""What the README names is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from datagen.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROMISED = README.partition("## Not there yet")[0] + README.partition("## Licences")[2]
+COMMANDS = sorted(
+    set(re.findall(r"^datagen (\w+)", PROMISED, re.MULTILINE)) | set(re.findall(r"`datagen (\w+)", PROMISED))
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_exists(command: str) -> None:
+    result = CliRunner().invoke(app, [command, "--help"])
+    assert result.exit_code == 0
+
+
+def test_every_option_exists() -> None:
+    helps = "".join(CliRunner().invoke(app, [command, "--help"]).stdout for command in COMMANDS)
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PROMISED))
+    assert named
+    for option in named - {"--help"}:
+        assert re.search(rf"{option}\b", helps), f"no command has {option}"
+
+
+def test_every_file_exists() -> None:
+    named = {
+        name.strip("/") for name in re.findall(r"`((?:datagen|tests|training|benchmarks|notebooks)/[\w./]*)`", README)
+    }
+    named |= set(re.findall(r"\]\(([\w./]+)\)", README))
+    assert len(named) > 10
+    for name in named:
+        assert (ROOT / name).exists(), name
+
+
+def test_it_is_short_and_names_the_two_commands() -> None:
+    assert len(README.splitlines()) <= 250
+    for command in ("make demo", "make test"):
+        assert command in README
+
+
+def test_the_changelog_knows_this_version_is_unreleased() -> None:
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
