@@ -11,8 +11,9 @@ from datagen.cli import app
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROMISED = README.partition("## Not there yet")[0] + README.partition("## Licences")[2]
+SHELL = "".join(re.findall(r"^```\n(.*?)^```", PROMISED, re.MULTILINE | re.DOTALL))
 COMMANDS = sorted(
-    set(re.findall(r"^datagen (\w+)", PROMISED, re.MULTILINE)) | set(re.findall(r"`datagen (\w+)", PROMISED))
+    set(re.findall(r"^datagen (\w+)", SHELL, re.MULTILINE)) | set(re.findall(r"`datagen (\w+)", PROMISED))
 )
 
 
