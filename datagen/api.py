@@ -103,8 +103,11 @@ class Run:
             RunError: The run is not finished.
         """
         self._require_finished()
-        summary: dict[str, Any] = msgspec.json.decode(self.folder.summary.read_bytes())
-        return summary
+        try:
+            return msgspec.json.decode(self.folder.summary.read_bytes(), type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            told = f"is damaged ({error}); start the run's command again to write it anew"
+            raise RunError(f"{self.folder.summary}: {told}.") from None
 
     def _require_finished(self) -> None:
         if not (self.folder.samples.is_file() and self.folder.summary.is_file()):
@@ -124,7 +127,7 @@ class Run:
                 for line in lines:
                     yield msgspec.convert(line, Sample)
                     n_read += 1
-            except (jsonlines.InvalidLineError, msgspec.ValidationError) as error:
+            except (jsonlines.InvalidLineError, msgspec.ValidationError, UnicodeDecodeError) as error:
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
@@ -159,6 +162,8 @@ class Run:
     def reply_to(self, sample: Sample) -> Reply | None:
         """The teacher's raw reply behind a sample."""
         found = None
+        if not self.folder.replies.is_file():
+            return None
         for _, reply in read_facts(self.folder.replies, Reply):
             if reply is not None and reply.request_digest == sample.provenance.request_digest:
                 found = reply

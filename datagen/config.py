@@ -6,9 +6,11 @@ Every setting has its default here and its meaning in the comment beside it. ``S
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
@@ -114,7 +116,7 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settin
     if config_file is not None:
         source = str(config_file)
         tree = _read_yaml(config_file)
-    for dotted, value in overrides.items():
+    for dotted, value in copy.deepcopy(overrides).items():
         if value is None:
             continue
         *parents, leaf = dotted.split(".")
@@ -128,9 +130,9 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settin
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}: {error}. See the settings in the README.") from None
+        raise SettingsError(f"{source}: {error}. datagen/config.py lists every setting.") from None
     _check_together(settings)
-    return settings
+    return _resolved(settings)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:
@@ -155,12 +157,47 @@ def _check_together(settings: Settings) -> None:
     twice = {name for name in settings.types if settings.types.count(name) > 1}
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
-    if "@" in (settings.teacher.base_url or "").partition("://")[2].partition("/")[0]:
-        raise SettingsError("--base-url holds a login, but settings are written to files; use the key's variable.")
+    if settings.teacher.base_url is not None:
+        _check_address(settings.teacher.base_url)
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
     if not settings.corpus.captions and not settings.corpus.instances:
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
+
+
+def _check_address(base_url: str) -> None:
+    """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
+    try:
+        parts = urlsplit(base_url)
+        is_plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_plain = False
+    if "@" in base_url or "?" in base_url or "#" in base_url:
+        raise SettingsError(
+            "--base-url holds a login or a query, but settings are written to files; put the key into its variable."
+        )
+    if not is_plain:
+        raise SettingsError(f"--base-url {base_url}: expected an address such as http://localhost:8000/v1.")
+
+
+def _resolved(settings: Settings) -> Settings:
+    """Make paths independent of the folder that a later command is started in."""
+
+    def absolute(path: str | None) -> str | None:
+        return None if path is None else str(Path(path).expanduser().absolute())
+
+    corpus = msgspec.structs.replace(
+        settings.corpus,
+        captions=tuple(str(absolute(path)) for path in settings.corpus.captions),
+        instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
+        images=absolute(settings.corpus.images),
+    )
+    name = settings.validator.name
+    is_folder = name != "none" and Path(name).expanduser().is_dir()
+    validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)
+    return msgspec.structs.replace(
+        settings, corpus=corpus, recipes_dir=absolute(settings.recipes_dir), validator=validator
+    )
 
 
 def dump_settings(settings: Settings) -> dict[str, Any]:

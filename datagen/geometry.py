@@ -164,7 +164,7 @@ def contradicts_place(box: BoxUnit, place: Place) -> bool:
     """Whether nobody would say that the box is at this place.
 
     ``left`` and ``right`` are wrong only when the whole box lies beyond the middle (with
-    ``JUDGE_SLACK``); ``middle`` only when the box stays out of the frame's inner half both ways.
+    ``JUDGE_SLACK``); ``middle`` only when the box stays wholly in an outer 30 % of the frame.
     """
     if place == "left":
         return box[0] > 0.5 + JUDGE_SLACK

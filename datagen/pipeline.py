@@ -1,7 +1,7 @@
 """The way of one image: a planned request becomes a reply, the reply becomes a sample with a fate.
 
-The table ``STAGES`` is the whole flow. Every stage is a function over frozen records; files,
-network and GPU are the engine's business. Nothing disappears: each planned sample ends accepted,
+The table ``STAGES`` and the two stages named under it are the whole flow. Every stage is a function over
+frozen records; files, network and GPU are the engine's business. Nothing disappears: each planned sample ends accepted,
 or rejected with stage, reason and detail.
 """
 
@@ -15,9 +15,11 @@ from msgspec.structs import replace
 from datagen.checks import check_turns
 from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator
+from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import Recipe, build_request, draw_question
-from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, Stage, Turn
+from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, Stage
+from datagen.validator import Calibration, PictureFault, TurnScores, judge_turns
 
 PictureCheck = Callable[[AnnotatedImage], tuple[str, str] | None]
 """Gives None for a picture that can be used, or (reason, sentence)."""
@@ -37,19 +39,11 @@ class Planned(Struct, frozen=True):
     drop: Drop | None = None
 
 
-class Draft(Struct, frozen=True):
-    """A sample on its way through the stages.
-
-    Attributes:
-        drop: Set by the stage that rejects it; later stages leave it alone.
-        cuts: Turns cut off while the rest went on.
-    """
+class Asked(Struct, frozen=True):
+    """A planned sample with what the teacher said, if it was asked: all that the first stages need."""
 
     planned: Planned
     reply: Reply | None
-    turns: tuple[Turn, ...] = ()
-    drop: Drop | None = None
-    cuts: tuple[Drop, ...] = ()
 
 
 def plan_samples(
@@ -72,69 +66,57 @@ def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
     return f"image {image.image_id} has no {needs}, so nothing can be told to the teacher"
 
 
-def take_reply(draft: Draft, settings: Settings) -> Draft:
+def take_reply(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     """Stage teacher: a request without an answer ends here."""
     del settings
-    if draft.planned.drop is not None:
-        return replace(draft, drop=draft.planned.drop)
-    if draft.reply is None:
-        return replace(draft, drop=Drop("teacher", "not_asked", "no reply is stored for this request yet"))
-    if draft.reply.error is not None:
-        return replace(draft, drop=Drop("teacher", draft.reply.error, draft.reply.detail or "no detail given"))
-    return draft
+    if asked.planned.drop is not None:
+        return reject(sample, asked.planned.drop)
+    if asked.reply is None:
+        return reject(sample, Drop("teacher", "not_asked", "no reply is stored for this request yet"))
+    if asked.reply.error is not None:
+        return reject(sample, Drop("teacher", asked.reply.error, asked.reply.detail or "no detail given"))
+    return sample
 
 
-def parse_turns(draft: Draft, settings: Settings) -> Draft:
+def parse_turns(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     """Stage parse: raw text becomes questions and answers."""
-    recipe, reply = draft.planned.recipe, draft.reply
-    assert reply is not None
+    recipe, reply = asked.planned.recipe, asked.reply
+    assert reply is not None  # take_reply has rejected the others
     question = None
     if recipe.settings.reply_format == "text":
         question = draw_question(recipe, reply.image_id, settings.rng_seed)
     parsed = parse_reply(reply.text, recipe.settings.reply_format, reply.finish_reason, question)
-    return _keep(draft, parsed.turns, parsed.drop)
+    return cut_or_reject(sample, parsed.turns, parsed.drop)
 
 
-def check_wording(draft: Draft, settings: Settings) -> Draft:
+def check_wording(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     """Stage checks: refusals, leaks of the context, broken and trainer-breaking text."""
-    is_description = draft.planned.recipe.settings.reply_format == "text"
-    checked = check_turns(draft.turns, is_description, settings.checks)
-    return _keep(draft, checked.turns, checked.drop)
+    is_description = asked.planned.recipe.settings.reply_format == "text"
+    checked = check_turns(sample.turns, is_description, settings.checks)
+    return cut_or_reject(sample, checked.turns, checked.drop)
 
 
-def _keep(draft: Draft, turns: tuple[Turn, ...], drop: Drop | None) -> Draft:
-    """Go on with what a stage kept: a drop cuts the conversation, or ends it when nothing is left.
-
-    A rejected draft keeps the turns it came with, so that a person can see what was wrong.
-    """
-    if drop is None:
-        return replace(draft, turns=turns)
-    if turns:
-        return replace(draft, turns=turns, cuts=(*draft.cuts, drop))
-    return replace(draft, drop=drop)
-
-
-STAGES: tuple[tuple[Stage, Callable[[Draft, Settings], Draft]], ...] = (
+STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = (
     ("teacher", take_reply),
     ("parse", parse_turns),
     ("checks", check_wording),
 )
-"""What each sample passes alone, in order. ``dedup`` and ``validate`` follow: they see the whole set."""
+"""What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
+(``Deduplicator.admit``, in corpus order) and ``validate`` (``give_verdict``, calibrated on all scores)."""
 
 
 def make_sample(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:
     """Take one planned sample through every stage that needs no other sample."""
-    draft = Draft(planned, reply)
+    sample = _begin(planned, reply, settings, settings_digest)
     for _, stage in STAGES:
-        draft = stage(draft, settings)
-        if draft.drop is not None:
+        sample = stage(sample, Asked(planned, reply), settings)
+        if sample.status == "rejected":
             break
-    return _finish(draft, settings, settings_digest)
+    return sample
 
 
-def _finish(draft: Draft, settings: Settings, settings_digest: str) -> Sample:
-    image, recipe, drop = draft.planned.image, draft.planned.recipe, draft.drop
-    request, reply = draft.planned.request, draft.reply
+def _begin(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:
+    image, recipe, request = planned.image, planned.recipe, planned.request
     provenance = Provenance(
         teacher=settings.teacher.name,
         recipe_digest=recipe.digest,
@@ -151,14 +133,27 @@ def _finish(draft: Draft, settings: Settings, settings_digest: str) -> Sample:
         image_id=image.image_id,
         image=image.file_name,
         response_type=recipe.name,
-        turns=draft.turns,
-        status="rejected" if drop else "accepted",
+        turns=(),
+        status="accepted",
         provenance=provenance,
-        stage=drop.stage if drop else None,
-        reason=drop.reason if drop else None,
-        detail=drop.detail if drop else None,
-        cuts=draft.cuts,
     )
+
+
+def give_verdict(
+    sample: Sample, scores: tuple[TurnScores | None, ...], fault: PictureFault | None, calibration: Calibration
+) -> Sample:
+    """Stage validate: turns get their verdicts, and the conversation is cut before the first doubtful one.
+
+    Args:
+        sample: Accepted by every earlier stage.
+        scores: One entry per turn, None where it was not scored.
+        fault: Why the sample could not be scored at all, or None.
+        calibration: Of the run.
+    """
+    if fault is not None:
+        return reject(sample, Drop("validate", fault.reason, fault.detail))
+    judged = judge_turns(sample.turns, scores, calibration)
+    return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 
 def derive_samples(

@@ -176,15 +176,16 @@ def constant_messages(recipe: Recipe, context: ContextSettings) -> tuple[Message
 def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> Request | None:
     """Make the request for one image, or None when the context would be empty.
 
-    The digest covers what decides the reply: teacher, image id, messages and sampling; for the
-    embedded teacher ``rng_seed`` as well, since it takes the place of an LLM's own randomness.
+    The digest covers what decides the reply: teacher, image id, messages and sampling. The embedded
+    teacher writes from the image itself, by the recipe's ``template`` and ``rng_seed``.
     """
     context = render_context(image, context_parts(recipe, settings.context), settings.context)
     if not context:
         return None
     messages = (*constant_messages(recipe, settings.context), Message("user", context))
     sampling = recipe.settings
-    embedded = settings.rng_seed if settings.teacher.name == "template" else None
+    is_embedded = settings.teacher.name == "template"
+    embedded = (settings.rng_seed, sampling.template, image) if is_embedded else None
     digest = digest_of(
         [
             settings.teacher.name, embedded, image.image_id, recipe.name, messages,

@@ -14,7 +14,8 @@ class Tally:
 
     def __init__(self) -> None:
         self.n_accepted = 0
-        self.n_failed = 0
+        self._n_requests = 0
+        self._n_failed = 0
         self._by_type: dict[str, Counter[str]] = defaultdict(Counter)
         self._rejected: dict[str, Counter[str]] = defaultdict(Counter)
         self._cuts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -37,6 +38,7 @@ class Tally:
         for cut in sample.cuts:
             self._cuts[cut.stage][cut.reason] += 1
         spent = sample.provenance
+        self._n_requests += bool(spent.request_digest)
         self._tokens["prompt"] += spent.n_prompt_tokens
         self._tokens["cached"] += spent.n_cached_tokens
         self._tokens["completion"] += spent.n_completion_tokens
@@ -44,7 +46,7 @@ class Tally:
             self._cost_usd = (self._cost_usd or 0.0) + spent.cost_usd
         if sample.status == "rejected":
             self._rejected[sample.stage or ""][sample.reason or ""] += 1
-            self.n_failed += sample.reason in FAILED_REQUESTS
+            self._n_failed += sample.reason in FAILED_REQUESTS
             return
         self.n_accepted += 1
         self._licences[sample.provenance.licence or "not stated"] += 1
@@ -53,6 +55,11 @@ class Tally:
             self._n_answer_words += len(turn.answer.split())
             if turn.validation is not None:
                 self._verdicts[str(turn.validation.get("verdict"))] += 1
+
+    @property
+    def share_failed(self) -> float:
+        """Requests that brought no answer, as a share of all requests."""
+        return self._n_failed / self._n_requests if self._n_requests else 0.0
 
     @property
     def n_samples(self) -> int:
@@ -85,8 +92,8 @@ class Tally:
         }
 
 
-FAILED_REQUESTS = frozenset({"gave_up", "request_rejected", "context_too_long", "not_asked"})
-"""Reasons that count against ``--max-failed``: the endpoint gave no answer at all."""
+FAILED_REQUESTS = frozenset({"gave_up", "request_rejected", "context_too_long", "empty_reply", "not_asked"})
+"""Reasons that count against ``--max-failed``: no answer came. A refusal is an answer, if a poor one."""
 
 
 def _sorted_counts(table: dict[str, Counter[str]]) -> dict[str, dict[str, int]]:

@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"errors", "records", "randomness"},
-    {"config", "geometry", "lexicon"},
+    {"config", "fate", "geometry", "lexicon"},
     {"context"},
     {"checks", "corpus", "dedup", "export", "parsing", "recipes", "store", "summary", "teacher", "validator"},
     {"pipeline"},

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 from datagen.cli.commands import app
 
 
 def main() -> None:
     """Run ``datagen``."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a redirected stream has the system's code page on Windows
+            stream.reconfigure(encoding="utf-8", errors="replace")
     app()
 
 

@@ -67,10 +67,11 @@ def run(
     config: Annotated[
         Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")
     ] = None,
+    *,
+    out: Out,
     captions: Captions = None,
     instances: Instances = None,
     images: Images = None,
-    out: Out = Path("runs/latest"),
     types: Types = None,
     recipes_dir: RecipesDir = None,
     context: Annotated[str | None, typer.Option(help="default or llava (byte-exact).")] = None,
@@ -95,7 +96,7 @@ def run(
         {
             **_corpus_overrides(captions, instances, images, limit),
             "types": _split(types),
-            "recipes_dir": _absolute(recipes_dir),
+            "recipes_dir": _text(recipes_dir),
             "context.style": context,
             "rng_seed": rng_seed,
             "teacher.name": teacher,
@@ -122,9 +123,13 @@ def validate(
     """Judge a run again with another validator or threshold; nothing is asked of the teacher."""
     from datagen.api import open_run
     from datagen.config import dump_settings, load_settings
+    from datagen.errors import SettingsError
 
     overrides = _validator_overrides(validator, device, precision, alpha, trust_remote_code)
-    settings = load_settings(None, {**dump_settings(open_run(run_path).settings), **overrides})
+    stored = open_run(run_path).settings
+    if validator is None and stored.validator.name == "none":
+        raise SettingsError(f"{run_path}: this run has no validator yet; name one with --validator.")
+    settings = load_settings(None, {**dump_settings(stored), **overrides})
     _run_and_tell(settings, run_path, may_ask=False)
 
 
@@ -177,7 +182,7 @@ def recipes(recipes_dir: RecipesDir = None) -> None:
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
 
-    for name, folder in sorted(available_types(_absolute(recipes_dir)).items()):
+    for name, folder in sorted(available_types(_text(recipes_dir)).items()):
         recipe = load_recipe(folder)
         typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
 
@@ -213,9 +218,9 @@ def _corpus_overrides(
     captions: list[Path] | None, instances: list[Path] | None, images: Path | None, limit: int | None
 ) -> dict[str, Any]:
     return {
-        "corpus.captions": [_absolute(path) for path in captions] if captions else None,
-        "corpus.instances": [_absolute(path) for path in instances] if instances else None,
-        "corpus.images": _absolute(images),
+        "corpus.captions": _texts(captions),
+        "corpus.instances": _texts(instances),
+        "corpus.images": _text(images),
         "corpus.limit": limit,
     }
 
@@ -236,6 +241,9 @@ def _split(text: str | None) -> list[str] | None:
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def _absolute(path: Path | None) -> str | None:
-    """Make a path independent of where the next command is started."""
-    return None if path is None else str(path.absolute())
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _texts(paths: list[Path] | None) -> list[str] | None:
+    return [str(path) for path in paths] if paths else None

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from datagen.config import CorpusSettings, Settings
 from datagen.records import AnnotatedImage, Reply, Sample
+from datagen.store import read_facts
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -35,37 +38,51 @@ def _reasons(title: str, table: dict[str, dict[str, int]]) -> Iterator[str]:
             yield f"{title:9} {number} in {stage}: {reason}"
 
 
+RATE_WINDOW_S = 60.0
+"""Replies are counted over this long before the latest one, so that pauses between two starts do not count."""
+
+
+class _Answered(Struct, frozen=True):
+    """What status needs of one reply; the text is not kept."""
+
+    error: str | None
+    at: float
+
+
 def status_lines(run: Run) -> Iterator[str]:
     """Tell how far a run is, from its facts alone, so that it can be watched while it works."""
-    n_planned = run.manifest.get("samples", 0)
-    latest: dict[str, Reply] = {}
-    n_tokens: Counter[str] = Counter()
-    if run.folder.replies.is_file():
-        from datagen.store import read_facts
-
-        for _, reply in read_facts(run.folder.replies, Reply):
-            if reply is not None:
-                latest[reply.request_digest] = reply
-    answered = [reply for reply in latest.values() if reply.error is None]
-    for reply in answered:
-        n_tokens.update(prompt=reply.usage.n_prompt_tokens, completion=reply.usage.n_completion_tokens)
+    latest: dict[str, _Answered] = {}
+    spent: Counter[str] = Counter()
+    cost_usd: float | None = None
+    for reply in _stored_replies(run):
+        latest[reply.request_digest] = _Answered(reply.error, reply.at)
+        spent.update(prompt=reply.usage.n_prompt_tokens, completion=reply.usage.n_completion_tokens)
+        if reply.cost_usd is not None:
+            cost_usd = (cost_usd or 0.0) + reply.cost_usd
     yield f"run       {run.folder.path}"
     yield f"teacher   {run.settings.teacher.name}"
-    yield f"replies   {len(answered)} stored, {n_planned} samples planned"
+    answered = [reply.at for reply in latest.values() if reply.error is None]
+    yield f"replies   {len(answered)} stored, {run.manifest.get('samples', 0)} samples planned"
     errors = Counter(reply.error for reply in latest.values() if reply.error)
     for error, number in errors.most_common():
         yield f"failed    {number} {error}"
-    if len(answered) > 1:
-        seconds = max(reply.at for reply in answered) - min(reply.at for reply in answered)
-        if seconds > 0:
-            yield f"rate      {len(answered) / seconds:.1f} replies/s over {seconds:.0f} s"
-    yield f"tokens    {n_tokens['prompt']} in, {n_tokens['completion']} out"
-    costs = [reply.cost_usd for reply in answered if reply.cost_usd is not None]
-    yield f"cost      ${sum(costs):.4f}" if costs else "cost      unknown (no price for this model)"
+    if answered:
+        recent = [at for at in answered if at > max(answered) - RATE_WINDOW_S]
+        seconds = max(recent) - min(recent)
+        if seconds >= 1:
+            yield f"rate      {len(recent) / seconds:.1f} replies/s"
+    if run.settings.teacher.name != "template":
+        yield f"tokens    {spent['prompt']} in, {spent['completion']} out"
+        yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     if run.folder.summary.is_file():
         yield from outcome_lines(run.summary, run.folder.path)
     else:
         yield "not finished: start the same command again to go on"
+
+
+def _stored_replies(run: Run) -> Iterator[Reply]:
+    if run.folder.replies.is_file():
+        yield from (reply for _, reply in read_facts(run.folder.replies, Reply) if reply is not None)
 
 
 def sample_story(run: Run, sample_id: str) -> Iterator[str]:
@@ -106,7 +123,10 @@ def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> I
     if image is None or folder is None:
         yield "(the corpus or the recipe is no longer where the run found it)"
         return
-    yield render_context(image, context_parts(load_recipe(folder), settings.context), settings.context)
+    recipe = load_recipe(folder)
+    if recipe.digest != sample.provenance.recipe_digest:
+        yield "(the recipe was edited since; this is what it would tell today)"
+    yield render_context(image, context_parts(recipe, settings.context), settings.context)
 
 
 def lint_lines(corpus_settings: CorpusSettings) -> Iterator[str]:

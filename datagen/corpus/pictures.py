@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 N_PROBED = 20
-"""Pictures that must all be missing before the folder is doubted."""
+"""Pictures that are looked for in other folders, to name the one that was meant."""
 N_LISTED = 200
 """Folders looked into, and entries read of each, for a hint at the right one."""
 
@@ -53,16 +53,18 @@ class PictureChecker:
     def __init__(self, settings: CorpusSettings) -> None:
         self.folder = None if settings.images is None else Path(settings.images)
         self.max_pixels = settings.max_image_pixels
-        self.known: dict[str, tuple[str, str] | None] = {}  # a run asks for each picture several times
+        # A run asks for each picture several times; two images may share a file and differ in size.
+        self.known: dict[tuple[str, int, int], tuple[str, str] | None] = {}
 
     def check(self, image: AnnotatedImage) -> tuple[str, str] | None:
         """Check the picture of an image against its annotation; see ``check_picture``."""
         if self.folder is None:
             return None if is_inside_name(image.file_name) else outside_fault(image.file_name, "the image folder")
-        if image.file_name not in self.known:
+        key = (image.file_name, image.width, image.height)
+        if key not in self.known:
             size = (image.width, image.height) if image.width and image.height else None
-            self.known[image.file_name] = check_picture(self.folder, image.file_name, self.max_pixels, size)
-        return self.known[image.file_name]
+            self.known[key] = check_picture(self.folder, image.file_name, self.max_pixels, size)
+        return self.known[key]
 
     def read(self, file_name: str) -> Image.Image:
         """Read a picture by its file name; see ``read_picture``.
@@ -216,23 +218,26 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
-    """Say what is wrong with an image folder in which none of the first pictures is found.
+    """Say what is wrong with an image folder that holds none of the pictures.
+
+    A folder with some of them is right: each missing picture costs its own samples only.
 
     Args:
         folder: The image folder.
-        file_names: Of the corpus, in order; the first 20 are looked for.
+        file_names: Of the corpus, in order.
 
     Returns:
         None when at least one is there, or when there are no names.
     """
-    names = list(islice(file_names, N_PROBED))
-    if not names or _holds_any(folder, names):
+    every_name = list(file_names)
+    if not every_name or _holds_any(folder, every_name):
         return None
+    names = every_name[:N_PROBED]
     if not folder.is_dir():
         fault = f"{folder}: no such image folder"
     elif held := [entry.name + "/" * entry.is_dir() for entry in _entries(folder)]:
         few = ", ".join(held[:3]) + " ..." * (len(held) > 3)
-        fault = f"{folder}: none of the first {len(names)} pictures is there, such as {names[0]}; it holds {few}"
+        fault = f"{folder}: none of the {len(every_name)} pictures is there, such as {names[0]}; it holds {few}"
     else:
         fault = f"{folder}: the image folder is empty"
     better = next((near for near in islice(_folders_near(folder), N_LISTED) if _holds_any(near, names)), None)
@@ -241,9 +246,8 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
 
 def _holds_any(folder: Path, names: Iterable[str]) -> bool:
     for name in names:
-        path = picture_path(folder, name)
         try:
-            if path is not None and path.exists():
+            if is_inside_name(name) and (folder / name).exists():
                 return True
         except OSError:  # a name that no file can have
             continue

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from datagen.errors import RunError
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore
 from datagen.store.facts import SYNC_INTERVAL_S
@@ -29,25 +30,27 @@ async def ask_all(
         TeacherError: No request can succeed.
         RunError: A reply could not be stored.
     """
-    failures: list[BaseException] = []
+    failures: list[Exception] = []
 
     async def work() -> None:
-        for request in requests:
-            if failures:
-                return
-            try:
+        try:
+            for request in requests:
+                if failures:
+                    return
                 reply = await teacher.answer(request)
                 store.add(reply)
-            except Exception as error:
-                failures.append(error)
-                return
-            on_reply(request, reply)
-            await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
+                on_reply(request, reply)
+                await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
+        except Exception as error:  # raised at the end; others in flight must not be cancelled for it
+            failures.append(error)
 
     async def sync_now_and_then() -> None:
-        while True:
-            await asyncio.sleep(SYNC_INTERVAL_S)
-            store.log.sync()
+        try:
+            while True:
+                await asyncio.sleep(SYNC_INTERVAL_S)
+                store.log.sync()
+        except RunError as error:
+            failures.append(error)
 
     syncing = asyncio.create_task(sync_now_and_then())
     try:

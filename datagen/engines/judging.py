@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from datagen.config import Settings
-from datagen.engines.progress import Progress
+from datagen.engines.progress import Progress, ended
+from datagen.pipeline import give_verdict
 from datagen.randomness import rng_for
-from datagen.records import AnnotatedImage, Drop, Sample
+from datagen.records import AnnotatedImage, Sample
 from datagen.store import ScoreStore
 from datagen.validator import (
     Calibration,
@@ -22,8 +22,6 @@ from datagen.validator import (
     Validator,
     calibrate,
     collect_scores,
-    judge_turns,
-    score_keys,
 )
 from datagen.validator.protocol import LoadPicture
 
@@ -41,28 +39,16 @@ class Judge(Struct, frozen=True):
     job_of: Callable[[Sample], Job]
 
     def give_verdict(self, sample: Sample) -> Sample:
-        """Stage validate: accepted samples get verdicts, doubtful answers are cut off."""
+        """Look up what was measured on a sample and judge it by that."""
         if sample.status != "accepted":
             return sample
-        fault = self.faults.get(sample.sample_id)
-        if fault is not None:
-            return _reject(sample, Drop("validate", fault.reason, fault.detail))
         found = collect_scores(self.identity, self.job_of(sample), sample.image_id, self.scores.by_key.get)
-        judged = judge_turns(sample.turns, found, self.calibration)
-        if judged.drop is None:
-            return replace(sample, turns=judged.turns)
-        if judged.turns:
-            return replace(sample, turns=judged.turns, cuts=(*sample.cuts, judged.drop))
-        return _reject(replace(sample, turns=judged.seen), judged.drop)
+        return give_verdict(sample, found, self.faults.get(sample.sample_id), self.calibration)
 
     def as_dict(self) -> dict[str, Any]:
         """The calibration as plain values, for the summary."""
         plain: dict[str, Any] = msgspec.to_builtins(self.calibration)
         return plain
-
-
-def _reject(sample: Sample, drop: Drop) -> Sample:
-    return replace(sample, status="rejected", stage=drop.stage, reason=drop.reason, detail=drop.detail)
 
 
 def judge_samples(
@@ -85,7 +71,7 @@ def judge_samples(
         settings: The run's.
         progress: Hears of every sample.
     """
-    pictures = tuple(image.file_name for image in images)
+    pictures = tuple(dict.fromkeys(image.file_name for image in images))
 
     def job_of(sample: Sample) -> Job:
         other = _other_picture(sample, pictures, settings.rng_seed)
@@ -95,20 +81,20 @@ def judge_samples(
         return (sample for sample in derived() if sample.status == "accepted")
 
     faults: dict[str, PictureFault] = {}
-    progress.begin("looking at the pictures", None)
+    n_jobs = sum(1 for _ in accepted())
+    progress.begin("looking at the pictures", n_jobs)
     by_image = (tuple(group) for _, group in groupby(accepted(), key=lambda sample: sample.image_id))
-    while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
-        jobs = [job_of(sample) for group in groups for sample in group]
-        if any(key not in scores.by_key for job in jobs for key in score_keys(validator.identity, job)):
+    with ended(progress):
+        while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
+            jobs = [job_of(sample) for group in groups for sample in group]
             for result in validator.score(jobs, load_picture, scores.by_key):
                 if isinstance(result, PictureFault):
                     faults[result.sample_id] = result
                 else:
                     scores.add(result)
-        for _ in jobs:
-            progress.step()
+            for _ in jobs:
+                progress.step()
     scores.log.sync()
-    progress.end()
     measured = [
         turn
         for sample in accepted()
@@ -124,7 +110,7 @@ def judge_samples(
 
 def _other_picture(sample: Sample, pictures: tuple[str, ...], rng_seed: int) -> str | None:
     """Choose the picture that the answers are held against to see what wrong looks like."""
-    if len(set(pictures)) < 2:
+    if len(pictures) < 2:
         return None
     rng = rng_for(rng_seed, sample.image_id, "other picture")
     while True:

@@ -5,19 +5,19 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from datagen import __version__
 from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.judging import judge_samples
-from datagen.engines.progress import Progress
+from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import Planned, derive_samples, make_sample, plan_samples
@@ -26,7 +26,7 @@ from datagen.records import AnnotatedImage, Reply, Request, Sample
 from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
-from datagen.validator import open_validator
+from datagen.validator import Validator, open_validator
 
 
 class Outcome(Struct, frozen=True):
@@ -41,7 +41,7 @@ class Outcome(Struct, frozen=True):
     share_failed: float
 
 
-class Job:
+class Inputs:
     """One run's inputs, read once, and the passes over them."""
 
     def __init__(self, settings: Settings, folder: RunFolder, progress: Progress) -> None:
@@ -69,18 +69,37 @@ class Job:
         """Images whose pictures open."""
         return (image for image in self.corpus.images if self.pictures.check(image) is None)
 
+    def check_pictures(self) -> None:
+        """Open every picture once, under a bar of its own: on a large corpus this takes minutes."""
+        if self.settings.corpus.images is None:
+            return
+        self.progress.begin("checking the pictures", len(self.corpus.images))
+        with ended(self.progress):
+            for image in self.corpus.images:
+                self.pictures.check(image)
+                self.progress.step()
+
     def write_manifest(self) -> None:
-        """Write ``run.yaml``: resolved settings, versions, digests; it holds no secrets."""
-        manifest = {
-            "datagen": __version__,
-            "python": platform.python_version(),
-            "settings": dump_settings(self.settings),
-            "recipes": {recipe.name: recipe.digest for recipe in self.recipes},
-            "images": len(self.corpus.images),
-            "samples": self.n_samples,
-        }
+        """Write ``run.yaml``: resolved settings, versions, digests; it holds no secrets.
+
+        When it changes, the old summary goes first: a run is finished only if its summary is of
+        these settings.
+        """
+        manifest = msgspec.yaml.encode(
+            {
+                "datagen": version("datagen"),
+                "python": platform.python_version(),
+                "settings": dump_settings(self.settings),
+                "recipes": {recipe.name: recipe.digest for recipe in self.recipes},
+                "images": len(self.corpus.images),
+                "samples": self.n_samples,
+            }
+        )
+        if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
+            return
+        self.folder.summary.unlink(missing_ok=True)
         with write_whole(self.folder.settings) as file:
-            file.write(msgspec.yaml.encode(manifest))
+            file.write(manifest)
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -96,85 +115,95 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
         DatagenError: Any failure that is not one record's, as one sentence.
     """
     folder = RunFolder(out)
-    job = Job(settings, folder, progress)
-    with folder.locked(), closing(ReplyStore(folder.replies)) as replies:
-        job.write_manifest()
-        if replies.log.n_damaged:
-            progress.note(f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again.")
+    inputs = Inputs(settings, folder, progress)
+    validator = None if settings.validator.name == "none" else open_validator(settings.validator)
+    if not may_ask:
+        folder.require()
+    with folder.locked():
+        inputs.check_pictures()
         if may_ask:
-            _ask(job, replies)
-        elif any(item.request and not replies.get(item.request.digest) for item in job.planned()):
-            raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
-        return _finish(job, replies)
+            inputs.write_manifest()
+        with closing(ReplyStore(folder.replies)) as replies:
+            if replies.log.n_damaged:
+                told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
+                progress.note(told)
+            if may_ask:
+                _ask(inputs, replies)
+            elif any(item.request and not replies.get(item.request.digest) for item in inputs.planned()):
+                raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
+            inputs.write_manifest()
+            return _finish(inputs, validator, replies)
 
 
-def _ask(job: Job, replies: ReplyStore) -> None:
+def _ask(inputs: Inputs, replies: ReplyStore) -> None:
     """Ask for every reply that is not stored yet."""
-    n_stored = sum(1 for item in job.planned() if item.request is None or replies.is_settled(item.request.digest))
-    if n_stored == job.n_samples:
+    n_stored = sum(1 for item in inputs.planned() if item.request is None or replies.is_settled(item.request.digest))
+    if n_stored == inputs.n_samples:
         return
     by_digest: dict[str, Planned] = {}
 
     def unanswered() -> Iterator[Request]:
-        for item in job.planned():
+        for item in inputs.planned():
             if item.request is not None and not replies.is_settled(item.request.digest):
                 by_digest[item.request.digest] = item
                 yield item.request
 
     def on_reply(request: Request, reply: Reply) -> None:
-        sample = make_sample(by_digest.pop(request.digest), reply, job.settings, "")
-        job.progress.step(reply.cost_usd, sample.status == "accepted")
+        sample = make_sample(by_digest.pop(request.digest), reply, inputs.settings, "")
+        inputs.progress.step(reply.cost_usd, sample.status == "accepted")
 
-    teacher = open_teacher(job.settings)
-    job.progress.begin("asking the teacher", job.n_samples, n_stored)
-    try:
-        run_to_end(ask_all(unanswered(), teacher, replies, job.settings.teacher.concurrency, on_reply))
-    finally:
-        job.progress.end()
+    teacher = open_teacher(inputs.settings)
+    inputs.progress.begin("asking the teacher", inputs.n_samples, n_stored)
+    with ended(inputs.progress):
+        run_to_end(ask_all(unanswered(), teacher, replies, inputs.settings.teacher.concurrency, on_reply))
 
 
-def _finish(job: Job, replies: ReplyStore) -> Outcome:
+def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) -> Outcome:
     """Derive everything that follows from the stored facts, and write it whole."""
 
     def derived() -> Iterator[Sample]:
-        return derive_samples(job.planned(), job.recipes, replies.get, job.settings)
+        return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings)
 
     tally = Tally()
-    if job.settings.validator.name == "none":
-        _write(job, tally, derived())
-        return _close(job, tally, None)
-    validator = open_validator(job.settings.validator)
-    with closing(ScoreStore(job.folder.scores)) as scores:
+    if validator is None:
+        _write(inputs, tally, derived())
+        return _close(inputs, tally, None)
+    with closing(ScoreStore(inputs.folder.scores)) as scores:
         judge = judge_samples(
-            derived, validator, scores, job.pictures.read, job.usable_images(), job.settings, job.progress
+            derived, validator, scores, inputs.pictures.read, inputs.usable_images(), inputs.settings, inputs.progress
         )
-        _write(job, tally, map(judge.give_verdict, derived()))
-        return _close(job, tally, judge.as_dict())
+        _write(inputs, tally, map(judge.give_verdict, derived()))
+        return _close(inputs, tally, judge.as_dict())
 
 
-def _write(job: Job, tally: Tally, samples: Iterator[Sample]) -> None:
+def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
     """Write every sample, and the accepted ones as the dataset, in one pass."""
     encoder = msgspec.json.Encoder()
-    job.progress.begin("writing the dataset", job.n_samples)
-    with write_whole(job.folder.samples) as samples_file, write_whole(job.folder.dataset) as dataset_file:
+    inputs.progress.begin("writing the dataset", inputs.n_samples)
+    with (
+        ended(inputs.progress),
+        write_whole(inputs.folder.samples) as samples_file,
+        write_whole(inputs.folder.dataset) as dataset_file,
+    ):
 
         def written() -> Iterator[Sample]:
             for sample in tally.watch(samples):
                 samples_file.write(encoder.encode(sample) + b"\n")
-                job.progress.step(accepted=sample.status == "accepted")
+                inputs.progress.step(accepted=sample.status == "accepted")
                 yield sample
 
-        write_llava(written(), dataset_file, job.settings.rng_seed)
-    job.progress.end()
+        write_llava(written(), dataset_file, inputs.settings.rng_seed)
 
 
-def _close(job: Job, tally: Tally, calibration: dict[str, Any] | None) -> Outcome:
+def _close(inputs: Inputs, tally: Tally, calibration: dict[str, Any] | None) -> Outcome:
     """Check that nothing disappeared, then write the summary and the card."""
-    if tally.n_samples != job.n_samples:
-        raise RunError(f"{job.folder.path}: {job.n_samples} samples were planned, {tally.n_samples} were written.")
+    if tally.n_samples != inputs.n_samples:
+        raise RunError(
+            f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
+        )
     summary = {**tally.as_dict(), "calibration": calibration}
-    with write_whole(job.folder.summary) as file:
+    with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-    with write_whole(job.folder.card) as file:
-        file.write(dataset_card(job.settings, summary).encode())
-    return Outcome(summary, tally.n_failed / job.n_samples if job.n_samples else 0.0)
+    with write_whole(inputs.folder.card) as file:
+        file.write(dataset_card(inputs.settings, summary).encode())
+    return Outcome(summary, tally.share_failed)

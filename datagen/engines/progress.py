@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -35,3 +37,12 @@ class Silence:
 
     def note(self, sentence: str) -> None:
         """Say nothing."""
+
+
+@contextmanager
+def ended(progress: Progress) -> Iterator[None]:
+    """End the task that was begun, also when it fails, so that no bar is left running."""
+    try:
+        yield
+    finally:
+        progress.end()

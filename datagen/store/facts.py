@@ -1,4 +1,4 @@
-"""Facts of a run: replies and scores, one JSON line each, appended, on disk before they count."""
+"""Facts of a run: replies and scores, one JSON line each, handed to the system before they count."""
 
 from __future__ import annotations
 
@@ -66,18 +66,17 @@ class FactLog(Generic[Fact]):
             self._end = self._mend_torn_line()
 
     def _mend_torn_line(self) -> int:
-        end = os.lseek(self._file, 0, os.SEEK_END)
-        start = end
-        tail = b""
-        while start > 0 and b"\n" not in tail:
-            start = max(0, start - 65536)
-            tail = self._read(start, end)
-        torn = tail.rpartition(b"\n")[2]
+        end = start = os.lseek(self._file, 0, os.SEEK_END)
+        blocks: list[bytes] = []
+        while start > 0 and (not blocks or b"\n" not in blocks[0]):
+            stop, start = start, max(0, start - 65536)
+            blocks.insert(0, self._read(start, stop))
+        torn = b"".join(blocks).rpartition(b"\n")[2]
         if not torn:
             return end
         try:
             self._decoder.decode(torn)
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError):
             end -= len(torn)
             os.ftruncate(self._file, end)
         else:

@@ -15,6 +15,8 @@ import filelock
 
 from datagen.errors import RunError
 
+_UNFINISHED = ".unfinished"
+
 
 class RunFolder:
     """One job's folder.
@@ -51,7 +53,8 @@ class RunFolder:
         """
         with translated_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            if not self.settings.exists() and any(entry.name != ".lock" for entry in self.path.iterdir()):
+            # run.yaml is the first file that takes its name; before it stand only names with a dot.
+            if not self.settings.exists() and any(entry.name[0] != "." for entry in self.path.iterdir()):
                 raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
             lock = filelock.FileLock(self.path / ".lock")
             try:
@@ -59,6 +62,8 @@ class RunFolder:
             except filelock.Timeout:
                 raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
         try:
+            for unfinished in self.path.glob(f".*{_UNFINISHED}"):  # of a process that was killed while writing
+                unfinished.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
@@ -86,7 +91,7 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
     """
     with translated_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file

@@ -28,12 +28,11 @@ __all__ = [
 
 
 def open_validator(settings: ValidatorSettings) -> Validator:
-    """Load the validator that the settings name.
+    """Find the validator that the settings name; its weights are loaded when they are first needed.
 
     Raises:
-        ValidatorError: It cannot be found, loaded or used on this device.
+        ValidatorError: It cannot be found or used on this device.
     """
-    from datagen.validator.checkpoint import CheckpointValidator
-    from datagen.validator.loading import load_checkpoint
+    from datagen.validator.checkpoint import DeferredValidator
 
-    return CheckpointValidator(load_checkpoint(settings), settings.batch_tokens)
+    return DeferredValidator(settings)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from datagen.config import ValidatorSettings
 from datagen.records import Score
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
-from datagen.validator.loading import Checkpoint
+from datagen.validator.loading import Checkpoint, find_checkpoint, load_checkpoint
 from datagen.validator.pictures import blank_like, look_at
 from datagen.validator.protocol import Job, LoadPicture, PictureFault, Pixels, pictures_of, score_key, score_keys
 from datagen.validator.scoring import Row, cut_batches, score_rows
@@ -16,7 +17,34 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+MAX_ASPECT = 50
+"""Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
 _JOBS_AT_ONCE = 32  # three pictures each make about 96 rows: enough to sort by length, few to lose at a kill
+
+
+class DeferredValidator:
+    """A checkpoint that was found and checked, and is loaded when the first unknown score is asked for.
+
+    So a wrong name stops a run before anything is paid for, no memory is held while the teacher
+    writes, and a run whose scores are all stored never loads the model.
+    """
+
+    def __init__(self, settings: ValidatorSettings) -> None:
+        self._settings = settings
+        self._found = find_checkpoint(settings)
+        self._loaded: CheckpointValidator | None = None
+        self.identity = self._found.identity
+
+    def score(
+        self, jobs: Sequence[Job], load_picture: LoadPicture, known: Container[str] = frozenset()
+    ) -> Iterator[Score | PictureFault]:
+        """Score every turn that is not known; see ``protocol.Validator``."""
+        if all(key in known for job in jobs for key in score_keys(self.identity, job)):
+            return
+        if self._loaded is None:
+            checkpoint = load_checkpoint(self._settings, self._found)
+            self._loaded = CheckpointValidator(checkpoint, self._settings.batch_tokens)
+        yield from self._loaded.score(jobs, load_picture, known)
 
 
 class CheckpointValidator:
@@ -109,6 +137,12 @@ class _Album:
                     raise
                 self.faults[name] = (str(error.reason), str(error.detail))
             else:
+                if max(picture.size) > MAX_ASPECT * min(picture.size):
+                    told = (
+                        f"{name} is {picture.width} x {picture.height} pixels, longer than {MAX_ASPECT} times its width"
+                    )
+                    self.faults[name] = ("image_too_narrow", told)
+                    continue
                 self._sizes[name] = picture.size
                 yield picture
 

@@ -72,7 +72,10 @@ def check_weights(folder: Path) -> None:
         raise ValidatorError(f"{folder}: holds no .safetensors weights; download the checkpoint again.")
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        listed = set(_read_json(index).get("weight_map", {}).values())
+        weight_map = _read_json(index).get("weight_map")
+        if not isinstance(weight_map, dict):
+            raise ValidatorError(f"{index}: holds no 'weight_map'; download it again.")
+        listed = {str(name) for name in weight_map.values()}
         missing = sorted(listed - {file.name for file in files})
         if missing:
             raise ValidatorError(f"{folder}: {missing[0]} is missing ({len(missing)} files); download it again.")
@@ -93,13 +96,14 @@ def _weight_files(folder: Path) -> list[Path]:
 def digest_files(folder: Path) -> str:
     """Digest over settings files and samples of the weights, 16 hex digits.
 
-    Of each weight file 1,024 blocks of 4 KiB are read, evenly spread: a 5 GB file takes
-    milliseconds instead of ten seconds, and no tensor over 5 MB can change unseen.
+    Weight files up to 64 MiB are read whole. Of larger ones 16,384 blocks of 4 KiB are read, evenly
+    spread: a 5 GB file takes a fraction of a second instead of ten, and no change that spans 300 KB
+    goes unseen.
     """
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("*.json"), *folder.glob("*.jinja"), *folder.glob("*.model")]):
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
-    n_blocks, block_bytes = 1024, 4096
+    n_blocks, block_bytes = 16_384, 4096  # together 64 MiB
     for path in _weight_files(folder):
         size = path.stat().st_size
         digest.update(f"{path.name}\0{size}\0".encode())

@@ -34,8 +34,7 @@ class Checkpoint(Struct, frozen=True):
     """A model ready to score, and what belongs to it.
 
     Attributes:
-        identity: Name, precision and a digest over the files: the same checkpoint in another
-            folder keeps it, other weights under the same name do not.
+        identity: As in ``Found``.
         model: In evaluation mode on ``device``.
         image_token: The text that stands for the picture.
         max_tokens: Longest conversation the model has positions for; None for no limit.
@@ -53,25 +52,54 @@ class Checkpoint(Struct, frozen=True):
     dtype: torch.dtype
 
 
-def load_checkpoint(settings: ValidatorSettings) -> Checkpoint:
-    """Load the checkpoint that the settings name.
+class Found(Struct, frozen=True):
+    """A checkpoint that was looked at and not loaded yet.
+
+    Attributes:
+        identity: A digest over the files, and the precision: the same checkpoint in another folder
+            keeps it, other weights in the same folder do not.
+    """
+
+    folder: Path
+    class_name: str
+    device: torch.device
+    precision: Precision
+    identity: str
+
+
+def find_checkpoint(settings: ValidatorSettings) -> Found:
+    """Find the checkpoint that the settings name and check its files, which takes milliseconds.
 
     Raises:
-        ValidatorError: Device, folder, hub id, configuration, weights, tokenizer or processor
-            cannot be used; the sentence says which and what to do.
+        ValidatorError: Device, folder, hub id, configuration or weight files cannot be used; the
+            sentence says which and what to do.
     """
     device = _pick_device(settings.device)
     precision = pick_precision(settings.precision, device)
     folder = find_folder(settings)
-    config = read_config(folder)
-    class_name = _pick_class(folder, config, settings)
+    class_name = _pick_class(folder, read_config(folder), settings)
     check_weights(folder)
+    return Found(folder, class_name, device, precision, f"{digest_files(folder)}-{precision}")
+
+
+def load_checkpoint(settings: ValidatorSettings, found: Found | None = None) -> Checkpoint:
+    """Load the checkpoint that the settings name.
+
+    Args:
+        settings: Name, device, precision and trust.
+        found: What ``find_checkpoint`` gave for these settings, if it was asked before.
+
+    Raises:
+        ValidatorError: As ``find_checkpoint``, and when model, tokenizer or processor are unfit.
+    """
+    found = found or find_checkpoint(settings)
+    folder, device, precision = found.folder, found.device, found.precision
     # Its bars and notices would tear the run's own progress bar; what matters is raised below.
     transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     processor = _load_processor(folder, settings)
     tokenizer = processor.tokenizer
-    model = _load_model(folder, class_name, settings, _DTYPES[precision])
+    model = _load_model(folder, found.class_name, settings, _DTYPES[precision])
     image_token = getattr(processor, "image_token", None) or "<image>"
     _check_image_token(folder, tokenizer, image_token, model.config)
     try:
@@ -82,7 +110,7 @@ def load_checkpoint(settings: ValidatorSettings) -> Checkpoint:
             "use a smaller checkpoint or --precision bf16."
         ) from None
     return Checkpoint(
-        identity=f"{Path(settings.name).name}-{precision}-{digest_files(folder)}",
+        identity=found.identity,
         model=model,
         tokenizer=tokenizer,
         image_processor=processor.image_processor,

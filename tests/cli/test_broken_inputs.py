@@ -126,7 +126,8 @@ FATAL: dict[str, tuple[Callable[[Bench], list[str]], str, int]] = {
     "a seed with a bad box": (lambda b: b.recipes("seeds/conversation/01.context.txt", "A dog.\n\ndog: [0.9, 0.1, 0.2, 0.3]\n"), r"01\.context\.txt: .*left before right", 1),
     # the teacher, the validator, the run folder
     "no key": (lambda b: b.args("--teacher", "gpt-4o"), r"OPENAI_API_KEY is not set", 1),
-    "an address that is none": (lambda b: b.args("--teacher", "m", "--base-url", "localhost:80"), r"expected an address such as", 1),
+    "an address that is none": (lambda b: b.args("--teacher", "m", "--base-url", "localhost:80"), r"expected an address such as", 2),
+    "a key in the URL": (lambda b: b.args("--teacher", "m", "--base-url", "http://localhost/v1?key=sk-1"), r"holds a login or a query", 2),
     "no such checkpoint": (lambda b: b.args("--validator", str(b.folder / "llava")), r"llava", 1),
     "a device that is not there": (lambda b: b.args("--validator", str(b.images), "--device", "cuda:99"), r".", 1),
     "a file in the place of the run": (lambda b: [*b.args(without="out"), "--out", str(b.captions)], r"captions\.json: cannot be written", 1),
@@ -212,7 +213,16 @@ def test_a_bad_reply_is_rejected_with_its_reason(name: str, bench: Bench) -> Non
     text, stage, reason = REPLIES[name]
     with LoopbackServer(reply=lambda body: text) as server:
         args = bench.args(
-            "--teacher", "loopback", "--base-url", server.base_url, "--types", "conversation", "--limit", "1"
+            "--teacher",
+            "loopback",
+            "--base-url",
+            server.base_url,
+            "--types",
+            "conversation",
+            "--limit",
+            "1",
+            "--max-failed",
+            "1",
         )
         result = CliRunner().invoke(app, args)
     assert result.exit_code == 0, result.output

@@ -240,7 +240,7 @@ def test_prefixed_names_are_hinted_at(coco: Path) -> None:
     told = explain_missing(coco / "train2017", [f"train2017/{name}" for name in NAMES])
     assert told is not None
     assert told.endswith(f"Did you mean --images {coco}?")
-    assert "none of the first 20 pictures is there, such as train2017/000000000007.jpg" in told
+    assert "pictures is there, such as train2017/000000000007.jpg" in told
 
 
 def test_no_hint_where_there_is_none(coco: Path) -> None:

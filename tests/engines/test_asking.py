@@ -82,6 +82,18 @@ def test_a_fatal_failure_stores_what_was_in_flight_and_asks_no_more(tmp_path: Pa
     store.close()
 
 
+def test_a_failure_while_hearing_a_reply_loses_no_other(tmp_path: Path) -> None:
+    teacher, store = StandIn(), ReplyStore(tmp_path / "replies.jsonl")
+
+    def stumble(request: Request, reply: Reply) -> None:
+        raise ValueError("a bar that broke")
+
+    with pytest.raises(ValueError, match="a bar that broke"):
+        asyncio.run(ask_all(iter([request(k) for k in range(30)]), teacher, store, 8, stumble))
+    assert sum(store.is_settled(f"d{n}") for n in range(30)) == teacher.n_asked == 8
+    store.close()
+
+
 def test_it_also_runs_where_an_event_loop_runs_already() -> None:
     done = []
 

@@ -137,8 +137,14 @@ def test_too_few_turns_are_scored_but_not_judged(files: CorpusFiles, tmp_path: P
 
 def test_judging_a_run_that_was_never_asked_asks_nothing(files: CorpusFiles, tmp_path: Path) -> None:
     settings = load_settings(None, files.settings)
+    with pytest.raises(RunError, match="not a run folder"):
+        run_local(settings, tmp_path / "run", Silence(), may_ask=False)
+    made = datagen.run(settings, tmp_path / "run")
+    lines = made.folder.replies.read_bytes().splitlines(keepends=True)
+    made.folder.replies.write_bytes(b"".join(lines[:-1]))
     with pytest.raises(RunError, match="not every reply is stored"):
-        run_local(settings, tmp_path, Silence(), may_ask=False)
+        run_local(settings, tmp_path / "run", Silence(), may_ask=False)
+    assert len(made.folder.replies.read_bytes().splitlines()) == len(lines) - 1
 
 
 def test_a_real_checkpoint_scores_a_run_and_validate_judges_it_again(files: CorpusFiles, tmp_path: Path) -> None:

@@ -38,6 +38,14 @@ def test_what_is_written_is_read_back(path: Path) -> None:
     again.close()
 
 
+@pytest.mark.parametrize("torn", [b"\xff\xfe", b'{"text":"\xff\xff"}', b"\x00" * 300_000])
+def test_a_torn_line_of_any_bytes_is_taken_off(path: Path, torn: bytes) -> None:
+    whole = msgspec.json.encode(reply("a")) + b"\n"
+    path.write_bytes(whole + torn)
+    FactLog(path, Reply).close()
+    assert path.read_bytes() == whole
+
+
 @pytest.mark.parametrize("n_kept", range(1, 40, 3))
 def test_a_torn_last_line_is_taken_off(path: Path, n_kept: int) -> None:
     log = FactLog(path, Reply)
