@@ -59,6 +59,9 @@ def test_the_demo_runs_elsewhere_with_the_network_off(wheel: Path, tmp_path: Pat
     subprocess.run(install, check=True, capture_output=True)
     (site / "sitecustomize.py").write_text(NO_NETWORK)
     environment = {**os.environ, "PYTHONPATH": str(site)}
+    lookup = [sys.executable, "-c", "import socket; socket.getaddrinfo('localhost', 80)"]
+    refused = subprocess.run(lookup, env=environment, capture_output=True, text=True, check=False)
+    assert "this test has no network" in refused.stderr
     where = [sys.executable, "-c", "import datagen; print(datagen.__file__)"]
     done = subprocess.run(where, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
     assert Path(done.stdout.strip()).is_relative_to(site)

@@ -197,7 +197,7 @@ class EndpointTeacher:
         except OpenAIError as error:
             self._was_heard |= isinstance(error, APIStatusError)
             raise self._errors.meaning_of(error, body) from None
-        self._was_heard = True
+        self._was_heard = self._errors.has_answered = True
         return content
 
     def _read(self, content: bytes, asking: _Asking) -> str:

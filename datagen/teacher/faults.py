@@ -62,6 +62,9 @@ class ErrorReader:
         settings: Names the model and the key's variable.
         base_url: The address asked; login and query are not shown.
         key: Cut out of whatever is shown.
+
+    Attributes:
+        has_answered: Whether the endpoint ever answered, so that its key, model and address are right.
     """
 
     def __init__(self, settings: TeacherSettings, base_url: str, key: str | None) -> None:
@@ -69,6 +72,7 @@ class ErrorReader:
         self._key_env = settings.api_key_env
         self._address = address_of(base_url)
         self._key = key
+        self.has_answered = False
 
     def shown(self, text: str) -> str:
         """Text fit for a message: one line, bounded, no keys."""
@@ -125,7 +129,8 @@ class ErrorReader:
     def _run_fault(self, status: int, codes: set[str], words: str, low: str) -> str | None:
         """The sentence for what makes every request useless, or None."""
         where = self._address
-        if status in (401, 403):
+        # A proxy's moderation answers 403 to a single prompt; a key that has worked is not the fault.
+        if status == 401 or (status == 403 and not self.has_answered):
             return f"{where} does not accept the key in {self._key_env} ({status}: {words})."
         if status == 402 or "insufficient_quota" in codes:
             return f"{where} says that the quota is used up ({words}). Add credit, then start the same command again."

@@ -60,7 +60,8 @@ def test_killed_ten_times_it_loses_nothing_and_asks_nothing_twice(files: CorpusF
     with LoopbackServer(WAY_FAULTS, reply=reply, slow_s=0.05, retry_after_s=0.02) as server:
         for n_answers in kill_after:
             process = subprocess.Popen(command(files, server.base_url, out), stderr=subprocess.DEVNULL)
-            while server.answered.total() < n_answers and process.poll() is None:
+            give_up = time.monotonic() + 120
+            while server.answered.total() < n_answers and process.poll() is None and time.monotonic() < give_up:
                 time.sleep(0.002)
             process.kill()
             process.wait()

@@ -90,7 +90,7 @@ def test_a_reply_carries_text_usage_cost_and_timing():
     assert (reply.teacher, reply.finish_reason, reply.error, reply.n_attempts) == ("gpt-4o", "stop", None, 1)
     assert reply.usage.n_prompt_tokens == 7 and reply.usage.n_cached_tokens == 3
     assert reply.cost_usd == pytest.approx((4 * 2.5 + 3 * 1.25 + reply.usage.n_completion_tokens * 10) / 1e6)
-    assert reply.latency_s > 0 and abs(reply.at - time.time()) < 3600
+    assert reply.latency_s >= 0 and abs(reply.at - time.time()) < 3600
     assert pauses == []
     assert body == {
         "model": "gpt-4o",
@@ -561,3 +561,15 @@ async def _answer_once(url):
     reply = await teacher.answer(request_of())
     await teacher.close()
     return reply
+
+
+def test_a_403_stops_the_run_only_while_the_key_has_not_worked():
+    def refuse_flagged(body, arrival):
+        return error_answer(403, "flagged by moderation") if "flagged" in str(body["messages"]) else None
+
+    with LoopbackServer(intercept=refuse_flagged) as server:
+        (good, bad), _ = ask(server, request_of("one"), request_of("flagged"), one_by_one=True)
+        assert good.error is None
+        assert (bad.error, bad.is_final) == ("request_rejected", True)
+        with pytest.raises(TeacherError, match="does not accept the key"):
+            ask(server, request_of("flagged"))
