@@ -18,6 +18,7 @@ from datagen.engines.progress import Progress, Silence
 from datagen.errors import CorpusError, RunError, SettingsError
 from datagen.records import AnnotatedImage, Reply, Sample
 from datagen.store import RunFolder, read_facts
+from datagen.summary import Tally
 from datagen.view import sample_card
 
 if TYPE_CHECKING:
@@ -104,10 +105,13 @@ class Run:
         """
         self._require_finished()
         try:
-            return msgspec.json.decode(self.folder.summary.read_bytes(), type=dict[str, Any])
+            summary = msgspec.json.decode(self.folder.summary.read_bytes(), type=dict[str, Any])
+            if summary.keys() < Tally().as_dict().keys():
+                raise msgspec.ValidationError("tallies are missing")
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             told = f"is damaged ({error}); start the run's command again to write it anew"
             raise RunError(f"{self.folder.summary}: {told}.") from None
+        return summary
 
     def _require_finished(self) -> None:
         if not (self.folder.samples.is_file() and self.folder.summary.is_file()):

@@ -21,6 +21,7 @@ Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 Natural = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
+VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*$", max_length=64)]
 
 
 class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -45,7 +46,7 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     name: str = "template"  # "template", or the endpoint's model name
     base_url: str | None = None  # OpenAI-compatible endpoint; None is OpenAI's own
-    api_key_env: str = "OPENAI_API_KEY"  # the variable that holds the key
+    api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
     concurrency: Natural = 64  # requests in flight
     timeout_s: Positive = 300.0  # for one answer
     max_attempts: Natural = 8  # tries per request before it counts as failed
@@ -146,6 +147,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
     if tree is None:
         return {}
+    if isinstance(tree, dict) and "annotations" in tree:
+        raise SettingsError(f"{path}: looks like a COCO file, not settings; give each file its own --captions.")
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: expected a mapping of settings, found {type(tree).__name__}.")
     return tree
@@ -159,6 +162,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     if settings.teacher.base_url is not None:
         _check_address(settings.teacher.base_url)
+        if settings.teacher.name == "template":
+            raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
     if not settings.corpus.captions and not settings.corpus.instances:

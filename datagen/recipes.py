@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -108,6 +109,8 @@ def load_recipes(settings: Settings) -> tuple[Recipe, ...]:
 def load_recipe(folder: Path) -> Recipe:
     """Read one response type from its prompts folder and the seeds folder beside ``prompts/``."""
     name = folder.name
+    if not re.fullmatch(r"\w[\w-]*", name):
+        raise RecipeError(f"{folder}: a response type's name has letters, digits, _ and - only; rename the folder.")
     file = folder / "recipe.yaml"
     try:
         settings = msgspec.yaml.decode(_read(file), type=RecipeFile)
@@ -118,6 +121,8 @@ def load_recipe(folder: Path) -> Recipe:
         questions = tuple(line.strip() for line in _read(folder / "questions.txt").splitlines() if line.strip())
         if not questions:
             raise RecipeError(f"{folder / 'questions.txt'}: holds no question; a text reply needs at least one.")
+        if any("<image>" in question for question in questions):
+            raise RecipeError(f"{folder / 'questions.txt'}: holds <image>; the export puts it in, so leave it out.")
     system = _read(folder / "system.txt").strip()
     if not system:
         raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")

@@ -16,6 +16,7 @@ class Tally:
         self.n_accepted = 0
         self._n_requests = 0
         self._n_failed = 0
+        self.failure: str | None = None
         self._by_type: dict[str, Counter[str]] = defaultdict(Counter)
         self._rejected: dict[str, Counter[str]] = defaultdict(Counter)
         self._cuts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -46,7 +47,9 @@ class Tally:
             self._cost_usd = (self._cost_usd or 0.0) + spent.cost_usd
         if sample.status == "rejected":
             self._rejected[sample.stage or ""][sample.reason or ""] += 1
-            self._n_failed += sample.reason in FAILED_REQUESTS
+            if sample.reason in FAILED_REQUESTS:
+                self._n_failed += 1
+                self.failure = self.failure or f"{sample.reason}: {sample.detail}"
             return
         self.n_accepted += 1
         self._licences[sample.provenance.licence or "not stated"] += 1

@@ -28,7 +28,7 @@ WAY_FAULTS = (
     "unavailable",  # 503 with an HTML page
     "dropped",  # connection closed before any byte
     "cut",  # connection closed in the middle of the body
-    "slow",  # a good answer, late
+    "slow",  # the answer that belongs to the request, late
     "html",  # 200 with a web page
     "cut_json",  # 200 with half a JSON document and a matching Content-Length
     "no_choices",  # 200 with an empty list of choices
@@ -286,7 +286,9 @@ class LoopbackServer:
             case "cut":
                 return Answer(200, good.body, good.headers, n_sent=len(good.body) // 2)
             case "slow":
-                return Answer(200, good.body, good.headers, delay_s=self.slow_s, is_reply=True)
+                fate = self._draw(ANSWER_FAULTS, digest_of(body))
+                late = self._faulty(fate, body) if fate else good
+                return Answer(200, late.body, late.headers, delay_s=self.slow_s, is_reply=True)
             case "html":
                 return Answer(200, b"<html><body>Welcome</body></html>", html)
             case "cut_json":

@@ -116,6 +116,19 @@ def test_the_prompts_show_their_form_and_forbid_leaks(name):
     assert len(recipe.system.split()) < 650
 
 
+def test_the_prompts_share_one_account_of_what_is_given_and_what_is_true():
+    blocks = {RECIPES[name].system.partition("Write as someone")[2].partition("Your task")[0] for name in TYPES}
+    (block,) = blocks
+    assert block.index("What you are given") < block.index("What is true")
+    assert len(block.split()) > 200
+
+
+def test_examples_do_not_claim_that_nothing_else_is_there():
+    exclusive = re.compile(r"\b(only|nothing (but|else|stands)|no other|all there is|everything)\b", re.IGNORECASE)
+    told = {NAMES[n]: shot.reply for n, (_, shot) in enumerate(SHOTS)}
+    assert [name for name, reply in told.items() if exclusive.search(reply)] == []
+
+
 def test_description_questions_are_many_and_different():
     questions = RECIPES["description"].questions
     assert len(set(questions)) == len(questions) >= 16

@@ -209,7 +209,8 @@ def _run_and_tell(settings: Any, out: Path, *, may_ask: bool = True) -> None:
         typer.echo(line)
     if outcome.share_failed > settings.max_failed:
         typer.echo(
-            f"datagen: {100 * outcome.share_failed:.1f} % of the requests failed; start again to retry.", err=True
+            f"datagen: {100 * outcome.share_failed:.1f} % of the requests failed, the first by {outcome.failure}",
+            err=True,
         )
         raise typer.Exit(TOO_MANY_FAILED)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rich.console import Console
@@ -26,7 +27,7 @@ class BarProgress:
         self._started = self._drawn = time.monotonic()
         if not self._console.is_terminal:
             stored = f", {n_done} stored before" if n_done else ""
-            self._console.print(f"{task}: {total if total is not None else '?'} in all{stored}", highlight=False)
+            self._print(f"{task}: {total if total is not None else '?'} in all{stored}")
             return
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
@@ -34,6 +35,11 @@ class BarProgress:
         )  # fmt: skip
         self._bar.start()
         self._handle = self._bar.add_task(task, total=total, completed=n_done, facts="")
+
+    def _print(self, line: str) -> None:
+        """Print a line; a log that is gone or full must not stop the work it tells of."""
+        with contextlib.suppress(OSError):
+            self._console.print(line, highlight=False, markup=False)
 
     def step(self, cost_usd: float | None = None, accepted: bool | None = None) -> None:
         """Count one unit; redraw when the eye could see it."""
@@ -53,7 +59,7 @@ class BarProgress:
         if self._bar is not None:
             self._bar.update(self._handle, completed=self._n_done, facts=self._facts())
         else:
-            self._console.print(f"{self._task}: {self._n_done}/{self._total} {self._facts()}", highlight=False)
+            self._print(f"{self._task}: {self._n_done}/{self._total} {self._facts()}")
 
     def _facts(self) -> str:
         seconds = max(1e-6, time.monotonic() - self._started)
@@ -73,4 +79,4 @@ class BarProgress:
 
     def note(self, sentence: str) -> None:
         """Print a sentence above the bar."""
-        self._console.print(sentence, highlight=False, markup=False)
+        self._print(sentence)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -14,6 +15,11 @@ from datagen.errors import DatagenError
 
 Params = ParamSpec("Params")
 
+
+def _forget_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 INTERRUPTED = 130
 TOO_MANY_FAILED = 3
 
@@ -25,7 +31,8 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
     def wrapped(*args: Params.args, **kwargs: Params.kwargs) -> None:
         try:
             command(*args, **kwargs)
-            sys.stdout.flush()
+            if sys.stdout is not None:  # None when it was closed before the start
+                sys.stdout.flush()
         except DatagenError as error:
             typer.echo(f"datagen: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
@@ -34,7 +41,12 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The reader went away (as in "| head"); point stdout elsewhere so that closing it stays quiet.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _forget_stdout()
             raise typer.Exit(0) from None
+        except OSError as error:
+            _forget_stdout()
+            with contextlib.suppress(OSError):
+                typer.echo(f"datagen: {error.strerror or error}.", err=True)
+            raise typer.Exit(1) from None
 
     return wrapped

@@ -97,12 +97,12 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield from (
             "",
             f"## Reply of {reply.teacher} ({tokens}, answered at try {reply.n_attempts})",
-            reply.text or "(none)",
+            _visible(reply.text) or "(none)",
         )
     yield from ("", "## Turns")
     for number, turn in enumerate(sample.turns, start=1):
-        yield f"{number}. Q: {turn.question}"
-        yield f"   A: {turn.answer}"
+        yield f"{number}. Q: {_visible(turn.question)}"
+        yield f"   A: {_visible(turn.answer)}"
         if turn.validation is not None:
             yield "   " + ", ".join(f"{key} {value}" for key, value in turn.validation.items())
     for cut in sample.cuts:
@@ -112,6 +112,11 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"{sample.stage}: {sample.reason} ({sample.detail})"
     spent = sample.provenance
     yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
+
+
+def _visible(text: str) -> str:
+    """Text without the signs that steer a terminal."""
+    return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:

@@ -35,10 +35,12 @@ class Outcome(Struct, frozen=True):
     Attributes:
         summary: The content of ``summary.json``.
         share_failed: Requests without any answer, as a share of all.
+        failure: What the first of them met, or None.
     """
 
     summary: dict[str, Any]
     share_failed: float
+    failure: str | None = None
 
 
 class Inputs:
@@ -97,9 +99,26 @@ class Inputs:
         )
         if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
             return
+        self._refuse_another_corpus()
         self.folder.summary.unlink(missing_ok=True)
         with write_whole(self.folder.settings) as file:
             file.write(manifest)
+
+    def _refuse_another_corpus(self) -> None:
+        """Keep one folder for one corpus: its files may move, but not give way to others."""
+        if not self.folder.settings.is_file():
+            return
+        try:
+            corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
+            before = {Path(name).name for name in (*corpus["captions"], *corpus["instances"])}
+        except (msgspec.MsgspecError, KeyError, TypeError):
+            return  # damaged; it is written anew
+        now = {Path(name).name for name in (*self.settings.corpus.captions, *self.settings.corpus.instances)}
+        if before and now.isdisjoint(before):
+            raise RunError(
+                f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
+                "choose another --out."
+            )
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -137,8 +156,8 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
 
 def _ask(inputs: Inputs, replies: ReplyStore) -> None:
     """Ask for every reply that is not stored yet."""
-    n_stored = sum(1 for item in inputs.planned() if item.request is None or replies.is_settled(item.request.digest))
-    if n_stored == inputs.n_samples:
+    settled = [replies.is_settled(item.request.digest) for item in inputs.planned() if item.request is not None]
+    if all(settled):
         return
     by_digest: dict[str, Planned] = {}
 
@@ -153,7 +172,7 @@ def _ask(inputs: Inputs, replies: ReplyStore) -> None:
         inputs.progress.step(reply.cost_usd, sample.status == "accepted")
 
     teacher = open_teacher(inputs.settings)
-    inputs.progress.begin("asking the teacher", inputs.n_samples, n_stored)
+    inputs.progress.begin("asking the teacher", len(settled), sum(settled))
     with ended(inputs.progress):
         run_to_end(ask_all(unanswered(), teacher, replies, inputs.settings.teacher.concurrency, on_reply))
 
@@ -206,4 +225,4 @@ def _close(inputs: Inputs, tally: Tally, calibration: dict[str, Any] | None) -> 
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:
         file.write(dataset_card(inputs.settings, summary).encode())
-    return Outcome(summary, tally.share_failed)
+    return Outcome(summary, tally.share_failed, tally.failure)

@@ -6,7 +6,9 @@ Retries are tenacity's, sockets are the openai client's; what the client's error
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import math
 import os
 import random
 import time
@@ -108,7 +110,8 @@ class EndpointTeacher:
         try:
             text: str = await retrying(self._ask_once, asking)
         except RecordError as error:
-            return self._reply(asking, error=error.code, detail=str(error))
+            # A request that the server did not take cost nothing, and the server may be mended: ask again next time.
+            return self._reply(asking, error=error.code, detail=str(error), is_final=error.code != "request_rejected")
         except PassingError as error:
             if error.code == "unreachable" and not self._was_heard:
                 raise self._errors.nobody_answers(str(error)) from None
@@ -203,7 +206,7 @@ class EndpointTeacher:
     def _read(self, content: bytes, asking: _Asking) -> str:
         """Take the text out of a completion, or raise what it says instead."""
         try:
-            completion = msgspec.json.decode(content, type=_Completion)
+            completion = _decode(content)
             choice = completion.choices[0]
         except (ValueError, IndexError, RecursionError):
             start = self._errors.shown(content.decode(errors="replace"))
@@ -223,6 +226,20 @@ class EndpointTeacher:
             detail += f"; {asking.request.max_tokens} tokens were spent before the first word, raise max_tokens"
         # Asked once more only: an empty answer is billed like any other.
         raise PassingError("empty_reply", detail) if asking.n_billed == 1 else RecordError("empty_reply", detail)
+
+
+def _decode(content: bytes) -> _Completion:
+    """Decode a completion; half of a surrogate pair, which some models write, becomes U+FFFD, 1e999 infinity.
+
+    Raises:
+        ValueError: It is no chat completion.
+    """
+    try:
+        return msgspec.json.decode(content, type=_Completion)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = json.dumps(json.loads(content), ensure_ascii=False)  # the standard library takes lone surrogates
+        mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return msgspec.convert(json.loads(mended), _Completion)
 
 
 def _read_key(variable: str, is_needed: bool) -> str | None:
@@ -272,7 +289,7 @@ def _read_usage(usage: Any) -> Usage:
 
     def count(tree: Any, name: str) -> int:
         value = tree.get(name) if isinstance(tree, dict) else None
-        return max(0, int(value)) if isinstance(value, int | float) else 0
+        return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
 
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     return Usage(count(usage, "prompt_tokens"), count(details, "cached_tokens"), count(usage, "completion_tokens"))

@@ -118,10 +118,14 @@ FATAL: dict[str, tuple[Callable[[Bench], list[str]], str, int]] = {
     "a validator without pictures": (lambda b: b.args("--validator", "x", without="images"), r"A validator needs the pictures", 2),
     "an unknown check": (lambda b: b.config("checks:\n  skip: [spelling]\n"), r"there is no check 'spelling'; there are .*context_leak", 2),
     "a login in the URL": (lambda b: b.args("--teacher", "m", "--base-url", "http://me:secret@localhost/v1"), r"holds a login", 2),
+    "a COCO file as settings": (lambda b: b.args(str(b.captions)), r"looks like a COCO file", 2),
+    "an endpoint without a model": (lambda b: b.args("--base-url", "http://localhost:1/v1"), r"name the endpoint's model", 2),
+    "a key in place of its variable": (lambda b: b.config("teacher:\n  name: m\n  api_key_env: sk-12\n"), r"api_key_env", 2),
     # recipes
     "no recipes folder": (lambda b: b.args("--recipes-dir", str(b.folder / "none")), r"none.prompts: no such folder", 1),
     "an unknown recipe key": (lambda b: b.recipes("prompts/conversation/recipe.yaml", "reply_format: text\ntemprature: 1\n"), r"recipe\.yaml: .*unknown field `temprature`", 1),
     "an empty prompt": (lambda b: b.recipes("prompts/reasoning/system.txt", " \n"), r"system\.txt: is empty", 1),
+    "an image token in a question": (lambda b: b.recipes("prompts/description/questions.txt", "Describe <image>.\n"), r"holds <image>", 1),
     "a seed without a reply": (lambda b: b.recipes("seeds/conversation/01.reply.txt", None), r"01\.reply\.txt: is missing", 1),
     "a seed with a bad box": (lambda b: b.recipes("seeds/conversation/01.context.txt", "A dog.\n\ndog: [0.9, 0.1, 0.2, 0.3]\n"), r"01\.context\.txt: .*left before right", 1),
     # the teacher, the validator, the run folder

@@ -1,6 +1,8 @@
 """Every command does what its help says, and prints results on standard output."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,3 +155,36 @@ def test_an_interrupt_is_exit_status_130(
 
     monkeypatch.setattr(local, "run_local", interrupted)
     run("run", *corpus_files.options, "--out", str(tmp_path), exit_code=130)
+
+
+def test_a_run_folder_keeps_to_its_corpus(demo: Path, corpus_files: CorpusFiles) -> None:
+    before = (demo / "dataset.json").read_bytes()
+    result = RUNNER.invoke(app, ["run", *corpus_files.options, "--out", str(demo)])
+    assert result.exit_code == 1
+    assert "holds a run on captions_demo.json, instances_demo.json" in result.stderr
+    assert (demo / "dataset.json").read_bytes() == before
+    assert "accepted" in run("status", str(demo))
+
+
+def test_show_steers_no_terminal(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    evil = "Question:\nWhat is\x1b[31m shown?\n===\nAnswer:\nA dog \x07 sits on the lawn."
+    with LoopbackServer(reply=lambda body: evil) as server:
+        args = ["--teacher", "loopback", "--base-url", server.base_url, "--types", "conversation", "--limit", "1"]
+        run("run", *corpus_files.options, *args, "--out", str(tmp_path))
+    out = run("show", str(tmp_path), "1-conversation")
+    assert "\x1b" not in out
+    assert "\\x1b[31m" in out
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /dev/full")
+def test_a_full_log_does_not_stop_the_work(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "datagen", "run", *corpus_files.options, "--out", str(tmp_path / "run")]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, stderr=full, stdout=subprocess.PIPE, check=False)
+        assert done.returncode == 0
+        assert (tmp_path / "run" / "dataset.json").is_file()
+        told = subprocess.run(
+            [*command[:3], "status", str(tmp_path / "run")], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert told.returncode == 1
+    assert b"Traceback" not in told.stderr

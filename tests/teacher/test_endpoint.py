@@ -281,7 +281,8 @@ def test_tokens_spent_before_the_first_word_are_explained():
 )
 def test_a_final_fault_ends_this_record_alone(fate, error, detail):
     reply, pauses, _ = ask_scripted(fate)
-    assert (reply.error, reply.is_final, reply.n_attempts, reply.text) == (error, True, 1, "")
+    is_final = error != "request_rejected"  # it cost nothing, so a resumed run may ask again
+    assert (reply.error, reply.is_final, reply.n_attempts, reply.text) == (error, is_final, 1, "")
     assert detail in reply.detail and len(reply.detail) <= MAX_DETAIL_CHARS + 4
     assert pauses == []
 
@@ -294,7 +295,7 @@ def test_a_paid_refusal_keeps_its_cost():
 def test_characters_that_cannot_be_sent_are_a_rejected_request():
     with LoopbackServer() as server:
         (reply,), _ = ask(server, request_of("half a pair \ud800"))
-    assert (reply.error, reply.is_final) == ("request_rejected", True)
+    assert (reply.error, reply.is_final) == ("request_rejected", False)
     assert server.arrivals.total() == 0
 
 
@@ -570,6 +571,13 @@ def test_a_403_stops_the_run_only_while_the_key_has_not_worked():
     with LoopbackServer(intercept=refuse_flagged) as server:
         (good, bad), _ = ask(server, request_of("one"), request_of("flagged"), one_by_one=True)
         assert good.error is None
-        assert (bad.error, bad.is_final) == ("request_rejected", True)
+        assert (bad.error, bad.is_final) == ("request_rejected", False)
         with pytest.raises(TeacherError, match="does not accept the key"):
             ask(server, request_of("flagged"))
+
+
+def test_half_a_surrogate_pair_costs_one_sign_not_the_answer():
+    body = b'{"choices": [{"message": {"content": "A dog \\ud83d sleeps."}}], "usage": {"prompt_tokens": 1e999}}'
+    reply, pauses, _ = ask_scripted(Answer(200, body, {"Content-Type": "application/json"}, is_reply=True))
+    assert (reply.text, reply.error, pauses) == ("A dog \ufffd sleeps.", None, [])
+    assert reply.usage.n_prompt_tokens == 0

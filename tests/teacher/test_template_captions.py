@@ -6,6 +6,7 @@ import pytest
 
 from datagen.teacher.template.captions import (
     Caption,
+    _is_slip,
     agreed_colors,
     clash,
     clean_caption,
@@ -26,7 +27,7 @@ def cleaned(raw: str) -> Caption:
     [
         "A PIZZA ON A TABLE", "two dogs", "I took this of my cat on a bed", "there are two pictures of a dog here",
         "She is cutting the bread now", "a dog. a cat. a bird on a tree", "the caption of this dog is here", "",
-        "a dog at [0.1, 0.2] of it", "word " * 40,
+        "a dog at [0.1, 0.2] of it", "a desk that holds only a lamp", "word " * 40,
     ],
 )  # fmt: skip
 def test_unfit_captions_are_left_out(raw: str) -> None:
@@ -101,6 +102,27 @@ def test_the_most_agreed_caption_comes_first_and_strays_fall() -> None:
         [(cleaned(raw), names, False) for raw, names in zip(raws, named, strict=True)], frozenset({"zebra"})
     )
     assert [caption.text[:10] for caption in ranked] == ["Two zebras", "Two zebras"]
+
+
+def test_a_misspelled_caption_comes_last_and_inflections_do_not() -> None:
+    raws = ["A dog stranding on a wide lawn", "A dog standing on a lawn", "A big dog is standing there on grass"]
+    ranked = rank_captions([(cleaned(raw), {"dog"}, False) for raw in raws], frozenset({"dog"}))
+    assert ranked[-1].text == raws[0]
+    raws[0] = "A dog stands on a wide lawn"
+    ranked = rank_captions([(cleaned(raw), {"dog"}, False) for raw in raws], frozenset({"dog"}))
+    assert ranked[-1].text == raws[2]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant", "is_slip"),
+    [
+        ("restaraunt", "restaurant", True), ("standihng", "standing", True), ("girafe", "giraffe", True),
+        ("vegatable", "vegetable", True), ("skate", "skater", False), ("waved", "waves", False),
+        ("table", "cable", False), ("horse", "hydrant", False), ("walk", "walking", False),
+    ],
+)  # fmt: skip
+def test_slips_of_the_pen(word: str, meant: str, is_slip: bool) -> None:
+    assert _is_slip(word, meant) is is_slip
 
 
 def test_contradicted_and_minority_captions_fall() -> None:

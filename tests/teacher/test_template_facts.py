@@ -92,6 +92,17 @@ def test_names_colors_and_actions_come_from_agreeing_captions() -> None:
     assert facts.actions[0].doing.startswith("riding")
 
 
+def test_color_on_which_words_for_one_thing_disagree_is_no_fact() -> None:
+    captions = (
+        "A red bike leaning on a wall", "A red bike parked near a wall",
+        "A blue bicycle standing by the wall", "A blue bicycle in front of the wall",
+    )  # fmt: skip
+    assert facts_of([box_at("bicycle", 0.1)], *captions).colors == {}
+    assert facts_of([box_at("bicycle", 0.1)], *captions[:2], "A red bicycle", "A red bicycle here").colors == {
+        "bicycle": "red"
+    }
+
+
 def test_person_without_agreement_stays_a_person() -> None:
     assert facts_of([box_at("person", 0.1)], "A man by a wall here", "A woman by a wall here").names == {}
 

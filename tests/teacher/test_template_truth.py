@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import random
 import re
+from itertools import product
 
 import pytest
+from msgspec.structs import replace
 
+from datagen.api import demo_settings
+from datagen.corpus import load_corpus
+from datagen.corpus.lint import lint_text
 from datagen.geometry import count_objects, relation_between, unique_boxes
 from datagen.lexicon import NUMBER_WORDS, counted, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import write_reply
+from datagen.teacher.template.facts import gather_facts
 from datagen.teacher.template.scenes import COCO_NAMES, GUARDS
 
 TYPES = ("conversation", "description", "reasoning", "negation")
@@ -35,6 +41,7 @@ def scene_at(n: int) -> AnnotatedImage:
 
 
 SCENES = [scene_at(n) for n in range(150)]
+DEMO = load_corpus(demo_settings().corpus).images
 
 
 def answers(image: AnnotatedImage, template: str, rng_seed: int) -> list[tuple[str, str]]:
@@ -77,9 +84,17 @@ def test_numbers_are_exact_or_lower_bounds(template: str) -> None:
     assert n_checked > 15
 
 
+def test_each_lower_bound_in_a_list_says_so() -> None:
+    said = " ".join(answer for _, _, answer in all_turns("description"))
+    assert len(re.findall(r"[Aa]t least [a-z ]+ and at least ", said)) > 2
+    assert not re.search(r"[Aa]t least [a-z ]+? and (?!at least)", said)
+
+
 def test_wrong_numbers_are_wrong_and_put_right() -> None:
     n_checked = 0
     for image, question, answer in all_turns("negation"):
+        if answer.startswith("Yes,"):
+            continue
         for name, count in count_objects(image.boxes).items():
             asked = re.search(rf"\b({NUMBERS}) (?:pairs? of |pieces? of )?{plural(name)}\b", question)
             if asked is None:
@@ -154,15 +169,35 @@ def test_what_is_denied_is_neither_shown_nor_confusable(template: str) -> None:
     assert n_checked > 50
 
 
-def test_what_is_affirmed_is_shown() -> None:
+@pytest.mark.parametrize("template", ["conversation", "negation"])
+def test_what_is_affirmed_is_shown(template: str) -> None:
     n_checked = 0
-    for image, question, answer in all_turns("conversation"):
+    for image, question, answer in all_turns(template):
         if answer.startswith("Yes,"):
             n_checked += 1
             named = LEXICON.named(question + answer)
             assert named
             assert named <= {box.category for box in image.boxes}
+            for number in re.findall(rf"\b({NUMBERS}) [a-z]+", question):
+                assert re.search(rf"\b{number}\b", answer), (question, answer)
+            side = re.search(r"(left|right)(?: side of the picture)?\?", question)
+            assert side is None or side[1] in answer
+            assert not list(lint_text(answer, image, LEXICON))
     assert n_checked > 50
+
+
+@pytest.mark.parametrize("template", TYPES)
+def test_no_answer_claims_that_nothing_else_is_there(template: str) -> None:
+    for image in (*SCENES, *DEMO):
+        for rng_seed in (1, 2, 3):
+            for _, answer in answers(image, template, rng_seed):
+                said = re.sub(rf"(?i)\b(only|just) (a small|{NUMBERS}) |\bno other [a-z ]+ can be seen", "", answer)
+                assert not re.search(
+                    r"\b(only|just|solely|merely|nothing (but|else)|no other|in all|all there is|everything|"
+                    r"complete[sd]?|what the picture shows|other things in view are)\b",
+                    said,
+                    re.I,
+                ), answer
 
 
 def test_larger_things_are_larger() -> None:
@@ -178,17 +213,31 @@ def test_larger_things_are_larger() -> None:
     assert n_checked > 5
 
 
+BAD_GRAMMAR = re.compile(
+    r"\b(a|one|second|other|is no) (scissors|skis|broccoli)\b|"
+    r"(?<!pair of )\b(scissors|skis) (is|takes|appears|covers|fills|comes)\b|(skis|scissors)[^.?]*; it is\b|"
+    r"\b(is|does) (the|any|no) ([a-z]+ )?(skis|scissors)\b|\bare there (any|some|more) broccoli\b|"
+    r"(?<!and )\b(the|both|all|some) broccoli are\b|\bmore broccoli\b|broccolis|skises|persons",
+    re.IGNORECASE,
+)
+DOG = Box("dog", (0.6, 0.5, 0.9, 0.9), 0.06)
+FAR_SKIS, FAR_SCISSORS = Box("skis", (0.3, 0.7, 0.5, 0.9), 0.02), Box("scissors", (0.35, 0.1, 0.45, 0.25), 0.01)
+
+
 def test_grammar_of_plural_only_and_uncounted_names() -> None:
     boxes = (
         Box("scissors", (0.1, 0.1, 0.3, 0.3), 0.03), Box("skis", (0.6, 0.5, 0.9, 0.9), 0.04),
         Box("broccoli", (0.7, 0.1, 0.9, 0.3), 0.03), Box("person", (0.1, 0.5, 0.3, 0.9), 0.06),
     )  # fmt: skip
     image = AnnotatedImage("1", "x.png", 10, 10, (), boxes)
-    bad = r"\ba (scissors|skis|broccoli)|(scissors|skis) (is|takes|appears|covers|fills)\b|[Ii]s the (skis|scissors)|broccolis|skises|persons"
-    for template in TYPES:
-        for seed in range(60):
-            for turn in answers(image, template, seed):
-                assert not re.search(bad, " ".join(turn)), turn
+    colored = replace(image, captions=("A person with red scissors and blue skis", "Red scissors and blue skis here"))
+    several = replace(image, boxes=(*boxes, Box("broccoli", (0.5, 0.05, 0.65, 0.2), 0.015), FAR_SCISSORS, FAR_SKIS))
+    slope = AnnotatedImage("2", "x.png", 10, 10, ("A dog on a slope", "A dog up on the slope"), (boxes[3], DOG))
+    assert gather_facts(colored).colors == {"scissors": "red", "skis": "blue"}
+    assert "skis" in gather_facts(slope).absent
+    for template, shown, seed in product(TYPES, (image, colored, several, slope), range(60)):
+        for turn in answers(shown, template, seed):
+            assert not BAD_GRAMMAR.search(" ".join(turn)), turn
 
 
 def test_unknown_corpus_gets_no_denials() -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -75,7 +78,7 @@ def test_same_seed_same_text_and_other_seed_other_text(template: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "lowest", "highest"), [("conversation", 3, 6), ("reasoning", 1, 1), ("negation", 2, 4)]
+    ("template", "lowest", "highest"), [("conversation", 3, 6), ("reasoning", 1, 1), ("negation", 3, 5)]
 )
 def test_number_of_turns(template: str, lowest: int, highest: int) -> None:
     for seed in range(60):
@@ -105,6 +108,48 @@ def test_yes_and_no_are_balanced() -> None:
     n_yes, n_no = (sum(answer.startswith(word) for answer in answers) for word in ("Yes,", "No,"))
     assert n_yes + n_no > 150
     assert 0.4 < n_yes / (n_yes + n_no) < 0.6
+
+
+def test_negation_confirms_one_turn_in_four_wherever_it_stands() -> None:
+    sets = [[answer.startswith("Yes,") for _, answer in turns_of(ROOM, "negation", seed)] for seed in range(200)]
+    assert all(sum(yes) == 1 for yes in sets)
+    assert 0.2 < sum(map(sum, sets)) / sum(map(len, sets)) < 0.3
+    assert {yes.index(True) for yes in sets} == {0, 1, 2, 3, 4}
+
+
+def test_negation_without_a_false_question_is_not_written() -> None:
+    crowd = Box("gizmo", (0.1, 0.1, 0.9, 0.9), 0.6, is_crowd=True)
+    pair = tuple(Box("gizmo", (0.1 * n, 0.1, 0.1 * n + 0.08, 0.2), 0.006) for n in range(3))
+    assert turns_of(AnnotatedImage("4", "x.jpg", 10, 10, (), (crowd, *pair)), "negation", 1) == []
+
+
+PRINT_ALL = """
+import hashlib
+from datagen.api import demo_settings
+from datagen.corpus import load_corpus
+from datagen.records import AnnotatedImage, Box, Request
+from datagen.teacher.template import write_reply
+
+captions = ("A red bike by a wall", "A red bike near a wall", "A blue bicycle by a wall", "a blue bicycle, a wall",
+            "two gizmos, three widgets and a doodad")
+names = ("bicycle", "gizmo", "widget", "doodad", "widget")
+boxes = tuple(Box(name, (n / 6, 0.3, n / 6 + 0.1, 0.6), 0.03) for n, name in enumerate(names))
+images = [*load_corpus(demo_settings().corpus).images, AnnotatedImage("b", "b.jpg", 10, 10, captions, boxes)]
+for template in ("conversation", "description", "reasoning", "negation"):
+    requests = [Request("d", image, template, "r", (), 0.7, 512, "json", template) for image in images]
+    text = "\\n".join(write_reply(request, seed).text for request in requests for seed in range(8))
+    print(template, len(text), hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_hash_seeds_decide_nothing() -> None:
+    seen = set()
+    for hash_seed in "0123":
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        done = subprocess.run([sys.executable, "-c", PRINT_ALL], env=environment, capture_output=True, check=True)
+        seen.add(done.stdout)
+    assert len(seen) == 1
+    assert len(seen.pop().splitlines()) == len(TYPES)
 
 
 def test_teacher_answers_like_the_function() -> None:

@@ -19,6 +19,8 @@ Form = Literal["phrase", "clause", "plain", "fragment"]
 MIN_WORDS = 4
 MAX_WORDS = 26
 LONG = 18
+SHORTEST_SLIP = 5
+"""Shorter words are too often alike without being misspelled: "bat" and "boat"."""
 
 _NUMBERS = {
     "one": 1, "single": 1, "lone": 1, "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "four": 4, "five": 5,
@@ -34,7 +36,7 @@ _STOP = frozenset(
 )
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding|coordinates?|pictures|photos|images|"
-    r"cannot|can't|unable|none|nothing|sorry|maybe|appears?|seems?|probably|looks like|possibly)\b|"
+    r"cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly)\b|"
     r"[<>{}\[\]|#@=_]|https?",
     re.IGNORECASE,
 )
@@ -260,6 +262,7 @@ def rank_captions(cleaned: list[tuple[Caption, set[str], bool]], boxed: frozense
     genders = Counter(gender for caption, _, _ in cleaned if (gender := gender_of(caption)))
     n_naming = Counter(name for _, named, _ in cleaned for name in named)
     agreement = _agreement([caption for caption, _, _ in cleaned])
+    n_using = Counter(word for caption, _, _ in cleaned for word in caption.content)
     ranked = []
     for (caption, named, is_contradicted), agreed in zip(cleaned, agreement, strict=True):
         is_stray = len(cleaned) > 1 and any(name not in boxed and n_naming[name] == 1 for name in named)
@@ -267,7 +270,7 @@ def rank_captions(cleaned: list[tuple[Caption, set[str], bool]], boxed: frozense
         if is_contradicted or (boxed and is_stray) or (gender and genders[gender] < max(genders.values())):
             continue
         score = agreed + 0.05 * len(named & boxed) - 0.2 * (len(caption.words) > LONG)
-        score -= {"plain": 0.1, "fragment": 0.4}.get(caption.form, 0.0)
+        score -= {"plain": 0.1, "fragment": 0.4}.get(caption.form, 0.0) + 0.5 * _has_slip(caption, n_using)
         ranked.append(replace(caption, named=frozenset(named), score=score))
     return tuple(sorted(ranked, key=lambda caption: -caption.score))
 
@@ -282,6 +285,25 @@ def _agreement(captions: list[Caption]) -> list[float]:
         agreed[i] += value
         agreed[j] += value
     return agreed
+
+
+def _has_slip(caption: Caption, n_using: Counter[str]) -> bool:
+    """Whether a word that no other caption uses looks like a misspelling of one that at least two of them use."""
+    unsure = [word for word in caption.content if n_using[word] == 1 and len(word) >= SHORTEST_SLIP]
+    return any(
+        n >= 2 and len(other) >= SHORTEST_SLIP and other not in caption.content and _is_slip(word, other)
+        for word in unsure
+        for other, n in n_using.items()
+    )
+
+
+def _is_slip(word: str, meant: str) -> bool:
+    """Whether a letter inside is missing, added or wrong, or letters are swapped; other ends are other words."""
+    if (word[0], word[-1]) != (meant[0], meant[-1]) or abs(len(word) - len(meant)) > 1:
+        return False
+    n = next((n for n, (a, b) in enumerate(zip(word, meant, strict=False)) if a != b), 0)
+    rests = ((word[n:], meant[n + 1 :]), (word[n + 1 :], meant[n:]), (word[n + 1 :], meant[n + 1 :]))
+    return sorted(word) == sorted(meant) or any(a == b for a, b in rests)
 
 
 def second_caption(captions: tuple[Caption, ...], first: Caption) -> Caption | None:

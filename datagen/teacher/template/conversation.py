@@ -156,7 +156,7 @@ def _ask_side_of_all(talk: Talk) -> None:
     facts, rng = talk.facts, talk.rng
     name = talk.draw("where", [name for name, n in facts.exact.items() if n > 1 and common_side(facts.boxes[name])])
     if name is not None:
-        words = {"names": plural(name), "n": number_word(facts.exact[name])}
+        words = {"names": many_of(name), "n": number_word(facts.exact[name])}
         place = side_phrase(rng, common_side(facts.boxes[name]) or "")
         answers = w.SIDE_ALL_A if facts.exact[name] > 2 else w.SIDE_BOTH_A
         talk.add(pick(rng, w.SIDE_ALL_Q, **words), pick(rng, answers, place=place, **words), name)
@@ -188,13 +188,13 @@ def _presence_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, st
     words = {"amount": thing(facts, name), "be": number}
     answer = pick(rng, w.YES_A, place=place, **words) if place else pick(rng, w.YES_OPEN_A, **words)
     is_many = number == "are" and rng.random() < 0.7
-    asked = f"any {plural(name)}" if is_many else with_article(name)
+    asked = f"any {many_of(name)}" if is_many else with_article(name)
     return pick(rng, w.THERE_Q, a=asked, be="are" if is_many else "is"), answer, name
 
 
 def _denial_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, str, str]:
     present = facts.present[:3] if name not in facts.present else ()
-    is_many = name == "skis" or rng.random() < 0.25
+    is_many = be(name) == "are" or rng.random() < 0.25
     asked = f"any {plural(name)}" if is_many else with_article(name)
     question = pick(rng, w.THERE_Q, a=asked, be="are" if is_many else "is")
     none = plural(name) if is_many else name
@@ -227,7 +227,7 @@ def _ask_larger(talk: Talk) -> None:
         return
     big, small = drawn
     a, b = drawn if rng.random() < 0.5 else (small, big)
-    question = pick(rng, w.LARGER_Q, the_a=facts.the(a), the_b=facts.the(b))
+    question = pick(rng, w.LARGER_Q, do=verb(a, "does", "do"), the_a=facts.the(a), the_b=facts.the(b))
     words = {word: verb(big, f"{word}s", word) for word in ("take", "appear", "cover", "fill")}
     talk.add(question, pick(rng, w.LARGER_A, the_big=facts.the(big), the_small=facts.the(small), **words), a, b)
 
@@ -252,7 +252,8 @@ def _ask_more_of(talk: Talk) -> None:
     a, b = (more, fewer) if rng.random() < 0.5 else (fewer, more)
     amounts = {"more": counted(more, facts.exact[more]), "fewer": counted(fewer, facts.exact[fewer])}
     talk.about.update({("count", more), ("count", fewer)})
-    talk.add(pick(rng, w.MORE_Q, a=plural(a), b=plural(b)), pick(rng, w.MORE_A, name=plural(more), **amounts), a, b)
+    question = pick(rng, w.MORE_Q, a=many_of(a), b=many_of(b))
+    talk.add(question, pick(rng, w.MORE_A, name=many_of(more), **amounts), a, b)
 
 
 def _ask_else(talk: Talk) -> None:

@@ -65,7 +65,7 @@ NO_A = (
 )  # fmt: skip
 NO_INSTEAD = (
     "No, there {be} no {name} in the image; it shows {present}.",
-    "No, the picture shows {present}, but no {name}.", "No, no {name} can be seen, only {present}.",
+    "No, the picture shows {present}, but no {name}.", "No, no {name} can be seen here, but {present} can.",
 )  # fmt: skip
 RELATION_Q = (
     "Where {be} {the_a} in relation to {the_b}?", "How {be} {the_a} placed relative to {the_b}?",
@@ -86,7 +86,7 @@ IS_RELATION_NO = (
     "No, {the_a} can be seen {relation} {the_b}.",
 )  # fmt: skip
 LARGER_Q = (
-    "Which takes up more of the picture, {the_a} or {the_b}?", "Does {the_a} or {the_b} look larger in the frame?",
+    "Which takes up more of the picture, {the_a} or {the_b}?", "{do} {the_a} or {the_b} look larger in the frame?",
     "Which appears bigger in the image, {the_a} or {the_b}?", "Which covers more of the frame, {the_a} or {the_b}?",
 )  # fmt: skip
 LARGER_A = (
@@ -100,8 +100,8 @@ MORE_Q = (
     "Do you see more {a} or more {b}?", "Which are more numerous in the picture, {a} or {b}?",
 )  # fmt: skip
 MORE_A = (
-    "There are more {name}: {more} against {fewer}.", "The {name} are more numerous, with {more} and only {fewer}.",
-    "There are more {name}, as the image shows {more} and {fewer}.", "{more} can be seen, but only {fewer}.",
+    "There are more {name}: {more} against {fewer}.", "The {name} are more numerous, with {more} against {fewer}.",
+    "There are more {name}, as the image shows {more} and {fewer}.", "{more} can be seen against {fewer}.",
 )  # fmt: skip
 MORE_SHOWN_Q = (
     "Can you add another detail about the scene?", "How else could one describe the picture?",
@@ -117,7 +117,7 @@ ELSE_Q = (
 )  # fmt: skip
 ELSE_A = (
     "The scene also includes {things}.", "You can also see {things}.", "There {be} also {things} in the picture.",
-    "Apart from that, the image shows {things}.", "The picture also shows {things}.",
+    "Apart from that, the image also shows {things}.", "The picture also shows {things}.",
 )  # fmt: skip
 DOING_Q = (
     "What is the {who} doing?", "What is the {who} in the picture doing?", "Can you describe what the {who} is up to?",

@@ -7,13 +7,15 @@ import random
 from msgspec import Struct
 
 from datagen.geometry import height_of, horizontal_place, vertical_place, width_of
-from datagen.lexicon import counted, number_word, plural
+from datagen.lexicon import counted, number_word
 from datagen.teacher.template.captions import Caption, clash, second_caption, words_of
 from datagen.teacher.template.facts import Facts
 from datagen.teacher.template.phrases import (
     QA,
     be,
     join_list,
+    many_of,
+    one_of,
     pick,
     place_phrase,
     relation_phrase,
@@ -32,7 +34,7 @@ from datagen.teacher.template.telling import (
 
 OPEN_WITH_THINGS = (
     "The image shows {things}.", "This picture brings together {things}.", "The scene holds {things}.",
-    "In this image there {be} {things}.", "What the picture shows is {things}.",
+    "In this image there {be} {things}.", "In this picture one sees {things}.",
 )  # fmt: skip
 PLACE_ONE = (
     "{the} {be} {place}.", "{the} can be found {place}.", "One finds {the} {place}.", "{the} {appear} {place}.",
@@ -58,7 +60,7 @@ ONLY = (
 )  # fmt: skip
 COUNTS = (
     "There are {things} in view.", "One can count {things}.", "The scene includes {things}.",
-    "{things} are part of the picture.", "In all, {things} can be counted.",
+    "{things} are part of the picture.", "{things} can be counted.",
 )  # fmt: skip
 COUNTS_OPEN = (
     "There are at least {things} in view.", "At least {things} can be made out.",
@@ -79,9 +81,9 @@ SIZES = (
     "Next to {the_big}, {the_small} {cover} much less of the view.",
 )  # fmt: skip
 REST = (
-    "Further details include {things}.", "The scene is completed by {things}.",
+    "Further details include {things}.", "The scene also has {things}.",
     "Looking around, one also notices {things}.",
-    "Beyond that, {things} can be seen.", "The picture also has {things}.", "Other things in view are {things}.",
+    "Beyond that, {things} can be seen.", "The picture also has {things}.", "Also in view are {things}.",
 )  # fmt: skip
 COLORED = ("{the} {be} {color}.", "{the} {be} {color} in color.", "The color of {the} is {color}.")
 SETTING = (
@@ -191,8 +193,8 @@ def _add_only(draft: Draft) -> None:
     """Say of the main object that there is no other, where it could be expected."""
     facts, rng = draft.facts, draft.rng
     for name, box in sorted(facts.unique.items(), key=lambda item: -item[1].area_unit)[:1]:
-        if name in draft.named and be(name) == "is" and box.area_unit > 0.01:
-            draft.add(pick(rng, ONLY, name=name))
+        if name in draft.named and box.area_unit > 0.01:
+            draft.add(pick(rng, ONLY, name=one_of(name)))
 
 
 def _add_third(draft: Draft) -> None:
@@ -213,12 +215,12 @@ def _add_counts(draft: Draft) -> None:
     for name in exact[:2]:
         side = common_side(facts.boxes[name])
         if side:
-            words = {"names": plural(name), "n": number_word(facts.exact[name]), "place": side_phrase(rng, side)}
+            words = {"names": many_of(name), "n": number_word(facts.exact[name]), "place": side_phrase(rng, side)}
             draft.add(pick(rng, SIDE_OF_ALL if facts.exact[name] > 2 else SIDE_OF_ALL[:1], **words))
             break
     open_counts = [name for name, n in facts.at_least.items() if n >= 3][:2]
     if open_counts:
-        things = join_list(counted(name, facts.at_least[name]) for name in open_counts)
+        things = " and at least ".join(counted(name, facts.at_least[name]) for name in open_counts)
         draft.add(pick(rng, COUNTS_OPEN, things=things), *open_counts)
 
 

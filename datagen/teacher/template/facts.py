@@ -178,8 +178,9 @@ def gather_facts(image: AnnotatedImage) -> Facts:
 
 def _mentions(caption: str, image: AnnotatedImage) -> list[Mention]:
     found = lexicon_for(COCO_NAMES).find(caption)
-    for name in {box.category for box in image.boxes} - _COCO:
-        found += _lexicon_of(name).find(caption)
+    for name in dict.fromkeys(box.category for box in image.boxes):
+        if name not in _COCO:
+            found += _lexicon_of(name).find(caption)
     return found
 
 
@@ -367,8 +368,9 @@ def _colors(captions: tuple[Caption, ...], unique: dict[str, Box], readings: dic
     found = {}
     for name in unique:
         words = set(readings[name].words) if name in readings and name != "person" else set()
-        for noun in words & agreed.keys():
-            found[name] = " and ".join(agreed[noun])
+        told = {agreed[noun] for noun in words & agreed.keys()}
+        if len(told) == 1:  # a red "bike" that others call a blue "bicycle" has no sure color
+            found[name] = " and ".join(told.pop())
     return found
 
 

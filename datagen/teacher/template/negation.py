@@ -1,20 +1,23 @@
-"""From facts to questions that suppose something false, and polite answers that put it right."""
+"""From facts to questions that suppose something false, answers that put it right, and one question that is right."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 from msgspec import Struct
 
 from datagen.geometry import horizontal_place
-from datagen.lexicon import counted, number_word, with_article
+from datagen.lexicon import counted, number_word, plural, with_article
+from datagen.teacher.template.captions import words_of
 from datagen.teacher.template.facts import Facts
 from datagen.teacher.template.phrases import (
     OPPOSITE,
     QA,
     be,
+    it,
     join_list,
     pick,
     relation_phrase,
@@ -23,41 +26,54 @@ from datagen.teacher.template.phrases import (
     verb,
 )
 from datagen.teacher.template.scenes import ANIMALS, HELD, VEHICLES
-from datagen.teacher.template.telling import draw_relation, draw_sizes, list_things
+from datagen.teacher.template.telling import draw_relation, draw_sizes, list_things, thing
 
 Maker = Callable[[Facts, random.Random], QA | None]
 
 
+class Kind(Protocol):
+    """A kind of fact that a question may have right or wrong."""
+
+    def __call__(self, facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
+        """Ask about it, claiming what is true or what is false; None when the facts carry no such claim."""
+
+
 class Asking(Struct, frozen=True):
-    """Wordings of one kind of false question: yes/no or open, and the answers that fit each.
+    """Wordings of one kind of question: yes/no or open, and the answers that fit each.
+
+    A question's ``{wrong}`` is what it claims; the question that is right has the truth in its place.
 
     Attributes:
-        closed: Questions that may be answered with "No".
+        closed: Questions that may be answered with "Yes" or "No".
         open: Questions that take the falsehood for granted.
         no: Answers to closed questions only.
         correction: Answers to either.
+        yes: Answers to closed questions that are right.
     """
 
     closed: tuple[str, ...]
     open: tuple[str, ...]
     no: tuple[str, ...]
     correction: tuple[str, ...]
+    yes: tuple[str, ...]
 
-    def draw(self, rng: random.Random, **words: str) -> QA:
-        """Draw a question and an answer that fits its form."""
+    def draw(self, rng: random.Random, is_true: bool, **words: str) -> QA:
+        """Draw a question, of which the caller says whether it is right, and an answer that fits its form."""
+        if is_true:
+            return pick(rng, self.closed, **words), pick(rng, self.yes, **words)
         if rng.random() < 0.5:
             return pick(rng, self.closed, **words), pick(rng, self.no + self.correction, **words)
         return pick(rng, self.open, **words), pick(rng, self.correction, **words)
 
 
 ABSENT_Q = (
-    "What color is the {name}?", "Where in the image is the {name}?", "What is the {name} next to?",
-    "How large is the {name} in the frame?", "Can you describe the {name} in the picture?",
-    "On which side of the picture is the {name}?", "Is the {name} near the center of the image?",
+    "What color {be} the {name}?", "Where in the image {be} the {name}?", "What {be} the {name} next to?",
+    "How large {be} the {name} in the frame?", "Can you describe the {name} in the picture?",
+    "On which side of the picture {be} the {name}?", "{be} the {name} near the center of the image?",
 )  # fmt: skip
 ABSENT_WITH_Q = (
-    "Is the {name} to the left of the {other}?", "How far is the {name} from the {other}?",
-    "Is the {name} larger than the {other}?",
+    "{be} the {name} to the left of the {other}?", "How far {be} the {name} from the {other}?",
+    "{be} the {name} larger than the {other}?",
 )  # fmt: skip
 ABSENT_ANIMAL_Q = ("What is the {name} doing?", "Is the {name} lying down or standing?",
                    "Which way is the {name} looking?",
@@ -66,23 +82,27 @@ ABSENT_VEHICLE_Q = ("Where is the {name} going?", "Is the {name} parked or movin
                     "Which way is the {name} facing?")  # fmt: skip
 ABSENT_HELD_Q = ("Who is holding the {name}?", "Who does the {name} belong to?", "What is the {name} being used for?")
 ABSENT_A = (
-    "There is no {name} in this image. It shows {things}.",
-    "The question does not fit the picture: there is no {name}, but it does show {things}.",
+    "There {be} no {name} in this image. It shows {things}.",
+    "The question does not fit the picture: there {be} no {name}, but it does show {things}.",
     "The image does not show {a}. It does show {things}.",
-    "That question does not fit the picture: there is no {name} here, but there {be} {things}.",
+    "That question does not fit the picture: there {be} no {name} here, but there {are} {things}.",
     "No {name} can be seen here. The scene has {things} instead.",
     "Looking over the scene, I find {things}, but no {name}.",
 )
 ABSENT_BARE_A = (
-    "There is no {name} in this image.", "The image does not show {a}, so there is nothing to say about it.",
+    "There {be} no {name} in this image.", "The image does not show {a}, so there is nothing to say about that.",
     "The question does not fit the picture, as no {name} can be seen.",
     "That question does not fit the picture: it shows no {name}.",
 )  # fmt: skip
 IS_THERE_Q = ("Is there {a} in the picture?", "Can {a} be seen anywhere?", "Does the scene include {a}?",
               "Is {a} part of this image?", "Do you notice {a} here?")  # fmt: skip
 IS_THERE_A = (
-    "No, there is no {name} in this image.", "No, the scene does not include {a}.", "No, I can see no {name} in it.",
-    "No, {a} is not part of this picture.", "No, there is no {name} to be seen.",
+    "No, there {be} no {name} in this image.", "No, the scene does not include {a}.", "No, I can see no {name} in it.",
+    "No, {a} is not part of this picture.", "No, there {be} no {name} to be seen.",
+)  # fmt: skip
+IS_THERE_YES = (
+    "Yes, there {are} {amount} in this image.", "Yes, the scene includes {amount}.", "Yes, I can see {amount} in it.",
+    "Yes, {amount} {are} part of this picture.", "Yes, there {are} {amount} to be seen.",
 )  # fmt: skip
 MISSING_Q = (
     "Which of these is not in the image: {things}?", "One of these is missing from the picture: {things}. Which one?",
@@ -102,6 +122,7 @@ COUNT_Q = Asking(
      "No, that is not the right number; {there}."),
     ("{there}, not {n}.", "The picture does not show {wrong}; {there}.", "That number is not right: {there}.",
      "I count {right} in this image rather than {n}.", "The image shows {right}, not {n}."),
+    ("Yes, {there}.", "Yes, the image shows {right}.", "Yes, I count {right} here.", "Yes, that is right; {there}."),
 )  # fmt: skip
 SIDE_Q = Asking(
     ("Is the {name} on the {wrong} side of the picture?", "Do you see the {name} on the {wrong}?",
@@ -113,6 +134,8 @@ SIDE_Q = Asking(
     ("The {name} is not on the {wrong}; {it} is {place}.",
      "The {wrong} side is not where the {name} is: {it} can be seen {place}.",
      "In this image the {name} is {place}, not on the {wrong}.", "The {name} is actually {place}."),
+    ("Yes, the {name} is {place}.", "Yes, that is the side: the {name} is {place}.",
+     "Yes, you can find the {name} {place}."),
 )  # fmt: skip
 RELATION_Q = Asking(
     ("{be} {the_a} {wrong} {the_b}?", "Is it true that {the_a} {be} {wrong} {the_b}?",
@@ -121,25 +144,27 @@ RELATION_Q = Asking(
     ("No, {the_a} {be} {right} {the_b}.", "No, that is reversed: {the_a} {be} {right} {the_b}."),
     ("It is the other way around: {the_a} {be} {right} {the_b}.", "Actually, {the_a} {be} {right} {the_b}.",
      "That is not what the image shows; {the_a} {be} {right} {the_b}."),
+    ("Yes, {the_a} {be} {right} {the_b}.", "Yes, that is right: {the_a} {be} {right} {the_b}."),
 )  # fmt: skip
 SIZE_Q = Asking(
-    ("Does {the_small} take up more of the picture than {the_big}?",
-     "Does {the_small} look larger in the frame than {the_big}?",
-     "Is it right that {the_small} {covers_small} more of the image than {the_big}?"),
-    ("Why does {the_small} look larger in the frame than {the_big}?",
-     "Why does {the_small} take up more space than {the_big}?"),
+    ("{do} {wrong} take up more of the picture than {other}?", "{do} {wrong} look larger in the frame than {other}?",
+     "Is it right that {wrong} {cover_wrong} more of the image than {other}?"),
+    ("Why {do} {wrong} look larger in the frame than {other}?", "Why {do} {wrong} take up more space than {other}?"),
     ("No, {the_big} {cover} more of the picture than {the_small}.",
      "No, of the two {the_big} clearly {cover} more of the image."),
     ("It is the other way around: {the_big} {cover} the larger area in the frame.",
      "That is reversed; {the_big} {cover} more of the frame than {the_small}.",
-     "The image does not show that: {the_small} {covers_small} less of the frame than {the_big}."),
+     "The image does not show that: {the_small} {cover_wrong} less of the frame than {the_big}."),
+    ("Yes, {the_big} {cover} more of the picture than {the_small}.",
+     "Yes, of the two {the_big} clearly {cover} more of the image."),
 )  # fmt: skip
 COLOR_Q = Asking(
-    ("Is the {name} {wrong}?", "Would you call the {name} {wrong}?", "Is it true that the {name} is {wrong}?"),
-    ("Why is the {name} {wrong}?", "Where is the {wrong} {name}?", "Can you describe the {wrong} {name}?"),
-    ("No, the {name} is {right}.", "No, it is {right}.", "No, the {name} in this image is {right}."),
-    ("The {name} is not {wrong}; it is {right}.", "The {name} is {right} rather than {wrong}.",
-     "In this image the {name} is {right}, not {wrong}.", "The {name} is {right}, so {wrong} does not fit."),
+    ("{be} the {name} {wrong}?", "Would you call the {name} {wrong}?", "Is it true that the {name} {be} {wrong}?"),
+    ("Why {be} the {name} {wrong}?", "Where {be} the {wrong} {name}?", "Can you describe the {wrong} {name}?"),
+    ("No, the {name} {be} {right}.", "No, {it} {be} {right}.", "No, the {name} in this image {be} {right}."),
+    ("The {name} {be} not {wrong}; {it} {be} {right}.", "The {name} {be} {right} rather than {wrong}.",
+     "In this image the {name} {be} {right}, not {wrong}.", "The {name} {be} {right}, so {wrong} does not fit."),
+    ("Yes, the {name} {be} {right}.", "Yes, {it} {be} {right}.", "Yes, the {name} in this image {be} {right}."),
 )  # fmt: skip
 SETTING_Q = Asking(
     ("Was this picture taken {wrong}?", "Is this scene set {wrong}?", "Does the image show a scene {wrong}?"),
@@ -148,27 +173,62 @@ SETTING_Q = Asking(
     ("No, this is {place}.", "No, the setting is {place}.", "No, the picture was taken {right}."),
     ("The scene is not {wrong}; it is {right}.", "This was not taken {wrong} but {right}.",
      "That does not match the picture, which was taken {right}."),
+    ("Yes, this is {place}.", "Yes, the setting is {place}.", "Yes, the picture was taken {right}."),
 )  # fmt: skip
-_COLORS = "red orange yellow green blue purple pink brown black white".split()
+_COLORS = "red orange yellow green blue purple pink brown".split()
+_NEAR_COLORS = {
+    "red": "pink orange brown", "orange": "red yellow brown", "blue": "purple", "brown": "red orange",
+    "yellow": "orange",
+}  # fmt: skip
+CLEAR_AREA = 0.004
+"""A smaller thing (as a share of the image) is not worth the question whether it is there."""
 
 
 def write_negation(facts: Facts, rng: random.Random) -> list[QA]:
-    """Write two to four refutations (fewer only where the facts carry no more); empty when none is sure."""
+    """Write two to four refutations (fewer only where the facts carry no more) and, among them, one confirmation.
+
+    About a quarter of the turns so say yes, and no kind both refutes and confirms. Empty when no refutation is sure.
+    """
     wanted = rng.choices((2, 3, 4), (2, 3, 2))[0]
-    makers: list[Maker] = [_wrong_count, _wrong_side, _wrong_relation, _wrong_size, _wrong_color, _wrong_setting]
+    makers: list[tuple[Maker, Kind | None]] = [(partial(kind, is_true=False), kind) for kind in KINDS]
     denials = rng.sample((_absent_supposed, _absent_asked, _absent_in_list), 3)
-    makers += [partial(deny, name=name) for name, deny in zip(facts.draw_absent(rng, 3), denials, strict=False)]
+    makers += [(partial(deny, name=name), None) for name, deny in zip(facts.draw_absent(rng, 3), denials, strict=False)]
     turns: list[QA] = []
-    for maker in rng.sample(makers, len(makers)):
-        turn = maker(facts, rng)
-        if turn is not None and len(turns) < wanted:
+    unused = list(KINDS)
+    for maker, kind in rng.sample(makers, len(makers)):
+        turn = maker(facts, rng) if len(turns) < wanted else None
+        if turn is not None:
             turns.append(turn)
+            unused = [other for other in unused if other is not kind]
+    if turns:
+        _confirm_among(turns, unused, facts, rng)
     return turns
+
+
+def _confirm_among(turns: list[QA], kinds: list[Kind], facts: Facts, rng: random.Random) -> None:
+    """Put a question that is right, of one of these kinds, somewhere among the turns."""
+    told = frozenset(words_of(" ".join(answer for _, answer in turns)))
+    confirm: list[Maker] = [partial(kind, is_true=True) for kind in kinds]
+    confirm.append(partial(_present_asked, told=told))
+    for maker in rng.sample(confirm, len(confirm)):
+        turn = maker(facts, rng)
+        if turn is not None:
+            turns.insert(rng.randint(0, len(turns)), turn)
+            return
+
+
+def _present_asked(facts: Facts, rng: random.Random, told: frozenset[str]) -> QA | None:
+    shown = [name for name in facts.present if facts.boxes[name][0].area_unit > CLEAR_AREA]
+    if not shown:
+        return None
+    name = rng.choice([name for name in shown if told.isdisjoint(words_of(f"{name} {plural(name)}"))] or shown)
+    words = {"amount": thing(facts, name), "are": "are" if facts.is_several(name) else "is"}
+    return pick(rng, IS_THERE_Q, a=with_article(name)), pick(rng, IS_THERE_YES, **words)
 
 
 def _shown(facts: Facts, n: int = 3) -> dict[str, str]:
     names = list(facts.present[:n])
-    return {"things": list_things(facts, names), "be": "are" if facts.is_several(names[0]) else "is"}
+    return {"things": list_things(facts, names), "are": "are" if facts.is_several(names[0]) else "is"}
 
 
 def _absent_supposed(facts: Facts, rng: random.Random, name: str) -> QA | None:
@@ -179,14 +239,15 @@ def _absent_supposed(facts: Facts, rng: random.Random, name: str) -> QA | None:
     other = rng.choice(list(facts.unique)) if facts.unique else None
     if other:
         options += ABSENT_WITH_Q
-    question = pick(rng, options, name=name, other=facts.name(other) if other else "")
+    words = {"name": name, "a": with_article(name), "be": be(name)}
+    question = pick(rng, options, other=facts.name(other) if other else "", **words)
     if not facts.present:
-        return question, pick(rng, ABSENT_BARE_A, name=name, a=with_article(name))
-    return question, pick(rng, ABSENT_A, name=name, a=with_article(name), **_shown(facts))
+        return question, pick(rng, ABSENT_BARE_A, **words)
+    return question, pick(rng, ABSENT_A, **words, **_shown(facts))
 
 
 def _absent_asked(facts: Facts, rng: random.Random, name: str) -> QA | None:
-    words = {"name": name, "a": with_article(name)}
+    words = {"name": name, "a": with_article(name), "be": be(name)}
     return pick(rng, IS_THERE_Q, **words), pick(rng, IS_THERE_A, **words)
 
 
@@ -200,74 +261,70 @@ def _absent_in_list(facts: Facts, rng: random.Random, name: str) -> QA | None:
     return pick(rng, MISSING_Q, things=join_list(things, "or")), pick(rng, MISSING_A, **words)
 
 
-def _wrong_count(facts: Facts, rng: random.Random) -> QA | None:
-    pool = [name for name, n in facts.exact.items() if n > 1 or name in facts.unique]
+def _count(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
+    pool = [name for name, n in facts.exact.items() if n > 1 or (name in facts.unique and not is_true)]
     if not pool:
         return None
     name = rng.choice(pool)
     n = facts.exact[name]
-    wrong = rng.choice([m for m in range(max(2, n - 2), n + 4) if m != n])
-    words = {"wrong": counted(name, wrong), "right": counted(name, n), "there": there_is(counted(name, n), n)}
-    return COUNT_Q.draw(rng, n=number_word(wrong), **words)
+    asked = n if is_true else rng.choice([m for m in range(max(2, n - 2), n + 4) if m != n])
+    words = {"wrong": counted(name, asked), "right": counted(name, n), "there": there_is(counted(name, n), n)}
+    return COUNT_Q.draw(rng, is_true, n=number_word(asked), **words)
 
 
-def _wrong_side(facts: Facts, rng: random.Random) -> QA | None:
+def _side(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
     sides = {name: horizontal_place(box.box_unit) for name, box in facts.unique.items() if be(name) == "is"}
     pool = [name for name, side in sides.items() if side in ("left", "right")]
     if not pool:
         return None
     name = rng.choice(pool)
     side = sides[name] or ""
-    words = {"name": facts.name(name), "it": _pronoun(name)}
-    words |= {"wrong": "right" if side == "left" else "left", "place": side_phrase(rng, side)}
-    return SIDE_Q.draw(rng, **words)
+    words = {"name": facts.name(name), "it": it(name), "place": side_phrase(rng, side)}
+    words["wrong"] = side if is_true else "right" if side == "left" else "left"
+    return SIDE_Q.draw(rng, is_true, **words)
 
 
-def _pronoun(name: str) -> str:
-    return "that person" if name == "person" else "it"
-
-
-def _wrong_relation(facts: Facts, rng: random.Random) -> QA | None:
+def _relation(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
     drawn = draw_relation(facts, rng)
     if drawn is None:
         return None
     a, b, relation = drawn
-    words = {"the_a": facts.the(a), "the_b": facts.the(b), "be": be(a)}
-    right, wrong = relation_phrase(rng, relation), relation_phrase(rng, OPPOSITE[relation])
-    return RELATION_Q.draw(rng, right=right, wrong=wrong, **words)
+    words = {"the_a": facts.the(a), "the_b": facts.the(b), "be": be(a), "right": relation_phrase(rng, relation)}
+    wrong = words["right"] if is_true else relation_phrase(rng, OPPOSITE[relation])
+    return RELATION_Q.draw(rng, is_true, wrong=wrong, **words)
 
 
-def _wrong_size(facts: Facts, rng: random.Random) -> QA | None:
+def _size(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
     drawn = draw_sizes(facts, rng, 2.5)
-    if drawn is None or be(drawn[1]) == "are":
+    if drawn is None:
         return None
     big, small = drawn
-    words = {"the_big": facts.the(big), "the_small": facts.the(small)}
-    return SIZE_Q.draw(rng, covers_small="covers", cover=verb(big, "covers", "cover"), **words)
+    asked, other = drawn if is_true else (small, big)
+    words = {"wrong": facts.the(asked), "other": facts.the(other)}
+    words |= {"do": verb(asked, "does", "do"), "cover_wrong": verb(asked, "covers", "cover")}
+    words |= {"the_big": facts.the(big), "the_small": facts.the(small), "cover": verb(big, "covers", "cover")}
+    return SIZE_Q.draw(rng, is_true, **words)
 
 
-def _wrong_color(facts: Facts, rng: random.Random) -> QA | None:
+def _color(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
     if not facts.colors:
         return None
     name = rng.choice(list(facts.colors))
     right = facts.colors[name]
-    near = {
-        "red": "pink orange brown",
-        "orange": "red yellow brown",
-        "blue": "purple",
-        "brown": "red orange",
-        "yellow": "orange",
-    }
-    close = {word for color in right.split() for word in (color, *near.get(color, "").split())}
-    wrong = rng.choice([color for color in _COLORS if color not in close and color not in ("black", "white")])
-    words = {"name": name, "wrong": wrong, "right": right}
-    return COLOR_Q.draw(rng, **words)
+    close = {word for color in right.split() for word in (color, *_NEAR_COLORS.get(color, "").split())}
+    wrong = rng.choice([color for color in _COLORS if color not in close])
+    words = {"name": name, "it": it(name), "be": be(name), "right": right}
+    return COLOR_Q.draw(rng, is_true, wrong=right if is_true else wrong, **words)
 
 
-def _wrong_setting(facts: Facts, rng: random.Random) -> QA | None:
+def _setting(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
     setting = facts.setting
     if setting is None or not facts.setting_is_told:
         return None
     right = f"{setting.preposition} {setting.name}"
-    words = {"wrong": rng.choice(setting.elsewhere), "right": right, "place": setting.name}
-    return SETTING_Q.draw(rng, **words)
+    wrong = right if is_true else rng.choice(setting.elsewhere)
+    return SETTING_Q.draw(rng, is_true, wrong=wrong, right=right, place=setting.name)
+
+
+KINDS: tuple[Kind, ...] = (_count, _side, _relation, _size, _color, _setting)
+"""What may be claimed wrongly or rightly; absence and presence have wordings of their own."""

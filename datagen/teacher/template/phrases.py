@@ -43,8 +43,8 @@ def be(name: str, number: int = 1) -> str:
 
 
 def it(name: str) -> str:
-    """The pronoun that stands for "the NAME"."""
-    return "they" if is_plural(name) else "it"
+    """What stands for "the NAME" when it comes again: "it", "they", "that person"."""
+    return "that person" if name == "person" else "they" if is_plural(name) else "it"
 
 
 def verb(name: str, singular: str, plural_form: str) -> str:
@@ -60,6 +60,11 @@ def there_is(amount: str, number: int) -> str:
 def amount_of(name: str, number: int) -> str:
     """Name an amount as prose does: "a dog", "three dogs", "two pairs of scissors"."""
     return with_article(name) if number == 1 else counted(name, number)
+
+
+def one_of(name: str) -> str:
+    """The noun after "one": "dog", "pair of scissors", "piece of broccoli"."""
+    return counted(name, 1).removeprefix("one ")
 
 
 def many_of(name: str) -> str:

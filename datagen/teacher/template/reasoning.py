@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from datagen.geometry import horizontal_place, relation_between, vertical_place
-from datagen.lexicon import counted, number_word, plural
+from datagen.lexicon import counted, number_word
 from datagen.teacher.template import reasoning_wording as w
 from datagen.teacher.template.captions import Caption, second_caption
 from datagen.teacher.template.facts import Facts
@@ -15,6 +15,7 @@ from datagen.teacher.template.phrases import (
     QA,
     be,
     capital,
+    it,
     join_list,
     many_of,
     pick,
@@ -60,7 +61,7 @@ def _order(facts: Facts, rng: random.Random) -> QA | None:
         return None
     words = {"come": verb(chain[0], "comes", "come")}
     for n, name in enumerate(chain, start=1):
-        words |= {f"the_{n}": facts.the(name), f"be_{n}": be(name)}
+        words |= {f"the_{n}": facts.the(name), f"be_{n}": be(name), f"it_{n}": it(name)}
     for pair in ("12", "23"):
         words |= {f"rel_{pair}": "to the left of", f"inv_{pair}": rng.choice(("to the right of", "farther right than"))}
     words["things"] = join_list(facts.the(name) for name in rng.sample(chain, 3))
@@ -84,10 +85,10 @@ def _compare(facts: Facts, rng: random.Random) -> QA | None:
     a, b = rng.sample(names, 2)
     more, fewer = sorted((a, b), key=lambda name: -facts.exact[name])
     diff = facts.exact[more] - facts.exact[fewer]
-    told = {"more": plural(more), "fewer": plural(fewer), "diff": counted(more, diff).split()[0]}
+    told = {"more": many_of(more), "fewer": many_of(fewer), "diff": counted(more, diff).split()[0]}
     words = {"be_a": "are", "be_b": "are", "n_a": counted(a, facts.exact[a]), "n_b": counted(b, facts.exact[b])}
     words["verdict"] = pick(rng, w.COMPARE_DIFFER, **told) if diff else pick(rng, w.COMPARE_SAME)
-    return pick(rng, w.COMPARE_Q, a=plural(a), b=plural(b)), _in_sentences(pick(rng, w.COMPARE_A, **words))
+    return pick(rng, w.COMPARE_Q, a=many_of(a), b=many_of(b)), _in_sentences(pick(rng, w.COMPARE_A, **words))
 
 
 def _distance(facts: Facts, rng: random.Random) -> QA | None:

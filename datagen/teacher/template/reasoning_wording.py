@@ -11,8 +11,8 @@ ORDER_Q = (
 ORDER_A = (
     "Start on the left with {the_1}: {the_2} {be_2} {inv_12} {the_1}. In turn, {the_3} {be_3} {inv_23} {the_2}. From "
     "left to right the order is therefore {the_1}, {the_2}, and {the_3}.",
-    "{the_2} {be_2} {inv_12} {the_1} and {rel_23} {the_3}, so it must stand between the two. Going from left to right, "
-    "one meets {the_1} first, then {the_2}, and finally {the_3}.",
+    "{the_2} {be_2} {inv_12} {the_1} and {rel_23} {the_3}, so {it_2} must stand between the two. Going from left to "
+    "right, one meets {the_1} first, then {the_2}, and finally {the_3}.",
     "Of the three, {the_1} {be_1} farthest left, and {the_3} {be_3} farthest right. That leaves {the_2} in between. "
     "A walk across the picture would pass {the_1}, {the_2}, and {the_3}, in this order.",
     "First compare {the_1} with {the_2}: {the_1} {be_1} {rel_12} {the_2}. Then compare {the_2} with {the_3}: {the_3} "
@@ -79,7 +79,7 @@ DISTANCE_Q = (
 DISTANCE_A = (
     "{the_big} {cover} far more of the frame than {the_small}. There are two possible reasons: {the_big} may simply be "
     "larger, or the camera may be closer to {the_big}. {hint}",
-    "In the picture, {the_small} {fill} only a fraction of the area that {the_big} {fill_big}. Apparent size mixes "
+    "In the picture, {the_small} {fill} a small fraction of the area that {the_big} {fill_big}. Apparent size mixes "
     "real size with distance, so one of the two, or both, must be at work. {hint}",
     "Measured by area in the image, {the_big} clearly {come} first and {the_small} second. Whatever is large or near "
     "looks large. {hint}",
@@ -91,7 +91,7 @@ LOWER_HINT = (
 NO_HINT = (
     "The picture alone does not settle which of the two it is.",
     "Which of them counts for more cannot be read from the sizes alone.",
-    "Only knowing their real sizes would decide between the two.",
+    "Knowing their real sizes would decide between the two.",
 )
 PLACE_Q = (
     "What kind of place is this, and which details give it away?", "How can one tell where this picture was taken?",
@@ -152,8 +152,8 @@ COVERED_A = (
     "{hidden} {be_hidden} in the {side} half and would disappear. {kept} {be_kept} in the {other} half and would still "
     "be seen.",
     "Go through them by side: {hidden} {be_hidden} on the {side}, and {kept} {be_kept} on the {other}. With the {side} "
-    "half covered, only {kept} would remain.",
-    "Only {kept} would remain. The reason is that {kept} {be_kept} entirely in the {other} half, while {hidden} "
+    "half covered, {kept} would remain.",
+    "Of these, {kept} would remain. The reason is that {kept} {be_kept} entirely in the {other} half, while {hidden} "
     "{be_hidden} in the {side} half that is hidden.",
 )
 MIRROR_Q = (
