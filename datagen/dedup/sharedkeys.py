@@ -82,5 +82,5 @@ class WordOrder:
 def _mixed(ranks: Integers, others: Integers | int) -> Integers:
     """Mix two numbers into 32 bits."""
     mixed: Integers = ranks.astype(np.uint64) * _ODD[0] + np.asarray(others).astype(np.uint64) * _ODD[1]
-    mixed = ((mixed ^ (mixed >> _HALF)) * _ODD[0]) >> _HALF
-    return mixed
+    mixed = (mixed ^ (mixed >> _HALF)) * _ODD[0]
+    return mixed >> _HALF
