@@ -66,9 +66,8 @@ def main() -> None:
     accepted = [sample for sample in samples if sample.status == "accepted"]
 
     def dedup() -> None:
-        deduplicator = Deduplicator(settings.dedup)
-        for sample in accepted:
-            deduplicator.admit(sample)
+        for _ in Deduplicator(settings.dedup).admit_all(accepted):
+            pass
 
     stages: dict[str, Callable[[], object]] = {
         "load": lambda: load_corpus(settings.corpus),

@@ -166,10 +166,13 @@ def derive_samples(
     drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
     deduplicator = Deduplicator(settings.dedup, answer_only=drawn)  # a question drawn from a list says nothing
     settings_digest = late_settings_digest(settings)
-    for item in planned:
-        reply = find_reply(item.request.digest) if item.request else None
-        sample = make_sample(item, reply, settings, settings_digest)
-        yield deduplicator.admit(sample) if sample.status == "accepted" else sample
+
+    def made() -> Iterator[Sample]:
+        for item in planned:
+            reply = find_reply(item.request.digest) if item.request else None
+            yield make_sample(item, reply, settings, settings_digest)
+
+    return deduplicator.admit_all(made())
 
 
 def late_settings_digest(settings: Settings) -> str:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from datagen.config import DedupSettings, load_settings
 from datagen.dedup import Deduplicator
+from datagen.dedup import asked as asked_module
 from datagen.dedup import nearindex as nearindex_module
+from datagen.dedup import sharedkeys as sharedkeys_module
 from datagen.dedup.nearindex import NearIndex, similarity
 from datagen.dedup.questions import question_key
 from datagen.errors import SettingsError
@@ -205,6 +207,54 @@ def test_index_equals_brute_force(sets: list[frozenset[str]], threshold: float, 
         best = max((score for score in scores if score[0] >= threshold), default=None)
         assert index.find(wanted) == (None if best is None else (str(-best[1]), best[0]))
         index.add(str(n), wanted)
+
+
+@settings(deadline=None, max_examples=200)
+@given(WORD_SETS, st.sampled_from([0.1, 0.5, 2 / 3, 0.8, 1.0]), st.integers(1, 8), st.integers(1, 9), st.integers(0, 3))
+def test_many_at_once_are_judged_as_one_by_one(
+    sets: list[frozenset[str]], threshold: float, reorder_at: int, block: int, rare_count: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearindex_module, "_FIRST_REORDER", reorder_at)
+        patch.setattr(nearindex_module, "_BLOCK", block)
+        patch.setattr(nearindex_module, "_MOST_PAIRS", 5)
+        patch.setattr(sharedkeys_module, "_RARE_COUNT", rare_count)
+        together = NearIndex(threshold).admit([str(n) for n in range(len(sets))], sets)
+    kept: dict[str, frozenset[str]] = {}
+    for n, wanted in enumerate(sets):
+        scores = [(similarity(wanted, other), -int(key)) for key, other in kept.items()]
+        best = max((score for score in scores if score[0] >= threshold), default=None)
+        assert together[n] == (None if best is None else (str(-best[1]), best[0]))
+        if best is None:
+            kept[str(n)] = wanted
+
+
+TURNS = st.lists(
+    st.tuples(st.sampled_from(["Where is it?", "What is the dog doing?", "Why?"]), st.text("ab c ", max_size=9)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.tuples(st.sampled_from("12"), st.sampled_from(["conversation", "description"]), TURNS), max_size=12))
+def test_looking_ahead_changes_nothing(made: list[tuple[str, str, list[tuple[str, str]]]]) -> None:
+    samples = [sample(image, *turns, kind=kind) for image, kind, turns in made]
+    ahead = Deduplicator(DedupSettings(min_words=3, threshold=0.5))
+    assert list(ahead.admit_all(samples)) == admit_all(*samples, min_words=3, threshold=0.5)
+
+
+def test_image_that_comes_back_late_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asked_module, "_MOST_QUESTIONS", 2)
+    deduplicator = Deduplicator(DedupSettings())
+    again = sample("1", ("What is the dog doing?", "It runs."))
+    others = [sample(name, (f"Where is the {name}?", "There.")) for name in ("cat", "cow", "cat", "hen")]
+    fates = [one.status for one in deduplicator.admit_all([again, *others, again])]
+    assert fates == ["accepted", "accepted", "accepted", "rejected", "accepted", "rejected"]
+    assert deduplicator.n_images_back == 0
+    late = sample("1", ("What is the dog doing?", "It sleeps in the sun."))
+    assert deduplicator.admit(late).status == "accepted"
+    assert deduplicator.n_images_back == 1
 
 
 def test_empty_sets_are_near_nothing() -> None:

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
-from msgspec import Struct
-from msgspec.structs import replace
-
 from datagen.config import DedupSettings
-from datagen.dedup.nearindex import NearIndex, similarity
+from datagen.dedup.asked import AskedQuestions
+from datagen.dedup.nearindex import NearIndex, Twin
 from datagen.dedup.questions import question_key, words_of
+from datagen.fate import cut_or_reject, reject
 from datagen.records import Drop, Sample
 
 __all__ = ["Deduplicator"]
 
 
-class _Asked(Struct, frozen=True):
-    """A question that a kept sample asks."""
-
-    sample_id: str
-    turn: int
-    question: str
+_Waiting = tuple[Sample, list[str]]
+"""A sample and the keys of its questions."""
+_LOOK_AHEAD = 2048
+"""Samples that may wait for the texts to be compared all at once."""
 
 
 class Deduplicator:
@@ -37,9 +34,14 @@ class Deduplicator:
     def __init__(self, settings: DedupSettings, answer_only: Collection[str] = ("description",)) -> None:
         self._settings = settings
         self._answer_only = frozenset(answer_only)
-        self._asked: dict[tuple[str, str], _Asked] = {}
+        self._asked = AskedQuestions()
         self._exact: dict[bytes, str] = {}
         self._near: dict[str, NearIndex] = {}
+
+    @property
+    def n_images_back(self) -> int:
+        """Times that an image came back after its questions were forgotten; repeats may then have stayed."""
+        return self._asked.n_images_back
 
     def admit(self, sample: Sample) -> Sample:
         """Judge one sample against those admitted before it, and remember it when it stays.
@@ -48,50 +50,69 @@ class Deduplicator:
             The sample unchanged; cut before the first question asked before, with the cut noted;
             or rejected. Detail names the earlier twin and the Jaccard similarity of the wording.
         """
-        if sample.status == "rejected":
-            return sample
-        keys = [(sample.image_id, question_key(turn.question)) for turn in sample.turns]
-        if self._settings.within_image:
-            drop, n_kept = self._asked_again(sample, keys)
-            if drop is not None and n_kept == 0:
-                return _reject(sample, drop)
-            if drop is not None:
-                sample = replace(sample, turns=sample.turns[:n_kept], cuts=(*sample.cuts, drop))
-        if self._settings.over_set:
-            drop = self._copied(sample)
-            if drop is not None:
-                return _reject(sample, drop)
-        if self._settings.within_image:
-            for n, (key, turn) in enumerate(zip(keys, sample.turns, strict=False), start=1):
-                self._asked[key] = _Asked(sample.sample_id, n, turn.question)
-        return sample
+        (judged,) = self.admit_all([sample])
+        return judged
 
-    def _asked_again(self, sample: Sample, keys: list[tuple[str, str]]) -> tuple[Drop | None, int]:
-        """Find the first question that this sample or an earlier one of its image asks already."""
-        own: dict[tuple[str, str], _Asked] = {}
-        for n, (key, turn) in enumerate(zip(keys, sample.turns, strict=True)):
-            twin = self._asked.get(key) or own.get(key)
-            if twin is not None:
-                alike = similarity(frozenset(words_of(turn.question)), frozenset(words_of(twin.question)))
-                detail = f"turn {n + 1} asks what turn {twin.turn} of {twin.sample_id} asks, similarity {alike:.2f}"
-                return Drop("dedup", "question_asked_again", detail), n
-            own[key] = _Asked(sample.sample_id, n + 1, turn.question)
-        return None, len(keys)
+    def admit_all(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Judge samples in order, just as ``admit`` does one by one, but several times faster.
 
-    def _copied(self, sample: Sample) -> Drop | None:
-        """Find an earlier sample of the same type with the same text; remember this one if there is none."""
-        words = self._words(sample)
-        digest = hashlib.blake2b("\x1f".join((sample.response_type, *words)).encode(), digest_size=16).digest()
-        if digest in self._exact:
-            return _copy_drop("exact_copy", self._exact[digest], 1.0)
-        if len(words) >= self._settings.min_words:
-            index = self._near.setdefault(sample.response_type, NearIndex(self._settings.threshold))
-            twin = index.find(words)
-            if twin is not None:
-                return _copy_drop("near_copy", *twin)
-            index.add(sample.sample_id, words)
-        self._exact[digest] = sample.sample_id
-        return None
+        Samples wait until some thousand texts can be compared at once, or until one asks what a
+        waiting one asks about the same image: what is left of its text depends on that one's fate.
+        """
+        waiting: list[_Waiting] = []
+        open_keys: set[tuple[str, str]] = set()
+        for sample in samples:
+            keys = self._question_keys(sample)
+            if len(waiting) >= _LOOK_AHEAD or any((sample.image_id, key) in open_keys for key in keys):
+                yield from self._decided(waiting)
+                waiting, open_keys = [], set()
+            waiting.append((self._asking_anew(sample, keys), keys))
+            open_keys.update((sample.image_id, key) for key in keys)
+        yield from self._decided(waiting)
+
+    def _question_keys(self, sample: Sample) -> list[str]:
+        if sample.status == "rejected" or not self._settings.within_image:
+            return []
+        return [question_key(turn.question) for turn in sample.turns]
+
+    def _asking_anew(self, sample: Sample, keys: list[str]) -> Sample:
+        """Cut or reject a sample that asks what it or a kept one asks already."""
+        drop, n_kept = self._asked.find(sample, keys)
+        return sample if drop is None else cut_or_reject(sample, sample.turns[:n_kept], drop)
+
+    def _decided(self, waiting: list[_Waiting]) -> Iterator[Sample]:
+        """Reject copies among samples that wait, and remember what the others ask."""
+        drops = self._copied([sample for sample, _ in waiting]) if self._settings.over_set else {}
+        for n, (sample, keys) in enumerate(waiting):
+            if n in drops:
+                yield reject(sample, drops[n])
+                continue
+            if sample.status != "rejected" and keys:
+                self._asked.add(sample, keys)
+            yield sample
+
+    def _copied(self, samples: list[Sample]) -> dict[int, Drop]:
+        """Find samples that say what an earlier one of the same type says; remember the others."""
+        words = {n: self._words(sample) for n, sample in enumerate(samples) if sample.status != "rejected"}
+        by_type: dict[str, list[int]] = {}
+        for n, said in words.items():
+            if len(said) >= self._settings.min_words and _digest(samples[n], said) not in self._exact:
+                by_type.setdefault(samples[n].response_type, []).append(n)
+        twins: dict[int, Twin | None] = {}
+        for kind, places in by_type.items():
+            index = self._near.setdefault(kind, NearIndex(self._settings.threshold))
+            found = index.admit([samples[n].sample_id for n in places], [words[n] for n in places])
+            twins.update(zip(places, found, strict=True))
+        drops: dict[int, Drop] = {}
+        for n, said in words.items():
+            digest, twin = _digest(samples[n], said), twins.get(n)
+            if digest in self._exact:
+                drops[n] = _copy_drop("exact_copy", self._exact[digest], 1.0)
+            elif twin is not None:
+                drops[n] = _copy_drop("near_copy", *twin)
+            else:
+                self._exact[digest] = samples[n].sample_id
+        return drops
 
     def _words(self, sample: Sample) -> list[str]:
         if sample.response_type in self._answer_only:
@@ -99,9 +120,9 @@ class Deduplicator:
         return words_of(" ".join(f"{turn.question} {turn.answer}" for turn in sample.turns))
 
 
+def _digest(sample: Sample, words: list[str]) -> bytes:
+    return hashlib.blake2b("\x1f".join((sample.response_type, *words)).encode(), digest_size=16).digest()
+
+
 def _copy_drop(reason: Literal["exact_copy", "near_copy"], twin_id: str, alike: float) -> Drop:
     return Drop("dedup", reason, f"says what {twin_id} says, similarity {alike:.2f}")
-
-
-def _reject(sample: Sample, drop: Drop) -> Sample:
-    return replace(sample, status="rejected", stage=drop.stage, reason=drop.reason, detail=drop.detail)

@@ -1,27 +1,42 @@
 """From word sets to an earlier one that is nearly the same, exactly: none missed, none false.
 
-Prefix filtering after AllPairs (Bayardo, Ma and Srikant, WWW 2007): sets of n and m words with
-Jaccard similarity t share at least t (n + m) / (1 + t) words, and so at least one among the first
-n - t (n + m) / (1 + t) + 1 of each, in any one order of all words. Only such first words are
-indexed, by size, since sizes further apart than t allows never meet; candidates are verified.
+Sets are found by the keys they share (``sharedkeys``), thinned by signature and then verified word
+by word. Keys lie in a few sorted arrays, each several times as long as the next; new ones are
+merged from the short end, as in a log-structured merge tree, so that adding stays cheap.
 """
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 
-_ROUNDING = 1e-9
-"""Keeps floating point from cutting a bound such as 0.8 * 10 one too short."""
+import numpy as np
+
+from datagen.dedup.sharedkeys import ROUNDING, WordOrder
+from datagen.dedup.wordsets import Integers, Vocabulary, WordSets, pieces, ranges
+
 _FIRST_REORDER = 256
+_REORDER_RATIO = 4
+"""Making the order anew takes every key again: at 2 it was a quarter of the time."""
+_BLOCK = 1024
+"""Texts compared at once. Bounds what a block of copies costs, whose pairs grow with its square."""
+_MOST_PAIRS = 1 << 20
+"""Pairs, or words of pairs, looked at in one step; bounds the memory, some 50 bytes each."""
+_MERGE_RATIO = 16
+"""More means fewer arrays to look into, and more merging."""
+_HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+
+Twin = tuple[str, float]
+_Near = list[tuple[int, int, float]]
+"""Number of the set asked for, number of the other, Jaccard similarity."""
 
 
 class NearIndex:
     """Word sets seen so far.
 
-    The order puts rare words first. As counts grow while the index fills, it is made anew each
-    time the number of sets has doubled; answers do not depend on it.
+    The order of words that the keys need is made anew each time the number of sets is four times what it was;
+    answers do not depend on it. A lower threshold takes more memory and time: the keys of a set
+    grow with the square of the words that may differ.
 
     Args:
         threshold: Jaccard similarity from which two sets count as near; above 0.
@@ -29,63 +44,140 @@ class NearIndex:
 
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
+        self._vocabulary = Vocabulary()
         self._keys: list[str] = []
-        self._sets: list[frozenset[str]] = []
-        self._postings: dict[tuple[str, int], list[int]] = {}
-        self._counts: Counter[str] = Counter()
+        self._held = WordSets.empty()
+        self._runs: list[Integers] = []
+        self._order = WordOrder(np.zeros(0, np.int64))
         self._reorder_at = _FIRST_REORDER
 
-    def find(self, tokens: Iterable[str]) -> tuple[str, float] | None:
+    def find(self, tokens: Iterable[str]) -> Twin | None:
         """Find the most similar set; among equally similar ones the first added.
 
         Returns:
             Its key and the Jaccard similarity, or None when no set reaches the threshold.
         """
-        wanted = frozenset(tokens)
-        best: tuple[float, int] | None = None
-        for n in self._candidates(wanted):
-            score = similarity(wanted, self._sets[n])
-            if score >= self._threshold and (best is None or (score, -n) > best):
-                best = score, -n
+        asked = self._vocabulary.sets_of([tokens])
+        near = self._near(asked, self._keys_of(asked), self._runs, self._held)
+        best = max(((score, -n) for _, n, score in near), default=None)
         return None if best is None else (self._keys[-best[1]], best[0])
 
     def add(self, key: str, tokens: Iterable[str]) -> None:
         """Remember a set under a key."""
-        self._keys.append(key)
-        self._sets.append(frozenset(tokens))
-        if len(self._sets) == self._reorder_at:
+        own = self._vocabulary.sets_of([tokens])
+        self._keep([key], own, self._keys_of(own))
+
+    def admit(self, keys: Sequence[str], texts: Sequence[Iterable[str]]) -> list[Twin | None]:
+        """Do in order for each text: find its twin, and add it when it has none.
+
+        This is what calling ``find`` and ``add`` does, many times faster from some fifty texts on.
+
+        Returns:
+            For each text the key and similarity of its twin, or None when it was added.
+        """
+        twins: list[Twin | None] = []
+        for first in range(0, len(texts), _BLOCK):
+            twins += self._admit_block(keys[first : first + _BLOCK], texts[first : first + _BLOCK])
+        return twins
+
+    def _admit_block(self, keys: Sequence[str], texts: Sequence[Iterable[str]]) -> list[Twin | None]:
+        block = self._vocabulary.sets_of(texts)
+        shared = self._keys_of(block)
+        n_held = len(self._keys)
+        near = self._near(block, shared, self._runs, self._held)
+        inside = self._near(block, shared, [shared], block)
+        near += [(n, n_held + other, score) for n, other, score in inside if other < n]
+        best: dict[int, tuple[float, int]] = {}
+        for n, other, score in sorted(near):
+            if other - n_held not in best:  # the other was kept: its own pairs came before
+                best[n] = max(best.get(n, (0.0, 0)), (score, -other))
+        twins: list[Twin | None] = [None] * len(keys)
+        for n, (score, other) in best.items():
+            twins[n] = self._keys[-other] if -other < n_held else keys[-other - n_held], score
+        kept = np.array([twin is None for twin in twins])
+        owners = (shared & _LOW).astype(np.int64)
+        places = (np.cumsum(kept) - 1).astype(np.uint64)  # of the kept ones among themselves
+        shared = ((shared & ~_LOW) | places[owners])[kept[owners]]
+        self._keep(
+            [key for key, stays in zip(keys, kept, strict=True) if stays], block.taken(np.flatnonzero(kept)), shared
+        )
+        return twins
+
+    def _keys_of(self, sets: WordSets) -> Integers:
+        """Make the sets' keys, sorted: shared key in the upper half, number of the set in the lower."""
+        keys, owners = self._order.keys_of(sets.words, sets.sizes, self._threshold)
+        return np.sort((keys << _HALF) | owners.astype(np.uint64))
+
+    def _keep(self, keys: list[str], sets: WordSets, shared: Integers) -> None:
+        first = len(self._keys)
+        self._keys += keys
+        self._held.extend(sets)
+        if len(self._keys) >= self._reorder_at:
             self._reorder()
-        else:
-            self._post(len(self._sets) - 1)
+            return
+        run = shared + np.uint64(first)
+        while self._runs and len(self._runs[-1]) < _MERGE_RATIO * len(run):
+            run = _merged([self._runs.pop(), run])
+        self._runs.append(run)
 
     def _reorder(self) -> None:
-        self._reorder_at *= 2
-        self._counts = Counter(token for held in self._sets for token in held)
-        self._postings = {}
-        for n in range(len(self._sets)):
-            self._post(n)
+        self._reorder_at = _REORDER_RATIO * len(self._keys)
+        self._order = WordOrder(np.bincount(self._held.words, minlength=len(self._vocabulary)))
+        self._runs = []
+        parts = []
+        for piece in pieces(self._held.sizes, _MOST_PAIRS):
+            numbers = np.arange(piece.start, piece.stop)
+            parts.append(self._keys_of(self._held.taken(numbers)) + np.uint64(piece.start))
+        self._runs = [_merged(parts)]
 
-    def _post(self, n: int) -> None:
-        held = self._sets[n]
-        n_first = len(held) - _ceil(self._threshold * len(held)) + 1  # enough for the smallest set near this one
-        for token in self._rare_first(held)[:n_first]:
-            self._postings.setdefault((token, len(held)), []).append(n)
+    def _near(self, asked: WordSets, shared: Integers, runs: list[Integers], held: WordSets) -> _Near:
+        """Find all pairs of a set asked for and a set held that reach the threshold."""
+        found = [self._thinned(asked, held, *pair) for run in runs for pair in _meetings(shared, run)]
+        pairs = np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
+        near: _Near = []
+        numbers, others = (pairs >> _HALF).astype(np.int64), (pairs & _LOW).astype(np.int64)
+        for piece in pieces(held.sizes[others], _MOST_PAIRS):
+            near += self._verified(asked, held, numbers[piece], others[piece])
+        return near
 
-    def _candidates(self, wanted: frozenset[str]) -> set[int]:
-        ordered = self._rare_first(wanted)
-        found: set[int] = set()
-        for size in range(_ceil(self._threshold * len(wanted)), int(len(wanted) / self._threshold + _ROUNDING) + 1):
-            n_shared = _ceil(self._threshold * (len(wanted) + size) / (1 + self._threshold))
-            for token in ordered[: len(wanted) - n_shared + 1]:
-                found.update(self._postings.get((token, size), ()))
-        return found
+    def _thinned(self, asked: WordSets, held: WordSets, numbers: Integers, others: Integers) -> Integers:
+        """Leave out pairs whose signatures differ in more bits than near sets in words."""
+        most = (1 - self._threshold) / (1 + self._threshold)
+        bound = (asked.sizes[numbers] + held.sizes[others]) * most + ROUNDING
+        n_bits = np.bitwise_count(asked.signatures[numbers] ^ held.signatures[others])
+        close = n_bits[:, 0] + n_bits[:, 1] <= bound
+        return (numbers[close].astype(np.uint64) << _HALF) | others[close].astype(np.uint64)
 
-    def _rare_first(self, tokens: frozenset[str]) -> list[str]:
-        return sorted(tokens, key=lambda token: (self._counts[token], token))
+    def _verified(self, asked: WordSets, held: WordSets, numbers: Integers, others: Integers) -> _Near:
+        sizes = held.sizes[others]
+        words = held.words[ranges(held.starts[others], sizes)].astype(np.int64)
+        wanted = (numbers.repeat(sizes) << 32) | words
+        rows = np.unique(numbers)
+        own = np.sort((rows.repeat(asked.sizes[rows]) << 32) | asked.taken(rows).words)
+        place = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
+        n_shared = np.add.reduceat(own[place] == wanted, np.cumsum(sizes) - sizes, dtype=np.int64)
+        scores = n_shared / (asked.sizes[numbers] + sizes - n_shared)
+        near = scores >= self._threshold
+        return list(zip(numbers[near].tolist(), others[near].tolist(), scores[near].tolist(), strict=True))
 
 
-def _ceil(bound: float) -> int:
-    return math.ceil(bound - _ROUNDING)
+def _merged(runs: list[Integers]) -> Integers:
+    # NumPy's stable sort merges runs that it finds, at 2 ns a number where sorting anew takes 50.
+    return np.sort(np.concatenate(runs), kind="stable")
+
+
+def _meetings(shared: Integers, run: Integers) -> Iterator[tuple[Integers, Integers]]:
+    """Join two sorted arrays on their upper halves; give pairs of lower halves, some at a time."""
+    if not len(run):
+        return
+    keys = shared >> _HALF
+    starts = np.searchsorted(run, keys << _HALF)
+    hit = (starts < len(run)) & (run[np.minimum(starts, len(run) - 1)] >> _HALF == keys)
+    shared, keys, starts = shared[hit], keys[hit], starts[hit]
+    n_each = np.searchsorted(run, (keys << _HALF) | _LOW, "right") - starts
+    for piece in pieces(n_each, _MOST_PAIRS):
+        others = run[ranges(starts[piece], n_each[piece])] & _LOW
+        yield np.repeat(shared[piece] & _LOW, n_each[piece]).astype(np.int64), others.astype(np.int64)
 
 
 def similarity(a: frozenset[str], b: frozenset[str]) -> float:
