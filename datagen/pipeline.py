@@ -8,11 +8,13 @@ or rejected with stage, reason and detail.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.checks import check_turns
+from datagen.claims import first_contradiction, judge_turns, settle_disagreements
 from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator
 from datagen.parsing import parse_reply
@@ -29,12 +31,14 @@ class Planned(Struct, frozen=True):
     Attributes:
         request: What to ask the teacher; None when there is nothing to ask.
         drop: Why there is nothing to ask; None when there is a request.
+        categories: The corpus's category names; without them no claim is found.
     """
 
     image: AnnotatedImage
     recipe: Recipe
     request: Request | None
     drop: Drop | None = None
+    categories: tuple[str, ...] = ()
 
 
 class Draft(Struct, frozen=True):
@@ -53,18 +57,22 @@ class Draft(Struct, frozen=True):
 
 
 def plan_samples(
-    images: Iterable[AnnotatedImage], recipes: tuple[Recipe, ...], settings: Settings, check_picture: PictureCheck
+    images: Iterable[AnnotatedImage],
+    recipes: tuple[Recipe, ...],
+    settings: Settings,
+    check_picture: PictureCheck,
+    categories: tuple[str, ...] = (),
 ) -> Iterator[Planned]:
     """List every sample a run will have, in corpus order, recipes in the order of the settings."""
     for image in images:
         fault = check_picture(image)
         for recipe in recipes:
             if fault is not None:
-                yield Planned(image, recipe, None, Drop("teacher", *fault))
+                yield Planned(image, recipe, None, Drop("teacher", *fault), categories)
                 continue
             request = build_request(recipe, image, settings)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
-            yield Planned(image, recipe, request, drop)
+            yield Planned(image, recipe, request, drop, categories)
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
@@ -102,6 +110,14 @@ def check_wording(draft: Draft, settings: Settings) -> Draft:
     return _keep(draft, checked.turns, checked.drop)
 
 
+def check_claims(draft: Draft, settings: Settings) -> Draft:
+    """Stage checks: what the answers say, held against captions and boxes."""
+    planned = draft.planned
+    judged = replace(draft, turns=judge_turns(draft.turns, planned.image, planned.categories, settings.checks))
+    found = first_contradiction(judged.turns) if settings.checks.contradicted == "cut" else None
+    return judged if found is None else _keep(judged, judged.turns[: found[0]], found[1])
+
+
 def _keep(draft: Draft, turns: tuple[Turn, ...], drop: Drop | None) -> Draft:
     """Go on with what a stage kept: a drop cuts the conversation, or ends it when nothing is left.
 
@@ -118,6 +134,7 @@ STAGES: tuple[tuple[Stage, Callable[[Draft, Settings], Draft]], ...] = (
     ("teacher", take_reply),
     ("parse", parse_turns),
     ("checks", check_wording),
+    ("checks", check_claims),
 )
 """What each sample passes alone, in order. ``dedup`` and ``validate`` follow: they see the whole set."""
 
@@ -171,10 +188,13 @@ def derive_samples(
     drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
     deduplicator = Deduplicator(settings.dedup, answer_only=drawn)  # a question drawn from a list says nothing
     settings_digest = late_settings_digest(settings)
-    for item in planned:
-        reply = find_reply(item.request.digest) if item.request else None
-        sample = make_sample(item, reply, settings, settings_digest)
-        yield deduplicator.admit(sample) if sample.status == "accepted" else sample
+    for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
+        samples = []
+        for item in of_image:
+            reply = find_reply(item.request.digest) if item.request else None
+            samples.append(make_sample(item, reply, settings, settings_digest))
+        for sample in settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples:
+            yield deduplicator.admit(sample) if sample.status == "accepted" else sample
 
 
 def late_settings_digest(settings: Settings) -> str:
