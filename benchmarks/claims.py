@@ -65,6 +65,7 @@ def plant(kind: str, case: Case, rng: random.Random, lexicon: Lexicon, names: tu
     return None if found is None else (Turn(turn.question, found[0]), found[1], found[2])
 
 
+SUPERCATEGORY: dict[str, str] = {}
 Planted = tuple[str, int, bool] | None
 
 
@@ -75,7 +76,11 @@ def plant_count(image: AnnotatedImage, text: str, rng: random.Random, lexicon: L
             match = re.search(rf"\b{counted(name, number)}\b", text)
             if match is not None:
                 wrong = number + rng.choice((1, 2, 3)) if number < 3 or rng.random() < 0.5 else number - 1
-                decided = wrong > count.at_least and count.is_exact or wrong < count.at_least
+                if re.search(r"\b(?:at least|the|all)\s+$", text[: match.start()]) and wrong < number:
+                    return None  # still true, or of some of them
+                noticed = sum(box.category == name and box.area_unit >= 0.001 for box in image.boxes)
+                says_all = re.search(r"\b(?:there (?:is|are)|count)\s+$", text[: match.start()], re.IGNORECASE)
+                decided = (wrong > count.at_least and count.is_exact) or (wrong < min(noticed, count.at_least) and bool(says_all))
                 return text[: match.start()] + counted(name, wrong) + text[match.end() :], match.start(), decided
     return None
 
@@ -91,8 +96,13 @@ def plant_absent(image: AnnotatedImage, text: str, rng: random.Random, lexicon: 
         for old, new in ((with_article(name), with_article(other)), (f"the {name}", f"the {other}"), (plural(name), plural(other))):
             match = re.search(rf"\b{old}\b(?! \w+ly)", text)
             if match is not None:
-                return text[: match.start()] + new + text[match.end() :], match.start(), bool(image.boxes)
+                return text[: match.start()] + new + text[match.end() :], match.start(), is_apart(other, shown)
     return None
+
+
+def is_apart(name: str, shown: set[str]) -> bool:
+    """Whether nothing of a category's kind (COCO's supercategory) is shown: nobody took one for the other."""
+    return name not in shown and SUPERCATEGORY.get(name, name) not in {SUPERCATEGORY.get(other, other) for other in shown}
 
 
 def plant_side(image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]) -> Planted:
@@ -187,7 +197,7 @@ def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.R
                     continue
                 shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
                 named = lexicon.named(said.answer)
-                changed, at, is_decided = Turn(said.question, said.answer), None, bool(image.boxes and named - shown)
+                changed, at, is_decided = Turn(said.question, said.answer), None, bool(image.boxes) and any(is_apart(name, shown) for name in named)
             else:
                 planted = plant(kind, (image, turn), rng, lexicon, names)
                 if planted is None:
@@ -201,7 +211,8 @@ def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.R
             caught += is_caught
             caught_decided += is_caught and is_decided
             if is_decided and not is_caught and OPTIONS.misses:
-                print("    missed", kind, image.image_id, "|", changed.question, "|", changed.answer[max(0, (at or 0) - 60) : (at or 0) + 90].replace("\n", " "))
+                why = [c.evidence for c in after.claims if at is not None and c.start <= at + 3 <= c.end + 3]
+                print("    missed", kind, why, image.image_id, "|", changed.question, "|", changed.answer[max(0, (at or 0) - 60) : (at or 0) + 90].replace("\n", " "))
         if n:
             wrong = sum(1 for _, turn in false)
             print(f"{kind:14} {n:8} {100 * found / n:6.1f}% {100 * decided / n:7.1f}% {100 * caught / n:6.1f}% "
@@ -225,6 +236,9 @@ def main() -> None:
         files = {"captions": options.captions, "instances": options.instances}
         corpus_files = {key: [str(path)] for key, path in files.items() if path}
         settings = load_settings(None, {"corpus": corpus_files, "types": list(settings.types)})
+    if options.instances:
+        rows = json.loads(options.instances.read_text(encoding="utf-8"))["categories"]
+        SUPERCATEGORY.update({row["name"]: row.get("supercategory", row["name"]) for row in rows})
     corpus = load_corpus(settings.corpus)
     rng = random.Random(0)
     measure("template", list(template_turns(settings, options.seeds, corpus.images, corpus.categories)), corpus.categories, rng)

@@ -75,10 +75,14 @@ NOT_ADJECTIVES = (
 
 EXISTENCE = re.compile(
     r"\b(?:there(?:'s| is| are)|shows?|showing|see|sees|count|counts|contains?|includes?|features?|has|have|find|finds|"
-    r"finding|make out|notice|notices|holds)\b",
+    r"finding|make out|notice|notices|holds|view of|described as|speak of|includ\w+)\b",
     FLAGS,
 )
 """Verbs after which a number is said of the whole picture: "there is one dog"."""
+HOLDING = re.compile(r"\b(?:with|including|more|holding|riding|carrying|wearing|eating)\s+(?:[a-z-]+\s+)?$", FLAGS)
+"""What joins a bare plural to something in the picture: "a lake with boats"."""
+WITH = re.compile(r"(?:\bwith|\bof|,|\band)\s+(?:[a-z-]+\s+)?$", FLAGS)
+"""What joins a bare plural to the picture that a verb of ``EXISTENCE`` opens: "it shows a lake with boats"."""
 SHOWN_AFTER = re.compile(
     r"\s+(?:can be (?:seen|counted|found|made out)|(?:is|are) (?:visible|shown|present|to be seen|part of)|"
     r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total)",
@@ -93,7 +97,7 @@ DENIALS = re.compile(
 """What follows one of these is not claimed; an absence row may still read it."""
 
 HEDGES = re.compile(
-    r"\b(?:might|may|could|would|should|must|can (?!be\b|see\b|count\b|find\b|make\b)|if|whether|suppose|supposing|"
+    r"\b(?:might|may|could (?!also\b)|would|should|must|if|whether|suppose|supposing|"
     r"imagine|maybe|perhaps|possibly|probably|presumably|potentially|likely|plausible|seems?|seemingly|apparently|"
     r"suggest\w*|impl(?:y|ies|ying)|infer\w*|speculat\w*|as though|looks? like|resembl\w+|such as|e\.g\.|will|usually|"
     r"often|typically|generally|commonly|sometimes|always|known to|tend to|tends to|prefer|need to|needs to|unless|"
@@ -104,15 +108,15 @@ HEDGES = re.compile(
 """A clause with one of these is reasoning, not a claim."""
 
 CLAUSE_BREAKS = re.compile(
-    r"[;:()—]|,? (?=(?:which|who|whose|where|while|whereas|but|though|although|because|since|so that|so|as if|"
+    r"[;:()—]|,? (?=(?:which|who|whose|where|while|whereas|but|though|although|because|since|so that|so(?! many)|as if|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
-    r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){1,6} (?:is|are|can|has|have|sits?|stands?|lies)\b)",
+    r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|might|could|has|have|sits?|stands?|lies)\b)",
     FLAGS,
 )
 """Where a sentence falls into clauses, so that a hedge in one does not silence the other."""
 
 NOT_SHOWN_BEFORE = re.compile(
-    r"\b(?:like|as|for|of no|without|(?:picture|photo|image|painting|drawing|statue|figurine|sculpture|shape|print|"
+    r"\b(?:like|as|(?<!look )for|of no|without|(?:picture|photo|image|painting|drawing|statue|figurine|sculpture|shape|print|"
     r"pattern|logo|sign|model|form|type|kind|sort|fear|sense|use|number|lack) of|called|named|into|versus|"
     r"it is|that is|this is|it's)\s+$",
     FLAGS,
@@ -125,7 +129,7 @@ FOLLOWS = re.compile(
     r"around|between|inside|outside|against|among|in|into|through|sits?|stands?|lies|lie|lays?|rests?|holds?|wears?|"
     r"looks?|appears?|runs?|walks?|rides?|plays?|eats?|seems?|does|takes?|fills?|occup\w+|covers?|farther|further|"
     r"higher|lower|left|right|visible|present|than|together|alone|too|standing|then|not|instead|after|before|"
-    r"up|down|out|off|isn|aren|cannot|\w+ing|\w+ed)\b)",
+    r"up|down|out|off|close|each|some|an?|the|his|her|far|just|full|only|isn|aren|cannot|\w+ing|\w+ed)\b)",
     FLAGS,
 )
 """What may follow a noun that names the thing itself: "dog bowl" names no dog."""
@@ -174,9 +178,9 @@ RELATIONS = (
         "The dog is nearer to the camera than the cat."),
     Row("in front of", "in front of", "The dog is in front of the cat."),
     Row("behind", "behind", "The dog is behind the cat."),
-    Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly )?more (?:of the \\w+ |space )?than"
+    Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?more (?:of the \\w+ |space )?than"
         "|(?:much |clearly )?(?:larger|bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
-    Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly )?less (?:of the \\w+ |space )?than"
+    Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?less (?:of the \\w+ |space )?than"
         "|(?:much |clearly )?smaller (?:in the \\w+ )?than", "The dog covers less of the frame than the cat."),
     Row("between", "(?:in )?between", "The dog is between the cat and the bed."),
 )  # fmt: skip
@@ -197,7 +201,7 @@ ABSENCES = (
 """Denials of a thing; a thing with a number ("does not show three dogs") is not denied by them."""
 
 ASKS_EXISTENCE = re.compile(
-    r"^(?:so,? )?(?:(?:is|are) there|(?:do|can|could) you (?:see|notice|spot|find)|(?:does|do) the (?:image|picture|scene|photo)"
+    r"^(?:(?:is|are) there|(?:do|can|could) you (?:see|notice|spot|find)|(?:does|do) the (?:image|picture|scene|photo)"
     r" (?:show|include|have|contain)) (?P<x>X)|^(?:is|are|can) (?P<y>X) (?:part of|in the (?:image|picture|scene|photo)|visible|"
     r"shown|present|be (?:seen|found))".replace(" ", r"\s+").replace("X", "[\ue000-\uf8ff]"),
     FLAGS,
@@ -209,7 +213,7 @@ POLITE = re.compile(
     FLAGS,
 )
 """Openings of a question that say nothing about the picture."""
-SUPPOSES = re.compile(r"\b(?:if|would (?:there be|remain|be left)|after (?:removing|adding|taking)|suppos\w+|imagine)\b", FLAGS)
+SUPPOSES = re.compile(r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b", FLAGS)
 """A question that changes the picture: numbers in its answer need not be the picture's."""
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""

@@ -65,7 +65,7 @@ class Evidence(Struct, frozen=True):
         named: Per category, how many captions name it.
         open_words: Wider words in the captions, such as ``"animal"``.
         is_decided: A category without a box is not there, small and look-alike things aside.
-        is_busy: Many boxes, or a crowd.
+        is_busy: So many boxes that small things are easily missed.
         names: The corpus's categories.
     """
 
@@ -128,7 +128,7 @@ def gather_evidence(
         named=named,
         open_words=frozenset(word for word in WIDER if word in words or plural(word) in words),
         is_decided=is_exhaustive and bool(image.boxes),
-        is_busy=len(image.boxes) >= BUSY or any(box.is_crowd for box in image.boxes),
+        is_busy=len(image.boxes) >= BUSY,
         names=frozenset(categories),
     )
 
@@ -180,7 +180,7 @@ def _doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     category = statement.category
     if category not in evidence.names or not evidence.is_decided:
         return "not everything is annotated here"
-    if statement.word.removesuffix("s") in UNSURE_WORDS or statement.word in UNSURE_WORDS:
+    if statement.is_loose and not UNSURE_WORDS.isdisjoint((statement.word, statement.word.removesuffix("s"))):
         return f"'{statement.word}' may mean something else"
     if evidence.is_busy and category in OVERLOOKED:
         return "the picture is busy, and small things are easily missed"

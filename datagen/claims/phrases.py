@@ -11,6 +11,7 @@ from datagen.claims.grammar import (
     EXISTENCE,
     FLAGS,
     FOLLOWS,
+    HOLDING,
     NOT_ADJECTIVES,
     NOT_SHOWN_BEFORE,
     NUMBERS,
@@ -18,6 +19,7 @@ from datagen.claims.grammar import (
     QUANTITIES,
     ROUGH,
     SHOWN_AFTER,
+    WITH,
     Measure,
     compiled,
 )
@@ -87,6 +89,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         return Phrase(
             mention.category, word, mention.start, mention.end,
             is_plural=mention.is_plural, is_loose=mention.is_loose,
+            is_firm=follows and mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start),
         )  # fmt: skip
     row_number = next(n for n in range(len(QUANTITIES)) if match[f"q{n}"] is not None)
     row, words = QUANTITIES[row_number], match[f"q{row_number}"].lower()
@@ -115,6 +118,15 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         is_firm=follows and NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None and not is_likened,
         is_all=words.startswith("both") or before == "all",
     )
+
+
+def _is_opened(text: str, floor: int, start: int) -> bool:
+    """Whether a bare plural is told of the picture: "the image shows a lake with boats", not "boats are slow"."""
+    if HOLDING.search(text, floor, start) is not None:
+        return True
+    if EXISTENCE.search(text, floor, start) is None:
+        return False
+    return WITH.search(text, floor, start) is not None or EXISTENCE.search(text, max(floor, start - 12), start) is not None
 
 
 def _measured(row_number: int, words: str, match: re.Match[str], mention: Mention) -> tuple[Measure, int | None]:

@@ -62,6 +62,7 @@ _PRONOUN = re.compile(
     FLAGS,
 )
 _BARE_NUMBER = re.compile(rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS)
+_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds) $", FLAGS)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 
@@ -101,7 +102,8 @@ def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = read_answer(answer, lexicon, antecedent)
     if SUPPOSES.search(question):
-        return [s for s in said if s.kind != "count"]
+        shown = [s for s in said if _PICTURE_SHOWS.search(answer, 0, s.start)]
+        return [s for s in said if s.kind in ("presence", "absence") or (s.kind == "count" and s in shown)]
     opening = answer[:12].lower()
     found: list[Statement] = []
     if opening.startswith("yes"):
