@@ -32,17 +32,23 @@ from datagen.teacher import open_teacher
 
 KINDS = ("count", "absent object", "side", "relation", "swapped image")
 SIDES = {"left": "right", "right": "left", "upper": "lower", "lower": "upper", "top": "bottom", "bottom": "top"}
-SIDE = re.compile(r"\b(?:on|in|to|toward|at|over on) the (?:far )?(left|right|upper|lower|top|bottom)\b(?! of the \w+(?<!image|frame))")
+SIDE = re.compile(
+    r"\b(?:on|in|to|toward|at|over on) the (?:far )?(left|right|upper|lower|top|bottom)\b(?! of the \w+(?<!image|frame))"
+)
 TURNED = {"left of": "right of", "right of": "left of", "farther left": "farther right", "farther right": "farther left",
           "higher up": "lower down", "lower down": "higher up", "higher in": "lower in", "lower in": "higher in",
           "larger in": "smaller in", "more of the": "less of the", "above": "below", "below": "above"}  # fmt: skip
 RELATION = re.compile(r"\b(" + "|".join(TURNED) + r")\b")
-DENIAL = re.compile(r"\b(?:not?|none|never|rather|instead|missing|if|then|adding|taking|left with|starts? from)\b|n't\b", re.IGNORECASE)
+DENIAL = re.compile(
+    r"\b(?:not?|none|never|rather|instead|missing|if|then|adding|taking|left with|starts? from)\b|n't\b", re.IGNORECASE
+)
 
 Case = tuple[AnnotatedImage, Turn]
 
 
-def template_turns(settings: Settings, seeds: int, images: tuple[AnnotatedImage, ...], names: tuple[str, ...]) -> Iterator[Case]:
+def template_turns(
+    settings: Settings, seeds: int, images: tuple[AnnotatedImage, ...], names: tuple[str, ...]
+) -> Iterator[Case]:
     """Every turn that the embedded teacher writes about the images, under several seeds."""
     recipes = load_recipes(settings)
     for seed in range(seeds):
@@ -51,16 +57,25 @@ def template_turns(settings: Settings, seeds: int, images: tuple[AnnotatedImage,
         for planned in plan_samples(images, recipes, seeded, lambda image: None, names):
             if planned.request is not None:
                 reply = asyncio.run(teacher.answer(planned.request))
-                for turn in make_sample(planned, reply, load_settings(None, {**datagen.config.dump_settings(seeded), "checks": {"contradicted": "keep"}}), "").turns:
+                for turn in make_sample(
+                    planned,
+                    reply,
+                    load_settings(None, {**datagen.config.dump_settings(seeded), "checks": {"contradicted": "keep"}}),
+                    "",
+                ).turns:
                     yield planned.image, Turn(turn.question, turn.answer)
 
 
-def plant(kind: str, case: Case, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]) -> tuple[Turn, int, bool] | None:
+def plant(
+    kind: str, case: Case, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]
+) -> tuple[Turn, int, bool] | None:
     """Plant one error: the changed turn, where it stands, and whether the annotations decide it; None if nothing fits."""
     image, turn = case
     if DENIAL.search(turn.answer) or DENIAL.search(turn.question):
         return None
-    planter = {"count": plant_count, "absent object": plant_absent, "side": plant_side, "relation": plant_relation}[kind]
+    planter = {"count": plant_count, "absent object": plant_absent, "side": plant_side, "relation": plant_relation}[
+        kind
+    ]
     found = planter(image, turn.answer, rng, lexicon, names)
     return None if found is None else (Turn(turn.question, found[0]), found[1], found[2])
 
@@ -69,7 +84,9 @@ SUPERCATEGORY: dict[str, str] = {}
 Planted = tuple[str, int, bool] | None
 
 
-def plant_count(image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]) -> Planted:
+def plant_count(
+    image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]
+) -> Planted:
     """State another number of a boxed category."""
     for name, count in count_objects(image.boxes).items():
         for number in range(1, 11):
@@ -80,12 +97,16 @@ def plant_count(image: AnnotatedImage, text: str, rng: random.Random, lexicon: L
                     return None  # still true, or of some of them
                 noticed = sum(box.category == name and box.area_unit >= 0.001 for box in image.boxes)
                 says_all = re.search(r"\b(?:there (?:is|are)|count)\s+$", text[: match.start()], re.IGNORECASE)
-                decided = (wrong > count.at_least and count.is_exact) or (wrong < min(noticed, count.at_least) and bool(says_all))
+                decided = (wrong > count.at_least and count.is_exact) or (
+                    wrong < min(noticed, count.at_least) and bool(says_all)
+                )
                 return text[: match.start()] + counted(name, wrong) + text[match.end() :], match.start(), decided
     return None
 
 
-def plant_absent(image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]) -> Planted:
+def plant_absent(
+    image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]
+) -> Planted:
     """Name a category that is neither boxed nor captioned in place of one that is."""
     shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
     absent = [name for name in names if name not in shown]
@@ -93,7 +114,11 @@ def plant_absent(image: AnnotatedImage, text: str, rng: random.Random, lexicon: 
     rng.shuffle(boxed)
     for name in boxed:
         other = rng.choice(absent)
-        for old, new in ((with_article(name), with_article(other)), (f"the {name}", f"the {other}"), (plural(name), plural(other))):
+        for old, new in (
+            (with_article(name), with_article(other)),
+            (f"the {name}", f"the {other}"),
+            (plural(name), plural(other)),
+        ):
             match = re.search(rf"\b{old}\b(?! \w+ly)", text)
             if match is not None:
                 return text[: match.start()] + new + text[match.end() :], match.start(), is_apart(other, shown)
@@ -102,10 +127,14 @@ def plant_absent(image: AnnotatedImage, text: str, rng: random.Random, lexicon: 
 
 def is_apart(name: str, shown: set[str]) -> bool:
     """Whether nothing of a category's kind (COCO's supercategory) is shown: nobody took one for the other."""
-    return name not in shown and SUPERCATEGORY.get(name, name) not in {SUPERCATEGORY.get(other, other) for other in shown}
+    return name not in shown and SUPERCATEGORY.get(name, name) not in {
+        SUPERCATEGORY.get(other, other) for other in shown
+    }
 
 
-def plant_side(image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]) -> Planted:
+def plant_side(
+    image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]
+) -> Planted:
     """Turn a side around; decided when every box of the nearest thing named lies clearly elsewhere."""
     matches = list(SIDE.finditer(text))
     matches = [m for m in matches if not re.match(r"[\w -]{0,12}of (?:the|a) (?!image|picture|frame)", text[m.end() :])]
@@ -115,13 +144,19 @@ def plant_side(image: AnnotatedImage, text: str, rng: random.Random, lexicon: Le
     wrong = SIDES[match[1]]
     place = {"upper": "top", "lower": "bottom"}.get(wrong, wrong)
     sentence = text.rfind(".", 0, match.start()) + 1
-    own = [m for m in lexicon.find(text) if sentence <= m.start and m.start < text.find(".", match.end()) % (len(text) + 1)]
+    own = [
+        m for m in lexicon.find(text) if sentence <= m.start and m.start < text.find(".", match.end()) % (len(text) + 1)
+    ]
     boxes = [box.box_unit for box in image.boxes if own and box.category == own[0].category]
-    decided = len({m.category for m in own}) == 1 and bool(boxes) and all(contradicts_place(box, place) for box in boxes)  # type: ignore[arg-type]
+    decided = (
+        len({m.category for m in own}) == 1 and bool(boxes) and all(contradicts_place(box, place) for box in boxes)
+    )  # type: ignore[arg-type]
     return text[: match.start(1)] + wrong + text[match.end(1) :], match.start(1), decided
 
 
-def plant_relation(image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]) -> Planted:
+def plant_relation(
+    image: AnnotatedImage, text: str, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]
+) -> Planted:
     """Turn a relation around; decided when the boxes of the two things named show the opposite."""
     match = RELATION.search(text)
     if match is None:
@@ -130,12 +165,25 @@ def plant_relation(image: AnnotatedImage, text: str, rng: random.Random, lexicon
     after = [m for m in lexicon.find(text) if m.start >= match.end()]
     if not before or not after:
         return None
-    pairs = [(a, b) for a in image.boxes if a.category == before[-1].category for b in image.boxes if b.category == after[0].category]
+    pairs = [
+        (a, b)
+        for a in image.boxes
+        if a.category == before[-1].category
+        for b in image.boxes
+        if b.category == after[0].category
+    ]
     word = match[1]
     if word in ("larger in", "more of the"):
         decided = bool(pairs) and all(_area(a) > 1.5 * _area(b) for a, b in pairs)
     else:
-        held = {"left": "left of", "right": "right of", "higher": "above", "lower": "below", "above": "above", "below": "below"}
+        held = {
+            "left": "left of",
+            "right": "right of",
+            "higher": "above",
+            "lower": "below",
+            "above": "above",
+            "below": "below",
+        }
         relation = next(value for key, value in held.items() if key in word)
         decided = bool(pairs) and all(relation in relation_between(a.box_unit, b.box_unit) for a, b in pairs)
     return text[: match.start()] + TURNED[word] + text[match.end() :], match.start(), decided
@@ -152,7 +200,8 @@ def read_replies(path: Path) -> list[Case]:
     for line in path.read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         boxes = tuple(
-            Box(b["category"], tuple(b["bbox"]), (b["bbox"][2] - b["bbox"][0]) * (b["bbox"][3] - b["bbox"][1])) for b in row["instances"]
+            Box(b["category"], tuple(b["bbox"]), (b["bbox"][2] - b["bbox"][0]) * (b["bbox"][3] - b["bbox"][1]))
+            for b in row["instances"]
         )
         image = AnnotatedImage(row["id"], f"{row['id']}.jpg", 640, 480, tuple(row["captions"]), boxes)
         cases += [(image, Turn(r["instruction"], r["output"])) for r in row["responses"]]
@@ -183,9 +232,13 @@ def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.R
         for claim in turn.claims:
             if claim.verdict == "contradicted":
                 text = turn.question if claim.in_question else turn.answer
-                print(f"    {image.image_id}: '{text[claim.start : claim.end]}': {claim.evidence} | {turn.answer[:100]}")
+                print(
+                    f"    {image.image_id}: '{text[claim.start : claim.end]}': {claim.evidence} | {turn.answer[:100]}"
+                )
     is_false = {id(turn) for _, turn in false}
-    print(f"{'planted':14} {'planted':>8} {'found':>7} {'decided':>8} {'caught':>7} {'of decided':>11} {'precision':>10}")
+    print(
+        f"{'planted':14} {'planted':>8} {'found':>7} {'decided':>8} {'caught':>7} {'of decided':>11} {'precision':>10}"
+    )
     for kind in KINDS:
         n = found = decided = caught = caught_decided = 0
         for number, (image, turn) in enumerate(clean):
@@ -197,7 +250,11 @@ def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.R
                     continue
                 shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
                 named = lexicon.named(said.answer)
-                changed, at, is_decided = Turn(said.question, said.answer), None, bool(image.boxes) and any(is_apart(name, shown) for name in named)
+                changed, at, is_decided = (
+                    Turn(said.question, said.answer),
+                    None,
+                    bool(image.boxes) and any(is_apart(name, shown) for name in named),
+                )
             else:
                 planted = plant(kind, (image, turn), rng, lexicon, names)
                 if planted is None:
@@ -212,7 +269,16 @@ def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.R
             caught_decided += is_caught and is_decided
             if is_decided and not is_caught and OPTIONS.misses:
                 why = [c.evidence for c in after.claims if at is not None and c.start <= at + 3 <= c.end + 3]
-                print("    missed", kind, why, image.image_id, "|", changed.question, "|", changed.answer[max(0, (at or 0) - 60) : (at or 0) + 90].replace("\n", " "))
+                print(
+                    "    missed",
+                    kind,
+                    why,
+                    image.image_id,
+                    "|",
+                    changed.question,
+                    "|",
+                    changed.answer[max(0, (at or 0) - 60) : (at or 0) + 90].replace("\n", " "),
+                )
         if n:
             wrong = sum(1 for _, turn in false)
             print(f"{kind:14} {n:8} {100 * found / n:6.1f}% {100 * decided / n:7.1f}% {100 * caught / n:6.1f}% "
@@ -241,7 +307,12 @@ def main() -> None:
         SUPERCATEGORY.update({row["name"]: row.get("supercategory", row["name"]) for row in rows})
     corpus = load_corpus(settings.corpus)
     rng = random.Random(0)
-    measure("template", list(template_turns(settings, options.seeds, corpus.images, corpus.categories)), corpus.categories, rng)
+    measure(
+        "template",
+        list(template_turns(settings, options.seeds, corpus.images, corpus.categories)),
+        corpus.categories,
+        rng,
+    )
     if options.replies:
         cases = read_replies(options.replies)
         measure("real replies", cases, corpus.categories, rng)

@@ -144,7 +144,7 @@ class Row(Struct, frozen=True):
 
 
 _NEAR = "(?:on|in|at|to|toward|towards|near|around|along|close to|over on|over to)"
-_PART_OF = "(?:[ -]hand)?(?: (?:side|half|part|area|portion|edge|corner|section|third))?"
+_PART_OF = "(?:[ -]hand side| (?:side|half|part|area|portion|edge|corner|section|third))?"
 _FAR = "(?:far |very |extreme )?"
 
 PLACES = (
@@ -213,7 +213,10 @@ POLITE = re.compile(
     FLAGS,
 )
 """Openings of a question that say nothing about the picture."""
-SUPPOSES = re.compile(r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b", FLAGS)
+SUPPOSES = re.compile(
+    r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b",
+    FLAGS,
+)
 """A question that changes the picture: numbers in its answer need not be the picture's."""
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""

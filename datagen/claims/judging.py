@@ -84,7 +84,9 @@ class Evidence(Struct, frozen=True):
 @lru_cache(maxsize=64)
 def claim_lexicon(categories: tuple[str, ...]) -> Lexicon:
     """The lexicon of a corpus with the wider words that are claims themselves."""
-    wider = [word for word in CLAIMED_WIDER if word not in categories and len(_members(word, frozenset(categories))) > 1]
+    wider = [
+        word for word in CLAIMED_WIDER if word not in categories and len(_members(word, frozenset(categories))) > 1
+    ]
     return lexicon_for((*categories, *wider))
 
 
@@ -180,7 +182,7 @@ def _doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     category = statement.category
     if category not in evidence.names or not evidence.is_decided:
         return "not everything is annotated here"
-    if statement.is_loose and not UNSURE_WORDS.isdisjoint((statement.word, statement.word.removesuffix("s"))):
+    if _is_unsure(statement):
         return f"'{statement.word}' may mean something else"
     if evidence.is_busy and category in OVERLOOKED:
         return "the picture is busy, and small things are easily missed"
@@ -189,6 +191,10 @@ def _doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
         return f"{rivals[0]} may be taken for it"
     wider = [word for word in WIDER_OF.get(category, ()) if word in evidence.open_words]
     return f"captions speak of '{wider[0]}'" if wider else None
+
+
+def _is_unsure(statement: Statement) -> bool:
+    return statement.is_loose and not UNSURE_WORDS.isdisjoint((statement.word, statement.word.removesuffix("s")))
 
 
 def _judge_absence(statement: Statement, evidence: Evidence) -> Ruling:
@@ -231,8 +237,12 @@ def _judge_count(statement: Statement, evidence: Evidence) -> Ruling:
             number <= count.at_least if statement.comparison == "at least" else count.is_exact
         )  # fmt: skip
         return _support(by_caption, by_boxes), reason
-    if by_caption and any(comparison == statement.comparison or statement.comparison == "at least" for _, comparison in told):
+    if by_caption and any(
+        comparison == statement.comparison or statement.comparison == "at least" for _, comparison in told
+    ):
         return "unknown", f"{reason}, a caption says {number}"
+    if _is_unsure(statement):
+        return "unknown", f"{reason}, but '{statement.word}' may mean something else"
     if category in UNCOUNTABLE and evidence.told:
         return "unknown", f"{reason}, but their number is a matter of taste"
     if count.at_least > MAX_COUNT or (too_many and evidence.is_busy and category in OVERLOOKED and count.at_least > 4):
@@ -253,7 +263,7 @@ def _captions_agree(statement: Statement, evidence: Evidence) -> bool:
     )
 
 
-_FRAME_PLACES: dict[str, Place] = {name: name for name in ("left", "right", "top", "bottom", "middle")}  # type: ignore[misc]
+_FRAME_PLACES: dict[str, Place] = {name: name for name in ("left", "right", "top", "bottom", "middle")}
 
 
 def _judge_place(statement: Statement, evidence: Evidence) -> Ruling:
@@ -265,14 +275,18 @@ def _judge_place(statement: Statement, evidence: Evidence) -> Ruling:
         return _support(by_caption, False), f"{category}: text says {name}, {open_reason}"
     place = _FRAME_PLACES[name]
     against = [contradicts_place(box, place) for box in own]
-    if all(against) or (statement.is_all and any(against) and evidence.counts[category].is_exact and not statement.is_loose):
+    if all(against) or (
+        statement.is_all and any(against) and evidence.counts[category].is_exact and not statement.is_loose
+    ):
         if by_caption:
             return "unknown", f"{category}: text and a caption say {name}, the boxes lie elsewhere"
         where = "no box is there" if all(against) else f"{sum(against)} of {len(against)} boxes are not there"
         return "contradicted", f"{category}: text says {name}, {where}"
     there = [place in (horizontal_place(box), vertical_place(box)) for box in own]
     by_boxes = all(there) if statement.is_plural or statement.is_all else any(there)
-    return _support(by_caption, by_boxes), f"{category}: text says {name}, {sum(there)} of {len(own)} boxes clearly there"
+    return _support(
+        by_caption, by_boxes
+    ), f"{category}: text says {name}, {sum(there)} of {len(own)} boxes clearly there"
 
 
 def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
@@ -289,7 +303,10 @@ def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
         holds = any(_holds(relation, a, b) for a, b in pairs)
         fails = all(_fails(relation, a, b) for a, b in pairs)
     if fails and not by_caption:
-        return "contradicted", f"{saying}, every box {'is too far away' if relation == 'next to' else 'lies the other way'}"
+        return (
+            "contradicted",
+            f"{saying}, every box {'is too far away' if relation == 'next to' else 'lies the other way'}",
+        )
     return _support(by_caption, holds), f"{saying}, {'boxes agree' if holds else 'boxes leave it open'}"
 
 
@@ -331,7 +348,9 @@ def _gap(a: BoxUnit, b: BoxUnit) -> float:
 
 
 def _is_between(a: BoxUnit, b: BoxUnit, c: BoxUnit) -> bool:
-    return any(min(centre_of(b)[n], centre_of(c)[n]) < centre_of(a)[n] < max(centre_of(b)[n], centre_of(c)[n]) for n in (0, 1))
+    return any(
+        min(centre_of(b)[n], centre_of(c)[n]) < centre_of(a)[n] < max(centre_of(b)[n], centre_of(c)[n]) for n in (0, 1)
+    )
 
 
 _JUDGES: dict[str, Callable[[Statement, Evidence], Ruling]] = {

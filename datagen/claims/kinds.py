@@ -52,7 +52,8 @@ LOOKALIKES = tuple(
     for line in (
         "car, truck, bus, train",
         "bicycle, motorcycle",
-        "cup, wine glass, bowl, bottle, vase",
+        "cup, wine glass, bowl, bottle",
+        "vase, bottle",
         "chair, couch, bench, bed",
         "backpack, handbag, suitcase",
         "cow, sheep, horse",
@@ -101,7 +102,9 @@ UNSURE_WORDS = frozenset(
 """Words that often mean something else ("a pitcher of water"): they bear a claim out, never against one."""
 
 UNCOUNTABLE = frozenset(
-    "book, banana, apple, orange, carrot, broccoli, cake, pizza, sandwich, donut, hot dog, skis, dining table, tie".split(", ")
+    "book, banana, apple, orange, carrot, broccoli, cake, pizza, sandwich, donut, hot dog, skis, dining table, tie".split(
+        ", "
+    )
 )
 """Things whose number is a matter of taste: slices, bunches, shelves, tables pushed together."""
 

@@ -29,7 +29,7 @@ _REACH = 60
 """Characters before a noun in which its number and adjectives are looked for."""
 _QUANTITY = "|".join(f"(?P<q{n}>{compiled(row.words)})" for n, row in enumerate(QUANTITIES))
 _BEFORE = re.compile(
-    rf"(?P<before>[a-z,]*)\s*(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
+    rf"(?P<before>[a-z,]*?)\s*(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
     rf"(?P<adjectives>(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})$",
     FLAGS,
 )
@@ -92,7 +92,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
             is_firm=follows and mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start),
         )  # fmt: skip
     row_number = next(n for n in range(len(QUANTITIES)) if match[f"q{n}"] is not None)
-    row, words = QUANTITIES[row_number], match[f"q{row_number}"].lower()
+    words = match[f"q{row_number}"].lower()
     start = match.start(f"q{row_number}")
     measure, number = _measured(row_number, words, match, mention)
     before = match["before"].lower()
@@ -126,7 +126,9 @@ def _is_opened(text: str, floor: int, start: int) -> bool:
         return True
     if EXISTENCE.search(text, floor, start) is None:
         return False
-    return WITH.search(text, floor, start) is not None or EXISTENCE.search(text, max(floor, start - 12), start) is not None
+    return (
+        WITH.search(text, floor, start) is not None or EXISTENCE.search(text, max(floor, start - 12), start) is not None
+    )
 
 
 def _measured(row_number: int, words: str, match: re.Match[str], mention: Mention) -> tuple[Measure, int | None]:
@@ -139,7 +141,7 @@ def _measured(row_number: int, words: str, match: re.Match[str], mention: Mentio
         stated = _STATED.search(words)
         number = (NUMBERS.get(stated[0]) or int(stated[0])) + row.offset if stated is not None else None
     is_pairs = match["pairs"] is not None
-    agrees = mention.is_plural != (number == 1) or plural(mention.category) == mention.category
+    agrees = mention.is_plural != (number is not None and number - row.offset == 1) or plural(mention.category) == mention.category
     if match["before"].lower().rstrip(",") in ROUGH and row.measure == "exact":
         return "open", None
     if number is None or not agrees or is_pairs != (mention.category in PLURAL_ONLY and row.measure != "some"):
@@ -153,4 +155,8 @@ def _is_of_all(text: str, end: int, sentence_end: int, number: int | None) -> bo
         return False
     if SHOWN_AFTER.match(text, end, sentence_end):
         return True
-    return (_ENDS.match(text, end, sentence_end) is not None) if number == 1 else not _SELECTED.match(text, end, sentence_end)
+    return (
+        (_ENDS.match(text, end, sentence_end) is not None)
+        if number == 1
+        else not _SELECTED.match(text, end, sentence_end)
+    )

@@ -46,12 +46,15 @@ _PLACE_END = rf"(?:{_FRAME}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,5}}$", FLAGS)
 _OWNER_AFTER = re.compile(
-    rf"\s*,?\s*(?:(?:is|are|there\s+(?:is|are)|one\s+(?:sees|finds)|you\s+can\s+see|we\s+(?:see|find))\s+)(?P<x>{_SLOT})", FLAGS
+    rf"\s*,?\s*(?:(?:is|are|there\s+(?:is|are)|one\s+(?:sees|finds)|you\s+can\s+see|we\s+(?:see|find))\s+)(?P<x>{_SLOT})",
+    FLAGS,
 )
 _RELATION = re.compile(
     rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,4}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{_SLOT})(?:\s+and\s+(?P<z>{_SLOT}))?", FLAGS
 )
-_ABSENCE = re.compile("|".join(f"(?:{row.words.replace('X', f'(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS)
+_ABSENCE = re.compile(
+    "|".join(f"(?:{row.words.replace('X', f'(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
+)
 _GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:of|in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|against|"
     r"into|onto|inside|through|holding|riding|wearing|between|than|like|and)\s+$",
@@ -61,8 +64,11 @@ _PRONOUN = re.compile(
     r"\s*(?:(?:yes|no|actually|here),?\s+)?(?P<word>they|it|both of them|both|all(?: \w+)? of them)\s+(?=(?:is|are|can|sits?|stands?|appears?)\b)",
     FLAGS,
 )
-_BARE_NUMBER = re.compile(rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS)
+_BARE_NUMBER = re.compile(
+    rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
+)
 _PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds) $", FLAGS)
+_ENDS_QUESTION = re.compile(rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 
@@ -147,7 +153,11 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
             pronoun = _PRONOUN.match(text, start, end) if antecedent is not None else None
             if pronoun is not None and antecedent is not None:
-                is_all = pronoun["word"].lower() not in ("it", "they") or " both " in text[start:end] or " all " in text[start:end]
+                is_all = (
+                    pronoun["word"].lower() not in ("it", "they")
+                    or " both " in text[start:end]
+                    or " all " in text[start:end]
+                )
                 own.insert(0, replace(antecedent, start=pronoun.start("word"), end=pronoun.end("word"), measure="open",
                                       number=None, is_all=is_all))  # fmt: skip
             if own and not HEDGES.search(text, start, end):
@@ -230,9 +240,7 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
         yield from _related(skeleton, silent, in_question)
 
 
-def _statement(
-    kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object
-) -> Statement:
+def _statement(kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object) -> Statement:
     fields: dict[str, object] = {
         "is_firm": phrase.is_firm or phrase.measure == "open", "is_loose": phrase.is_loose,
         "is_definite": phrase.is_definite, "is_all": phrase.is_all, "is_plural": phrase.is_plural,
@@ -313,7 +321,7 @@ def _denied(question: str, lexicon: Lexicon) -> Iterator[Statement]:
         return
     skeleton = _Skeleton(text, 0, len(text), phrases)
     match = ASKS_EXISTENCE.match(skeleton.text)
-    if match is not None and (_ends_at(text, phrases[0].end) or "?" in text[phrases[0].end : phrases[0].end + 1]):
+    if match is not None and _ENDS_QUESTION.match(text, phrases[0].end):
         yield _statement("absence", phrases[0], phrases[0].start, phrases[0].end, True)
 
 

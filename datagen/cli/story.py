@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datagen.config import CorpusSettings, Settings
-from datagen.records import AnnotatedImage, Reply, Sample
+from datagen.records import AnnotatedImage, Reply, Sample, Turn
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -86,6 +86,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     for number, turn in enumerate(sample.turns, start=1):
         yield f"{number}. Q: {turn.question}"
         yield f"   A: {turn.answer}"
+        yield from _claim_lines(turn)
         if turn.validation is not None:
             yield "   " + ", ".join(f"{key} {value}" for key, value in turn.validation.items())
     for cut in sample.cuts:
@@ -95,6 +96,13 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"{sample.stage}: {sample.reason} ({sample.detail})"
     spent = sample.provenance
     yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
+
+
+def _claim_lines(turn: Turn) -> Iterator[str]:
+    """What a turn claims, what the annotations say to it, and why."""
+    for claim in turn.claims:
+        text = turn.question if claim.in_question else turn.answer
+        yield f"   [{claim.verdict}] {claim.kind} '{text[claim.start : claim.end]}': {claim.evidence}"
 
 
 def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:
