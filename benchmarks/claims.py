@@ -3,8 +3,10 @@
     python benchmarks/claims.py [--captions F --instances F] [--replies F.jsonl] [--seeds N]
 
 Errors of five kinds are planted, one at a time, into answers of the embedded teacher: a wrong number, a
-thing that is not there, the wrong side, a relation turned around, another image's answers. ``decided``
-is asked of the annotations, not of the judge. ``--replies`` adds real replies of a teacher: JSON lines
+thing that is not there, the wrong side, a relation turned around, another image's answers. ``found``: a
+claim was read where the error stands. ``decided`` is asked of the annotations, not of the judge: an absent
+thing is decided when nothing of its COCO supercategory is shown. ``precision`` sets the planted errors
+caught beside the turns contradicted though nothing was planted in them. ``--replies`` adds real replies of a teacher: JSON lines
 with ``id``, ``captions``, ``instances`` [{category, bbox (corners, 0-1)}], ``responses`` [{instruction, output}].
 """
 
@@ -21,7 +23,7 @@ from pathlib import Path
 
 import datagen
 from datagen.claims import judge_turns
-from datagen.config import ChecksSettings, Settings, load_settings
+from datagen.config import ChecksSettings, Settings, dump_settings, load_settings
 from datagen.corpus import load_corpus
 from datagen.geometry import contradicts_place, count_objects, relation_between
 from datagen.lexicon import Lexicon, counted, lexicon_for, plural, with_article
@@ -51,18 +53,14 @@ def template_turns(
 ) -> Iterator[Case]:
     """Every turn that the embedded teacher writes about the images, under several seeds."""
     recipes = load_recipes(settings)
+    keep = {"checks": {"contradicted": "keep"}}
     for seed in range(seeds):
-        seeded = load_settings(None, {**datagen.config.dump_settings(settings), "rng_seed": seed})
+        seeded = load_settings(None, {**dump_settings(settings), **keep, "rng_seed": seed})
         teacher = open_teacher(seeded)
         for planned in plan_samples(images, recipes, seeded, lambda image: None, names):
             if planned.request is not None:
                 reply = asyncio.run(teacher.answer(planned.request))
-                for turn in make_sample(
-                    planned,
-                    reply,
-                    load_settings(None, {**datagen.config.dump_settings(seeded), "checks": {"contradicted": "keep"}}),
-                    "",
-                ).turns:
+                for turn in make_sample(planned, reply, seeded, "").turns:
                     yield planned.image, Turn(turn.question, turn.answer)
 
 
@@ -208,84 +206,84 @@ def read_replies(path: Path) -> list[Case]:
     return cases
 
 
-def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.Random) -> None:
-    """Print the table of one set of turns."""
-    settings = ChecksSettings()
-    lexicon = lexicon_for(names)
+def judged(case: Case, names: tuple[str, ...]) -> Turn:
+    """A turn with its claims."""
+    return judge_turns((case[1],), case[0], names, ChecksSettings())[0]
 
-    def judged(image: AnnotatedImage, turn: Turn) -> Turn:
-        return judge_turns((turn,), image, names, settings)[0]
 
-    clean = [(image, judged(image, turn)) for image, turn in cases]
-    false = [(image, turn) for image, turn in clean if any(c.verdict == "contradicted" for c in turn.claims)]
+def is_contradicted(turn: Turn) -> bool:
+    """Whether any claim of a judged turn is contradicted."""
+    return any(claim.verdict == "contradicted" for claim in turn.claims)
+
+
+def report_clean(title: str, clean: list[Case]) -> int:
+    """Print verdicts per kind of claim and every contradiction; return how many turns have one."""
     verdicts: dict[str, Counter[str]] = defaultdict(Counter)
     for _, turn in clean:
         for claim in turn.claims:
             verdicts[claim.kind][claim.verdict.split("_")[0]] += 1
-    print(f"\n{title}: {len(cases)} turns, {len({c[0].image_id for c in cases})} images; contradicted though not planted: "
-          f"{len(false)} turns, {100 * len(false) / len(cases):.1f} %")  # fmt: skip
+    wrong = [(image, turn) for image, turn in clean if is_contradicted(turn)]
+    n_images = len({image.image_id for image, _ in clean})
+    share = f"{len(wrong)} turns, {100 * len(wrong) / len(clean):.1f} %"
+    print(f"\n{title}: {len(clean)} turns, {n_images} images; contradicted though nothing was planted: {share}")
     for kind, counts in sorted(verdicts.items()):
-        n = counts.total()
-        print(f"  {kind:9} {n:6} claims, {100 * counts['supported'] / n:5.1f} % supported, "
-              f"{100 * counts['contradicted'] / n:4.1f} % contradicted, {100 * counts['unknown'] / n:4.1f} % unknown")  # fmt: skip
-    for image, turn in false[:40]:
+        told = ", ".join(
+            f"{100 * counts[v] / counts.total():.1f} % {v}" for v in ("supported", "contradicted", "unknown")
+        )
+        print(f"  {kind:9} {counts.total():6} claims, {told}")
+    for image, turn in wrong:
         for claim in turn.claims:
             if claim.verdict == "contradicted":
                 text = turn.question if claim.in_question else turn.answer
-                print(
-                    f"    {image.image_id}: '{text[claim.start : claim.end]}': {claim.evidence} | {turn.answer[:100]}"
-                )
-    is_false = {id(turn) for _, turn in false}
-    print(
-        f"{'planted':14} {'planted':>8} {'found':>7} {'decided':>8} {'caught':>7} {'of decided':>11} {'precision':>10}"
-    )
+                print(f"  ! {image.image_id}: '{text[claim.start : claim.end]}': {claim.evidence}")
+    return len(wrong)
+
+
+def plantings(
+    kind: str, clean: list[Case], names: tuple[str, ...], rng: random.Random
+) -> Iterator[tuple[Case, int | None, bool]]:
+    """Each turn with one planted error of a kind: where it stands (None: anywhere), whether it is decided."""
+    lexicon = lexicon_for(names)
+    for number, (image, turn) in enumerate(clean):
+        if is_contradicted(turn):
+            continue
+        if kind != "swapped image":
+            planted = plant(kind, (image, turn), rng, lexicon, names)
+            if planted is not None:
+                yield (image, planted[0]), planted[1], planted[2]
+            continue
+        other, said = clean[(number + len(clean) // 2) % len(clean)]
+        if other.image_id != image.image_id and not DENIAL.search(said.answer):
+            shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
+            named = lexicon.named(said.answer)
+            yield (image, Turn(said.question, said.answer)), None, any(is_apart(name, shown) for name in named)
+
+
+def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.Random, *, misses: bool) -> None:
+    """Print the table of one set of turns."""
+    clean = [(image, judged((image, turn), names)) for image, turn in cases]
+    n_wrong = report_clean(title, clean)
+    print(f"  {'planted':14}{'number':>8}{'found':>9}{'decided':>9}{'caught':>9}{'of decided':>12}{'precision':>11}")
     for kind in KINDS:
-        n = found = decided = caught = caught_decided = 0
-        for number, (image, turn) in enumerate(clean):
-            if id(turn) in is_false:
-                continue
-            if kind == "swapped image":
-                other, said = clean[(number + len(clean) // 2) % len(clean)]
-                if other.image_id == image.image_id or DENIAL.search(said.answer):
-                    continue
-                shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
-                named = lexicon.named(said.answer)
-                changed, at, is_decided = (
-                    Turn(said.question, said.answer),
-                    None,
-                    bool(image.boxes) and any(is_apart(name, shown) for name in named),
-                )
-            else:
-                planted = plant(kind, (image, turn), rng, lexicon, names)
-                if planted is None:
-                    continue
-                changed, at, is_decided = planted
-            after = judged(image, changed)
-            n += 1
-            decided += is_decided
-            found += any(at is None or c.start <= at + 3 <= c.end + 3 and not c.in_question for c in after.claims)
-            is_caught = any(c.verdict == "contradicted" for c in after.claims)
-            caught += is_caught
-            caught_decided += is_caught and is_decided
-            if is_decided and not is_caught and OPTIONS.misses:
-                why = [c.evidence for c in after.claims if at is not None and c.start <= at + 3 <= c.end + 3]
+        tally: Counter[str] = Counter()
+        for case, at, is_decided in plantings(kind, clean, names, rng):
+            turn = judged(case, names)
+            hits = [c for c in turn.claims if at is None or (c.start <= at + 3 <= c.end + 3 and not c.in_question)]
+            is_caught = is_contradicted(turn)
+            tally.update(n=1, found=bool(hits), decided=is_decided, caught=is_caught, both=is_caught and is_decided)
+            if misses and is_decided and not is_caught:
                 print(
-                    "    missed",
-                    kind,
-                    why,
-                    image.image_id,
-                    "|",
-                    changed.question,
-                    "|",
-                    changed.answer[max(0, (at or 0) - 60) : (at or 0) + 90].replace("\n", " "),
+                    f"    missed {kind} in {case[0].image_id}: {[c.evidence for c in hits]} | {turn.question} | {turn.answer}"
                 )
-        if n:
-            wrong = sum(1 for _, turn in false)
-            print(f"{kind:14} {n:8} {100 * found / n:6.1f}% {100 * decided / n:7.1f}% {100 * caught / n:6.1f}% "
-                  f"{100 * caught_decided / max(1, decided):10.1f}% {100 * caught / max(1, caught + wrong):9.1f}%")  # fmt: skip
-
-
-OPTIONS = argparse.Namespace(misses=False)
+        if tally["n"]:
+            shares = [100 * tally[key] / tally["n"] for key in ("found", "decided", "caught")]
+            shares += [
+                100 * tally["both"] / max(1, tally["decided"]),
+                100 * tally["caught"] / max(1, tally["caught"] + n_wrong),
+            ]
+            widths = (7, 7, 7, 10, 9)
+            told = "".join(f"{share:{width}.1f} %" for share, width in zip(shares, widths, strict=True))
+            print(f"  {kind:14}{tally['n']:8}{told}")
 
 
 def main() -> None:
@@ -296,7 +294,7 @@ def main() -> None:
     parser.add_argument("--replies", type=Path)
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--misses", action="store_true", help="print decided errors that were not caught")
-    options = parser.parse_args(namespace=OPTIONS)
+    options = parser.parse_args()
     settings = datagen.demo_settings()
     if options.captions or options.instances:
         files = {"captions": options.captions, "instances": options.instances}
@@ -315,10 +313,10 @@ def main() -> None:
     )
     if options.replies:
         cases = read_replies(options.replies)
-        measure("real replies", cases, corpus.categories, rng)
+        measure("real replies", cases, corpus.categories, rng, misses=options.misses)
         images = tuple({image.image_id: image for image, _ in cases}.values())
         turns = list(template_turns(settings, options.seeds, images, corpus.categories))
-        measure("template on the same images", turns, corpus.categories, rng)
+        measure("template on the same images", turns, corpus.categories, rng, misses=options.misses)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ WEIGHT = {
     "contradicted": -1,
 }
 """How much stands behind a claim."""
-SIDES = ({"left", "right"}, {"top", "bottom"})
 OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
 
 
@@ -27,7 +26,7 @@ def settle_disagreements(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     later one: its conversation is cut before that turn, or rejected when nothing would be left.
     """
     kept = list(samples)
-    for i, first in enumerate(samples):
+    for i in range(len(samples)):
         for j in range(i + 1, len(samples)):
             if kept[i].status == kept[j].status == "accepted":
                 kept[i], kept[j] = _settle(kept[i], kept[j])
@@ -63,13 +62,15 @@ def _pairs(first: Sample, second: Sample) -> Iterator[tuple[Told, Told]]:
 def exclude(a: Claim, b: Claim) -> bool:
     """Whether two claims about one image cannot both be true.
 
-    Places are compared only when both were decided to be of single things by the boxes' support.
+    Two places never do: there may be a dog on either side.
     """
     if a.category != b.category:
         return False
     kinds = {a.kind, b.kind}
-    if kinds == {"absence", "presence"} or kinds == {"absence", "count"}:
-        return "unknown" not in {c.verdict for c in (a, b) if c.kind == "presence"} or "absence" == a.kind == b.kind
+    if kinds == {"absence", "presence"}:
+        return "unknown" not in {c.verdict for c in (a, b) if c.kind == "presence"}
+    if kinds == {"absence", "count"}:
+        return True
     if a.kind == b.kind == "count":
         return _numbers_exclude(a, b) or _numbers_exclude(b, a)
     if a.kind == b.kind == "relation":

@@ -51,7 +51,8 @@ QUANTITIES = (
     Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
     Quantity("one", "some", "One dog runs."),
     Quantity("N", "exact", "There are 3 dogs."),
-    Quantity("an?|another|the|this|that|these|those|his|her|its|their|some|each|every|the other", "some", "A dog runs."),
+    Quantity("an?|another|the|this|that|these|those|his|her|its|their|some|each|every|"
+        "the other", "some", "A dog runs."),
 )  # fmt: skip
 """First match wins, so longer wordings stand above the shorter ones they contain."""
 
@@ -91,7 +92,8 @@ SHOWN_AFTER = re.compile(
 """What follows a number that is said of the whole picture: "one dog can be seen"."""
 
 DENIALS = re.compile(
-    r"\b(?:not|never|neither|nor|none|cannot|without|instead of|rather than|no longer|fewer|less|lacks?|hardly)\b|n't\b",
+    r"\b(?:not|never|neither|nor|none|cannot|without|instead of|rather than|no longer|fewer|less|lacks?|hardly)\b|"
+    r"n't\b",
     FLAGS,
 )
 """What follows one of these is not claimed; an absence row may still read it."""
@@ -101,7 +103,8 @@ HEDGES = re.compile(
     r"imagine|maybe|perhaps|possibly|probably|presumably|potentially|likely|plausible|seems?|seemingly|apparently|"
     r"suggest\w*|impl(?:y|ies|ying)|infer\w*|speculat\w*|as though|looks? like|resembl\w+|such as|e\.g\.|will|usually|"
     r"often|typically|generally|commonly|sometimes|always|known to|tend to|tends to|prefer|need to|needs to|unless|"
-    r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|prepar\w+ to|waiting for|ready to|"
+    r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|"
+    r"prepar\w+ to|waiting for|ready to|"
     r"appears? to (?!be (?:on|in|at|to|near|left|right|above|below)\b))\b",
     FLAGS,
 )
@@ -110,13 +113,15 @@ HEDGES = re.compile(
 CLAUSE_BREAKS = re.compile(
     r"[;:()—]|,? (?=(?:which|who|whose|where|while|whereas|but|though|although|because|since|so that|so(?! many)|as if|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
-    r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|might|could|has|have|sits?|stands?|lies)\b)",
+    r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|"
+    r"might|could|has|have|sits?|stands?|lies)\b)",
     FLAGS,
 )
 """Where a sentence falls into clauses, so that a hedge in one does not silence the other."""
 
 NOT_SHOWN_BEFORE = re.compile(
-    r"\b(?:like|as|(?<!look )for|of no|without|(?:picture|photo|image|painting|drawing|statue|figurine|sculpture|shape|print|"
+    r"\b(?:like|as|(?<!look )for|of no|without|(?:picture|photo|image|painting|drawing|statue|figurine|sculpture|"
+    r"shape|print|"
     r"pattern|logo|sign|model|form|type|kind|sort|fear|sense|use|number|lack) of|called|named|into|versus|"
     r"it is|that is|this is|it's)\s+$",
     FLAGS,
@@ -124,7 +129,8 @@ NOT_SHOWN_BEFORE = re.compile(
 """Words before a noun phrase after which it need not be in the picture: "shaped like a bear"."""
 
 FOLLOWS = re.compile(
-    r"\s*(?:$|[.,;:!?)\"”]|['’]s?\b|(?:and|or|is|are|was|were|has|have|can|that|who|which|in|on|at|of|with|by|near|next|beside|"
+    r"\s*(?:$|[.,;:!?)\"”]|['’]s?\b|(?:and|or|is|are|was|were|has|have|can|that|who|which|in|on|at|of|with|by|near|"
+    r"next|beside|"
     r"behind|under|over|above|below|to|toward|towards|from|for|while|as|but|also|both|all|here|there|across|along|"
     r"around|between|inside|outside|against|among|in|into|through|sits?|stands?|lies|lie|lays?|rests?|holds?|wears?|"
     r"looks?|appears?|runs?|walks?|rides?|plays?|eats?|seems?|does|takes?|fills?|occup\w+|covers?|farther|further|"
@@ -164,9 +170,11 @@ PLACES = (
 """Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
 
 RELATIONS = (
-    Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|left of|(?:farther|further) (?:to the )?left than",
+    Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|left of|(?:farther|"
+        "further) (?:to the )?left than",
         "The dog is to the left of the cat."),
-    Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|further) (?:to the )?right than",
+    Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
+        "further) (?:to the )?right than",
         "The dog is farther right than the cat."),
     Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
@@ -179,7 +187,8 @@ RELATIONS = (
     Row("in front of", "in front of", "The dog is in front of the cat."),
     Row("behind", "behind", "The dog is behind the cat."),
     Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?more (?:of the \\w+ |space )?than"
-        "|(?:much |clearly )?(?:larger|bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
+        "|(?:much |clearly )?(?:larger|"
+        "bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
     Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?less (?:of the \\w+ |space )?than"
         "|(?:much |clearly )?smaller (?:in the \\w+ )?than", "The dog covers less of the frame than the cat."),
     Row("between", "(?:in )?between", "The dog is between the cat and the bed."),
@@ -187,12 +196,14 @@ RELATIONS = (
 """How one thing lies to another: "X [is] WORDS Y"."""
 
 ABSENCES = (
-    Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this)|visible|shown|present|included|there|to be seen|here)",
+    Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this)|visible|shown|present|included|there|"
+        "to be seen|here)",
         "A dog is not part of this picture."),
     Row("absent", "X (?:is|are)n't (?:part of|in (?:the|this)|visible|shown|present|included|there|to be seen|here)",
         "The dog isn't visible."),
     Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
-    Row("absent", "(?:do|does|did|can|could|is|are)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|notice|find|feature)"
+    Row("absent", "(?:do|does|did|can|could|is|are)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|"
+        "notice|find|feature)"
         "s? X", "The image does not show a dog."),
     Row("absent", "there (?:is|are)(?: not|n't) X", "There isn't a dog."),
     Row("absent", "X (?:is|are) (?:missing|absent|nowhere)", "The dog is missing."),
@@ -202,26 +213,30 @@ ABSENCES = (
 
 ASKS_EXISTENCE = re.compile(
     r"^(?:(?:is|are) there|(?:do|can|could) you (?:see|notice|spot|find)|(?:does|do) the (?:image|picture|scene|photo)"
-    r" (?:show|include|have|contain)) (?P<x>X)|^(?:is|are|can) (?P<y>X) (?:part of|in the (?:image|picture|scene|photo)|visible|"
+    r" (?:show|include|have|contain)) (?P<x>X)|^(?:is|are|can) (?P<y>X) (?:part of|in the (?:image|picture|scene|"
+    r"photo)|visible|"
     r"shown|present|be (?:seen|found))".replace(" ", r"\s+").replace("X", "[\ue000-\uf8ff]"),
     FLAGS,
 )
 """A question that asks whether something is there, so that "No" is an absence."""
 POLITE = re.compile(
-    r"^(?:(?:would|could|can|do) you (?:say|agree|confirm|think|tell me|please|describe)(?: that)?|is it (?:true|right) that|"
+    r"^(?:(?:would|could|can|do) you (?:say|agree|confirm|think|tell me|please|describe)(?: that)?|is it (?:true|"
+    r"right) that|"
     r"in (?:the|this) (?:image|picture|scene|photo),?)\s+",
     FLAGS,
 )
 """Openings of a question that say nothing about the picture."""
 SUPPOSES = re.compile(
-    r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b",
+    r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|"
+    r"after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b",
     FLAGS,
 )
 """A question that changes the picture: numbers in its answer need not be the picture's."""
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
 REFUTES = re.compile(
-    r"^no\b|\b(?:not|no|n't|never|cannot|actually|rather than|reversed|missing|instead|none)\b|n't\b|other way|number is",
+    r"^no\b|\b(?:not|no|n't|never|cannot|actually|rather than|reversed|missing|instead|none)\b|n't\b|other way|"
+    r"number is",
     FLAGS,
 )
 """An answer with one of these may deny what its question took for granted."""

@@ -237,9 +237,7 @@ def _judge_count(statement: Statement, evidence: Evidence) -> Ruling:
             number <= count.at_least if statement.comparison == "at least" else count.is_exact
         )  # fmt: skip
         return _support(by_caption, by_boxes), reason
-    if by_caption and any(
-        comparison == statement.comparison or statement.comparison == "at least" for _, comparison in told
-    ):
+    if by_caption and any(statement.comparison in (comparison, "at least") for _, comparison in told):
         return "unknown", f"{reason}, a caption says {number}"
     if _is_unsure(statement):
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"

@@ -141,7 +141,10 @@ def _measured(row_number: int, words: str, match: re.Match[str], mention: Mentio
         stated = _STATED.search(words)
         number = (NUMBERS.get(stated[0]) or int(stated[0])) + row.offset if stated is not None else None
     is_pairs = match["pairs"] is not None
-    agrees = mention.is_plural != (number is not None and number - row.offset == 1) or plural(mention.category) == mention.category
+    agrees = (
+        mention.is_plural != (number is not None and number - row.offset == 1)
+        or plural(mention.category) == mention.category
+    )
     if match["before"].lower().rstrip(",") in ROUGH and row.measure == "exact":
         return "open", None
     if number is None or not agrees or is_pairs != (mention.category in PLURAL_ONLY and row.measure != "some"):

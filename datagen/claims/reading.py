@@ -37,8 +37,10 @@ _SLOT = "[\ue000-\uf8ff]"
 _SLOTS = re.compile(_SLOT)
 _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
 _VERBS = (
-    r"(?:(?:is|are|was|were|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|positioned|situated|placed|"
-    r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|now|"
+    r"(?:(?:is|are|was|were|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|positioned|"
+    r"situated|placed|"
+    r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
+    r"now|"
     r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little)\s+)"
 )
 _FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
@@ -46,7 +48,8 @@ _PLACE_END = rf"(?:{_FRAME}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,5}}$", FLAGS)
 _OWNER_AFTER = re.compile(
-    rf"\s*,?\s*(?:(?:is|are|there\s+(?:is|are)|one\s+(?:sees|finds)|you\s+can\s+see|we\s+(?:see|find))\s+)(?P<x>{_SLOT})",
+    rf"\s*,?\s*(?:(?:is|are|there\s+(?:is|are)|one\s+(?:sees|finds)|you\s+can\s+see|we\s+(?:see|"
+    rf"find))\s+)(?P<x>{_SLOT})",
     FLAGS,
 )
 _RELATION = re.compile(
@@ -56,19 +59,23 @@ _ABSENCE = re.compile(
     "|".join(f"(?:{row.words.replace('X', f'(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
 )
 _GOVERNED = re.compile(
-    r"(?<!look )(?<!looks )\b(?:of|in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|against|"
+    r"(?<!look )(?<!looks )\b(?:of|in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
+    r"against|"
     r"into|onto|inside|through|holding|riding|wearing|between|than|like|and)\s+$",
     FLAGS,
 )
 _PRONOUN = re.compile(
-    r"\s*(?:(?:yes|no|actually|here),?\s+)?(?P<word>they|it|both of them|both|all(?: \w+)? of them)\s+(?=(?:is|are|can|sits?|stands?|appears?)\b)",
+    r"\s*(?:(?:yes|no|actually|here),?\s+)?(?P<word>they|it|both of them|both|all(?: \w+)? of them)\s+(?=(?:is|are|"
+    r"can|sits?|stands?|appears?)\b)",
     FLAGS,
 )
 _BARE_NUMBER = re.compile(
     rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
 )
 _PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds) $", FLAGS)
-_ENDS_QUESTION = re.compile(rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS)
+_ENDS_QUESTION = re.compile(
+    rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
+)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 

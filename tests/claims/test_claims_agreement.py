@@ -36,7 +36,9 @@ def test_the_side_with_less_evidence_falls_wherever_it_stands():
 
 
 def test_at_equal_evidence_the_later_falls_and_a_good_start_is_kept():
-    first, second = settle_disagreements([sample("a", two("unknown")), sample("b", claim("presence"), three("unknown"))])
+    first, second = settle_disagreements(
+        [sample("a", two("unknown")), sample("b", claim("presence"), three("unknown"))]
+    )
     assert first.status == second.status == "accepted"
     assert len(second.turns) == 1 and second.cuts[0].reason == "samples_disagree"
 

@@ -8,7 +8,9 @@ from datagen.claims import claim_lexicon, read_answer, read_turn
 from datagen.claims.grammar import ABSENCES, PLACES, QUANTITIES, RELATIONS, Quantity, Row
 from datagen.claims.reading import Statement
 
-LEXICON = claim_lexicon(("person", "dog", "cat", "bed", "cup", "hot dog", "teddy bear", "bear", "horse", "train", "skis"))
+LEXICON = claim_lexicon(
+    ("person", "dog", "cat", "bed", "cup", "hot dog", "teddy bear", "bear", "horse", "train", "skis")
+)
 
 
 def told(statements: list[Statement]) -> list[tuple]:
@@ -75,7 +77,9 @@ def test_sentences(text, expected):
     assert said(text) == expected
 
 
-@pytest.mark.parametrize("text", ["a dog bowl", "shaped like a bear", "a statue of a horse", "dogs are loyal", "taller than a horse"])
+@pytest.mark.parametrize(
+    "text", ["a dog bowl", "shaped like a bear", "a statue of a horse", "dogs are loyal", "taller than a horse"]
+)
 def test_loose_mentions_are_not_firm(text):
     assert [s.is_firm for s in read_answer(text, LEXICON)] == [False]
 
@@ -101,7 +105,7 @@ def test_loose_mentions_are_not_firm(text):
     ],
 )  # fmt: skip
 def test_turns(question, answer, expected):
-    assert told([s for s in read_turn(question, answer, LEXICON)]) == expected
+    assert told(read_turn(question, answer, LEXICON)) == expected
 
 
 def test_spans_and_sides_are_told():
