@@ -6,7 +6,7 @@ Errors of five kinds are planted, one at a time, into answers of the embedded te
 thing that is not there, the wrong side, a relation turned around, another image's answers. ``found``: a
 claim was read where the error stands. ``decided`` is asked of the annotations, not of the judge: an absent
 thing is decided when nothing of its COCO supercategory is shown. ``precision`` sets the planted errors
-caught beside the turns contradicted though nothing was planted in them. ``--replies`` adds real replies of a teacher: JSON lines
+caught beside the turns contradicted though nothing was planted in them. ``--replies`` adds real replies: JSON lines
 with ``id``, ``captions``, ``instances`` [{category, bbox (corners, 0-1)}], ``responses`` [{instruction, output}].
 """
 
@@ -35,9 +35,11 @@ from datagen.teacher import open_teacher
 KINDS = ("count", "absent object", "side", "relation", "swapped image")
 SIDES = {"left": "right", "right": "left", "upper": "lower", "lower": "upper", "top": "bottom", "bottom": "top"}
 SIDE = re.compile(
-    r"\b(?:on|in|to|toward|at|over on) the (?:far )?(left|right|upper|lower|top|bottom)\b(?! of the \w+(?<!image|frame))"
+    r"\b(?:on|in|to|toward|at|over on) the (?:far )?(left|right|upper|lower|top|bottom)\b"
+    r"(?! of the \w+(?<!image|frame))"
 )
-TURNED = {"left of": "right of", "right of": "left of", "farther left": "farther right", "farther right": "farther left",
+TURNED = {"left of": "right of", "right of": "left of", "farther left": "farther right",
+          "farther right": "farther left",
           "higher up": "lower down", "lower down": "higher up", "higher in": "lower in", "lower in": "higher in",
           "larger in": "smaller in", "more of the": "less of the", "above": "below", "below": "above"}  # fmt: skip
 RELATION = re.compile(r"\b(" + "|".join(TURNED) + r")\b")
@@ -67,7 +69,7 @@ def template_turns(
 def plant(
     kind: str, case: Case, rng: random.Random, lexicon: Lexicon, names: tuple[str, ...]
 ) -> tuple[Turn, int, bool] | None:
-    """Plant one error: the changed turn, where it stands, and whether the annotations decide it; None if nothing fits."""
+    """Plant one error: the changed turn, where it stands, whether it is decided; None if nothing fits."""
     image, turn = case
     if DENIAL.search(turn.answer) or DENIAL.search(turn.question):
         return None
@@ -273,7 +275,7 @@ def measure(title: str, cases: list[Case], names: tuple[str, ...], rng: random.R
             tally.update(n=1, found=bool(hits), decided=is_decided, caught=is_caught, both=is_caught and is_decided)
             if misses and is_decided and not is_caught:
                 print(
-                    f"    missed {kind} in {case[0].image_id}: {[c.evidence for c in hits]} | {turn.question} | {turn.answer}"
+                    f"  missed {kind}, {case[0].image_id}: {[c.evidence for c in hits]} {turn.question} {turn.answer}"
                 )
         if tally["n"]:
             shares = [100 * tally[key] / tally["n"] for key in ("found", "decided", "caught")]
@@ -305,18 +307,15 @@ def main() -> None:
         SUPERCATEGORY.update({row["name"]: row.get("supercategory", row["name"]) for row in rows})
     corpus = load_corpus(settings.corpus)
     rng = random.Random(0)
-    measure(
-        "template",
-        list(template_turns(settings, options.seeds, corpus.images, corpus.categories)),
-        corpus.categories,
-        rng,
-    )
+    names, misses = corpus.categories, options.misses
+    written = list(template_turns(settings, options.seeds, corpus.images, names))
+    measure("template", written, names, rng, misses=misses)
     if options.replies:
         cases = read_replies(options.replies)
-        measure("real replies", cases, corpus.categories, rng, misses=options.misses)
+        measure("real replies", cases, names, rng, misses=misses)
         images = tuple({image.image_id: image for image, _ in cases}.values())
-        turns = list(template_turns(settings, options.seeds, images, corpus.categories))
-        measure("template on the same images", turns, corpus.categories, rng, misses=options.misses)
+        written = list(template_turns(settings, options.seeds, images, names))
+        measure("template on the same images", written, names, rng, misses=misses)
 
 
 if __name__ == "__main__":
