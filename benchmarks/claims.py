@@ -112,6 +112,7 @@ def plant_absent(
     absent = [name for name in names if name not in shown]
     boxed = [box.category for box in image.boxes]
     rng.shuffle(boxed)
+    mentions = lexicon.find(text)  # the "train" of "train station" is none
     for name in boxed:
         other = rng.choice(absent)
         for old, new in (
@@ -119,8 +120,8 @@ def plant_absent(
             (f"the {name}", f"the {other}"),
             (plural(name), plural(other)),
         ):
-            match = re.search(rf"\b{old}\b(?! \w+ly)", text)
-            if match is not None:
+            match = re.search(rf"\b{old}\b", text)
+            if match is not None and any(mention.end == match.end() for mention in mentions):
                 return text[: match.start()] + new + text[match.end() :], match.start(), is_apart(other, shown)
     return None
 

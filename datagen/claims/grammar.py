@@ -80,7 +80,10 @@ EXISTENCE = re.compile(
     FLAGS,
 )
 """Verbs after which a number is said of the whole picture: "there is one dog"."""
-HOLDING = re.compile(r"\b(?:with|including|more|holding|riding|carrying|wearing|eating)\s+(?:[a-z-]+\s+)?$", FLAGS)
+HOLDING = re.compile(
+    r"\b(?:with|including|more|holding|riding|carrying|wearing|eating|beside|near|behind|on|an? \w+,)\s+(?:[a-z-]+\s+)?$",
+    FLAGS,
+)
 """What joins a bare plural to something in the picture: "a lake with boats"."""
 WITH = re.compile(r"(?:\bwith|\bof|,|\band)\s+(?:[a-z-]+\s+)?$", FLAGS)
 """What joins a bare plural to the picture that a verb of ``EXISTENCE`` opens: "it shows a lake with boats"."""
