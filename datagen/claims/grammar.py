@@ -81,7 +81,8 @@ EXISTENCE = re.compile(
 )
 """Verbs after which a number is said of the whole picture: "there is one dog"."""
 HOLDING = re.compile(
-    r"\b(?:with|including|more|holding|riding|carrying|wearing|eating|beside|near|behind|on|an? \w+,)\s+(?:[a-z-]+\s+)?$",
+    r"\b(?:with|including|more|holding|riding|carrying|wearing|eating|beside|near|behind|on|an? \w+,)\s+"
+    r"(?:[a-z-]+\s+)?$",
     FLAGS,
 )
 """What joins a bare plural to something in the picture: "a lake with boats"."""

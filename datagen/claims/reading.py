@@ -169,6 +169,12 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
                                       number=None, is_all=is_all))  # fmt: skip
             if own and not HEDGES.search(text, start, end):
                 found += _clause(text, start, end, own, in_question=in_question)
+            elif not in_question:  # "the dog might be waiting": there is a dog all the same
+                found += [
+                    _statement("presence", phrase, phrase.start, phrase.end, in_question)
+                    for phrase in own
+                    if phrase.is_definite and not phrase.is_plural and phrase.measure == "some"
+                ]
         if phrases and not in_question:
             antecedent = phrases[0]
     return found
