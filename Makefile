@@ -32,6 +32,8 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/stages.py
+	$(BIN)/python benchmarks/checks.py
+	$(BIN)/python benchmarks/claims.py
 
 clean:
 	rm -rf $(VENV) runs

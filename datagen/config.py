@@ -57,12 +57,14 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Limits of the wording checks."""
+    """Limits of the wording checks, and what a contradicted claim costs."""
 
     min_answer_words: NonNegative = 1  # whitespace-separated words
     max_answer_words: Natural = 600
     min_description_words: NonNegative = 15  # for a reply that is one bare text
     max_question_words: Natural = 80
+    contradicted: Literal["cut", "keep"] = "cut"  # turns that the annotations contradict, and samples that disagree
+    exhaustive: Literal["auto", "yes", "no"] = "auto"  # every object of a category is boxed; auto: up to 200 categories
     skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
 
 

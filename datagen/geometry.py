@@ -60,6 +60,11 @@ def height_of(box: BoxUnit) -> float:
     return box[3] - box[1]
 
 
+def centre_of(box: BoxUnit) -> tuple[float, float]:
+    """Centre (x, y) as shares of the frame."""
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+
+
 def iou(a: BoxUnit, b: BoxUnit) -> float:
     """Intersection over union of two boxes, 0 to 1; 0 when both are empty."""
     inter = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))

@@ -8,10 +8,12 @@ or rejected with stage, reason and detail.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from datagen import claims
 from datagen.checks import check_turns
 from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator
@@ -31,12 +33,14 @@ class Planned(Struct, frozen=True):
     Attributes:
         request: What to ask the teacher; None when there is nothing to ask.
         drop: Why there is nothing to ask; None when there is a request.
+        categories: The corpus's category names; without them no claim is found.
     """
 
     image: AnnotatedImage
     recipe: Recipe
     request: Request | None
     drop: Drop | None = None
+    categories: tuple[str, ...] = ()
 
 
 class Asked(Struct, frozen=True):
@@ -47,18 +51,22 @@ class Asked(Struct, frozen=True):
 
 
 def plan_samples(
-    images: Iterable[AnnotatedImage], recipes: tuple[Recipe, ...], settings: Settings, check_picture: PictureCheck
+    images: Iterable[AnnotatedImage],
+    recipes: tuple[Recipe, ...],
+    settings: Settings,
+    check_picture: PictureCheck,
+    categories: tuple[str, ...] = (),
 ) -> Iterator[Planned]:
     """List every sample a run will have, in corpus order, recipes in the order of the settings."""
     for image in images:
         fault = check_picture(image)
         for recipe in recipes:
             if fault is not None:
-                yield Planned(image, recipe, None, Drop("teacher", *fault))
+                yield Planned(image, recipe, None, Drop("teacher", *fault), categories)
                 continue
             request = build_request(recipe, image, settings)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
-            yield Planned(image, recipe, request, drop)
+            yield Planned(image, recipe, request, drop, categories)
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
@@ -96,10 +104,20 @@ def check_wording(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     return cut_or_reject(sample, checked.turns, checked.drop)
 
 
+def check_claims(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+    """Stage checks: what the answers say, held against captions and boxes."""
+    planned = asked.planned
+    judged = claims.judge_turns(sample.turns, planned.image, planned.categories, settings.checks)
+    found = claims.first_contradiction(judged) if settings.checks.contradicted == "cut" else None
+    sample = replace(sample, turns=judged)
+    return sample if found is None else cut_or_reject(sample, judged[: found[0]], found[1])
+
+
 STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = (
     ("teacher", take_reply),
     ("parse", parse_turns),
     ("checks", check_wording),
+    ("checks", check_claims),
 )
 """What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
 (``Deduplicator.admit``, in corpus order) and ``validate`` (``give_verdict``, calibrated on all scores)."""
@@ -168,9 +186,12 @@ def derive_samples(
     settings_digest = late_settings_digest(settings)
 
     def made() -> Iterator[Sample]:
-        for item in planned:
-            reply = find_reply(item.request.digest) if item.request else None
-            yield make_sample(item, reply, settings, settings_digest)
+        for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
+            samples = [
+                make_sample(item, find_reply(item.request.digest) if item.request else None, settings, settings_digest)
+                for item in of_image
+            ]
+            yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
 
     return deduplicator.admit_all(made())
 

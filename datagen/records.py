@@ -12,6 +12,10 @@ BoxUnit = tuple[float, float, float, float]
 Stage = Literal["teacher", "parse", "checks", "dedup", "validate"]
 """The stages at which a sample can fall."""
 
+ClaimKind = Literal["presence", "absence", "count", "place", "relation"]
+Comparison = Literal["exact", "at least", "at most"]
+ClaimVerdict = Literal["supported_by_caption", "supported_by_boxes", "supported_by_both", "contradicted", "unknown"]
+
 
 class Box(Struct, frozen=True, gc=False):  # no cycles: a corpus of a million boxes costs the collector nothing
     """One annotated object, or one crowd region holding several.
@@ -114,17 +118,48 @@ class Reply(Struct, frozen=True):
     is_final: bool = True
 
 
+class Claim(Struct, frozen=True, omit_defaults=True):
+    """Something a turn says that can be checked, and what the annotations say to it.
+
+    Attributes:
+        category: What it is about, as the corpus names it, or a wider word such as ``"animal"``.
+        start: First character in the question or answer.
+        end: One past the last character.
+        verdict: Borne out by a caption, by boxes, by both; against them; or left open by them.
+        evidence: One sentence with what decided.
+        number: Of a count.
+        comparison: How the number binds: ``several`` things are at least 2.
+        place: Of a place: left, right, top, bottom, middle, corner, foreground, background.
+        relation: Of a relation: left of, above, next to, larger, ...
+        others: What the relation is to; two categories for ``between``.
+        in_question: The question says it, and the answer lets it stand.
+    """
+
+    kind: ClaimKind
+    category: str
+    start: int
+    end: int
+    verdict: ClaimVerdict
+    evidence: str
+    number: int | None = None
+    comparison: Comparison | None = None
+    place: str | None = None
+    relation: str | None = None
+    others: tuple[str, ...] = ()
+    in_question: bool = False
+
+
 class Turn(Struct, frozen=True):
     """One question and its answer, both non-empty.
 
     Attributes:
-        claims: Checkable statements found in the answer, each a plain mapping.
+        claims: What it says that can be checked, with the annotations' verdict.
         validation: Raw scores and verdict of the validator, or None before it ran.
     """
 
     question: str
     answer: str
-    claims: tuple[dict[str, Any], ...] = ()
+    claims: tuple[Claim, ...] = ()
     validation: dict[str, Any] | None = None
 
 

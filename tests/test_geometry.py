@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.geometry import (
+    centre_of,
     clip_to_unit,
     contradicts_place,
     count_objects,
@@ -33,6 +34,7 @@ def box(category: str, box_unit=A, is_crowd: bool = False) -> Box:
 
 def test_size_and_centre():
     assert width_of(A) == pytest.approx(0.4)
+    assert centre_of(A) == pytest.approx((0.3, 0.3))
     assert height_of((0.1, 0.2, 0.3, 0.9)) == pytest.approx(0.7)
     assert clip_to_unit((-0.2, 0.1, 1.4, 0.5)) == (0.0, 0.1, 1.0, 0.5)
 

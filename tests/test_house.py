@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 FLOORS = (
     {"errors", "records", "randomness"},
     {"config", "fate", "geometry", "lexicon"},
-    {"context"},
+    {"claims", "context"},
     {"checks", "corpus", "dedup", "export", "parsing", "recipes", "store", "summary", "teacher", "validator"},
     {"pipeline"},
     {"engines"},

@@ -139,7 +139,7 @@ def test_every_planned_sample_comes_out_once(settings: Settings, recipes: tuple[
 
 
 def test_the_stage_table_names_the_stages_in_order() -> None:
-    assert [name for name, _ in STAGES] == ["teacher", "parse", "checks"]
+    assert [name for name, _ in STAGES] == ["teacher", "parse", "checks", "checks"]
 
 
 def test_late_settings_change_the_digest_and_keep_the_requests(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
@@ -150,3 +150,33 @@ def test_late_settings_change_the_digest_and_keep_the_requests(settings: Setting
     assert [request_of(p).digest for p in plan(later, recipes, image(1))] == [
         request_of(p).digest for p in plan(settings, recipes, image(1))
     ]
+
+
+def test_a_contradicted_turn_cuts_the_conversation_and_keeps_its_claims(
+    settings: Settings, recipes: tuple[Recipe, ...]
+) -> None:
+    (planned, _) = plan_samples([image(1)], recipes, settings, no_fault, ("dog", "zebra"))
+    request = request_of(planned)
+    text = f"{GOOD}\n===\nQuestion:\nHow many dogs are there?\n===\nAnswer:\nThere are four dogs."
+    cut = make_sample(planned, reply_to(request, text), settings, "")
+    assert [turn.claims[0].verdict for turn in cut.turns] == ["supported_by_both"]
+    assert [(drop.stage, drop.reason) for drop in cut.cuts] == [("checks", "count_contradicted")]
+    keeping = replace(settings, checks=replace(settings.checks, contradicted="keep"))
+    assert len(make_sample(planned, reply_to(request, text), keeping, "").turns) == 2
+    fallen = make_sample(planned, reply_to(request, GOOD.replace("A brown dog sits", "Four dogs sit")), settings, "")
+    assert (fallen.status, fallen.stage, fallen.reason) == ("rejected", "checks", "count_contradicted")
+    assert fallen.turns[0].claims
+
+
+def test_samples_of_one_image_that_disagree_do_not_both_stay(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
+    crowded = image(1, (), (DOG, Box("dog", (0.0, 0.0, 1.0, 1.0), 0.5, is_crowd=True)))
+    planned = list(plan_samples([crowded], recipes, settings, no_fault, ("dog",)))
+    texts = (
+        "Question:\nWhat is here?\n===\nAnswer:\nThere are exactly four dogs.",
+        "There are exactly seven dogs on a wide green lawn, and they all run after a ball that somebody has thrown.",
+    )
+    replies = {
+        request_of(item).digest: reply_to(request_of(item), text) for item, text in zip(planned, texts, strict=True)
+    }
+    first, second = derive_samples(planned, recipes, replies.get, settings)
+    assert (first.status, second.status, second.reason) == ("accepted", "rejected", "samples_disagree")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from datagen.config import CorpusSettings, Settings
-from datagen.records import AnnotatedImage, Reply, Sample
+from datagen.records import AnnotatedImage, Reply, Sample, Turn
 from datagen.store import read_facts
 
 if TYPE_CHECKING:
@@ -103,6 +103,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     for number, turn in enumerate(sample.turns, start=1):
         yield f"{number}. Q: {_visible(turn.question)}"
         yield f"   A: {_visible(turn.answer)}"
+        yield from _claim_lines(turn)
         if turn.validation is not None:
             yield "   " + ", ".join(f"{key} {value}" for key, value in turn.validation.items())
     for cut in sample.cuts:
@@ -117,6 +118,13 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
 def _visible(text: str) -> str:
     """Text without the signs that steer a terminal."""
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def _claim_lines(turn: Turn) -> Iterator[str]:
+    """What a turn claims, what the annotations say to it, and why."""
+    for claim in turn.claims:
+        text = turn.question if claim.in_question else turn.answer
+        yield _visible(f"   [{claim.verdict}] {claim.kind} '{text[claim.start : claim.end]}': {claim.evidence}")
 
 
 def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:

@@ -65,7 +65,9 @@ class Inputs:
 
     def planned(self) -> Iterator[Planned]:
         """Every sample of the run, in corpus order."""
-        return plan_samples(self.corpus.images, self.recipes, self.settings, self.pictures.check)
+        return plan_samples(
+            self.corpus.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories
+        )
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images whose pictures open."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from datagen.records import AnnotatedImage, Sample
+from datagen.records import AnnotatedImage, Sample, Turn
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#5f5f5f")
 """Okabe and Ito's colours (2008), told apart by colour-blind readers; one per category in turn."""
@@ -27,6 +27,8 @@ STYLE = """
 .dg-card dl{margin:.4rem 0 0}.dg-card dt{font-weight:600;margin-top:.7rem}
 .dg-card dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
+.dg-card .dg-claims{display:flex;flex-wrap:wrap;gap:.1rem .8rem;white-space:normal}
+.dg-card .dg-supported{color:var(--good)}.dg-card .dg-contradicted{color:var(--bad);font-weight:600}
 .dg-card ul{list-style:none;padding:0;margin:.35rem 0 0;display:flex;flex-wrap:wrap;gap:.15rem .8rem}
 .dg-card li::before{content:"";display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.35em;
  background:var(--dot)}
@@ -91,11 +93,28 @@ def _fate(sample: Sample) -> str:
 
 def _turns(sample: Sample) -> str:
     return "".join(
-        f"<dt>{escape(turn.question)}</dt><dd>{escape(turn.answer)}"
+        f"<dt>{escape(turn.question)}</dt><dd>{escape(turn.answer)}{_claims(turn)}"
         + (f"<br><small>{escape(str(turn.validation.get('verdict', '')))}</small>" if turn.validation else "")
         + "</dd>"
         for turn in sample.turns
     )
+
+
+MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?"}
+"""Signs of the verdicts, so that colour is not alone in telling them."""
+
+
+def _claims(turn: Turn) -> str:
+    """The claims of a turn with their marks; the evidence shows on hover."""
+    if not turn.claims:
+        return ""
+    told = []
+    for claim in turn.claims:
+        verdict = claim.verdict.partition("_")[0]
+        text = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
+        why = escape(f"{claim.kind}, {claim.verdict.replace('_', ' ')}: {claim.evidence}")
+        told.append(f'<span class="dg-claim dg-{verdict}" title="{why}">{MARKS[verdict]} {escape(text)}</span>')
+    return f'<small class="dg-claims">{" ".join(told)}</small>'
 
 
 def _cuts(sample: Sample) -> str:

@@ -101,6 +101,7 @@ def test_show_tells_the_whole_story(demo: Path) -> None:
         "## Reply of template",
         "## Turns",
         "1. Q: ",
+        "   [supported_by_",
         "## Fate: accepted",
         "recipe ",
     ):

@@ -135,7 +135,9 @@ def test_open_counts_allow_more_but_not_fewer():
 
 
 def test_narrower_words_and_couples_are_judged_with_care():
-    assert details("two men", box("person")) == []
+    assert details("two men", box("person")) == ["person: text says 2, boxes show 1: 'two men'"]
+    assert details("one man and a woman", box("person"), box("person"), box("person")) == []
+    assert details("two tables", box("dining table")) == []  # a wider word: one may be no dining table
     assert details("a couple of dogs", box("dog")) == ["dog: text says 2, boxes show 1: 'a couple of dogs'"]
     assert details("three sheep", box("sheep")) == ["sheep: text says 3, boxes show 1: 'three sheep'"]
 

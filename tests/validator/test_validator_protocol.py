@@ -8,6 +8,7 @@ import sys
 from msgspec.structs import replace
 from tiny_checkpoints import TURNS
 
+from datagen.records import Claim
 from datagen.validator import Job, score_key, score_keys
 
 
@@ -28,7 +29,10 @@ def test_key_is_the_same_on_every_machine() -> None:
 
 
 def test_later_turns_and_validation_leave_the_key_alone() -> None:
-    judged = tuple(replace(turn, validation={"verdict": "supported"}, claims=({"kind": "count"},)) for turn in TURNS)
+    judged = tuple(
+        replace(turn, validation={"verdict": "supported"}, claims=(Claim("count", "cup", 0, 1, "unknown", "x"),))
+        for turn in TURNS
+    )
     assert key() == key(turns=TURNS[:2]) == key(turns=judged)
 
 

@@ -3,14 +3,18 @@
 import re
 from html.parser import HTMLParser
 
-from datagen.records import AnnotatedImage, Box, Drop, Provenance, Sample, Turn
+from datagen.records import AnnotatedImage, Box, Claim, Drop, Provenance, Sample, Turn
 from datagen.view import sample_card
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
 
 def make(text: str) -> tuple[Sample, AnnotatedImage]:
-    turns = (Turn(text, text, validation={"verdict": text}),)
+    claims = (
+        Claim("count", text, 0, len(text), "contradicted", text),
+        Claim("place", text, 0, 2, "supported_by_boxes", ""),
+    )
+    turns = (Turn(text, text, claims, validation={"verdict": text}),)
     drop = Drop("checks", text, text)
     sample = Sample(
         text,
@@ -59,3 +63,9 @@ def test_a_sample_without_its_corpus_still_shows() -> None:
     card = sample_card(sample, None, None)
     assert "rejected" in card
     assert "<rect" not in card
+
+
+def test_claims_carry_their_marks_and_evidence() -> None:
+    card = sample_card(*make("plain"), picture_url=None)
+    assert '<span class="dg-claim dg-contradicted" title="count, contradicted: plain">✗ plain</span>' in card
+    assert 'title="place, supported by boxes: ">✓ pl</span>' in card

@@ -1,0 +1,71 @@
+"""From turns and an image's annotations to claims with verdicts, and what of a conversation they leave.
+
+``grammar`` holds the tables, ``phrases`` and ``reading`` find what a text states, ``judging`` holds it
+against captions and boxes, ``agreement`` holds the samples of one image against each other.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from datagen.claims.agreement import settle_disagreements
+from datagen.claims.judging import claim_lexicon, gather_evidence, judge, judge_all
+from datagen.claims.reading import Statement, read_answer, read_turn
+from datagen.config import ChecksSettings
+from datagen.records import AnnotatedImage, Claim, Drop, Turn
+
+__all__ = [
+    "Statement",
+    "claim_lexicon",
+    "first_contradiction",
+    "gather_evidence",
+    "is_exhaustive",
+    "judge",
+    "judge_turns",
+    "read_answer",
+    "read_turn",
+    "settle_disagreements",
+]
+
+
+def judge_turns(
+    turns: tuple[Turn, ...], image: AnnotatedImage, categories: tuple[str, ...], settings: ChecksSettings
+) -> tuple[Turn, ...]:
+    """Give every turn its claims, each with verdict and evidence.
+
+    Args:
+        turns: As parsed.
+        image: The image they are about.
+        categories: The corpus's category names.
+        settings: Uses ``exhaustive``.
+    """
+    lexicon = claim_lexicon(categories)
+    evidence = gather_evidence(image, categories, is_exhaustive=is_exhaustive(categories, settings))
+    return tuple(
+        replace(turn, claims=judge_all(read_turn(turn.question, turn.answer, lexicon), evidence)) for turn in turns
+    )
+
+
+def is_exhaustive(categories: tuple[str, ...], settings: ChecksSettings) -> bool:
+    """Whether a category without a box is not in the picture."""
+    if settings.exhaustive == "auto":
+        return len(categories) <= MOST_EXHAUSTIVE
+    return settings.exhaustive == "yes"
+
+
+MOST_EXHAUSTIVE = 200
+"""Corpora with more categories (LVIS has 1,203, Open Images 600) box only some of them on each image."""
+
+
+def first_contradiction(turns: tuple[Turn, ...]) -> tuple[int, Drop] | None:
+    """The first turn that the annotations contradict, and how."""
+    for n, turn in enumerate(turns):
+        for claim in turn.claims:
+            if claim.verdict == "contradicted":
+                return n, Drop("checks", f"{claim.kind}_contradicted", f"turn {n + 1}: {_quoted(turn, claim)}")
+    return None
+
+
+def _quoted(turn: Turn, claim: Claim) -> str:
+    text = turn.question if claim.in_question else turn.answer
+    return f"'{text[claim.start : claim.end]}': {claim.evidence}"

@@ -1,0 +1,92 @@
+"""From the samples of one image to what disagrees among them: the side with less evidence falls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from datagen.fate import cut_or_reject
+from datagen.records import Claim, Drop, Sample, Turn
+
+WEIGHT = {
+    "supported_by_both": 3,
+    "supported_by_boxes": 2,
+    "supported_by_caption": 1,
+    "unknown": 0,
+    "contradicted": -1,
+}
+"""How much stands behind a claim."""
+OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
+
+
+def settle_disagreements(samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Cut the samples of one image so that no two of them contradict each other.
+
+    Of two claims that exclude each other the one with less evidence falls, at equal evidence the
+    later one: its conversation is cut before that turn, or rejected when nothing would be left.
+    """
+    kept = list(samples)
+    for i in range(len(samples)):
+        for j in range(i + 1, len(samples)):
+            if kept[i].status == kept[j].status == "accepted":
+                kept[i], kept[j] = _settle(kept[i], kept[j])
+    return tuple(kept)
+
+
+def _settle(first: Sample, second: Sample) -> tuple[Sample, Sample]:
+    for (n, turn, claim), (m, other_turn, other) in _pairs(first, second):
+        if not exclude(claim, other):
+            continue
+        if WEIGHT[claim.verdict] < WEIGHT[other.verdict]:
+            return _settle(_cut(first, n, turn, claim, second.sample_id, other), second)
+        return _settle(first, _cut(second, m, other_turn, other, first.sample_id, claim))
+    return first, second
+
+
+Told = tuple[int, Turn, Claim]
+
+
+def _pairs(first: Sample, second: Sample) -> Iterator[tuple[Told, Told]]:
+    if first.status == "rejected" or second.status == "rejected":
+        return
+    by_category: dict[str, list[Told]] = {}
+    for n, turn in enumerate(second.turns):
+        for claim in turn.claims:
+            by_category.setdefault(claim.category, []).append((n, turn, claim))
+    for n, turn in enumerate(first.turns):
+        for claim in turn.claims:
+            for told in by_category.get(claim.category, ()):
+                yield (n, turn, claim), told
+
+
+def exclude(a: Claim, b: Claim) -> bool:
+    """Whether two claims about one image cannot both be true.
+
+    Two places never do: there may be a dog on either side.
+    """
+    if a.category != b.category:
+        return False
+    kinds = {a.kind, b.kind}
+    if kinds == {"absence", "presence"}:
+        return "unknown" not in {c.verdict for c in (a, b) if c.kind == "presence"}
+    if kinds == {"absence", "count"}:
+        return True
+    if a.kind == b.kind == "count":
+        return _numbers_exclude(a, b) or _numbers_exclude(b, a)
+    if a.kind == b.kind == "relation":
+        return a.others == b.others and {a.relation, b.relation} in OPPOSITES
+    return False
+
+
+def _numbers_exclude(a: Claim, b: Claim) -> bool:
+    if a.comparison != "exact" or a.number is None or b.number is None:
+        return False
+    if b.comparison == "exact":
+        return a.number != b.number
+    return a.number < b.number if b.comparison == "at least" else a.number > b.number
+
+
+def _cut(sample: Sample, n: int, turn: Turn, claim: Claim, other_id: str, other: Claim) -> Sample:
+    text = turn.question if claim.in_question else turn.answer
+    detail = f"turn {n + 1}: '{text[claim.start : claim.end]}' ({claim.evidence}) against {other_id} ({other.evidence})"
+    drop = Drop("checks", "samples_disagree", detail)
+    return cut_or_reject(sample, sample.turns[:n], drop)

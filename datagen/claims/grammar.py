@@ -1,0 +1,257 @@
+"""The grammar of claims as tables: each row pairs words with their meaning and an example that shows it.
+
+To extend it, add a row: ``words`` is a regular expression in which a space is any white space and
+``N`` any number; ``example`` is a sentence that the row alone explains, and a test reads it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from datagen.lexicon import NUMBER_WORDS
+
+FLAGS = re.IGNORECASE | re.ASCII  # without ASCII, "ſix" would match "six" and find no number
+
+NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {"dozen": 12}
+"""Number words and what they are worth."""
+
+Measure = Literal["exact", "at least", "at most", "none", "some", "open"]
+"""How a quantity binds: ``none`` denies, ``some`` says only that there is one, ``open`` says no number."""
+
+
+class Quantity(Struct, frozen=True):
+    """Words before a noun that say how many: ``number`` is fixed, or the stated one plus ``offset``."""
+
+    words: str
+    measure: Measure
+    example: str
+    number: int | None = None
+    offset: int = 0
+
+
+QUANTITIES = (
+    Quantity("at least N|no fewer than N|no less than N|N or more", "at least", "There are at least three dogs."),
+    Quantity("more than N|over N", "at least", "There are more than two dogs.", offset=1),
+    Quantity("at most N|up to N|no more than N", "at most", "There are at most three dogs."),
+    Quantity("fewer than N|less than N", "at most", "There are fewer than four dogs.", offset=-1),
+    Quantity("an? single|only one|just one|exactly one", "exact", "There is only one dog.", number=1),
+    Quantity("exactly N|precisely N|only N|just N|a total of N", "exact", "There are exactly three dogs."),
+    Quantity("a couple of|a couple", "at least", "A couple of dogs run.", number=2),
+    Quantity("a pair of", "exact", "A pair of dogs run.", number=2),
+    Quantity("both of the|both the|both", "at least", "Both dogs run.", number=2),
+    Quantity(
+        "several|multiple|many|numerous|various|a few|a number of|a lot of|lots of|dozens of|plenty of|a variety of|"
+        "a group of|a crowd of|a herd of|a flock of|a row of|a bunch of|rows of|groups of",
+        "at least", "There are several dogs.", number=2,
+    ),
+    Quantity("no|zero|not a single|not any", "none", "There are no dogs.", number=0),
+    Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
+    Quantity("one", "some", "One dog runs."),
+    Quantity("N", "exact", "There are 3 dogs."),
+    Quantity("an?|another|the|this|that|these|those|his|her|its|their|some|each|every|"
+        "the other", "some", "A dog runs."),
+)  # fmt: skip
+"""First match wins, so longer wordings stand above the shorter ones they contain."""
+
+DEFINITE = frozenset("the this that these those his her its their both".split())
+"""Determiners that take for granted that the thing is there."""
+
+ROUGH = frozenset(
+    "about around nearly almost over roughly approximately or to than least most up maybe perhaps another".split()
+)
+"""Words before a number that make it no exact count."""
+PART = frozenset("the these those other of last first all both his her their its with another".split())
+"""Words before a number that may pick out some of the objects."""
+
+NOT_ADJECTIVES = (
+    "and|or|of|in|on|at|to|with|by|for|from|near|over|under|up|is|are|was|were|has|have|the|an?|who|that|which|as|"
+    "his|her|their|its|other|more|different|kinds?|types?|sets?|rows?|slices?|pieces?|bowls?|plates?|stacks?|bunch|"
+    "bunches|groups?|boxes|baskets|parts?|tier|story|years?|months?|weeks?|days?|wheeled|legged|toy|fake|stuffed|"
+    "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not"
+)
+"""Words that end the look back from a noun to its number."""
+
+EXISTENCE = re.compile(
+    r"\b(?:there(?:'s| is| are)|shows?|showing|see|sees|count|counts|contains?|includes?|features?|has|have|find|finds|"
+    r"finding|make out|notice|notices|holds|view of|described as|speak of|includ\w+)\b",
+    FLAGS,
+)
+"""Verbs after which a number is said of the whole picture: "there is one dog"."""
+HOLDING = re.compile(
+    r"\b(?:with|including|more|holding|riding|carrying|wearing|eating|beside|near|behind|on|an? \w+,)\s+"
+    r"(?:[a-z-]+\s+)?$",
+    FLAGS,
+)
+"""What joins a bare plural to something in the picture: "a lake with boats"."""
+WITH = re.compile(r"(?:\bwith|\bof|,|\band)\s+(?:[a-z-]+\s+)?$", FLAGS)
+"""What joins a bare plural to the picture that a verb of ``EXISTENCE`` opens: "it shows a lake with boats"."""
+SHOWN_AFTER = re.compile(
+    r"\s+(?:can be (?:seen|counted|found|made out)|(?:is|are) (?:visible|shown|present|to be seen|part of)|"
+    r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total)",
+    FLAGS,
+)
+"""What follows a number that is said of the whole picture: "one dog can be seen"."""
+
+DENIALS = re.compile(
+    r"\b(?:not|never|neither|nor|none|cannot|without|instead of|rather than|no longer|fewer|less|lacks?|hardly)\b|"
+    r"n't\b",
+    FLAGS,
+)
+"""What follows one of these is not claimed; an absence row may still read it."""
+
+HEDGES = re.compile(
+    r"\b(?:might|may|could (?!also\b)|would|should|must|if|whether|suppose|supposing|"
+    r"imagine|maybe|perhaps|possibly|probably|presumably|potentially|likely|plausible|seems?|seemingly|apparently|"
+    r"suggest\w*|impl(?:y|ies|ying)|infer\w*|speculat\w*|as though|looks? like|resembl\w+|such as|e\.g\.|will|usually|"
+    r"often|typically|generally|commonly|sometimes|always|known to|tend to|tends to|prefer|need to|needs to|unless|"
+    r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|"
+    r"prepar\w+ to|waiting for|ready to|"
+    r"appears? to (?!be (?:on|in|at|to|near|left|right|above|below)\b))\b",
+    FLAGS,
+)
+"""A clause with one of these is reasoning, not a claim."""
+
+CLAUSE_BREAKS = re.compile(
+    r"[;:()—]|,? (?=(?:which|who|whose|where|while|whereas|but|though|although|because|since|so that|so(?! many)|as if|"
+    r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
+    r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|"
+    r"might|could|has|have|sits?|stands?|lies)\b)",
+    FLAGS,
+)
+"""Where a sentence falls into clauses, so that a hedge in one does not silence the other."""
+
+NOT_SHOWN_BEFORE = re.compile(
+    r"\b(?:like|as|(?<!look )for|of no|without|(?:picture|photo|image|painting|drawing|statue|figurine|sculpture|"
+    r"shape|print|"
+    r"pattern|logo|sign|model|form|type|kind|sort|fear|sense|use|number|lack) of|called|named|into|versus|"
+    r"it is|that is|this is|it's)\s+$",
+    FLAGS,
+)
+"""Words before a noun phrase after which it need not be in the picture: "shaped like a bear"."""
+
+FOLLOWS = re.compile(
+    r"\s*(?:$|[.,;:!?)\"”]|['’]s?\b|(?:and|or|is|are|was|were|has|have|can|that|who|which|in|on|at|of|with|by|near|"
+    r"next|beside|"
+    r"behind|under|over|above|below|to|toward|towards|from|for|while|as|but|also|both|all|here|there|across|along|"
+    r"around|between|inside|outside|against|among|in|into|through|sits?|stands?|lies|lie|lays?|rests?|holds?|wears?|"
+    r"looks?|appears?|runs?|walks?|rides?|plays?|eats?|seems?|does|takes?|fills?|occup\w+|covers?|farther|further|"
+    r"higher|lower|left|right|visible|present|than|together|alone|too|standing|then|not|instead|after|before|"
+    r"up|down|out|off|close|each|some|an?|the|his|her|far|just|full|only|isn|aren|cannot|\w+ing|\w+ed)\b)",
+    FLAGS,
+)
+"""What may follow a noun that names the thing itself: "dog bowl" names no dog."""
+
+
+class Row(Struct, frozen=True):
+    """Words with what they mean, and a sentence that the row explains."""
+
+    meaning: str
+    words: str
+    example: str
+
+
+_NEAR = "(?:on|in|at|to|toward|towards|near|around|along|close to|over on|over to)"
+_PART_OF = "(?:[ -]hand side| (?:side|half|part|area|portion|edge|corner|section|third))?"
+_FAR = "(?:far |very |extreme )?"
+
+PLACES = (
+    Row("top left", f"{_NEAR} the {_FAR}(?:upper|top)[ -]left{_PART_OF}", "The dog is in the upper left corner."),
+    Row("top right", f"{_NEAR} the {_FAR}(?:upper|top)[ -]right{_PART_OF}", "The dog is in the top right corner."),
+    Row("bottom left", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]left{_PART_OF}", "The dog is in the lower left part."),
+    Row("bottom right", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]right{_PART_OF}", "The dog is toward the lower right."),
+    Row("left", f"{_NEAR} the {_FAR}left{_PART_OF}", "The dog is on the left side of the image."),
+    Row("right", f"{_NEAR} the {_FAR}right{_PART_OF}", "The dog is on the right-hand side."),
+    Row("top", f"{_NEAR} the {_FAR}(?:top|upper){_PART_OF}", "The dog is at the top of the picture."),
+    Row("bottom", f"{_NEAR} the {_FAR}(?:bottom|lower){_PART_OF}", "The dog is in the lower half of the image."),
+    Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
+    Row("corner", f"{_NEAR} (?:the|a|one) corner", "The dog is in a corner of the image."),
+    Row("foreground", "(?:in|at) the (?:foreground|front)", "The dog is in the foreground."),
+    Row("background", "(?:in|at) the (?:background|distance|back)", "The dog is in the background."),
+)
+"""Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
+
+RELATIONS = (
+    Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|left of|(?:farther|"
+        "further) (?:to the )?left than",
+        "The dog is to the left of the cat."),
+    Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
+        "further) (?:to the )?right than",
+        "The dog is farther right than the cat."),
+    Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
+    Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
+        "The dog is lower in the frame than the cat."),
+    Row("next to", "next to|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
+    Row("on", "on top of|on", "The dog is on the cat."),
+    Row("under", "under|underneath", "The dog is under the cat."),
+    Row("nearer", "nearer (?:to the (?:camera|viewer) )?than|closer (?:to the (?:camera|viewer) )?than",
+        "The dog is nearer to the camera than the cat."),
+    Row("in front of", "in front of", "The dog is in front of the cat."),
+    Row("behind", "behind", "The dog is behind the cat."),
+    Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?more (?:of the \\w+ |space )?than"
+        "|(?:much |clearly )?(?:larger|"
+        "bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
+    Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?less (?:of the \\w+ |space )?than"
+        "|(?:much |clearly )?smaller (?:in the \\w+ )?than", "The dog covers less of the frame than the cat."),
+    Row("between", "(?:in )?between", "The dog is between the cat and the bed."),
+)  # fmt: skip
+"""How one thing lies to another: "X [is] WORDS Y"."""
+
+ABSENCES = (
+    Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this)|visible|shown|present|included|there|"
+        "to be seen|here)",
+        "A dog is not part of this picture."),
+    Row("absent", "X (?:is|are)n't (?:part of|in (?:the|this)|visible|shown|present|included|there|to be seen|here)",
+        "The dog isn't visible."),
+    Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
+    Row("absent", "(?:do|does|did|can|could|is|are)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|"
+        "notice|find|feature)"
+        "s? X", "The image does not show a dog."),
+    Row("absent", "there (?:is|are)(?: not|n't) X", "There isn't a dog."),
+    Row("absent", "X (?:is|are) (?:missing|absent|nowhere)", "The dog is missing."),
+    Row("absent", "missing (?:one )?is X", "The missing one is the dog."),
+)  # fmt: skip
+"""Denials of a thing; a thing with a number ("does not show three dogs") is not denied by them."""
+
+ASKS_EXISTENCE = re.compile(
+    r"^(?:(?:is|are) there|(?:do|can|could) you (?:see|notice|spot|find)|(?:does|do) the (?:image|picture|scene|photo)"
+    r" (?:show|include|have|contain)) (?P<x>X)|^(?:is|are|can) (?P<y>X) (?:part of|in the (?:image|picture|scene|"
+    r"photo)|visible|"
+    r"shown|present|be (?:seen|found))".replace(" ", r"\s+").replace("X", "[\ue000-\uf8ff]"),
+    FLAGS,
+)
+"""A question that asks whether something is there, so that "No" is an absence."""
+POLITE = re.compile(
+    r"^(?:(?:would|could|can|do) you (?:say|agree|confirm|think|tell me|please|describe)(?: that)?|is it (?:true|"
+    r"right) that|"
+    r"in (?:the|this) (?:image|picture|scene|photo),?)\s+",
+    FLAGS,
+)
+"""Openings of a question that say nothing about the picture."""
+SUPPOSES = re.compile(
+    r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|"
+    r"after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b",
+    FLAGS,
+)
+"""A question that changes the picture: numbers in its answer need not be the picture's."""
+OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
+"""A question that takes what it names for granted, if it names it with "the"."""
+REFUTES = re.compile(
+    r"^no\b|\b(?:not|no|n't|never|cannot|actually|rather than|reversed|missing|instead|none)\b|n't\b|other way|"
+    r"number is",
+    FLAGS,
+)
+"""An answer with one of these may deny what its question took for granted."""
+
+
+def compiled(words: str) -> str:
+    """Turn a row's words into a regular expression's text: spaces and ``N`` stand for classes."""
+    number = rf"(?:\d{{1,2}}|{'|'.join(NUMBERS)})"
+    return re.sub(r"\bN\b", lambda _: number, words).replace(" ", r"\s+")
+
+
+def one_of(rows: tuple[Row, ...], letter: str) -> str:
+    """All rows as alternatives; group ``p3`` (for letter ``p``) tells of row 3."""
+    return "|".join(f"(?P<{letter}{n}>{compiled(row.words)})" for n, row in enumerate(rows))

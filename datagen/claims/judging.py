@@ -1,0 +1,362 @@
+"""From one statement and an image's annotations to a claim with its verdict and evidence.
+
+``contradicted`` is said only where nobody would object: an open count, a word with two senses, a
+look-alike or a busy picture leave the claim unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+from msgspec import Struct
+
+from datagen.claims.kinds import (
+    BUSY,
+    CLAIMED_WIDER,
+    OVERLOOKED,
+    RIVALS_OF,
+    UNCOUNTABLE,
+    UNSURE_WORDS,
+    WIDER,
+    WIDER_OF,
+)
+from datagen.claims.reading import Statement, read_captions
+from datagen.geometry import (
+    Count,
+    Place,
+    centre_of,
+    contradicts_place,
+    count_objects,
+    horizontal_place,
+    relation_between,
+    vertical_place,
+)
+from datagen.lexicon import Lexicon, lexicon_for, plural
+from datagen.records import AnnotatedImage, BoxUnit, Claim, ClaimVerdict
+
+MAX_COUNT = 12
+"""Above this, annotators stop counting well."""
+NOTICED_AREA = 0.001
+"""Smaller objects (as shares of the image) are boxed, but a person would not count them."""
+FAR_APART = 0.5
+"""Things this share of the frame apart are not next to each other."""
+CLOSE = 0.1
+"""Things at most this far apart are."""
+CLEARLY_LARGER = 1.5
+"""Ratio of areas from which on nobody would call the smaller one larger."""
+_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+_DIRECTED = {"left of": "left of", "right of": "right of", "above": "above", "below": "below"}
+_WORDS = re.compile(r"[a-z]+")
+
+Ruling = tuple[ClaimVerdict, str]
+
+
+class Evidence(Struct, frozen=True):
+    """What one image's annotations say, ready to be asked.
+
+    Attributes:
+        counts: Per boxed category, how many there are.
+        boxes: Per boxed category, its corners; crowd regions included.
+        noticed: Per boxed category, how many boxes are large enough to be counted by anyone.
+        areas: Per boxed category, the areas as shares of the image.
+        told: What the captions state, caption by caption.
+        named: Per category, how many captions name it.
+        open_words: Wider words in the captions, such as ``"animal"``.
+        is_decided: A category without a box is not there, small and look-alike things aside.
+        is_busy: So many boxes that small things are easily missed.
+        names: The corpus's categories.
+    """
+
+    counts: dict[str, Count]
+    boxes: dict[str, list[BoxUnit]]
+    noticed: dict[str, int]
+    areas: dict[str, list[float]]
+    told: tuple[tuple[Statement, ...], ...]
+    named: dict[str, int]
+    open_words: frozenset[str]
+    is_decided: bool
+    is_busy: bool
+    names: frozenset[str]
+
+
+@lru_cache(maxsize=64)
+def claim_lexicon(categories: tuple[str, ...]) -> Lexicon:
+    """The lexicon of a corpus with the wider words that are claims themselves."""
+    wider = [
+        word for word in CLAIMED_WIDER if word not in categories and len(_members(word, frozenset(categories))) > 1
+    ]
+    return lexicon_for((*categories, *wider))
+
+
+def _members(word: str, names: frozenset[str]) -> list[str]:
+    return [name for name in WIDER[word].split(", ") if name in names]
+
+
+@lru_cache(maxsize=256)
+def gather_evidence(
+    image: AnnotatedImage, categories: tuple[str, ...], *, is_exhaustive: bool, with_captions: bool = True
+) -> Evidence:
+    """Read an image's annotations once, for all claims about it.
+
+    Args:
+        image: The annotated image.
+        categories: The corpus's category names.
+        is_exhaustive: Annotators boxed everything that belongs to a category.
+        with_captions: False holds claims against the boxes alone.
+    """
+    lexicon = claim_lexicon(categories)
+    boxes: dict[str, list[BoxUnit]] = {}
+    areas: dict[str, list[float]] = {}
+    noticed: dict[str, int] = {}
+    for box in image.boxes:
+        boxes.setdefault(box.category, []).append(box.box_unit)
+        areas.setdefault(box.category, []).append(box.area_unit)
+        noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
+    captions = image.captions if with_captions else ()
+    named: dict[str, int] = {}
+    words: set[str] = set()
+    for caption in captions:
+        for category in lexicon.named(caption):
+            named[category] = named.get(category, 0) + 1
+        words.update(_WORDS.findall(caption.lower()))
+    return Evidence(
+        counts=count_objects(image.boxes),
+        boxes=boxes,
+        noticed=noticed,
+        areas=areas,
+        told=read_captions(captions, lexicon),
+        named=named,
+        open_words=frozenset(word for word in WIDER if word in words or plural(word) in words),
+        is_decided=is_exhaustive and bool(image.boxes),
+        is_busy=len(image.boxes) >= BUSY,
+        names=frozenset(categories),
+    )
+
+
+def judge(statement: Statement, evidence: Evidence) -> Claim:
+    """Hold one statement against the annotations."""
+    if statement.category not in evidence.names and statement.category in WIDER:
+        verdict, reason = _judge_wider(statement, evidence)
+    else:
+        verdict, reason = _JUDGES[statement.kind](statement, evidence)
+    if verdict == "contradicted" and not statement.is_firm:
+        verdict, reason = "unknown", f"{reason}; the wording leaves it open whether this is claimed"
+    return Claim(
+        statement.kind, statement.category, statement.start, statement.end, verdict, reason, statement.number,
+        statement.comparison, statement.place, statement.relation, statement.others, statement.in_question,
+    )  # fmt: skip
+
+
+def _support(by_caption: bool, by_boxes: bool) -> ClaimVerdict:
+    if by_caption and by_boxes:
+        return "supported_by_both"
+    return "supported_by_caption" if by_caption else "supported_by_boxes" if by_boxes else "unknown"
+
+
+def _judge_wider(statement: Statement, evidence: Evidence) -> Ruling:
+    members = WIDER[statement.category].split(", ")
+    shown = [name for name in members if name in evidence.boxes]
+    told = [name for name in (*members, statement.category) if name in evidence.named]
+    if statement.kind == "presence" and (shown or told):
+        return _support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"
+    return "unknown", f"'{statement.category}' may stand for several categories"
+
+
+def _judge_presence(statement: Statement, evidence: Evidence) -> Ruling:
+    category = statement.category
+    n_captions, is_boxed = evidence.named.get(category, 0), category in evidence.boxes
+    if n_captions or is_boxed:
+        said = [f"{n_captions} of {len(evidence.told)} captions name it"] * bool(n_captions)
+        boxed = [f"boxes show {len(evidence.boxes.get(category, ()))}"] * is_boxed
+        return _support(bool(n_captions), is_boxed), f"{category}: {' and '.join(said + boxed)}"
+    doubt = _doubt_of_absence(statement, evidence)
+    if doubt:
+        return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
+    return "contradicted", f"{category}: text names one, no box and no caption shows one"
+
+
+def _doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
+    """Why a category without box and caption may be there all the same, or None."""
+    category = statement.category
+    if category not in evidence.names or not evidence.is_decided:
+        return "not everything is annotated here"
+    if _is_unsure(statement):
+        return f"'{statement.word}' may mean something else"
+    if evidence.is_busy and category in OVERLOOKED:
+        return "the picture is busy, and small things are easily missed"
+    rivals = [name for name in sorted(RIVALS_OF.get(category, ())) if name in evidence.boxes or name in evidence.named]
+    if rivals:
+        return f"{rivals[0]} may be taken for it"
+    wider = [word for word in WIDER_OF.get(category, ()) if word in evidence.open_words]
+    return f"captions speak of '{wider[0]}'" if wider else None
+
+
+def _is_unsure(statement: Statement) -> bool:
+    return statement.is_loose and not UNSURE_WORDS.isdisjoint((statement.word, statement.word.removesuffix("s")))
+
+
+def _judge_absence(statement: Statement, evidence: Evidence) -> Ruling:
+    category = statement.category
+    count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
+    if count is not None and count.at_least and evidence.noticed[category] and not statement.is_loose:
+        return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"
+    if n_captions >= 2 and not statement.is_loose:
+        return "contradicted", f"{category}: text says there is none, {n_captions} captions name it"
+    if count is not None or n_captions:
+        return "unknown", f"{category}: text says there is none, the annotations are at odds"
+    doubt = _doubt_of_absence(statement, evidence)
+    if doubt:
+        return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
+    return "supported_by_boxes", f"{category}: no box and no caption shows one"
+
+
+def _judge_count(statement: Statement, evidence: Evidence) -> Ruling:
+    category, number = statement.category, statement.number or 0
+    count = evidence.counts.get(category)
+    told = {
+        (other.number, other.comparison)
+        for caption in evidence.told
+        for other in caption
+        if other.kind == "count" and other.category == category and other.word == statement.word
+    }
+    by_caption = any(other == number for other, _ in told)
+    if count is None:
+        if statement.comparison == "at most" or by_caption:
+            return _support(by_caption, False), f"{category}: captions say {number}, none is boxed"
+        verdict, reason = _judge_presence(statement, evidence)
+        return (verdict if verdict == "contradicted" else "unknown"), f"text says {number}, {reason}"
+    shown = f"{'' if count.is_exact else 'at least '}{count.at_least}"
+    reason = f"{category}: text says {_told(statement)}, boxes show {shown}"
+    too_many = count.is_exact and number > count.at_least and statement.comparison != "at most"
+    n_sure = min(count.at_least, evidence.noticed[category]) if evidence.told else count.at_least
+    too_few = number < n_sure and statement.comparison in ("exact", "at most")
+    if not (too_many or too_few):
+        by_boxes = number == count.at_least and count.is_exact if statement.comparison == "exact" else (
+            number <= count.at_least if statement.comparison == "at least" else count.is_exact
+        )  # fmt: skip
+        return _support(by_caption, by_boxes), reason
+    if by_caption and any(statement.comparison in (comparison, "at least") for _, comparison in told):
+        return "unknown", f"{reason}, a caption says {number}"
+    if _is_unsure(statement):
+        return "unknown", f"{reason}, but '{statement.word}' may mean something else"
+    if category in UNCOUNTABLE and evidence.told:
+        return "unknown", f"{reason}, but their number is a matter of taste"
+    if count.at_least > MAX_COUNT or (too_many and evidence.is_busy and category in OVERLOOKED and count.at_least > 4):
+        return "unknown", f"{reason}, too many to be sure"
+    return "contradicted", reason
+
+
+def _told(statement: Statement) -> str:
+    return str(statement.number) if statement.comparison != "at most" else f"at most {statement.number}"
+
+
+def _captions_agree(statement: Statement, evidence: Evidence) -> bool:
+    return any(
+        (other.kind, other.category, other.place, other.relation, other.others)
+        == (statement.kind, statement.category, statement.place, statement.relation, statement.others)
+        for caption in evidence.told
+        for other in caption
+    )
+
+
+_FRAME_PLACES: dict[str, Place] = {name: name for name in ("left", "right", "top", "bottom", "middle")}
+
+
+def _judge_place(statement: Statement, evidence: Evidence) -> Ruling:
+    category, name = statement.category, statement.place or ""
+    by_caption = _captions_agree(statement, evidence)
+    own = evidence.boxes.get(category, [])
+    if not own or name not in _FRAME_PLACES:
+        open_reason = "no box shows one" if not own else "boxes do not tell depth or corners"
+        return _support(by_caption, False), f"{category}: text says {name}, {open_reason}"
+    place = _FRAME_PLACES[name]
+    against = [contradicts_place(box, place) for box in own]
+    if all(against) or (
+        statement.is_all and any(against) and evidence.counts[category].is_exact and not statement.is_loose
+    ):
+        if by_caption:
+            return "unknown", f"{category}: text and a caption say {name}, the boxes lie elsewhere"
+        where = "no box is there" if all(against) else f"{sum(against)} of {len(against)} boxes are not there"
+        return "contradicted", f"{category}: text says {name}, {where}"
+    there = [place in (horizontal_place(box), vertical_place(box)) for box in own]
+    by_boxes = all(there) if statement.is_plural or statement.is_all else any(there)
+    return _support(
+        by_caption, by_boxes
+    ), f"{category}: text says {name}, {sum(there)} of {len(own)} boxes clearly there"
+
+
+def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
+    first, relation = statement.category, statement.relation or ""
+    by_caption = _captions_agree(statement, evidence)
+    saying = f"{first} and {' and '.join(statement.others)}: text says {relation.removesuffix(' of')}"
+    own, theirs = evidence.boxes.get(first, []), [evidence.boxes.get(other, []) for other in statement.others]
+    if not own or not all(theirs) or first in statement.others:
+        return _support(by_caption, False), f"{saying}, the boxes do not tell"
+    pairs = [(a, b) for a in own for b in theirs[0]]
+    if relation == "between":
+        holds, fails = any(_is_between(a, b, c) for a, b in pairs for c in theirs[1]), False
+    else:
+        holds = any(_holds(relation, a, b) for a, b in pairs)
+        fails = all(_fails(relation, a, b) for a, b in pairs)
+    if fails and not by_caption:
+        return (
+            "contradicted",
+            f"{saying}, every box {'is too far away' if relation == 'next to' else 'lies the other way'}",
+        )
+    return _support(by_caption, holds), f"{saying}, {'boxes agree' if holds else 'boxes leave it open'}"
+
+
+def _holds(relation: str, a: BoxUnit, b: BoxUnit) -> bool:
+    if relation in _DIRECTED:
+        return relation in relation_between(a, b)
+    if relation == "next to":
+        return _gap(a, b) <= CLOSE
+    if relation == "on":
+        return _gap(a, b) == 0 and centre_of(a)[1] <= centre_of(b)[1] + 0.1
+    if relation == "under":
+        return _gap(a, b) <= CLOSE and centre_of(a)[1] > centre_of(b)[1]
+    if relation == "nearer":
+        return a[3] > b[3] + CLOSE and _area(a) > _area(b)
+    if relation in ("larger", "smaller"):
+        large, small = (a, b) if relation == "larger" else (b, a)
+        return _area(large) > CLEARLY_LARGER * _area(small)
+    return False
+
+
+def _fails(relation: str, a: BoxUnit, b: BoxUnit) -> bool:
+    if relation in _OPPOSITE:
+        return _OPPOSITE[relation] in relation_between(a, b)
+    if relation == "next to":
+        return _gap(a, b) > FAR_APART
+    if relation in ("larger", "smaller"):
+        large, small = (a, b) if relation == "larger" else (b, a)
+        return CLEARLY_LARGER * _area(large) < _area(small)
+    return False
+
+
+def _area(box: BoxUnit) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _gap(a: BoxUnit, b: BoxUnit) -> float:
+    """Largest distance between two boxes along an axis, as a share of the frame; 0 where they touch."""
+    return max(0.0, a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])
+
+
+def _is_between(a: BoxUnit, b: BoxUnit, c: BoxUnit) -> bool:
+    return any(
+        min(centre_of(b)[n], centre_of(c)[n]) < centre_of(a)[n] < max(centre_of(b)[n], centre_of(c)[n]) for n in (0, 1)
+    )
+
+
+_JUDGES: dict[str, Callable[[Statement, Evidence], Ruling]] = {
+    "presence": _judge_presence, "absence": _judge_absence, "count": _judge_count, "place": _judge_place,
+    "relation": _judge_relation,
+}  # fmt: skip
+
+
+def judge_all(statements: Iterable[Statement], evidence: Evidence) -> tuple[Claim, ...]:
+    """Judge statements in reading order, each saying once."""
+    return tuple(dict.fromkeys(judge(statement, evidence) for statement in statements))

@@ -1,0 +1,165 @@
+"""From a text's category mentions to its noun phrases: what is named, how many, how surely shown."""
+
+from __future__ import annotations
+
+import re
+
+from msgspec import Struct
+
+from datagen.claims.grammar import (
+    DEFINITE,
+    EXISTENCE,
+    FLAGS,
+    FOLLOWS,
+    HOLDING,
+    NOT_ADJECTIVES,
+    NOT_SHOWN_BEFORE,
+    NUMBERS,
+    PART,
+    QUANTITIES,
+    ROUGH,
+    SHOWN_AFTER,
+    WITH,
+    Measure,
+    compiled,
+)
+from datagen.lexicon import PLURAL_ONLY, Mention, plural
+
+_REACH = 60
+"""Characters before a noun in which its number and adjectives are looked for."""
+_QUANTITY = "|".join(f"(?P<q{n}>{compiled(row.words)})" for n, row in enumerate(QUANTITIES))
+_BEFORE = re.compile(
+    rf"(?P<before>[a-z,]*?)\s*(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
+    rf"(?P<adjectives>(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})$",
+    FLAGS,
+)
+_STATED = re.compile(rf"\d+|\b(?:{'|'.join(NUMBERS)})\b", FLAGS)
+_SELECTED = re.compile(
+    r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|\w+ing)\b",
+    FLAGS,
+)
+_ENDS = re.compile(r"\s*(?:[.,;!?)]|$|(?:and|or|but|rather)\b)", FLAGS)
+
+
+class Phrase(Struct, frozen=True):
+    """One noun phrase that names a category.
+
+    Attributes:
+        category: The category meant.
+        word: The noun as written, in lower case.
+        start: First character, determiner included.
+        end: One past the last character.
+        measure: How its number binds; None for a bare noun ("dogs run").
+        number: The number stated, or None.
+        is_plural: "dogs", "people".
+        is_loose: A narrower or wider word ("man", "table"): its number counts only some.
+        is_definite: "the dog" takes for granted that there is one.
+        is_whole: The number is said of all such things in the picture.
+        is_firm: The noun names the thing itself, with a determiner.
+        is_all: "both dogs", "all of the dogs": what is said holds of each.
+    """
+
+    category: str
+    word: str
+    start: int
+    end: int
+    measure: Measure | None = None
+    number: int | None = None
+    is_plural: bool = False
+    is_loose: bool = False
+    is_definite: bool = False
+    is_whole: bool = False
+    is_firm: bool = False
+    is_all: bool = False
+
+
+def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> Phrase:
+    """Read the noun phrase around a mention.
+
+    Args:
+        text: The whole text.
+        mention: The noun.
+        floor: First character that may belong to the phrase: the sentence's start or the last noun's end.
+        sentence_end: One past the sentence's last character.
+    """
+    word = text[mention.start : mention.end].lower()
+    follows = FOLLOWS.match(text, mention.end, sentence_end) is not None
+    match = _BEFORE.search(text, max(floor, mention.start - _REACH), mention.start)
+    if match is None:
+        return Phrase(
+            mention.category, word, mention.start, mention.end,
+            is_plural=mention.is_plural, is_loose=mention.is_loose,
+            is_firm=follows and mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start),
+        )  # fmt: skip
+    row_number = next(n for n in range(len(QUANTITIES)) if match[f"q{n}"] is not None)
+    words = match[f"q{row_number}"].lower()
+    start = match.start(f"q{row_number}")
+    measure, number = _measured(row_number, words, match, mention)
+    before = match["before"].lower()
+    rest_is_free = not match["adjectives"] and before not in PART
+    is_whole = rest_is_free and _is_of_all(text, mention.end, sentence_end, number)
+    if words == "one" and is_whole and _is_of_all(text, mention.end, sentence_end, 1):
+        existence = EXISTENCE.search(text, max(floor - _REACH, 0), start)
+        if (existence or SHOWN_AFTER.match(text, mention.end, sentence_end)) and not mention.is_plural:
+            measure, number = "exact", 1
+    is_definite = words.split()[0] in DEFINITE or before in ("the", "these", "those")
+    is_likened = before == "than" and not is_definite  # "taller than a giraffe"
+    return Phrase(
+        mention.category,
+        word,
+        start,
+        mention.end,
+        measure=measure,
+        number=number,
+        is_plural=mention.is_plural,
+        is_loose=mention.is_loose,
+        is_definite=is_definite,
+        is_whole=is_whole,
+        is_firm=follows and NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None and not is_likened,
+        is_all=words.startswith("both") or before == "all",
+    )
+
+
+def _is_opened(text: str, floor: int, start: int) -> bool:
+    """Whether a bare plural is told of the picture: "the image shows a lake with boats", not "boats are slow"."""
+    if HOLDING.search(text, floor, start) is not None:
+        return True
+    if EXISTENCE.search(text, floor, start) is None:
+        return False
+    return (
+        WITH.search(text, floor, start) is not None or EXISTENCE.search(text, max(floor, start - 12), start) is not None
+    )
+
+
+def _measured(row_number: int, words: str, match: re.Match[str], mention: Mention) -> tuple[Measure, int | None]:
+    """Measure and number of a matched quantity; ``open`` where the number is not of these things."""
+    row = QUANTITIES[row_number]
+    if row.measure in ("none", "some"):
+        return row.measure, row.number
+    number = row.number
+    if number is None:
+        stated = _STATED.search(words)
+        number = (NUMBERS.get(stated[0]) or int(stated[0])) + row.offset if stated is not None else None
+    is_pairs = match["pairs"] is not None
+    agrees = (
+        mention.is_plural != (number is not None and number - row.offset == 1)
+        or plural(mention.category) == mention.category
+    )
+    if match["before"].lower().rstrip(",") in ROUGH and row.measure == "exact":
+        return "open", None
+    if number is None or not agrees or is_pairs != (mention.category in PLURAL_ONLY and row.measure != "some"):
+        return "open", None  # "two dog bowls" counts bowls; scissors come as "two pairs of scissors"
+    return ("none", 0) if number == 0 else (row.measure, number)
+
+
+def _is_of_all(text: str, end: int, sentence_end: int, number: int | None) -> bool:
+    """Whether nothing after the noun picks out some of the things: "two dogs on the couch" may not be all."""
+    if text.startswith(("'", "’"), end):
+        return False
+    if SHOWN_AFTER.match(text, end, sentence_end):
+        return True
+    return (
+        (_ENDS.match(text, end, sentence_end) is not None)
+        if number == 1
+        else not _SELECTED.match(text, end, sentence_end)
+    )

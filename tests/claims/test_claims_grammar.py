@@ -1,0 +1,127 @@
+"""Every row of the grammar is shown by its own example; hedges, denials and questions claim nothing by themselves."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from datagen.claims import claim_lexicon, read_answer, read_turn
+from datagen.claims.grammar import ABSENCES, PLACES, QUANTITIES, RELATIONS, Quantity, Row
+from datagen.claims.reading import Statement
+
+LEXICON = claim_lexicon(
+    ("person", "dog", "cat", "bed", "cup", "hot dog", "teddy bear", "bear", "horse", "train", "skis")
+)
+
+
+def told(statements: list[Statement]) -> list[tuple]:
+    """Statements as short tuples: kind, category, and what else is said."""
+    more = [(s.number, s.comparison) if s.kind == "count" else (s.place or s.relation, *s.others) for s in statements]
+    return [(s.kind, s.category, *(x for x in rest if x)) for s, rest in zip(statements, more, strict=True)]
+
+
+def said(text: str) -> list[tuple]:
+    return told(read_answer(text, LEXICON))
+
+
+@pytest.mark.parametrize("row", QUANTITIES, ids=lambda row: row.example)
+def test_each_quantity_is_read_as_its_row_says(row: Quantity):
+    (statement,) = read_answer(row.example, LEXICON)
+    kinds = {"none": "absence", "some": "presence"}
+    assert (statement.kind, statement.category, statement.is_firm) == (kinds.get(row.measure, "count"), "dog", True)
+    if statement.kind == "count":
+        assert statement.comparison == row.measure
+        assert statement.number == row.number or row.number is None
+
+
+@pytest.mark.parametrize("row", PLACES, ids=lambda row: row.example)
+def test_each_place_is_read_as_its_row_says(row: Row):
+    places = [s.place for s in read_answer(row.example, LEXICON) if s.kind == "place"]
+    assert places == row.meaning.split()
+
+
+@pytest.mark.parametrize("row", RELATIONS, ids=lambda row: row.example)
+def test_each_relation_is_read_as_its_row_says(row: Row):
+    found = [(s.category, s.relation, s.others) for s in read_answer(row.example, LEXICON) if s.kind == "relation"]
+    assert found == [("dog", row.meaning, ("cat", "bed") if row.meaning == "between" else ("cat",))]
+
+
+@pytest.mark.parametrize("row", ABSENCES, ids=lambda row: row.example)
+def test_each_denial_is_read_as_its_row_says(row: Row):
+    assert said(row.example) == [("absence", "dog")]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("The man holds a hot dog.", [("presence", "person"), ("presence", "hot dog")]),
+        ("There are three dogs and one cat.", [("count", "dog", 3, "exact"), ("count", "cat", 1, "exact")]),
+        ("Three dogs are on the left.", [("count", "dog", 3, "at least"), ("place", "dog", "left")]),
+        ("The two dogs run.", [("count", "dog", 2, "at least")]),
+        ("There are two brown dogs.", [("count", "dog", 2, "at least")]),
+        ("There are two men.", [("count", "person", 2, "at least")]),
+        ("About three dogs run.", [("presence", "dog")]),
+        ("two dogs lie here. There are three dogs.", [("count", "dog", 2, "at least"), ("count", "dog", 3, "at least")]),
+        ("In the left half of the picture is the dog.", [("presence", "dog"), ("place", "dog", "left")]),
+        ("The dog is on the left of the bed.", [("presence", "dog"), ("presence", "bed"), ("relation", "dog", "left of", "bed")]),
+        ("A man with a dog on the left.", [("presence", "person"), ("presence", "dog")]),
+        ("The dog is not on the left.", [("presence", "dog")]),
+        ("The image does not show three dogs.", []),
+        ("It shows a cat, but no dog.", [("presence", "cat"), ("absence", "dog")]),
+        ("The dog might be waiting for a train.", [("presence", "dog")]),
+        ("There is a dog, possibly waiting for a train.", [("presence", "dog")]),
+        ("If a cat came, a dog would run.", []),
+        ("Is there a dog?", []),
+    ],
+)  # fmt: skip
+def test_sentences(text, expected):
+    assert said(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text", ["a dog bowl", "shaped like a bear", "a statue of a horse", "dogs are loyal", "taller than a horse"]
+)
+def test_loose_mentions_are_not_firm(text):
+    assert [s.is_firm for s in read_answer(text, LEXICON)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        ("What is the dog doing?", "It sleeps.", [("presence", "dog")]),
+        ("What is the dog doing?", "There is no dog.", [("absence", "dog")]),
+        ("What is a dog?", "Something alive.", []),
+        ("Is there a dog in the image?", "Yes.", [("presence", "dog")]),
+        ("Is there a dog in the image?", "No.", [("absence", "dog")]),
+        ("Is there a dog on the bed?", "No.", []),
+        ("Is there a dog?", "No.", [("absence", "dog")]),
+        ("Are there three dogs?", "No.", []),
+        ("Are there three dogs?", "Yes.", [("count", "dog", 3, "exact")]),
+        ("Is the dog to the left of the cat?", "Yes, it is.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "left of", "cat")]),
+        ("How many dogs are there?", "Three.", [("count", "dog", 3, "exact")]),
+        ("How many people are there?", "4", [("count", "person", 4, "exact")]),
+        ("Where are the dogs?", "They are on the left.", [("presence", "dog"), ("presence", "dog"), ("place", "dog", "left")]),
+        ("If two more dogs came, how many would there be?", "There would then be four dogs.", []),
+        ("How many dogs remain after removing one?", "The image shows two dogs. That leaves one dog.", [("count", "dog", 2, "at least")]),
+    ],
+)  # fmt: skip
+def test_turns(question, answer, expected):
+    assert told(read_turn(question, answer, LEXICON)) == expected
+
+
+def test_spans_and_sides_are_told():
+    text = "Look: the two brown dogs are on the left side of the image."
+    count, place = read_answer(text, LEXICON)
+    assert text[count.start : count.end] == "two brown dogs"
+    assert text[place.start : place.end] == "two brown dogs are on the left side of the image"
+    (asked,) = read_turn("What is the dog doing?", "Running.", LEXICON)
+    assert asked.in_question and (asked.start, asked.end) == (8, 15)
+
+
+WORDS = "ſix two 3 no dogs the dog cat on left of is , . ? ; yes not might a pair it they \ue000 İ between and".split()
+
+
+@given(st.text() | st.lists(st.sampled_from(WORDS)).map(" ".join), st.lists(st.sampled_from(WORDS)).map(" ".join))
+def test_any_text_is_survived(question, answer):
+    for statement in read_turn(question, answer, LEXICON):
+        text = question if statement.in_question else answer
+        assert 0 <= statement.start <= statement.end <= len(text)

@@ -1,0 +1,118 @@
+"""Verdicts follow the boxes where they decide, the captions beside them, and stay open everywhere else."""
+
+import pytest
+
+from datagen.claims import first_contradiction, is_exhaustive, judge_turns
+from datagen.claims.judging import claim_lexicon
+from datagen.config import ChecksSettings
+from datagen.records import AnnotatedImage, Box, Claim, Turn
+
+NAMES = ("person", "dog", "cat", "cow", "sheep", "cup", "book", "chair", "bench", "zebra", "dining table", "bed")
+LEFT, MIDDLE, RIGHT, LOW = (0.05, 0.3, 0.3, 0.6), (0.42, 0.3, 0.58, 0.6), (0.7, 0.3, 0.95, 0.6), (0.4, 0.75, 0.6, 0.95)
+
+
+def box(category: str, corners=LEFT, is_crowd: bool = False, area: float = 0.06) -> Box:
+    return Box(category, corners, area, is_crowd)
+
+
+def judged(text: str, boxes=(), captions=(), question: str = "Tell me?", **settings) -> dict[str, Claim]:
+    image = AnnotatedImage("1", "1.jpg", 100, 100, tuple(captions), tuple(boxes))
+    (turn,) = judge_turns((Turn(question, text),), image, NAMES, ChecksSettings(**settings))
+    return {f"{claim.kind} {claim.category}": claim for claim in turn.claims}
+
+
+def verdict(text: str, boxes=(), captions=(), **more) -> str:
+    """Verdict of the last claim, which is the one a test is about."""
+    return list(judged(text, boxes, captions, **more).values())[-1].verdict
+
+
+DOGS = (box("dog", LEFT), box("dog", RIGHT))
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        # presence
+        ("A dog runs.", DOGS, (), "supported_by_boxes"),
+        ("A dog runs.", DOGS, ("a dog",), "supported_by_both"),
+        ("A cat sits.", DOGS, ("a cat",), "supported_by_caption"),
+        ("A zebra runs.", DOGS, ("a dog",), "contradicted"),
+        ("A zebra runs.", (), ("a dog",), "unknown"),
+        ("A cow runs.", (box("sheep"),), (), "unknown"),
+        ("A cow runs.", (box("cup"),), ("animals on a lawn",), "unknown"),
+        ("A table stands here.", DOGS, (), "unknown"),
+        ("The image shows a dog bowl.", (box("cup"),), (), "unknown"),
+        ("A cup is there.", tuple(box("bed") for _ in range(20)), (), "unknown"),
+        ("There are animals.", DOGS, (), "supported_by_boxes"),
+        # absence
+        ("There is no dog.", DOGS, (), "contradicted"),
+        ("There is no cat.", DOGS, ("a cat", "the cat"), "contradicted"),
+        ("There is no cat.", DOGS, ("a cat",), "unknown"),
+        ("There is no zebra.", DOGS, (), "supported_by_boxes"),
+        ("There is no sheep.", (box("cow"),), (), "unknown"),
+        # count
+        ("There are two dogs.", DOGS, (), "supported_by_boxes"),
+        ("There are two dogs.", DOGS, ("two dogs",), "supported_by_both"),
+        ("There are three dogs.", DOGS, (), "contradicted"),
+        ("There are three dogs.", DOGS, ("three dogs run",), "unknown"),
+        ("There is one dog.", DOGS, (), "contradicted"),
+        ("There are at least two dogs.", DOGS, (), "supported_by_boxes"),
+        ("There are at most two dogs.", DOGS, (), "supported_by_boxes"),
+        ("There are fewer than two dogs.", DOGS, (), "contradicted"),
+        ("There are several dogs.", DOGS[:1], (), "contradicted"),
+        ("There are nine dogs.", (*DOGS, box("dog", MIDDLE, True)), (), "unknown"),
+        ("There are three dogs.", (*DOGS, box("dog", (0.05, 0.3, 0.3, 0.61))), (), "unknown"),
+        ("There are three books.", (box("book"), box("book", RIGHT)), ("books",), "unknown"),
+        ("There is one dog.", (box("dog"), box("dog", RIGHT, area=0.0004)), ("a dog",), "unknown"),
+        ("There are two zebras.", DOGS, (), "contradicted"),
+        # place
+        ("The dog is on the left.", DOGS[:1], (), "supported_by_boxes"),
+        ("The dog is on the right.", DOGS[:1], (), "contradicted"),
+        ("The dog is on the right.", DOGS, (), "supported_by_boxes"),
+        ("Both dogs are on the right.", DOGS, (), "contradicted"),
+        ("The dog is on the left.", (box("dog", (0.1, 0.1, 0.9, 0.9)),), (), "unknown"),
+        ("The dog is in the background.", DOGS, (), "unknown"),
+        ("The dog is on the right.", DOGS[:1], ("a dog on the right",), "unknown"),
+        # relation
+        ("The dog is to the left of the cat.", (box("dog"), box("cat", RIGHT)), (), "supported_by_boxes"),
+        ("The dog is to the right of the cat.", (box("dog"), box("cat", RIGHT)), (), "contradicted"),
+        ("The dog is to the right of the cat.", (*DOGS, box("cat", MIDDLE)), (), "supported_by_boxes"),
+        ("The dog is above the cat.", (box("dog"), box("cat", LOW)), (), "supported_by_boxes"),
+        ("The dog is next to the cat.", (box("dog", MIDDLE), box("cat", RIGHT)), (), "unknown"),
+        ("The dog is next to the cat.", (box("dog", (0, 0, 0.1, 0.1)), box("cat", RIGHT)), (), "contradicted"),
+        ("The dog is between the cat and the cup.", (box("dog", MIDDLE), box("cat"), box("cup", RIGHT)), (), "supported_by_boxes"),
+        ("The dog looks larger in the frame than the cat.", (box("dog", MIDDLE), box("cat", (0, 0, 0.5, 0.5))), (), "contradicted"),
+        ("The dog is on the bed.", (box("dog", MIDDLE), box("bed", LOW)), ("a dog on the bed",), "supported_by_caption"),
+        ("The dog is nearer to the camera than the cat.", (box("dog"), box("cat", RIGHT)), (), "unknown"),
+    ],
+)  # fmt: skip
+def test_verdicts(text, boxes, captions, expected):
+    assert verdict(text, boxes, captions) == expected
+
+
+def test_evidence_says_what_decided():
+    claims = judged("There are three dogs on the left.", DOGS, ["two dogs"])
+    assert claims["count dog"].evidence == "dog: text says 3, boxes show 2"
+    assert judged("A zebra runs.", DOGS)["presence zebra"].evidence.endswith("no box and no caption shows one")
+
+
+def test_corpora_that_box_only_some_categories_contradict_no_presence():
+    assert verdict("A zebra runs.", DOGS, exhaustive="no") == "unknown"
+    assert verdict("There are three dogs.", DOGS, exhaustive="no") == "contradicted"
+    many = tuple(map(str, range(201)))
+    assert not is_exhaustive(many, ChecksSettings()) and is_exhaustive(many, ChecksSettings(exhaustive="yes"))
+
+
+def test_the_first_contradiction_names_the_turn_and_the_words():
+    image = AnnotatedImage("1", "1.jpg", 100, 100, (), DOGS)
+    turns = (Turn("What runs?", "Two dogs run."), Turn("How many dogs?", "Four."), Turn("And?", "A zebra runs."))
+    found = first_contradiction(judge_turns(turns, image, NAMES, ChecksSettings()))
+    assert found is not None and found[0] == 1
+    assert (found[1].stage, found[1].reason) == ("checks", "count_contradicted")
+    assert found[1].detail == "turn 2: 'Four': dog: text says 4, boxes show 2"
+    assert first_contradiction(turns) is None
+
+
+def test_wider_words_are_claims_only_where_the_corpus_has_no_such_category():
+    assert claim_lexicon(NAMES).named("animals and vehicles") == {"animal"}
+    assert claim_lexicon((*NAMES, "animal")).named("an animal") == {"animal"}
