@@ -52,9 +52,10 @@ def main() -> None:
         corpus = {key: [str(path)] for key, path in files.items() if path}
         settings = load_settings(None, {"corpus": {**corpus, "limit": options.limit}, "types": list(settings.types)})
     recipes = load_recipes(settings)
-    images = load_corpus(settings.corpus).images
+    loaded = load_corpus(settings.corpus)
+    images, categories = loaded.images, loaded.categories
     teacher = open_teacher(settings)
-    planned = list(plan_samples(images, recipes, settings, lambda image: None))
+    planned = list(plan_samples(images, recipes, settings, lambda image: None, categories))
     asked = [item for item in planned if item.request is not None]
 
     async def answer_all() -> list[datagen.records.Reply]:
@@ -71,7 +72,7 @@ def main() -> None:
 
     stages: dict[str, Callable[[], object]] = {
         "load": lambda: load_corpus(settings.corpus),
-        "context, recipe": lambda: list(plan_samples(images, recipes, settings, lambda image: None)),
+        "context, recipe": lambda: list(plan_samples(images, recipes, settings, lambda image: None, categories)),
         "teacher": lambda: asyncio.run(answer_all()),
         "parse, checks": lambda: [make_sample(item, reply, settings, "") for item, reply in pairs],
         "dedup": dedup,
