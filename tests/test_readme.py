@@ -25,7 +25,8 @@ def test_every_command_exists(command: str) -> None:
 
 def test_every_option_exists() -> None:
     helps = "".join(CliRunner().invoke(app, [command, "--help"]).stdout for command in COMMANDS)
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PROMISED))
+    ours = re.sub(r"python benchmarks/[^`]*", "", PROMISED)  # scripts have options of their own
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", ours))
     assert named
     for option in named - {"--help"}:
         assert re.search(rf"{option}\b", helps), f"no command has {option}"

@@ -132,7 +132,7 @@ def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of"
 def _ask_presence(facts: Facts, probes: float) -> Iterator[list[Question]]:
     """Ask about one thing that is there and one that is not, together, so that neither answer is the safer guess."""
     rng = facts.rng
-    for name, missing in zip(rng.sample(facts.present, len(facts.present)), _shuffled(facts.absent, rng)):
+    for name, missing in zip(rng.sample(facts.present, len(facts.present)), _shuffled(facts.absent, rng), strict=False):
         pair = [_presence(facts, name, True, probes), _presence(facts, missing, False, probes)]
         yield pair if rng.random() < 0.5 else pair[::-1]
 
