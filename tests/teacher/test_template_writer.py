@@ -199,3 +199,18 @@ def test_caption_without_article_stands_alone() -> None:
     image = AnnotatedImage("5", "x.jpg", 10, 10, ("Red car near the curb",), (Box("car", (0.1, 0.1, 0.4, 0.4), 0.08),))
     for seed in range(20):
         assert write_reply(request_for(image, "description", "text"), seed).text.startswith("Red car near the curb.")
+
+
+def test_no_two_sentences_open_alike() -> None:
+    import random
+
+    from datagen.teacher.template.captions import clean_caption
+    from datagen.teacher.template.conversation_wording import SECOND_PHRASE
+    from datagen.teacher.template.telling import second_sentence
+
+    caption = clean_caption("a brown dog on a green lawn")
+    assert caption is not None
+    rng, said = random.Random(0), []
+    for _ in SECOND_PHRASE:
+        said.append(second_sentence(rng, caption, said))
+    assert len(set(said)) == len(SECOND_PHRASE)

@@ -202,7 +202,7 @@ def _add_third(draft: Draft) -> None:
     for caption in draft.facts.captions[1:]:
         is_told = caption.text[2:] in told or (caption.as_clause or "-") in told
         if not is_told and caption.form in ("phrase", "clause") and not clash(draft.facts.captions[0], caption):
-            draft.add(second_sentence(draft.rng, caption), *caption.named)
+            draft.add(second_sentence(draft.rng, caption, draft.sentences), *caption.named)
             return
 
 

@@ -21,10 +21,11 @@ def tell(rng: random.Random, caption: Caption) -> str:
     return pick(rng, w.SHOWN_PHRASE if caption.form == "phrase" else w.SHOWN_CLAUSE, text=caption.inner)
 
 
-def second_sentence(rng: random.Random, caption: Caption) -> str:
-    """Tell a further caption, as a sentence of its own where it is one."""
+def second_sentence(rng: random.Random, caption: Caption, said: Sequence[str] = ()) -> str:
+    """Tell a further caption, as a sentence of its own where it is one; ``said`` opens no two sentences alike."""
     if caption.form == "phrase":
-        return caption.as_clause or pick(rng, w.SECOND_PHRASE, text=caption.inner)
+        fresh = [words for words in w.SECOND_PHRASE if not any(s.startswith(words.split("{")[0]) for s in said)]
+        return caption.as_clause or pick(rng, fresh or w.SECOND_PHRASE, text=caption.inner)
     return caption.as_clause or caption.sentence
 
 
