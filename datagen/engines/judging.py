@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from itertools import groupby, islice
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import Settings
-from datagen.engines.progress import Progress, ended
+from datagen.engines.progress import Progress
 from datagen.pipeline import give_verdict
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample
@@ -19,6 +19,7 @@ from datagen.validator import (
     Calibration,
     Job,
     PictureFault,
+    TurnScores,
     Validator,
     calibrate,
     collect_scores,
@@ -52,7 +53,7 @@ class Judge(Struct, frozen=True):
 
 
 def judge_samples(
-    derived: Callable[[], Iterator[Sample]],
+    samples: Iterable[Sample],
     validator: Validator,
     scores: ScoreStore,
     load_picture: LoadPicture,
@@ -63,7 +64,7 @@ def judge_samples(
     """Score what is not scored yet, then calibrate on everything.
 
     Args:
-        derived: Starts a pass over the samples that reached this stage, in corpus order.
+        samples: Every sample up to this stage, in corpus order; the accepted ones are looked at.
         validator: The model.
         scores: Where scores are kept; nothing stored is computed again.
         load_picture: Opens a picture by file name.
@@ -77,31 +78,25 @@ def judge_samples(
         other = _other_picture(sample, pictures, settings.rng_seed)
         return Job(sample.sample_id, sample.turns, sample.image, other)
 
-    def accepted() -> Iterator[Sample]:
-        return (sample for sample in derived() if sample.status == "accepted")
-
     faults: dict[str, PictureFault] = {}
-    n_jobs = sum(1 for _ in accepted())
-    progress.begin("looking at the pictures", n_jobs)
-    by_image = (tuple(group) for _, group in groupby(accepted(), key=lambda sample: sample.image_id))
-    with ended(progress):
-        while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
-            jobs = [job_of(sample) for group in groups for sample in group]
-            for result in validator.score(jobs, load_picture, scores.by_key):
-                if isinstance(result, PictureFault):
-                    faults[result.sample_id] = result
-                else:
-                    scores.add(result)
-            for _ in jobs:
+    measured: list[TurnScores] = []
+    by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
+    while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
+        accepted = [sample for group in groups for sample in group if sample.status == "accepted"]
+        jobs = [job_of(sample) for sample in accepted]
+        for result in validator.score(jobs, load_picture, scores.by_key):
+            if isinstance(result, PictureFault):
+                faults[result.sample_id] = result
+            else:
+                scores.add(result)
+        for sample, job in zip(accepted, jobs, strict=True):
+            if sample.sample_id not in faults:
+                found = collect_scores(validator.identity, job, sample.image_id, scores.by_key.get)
+                measured += [turn for turn in found if turn is not None]
+        for group in groups:
+            for _ in group:
                 progress.step()
     scores.log.sync()
-    measured = [
-        turn
-        for sample in accepted()
-        if sample.sample_id not in faults
-        for turn in collect_scores(validator.identity, job_of(sample), sample.image_id, scores.by_key.get)
-        if turn is not None
-    ]
     calibration = calibrate(validator.identity, measured, settings.validator.alpha)
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")

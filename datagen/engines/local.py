@@ -190,9 +190,12 @@ def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) ->
         _write(inputs, tally, derived())
         return _close(inputs, tally, None)
     with closing(ScoreStore(inputs.folder.scores)) as scores:
-        judge = judge_samples(
-            derived, validator, scores, inputs.pictures.read, inputs.usable_images(), inputs.settings, inputs.progress
-        )
+        progress, pictures = inputs.progress, inputs.pictures
+        progress.begin("looking at the pictures", inputs.n_samples)
+        with ended(progress):
+            judge = judge_samples(
+                derived(), validator, scores, pictures.read, inputs.usable_images(), inputs.settings, progress
+            )
         _write(inputs, tally, map(judge.give_verdict, derived()))
         return _close(inputs, tally, judge.as_dict())
 
