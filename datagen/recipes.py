@@ -72,7 +72,6 @@ class Recipe(Struct, frozen=True):
     system: str
     fewshots: tuple[Fewshot, ...]
     questions: tuple[str, ...]
-    folder: str
     digest: str
 
 
@@ -128,7 +127,7 @@ def load_recipe(folder: Path) -> Recipe:
         raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")
     fewshots = _load_fewshots(folder.parent.parent / "seeds" / name)
     texts = [settings, system, questions, [(shot.image, shot.reply) for shot in fewshots]]
-    return Recipe(name, settings, system, fewshots, questions, str(folder), digest_of(texts))
+    return Recipe(name, settings, system, fewshots, questions, digest_of(texts))
 
 
 def _load_fewshots(folder: Path) -> tuple[Fewshot, ...]:

@@ -244,17 +244,15 @@ def test_looking_ahead_changes_nothing(made: list[tuple[str, str, list[tuple[str
     assert list(ahead.admit_all(samples)) == admit_all(*samples, min_words=3, threshold=0.5)
 
 
-def test_image_that_comes_back_late_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_questions_of_an_image_long_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asked_module, "_MOST_QUESTIONS", 2)
     deduplicator = Deduplicator(DedupSettings())
     again = sample("1", ("What is the dog doing?", "It runs."))
     others = [sample(name, (f"Where is the {name}?", "There.")) for name in ("cat", "cow", "cat", "hen")]
     fates = [one.status for one in deduplicator.admit_all([again, *others, again])]
     assert fates == ["accepted", "accepted", "accepted", "rejected", "accepted", "rejected"]
-    assert deduplicator.n_images_back == 0
     late = sample("1", ("What is the dog doing?", "It sleeps in the sun."))
     assert deduplicator.admit(late).status == "accepted"
-    assert deduplicator.n_images_back == 1
 
 
 def test_empty_sets_are_near_nothing() -> None:

@@ -38,11 +38,6 @@ class Deduplicator:
         self._exact: dict[bytes, str] = {}
         self._near: dict[str, NearIndex] = {}
 
-    @property
-    def n_images_back(self) -> int:
-        """Times that an image came back after its questions were forgotten; repeats may then have stayed."""
-        return self._asked.n_images_back
-
     def admit(self, sample: Sample) -> Sample:
         """Judge one sample against those admitted before it, and remember it when it stays.
 

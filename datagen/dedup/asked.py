@@ -28,8 +28,6 @@ class AskedQuestions:
     def __init__(self) -> None:
         self._images: dict[str, dict[str, _Asked]] = {}  # the one seen last stands last
         self._n_questions = 0
-        self._forgotten: set[int] = set()
-        self.n_images_back = 0
 
     def find(self, sample: Sample, keys: Sequence[str]) -> tuple[Drop | None, int]:
         """Find the first question that this sample or a kept one of its image asks already.
@@ -52,9 +50,6 @@ class AskedQuestions:
         """Remember what a kept sample asks; its keys may go on past its last turn."""
         known = self._images.pop(sample.image_id, {})
         self._images[sample.image_id] = known
-        if hash(sample.image_id) in self._forgotten:
-            self._forgotten.remove(hash(sample.image_id))
-            self.n_images_back += 1
         n_before = len(known)
         for n, (key, turn) in enumerate(zip(keys, sample.turns, strict=False), start=1):
             known[key] = _Asked(sample.sample_id, n, turn.question)
@@ -62,4 +57,3 @@ class AskedQuestions:
         while self._n_questions > _MOST_QUESTIONS and len(self._images) > 1:
             oldest = next(iter(self._images))
             self._n_questions -= len(self._images.pop(oldest))
-            self._forgotten.add(hash(oldest))
