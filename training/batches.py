@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -28,6 +29,8 @@ DULL_WEIGHT = 0.1
 HIDDEN = -1e4
 """Added to the attention that a token must not pay."""
 GREY = 127
+NOWHERE = (-1, -1)
+"""Place of a category that the scene holds never, or more than once."""
 
 
 class Rows(Struct):
@@ -39,7 +42,8 @@ class Rows(Struct):
         branch: 0 for the picture and what stands before it, from 1 for the questions, -1 for padding.
         weights: Loss weight of each token as a target; 0 outside answers.
         owner: Index into ``questions`` of the token's branch, -1 elsewhere.
-        words: Batch index, token index, row and column of each category word with one known place, (n, 4).
+        words: Batch index, token index, row, column and number of each category word in a question, (n, 5); row and
+            column are -1 where the category does not stand in exactly one place.
         questions: All questions, scene by scene.
     """
 
@@ -135,16 +139,16 @@ class RowWriter:
         encoded = self._tokenizer(texts, return_offsets_mapping=True, add_special_tokens=False)
         branches = enumerate(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
         rows: list[list[tuple[int, int, int, float, int]]] = []
-        words: list[tuple[int, int, int, int]] = []
+        words: list[tuple[int, int, int, int, int]] = []
         for scene, questions in zip(scenes, asked, strict=True):
             places = _places(scene, self.size.grid)
+            amounts = Counter(placed.category for placed in scene.objects)
             row = [(token, place, 0, 0.0, -1) for place, token in enumerate(self._prefix)]
             for number, one in enumerate(questions, start=1):
                 owner, (tokens, spans) = next(branches)
                 words += [
-                    (len(rows), len(row) + _token_at(spans, character + 1), *places[name])
+                    (len(rows), len(row) + _token_at(spans, character + 1), *places.get(name, NOWHERE), amounts[name])
                     for name, character in one.mentions
-                    if name in places
                 ]
                 answer_from = len(f"\n{one.question} ASSISTANT:")
                 for place, (token, (_, end)) in enumerate(zip(tokens, spans, strict=True), start=len(self._prefix)):
@@ -156,14 +160,14 @@ class RowWriter:
     def _stack(
         self,
         rows: list[list[tuple[int, int, int, float, int]]],
-        words: list[tuple[int, int, int, int]],
+        words: list[tuple[int, int, int, int, int]],
         questions: list[Question],
     ) -> Rows:
         length = -(-max(map(len, rows)) // 16) * 16  # whole sixteens suit the matrix units
         padding = (self._tokenizer.pad_token_id, 0, -1, 0.0, -1)
         padded = [row + [padding] * (length - len(row)) for row in rows]
         columns = [torch.tensor([[cell[n] for cell in row] for row in padded]) for n in range(len(padding))]
-        return Rows(*columns, torch.tensor(words, dtype=torch.long).reshape(-1, 4), questions)
+        return Rows(*columns, torch.tensor(words, dtype=torch.long).reshape(-1, 5), questions)
 
 
 def draw_frames(scenes: Sequence[Scene], size: NanoSize, atlas: Atlas) -> Tensor:

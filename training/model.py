@@ -26,7 +26,7 @@ from transformers import (
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from training.atlas import Atlas
-from training.questions import Kind, QuestionMix, ask, probe
+from training.questions import MOST, Kind, QuestionMix, ask, probe
 from training.scenes import draw_scene
 
 PAD, BOS, EOS, IMAGE = "<pad>", "<s>", "</s>", "<image>"
@@ -90,11 +90,17 @@ class Heads(nn.Module):
         self.centre = nn.Linear(size.width, 1)
         self.patch_place = nn.Linear(size.width, 2 * size.grid)
         self.word_place = nn.Linear(size.width, 2 * size.grid)
+        self.word_amount = nn.Linear(size.width, MOST + 1)
 
     def place_of_words(self, hidden: Tensor) -> Tensor:
         """Logits of row and column, shape (n, 2, grid), from the residual at category words."""
         logits: Tensor = self.word_place(_rms_normalised(hidden))
         return logits.unflatten(-1, (2, self.grid))
+
+    def amount_of_words(self, hidden: Tensor) -> Tensor:
+        """Logits of how many there are, none to MOST, shape (n, MOST + 1), from the residual at category words."""
+        logits: Tensor = self.word_amount(_rms_normalised(hidden))
+        return logits
 
     def place_of_patches(self, projected: Tensor) -> Tensor:
         """Logits of each patch's own row and column, shape (..., 2, grid)."""

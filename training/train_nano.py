@@ -35,12 +35,12 @@ from training.model import (
     to_pixels,
     train_tokenizer,
 )
-from training.questions import QuestionMix
+from training.questions import MOST, QuestionMix
 from training.scenes import SceneStyle
 
 OBJECT_WEIGHT = 5.0
 """Patches of objects against those of the background: most of a scene is background."""
-PATCH_WEIGHT, OWN_PLACE_WEIGHT, WORD_PLACE_WEIGHT = 0.3, 0.1, 0.3
+PATCH_WEIGHT, OWN_PLACE_WEIGHT, WORD_PLACE_WEIGHT, WORD_AMOUNT_WEIGHT = 0.3, 0.1, 0.3, 0.3
 """Of the throw-away losses; the answers' loss has weight 1."""
 NAME_SHARPNESS = 20.0
 """Factor on the cosine between a projected patch and a category's word."""
@@ -48,9 +48,9 @@ LOG_STEPS = 100
 
 SEEING = SceneStyle(n_objects=(3, 8))
 """For the tower alone: more objects a picture teach more."""
-EASY = SceneStyle(n_objects=(1, 3), max_distractors=1, repeat=0.3, longest=(0.2, 0.42))
-MEDIUM = SceneStyle(n_objects=(1, 4))
-HARD = SceneStyle(n_objects=(1, 8))
+EASY = SceneStyle(n_objects=(1, 4), max_distractors=1, repeat=0.45, longest=(0.2, 0.42))
+MEDIUM = SceneStyle(n_objects=(1, 5), repeat=0.45)
+HARD = SceneStyle(n_objects=(1, 8), repeat=0.45)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         seconds: Wall-clock budget of this command.
         shares: Where this command starts and ends.
         vision_share: Until here the tower learns alone.
-        medium_from: From here on up to four objects, more distractors and teacher's wording, blank pictures.
+        medium_from: From here on up to five objects, more distractors and teacher's wording, blank pictures.
         hard_from: From here on up to eight objects, and captions.
         decay_from: From here on the learning rate falls to 2 %.
         batch: Scenes a step.
@@ -68,9 +68,9 @@ class Plan(Struct, frozen=True, kw_only=True):
 
     seconds: float
     shares: tuple[float, float] = (0.0, 1.0)
-    vision_share: float = 0.2
-    medium_from: float = 0.5
-    hard_from: float = 0.7
+    vision_share: float = 0.15
+    medium_from: float = 0.4
+    hard_from: float = 0.6
     decay_from: float = 0.78
     peak_rate: float = 1.5e-3
     warm_up_steps: int = 60
@@ -88,10 +88,10 @@ class Plan(Struct, frozen=True, kw_only=True):
         if share < self.vision_share:
             return Stage(self.batch, SEEING)
         if share < self.medium_from:
-            return Stage(self.batch, EASY, QuestionMix(probes=0.85))
+            return Stage(self.batch, EASY, QuestionMix(count=3, probes=0.85))
         if share < self.hard_from:
-            return Stage(self.batch, MEDIUM, QuestionMix(probes=0.6), self.blank_share)
-        return Stage(self.batch, HARD, QuestionMix(probes=0.5, caption=0.3), self.blank_share)
+            return Stage(self.batch, MEDIUM, QuestionMix(count=3, probes=0.6), self.blank_share)
+        return Stage(self.batch, HARD, QuestionMix(count=3, probes=0.5, caption=0.3), self.blank_share)
 
     def rate(self, share: float, step: int) -> float:
         """Learning rate: warm-up, constant, linear to 2 %; ``step`` counts those of this phase."""
@@ -152,10 +152,10 @@ class Trainer:
         loss = loss + names
         if batch.rows is not None:
             answers, answered = self._answer_loss(batch.rows, last, shown)
-            places, placed = self._word_loss(batch.rows, middle, shown)
+            words, told_words = self._word_loss(batch.rows, middle, shown)
             own = self._own_place_loss(projected[shown])
-            loss = answers + PATCH_WEIGHT * loss + OWN_PLACE_WEIGHT * own + WORD_PLACE_WEIGHT * places
-            told |= answered | placed
+            loss = answers + PATCH_WEIGHT * loss + OWN_PLACE_WEIGHT * own + words
+            told |= answered | told_words
         self._update(loss, rate)
         return told
 
@@ -197,9 +197,18 @@ class Trainer:
         words = rows.words[shown[rows.words[:, 0]]]
         if not len(words):
             return middle.sum() * 0, {}
-        logits = self.heads.place_of_words(middle[words[:, 0], words[:, 1]])
-        right = (logits.argmax(-1) == words[:, 2:]).all(-1).float().mean()
-        return F.cross_entropy(logits.flatten(0, 1), words[:, 2:].flatten()), {"words_placed": right.item()}
+        at_words, amounts = middle[words[:, 0], words[:, 1]], words[:, 4].clamp(max=MOST)
+        guessed = self.heads.amount_of_words(at_words)
+        loss = WORD_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
+        told = {}
+        if (several := amounts > 1).any():
+            told["several_counted"] = (guessed.argmax(-1) == amounts)[several].float().mean().item()
+        alone = words[:, 2] >= 0
+        if alone.any():
+            placed, cells = self.heads.place_of_words(at_words[alone]), words[alone, 2:4]
+            loss = loss + WORD_PLACE_WEIGHT * F.cross_entropy(placed.flatten(0, 1), cells.flatten())
+            told["words_placed"] = (placed.argmax(-1) == cells).all(-1).float().mean().item()
+        return loss, told
 
     def _own_place_loss(self, projected: Tensor) -> Tensor:
         grid = self.size.grid

@@ -23,7 +23,7 @@ from training.model import (
     to_pixels,
 )
 from training.model import train_tokenizer as new_tokenizer
-from training.questions import QuestionMix, ask
+from training.questions import MOST, QuestionMix, ask
 from training.scenes import SceneStyle
 
 ATLAS = load_atlas()
@@ -138,13 +138,15 @@ def test_only_answers_are_learned_and_words_are_found(tokenizer):
     for owner, answer in enumerate(answers):
         learned = rows.ids[(rows.owner == owner) & (rows.weights > 0)]
         assert tokenizer.decode(learned) == f" {answer}</s>"
-    for n, token, row, column in rows.words.tolist():
+    for n, token, row, column, number in rows.words.tolist():
         one = rows.questions[rows.owner[n, token]]
         word = tokenizer.decode(rows.ids[n, token]).strip()
         assert any(one.question[: last + 1].endswith(word) for _, last in one.mentions), (one.question, word)
-        boxes = [placed.box_unit for placed in scenes[n].objects]
+        named = {name for name, last in one.mentions if one.question[: last + 1].endswith(word)}
+        boxes = [placed.box_unit for placed in scenes[n].objects if placed.category in named]
         cells = {(int((b[1] + b[3]) / 2 * SIZE.grid), int((b[0] + b[2]) / 2 * SIZE.grid)) for b in boxes}
-        assert (row, column) in cells
+        assert len(boxes) == number
+        assert (row, column) in (cells if number == 1 else {(-1, -1)})
 
 
 def test_every_object_owns_the_patch_of_its_centre():
@@ -188,7 +190,8 @@ def test_positions_start_as_sines_that_tell_patches_apart():
     torch.testing.assert_close(positions.square().sum(1), torch.full((16,), 16.0))
 
 
-def test_heads_read_row_and_column():
+def test_heads_read_row_column_and_number():
     heads = Heads(SIZE, n_categories=5)
     assert heads.place_of_words(torch.randn(7, SIZE.width)).shape == (7, 2, SIZE.grid)
+    assert heads.amount_of_words(torch.randn(7, SIZE.width)).shape == (7, MOST + 1)
     assert heads.place_of_patches(torch.randn(2, 16, SIZE.width)).shape == (2, 16, 2, SIZE.grid)
