@@ -216,13 +216,12 @@ class Sample(Struct, frozen=True):
     cuts: tuple[Drop, ...] = ()
 
 
-class Score(Struct, frozen=True):
-    """Raw validator scores of one turn against one picture: a fact, as GPU time was paid for it.
+class TextScore(Struct, frozen=True, tag="text", tag_field="of"):
+    """How likely a validator finds one answer to one question before one picture: a fact, as GPU time was paid for it.
 
     Attributes:
-        key: Digest over validator, image, turn text and which picture it was held against.
-        pixels: ``"own"`` for the sample's image, ``"blank"`` for a grey frame, ``"other"`` for
-            another image of the run.
+        key: Digest over validator, picture, whether it was shown, question and answer.
+        picture: File name.
         logprob_mean: Mean log-probability of the answer's tokens, nats per token.
         logprob_min: Lowest log-probability among the answer's tokens, nats.
         margin_mean: Mean of (log-probability of the token - that of the best token), nats, <= 0.
@@ -230,13 +229,43 @@ class Score(Struct, frozen=True):
     """
 
     key: str
-    sample_id: str
-    turn: int
-    pixels: Literal["own", "blank", "other"]
+    picture: str
     logprob_mean: float
     logprob_min: float
     margin_mean: float
     n_tokens: int
+
+
+class ProbeScore(Struct, frozen=True, tag="probe", tag_field="of"):
+    """How a validator shares belief among the answers that one question could have, before one picture.
+
+    Attributes:
+        key: Digest over validator, picture, whether it was shown, question and answers.
+        picture: File name.
+        chances: One per answer; they sum to 1.
+    """
+
+    key: str
+    picture: str
+    chances: tuple[float, ...]
+
+
+class SimilarityScore(Struct, frozen=True, tag="similarity", tag_field="of"):
+    """How near a text lies to a picture in the space of a CLIP-like model.
+
+    Attributes:
+        key: Digest over validator, picture and what was compared.
+        picture: File name.
+        similarity: Cosine, -1 to 1.
+    """
+
+    key: str
+    picture: str
+    similarity: float
+
+
+Score = TextScore | ProbeScore | SimilarityScore
+"""One line of ``scores.jsonl``."""
 
 
 class Finding(Struct, frozen=True):

@@ -1,4 +1,9 @@
-"""What every validator can do: conversations and pictures go in, raw scores or faults come out."""
+"""What every validator can do: pictures with texts and questions about them go in, scores or faults come out.
+
+A validator knows nothing of samples, claims or verdicts. It is asked about one picture at a time, and the
+answer to each question depends on that question and that picture alone: so a score can be stored under a
+digest of both, and is the same whatever else was asked beside it.
+"""
 
 from __future__ import annotations
 
@@ -9,98 +14,121 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import msgspec
 from msgspec import Struct
 
-from datagen.records import Score, Turn
+from datagen.records import Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-Pixels = Literal["own", "blank", "other"]
 LoadPicture = Callable[[str], "Image"]
 """Opens a picture by file name; a failure carries ``reason`` and ``detail`` as attributes."""
 
+ProbeKind = Literal["presence", "count", "side", "quadrant", "relation", "statement"]
+"""How a claim can be asked: ``statement`` is any other claim put as a yes/no question."""
 
-class Job(Struct, frozen=True):
-    """One conversation to be held against pictures.
+
+class Text(Struct, frozen=True):
+    """An answer to a question, whose likelihood is wanted."""
+
+    question: str
+    answer: str
+
+
+class Probe(Struct, frozen=True):
+    """A short question with all the answers it could have, of which one is true.
 
     Attributes:
-        picture: File name of the sample's image.
-        other_picture: Another image of the run, against which the same answers are known to be
-            wrong; None leaves that out.
+        answers: Without full stop, such as ``("Yes", "No")``.
+        phrase: The noun phrase it is about, such as ``"a dog"``, for models that only compare.
     """
 
-    sample_id: str
-    turns: tuple[Turn, ...]
+    question: str
+    answers: tuple[str, ...]
+    phrase: str = ""
+
+
+Item = Text | Probe
+
+
+class Look(Struct, frozen=True):
+    """Everything to be asked of one picture in one pass.
+
+    Attributes:
+        picture: File name.
+        items: None twice.
+        is_blank: The picture is replaced by a plain one of its size, to learn what texts are worth by themselves.
+    """
+
     picture: str
-    other_picture: str | None = None
+    items: tuple[Item, ...]
+    is_blank: bool = False
 
 
-class PictureFault(Struct, frozen=True):
-    """A sample that cannot be scored, while the run goes on.
+class Fault(Struct, frozen=True):
+    """A picture, or one item about it, that cannot be scored while the run goes on.
 
     Attributes:
         reason: Snake-case code: the picture's own, ``too_long``, or ``unscorable_text``.
         detail: The sentence for a person.
+        item: None when the whole picture is at fault.
     """
 
-    sample_id: str
+    picture: str
     reason: str
     detail: str
+    item: Item | None = None
+
+
+class Abilities(Struct, frozen=True):
+    """What a validator can be asked.
+
+    Attributes:
+        texts: It gives the likelihood (or similarity) of whole answers.
+        blanks: Texts mean something before a plain picture.
+        probes: The kinds of probe it has learned to answer; others are not put to it.
+        categories: The only things it knows; None where it knows words at large.
+    """
+
+    texts: bool = True
+    blanks: bool = True
+    probes: frozenset[ProbeKind] = frozenset({"presence", "count", "side", "quadrant", "relation", "statement"})
+    categories: frozenset[str] | None = None
 
 
 class Validator(Protocol):
-    """Scores answers by their likelihood, given dialogue and picture."""
+    """Holds texts and questions against pictures."""
 
     identity: str
     """Name, weights and precision: what decides a score, and so part of every score's key."""
+    abilities: Abilities
 
     def score(
-        self, jobs: Sequence[Job], load_picture: LoadPicture, known: Container[str] = frozenset()
-    ) -> Iterator[Score | PictureFault]:
-        """Score every turn of every job, in no order that a caller may rely on.
+        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
+    ) -> Iterator[Score | Fault]:
+        """Score every item of every look, in no order that a caller may rely on.
 
         Args:
-            jobs: Grouped by picture, so that each picture is looked at once.
+            looks: Those at one picture stand together, so that it is opened once.
             load_picture: Opens a picture by its file name.
-            known: Keys of stored scores. What they cover is not computed again; how work is cut
+            known: Keys of stored scores. What they cover need not be computed again; how work is cut
                 into batches does not depend on them, so a resumed run computes what an
                 undisturbed one would have.
 
         Raises:
-            ValidatorError: No job can be scored, such as when one does not fit into memory.
+            ValidatorError: Nothing can be scored, such as when one look does not fit into memory.
         """
         ...
 
 
-def score_key(
-    identity: str, sample_id: str, turns: Sequence[Turn], turn_index: int, pixels: Pixels, picture_name: str
-) -> str:
-    """Name the score of one turn, stable over runs and machines.
-
-    Args:
-        identity: The validator's.
-        sample_id: The sample's.
-        turns: The conversation at least up to the turn; what follows cannot change the score,
-            because a token sees only what stands before it.
-        turn_index: Which turn, from 0.
-        pixels: Which kind of picture.
-        picture_name: File name of the picture held up; for a blank, of the sample's own picture.
+def score_key(identity: str, look: Look, item: Item) -> str:
+    """Name the score of one item, stable over runs and machines.
 
     Returns:
-        32 hex digits that change with the model, the texts up to the turn, and the picture.
+        32 hex digits that change with the model, the picture's name, whether it is shown, and the texts.
     """
-    texts = [(turn.question, turn.answer) for turn in turns[: turn_index + 1]]
-    told = msgspec.json.encode((identity, sample_id, texts, turn_index, pixels, picture_name))
+    told = msgspec.json.encode((identity, look.picture, look.is_blank, item))
     return hashlib.sha256(told).hexdigest()[:32]
 
 
-def pictures_of(job: Job) -> tuple[tuple[Pixels, str], ...]:
-    """What a job's answers are held against: kind of pixels, and the file name that stands for it."""
-    own: tuple[tuple[Pixels, str], ...] = (("own", job.picture), ("blank", job.picture))
-    return own if job.other_picture is None else (*own, ("other", job.other_picture))
-
-
-def score_keys(identity: str, job: Job) -> Iterator[str]:
-    """List the keys of every score that a job asks for."""
-    for pixels, picture_name in pictures_of(job):
-        for turn_index in range(len(job.turns)):
-            yield score_key(identity, job.sample_id, job.turns, turn_index, pixels, picture_name)
+def look_keys(identity: str, look: Look) -> Iterator[str]:
+    """List the keys of every score that a look asks for."""
+    return (score_key(identity, look, item) for item in look.items)
