@@ -49,8 +49,8 @@ LOG_STEPS = 100
 SEEING = SceneStyle(n_objects=(3, 8))
 """For the tower alone: more objects a picture teach more."""
 EASY = SceneStyle(n_objects=(1, 4), max_distractors=1, repeat=0.45, longest=(0.2, 0.42))
-MEDIUM = SceneStyle(n_objects=(1, 5), repeat=0.45)
-HARD = SceneStyle(n_objects=(1, 8), repeat=0.45)
+MEDIUM = SceneStyle(n_objects=(1, 5), repeat=0.45, longest=(0.12, 0.42))
+HARD = SceneStyle(n_objects=(1, 8), repeat=0.45, longest=(0.11, 0.45))
 
 
 class Plan(Struct, frozen=True, kw_only=True):
