@@ -77,7 +77,7 @@ def inquire(turn: Turn, abilities: Abilities) -> Inquiry:
         kind
         for n, claim in enumerate(turn.claims)
         if abilities.texts or n in probed_claims
-        for kind in (_error_of(claim),)
+        for kind in (error_of(claim),)
         if kind is not None
     }
     if "count" in open_to:
@@ -87,7 +87,8 @@ def inquire(turn: Turn, abilities: Abilities) -> Inquiry:
     return Inquiry(text, probes, tuple(kind for kind in ERROR_KINDS if kind in open_to))
 
 
-def _error_of(claim: Claim) -> ErrorKind | None:
+def error_of(claim: Claim) -> ErrorKind | None:
+    """The kind of error that a claim is, if it is wrong; None for one that is never planted."""
     if claim.kind == "place":
         return "side" if claim.place in ("left", "right", "top", "bottom") else None
     kinds: dict[str, ErrorKind] = {

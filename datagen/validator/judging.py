@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from datagen.records import Drop, Turn
 from datagen.validator.calibration import Calibrator, Measured, Opinion
-from datagen.validator.evidence import Findings, Inquiry
+from datagen.validator.evidence import Findings, Inquiry, error_of
 
 
 class Judged(Struct, frozen=True):
@@ -77,15 +77,17 @@ def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | Non
 
 
 def _why(n: int, turn: Turn, inquiry: Inquiry, found: Findings | None, opinion: Opinion) -> str:
-    told = f"answer {n + 1}: likely {_ERRORS[opinion.worst]} ({opinion.doubts[opinion.worst]:.0%})"
-    told += f"; only {opinion.p_value:.1%} of clean turns look as wrong"
+    rare = f"only {opinion.p_value:.1%} of clean turns look as wrong"
     if found is None or not found.chances:
-        return told
+        return f"answer {n + 1}: likely {_ERRORS[opinion.worst]}; {rare}"
     least = min(found.chances, key=lambda index: found.chances[index])
     claim = turn.claims[least]
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
     question = dict(inquiry.probes)[least].probe.question
-    return f"{told}; asked '{question}', the validator gives '{said}' {found.chances[least]:.0%}"
+    return (
+        f"answer {n + 1}: likely {_ERRORS[error_of(claim) or opinion.worst]}; asked '{question}', the validator gives "
+        f"'{said}' {found.chances[least]:.0%}; {rare}"
+    )
 
 
 _ERRORS = {

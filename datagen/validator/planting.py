@@ -73,6 +73,10 @@ def _miscount(answer: str, claim: Claim, rng: random.Random) -> str | None:
     """Say another number of a thing."""
     if claim.kind != "count" or claim.number is None or not 1 <= claim.number < MOST or claim.comparison == "at most":
         return None
+    if claim.number == 1 and re.search(
+        r"\bis\s+$", answer[: claim.start] + answer[claim.start : claim.end].partition("one")[0]
+    ):
+        return None  # "there is two dogs" would be found by its grammar
     span = answer[claim.start : claim.end]
     is_open = claim.comparison == "at least" or claim.number == 1
     wrong = claim.number + 1 if is_open or claim.number == 2 or rng.random() < 0.5 else claim.number - 1
