@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from training.atlas import Atlas
-from training.model import EOS, HEAD_LAYER, NanoSize, see
+from training.model import EOS, HEAD_LAYERS, NanoSize, see
 from training.questions import Question, QuestionMix, ask
 from training.render import render
 from training.scenes import Scene, SceneStyle, draw_scene
@@ -228,12 +228,12 @@ def moved(held: Held, device: str) -> Held:
 
 def read_rows(
     model: LlavaForConditionalGeneration, rows: Rows, pixels: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Run the model over rows: every branch sees the picture and itself.
 
     Returns:
-        Features, projected features, the residual at the head layer, and the last normed state;
-        each (batch, n, width).
+        Features, projected features, the residuals from which places and amounts are read, and the last
+        normed state; each (batch, n, width).
     """
     seen, projected = see(model, pixels)
     words = model.get_input_embeddings()(rows.ids)
@@ -247,4 +247,5 @@ def read_rows(
         output_hidden_states=True,
         use_cache=False,
     )
-    return seen, projected, out.hidden_states[HEAD_LAYER], out.last_hidden_state
+    for_places, for_amounts = (out.hidden_states[min(layer, len(out.hidden_states) - 1)] for layer in HEAD_LAYERS)
+    return seen, projected, for_places, for_amounts, out.last_hidden_state
