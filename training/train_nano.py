@@ -48,11 +48,11 @@ NAME_SHARPNESS = 20.0
 """Factor on the cosine between a projected patch and a category's word."""
 LOG_STEPS = 100
 
-SEEING = SceneStyle(n_objects=(3, 8))
+SEEING = SceneStyle(n_objects=(3, 8), repeat=(0.0, 1.0), longest=(0.13, 0.45))
 """For the tower alone: more objects a picture teach more."""
 EASY = SceneStyle(n_objects=(1, 4), max_distractors=1, repeat=(0.0, 1.0), longest=(0.2, 0.42))
-MEDIUM = SceneStyle(n_objects=(1, 6), repeat=(0.0, 1.0), longest=(0.14, 0.42))
-HARD = SceneStyle(n_objects=(1, 8), repeat=(0.0, 1.0), longest=(0.11, 0.45))
+MEDIUM = SceneStyle(n_objects=(1, 6), repeat=(0.0, 1.0), longest=(0.16, 0.42))
+HARD = SceneStyle(n_objects=(1, 8), repeat=(0.0, 1.0), longest=(0.13, 0.45))
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -149,7 +149,9 @@ class Trainer:
                 seen, projected = see(self.model, pixels)
             else:
                 seen, projected, for_places, for_amounts, last = read_rows(self.model, batch.rows, pixels)
-        loss, told = self._patch_loss(seen.float()[shown], batch.category[shown], batch.centre[shown])
+        loss, told = self._patch_loss(
+            seen.float()[shown], batch.category[shown], batch.centre[shown], batch.amount[shown]
+        )
         names, named = self._name_loss(projected[shown], batch.category[shown])
         told |= named
         loss = loss + names
@@ -162,15 +164,16 @@ class Trainer:
         self._update(loss, rate)
         return told
 
-    def _patch_loss(self, seen: Tensor, category: Tensor, centre: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def _patch_loss(
+        self, seen: Tensor, category: Tensor, centre: Tensor, amount: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
         logits, is_object = self.heads.category(seen), category > 0
         weights = torch.where(is_object, OBJECT_WEIGHT, 1.0)
         named = F.cross_entropy(logits.flatten(0, 1), category.flatten(), reduction="none") * weights.flatten()
         held = F.binary_cross_entropy_with_logits(self.heads.centre(seen)[..., 0], centre, weight=weights)
         # How many of its kind there are, asked of every patch of an object: counting is learned by the tower, where
         # each scene has many places to learn it from, and the language model only has to read it off.
-        totals = torch.zeros(len(category), logits.shape[-1], device=self.device).scatter_add_(1, category, centre)
-        amounts = totals.gather(1, category)[is_object].long().clamp(max=MOST)
+        amounts = amount[is_object].clamp(max=MOST)
         guessed = self.heads.patch_amount(seen[is_object])
         loss = named.sum() / weights.sum() + held + PATCH_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
         told = {"patch_loss": loss.item(), "patches": (logits.argmax(-1) == category)[is_object].float().mean().item()}
