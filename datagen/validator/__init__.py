@@ -20,6 +20,10 @@ def open_validator(settings: ValidatorSettings) -> Validator:
     Raises:
         ValidatorError: It cannot be found or used on this device.
     """
+    if settings.name == "nano":
+        from datagen.validator.nano import NanoValidator
+
+        return NanoValidator(settings)
     from datagen.validator.checkpoint import DeferredValidator
 
     return DeferredValidator(settings)
