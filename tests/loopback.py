@@ -108,6 +108,7 @@ class LoopbackServer:
             do the answer faults'.
         rng_seed: Draws the faults.
         max_faults: Way faults that one request meets at most; after them it is answered.
+        delay_s: Until a completion is sent; errors come at once.
         rate_per_s: Requests per second let through before 429, by a token bucket of size ``burst``.
         intercept: Asked first, for tests that script exactly what happens.
         api_key: When set, other keys get 401.
@@ -129,6 +130,7 @@ class LoopbackServer:
         burst: int = 10,
         retry_after_s: float = 0.05,
         slow_s: float = 0.2,
+        delay_s: float = 0.0,
         reply: Callable[[Mapping[str, Any]], str] = reply_for,
         intercept: Intercept | None = None,
         api_key: str | None = None,
@@ -145,6 +147,7 @@ class LoopbackServer:
         self.burst = burst
         self.retry_after_s = retry_after_s
         self.slow_s = slow_s
+        self.delay_s = delay_s
         self.reply = reply
         self.intercept = intercept
         self.api_key = api_key
@@ -327,7 +330,8 @@ class LoopbackServer:
                 "prompt_tokens_details": {"cached_tokens": n_prompt // 2},
             },
         }
-        return Answer(200, json.dumps(completion).encode(), {"Content-Type": "application/json"}, is_reply=True)
+        content = json.dumps(completion).encode()
+        return Answer(200, content, {"Content-Type": "application/json"}, self.delay_s, is_reply=True)
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> bool:

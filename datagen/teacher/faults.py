@@ -24,8 +24,10 @@ _TOO_LONG = ("context length", "context size", "context window", "prompt is too 
 _REFUSED = {
     "max_tokens": re.compile(r"max_completion_tokens"),
     "temperature": re.compile(r"unsupported.*temperature|temperature.*(unsupported|not support)"),
-    "response_format": re.compile(r"response_format"),
+    "response_format": re.compile(r"response_format|json_schema|grammar|guided"),
 }
+# Of httpx, which the client uses for files and batches, and of aiohttp, which carries the requests.
+_NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionTimeoutError"})
 # Servers quote keys in part ("sk-ab***yz"), so whatever looks like one is cut out too.
 _KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
 
@@ -37,6 +39,11 @@ class PassingError(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.retry_after_s = retry_after_s
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the endpoint asks for fewer requests: 429, or any error with a pause."""
+        return self.code == "rate_limited" or self.retry_after_s is not None
 
 
 class RecordError(Exception):
@@ -72,6 +79,7 @@ class ErrorReader:
         self._key_env = settings.api_key_env
         self._address = address_of(base_url)
         self._key = key
+        self._timeout_s = settings.timeout_s
         self.has_answered = False
 
     def shown(self, text: str) -> str:
@@ -102,9 +110,11 @@ class ErrorReader:
         detail = self.shown(f"{kind} {cause}")
         if not isinstance(error, APIConnectionError):
             return PassingError("garbled", detail)
-        if kind in ("ConnectError", "ConnectTimeout"):
+        if any(base.__name__ in _NO_CONNECTION for base in type(cause).__mro__):
             return PassingError("unreachable", detail)
-        return PassingError("timeout" if isinstance(error, APITimeoutError) else "connection", detail)
+        if isinstance(error, APITimeoutError):
+            return PassingError("timeout", f"no whole answer within {self._timeout_s:g} s")
+        return PassingError("connection", detail)
 
     def _meaning_of_status(self, error: APIStatusError, sent: Mapping[str, Any]) -> Exception:
         status = error.status_code

@@ -21,15 +21,16 @@ class StandIn:
 
     name = "stand-in"
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, n_at_once: int = 8) -> None:
         self.fails_at = fails_at
-        self.in_flight = self.most_in_flight = self.n_asked = 0
-        self.is_closed = False
+        self.n_at_once = n_at_once
+        self.in_flight = self.peak = self.n_asked = 0
+        self.is_closed = self.is_stopped = False
 
     async def answer(self, request: Request) -> Reply:
         self.n_asked += 1
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.peak = max(self.peak, self.in_flight)
         number = int(request.image.image_id)
         for _ in range(number % 7 + 1):
             await asyncio.sleep(0)
@@ -38,11 +39,14 @@ class StandIn:
             raise TeacherError("the key is refused")
         return Reply(request.digest, request.image.image_id, "t", self.name, "text")
 
+    def stop(self) -> None:
+        self.is_stopped = True
+
     async def close(self) -> None:
         self.is_closed = True
 
 
-def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[ReplyStore, list[str]]:
+def ask(tmp_path: Path, teacher: StandIn, n: int) -> tuple[ReplyStore, list[str]]:
     store = ReplyStore(tmp_path / "replies.jsonl")
     heard: list[str] = []
 
@@ -51,7 +55,7 @@ def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[Rep
         heard.append(request.digest)
 
     try:
-        asyncio.run(ask_all(iter([request(k) for k in range(n)]), teacher, store, concurrency, on_reply))
+        asyncio.run(ask_all(iter([request(k) for k in range(n)]), teacher, store, on_reply))
     finally:
         store.close()
     return store, heard
@@ -59,23 +63,24 @@ def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[Rep
 
 def test_every_request_is_asked_once_and_stored(tmp_path: Path) -> None:
     teacher = StandIn()
-    _, heard = ask(tmp_path, teacher, 50, 8)
+    _, heard = ask(tmp_path, teacher, 50)
     assert sorted(heard) == sorted(f"d{n}" for n in range(50))
     assert teacher.n_asked == 50
-    assert teacher.most_in_flight == 8
+    assert teacher.peak == 8
     assert teacher.is_closed
 
 
 def test_more_places_than_requests(tmp_path: Path) -> None:
-    _, heard = ask(tmp_path, StandIn(), 3, 64)
+    _, heard = ask(tmp_path, StandIn(n_at_once=64), 3)
     assert len(heard) == 3
 
 
 def test_a_fatal_failure_stores_what_was_in_flight_and_asks_no_more(tmp_path: Path) -> None:
     teacher = StandIn(fails_at=10)
     with pytest.raises(TeacherError, match="key is refused"):
-        ask(tmp_path, teacher, 1000, 8)
+        ask(tmp_path, teacher, 1000)
     assert teacher.n_asked < 40
+    assert teacher.is_stopped
     store = ReplyStore(tmp_path / "replies.jsonl")
     assert sum(store.is_settled(f"d{n}") for n in range(1000)) == teacher.n_asked - 1
     assert teacher.is_closed
@@ -89,7 +94,7 @@ def test_a_failure_while_hearing_a_reply_loses_no_other(tmp_path: Path) -> None:
         raise ValueError("a bar that broke")
 
     with pytest.raises(ValueError, match="a bar that broke"):
-        asyncio.run(ask_all(iter([request(k) for k in range(30)]), teacher, store, 8, stumble))
+        asyncio.run(ask_all(iter([request(k) for k in range(30)]), teacher, store, stumble))
     assert sum(store.is_settled(f"d{n}") for n in range(30)) == teacher.n_asked == 8
     store.close()
 

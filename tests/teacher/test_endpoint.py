@@ -463,7 +463,10 @@ def test_refusals_that_arrive_together_are_no_fault_of_the_record():
 def test_json_recipes_ask_for_json():
     with LoopbackServer() as server:
         (reply,), _ = ask(server, request_of(reply_format="json"))
-    assert server.seen[0][1]["response_format"] == {"type": "json_object"}
+    asked = server.seen[0][1]["response_format"]
+    assert asked["type"] == "json_schema" and asked["json_schema"]["strict"] is True
+    turn = asked["json_schema"]["schema"]["properties"]["turns"]["items"]
+    assert turn["required"] == ["question", "answer"] and turn["additionalProperties"] is False
     assert json.loads(reply.text)
 
 
