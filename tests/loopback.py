@@ -15,12 +15,14 @@ import asyncio
 import hashlib
 import json
 import random
+import ssl
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 WAY_FAULTS = (
     "rate_limited",  # 429 with Retry-After
@@ -112,12 +114,14 @@ class LoopbackServer:
         rate_per_s: Requests per second let through before 429, by a token bucket of size ``burst``.
         intercept: Asked first, for tests that script exactly what happens.
         api_key: When set, other keys get 401.
+        tls: Certificate and key, for https.
 
     Attributes:
         arrivals: Chat requests received, by digest.
         answered: Replies written out completely, by digest; a client that stores replies and
             asks none twice leaves every count at 1.
         seen: The latest requests as (headers, JSON body).
+        n_connections: Connections taken.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class LoopbackServer:
         api_key: str | None = None,
         model: str = "loopback",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         unknown = set(faults or ()) - {*WAY_FAULTS, *ANSWER_FAULTS}
         if unknown:
@@ -153,10 +158,12 @@ class LoopbackServer:
         self.api_key = api_key
         self.model = model
         self.port = port
+        self.tls = tls
         self.arrivals: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.faults_sent: Counter[str] = Counter()
         self.seen: deque[tuple[dict[str, str], dict[str, Any]]] = deque(maxlen=1000)
+        self.n_connections = 0
         self._faults_met: Counter[str] = Counter()
         self._tokens = float(burst)
         self._filled_at = time.monotonic()
@@ -166,7 +173,7 @@ class LoopbackServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -184,7 +191,9 @@ class LoopbackServer:
         self._stop = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         try:
-            server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port, backlog=4096)
+            server = await asyncio.start_server(
+                self._on_connection, "127.0.0.1", self.port, backlog=4096, ssl=self.tls
+            )
         except OSError as error:
             self._startup_error = error
             self._is_up.set()
@@ -198,6 +207,7 @@ class LoopbackServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.n_connections += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
@@ -209,6 +219,7 @@ class LoopbackServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 first, *lines = head.strip().split("\r\n")
                 method, path, _ = first.split(" ")
+                path = urlsplit(path).path  # a whole URL where the client takes this server for a proxy
                 headers = {name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
                 content = await reader.readexactly(int(headers.get("content-length", 0)))
                 digest, answer = self._answer(method, path, headers, content)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from datagen.records import Reply, Score
-from datagen.store.folder import translated_errors
+from datagen.store.folder import sync_folder, translated_errors
 from datagen.store.spans import SpanIndex
 
 Fact = TypeVar("Fact", bound=msgspec.Struct)
@@ -65,6 +65,7 @@ class FactLog(Generic[Fact]):
         with translated_errors(path):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
             self._end = self._mend_torn_line()
+            sync_folder(path.parent)
 
     def _mend_torn_line(self) -> int:
         end = start = os.lseek(self._file, 0, os.SEEK_END)

@@ -26,8 +26,9 @@ from datagen.teacher.faults import ErrorReader, PassingError, RecordError, Refus
 from datagen.teacher.limits import Limiter, Pass
 from datagen.teacher.prices import cost_of
 from datagen.teacher.protocol import StoppedError
-from datagen.teacher.transport import CONNECT_TIMEOUT_S, Transport
+from datagen.teacher.transport import CONNECT_TIMEOUT_S, Transport, proxy_for
 
+OPENAI_URL = "https://api.openai.com/v1"
 FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
 FIRST_PAUSE_S = 0.5
 CHARS_PER_TOKEN = 4  # of English; only reserves tokens, the endpoint's own count replaces it
@@ -86,15 +87,11 @@ class EndpointTeacher:
             StoppedError: ``stop`` was called first.
         """
         asking = _Asking(request)
-        retrying = AsyncRetrying(
-            sleep=self._pause,
-            stop=self._is_enough,
-            wait=self._pause_s,
-            retry=retry_if_exception_type(PassingError),
-            reraise=True,
-        )
         try:
-            text: str = await retrying(self._ask_once, asking)
+            try:
+                text = await self._ask_once(asking)
+            except PassingError as fault:
+                text = await self._ask_again(asking, fault)
         except RecordError as error:
             # A request that the server did not take cost nothing, and the server may be mended: ask again next time.
             return self._reply(asking, error=error.code, detail=str(error), is_final=error.code != "request_rejected")
@@ -161,6 +158,28 @@ class EndpointTeacher:
         finally:
             self._pauses.discard(pause)
             pause.cancel()
+
+    async def _ask_again(self, asking: _Asking, first_fault: PassingError) -> str:
+        """Try on as often as the settings allow.
+
+        tenacity hears of the first try only when it failed: its bookkeeping costs as much CPU as the whole
+        rest of this module, and nearly all requests do without.
+        """
+        failed = [first_fault]
+
+        async def ask() -> str:
+            if failed:
+                raise failed.pop()
+            return await self._ask_once(asking)
+
+        retrying = AsyncRetrying(
+            sleep=self._pause,
+            stop=self._is_enough,
+            wait=self._pause_s,
+            retry=retry_if_exception_type(PassingError),
+            reraise=True,
+        )
+        return await retrying(ask)
 
     async def _ask_once(self, asking: _Asking) -> str:
         """Send the request and read its answer; a refused parameter is left out and costs no try."""
@@ -266,13 +285,14 @@ def _open_client(
             parts = urlsplit(base_url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
                 raise ValueError("expected an address such as http://localhost:8000/v1")
+        proxy = proxy_for(base_url or OPENAI_URL)
         client = AsyncOpenAI(
             api_key=key or "none",  # servers of one's own need none, the client wants one
             base_url=base_url,
             max_retries=0,
             timeout=Timeout(settings.timeout_s, connect=CONNECT_TIMEOUT_S),
         )
-        return client, Transport(client, settings.timeout_s, n_connections)
+        return client, Transport(client, settings.timeout_s, n_connections, proxy)
     except (ValueError, ImportError, OpenAIError) as error:  # ImportError: a SOCKS proxy without its package
         shown = "OpenAI" if base_url is None else address_of(base_url)
         raise TeacherError(f"No connection to {shown} can be set up: {error}.") from None

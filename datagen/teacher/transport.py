@@ -34,12 +34,10 @@ class Transport:
         client: Says address, headers and key.
         timeout_s: For one whole answer.
         n_connections: Most connections held open.
-
-    Raises:
-        ValueError: The environment names a proxy of a kind that is not supported.
+        proxy: Asked in place of the endpoint; see ``proxy_for``.
     """
 
-    def __init__(self, client: AsyncOpenAI, timeout_s: float, n_connections: int) -> None:
+    def __init__(self, client: AsyncOpenAI, timeout_s: float, n_connections: int, proxy: str | None = None) -> None:
         base = client.base_url
         path, mark, query = base.raw_path.partition(b"?")
         url = base.copy_with(raw_path=path + b"chat/completions" + mark + query, username=None, password=None)
@@ -49,7 +47,7 @@ class Transport:
         self._headers = {name: value for name, value in headers.items() if isinstance(value, str)}
         if base.userinfo:  # wins over the key, as in the client's own transport
             self._headers["Authorization"] = aiohttp.encode_basic_auth(base.username, base.password)
-        self._proxy = _proxy_for(self._url)
+        self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         self._n_connections = n_connections
         self._session: aiohttp.ClientSession | None = None
@@ -128,11 +126,15 @@ class Transport:
             await asyncio.sleep(0)  # lets the transports close
 
 
-def _proxy_for(url: URL) -> str | None:
-    """The proxy that the environment names for an address, by the rules of the standard library."""
-    proxies = getproxies()
-    proxy = proxies.get(url.scheme) or proxies.get("all")
-    if not proxy or proxy_bypass(url.host or ""):
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for an address, by the rules of the standard library.
+
+    Raises:
+        ValueError: It is of a kind that is not supported, such as SOCKS.
+    """
+    parts, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.hostname or ""):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
     if urlsplit(proxy).scheme not in ("http", "https"):
