@@ -259,7 +259,7 @@ def kills(n: int, n_kills: int, concurrency: int) -> None:
         command = client_command("ours", url, n, concurrency, Path(out))
         for _ in range(n_kills):
             client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(rng.uniform(1.5, 4.0))
+            time.sleep(rng.uniform(2.0, 5.0))
             os.kill(client.pid, signal.SIGKILL)
             client.wait()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

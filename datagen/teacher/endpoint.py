@@ -31,6 +31,7 @@ from datagen.teacher.transport import CONNECT_TIMEOUT_S, Transport, proxy_for
 OPENAI_URL = "https://api.openai.com/v1"
 FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
 FIRST_PAUSE_S = 0.5
+MOST_REJECTED = 10  # rejected before anything was answered, and the rest will be too
 CHARS_PER_TOKEN = 4  # of English; only reserves tokens, the endpoint's own count replaces it
 
 WAITING_SHARE = 4  # one request in so many more waits for its turn or another try, so that the endpoint is kept full
@@ -70,6 +71,7 @@ class EndpointTeacher:
         self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=settings.max_wait_s)
         self._refused_parameters: set[str] = set()
         self._was_heard = False
+        self._n_rejected = 0
         self._reply_tokens: float | None = None  # mean of the replies so far
         self._limiter = Limiter(settings.concurrency, settings.rpm, settings.tpm)
         most = self._limiter.most_in_flight
@@ -222,7 +224,11 @@ class EndpointTeacher:
             meaning = self._errors.meaning_of(error, fields)
             if isinstance(meaning, PassingError) and meaning.is_refusal:
                 self._limiter.refused(taken, meaning.retry_after_s)
-            elif isinstance(meaning, TeacherError):
+            elif isinstance(meaning, RecordError) and meaning.code == "request_rejected":
+                self._n_rejected += 1
+                if self._n_rejected >= MOST_REJECTED and not self._errors.has_answered:
+                    meaning = self._errors.rejects_all(str(meaning))
+            if isinstance(meaning, TeacherError):
                 self.stop()
             raise meaning from None
         self._was_heard = self._errors.has_answered = True

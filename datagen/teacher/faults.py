@@ -21,6 +21,7 @@ MAX_DETAIL_CHARS = 300
 
 # How endpoints (OpenAI, vLLM, llama.cpp, and those that follow them) word what has no code of its own.
 _TOO_LONG = ("context length", "context size", "context window", "prompt is too long")
+_NO_MODEL = re.compile(r"(invalid|unknown|no such) model|model\b.{0,120}\b(not found|not exist|does not exist|not available)")
 _REFUSED = {
     "max_tokens": re.compile(r"max_completion_tokens"),
     "temperature": re.compile(r"unsupported.*temperature|temperature.*(unsupported|not support)"),
@@ -93,6 +94,10 @@ class ErrorReader:
         """The sentence for an address where no server was ever heard."""
         return TeacherError(f"Nothing answers at {self._address} ({detail}). Does the server run? Is --base-url right?")
 
+    def rejects_all(self, detail: str) -> TeacherError:
+        """The sentence for an endpoint that took none of the first requests."""
+        return TeacherError(f"{self._address} rejects every request ({detail}).")
+
     def meaning_of(self, error: OpenAIError, sent: Mapping[str, Any]) -> Exception:
         """Translate a client error.
 
@@ -144,7 +149,8 @@ class ErrorReader:
             return f"{where} does not accept the key in {self._key_env} ({status}: {words})."
         if status == 402 or "insufficient_quota" in codes:
             return f"{where} says that the quota is used up ({words}). Add credit, then start the same command again."
-        if "model_not_found" in codes or (status == 404 and "model" in low and not low.startswith("<")):
+        is_unknown = status in (400, 422) and not self.has_answered and _NO_MODEL.search(low)
+        if "model_not_found" in codes or is_unknown or (status == 404 and "model" in low and not low.startswith("<")):
             return f"{where} has no model '{self._model}' ({words})."
         if status in (404, 405) or status < 400:
             return f"{where}: expected an OpenAI-compatible endpoint ({status}: {words}); does it end in /v1?"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datagen.engines.asking import ask_all, run_to_end
-from datagen.errors import TeacherError
+from datagen.errors import RunError, TeacherError
 from datagen.records import AnnotatedImage, Reply, Request
 from datagen.store import ReplyStore
 
@@ -97,6 +97,72 @@ def test_a_failure_while_hearing_a_reply_loses_no_other(tmp_path: Path) -> None:
         asyncio.run(ask_all(iter([request(k) for k in range(30)]), teacher, store, stumble))
     assert sum(store.is_settled(f"d{n}") for n in range(30)) == teacher.n_asked == 8
     store.close()
+
+
+def test_a_full_disk_ends_the_run_with_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    n_written, write = 0, os.write
+
+    def fill(handle: int, data: bytes) -> int:
+        nonlocal n_written
+        n_written += 1
+        if n_written > 20:
+            raise OSError(28, "No space left on device")
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", fill)
+    teacher = StandIn()
+    with pytest.raises(RunError, match="the disk is full; what is stored is safe"):
+        ask(tmp_path, teacher, 1000)
+    monkeypatch.undo()
+    assert teacher.is_stopped and teacher.n_asked <= 20 + 8
+    store = ReplyStore(tmp_path / "replies.jsonl")
+    assert store.n_stored == 20
+    store.close()
+
+
+def test_a_disk_that_fails_when_it_syncs_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    class Slow(StandIn):
+        async def answer(self, request: Request) -> Reply:
+            await asyncio.sleep(0.01)
+            return await super().answer(request)
+
+    store, teacher = ReplyStore(tmp_path / "replies.jsonl"), Slow()
+
+    def fail(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(RunError, match="Input/output error"):
+        asyncio.run(ask_all(iter([request(k) for k in range(10_000)]), teacher, store, lambda request, reply: None))
+    assert teacher.is_stopped and teacher.n_asked < 10_000
+
+
+def test_every_reply_is_synced_when_the_asking_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.fstat(handle).st_size), fsync(handle)))
+    ask(tmp_path, StandIn(), 30)
+    assert synced[-1] == (tmp_path / "replies.jsonl").stat().st_size
+
+
+def test_thresholds_of_the_collector_are_put_back(tmp_path: Path) -> None:
+    import gc
+
+    before, during = gc.get_threshold(), []
+
+    class Watching(StandIn):
+        async def answer(self, request: Request) -> Reply:
+            during.append(gc.get_threshold())
+            return await super().answer(request)
+
+    ask(tmp_path, Watching(), 3)
+    assert gc.get_threshold() == before and during[0] != before
 
 
 def test_it_also_runs_where_an_event_loop_runs_already() -> None:
