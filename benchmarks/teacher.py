@@ -122,6 +122,9 @@ CURATOR = """
 import json, os, resource, sys, time
 url, n, concurrency, out, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
 os.environ.update(CURATOR_CACHE_DIR=out, OPENAI_API_KEY="none", TELEMETRY_ENABLED="0", CURATOR_VIEWER="0")
+import litellm  # it carries the token table that tiktoken would download
+tables = os.path.join(os.path.dirname(litellm.__file__), "litellm_core_utils", "tokenizers")
+os.environ["TIKTOKEN_CACHE_DIR"] = tables
 from bespokelabs import curator
 from datasets import Dataset
 rows = [json.loads(line) for line in open(messages)]
