@@ -99,7 +99,10 @@ def serving(command: list[str], port: int, log: Path, **environment: str) -> Ite
 def ask(url: str, model: str, key: str, reply_format: str) -> str:
     """One request by our teacher, and in one line what came of it."""
     os.environ["REAL_SERVER_KEY"] = key
-    messages = (Message("system", "Answer in JSON." if reply_format == "json" else "Answer."), Message("user", "A dog."))
+    messages = (
+        Message("system", "Answer in JSON." if reply_format == "json" else "Answer."),
+        Message("user", "A dog."),
+    )
     image = AnnotatedImage("1", "1.jpg", 1, 1)
     request = Request("d", image, "t", "r", messages, 0.7, 20, reply_format)  # type: ignore[arg-type]
     settings = TeacherSettings(

@@ -45,9 +45,7 @@ def images(n: int) -> Iterator[Any]:
     for number in range(1, n + 1):
         captions = tuple(f"A {rng.choice(names)} stands near a {rng.choice(names)}, {k} of {number}." for k in range(5))
         corners = [(rng.random() / 2, rng.random() / 2) for _ in names]
-        boxes = tuple(
-            Box(name, (x, y, x + 0.3, y + 0.4), 0.1) for name, (x, y) in zip(names, corners, strict=True)
-        )
+        boxes = tuple(Box(name, (x, y, x + 0.3, y + 0.4), 0.1) for name, (x, y) in zip(names, corners, strict=True))
         yield AnnotatedImage(str(number), f"{number:012}.jpg", 640, 480, captions, boxes)
 
 
@@ -92,12 +90,8 @@ def ask_openai(url: str, n: int, concurrency: int | None, out: Path) -> dict[str
 
     del out
     _, asked = requests(n, url)
-    limits = type(openai.DEFAULT_CONNECTION_LIMITS)(
-        max_connections=concurrency, max_keepalive_connections=concurrency
-    )
-    client = openai.AsyncOpenAI(
-        api_key="none", base_url=url, http_client=openai.DefaultAsyncHttpxClient(limits=limits)
-    )
+    limits = type(openai.DEFAULT_CONNECTION_LIMITS)(max_connections=concurrency, max_keepalive_connections=concurrency)
+    client = openai.AsyncOpenAI(api_key="none", base_url=url, http_client=openai.DefaultAsyncHttpxClient(limits=limits))
     n_answered = 0
 
     async def work() -> None:
@@ -106,7 +100,10 @@ def ask_openai(url: str, n: int, concurrency: int | None, out: Path) -> dict[str
             messages = [{"role": message.role, "content": message.content} for message in request.messages]
             try:
                 await client.chat.completions.create(
-                    model="canned", messages=messages, max_tokens=900, temperature=0.7  # type: ignore[arg-type]
+                    model="canned",
+                    messages=messages,
+                    max_tokens=900,
+                    temperature=0.7,  # type: ignore[arg-type]
                 )
             except openai.OpenAIError:
                 continue
@@ -159,9 +156,7 @@ def spent(work: Any) -> dict[str, Any]:
 @contextmanager
 def serving(*command: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """A server in a process of its own; its first line is the base URL."""
-    server = subprocess.Popen(
-        [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    server = subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert server.stdout is not None
     try:
         yield server.stdout.readline().strip(), server
@@ -212,7 +207,8 @@ def compare(curator: str | None, seconds: float) -> None:
             share = 100 * n * delay_s / concurrency / told["wall_s"]
             print(
                 f"{name:34} {cpu_ms:10.2f} {share:7.1f} % {told['peak_mb']:8.0f} {n - told['answered']:6}"
-                f"   {cpu_ms / ours_ms:.1f}x" + (f"   {told['bytes_per_row']:.0f} bytes a row" if client == "ours" else "")
+                f"   {cpu_ms / ours_ms:.1f}x"
+                + (f"   {told['bytes_per_row']:.0f} bytes a row" if client == "ours" else "")
             )
 
 
@@ -233,7 +229,7 @@ def hardship(n: int) -> None:
     sys.path.insert(0, str(TESTS))
     from loopback import LoopbackServer
 
-    with tempfile.TemporaryDirectory() as out, LoopbackServer(rate_per_s=50, burst=10, delay_s=0.2) as server:
+    with LoopbackServer(rate_per_s=50, burst=10, delay_s=0.2) as server:
         told = run_client("ours", server.base_url, n, None)
         refused = server.arrivals.total() - server.answered.total()
         print(

@@ -191,9 +191,7 @@ class LoopbackServer:
         self._stop = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         try:
-            server = await asyncio.start_server(
-                self._on_connection, "127.0.0.1", self.port, backlog=4096, ssl=self.tls
-            )
+            server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port, backlog=4096, ssl=self.tls)
         except OSError as error:
             self._startup_error = error
             self._is_up.set()

@@ -25,7 +25,6 @@ from datagen.teacher.completion import decode_completion, encode_request, read_u
 from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError, address_of
 from datagen.teacher.limits import Limiter, Pass
 from datagen.teacher.prices import cost_of
-from datagen.teacher.protocol import StoppedError
 from datagen.teacher.transport import CONNECT_TIMEOUT_S, Transport, proxy_for
 
 OPENAI_URL = "https://api.openai.com/v1"

@@ -21,7 +21,9 @@ MAX_DETAIL_CHARS = 300
 
 # How endpoints (OpenAI, vLLM, llama.cpp, and those that follow them) word what has no code of its own.
 _TOO_LONG = ("context length", "context size", "context window", "prompt is too long")
-_NO_MODEL = re.compile(r"(invalid|unknown|no such) model|model\b.{0,120}\b(not found|not exist|does not exist|not available)")
+_NO_MODEL = re.compile(
+    r"(invalid|unknown|no such) model|model\b.{0,120}\b(not found|not exist|does not exist|not available)"
+)
 _REFUSED = {
     "max_tokens": re.compile(r"max_completion_tokens"),
     "temperature": re.compile(r"unsupported.*temperature|temperature.*(unsupported|not support)"),

@@ -22,7 +22,9 @@ def test_it_answers_like_a_dict(puts: list[tuple[str, tuple[int, int, bool]]], l
         for key, entry in puts:
             index.put(key, entry)
             expected[key] = entry
-            assert {name: index.get(name) for name in "abcdefghij"} == {name: expected.get(name) for name in "abcdefghij"}
+            assert {name: index.get(name) for name in "abcdefghij"} == {
+                name: expected.get(name) for name in "abcdefghij"
+            }
         assert len(index) == len(expected)
 
 

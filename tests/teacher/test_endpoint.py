@@ -349,7 +349,7 @@ def test_what_waits_for_another_try_ends_when_the_run_ends():
         with LoopbackServer(intercept=lambda body, arrival: error_answer(503, "busy", Retry_After="300")) as server:
             teacher = EndpointTeacher(TeacherSettings(name="loopback", base_url=server.base_url))
             asked = [asyncio.create_task(teacher.answer(request_of(str(i)))) for i in range(3)]
-            while not len(teacher._pauses) == 3:
+            while len(teacher._pauses) != 3:
                 await asyncio.sleep(0.001)
             teacher.stop()
             outcomes = await asyncio.gather(*asked, return_exceptions=True)

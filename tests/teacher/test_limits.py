@@ -7,7 +7,8 @@ import time
 import pytest
 from virtual_time import run
 
-from datagen.teacher.limits import FIRST_IN_FLIGHT, FOUND_TO, Limiter, Pace, _duration_s
+from datagen.teacher.limits import FIRST_IN_FLIGHT, FOUND_TO, Limiter, _duration_s
+from datagen.teacher.pacing import Pace
 from datagen.teacher.protocol import StoppedError
 
 
@@ -198,9 +199,7 @@ def test_an_empty_bucket_is_waited_for():
 
 
 def test_too_few_tokens_are_waited_for():
-    times = told(
-        Limiter(4), 500.0, x_ratelimit_remaining_tokens="499", x_ratelimit_reset_tokens="1500ms"
-    )
+    times = told(Limiter(4), 500.0, x_ratelimit_remaining_tokens="499", x_ratelimit_reset_tokens="1500ms")
     assert times[0] == pytest.approx(1.5)
 
 
@@ -221,7 +220,11 @@ def test_a_low_bucket_is_drawn_on_as_it_fills():
         {"x_ratelimit_remaining_requests": "0"},
         {"x_ratelimit_remaining_requests": "many", "x_ratelimit_reset_requests": "1s"},
         {"x_ratelimit_remaining_requests": "0", "x_ratelimit_reset_requests": "soon"},
-        {"x_ratelimit_remaining_requests": "99", "x_ratelimit_limit_requests": "100", "x_ratelimit_reset_requests": "9s"},
+        {
+            "x_ratelimit_remaining_requests": "99",
+            "x_ratelimit_limit_requests": "100",
+            "x_ratelimit_reset_requests": "9s",
+        },
     ],
 )
 def test_a_full_bucket_and_headers_without_sense_hold_nobody(headers):
