@@ -16,7 +16,6 @@ import os
 import re
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import time
 import urllib.request
@@ -69,7 +68,8 @@ def make_environment(folder: Path, *packages: str, sees_ours: bool = False) -> P
         venv.create(folder, with_pip=True)
         if sees_ours:  # torch and transformers need not be there twice
             site = next(folder.glob("lib*/**/site-packages"))
-            (site / "ours.pth").write_text(sysconfig.get_path("purelib") + "\n")
+            ours = [path for path in sys.path if path.endswith("site-packages")]
+            (site / "ours.pth").write_text("\n".join(ours) + "\n")
         subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True)
     return python
 

@@ -4,9 +4,9 @@
 
 Every client runs in a process of its own against a server in another. Printed are CPU milliseconds per
 request (the client's alone), the share of the ideal time (requests x latency / concurrency), and peak
-memory; then how our stage fares against a rate limit, mixed faults and kill -9. ``--curator`` names a
-Python that has bespokelabs-curator installed. Peak memory of ours is without torch, which the teacher
-stage does not load.
+memory; "asleep" only sleeps, so what it misses of the ideal was the machine's. Then how our stage fares
+against a rate limit, mixed faults and kill -9. ``--curator`` names a Python that has bespokelabs-curator
+installed. Peak memory of ours is without torch, which the teacher stage does not load.
 """
 
 from __future__ import annotations
@@ -115,6 +115,21 @@ def ask_openai(url: str, n: int, concurrency: int | None, out: Path) -> dict[str
     return {**spent(lambda: asyncio.run(work_all())), "answered": n_answered}
 
 
+def sleep_only(url: str, n: int, concurrency: int | None, out: Path) -> dict[str, Any]:
+    """No client at all: tasks that sleep as long as a request would take; what is missing, the machine took."""
+    del url, out
+    left, delay_s = iter(range(n)), dict(SETTINGS)[concurrency or 0]
+
+    async def work() -> None:
+        for _ in left:
+            await asyncio.sleep(delay_s)
+
+    async def work_all() -> None:
+        await asyncio.gather(*(work() for _ in range(concurrency or 64)))
+
+    return {**spent(lambda: asyncio.run(work_all())), "answered": n}
+
+
 CURATOR = """
 import json, os, resource, sys, time
 url, n, concurrency, out, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
@@ -194,8 +209,8 @@ def compare(curator: str | None, seconds: float) -> None:
     print(f"{'':34} {'CPU ms/req':>10} {'of ideal':>9} {'peak MB':>8} {'lost':>6}   CPU against ours")
     for concurrency, delay_s in SETTINGS:
         ours_ms = 0.0
-        for client in ("ours", "openai", *(["curator"] if curator else [])):
-            n = int(seconds * concurrency / delay_s / (1 if client == "ours" else 4))
+        for client in ("ours", "asleep", "openai", *(["curator"] if curator else [])):
+            n = int(seconds * concurrency / delay_s / (1 if client in ("ours", "asleep") else 4))
             with serving(str(HERE / "canned_server.py"), "--delay", str(delay_s)) as (url, _):
                 told = run_client(client, url, n, concurrency, curator)
             name = f"{client}, {concurrency} in flight x {delay_s:g} s"
@@ -288,11 +303,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.client:
-        ask = {"ours": ask_ours, "openai": ask_openai}[options.client]
+        ask = {"ours": ask_ours, "openai": ask_openai, "asleep": sleep_only}[options.client]
         print(json.dumps(ask(options.url, options.rows, options.concurrency or None, options.out)))
         return
     small = 20 if options.quick else 1
-    compare(options.curator, 30 / small)
+    compare(options.curator, 24 / small)
     hardship(2000 // small)
     kills(40_000 // small, 5, 256)
     memory((10_000 // small, options.rows_for_memory // small))

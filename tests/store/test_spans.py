@@ -16,7 +16,7 @@ ENTRIES = st.tuples(st.integers(0, 2**40), st.integers(0, 2**31 - 1), st.boolean
 @given(st.lists(st.tuples(st.sampled_from("abcdefghij"), ENTRIES), max_size=60), st.integers(1, 10))
 def test_it_answers_like_a_dict(puts: list[tuple[str, tuple[int, int, bool]]], least: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spans, "LEAST_RECENT", least)
+        patch.setattr(spans, "MOST_RECENT", least)
         index = SpanIndex()
         expected = {}
         for key, entry in puts:
