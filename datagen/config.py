@@ -47,7 +47,9 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     name: str = "template"  # "template", or the endpoint's model name
     base_url: str | None = None  # OpenAI-compatible endpoint; None is OpenAI's own
     api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
-    concurrency: Natural = 64  # requests in flight
+    concurrency: Natural | None = None  # most requests in flight; None finds how many the endpoint bears, up to 1,024
+    rpm: Positive | None = None  # requests per minute; None keeps to what the endpoint says and bears
+    tpm: Positive | None = None  # tokens per minute, prompt and completion together
     timeout_s: Positive = 300.0  # for one answer
     max_attempts: Natural = 8  # tries per request before it counts as failed
     max_wait_s: Positive = 60.0  # longest pause between two tries, Retry-After aside

@@ -15,12 +15,14 @@ import asyncio
 import hashlib
 import json
 import random
+import ssl
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 WAY_FAULTS = (
     "rate_limited",  # 429 with Retry-After
@@ -108,15 +110,18 @@ class LoopbackServer:
             do the answer faults'.
         rng_seed: Draws the faults.
         max_faults: Way faults that one request meets at most; after them it is answered.
+        delay_s: Until a completion is sent; errors come at once.
         rate_per_s: Requests per second let through before 429, by a token bucket of size ``burst``.
         intercept: Asked first, for tests that script exactly what happens.
         api_key: When set, other keys get 401.
+        tls: Certificate and key, for https.
 
     Attributes:
         arrivals: Chat requests received, by digest.
         answered: Replies written out completely, by digest; a client that stores replies and
             asks none twice leaves every count at 1.
         seen: The latest requests as (headers, JSON body).
+        n_connections: Connections taken.
     """
 
     def __init__(
@@ -129,11 +134,13 @@ class LoopbackServer:
         burst: int = 10,
         retry_after_s: float = 0.05,
         slow_s: float = 0.2,
+        delay_s: float = 0.0,
         reply: Callable[[Mapping[str, Any]], str] = reply_for,
         intercept: Intercept | None = None,
         api_key: str | None = None,
         model: str = "loopback",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         unknown = set(faults or ()) - {*WAY_FAULTS, *ANSWER_FAULTS}
         if unknown:
@@ -145,15 +152,18 @@ class LoopbackServer:
         self.burst = burst
         self.retry_after_s = retry_after_s
         self.slow_s = slow_s
+        self.delay_s = delay_s
         self.reply = reply
         self.intercept = intercept
         self.api_key = api_key
         self.model = model
         self.port = port
+        self.tls = tls
         self.arrivals: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
         self.faults_sent: Counter[str] = Counter()
         self.seen: deque[tuple[dict[str, str], dict[str, Any]]] = deque(maxlen=1000)
+        self.n_connections = 0
         self._faults_met: Counter[str] = Counter()
         self._tokens = float(burst)
         self._filled_at = time.monotonic()
@@ -163,7 +173,7 @@ class LoopbackServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -181,7 +191,7 @@ class LoopbackServer:
         self._stop = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         try:
-            server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port, backlog=4096)
+            server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port, backlog=4096, ssl=self.tls)
         except OSError as error:
             self._startup_error = error
             self._is_up.set()
@@ -195,6 +205,7 @@ class LoopbackServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.n_connections += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
@@ -206,6 +217,7 @@ class LoopbackServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 first, *lines = head.strip().split("\r\n")
                 method, path, _ = first.split(" ")
+                path = urlsplit(path).path  # a whole URL where the client takes this server for a proxy
                 headers = {name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
                 content = await reader.readexactly(int(headers.get("content-length", 0)))
                 digest, answer = self._answer(method, path, headers, content)
@@ -327,7 +339,8 @@ class LoopbackServer:
                 "prompt_tokens_details": {"cached_tokens": n_prompt // 2},
             },
         }
-        return Answer(200, json.dumps(completion).encode(), {"Content-Type": "application/json"}, is_reply=True)
+        content = json.dumps(completion).encode()
+        return Answer(200, content, {"Content-Type": "application/json"}, self.delay_s, is_reply=True)
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,9 @@ from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
 from datagen.validator import Validator, open_validator
+
+LOOK_INTERVAL_S = 0.05
+"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
 
 
 class Outcome(Struct, frozen=True):
@@ -162,25 +168,42 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
 
 def _ask(inputs: Inputs, replies: ReplyStore) -> None:
     """Ask for every reply that is not stored yet."""
-    settled = [replies.is_settled(item.request.digest) for item in inputs.planned() if item.request is not None]
-    if all(settled):
-        return
-    by_digest: dict[str, Planned] = {}
+    progress = inputs.progress
+    by_digest: dict[str, Planned] = {}  # of those in flight
+    n_nothing_to_ask = 0
+    looked_at = -math.inf
 
     def unanswered() -> Iterator[Request]:
+        nonlocal n_nothing_to_ask
         for item in inputs.planned():
-            if item.request is not None and not replies.is_settled(item.request.digest):
+            if item.request is None:
+                n_nothing_to_ask += 1
+            elif not replies.is_settled(item.request.digest):
                 by_digest[item.request.digest] = item
                 yield item.request
 
     def on_reply(request: Request, reply: Reply) -> None:
-        sample = make_sample(by_digest.pop(request.digest), reply, inputs.settings, "")
-        inputs.progress.step(reply.cost_usd, sample.status == "accepted")
+        nonlocal looked_at
+        item, now, accepted = by_digest.pop(request.digest), time.monotonic(), None
+        if now - looked_at >= LOOK_INTERVAL_S:
+            accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
+            looked_at = now
+        progress.step(reply.cost_usd, accepted)
 
+    requests = unanswered()
+    first = next(requests, None)
+    if first is None:
+        return
+    n_settled = 0
+    if replies.n_stored:  # a fresh run is not planned twice only to count
+        asked = (item.request for item in inputs.planned())
+        n_settled = sum(request is not None and replies.is_settled(request.digest) for request in asked)
     teacher = open_teacher(inputs.settings)
-    inputs.progress.begin("asking the teacher", len(settled), sum(settled))
-    with ended(inputs.progress):
-        run_to_end(ask_all(unanswered(), teacher, replies, inputs.settings.teacher.concurrency, on_reply))
+    progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    with ended(progress):
+        run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+        for _ in range(n_nothing_to_ask):
+            progress.step()
 
 
 def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) -> Outcome:
