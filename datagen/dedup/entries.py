@@ -41,7 +41,9 @@ def renumbered(entries: Integers, numbers: Integers) -> Integers:
 def merged(runs: list[Integers]) -> Integers:
     """Merge sorted arrays into one."""
     # NumPy's stable sort merges runs that it finds, at 2 ns a number where sorting anew takes 50.
-    return np.sort(np.concatenate(runs), kind="stable")
+    joined = np.concatenate(runs)
+    joined.sort(kind="stable")
+    return joined
 
 
 def meetings(
