@@ -9,6 +9,7 @@ cat left of the dog?", and "How many dogs?" for "How many cats?".
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from datagen.lexicon import IRREGULAR_PLURALS
 
@@ -25,11 +26,13 @@ _REWRITES = tuple(
         (r" +", " "),
         (r"^ | $", ""),
         (r"^(?:please )?(?:(?:can|could|would|will) you )?(?:please )?tell me (?=what|where|who|how|which|why)", ""),
-        (r"^(?:what (?:is|s) the number of|(?:(?:can|could) you )?(?:please )?count (?:the )?(?:number of )?)", "how many "),
-        (rf"^(?:is|are) there (?:any )?|^(?:do|can|could) you see (?:any )?|^does {_PICTURE} (?:contain|show|include|have) (?:any )?", f"{_THERE} "),
-        (r"^(?:can|could) (?:any )?(.+) be (?:seen|found)\b", rf"{_THERE} \1"),
+        (r"^what is the number of\b|^(?:(?:can|could) you )?(?:please )?count (?:the )?(?:number of )?", "how many "),
+        (rf"^does {_PICTURE} (?:contain|show|include|have)\b", f"{_THERE}"),
+        (r"^(?:(?:is|are) there|(?:do|can|could) you see)\b", f"{_THERE}"),
+        (rf"^({_THERE}) any\b", r"\1"),
+        (r"^(?:can|could) (?:any )?(.+) be(?: seen\b| found\b|$)", rf"{_THERE} \1"),
         (r"^where (?:is|are|can|could) (.+?) (?:be )?(?:located|found|seen|situated|positioned)$", r"where is \1"),
-        (r"\b(?:can|could) (?:you|we|one) (?:see|find)\b|\b(?:can|could) be (?:seen|found)\b|(?<=.) can$", "is"),
+        (r"\b(?:can|could) (?:(?:you|we|one) (?:see|find)\b|be (?:seen|found)\b|be$)", "is"),
         (rf"\b(is|are) {_SEEN} (?=in|on|at|under|above|behind|next|near|beside|to)", r"\1 "),
         (r"\b(?:what|which)(?: (?:kinds?|types?|sorts?) of)? ", "what "),
         (r"^what (?:objects?|items?|things?) (?=is|are|does|do)", "what "),
@@ -67,6 +70,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower().replace("’", "'").replace("can't", "can not").replace("n't", " not"))
 
 
+@lru_cache(1 << 14)  # the same question is asked about many images
 def question_key(question: str) -> str:
     """Reduce a question to what it asks, in its order.
 

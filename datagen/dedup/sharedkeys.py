@@ -17,8 +17,9 @@ from datagen.dedup.wordsets import Integers, rows_of
 
 ROUNDING = 1e-9
 """Keeps floating point from cutting a bound such as 0.8 * 10 one too short."""
-_RARE_COUNT = 64
-"""Sets with one word up to which it is rare; lower makes more pairs, higher more sets to look at."""
+_RARE_COUNT = 128
+"""Sets with one word up to which it is rare; lower makes more pairs (71 keys a text at 64, of a million), higher more
+sets to look at."""
 _ODD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SIGN = 1 << 31
 _HALF = np.uint64(32)
