@@ -70,6 +70,18 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
 
 
+class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which model tells that two questions mean the same."""
+
+    model: Annotated[str, Meta(min_length=1)]  # the endpoint's name for it
+    base_url: str | None = None  # OpenAI-compatible endpoint with /embeddings; None is OpenAI's own
+    api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
+    threshold: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95  # cosine similarity; models differ, so look at what falls
+    batch_size: Annotated[int, Meta(ge=1, le=2048)] = 256  # questions in one request
+    timeout_s: Positive = 120.0  # for one answer
+    max_attempts: Natural = 8  # tries per request
+
+
 class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What counts as saying the same again."""
 
@@ -77,6 +89,7 @@ class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     within_image: bool = True  # questions asked twice about one image
     over_set: bool = True  # samples whose whole text repeats an earlier one's
     min_words: NonNegative = 8  # shorter texts are duplicates only when equal
+    embeddings: EmbeddingSettings | None = None  # None compares the words of questions alone
 
 
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,16 +179,18 @@ def _check_together(settings: Settings) -> None:
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     if settings.teacher.base_url is not None:
-        _check_address(settings.teacher.base_url)
+        _check_address(settings.teacher.base_url, "--base-url")
         if settings.teacher.name == "template":
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
+    if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
+        _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
     if not settings.corpus.captions and not settings.corpus.instances:
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
-def _check_address(base_url: str) -> None:
+def _check_address(base_url: str, name: str) -> None:
     """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
     try:
         parts = urlsplit(base_url)
@@ -184,10 +199,10 @@ def _check_address(base_url: str) -> None:
         is_plain = False
     if "@" in base_url or "?" in base_url or "#" in base_url:
         raise SettingsError(
-            "--base-url holds a login or a query, but settings are written to files; put the key into its variable."
+            f"{name} holds a login or a query, but settings are written to files; put the key into its variable."
         )
     if not is_plain:
-        raise SettingsError(f"--base-url {base_url}: expected an address such as http://localhost:8000/v1.")
+        raise SettingsError(f"{name} {base_url}: expected an address such as http://localhost:8000/v1.")
 
 
 def _resolved(settings: Settings) -> Settings:

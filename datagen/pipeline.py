@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks import check_turns
 from datagen.config import Settings, digest_of
-from datagen.dedup import Deduplicator
+from datagen.dedup import Deduplicator, FindVector
 from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import Recipe, build_request, draw_question
@@ -187,21 +187,26 @@ def derive_samples(
     recipes: tuple[Recipe, ...],
     find_reply: Callable[[str], Reply | None],
     settings: Settings,
+    find_vector: FindVector | None = None,
 ) -> Iterator[Sample]:
-    """Derive every sample up to and including dedup, in corpus order, from the stored replies."""
+    """Derive every sample up to and including dedup, in corpus order, from the stored replies and vectors."""
     drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
-    deduplicator = Deduplicator(settings.dedup, answer_only=drawn)  # a question drawn from a list says nothing
+    # A question drawn from a list says nothing.
+    deduplicator = Deduplicator(settings.dedup, answer_only=drawn, find_vector=find_vector)
+    return deduplicator.admit_all(derive_before_dedup(planned, find_reply, settings))
+
+
+def derive_before_dedup(
+    planned: Iterable[Planned], find_reply: Callable[[str], Reply | None], settings: Settings
+) -> Iterator[Sample]:
+    """Derive every sample up to dedup, in corpus order, from the stored replies."""
     settings_digest = late_settings_digest(settings)
-
-    def made() -> Iterator[Sample]:
-        for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
-            samples = [
-                make_sample(item, find_reply(item.request.digest) if item.request else None, settings, settings_digest)
-                for item in of_image
-            ]
-            yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
-
-    return deduplicator.admit_all(made())
+    for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
+        samples = [
+            make_sample(item, find_reply(item.request.digest) if item.request else None, settings, settings_digest)
+            for item in of_image
+        ]
+        yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
 
 
 def late_settings_digest(settings: Settings) -> str:

@@ -1,4 +1,4 @@
-"""A loopback server that speaks OpenAI's chat-completions protocol: requests in, replies and faults out.
+"""A loopback server that speaks OpenAI's chat completions and embeddings: requests in, replies and faults out.
 
 The reply depends on the request's model and messages alone, so the same request gets the same
 answer whatever the order. Faults of the way (a 429, a dropped connection) are drawn per request and
@@ -97,6 +97,12 @@ def reply_for(body: Mapping[str, Any]) -> str:
     return " ".join(_sentence(rng) for _ in range(3))
 
 
+def vector_for(text: str) -> list[float]:
+    """A vector drawn from the text's digest; any two texts lie far apart."""
+    rng = random.Random(hashlib.sha256(text.encode()).digest())
+    return [rng.gauss(0, 1) for _ in range(64)]
+
+
 def _sentence(rng: random.Random) -> str:
     first, second, third, fourth, fifth = rng.sample(_WORDS, 5)
     return f"It all feels {first} and {second}, rather {third} than {fourth}, with a {fifth} mood."
@@ -122,6 +128,7 @@ class LoopbackServer:
             asks none twice leaves every count at 1.
         seen: The latest requests as (headers, JSON body).
         n_connections: Connections taken.
+        embedded: Texts whose vectors were sent, each as often as that was.
     """
 
     def __init__(
@@ -136,6 +143,7 @@ class LoopbackServer:
         slow_s: float = 0.2,
         delay_s: float = 0.0,
         reply: Callable[[Mapping[str, Any]], str] = reply_for,
+        embed: Callable[[str], list[float]] = vector_for,
         intercept: Intercept | None = None,
         api_key: str | None = None,
         model: str = "loopback",
@@ -154,6 +162,7 @@ class LoopbackServer:
         self.slow_s = slow_s
         self.delay_s = delay_s
         self.reply = reply
+        self.embed = embed
         self.intercept = intercept
         self.api_key = api_key
         self.model = model
@@ -161,6 +170,7 @@ class LoopbackServer:
         self.tls = tls
         self.arrivals: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
+        self.embedded: Counter[str] = Counter()
         self.faults_sent: Counter[str] = Counter()
         self.seen: deque[tuple[dict[str, str], dict[str, Any]]] = deque(maxlen=1000)
         self.n_connections = 0
@@ -238,6 +248,8 @@ class LoopbackServer:
             return "", error_answer(401, f"Incorrect API key provided: {shown}.", "invalid_api_key")
         if (method, path) == ("GET", "/v1/models"):
             return "", json_answer(200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
+        if (method, path) == ("POST", "/v1/embeddings"):
+            return "", self._vectors(headers, json.loads(content))
         if (method, path) != ("POST", "/v1/chat/completions"):
             return "", Answer(404, b"<html><body>Not Found</body></html>", {"Content-Type": "text/html"})
         body = json.loads(content)
@@ -253,6 +265,18 @@ class LoopbackServer:
             self.faults_sent[fate] += 1
             fate = self._faulty(fate, body)
         return digest, fate or self._completion(body)
+
+    def _vectors(self, headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        """Answer with the last text's vector first, which the protocol allows."""
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        self.arrivals[digest] += 1
+        self.seen.append((headers, body))
+        fate = self.intercept(body, self.arrivals[digest]) if self.intercept is not None else None
+        if isinstance(fate, Answer):
+            return fate
+        self.embedded.update(body["input"])
+        rows = [{"object": "embedding", "index": n, "embedding": self.embed(x)} for n, x in enumerate(body["input"])]
+        return json_answer(200, {"object": "list", "data": rows[::-1], "model": body["model"]})
 
     def _rate_limit(self) -> Answer | None:
         if self.rate_per_s is None:

@@ -18,12 +18,14 @@ from msgspec import Struct
 from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus
+from datagen.dedup import FindVector
 from datagen.engines.asking import ask_all, run_to_end
+from datagen.engines.embedding import QuestionVectors
 from datagen.engines.judging import Examiner, judge_samples, require_common_words
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
-from datagen.pipeline import Planned, derive_samples, make_sample, plan_samples
+from datagen.pipeline import Planned, derive_before_dedup, derive_samples, make_sample, plan_samples
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
 from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
@@ -163,7 +165,11 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
             elif any(item.request and not replies.get(item.request.digest) for item in inputs.planned()):
                 raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
             inputs.write_manifest()
-            return _finish(inputs, validator, replies)
+            if settings.dedup.embeddings is None:
+                return _finish(inputs, validator, replies)
+            with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors)) as vectors:
+                vectors.fetch(derive_before_dedup(inputs.planned(), replies.get, settings), progress, may_ask=may_ask)
+                return _finish(inputs, validator, replies, vectors.find)
 
 
 def _ask(inputs: Inputs, replies: ReplyStore) -> None:
@@ -206,11 +212,13 @@ def _ask(inputs: Inputs, replies: ReplyStore) -> None:
             progress.step()
 
 
-def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) -> Outcome:
+def _finish(
+    inputs: Inputs, validator: Validator | None, replies: ReplyStore, find_vector: FindVector | None = None
+) -> Outcome:
     """Derive everything that follows from the stored facts, and write it whole."""
 
     def derived() -> Iterator[Sample]:
-        return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings)
+        return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings, find_vector)
 
     tally = Tally()
     if validator is None:

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from datagen.records import Reply, Score
+from datagen.records import QuestionVector, Reply, Score
 from datagen.store.folder import sync_folder, translated_errors
 from datagen.store.spans import SpanIndex
 
@@ -201,6 +201,30 @@ class ScoreStore:
         self.log.append(score)
         self.log.sync_if_due()
         self.by_key[score.key] = score
+
+    def close(self) -> None:
+        """Force everything to disk and close the file."""
+        self.log.close()
+
+
+class VectorStore:
+    """Vectors of questions by their key; they stay on disk, only their place is held in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.log: FactLog[QuestionVector] = FactLog(path, QuestionVector)
+        self._spans = {fact.key: span for span, fact in self.log.scan()}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._spans
+
+    def get(self, key: str) -> QuestionVector | None:
+        """The vector under a key, or None when it was never asked for."""
+        span = self._spans.get(key)
+        return None if span is None else self.log.read_at(span)
+
+    def add(self, vector: QuestionVector) -> None:
+        """Store a vector; it counts once this returns."""
+        self._spans[vector.key] = self.log.append(vector)
 
     def close(self) -> None:
         """Force everything to disk and close the file."""
