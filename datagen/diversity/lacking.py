@@ -109,8 +109,7 @@ def _yes(seen: Seen) -> Iterator[str]:
     if yes + no >= FEWEST and not low <= yes / (yes + no) <= high:
         yield (
             f"{_percent(yes, yes + no)} of {yes + no} yes/no answers say yes, where {100 * low:.0f} to "
-            f"{100 * high:.0f} % is even "
-            "(balance: {yes_share: 0.5} cuts the surplus)."
+            f"{100 * high:.0f} % is even."
         )
 
 

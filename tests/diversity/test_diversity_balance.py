@@ -150,6 +150,11 @@ def test_a_run_with_balance_adds_up_and_can_be_replayed(larger_corpus: CorpusFil
     told = summary["diversity"]["yes_no"]
     assert told["yes"] / (told["yes"] + told["no"]) == pytest.approx(summary["balance"]["yes_share"]["after"], abs=1e-4)
     assert summary["cut_by_stage"]["dedup"][REASON] > 0
+    card = made.folder.card.read_text()
+    kept = f"{summary['balance']['turns_after']} of {summary['balance']['turns_before']} turns kept"
+    assert f"| balance | yes of yes and no 30 %: {kept} |" in card
+    assert "| balance |" not in plain.folder.card.read_text()
+    assert all(f"- {sentence}" in card for sentence in summary["diversity"]["lacks"])
     again = datagen.run(asked, tmp_path / "again")
     for name in ("samples.jsonl", "dataset.json", "summary.json"):
         assert (again.folder.path / name).read_bytes() == (made.folder.path / name).read_bytes()
