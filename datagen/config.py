@@ -92,6 +92,14 @@ class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     embeddings: EmbeddingSettings | None = None  # None compares the words of questions alone
 
 
+class BalanceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What of the whole set falls so that it stays even; off until a share is given."""
+
+    yes_share: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None  # of yes among yes and no answers, such as 0.5
+    max_share_per_kind: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None  # of the turns that ask for one thing
+    max_loss: Share = 0.5  # share of the turns that balance may cost; a cap that costs more is loosened
+
+
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model looks at the pixels."""
 
@@ -114,6 +122,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     teacher: TeacherSettings = TeacherSettings()
     checks: ChecksSettings = ChecksSettings()
     dedup: DedupSettings = DedupSettings()
+    balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
     rng_seed: NonNegative = 0
     engine: Literal["local"] = "local"

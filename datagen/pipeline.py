@@ -17,6 +17,7 @@ from datagen import claims
 from datagen.checks import check_turns
 from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator, FindVector
+from datagen.diversity import Census, Plan, plan
 from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import Recipe, build_request, draw_question
@@ -123,7 +124,8 @@ STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = 
     ("checks", check_claims),
 )
 """What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
-(``Deduplicator.admit``, in corpus order) and ``validate`` (``give_verdict``, calibrated on all scores)."""
+(``Deduplicator.admit``, in corpus order; then, where the settings ask for it, ``plan_balance``) and ``validate``
+(``give_verdict``, calibrated on all scores)."""
 
 
 def make_sample(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:
@@ -209,9 +211,20 @@ def derive_before_dedup(
         yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
 
 
+def plan_balance(samples: Iterable[Sample], settings: Settings) -> Plan | None:
+    """Decide what balance lets fall, from every sample up to dedup; None when it is off.
+
+    It stands before ``validate``, so that no GPU time goes into turns that fall, and is filed under ``dedup``: both
+    drop sound turns for what the rest of the set holds.
+    """
+    asked = settings.balance
+    if asked.yes_share is None and asked.max_share_per_kind is None:
+        return None
+    return plan(Census(settings.rng_seed).count(samples), asked)
+
+
 def late_settings_digest(settings: Settings) -> str:
     """Digest of the settings that act on stored replies: two samples with one digest were judged alike."""
     validator = settings.validator
-    return digest_of(
-        [settings.rng_seed, settings.checks, settings.dedup, validator.name, validator.precision, validator.alpha]
-    )
+    judged_by = [validator.name, validator.precision, validator.alpha]
+    return digest_of([settings.rng_seed, settings.checks, settings.dedup, settings.balance, *judged_by])

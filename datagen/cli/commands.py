@@ -182,6 +182,18 @@ def export(
 
 @app.command()
 @in_sentences
+def report(
+    run_path: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the run folder.")] = None,
+) -> None:
+    """Write a finished run as one HTML page: what fell and why, diversity, examples; it opens without network."""
+    from datagen.api import open_run
+
+    typer.echo(f"report    {open_run(run_path).write_report(out)}")
+
+
+@app.command()
+@in_sentences
 def recipes(recipes_dir: RecipesDir = None) -> None:
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
@@ -204,11 +216,13 @@ def lint(captions: Captions = None, instances: Instances = None, images: Images 
 
 
 def _run_and_tell(settings: Any, out: Path, *, may_ask: bool = True) -> None:
+    from datagen.api import open_run
     from datagen.cli.progress import BarProgress
     from datagen.cli.story import outcome_lines
     from datagen.engines.local import run_local
 
     outcome = run_local(settings, out, BarProgress(), may_ask=may_ask)
+    open_run(out).write_report()
     for line in outcome_lines(outcome.summary, out):
         typer.echo(line)
     if outcome.share_failed > settings.max_failed:

@@ -19,13 +19,21 @@ from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus
 from datagen.dedup import FindVector
+from datagen.diversity import Diversity, boxed_images
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.embedding import QuestionVectors
 from datagen.engines.judging import Examiner, judge_samples, require_common_words
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
-from datagen.pipeline import Planned, derive_before_dedup, derive_samples, make_sample, plan_samples
+from datagen.pipeline import (
+    Planned,
+    derive_before_dedup,
+    derive_samples,
+    make_sample,
+    plan_balance,
+    plan_samples,
+)
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
 from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
@@ -110,7 +118,8 @@ class Inputs:
         if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
             return
         self._refuse_another_corpus()
-        self.folder.summary.unlink(missing_ok=True)
+        for outdated in (self.folder.summary, self.folder.report):
+            outdated.unlink(missing_ok=True)
         with write_whole(self.folder.settings) as file:
             file.write(manifest)
 
@@ -217,13 +226,20 @@ def _finish(
 ) -> Outcome:
     """Derive everything that follows from the stored facts, and write it whole."""
 
-    def derived() -> Iterator[Sample]:
+    def unbalanced() -> Iterator[Sample]:
         return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings, find_vector)
 
+    balance = plan_balance(unbalanced(), inputs.settings)
+
+    def derived() -> Iterator[Sample]:
+        return unbalanced() if balance is None else map(balance.apply, unbalanced())
+
     tally = Tally()
+    diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
+    measured = {"balance": balance and balance.report}
     if validator is None:
-        _write(inputs, tally, derived())
-        return _close(inputs, tally, None)
+        _write(inputs, tally, diversity.watch(derived()))
+        return _close(inputs, tally, {**measured, "calibration": None, "diversity": diversity.as_dict()})
     with closing(ScoreStore(inputs.folder.scores)) as scores:
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
@@ -232,8 +248,8 @@ def _finish(
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
-        _write(inputs, tally, map(judge.give_verdict, derived()))
-        return _close(inputs, tally, judge.as_dict())
+        _write(inputs, tally, diversity.watch(map(judge.give_verdict, derived())))
+        return _close(inputs, tally, {**measured, "calibration": judge.as_dict(), "diversity": diversity.as_dict()})
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
@@ -255,13 +271,13 @@ def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
         write_llava(written(), dataset_file, inputs.settings.rng_seed)
 
 
-def _close(inputs: Inputs, tally: Tally, calibration: dict[str, Any] | None) -> Outcome:
+def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
     """Check that nothing disappeared, then write the summary and the card."""
     if tally.n_samples != inputs.n_samples:
         raise RunError(
             f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
         )
-    summary = {**tally.as_dict(), "calibration": calibration}
+    summary = {**tally.as_dict(), **measured}
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:

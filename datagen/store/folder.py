@@ -34,6 +34,7 @@ class RunFolder:
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
         self.summary = path / "summary.json"
+        self.report = path / "report.html"
         self.card = path / "README.md"
 
     def require(self) -> None:
