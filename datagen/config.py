@@ -80,12 +80,14 @@ class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model looks at the pixels."""
 
-    name: str = "none"  # "none", a checkpoint folder, or a hub id
+    name: str = "none"  # "none", a name of `datagen models`, a checkpoint folder, a hub id, or "endpoint:URL#MODEL"
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"] = "auto"
     alpha: Share = 0.05  # share of true answers that may be lost
     batch_tokens: Natural = 32_768  # tokens in one forward pass
     trust_remote_code: bool = False
+    api_key_env: VariableName = "VALIDATOR_API_KEY"  # endpoint: the variable that holds its key, if it wants one
+    concurrency: Natural = 16  # endpoint: questions in flight
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -166,13 +168,33 @@ def _check_together(settings: Settings) -> None:
         _check_address(settings.teacher.base_url)
         if settings.teacher.name == "template":
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
+    if settings.validator.name.startswith(ENDPOINT):
+        endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
     if not settings.corpus.captions and not settings.corpus.instances:
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
-def _check_address(base_url: str) -> None:
+ENDPOINT = "endpoint:"
+"""How the name of a validator begins that is asked over the network."""
+
+
+def endpoint_of(name: str) -> tuple[str, str | None]:
+    """Take the name of an endpoint validator apart, such as ``endpoint:http://localhost:8000/v1#qwen-vl``.
+
+    Returns:
+        Address and model; None for the only model that the endpoint serves.
+
+    Raises:
+        SettingsError: It holds no address, or one that could carry a secret into ``run.yaml``.
+    """
+    base_url, _, model = name.removeprefix(ENDPOINT).partition("#")
+    _check_address(base_url, f"--validator {ENDPOINT}URL#MODEL")
+    return base_url, model or None
+
+
+def _check_address(base_url: str, option: str = "--base-url") -> None:
     """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
     try:
         parts = urlsplit(base_url)
@@ -181,10 +203,10 @@ def _check_address(base_url: str) -> None:
         is_plain = False
     if "@" in base_url or "?" in base_url or "#" in base_url:
         raise SettingsError(
-            "--base-url holds a login or a query, but settings are written to files; put the key into its variable."
+            f"{option} holds a login or a query, but settings are written to files; put the key into its variable."
         )
     if not is_plain:
-        raise SettingsError(f"--base-url {base_url}: expected an address such as http://localhost:8000/v1.")
+        raise SettingsError(f"{option} {base_url}: expected an address such as http://localhost:8000/v1.")
 
 
 def _resolved(settings: Settings) -> Settings:
