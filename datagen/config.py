@@ -84,6 +84,7 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
     precision: Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"] = "auto"
     alpha: Share = 0.05  # share of true answers that may be lost
+    calibration_images: Natural = 400  # errors are planted on so many images to learn what scores are worth
     batch_tokens: Natural = 32_768  # tokens in one forward pass
     trust_remote_code: bool = False
     api_key_env: VariableName = "VALIDATOR_API_KEY"  # endpoint: the variable that holds its key, if it wants one

@@ -21,7 +21,10 @@ from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, Stage
-from datagen.validator import Calibration, PictureFault, TurnScores, judge_turns
+from datagen.validator import Fault
+from datagen.validator.calibration import Calibrator
+from datagen.validator.evidence import Findings, Inquiry
+from datagen.validator.judging import judge_turns
 
 PictureCheck = Callable[[AnnotatedImage], tuple[str, str] | None]
 """Gives None for a picture that can be used, or (reason, sentence)."""
@@ -158,19 +161,24 @@ def _begin(planned: Planned, reply: Reply | None, settings: Settings, settings_d
 
 
 def give_verdict(
-    sample: Sample, scores: tuple[TurnScores | None, ...], fault: PictureFault | None, calibration: Calibration
+    sample: Sample,
+    inquiries: tuple[Inquiry, ...],
+    findings: tuple[Findings | None, ...],
+    fault: Fault | None,
+    calibrator: Calibrator,
 ) -> Sample:
     """Stage validate: turns get their verdicts, and the conversation is cut before the first doubtful one.
 
     Args:
         sample: Accepted by every earlier stage.
-        scores: One entry per turn, None where it was not scored.
+        inquiries: What was asked about each turn.
+        findings: What was found on each; None where nothing was.
         fault: Why the sample could not be scored at all, or None.
-        calibration: Of the run.
+        calibrator: Of the run.
     """
     if fault is not None:
         return reject(sample, Drop("validate", fault.reason, fault.detail))
-    judged = judge_turns(sample.turns, scores, calibration)
+    judged = judge_turns(sample.turns, inquiries, findings, sample.image_id, calibrator)
     return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 

@@ -21,6 +21,7 @@ TEXTS = [
     "Two dogs run over the grass.",
     "USER: Where? ASSISTANT: Yes, on the left side.",
 ]
+KINDS = ("clip", "mistral", "siglip", "next")
 SPECIAL = ["<unk>", "<s>", "</s>", "<image>"]
 TURNS = (
     Turn("What stands on the table?", "A red cup stands on the table."),
@@ -61,8 +62,8 @@ def make_tokenizer(style: str = "bytes", special: list[str] = SPECIAL) -> transf
     )
 
 
-def text_config(n_words: int, max_tokens: int = 512) -> transformers.LlamaConfig:
-    return transformers.LlamaConfig(
+def text_config(n_words: int, max_tokens: int = 512, kind: str = "Llama") -> transformers.PretrainedConfig:
+    made: transformers.PretrainedConfig = getattr(transformers, f"{kind}Config")(
         vocab_size=n_words,
         hidden_size=32,
         intermediate_size=48,
@@ -72,6 +73,7 @@ def text_config(n_words: int, max_tokens: int = 512) -> transformers.LlamaConfig
         max_position_embeddings=max_tokens,
         initializer_range=0.3,
     )
+    return made
 
 
 def clip_config() -> transformers.CLIPVisionConfig:
@@ -87,14 +89,18 @@ def siglip_config() -> transformers.SiglipVisionConfig:
 
 
 def write_checkpoint(folder: Path, kind: str = "clip", template: str | None = None, **options: object) -> Path:
-    """Write one tiny checkpoint: kind is clip, siglip or next."""
+    """Write one tiny checkpoint; "siglip" has a Phi, "mistral" a CLIP tower, "next" is a LLaVA-NeXT."""
     torch.manual_seed(0)
     tokenizer = make_tokenizer(str(options.get("tokenizer", "bytes")))
     tower = siglip_config() if kind == "siglip" else clip_config()
     strategy = "full" if kind == "siglip" else "default"
     shared = {
         "vision_config": tower,
-        "text_config": text_config(len(tokenizer), int(str(options.get("max_tokens", 512)))),
+        "text_config": text_config(
+            len(tokenizer),
+            int(str(options.get("max_tokens", 512))),
+            {"mistral": "Mistral", "siglip": "Phi"}.get(kind, "Llama"),
+        ),
         "image_token_id": tokenizer.convert_tokens_to_ids("<image>"),
         "vision_feature_layer": -1 if kind == "siglip" else -2,
         "vision_feature_select_strategy": strategy,
@@ -119,7 +125,7 @@ def write_checkpoint(folder: Path, kind: str = "clip", template: str | None = No
         processor = transformers.LlavaNextProcessor(images, **for_processor)
     else:
         model = transformers.LlavaForConditionalGeneration(transformers.LlavaConfig(**shared))
-        if kind == "clip":
+        if kind != "siglip":
             images = image_processor("CLIPImageProcessor", size={"shortest_edge": side}, crop_size=size)
         else:
             images = image_processor("SiglipImageProcessor", size=size)

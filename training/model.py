@@ -88,6 +88,7 @@ class Heads(nn.Module):
         self.grid = size.grid
         self.category = nn.Linear(size.width, n_categories + 1)
         self.centre = nn.Linear(size.width, 1)
+        self.patch_amount = nn.Linear(size.width, MOST + 1)
         self.patch_place = nn.Linear(size.width, 2 * size.grid)
         self.word_place = nn.Linear(size.width, 2 * size.grid)
         self.word_amount = nn.Linear(size.width, MOST + 1)

@@ -31,6 +31,7 @@ from datagen.teacher.template.phrases import (
     there_is,
     verb,
 )
+from datagen.validator import probing
 from training.captions import write_captions
 from training.scenes import Scene
 
@@ -116,17 +117,17 @@ def ask(scene: Scene, categories: Sequence[str], rng: random.Random, mix: Questi
     return asked[: mix.most]
 
 
-def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of", number: int = 1) -> str:
+def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of") -> str:
     """The canonical question, as the validator asks it of a claim."""
     if kind == "presence":
-        return f"Is there {with_article(name)} in the image?"
+        return probing.presence_question(name)
     if kind == "count":
-        return f"How many {many_of(name)} are there?"
+        return probing.count_question(name)
     if kind == "side":
-        return f"{capital(be(name))} the {name} on the left or the right?"
+        return probing.side_question(name)
     if kind == "relation":
-        return f"{capital(be(name))} the {name} {relation} the {other}?"
-    return f"Which quarter {be(name)} the {name} in?"
+        return probing.relation_question(name, relation, other)
+    return probing.quarter_question(name)
 
 
 def _ask_presence(facts: Facts, probes: float) -> Iterator[list[Question]]:

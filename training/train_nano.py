@@ -42,6 +42,8 @@ OBJECT_WEIGHT = 5.0
 """Patches of objects against those of the background: most of a scene is background."""
 PATCH_WEIGHT, OWN_PLACE_WEIGHT, WORD_PLACE_WEIGHT, WORD_AMOUNT_WEIGHT = 0.3, 0.1, 0.3, 0.3
 """Of the throw-away losses; the answers' loss has weight 1."""
+PATCH_AMOUNT_WEIGHT = 1.0
+"""Inside the patches' loss."""
 NAME_SHARPNESS = 20.0
 """Factor on the cosine between a projected patch and a category's word."""
 LOG_STEPS = 100
@@ -49,8 +51,8 @@ LOG_STEPS = 100
 SEEING = SceneStyle(n_objects=(3, 8))
 """For the tower alone: more objects a picture teach more."""
 EASY = SceneStyle(n_objects=(1, 4), max_distractors=1, repeat=0.45, longest=(0.2, 0.42))
-MEDIUM = SceneStyle(n_objects=(1, 5), repeat=0.45)
-HARD = SceneStyle(n_objects=(1, 8), repeat=0.45)
+MEDIUM = SceneStyle(n_objects=(1, 5), repeat=0.45, longest=(0.12, 0.42))
+HARD = SceneStyle(n_objects=(1, 8), repeat=0.45, longest=(0.11, 0.45))
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -164,9 +166,16 @@ class Trainer:
         weights = torch.where(is_object, OBJECT_WEIGHT, 1.0)
         named = F.cross_entropy(logits.flatten(0, 1), category.flatten(), reduction="none") * weights.flatten()
         held = F.binary_cross_entropy_with_logits(self.heads.centre(seen)[..., 0], centre, weight=weights)
-        loss = named.sum() / weights.sum() + held
-        right = (logits.argmax(-1) == category)[is_object].float().mean()
-        return loss, {"patches": right.item(), "patch_loss": loss.item()}
+        # How many of its kind there are, asked of every patch of an object: counting is learned by the tower, where
+        # each scene has many places to learn it from, and the language model only has to read it off.
+        totals = torch.zeros(len(category), logits.shape[-1], device=self.device).scatter_add_(1, category, centre)
+        amounts = totals.gather(1, category)[is_object].long().clamp(max=MOST)
+        guessed = self.heads.patch_amount(seen[is_object])
+        loss = named.sum() / weights.sum() + held + PATCH_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
+        told = {"patch_loss": loss.item(), "patches": (logits.argmax(-1) == category)[is_object].float().mean().item()}
+        if (several := amounts > 1).any():
+            told["patches_counted"] = (guessed.argmax(-1) == amounts)[several].float().mean().item()
+        return loss, told
 
     def _name_loss(self, projected: Tensor, category: Tensor) -> tuple[Tensor, dict[str, float]]:
         """Turn an object's patches towards the word for it: then one match of query and key serves all categories."""

@@ -2,54 +2,164 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from datagen import claims
 from datagen.config import Settings
 from datagen.engines.progress import Progress
+from datagen.lexicon import lexicon_for
 from datagen.pipeline import give_verdict
 from datagen.randomness import rng_for
-from datagen.records import AnnotatedImage, Sample
+from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.store import ScoreStore
-from datagen.validator import (
-    Calibration,
-    Job,
-    PictureFault,
-    TurnScores,
-    Validator,
-    calibrate,
-    collect_scores,
-)
-from datagen.validator.protocol import LoadPicture
+from datagen.validator import Fault, Look, Validator
+from datagen.validator.calibration import Calibrator, Measured
+from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
+from datagen.validator.planting import ErrorKind, plant_errors
+from datagen.validator.protocol import Item, LoadPicture
 
 IMAGES_AT_ONCE = 32
 """Images whose samples are handed to the validator together, so that it can sort them by length."""
+OUTSIDE = "outside_domain"
+"""Reason of a fault that says nothing against the sample: the validator does not know such pictures."""
+_TRIES = 8  # pictures drawn to find one that shares little with another
 
 
-class Judge(Struct, frozen=True):
-    """What is needed to give verdicts: stored scores, how to read them, and what could not be scored."""
+class Judge:
+    """Gives verdicts from stored scores.
 
-    identity: str
-    calibration: Calibration
-    scores: ScoreStore
-    faults: dict[str, PictureFault]
-    job_of: Callable[[Sample], Job]
+    Args:
+        validator: Names its scores.
+        scores: Where they are kept.
+    """
+
+    def __init__(self, validator: Validator, scores: ScoreStore) -> None:
+        self._validator = validator
+        self._scores = scores
+        self._faults: dict[tuple[str, Item | None], Fault] = {}
+        self.calibrator: Calibrator | None = None
+
+    @property
+    def uses_blanks(self) -> bool:
+        """Whether texts are held against a blank picture as well."""
+        return self._validator.abilities.blanks
+
+    def note(self, fault: Fault) -> None:
+        """Remember what could not be scored."""
+        self._faults[fault.picture, fault.item] = fault
+
+    def inquire(self, turns: Iterable[Turn]) -> tuple[Inquiry, ...]:
+        """What is asked about each turn."""
+        return tuple(inquire(turn, self._validator.abilities) for turn in turns)
+
+    def measure(
+        self,
+        image_id: str,
+        inquiries: Iterable[Inquiry],
+        picture: str,
+        planted: ErrorKind | None = None,
+        blank_of: str | None = None,
+    ) -> Iterator[Measured]:
+        """Read what was found, for calibration."""
+        for inquiry in inquiries:
+            found = read_findings(inquiry, self._validator.identity, picture, self._scores.by_key.get, blank_of)
+            if found is not None:
+                yield Measured(image_id, found.measures, inquiry.suffers, planted)
 
     def give_verdict(self, sample: Sample) -> Sample:
         """Look up what was measured on a sample and judge it by that."""
         if sample.status != "accepted":
             return sample
-        found = collect_scores(self.identity, self.job_of(sample), sample.image_id, self.scores.by_key.get)
-        return give_verdict(sample, found, self.faults.get(sample.sample_id), self.calibration)
+        assert self.calibrator is not None
+        inquiries = self.inquire(sample.turns)
+        find = self._scores.by_key.get
+        findings = tuple(read_findings(one, self._validator.identity, sample.image, find) for one in inquiries)
+        return give_verdict(sample, inquiries, findings, self._fault_of(sample, inquiries), self.calibrator)
+
+    def _fault_of(self, sample: Sample, inquiries: Sequence[Inquiry]) -> Fault | None:
+        places = [(sample.image, None), *((sample.image, inquiry.text) for inquiry in inquiries if inquiry.text)]
+        found = next((self._faults[place] for place in places if place in self._faults), None)
+        return None if found is None or found.reason == OUTSIDE else found
 
     def as_dict(self) -> dict[str, Any]:
         """The calibration as plain values, for the summary."""
-        plain: dict[str, Any] = msgspec.to_builtins(self.calibration)
+        assert self.calibrator is not None
+        plain: dict[str, Any] = msgspec.to_builtins(self.calibrator.calibration)
         return plain
+
+
+class Trial(Struct, frozen=True):
+    """An image on which errors are planted.
+
+    Attributes:
+        other: Another picture, against which the same answers are wrong; None when there is none.
+        absent: Categories that it does not show.
+    """
+
+    image: AnnotatedImage
+    other: str | None
+    absent: tuple[str, ...]
+
+
+class Examiner:
+    """Decides on which images errors are planted, and plants them.
+
+    Args:
+        images: Those whose pictures can be used.
+        categories: The corpus's.
+        validator: Errors are planted that it could notice.
+        settings: The run's.
+    """
+
+    def __init__(
+        self, images: Iterable[AnnotatedImage], categories: tuple[str, ...], validator: Validator, settings: Settings
+    ) -> None:
+        held = tuple(images)
+        self._settings, self._categories = settings, categories
+        self._lexicon = lexicon_for(categories)
+        chosen = sorted(held, key=lambda image: hashlib.sha256(f"trial {image.image_id}".encode()).digest())
+        annotated = {box.category for image in held for box in image.boxes} or set(categories)
+        known = validator.abilities.categories
+        self._plantable = tuple(name for name in categories if name in annotated and (known is None or name in known))
+        self._trials = {
+            image.image_id: Trial(image, self._choose_other(image, held), self._absent_from(image))
+            for image in chosen[: settings.validator.calibration_images]
+        }
+
+    def trial(self, image_id: str) -> Trial | None:
+        """What is tried on an image; None for most images of a large run."""
+        return self._trials.get(image_id)
+
+    def plant(self, trial: Trial, sample: Sample) -> list[tuple[ErrorKind, Turn]]:
+        """Every planted turn of a sample, with its claims read anew."""
+        planted: list[tuple[ErrorKind, Turn]] = []
+        for n, turn in enumerate(sample.turns):
+            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors {n}")
+            planted += plant_errors(turn, self._lexicon, trial.absent, rng).items()
+        read = claims.judge_turns(
+            tuple(turn for _, turn in planted), trial.image, self._categories, self._settings.checks
+        )
+        return [(kind, turn) for (kind, _), turn in zip(planted, read, strict=True)]
+
+    def _absent_from(self, image: AnnotatedImage) -> tuple[str, ...]:
+        shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
+        return tuple(name for name in self._plantable if name not in shown)
+
+    def _choose_other(self, image: AnnotatedImage, images: Sequence[AnnotatedImage]) -> str | None:
+        """Another picture, of a few drawn the one that shares the fewest categories: most answers are wrong there."""
+        rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
+        shown = {box.category for box in image.boxes}
+        drawn = [rng.choice(images) for _ in range(_TRIES)]
+        others = [one for one in drawn if one.file_name != image.file_name]
+        if not others:
+            return None
+        return min(others, key=lambda one: len(shown & {box.category for box in one.boxes})).file_name
 
 
 def judge_samples(
@@ -57,8 +167,8 @@ def judge_samples(
     validator: Validator,
     scores: ScoreStore,
     load_picture: LoadPicture,
-    images: Iterable[AnnotatedImage],
-    settings: Settings,
+    examiner: Examiner,
+    alpha: float,
     progress: Progress,
 ) -> Judge:
     """Score what is not scored yet, then calibrate on everything.
@@ -68,47 +178,62 @@ def judge_samples(
         validator: The model.
         scores: Where scores are kept; nothing stored is computed again.
         load_picture: Opens a picture by file name.
-        images: Images whose pictures may serve as the wrong picture of another.
-        settings: The run's.
+        examiner: Plants errors.
+        alpha: Share of clean turns that may be lost.
         progress: Hears of every sample.
     """
-    pictures = tuple(dict.fromkeys(image.file_name for image in images))
-
-    def job_of(sample: Sample) -> Job:
-        other = _other_picture(sample, pictures, settings.rng_seed)
-        return Job(sample.sample_id, sample.turns, sample.image, other)
-
-    faults: dict[str, PictureFault] = {}
-    measured: list[TurnScores] = []
+    judge = Judge(validator, scores)
+    measured: list[Measured] = []
     by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
     while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
-        accepted = [sample for group in groups for sample in group if sample.status == "accepted"]
-        jobs = [job_of(sample) for sample in accepted]
-        for result in validator.score(jobs, load_picture, scores.by_key):
-            if isinstance(result, PictureFault):
-                faults[result.sample_id] = result
+        visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
+        looks = [look for visit in visits for look in visit.looks()]
+        for result in validator.score(looks, load_picture, scores.by_key):
+            if isinstance(result, Fault):
+                judge.note(result)
             else:
                 scores.add(result)
-        for sample, job in zip(accepted, jobs, strict=True):
-            if sample.sample_id not in faults:
-                found = collect_scores(validator.identity, job, sample.image_id, scores.by_key.get)
-                measured += [turn for turn in found if turn is not None]
+        for visit in visits:
+            measured += visit.measured()
         for group in groups:
             for _ in group:
                 progress.step()
     scores.log.sync()
-    calibration = calibrate(validator.identity, measured, settings.validator.alpha)
+    judge.calibrator = Calibrator(validator.identity, measured, alpha)
+    calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
-    return Judge(validator.identity, calibration, scores, faults, job_of)
+    return judge
 
 
-def _other_picture(sample: Sample, pictures: tuple[str, ...], rng_seed: int) -> str | None:
-    """Choose the picture that the answers are held against to see what wrong looks like."""
-    if len(pictures) < 2:
-        return None
-    rng = rng_for(rng_seed, sample.image_id, "other picture")
-    while True:
-        other = rng.choice(pictures)
-        if other != sample.image:
-            return other
+class Visit:
+    """All that is asked about one image: the turns of its samples, and on some images the planted ones."""
+
+    def __init__(self, judge: Judge, examiner: Examiner, samples: Sequence[Sample]) -> None:
+        accepted = [sample for sample in samples if sample.status == "accepted"]
+        self._judge = judge
+        self._image_id, self._picture = accepted[0].image_id, accepted[0].image
+        self._own = judge.inquire(turn for sample in accepted for turn in sample.turns)
+        self._trial = examiner.trial(self._image_id)
+        planted = [pair for sample in accepted for pair in examiner.plant(self._trial, sample)] if self._trial else []
+        self._planted = [(kind, judge.inquire([turn])) for kind, turn in planted]
+
+    def looks(self) -> Iterator[Look]:
+        """What is asked of its own picture, of a blank one, and of another image's."""
+        every = (*self._own, *(inquiry for _, inquiries in self._planted for inquiry in inquiries))
+        yield look_for(every, self._picture)
+        if self._judge.uses_blanks:
+            yield blank_look_for(every, self._picture)
+        if self._trial is not None and self._trial.other is not None:
+            yield look_for(self._own, self._trial.other)
+
+    def measured(self) -> Iterator[Measured]:
+        """The turns' numbers for the calibration; only images with planted errors take part."""
+        if self._trial is None:
+            return
+        measure = self._judge.measure
+        yield from measure(self._image_id, self._own, self._picture)
+        for kind, inquiries in self._planted:
+            yield from measure(self._image_id, inquiries, self._picture, kind)
+        if self._trial.other is not None:
+            yield from measure(self._image_id, self._own, self._trial.other, "other image", self._picture)

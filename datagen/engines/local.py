@@ -16,7 +16,7 @@ from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus
 from datagen.engines.asking import ask_all, run_to_end
-from datagen.engines.judging import judge_samples
+from datagen.engines.judging import Examiner, judge_samples
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
@@ -193,8 +193,9 @@ def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) ->
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
+            examiner = Examiner(inputs.usable_images(), inputs.corpus.categories, validator, inputs.settings)
             judge = judge_samples(
-                derived(), validator, scores, pictures.read, inputs.usable_images(), inputs.settings, progress
+                derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
         _write(inputs, tally, map(judge.give_verdict, derived()))
         return _close(inputs, tally, judge.as_dict())

@@ -186,7 +186,7 @@ class ScoreStore:
     """Validator scores by their key; a score is small, so all are held in memory."""
 
     def __init__(self, path: Path) -> None:
-        self.log: FactLog[Score] = FactLog(path, Score)
+        self.log: FactLog[Score] = FactLog(path, Score)  # type: ignore[arg-type]  # a union of records reads as one
         self.by_key: dict[str, Score] = {score.key: score for _, score in self.log.scan()}
 
     def add(self, score: Score) -> None:

@@ -1,30 +1,17 @@
-"""Pixels: conversations and pictures go in, scores and verdicts come out.
+"""Pixels: pictures with texts and claims about them go in, scores and verdicts come out.
 
-``protocol`` is what a caller needs to know. ``loading`` opens a checkpoint, ``dialogue`` writes
-the prompt, ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four, and
-``judging`` turns scores into verdicts.
+``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
+``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four. ``probing`` turns claims into
+questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
+``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """
 
 from __future__ import annotations
 
 from datagen.config import ValidatorSettings
-from datagen.validator.judging import Calibration, Judged, TurnScores, calibrate, collect_scores, judge_turns
-from datagen.validator.protocol import Job, PictureFault, Validator, score_key, score_keys
+from datagen.validator.protocol import Fault, Look, Probe, Text, Validator, look_keys, score_key
 
-__all__ = [
-    "Calibration",
-    "Job",
-    "Judged",
-    "PictureFault",
-    "TurnScores",
-    "Validator",
-    "calibrate",
-    "collect_scores",
-    "judge_turns",
-    "open_validator",
-    "score_key",
-    "score_keys",
-]
+__all__ = ["Fault", "Look", "Probe", "Text", "Validator", "look_keys", "open_validator", "score_key"]
 
 
 def open_validator(settings: ValidatorSettings) -> Validator:

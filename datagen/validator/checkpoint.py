@@ -1,17 +1,20 @@
-"""Jobs come in, grouped by picture; scores of their turns, or faults, stream out of a loaded checkpoint."""
+"""Looks come in, pictures together; scores of their items, or faults, stream out of a loaded checkpoint."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
 from datagen.config import ValidatorSettings
-from datagen.records import Score
+from datagen.records import ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.loading import Checkpoint, find_checkpoint, load_checkpoint
 from datagen.validator.pictures import blank_like, look_at
-from datagen.validator.protocol import Job, LoadPicture, PictureFault, Pixels, pictures_of, score_key, score_keys
-from datagen.validator.scoring import Row, cut_batches, score_rows
+from datagen.validator.protocol import Abilities, Fault, Item, LoadPicture, Look, Probe, Text, look_keys, score_key
+from datagen.validator.scoring import AnswerScore, Row, cut_batches, plant_trees, score_rows
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
 
 MAX_ASPECT = 50
 """Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
-_JOBS_AT_ONCE = 32  # three pictures each make about 96 rows: enough to sort by length, few to lose at a kill
+LOOKS_AT_ONCE = 96
+"""Enough to sort rows by length, few to lose at a kill; their picture features are held together."""
+ROW_TOKENS = 4096
+"""Longest tree: attention inside a row grows with the square of it."""
 
 
 class DeferredValidator:
@@ -29,22 +35,31 @@ class DeferredValidator:
     writes, and a run whose scores are all stored never loads the model.
     """
 
-    def __init__(self, settings: ValidatorSettings) -> None:
+    def __init__(self, settings: ValidatorSettings, abilities: Abilities | None = None) -> None:
         self._settings = settings
         self._found = find_checkpoint(settings)
         self._loaded: CheckpointValidator | None = None
         self.identity = self._found.identity
+        self.abilities = abilities or Abilities()
 
     def score(
-        self, jobs: Sequence[Job], load_picture: LoadPicture, known: Container[str] = frozenset()
-    ) -> Iterator[Score | PictureFault]:
-        """Score every turn that is not known; see ``protocol.Validator``."""
-        if all(key in known for job in jobs for key in score_keys(self.identity, job)):
+        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
+    ) -> Iterator[Score | Fault]:
+        """Score every item that is not known; see ``protocol.Validator``."""
+        if all(key in known for look in looks for key in look_keys(self.identity, look)):
             return
         if self._loaded is None:
             checkpoint = load_checkpoint(self._settings, self._found)
             self._loaded = CheckpointValidator(checkpoint, self._settings.batch_tokens)
-        yield from self._loaded.score(jobs, load_picture, known)
+        yield from self._loaded.score(looks, load_picture, known)
+
+
+class Asked(Struct, frozen=True):
+    """One item of a look, laid out: a text is one script, a probe one for each answer."""
+
+    item: Item
+    key: str
+    scripts: tuple[Script, ...]
 
 
 class CheckpointValidator:
@@ -52,82 +67,115 @@ class CheckpointValidator:
 
     def __init__(self, checkpoint: Checkpoint, batch_tokens: int) -> None:
         self.identity = checkpoint.identity
+        self.abilities = Abilities()
         self._checkpoint = checkpoint
         self._batch_tokens = batch_tokens
         self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
 
     def score(
-        self, jobs: Sequence[Job], load_picture: LoadPicture, known: Container[str] = frozenset()
-    ) -> Iterator[Score | PictureFault]:
-        """Score every turn; a job that cannot be scored gives one fault instead."""
-        for window in _cut_windows(jobs):
-            if all(key in known for job in window for key in score_keys(self.identity, job)):
+        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
+    ) -> Iterator[Score | Fault]:
+        """Score every item; one that cannot be scored gives a fault instead."""
+        for window in _cut_windows(looks):
+            if all(key in known for look in window for key in look_keys(self.identity, look)):
                 continue
             yield from self._score_window(window, load_picture, known)
 
     def _score_window(
-        self, jobs: Sequence[Job], load_picture: LoadPicture, known: Container[str]
-    ) -> Iterator[Score | PictureFault]:
-        album = _Album(self._checkpoint, jobs, load_picture)
+        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str]
+    ) -> Iterator[Score | Fault]:
+        album = _Album(self._checkpoint, looks, load_picture)
+        for name, (reason, detail) in album.faults.items():
+            yield Fault(name, reason, detail)
         rows: list[Row] = []
-        for job in jobs:
-            laid_out = self._lay_out(job, album)
-            if isinstance(laid_out, PictureFault):
-                yield laid_out
-            else:
-                rows += laid_out
+        told: list[tuple[Look, list[Asked]]] = []
+        for look in looks:
+            features = album.features(look)
+            if features is None:
+                continue
+            asked: list[Asked] = []
+            for item in look.items:
+                laid_out = self._lay_out(look, item, len(features))
+                if isinstance(laid_out, Fault):
+                    yield laid_out
+                else:
+                    asked.append(laid_out)
+            groups = [one.scripts for one in asked]
+            for indices, row in plant_trees(groups, features, min(ROW_TOKENS, self._batch_tokens)):
+                rows.append(row)
+                told.append((look, [asked[index] for index in indices]))
         # What is known takes its place in the batches all the same: the numbers of a batch depend
         # in their last digits on what else is in it, and a resumed run must find the same.
         for indices in cut_batches(rows, self._batch_tokens):
-            batch = [rows[index] for index in indices]
-            if all(key in known for row in batch for key in row.keys):
+            if all(one.key in known for index in indices for one in told[index][1]):
                 continue
-            yield from (score for score in score_rows(self._checkpoint, batch) if score.key not in known)
+            found = score_rows(self._checkpoint, [rows[index] for index in indices])
+            for index, answers in zip(indices, found, strict=True):
+                look, asked = told[index]
+                yield from (score for score in _read_scores(look, asked, answers) if score.key not in known)
 
-    def _lay_out(self, job: Job, album: _Album) -> list[Row] | PictureFault:
-        if job.picture in album.faults:
-            return PictureFault(job.sample_id, *album.faults[job.picture])
+    def _lay_out(self, look: Look, item: Item, n_features: int) -> Asked | Fault:
+        answers = (item.answer,) if isinstance(item, Text) else item.answers
         try:
-            script = self._dialogue.write(job.turns)
+            scripts = tuple(self._dialogue.write(item.question, answer) for answer in answers)
         except UnscorableError as error:
-            return PictureFault(job.sample_id, "unscorable_text", f"the model cannot read this: {error}")
-        rows: list[Row] = []
-        for pixels, picture_name in pictures_of(job):
-            features = album.features(pixels, picture_name)
-            if features is None:
-                continue  # another sample's picture is broken, which is no fault of this one
-            row = self._make_row(job, script, features, pixels, picture_name)
-            limit = self._checkpoint.max_tokens
-            if limit is None or row.n_tokens <= limit:
-                rows.append(row)
-            elif pixels != "other":
-                return PictureFault(
-                    job.sample_id, "too_long", f"{row.n_tokens} tokens with the picture, the model reads {limit}"
-                )
-        return rows
+            return Fault(look.picture, "unscorable_text", f"the model cannot read this: {error}", item)
+        longest = max(len(script.head) + n_features + len(script.tail) for script in scripts)
+        limit = self._checkpoint.max_tokens
+        if limit is not None and longest > limit:
+            detail = f"{longest} tokens with the picture, the model reads {limit}"
+            return Fault(look.picture, "too_long", detail, item)
+        return Asked(item, score_key(self.identity, look, item), scripts)
 
-    def _make_row(self, job: Job, script: Script, features: torch.Tensor, pixels: Pixels, picture_name: str) -> Row:
-        keys = tuple(
-            score_key(self.identity, job.sample_id, job.turns, turn, pixels, picture_name)
-            for turn in range(len(job.turns))
+
+def _read_scores(look: Look, asked: Sequence[Asked], answers: Sequence[AnswerScore]) -> Iterator[Score]:
+    at = 0
+    for one in asked:
+        mine = answers[at : at + len(one.scripts)]
+        at += len(one.scripts)
+        if isinstance(one.item, Probe):
+            yield ProbeScore(one.key, look.picture, _chances([sum(answer.logprobs) for answer in mine]))
+            continue
+        (answer,) = mine
+        n_tokens = len(answer.logprobs)
+        yield TextScore(
+            one.key,
+            look.picture,
+            logprob_mean=_rounded(sum(answer.logprobs) / n_tokens),
+            logprob_min=_rounded(min(answer.logprobs)),
+            margin_mean=_rounded(sum(answer.margins) / n_tokens),
+            n_tokens=n_tokens,
         )
-        return Row(job.sample_id, pixels, script.with_picture(len(features)), features, keys)
+
+
+def _chances(logprobs: Sequence[float]) -> tuple[float, ...]:
+    best = max(logprobs)
+    weights = [math.exp(logprob - best) for logprob in logprobs]
+    return tuple(_rounded(weight / sum(weights)) for weight in weights)
+
+
+def _rounded(value: float) -> float:
+    """Six digits, as fp32 has no more, and no negative zero: stored bytes stay the same."""
+    return round(value, 6) + 0.0
 
 
 class _Album:
-    """The features of every picture that a window of jobs needs, each computed once."""
+    """The features of every picture that a window of looks needs, each computed once."""
 
-    def __init__(self, checkpoint: Checkpoint, jobs: Sequence[Job], load_picture: LoadPicture) -> None:
+    def __init__(self, checkpoint: Checkpoint, looks: Sequence[Look], load_picture: LoadPicture) -> None:
         self.faults: dict[str, tuple[str, str]] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
-        names = dict.fromkeys(name for job in jobs for _, name in pictures_of(job))
-        features = list(look_at(checkpoint, self._load(names, load_picture)))
-        self._features = dict(zip(self._sizes, features, strict=True))
-        sizes = sorted(set(self._sizes.values()))
+        # A blank needs the size of the picture whose place it takes, so that picture is opened as well.
+        shown = {look.picture for look in looks if not look.is_blank}
+        names = dict.fromkeys(look.picture for look in looks)
+        pictures = self._load(names, load_picture)
+        features = list(look_at(checkpoint, (picture for name, picture in pictures if name in shown)))
+        self._features = dict(zip((name for name in self._sizes if name in shown), features, strict=True))
+        sizes = sorted({self._sizes[look.picture] for look in looks if look.is_blank and look.picture in self._sizes})
         blanks = look_at(checkpoint, (blank_like(checkpoint, size) for size in sizes))
         self._blanks = dict(zip(sizes, blanks, strict=True))
 
-    def _load(self, names: Iterable[str], load_picture: LoadPicture) -> Iterator[Image]:
+    def _load(self, names: Iterable[str], load_picture: LoadPicture) -> Iterator[tuple[str, Image]]:
         for name in names:
             try:
                 picture = load_picture(name)
@@ -144,22 +192,22 @@ class _Album:
                     self.faults[name] = ("image_too_narrow", told)
                     continue
                 self._sizes[name] = picture.size
-                yield picture
+                yield name, picture
 
-    def features(self, pixels: Pixels, name: str) -> torch.Tensor | None:
-        """Features of a picture, or of a blank of its size; None for a broken one."""
-        if name in self.faults:
+    def features(self, look: Look) -> torch.Tensor | None:
+        """Features of a look's picture, or of a blank of its size; None for a broken one."""
+        if look.picture in self.faults:
             return None
-        return self._blanks[self._sizes[name]] if pixels == "blank" else self._features[name]
+        return self._blanks[self._sizes[look.picture]] if look.is_blank else self._features[look.picture]
 
 
-def _cut_windows(jobs: Sequence[Job]) -> Iterator[list[Job]]:
-    """Cut the jobs where the picture changes, so that samples of one image stay together."""
-    window: list[Job] = []
-    for job in jobs:
-        if len(window) >= _JOBS_AT_ONCE and job.picture != window[-1].picture:
+def _cut_windows(looks: Sequence[Look]) -> Iterator[list[Look]]:
+    """Cut the looks where the picture changes, so that what is asked of one picture stays together."""
+    window: list[Look] = []
+    for look in looks:
+        if len(window) >= LOOKS_AT_ONCE and look.picture != window[-1].picture:
             yield window
             window = []
-        window.append(job)
+        window.append(look)
     if window:
         yield window

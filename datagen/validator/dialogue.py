@@ -1,4 +1,4 @@
-"""A conversation comes in; token ids and the place of every answer in them come out."""
+"""A question and an answer come in; token ids and the place of the answer in them come out."""
 
 from __future__ import annotations
 
@@ -9,44 +9,36 @@ from jinja2 import TemplateError
 from msgspec import Struct
 
 from datagen.errors import ValidatorError
-from datagen.records import Turn
 
 Span = tuple[int, int]
 """First token and the one after the last."""
 
-_PROBE = (Turn("What is this?", "A red cup."), Turn("Where is it?", "On the table."))
+_TRIAL = ("What is this?", "A red cup.")
 
 
 class UnscorableError(Exception):
-    """This conversation cannot be laid out for the model; the sample becomes a fault."""
+    """These texts cannot be laid out for the model; the item becomes a fault."""
 
 
 class Script(Struct, frozen=True):
-    """One conversation as the model reads it.
+    """One question and answer as the model reads them.
 
     Attributes:
-        ids: Token ids, with one token where the picture stands.
-        image_at: Index of that token.
-        spans: Per turn, the tokens of the answer's own text: without end mark, because whether
-            an answer ends there says nothing about its truth.
+        head: Token ids before the picture, mostly the same for every script.
+        tail: Token ids after it.
+        span: The tokens of ``tail`` that are the answer's own text: without end mark, because whether an
+            answer ends there says nothing about its truth.
     """
 
-    ids: tuple[int, ...]
-    image_at: int
-    spans: tuple[Span, ...]
-
-    def with_picture(self, n_features: int) -> Script:
-        """Make room for a picture: one placeholder per feature vector, all later tokens moved."""
-        placeholders = (self.ids[self.image_at],) * n_features
-        ids = (*self.ids[: self.image_at], *placeholders, *self.ids[self.image_at + 1 :])
-        spans = tuple((start + n_features - 1, end + n_features - 1) for start, end in self.spans)
-        return Script(ids, self.image_at, spans)
+    head: tuple[int, ...]
+    tail: tuple[int, ...]
+    span: Span
 
 
 class Dialogue:
-    """Writes conversations the way one checkpoint was trained to read them.
+    """Writes questions and answers the way one checkpoint was trained to read them.
 
-    The whole text is tokenised once and each answer is found by its characters: templates of the
+    The whole text is tokenised once and the answer is found by its characters: templates of the
     hub mark no answers, and pieces tokenised alone would get other tokens at their seams.
 
     Args:
@@ -69,23 +61,23 @@ class Dialogue:
         # Templates made for text models fail on a list of content parts, or leave it out.
         self._content_is_text = chat_template is not None and not self._shows_image()
         try:
-            self.write(_PROBE)
+            self.write(*_TRIAL)
         except UnscorableError as error:
             raise ValidatorError(f"The checkpoint's prompt format cannot be used: {error}.") from None
 
     def _shows_image(self) -> bool:
         try:
-            return self._image_token in self._render(_PROBE, is_open=False)
+            return self._image_token in self._render(*_TRIAL)
         except UnscorableError:
             return False
 
-    def write(self, turns: Sequence[Turn]) -> Script:
-        """Lay out one conversation.
+    def write(self, question: str, answer: str) -> Script:
+        """Lay out one question and answer.
 
         Raises:
-            UnscorableError: The texts hold the image token, or an answer has no tokens of its own.
+            UnscorableError: The texts hold the image token, or the answer has no tokens of its own.
         """
-        text = self._render(turns, is_open=False)
+        text = self._render(question, answer)
         if text.count(self._image_token) != 1:
             raise UnscorableError(f"'{self._image_token}' stands {text.count(self._image_token)} times in the prompt")
         bos = self._tokenizer.bos_token
@@ -97,43 +89,35 @@ class Dialogue:
             verbose=False,
         )
         ids = tuple(encoded["input_ids"])
-        spans = tuple(
-            _tokens_between(encoded["offset_mapping"], *self._find_answer(text, turns, index))
-            for index in range(len(turns))
-        )
-        return Script(ids, ids.index(self._image_token_id), spans)
+        start, end = _tokens_between(encoded["offset_mapping"], *self._find_answer(text, question, answer))
+        tail_at = ids.index(self._image_token_id) + 1
+        if start <= tail_at:
+            raise UnscorableError("the chat template puts the picture after the answer")
+        return Script(ids[: tail_at - 1], ids[tail_at:], (start - tail_at, end - tail_at))
 
-    def _find_answer(self, text: str, turns: Sequence[Turn], index: int) -> tuple[int, int, int]:
-        """Characters at which a turn's prompt ends, its answer starts, and its answer ends."""
-        prompt = self._render(turns[: index + 1], is_open=True).rstrip()
-        answer = turns[index].answer.strip()
+    def prompt(self, question: str) -> str:
+        """The text after which the model would answer."""
+        return self._render(question, None)
+
+    def _find_answer(self, text: str, question: str, answer: str) -> tuple[int, int, int]:
+        """Characters at which the prompt ends, the answer starts, and the answer ends."""
+        prompt, answer = self.prompt(question).rstrip(), answer.strip()
         start = text.find(answer, len(prompt))
         if not text.startswith(prompt) or text[len(prompt) : start].strip() or start < 0:
-            raise UnscorableError(f"the chat template changes what stands before or in answer {index + 1}")
+            raise UnscorableError("the chat template changes what stands before or in the answer")
         return len(prompt), start, start + len(answer)
 
-    def _render(self, turns: Sequence[Turn], *, is_open: bool) -> str:
-        """Write turns as text; an open one ends where the last answer would start."""
+    def _render(self, question: str, answer: str | None) -> str:
+        """Write the conversation as text; without an answer it ends where one would start."""
         if self._template is None:
-            end = self._tokenizer.eos_token or "\n"
-            parts = [f"USER: {turn.question} ASSISTANT: {turn.answer}{end}" for turn in turns]
-            if is_open:
-                parts[-1] = f"USER: {turns[-1].question} ASSISTANT:"
-            return "".join(parts).replace("USER: ", f"USER: {self._image_token}\n", 1)
-        messages = [
-            message
-            for index, turn in enumerate(turns)
-            for message in (
-                {"role": "user", "content": self._content(turn.question, has_image=index == 0)},
-                {"role": "assistant", "content": self._content(turn.answer, has_image=False)},
-            )
-        ]
+            opened = f"USER: {self._image_token}\n{question} ASSISTANT:"
+            return opened if answer is None else f"{opened} {answer}{self._tokenizer.eos_token or chr(10)}"
+        messages = [{"role": "user", "content": self._content(question, has_image=True)}]
+        if answer is not None:
+            messages.append({"role": "assistant", "content": self._content(answer, has_image=False)})
         try:
             text: str = self._tokenizer.apply_chat_template(
-                messages[:-1] if is_open else messages,
-                chat_template=self._template,
-                tokenize=False,
-                add_generation_prompt=is_open,
+                messages, chat_template=self._template, tokenize=False, add_generation_prompt=answer is None
             )
         except (TemplateError, TypeError) as error:
             raise UnscorableError(f"the chat template fails ({error})") from None

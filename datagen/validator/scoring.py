@@ -1,47 +1,135 @@
-"""Token ids and picture features come in; log-probabilities of the answers' tokens come out.
+"""Picture features and token rows come in; log-probabilities of the answers' tokens come out.
 
-The portable path: embed, put the features where the placeholders stand, run the inner language
+All that is asked of one picture stands in one row: the picture first, then a tree of tokens in which texts that
+begin alike share their beginning. A token sees the picture, its own ancestors and nothing else, and its position
+counts from the picture, so each text is read as if it stood alone.
+
+The path is the portable one: embed, put the features where the placeholders stand, run the inner language
 model, and put only the states that predict answer tokens through the head. Full logits of 32
-conversations of 977 tokens over 32,000 words would take 10 GB.
+rows of 977 tokens over 32,000 words would take 10 GB.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from datagen.errors import ValidatorError
-from datagen.records import Score
 from datagen.validator.dialogue import Script
 from datagen.validator.loading import Checkpoint
-from datagen.validator.protocol import Pixels
 
 _LOGITS_AT_ONCE = 2**26  # 256 MiB in fp32
 
 
 class Row(Struct, frozen=True):
-    """One conversation before one picture, ready to run.
+    """One picture and the tree of all that is asked of it.
 
     Attributes:
-        script: With one placeholder per feature.
+        head: Token ids before the picture.
         features: Shape (tokens, hidden).
-        keys: One score key per turn.
+        ids: Token of every node of the tree; a parent stands before its children.
+        parents: Index of every node's parent in ``ids``, -1 for the picture's last token.
+        depths: Steps from the picture, from 0.
+        paths: Per script, the nodes of its answer.
     """
 
-    sample_id: str
-    pixels: Pixels
-    script: Script
+    head: tuple[int, ...]
     features: torch.Tensor
-    keys: tuple[str, ...]
+    ids: tuple[int, ...]
+    parents: tuple[int, ...]
+    depths: tuple[int, ...]
+    paths: tuple[tuple[int, ...], ...]
+
+    @property
+    def n_before(self) -> int:
+        """Tokens before the tree: head and picture."""
+        return len(self.head) + len(self.features)
 
     @property
     def n_tokens(self) -> int:
         """Length in tokens, placeholders included."""
-        return len(self.script.ids)
+        return self.n_before + len(self.ids)
+
+
+class AnswerScore(Struct, frozen=True):
+    """Per token of one answer: log-probability, and how far its logit lies below the best one; both in nats."""
+
+    logprobs: tuple[float, ...]
+    margins: tuple[float, ...]
+
+
+def plant_trees(
+    groups: Sequence[tuple[Script, ...]], features: torch.Tensor, row_tokens: int
+) -> Iterator[tuple[list[int], Row]]:
+    """Lay scripts about one picture out as rows.
+
+    Args:
+        groups: Scripts that shall stand in one row, such as the answers of one probe; all with one head.
+        features: The picture's, shape (tokens, hidden).
+        row_tokens: A row grows no longer than this, except for one group that is longer alone.
+
+    Yields:
+        Indices into ``groups``, and the row that holds their scripts in that order.
+    """
+    for head in dict.fromkeys(scripts[0].head for scripts in groups):
+        room = row_tokens - len(head) - len(features)
+        held: list[int] = []
+        tree = _Tree()
+        for index, scripts in enumerate(groups):
+            if scripts[0].head != head:
+                continue
+            if held and len(tree.ids) + sum(tree.n_new(script) for script in scripts) > room:
+                yield held, tree.row(head, features)
+                held, tree = [], _Tree()
+            for script in scripts:
+                tree.add(script)
+            held.append(index)
+        yield held, tree.row(head, features)
+
+
+class _Tree:
+    """Token sequences that share their beginnings."""
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self._parents: list[int] = []
+        self._depths: list[int] = []
+        self._paths: list[tuple[int, ...]] = []
+        self._child: dict[tuple[int, int], int] = {}
+
+    def n_new(self, script: Script) -> int:
+        """How many nodes a script would add."""
+        node = -1
+        tail = script.tail[: script.span[1]]
+        for depth, token in enumerate(tail):
+            held = self._child.get((node, token))
+            if held is None:
+                return len(tail) - depth
+            node = held
+        return 0
+
+    def add(self, script: Script) -> None:
+        """Take in a script up to the end of its answer."""
+        # What follows the answer cannot change its score, as a token sees only what stands before it.
+        path: list[int] = []
+        node = -1
+        for depth, token in enumerate(script.tail[: script.span[1]]):
+            node = self._child.setdefault((parent := node, token), len(self.ids))
+            if node == len(self.ids):
+                self.ids.append(token)
+                self._parents.append(parent)
+                self._depths.append(depth)
+            path.append(node)
+        self._paths.append(tuple(path[script.span[0] :]))
+
+    def row(self, head: tuple[int, ...], features: torch.Tensor) -> Row:
+        """The finished row."""
+        return Row(head, features, tuple(self.ids), tuple(self._parents), tuple(self._depths), tuple(self._paths))
 
 
 def cut_batches(rows: Sequence[Row], batch_tokens: int) -> Iterator[list[int]]:
@@ -66,11 +154,11 @@ def cut_batches(rows: Sequence[Row], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[Score]:
+def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[list[AnswerScore]]:
     """Score a batch, in halves where it does not fit into memory.
 
     Returns:
-        One score per turn, row after row.
+        Per row, one score per script.
 
     Raises:
         ValidatorError: A single row does not fit, or the numbers overflow.
@@ -82,11 +170,11 @@ def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[Score]:
             raise
         if len(rows) == 1:
             raise ValidatorError(
-                f"{checkpoint.identity}: one conversation of {rows[0].n_tokens} tokens does not fit into the memory "
+                f"{checkpoint.identity}: one picture with {rows[0].n_tokens} tokens does not fit into the memory "
                 f"of {checkpoint.device}; use a smaller checkpoint or --precision bf16."
             ) from None
     else:
-        return _split(checkpoint, rows, logprobs, margins)
+        return _read_off(checkpoint, rows, logprobs, margins)
     # Outside the handler, because the error holds on to the tensors of the failed pass.
     if checkpoint.device.type == "cuda":
         torch.cuda.empty_cache()
@@ -95,69 +183,96 @@ def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[Score]:
 
 
 @torch.inference_mode()
-def _run(checkpoint: Checkpoint, rows: Sequence[Row]) -> tuple[list[float], list[float]]:
-    """One forward pass: log-probability and margin of every answer token, row after row."""
+def _run(checkpoint: Checkpoint, rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """One forward pass: log-probability and margin of every answer node, row after row, nodes in order."""
     model, device = checkpoint.model, checkpoint.device
-    # Right padding needs no attention mask: a causal model's real tokens never see it, and
-    # without a mask the fast causal kernel stays in use.
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row.script.ids) for row in rows], batch_first=True).to(device)
-    is_picture = ids == checkpoint.image_token_id
+    picture = checkpoint.image_token_id
+    length = max(row.n_tokens for row in rows)
+    ids = torch.zeros((len(rows), length), dtype=torch.long)
+    positions = torch.zeros_like(ids)
+    for n, row in enumerate(rows):
+        ids[n, : row.n_tokens] = torch.tensor((*row.head, *(picture,) * len(row.features), *row.ids))
+        positions[n, : row.n_before] = torch.arange(row.n_before)
+        positions[n, row.n_before : row.n_tokens] = torch.tensor(row.depths) + row.n_before
+    ids = ids.to(device)
+    is_picture = ids == picture
     features = torch.cat([row.features for row in rows])
     if int(is_picture.sum()) != len(features):
         # Checked here, as a model runs without complaint on placeholders that nothing fills.
         raise ValidatorError(f"{int(is_picture.sum())} image placeholders stand for {len(features)} features.")
     embeds = model.get_input_embeddings()(ids.masked_fill(is_picture, 0))
     embeds = embeds.masked_scatter(is_picture.unsqueeze(-1), features.to(embeds.dtype))
-    hidden = model.model.language_model(inputs_embeds=embeds, use_cache=False).last_hidden_state
+    hidden = model.model.language_model(
+        inputs_embeds=embeds,
+        attention_mask=_mask(rows, length, embeds.dtype).to(device),
+        position_ids=positions.to(device),
+        use_cache=False,
+    ).last_hidden_state
 
-    places = [(index, at) for index, row in enumerate(rows) for span in row.script.spans for at in range(*span)]
-    row_index, token_index = torch.tensor(places, device=device).unbind(1)
-    # The state before a token predicts it.
-    return _through_head(model.lm_head, hidden[row_index, token_index - 1], ids[row_index, token_index])
+    places = [
+        (n, row.n_before + row.parents[node], row.n_before + node) for n, row in enumerate(rows) for node in wanted(row)
+    ]
+    row_index, before, at = torch.tensor(places, device=device).unbind(1)
+    # The state at a token's parent predicts it.
+    return _through_head(model.lm_head, hidden[row_index, before], ids[row_index, at])
 
 
-def _through_head(head: Any, states: torch.Tensor, targets: torch.Tensor) -> tuple[list[float], list[float]]:
+def wanted(row: Row) -> list[int]:
+    """Nodes that are part of any answer, in order."""
+    return sorted({node for path in row.paths for node in path})
+
+
+def _mask(rows: Sequence[Row], length: int, dtype: torch.dtype) -> torch.Tensor:
+    """What each token may see, to be added to attention: shape (rows, 1, length, length), 0 or the lowest number."""
+    is_open = np.zeros((len(rows), length, length), dtype=bool)
+    for seen, row in zip(is_open, rows, strict=True):
+        start, end = row.n_before, row.n_tokens
+        seen[:start, :start] = np.tri(start, dtype=bool)
+        for node, parent in enumerate(row.parents, start=start):
+            seen[node] = seen[start + parent]  # the picture's last token sees all of the picture
+            seen[node, node] = True
+        seen[end:, 0] = True  # padding must see something, or its numbers are undefined
+    mask = torch.zeros(is_open.shape, dtype=dtype).masked_fill_(torch.from_numpy(~is_open), torch.finfo(dtype).min)
+    return mask.unsqueeze(1)
+
+
+def _through_head(
+    head: Any, states: torch.Tensor, targets: torch.Tensor
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Log-probability of each target, and how far its logit lies below the best one."""
-    logprobs: list[float] = []
-    margins: list[float] = []
+    logprobs: list[torch.Tensor] = []
+    margins: list[torch.Tensor] = []
     step = max(1, _LOGITS_AT_ONCE // head.weight.shape[0])
     for state, target in zip(torch.split(states, step), torch.split(targets, step), strict=True):
         logits = head(state).float()  # the head itself, so that its bias counts where it has one
         chosen = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        logprobs += (chosen - logits.logsumexp(-1)).tolist()
-        margins += (chosen - logits.amax(-1)).tolist()
-    return logprobs, margins
+        logprobs.append(chosen - logits.logsumexp(-1))
+        margins.append(chosen - logits.amax(-1))
+    return torch.cat(logprobs).double().cpu().numpy(), torch.cat(margins).double().cpu().numpy()
 
 
-def _split(checkpoint: Checkpoint, rows: Sequence[Row], logprobs: list[float], margins: list[float]) -> list[Score]:
-    if not all(map(math.isfinite, logprobs)):
+def _read_off(
+    checkpoint: Checkpoint, rows: Sequence[Row], logprobs: NDArray[np.float64], margins: NDArray[np.float64]
+) -> list[list[AnswerScore]]:
+    if not np.isfinite(logprobs).all():
         raise ValidatorError(
             f"{checkpoint.identity}: the model's numbers overflow in this precision; use --precision bf16 or fp32."
         )
-    scores: list[Score] = []
+    scores: list[list[AnswerScore]] = []
     at = 0
     for row in rows:
-        for turn, (key, (start, end)) in enumerate(zip(row.keys, row.script.spans, strict=True)):
-            part, margin = logprobs[at : at + end - start], margins[at : at + end - start]
-            at += len(part)
-            scores.append(
-                Score(
-                    key=key,
-                    sample_id=row.sample_id,
-                    turn=turn,
-                    pixels=row.pixels,
-                    logprob_mean=_rounded(sum(part) / len(part)),
-                    logprob_min=_rounded(min(part)),
-                    margin_mean=_rounded(sum(margin) / len(margin)),
-                    n_tokens=len(part),
+        place = {node: at + n for n, node in enumerate(wanted(row))}
+        at += len(place)
+        scores.append(
+            [
+                AnswerScore(
+                    tuple(float(logprobs[place[node]]) for node in path),
+                    tuple(float(margins[place[node]]) for node in path),
                 )
-            )
+                for path in row.paths
+            ]
+        )
     return scores
-
-
-def _rounded(nats: float) -> float:
-    """Six digits, as fp32 has no more, and no negative zero: stored bytes stay the same."""
-    return round(nats, 6) + 0.0
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.errors import RunError
-from datagen.records import Reply, Score
+from datagen.records import Reply, TextScore
 from datagen.store import FactLog, ReplyStore, ScoreStore, read_facts
 
 
@@ -141,7 +141,7 @@ def test_a_full_disk_is_told_in_a_sentence(path: Path, monkeypatch: pytest.Monke
 
 
 def test_scores_are_kept_by_key(tmp_path: Path) -> None:
-    score = Score("k", "1-t", 0, "own", -1.5, -3.0, -0.5, 7)
+    score = TextScore("k", "1.jpg", -1.5, -3.0, -0.5, 7)
     store = ScoreStore(tmp_path / "scores.jsonl")
     store.add(score)
     store.close()

@@ -6,7 +6,6 @@ import pytest
 from tiny_checkpoints import TEMPLATE, TEXT_TEMPLATE, TURNS, make_tokenizer
 
 from datagen.errors import ValidatorError
-from datagen.records import Turn
 from datagen.validator.dialogue import Dialogue, UnscorableError
 
 IMAGE = "<image>"
@@ -20,60 +19,40 @@ JOINING_TEMPLATE = (
 @pytest.mark.parametrize(
     "template", [None, TEMPLATE, TEXT_TEMPLATE, JOINING_TEMPLATE], ids=["plain", "parts", "text", "joining"]
 )
-def test_spans_hold_the_answers_and_nothing_else(style: str, template: str | None) -> None:
+def test_the_span_holds_the_answer_and_nothing_else(style: str, template: str | None) -> None:
     tokenizer = make_tokenizer(style)
-    turns = TURNS if style == "bytes" else (TURNS[0], Turn("How many?", "Two dogs run"), TURNS[2])
-    script = Dialogue(tokenizer, template, IMAGE).write(turns)
-    told = [tokenizer.decode(script.ids[start:end]).strip() for start, end in script.spans]
-    assert told == [turn.answer for turn in turns]
-    assert script.ids.count(tokenizer.convert_tokens_to_ids(IMAGE)) == 1
-    assert script.ids.count(tokenizer.bos_token_id) == (6 if template == TEXT_TEMPLATE else 1)
+    for turn in TURNS if style == "bytes" else (TURNS[0], TURNS[2]):
+        script = Dialogue(tokenizer, template, IMAGE).write(turn.question, turn.answer)
+        start, end = script.span
+        assert tokenizer.decode(script.tail[start:end]).strip() == turn.answer
+        whole = [*script.head, *script.tail]
+        assert tokenizer.convert_tokens_to_ids(IMAGE) not in whole
+        assert whole.count(tokenizer.bos_token_id) == (2 if template == TEXT_TEMPLATE else 1)
 
 
 def test_plain_prompt_is_that_of_llava_15() -> None:
     tokenizer = make_tokenizer()
-    script = Dialogue(tokenizer, None, IMAGE).write((Turn("What?", "A cup."), Turn("Where?", "Left.")))
-    assert tokenizer.decode(script.ids) == (
-        "<s>USER: <image>\nWhat? ASSISTANT: A cup.</s>USER: Where? ASSISTANT: Left.</s>"
-    )
+    dialogue = Dialogue(tokenizer, None, IMAGE)
+    script = dialogue.write("What?", "A cup.")
+    assert tokenizer.decode(script.head) == "<s>USER: "
+    assert tokenizer.decode(script.tail) == "\nWhat? ASSISTANT: A cup.</s>"
+    assert dialogue.prompt("What?") == "USER: <image>\nWhat? ASSISTANT:"
 
 
 @pytest.mark.parametrize("template", [None, TEMPLATE, TEXT_TEMPLATE])
-def test_a_turn_reads_the_same_whatever_follows(template: str | None) -> None:
+def test_answers_to_one_question_share_its_tokens(template: str | None) -> None:
     dialogue = Dialogue(make_tokenizer(), template, IMAGE)
-    whole = dialogue.write(TURNS)
-    for n_turns in range(1, len(TURNS)):
-        start_of_dialogue = dialogue.write(TURNS[:n_turns])
-        assert start_of_dialogue.spans == whole.spans[:n_turns]
-        end = start_of_dialogue.spans[-1][1]
-        assert start_of_dialogue.ids[:end] == whole.ids[:end]
+    yes, no = (dialogue.write("Is it left?", answer) for answer in ("Yes", "No"))
+    assert yes.head == no.head
+    n_shared = min(yes.span[0], no.span[0])
+    assert n_shared > 5
+    assert yes.tail[:n_shared] == no.tail[:n_shared]
 
 
-def test_room_for_the_picture_moves_every_answer() -> None:
-    script = Dialogue(make_tokenizer(), None, IMAGE).write(TURNS)
-    wide = script.with_picture(16)
-    assert len(wide.ids) == len(script.ids) + 15
-    assert wide.ids.count(script.ids[script.image_at]) == 16
-    for (start, end), (wide_start, wide_end) in zip(script.spans, wide.spans, strict=True):
-        assert script.ids[start:end] == wide.ids[wide_start:wide_end]
-
-
-def test_same_answer_twice_is_found_twice() -> None:
-    turns = (Turn("Is it a cup?", "Yes"), Turn("Yes or no: is it red?", "Yes"))
-    spans = Dialogue(make_tokenizer(), TEMPLATE, IMAGE).write(turns).spans
-    assert spans[0][1] < spans[1][0]
-
-
-@pytest.mark.parametrize(
-    ("turn", "said"),
-    [
-        (Turn(f"What is {IMAGE}?", "A cup."), "'<image>' stands 2 times"),
-        (Turn("What?", f"A {IMAGE}."), "'<image>' stands 2 times"),
-    ],
-)
-def test_texts_that_cannot_be_scored(turn: Turn, said: str) -> None:
-    with pytest.raises(UnscorableError, match=said):
-        Dialogue(make_tokenizer(), None, IMAGE).write((turn,))
+@pytest.mark.parametrize(("question", "answer"), [(f"What is {IMAGE}?", "A cup."), ("What?", f"A {IMAGE}.")])
+def test_texts_that_cannot_be_scored(question: str, answer: str) -> None:
+    with pytest.raises(UnscorableError, match="'<image>' stands 2 times"):
+        Dialogue(make_tokenizer(), None, IMAGE).write(question, answer)
 
 
 def test_answer_joined_with_its_neighbours_is_not_scored() -> None:
@@ -98,9 +77,9 @@ def test_answer_joined_with_its_neighbours_is_not_scored() -> None:
     dialogue = Dialogue(tokenizer, None, IMAGE)
     tokenizer.reach = 1
     with pytest.raises(UnscorableError, match="joins an answer"):
-        dialogue.write((Turn("What?", "A cup."),))
+        dialogue.write("What?", "A cup.")
     with pytest.raises(UnscorableError, match="no tokens of its own"):
-        dialogue.write((Turn("What?", " "),))
+        dialogue.write("What?", " ")
 
 
 @pytest.mark.parametrize(

@@ -5,56 +5,36 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from msgspec.structs import replace
-from tiny_checkpoints import TURNS
+from datagen.validator import Look, Probe, Text, look_keys, score_key
 
-from datagen.records import Claim
-from datagen.validator import Job, score_key, score_keys
-
-
-def key(**changes: object) -> str:
-    told = {
-        "identity": "m",
-        "sample_id": "1-c",
-        "turns": TURNS,
-        "turn_index": 1,
-        "pixels": "own",
-        "picture_name": "a.jpg",
-    }
-    return score_key(**{**told, **changes})
+TEXT = Text("What stands there?", "A red cup.")
+PROBE = Probe("Is there a cup in the image?", ("Yes", "No"), "a cup")
 
 
 def test_key_is_the_same_on_every_machine() -> None:
-    assert key() == "3653a522b34f7987b74c4c15172d2f4f"
-
-
-def test_later_turns_and_validation_leave_the_key_alone() -> None:
-    judged = tuple(
-        replace(turn, validation={"verdict": "supported"}, claims=(Claim("count", "cup", 0, 1, "unknown", "x"),))
-        for turn in TURNS
-    )
-    assert key() == key(turns=TURNS[:2]) == key(turns=judged)
+    assert score_key("m", Look("a.jpg", ()), TEXT) == "f9488aa88147f4749237fb5b375937d1"
+    assert score_key("m", Look("a.jpg", (TEXT, PROBE)), TEXT) == "f9488aa88147f4749237fb5b375937d1"
 
 
 def test_everything_that_changes_a_score_changes_the_key() -> None:
-    earlier = (replace(TURNS[0], answer="A blue cup."), *TURNS[1:])
-    asked = (TURNS[0], replace(TURNS[1], question="How many?"))
-    keys = {
-        key(),
-        key(identity="n"),
-        key(sample_id="2-c"),
-        key(turns=earlier),
-        key(turns=asked),
-        key(turn_index=0),
-        key(pixels="blank"),
-        key(picture_name="b.jpg"),
-    }
-    assert len(keys) == 8
+    look = Look("a.jpg", ())
+    keys = [
+        score_key("m", look, TEXT),
+        score_key("n", look, TEXT),
+        score_key("m", Look("b.jpg", ()), TEXT),
+        score_key("m", Look("a.jpg", (), is_blank=True), TEXT),
+        score_key("m", look, Text(TEXT.question, "A blue cup.")),
+        score_key("m", look, Text("What lies there?", TEXT.answer)),
+        score_key("m", look, PROBE),
+        score_key("m", look, Probe(PROBE.question, ("No", "Yes"), "a cup")),
+        score_key("m", look, Probe(PROBE.question, PROBE.answers, "the cup")),
+    ]
+    assert len(set(keys)) == len(keys)
 
 
-def test_score_keys_lists_every_turn_before_every_picture() -> None:
-    assert len(set(score_keys("m", Job("1-c", TURNS, "a.jpg", "b.jpg")))) == 9
-    assert len(set(score_keys("m", Job("1-c", TURNS, "a.jpg")))) == 6
+def test_look_keys_lists_every_item() -> None:
+    look = Look("a.jpg", (TEXT, PROBE))
+    assert list(look_keys("m", look)) == [score_key("m", look, TEXT), score_key("m", look, PROBE)]
 
 
 def test_importing_the_room_loads_no_torch() -> None:

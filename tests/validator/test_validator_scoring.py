@@ -1,36 +1,41 @@
-"""Scores against the reference forward pass, alone and in batches, and what stops or spares a job."""
+"""Scores against the reference forward pass, alone, in trees and in batches, and what stops or spares an item."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 import pytest
 import torch
 import transformers
-from msgspec.structs import replace
 from PIL import Image
-from tiny_checkpoints import TEMPLATE, TURNS, open_tiny, picture, write_checkpoint
+from tiny_checkpoints import KINDS, TEMPLATE, open_tiny, picture, write_checkpoint
 
 from datagen.errors import ValidatorError
-from datagen.records import Score, Turn
-from datagen.validator import Job, PictureFault, checkpoint, score_keys, scoring
+from datagen.records import ProbeScore, Score, TextScore
+from datagen.validator import Fault, Look, Probe, Text, checkpoint, look_keys, score_key, scoring
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.dialogue import Dialogue
 from datagen.validator.loading import Checkpoint
 from datagen.validator.pictures import blank_like, look_at
 
 SIZES = {"a": (40, 30), "b": (30, 70), "c": (64, 64)}
-JOBS = (
-    Job("1-c", TURNS, "a", "b"),
-    Job("1-d", TURNS[:1], "a", "c"),
-    Job("2-c", TURNS[1:], "b", "a"),
-    Job("3-c", (Turn("Is it left?", "No, it stands on the right side, behind the dogs."),), "c"),
+CUP = Text("What stands on the table?", "A red cup stands on the table.")
+BLUE_CUP = Text("What stands on the table?", "A red cup stands on the grass.")
+DOGS = Text("How many dogs run?", "Two dogs run over the grass, and a third — blue — one sleeps.")
+LEFT = Text("Is it left?", "Yes")
+HOW_MANY = Probe("How many dogs run?", ("One", "Two", "Three"), "a dog")
+IS_LEFT = Probe("Is it left?", ("Yes", "No"), "a cup")
+LOOKS = (
+    Look("a", (CUP, BLUE_CUP, DOGS, LEFT, HOW_MANY, IS_LEFT)),
+    Look("a", (CUP, DOGS, LEFT), is_blank=True),
+    Look("b", (CUP, HOW_MANY)),
+    Look("c", (IS_LEFT,)),
 )
-REQUESTED = 3 * 3 + 1 * 3 + 2 * 3 + 1 * 2
+N_SCORES = sum(len(look.items) for look in LOOKS)
 
 
-@pytest.fixture(scope="module", params=["clip", "siglip", "next"])
+@pytest.fixture(scope="module", params=KINDS)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     template = TEMPLATE if request.param == "siglip" else None
     return open_tiny(write_checkpoint(tmp_path_factory.mktemp("tiny") / request.param, request.param, template))
@@ -40,53 +45,62 @@ def show(name: str) -> Image.Image:
     return picture(name, SIZES[name])
 
 
-def scores_of(validator: CheckpointValidator, jobs: tuple[Job, ...] = JOBS) -> dict[str, Score]:
-    found = {score.key: score for score in validator.score(jobs, show) if isinstance(score, Score)}
-    assert set(found) == {key for job in jobs for key in score_keys(validator.identity, job)}
+def scores_of(validator: CheckpointValidator, looks: tuple[Look, ...] = LOOKS) -> dict[str, Score]:
+    found = {score.key: score for score in validator.score(looks, show) if not isinstance(score, Fault)}
+    assert set(found) == {key for look in looks for key in look_keys(validator.identity, look)}
     return found
+
+
+def numbers(score: Score) -> tuple[float, ...]:
+    if isinstance(score, ProbeScore):
+        return score.chances
+    assert isinstance(score, TextScore)
+    return score.logprob_mean, score.logprob_min, score.margin_mean, score.n_tokens
 
 
 def assert_close(one: dict[str, Score], two: dict[str, Score]) -> None:
     assert one.keys() == two.keys()
     for key, score in one.items():
-        near = pytest.approx((two[key].logprob_mean, two[key].logprob_min, two[key].margin_mean), abs=1e-4)
-        assert (score.logprob_mean, score.logprob_min, score.margin_mean) == near
-        assert replace(score, logprob_mean=0, logprob_min=0, margin_mean=0) == replace(
-            two[key], logprob_mean=0, logprob_min=0, margin_mean=0
-        )
+        assert type(score) is type(two[key])
+        assert numbers(score) == pytest.approx(numbers(two[key]), abs=1e-4)
 
 
-def reference(loaded: Checkpoint, turns: tuple[Turn, ...], image: Image.Image) -> Iterator[tuple[float, float, float]]:
+def reference(loaded: Checkpoint, image: Image.Image, text: Text) -> tuple[list[float], list[float]]:
     """Score by the model's own forward pass over pixels, with full logits."""
-    script = Dialogue(loaded.tokenizer, loaded.chat_template, "<image>").write(turns)
+    script = Dialogue(loaded.tokenizer, loaded.chat_template, "<image>").write(text.question, text.answer)
     seen = loaded.image_processor(images=[image], return_tensors="pt")
     n_features = len(next(look_at(loaded, [image])))
-    wide = script.with_picture(n_features)
+    ids = torch.tensor([[*script.head, *[loaded.image_token_id] * n_features, *script.tail]])
     with torch.inference_mode():
-        ids = torch.tensor([wide.ids])
         logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), **seen).logits
     logprobs = logits[0].log_softmax(-1)
-    for start, end in wide.spans:
-        chosen = torch.stack([logprobs[at - 1, wide.ids[at]] for at in range(start, end)])
-        best = torch.stack([logprobs[at - 1].max() for at in range(start, end)])
-        yield float(chosen.mean()), float(chosen.min()), float((chosen - best).mean())
+    first = len(script.head) + n_features
+    at = range(first + script.span[0], first + script.span[1])
+    chosen = [float(logprobs[place - 1, ids[0, place]]) for place in at]
+    return chosen, [float(logprobs[place - 1].max()) for place in at]
+
+
+def expected(loaded: Checkpoint, image: Image.Image, item: Text | Probe) -> tuple[float, ...]:
+    if isinstance(item, Probe):
+        sums = [sum(reference(loaded, image, Text(item.question, answer))[0]) for answer in item.answers]
+        total = math.log(sum(map(math.exp, sums)))
+        return tuple(math.exp(value - total) for value in sums)
+    chosen, best = reference(loaded, image, item)
+    n = len(chosen)
+    return sum(chosen) / n, min(chosen), (sum(chosen) - sum(best)) / n, n
 
 
 def test_scores_equal_the_reference_forward_pass(loaded: Checkpoint) -> None:
-    found = list(scores_of(CheckpointValidator(loaded, 4096)).values())
-    for job in JOBS:
-        held = {"own": show(job.picture), "blank": blank_like(loaded, SIZES[job.picture])}
-        if job.other_picture:
-            held["other"] = show(job.other_picture)
-        for pixels, image in held.items():
-            mine = sorted(
-                (s for s in found if (s.sample_id, s.pixels) == (job.sample_id, pixels)), key=lambda s: s.turn
-            )
-            for score, expected in zip(mine, reference(loaded, job.turns, image), strict=True):
-                assert (score.logprob_mean, score.logprob_min, score.margin_mean) == pytest.approx(expected, abs=1e-4)
+    found = scores_of(CheckpointValidator(loaded, 4096))
+    assert len(found) == N_SCORES
+    for look in LOOKS:
+        image = blank_like(loaded, SIZES[look.picture]) if look.is_blank else show(look.picture)
+        for item in look.items:
+            score = found[score_key(loaded.identity, look, item)]
+            assert numbers(score) == pytest.approx(expected(loaded, image, item), abs=1e-4)
 
 
-def test_placeholders_are_as_many_as_the_processor_would_write(loaded: Checkpoint, tmp_path: Path) -> None:
+def test_placeholders_are_as_many_as_the_processor_would_write(loaded: Checkpoint) -> None:
     processor = transformers.AutoProcessor.from_pretrained(loaded.model.name_or_path)
     for name in SIZES:
         written = processor(images=[show(name)], text="<image>", return_tensors="pt")["input_ids"]
@@ -94,21 +108,17 @@ def test_placeholders_are_as_many_as_the_processor_would_write(loaded: Checkpoin
         assert n_written == len(next(look_at(loaded, [show(name)]))) > 1
 
 
-def test_batched_equals_single(loaded: Checkpoint) -> None:
-    together, alone = scores_of(CheckpointValidator(loaded, 100_000)), scores_of(CheckpointValidator(loaded, 1))
-    assert len(together) == REQUESTED
-    assert_close(together, alone)
+def test_trees_and_batches_equal_single_items(loaded: Checkpoint) -> None:
+    together = scores_of(CheckpointValidator(loaded, 100_000))
+    apart = tuple(Look(look.picture, (item,), look.is_blank) for look in LOOKS for item in look.items)
+    assert_close(together, scores_of(CheckpointValidator(loaded, 1), apart))
+    assert_close(together, scores_of(CheckpointValidator(loaded, 150)))
 
 
 def test_pixels_make_a_difference(loaded: Checkpoint) -> None:
-    by_pixels = {s.pixels: s.logprob_mean for s in scores_of(CheckpointValidator(loaded, 4096), JOBS[:1]).values()}
-    assert len({round(value, 3) for value in by_pixels.values()}) == 3
-
-
-def test_a_turn_scores_the_same_without_what_follows(loaded: Checkpoint) -> None:
-    validator = CheckpointValidator(loaded, 4096)
-    whole, start = scores_of(validator, JOBS[:1]), scores_of(validator, (replace(JOBS[0], turns=TURNS[:1]),))
-    assert_close(start, {key: whole[key] for key in start})
+    looks = (Look("a", (CUP,)), Look("b", (CUP,)), Look("a", (CUP,), is_blank=True))
+    found = scores_of(CheckpointValidator(loaded, 4096), looks)
+    assert len({round(numbers(score)[0], 3) for score in found.values()}) == 3
 
 
 def test_features_are_computed_once_per_picture(loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,12 +132,33 @@ def test_features_are_computed_once_per_picture(loaded: Checkpoint, monkeypatch:
 
     monkeypatch.setattr(checkpoint, "look_at", counting)
     scores_of(CheckpointValidator(loaded, 4096))
-    assert n_seen == 6  # three pictures and a blank for each of three sizes
+    assert n_seen == 4  # three pictures and one blank
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
     return open_tiny(write_checkpoint(tmp_path_factory.mktemp("tiny") / "small", max_tokens=120))
+
+
+def test_texts_that_begin_alike_share_their_beginning(small: Checkpoint) -> None:
+    dialogue = Dialogue(small.tokenizer, None, "<image>")
+    scripts = [dialogue.write(text.question, text.answer) for text in (CUP, BLUE_CUP, CUP)]
+    ((indices, row),) = scoring.plant_trees([(script,) for script in scripts], torch.zeros(4, 32), 4096)
+    assert indices == [0, 1, 2]
+    assert row.paths[0] == row.paths[2] != row.paths[1]
+    ends = [script.span[1] for script in scripts]
+    differ = next(n for n, pair in enumerate(zip(scripts[0].tail, scripts[1].tail, strict=False)) if pair[0] != pair[1])
+    assert len(row.ids) == ends[0] + ends[1] - differ
+    assert max(row.depths) == max(ends) - 1
+
+
+def test_rows_stay_short_and_keep_groups_together(small: Checkpoint) -> None:
+    dialogue = Dialogue(small.tokenizer, None, "<image>")
+    groups = [tuple(dialogue.write(f"{n} dogs?", answer) for answer in ("Yes", "No")) for n in range(40)]
+    rows = list(scoring.plant_trees(groups, torch.zeros(4, 32), 120))
+    assert [index for indices, _ in rows for index in indices] == list(range(40))
+    assert len(rows) > 3
+    assert all(row.n_tokens <= 120 and len(row.paths) == 2 * len(indices) for indices, row in rows)
 
 
 def test_blank_is_the_mean_colour(small: Checkpoint) -> None:
@@ -142,23 +173,23 @@ def test_a_batch_too_large_for_memory_is_halved(
     expected = scores_of(CheckpointValidator(small, 100_000))
     run, sizes = scoring._run, []
 
-    def limited(loaded: Checkpoint, rows: list[scoring.Row]) -> tuple[list[float], list[float]]:
+    def limited(loaded: Checkpoint, rows: list[scoring.Row]) -> object:
         sizes.append(len(rows))
-        if len(rows) > 3:
+        if len(rows) > 1:
             raise MemoryError if said is None else RuntimeError(said)
         return run(loaded, rows)
 
     monkeypatch.setattr(scoring, "_run", limited)
     assert_close(scores_of(CheckpointValidator(small, 100_000)), expected)
-    assert sizes == [11, 5, 2, 3, 6, 3, 3]
+    assert sizes == [4, 2, 1, 1, 2, 1, 1]
 
 
-def test_memory_for_not_even_one_conversation(small: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_for_not_even_one_picture(small: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(loaded: Checkpoint, rows: list[scoring.Row]) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(scoring, "_run", never)
-    with pytest.raises(ValidatorError, match=r"one conversation of \d+ tokens does not fit into the memory of cpu"):
+    with pytest.raises(ValidatorError, match=r"one picture with \d+ tokens does not fit into the memory of cpu"):
         scores_of(CheckpointValidator(small, 4096))
 
 
@@ -172,15 +203,16 @@ def test_other_runtime_errors_are_not_taken_for_memory(small: Checkpoint, monkey
 
 
 def test_a_bias_in_the_head_counts(small: Checkpoint) -> None:
-    before = scores_of(CheckpointValidator(small, 4096), JOBS[:1])
+    look = (Look("a", (CUP, DOGS)),)
+    before = scores_of(CheckpointValidator(small, 4096), look)
     head = small.model.lm_head
     head.bias = torch.nn.Parameter(torch.linspace(-3, 3, head.weight.shape[0]), requires_grad=False)
     try:
-        after = list(scores_of(CheckpointValidator(small, 4096), JOBS[:1]).values())
-        own = sorted((score for score in after if score.pixels == "own"), key=lambda score: score.turn)
-        for score, expected in zip(own, reference(small, TURNS, show("a")), strict=True):
-            assert (score.logprob_mean, score.logprob_min, score.margin_mean) == pytest.approx(expected, abs=1e-4)
-            assert abs(score.logprob_mean - before[score.key].logprob_mean) > 0.01
+        after = scores_of(CheckpointValidator(small, 4096), look)
+        for item in look[0].items:
+            key = score_key(small.identity, look[0], item)
+            assert numbers(after[key]) == pytest.approx(expected(small, show("a"), item), abs=1e-4)
+            assert abs(numbers(after[key])[0] - numbers(before[key])[0]) > 0.01
     finally:
         head.bias = None
 
@@ -191,24 +223,25 @@ def test_the_head_works_in_chunks(small: Checkpoint, monkeypatch: pytest.MonkeyP
     assert_close(scores_of(CheckpointValidator(small, 4096)), expected)
 
 
+def a_row(small: Checkpoint, features: torch.Tensor) -> scoring.Row:
+    script = Dialogue(small.tokenizer, None, "<image>").write(CUP.question, CUP.answer)
+    return next(scoring.plant_trees([(script,)], features, 4096))[1]
+
+
 def test_placeholders_without_features_are_refused(small: Checkpoint) -> None:
-    script = Dialogue(small.tokenizer, None, "<image>").write(TURNS).with_picture(5)
+    holed = scoring.Row((small.image_token_id,), torch.zeros(4, 32), (9, 8), (-1, 0), (0, 1), ((1,),))
     with pytest.raises(ValidatorError, match="5 image placeholders stand for 4 features"):
-        scoring.score_rows(small, [scoring.Row("1-c", "own", script, torch.zeros(4, 32), ("k",) * 3)])
+        scoring.score_rows(small, [holed])
 
 
 def test_overflow_is_told(small: Checkpoint) -> None:
-    script = Dialogue(small.tokenizer, None, "<image>").write(TURNS).with_picture(4)
     with pytest.raises(ValidatorError, match="overflow"):
-        scoring.score_rows(small, [scoring.Row("1-c", "own", script, torch.full((4, 32), torch.nan), ("k",) * 3)])
+        scoring.score_rows(small, [a_row(small, torch.full((4, 32), torch.nan))])
 
 
 def test_batches_keep_below_the_limit_and_lose_nothing(small: Checkpoint) -> None:
-    script = Dialogue(small.tokenizer, None, "<image>").write(TURNS[:1])
-    rows = [
-        scoring.Row("1-c", "own", script.with_picture(n), torch.zeros(n, 32), ("k",)) for n in (3, 90, 7, 40, 5, 200)
-    ]
-    limit = 2 * (len(script.ids) + 40)
+    rows = [a_row(small, torch.zeros(n, 32)) for n in (3, 90, 7, 40, 5, 200)]
+    limit = 2 * rows[3].n_tokens
     batches = list(scoring.cut_batches(rows, limit))
     assert sorted(index for batch in batches for index in batch) == [0, 1, 2, 3, 4, 5]
     assert batches[0] == [5]
@@ -227,62 +260,56 @@ def show_all_but_b(name: str) -> Image.Image:
     return show(name)
 
 
-def test_a_broken_picture_costs_its_own_sample_only(small: Checkpoint) -> None:
-    found = list(CheckpointValidator(small, 4096).score(JOBS, show_all_but_b))
-    assert [item for item in found if isinstance(item, PictureFault)] == [
-        PictureFault("2-c", "image_missing", "b: no such file")
-    ]
-    assert {(item.sample_id, item.pixels) for item in found if isinstance(item, Score)} == {
-        ("1-c", "own"), ("1-c", "blank"), ("1-d", "own"), ("1-d", "blank"), ("1-d", "other"), ("3-c", "own"), ("3-c", "blank"),
-    }  # fmt: skip
+def test_a_broken_picture_costs_its_own_items_only(small: Checkpoint) -> None:
+    found = list(CheckpointValidator(small, 4096).score(LOOKS, show_all_but_b))
+    assert [item for item in found if isinstance(item, Fault)] == [Fault("b", "image_missing", "b: no such file")]
+    assert len(found) == N_SCORES - len(LOOKS[2].items) + 1
 
 
 def test_an_error_of_ours_is_not_taken_for_a_broken_picture(small: Checkpoint) -> None:
     with pytest.raises(KeyError):
-        list(CheckpointValidator(small, 4096).score((Job("9-c", TURNS, "nowhere"),), show))
+        list(CheckpointValidator(small, 4096).score((Look("nowhere", (CUP,)),), show))
 
 
-def test_too_long_and_unscorable_conversations_are_faults(small: Checkpoint) -> None:
-    jobs = (
-        Job("1-c", (Turn("What?", "word " * 300),), "a", "b"),
-        Job("1-d", (Turn("What is <image>?", "A cup."),), "a", "b"),
-        Job("1-e", TURNS[:1], "a"),
-    )
-    found = list(CheckpointValidator(small, 4096).score(jobs, show))
-    faults = [item for item in found if isinstance(item, PictureFault)]
-    assert [(fault.sample_id, fault.reason) for fault in faults] == [("1-c", "too_long"), ("1-d", "unscorable_text")]
+def test_too_long_and_unscorable_texts_are_faults(small: Checkpoint) -> None:
+    long, odd = Text("What?", "word " * 300), Text("What is <image>?", "A cup.")
+    found = list(CheckpointValidator(small, 4096).score((Look("a", (long, odd, LEFT)),), show))
+    faults = [item for item in found if isinstance(item, Fault)]
+    assert [(fault.item, fault.reason) for fault in faults] == [(long, "too_long"), (odd, "unscorable_text")]
     assert faults[0].detail.endswith("tokens with the picture, the model reads 120")
-    assert {item.sample_id for item in found if isinstance(item, Score)} == {"1-e"}
+    assert len(found) == 3
 
 
 def test_a_resumed_run_computes_the_rest_and_gets_the_same_numbers(
     small: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint, "_JOBS_AT_ONCE", 2)
+    monkeypatch.setattr(checkpoint, "LOOKS_AT_ONCE", 2)
     validator = CheckpointValidator(small, 300)
-    whole = list(validator.score(JOBS, show))
+    whole = list(validator.score(LOOKS, show))
     for n_stored in range(len(whole) + 1):
         stored = whole[:n_stored]
-        rest = list(validator.score(JOBS, show, known={score.key for score in stored}))
+        rest = list(validator.score(LOOKS, show, known={score.key for score in stored}))
         assert stored + rest == whole
 
 
 def test_nothing_is_loaded_for_what_is_known(small: Checkpoint) -> None:
     validator = CheckpointValidator(small, 4096)
-    assert list(validator.score(JOBS, pytest.fail, known=set(scores_of(validator)))) == []
+    assert list(validator.score(LOOKS, pytest.fail, known=set(scores_of(validator)))) == []
 
 
 def test_windows_are_cut_between_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "_JOBS_AT_ONCE", 1)
-    assert [[job.sample_id for job in window] for window in checkpoint._cut_windows(JOBS)] == [
-        ["1-c", "1-d"], ["2-c"], ["3-c"],
-    ]  # fmt: skip
+    monkeypatch.setattr(checkpoint, "LOOKS_AT_ONCE", 1)
+    windows = [[look.picture for look in window] for window in checkpoint._cut_windows(LOOKS)]
+    assert windows == [["a", "a"], ["b"], ["c"]]
 
 
 def test_numbers_are_plain_rounded_floats(small: Checkpoint) -> None:
     for score in scores_of(CheckpointValidator(small, 4096)).values():
-        for value in (score.logprob_mean, score.logprob_min, score.margin_mean):
+        for value in numbers(score)[:3]:
             assert type(value) is float
             assert value == round(value, 6)
-        assert score.logprob_min <= score.logprob_mean <= score.margin_mean <= 0
-    assert str(scoring._rounded(-1e-9)) == "0.0"
+        if isinstance(score, ProbeScore):
+            assert sum(score.chances) == pytest.approx(1, abs=1e-5)
+        else:
+            assert score.logprob_min <= score.logprob_mean <= score.margin_mean <= 0
+    assert str(checkpoint._rounded(-1e-9)) == "0.0"

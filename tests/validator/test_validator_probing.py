@@ -1,0 +1,220 @@
+"""Claims as probes, and errors planted in turns."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from msgspec.structs import replace
+
+from datagen.claims import judge_turns
+from datagen.config import ChecksSettings
+from datagen.lexicon import lexicon_for
+from datagen.records import AnnotatedImage, Claim, ProbeScore, SimilarityScore, TextScore, Turn
+from datagen.validator.evidence import Inquiry, blank_look_for, error_of, inquire, look_for, read_findings
+from datagen.validator.planting import plant_errors
+from datagen.validator.probing import MOST, YES_NO, probe_claim
+from datagen.validator.protocol import Abilities, Look, Probe, Text, score_key
+
+NAMES = ("person", "dog", "cat", "bus", "elephant", "umbrella", "scissors", "traffic light")
+IMAGE = AnnotatedImage("1", "1.jpg", 640, 480)
+
+
+def claim(kind: str, category: str = "dog", **told: object) -> Claim:
+    return Claim(kind, category, 0, 3, "unknown", "", **told)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("said", "question", "agrees"),
+    [
+        (claim("presence"), "Is there a dog in the image?", ("Yes",)),
+        (claim("absence"), "Is there a dog in the image?", ("No",)),
+        (claim("presence", "scissors"), "Is there a pair of scissors in the image?", ("Yes",)),
+        (claim("count", number=3, comparison="exact"), "How many dogs are there?", ("Three",)),
+        (claim("count", "person", number=7, comparison="at least"), "How many people are there?", ("Seven", "Eight")),
+        (claim("count", number=2, comparison="at most"), "How many dogs are there?", ("One", "Two")),
+        (claim("place", place="left"), "Is the dog on the left or the right?", ("Left",)),
+        (claim("place", place="bottom"), "Which quarter is the dog in?", ("Lower left", "Lower right")),
+        (claim("place", "scissors", place="top"), "Which quarter are the scissors in?", ("Upper left", "Upper right")),
+        (claim("place", place="background"), "Is the dog in the background?", ("Yes",)),
+        (claim("relation", relation="left of", others=("cat",)), "Is the dog left of the cat?", ("Yes",)),
+        (claim("relation", relation="on", others=("bus",)), "Is the dog on the bus?", ("Yes",)),
+        (
+            claim("relation", relation="nearer", others=("bus",)),
+            "Is the dog nearer to the camera than the bus?",
+            ("Yes",),
+        ),
+        (
+            claim("relation", relation="between", others=("bus", "cat")),
+            "Is the dog between the bus and the cat?",
+            ("Yes",),
+        ),
+    ],
+)
+def test_claims_become_questions(said: Claim, question: str, agrees: tuple[str, ...]) -> None:
+    probed = probe_claim(said, Abilities())
+    assert probed is not None
+    assert probed.probe.question == question
+    assert tuple(probed.probe.answers[n] for n in probed.agrees) == agrees
+    assert probed.probe.phrase in ("a dog", "a person", "a pair of scissors")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        claim("count", number=MOST + 1, comparison="exact"),
+        claim("count", number=1, comparison="at least"),
+        claim("relation", relation="between", others=("bus",)),
+        claim("relation", relation="on"),
+    ],
+)
+def test_claims_that_cannot_be_asked(said: Claim) -> None:
+    assert probe_claim(said, Abilities()) is None
+
+
+def test_a_validator_is_asked_only_what_it_has_learned() -> None:
+    knows = Abilities(probes=frozenset({"presence", "relation"}), categories=frozenset({"dog", "cat"}))
+    assert probe_claim(claim("presence"), knows) is not None
+    assert probe_claim(claim("count", number=2, comparison="exact"), knows) is None
+    assert probe_claim(claim("presence", "bus"), knows) is None
+    assert probe_claim(claim("relation", relation="above", others=("bus",)), knows) is None
+    assert probe_claim(claim("relation", relation="above", others=("cat",)), knows) is not None
+    assert probe_claim(claim("relation", relation="behind", others=("cat",)), knows) is None
+
+
+def read(question: str, answer: str) -> Turn:
+    return judge_turns((Turn(question, answer),), IMAGE, NAMES, ChecksSettings())[0]
+
+
+def planted(answer: str, seed: int = 0, question: str = "What is shown?") -> dict[str, str]:
+    found = plant_errors(read(question, answer), lexicon_for(NAMES), ("elephant", "umbrella"), random.Random(seed))
+    return {kind: turn.answer for kind, turn in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "wrong"),
+    [
+        ("count", "There are three dogs here.", ("There are two dogs here.", "There are four dogs here.")),
+        ("count", "Two people are shown.", ("Three people are shown.",)),
+        ("count", "I count 4 brown dogs.", ("I count 3 brown dogs.", "I count 5 brown dogs.")),
+        ("count", "I see one dog and two cats.", ("I see two dogs and two cats.", "I see one dog and three cats.")),
+        ("count", "At least three dogs can be seen.", ("At least four dogs can be seen.",)),
+        ("absent object", "A dog sits.", ("An elephant sits.", "An umbrella sits.")),
+        ("absent object", "The bus is red.", ("The elephant is red.", "The umbrella is red.")),
+        ("absent object", "Several dogs run.", ("Several elephants run.", "Several umbrellas run.")),
+        ("side", "The dog is on the left side of the image.", ("The dog is on the right side of the image.",)),
+        (
+            "side",
+            "The dog is in the upper left part of the image.",
+            ("The dog is in the lower right part of the image.",),
+        ),
+        ("relation", "The dog is to the left of the bus.", ("The dog is to the right of the bus.",)),
+        (
+            "relation",
+            "The dog is higher in the frame than the bus.",
+            ("The dog is lower in the frame than the bus.",),
+        ),
+        ("relation", "The dog is in front of the bus.", ("The dog is behind the bus.",)),
+    ],
+)
+def test_errors_are_planted_where_the_claim_stands(kind: str, answer: str, wrong: tuple[str, ...]) -> None:
+    seen = {planted(answer, seed).get(kind) for seed in range(20)}
+    assert seen <= set(wrong)
+    assert seen
+
+
+def test_each_planted_turn_says_something_else() -> None:
+    answer = "Two dogs sit to the left of the bus, and a cat is on the right side of the image."
+    for kind, turn in planted(answer).items():
+        assert turn != answer
+        before = {(c.kind, c.category, c.number, c.place, c.relation) for c in read("?", answer).claims}
+        after = {(c.kind, c.category, c.number, c.place, c.relation) for c in read("?", turn).claims}
+        assert after - before, kind
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["It may be a dog.", "There is one dog.", "There is no dog.", "A sunny day.", "At most two dogs are seen."],
+)
+def test_nothing_is_planted_where_nothing_is_claimed(answer: str) -> None:
+    assert "count" not in planted(answer)
+    assert "side" not in planted(answer)
+
+
+def test_contradicted_claims_and_questions_are_left_alone() -> None:
+    turn = read("Is there a dog?", "Yes.")
+    assert any(one.in_question for one in turn.claims)
+    assert plant_errors(turn, lexicon_for(NAMES), ("elephant",), random.Random(0)) == {}
+    turn = read("?", "There are three dogs.")
+    wrong = replace(turn, claims=tuple(replace(one, verdict="contradicted") for one in turn.claims))
+    assert plant_errors(wrong, lexicon_for(NAMES), ("elephant",), random.Random(0)) == {}
+
+
+def test_planting_repeats_with_the_seed() -> None:
+    answer = "Three dogs, a cat and a bus are to be seen; the cat is on the left side of the image."
+    assert planted(answer, 5) == planted(answer, 5)
+    assert len({planted(answer, seed)["absent object"] for seed in range(20)}) > 2
+
+
+def test_a_turn_suffers_what_its_claims_could_have_wrong() -> None:
+    def suffers(answer: str, abilities: Abilities) -> tuple[str, ...]:
+        return inquire(read("?", answer), abilities).suffers
+
+    probes = Abilities(texts=False, blanks=False)
+    assert suffers("Two dogs run.", probes) == ("count", "absent object", "other image")
+    assert suffers("The dog is on the left side of the image.", probes) == ("absent object", "side", "other image")
+    assert suffers("A sunny day.", probes) == ()
+    assert suffers("A sunny day.", Abilities()) == ("other image",)
+    assert error_of(claim("place", place="background")) is None
+
+
+def asked(answer: str, abilities: Abilities) -> Inquiry:
+    return inquire(read("What is shown?", answer), abilities)
+
+
+def test_looks_ask_nothing_twice() -> None:
+    both = [asked("A dog sits.", Abilities()), asked("The dog sleeps.", Abilities())]
+    look = look_for(both, "a.jpg")
+    assert [type(item) for item in look.items] == [Text, Probe, Text]
+    blank = blank_look_for(both, "a.jpg")
+    assert blank.is_blank
+    assert [type(item) for item in blank.items] == [Text, Text]
+
+
+def test_findings_hold_the_least_likely_claim_of_each_kind() -> None:
+    inquiry = asked("Two dogs sit to the left of the bus.", Abilities())
+    look, blank = Look("a.jpg", ()), Look("a.jpg", (), is_blank=True)
+    scores = {}
+    for item in inquiry.items:
+        key = score_key("m", look, item)
+        if isinstance(item, Text):
+            scores[key] = TextScore(key, "a.jpg", -1.0, -3.0, -0.5, 8)
+            low = score_key("m", blank, item)
+            scores[low] = TextScore(low, "a.jpg", -2.5, -7.0, -0.9, 8)
+        else:
+            first = 0.9 if item.answers == YES_NO and "bus" not in item.question else 0.25
+            rest = (1 - first) / (len(item.answers) - 1)
+            scores[key] = ProbeScore(key, "a.jpg", (first, *[rest] * (len(item.answers) - 1)))
+    found = read_findings(inquiry, "m", "a.jpg", scores.get)
+    assert found is not None
+    assert found.measures["gain_mean"] == 1.5
+    assert found.measures["gain_min"] == 4.0
+    assert found.measures["presence"] == pytest.approx(-1.386294)
+    assert found.measures["claims"] == min(found.measures[name] for name in ("presence", "count", "relation"))
+    assert set(found.chances) == {n for n, _ in inquiry.probes}
+    del scores[score_key("m", look, inquiry.probes[0][1].probe)]
+    assert read_findings(inquiry, "m", "a.jpg", scores.get) is None
+
+
+def test_similarities_are_measures_too() -> None:
+    clip = Abilities(blanks=False, probes=frozenset({"presence"}))
+    inquiry = asked("A dog sits beside a cat, and there is no bus.", clip)
+    look = Look("a.jpg", ())
+    scores = {}
+    for n, item in enumerate(inquiry.items):
+        key = score_key("m", look, item)
+        scores[key] = SimilarityScore(key, "a.jpg", 0.3 - 0.05 * n)
+    found = read_findings(inquiry, "m", "a.jpg", scores.get)
+    assert found is not None
+    assert found.measures == {"similarity": 0.3, "phrase": pytest.approx(0.2)}
+    assert found.chances == {}
