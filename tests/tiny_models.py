@@ -66,7 +66,16 @@ def write_qwen(folder: Path) -> Path:
 
 def write_idefics(folder: Path) -> Path:
     rows = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-    special = ["<unk>", "<s>", "</s>", "<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>", *rows]
+    special = [
+        "<unk>",
+        "<s>",
+        "</s>",
+        "<image>",
+        "<fake_token_around_image>",
+        "<global-img>",
+        "<end_of_utterance>",
+        *rows,
+    ]
     tokenizer = make_tokenizer(special=special)
     vision = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
               "image_size": 32, "patch_size": 8}  # fmt: skip
@@ -77,7 +86,10 @@ def write_idefics(folder: Path) -> Path:
     )  # fmt: skip
     shake(transformers.Idefics3ForConditionalGeneration(config)).save_pretrained(folder)
     images = image_processor(
-        "Idefics3ImageProcessor", size={"longest_edge": 64}, max_image_size={"longest_edge": 32}, do_image_splitting=True
+        "Idefics3ImageProcessor",
+        size={"longest_edge": 64},
+        max_image_size={"longest_edge": 32},
+        do_image_splitting=True,
     )
     processor = transformers.Idefics3Processor(
         images, tokenizer, image_seq_len=4, chat_template=CHAT.format(picture="<image>")
@@ -106,7 +118,9 @@ def write_gemma(folder: Path, family: str = "Gemma3") -> Path:
         )  # fmt: skip
         model: Any = transformers.PaliGemmaForConditionalGeneration(config)
         images.image_seq_length = 16  # type: ignore[attr-defined]
-        processor: Any = transformers.PaliGemmaProcessor(images, tokenizer, chat_template=CHAT.format(picture="<image>"))
+        processor: Any = transformers.PaliGemmaProcessor(
+            images, tokenizer, chat_template=CHAT.format(picture="<image>")
+        )
     else:
         text = transformers.Gemma3TextConfig(**llama_like(len(tokenizer), head_dim=8, sliding_window=64))
         config = transformers.Gemma3Config(

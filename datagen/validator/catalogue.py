@@ -49,7 +49,9 @@ CATALOGUE: tuple[Listed, ...] = (
     Listed("llava-1.5-7b", "llava-hf/llava-1.5-7b-hf", "llava", 7.06, 6.48, _ANSWERS),
     Listed("llava-1.5-13b", "llava-hf/llava-1.5-13b-hf", "llava", 13.35, 12.69, _ANSWERS),
     Listed("llava-next-7b", "llava-hf/llava-v1.6-vicuna-7b-hf", "llava", 7.06, 6.48, f"{_ANSWERS}, small things"),
-    Listed("llava-next-mistral-7b", "llava-hf/llava-v1.6-mistral-7b-hf", "llava", 7.57, 6.98, f"{_ANSWERS}, small things"),
+    Listed(
+        "llava-next-mistral-7b", "llava-hf/llava-v1.6-mistral-7b-hf", "llava", 7.57, 6.98, f"{_ANSWERS}, small things"
+    ),
     Listed("imp-v1-3b", "MILVLG/imp-v1-3b", "imp", 3.19, 2.52, f"{_ANSWERS}, on a small GPU"),
     Listed("clip-vit-b-32", "openai/clip-vit-base-patch32", "similarity", 0.15, 0.0, _COMPARES),
     Listed("clip-vit-l-14-336", "openai/clip-vit-large-patch14-336", "similarity", 0.43, 0.0, _COMPARES),

@@ -9,31 +9,29 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 import re
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import groupby
 from typing import Any
 
 import msgspec
-from msgspec import Struct
 from openai import APIConnectionError, APIStatusError, OpenAI, OpenAIError
 from PIL import Image
 
 from datagen.config import ValidatorSettings, digest_of, endpoint_of
 from datagen.errors import ValidatorError
 from datagen.records import ProbeScore, Score
+from datagen.validator.completions import Choice, Completion, read_chances
 from datagen.validator.opening import open_picture
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Probe, score_key
 
 MAX_SIDE_PX = 1024  # what served models scale down to at most, about; 200 KB a picture over the wire
 _JPEG_QUALITY = 90
 _TOP = 20  # the most that vLLM and OpenAI tell by default
-_FLOOR = 1e-4  # chance of an answer that was not among them
 _PROBE_TOKENS = 8
 _ANSWER_TOKENS = 512
 _TRIES = 3  # for replies that are none; the client retries what failed on the way
@@ -43,35 +41,7 @@ _MAX_WORDS = 300
 _KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
 
 
-class _Alternative(Struct):
-    token: str
-    logprob: float
-
-
-class _Token(Struct):
-    token: str
-    logprob: float = 0.0
-    top_logprobs: list[_Alternative] = []
-
-
-class _Logprobs(Struct):
-    content: list[_Token] | None = None
-
-
-class _Message(Struct):
-    content: str | None = None
-
-
-class _Choice(Struct):
-    message: _Message
-    logprobs: _Logprobs | None = None
-
-
-class _Completion(Struct):
-    choices: list[_Choice]
-
-
-class _Unusable(Exception):
+class _UnusableError(Exception):
     """One question that the endpoint does not answer, while others go on."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -96,9 +66,7 @@ class EndpointValidator:
         if not (self._key.isascii() and self._key.isprintable()):
             raise ValidatorError(f"The key in {self._key_env} holds characters that no key has; copy it again.")
         # Servers of one's own need no key, the client wants one.
-        self._client = OpenAI(
-            api_key=self._key or "none", base_url=self._url, max_retries=_RETRIES, timeout=_TIMEOUT_S
-        )
+        self._client = OpenAI(api_key=self._key or "none", base_url=self._url, max_retries=_RETRIES, timeout=_TIMEOUT_S)
         self._n_at_once = settings.concurrency
         self._has_answered = threading.Event()
         self._tells_logprobs = True
@@ -150,9 +118,9 @@ class EndpointValidator:
         question = f"{probe.question} Answer only with {options}."
         try:
             choice = self._ask(question, picture_url, _PROBE_TOKENS, wants_logprobs=True)
-        except _Unusable as error:
+        except _UnusableError as error:
             return Fault(look.picture, error.reason, str(error), probe)
-        chances = _chances(choice, probe.answers)
+        chances = read_chances(choice, probe.answers)
         if chances is None:
             words = self._shown(choice.message.content or "nothing")
             return Fault(look.picture, "unscorable_text", f"to '{question}' the endpoint said: {words}", probe)
@@ -166,11 +134,11 @@ class EndpointValidator:
         """
         try:
             choice = self._ask(question, as_data_url(picture), _ANSWER_TOKENS, wants_logprobs=False)
-        except _Unusable as error:
+        except _UnusableError as error:
             raise ValidatorError(f"{self._url}: {error}.") from None
         return (choice.message.content or "").strip()
 
-    def _ask(self, question: str, picture_url: str, max_tokens: int, *, wants_logprobs: bool) -> _Choice:
+    def _ask(self, question: str, picture_url: str, max_tokens: int, *, wants_logprobs: bool) -> Choice:
         content = [{"type": "image_url", "image_url": {"url": picture_url}}, {"type": "text", "text": question}]
         body: dict[str, Any] = {
             "model": self._model,
@@ -183,7 +151,7 @@ class EndpointValidator:
             asked = {**body, "logprobs": True, "top_logprobs": _TOP} if tells else body
             try:
                 content_bytes = self._client.post("/chat/completions", cast_to=bytes, body=asked)
-                choice = msgspec.json.decode(content_bytes, type=_Completion).choices[0]
+                choice = msgspec.json.decode(content_bytes, type=Completion).choices[0]
             except OpenAIError as error:
                 if tells and isinstance(error, APIStatusError) and "logprobs" in str(error.body):
                     self._tells_logprobs = False
@@ -193,7 +161,7 @@ class EndpointValidator:
                 continue
             self._has_answered.set()
             return choice
-        raise _Unusable("garbled", f"{_TRIES} replies were no chat completions")
+        raise _UnusableError("garbled", f"{_TRIES} replies were no chat completions")
 
     def _meaning_of(self, error: OpenAIError) -> Exception:
         """What an error of the client means: for the run (``ValidatorError``), or for this question alone."""
@@ -206,11 +174,15 @@ class EndpointValidator:
                 return ValidatorError(f"{self._url} says that the quota is used up ({words}).")
             if status == 404:
                 return ValidatorError(f"{self._url} has no model '{self._model}', or does not end in /v1 ({words}).")
-            return _Unusable("gave_up" if status in (408, 409, 429) or status >= 500 else "request_rejected", f"{status} {words}")
+            return _UnusableError(
+                "gave_up" if status in (408, 409, 429) or status >= 500 else "request_rejected", f"{status} {words}"
+            )
         words = self._shown(str(error))
         if isinstance(error, APIConnectionError) and not self._has_answered.is_set():
-            return ValidatorError(f"Nothing answers at {self._url} ({words}). Does the server run? Is the address right?")
-        return _Unusable("gave_up", words)
+            return ValidatorError(
+                f"Nothing answers at {self._url} ({words}). Does the server run? Is the address right?"
+            )
+        return _UnusableError("gave_up", words)
 
     def _only_model(self) -> str:
         """The model that the endpoint serves, when it serves one."""
@@ -249,65 +221,3 @@ def as_data_url(picture: Image.Image) -> str:
     file = io.BytesIO()
     shown.save(file, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
-
-
-def _chances(choice: _Choice, answers: tuple[str, ...]) -> tuple[float, ...] | None:
-    tokens = (choice.logprobs.content or []) if choice.logprobs else []
-    weights = _weights_from_words(tokens, answers) or _weights_from_reply(choice.message.content or "", answers)
-    if weights is None:
-        return None
-    weights = [max(weight, _FLOOR) for weight in weights]
-    return tuple(round(weight / sum(weights), 6) for weight in weights)
-
-
-def _weights_from_words(tokens: Sequence[_Token], answers: tuple[str, ...]) -> list[float] | None:
-    """Follow the words that were said, and share belief wherever words tell answers apart; None when none does."""
-    weights = [0.0] * len(answers)
-    belief, alive, said = 1.0, tuple(range(len(answers))), ""
-    for token in tokens:
-        shares: Counter[tuple[int, ...]] = Counter()
-        for alternative in token.top_logprobs:
-            shares[_meant(said + alternative.token, answers, alive)] += math.exp(min(0.0, alternative.logprob))
-        shares.pop((), None)  # words that begin no answer
-        chosen = _meant(said + token.token, answers, alive)
-        goes_on = len(chosen) > 1
-        for meant, share in shares.items():
-            for n in () if goes_on and meant == chosen else meant:
-                weights[n] += belief * share / shares.total() / len(meant)
-        if not goes_on:
-            return weights if any(weights) else None
-        belief *= shares[chosen] / shares.total() if shares else 1.0
-        alive, said = chosen, said + token.token
-    if len(alive) == len(answers):
-        return None
-    for n in alive:
-        weights[n] += belief / len(alive)
-    return weights
-
-
-def _meant(text: str, answers: tuple[str, ...], alive: tuple[int, ...]) -> tuple[int, ...]:
-    """The answers that a text may be the beginning of; one alone when it is that answer ("one", "one hundred")."""
-    begun = _plain(text)
-    exact = tuple(n for n in alive if _plain(answers[n]) == begun)
-    return exact or tuple(n for n in alive if _begin_alike(begun, _plain(answers[n])))
-
-
-def _weights_from_reply(reply: str, answers: tuple[str, ...]) -> list[float] | None:
-    """Nearly 1 for the answer that the reply names first, the longest where two begin alike."""
-    found: list[tuple[int, int, int]] = []
-    for n, answer in enumerate(answers):
-        place = re.search(rf"(?<!\w){re.escape(answer.lower())}(?!\w)", reply.lower())
-        if place:
-            found.append((place.start(), -len(answer), n))
-    if not found:
-        return None
-    named = min(found)[2]
-    return [0.99 if n == named else 0.01 / max(1, len(answers) - 1) for n in range(len(answers))]
-
-
-def _plain(text: str) -> str:
-    return text.strip(" \n\t\"'*.:").lower()
-
-
-def _begin_alike(one: str, other: str) -> bool:
-    return one.startswith(other) or other.startswith(one)

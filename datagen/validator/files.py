@@ -17,7 +17,6 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.validator.catalogue import CATALOGUE, find_listed
 
-
 _FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 

@@ -126,7 +126,9 @@ class ImageTextValidator:
                 continue
             for look in unknown:
                 shown = blank_like(self._eyes.checkpoint, picture.size) if look.is_blank else picture
-                yield from (one for one in self._score_look(look, shown) if isinstance(one, Fault) or one.key not in known)
+                yield from (
+                    one for one in self._score_look(look, shown) if isinstance(one, Fault) or one.key not in known
+                )
 
     def _score_look(self, look: Look, picture: Image.Image) -> Iterator[Score | Fault]:
         seen = see(self._eyes, picture)

@@ -26,7 +26,8 @@ IMP_TEMPLATE = (
     "detailed, and polite answers to the user's questions."
     "{% for message in messages %}"
     "{% if message['role'] == 'user' %} USER: {% else %} {% endif %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}"
     "{% endfor %}"
     "{% if message['role'] == 'user' %} ASSISTANT:{% else %}</s>{% endif %}"
     "{% endfor %}"
@@ -58,14 +59,14 @@ _RENAMED = tuple(
 _UNUSED = re.compile(r"vision_tower\.(?:post_layernorm|head)\.|.*\.inv_freq$|.*\.position_ids$")
 
 
-class BiasedLlava(transformers.LlavaForConditionalGeneration):  # type: ignore[misc]
+class BiasedLlava(transformers.LlavaForConditionalGeneration):  # type: ignore[no-untyped-call]
     """LLaVA with a bias in its head; without a place for it, transformers drops a bias silently."""
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         text = config.get_text_config()
         self.lm_head = torch.nn.Linear(text.hidden_size, text.vocab_size, bias=True)
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
 
 class ImpParts(Struct, frozen=True):
@@ -156,7 +157,11 @@ def _config_of(weights: dict[str, torch.Tensor], stored: dict[str, Any]) -> Any:
         intermediate_size=len(weights["language_model.layers.0.mlp.fc1.weight"]),
         num_hidden_layers=_n_layers(weights, "language_model"),
         num_attention_heads=hidden // _PHI_HEAD,
-        partial_rotary_factor=_PHI_ROTARY_SHARE,
+        rope_parameters={
+            "rope_type": "default",
+            "rope_theta": 10_000.0,
+            "partial_rotary_factor": _PHI_ROTARY_SHARE,
+        },
         max_position_embeddings=stored.get("max_position_embeddings") or stored.get("n_positions") or _PHI_MAX_TOKENS,
         hidden_act="gelu_new",
         tie_word_embeddings=False,
@@ -180,7 +185,11 @@ def _named_as_in_memory(config: Any, weights: dict[str, torch.Tensor]) -> dict[s
     """Use the names that this version of transformers has for the parts."""
     with torch.device("meta"):
         names = list(BiasedLlava(config).state_dict())
-    in_memory = {name.removeprefix("model.").replace("vision_tower.vision_model.", "vision_tower."): name for name in names}
+
+    def plain(name: str) -> str:
+        return name.removeprefix("model.").replace("vision_tower.vision_model.", "vision_tower.")
+
+    in_memory = {plain(name): name for name in names}
     named = {in_memory.get(name, name): weight for name, weight in weights.items()}
     # Never read, as it follows the layer that is looked at, but the tower has a place for it.
     for part, filled in (("weight", torch.ones), ("bias", torch.zeros)):

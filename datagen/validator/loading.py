@@ -104,7 +104,8 @@ def load_checkpoint(settings: ValidatorSettings, found: Found | None = None) -> 
     if found.family == "imp":
         parts = open_imp(found.folder)
         model = load_model(settings, found, parts)
-        tokenizer, image_processor, template, image_token = parts.tokenizer, parts.image_processor, IMP_TEMPLATE, "<image>"
+        tokenizer, image_processor, image_token = parts.tokenizer, parts.image_processor, "<image>"
+        template: str | None = IMP_TEMPLATE
     else:
         processor = load_processor(found.folder, trusts_code=settings.trust_remote_code)
         model = load_model(settings, found)
@@ -222,8 +223,10 @@ def load_model(settings: ValidatorSettings, found: Found, converted: ImpParts | 
 
 def _quantisation(found: Found) -> Any:
     if found.precision == "8bit":
-        return transformers.BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=_NOT_QUANTISED)
-    return transformers.BitsAndBytesConfig(
+        return transformers.BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_8bit=True, llm_int8_skip_modules=_NOT_QUANTISED
+        )
+    return transformers.BitsAndBytesConfig(  # type: ignore[no-untyped-call]
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=compute_dtype(found),

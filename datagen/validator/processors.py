@@ -55,7 +55,7 @@ def _without_videos(processor: type[Any] | None) -> type[Any] | None:
     if processor is None or "video_processor" not in processor.get_attributes():
         return None
 
-    class ForStills(processor):  # type: ignore[misc]
+    class ForStills(processor):  # type: ignore[misc, valid-type]
         @classmethod
         def get_attributes(cls) -> list[str]:
             return [name for name in super().get_attributes() if name != "video_processor"]

@@ -118,7 +118,9 @@ class SimilarityValidator:
         wanted = (look for look in shown if not all(key in known for key in look_keys(self.identity, look)))
         by_picture = ((name, list(of_it)) for name, of_it in groupby(wanted, key=lambda look: look.picture))
         while window := list(islice(by_picture, _PICTURES_AT_ONCE)):
-            yield from (one for one in self._compare(window, load_picture) if isinstance(one, Fault) or one.key not in known)
+            yield from (
+                one for one in self._compare(window, load_picture) if isinstance(one, Fault) or one.key not in known
+            )
 
     def _compare(self, window: list[tuple[str, list[Look]]], load_picture: LoadPicture) -> Iterator[Score | Fault]:
         pictures: list[Image.Image] = []

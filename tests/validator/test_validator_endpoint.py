@@ -80,7 +80,8 @@ def test_other_words_than_answers_count_for_nothing(chances_for: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "best"), [("No, there is none.", 1), ("yes", 0), ("**Yes**", 0), ("I see it: yes.", 0), ("Nothing. No.", 1)]
+    ("reply", "best"),
+    [("No, there is none.", 1), ("yes", 0), ("**Yes**", 0), ("I see it: yes.", 0), ("Nothing. No.", 1)],
 )
 def test_without_words_the_reply_is_read(chances_for: Any, reply: str, best: int) -> None:
     chances = chances_for(say(reply))
@@ -119,11 +120,11 @@ def test_every_probe_is_asked_once_with_its_picture() -> None:
 
 
 def test_a_broken_picture_is_a_fault_of_that_picture() -> None:
-    class Broken(Exception):
+    class BrokenError(Exception):
         reason, detail = "image_missing", "a.jpg does not exist"
 
     def load(name: str) -> Image.Image:
-        raise Broken
+        raise BrokenError
 
     with LoopbackServer() as server:
         validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -57,9 +56,7 @@ def own_logprobs(folder: Path, question: str, answer: str, name: str) -> list[fl
         )
         for messages, is_open in ((asked, True), (said, False))
     ]
-    inputs = processor(
-        text=[texts[1]], images=[picture(name, (60, 40))], return_tensors="pt", add_special_tokens=False
-    )
+    inputs = processor(text=[texts[1]], images=[picture(name, (60, 40))], return_tensors="pt", add_special_tokens=False)
     ids = inputs["input_ids"][0]
     tail = processor.tokenizer(texts[1][len(texts[0].rstrip()) :], add_special_tokens=False)["input_ids"]
     end = processor.tokenizer(texts[1][texts[1].rindex(answer) + len(answer) :], add_special_tokens=False)["input_ids"]
@@ -119,7 +116,7 @@ def test_known_scores_and_broken_items_cost_nothing(chat_model: Path) -> None:
     assert validator._loaded is None
     placeholder = {"qwen": "<|image_pad|>", "idefics": "<image>", "gemma": "<start_of_image>"}[chat_model.name]
     broken = Look("a.jpg", (Text("What?", f"A {placeholder} cup."), DOG, Text("What?", "A red cup. " * 300)))
-    found = list(validator.score([broken], lambda name: picture(name)))
+    found = list(validator.score([broken], picture))
     reasons = {one.item: one.reason for one in found if isinstance(one, Fault)}
     assert reasons == {broken.items[0]: "unscorable_text", broken.items[2]: "too_long"}
     assert sum(isinstance(one, ProbeScore) for one in found) == 1
@@ -277,20 +274,18 @@ def test_similarity_asks_for_no_blank_and_no_count(compared: Path) -> None:
     assert (validator.abilities.blanks, validator.abilities.probes) == (False, {"presence"})
     nameless = Probe("How many?", ("One", "Two"))
     looks = [Look("a.jpg", (DOG, nameless)), Look("a.jpg", (DOG,), is_blank=True)]
-    score, fault = sorted(
-        validator.score(looks, lambda name: picture(name)), key=lambda one: isinstance(one, Fault)
-    )
+    score, fault = sorted(validator.score(looks, picture), key=lambda one: isinstance(one, Fault))
     assert isinstance(score, SimilarityScore)
     assert isinstance(fault, Fault) and fault.item == nameless
 
 
 def test_a_broken_picture_costs_itself_alone(compared: Path) -> None:
-    class Broken(Exception):
+    class BrokenError(Exception):
         reason, detail = "image_missing", "gone"
 
     def load(name: str) -> Any:
         if name == "b.jpg":
-            raise Broken
+            raise BrokenError
         return picture(name, (3000, 20)) if name == "c.jpg" else picture(name)
 
     found = list(opened(compared).score([Look(f"{name}.jpg", (DOG,)) for name in "abc"], load))
