@@ -29,6 +29,7 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     captions: tuple[str, ...] = ()  # COCO caption files; several are merged by image id
     instances: tuple[str, ...] = ()  # COCO instance files
+    dataset: str | None = None  # a LLaVA dataset made elsewhere, whose records take the place of a teacher's replies
     images: str | None = None  # image folder; None leaves the pictures unchecked
     limit: Natural | None = None  # take only the first so many images
     max_image_pixels: Natural = 50_000_000  # larger pictures are rejected unread
@@ -141,6 +142,25 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settin
     return _resolved(settings)
 
 
+def load_validator_settings(overrides: dict[str, Any]) -> ValidatorSettings:
+    """Settings of a validator alone, where there is no run.
+
+    Args:
+        overrides: Dotted keys such as ``"validator.name"``; None values are passed over.
+
+    Raises:
+        SettingsError: Wrong type, value out of range, or an address that cannot be used.
+    """
+    given = {key.removeprefix("validator."): value for key, value in overrides.items() if value is not None}
+    try:
+        settings = msgspec.convert(given, ValidatorSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"the options: {error}. datagen/config.py lists every setting.") from None
+    if settings.name.startswith(ENDPOINT):
+        endpoint_of(settings.name)
+    return settings
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = msgspec.yaml.decode(path.read_bytes())
@@ -173,10 +193,12 @@ def _check_together(settings: Settings) -> None:
         endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
-    if not settings.corpus.captions and not settings.corpus.instances:
+    if not settings.corpus.captions and not settings.corpus.instances and not settings.corpus.dataset:
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
+IMPORTED = "imported"
+"""Response type and teacher of a dataset that was made elsewhere."""
 ENDPOINT = "endpoint:"
 """How the name of a validator begins that is asked over the network."""
 
@@ -220,8 +242,12 @@ def _resolved(settings: Settings) -> Settings:
         settings.corpus,
         captions=tuple(str(absolute(path)) for path in settings.corpus.captions),
         instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
+        dataset=absolute(settings.corpus.dataset),
         images=absolute(settings.corpus.images),
     )
+    if corpus.dataset is not None:  # nobody is asked; the records are all there is
+        teacher = msgspec.structs.replace(settings.teacher, name=IMPORTED)
+        settings = msgspec.structs.replace(settings, types=(IMPORTED,), teacher=teacher)
     name = settings.validator.name
     is_folder = name != "none" and Path(name).expanduser().is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)

@@ -14,13 +14,14 @@ from msgspec import Struct
 
 from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus
+from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
 from datagen.engines.asking import ask_all, run_to_end
+from datagen.engines.importing import take_in
 from datagen.engines.judging import Examiner, judge_samples
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
-from datagen.pipeline import Planned, derive_samples, make_sample, plan_samples
+from datagen.pipeline import Planned, derive_samples, make_sample, plan_imported, plan_samples
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
 from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
@@ -52,7 +53,8 @@ class Inputs:
         self.folder = folder
         self.progress = progress
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
-        self.corpus: Corpus = load_corpus(settings.corpus)
+        self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
+        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus)
         self.pictures = PictureChecker(settings.corpus)
         hint = self.pictures.explain_missing(self.corpus.images)
         if hint:
@@ -60,11 +62,15 @@ class Inputs:
 
     @property
     def n_samples(self) -> int:
-        """Images times response types."""
+        """Images times response types, or the records of a dataset made elsewhere."""
+        if self.dataset is not None:
+            return len(self.dataset.records)
         return len(self.corpus.images) * len(self.recipes)
 
     def planned(self) -> Iterator[Planned]:
         """Every sample of the run, in corpus order."""
+        if self.dataset is not None:
+            return plan_imported(self.dataset, self.pictures.check)
         return plan_samples(
             self.corpus.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories
         )
@@ -112,15 +118,21 @@ class Inputs:
             return
         try:
             corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
-            before = {Path(name).name for name in (*corpus["captions"], *corpus["instances"])}
+            before = {Path(name).name for name in _sources(corpus)}
         except (msgspec.MsgspecError, KeyError, TypeError):
             return  # damaged; it is written anew
-        now = {Path(name).name for name in (*self.settings.corpus.captions, *self.settings.corpus.instances)}
+        now = {Path(name).name for name in _sources(dump_settings(self.settings)["corpus"])}
         if before and now.isdisjoint(before):
             raise RunError(
                 f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
                 "choose another --out."
             )
+
+
+def _sources(corpus: dict[str, Any]) -> tuple[str, ...]:
+    """The files that a run is about: a dataset made elsewhere, or else its annotations."""
+    dataset = corpus.get("dataset")
+    return (dataset,) if dataset else (*corpus["captions"], *corpus["instances"])
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -157,7 +169,10 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
 
 
 def _ask(inputs: Inputs, replies: ReplyStore) -> None:
-    """Ask for every reply that is not stored yet."""
+    """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
+    if inputs.dataset is not None:
+        take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
+        return
     settled = [replies.is_settled(item.request.digest) for item in inputs.planned() if item.request is not None]
     if all(settled):
         return

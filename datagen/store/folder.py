@@ -29,6 +29,7 @@ class RunFolder:
         self.path = path
         self.replies = path / "replies.jsonl"
         self.scores = path / "scores.jsonl"
+        self.features = path / "features"
         self.settings = path / "run.yaml"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"

@@ -43,7 +43,7 @@ _BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0}
 _QUANTISED_BYTES = {"8bit": 1.0, "4bit": 0.5625}
 
 _ANSWERS = "answers and claims"
-_COMPARES = "how near phrases and answers are; wrong pictures; datagen find"
+_COMPARES = "how near answers and things named are; datagen find"
 
 CATALOGUE: tuple[Listed, ...] = (
     Listed("llava-1.5-7b", "llava-hf/llava-1.5-7b-hf", "llava", 7.06, 6.48, _ANSWERS),

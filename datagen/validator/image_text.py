@@ -56,10 +56,17 @@ class Eyes(Struct, frozen=True):
 
 
 def load_image_text(settings: ValidatorSettings, found: Found) -> ImageTextValidator:
-    """Load a chat model with eyes, and try whether it can be used.
+    """Load a chat model with eyes as a validator; see ``load_eyes``."""
+    eyes = load_eyes(settings, found)
+    _try_out(found.folder.name, eyes)
+    return ImageTextValidator(eyes, settings.batch_tokens)
+
+
+def load_eyes(settings: ValidatorSettings, found: Found) -> Eyes:
+    """Load a chat model with eyes.
 
     Raises:
-        ValidatorError: It lacks a chat template or a placeholder, or computes its answers in another way.
+        ValidatorError: It lacks a chat template, or a placeholder in it.
     """
     hush_transformers()
     folder = found.folder
@@ -81,9 +88,7 @@ def load_image_text(settings: ValidatorSettings, found: Found) -> ImageTextValid
         device=found.device,
         dtype=compute_dtype(found),
     )
-    eyes = Eyes(checkpoint, processor, dialogue)
-    _try_out(folder.name, eyes)
-    return ImageTextValidator(eyes, settings.batch_tokens)
+    return Eyes(checkpoint, processor, dialogue)
 
 
 def _find_placeholder(name: str, processor: Any, template: str) -> tuple[str, Dialogue]:
@@ -166,10 +171,7 @@ def see(eyes: Eyes, picture: Image.Image) -> Seen:
     checkpoint = eyes.checkpoint
     question, answer, _ = _TRIAL
     script = eyes.dialogue.write(question, answer)
-    text = eyes.dialogue.prompt(question)
-    bos = checkpoint.tokenizer.bos_token
-    options = {} if not (bos and text.startswith(bos)) else {"add_special_tokens": False}
-    inputs = dict(eyes.processor(text=[text], images=[picture.convert("RGB")], return_tensors="pt", **options))
+    inputs = process(eyes, eyes.dialogue.prompt(question), picture)
     ids = inputs.pop("input_ids")[0].tolist()
     inputs.pop("attention_mask", None)
     # Up to the answer both are the same tokens; the seam itself may be cut otherwise when an answer follows.
@@ -180,6 +182,13 @@ def see(eyes: Eyes, picture: Image.Image) -> Seen:
     along = {name: value[0, :end] for name, value in inputs.items() if tuple(value.shape) == (1, len(ids))}
     beside = {name: value for name, value in inputs.items() if name not in along}
     return Seen(tuple(ids[:end]), script.head, along, beside)
+
+
+def process(eyes: Eyes, prompt: str, picture: Image.Image) -> dict[str, torch.Tensor]:
+    """The model's inputs for one prompt and one picture, as its processor makes them."""
+    bos = eyes.checkpoint.tokenizer.bos_token
+    options = {"add_special_tokens": False} if bos and prompt.startswith(bos) else {}
+    return dict(eyes.processor(text=[prompt], images=[picture.convert("RGB")], return_tensors="pt", **options))
 
 
 def score_scripts(eyes: Eyes, seen: Seen, scripts: Sequence[Script], batch_tokens: int) -> list[AnswerScore]:

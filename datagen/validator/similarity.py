@@ -47,6 +47,11 @@ class SimilarityModel(Struct, frozen=True):
     device: torch.device
     dtype: torch.dtype
 
+    @property
+    def width(self) -> int:
+        """Numbers in one feature."""
+        return int(self.read(["a"]).shape[1])
+
     @torch.inference_mode()
     def see(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """Features of pictures, shape (pictures, width), each of length 1, fp32 on the CPU."""
