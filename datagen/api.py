@@ -47,14 +47,15 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
 
 
 def demo_settings() -> Settings:
-    """Settings of ``datagen demo``: the bundled corpus, all four response types, the embedded teacher."""
+    """Settings of ``datagen demo``: the bundled corpus, all four response types, the embedded teacher and validator."""
     demo = Path(__file__).resolve().parent / "data" / "demo"
     corpus = {
         "captions": [str(demo / "annotations" / "captions_demo.json")],
         "instances": [str(demo / "annotations" / "instances_demo.json")],
         "images": str(demo / "images"),
     }
-    return load_settings(None, {"corpus": corpus, "types": ["conversation", "description", "reasoning", "negation"]})
+    types = ["conversation", "description", "reasoning", "negation"]
+    return load_settings(None, {"corpus": corpus, "types": types, "validator": {"name": "nano"}})
 
 
 def open_run(path: str | Path) -> Run:

@@ -29,7 +29,7 @@ Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 Validator = Annotated[
-    str | None, typer.Option(help="none, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
+    str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
 ]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16, 8bit or 4bit.")]

@@ -106,7 +106,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"   A: {_visible(turn.answer)}"
         yield from _claim_lines(turn)
         if turn.validation is not None:
-            yield "   " + ", ".join(f"{key} {value}" for key, value in turn.validation.items())
+            yield from _validation_lines(turn)
     for cut in sample.cuts:
         yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
     yield from ("", f"## Fate: {sample.status}")
@@ -119,6 +119,20 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
 def _visible(text: str) -> str:
     """Text without the signs that steer a terminal."""
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def _validation_lines(turn: Turn) -> Iterator[str]:
+    """What the validator was asked about a turn, and what it makes of the answers."""
+    seen = turn.validation or {}
+    told = f"   pixels: {seen.get('verdict')}"
+    if "p_value" in seen:
+        told += f"; {seen['p_value']:.1%} of clean turns look as wrong"
+        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
+    yield _visible(told)
+    for probe in seen.get("probes", ()):
+        claim = turn.claims[probe["claim"]]
+        text = turn.question if claim.in_question else turn.answer
+        yield _visible(f"   [{probe['chance']:.0%}] {probe['question']} ('{text[claim.start : claim.end]}')")
 
 
 def _claim_lines(turn: Turn) -> Iterator[str]:
@@ -161,9 +175,9 @@ def model_lines() -> Iterator[str]:
     from datagen.validator.files import cached_folder
 
     precisions = ("fp32", "bf16", "8bit", "4bit")
-    yield (
-        f"{'name':22}" + "".join(f"{precision:>6}" for precision in precisions) + "  here  hub id, and what it is asked"
-    )
+    heads = "".join(f"{precision:>6}" for precision in precisions)
+    yield f"{'name':22}{heads}  here  hub id: what it is asked"
+    yield f"{'nano':22}{'   0.0' * 2}{'     -' * 2}  yes   bundled: claims about drawn scenes like the demo's"
     for listed in CATALOGUE:
         sizes = (listed.weights_gb(precision) for precision in precisions)
         told = "".join("     -" if size is None else f"{size:6.1f}" for size in sizes)

@@ -17,7 +17,7 @@ from datagen.config import Settings, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.importing import take_in
-from datagen.engines.judging import Examiner, judge_samples
+from datagen.engines.judging import Examiner, judge_samples, require_common_words
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
@@ -150,10 +150,14 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
     folder = RunFolder(out)
     inputs = Inputs(settings, folder, progress)
     validator = None if settings.validator.name == "none" else open_validator(settings.validator)
+    if validator is not None:
+        require_common_words(validator, settings.validator.name, inputs.corpus.categories)
     if not may_ask:
         folder.require()
     with folder.locked():
         inputs.check_pictures()
+        if validator is not None:
+            validator.look_over([image.file_name for image in inputs.usable_images()], inputs.pictures.read)
         if may_ask:
             inputs.write_manifest()
         with closing(ReplyStore(folder.replies)) as replies:

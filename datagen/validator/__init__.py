@@ -3,7 +3,7 @@
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
 ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
 ``image_text`` runs any other chat model with eyes, ``similarity`` CLIP and its kin, ``endpoint`` a served one;
-``catalogue`` gives them names and ``opening`` opens one by its name. ``probing`` turns claims into
+``nano`` is the bundled model; ``catalogue`` gives names and ``opening`` opens by name. ``probing`` turns claims into
 questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
 ``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
 
 from datagen.config import ENDPOINT, ValidatorSettings
 from datagen.errors import ValidatorError
@@ -39,6 +42,12 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
         return EndpointValidator(settings)
     from datagen.validator.loading import find_checkpoint, load_checkpoint
 
+    if settings.name == "nano":
+        from datagen.validator.nano import FOLDER, refuse_photographs
+
+        nano = CheckpointAnswerer(load_checkpoint(replace(settings, name=str(FOLDER))))
+        nano.look_over = lambda picture: refuse_photographs(["it"], lambda _: picture)
+        return nano
     found = find_checkpoint(settings)
     if found.family == "similarity":
         raise ValidatorError(
@@ -57,6 +66,9 @@ class CheckpointAnswerer:
 
     Args:
         checkpoint: As loaded for scoring; the same may serve both.
+
+    Attributes:
+        look_over: Raises ``ValidatorError`` for a picture that the model knows nothing about.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -64,11 +76,13 @@ class CheckpointAnswerer:
 
         self._checkpoint = checkpoint
         self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
+        self.look_over: Callable[[Image], None] = lambda picture: None
 
     def answer(self, picture: Image, question: str) -> str:
         """Answer one question; see ``Answerer``."""
         import torch
 
+        self.look_over(picture)
         checkpoint = self._checkpoint
         prompt = self._dialogue.prompt(question)
         if prompt.count(checkpoint.image_token) != 1:

@@ -42,6 +42,9 @@ class DeferredValidator:
         self.identity = self._found.identity
         self.abilities = abilities or Abilities()
 
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
+
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
@@ -71,6 +74,9 @@ class CheckpointValidator:
         self._checkpoint = checkpoint
         self._batch_tokens = batch_tokens
         self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
+
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()

@@ -74,6 +74,9 @@ class EndpointValidator:
         self.identity = f"endpoint-{digest_of([self._url, self._model, MAX_SIDE_PX])}"
         self.abilities = Abilities(texts=False, blanks=False)
 
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
+
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:

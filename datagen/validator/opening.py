@@ -22,6 +22,10 @@ def open_by_name(settings: ValidatorSettings) -> Validator:
     Raises:
         ValidatorError: It cannot be found, or cannot be used on this device.
     """
+    if settings.name == "nano":
+        from datagen.validator.nano import NanoValidator
+
+        return NanoValidator(settings)
     if settings.name.startswith(ENDPOINT):
         from datagen.validator.endpoint import EndpointValidator
 
@@ -59,6 +63,9 @@ class LazyValidator:
         self.abilities = abilities
         self._load = load
         self._loaded: Validator | None = None
+
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()

@@ -115,6 +115,9 @@ class SimilarityValidator:
         self.abilities = ABILITIES
         self._model = model
 
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
+
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
