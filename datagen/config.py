@@ -29,6 +29,7 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     captions: tuple[str, ...] = ()  # COCO caption files; several are merged by image id
     instances: tuple[str, ...] = ()  # COCO instance files
+    dataset: str | None = None  # a LLaVA dataset made elsewhere, whose records take the place of a teacher's replies
     images: str | None = None  # image folder; None leaves the pictures unchecked
     limit: Natural | None = None  # take only the first so many images
     max_image_pixels: Natural = 50_000_000  # larger pictures are rejected unread
@@ -103,13 +104,15 @@ class BalanceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model looks at the pixels."""
 
-    name: str = "none"  # "none", a checkpoint folder, or a hub id
+    name: str = "none"  # "none", a name of `datagen models`, a checkpoint folder, a hub id, or "endpoint:URL#MODEL"
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"] = "auto"
     alpha: Share = 0.05  # share of true answers that may be lost
     calibration_images: Natural = 400  # errors are planted on so many images to learn what scores are worth
     batch_tokens: Natural = 32_768  # tokens in one forward pass
     trust_remote_code: bool = False
+    api_key_env: VariableName = "VALIDATOR_API_KEY"  # endpoint: the variable that holds its key, if it wants one
+    concurrency: Natural = 16  # endpoint: questions in flight
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -163,6 +166,25 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settin
     return _resolved(settings)
 
 
+def load_validator_settings(overrides: dict[str, Any]) -> ValidatorSettings:
+    """Settings of a validator alone, where there is no run.
+
+    Args:
+        overrides: Dotted keys such as ``"validator.name"``; None values are passed over.
+
+    Raises:
+        SettingsError: Wrong type, value out of range, or an address that cannot be used.
+    """
+    given = {key.removeprefix("validator."): value for key, value in overrides.items() if value is not None}
+    try:
+        settings = msgspec.convert(given, ValidatorSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"the options: {error}. datagen/config.py lists every setting.") from None
+    if settings.name.startswith(ENDPOINT):
+        endpoint_of(settings.name)
+    return settings
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = msgspec.yaml.decode(path.read_bytes())
@@ -193,13 +215,35 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
+    if settings.validator.name.startswith(ENDPOINT):
+        endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
-    if not settings.corpus.captions and not settings.corpus.instances:
+    if not settings.corpus.captions and not settings.corpus.instances and not settings.corpus.dataset:
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
-def _check_address(base_url: str, name: str) -> None:
+IMPORTED = "imported"
+"""Response type and teacher of a dataset that was made elsewhere."""
+ENDPOINT = "endpoint:"
+"""How the name of a validator begins that is asked over the network."""
+
+
+def endpoint_of(name: str) -> tuple[str, str | None]:
+    """Take the name of an endpoint validator apart, such as ``endpoint:http://localhost:8000/v1#qwen-vl``.
+
+    Returns:
+        Address and model; None for the only model that the endpoint serves.
+
+    Raises:
+        SettingsError: It holds no address, or one that could carry a secret into ``run.yaml``.
+    """
+    base_url, _, model = name.removeprefix(ENDPOINT).partition("#")
+    _check_address(base_url, f"--validator {ENDPOINT}URL#MODEL")
+    return base_url, model or None
+
+
+def _check_address(base_url: str, option: str) -> None:
     """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
     try:
         parts = urlsplit(base_url)
@@ -208,10 +252,10 @@ def _check_address(base_url: str, name: str) -> None:
         is_plain = False
     if "@" in base_url or "?" in base_url or "#" in base_url:
         raise SettingsError(
-            f"{name} holds a login or a query, but settings are written to files; put the key into its variable."
+            f"{option} holds a login or a query, but settings are written to files; put the key into its variable."
         )
     if not is_plain:
-        raise SettingsError(f"{name} {base_url}: expected an address such as http://localhost:8000/v1.")
+        raise SettingsError(f"{option} {base_url}: expected an address such as http://localhost:8000/v1.")
 
 
 def _resolved(settings: Settings) -> Settings:
@@ -224,8 +268,12 @@ def _resolved(settings: Settings) -> Settings:
         settings.corpus,
         captions=tuple(str(absolute(path)) for path in settings.corpus.captions),
         instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
+        dataset=absolute(settings.corpus.dataset),
         images=absolute(settings.corpus.images),
     )
+    if corpus.dataset is not None:  # nobody is asked; the records are all there is
+        teacher = msgspec.structs.replace(settings.teacher, name=IMPORTED)
+        settings = msgspec.structs.replace(settings, types=(IMPORTED,), teacher=teacher)
     name = settings.validator.name
     is_folder = name != "none" and Path(name).expanduser().is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)

@@ -16,11 +16,12 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks import check_turns
 from datagen.config import Settings, digest_of
+from datagen.corpus.dataset import Dataset
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, Plan, plan
 from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
-from datagen.recipes import Recipe, build_request, draw_question
+from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, Stage
 from datagen.validator import Fault
 from datagen.validator.calibration import Calibrator
@@ -38,6 +39,7 @@ class Planned(Struct, frozen=True):
         request: What to ask the teacher; None when there is nothing to ask.
         drop: Why there is nothing to ask; None when there is a request.
         categories: The corpus's category names; without them no claim is found.
+        number: Which of several samples of this type about this image it is, from 1.
     """
 
     image: AnnotatedImage
@@ -45,6 +47,13 @@ class Planned(Struct, frozen=True):
     request: Request | None
     drop: Drop | None = None
     categories: tuple[str, ...] = ()
+    number: int = 1
+
+    @property
+    def sample_id(self) -> str:
+        """Unique in the run."""
+        first = f"{self.image.image_id}-{self.recipe.name}"
+        return first if self.number == 1 else f"{first}-{self.number}"
 
 
 class Asked(Struct, frozen=True):
@@ -71,6 +80,20 @@ def plan_samples(
             request = build_request(recipe, image, settings)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
             yield Planned(image, recipe, request, drop, categories)
+
+
+def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Planned]:
+    """List every sample of a dataset that was made elsewhere, those of one image together."""
+    corpus = dataset.corpus
+    for record in dataset.records:
+        if record.image >= 0:
+            image, number = corpus.images[record.image], record.number
+            fault = check_picture(image)
+        else:
+            image, number, fault = AnnotatedImage(f"record{record.number}", "", 0, 0), 1, record.fault
+        request = Request(record.digest, image, IMPORTED.name, IMPORTED.digest, (), 0.0, 0, "llava")
+        drop = None if fault is None else Drop("teacher", *fault)
+        yield Planned(image, IMPORTED, request, drop, corpus.categories, number)
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
@@ -152,7 +175,7 @@ def _begin(planned: Planned, reply: Reply | None, settings: Settings, settings_d
         licence=image.licence,
     )
     return Sample(
-        sample_id=f"{image.image_id}-{recipe.name}",
+        sample_id=planned.sample_id,
         image_id=image.image_id,
         image=image.file_name,
         response_type=recipe.name,

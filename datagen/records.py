@@ -80,7 +80,7 @@ class Request(Struct, frozen=True):
     messages: tuple[Message, ...]
     temperature: float
     max_tokens: int
-    reply_format: Literal["delimited", "json", "text"]
+    reply_format: Literal["delimited", "json", "text", "llava"]
     template: str | None = None
 
 

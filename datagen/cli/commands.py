@@ -28,9 +28,11 @@ Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
 Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-Validator = Annotated[str | None, typer.Option(help="none, a checkpoint folder, or a hub id.")]
+Validator = Annotated[
+    str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16, 8bit or 4bit.")]
 Alpha = Annotated[float | None, typer.Option(help="Share of true answers the validator may lose.")]
 TrustRemoteCode = Annotated[bool | None, typer.Option("--trust-remote-code", help="Run code of the checkpoint.")]
 Types = Annotated[str | None, typer.Option(help="Response types, separated by commas.")]
@@ -106,9 +108,39 @@ def run(
             "teacher.concurrency": concurrency,
             "teacher.rpm": rpm,
             "teacher.tpm": tpm,
-            **_validator_overrides(validator, device, precision, alpha, trust_remote_code),
+            **validator_overrides(validator, device, precision, alpha, trust_remote_code),
             "max_failed": max_failed,
             "engine": engine,
+        },
+    )
+    _run_and_tell(settings, out)
+
+
+@app.command("import")
+@in_sentences
+def import_dataset(
+    dataset: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset in LLaVA's JSON, or JSON Lines.")],
+    *,
+    out: Out,
+    images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
+    captions: Captions = None,
+    instances: Instances = None,
+    limit: Limit = None,
+    validator: Validator = None,
+    device: Device = None,
+    precision: Precision = None,
+    alpha: Alpha = None,
+    trust_remote_code: TrustRemoteCode = None,
+) -> None:
+    """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
+    from datagen.config import load_settings
+
+    settings = load_settings(
+        None,
+        {
+            "corpus.dataset": str(dataset),
+            **_corpus_overrides(captions, instances, images, limit),
+            **validator_overrides(validator, device, precision, alpha, trust_remote_code),
         },
     )
     _run_and_tell(settings, out)
@@ -129,7 +161,7 @@ def validate(
     from datagen.config import dump_settings, load_settings
     from datagen.errors import SettingsError
 
-    overrides = _validator_overrides(validator, device, precision, alpha, trust_remote_code)
+    overrides = validator_overrides(validator, device, precision, alpha, trust_remote_code)
     stored = open_run(run_path).settings
     if validator is None and stored.validator.name == "none":
         raise SettingsError(f"{run_path}: this run has no validator yet; name one with --validator.")
@@ -244,9 +276,10 @@ def _corpus_overrides(
     }
 
 
-def _validator_overrides(
+def validator_overrides(
     validator: str | None, device: str | None, precision: str | None, alpha: float | None, trust: bool | None
 ) -> dict[str, Any]:
+    """The options about a validator, under the names that they have as settings."""
     return {
         "validator.name": validator,
         "validator.device": device,

@@ -17,11 +17,12 @@ from msgspec import Struct
 
 from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus
+from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
 from datagen.dedup import FindVector
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.embedding import QuestionVectors
+from datagen.engines.importing import take_in
 from datagen.engines.judging import Examiner, judge_samples, require_common_words
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
@@ -32,6 +33,7 @@ from datagen.pipeline import (
     derive_samples,
     make_sample,
     plan_balance,
+    plan_imported,
     plan_samples,
 )
 from datagen.recipes import Recipe, load_recipes
@@ -68,7 +70,8 @@ class Inputs:
         self.folder = folder
         self.progress = progress
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
-        self.corpus: Corpus = load_corpus(settings.corpus)
+        self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
+        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus)
         self.pictures = PictureChecker(settings.corpus)
         hint = self.pictures.explain_missing(self.corpus.images)
         if hint:
@@ -76,11 +79,15 @@ class Inputs:
 
     @property
     def n_samples(self) -> int:
-        """Images times response types."""
+        """Images times response types, or the records of a dataset made elsewhere."""
+        if self.dataset is not None:
+            return len(self.dataset.records)
         return len(self.corpus.images) * len(self.recipes)
 
     def planned(self) -> Iterator[Planned]:
         """Every sample of the run, in corpus order."""
+        if self.dataset is not None:
+            return plan_imported(self.dataset, self.pictures.check)
         return plan_samples(
             self.corpus.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories
         )
@@ -129,15 +136,21 @@ class Inputs:
             return
         try:
             corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
-            before = {Path(name).name for name in (*corpus["captions"], *corpus["instances"])}
+            before = {Path(name).name for name in _sources(corpus)}
         except (msgspec.MsgspecError, KeyError, TypeError):
             return  # damaged; it is written anew
-        now = {Path(name).name for name in (*self.settings.corpus.captions, *self.settings.corpus.instances)}
+        now = {Path(name).name for name in _sources(dump_settings(self.settings)["corpus"])}
         if before and now.isdisjoint(before):
             raise RunError(
                 f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
                 "choose another --out."
             )
+
+
+def _sources(corpus: dict[str, Any]) -> tuple[str, ...]:
+    """The files that a run is about: a dataset made elsewhere, or else its annotations."""
+    dataset = corpus.get("dataset")
+    return (dataset,) if dataset else (*corpus["captions"], *corpus["instances"])
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -182,7 +195,10 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
 
 
 def _ask(inputs: Inputs, replies: ReplyStore) -> None:
-    """Ask for every reply that is not stored yet."""
+    """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
+    if inputs.dataset is not None:
+        take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
+        return
     progress = inputs.progress
     by_digest: dict[str, Planned] = {}  # of those in flight
     n_nothing_to_ask = 0

@@ -66,7 +66,8 @@ def _balance(balance: dict[str, Any] | None) -> str:
 
 def _source(settings: Settings) -> str:
     corpus = settings.corpus
-    files = [f"- captions: `{_plain(PurePath(name).name)}`" for name in corpus.captions]
+    files = [f"- made elsewhere: `{_plain(PurePath(corpus.dataset).name)}`"] if corpus.dataset else []
+    files += [f"- captions: `{_plain(PurePath(name).name)}`" for name in corpus.captions]
     files += [f"- instances: `{_plain(PurePath(name).name)}`" for name in corpus.instances]
     if corpus.limit is not None:
         files.append(f"- the first {corpus.limit} images only")

@@ -30,6 +30,7 @@ class RunFolder:
         self.replies = path / "replies.jsonl"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
+        self.features = path / "features"
         self.settings = path / "run.yaml"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"

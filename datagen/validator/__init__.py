@@ -1,7 +1,9 @@
 """Pixels: pictures with texts and claims about them go in, scores and verdicts come out.
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
-``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four. ``probing`` turns claims into
+``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
+``image_text`` runs any other chat model with eyes, ``similarity`` CLIP and its kin, ``endpoint`` a served one;
+``nano`` is the bundled model; ``catalogue`` gives names and ``opening`` opens by name. ``probing`` turns claims into
 questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
 ``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """
@@ -20,10 +22,6 @@ def open_validator(settings: ValidatorSettings) -> Validator:
     Raises:
         ValidatorError: It cannot be found or used on this device.
     """
-    if settings.name == "nano":
-        from datagen.validator.nano import NanoValidator
+    from datagen.validator.opening import open_by_name
 
-        return NanoValidator(settings)
-    from datagen.validator.checkpoint import DeferredValidator
-
-    return DeferredValidator(settings)
+    return open_by_name(settings)
