@@ -26,7 +26,8 @@ from datagen.validator.processors import load_processor
 Precision = Literal["fp32", "bf16", "fp16", "8bit", "4bit"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_NOT_QUANTISED = ["vision_tower", "vision_model", "visual", "multi_modal_projector", "connector", "lm_head"]
+_EYES = ("vision_tower", "vision_model", "visual", "multi_modal_projector", "connector", "embed_vision")
+_NOT_QUANTISED = ["lm_head", *_EYES, *(f"model.{part}" for part in _EYES)]  # names count from the top
 """What stays at 16 bits: small beside the language model, and what the answers hang on."""
 
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)

@@ -13,6 +13,7 @@ import transformers
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import open_tiny, picture, write_checkpoint
 from tiny_models import make_imp, write_gemma, write_idefics, write_imp, write_qwen, write_similarity
+from transformers.quantizers.quantizers_utils import should_convert_module
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
@@ -343,7 +344,12 @@ def test_quantised_weights_are_asked_for_as_published(
         loading.load_checkpoint(settings)
     quantising = asked["quantization_config"]
     assert (asked["dtype"], asked["device_map"]) == (torch.bfloat16, {"": "cuda"})
-    assert {"vision_tower", "multi_modal_projector", "lm_head"} <= set(quantising.llm_int8_skip_modules)
+    skipped = quantising.llm_int8_skip_modules
+    model = transformers.LlavaForConditionalGeneration(transformers.AutoConfig.from_pretrained(settings.name))
+    parts = [name for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)]
+    quantised = [name for name in parts if should_convert_module(name, skipped)]
+    assert {name for name in parts if "language_model" in name} == set(quantised)
+    assert len(quantised) == 14
     if precision == "4bit":
         assert (quantising.load_in_4bit, quantising.bnb_4bit_quant_type) == (True, "nf4")
         assert quantising.bnb_4bit_compute_dtype == torch.bfloat16
