@@ -36,6 +36,7 @@ SETS = {
     "1-8 objects": SceneStyle(n_objects=(1, 8)),
     "1-3, held-out sprites": SceneStyle(n_objects=(1, 3), held_out=True),
 }
+WHOLE = "1-8 objects"
 WORDINGS = {"probes": 1.0, "teacher's wording": 0.0}
 Tally = dict[str, list[bool]]
 
@@ -127,14 +128,26 @@ def _through_files(judge: Judge, scenes: Sequence[Scene], frame_px: int) -> Tens
     return pixels
 
 
-def table(judge: Judge, n_scenes: int, n_categories: int = 0) -> Iterator[dict[str, object]]:
-    """Measure every set in both wordings, and the last as users' files."""
+def table(
+    judge: Judge, n_scenes: int, n_categories: int = 0, n_whole: int | None = None
+) -> Iterator[dict[str, object]]:
+    """Measure every set in both wordings, and the last as users' files.
+
+    Args:
+        judge: The checkpoint.
+        n_scenes: New scenes of each set.
+        n_categories: The first so many of the atlas; 0 takes all.
+        n_whole: New scenes of the set with up to eight objects, asked in probes, where it is not ``n_scenes``.
+    """
     for wording, probes in WORDINGS.items():
         for name, style in SETS.items():
-            found = measure(judge, n_scenes, style, probes, n_categories=n_categories)
-            yield {"scenes": name, "questions": wording} | {kind: found.get(kind) for kind in JUDGED}
-    found = measure(judge, n_scenes, SETS["1-8 objects"], 1.0, frame_px=480, n_categories=n_categories)
-    yield {"scenes": "1-8, JPEG of 480 px", "questions": "probes"} | {kind: found.get(kind) for kind in JUDGED}
+            is_whole = (name, wording) == (WHOLE, "probes")
+            n = n_whole if n_whole and is_whole else n_scenes
+            found = measure(judge, n, style, probes, n_categories=n_categories)
+            yield {"scenes": name, "questions": wording, "n": n} | {kind: found.get(kind) for kind in JUDGED}
+    found = measure(judge, n_scenes, SETS[WHOLE], 1.0, frame_px=480, n_categories=n_categories)
+    told = {"scenes": "1-8, JPEG of 480 px", "questions": "probes", "n": n_scenes}
+    yield told | {kind: found.get(kind) for kind in JUDGED}
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -17,12 +17,11 @@ import torch
 import datagen
 from datagen.validator.nano import FOLDER, Knowledge
 from training.atlas import load_atlas
-from training.evaluate import Judge, table
+from training.evaluate import WHOLE, Judge, table
 from training.questions import JUDGED
 
 LEARNED = 0.9
 """Accuracy on scenes of up to eight objects from which on a kind of question is judged by the model."""
-FULL_ROW = "1-8 objects"
 NEEDED = (
     "config.json",
     "generation_config.json",
@@ -47,11 +46,11 @@ given those, it refuses.
 - Weights and code are datagen's own ({licence}); the drawings it learned from are Noto Emoji (see
   `training/LICENSES.md`).
 
-Accuracy on {n_scenes} new scenes a row (scenes and wording of `training/evaluate.py`; the likeliest of two answers,
-four for quadrants, eight for counts):
+Accuracy on new scenes (scenes and wording of `training/evaluate.py`; the likeliest of two answers, four for quadrants,
+eight for counts):
 
-| scenes | questions | {kinds} |
-|---|---|{rule}|
+| scenes | questions | number | {kinds} |
+|---|---|---|{rule}|
 {rows}
 
 "Held-out sprites" are drawings of known things that it never saw: it knows these drawings more than the things.
@@ -67,11 +66,11 @@ processor = AutoProcessor.from_pretrained(folder)
 """
 
 
-def ship(checkpoint: Path, made_by: str, n_scenes: int, folder: Path) -> None:
+def ship(checkpoint: Path, made_by: str, n_scenes: int, n_whole: int, folder: Path) -> None:
     """Measure a checkpoint and put it into a package folder."""
     judge = Judge(checkpoint)
-    rows = list(table(judge, n_scenes))
-    full = next(row for row in rows if row["scenes"] == FULL_ROW and row["questions"] == "probes")
+    rows = list(table(judge, n_scenes, n_whole=n_whole))
+    full = next(row for row in rows if row["scenes"] == WHOLE and row["questions"] == "probes")
     learned = tuple(kind for kind in JUDGED if accuracy(full[kind]) >= LEARNED)
     folder.mkdir(parents=True, exist_ok=True)
     for name in NEEDED:
@@ -79,7 +78,7 @@ def ship(checkpoint: Path, made_by: str, n_scenes: int, folder: Path) -> None:
     knowledge = Knowledge(probes=learned, categories=load_atlas().categories)  # type: ignore[arg-type]
     told = {"probes": list(knowledge.probes), "categories": list(knowledge.categories)}
     (folder / "nano.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    (folder / "README.md").write_text(card(judge, rows, learned, made_by, n_scenes), encoding="utf-8")
+    (folder / "README.md").write_text(card(judge, rows, learned, made_by), encoding="utf-8")
 
 
 def accuracy(found: Any) -> float:
@@ -87,11 +86,11 @@ def accuracy(found: Any) -> float:
     return float(found[0]) if found else 0.0
 
 
-def card(judge: Judge, rows: list[dict[str, object]], learned: tuple[str, ...], made_by: str, n_scenes: int) -> str:
+def card(judge: Judge, rows: list[dict[str, object]], learned: tuple[str, ...], made_by: str) -> str:
     """Write the model card."""
     unlearned = [kind for kind in JUDGED if kind not in learned]
     lines = [
-        f"| {row['scenes']} | {row['questions']} | "
+        f"| {row['scenes']} | {row['questions']} | {row['n']:,} | "
         + " | ".join(f"{accuracy(row[kind]):.3f}" if row[kind] else "-" for kind in JUDGED)
         + " |"
         for row in rows
@@ -109,7 +108,6 @@ def card(judge: Judge, rows: list[dict[str, object]], learned: tuple[str, ...], 
         probes=", ".join(learned),
         not_judged=f"Not learned well enough, and so not judged: {', '.join(unlearned)}." if unlearned else "",
         licence="Apache-2.0",
-        n_scenes=f"{n_scenes:,}",
         kinds=" | ".join(JUDGED),
         rule="|".join("---" for _ in JUDGED),
         rows="\n".join(lines),
@@ -121,12 +119,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--made-by", required=True, help="the command that trained it, for the card")
-    parser.add_argument("--scenes", type=int, default=5000, help="new scenes in each row of the table")
+    parser.add_argument("--scenes", type=int, default=1000, help="new scenes in each row of the table")
+    parser.add_argument("--whole", type=int, default=5000, help="new scenes with up to eight objects, asked in probes")
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    ship(options.checkpoint, options.made_by, options.scenes, options.out)
+    ship(options.checkpoint, options.made_by, options.scenes, options.whole, options.out)
     print(f"{options.out}, datagen {datagen.__version__}")
 
 
