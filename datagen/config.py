@@ -48,7 +48,9 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     name: str = "template"  # "template", or the endpoint's model name
     base_url: str | None = None  # OpenAI-compatible endpoint; None is OpenAI's own
     api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
-    concurrency: Natural = 64  # requests in flight
+    concurrency: Natural | None = None  # most requests in flight; None finds how many the endpoint bears, up to 1,024
+    rpm: Positive | None = None  # requests per minute; None keeps to what the endpoint says and bears
+    tpm: Positive | None = None  # tokens per minute, prompt and completion together
     timeout_s: Positive = 300.0  # for one answer
     max_attempts: Natural = 8  # tries per request before it counts as failed
     max_wait_s: Positive = 60.0  # longest pause between two tries, Retry-After aside
@@ -69,6 +71,18 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
 
 
+class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which model tells that two questions mean the same."""
+
+    model: Annotated[str, Meta(min_length=1)]  # the endpoint's name for it
+    base_url: str | None = None  # OpenAI-compatible endpoint with /embeddings; None is OpenAI's own
+    api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
+    threshold: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95  # cosine similarity; models differ, so look at what falls
+    batch_size: Annotated[int, Meta(ge=1, le=2048)] = 256  # questions in one request
+    timeout_s: Positive = 120.0  # for one answer
+    max_attempts: Natural = 8  # tries per request
+
+
 class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What counts as saying the same again."""
 
@@ -76,6 +90,15 @@ class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     within_image: bool = True  # questions asked twice about one image
     over_set: bool = True  # samples whose whole text repeats an earlier one's
     min_words: NonNegative = 8  # shorter texts are duplicates only when equal
+    embeddings: EmbeddingSettings | None = None  # None compares the words of questions alone
+
+
+class BalanceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What of the whole set falls so that it stays even; off until a share is given."""
+
+    yes_share: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None  # of yes among yes and no answers, such as 0.5
+    max_share_per_kind: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None  # of the turns that ask for one thing
+    max_loss: Share = 0.5  # share of the turns that balance may cost; a cap that costs more is loosened
 
 
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,6 +125,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     teacher: TeacherSettings = TeacherSettings()
     checks: ChecksSettings = ChecksSettings()
     dedup: DedupSettings = DedupSettings()
+    balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
     rng_seed: NonNegative = 0
     engine: Literal["local"] = "local"
@@ -186,9 +210,11 @@ def _check_together(settings: Settings) -> None:
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     if settings.teacher.base_url is not None:
-        _check_address(settings.teacher.base_url)
+        _check_address(settings.teacher.base_url, "--base-url")
         if settings.teacher.name == "template":
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
+    if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
+        _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):
         endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None:
@@ -217,7 +243,7 @@ def endpoint_of(name: str) -> tuple[str, str | None]:
     return base_url, model or None
 
 
-def _check_address(base_url: str, option: str = "--base-url") -> None:
+def _check_address(base_url: str, option: str) -> None:
     """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
     try:
         parts = urlsplit(base_url)

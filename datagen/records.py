@@ -268,6 +268,18 @@ Score = TextScore | ProbeScore | SimilarityScore
 """One line of ``scores.jsonl``."""
 
 
+class QuestionVector(Struct, frozen=True):
+    """Where a question lies in the space of an embedding model: a fact, as it was paid for.
+
+    Attributes:
+        key: Digest over model and question.
+        half_floats: The vector, scaled to length 1, as little-endian 16-bit floats.
+    """
+
+    key: str
+    half_floats: bytes
+
+
 class Finding(Struct, frozen=True):
     """Something in an annotation that would harm the data, found by lint.
 

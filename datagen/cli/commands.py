@@ -81,7 +81,9 @@ def run(
     rng_seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     teacher: Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests in flight.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Most requests in flight; found if left out.")] = None,
+    rpm: Annotated[float | None, typer.Option(help="Requests per minute.")] = None,
+    tpm: Annotated[float | None, typer.Option(help="Tokens per minute.")] = None,
     validator: Validator = None,
     device: Device = None,
     precision: Precision = None,
@@ -104,6 +106,8 @@ def run(
             "teacher.name": teacher,
             "teacher.base_url": base_url,
             "teacher.concurrency": concurrency,
+            "teacher.rpm": rpm,
+            "teacher.tpm": tpm,
             **validator_overrides(validator, device, precision, alpha, trust_remote_code),
             "max_failed": max_failed,
             "engine": engine,
@@ -210,6 +214,18 @@ def export(
 
 @app.command()
 @in_sentences
+def report(
+    run_path: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the run folder.")] = None,
+) -> None:
+    """Write a finished run as one HTML page: what fell and why, diversity, examples; it opens without network."""
+    from datagen.api import open_run
+
+    typer.echo(f"report    {open_run(run_path).write_report(out)}")
+
+
+@app.command()
+@in_sentences
 def recipes(recipes_dir: RecipesDir = None) -> None:
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
@@ -232,11 +248,13 @@ def lint(captions: Captions = None, instances: Instances = None, images: Images 
 
 
 def _run_and_tell(settings: Any, out: Path, *, may_ask: bool = True) -> None:
+    from datagen.api import open_run
     from datagen.cli.progress import BarProgress
     from datagen.cli.story import outcome_lines
     from datagen.engines.local import run_local
 
     outcome = run_local(settings, out, BarProgress(), may_ask=may_ask)
+    open_run(out).write_report()
     for line in outcome_lines(outcome.summary, out):
         typer.echo(line)
     if outcome.share_failed > settings.max_failed:

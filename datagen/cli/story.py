@@ -31,6 +31,8 @@ def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
     if summary["verdicts"]:
         yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary["verdicts"].items())
     yield f"dataset   {out / 'dataset.json'}"
+    if (out / "report.html").is_file():
+        yield f"report    {out / 'report.html'}"
 
 
 def _reasons(title: str, table: dict[str, dict[str, int]]) -> Iterator[str]:
@@ -76,9 +78,25 @@ def status_lines(run: Run) -> Iterator[str]:
         yield f"tokens    {spent['prompt']} in, {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     if run.folder.summary.is_file():
-        yield from outcome_lines(run.summary, run.folder.path)
+        summary = run.summary
+        yield from outcome_lines(summary, run.folder.path)
+        yield from _diversity_lines(summary.get("diversity"))
     else:
         yield "not finished: start the same command again to go on"
+
+
+def _diversity_lines(diversity: dict[str, Any] | None) -> Iterator[str]:
+    """Tell what a finished set asks and what it lacks; a run of an older datagen has no record of it."""
+    if not diversity or not diversity["turns"]:
+        return
+    kinds = sorted(diversity["question_kinds"].items(), key=lambda item: -item[1])
+    shares = [f"{kind} {100 * n / diversity['turns']:.1f} %" for kind, n in kinds if n]
+    yield f"asked     {', '.join(shares)}"
+    yes, no = (diversity["yes_no"][told] for told in ("yes", "no"))
+    if yes + no:
+        yield f"yes       {100 * yes / (yes + no):.1f} % of {yes + no} yes/no answers"
+    for sentence in diversity["lacks"]:
+        yield f"lacks     {sentence}"
 
 
 def _stored_replies(run: Run) -> Iterator[Reply]:

@@ -57,7 +57,8 @@ def test_run_writes_the_whole_folder_and_no_secret(
     assert "accepted  " in out
     assert "dataset   " in out
     names = {path.name for path in tmp_path.iterdir()} - {".lock"}
-    assert names == {"README.md", "dataset.json", "replies.jsonl", "run.yaml", "samples.jsonl", "summary.json"}
+    written = {"README.md", "dataset.json", "report.html", "samples.jsonl", "summary.json"}
+    assert names == {"replies.jsonl", "run.yaml", *written}
     assert not [path for path in tmp_path.iterdir() if b"sk-very-secret" in path.read_bytes()]
 
 
@@ -81,6 +82,9 @@ def test_status_tells_what_is_stored(demo: Path) -> None:
     out = run("status", str(demo))
     assert "replies   96 stored, 96 samples planned" in out
     assert "accepted  " in out
+    assert "asked     existence " in out
+    assert "% of 88 yes/no answers" in out
+    assert "lacks     Counts are small: " in out
 
 
 def test_status_of_an_unfinished_run(demo: Path, tmp_path: Path) -> None:
