@@ -31,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "tests"
 SETTINGS = ((256, 0.2), (1000, 1.0))
 """Requests in flight, seconds of latency."""
+BYTES_PER_ROW = 1500
 
 
 # Clients: each is run as "teacher.py --client NAME ..." and prints one line of JSON.
@@ -271,9 +272,11 @@ def kills(n: int, n_kills: int, concurrency: int) -> None:
         serving(str(HERE / "canned_server.py"), "--delay", "0.2") as (url, server),
     ):
         command = client_command("ours", url, n, concurrency, Path(out))
-        for _ in range(n_kills):
+        replies = Path(out) / "replies.jsonl"
+        for n_stored in sorted(rng.sample(range(n // 20, n), n_kills)):
             client = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            time.sleep(rng.uniform(2.0, 5.0))
+            while not replies.exists() or replies.stat().st_size < n_stored * BYTES_PER_ROW:
+                time.sleep(0.01)
             os.kill(client.pid, signal.SIGKILL)
             client.wait()
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)

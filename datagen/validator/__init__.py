@@ -10,6 +10,8 @@ questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask a
 
 from __future__ import annotations
 
+import warnings
+
 from datagen.config import ValidatorSettings
 from datagen.validator.protocol import Fault, Look, Probe, Text, Validator, look_keys, score_key
 
@@ -22,6 +24,9 @@ def open_validator(settings: ValidatorSettings) -> Validator:
     Raises:
         ValidatorError: It cannot be found or used on this device.
     """
-    from datagen.validator.opening import open_by_name
+    with warnings.catch_warnings():
+        # Said by a library of theirs in notebooks without ipywidgets, about bars that are never shown.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from datagen.validator.opening import open_by_name
 
-    return open_by_name(settings)
+        return open_by_name(settings)

@@ -1,6 +1,7 @@
 """Every command does what its help says, and prints results on standard output."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_demo_makes_all_four_types_of_every_scene(demo: Path) -> None:
     summary = json.loads((demo / "summary.json").read_text())
     assert summary["samples"] == 24 * 4
-    assert summary["share_accepted"] > 0.95
+    assert summary["share_accepted"] > 0.85
+    assert summary["calibration"]["judged"]
+    assert summary["verdicts"]["supported"] > summary["turns"] / 2
     assert len(json.loads((demo / "dataset.json").read_text())) == summary["accepted"]
 
 
@@ -83,7 +86,7 @@ def test_status_tells_what_is_stored(demo: Path) -> None:
     assert "replies   96 stored, 96 samples planned" in out
     assert "accepted  " in out
     assert "asked     existence " in out
-    assert "% of 88 yes/no answers" in out
+    assert re.search(r"% of \d+ yes/no answers", out)
     assert "lacks     Counts are small: " in out
 
 
