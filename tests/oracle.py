@@ -22,6 +22,7 @@ class Oracle:
     """
 
     identity = "oracle"
+    n_readers = 2
 
     def __init__(
         self,

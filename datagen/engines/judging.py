@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from datagen import claims
 from datagen.config import Settings
+from datagen.corpus.ahead import reading_ahead
 from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
@@ -19,7 +20,7 @@ from datagen.pipeline import give_verdict
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.store import ScoreStore
-from datagen.validator import Fault, Look, Validator
+from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
 from datagen.validator.planting import ErrorKind, plant_errors
@@ -164,6 +165,8 @@ class Examiner:
         return [(kind, turn) for (kind, _), turn in zip(planted, read, strict=True)]
 
     def _absent_from(self, image: AnnotatedImage) -> tuple[str, ...]:
+        if not image.boxes and not image.captions:
+            return ()  # nobody says what it shows
         shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
         return tuple(name for name in self._plantable if name not in shown)
 
@@ -204,11 +207,17 @@ def judge_samples(
     while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
         visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
         looks = [look for visit in visits for look in visit.looks()]
-        for result in validator.score(looks, load_picture, scores.by_key):
-            if isinstance(result, Fault):
-                judge.note(result)
-            else:
-                scores.add(result)
+        wanted = dict.fromkeys(
+            look.picture
+            for look in looks
+            if any(key not in scores.by_key for key in look_keys(validator.identity, look))
+        )
+        with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
+            for result in validator.score(looks, read, scores.by_key):
+                if isinstance(result, Fault):
+                    judge.note(result)
+                else:
+                    scores.add(result)
         for visit in visits:
             measured += visit.measured()
         for group in groups:

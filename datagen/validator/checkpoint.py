@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datagen.config import ValidatorSettings
 from datagen.records import ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
-from datagen.validator.loading import Checkpoint, find_checkpoint, load_checkpoint
+from datagen.validator.loading import Checkpoint
 from datagen.validator.pictures import blank_like, look_at
 from datagen.validator.protocol import Abilities, Fault, Item, LoadPicture, Look, Probe, Text, look_keys, score_key
 from datagen.validator.scoring import AnswerScore, Row, cut_batches, plant_trees, score_rows
@@ -28,35 +27,6 @@ ROW_TOKENS = 4096
 """Longest tree: attention inside a row grows with the square of it."""
 
 
-class DeferredValidator:
-    """A checkpoint that was found and checked, and is loaded when the first unknown score is asked for.
-
-    So a wrong name stops a run before anything is paid for, no memory is held while the teacher
-    writes, and a run whose scores are all stored never loads the model.
-    """
-
-    def __init__(self, settings: ValidatorSettings, abilities: Abilities | None = None) -> None:
-        self._settings = settings
-        self._found = find_checkpoint(settings)
-        self._loaded: CheckpointValidator | None = None
-        self.identity = self._found.identity
-        self.abilities = abilities or Abilities()
-
-    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
-        """Any picture will do."""
-
-    def score(
-        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
-    ) -> Iterator[Score | Fault]:
-        """Score every item that is not known; see ``protocol.Validator``."""
-        if all(key in known for look in looks for key in look_keys(self.identity, look)):
-            return
-        if self._loaded is None:
-            checkpoint = load_checkpoint(self._settings, self._found)
-            self._loaded = CheckpointValidator(checkpoint, self._settings.batch_tokens)
-        yield from self._loaded.score(looks, load_picture, known)
-
-
 class Asked(Struct, frozen=True):
     """One item of a look, laid out: a text is one script, a probe one for each answer."""
 
@@ -71,6 +41,7 @@ class CheckpointValidator:
     def __init__(self, checkpoint: Checkpoint, batch_tokens: int) -> None:
         self.identity = checkpoint.identity
         self.abilities = Abilities()
+        self.n_readers = 0
         self._checkpoint = checkpoint
         self._batch_tokens = batch_tokens
         self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)

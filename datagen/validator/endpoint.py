@@ -73,6 +73,7 @@ class EndpointValidator:
         self._model = model or self._only_model()
         self.identity = f"endpoint-{digest_of([self._url, self._model, MAX_SIDE_PX])}"
         self.abilities = Abilities(texts=False, blanks=False)
+        self.n_readers = 4
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
         """Any picture will do."""

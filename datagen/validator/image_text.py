@@ -114,6 +114,7 @@ class ImageTextValidator:
     def __init__(self, eyes: Eyes, batch_tokens: int) -> None:
         self.identity = eyes.checkpoint.identity
         self.abilities = Abilities()
+        self.n_readers = 0
         self._eyes = eyes
         self._batch_tokens = batch_tokens
 

@@ -18,7 +18,8 @@ from PIL import Image
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score
-from datagen.validator.checkpoint import DeferredValidator
+from datagen.validator.loading import find_checkpoint
+from datagen.validator.opening import open_checkpoint
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, ProbeKind
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "nano"
@@ -54,8 +55,9 @@ class NanoValidator:
         self.abilities = Abilities(
             texts=False, blanks=False, probes=frozenset(known.probes), categories=frozenset(known.categories)
         )
-        self._checkpoint = DeferredValidator(replace(settings, name=str(FOLDER)), self.abilities)
-        self.identity = self._checkpoint.identity
+        own = replace(settings, name=str(FOLDER))
+        self._checkpoint = open_checkpoint(own, find_checkpoint(own), self.abilities)
+        self.identity, self.n_readers = self._checkpoint.identity, self._checkpoint.n_readers
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
         """Refuse photographs.

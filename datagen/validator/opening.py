@@ -12,6 +12,10 @@ from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Vali
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from datagen.validator.loading import Found
+
+N_THREADS = 4
+"""Readers of pictures ahead of a GPU or a network: a JPEG takes 6 to 8 ms, a large GPU a picture every 10."""
 MAX_ASPECT = 50
 """Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
 
@@ -36,19 +40,24 @@ def open_by_name(settings: ValidatorSettings) -> Validator:
     if found.family == "similarity":
         from datagen.validator.similarity import ABILITIES, load_similarity
 
-        return LazyValidator(found.identity, ABILITIES, lambda: load_similarity(settings, found))
+        return LazyValidator(found, ABILITIES, lambda: load_similarity(settings, found))
     if found.family == "image-text":
         from datagen.validator.image_text import load_image_text
 
-        return LazyValidator(found.identity, Abilities(), lambda: load_image_text(settings, found))
-    from datagen.validator.checkpoint import CheckpointValidator
-    from datagen.validator.loading import load_checkpoint
+        return LazyValidator(found, Abilities(), lambda: load_image_text(settings, found))
+    return open_checkpoint(settings, found, Abilities())
 
-    return LazyValidator(
-        found.identity,
-        Abilities(),
-        lambda: CheckpointValidator(load_checkpoint(settings, found), settings.batch_tokens),
-    )
+
+def open_checkpoint(settings: ValidatorSettings, found: Found, abilities: Abilities) -> LazyValidator:
+    """Open a LLaVA-like checkpoint that was found."""
+
+    def load() -> Validator:
+        from datagen.validator.checkpoint import CheckpointValidator
+        from datagen.validator.loading import load_checkpoint
+
+        return CheckpointValidator(load_checkpoint(settings, found), settings.batch_tokens)
+
+    return LazyValidator(found, abilities, load)
 
 
 class LazyValidator:
@@ -58,9 +67,10 @@ class LazyValidator:
     writes, and a run whose scores are all stored never loads the model.
     """
 
-    def __init__(self, identity: str, abilities: Abilities, load: Callable[[], Validator]) -> None:
-        self.identity = identity
+    def __init__(self, found: Found, abilities: Abilities, load: Callable[[], Validator]) -> None:
+        self.identity = found.identity
         self.abilities = abilities
+        self.n_readers = 0 if found.device.type == "cpu" else N_THREADS
         self._load = load
         self._loaded: Validator | None = None
 

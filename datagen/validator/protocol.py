@@ -100,6 +100,8 @@ class Validator(Protocol):
     identity: str
     """Name, weights and precision: what decides a score, and so part of every score's key."""
     abilities: Abilities
+    n_readers: int
+    """Threads that should open pictures ahead of it: 0 where it works on the same processor."""
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
         """Glance at a few pictures of a run before anything is paid for.

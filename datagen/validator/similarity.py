@@ -113,6 +113,7 @@ class SimilarityValidator:
     def __init__(self, model: SimilarityModel) -> None:
         self.identity = model.identity
         self.abilities = ABILITIES
+        self.n_readers = 0
         self._model = model
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
