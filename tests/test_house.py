@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"errors", "records", "randomness"},
+    {"words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
     {"checks", "corpus", "dedup", "export", "parsing", "recipes", "store", "summary", "teacher", "validator"},

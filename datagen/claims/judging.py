@@ -12,17 +12,8 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from datagen.claims.kinds import (
-    BUSY,
-    CLAIMED_WIDER,
-    OVERLOOKED,
-    RIVALS_OF,
-    UNCOUNTABLE,
-    UNSURE_WORDS,
-    WIDER,
-    WIDER_OF,
-)
 from datagen.claims.reading import Statement, read_captions
+from datagen.claims.vocabulary import Vocabulary, vocabulary_for
 from datagen.geometry import (
     Count,
     Place,
@@ -33,13 +24,15 @@ from datagen.geometry import (
     relation_between,
     vertical_place,
 )
-from datagen.lexicon import Lexicon, lexicon_for, plural
 from datagen.records import AnnotatedImage, BoxUnit, Claim, ClaimVerdict
+from datagen.words import NO_WORDS, Words
 
 MAX_COUNT = 12
 """Above this, annotators stop counting well."""
 NOTICED_AREA = 0.001
 """Smaller objects (as shares of the image) are boxed, but a person would not count them."""
+BUSY = 20
+"""From this many boxes on a picture is busy, and small things are missed."""
 FAR_APART = 0.5
 """Things this share of the frame apart are not next to each other."""
 CLOSE = 0.1
@@ -63,10 +56,10 @@ class Evidence(Struct, frozen=True):
         areas: Per boxed category, the areas as shares of the image.
         told: What the captions state, caption by caption.
         named: Per category, how many captions name it.
-        open_words: Wider words in the captions, such as ``"animal"``.
+        open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
         is_decided: A category without a box is not there, small and look-alike things aside.
         is_busy: So many boxes that small things are easily missed.
-        names: The corpus's categories.
+        vocabulary: The corpus's words.
     """
 
     counts: dict[str, Count]
@@ -75,38 +68,32 @@ class Evidence(Struct, frozen=True):
     areas: dict[str, list[float]]
     told: tuple[tuple[Statement, ...], ...]
     named: dict[str, int]
-    open_words: frozenset[str]
+    open_words: dict[str, str]
     is_decided: bool
     is_busy: bool
-    names: frozenset[str]
-
-
-@lru_cache(maxsize=64)
-def claim_lexicon(categories: tuple[str, ...]) -> Lexicon:
-    """The lexicon of a corpus with the wider words that are claims themselves."""
-    wider = [
-        word for word in CLAIMED_WIDER if word not in categories and len(_members(word, frozenset(categories))) > 1
-    ]
-    return lexicon_for((*categories, *wider))
-
-
-def _members(word: str, names: frozenset[str]) -> list[str]:
-    return [name for name in WIDER[word].split(", ") if name in names]
+    vocabulary: Vocabulary
 
 
 @lru_cache(maxsize=256)
 def gather_evidence(
-    image: AnnotatedImage, categories: tuple[str, ...], *, is_exhaustive: bool, with_captions: bool = True
+    image: AnnotatedImage,
+    categories: tuple[str, ...],
+    words: Words = NO_WORDS,
+    *,
+    is_exhaustive: bool,
+    with_captions: bool = True,
 ) -> Evidence:
     """Read an image's annotations once, for all claims about it.
 
     Args:
         image: The annotated image.
         categories: The corpus's category names.
+        words: Laid over the built-in words.
         is_exhaustive: Annotators boxed everything that belongs to a category.
         with_captions: False holds claims against the boxes alone.
     """
-    lexicon = claim_lexicon(categories)
+    vocabulary = vocabulary_for(categories, words)
+    lexicon = vocabulary.lexicon
     boxes: dict[str, list[BoxUnit]] = {}
     areas: dict[str, list[float]] = {}
     noticed: dict[str, int] = {}
@@ -116,11 +103,13 @@ def gather_evidence(
         noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
     captions = image.captions if with_captions else ()
     named: dict[str, int] = {}
-    words: set[str] = set()
+    open_words: dict[str, str] = {}
     for caption in captions:
         for category in lexicon.named(caption):
             named[category] = named.get(category, 0) + 1
-        words.update(_WORDS.findall(caption.lower()))
+        for word in _WORDS.findall(caption.lower()):
+            for category in vocabulary.hints.get(word, ()):
+                open_words.setdefault(category, word)
     return Evidence(
         counts=count_objects(image.boxes),
         boxes=boxes,
@@ -128,16 +117,16 @@ def gather_evidence(
         areas=areas,
         told=read_captions(captions, lexicon),
         named=named,
-        open_words=frozenset(word for word in WIDER if word in words or plural(word) in words),
+        open_words=open_words,
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,
-        names=frozenset(categories),
+        vocabulary=vocabulary,
     )
 
 
 def judge(statement: Statement, evidence: Evidence) -> Claim:
     """Hold one statement against the annotations."""
-    if statement.category not in evidence.names and statement.category in WIDER:
+    if statement.category not in evidence.vocabulary.names and statement.category in evidence.vocabulary.hypernyms:
         verdict, reason = _judge_wider(statement, evidence)
     else:
         verdict, reason = _JUDGES[statement.kind](statement, evidence)
@@ -156,7 +145,7 @@ def _support(by_caption: bool, by_boxes: bool) -> ClaimVerdict:
 
 
 def _judge_wider(statement: Statement, evidence: Evidence) -> Ruling:
-    members = WIDER[statement.category].split(", ")
+    members = evidence.vocabulary.hypernyms[statement.category]
     shown = [name for name in members if name in evidence.boxes]
     told = [name for name in (*members, statement.category) if name in evidence.named]
     if statement.kind == "presence" and (shown or told):
@@ -180,21 +169,17 @@ def _judge_presence(statement: Statement, evidence: Evidence) -> Ruling:
 def _doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     """Why a category without box and caption may be there all the same, or None."""
     category = statement.category
-    if category not in evidence.names or not evidence.is_decided:
+    if category not in evidence.vocabulary.names or not evidence.is_decided:
         return "not everything is annotated here"
-    if _is_unsure(statement):
+    if statement.is_unsure:
         return f"'{statement.word}' may mean something else"
-    if evidence.is_busy and category in OVERLOOKED:
+    if evidence.is_busy and category in evidence.vocabulary.overlooked:
         return "the picture is busy, and small things are easily missed"
-    rivals = [name for name in sorted(RIVALS_OF.get(category, ())) if name in evidence.boxes or name in evidence.named]
-    if rivals:
-        return f"{rivals[0]} may be taken for it"
-    wider = [word for word in WIDER_OF.get(category, ()) if word in evidence.open_words]
-    return f"captions speak of '{wider[0]}'" if wider else None
-
-
-def _is_unsure(statement: Statement) -> bool:
-    return statement.is_loose and not UNSURE_WORDS.isdisjoint((statement.word, statement.word.removesuffix("s")))
+    rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
+    shown = [name for name in rivals if name in evidence.boxes or name in evidence.named]
+    if shown:
+        return f"{shown[0]} may be taken for it"
+    return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
 
 
 def _judge_absence(statement: Statement, evidence: Evidence) -> Ruling:
@@ -239,11 +224,13 @@ def _judge_count(statement: Statement, evidence: Evidence) -> Ruling:
         return _support(by_caption, by_boxes), reason
     if by_caption and any(statement.comparison in (comparison, "at least") for _, comparison in told):
         return "unknown", f"{reason}, a caption says {number}"
-    if _is_unsure(statement):
+    if statement.is_unsure:
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"
-    if category in UNCOUNTABLE and evidence.told:
+    if category in evidence.vocabulary.uncountable and evidence.told:
         return "unknown", f"{reason}, but their number is a matter of taste"
-    if count.at_least > MAX_COUNT or (too_many and evidence.is_busy and category in OVERLOOKED and count.at_least > 4):
+    if count.at_least > MAX_COUNT or (
+        too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4
+    ):
         return "unknown", f"{reason}, too many to be sure"
     return "contradicted", reason
 

@@ -53,6 +53,7 @@ class Phrase(Struct, frozen=True):
         number: The number stated, or None.
         is_plural: "dogs", "people".
         is_loose: A narrower or wider word ("man", "table"): its number counts only some.
+        is_unsure: A word that often means something else.
         is_definite: "the dog" takes for granted that there is one.
         is_whole: The number is said of all such things in the picture.
         is_firm: The noun names the thing itself, with a determiner.
@@ -67,6 +68,7 @@ class Phrase(Struct, frozen=True):
     number: int | None = None
     is_plural: bool = False
     is_loose: bool = False
+    is_unsure: bool = False
     is_definite: bool = False
     is_whole: bool = False
     is_firm: bool = False
@@ -88,7 +90,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     if match is None:
         return Phrase(
             mention.category, word, mention.start, mention.end,
-            is_plural=mention.is_plural, is_loose=mention.is_loose,
+            is_plural=mention.is_plural, is_loose=mention.is_loose, is_unsure=mention.is_unsure,
             is_firm=follows and mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start),
         )  # fmt: skip
     row_number = next(n for n in range(len(QUANTITIES)) if match[f"q{n}"] is not None)
@@ -113,6 +115,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         number=number,
         is_plural=mention.is_plural,
         is_loose=mention.is_loose,
+        is_unsure=mention.is_unsure,
         is_definite=is_definite,
         is_whole=is_whole,
         is_firm=follows and NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None and not is_likened,

@@ -85,6 +85,7 @@ class Statement(Struct, frozen=True):
     Attributes:
         is_firm: It may be held against the annotations; a loose mention may only be borne out.
         is_loose: The noun is narrower or wider than the category.
+        is_unsure: The noun often means something else.
         is_definite: What it names was taken for granted.
         is_all: The place is said of every such thing.
         is_plural: The noun is plural.
@@ -102,6 +103,7 @@ class Statement(Struct, frozen=True):
     others: tuple[str, ...] = ()
     is_firm: bool = True
     is_loose: bool = False
+    is_unsure: bool = False
     is_definite: bool = False
     is_all: bool = False
     is_plural: bool = False
@@ -256,7 +258,7 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
 def _statement(kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object) -> Statement:
     fields: dict[str, object] = {
         "is_firm": phrase.is_firm or phrase.measure == "open", "is_loose": phrase.is_loose,
-        "is_definite": phrase.is_definite, "is_all": phrase.is_all, "is_plural": phrase.is_plural,
+        "is_unsure": phrase.is_unsure, "is_definite": phrase.is_definite, "is_all": phrase.is_all, "is_plural": phrase.is_plural,
         "in_question": in_question, **more,
     }  # fmt: skip
     return Statement(kind, phrase.category, phrase.word, start, end, **fields)  # type: ignore[arg-type]
@@ -355,7 +357,7 @@ def _answered_number(
 def _as_phrase(statement: Statement) -> Phrase:
     return Phrase(
         statement.category, statement.word, statement.start, statement.end, "open", None, statement.is_plural,
-        statement.is_loose, statement.is_definite, is_firm=True,
+        statement.is_loose, statement.is_unsure, statement.is_definite, is_firm=True,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from datagen.claims import first_contradiction, is_exhaustive, judge_turns
-from datagen.claims.judging import claim_lexicon
+from datagen.claims.vocabulary import claim_lexicon
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Box, Claim, Turn
 
