@@ -226,7 +226,8 @@ def _judge_count(statement: Statement, evidence: Evidence) -> Ruling:
         return "unknown", f"{reason}, a caption says {number}"
     if statement.is_unsure:
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"
-    if category in evidence.vocabulary.uncountable and evidence.told:
+    is_agreed = count.is_exact and any(other == count.at_least for other, _ in told)  # a caption counts as the boxes do
+    if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
     if count.at_least > MAX_COUNT or (
         too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4

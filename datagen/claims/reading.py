@@ -14,11 +14,15 @@ from msgspec.structs import replace
 
 from datagen.claims.grammar import (
     ABSENCES,
+    AS_IT_IS,
     ASKS_EXISTENCE,
     CLAUSE_BREAKS,
     DENIALS,
+    DENIED_HERE,
     FLAGS,
+    FOLLOWS,
     HEDGES,
+    JOINED,
     NUMBERS,
     OPEN_QUESTION,
     PLACES,
@@ -41,7 +45,7 @@ _VERBS = (
     r"situated|placed|"
     r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
     r"now|"
-    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little)\s+)"
+    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little|which|who|\w+ly)\s+)"
 )
 _FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
 _PLACE_END = rf"(?:{_FRAME}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one)\b|\s*,))"
@@ -56,7 +60,7 @@ _RELATION = re.compile(
     rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,4}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{_SLOT})(?:\s+and\s+(?P<z>{_SLOT}))?", FLAGS
 )
 _ABSENCE = re.compile(
-    "|".join(f"(?:{row.words.replace('X', f'(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
+    "|".join(f"(?:{row.words.replace('X', f'(?:any )?(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
 )
 _GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:of|in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
@@ -72,7 +76,7 @@ _PRONOUN = re.compile(
 _BARE_NUMBER = re.compile(
     rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
 )
-_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds) $", FLAGS)
+_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)\b", FLAGS)
 _ENDS_QUESTION = re.compile(
     rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
 )
@@ -117,8 +121,14 @@ def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = read_answer(answer, lexicon, antecedent)
     if SUPPOSES.search(question):
-        shown = [s for s in said if _PICTURE_SHOWS.search(answer, 0, s.start)]
-        return [s for s in said if s.kind in ("presence", "absence") or (s.kind == "count" and s in shown)]
+        shown = [s for s in said if _PICTURE_SHOWS.search(answer, _sentence_around(answer, s)[0], s.start)]
+        return [
+            s
+            for s in said
+            if s.kind in ("presence", "absence")
+            or (s.kind == "count" and s in shown)
+            or (s.kind == "place" and AS_IT_IS.search(answer, *_sentence_around(answer, s)))
+        ]
     opening = answer[:12].lower()
     found: list[Statement] = []
     if opening.startswith("yes"):
@@ -128,6 +138,13 @@ def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
     elif OPEN_QUESTION.match(question.strip()) and not REFUTES.search(answer):
         found = [s for s in asked if s.is_definite]
     return [*found, *said, *_answered_number(question, answer, antecedent, said)]
+
+
+def _sentence_around(text: str, statement: Statement) -> tuple[int, int]:
+    return next(
+        (sentence.span() for sentence in _SENTENCE.finditer(text) if sentence.end() >= statement.end),
+        (statement.start, statement.end),
+    )
 
 
 def read_answer(text: str, lexicon: Lexicon, antecedent: Phrase | None = None) -> list[Statement]:
@@ -175,7 +192,7 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
                 found += [
                     _statement("presence", phrase, phrase.start, phrase.end, in_question)
                     for phrase in own
-                    if phrase.is_definite and not phrase.is_plural and phrase.measure == "some"
+                    if phrase.is_definite and phrase.measure in ("some", None)
                 ]
         if phrases and not in_question:
             antecedent = phrases[0]
@@ -187,6 +204,8 @@ def _phrases(text: str, mentions: list[Mention], start: int, end: int) -> list[P
     floor = start
     for mention in mentions:
         phrase = read_phrase(text, mention, floor, end)
+        if phrase.measure is None and phrases and phrases[-1].is_firm and JOINED.fullmatch(text, floor, mention.start):
+            phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
         n_times = sum(other.category == mention.category for other in mentions)
         phrases.append(phrase if n_times == 1 else replace(phrase, is_whole=False))
         floor = mention.end
@@ -247,7 +266,7 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
                 yield _statement("absence", phrase, phrase.start, skeleton.origin(match.end()), in_question)
     spoken = [phrase for phrase in phrases if phrase.end <= silent and phrase.start not in absent]
     placed = list(_placed(skeleton, silent, in_question))
-    here = {statement.start for statement in placed}
+    here = {phrase.start for phrase in phrases for told in placed if told.start <= phrase.start < told.end}
     for phrase in spoken:
         yield from _existence(text, phrase, phrase.start in here, in_question)
     yield from placed
@@ -258,8 +277,8 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
 def _statement(kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object) -> Statement:
     fields: dict[str, object] = {
         "is_firm": phrase.is_firm or phrase.measure == "open", "is_loose": phrase.is_loose,
-        "is_unsure": phrase.is_unsure, "is_definite": phrase.is_definite, "is_all": phrase.is_all, "is_plural": phrase.is_plural,
-        "in_question": in_question, **more,
+        "is_unsure": phrase.is_unsure, "is_definite": phrase.is_definite, "is_all": phrase.is_all,
+        "is_plural": phrase.is_plural, "in_question": in_question, **more,
     }  # fmt: skip
     return Statement(kind, phrase.category, phrase.word, start, end, **fields)  # type: ignore[arg-type]
 
@@ -268,7 +287,7 @@ def _existence(text: str, phrase: Phrase, is_placed: bool, in_question: bool) ->
     """Presence, count or absence: what the noun phrase says by itself."""
     span = (phrase.start, phrase.end)
     if phrase.measure == "none":
-        if phrase.is_whole or _ends_at(text, phrase.end):
+        if phrase.is_whole or DENIED_HERE.match(text, phrase.end):
             yield _statement("absence", phrase, *span, in_question)
     elif phrase.number is not None and phrase.measure in ("exact", "at least", "at most"):
         comparison: Comparison = phrase.measure
@@ -277,10 +296,6 @@ def _existence(text: str, phrase: Phrase, is_placed: bool, in_question: bool) ->
         yield _statement("count", phrase, *span, in_question, number=phrase.number, comparison=comparison)
     elif phrase.measure != "open" or phrase.start != phrase.end:
         yield _statement("presence", phrase, *span, in_question)
-
-
-def _ends_at(text: str, end: int) -> bool:
-    return text[end : end + 1] in ("", ".", ",", ";", "!")
 
 
 def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
@@ -297,9 +312,9 @@ def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Sta
         if owner is None:
             continue
         phrase = skeleton.phrase(owner["x"])
-        end = max(skeleton.origin(match.end()), phrase.end)
+        start, end = min(skeleton.origin(match.start()), phrase.start), max(skeleton.origin(match.end()), phrase.end)
         for place in row.meaning.split():
-            yield _statement("place", phrase, phrase.start, end, in_question, place=place)
+            yield _statement("place", phrase, start, end, in_question, place=place)
 
 
 def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
