@@ -24,7 +24,7 @@ TURNED = {"left of": "right of", "right of": "left of", "farther left": "farther
           "farther right": "farther left",
           "higher up": "lower down", "lower down": "higher up", "higher in": "lower in", "lower in": "higher in",
           "larger in": "smaller in", "more of the": "less of the", "above": "below", "below": "above"}  # fmt: skip
-RELATION = re.compile(r"\b(" + "|".join(TURNED) + r")\b")
+RELATION = re.compile(r"\b(" + "|".join(TURNED) + r")\b(?! (?:the|this) (?:frame|image|picture))")
 NOTICED_AREA = 0.001
 DENIAL = re.compile(
     r"\b(?:not?|none|never|rather|instead|missing|if|then|adding|taking|left with|starts? from)\b|n't\b", re.IGNORECASE

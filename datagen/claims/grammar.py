@@ -52,7 +52,7 @@ QUANTITIES = (
     Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
     Quantity("one", "some", "One dog runs."),
     Quantity("N", "exact", "There are 3 dogs."),
-    Quantity("an?|another|the|this|that|these|those|his|her|its|their|some|each|every|"
+    Quantity("an?|another|the|this|that(?! the)|these|those|his|her|its|their|some|each|every|"
         "the other", "some", "A dog runs."),
 )  # fmt: skip
 """First match wins, so longer wordings stand above the shorter ones they contain."""
@@ -145,6 +145,9 @@ ACTS = re.compile(
     FLAGS,
 )
 """What shows that "as" opens a clause: "as two dogs wait with ...", not "used as a dog"."""
+
+GIVEN = frozenset("as for into".split())
+"""Of the words of ``NOT_SHOWN_BEFORE``, those after which "the dog" is there all the same."""
 
 FOLLOWS = re.compile(
     r"\s*(?:$|[.,;:!?)\"”]|['’]s?\b|(?:and|or|is|are|was|were|has|have|can|that|who|which|in|on|at|of|with|by|near|"
@@ -248,11 +251,13 @@ POLITE = re.compile(
 )
 """Openings of a question that say nothing about the picture."""
 SUPPOSES = re.compile(
-    r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|"
+    r"\b(?:if|mirror\w*|someone covers|only the \w+ (?:half|part)|would (?:there be|remain|be left)|"
     r"after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b",
     FLAGS,
 )
 """A question that changes the picture: numbers in its answer need not be the picture's."""
+SELECTS = re.compile(r"\bwhich\b(?: one)? (?:of|statement)\b|\bwho is right\b|\bone person says\b", FLAGS)
+"""A question that puts several statements up for choice: it claims none of them."""
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
 DENIED_HERE = re.compile(

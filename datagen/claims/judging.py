@@ -12,18 +12,10 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from datagen.claims.layout import decide_between, decide_place, decide_relation
 from datagen.claims.reading import Statement, read_captions
 from datagen.claims.vocabulary import Vocabulary, vocabulary_for
-from datagen.geometry import (
-    Count,
-    Place,
-    centre_of,
-    contradicts_place,
-    count_objects,
-    horizontal_place,
-    relation_between,
-    vertical_place,
-)
+from datagen.geometry import Count, count_objects
 from datagen.records import AnnotatedImage, BoxUnit, Claim, ClaimVerdict
 from datagen.words import NO_WORDS, Words
 
@@ -33,14 +25,8 @@ NOTICED_AREA = 0.001
 """Smaller objects (as shares of the image) are boxed, but a person would not count them."""
 BUSY = 20
 """From this many boxes on a picture is busy, and small things are missed."""
-FAR_APART = 0.5
-"""Things this share of the frame apart are not next to each other."""
-CLOSE = 0.1
-"""Things at most this far apart are."""
-CLEARLY_LARGER = 1.5
-"""Ratio of areas from which on nobody would call the smaller one larger."""
-_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-_DIRECTED = {"left of": "left of", "right of": "right of", "above": "above", "below": "below"}
+_OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between"})
+"""Relations that a thing nobody boxed may have where the boxed ones have not."""
 _WORDS = re.compile(r"[a-z]+")
 
 Ruling = tuple[ClaimVerdict, str]
@@ -148,7 +134,9 @@ def _judge_wider(statement: Statement, evidence: Evidence) -> Ruling:
     members = evidence.vocabulary.hypernyms[statement.category]
     shown = [name for name in members if name in evidence.boxes]
     told = [name for name in (*members, statement.category) if name in evidence.named]
-    if statement.kind == "presence" and (shown or told):
+    n_shown = sum(evidence.counts[name].at_least for name in shown)
+    is_enough = statement.comparison == "at least" and n_shown >= (statement.number or 0)
+    if (statement.kind == "presence" and (shown or told)) or (statement.kind == "count" and is_enough):
         return _support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"
     return "unknown", f"'{statement.category}' may stand for several categories"
 
@@ -249,30 +237,24 @@ def _captions_agree(statement: Statement, evidence: Evidence) -> bool:
     )
 
 
-_FRAME_PLACES: dict[str, Place] = {name: name for name in ("left", "right", "top", "bottom", "middle")}
-
-
 def _judge_place(statement: Statement, evidence: Evidence) -> Ruling:
-    category, name = statement.category, statement.place or ""
+    category, place = statement.category, statement.place or ""
     by_caption = _captions_agree(statement, evidence)
+    saying = f"{category}: text says {place}"
     own = evidence.boxes.get(category, [])
-    if not own or name not in _FRAME_PLACES:
-        open_reason = "no box shows one" if not own else "boxes do not tell depth or corners"
-        return _support(by_caption, False), f"{category}: text says {name}, {open_reason}"
-    place = _FRAME_PLACES[name]
-    against = [contradicts_place(box, place) for box in own]
-    if all(against) or (
-        statement.is_all and any(against) and evidence.counts[category].is_exact and not statement.is_loose
-    ):
+    if not own:
+        return _support(by_caption, False), f"{saying}, no box shows one"
+    everything = [box for boxes in evidence.boxes.values() for box in boxes]
+    decided = [decide_place(place, box, [other for other in everything if other is not box]) for box in own]
+    n_there, n_not = decided.count(True), decided.count(False)
+    is_each = statement.is_all and evidence.counts[category].is_exact and not statement.is_loose
+    if n_not == len(own) or (is_each and n_not):
         if by_caption:
-            return "unknown", f"{category}: text and a caption say {name}, the boxes lie elsewhere"
-        where = "no box is there" if all(against) else f"{sum(against)} of {len(against)} boxes are not there"
-        return "contradicted", f"{category}: text says {name}, {where}"
-    there = [place in (horizontal_place(box), vertical_place(box)) for box in own]
-    by_boxes = all(there) if statement.is_plural or statement.is_all else any(there)
-    return _support(
-        by_caption, by_boxes
-    ), f"{category}: text says {name}, {sum(there)} of {len(own)} boxes clearly there"
+            return "unknown", f"{saying}, a caption too, but the boxes lie elsewhere"
+        where = "no box is there" if n_not == len(own) else f"{n_not} of {len(own)} boxes are not there"
+        return "contradicted", f"{saying}, {where}"
+    by_boxes = n_there == len(own) if statement.is_plural or statement.is_all else n_there > 0
+    return _support(by_caption, by_boxes), f"{saying}, {n_there} of {len(own)} boxes clearly there"
 
 
 def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
@@ -282,61 +264,17 @@ def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
     own, theirs = evidence.boxes.get(first, []), [evidence.boxes.get(other, []) for other in statement.others]
     if not own or not all(theirs) or first in statement.others:
         return _support(by_caption, False), f"{saying}, the boxes do not tell"
-    pairs = [(a, b) for a in own for b in theirs[0]]
     if relation == "between":
-        holds, fails = any(_is_between(a, b, c) for a, b in pairs for c in theirs[1]), False
+        decided = [decide_between(a, b, c) for a in own for b in theirs[0] for c in theirs[1] if b is not c]
     else:
-        holds = any(_holds(relation, a, b) for a, b in pairs)
-        fails = all(_fails(relation, a, b) for a, b in pairs)
-    if fails and not by_caption:
-        return (
-            "contradicted",
-            f"{saying}, every box {'is too far away' if relation == 'next to' else 'lies the other way'}",
-        )
+        decided = [decide_relation(relation, a, b) for a in own for b in theirs[0]]
+    if decided and not any(one is not False for one in decided) and not by_caption:
+        missed = [name for name in (first, *statement.others) if name in evidence.vocabulary.overlooked]
+        if evidence.is_busy and missed and relation in _OF_ONE_PAIR:
+            return "unknown", f"{saying}, the boxes do not, but the picture is busy"
+        return "contradicted", f"{saying}, every box lies otherwise"
+    holds = True in decided
     return _support(by_caption, holds), f"{saying}, {'boxes agree' if holds else 'boxes leave it open'}"
-
-
-def _holds(relation: str, a: BoxUnit, b: BoxUnit) -> bool:
-    if relation in _DIRECTED:
-        return relation in relation_between(a, b)
-    if relation == "next to":
-        return _gap(a, b) <= CLOSE
-    if relation == "on":
-        return _gap(a, b) == 0 and centre_of(a)[1] <= centre_of(b)[1] + 0.1
-    if relation == "under":
-        return _gap(a, b) <= CLOSE and centre_of(a)[1] > centre_of(b)[1]
-    if relation == "nearer":
-        return a[3] > b[3] + CLOSE and _area(a) > _area(b)
-    if relation in ("larger", "smaller"):
-        large, small = (a, b) if relation == "larger" else (b, a)
-        return _area(large) > CLEARLY_LARGER * _area(small)
-    return False
-
-
-def _fails(relation: str, a: BoxUnit, b: BoxUnit) -> bool:
-    if relation in _OPPOSITE:
-        return _OPPOSITE[relation] in relation_between(a, b)
-    if relation == "next to":
-        return _gap(a, b) > FAR_APART
-    if relation in ("larger", "smaller"):
-        large, small = (a, b) if relation == "larger" else (b, a)
-        return CLEARLY_LARGER * _area(large) < _area(small)
-    return False
-
-
-def _area(box: BoxUnit) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _gap(a: BoxUnit, b: BoxUnit) -> float:
-    """Largest distance between two boxes along an axis, as a share of the frame; 0 where they touch."""
-    return max(0.0, a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])
-
-
-def _is_between(a: BoxUnit, b: BoxUnit, c: BoxUnit) -> bool:
-    return any(
-        min(centre_of(b)[n], centre_of(c)[n]) < centre_of(a)[n] < max(centre_of(b)[n], centre_of(c)[n]) for n in (0, 1)
-    )
 
 
 _JUDGES: dict[str, Callable[[Statement, Evidence], Ruling]] = {

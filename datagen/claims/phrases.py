@@ -13,6 +13,7 @@ from datagen.claims.grammar import (
     EXISTENCE,
     FLAGS,
     FOLLOWS,
+    GIVEN,
     HOLDING,
     NOT_ADJECTIVES,
     NOT_SHOWN_BEFORE,
@@ -33,7 +34,7 @@ _REACH = 60
 _QUANTITY = "|".join(f"(?P<q{n}>{compiled(row.words)})" for n, row in enumerate(QUANTITIES))
 _BEFORE = re.compile(
     rf"(?P<before>[a-z,]*?)\s*(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
-    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})$",
+    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})(?<!,\s)$",
     FLAGS,
 )
 _STATED = re.compile(rf"\d+|\b(?:{'|'.join(NUMBERS)})\b", FLAGS)
@@ -115,7 +116,8 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
             measure, number = "exact", 1
     is_definite = words.split()[0] in DEFINITE or before in ("the", "these", "those")
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
-    is_case = before == "as" and (is_definite or ACTS.match(text, mention.end, sentence_end) is not None)
+    is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
+    is_case = is_case or (is_definite and before in GIVEN)  # "for the dog", not "for a dog"
     return Phrase(
         mention.category,
         word,

@@ -29,6 +29,7 @@ from datagen.claims.grammar import (
     POLITE,
     REFUTES,
     RELATIONS,
+    SELECTS,
     SUPPOSES,
     one_of,
 )
@@ -45,10 +46,16 @@ _VERBS = (
     r"situated|placed|"
     r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
     r"now|"
-    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little|which|who|\w+ly)\s+)"
+    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little|which|who|"
+    r"in the (?:background|foreground|distance)|\w+ly|\w+ing|hangs?|waits?|walks?|runs?|flies|fly|"
+    r"(?:in|on|over|at|along) (?:the|an?) "
+    r"(?!(?:left|right|top|bottom|side|middle|cent|front|back|corner|upper|lower))[a-z]+)\s+)"
 )
 _FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
-_PLACE_END = rf"(?:{_FRAME}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one)\b|\s*,))"
+_NEXT_PLACE = (
+    r"(?=\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
+)
+_PLACE_END = rf"(?:{_FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one)\b|\s*,))"
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,5}}$", FLAGS)
 _OWNER_AFTER = re.compile(
@@ -73,6 +80,7 @@ _PRONOUN = re.compile(
     r"can|sits?|stands?|appears?)\b)",
     FLAGS,
 )
+_RELATIVE = re.compile(r"(?P<word>which|who)\s+(?=(?:is|are|sits?|stands?|lies|appears?)\b)", FLAGS)
 _BARE_NUMBER = re.compile(
     rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
 )
@@ -80,6 +88,7 @@ _PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?
 _ENDS_QUESTION = re.compile(
     rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
 )
+_OF_FRAME = re.compile(r"\bmore\b|\bless\b|\bin the\b", FLAGS)  # a far boat is larger than a near person
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 
@@ -129,6 +138,8 @@ def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
             or (s.kind == "count" and s in shown)
             or (s.kind == "place" and AS_IT_IS.search(answer, *_sentence_around(answer, s)))
         ]
+    if SELECTS.search(question):
+        return said
     opening = answer[:12].lower()
     found: list[Statement] = []
     if opening.startswith("yes"):
@@ -186,6 +197,11 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
                 )
                 own.insert(0, replace(antecedent, start=pronoun.start("word"), end=pronoun.end("word"), measure="open",
                                       number=None, is_all=is_all))  # fmt: skip
+            relative = _RELATIVE.match(text, start, end)
+            named = [phrase for phrase in phrases if relative is not None and start - 2 <= phrase.end <= start]
+            if relative is not None and named:
+                span = {"start": relative.start("word"), "end": relative.end("word")}
+                own.insert(0, replace(named[-1], **span, measure="open", number=None))
             if own and not HEDGES.search(text, start, end):
                 found += _clause(text, start, end, own, in_question=in_question)
             elif not in_question:  # "the dog might be waiting": there is a dog all the same
@@ -327,12 +343,14 @@ def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[St
         first, second = skeleton.phrase(match["x"]), skeleton.phrase(match["y"])
         others = [second]
         if row.meaning == "between":
-            if match["z"] is None:
+            if match["z"] is None and not second.is_plural:
                 continue
-            others.append(skeleton.phrase(match["z"]))
+            others.append(second if match["z"] is None else skeleton.phrase(match["z"]))
+        is_of_frame = row.meaning not in ("larger", "smaller") or _OF_FRAME.search(match[0]) is not None
         yield _statement("relation", first, first.start, others[-1].end, in_question, relation=row.meaning,
                          others=tuple(other.category for other in others),
-                         is_firm=all(p.is_firm or p.measure == "open" for p in (first, *others)))  # fmt: skip
+                         is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
+                         )  # fmt: skip
 
 
 def _bare_question(question: str) -> str:
