@@ -64,7 +64,10 @@ ROUGH = frozenset(
     "about around nearly almost over roughly approximately or than least most up maybe perhaps another".split()
 )
 """Words before a number that make it no exact count."""
-PART = frozenset("the these those other of last first all both his her their its with another".split())
+PART = frozenset(
+    "the these those other of last first all both his her their its with another to near behind beside "
+    "under above below against from for by around between".split()
+)
 """Words before a number that may pick out some of the objects."""
 
 NOT_ADJECTIVES = (

@@ -55,7 +55,7 @@ _FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|fr
 _NEXT_PLACE = (
     r"(?=\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
 )
-_PLACE_END = rf"(?:{_FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one)\b|\s*,))"
+_PLACE_END = rf"(?:{_FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now)\b|\s*,))"
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,5}}$", FLAGS)
 _OWNER_AFTER = re.compile(
@@ -328,6 +328,8 @@ def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Sta
         if owner is None:
             continue
         phrase = skeleton.phrase(owner["x"])
+        if phrase.measure == "none":
+            continue
         start, end = min(skeleton.origin(match.start()), phrase.start), max(skeleton.origin(match.end()), phrase.end)
         for place in row.meaning.split():
             yield _statement("place", phrase, start, end, in_question, place=place)
@@ -341,6 +343,8 @@ def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[St
             continue
         row = next(RELATIONS[n] for n in range(len(RELATIONS)) if match[f"r{n}"] is not None)
         first, second = skeleton.phrase(match["x"]), skeleton.phrase(match["y"])
+        if "none" in (first.measure, second.measure):
+            continue
         others = [second]
         if row.meaning == "between":
             if match["z"] is None and not second.is_plural:

@@ -166,7 +166,7 @@ def show(run_path: RunArgument, sample_id: Annotated[str, typer.Argument(metavar
 def export(
     run_path: RunArgument,
     out: Annotated[Path, typer.Option(help="File to write.")],
-    form: Annotated[str, typer.Option("--format", help="llava.")] = "llava",
+    form: Annotated[str, typer.Option("--format", help="llava, or claims (their ledger).")] = "llava",
 ) -> None:
     """Write the accepted samples in the form a trainer reads."""
     from datagen.api import open_run
