@@ -3,7 +3,7 @@
     python benchmarks/claims.py [--captions F --instances F] [--replies F.jsonl] [--samples N] [--misses]
 
 Errors of six kinds are planted, one of each kind into each of N samples of the embedded teacher where it fits
-(``planted.py``), and another image's answers are swapped in. ``found``: a claim was read where the error stands.
+(``planting.py``), and another image's answers are swapped in. ``found``: a claim was read where the error stands.
 ``decided`` is asked of the annotations, not of the judge. ``precision``: of the turns contradicted by claims of a
 kind, planted or not, those where the planted words are what is contradicted. The images fall into two halves by a
 hash of their id: tune on the first (``--misses`` prints only its misses), report the second. ``--replies`` adds real
@@ -24,7 +24,7 @@ from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
-from planted import DENIAL, Corpus, plant
+from planting import DENIAL, Corpus, plant
 
 import datagen
 from datagen.claims import judge_turns
