@@ -20,10 +20,12 @@ import datagen
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
 from datagen.dedup import Deduplicator
+from datagen.diversity import Census, Diversity, question_kind
 from datagen.export import write_llava
 from datagen.pipeline import make_sample, plan_samples
 from datagen.recipes import load_recipes
 from datagen.teacher import open_teacher
+from datagen.view.report_examples import Examples
 
 REPEATS = 5
 
@@ -70,12 +72,30 @@ def main() -> None:
         for _ in Deduplicator(settings.dedup).admit_all(accepted):
             pass
 
+    def measure() -> None:
+        question_kind.cache_clear()
+        diversity = Diversity(categories)
+        for sample in accepted:
+            diversity.add(sample)
+        diversity.as_dict()
+
+    def take_census() -> None:
+        question_kind.cache_clear()
+        Census(0).count(accepted)
+
+    def pick_examples() -> None:
+        examples = Examples()
+        for sample in accepted:
+            examples.add(sample)
+
     stages: dict[str, Callable[[], object]] = {
         "load": lambda: load_corpus(settings.corpus),
         "context, recipe": lambda: list(plan_samples(images, recipes, settings, lambda image: None, categories)),
         "teacher": lambda: asyncio.run(answer_all()),
         "parse, checks": lambda: [make_sample(item, reply, settings, "") for item, reply in pairs],
         "dedup": dedup,
+        "diversity": measure,
+        "report": pick_examples,
         "export": lambda: write_llava(accepted, io.BytesIO(), 0),
     }
     seconds = {name: cpu_seconds(work) for name, work in stages.items()}
@@ -84,6 +104,8 @@ def main() -> None:
     for name, taken in seconds.items():
         print(f"{name:16} {1e6 * taken / len(planned):8.1f} us/sample  {100 * taken / total:5.1f} %")
     print(f"{'whole':16} {1e6 * total / len(planned):8.1f} us/sample")
+    balance = cpu_seconds(take_census)
+    print(f"{'balance, if on':16} {1e6 * balance / len(planned):8.1f} us/sample, and every stage before it once more")
     print(f"ratio whole / teacher alone: {total / seconds['teacher']:.2f}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +12,12 @@ import jsonlines
 import msgspec
 
 from datagen.config import Settings, load_settings
-from datagen.corpus import load_corpus, picture_path
+from datagen.corpus import PictureChecker, load_corpus, picture_path
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import CorpusError, RunError, SettingsError
 from datagen.records import AnnotatedImage, Reply, Sample
-from datagen.store import RunFolder, read_facts
+from datagen.store import RunFolder, read_facts, write_whole
 from datagen.summary import Tally
 from datagen.view import sample_card
 
@@ -43,18 +43,21 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
     else:
         settings = load_settings(None, dict(config))
     run_local(settings, Path(out), progress or Silence())
-    return open_run(out)
+    made = open_run(out)
+    made.write_report()
+    return made
 
 
 def demo_settings() -> Settings:
-    """Settings of ``datagen demo``: the bundled corpus, all four response types, the embedded teacher."""
+    """Settings of ``datagen demo``: the bundled corpus, all four response types, the embedded teacher and validator."""
     demo = Path(__file__).resolve().parent / "data" / "demo"
     corpus = {
         "captions": [str(demo / "annotations" / "captions_demo.json")],
         "instances": [str(demo / "annotations" / "instances_demo.json")],
         "images": str(demo / "images"),
     }
-    return load_settings(None, {"corpus": corpus, "types": ["conversation", "description", "reasoning", "negation"]})
+    types = ["conversation", "description", "reasoning", "negation"]
+    return load_settings(None, {"corpus": corpus, "types": types, "validator": {"name": "nano"}})
 
 
 def open_run(path: str | Path) -> Run:
@@ -180,6 +183,50 @@ class Run:
             return {image.image_id: image for image in load_corpus(self.settings.corpus).images}
         except CorpusError:
             return {}
+
+    def write_report(self, out: str | Path | None = None) -> Path:
+        """Write the run as one HTML page for a person to look at; it opens without network.
+
+        Args:
+            out: The file; None writes ``report.html`` into the run folder.
+
+        Returns:
+            Where it was written.
+
+        Raises:
+            RunError: The run is not finished, or the file cannot be written.
+        """
+        from datagen.view.report import Answered, render_report, time_teacher
+        from datagen.view.report_examples import Examples
+
+        summary, examples = self.summary, Examples()
+        for sample in self.iter_samples():
+            examples.add(sample)
+        pictures = PictureChecker(self.settings.corpus)
+        timing = None
+        if self.settings.teacher.name != "template" and self.folder.replies.is_file():
+            timing = time_teacher(reply for _, reply in read_facts(self.folder.replies, Answered) if reply)
+        page = render_report(
+            self.settings,
+            self.manifest,
+            summary,
+            examples,
+            self._images_of(examples.image_ids()),
+            pictures.read,
+            timing,
+        )
+        path = self.folder.report if out is None else Path(out)
+        with write_whole(path) as file:
+            file.write(page.encode())
+        return path
+
+    def _images_of(self, image_ids: Collection[str]) -> dict[str, AnnotatedImage]:
+        """Some of the corpus's images, so that the others need not stay in memory."""
+        try:
+            corpus = load_corpus(self.settings.corpus)
+        except CorpusError:
+            return {}
+        return {image.image_id: image for image in corpus.images if image.image_id in image_ids}
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""

@@ -30,6 +30,7 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     captions: tuple[str, ...] = ()  # COCO caption files; several are merged by image id
     instances: tuple[str, ...] = ()  # COCO instance files
+    dataset: str | None = None  # a LLaVA dataset made elsewhere, whose records take the place of a teacher's replies
     images: str | None = None  # image folder; None leaves the pictures unchecked
     limit: Natural | None = None  # take only the first so many images
     max_image_pixels: Natural = 50_000_000  # larger pictures are rejected unread
@@ -48,7 +49,9 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     name: str = "template"  # "template", or the endpoint's model name
     base_url: str | None = None  # OpenAI-compatible endpoint; None is OpenAI's own
     api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
-    concurrency: Natural = 64  # requests in flight
+    concurrency: Natural | None = None  # most requests in flight; None finds how many the endpoint bears, up to 1,024
+    rpm: Positive | None = None  # requests per minute; None keeps to what the endpoint says and bears
+    tpm: Positive | None = None  # tokens per minute, prompt and completion together
     timeout_s: Positive = 300.0  # for one answer
     max_attempts: Natural = 8  # tries per request before it counts as failed
     max_wait_s: Positive = 60.0  # longest pause between two tries, Retry-After aside
@@ -70,6 +73,18 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
 
 
+class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which model tells that two questions mean the same."""
+
+    model: Annotated[str, Meta(min_length=1)]  # the endpoint's name for it
+    base_url: str | None = None  # OpenAI-compatible endpoint with /embeddings; None is OpenAI's own
+    api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
+    threshold: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95  # cosine similarity; models differ, so look at what falls
+    batch_size: Annotated[int, Meta(ge=1, le=2048)] = 256  # questions in one request
+    timeout_s: Positive = 120.0  # for one answer
+    max_attempts: Natural = 8  # tries per request
+
+
 class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What counts as saying the same again."""
 
@@ -77,18 +92,29 @@ class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     within_image: bool = True  # questions asked twice about one image
     over_set: bool = True  # samples whose whole text repeats an earlier one's
     min_words: NonNegative = 8  # shorter texts are duplicates only when equal
+    embeddings: EmbeddingSettings | None = None  # None compares the words of questions alone
+
+
+class BalanceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What of the whole set falls so that it stays even; off until a share is given."""
+
+    yes_share: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None  # of yes among yes and no answers, such as 0.5
+    max_share_per_kind: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None  # of the turns that ask for one thing
+    max_loss: Share = 0.5  # share of the turns that balance may cost; a cap that costs more is loosened
 
 
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model looks at the pixels."""
 
-    name: str = "none"  # "none", a checkpoint folder, or a hub id
+    name: str = "none"  # "none", a name of `datagen models`, a checkpoint folder, a hub id, or "endpoint:URL#MODEL"
     device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    precision: Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"] = "auto"
     alpha: Share = 0.05  # share of true answers that may be lost
     calibration_images: Natural = 400  # errors are planted on so many images to learn what scores are worth
     batch_tokens: Natural = 32_768  # tokens in one forward pass
     trust_remote_code: bool = False
+    api_key_env: VariableName = "VALIDATOR_API_KEY"  # endpoint: the variable that holds its key, if it wants one
+    concurrency: Natural = 16  # endpoint: questions in flight
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,6 +127,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     teacher: TeacherSettings = TeacherSettings()
     checks: ChecksSettings = ChecksSettings()
     dedup: DedupSettings = DedupSettings()
+    balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
     rng_seed: NonNegative = 0
     engine: Literal["local"] = "local"
@@ -151,6 +178,25 @@ def _take_in_words(tree: dict[str, Any], source: str) -> None:
         tree["checks"] = {**checks, "words": msgspec.to_builtins(read)}
 
 
+def load_validator_settings(overrides: dict[str, Any]) -> ValidatorSettings:
+    """Settings of a validator alone, where there is no run.
+
+    Args:
+        overrides: Dotted keys such as ``"validator.name"``; None values are passed over.
+
+    Raises:
+        SettingsError: Wrong type, value out of range, or an address that cannot be used.
+    """
+    given = {key.removeprefix("validator."): value for key, value in overrides.items() if value is not None}
+    try:
+        settings = msgspec.convert(given, ValidatorSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"the options: {error}. datagen/config.py lists every setting.") from None
+    if settings.name.startswith(ENDPOINT):
+        endpoint_of(settings.name)
+    return settings
+
+
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         tree = msgspec.yaml.decode(path.read_bytes())
@@ -176,16 +222,40 @@ def _check_together(settings: Settings) -> None:
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     if settings.teacher.base_url is not None:
-        _check_address(settings.teacher.base_url)
+        _check_address(settings.teacher.base_url, "--base-url")
         if settings.teacher.name == "template":
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
+    if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
+        _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
+    if settings.validator.name.startswith(ENDPOINT):
+        endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
-    if not settings.corpus.captions and not settings.corpus.instances:
+    if not settings.corpus.captions and not settings.corpus.instances and not settings.corpus.dataset:
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
-def _check_address(base_url: str) -> None:
+IMPORTED = "imported"
+"""Response type and teacher of a dataset that was made elsewhere."""
+ENDPOINT = "endpoint:"
+"""How the name of a validator begins that is asked over the network."""
+
+
+def endpoint_of(name: str) -> tuple[str, str | None]:
+    """Take the name of an endpoint validator apart, such as ``endpoint:http://localhost:8000/v1#qwen-vl``.
+
+    Returns:
+        Address and model; None for the only model that the endpoint serves.
+
+    Raises:
+        SettingsError: It holds no address, or one that could carry a secret into ``run.yaml``.
+    """
+    base_url, _, model = name.removeprefix(ENDPOINT).partition("#")
+    _check_address(base_url, f"--validator {ENDPOINT}URL#MODEL")
+    return base_url, model or None
+
+
+def _check_address(base_url: str, option: str) -> None:
     """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
     try:
         parts = urlsplit(base_url)
@@ -194,10 +264,10 @@ def _check_address(base_url: str) -> None:
         is_plain = False
     if "@" in base_url or "?" in base_url or "#" in base_url:
         raise SettingsError(
-            "--base-url holds a login or a query, but settings are written to files; put the key into its variable."
+            f"{option} holds a login or a query, but settings are written to files; put the key into its variable."
         )
     if not is_plain:
-        raise SettingsError(f"--base-url {base_url}: expected an address such as http://localhost:8000/v1.")
+        raise SettingsError(f"{option} {base_url}: expected an address such as http://localhost:8000/v1.")
 
 
 def _resolved(settings: Settings) -> Settings:
@@ -210,8 +280,12 @@ def _resolved(settings: Settings) -> Settings:
         settings.corpus,
         captions=tuple(str(absolute(path)) for path in settings.corpus.captions),
         instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
+        dataset=absolute(settings.corpus.dataset),
         images=absolute(settings.corpus.images),
     )
+    if corpus.dataset is not None:  # nobody is asked; the records are all there is
+        teacher = msgspec.structs.replace(settings.teacher, name=IMPORTED)
+        settings = msgspec.structs.replace(settings, types=(IMPORTED,), teacher=teacher)
     name = settings.validator.name
     is_folder = name != "none" and Path(name).expanduser().is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)

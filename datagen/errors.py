@@ -5,6 +5,7 @@
     ├── CorpusError                   an annotation file or image folder is not what it claims
     ├── RecipeError                   a prompts/ or seeds/ folder is incomplete or inconsistent
     ├── TeacherError                  the endpoint cannot be used at all (key, model, address)
+    ├── EmbeddingError                the vectors of questions cannot be had
     ├── ValidatorError                a checkpoint or device cannot score these samples
     ├── RunError                      the run folder is locked, damaged, full or read-only
     └── ExportError                   a dataset cannot be written in the form asked for
@@ -37,6 +38,10 @@ class RecipeError(DatagenError):
 
 class TeacherError(DatagenError):
     """No request can succeed: bad key, unknown model, unreachable endpoint."""
+
+
+class EmbeddingError(DatagenError):
+    """The endpoint that gives vectors to questions cannot be used, or its answer not be read."""
 
 
 class ValidatorError(DatagenError):

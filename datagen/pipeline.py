@@ -16,10 +16,12 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks import check_turns
 from datagen.config import Settings, digest_of
-from datagen.dedup import Deduplicator
+from datagen.corpus.dataset import Dataset
+from datagen.dedup import Deduplicator, FindVector
+from datagen.diversity import Census, Plan, plan
 from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
-from datagen.recipes import Recipe, build_request, draw_question
+from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, Stage
 from datagen.validator import Fault
 from datagen.validator.calibration import Calibrator
@@ -37,6 +39,7 @@ class Planned(Struct, frozen=True):
         request: What to ask the teacher; None when there is nothing to ask.
         drop: Why there is nothing to ask; None when there is a request.
         categories: The corpus's category names; without them no claim is found.
+        number: Which of several samples of this type about this image it is, from 1.
     """
 
     image: AnnotatedImage
@@ -44,6 +47,13 @@ class Planned(Struct, frozen=True):
     request: Request | None
     drop: Drop | None = None
     categories: tuple[str, ...] = ()
+    number: int = 1
+
+    @property
+    def sample_id(self) -> str:
+        """Unique in the run."""
+        first = f"{self.image.image_id}-{self.recipe.name}"
+        return first if self.number == 1 else f"{first}-{self.number}"
 
 
 class Asked(Struct, frozen=True):
@@ -70,6 +80,20 @@ def plan_samples(
             request = build_request(recipe, image, settings)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
             yield Planned(image, recipe, request, drop, categories)
+
+
+def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Planned]:
+    """List every sample of a dataset that was made elsewhere, those of one image together."""
+    corpus = dataset.corpus
+    for record in dataset.records:
+        if record.image >= 0:
+            image, number = corpus.images[record.image], record.number
+            fault = check_picture(image)
+        else:
+            image, number, fault = AnnotatedImage(f"record{record.number}", "", 0, 0), 1, record.fault
+        request = Request(record.digest, image, IMPORTED.name, IMPORTED.digest, (), 0.0, 0, "llava")
+        drop = None if fault is None else Drop("teacher", *fault)
+        yield Planned(image, IMPORTED, request, drop, corpus.categories, number)
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
@@ -123,7 +147,8 @@ STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = 
     ("checks", check_claims),
 )
 """What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
-(``Deduplicator.admit``, in corpus order) and ``validate`` (``give_verdict``, calibrated on all scores)."""
+(``Deduplicator.admit``, in corpus order; then, where the settings ask for it, ``plan_balance``) and ``validate``
+(``give_verdict``, calibrated on all scores)."""
 
 
 def make_sample(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:
@@ -150,7 +175,7 @@ def _begin(planned: Planned, reply: Reply | None, settings: Settings, settings_d
         licence=image.licence,
     )
     return Sample(
-        sample_id=f"{image.image_id}-{recipe.name}",
+        sample_id=planned.sample_id,
         image_id=image.image_id,
         image=image.file_name,
         response_type=recipe.name,
@@ -187,26 +212,42 @@ def derive_samples(
     recipes: tuple[Recipe, ...],
     find_reply: Callable[[str], Reply | None],
     settings: Settings,
+    find_vector: FindVector | None = None,
 ) -> Iterator[Sample]:
-    """Derive every sample up to and including dedup, in corpus order, from the stored replies."""
+    """Derive every sample up to and including dedup, in corpus order, from the stored replies and vectors."""
     drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
-    deduplicator = Deduplicator(settings.dedup, answer_only=drawn)  # a question drawn from a list says nothing
+    # A question drawn from a list says nothing.
+    deduplicator = Deduplicator(settings.dedup, answer_only=drawn, find_vector=find_vector)
+    return deduplicator.admit_all(derive_before_dedup(planned, find_reply, settings))
+
+
+def derive_before_dedup(
+    planned: Iterable[Planned], find_reply: Callable[[str], Reply | None], settings: Settings
+) -> Iterator[Sample]:
+    """Derive every sample up to dedup, in corpus order, from the stored replies."""
     settings_digest = late_settings_digest(settings)
+    for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
+        samples = [
+            make_sample(item, find_reply(item.request.digest) if item.request else None, settings, settings_digest)
+            for item in of_image
+        ]
+        yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
 
-    def made() -> Iterator[Sample]:
-        for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
-            samples = [
-                make_sample(item, find_reply(item.request.digest) if item.request else None, settings, settings_digest)
-                for item in of_image
-            ]
-            yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
 
-    return deduplicator.admit_all(made())
+def plan_balance(samples: Iterable[Sample], settings: Settings) -> Plan | None:
+    """Decide what balance lets fall, from every sample up to dedup; None when it is off.
+
+    It stands before ``validate``, so that no GPU time goes into turns that fall, and is filed under ``dedup``: both
+    drop sound turns for what the rest of the set holds.
+    """
+    asked = settings.balance
+    if asked.yes_share is None and asked.max_share_per_kind is None:
+        return None
+    return plan(Census(settings.rng_seed).count(samples), asked)
 
 
 def late_settings_digest(settings: Settings) -> str:
     """Digest of the settings that act on stored replies: two samples with one digest were judged alike."""
     validator = settings.validator
-    return digest_of(
-        [settings.rng_seed, settings.checks, settings.dedup, validator.name, validator.precision, validator.alpha]
-    )
+    judged_by = [validator.name, validator.precision, validator.alpha]
+    return digest_of([settings.rng_seed, settings.checks, settings.dedup, settings.balance, *judged_by])

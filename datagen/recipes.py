@@ -15,20 +15,22 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from datagen.config import IMPORTED as IMPORTED_NAME
 from datagen.config import ContextSettings, Settings, digest_of
 from datagen.context import ContextPart, parse_context, render_context
 from datagen.errors import RecipeError
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Message, Request
 
-ReplyFormat = Literal["delimited", "json", "text"]
+ReplyFormat = Literal["delimited", "json", "text", "llava"]
 
 
 class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``recipe.yaml`` may say.
 
     Attributes:
-        reply_format: ``delimited`` (LLaVA's ``===`` form), ``json``, or ``text`` (one bare answer).
+        reply_format: ``delimited`` (LLaVA's ``===`` form), ``json``, or ``text`` (one bare answer); ``llava`` is
+            the record of a finished dataset.
         context_parts: What the default style tells.
         llava_context_parts: What ``--context llava`` tells; None repeats ``context_parts``.
         max_tokens: Longest reply, in tokens.
@@ -75,6 +77,10 @@ class Recipe(Struct, frozen=True):
     digest: str
 
 
+IMPORTED = Recipe(IMPORTED_NAME, RecipeFile(reply_format="llava", context_parts=()), "", (), (), "")
+"""What stands for a recipe where a dataset was made elsewhere: nothing was told to anybody."""
+
+
 def bundled_folder(name: str) -> Path:
     """Find ``prompts`` or ``seeds``: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent
@@ -98,6 +104,8 @@ def load_recipes(settings: Settings) -> tuple[Recipe, ...]:
     Raises:
         RecipeError: Unknown type, missing or empty file, broken YAML, unreadable few-shot.
     """
+    if settings.types == (IMPORTED.name,):
+        return (IMPORTED,)
     folders = available_types(settings.recipes_dir)
     unknown = [name for name in settings.types if name not in folders]
     if unknown:

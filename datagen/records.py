@@ -80,7 +80,7 @@ class Request(Struct, frozen=True):
     messages: tuple[Message, ...]
     temperature: float
     max_tokens: int
-    reply_format: Literal["delimited", "json", "text"]
+    reply_format: Literal["delimited", "json", "text", "llava"]
     template: str | None = None
 
 
@@ -266,6 +266,18 @@ class SimilarityScore(Struct, frozen=True, tag="similarity", tag_field="of"):
 
 Score = TextScore | ProbeScore | SimilarityScore
 """One line of ``scores.jsonl``."""
+
+
+class QuestionVector(Struct, frozen=True):
+    """Where a question lies in the space of an embedding model: a fact, as it was paid for.
+
+    Attributes:
+        key: Digest over model and question.
+        half_floats: The vector, scaled to length 1, as little-endian 16-bit floats.
+    """
+
+    key: str
+    half_floats: bytes
 
 
 class Finding(Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""A loopback server that speaks OpenAI's chat-completions protocol: requests in, replies and faults out.
+"""A loopback server that speaks OpenAI's chat completions and embeddings: requests in, replies and faults out.
 
 The reply depends on the request's model and messages alone, so the same request gets the same
 answer whatever the order. Faults of the way (a 429, a dropped connection) are drawn per request and
@@ -15,12 +15,14 @@ import asyncio
 import hashlib
 import json
 import random
+import ssl
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 WAY_FAULTS = (
     "rate_limited",  # 429 with Retry-After
@@ -95,6 +97,12 @@ def reply_for(body: Mapping[str, Any]) -> str:
     return " ".join(_sentence(rng) for _ in range(3))
 
 
+def vector_for(text: str) -> list[float]:
+    """A vector drawn from the text's digest; any two texts lie far apart."""
+    rng = random.Random(hashlib.sha256(text.encode()).digest())
+    return [rng.gauss(0, 1) for _ in range(64)]
+
+
 def _sentence(rng: random.Random) -> str:
     first, second, third, fourth, fifth = rng.sample(_WORDS, 5)
     return f"It all feels {first} and {second}, rather {third} than {fourth}, with a {fifth} mood."
@@ -108,15 +116,19 @@ class LoopbackServer:
             do the answer faults'.
         rng_seed: Draws the faults.
         max_faults: Way faults that one request meets at most; after them it is answered.
+        delay_s: Until a completion is sent; errors come at once.
         rate_per_s: Requests per second let through before 429, by a token bucket of size ``burst``.
         intercept: Asked first, for tests that script exactly what happens.
         api_key: When set, other keys get 401.
+        tls: Certificate and key, for https.
 
     Attributes:
         arrivals: Chat requests received, by digest.
         answered: Replies written out completely, by digest; a client that stores replies and
             asks none twice leaves every count at 1.
         seen: The latest requests as (headers, JSON body).
+        n_connections: Connections taken.
+        embedded: Texts whose vectors were sent, each as often as that was.
     """
 
     def __init__(
@@ -129,11 +141,14 @@ class LoopbackServer:
         burst: int = 10,
         retry_after_s: float = 0.05,
         slow_s: float = 0.2,
+        delay_s: float = 0.0,
         reply: Callable[[Mapping[str, Any]], str] = reply_for,
+        embed: Callable[[str], list[float]] = vector_for,
         intercept: Intercept | None = None,
         api_key: str | None = None,
         model: str = "loopback",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         unknown = set(faults or ()) - {*WAY_FAULTS, *ANSWER_FAULTS}
         if unknown:
@@ -145,15 +160,20 @@ class LoopbackServer:
         self.burst = burst
         self.retry_after_s = retry_after_s
         self.slow_s = slow_s
+        self.delay_s = delay_s
         self.reply = reply
+        self.embed = embed
         self.intercept = intercept
         self.api_key = api_key
         self.model = model
         self.port = port
+        self.tls = tls
         self.arrivals: Counter[str] = Counter()
         self.answered: Counter[str] = Counter()
+        self.embedded: Counter[str] = Counter()
         self.faults_sent: Counter[str] = Counter()
         self.seen: deque[tuple[dict[str, str], dict[str, Any]]] = deque(maxlen=1000)
+        self.n_connections = 0
         self._faults_met: Counter[str] = Counter()
         self._tokens = float(burst)
         self._filled_at = time.monotonic()
@@ -163,7 +183,7 @@ class LoopbackServer:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}/v1"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -181,7 +201,7 @@ class LoopbackServer:
         self._stop = asyncio.Event()
         self._connections: set[asyncio.Task[None]] = set()
         try:
-            server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port, backlog=4096)
+            server = await asyncio.start_server(self._on_connection, "127.0.0.1", self.port, backlog=4096, ssl=self.tls)
         except OSError as error:
             self._startup_error = error
             self._is_up.set()
@@ -195,6 +215,7 @@ class LoopbackServer:
         await asyncio.gather(*self._connections, return_exceptions=True)
 
     def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.n_connections += 1
         task = asyncio.create_task(self._serve(reader, writer))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
@@ -206,6 +227,7 @@ class LoopbackServer:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 first, *lines = head.strip().split("\r\n")
                 method, path, _ = first.split(" ")
+                path = urlsplit(path).path  # a whole URL where the client takes this server for a proxy
                 headers = {name.strip().lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
                 content = await reader.readexactly(int(headers.get("content-length", 0)))
                 digest, answer = self._answer(method, path, headers, content)
@@ -226,6 +248,8 @@ class LoopbackServer:
             return "", error_answer(401, f"Incorrect API key provided: {shown}.", "invalid_api_key")
         if (method, path) == ("GET", "/v1/models"):
             return "", json_answer(200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
+        if (method, path) == ("POST", "/v1/embeddings"):
+            return "", self._vectors(headers, json.loads(content))
         if (method, path) != ("POST", "/v1/chat/completions"):
             return "", Answer(404, b"<html><body>Not Found</body></html>", {"Content-Type": "text/html"})
         body = json.loads(content)
@@ -241,6 +265,18 @@ class LoopbackServer:
             self.faults_sent[fate] += 1
             fate = self._faulty(fate, body)
         return digest, fate or self._completion(body)
+
+    def _vectors(self, headers: dict[str, str], body: dict[str, Any]) -> Answer:
+        """Answer with the last text's vector first, which the protocol allows."""
+        digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+        self.arrivals[digest] += 1
+        self.seen.append((headers, body))
+        fate = self.intercept(body, self.arrivals[digest]) if self.intercept is not None else None
+        if isinstance(fate, Answer):
+            return fate
+        self.embedded.update(body["input"])
+        rows = [{"object": "embedding", "index": n, "embedding": self.embed(x)} for n, x in enumerate(body["input"])]
+        return json_answer(200, {"object": "list", "data": rows[::-1], "model": body["model"]})
 
     def _rate_limit(self) -> Answer | None:
         if self.rate_per_s is None:
@@ -327,7 +363,8 @@ class LoopbackServer:
                 "prompt_tokens_details": {"cached_tokens": n_prompt // 2},
             },
         }
-        return Answer(200, json.dumps(completion).encode(), {"Content-Type": "application/json"}, is_reply=True)
+        content = json.dumps(completion).encode()
+        return Answer(200, content, {"Content-Type": "application/json"}, self.delay_s, is_reply=True)
 
 
 async def _send(writer: asyncio.StreamWriter, answer: Answer) -> bool:

@@ -35,6 +35,9 @@ class Oracle:
         self.n_scored = 0
         self._truth = {image.file_name: dict(_truths(image, categories)) for image in images}
 
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        assert names
+
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:

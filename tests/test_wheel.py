@@ -38,6 +38,7 @@ def test_it_carries_prompts_seeds_and_the_demo_corpus(wheel: Path) -> None:
             assert f"datagen/{folder}/{path.relative_to(ROOT / folder).as_posix()}" in names
     assert "datagen/data/demo/annotations/captions_demo.json" in names
     assert "datagen/data/prices.yaml" in names
+    assert {"datagen/data/nano/model.safetensors", "datagen/data/nano/nano.json"} <= set(names)
     assert not [name for name in names if name.startswith(("tests/", "training/", "prompts/"))]
 
 
@@ -68,4 +69,5 @@ def test_the_demo_runs_elsewhere_with_the_network_off(wheel: Path, tmp_path: Pat
     demo = [sys.executable, "-m", "datagen", "demo", "--out", "demo"]
     subprocess.run(demo, cwd=tmp_path, env=environment, check=True, capture_output=True)
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
-    assert summary["accepted"] > 90
+    assert summary["accepted"] > 80
+    assert summary["calibration"]["judged"]

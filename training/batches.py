@@ -16,7 +16,7 @@ from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
 from training.atlas import Atlas
-from training.model import EOS, HEAD_LAYER, NanoSize, see
+from training.model import EOS, HEAD_LAYERS, NanoSize, see
 from training.questions import Question, QuestionMix, ask
 from training.render import render
 from training.scenes import Scene, SceneStyle, draw_scene
@@ -62,7 +62,8 @@ class Batch(Struct):
     Attributes:
         frames: uint8 (batch, height, width, 3).
         category: Of each patch, 0 for the background, (batch, grid ** 2).
-        centre: 1 where a patch holds an object's centre, (batch, grid ** 2).
+        centre: Share of object centres that falls to each patch, (batch, grid ** 2).
+        amount: How many of its category there are, for each patch, (batch, grid ** 2).
         is_shown: False where the picture was replaced by plain grey, (batch,).
         rows: None when the tower learns alone.
     """
@@ -70,6 +71,7 @@ class Batch(Struct):
     frames: Tensor
     category: Tensor
     centre: Tensor
+    amount: Tensor
     is_shown: Tensor
     rows: Rows | None
 
@@ -112,9 +114,9 @@ class SceneSource:
         is_shown = torch.tensor([self._questions.random() >= stage.blank_share for _ in scenes])
         frames = draw_frames(scenes, size, self.atlas)
         frames[~is_shown] = GREY
-        category, centre = patch_truth(scenes, size.grid, self.categories)
+        truth = [torch.from_numpy(array) for array in patch_truth(scenes, size.grid, self.categories)]
         rows = None if stage.mix is None else writer.write(scenes, self.questions(scenes, stage.mix))
-        return Batch(frames, torch.from_numpy(category), torch.from_numpy(centre), is_shown, rows)
+        return Batch(frames, *truth, is_shown, rows)
 
 
 class RowWriter:
@@ -177,25 +179,40 @@ def draw_frames(scenes: Sequence[Scene], size: NanoSize, atlas: Atlas) -> Tensor
 
 def patch_truth(
     scenes: Sequence[Scene], grid: int, categories: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Category of every patch (0 is background), and whether it holds an object's centre; both (batch, grid ** 2)."""
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+    """What every patch holds, each (batch, grid ** 2).
+
+    Returns:
+        Category (0 is background); the share of object centres that falls to the patch, one in all for every object,
+        spread over the four patches around its centre so that no patch border matters; and how many objects of its
+        category the scene holds (0 for background).
+    """
     number_of = {name: number for number, name in enumerate(categories, start=1)}
     category = np.zeros((len(scenes), grid, grid), np.int64)
     centre = np.zeros((len(scenes), grid, grid), np.float32)
+    amount = np.zeros((len(scenes), len(categories) + 1), np.int64)
     edges = np.arange(grid)
     for n, scene in enumerate(scenes):
         best = np.full((grid, grid), COVERED)
         for placed in scene.objects:
+            number = number_of[placed.category or ""]
             left, top, right, bottom = (value * grid for value in placed.box_unit)
             across = np.clip(np.minimum(edges + 1, right) - np.maximum(edges, left), 0, 1)
             down = np.clip(np.minimum(edges + 1, bottom) - np.maximum(edges, top), 0, 1)
             cover = down[:, None] * across
-            cell = _cell(placed.box_unit, grid)
-            cover[cell] = 2  # the patch with the centre is the object's, however small it is
+            cover[_cell(placed.box_unit, grid)] = 2  # the patch with the centre is the object's, however small it is
             wins = cover >= best
-            category[n][wins], best[wins] = number_of[placed.category or ""], cover[wins]
-            centre[n][cell] = 1
-    return category.reshape(len(scenes), -1), centre.reshape(len(scenes), -1)
+            category[n][wins], best[wins] = number, cover[wins]
+            centre[n] += np.outer(_spread((top + bottom) / 2, grid), _spread((left + right) / 2, grid))
+            amount[n, number] += 1
+    flat = category.reshape(len(scenes), -1)
+    return flat, centre.clip(0, 1).reshape(len(scenes), -1), np.take_along_axis(amount, flat, axis=1)
+
+
+def _spread(at: float, grid: int) -> NDArray[np.float32]:
+    """One, shared by the two cells whose middles lie around a coordinate in cells."""
+    shares: NDArray[np.float32] = np.clip(1 - np.abs(np.arange(grid) + 0.5 - at), 0, 1).astype(np.float32)
+    return shares / shares.sum()
 
 
 def _places(scene: Scene, grid: int) -> dict[str, tuple[int, int]]:
@@ -228,12 +245,12 @@ def moved(held: Held, device: str) -> Held:
 
 def read_rows(
     model: LlavaForConditionalGeneration, rows: Rows, pixels: Tensor
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Run the model over rows: every branch sees the picture and itself.
 
     Returns:
-        Features, projected features, the residual at the head layer, and the last normed state;
-        each (batch, n, width).
+        Features, projected features, the residuals from which places and amounts are read, and the last
+        normed state; each (batch, n, width).
     """
     seen, projected = see(model, pixels)
     words = model.get_input_embeddings()(rows.ids)
@@ -247,4 +264,5 @@ def read_rows(
         output_hidden_states=True,
         use_cache=False,
     )
-    return seen, projected, out.hidden_states[HEAD_LAYER], out.last_hidden_state
+    for_places, for_amounts = (out.hidden_states[min(layer, len(out.hidden_states) - 1)] for layer in HEAD_LAYERS)
+    return seen, projected, for_places, for_amounts, out.last_hidden_state

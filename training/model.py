@@ -40,8 +40,8 @@ CHAT_TEMPLATE = (
     "</s>{% endif %}{% endfor %}"
 )
 """LLaVA-1.5's conversation: ``USER: <image>\\n… ASSISTANT: …</s>USER: … ASSISTANT:``."""
-HEAD_LAYER = 2
-"""The position head reads the words after this many layers of the language model."""
+HEAD_LAYERS = (2, 3)
+"""The heads for places and for amounts read the words after so many layers of the language model."""
 
 
 class NanoSize(Struct, frozen=True, kw_only=True):

@@ -73,6 +73,7 @@ class QuestionMix(Struct, frozen=True, kw_only=True):
     relation: float = 3
     quadrant: float = 2
     caption: float = 0
+    lone: float = 1.0  # share of things standing alone whose number may be asked
     probes: float = 0.6  # share in the short canonical form
     most: int = 8  # questions a scene
 
@@ -88,7 +89,7 @@ class Facts:
 
     def __init__(self, scene: Scene, categories: Sequence[str], rng: random.Random) -> None:
         image = scene.annotated()
-        self.scene, self.rng = scene, rng
+        self.scene, self.rng, self.lone = scene, rng, 1.0
         self.counts = {name: count.at_least for name, count in count_objects(image.boxes).items() if count.is_exact}
         self.present = tuple(dict.fromkeys(box.category for box in image.boxes))
         self.absent = tuple(name for name in categories if name not in self.present)
@@ -105,6 +106,7 @@ def ask(scene: Scene, categories: Sequence[str], rng: random.Random, mix: Questi
         mix: Weights of the kinds, the share of probes, and how many questions at most.
     """
     facts = Facts(scene, categories, rng)
+    facts.lone = mix.lone
     streams = {kind: ask_about(facts, mix.probes) for kind, ask_about in _ASKERS.items() if getattr(mix, kind) > 0}
     asked: list[Question] = []
     while streams and len(asked) < mix.most:
@@ -159,7 +161,7 @@ def _ask_count(facts: Facts, probes: float) -> Iterator[list[Question]]:
     names = sorted(_shuffled(tuple(facts.counts), rng), key=lambda name: facts.counts[name] == 1 and rng.random() < 0.6)
     for name in names:
         n = facts.counts[name]
-        if not 1 <= n <= MOST:
+        if not 1 <= n <= MOST or (n == 1 and facts.lone < 1 and rng.random() >= facts.lone):
             continue
         others = [m for m in range(1, MOST + 1) if m != n]
         if rng.random() < probes:

@@ -110,7 +110,7 @@ class SceneStyle(Struct, frozen=True, kw_only=True):
 
     n_objects: tuple[int, int] = (1, 8)
     aspects: tuple[float, ...] = (1.0, 4 / 3, 3 / 2, 3 / 4)
-    repeat: float = 0.35  # a further object repeats a category that is there already
+    repeat: tuple[float, float] = (0.35, 0.35)  # a further object repeats a category that is there; drawn per scene
     longest: tuple[float, float] = (0.16, 0.42)  # longest side, share of the frame's shorter side
     turned: float = 0.4  # turned by up to 15 degrees, in steps of 5
     recoloured: float = 0.5
@@ -173,8 +173,10 @@ def draw_scene(
     backdrop = _draw_backdrop(dice)
     decor = tuple(_draw_distractor(dice, atlas, aspect) for _ in range(dice.whole(0, style.max_distractors)))
     objects: list[Placed] = []
+    least, most = style.repeat
+    repeat = dice.between(least, most) if least < most else most
     for _ in range(dice.whole(*style.n_objects)):
-        repeats = objects and dice.unit() < style.repeat
+        repeats = objects and dice.unit() < repeat
         category = dice.one_of(tuple(placed.category for placed in objects if placed.category) if repeats else known)
         placed = _place(dice, atlas, category, aspect, style, objects)
         if placed is not None:

@@ -48,11 +48,11 @@ NAME_SHARPNESS = 20.0
 """Factor on the cosine between a projected patch and a category's word."""
 LOG_STEPS = 100
 
-SEEING = SceneStyle(n_objects=(3, 8))
+SEEING = SceneStyle(n_objects=(3, 8), repeat=(0.0, 1.0), longest=(0.13, 0.45))
 """For the tower alone: more objects a picture teach more."""
-EASY = SceneStyle(n_objects=(1, 4), max_distractors=1, repeat=0.45, longest=(0.2, 0.42))
-MEDIUM = SceneStyle(n_objects=(1, 5), repeat=0.45, longest=(0.12, 0.42))
-HARD = SceneStyle(n_objects=(1, 8), repeat=0.45, longest=(0.11, 0.45))
+EASY = SceneStyle(n_objects=(1, 4), max_distractors=1, repeat=(0.0, 1.0), longest=(0.2, 0.42))
+MEDIUM = SceneStyle(n_objects=(1, 6), repeat=(0.0, 1.0), longest=(0.16, 0.42))
+HARD = SceneStyle(n_objects=(1, 8), repeat=(0.0, 1.0), longest=(0.13, 0.45))
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ class Plan(Struct, frozen=True, kw_only=True):
         seconds: Wall-clock budget of this command.
         shares: Where this command starts and ends.
         vision_share: Until here the tower learns alone.
-        medium_from: From here on up to five objects, more distractors and teacher's wording, blank pictures.
+        medium_from: From here on up to six objects, more distractors and teacher's wording, blank pictures.
         hard_from: From here on up to eight objects, and captions.
         decay_from: From here on the learning rate falls to 2 %.
         batch: Scenes a step.
@@ -90,10 +90,11 @@ class Plan(Struct, frozen=True, kw_only=True):
         if share < self.vision_share:
             return Stage(self.batch, SEEING)
         if share < self.medium_from:
-            return Stage(self.batch, EASY, QuestionMix(count=3, probes=0.85))
+            return Stage(self.batch, EASY, QuestionMix(count=4, lone=0.4, probes=0.85))
         if share < self.hard_from:
-            return Stage(self.batch, MEDIUM, QuestionMix(count=3, probes=0.6), self.blank_share)
-        return Stage(self.batch, HARD, QuestionMix(count=3, probes=0.5, caption=0.3), self.blank_share)
+            return Stage(self.batch, MEDIUM, QuestionMix(count=5, lone=0.4, probes=0.6), self.blank_share)
+        mix = QuestionMix(presence=3, count=5, lone=0.5, probes=0.6, caption=0.2)
+        return Stage(self.batch, HARD, mix, self.blank_share)
 
     def rate(self, share: float, step: int) -> float:
         """Learning rate: warm-up, constant, linear to 2 %; ``step`` counts those of this phase."""
@@ -147,29 +148,32 @@ class Trainer:
             if batch.rows is None:
                 seen, projected = see(self.model, pixels)
             else:
-                seen, projected, middle, last = read_rows(self.model, batch.rows, pixels)
-        loss, told = self._patch_loss(seen.float()[shown], batch.category[shown], batch.centre[shown])
+                seen, projected, for_places, for_amounts, last = read_rows(self.model, batch.rows, pixels)
+        loss, told = self._patch_loss(
+            seen.float()[shown], batch.category[shown], batch.centre[shown], batch.amount[shown]
+        )
         names, named = self._name_loss(projected[shown], batch.category[shown])
         told |= named
         loss = loss + names
         if batch.rows is not None:
             answers, answered = self._answer_loss(batch.rows, last, shown)
-            words, told_words = self._word_loss(batch.rows, middle, shown)
+            words, told_words = self._word_loss(batch.rows, for_places, for_amounts, shown)
             own = self._own_place_loss(projected[shown])
             loss = answers + PATCH_WEIGHT * loss + OWN_PLACE_WEIGHT * own + words
             told |= answered | told_words
         self._update(loss, rate)
         return told
 
-    def _patch_loss(self, seen: Tensor, category: Tensor, centre: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def _patch_loss(
+        self, seen: Tensor, category: Tensor, centre: Tensor, amount: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
         logits, is_object = self.heads.category(seen), category > 0
         weights = torch.where(is_object, OBJECT_WEIGHT, 1.0)
         named = F.cross_entropy(logits.flatten(0, 1), category.flatten(), reduction="none") * weights.flatten()
         held = F.binary_cross_entropy_with_logits(self.heads.centre(seen)[..., 0], centre, weight=weights)
         # How many of its kind there are, asked of every patch of an object: counting is learned by the tower, where
         # each scene has many places to learn it from, and the language model only has to read it off.
-        totals = torch.zeros(len(category), logits.shape[-1], device=self.device).scatter_add_(1, category, centre)
-        amounts = totals.gather(1, category)[is_object].long().clamp(max=MOST)
+        amounts = amount[is_object].clamp(max=MOST)
         guessed = self.heads.patch_amount(seen[is_object])
         loss = named.sum() / weights.sum() + held + PATCH_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
         told = {"patch_loss": loss.item(), "patches": (logits.argmax(-1) == category)[is_object].float().mean().item()}
@@ -202,19 +206,22 @@ class Trainer:
                 right[one.kind].append(n == 0)
         return loss, {kind: sum(held) / len(held) for kind, held in right.items()} | {"answer_loss": loss.item()}
 
-    def _word_loss(self, rows: Rows, middle: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
+    def _word_loss(
+        self, rows: Rows, for_places: Tensor, for_amounts: Tensor, shown: Tensor
+    ) -> tuple[Tensor, dict[str, float]]:
         words = rows.words[shown[rows.words[:, 0]]]
         if not len(words):
-            return middle.sum() * 0, {}
-        at_words, amounts = middle[words[:, 0], words[:, 1]], words[:, 4].clamp(max=MOST)
-        guessed = self.heads.amount_of_words(at_words)
+            return for_places.sum() * 0, {}
+        amounts = words[:, 4].clamp(max=MOST)
+        guessed = self.heads.amount_of_words(for_amounts[words[:, 0], words[:, 1]])
         loss = WORD_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
         told = {}
         if (several := amounts > 1).any():
             told["several_counted"] = (guessed.argmax(-1) == amounts)[several].float().mean().item()
         alone = words[:, 2] >= 0
         if alone.any():
-            placed, cells = self.heads.place_of_words(at_words[alone]), words[alone, 2:4]
+            at_words = for_places[words[alone, 0], words[alone, 1]]
+            placed, cells = self.heads.place_of_words(at_words), words[alone, 2:4]
             loss = loss + WORD_PLACE_WEIGHT * F.cross_entropy(placed.flatten(0, 1), cells.flatten())
             told["words_placed"] = (placed.argmax(-1) == cells).all(-1).float().mean().item()
         return loss, told

@@ -28,9 +28,11 @@ Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
 Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-Validator = Annotated[str | None, typer.Option(help="none, a checkpoint folder, or a hub id.")]
+Validator = Annotated[
+    str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
+]
 Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16, 8bit or 4bit.")]
 Alpha = Annotated[float | None, typer.Option(help="Share of true answers the validator may lose.")]
 TrustRemoteCode = Annotated[bool | None, typer.Option("--trust-remote-code", help="Run code of the checkpoint.")]
 Types = Annotated[str | None, typer.Option(help="Response types, separated by commas.")]
@@ -84,7 +86,9 @@ def run(
     rng_seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
     teacher: Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")] = None,
     base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Requests in flight.")] = None,
+    concurrency: Annotated[int | None, typer.Option(help="Most requests in flight; found if left out.")] = None,
+    rpm: Annotated[float | None, typer.Option(help="Requests per minute.")] = None,
+    tpm: Annotated[float | None, typer.Option(help="Tokens per minute.")] = None,
     validator: Validator = None,
     device: Device = None,
     precision: Precision = None,
@@ -108,9 +112,41 @@ def run(
             "teacher.name": teacher,
             "teacher.base_url": base_url,
             "teacher.concurrency": concurrency,
-            **_validator_overrides(validator, device, precision, alpha, trust_remote_code),
+            "teacher.rpm": rpm,
+            "teacher.tpm": tpm,
+            **validator_overrides(validator, device, precision, alpha, trust_remote_code),
             "max_failed": max_failed,
             "engine": engine,
+        },
+    )
+    _run_and_tell(settings, out)
+
+
+@app.command("import")
+@in_sentences
+def import_dataset(
+    dataset: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset in LLaVA's JSON, or JSON Lines.")],
+    *,
+    out: Out,
+    images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
+    captions: Captions = None,
+    instances: Instances = None,
+    limit: Limit = None,
+    validator: Validator = None,
+    device: Device = None,
+    precision: Precision = None,
+    alpha: Alpha = None,
+    trust_remote_code: TrustRemoteCode = None,
+) -> None:
+    """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
+    from datagen.config import load_settings
+
+    settings = load_settings(
+        None,
+        {
+            "corpus.dataset": str(dataset),
+            **_corpus_overrides(captions, instances, images, limit),
+            **validator_overrides(validator, device, precision, alpha, trust_remote_code),
         },
     )
     _run_and_tell(settings, out)
@@ -131,7 +167,7 @@ def validate(
     from datagen.config import dump_settings, load_settings
     from datagen.errors import SettingsError
 
-    overrides = _validator_overrides(validator, device, precision, alpha, trust_remote_code)
+    overrides = validator_overrides(validator, device, precision, alpha, trust_remote_code)
     stored = open_run(run_path).settings
     if validator is None and stored.validator.name == "none":
         raise SettingsError(f"{run_path}: this run has no validator yet; name one with --validator.")
@@ -184,6 +220,18 @@ def export(
 
 @app.command()
 @in_sentences
+def report(
+    run_path: RunArgument,
+    out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the run folder.")] = None,
+) -> None:
+    """Write a finished run as one HTML page: what fell and why, diversity, examples; it opens without network."""
+    from datagen.api import open_run
+
+    typer.echo(f"report    {open_run(run_path).write_report(out)}")
+
+
+@app.command()
+@in_sentences
 def recipes(recipes_dir: RecipesDir = None) -> None:
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
@@ -226,11 +274,13 @@ def show_words(
 
 
 def _run_and_tell(settings: Any, out: Path, *, may_ask: bool = True) -> None:
+    from datagen.api import open_run
     from datagen.cli.progress import BarProgress
     from datagen.cli.story import outcome_lines
     from datagen.engines.local import run_local
 
     outcome = run_local(settings, out, BarProgress(), may_ask=may_ask)
+    open_run(out).write_report()
     for line in outcome_lines(outcome.summary, out):
         typer.echo(line)
     if outcome.share_failed > settings.max_failed:
@@ -252,9 +302,10 @@ def _corpus_overrides(
     }
 
 
-def _validator_overrides(
+def validator_overrides(
     validator: str | None, device: str | None, precision: str | None, alpha: float | None, trust: bool | None
 ) -> dict[str, Any]:
+    """The options about a validator, under the names that they have as settings."""
     return {
         "validator.name": validator,
         "validator.device": device,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from datagen.config import Settings
+from datagen.config import IMPORTED, Settings
 from datagen.records import AnnotatedImage, Reply, Sample, Turn
 from datagen.store import read_facts
 
 if TYPE_CHECKING:
     from datagen.api import Run
+    from datagen.engines.finding import Near
 
 
 def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
@@ -30,6 +31,8 @@ def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
     if summary["verdicts"]:
         yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary["verdicts"].items())
     yield f"dataset   {out / 'dataset.json'}"
+    if (out / "report.html").is_file():
+        yield f"report    {out / 'report.html'}"
 
 
 def _reasons(title: str, table: dict[str, dict[str, int]]) -> Iterator[str]:
@@ -71,13 +74,29 @@ def status_lines(run: Run) -> Iterator[str]:
         seconds = max(recent) - min(recent)
         if seconds >= 1:
             yield f"rate      {len(recent) / seconds:.1f} replies/s"
-    if run.settings.teacher.name != "template":
+    if run.settings.teacher.name not in ("template", IMPORTED):
         yield f"tokens    {spent['prompt']} in, {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     if run.folder.summary.is_file():
-        yield from outcome_lines(run.summary, run.folder.path)
+        summary = run.summary
+        yield from outcome_lines(summary, run.folder.path)
+        yield from _diversity_lines(summary.get("diversity"))
     else:
         yield "not finished: start the same command again to go on"
+
+
+def _diversity_lines(diversity: dict[str, Any] | None) -> Iterator[str]:
+    """Tell what a finished set asks and what it lacks; a run of an older datagen has no record of it."""
+    if not diversity or not diversity["turns"]:
+        return
+    kinds = sorted(diversity["question_kinds"].items(), key=lambda item: -item[1])
+    shares = [f"{kind} {100 * n / diversity['turns']:.1f} %" for kind, n in kinds if n]
+    yield f"asked     {', '.join(shares)}"
+    yes, no = (diversity["yes_no"][told] for told in ("yes", "no"))
+    if yes + no:
+        yield f"yes       {100 * yes / (yes + no):.1f} % of {yes + no} yes/no answers"
+    for sentence in diversity["lacks"]:
+        yield f"lacks     {sentence}"
 
 
 def _stored_replies(run: Run) -> Iterator[Reply]:
@@ -105,7 +124,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"   A: {_visible(turn.answer)}"
         yield from _claim_lines(turn)
         if turn.validation is not None:
-            yield "   " + ", ".join(f"{key} {value}" for key, value in turn.validation.items())
+            yield from _validation_lines(turn)
     for cut in sample.cuts:
         yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
     yield from ("", f"## Fate: {sample.status}")
@@ -120,6 +139,20 @@ def _visible(text: str) -> str:
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
+def _validation_lines(turn: Turn) -> Iterator[str]:
+    """What the validator was asked about a turn, and what it makes of the answers."""
+    seen = turn.validation or {}
+    told = f"   pixels: {seen.get('verdict')}"
+    if "p_value" in seen:
+        told += f"; {seen['p_value']:.1%} of clean turns look as wrong"
+        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
+    yield _visible(told)
+    for probe in seen.get("probes", ()):
+        claim = turn.claims[probe["claim"]]
+        text = turn.question if claim.in_question else turn.answer
+        yield _visible(f"   [{probe['chance']:.0%}] {probe['question']} ('{text[claim.start : claim.end]}')")
+
+
 def _claim_lines(turn: Turn) -> Iterator[str]:
     """What a turn claims, what the annotations say to it, and why."""
     for claim in turn.claims:
@@ -132,6 +165,9 @@ def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> I
     from datagen.recipes import available_types, context_parts, load_recipe
 
     yield from ("", "## Context")
+    if sample.response_type == IMPORTED:
+        yield "(imported: what its teacher was told is not known)"
+        return
     folder = available_types(settings.recipes_dir).get(sample.response_type)
     if image is None or folder is None:
         yield "(the corpus or the recipe is no longer where the run found it)"
@@ -140,6 +176,36 @@ def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> I
     if recipe.digest != sample.provenance.recipe_digest:
         yield "(the recipe was edited since; this is what it would tell today)"
     yield render_context(image, context_parts(recipe, settings.context), settings.context)
+
+
+def near_lines(found: Sequence[Near]) -> Iterator[str]:
+    """Tell which images were found, nearest first, each with its first caption."""
+    if not found:
+        yield "no picture of this run can be opened"
+    for near in found:
+        caption = _visible(near.image.captions[0]) if near.image.captions else ""
+        yield _visible(f"{near.similarity:7.4f}  {near.image.image_id:12}  {near.image.file_name}  {caption}".rstrip())
+
+
+def model_lines() -> Iterator[str]:
+    """Tell which validators have a name, what each needs, and which lie on this machine."""
+    from datagen.validator.catalogue import CATALOGUE
+    from datagen.validator.files import cached_folder
+
+    precisions = ("fp32", "bf16", "8bit", "4bit")
+    heads = "".join(f"{precision:>6}" for precision in precisions)
+    yield f"{'name':22}{heads}  here  hub id: what it is asked"
+    yield f"{'nano':22}{'   0.0' * 2}{'     -' * 2}  yes   bundled: claims about drawn scenes like the demo's"
+    for listed in CATALOGUE:
+        sizes = (listed.weights_gb(precision) for precision in precisions)
+        told = "".join("     -" if size is None else f"{size:6.1f}" for size in sizes)
+        here = "yes" if cached_folder(listed.hub_id) else "no"
+        yield f"{listed.name:22}{told}  {here:4}  {listed.hub_id}: {listed.good_for}"
+    yield ""
+    yield "Numbers are GB for the weights; pictures and texts take 1 to 4 GB more. bf16 stands for fp16 as well."
+    yield "8bit and 4bit need a CUDA GPU and: pip install 'datagen[quant]'."
+    yield "Also: none; a checkpoint folder; a hub id such as owner/model (LLaVA, LLaVA-NeXT, Imp, CLIP, SigLIP, or any"
+    yield "chat model with eyes that transformers loads); endpoint:URL#MODEL for one served by vLLM or SGLang."
 
 
 def lint_lines(settings: Settings) -> Iterator[str]:

@@ -48,7 +48,7 @@ class Corpus(Struct, frozen=True):
     findings: tuple[Finding, ...]
 
 
-def load_corpus(settings: CorpusSettings) -> Corpus:
+def load_annotations(settings: CorpusSettings) -> Corpus:
     """Load annotated images from COCO files (2014, 2017, LVIS, person keypoints).
 
     An image without boxes whose size no file states has width and height 0.

@@ -87,23 +87,38 @@ def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
     except FileNotFoundError:
-        raise CorpusError(f"{path}: no such annotation file. {_near_names(path)}") from None
+        raise CorpusError(f"{path}: no such annotation file. {explain_no_file(path)}") from None
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         if path.is_dir():
             held = ", ".join(_file_names(path, ".json")[:5]) or "no .json file"
             raise CorpusError(f"{path}: is a folder; name the file in it. It holds {held}.") from None
         raise CorpusError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    check_start(path, data, _SHAPE)
+    return data
+
+
+def check_start(path: Path, data: bytes, shape: str) -> None:
+    """Look at the first bytes of a file that should be JSON.
+
+    Args:
+        path: Named in the sentence.
+        data: The file, or its beginning.
+        shape: What the file should hold, as a sentence without its full stop.
+
+    Raises:
+        CorpusError: It is empty, packed, or UTF-16.
+    """
     for magic, name in _PACKED.items():
         if data.startswith(magic):
             raise CorpusError(f"{path}: is {name}; unpack it and name the .json file.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise CorpusError(f"{path}: is UTF-16 text; JSON files are UTF-8. Save it as UTF-8.")
     if not data or data.isspace():
-        raise CorpusError(f"{path}: is empty. {_SHAPE}; copy or download it again.")
-    return data
+        raise CorpusError(f"{path}: is empty. {shape}; copy or download it again.")
 
 
-def _near_names(path: Path) -> str:
+def explain_no_file(path: Path) -> str:
+    """Name files that may have been meant instead of one that is not there."""
     folder = path.parent
     if not folder.is_dir():
         return f"There is no folder {folder} either."

@@ -8,12 +8,13 @@ from typing import Literal
 
 from datagen.config import DedupSettings
 from datagen.dedup.asked import AskedQuestions
+from datagen.dedup.meanings import FindVector, Meanings, Vector
 from datagen.dedup.nearindex import NearIndex, Twin
 from datagen.dedup.questions import question_key, words_of
 from datagen.fate import cut_or_reject, reject
 from datagen.records import Drop, Sample
 
-__all__ = ["Deduplicator"]
+__all__ = ["Deduplicator", "FindVector", "Vector"]
 
 
 _Waiting = tuple[Sample, list[str]]
@@ -27,14 +28,22 @@ class Deduplicator:
 
     Args:
         settings: Threshold, word floor and which kinds to look for. The threshold is for whole
-            texts; two questions are the same only when their content words are equal in order.
+            texts; two questions are the same when their content words are equal in order, or when
+            vectors are at hand and say so.
         answer_only: Response types whose question is drawn from a list and says nothing.
+        find_vector: Vectors of questions, for ``settings.embeddings``.
     """
 
-    def __init__(self, settings: DedupSettings, answer_only: Collection[str] = ("description",)) -> None:
+    def __init__(
+        self,
+        settings: DedupSettings,
+        answer_only: Collection[str] = ("description",),
+        find_vector: FindVector | None = None,
+    ) -> None:
         self._settings = settings
         self._answer_only = frozenset(answer_only)
-        self._asked = AskedQuestions()
+        by_vector = settings.embeddings and find_vector and Meanings(find_vector, settings.embeddings.threshold)
+        self._asked = AskedQuestions(by_vector or None)
         self._exact: dict[bytes, str] = {}
         self._near: dict[str, NearIndex] = {}
 
@@ -55,15 +64,20 @@ class Deduplicator:
         waiting one asks about the same image: what is left of its text depends on that one's fate.
         """
         waiting: list[_Waiting] = []
-        open_keys: set[tuple[str, str]] = set()
+        of_image: dict[str, list[_Waiting]] = {}
         for sample in samples:
             keys = self._question_keys(sample)
-            if len(waiting) >= _LOOK_AHEAD or any((sample.image_id, key) in open_keys for key in keys):
+            beside = of_image.get(sample.image_id, ()) if keys else ()
+            if len(waiting) >= _LOOK_AHEAD or any(self._may_repeat(sample, keys, *other) for other in beside):
                 yield from self._decided(waiting)
-                waiting, open_keys = [], set()
+                waiting, of_image = [], {}
             waiting.append((self._asking_anew(sample, keys), keys))
-            open_keys.update((sample.image_id, key) for key in keys)
+            if keys:
+                of_image.setdefault(sample.image_id, []).append((sample, keys))
         yield from self._decided(waiting)
+
+    def _may_repeat(self, sample: Sample, keys: list[str], other: Sample, other_keys: list[str]) -> bool:
+        return not set(keys).isdisjoint(other_keys) or self._asked.mean_the_same(sample, other)
 
     def _question_keys(self, sample: Sample) -> list[str]:
         if sample.status == "rejected" or not self._settings.within_image:

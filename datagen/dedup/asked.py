@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from datagen.dedup.meanings import Meanings
 from datagen.dedup.nearindex import similarity
 from datagen.dedup.questions import words_of
 from datagen.records import Drop, Sample
@@ -23,9 +24,14 @@ class _Asked(Struct, frozen=True):
 
 
 class AskedQuestions:
-    """Questions asked about each image; those of the image not seen for longest are forgotten first."""
+    """Questions asked about each image; those of the image not seen for longest are forgotten first.
 
-    def __init__(self) -> None:
+    Args:
+        meanings: Tells which questions with different keys mean the same; None looks at keys alone.
+    """
+
+    def __init__(self, meanings: Meanings | None = None) -> None:
+        self._meanings = meanings
         self._images: dict[str, dict[str, _Asked]] = {}  # the one seen last stands last
         self._n_questions = 0
 
@@ -41,10 +47,32 @@ class AskedQuestions:
             twin = known.get(key) or own.get(key)
             if twin is not None:
                 alike = similarity(frozenset(words_of(turn.question)), frozenset(words_of(twin.question)))
-                detail = f"turn {n + 1} asks what turn {twin.turn} of {twin.sample_id} asks, similarity {alike:.2f}"
+                told = f"similarity {alike:.2f}"
+            else:
+                twin, alike = self._nearest(turn.question, (*known.values(), *own.values()))
+                told = f"similarity of meaning {alike:.2f}"
+            if twin is not None:
+                detail = f"turn {n + 1} asks what turn {twin.turn} of {twin.sample_id} asks, {told}"
                 return Drop("dedup", "question_asked_again", detail), n
             own[key] = _Asked(sample.sample_id, n + 1, turn.question)
         return None, len(keys)
+
+    def mean_the_same(self, sample: Sample, other: Sample) -> bool:
+        """Whether any question of one sample means what one of the other means."""
+        if self._meanings is None:
+            return False
+        pairs = ((mine.question, its.question) for mine in sample.turns for its in other.turns)
+        return any(self._meanings.similarity(*pair) is not None for pair in pairs)
+
+    def _nearest(self, question: str, others: Iterable[_Asked]) -> tuple[_Asked | None, float]:
+        """Find the first of the questions that are nearest in meaning, if any means the same."""
+        nearest: tuple[_Asked | None, float] = None, 0.0
+        if self._meanings is not None:
+            for other in others:
+                alike = self._meanings.similarity(question, other.question)
+                if alike is not None and (nearest[0] is None or alike > nearest[1]):
+                    nearest = other, alike
+        return nearest
 
     def add(self, sample: Sample, keys: Sequence[str]) -> None:
         """Remember what a kept sample asks; its keys may go on past its last turn."""

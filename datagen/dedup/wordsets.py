@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,21 +12,6 @@ Integers = NDArray[Any]
 
 _BIT = np.uint64(1) << np.arange(64, dtype=np.uint64)
 _NO_BIT = np.uint64(0)
-
-
-class Vocabulary(dict[str, int]):
-    """Words by number; an unknown one gets the next number when it is asked for."""
-
-    def __missing__(self, word: str) -> int:
-        number = self[word] = len(self)
-        return number
-
-    def sets_of(self, texts: Iterable[Iterable[str]]) -> WordSets:
-        """Number the different words of each text."""
-        sets = [set(tokens) for tokens in texts]
-        sizes = np.fromiter(map(len, sets), np.int64, len(sets))
-        numbers = map(self.__getitem__, chain.from_iterable(sets))
-        return WordSets(np.fromiter(numbers, np.uint32, int(sizes.sum())), sizes)
 
 
 class Column:

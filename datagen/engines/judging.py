@@ -13,6 +13,7 @@ from msgspec import Struct
 from datagen import claims
 from datagen.config import Settings
 from datagen.engines.progress import Progress
+from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
 from datagen.pipeline import give_verdict
 from datagen.randomness import rng_for
@@ -29,6 +30,21 @@ IMAGES_AT_ONCE = 32
 OUTSIDE = "outside_domain"
 """Reason of a fault that says nothing against the sample: the validator does not know such pictures."""
 _TRIES = 8  # pictures drawn to find one that shares little with another
+
+
+def require_common_words(validator: Validator, name: str, categories: tuple[str, ...]) -> None:
+    """Refuse a validator that knows none of a corpus's things, before a token is paid for.
+
+    Raises:
+        ValidatorError: The sentence says what it knows.
+    """
+    known = validator.abilities.categories
+    if known is not None and known.isdisjoint(categories):
+        told = ", ".join(sorted(known)[:5])
+        raise ValidatorError(
+            f"{name} knows {len(known)} things ({told}, …), none of which the corpus annotates; "
+            "use another validator, such as llava-1.5-7b, or --validator none."
+        )
 
 
 class Judge:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import platform
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +17,34 @@ from msgspec import Struct
 
 from datagen.checks import validate_check_names
 from datagen.config import Settings, dump_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus
+from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
+from datagen.dedup import FindVector
+from datagen.diversity import Diversity, boxed_images
 from datagen.engines.asking import ask_all, run_to_end
-from datagen.engines.judging import Examiner, judge_samples
+from datagen.engines.embedding import QuestionVectors
+from datagen.engines.importing import take_in
+from datagen.engines.judging import Examiner, judge_samples, require_common_words
 from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
-from datagen.pipeline import Planned, derive_samples, make_sample, plan_samples
+from datagen.pipeline import (
+    Planned,
+    derive_before_dedup,
+    derive_samples,
+    make_sample,
+    plan_balance,
+    plan_imported,
+    plan_samples,
+)
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
 from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
 from datagen.validator import Validator, open_validator
+
+LOOK_INTERVAL_S = 0.05
+"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
 
 
 class Outcome(Struct, frozen=True):
@@ -52,7 +70,8 @@ class Inputs:
         self.folder = folder
         self.progress = progress
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
-        self.corpus: Corpus = load_corpus(settings.corpus)
+        self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
+        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus)
         self.pictures = PictureChecker(settings.corpus)
         hint = self.pictures.explain_missing(self.corpus.images)
         if hint:
@@ -60,11 +79,15 @@ class Inputs:
 
     @property
     def n_samples(self) -> int:
-        """Images times response types."""
+        """Images times response types, or the records of a dataset made elsewhere."""
+        if self.dataset is not None:
+            return len(self.dataset.records)
         return len(self.corpus.images) * len(self.recipes)
 
     def planned(self) -> Iterator[Planned]:
         """Every sample of the run, in corpus order."""
+        if self.dataset is not None:
+            return plan_imported(self.dataset, self.pictures.check)
         return plan_samples(
             self.corpus.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories
         )
@@ -102,7 +125,8 @@ class Inputs:
         if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
             return
         self._refuse_another_corpus()
-        self.folder.summary.unlink(missing_ok=True)
+        for outdated in (self.folder.summary, self.folder.report):
+            outdated.unlink(missing_ok=True)
         with write_whole(self.folder.settings) as file:
             file.write(manifest)
 
@@ -112,15 +136,21 @@ class Inputs:
             return
         try:
             corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
-            before = {Path(name).name for name in (*corpus["captions"], *corpus["instances"])}
+            before = {Path(name).name for name in _sources(corpus)}
         except (msgspec.MsgspecError, KeyError, TypeError):
             return  # damaged; it is written anew
-        now = {Path(name).name for name in (*self.settings.corpus.captions, *self.settings.corpus.instances)}
+        now = {Path(name).name for name in _sources(dump_settings(self.settings)["corpus"])}
         if before and now.isdisjoint(before):
             raise RunError(
                 f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
                 "choose another --out."
             )
+
+
+def _sources(corpus: dict[str, Any]) -> tuple[str, ...]:
+    """The files that a run is about: a dataset made elsewhere, or else its annotations."""
+    dataset = corpus.get("dataset")
+    return (dataset,) if dataset else (*corpus["captions"], *corpus["instances"])
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -138,10 +168,14 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
     folder = RunFolder(out)
     inputs = Inputs(settings, folder, progress)
     validator = None if settings.validator.name == "none" else open_validator(settings.validator)
+    if validator is not None:
+        require_common_words(validator, settings.validator.name, inputs.corpus.categories)
     if not may_ask:
         folder.require()
     with folder.locked():
         inputs.check_pictures()
+        if validator is not None:
+            validator.look_over([image.file_name for image in inputs.usable_images()], inputs.pictures.read)
         if may_ask:
             inputs.write_manifest()
         with closing(ReplyStore(folder.replies)) as replies:
@@ -153,42 +187,75 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
             elif any(item.request and not replies.get(item.request.digest) for item in inputs.planned()):
                 raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
             inputs.write_manifest()
-            return _finish(inputs, validator, replies)
+            if settings.dedup.embeddings is None:
+                return _finish(inputs, validator, replies)
+            with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors)) as vectors:
+                vectors.fetch(derive_before_dedup(inputs.planned(), replies.get, settings), progress, may_ask=may_ask)
+                return _finish(inputs, validator, replies, vectors.find)
 
 
 def _ask(inputs: Inputs, replies: ReplyStore) -> None:
-    """Ask for every reply that is not stored yet."""
-    settled = [replies.is_settled(item.request.digest) for item in inputs.planned() if item.request is not None]
-    if all(settled):
+    """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
+    if inputs.dataset is not None:
+        take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
-    by_digest: dict[str, Planned] = {}
+    progress = inputs.progress
+    by_digest: dict[str, Planned] = {}  # of those in flight
+    n_nothing_to_ask = 0
+    looked_at = -math.inf
 
     def unanswered() -> Iterator[Request]:
+        nonlocal n_nothing_to_ask
         for item in inputs.planned():
-            if item.request is not None and not replies.is_settled(item.request.digest):
+            if item.request is None:
+                n_nothing_to_ask += 1
+            elif not replies.is_settled(item.request.digest):
                 by_digest[item.request.digest] = item
                 yield item.request
 
     def on_reply(request: Request, reply: Reply) -> None:
-        sample = make_sample(by_digest.pop(request.digest), reply, inputs.settings, "")
-        inputs.progress.step(reply.cost_usd, sample.status == "accepted")
+        nonlocal looked_at
+        item, now, accepted = by_digest.pop(request.digest), time.monotonic(), None
+        if now - looked_at >= LOOK_INTERVAL_S:
+            accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
+            looked_at = now
+        progress.step(reply.cost_usd, accepted)
 
+    requests = unanswered()
+    first = next(requests, None)
+    if first is None:
+        return
+    n_settled = 0
+    if replies.n_stored:  # a fresh run is not planned twice only to count
+        asked = (item.request for item in inputs.planned())
+        n_settled = sum(request is not None and replies.is_settled(request.digest) for request in asked)
     teacher = open_teacher(inputs.settings)
-    inputs.progress.begin("asking the teacher", len(settled), sum(settled))
-    with ended(inputs.progress):
-        run_to_end(ask_all(unanswered(), teacher, replies, inputs.settings.teacher.concurrency, on_reply))
+    progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    with ended(progress):
+        run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+        for _ in range(n_nothing_to_ask):
+            progress.step()
 
 
-def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) -> Outcome:
+def _finish(
+    inputs: Inputs, validator: Validator | None, replies: ReplyStore, find_vector: FindVector | None = None
+) -> Outcome:
     """Derive everything that follows from the stored facts, and write it whole."""
 
+    def unbalanced() -> Iterator[Sample]:
+        return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings, find_vector)
+
+    balance = plan_balance(unbalanced(), inputs.settings)
+
     def derived() -> Iterator[Sample]:
-        return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings)
+        return unbalanced() if balance is None else map(balance.apply, unbalanced())
 
     tally = Tally()
+    diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
+    measured = {"balance": balance and balance.report}
     if validator is None:
-        _write(inputs, tally, derived())
-        return _close(inputs, tally, None)
+        _write(inputs, tally, diversity.watch(derived()))
+        return _close(inputs, tally, {**measured, "calibration": None, "diversity": diversity.as_dict()})
     with closing(ScoreStore(inputs.folder.scores)) as scores:
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
@@ -197,8 +264,8 @@ def _finish(inputs: Inputs, validator: Validator | None, replies: ReplyStore) ->
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
-        _write(inputs, tally, map(judge.give_verdict, derived()))
-        return _close(inputs, tally, judge.as_dict())
+        _write(inputs, tally, diversity.watch(map(judge.give_verdict, derived())))
+        return _close(inputs, tally, {**measured, "calibration": judge.as_dict(), "diversity": diversity.as_dict()})
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
@@ -220,13 +287,13 @@ def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
         write_llava(written(), dataset_file, inputs.settings.rng_seed)
 
 
-def _close(inputs: Inputs, tally: Tally, calibration: dict[str, Any] | None) -> Outcome:
+def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
     """Check that nothing disappeared, then write the summary and the card."""
     if tally.n_samples != inputs.n_samples:
         raise RunError(
             f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
         )
-    summary = {**tally.as_dict(), "calibration": calibration}
+    summary = {**tally.as_dict(), **measured}
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:

@@ -52,13 +52,22 @@ def _what_it_is(settings: Settings, summary: dict[str, Any]) -> str:
         f"| response types | {', '.join(settings.types)} |\n"
         f"| context style | {settings.context.style} |\n"
         f"| validator | `{_plain(PurePath(settings.validator.name).name)}` |\n"
-        f"| rng_seed | {settings.rng_seed} |\n"
+        f"| rng_seed | {settings.rng_seed} |\n" + _balance(summary.get("balance"))
     )
+
+
+def _balance(balance: dict[str, Any] | None) -> str:
+    if not balance:
+        return ""
+    asked = [("yes of yes and no", balance["yes_share"]["asked"]), ("largest kind", balance["largest_kind"]["asked"])]
+    told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in asked if share is not None)
+    return f"| balance | {told}: {balance['turns_after']} of {balance['turns_before']} turns kept |\n"
 
 
 def _source(settings: Settings) -> str:
     corpus = settings.corpus
-    files = [f"- captions: `{_plain(PurePath(name).name)}`" for name in corpus.captions]
+    files = [f"- made elsewhere: `{_plain(PurePath(corpus.dataset).name)}`"] if corpus.dataset else []
+    files += [f"- captions: `{_plain(PurePath(name).name)}`" for name in corpus.captions]
     files += [f"- instances: `{_plain(PurePath(name).name)}`" for name in corpus.instances]
     if corpus.limit is not None:
         files.append(f"- the first {corpus.limit} images only")
@@ -97,6 +106,7 @@ def _limits(settings: Settings, summary: dict[str, Any]) -> str:
             f"The validator did not judge {summary['verdicts']['not judged']} of {summary['turns']} turns; "
             "its reason stands in `samples.jsonl`."
         )
+    limits += map(_plain, (summary.get("diversity") or {}).get("lacks", ()))
     return "\n".join(f"- {limit}" for limit in limits) + "\n"
 
 

@@ -1,7 +1,8 @@
 """From a teacher's raw reply to turns, or to the reason why there are none.
 
 Read in order: ``cleaning`` takes off what is no part of the answer, ``delimited`` (with ``labels``),
-``structured`` and ``bare`` read the three reply formats, ``pairing`` joins questions and answers.
+``structured`` and ``bare`` read the three reply formats, ``pairing`` joins questions and answers; ``llava``
+reads imported records.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Literal
 from datagen.parsing.bare import read_text
 from datagen.parsing.cleaning import clean_reply
 from datagen.parsing.delimited import read_delimited
+from datagen.parsing.llava import read_llava
 from datagen.parsing.pairing import Parsed, opening_of, pair_up, rejected
 from datagen.parsing.structured import read_json
 
@@ -21,7 +23,7 @@ _CUT_REASONS = {"length": "truncated", "max_tokens": "truncated", "content_filte
 
 def parse_reply(
     text: str,
-    reply_format: Literal["delimited", "json", "text"],
+    reply_format: Literal["delimited", "json", "text", "llava"],
     finish_reason: str | None,
     question: str | None = None,
 ) -> Parsed:
@@ -29,7 +31,7 @@ def parse_reply(
 
     Args:
         text: The raw reply; any text at all is fine.
-        reply_format: What the recipe asked for.
+        reply_format: What the recipe asked for; ``llava`` is an imported record, which is taken at its word.
         finish_reason: As the endpoint gave it; ``"length"`` and ``"content_filter"`` mean that the
             reply's end is missing.
         question: What a reply of the format ``text`` answers.
@@ -39,6 +41,8 @@ def parse_reply(
     """
     if reply_format == "text" and not question:
         raise ValueError("a bare text needs the question that it answers")
+    if reply_format == "llava":
+        return read_llava(text)
     cut_reason = _CUT_REASONS.get((finish_reason or "").lower())
     body = clean_reply(text)
     if not body:

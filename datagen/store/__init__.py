@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.store.facts import FactLog, ReplyStore, ScoreStore, read_facts
+from datagen.store.facts import FactLog, ReplyStore, ScoreStore, VectorStore, read_facts
 from datagen.store.folder import RunFolder, write_whole
 
-__all__ = ["FactLog", "ReplyStore", "RunFolder", "ScoreStore", "read_facts", "write_whole"]
+__all__ = ["FactLog", "ReplyStore", "RunFolder", "ScoreStore", "VectorStore", "read_facts", "write_whole"]

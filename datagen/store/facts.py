@@ -10,8 +10,9 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from datagen.records import Reply, Score
-from datagen.store.folder import translated_errors
+from datagen.records import QuestionVector, Reply, Score
+from datagen.store.folder import sync_folder, translated_errors
+from datagen.store.spans import SpanIndex
 
 Fact = TypeVar("Fact", bound=msgspec.Struct)
 
@@ -42,8 +43,8 @@ class FactLog(Generic[Fact]):
     """An append-only JSON Lines file of one record type.
 
     A line is handed to the system in one write, so that a killed process leaves at most a torn
-    last line; opening the log mends it. ``sync`` forces lines to the disk, at most every
-    ``SYNC_INTERVAL_S``, since one flush costs as much as many lines.
+    last line; opening the log mends it. ``sync`` forces lines to the disk, many at once, since one flush
+    costs as much as many lines; whoever appends sees to it that it happens every ``SYNC_INTERVAL_S``.
 
     Args:
         path: The file; made when missing.
@@ -64,6 +65,7 @@ class FactLog(Generic[Fact]):
         with translated_errors(path):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
             self._end = self._mend_torn_line()
+            sync_folder(path.parent)
 
     def _mend_torn_line(self) -> int:
         end = start = os.lseek(self._file, 0, os.SEEK_END)
@@ -114,17 +116,20 @@ class FactLog(Generic[Fact]):
                 rest = rest[os.write(self._file, rest) :]
         self._end = start + len(line)
         self._is_dirty = True
-        if time.monotonic() - self._last_sync >= SYNC_INTERVAL_S:
-            self.sync()
         return start, self._end - 1
 
     def sync(self) -> None:
-        """Force what was written onto the disk."""
+        """Force what was written onto the disk; safe to call from another thread."""
+        self._last_sync = time.monotonic()
         if self._is_dirty:
+            self._is_dirty = False  # first, so that a line written meanwhile is not taken for synced
             with translated_errors(self.path):
                 os.fsync(self._file)
-            self._is_dirty = False
-        self._last_sync = time.monotonic()
+
+    def sync_if_due(self) -> None:
+        """Force what was written onto the disk when the last time is long enough ago."""
+        if time.monotonic() - self._last_sync >= SYNC_INTERVAL_S:
+            self.sync()
 
     def read_at(self, span: tuple[int, int]) -> Fact:
         """Read one fact back by what ``append`` or ``scan`` returned."""
@@ -152,29 +157,31 @@ class ReplyStore:
 
     def __init__(self, path: Path) -> None:
         self.log: FactLog[Reply] = FactLog(path, Reply)
-        self._spans: dict[str, tuple[int, int]] = {}
-        self._passing: set[str] = set()
+        self._spans = SpanIndex()  # marked where asking again may help
         for span, reply in self.log.scan():
             self._remember(reply, span)
 
     def _remember(self, reply: Reply, span: tuple[int, int]) -> None:
-        self._spans[reply.request_digest] = span
-        if reply.is_final:
-            self._passing.discard(reply.request_digest)
-        else:
-            self._passing.add(reply.request_digest)
+        start, end = span
+        self._spans.put(reply.request_digest, (start, end - start, not reply.is_final))
+
+    @property
+    def n_stored(self) -> int:
+        """Requests with a stored reply, whatever it says."""
+        return len(self._spans)
 
     def is_settled(self, request_digest: str) -> bool:
         """Whether asking again would be waste: an answer or a final refusal is stored."""
-        return request_digest in self._spans and request_digest not in self._passing
+        entry = self._spans.get(request_digest)
+        return entry is not None and not entry[2]
 
     def get(self, request_digest: str) -> Reply | None:
         """The reply to a request, or None when it was never answered."""
-        span = self._spans.get(request_digest)
-        return None if span is None else self.log.read_at(span)
+        entry = self._spans.get(request_digest)
+        return None if entry is None else self.log.read_at((entry[0], entry[0] + entry[1]))
 
     def add(self, reply: Reply) -> None:
-        """Store a reply; it counts once this returns."""
+        """Store a reply; it counts once this returns. Syncing is left to the caller, who stores many at once."""
         self._remember(reply, self.log.append(reply))
 
     def close(self) -> None:
@@ -192,7 +199,32 @@ class ScoreStore:
     def add(self, score: Score) -> None:
         """Store a score; it counts once this returns."""
         self.log.append(score)
+        self.log.sync_if_due()
         self.by_key[score.key] = score
+
+    def close(self) -> None:
+        """Force everything to disk and close the file."""
+        self.log.close()
+
+
+class VectorStore:
+    """Vectors of questions by their key; they stay on disk, only their place is held in memory."""
+
+    def __init__(self, path: Path) -> None:
+        self.log: FactLog[QuestionVector] = FactLog(path, QuestionVector)
+        self._spans = {fact.key: span for span, fact in self.log.scan()}
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._spans
+
+    def get(self, key: str) -> QuestionVector | None:
+        """The vector under a key, or None when it was never asked for."""
+        span = self._spans.get(key)
+        return None if span is None else self.log.read_at(span)
+
+    def add(self, vector: QuestionVector) -> None:
+        """Store a vector; it counts once this returns."""
+        self._spans[vector.key] = self.log.append(vector)
 
     def close(self) -> None:
         """Force everything to disk and close the file."""

@@ -29,10 +29,13 @@ class RunFolder:
         self.path = path
         self.replies = path / "replies.jsonl"
         self.scores = path / "scores.jsonl"
+        self.vectors = path / "vectors.jsonl"
+        self.features = path / "features"
         self.settings = path / "run.yaml"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
         self.summary = path / "summary.json"
+        self.report = path / "report.html"
         self.card = path / "README.md"
 
     def require(self) -> None:
@@ -82,6 +85,17 @@ def translated_errors(path: Path) -> Iterator[None]:
         raise RunError(f"{path}: cannot be written ({error.strerror or error}); choose another --out.") from None
 
 
+def sync_folder(path: Path) -> None:
+    """Force a folder's list of names onto the disk: without it, a power cut may take a new file as a whole."""
+    if os.name != "posix":  # Windows cannot open a folder, and writes its names through
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
 @contextmanager
 def write_whole(path: Path) -> Iterator[BinaryIO]:
     """Open a file that takes its name only when it is complete and on disk.
@@ -100,6 +114,7 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
             if os.name == "posix":
                 Path(beside).chmod(0o644)  # mkstemp makes files that only their owner can read
             Path(beside).replace(path)
+            sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
                 Path(beside).unlink()

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from datagen.teacher.protocol import Teacher, open_teacher
+from datagen.teacher.protocol import StoppedError, Teacher, open_teacher
 
-__all__ = ["Teacher", "open_teacher"]
+__all__ = ["StoppedError", "Teacher", "open_teacher"]

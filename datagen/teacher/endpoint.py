@@ -1,14 +1,13 @@
 """Asks an OpenAI-compatible endpoint: a request goes in, the model's reply or the reason for none comes out.
 
-Retries are tenacity's, sockets are the openai client's; what the client's errors mean is said in ``faults``.
+The openai client says where and with which key, ``transport`` carries the bytes, ``limits`` says when,
+tenacity says how often, ``faults`` says what an error means.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import math
 import os
 import random
 import time
@@ -16,46 +15,28 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
-from msgspec import Struct
-from openai import (
-    DEFAULT_CONNECTION_LIMITS,
-    APIStatusError,
-    AsyncOpenAI,
-    DefaultAsyncHttpxClient,
-    OpenAIError,
-    Timeout,
-)
+from openai import APIStatusError, AsyncOpenAI, OpenAIError, Timeout
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from datagen.config import TeacherSettings
 from datagen.errors import TeacherError
 from datagen.records import Reply, Request, Usage
+from datagen.teacher.completion import decode_completion, encode_request, read_usage, request_fields, sum_usage
 from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError, address_of
+from datagen.teacher.limits import Limiter, Pass
 from datagen.teacher.prices import cost_of
+from datagen.teacher.transport import CONNECT_TIMEOUT_S, Transport, proxy_for
 
-CONNECT_TIMEOUT_S = 30.0  # the client's own 5 s loses rows when a thousand requests connect at once
+OPENAI_URL = "https://api.openai.com/v1"
 FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
 FIRST_PAUSE_S = 0.5
+MOST_REJECTED = 10  # rejected before anything was answered, and the rest will be too
+CHARS_PER_TOKEN = 4  # of English; only reserves tokens, the endpoint's own count replaces it
+
+WAITING_SHARE = 4  # one request in so many more waits for its turn or another try, so that the endpoint is kept full
+MAX_SHOWN_BYTES = 2000
 
 _log = logging.getLogger(__name__)
-
-
-class _Message(Struct):
-    content: str | list[Any] | None = None
-    refusal: str | None = None
-
-
-class _Choice(Struct):
-    message: _Message
-    finish_reason: str | None = None
-
-
-class _Completion(Struct):
-    """The parts of a chat completion that are read; usage is loose, as servers differ there most."""
-
-    choices: list[_Choice]
-    usage: Any = None
 
 
 class _Asking:
@@ -85,12 +66,18 @@ class EndpointTeacher:
         self.name = settings.name
         self._settings = settings
         self._sleep = sleep
+        self._pauses: set[asyncio.Future[None]] = set()
         self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=settings.max_wait_s)
         self._refused_parameters: set[str] = set()
         self._was_heard = False
+        self._n_rejected = 0
+        self._reply_tokens: float | None = None  # mean of the replies so far
+        self._limiter = Limiter(settings.concurrency, settings.rpm, settings.tpm)
+        most = self._limiter.most_in_flight
+        self.n_at_once = most + max(1, most // WAITING_SHARE)
         base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or None
         key = _read_key(settings.api_key_env, is_needed=base_url is None)
-        self._client = _open_client(settings, base_url, key)
+        self._client, self._transport = _open_client(settings, base_url, key, most)
         self._errors = ErrorReader(settings, str(self._client.base_url), key)
 
     async def answer(self, request: Request) -> Reply:
@@ -98,17 +85,14 @@ class EndpointTeacher:
 
         Raises:
             TeacherError: Key, model, address or quota make every request useless.
+            StoppedError: ``stop`` was called first.
         """
         asking = _Asking(request)
-        retrying = AsyncRetrying(
-            sleep=self._sleep,
-            stop=self._is_enough,
-            wait=self._pause_s,
-            retry=retry_if_exception_type(PassingError),
-            reraise=True,
-        )
         try:
-            text: str = await retrying(self._ask_once, asking)
+            try:
+                text = await self._ask_once(asking)
+            except PassingError as fault:
+                text = await self._ask_again(asking, fault)
         except RecordError as error:
             # A request that the server did not take cost nothing, and the server may be mended: ask again next time.
             return self._reply(asking, error=error.code, detail=str(error), is_final=error.code != "request_rejected")
@@ -119,8 +103,15 @@ class EndpointTeacher:
             return self._reply(asking, error="gave_up", detail=detail, is_final=False)
         return self._reply(asking, text=text)
 
+    def stop(self) -> None:
+        """Send nothing further; requests that wait for another try end at once."""
+        self._limiter.stop()
+        for pause in self._pauses:
+            pause.cancel()
+
     async def close(self) -> None:
         """Give back connections."""
+        await self._transport.close()
         await self._client.close()
 
     def _reply(self, asking: _Asking, **outcome: Any) -> Reply:
@@ -159,62 +150,109 @@ class EndpointTeacher:
             return backoff_s
         return max(backoff_s, fault.retry_after_s * random.uniform(1.0, 1.1))
 
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless the run ends meanwhile."""
+        pause: asyncio.Future[None] = asyncio.ensure_future(self._sleep(seconds))
+        self._pauses.add(pause)
+        try:
+            await asyncio.wait([pause])
+        finally:
+            self._pauses.discard(pause)
+            pause.cancel()
+
+    async def _ask_again(self, asking: _Asking, first_fault: PassingError) -> str:
+        """Try on as often as the settings allow.
+
+        tenacity hears of the first try only when it failed: its bookkeeping costs as much CPU as the whole
+        rest of this module, and nearly all requests do without.
+        """
+        failed = [first_fault]
+
+        async def ask() -> str:
+            if failed:
+                raise failed.pop()
+            return await self._ask_once(asking)
+
+        retrying = AsyncRetrying(
+            sleep=self._pause,
+            stop=self._is_enough,
+            wait=self._pause_s,
+            retry=retry_if_exception_type(PassingError),
+            reraise=True,
+        )
+        return await retrying(ask)
+
     async def _ask_once(self, asking: _Asking) -> str:
         """Send the request and read its answer; a refused parameter is left out and costs no try."""
         asking.n_attempts += 1
         while True:
-            started = time.perf_counter()
-            body = self._body(asking.request)
+            taken = await self._limiter.enter(self._reserved_tokens(asking.request))
+            fields = request_fields(self.name, asking.request, self._refused_parameters)
+            n_used: int | None = 0
             try:
-                content = await self._send(body)
+                started = time.perf_counter()
+                content = await self._send(fields, taken)
+                asking.latency_s = time.perf_counter() - started
+                n_before, n_used = _total(asking.usage), None
+                try:
+                    return self._read(content, asking)
+                finally:
+                    n_used = _total(asking.usage) - n_before or None  # None: the server counts nothing
             except RefusedParameterError as error:
                 if error.name not in self._refused_parameters:
                     self._refused_parameters.add(error.name)
                     _log.warning("%s does not take '%s'; it is not sent from now on.", self.name, error.name)
-                continue
-            asking.latency_s = time.perf_counter() - started
-            return self._read(content, asking)
+            finally:
+                self._limiter.leave(taken, n_used)
 
-    def _body(self, request: Request) -> dict[str, Any]:
-        refused = self._refused_parameters
-        body: dict[str, Any] = {
-            "model": self.name,
-            "messages": [{"role": message.role, "content": message.content} for message in request.messages],
-            "max_completion_tokens" if "max_tokens" in refused else "max_tokens": request.max_tokens,
-        }
-        if "temperature" not in refused:
-            body["temperature"] = request.temperature
-        if request.reply_format == "json" and "response_format" not in refused:
-            body["response_format"] = {"type": "json_object"}
-        return body
+    def _reserved_tokens(self, request: Request) -> float:
+        """What a request may use up: its prompt by its length, its reply like those before it."""
+        n_prompt = sum([len(message.content) for message in request.messages]) / CHARS_PER_TOKEN
+        return n_prompt + (request.max_tokens if self._reply_tokens is None else self._reply_tokens)
 
-    async def _send(self, body: dict[str, Any]) -> bytes:
-        """One HTTP exchange; the raw body comes back, as the client's response models cost more than the socket."""
+    async def _send(self, fields: dict[str, Any], taken: Pass) -> bytes:
+        """One HTTP exchange; the limiter hears how it went."""
         try:
-            async with asyncio.timeout(self._settings.timeout_s):  # httpx limits each read, not the whole answer
-                content = await self._client.post("/chat/completions", cast_to=bytes, body=body)
-        except TimeoutError:
-            raise PassingError("timeout", f"no whole answer within {self._settings.timeout_s:g} s") from None
+            content, headers = await self._transport.post(encode_request(fields))
         except UnicodeEncodeError:
             raise RecordError("request_rejected", "the messages hold characters that UTF-8 cannot carry") from None
         except OpenAIError as error:
-            self._was_heard |= isinstance(error, APIStatusError)
-            raise self._errors.meaning_of(error, body) from None
+            if isinstance(error, APIStatusError):
+                self._was_heard = True
+                self._limiter.heed(error.response.headers, taken)
+            meaning = self._errors.meaning_of(error, fields)
+            if isinstance(meaning, PassingError) and meaning.is_refusal:
+                self._limiter.refused(taken, meaning.retry_after_s)
+            elif isinstance(meaning, RecordError) and meaning.code == "request_rejected":
+                self._n_rejected += 1
+                if self._n_rejected >= MOST_REJECTED and not self._errors.has_answered:
+                    meaning = self._errors.rejects_all(str(meaning))
+            if isinstance(meaning, TeacherError):
+                self.stop()
+            raise meaning from None
         self._was_heard = self._errors.has_answered = True
+        self._limiter.heed(headers, taken)
+        self._limiter.answered(taken)
         return content
 
     def _read(self, content: bytes, asking: _Asking) -> str:
         """Take the text out of a completion, or raise what it says instead."""
         try:
-            completion = _decode(content)
+            completion = decode_completion(content)
             choice = completion.choices[0]
         except (ValueError, IndexError, RecursionError):
-            start = self._errors.shown(content.decode(errors="replace"))
+            start = self._errors.shown(content[:MAX_SHOWN_BYTES].decode(errors="replace"))
             raise PassingError("garbled", f"expected a chat completion, got: {start or 'nothing'}") from None
+        usage = read_usage(completion.usage)
         asking.n_billed += 1
-        asking.usage = _sum(asking.usage, _read_usage(completion.usage))
+        asking.usage = sum_usage(asking.usage, usage) if asking.n_billed > 1 else usage
         asking.finish_reason = choice.finish_reason
-        text = _text_of(choice.message.content)
+        if usage.n_completion_tokens:
+            mean = self._reply_tokens
+            self._reply_tokens = usage.n_completion_tokens + 0.95 * (
+                (mean or usage.n_completion_tokens) - usage.n_completion_tokens
+            )
+        text = choice.message.text
         if choice.finish_reason == "content_filter":
             raise RecordError("content_filter", "the endpoint's filter stopped the answer")
         if text.strip():
@@ -228,18 +266,8 @@ class EndpointTeacher:
         raise PassingError("empty_reply", detail) if asking.n_billed == 1 else RecordError("empty_reply", detail)
 
 
-def _decode(content: bytes) -> _Completion:
-    """Decode a completion; half of a surrogate pair, which some models write, becomes U+FFFD, 1e999 infinity.
-
-    Raises:
-        ValueError: It is no chat completion.
-    """
-    try:
-        return msgspec.json.decode(content, type=_Completion)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        text = json.dumps(json.loads(content), ensure_ascii=False)  # the standard library takes lone surrogates
-        mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        return msgspec.convert(json.loads(mended), _Completion)
+def _total(usage: Usage) -> int:
+    return usage.n_prompt_tokens + usage.n_completion_tokens
 
 
 def _read_key(variable: str, is_needed: bool) -> str | None:
@@ -254,50 +282,22 @@ def _read_key(variable: str, is_needed: bool) -> str | None:
     return key or None
 
 
-def _open_client(settings: TeacherSettings, base_url: str | None, key: str | None) -> AsyncOpenAI:
-    # The class is httpx's or httpx2's, by the client's version.
-    limits = type(DEFAULT_CONNECTION_LIMITS)(
-        max_connections=settings.concurrency, max_keepalive_connections=settings.concurrency
-    )
+def _open_client(
+    settings: TeacherSettings, base_url: str | None, key: str | None, n_connections: int
+) -> tuple[AsyncOpenAI, Transport]:
     try:
         if base_url is not None:
             parts = urlsplit(base_url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
                 raise ValueError("expected an address such as http://localhost:8000/v1")
-        return AsyncOpenAI(
+        proxy = proxy_for(base_url or OPENAI_URL)
+        client = AsyncOpenAI(
             api_key=key or "none",  # servers of one's own need none, the client wants one
             base_url=base_url,
             max_retries=0,
             timeout=Timeout(settings.timeout_s, connect=CONNECT_TIMEOUT_S),
-            http_client=DefaultAsyncHttpxClient(limits=limits),
         )
+        return client, Transport(client, settings.timeout_s, n_connections, proxy)
     except (ValueError, ImportError, OpenAIError) as error:  # ImportError: a SOCKS proxy without its package
         shown = "OpenAI" if base_url is None else address_of(base_url)
         raise TeacherError(f"No connection to {shown} can be set up: {error}.") from None
-
-
-def _text_of(content: str | list[Any] | None) -> str:
-    """A message's text; some servers send it as a list of parts."""
-    if isinstance(content, list):
-        parts = (part.get("text") for part in content if isinstance(part, dict))
-        return "".join(part for part in parts if isinstance(part, str))
-    return content or ""
-
-
-def _read_usage(usage: Any) -> Usage:
-    """Token counts from whatever the server sent under ``usage``; zeros where they are missing or odd."""
-
-    def count(tree: Any, name: str) -> int:
-        value = tree.get(name) if isinstance(tree, dict) else None
-        return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
-
-    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
-    return Usage(count(usage, "prompt_tokens"), count(details, "cached_tokens"), count(usage, "completion_tokens"))
-
-
-def _sum(one: Usage, other: Usage) -> Usage:
-    return Usage(
-        one.n_prompt_tokens + other.n_prompt_tokens,
-        one.n_cached_tokens + other.n_cached_tokens,
-        one.n_completion_tokens + other.n_completion_tokens,
-    )

@@ -21,11 +21,16 @@ MAX_DETAIL_CHARS = 300
 
 # How endpoints (OpenAI, vLLM, llama.cpp, and those that follow them) word what has no code of its own.
 _TOO_LONG = ("context length", "context size", "context window", "prompt is too long")
+_NO_MODEL = re.compile(
+    r"(invalid|unknown|no such) model|model\b.{0,120}\b(not found|not exist|does not exist|not available)"
+)
 _REFUSED = {
     "max_tokens": re.compile(r"max_completion_tokens"),
     "temperature": re.compile(r"unsupported.*temperature|temperature.*(unsupported|not support)"),
-    "response_format": re.compile(r"response_format"),
+    "response_format": re.compile(r"response_format|json_schema|grammar|guided"),
 }
+# Of httpx, which the client uses for files and batches, and of aiohttp, which carries the requests.
+_NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionTimeoutError"})
 # Servers quote keys in part ("sk-ab***yz"), so whatever looks like one is cut out too.
 _KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
 
@@ -37,6 +42,11 @@ class PassingError(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.retry_after_s = retry_after_s
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the endpoint asks for fewer requests: 429, or any error with a pause."""
+        return self.code == "rate_limited" or self.retry_after_s is not None
 
 
 class RecordError(Exception):
@@ -72,6 +82,7 @@ class ErrorReader:
         self._key_env = settings.api_key_env
         self._address = address_of(base_url)
         self._key = key
+        self._timeout_s = settings.timeout_s
         self.has_answered = False
 
     def shown(self, text: str) -> str:
@@ -84,6 +95,10 @@ class ErrorReader:
     def nobody_answers(self, detail: str) -> TeacherError:
         """The sentence for an address where no server was ever heard."""
         return TeacherError(f"Nothing answers at {self._address} ({detail}). Does the server run? Is --base-url right?")
+
+    def rejects_all(self, detail: str) -> TeacherError:
+        """The sentence for an endpoint that took none of the first requests."""
+        return TeacherError(f"{self._address} rejects every request ({detail}).")
 
     def meaning_of(self, error: OpenAIError, sent: Mapping[str, Any]) -> Exception:
         """Translate a client error.
@@ -102,9 +117,11 @@ class ErrorReader:
         detail = self.shown(f"{kind} {cause}")
         if not isinstance(error, APIConnectionError):
             return PassingError("garbled", detail)
-        if kind in ("ConnectError", "ConnectTimeout"):
+        if any(base.__name__ in _NO_CONNECTION for base in type(cause).__mro__):
             return PassingError("unreachable", detail)
-        return PassingError("timeout" if isinstance(error, APITimeoutError) else "connection", detail)
+        if isinstance(error, APITimeoutError):
+            return PassingError("timeout", f"no whole answer within {self._timeout_s:g} s")
+        return PassingError("connection", detail)
 
     def _meaning_of_status(self, error: APIStatusError, sent: Mapping[str, Any]) -> Exception:
         status = error.status_code
@@ -134,7 +151,8 @@ class ErrorReader:
             return f"{where} does not accept the key in {self._key_env} ({status}: {words})."
         if status == 402 or "insufficient_quota" in codes:
             return f"{where} says that the quota is used up ({words}). Add credit, then start the same command again."
-        if "model_not_found" in codes or (status == 404 and "model" in low and not low.startswith("<")):
+        is_unknown = status in (400, 422) and not self.has_answered and _NO_MODEL.search(low)
+        if "model_not_found" in codes or is_unknown or (status == 404 and "model" in low and not low.startswith("<")):
             return f"{where} has no model '{self._model}' ({words})."
         if status in (404, 405) or status < 400:
             return f"{where}: expected an OpenAI-compatible endpoint ({status}: {words}); does it end in /v1?"

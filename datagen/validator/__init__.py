@@ -1,12 +1,16 @@
 """Pixels: pictures with texts and claims about them go in, scores and verdicts come out.
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
-``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four. ``probing`` turns claims into
+``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
+``image_text`` runs any other chat model with eyes, ``similarity`` CLIP and its kin, ``endpoint`` a served one;
+``nano`` is the bundled model; ``catalogue`` gives names and ``opening`` opens by name. ``probing`` turns claims into
 questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
 ``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """
 
 from __future__ import annotations
+
+import warnings
 
 from datagen.config import ValidatorSettings
 from datagen.validator.protocol import Fault, Look, Probe, Text, Validator, look_keys, score_key
@@ -20,6 +24,9 @@ def open_validator(settings: ValidatorSettings) -> Validator:
     Raises:
         ValidatorError: It cannot be found or used on this device.
     """
-    from datagen.validator.checkpoint import DeferredValidator
+    with warnings.catch_warnings():
+        # Said by a library of theirs in notebooks without ipywidgets, about bars that are never shown.
+        warnings.filterwarnings("ignore", message="IProgress not found")
+        from datagen.validator.opening import open_by_name
 
-    return DeferredValidator(settings)
+        return open_by_name(settings)

@@ -42,6 +42,9 @@ class DeferredValidator:
         self.identity = self._found.identity
         self.abilities = abilities or Abilities()
 
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
+
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
@@ -71,6 +74,9 @@ class CheckpointValidator:
         self._checkpoint = checkpoint
         self._batch_tokens = batch_tokens
         self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
+
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
@@ -112,7 +118,7 @@ class CheckpointValidator:
             found = score_rows(self._checkpoint, [rows[index] for index in indices])
             for index, answers in zip(indices, found, strict=True):
                 look, asked = told[index]
-                yield from (score for score in _read_scores(look, asked, answers) if score.key not in known)
+                yield from (score for score in read_scores(look, asked, answers) if score.key not in known)
 
     def _lay_out(self, look: Look, item: Item, n_features: int) -> Asked | Fault:
         answers = (item.answer,) if isinstance(item, Text) else item.answers
@@ -128,7 +134,8 @@ class CheckpointValidator:
         return Asked(item, score_key(self.identity, look, item), scripts)
 
 
-def _read_scores(look: Look, asked: Sequence[Asked], answers: Sequence[AnswerScore]) -> Iterator[Score]:
+def read_scores(look: Look, asked: Sequence[Asked], answers: Sequence[AnswerScore]) -> Iterator[Score]:
+    """Make scores of what a model found; ``answers`` holds one entry per script, item after item."""
     at = 0
     for one in asked:
         mine = answers[at : at + len(one.scripts)]

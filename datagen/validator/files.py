@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import json
 import re
@@ -14,21 +15,28 @@ from safetensors import SafetensorError, safe_open
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
+from datagen.validator.catalogue import CATALOGUE, find_listed
+
+_FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
 def find_folder(settings: ValidatorSettings) -> Path:
-    """Turn a path or hub id into a folder; a hub id's files are fetched into the shared cache."""
-    name = settings.name
+    """Turn a short name, path or hub id into a folder; files of the hub are fetched into the shared cache."""
+    listed = find_listed(settings.name)
+    name = listed.hub_id if listed else settings.name
     path = Path(name).expanduser()
     if path.is_dir():
         return path
     if path.exists():
         raise ValidatorError(f"{name}: expected a checkpoint folder, found a file; name the folder that holds it.")
     if not re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
-        raise ValidatorError(f"{name}: no such checkpoint folder; give a folder, or a hub id such as owner/model.")
-    patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-    if settings.trust_remote_code:
-        patterns.append("*.py")
+        near = difflib.get_close_matches(name, [listed.name for listed in CATALOGUE], n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ValidatorError(
+            f"{name}: no such checkpoint folder; {hint}give a folder, a hub id such as owner/model, "
+            "or a name that 'datagen models' lists."
+        )
+    patterns = [*_FETCHED, *(["*.py"] if settings.trust_remote_code else [])]
     try:
         return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, OSError) as error:
@@ -36,6 +44,15 @@ def find_folder(settings: ValidatorSettings) -> Path:
             f"{name}: neither a folder here nor to be had from the hub ({first_line(error)}); check the name, "
             "the network and, for a gated model, HF_TOKEN; or download it and give its folder."
         ) from None
+
+
+def cached_folder(hub_id: str) -> Path | None:
+    """Where a model of the hub already lies on this machine with weights, or None; asks no network."""
+    try:
+        folder = Path(huggingface_hub.snapshot_download(hub_id, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        return None
+    return folder if _weight_files(folder) else None
 
 
 def read_config(folder: Path) -> dict[str, Any]:

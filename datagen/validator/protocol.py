@@ -101,6 +101,14 @@ class Validator(Protocol):
     """Name, weights and precision: what decides a score, and so part of every score's key."""
     abilities: Abilities
 
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Glance at a few pictures of a run before anything is paid for.
+
+        Raises:
+            ValidatorError: They are such that the validator can say nothing about.
+        """
+        ...
+
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:

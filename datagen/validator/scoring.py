@@ -166,7 +166,7 @@ def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[list[AnswerS
     try:
         logprobs, margins = _run(checkpoint, rows)
     except (RuntimeError, MemoryError) as error:
-        if not _is_out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         if len(rows) == 1:
             raise ValidatorError(
@@ -214,7 +214,7 @@ def _run(checkpoint: Checkpoint, rows: Sequence[Row]) -> tuple[NDArray[np.float6
     ]
     row_index, before, at = torch.tensor(places, device=device).unbind(1)
     # The state at a token's parent predicts it.
-    return _through_head(model.lm_head, hidden[row_index, before], ids[row_index, at])
+    return through_head(model.lm_head, hidden[row_index, before], ids[row_index, at])
 
 
 def wanted(row: Row) -> list[int]:
@@ -236,10 +236,10 @@ def _mask(rows: Sequence[Row], length: int, dtype: torch.dtype) -> torch.Tensor:
     return mask.unsqueeze(1)
 
 
-def _through_head(
+def through_head(
     head: Any, states: torch.Tensor, targets: torch.Tensor
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Log-probability of each target, and how far its logit lies below the best one."""
+    """Log-probability of each target, and how far its logit lies below the best one, a few states at a time."""
     logprobs: list[torch.Tensor] = []
     margins: list[torch.Tensor] = []
     step = max(1, _LOGITS_AT_ONCE // head.weight.shape[0])
@@ -275,7 +275,7 @@ def _read_off(
     return scores
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """CUDA has an error of its own; MPS and the CPU say it in words."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True

@@ -6,6 +6,7 @@ file or a model is escaped.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from html import escape
 
@@ -30,13 +31,19 @@ STYLE = """
 .dg-card .dg-claims{display:flex;flex-wrap:wrap;gap:.1rem .8rem;white-space:normal}
 .dg-card .dg-supported{color:var(--good)}.dg-card .dg-contradicted{color:var(--bad);font-weight:600}
 .dg-card ul{list-style:none;padding:0;margin:.35rem 0 0;display:flex;flex-wrap:wrap;gap:.15rem .8rem}
-.dg-card li::before{content:"";display:inline-block;width:.7em;height:.7em;border-radius:2px;margin-right:.35em;
- background:var(--dot)}
+.dg-card li svg{width:.7em;height:.7em;margin-right:.35em;background:none;border-radius:2px}
 """
 
 
 def sample_card(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
-    """Draw one sample.
+    """Draw one sample with the style it needs, for a notebook; see ``card_body``."""
+    return f"<style>{STYLE}</style>{card_body(sample, image, picture_url)}"
+
+
+def card_body(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
+    """Draw one sample, for a page that carries ``STYLE`` once.
+
+    No style stands on an element, so that the page's security policy need not allow any.
 
     Args:
         sample: The finished sample.
@@ -44,10 +51,9 @@ def sample_card(sample: Sample, image: AnnotatedImage | None, picture_url: str |
         picture_url: A URL, relative path or data URI of the picture; None leaves an empty frame.
 
     Returns:
-        HTML with its own style, for a notebook or a page.
+        One ``article`` element.
     """
     return (
-        f"<style>{STYLE}</style>"
         f'<article class="dg-card" aria-label="Sample {escape(sample.sample_id)}">'
         f"{_figure(sample, image, picture_url)}"
         f'<div class="dg-talk">{_fate(sample)}<dl>{_turns(sample)}</dl>{_cuts(sample)}</div></article>'
@@ -71,11 +77,22 @@ def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | Non
         f"<title>{escape(box.category)}{' (a group)' if box.is_crowd else ''}</title></rect>"
         for box in (image.boxes if image else ())
     )
-    legend = "".join(f'<li style="--dot:{colour}">{escape(name)}</li>' for name, colour in colour_of.items())
+    legend = "".join(
+        f'<li><svg viewBox="0 0 1 1" aria-hidden="true"><path d="M0 0h1v1H0z" fill="{colour}"/></svg>'
+        f"{escape(name)}</li>"
+        for name, colour in colour_of.items()
+    )
     return (
-        f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(sample.image)}">'
+        f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_alt(sample, image))}">'
         f"{picture}{boxes}</svg><figcaption>{escape(sample.image)}</figcaption><ul>{legend}</ul></figure>"
     )
+
+
+def _alt(sample: Sample, image: AnnotatedImage | None) -> str:
+    """What a reader who cannot see the picture is told of it."""
+    boxed = Counter(box.category for box in image.boxes) if image else Counter()
+    told = ", ".join(f"{number} {name}" for name, number in boxed.items())
+    return f"Picture {sample.image}" + (f", boxed: {told}" if told else "")
 
 
 def _colours(categories: Iterable[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Every command does what its help says, and prints results on standard output."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,7 +32,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_demo_makes_all_four_types_of_every_scene(demo: Path) -> None:
     summary = json.loads((demo / "summary.json").read_text())
     assert summary["samples"] == 24 * 4
-    assert summary["share_accepted"] > 0.95
+    assert summary["share_accepted"] > 0.85
+    assert summary["calibration"]["judged"]
+    assert summary["verdicts"]["supported"] > summary["turns"] / 2
     assert len(json.loads((demo / "dataset.json").read_text())) == summary["accepted"]
 
 
@@ -57,7 +60,8 @@ def test_run_writes_the_whole_folder_and_no_secret(
     assert "accepted  " in out
     assert "dataset   " in out
     names = {path.name for path in tmp_path.iterdir()} - {".lock"}
-    assert names == {"README.md", "dataset.json", "replies.jsonl", "run.yaml", "samples.jsonl", "summary.json"}
+    written = {"README.md", "dataset.json", "report.html", "samples.jsonl", "summary.json"}
+    assert names == {"replies.jsonl", "run.yaml", *written}
     assert not [path for path in tmp_path.iterdir() if b"sk-very-secret" in path.read_bytes()]
 
 
@@ -81,6 +85,9 @@ def test_status_tells_what_is_stored(demo: Path) -> None:
     out = run("status", str(demo))
     assert "replies   96 stored, 96 samples planned" in out
     assert "accepted  " in out
+    assert "asked     existence " in out
+    assert re.search(r"% of \d+ yes/no answers", out)
+    assert "lacks     Counts are small: " in out
 
 
 def test_status_of_an_unfinished_run(demo: Path, tmp_path: Path) -> None:

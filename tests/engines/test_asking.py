@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from datagen.engines.asking import ask_all, run_to_end
-from datagen.errors import TeacherError
+from datagen.errors import RunError, TeacherError
 from datagen.records import AnnotatedImage, Reply, Request
 from datagen.store import ReplyStore
 
@@ -21,15 +21,16 @@ class StandIn:
 
     name = "stand-in"
 
-    def __init__(self, fails_at: int | None = None) -> None:
+    def __init__(self, fails_at: int | None = None, n_at_once: int = 8) -> None:
         self.fails_at = fails_at
-        self.in_flight = self.most_in_flight = self.n_asked = 0
-        self.is_closed = False
+        self.n_at_once = n_at_once
+        self.in_flight = self.peak = self.n_asked = 0
+        self.is_closed = self.is_stopped = False
 
     async def answer(self, request: Request) -> Reply:
         self.n_asked += 1
         self.in_flight += 1
-        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+        self.peak = max(self.peak, self.in_flight)
         number = int(request.image.image_id)
         for _ in range(number % 7 + 1):
             await asyncio.sleep(0)
@@ -38,11 +39,14 @@ class StandIn:
             raise TeacherError("the key is refused")
         return Reply(request.digest, request.image.image_id, "t", self.name, "text")
 
+    def stop(self) -> None:
+        self.is_stopped = True
+
     async def close(self) -> None:
         self.is_closed = True
 
 
-def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[ReplyStore, list[str]]:
+def ask(tmp_path: Path, teacher: StandIn, n: int) -> tuple[ReplyStore, list[str]]:
     store = ReplyStore(tmp_path / "replies.jsonl")
     heard: list[str] = []
 
@@ -51,7 +55,7 @@ def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[Rep
         heard.append(request.digest)
 
     try:
-        asyncio.run(ask_all(iter([request(k) for k in range(n)]), teacher, store, concurrency, on_reply))
+        asyncio.run(ask_all(iter([request(k) for k in range(n)]), teacher, store, on_reply))
     finally:
         store.close()
     return store, heard
@@ -59,23 +63,24 @@ def ask(tmp_path: Path, teacher: StandIn, n: int, concurrency: int) -> tuple[Rep
 
 def test_every_request_is_asked_once_and_stored(tmp_path: Path) -> None:
     teacher = StandIn()
-    _, heard = ask(tmp_path, teacher, 50, 8)
+    _, heard = ask(tmp_path, teacher, 50)
     assert sorted(heard) == sorted(f"d{n}" for n in range(50))
     assert teacher.n_asked == 50
-    assert teacher.most_in_flight == 8
+    assert teacher.peak == 8
     assert teacher.is_closed
 
 
 def test_more_places_than_requests(tmp_path: Path) -> None:
-    _, heard = ask(tmp_path, StandIn(), 3, 64)
+    _, heard = ask(tmp_path, StandIn(n_at_once=64), 3)
     assert len(heard) == 3
 
 
 def test_a_fatal_failure_stores_what_was_in_flight_and_asks_no_more(tmp_path: Path) -> None:
     teacher = StandIn(fails_at=10)
     with pytest.raises(TeacherError, match="key is refused"):
-        ask(tmp_path, teacher, 1000, 8)
+        ask(tmp_path, teacher, 1000)
     assert teacher.n_asked < 40
+    assert teacher.is_stopped
     store = ReplyStore(tmp_path / "replies.jsonl")
     assert sum(store.is_settled(f"d{n}") for n in range(1000)) == teacher.n_asked - 1
     assert teacher.is_closed
@@ -89,9 +94,75 @@ def test_a_failure_while_hearing_a_reply_loses_no_other(tmp_path: Path) -> None:
         raise ValueError("a bar that broke")
 
     with pytest.raises(ValueError, match="a bar that broke"):
-        asyncio.run(ask_all(iter([request(k) for k in range(30)]), teacher, store, 8, stumble))
+        asyncio.run(ask_all(iter([request(k) for k in range(30)]), teacher, store, stumble))
     assert sum(store.is_settled(f"d{n}") for n in range(30)) == teacher.n_asked == 8
     store.close()
+
+
+def test_a_full_disk_ends_the_run_with_its_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    n_written, write = 0, os.write
+
+    def fill(handle: int, data: bytes) -> int:
+        nonlocal n_written
+        n_written += 1
+        if n_written > 20:
+            raise OSError(28, "No space left on device")
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", fill)
+    teacher = StandIn()
+    with pytest.raises(RunError, match="the disk is full; what is stored is safe"):
+        ask(tmp_path, teacher, 1000)
+    monkeypatch.undo()
+    assert teacher.is_stopped and teacher.n_asked <= 20 + 8
+    store = ReplyStore(tmp_path / "replies.jsonl")
+    assert store.n_stored == 20
+    store.close()
+
+
+def test_a_disk_that_fails_when_it_syncs_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    class Slow(StandIn):
+        async def answer(self, request: Request) -> Reply:
+            await asyncio.sleep(0.01)
+            return await super().answer(request)
+
+    store, teacher = ReplyStore(tmp_path / "replies.jsonl"), Slow()
+
+    def fail(handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(RunError, match="Input/output error"):
+        asyncio.run(ask_all(iter([request(k) for k in range(10_000)]), teacher, store, lambda request, reply: None))
+    assert teacher.is_stopped and teacher.n_asked < 10_000
+
+
+def test_every_reply_is_synced_when_the_asking_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    synced: list[int] = []
+    fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: (synced.append(os.fstat(handle).st_size), fsync(handle)))
+    ask(tmp_path, StandIn(), 30)
+    assert synced[-1] == (tmp_path / "replies.jsonl").stat().st_size
+
+
+def test_thresholds_of_the_collector_are_put_back(tmp_path: Path) -> None:
+    import gc
+
+    before, during = gc.get_threshold(), []
+
+    class Watching(StandIn):
+        async def answer(self, request: Request) -> Reply:
+            during.append(gc.get_threshold())
+            return await super().answer(request)
+
+    ask(tmp_path, Watching(), 3)
+    assert gc.get_threshold() == before and during[0] != before
 
 
 def test_it_also_runs_where_an_event_loop_runs_already() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import RunError
@@ -107,6 +107,7 @@ def test_watching_does_not_touch_a_run_at_work(path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(max_size=40), max_size=8), st.integers(0, 2000))
 def test_cut_anywhere_the_log_holds_a_prefix(texts: list[str], cut: int) -> None:
     import tempfile

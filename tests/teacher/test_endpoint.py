@@ -17,7 +17,8 @@ from loopback import ANSWER_FAULTS, WAY_FAULTS, Answer, LoopbackServer, error_an
 from datagen.config import TeacherSettings
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request, Usage
-from datagen.teacher.endpoint import FIRST_CONTACT_ATTEMPTS, EndpointTeacher
+from datagen.teacher import StoppedError
+from datagen.teacher.endpoint import FIRST_CONTACT_ATTEMPTS, MOST_REJECTED, EndpointTeacher
 from datagen.teacher.faults import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, address_of
 
 KEY = "sk-very-secret-0123456789"
@@ -315,6 +316,9 @@ def test_characters_that_cannot_be_sent_are_a_rejected_request():
         (Answer(304, b""), ["OpenAI-compatible", "/v1?"]),
         (error_answer(429, "You exceeded your quota", "insufficient_quota"), ["quota", "Add credit"]),
         (error_answer(402, "Insufficient balance"), ["quota", "Insufficient balance"]),
+        (error_answer(400, "Invalid model name passed in model=loopback"), ["no model 'loopback'"]),
+        (error_answer(422, "The model `loopback` does not exist."), ["no model 'loopback'"]),
+        (Answer(308, b"", {"Location": "https://other.example/v1?key=x"}), ["redirect to https://other.example/v1)"]),
     ],
 )
 def test_what_makes_every_request_useless_stops_the_run_at_once(fate, words):
@@ -322,6 +326,38 @@ def test_what_makes_every_request_useless_stops_the_run_at_once(fate, words):
         ask(server)
     assert all(word in str(caught.value) for word in [*words, "127.0.0.1"])
     assert server.arrivals.total() == 1
+
+
+def test_an_endpoint_that_takes_none_of_the_first_requests_is_given_up():
+    refusal = error_answer(400, "No connected db.")
+    requests = [request_of(str(i)) for i in range(100)]
+    with LoopbackServer(intercept=lambda body, arrival: refusal) as server:
+        with pytest.raises(TeacherError, match=r"rejects every request \(400 No connected db\.\)"):
+            ask(server, *requests, concurrency=2)
+        assert server.arrivals.total() <= MOST_REJECTED + 2
+
+    def take_the_first(body, arrival):
+        return None if body["messages"][-1]["content"] == "0" else refusal
+
+    with LoopbackServer(intercept=take_the_first) as server:
+        replies, _ = ask(server, *requests, one_by_one=True)
+    assert [reply.error for reply in replies] == [None] + ["request_rejected"] * 99
+
+
+def test_what_waits_for_another_try_ends_when_the_run_ends():
+    async def main():
+        with LoopbackServer(intercept=lambda body, arrival: error_answer(503, "busy", Retry_After="300")) as server:
+            teacher = EndpointTeacher(TeacherSettings(name="loopback", base_url=server.base_url))
+            asked = [asyncio.create_task(teacher.answer(request_of(str(i)))) for i in range(3)]
+            while len(teacher._pauses) != 3:
+                await asyncio.sleep(0.001)
+            teacher.stop()
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+            await teacher.close()
+            return outcomes, server.arrivals.total()
+
+    outcomes, n_arrivals = asyncio.run(main())
+    assert [type(outcome) for outcome in outcomes] == [StoppedError] * 3 and n_arrivals == 3
 
 
 def test_a_wrong_path_names_the_address():
@@ -463,8 +499,30 @@ def test_refusals_that_arrive_together_are_no_fault_of_the_record():
 def test_json_recipes_ask_for_json():
     with LoopbackServer() as server:
         (reply,), _ = ask(server, request_of(reply_format="json"))
-    assert server.seen[0][1]["response_format"] == {"type": "json_object"}
+    asked = server.seen[0][1]["response_format"]
+    assert asked["type"] == "json_schema" and asked["json_schema"]["strict"] is True
+    turn = asked["json_schema"]["schema"]["properties"]["turns"]["items"]
+    assert turn["required"] == ["question", "answer"] and turn["additionalProperties"] is False
     assert json.loads(reply.text)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Invalid parameter: 'response_format' of type 'json_schema' is not supported with this model.",
+        "This response_format type is unavailable now",
+        "Failed to compile the grammar",
+        "UnsupportedParamsError: openai does not support parameters: ['response_format']",
+    ],
+)
+def test_a_schema_that_is_refused_is_left_out_for_the_whole_run(words):
+    def refuse(body, arrival):
+        return error_answer(400, words) if "response_format" in body else None
+
+    with LoopbackServer(intercept=refuse) as server:
+        replies, _ = ask(server, *(request_of(str(i), "json") for i in range(4)), one_by_one=True)
+    assert [reply.error for reply in replies] == [None] * 4
+    assert server.arrivals.total() == 1 + 4
 
 
 def test_a_temperature_out_of_range_is_not_taken_for_a_refused_parameter():

@@ -118,11 +118,12 @@ def test_the_likeliest_answer_is_chosen(tmp_path, trainer):
     source = SceneSource(ATLAS, FEW, seed=1)
     scenes = source.scenes(8, SceneStyle(n_objects=(2, 3)))
     asked = source.questions(scenes, QuestionMix(probes=1))
-    frames, (category, centre) = draw_frames(scenes, SIZE, ATLAS), patch_truth(scenes, SIZE.grid, FEW)
+    frames = draw_frames(scenes, SIZE, ATLAS)
+    truth = [torch.from_numpy(array) for array in patch_truth(scenes, SIZE.grid, FEW)]
     rows = RowWriter(trainer.tokenizer, SIZE).write(scenes, asked)
     is_shown = torch.ones(8, dtype=torch.bool)
     for _ in range(150):
-        trainer.step(Batch(frames, torch.from_numpy(category), torch.from_numpy(centre), is_shown, rows), 3e-3)
+        trainer.step(Batch(frames, *truth, is_shown, rows), 3e-3)
     trainer.save(tmp_path)
     chosen = evaluate.Judge(tmp_path).choose(scenes, asked, to_pixels(frames))
     assert len(chosen) == sum(map(len, asked))

@@ -159,12 +159,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "text only": (text_only, "'llama' is a text-only model"),
     "original layout": (
         lambda f: change_json(f / "config.json", model_type="llava_llama", mm_vision_tower="x", vision_config=None),
-        "architecture 'llava_llama' is not supported; use LLaVA-1.5 or LLaVA-NeXT in transformers' layout",
+        "architecture 'llava_llama' is not supported; use LLaVA, Imp, CLIP, .* in transformers' layout",
     ),
-    "other family": (lambda f: change_json(f / "config.json", model_type="blip-2"), "'blip-2' is not supported"),
-    "pixtral": (
-        lambda f: change_json(f / "config.json", vision_config={"model_type": "pixtral"}), "vision tower 'pixtral'",
-    ),
+    "other family": (lambda f: change_json(f / "config.json", model_type="flamingo"), "'flamingo' is not supported"),
     "remote code": (
         lambda f: change_json(f / "config.json", model_type="own", auto_map={"AutoModel": "m.M"}),
         "asks to run Python code of its own; .* --trust-remote-code",

@@ -38,6 +38,7 @@ class TemplateTeacher:
     """
 
     name = "template"
+    n_at_once = 1
 
     def __init__(self, rng_seed: int) -> None:
         self._rng_seed = rng_seed
@@ -45,6 +46,9 @@ class TemplateTeacher:
     async def answer(self, request: Request) -> Reply:
         """Write one reply; raises ``TeacherError`` for a type that has no embedded writer."""
         return write_reply(request, self._rng_seed)
+
+    def stop(self) -> None:
+        """Nothing waits here."""
 
     async def close(self) -> None:
         """Hold nothing, so there is nothing to give back."""

@@ -9,10 +9,6 @@ from hypothesis import strategies as st
 from datagen.config import DedupSettings, load_settings
 from datagen.dedup import Deduplicator
 from datagen.dedup import asked as asked_module
-from datagen.dedup import nearindex as nearindex_module
-from datagen.dedup import sharedkeys as sharedkeys_module
-from datagen.dedup.nearindex import NearIndex, similarity
-from datagen.dedup.questions import question_key
 from datagen.errors import SettingsError
 from datagen.records import Drop, Provenance, Sample, Turn
 
@@ -84,46 +80,6 @@ def test_cut_turns_are_not_remembered() -> None:
     assert admit_all(first, second)[1] == second
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("What is the dog doing?", "what is the dog doing"),
-        ("What is the dog doing?", "What's the dog doing in the picture?".replace("'s", " is")),
-        ("How many dogs are there?", "How many dogs can you see in this image?"),
-        ("How many dogs are visible in the image?", "How many dogs are there?"),
-        ("What color is the bus?", "What color are the buses?"),
-        ("Isn't the dog wet?", "Is not the dog wet?"),
-        ("Where is the child?", "Where are the children?"),
-    ],
-)
-def test_same_question_in_other_words(one: str, other: str) -> None:
-    assert question_key(one) == question_key(other)
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        ("Is the dog left of the cat?", "Is the cat left of the dog?"),
-        ("Is there a dog in the image?", "Is there a cat in the image?"),
-        ("How many dogs are there?", "How many cats are there?"),
-        ("Is the dog to the left of the man?", "Is the dog to the right of the man?"),
-        ("Is the dog on the sofa?", "Is the dog not on the sofa?"),
-        ("Is the dog on the sofa?", "Isn't the dog on the sofa?"),
-        ("Are there two dogs on the lawn?", "Are there three dogs on the lawn?"),
-        ("Is the dog on the table?", "Is the dog under the table?"),
-        ("What is the man doing?", "What is the woman doing?"),
-        ("What is the man wearing?", "Why is the man wearing?"),
-        ("What is the man?", "What does the man do?"),
-        ("What do you see?", "What is in the image?"),
-        ("Describe the image.", "Describe the image in detail."),
-        ("Can you see a dog?", "Can you see dogs?"),
-        ("?", "Why?"),
-    ],
-)
-def test_different_questions_stay_apart(one: str, other: str) -> None:
-    assert question_key(one) != question_key(other)
-
-
 def test_exact_copy_names_the_kept_one() -> None:
     copy = sample("2", ("Where is the dog?", f"  {LONG.upper()}"))
     fate = admit_all(sample("1", ("Where is the dog?", LONG)), copy)[1]
@@ -193,42 +149,6 @@ def test_threshold_of_zero_is_refused() -> None:
         load_settings(None, {"corpus.captions": ["c.json"], "dedup.threshold": 0})
 
 
-WORD_SETS = st.lists(st.frozensets(st.sampled_from("abcdefghijkl"), min_size=1), max_size=30)
-
-
-@settings(deadline=None, max_examples=300)
-@given(WORD_SETS, st.sampled_from([0.1, 0.3, 0.5, 0.6, 2 / 3, 0.7, 0.75, 0.8, 0.9, 1.0]), st.integers(1, 8))
-def test_index_equals_brute_force(sets: list[frozenset[str]], threshold: float, reorder_at: int) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearindex_module, "_FIRST_REORDER", reorder_at)
-        index = NearIndex(threshold)
-    for n, wanted in enumerate(sets):
-        scores = [(similarity(wanted, other), -k) for k, other in enumerate(sets[:n])]
-        best = max((score for score in scores if score[0] >= threshold), default=None)
-        assert index.find(wanted) == (None if best is None else (str(-best[1]), best[0]))
-        index.add(str(n), wanted)
-
-
-@settings(deadline=None, max_examples=200)
-@given(WORD_SETS, st.sampled_from([0.1, 0.5, 2 / 3, 0.8, 1.0]), st.integers(1, 8), st.integers(1, 9), st.integers(0, 3))
-def test_many_at_once_are_judged_as_one_by_one(
-    sets: list[frozenset[str]], threshold: float, reorder_at: int, block: int, rare_count: int
-) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(nearindex_module, "_FIRST_REORDER", reorder_at)
-        patch.setattr(nearindex_module, "_BLOCK", block)
-        patch.setattr(nearindex_module, "_MOST_PAIRS", 5)
-        patch.setattr(sharedkeys_module, "_RARE_COUNT", rare_count)
-        together = NearIndex(threshold).admit([str(n) for n in range(len(sets))], sets)
-    kept: dict[str, frozenset[str]] = {}
-    for n, wanted in enumerate(sets):
-        scores = [(similarity(wanted, other), -int(key)) for key, other in kept.items()]
-        best = max((score for score in scores if score[0] >= threshold), default=None)
-        assert together[n] == (None if best is None else (str(-best[1]), best[0]))
-        if best is None:
-            kept[str(n)] = wanted
-
-
 TURNS = st.lists(
     st.tuples(st.sampled_from(["Where is it?", "What is the dog doing?", "Why?"]), st.text("ab c ", max_size=9)),
     min_size=1,
@@ -253,10 +173,3 @@ def test_questions_of_an_image_long_gone_are_forgotten(monkeypatch: pytest.Monke
     assert fates == ["accepted", "accepted", "accepted", "rejected", "accepted", "rejected"]
     late = sample("1", ("What is the dog doing?", "It sleeps in the sun."))
     assert deduplicator.admit(late).status == "accepted"
-
-
-def test_empty_sets_are_near_nothing() -> None:
-    index = NearIndex(0.8)
-    index.add("a", [])
-    assert index.find([]) is None
-    assert similarity(frozenset(), frozenset()) == 1.0

@@ -1,0 +1,232 @@
+"""A validator's speed on conversations of five turns, beside asking one question at a time with ``generate``.
+
+    python benchmarks/validate.py [--device cpu|cuda|mps] [--shape nano|tiny|llava-1.5-7b] [--conversations N]
+
+Pictures are drawn scenes of 336 pixels, as JPEG. ``nano`` is the bundled model, asked probes as in a run; the other
+shapes are LLaVA with random weights (speed does not depend on them), asked whole answers, probes and a blank picture.
+The alternative reads each picture anew for every question and generates as many tokens as the answer has, as validators
+built on chat interfaces do. Prints conversations a second, the ratio and, on CUDA, the share of the measured matrix
+peak and the peak memory. On a CPU, CPU seconds count, elsewhere wall-clock seconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from PIL import Image
+
+import datagen
+from datagen.config import ValidatorSettings, load_settings
+from datagen.engines.local import run_local
+from datagen.engines.progress import Silence
+from datagen.records import Turn
+from datagen.validator.checkpoint import CheckpointValidator
+from datagen.validator.dialogue import Dialogue
+from datagen.validator.evidence import blank_look_for, inquire, look_for
+from datagen.validator.loading import Checkpoint, load_checkpoint
+from datagen.validator.nano import FOLDER, NanoValidator
+from datagen.validator.protocol import Abilities, Look
+from training.draw_corpus import draw_corpus
+
+SHAPES: dict[str, dict[str, dict[str, int]]] = {
+    "tiny": {
+        "text": {"hidden_size": 256, "intermediate_size": 688, "num_hidden_layers": 4, "num_attention_heads": 8},
+        "vision": {"hidden_size": 128, "intermediate_size": 512, "num_hidden_layers": 4, "num_attention_heads": 4},
+    },
+    "llava-1.5-7b": {
+        "text": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32, "num_attention_heads": 32},
+        "vision": {"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16},
+    },
+}
+WORDS = 32_064
+TURNS = 5
+MATRIX = 8192
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--shape", default="nano", choices=("nano", *SHAPES))
+    parser.add_argument("--conversations", type=int, default=100)
+    parser.add_argument("--baseline", type=int, default=5, help="conversations put to generate")
+    parser.add_argument("--batch-tokens", type=int, default=32_768)
+    parser.add_argument("--threads", type=int, default=1, help="on a CPU")
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        told = measure(options, Path(folder))
+    for name, value in told.items():
+        print(f"{name:42} {value:,.4g}" if isinstance(value, float) else f"{name:42} {value}")
+    if options.json:
+        options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Run both ways over the same conversations."""
+    device = torch.device(options.device)
+    checkpoint = open_checkpoint(options.shape, device)
+    abilities = NanoValidator(ValidatorSettings(name="nano")).abilities if options.shape == "nano" else Abilities()
+    validator = CheckpointValidator(checkpoint, options.batch_tokens)
+    pictures, conversations = draw_conversations(folder, options.conversations)
+    looks: list[Look] = []
+    for name, turns in conversations:
+        inquiries = [inquire(turn, abilities) for turn in turns]
+        looks.append(look_for(inquiries, name))
+        if abilities.blanks:
+            looks.append(blank_look_for(inquiries, name))
+
+    def load(name: str) -> Image.Image:
+        with Image.open(pictures / name) as picture:
+            return picture.convert("RGB")
+
+    def ours() -> None:
+        n_scored = sum(1 for _ in validator.score(looks, load))
+        assert n_scored == sum(len(look.items) for look in looks)
+
+    def theirs() -> None:
+        for name, turns in conversations[: options.baseline]:
+            for turn in turns:
+                ask_once(checkpoint, load(name), turn)
+
+    for look in looks[:2]:  # warm up kernels and caches
+        list(validator.score([look], load))
+    ours_s, theirs_s = seconds(ours, device), seconds(theirs, device)
+    n_turns = sum(len(turns) for _, turns in conversations)
+    ours_rate = options.conversations / ours_s
+    theirs_rate = options.baseline / theirs_s
+    told: dict[str, object] = {
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "shape": options.shape,
+        "conversations; turns": f"{options.conversations}; {n_turns}",
+        "texts and probes scored": sum(len(look.items) for look in looks),
+        "ours, conversations a second": ours_rate,
+        "generate, conversations a second": theirs_rate,
+        "ratio": ours_rate / theirs_rate,
+    }
+    if device.type == "cuda":
+        flop = count_flop(checkpoint, validator, looks, load)
+        peak = matrix_peak(device)
+        told |= {
+            "TFLOP/s": flop / ours_s / 1e12,
+            "measured bf16 matrix peak, TFLOP/s": peak / 1e12,
+            "share of the peak": flop / ours_s / peak,
+            "peak memory, GB": torch.cuda.max_memory_allocated(device) / 1e9,
+        }
+    return told
+
+
+def open_checkpoint(shape: str, device: torch.device) -> Checkpoint:
+    """The bundled model, or LLaVA of a shape with random weights made on the device."""
+    if shape == "nano":
+        return load_checkpoint(ValidatorSettings(name=str(FOLDER), device=str(device)))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
+    text = transformers.LlamaConfig(
+        vocab_size=WORDS, num_key_value_heads=SHAPES[shape]["text"]["num_attention_heads"], **SHAPES[shape]["text"]
+    )
+    vision = transformers.CLIPVisionConfig(image_size=336, patch_size=14, **SHAPES[shape]["vision"])
+    image_token_id = tokenizer.convert_tokens_to_ids("<image>")
+    config = transformers.LlavaConfig(vision_config=vision, text_config=text, image_token_id=image_token_id)
+    dtype = torch.float32 if device.type == "cpu" else torch.bfloat16
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with device:
+            model = transformers.LlavaForConditionalGeneration(config).eval().requires_grad_(False)
+    finally:
+        torch.set_default_dtype(before)
+    images = getattr(transformers, "CLIPImageProcessorPil", None) or transformers.CLIPImageProcessor
+    processor = images(size={"shortest_edge": 336}, crop_size={"height": 336, "width": 336})
+    return Checkpoint(
+        identity=shape,
+        model=model,
+        tokenizer=tokenizer,
+        image_processor=processor,
+        chat_template=None,
+        image_token="<image>",
+        image_token_id=image_token_id,
+        max_tokens=None,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def draw_conversations(folder: Path, n: int) -> tuple[Path, list[tuple[str, tuple[Turn, ...]]]]:
+    """Draw scenes and have the embedded teacher talk about each, five turns with their claims."""
+    corpus = draw_corpus(folder / "corpus", n, seed=5)
+    files = {"captions": [corpus["captions"]], "instances": [corpus["instances"]], "images": corpus["images"]}
+    types = ["conversation", "negation"]
+    settings = load_settings(None, {"corpus": files, "types": types, "dedup": {"over_set": False}})
+    run_local(settings, folder / "run", Silence())
+    turns: dict[str, list[Turn]] = {}
+    for sample in datagen.open_run(folder / "run").iter_samples():
+        turns.setdefault(sample.image, []).extend(sample.turns)
+    return Path(corpus["images"]), [(name, tuple(held[:TURNS])) for name, held in turns.items()]
+
+
+@torch.inference_mode()
+def ask_once(checkpoint: Checkpoint, picture: Image.Image, turn: Turn) -> None:
+    """One question, one picture, one answer generated token by token."""
+    dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
+    seen = checkpoint.image_processor(images=[picture], return_tensors="pt")
+    pixels = seen["pixel_values"].to(checkpoint.device, checkpoint.dtype)
+    n_places = len(checkpoint.model.get_image_features(pixels).pooler_output[0])
+    script = dialogue.write(turn.question, turn.answer)
+    prompt = [*script.head, *[checkpoint.image_token_id] * n_places, *script.tail[: script.span[0]]]
+    n_answer = script.span[1] - script.span[0]
+    ids = torch.tensor([prompt], device=checkpoint.device)
+    checkpoint.model.generate(
+        input_ids=ids,
+        attention_mask=torch.ones_like(ids),
+        pixel_values=pixels,
+        max_new_tokens=n_answer,
+        min_new_tokens=n_answer,
+        do_sample=False,
+        pad_token_id=0,
+    )
+
+
+def seconds(work: Callable[[], None], device: torch.device) -> float:
+    """CPU seconds on a CPU, where cores are shared; wall-clock seconds on a device."""
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    started = clock()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return clock() - started
+
+
+def count_flop(checkpoint: Checkpoint, validator: CheckpointValidator, looks: list[Look], load: Any) -> float:
+    """Two per weight and token, of tower, projector, language model (padding left out) and head at answer places."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    few = looks[:8]
+    with FlopCounterMode(display=False) as counter:
+        list(validator.score(few, load))
+    return float(counter.get_total_flops()) * len(looks) / len(few)
+
+
+def matrix_peak(device: torch.device) -> float:
+    """FLOP a second of a large bf16 matrix product."""
+    a = torch.randn(MATRIX, MATRIX, device=device, dtype=torch.bfloat16)
+    for _ in range(5):
+        a @ a
+    torch.cuda.synchronize(device)
+    started = time.perf_counter()
+    for _ in range(20):
+        a @ a
+    torch.cuda.synchronize(device)
+    return 20 * 2 * MATRIX**3 / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()

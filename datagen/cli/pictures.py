@@ -1,0 +1,79 @@
+"""The commands that ask a model about pictures: one question, the nearest images, and which models there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datagen.cli.commands import Device, Precision, RunArgument, TrustRemoteCode, app, validator_overrides
+from datagen.cli.sentences import in_sentences
+
+NeededValidator = Annotated[str, typer.Option(help="A name of 'datagen models', a folder, a hub id or endpoint:URL.")]
+
+
+@app.command()
+@in_sentences
+def ask(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION")],
+    *,
+    validator: NeededValidator,
+    device: Device = None,
+    precision: Precision = None,
+    trust_remote_code: TrustRemoteCode = None,
+) -> None:
+    """Ask a model one question about one picture."""
+    from datagen.config import load_validator_settings
+    from datagen.corpus import PictureError, read_picture
+    from datagen.errors import ValidatorError
+    from datagen.validator.answering import open_answerer
+
+    settings = load_validator_settings(validator_overrides(validator, device, precision, None, trust_remote_code))
+    if not question.strip():
+        raise ValidatorError("The question is empty; give it in quotes after the picture.")
+    try:
+        picture = read_picture(image.parent, image.name, 50_000_000)
+    except PictureError as error:
+        raise ValidatorError(f"{error.detail}.") from None
+    typer.echo(open_answerer(settings).answer(picture, question))
+
+
+@app.command()
+@in_sentences
+def find(
+    run_path: RunArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for, as a caption would say it.")],
+    *,
+    validator: NeededValidator = "clip-vit-b-32",
+    top: Annotated[int, typer.Option(min=1, help="Show so many images.")] = 10,
+    device: Device = None,
+    precision: Precision = None,
+) -> None:
+    """Find the images of a run that are nearest to a text."""
+    from datagen.api import open_run
+    from datagen.cli.progress import BarProgress
+    from datagen.cli.story import near_lines
+    from datagen.config import load_validator_settings
+    from datagen.corpus import PictureChecker, load_corpus
+    from datagen.engines.finding import find_images
+
+    run = open_run(run_path)
+    settings = load_validator_settings(validator_overrides(validator, device, precision, None, None))
+    corpus = run.settings.corpus
+    found = find_images(
+        run.folder, load_corpus(corpus).images, PictureChecker(corpus), text, settings, top, BarProgress()
+    )
+    for line in near_lines(found):
+        typer.echo(line)
+
+
+@app.command()
+@in_sentences
+def models() -> None:
+    """List the validators that have a name: memory for their weights, where they come from, what is here."""
+    from datagen.cli.story import model_lines
+
+    for line in model_lines():
+        typer.echo(line)

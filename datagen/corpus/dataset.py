@@ -1,0 +1,248 @@
+"""From a LLaVA dataset made elsewhere to its records and the corpus of their images.
+
+The file is read a block at a time, twice: once for the index that is held in memory, once for the
+texts, which go straight to disk. A fault of the file is one sentence; a fault of a record is the record's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path, PurePosixPath
+from typing import Any, TextIO
+
+import msgspec
+from msgspec import Struct
+
+from datagen.config import CorpusSettings
+from datagen.corpus.coco import Corpus, load_annotations
+from datagen.corpus.reading import check_start, explain_no_file
+from datagen.corpus.schema import id_text
+from datagen.errors import CorpusError
+from datagen.records import AnnotatedImage
+
+MAX_RECORD_CHARS = 64_000_000
+"""A record that does not end before this is a broken file; LLaVA's longest have some thousand."""
+_BLOCK_CHARS = 4_000_000
+_SPACE = re.compile(r"\s*")
+_SHAPE = "A LLaVA dataset is a JSON array, or JSON Lines, of objects with 'id', 'image' and 'conversations'"
+
+COCO_CATEGORIES = tuple(
+    """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
+    mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
+    teddy bear, hair drier, toothbrush""".replace("\n   ", "").split(", ")
+)
+"""What claims are read with where no instances file names categories."""
+
+
+class Record(Struct, frozen=True, gc=False):
+    """One record, without its text.
+
+    Attributes:
+        image: Index into the corpus's images; -1 for a record that names none.
+        number: Its place among the records of its image, from 1; in the file for a record without an image.
+        digest: Over its content.
+        fault: Why it has no image, as reason and sentence.
+    """
+
+    image: int
+    number: int
+    digest: str
+    fault: tuple[str, str] | None = None
+
+
+class Dataset(Struct, frozen=True):
+    """What a dataset file says, its texts left on disk.
+
+    Attributes:
+        corpus: Its images in order of first appearance, with what annotation files say about them.
+        records: Those of one image together, images in the corpus's order; those without one at the end.
+    """
+
+    corpus: Corpus
+    records: tuple[Record, ...]
+
+
+def load_dataset(settings: CorpusSettings) -> Dataset:
+    """Index the file at ``settings.dataset``.
+
+    Args:
+        settings: Uses ``dataset``, ``limit`` (images), and ``captions`` and ``instances`` where they are given: an
+            image is found in them by its file name, or by the number in it.
+
+    Raises:
+        CorpusError: The file is no LLaVA dataset, or an annotation file no COCO file.
+    """
+    path = Path(settings.dataset or "")
+    index: dict[str, list[str]] = {}
+    imageless: list[Record] = []
+    for number, (record, content) in enumerate(read_records(path), start=1):
+        name = _image_name(record)
+        if isinstance(name, tuple):
+            fault = name[0], f"record {number} ({_shown(record.get('id'))}) {name[1]}"
+            imageless.append(Record(-1, number, digest_record(content), fault))
+        elif name in index or settings.limit is None or len(index) < settings.limit:
+            index.setdefault(name, []).append(digest_record(content))
+    corpus = _corpus_of(index, settings)
+    records = [
+        Record(image, number, digest)
+        for image, digests in enumerate(index.values())
+        for number, digest in enumerate(digests, start=1)
+    ]
+    return Dataset(corpus, (*records, *(imageless if settings.limit is None else ())))
+
+
+def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+    """Read a dataset file.
+
+    Yields:
+        Each record, and its content as compact JSON.
+
+    Raises:
+        CorpusError: The file is missing, damaged, or something else.
+    """
+    try:
+        with path.open("rb") as file:
+            check_start(path, file.read(4096), _SHAPE)
+        with path.open(encoding="utf-8-sig") as text:
+            for number, value in enumerate(_values(path, text), start=1):
+                if not isinstance(value, dict) or (number == 1 and "conversations" not in value):
+                    raise CorpusError(f"{path}: {_explain_shape(value, number)}")
+                yield value, _compact(value)
+    except FileNotFoundError:
+        raise CorpusError(f"{path}: no such dataset file. {explain_no_file(path)}") from None
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{path}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
+    except OSError as error:
+        told = "is a folder; name the file in it" if path.is_dir() else f"cannot be read ({error.strerror})"
+        raise CorpusError(f"{path}: {told}.") from None
+
+
+def digest_record(content: str) -> str:
+    """Name a record by its content: the key under which a run stores it."""
+    return hashlib.sha256(b"imported\0" + content.encode()).hexdigest()[:16]
+
+
+def _values(path: Path, file: TextIO) -> Iterator[Any]:
+    """Decode one value after another, holding little more than one block of text."""
+    decoder = json.JSONDecoder()
+    text, at, n_read = file.read(_BLOCK_CHARS), 0, 0
+    at = _skip_space(text, 0)
+    is_array = text[at : at + 1] == "["
+    at += is_array
+    while True:
+        at = _skip_space(text, at)
+        if at == len(text):
+            text, at = file.read(_BLOCK_CHARS), 0
+            if text:
+                continue
+            if is_array or not n_read:
+                raise CorpusError(_truncated(path, n_read))
+            return
+        if is_array and text[at] == "]":
+            if not n_read:
+                raise CorpusError(f"{path}: is an empty list. {_SHAPE}.")
+            return
+        if is_array and n_read and text[at] == ",":
+            at += 1
+        try:
+            start = _skip_space(text, at)
+            value, at = decoder.raw_decode(text, start)
+        except RecursionError:
+            raise CorpusError(f"{path}: brackets are nested hundreds deep in record {n_read + 1}. {_SHAPE}.") from None
+        except json.JSONDecodeError as error:
+            more = file.read(_BLOCK_CHARS) if len(text) - at < MAX_RECORD_CHARS else ""
+            if not more:
+                raise CorpusError(_explain_fault(path, n_read, error)) from None
+            # The comma before it, if any, was passed.
+            text, at = ("," if is_array and n_read else "") + text[start:] + more, 0
+            continue
+        n_read += 1
+        yield value
+
+
+def _skip_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _truncated(path: Path, n_read: int) -> str:
+    return f"{path}: ends in the middle, after {n_read} whole records. Copy or download it again."
+
+
+def _explain_fault(path: Path, n_read: int, error: json.JSONDecodeError) -> str:
+    if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+        return _truncated(path, n_read)
+    near = " ".join(error.doc[max(0, error.pos - 20) : error.pos + 20].split())
+    return (
+        f"{path}: is not JSON in record {n_read + 1} ({error.msg[:1].lower()}{error.msg[1:]} near '{near}'). {_SHAPE}."
+    )
+
+
+def _explain_shape(value: object, number: int) -> str:
+    if not isinstance(value, dict):
+        return f"record {number} is {_shown(value)}, not an object. {_SHAPE}."
+    if {"images", "annotations"} & value.keys() and number == 1 and "messages" not in value:
+        return f"looks like a COCO file; give it to --captions or --instances of 'datagen run'. {_SHAPE}."
+    if "messages" in value:
+        return f"its records hold 'messages'; rename them to 'conversations' of 'from' and 'value'. {_SHAPE}."
+    return f"its first record holds {', '.join(map(repr, list(value)[:5])) or 'nothing'}. {_SHAPE}."
+
+
+def _compact(record: dict[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(record).decode()
+    except (UnicodeEncodeError, msgspec.MsgspecError, ValueError):
+        return json.dumps(record)  # half of a surrogate pair, NaN
+
+
+def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
+    """The file name that a record gives, or reason and end of the sentence why there is none."""
+    image = record.get("image")
+    if isinstance(image, list):
+        if len(image) > 1:
+            return "several_images", f"names {len(image)} images; one is expected"
+        image = image[0] if image else None
+    if isinstance(image, str) and image.strip():
+        return image.replace("\\", "/")
+    return "no_image_named", "names no image"
+
+
+def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
+    annotated = load_annotations(settings) if settings.captions or settings.instances else Corpus((), (), ())
+    by_name = {PurePosixPath(image.file_name).name: image for image in annotated.images}
+    by_id = {image.image_id: image for image in annotated.images}
+    taken: set[str] = set()
+    images: list[AnnotatedImage] = []
+    for name in names:
+        stem = id_text(PurePosixPath(name).stem)
+        found = by_name.get(PurePosixPath(name).name) or by_id.get(stem) or AnnotatedImage(stem, name, 0, 0)
+        image_id = _unused(stem, name, taken)
+        images.append(msgspec.structs.replace(found, image_id=image_id, file_name=name))
+    held = {image.image_id for image in images}
+    findings = tuple(finding for finding in annotated.findings if finding.image_id in held)
+    return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, findings)
+
+
+def _unused(stem: str, name: str, taken: set[str]) -> str:
+    """The stem, or for another file of the same stem its whole path."""
+    image_id = stem
+    if image_id in taken:
+        path = image_id = str(PurePosixPath(name).with_suffix("")).replace("/", "_")
+        further = count(2)
+        while image_id in taken:
+            image_id = f"{path}_{next(further)}"
+    taken.add(image_id)
+    return image_id
+
+
+def _shown(value: object) -> str:
+    text = " ".join(str(value).split())
+    return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"

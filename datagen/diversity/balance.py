@@ -1,0 +1,258 @@
+"""From the whole set's turns to those that keep it even: caps per kind of question, and a share of yes.
+
+``Census`` counts, ``plan`` decides how many turns of which cell fall, ``Plan.apply`` lets them fall. A cell is a kind
+of question with what it was told (yes, no, neither). Which of a cell's turns fall is drawn from (``rng_seed``, sample
+id, place in the conversation), so neither order nor workers matter.
+
+Only a turn that nothing after it leans on may fall: a conversation of which every turn falls is rejected, any other
+goes on without them. Turns that are leant on stay, and the record says what share was reached.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from datagen.config import BalanceSettings
+from datagen.diversity.kinds import polarity, question_kind, refers_back
+from datagen.fate import reject
+from datagen.randomness import rng_for
+from datagen.records import Drop, Sample, Turn
+
+Cell = tuple[str, str]
+"""Kind of question, and ``yes``, ``no`` or ``-``."""
+Counts = dict[Cell, int]
+REASON = "balanced_out"
+_ROUNDS = 20
+_STEPS = 50  # halvings in the search for the lowest cap that keeps enough
+
+
+class Census:
+    """The turns of a set by cell, with the draws of those that may fall: 8 bytes each.
+
+    Args:
+        rng_seed: The run's.
+    """
+
+    def __init__(self, rng_seed: int) -> None:
+        self.rng_seed = rng_seed
+        self.n_turns: Counts = {}
+        self.draws: dict[Cell, array[float]] = {}
+
+    def count(self, samples: Iterable[Sample]) -> Census:
+        """Count the accepted samples among these."""
+        for sample in samples:
+            if sample.status == "accepted":
+                for n, turn in enumerate(sample.turns):
+                    cell = cell_of(turn)
+                    self.n_turns[cell] = self.n_turns.get(cell, 0) + 1
+                    if is_free(sample.turns, n):
+                        self.draws.setdefault(cell, array("d")).append(draw(self.rng_seed, sample, n))
+        return self
+
+
+class Plan(Struct, frozen=True):
+    """Which turns fall.
+
+    Attributes:
+        rng_seed: The run's.
+        below: Per cell, free turns whose draw is lower fall.
+        why: Per cell, the sentence for a person.
+        report: What was asked and what is reached, for ``summary.json``.
+    """
+
+    rng_seed: int
+    below: dict[Cell, float]
+    why: dict[Cell, str]
+    report: dict[str, Any]
+
+    def apply(self, sample: Sample) -> Sample:
+        """Let the turns of one sample fall; a sample of which none stays is rejected."""
+        if sample.status != "accepted":
+            return sample
+        kept, drops = [], []
+        for n, turn in enumerate(sample.turns):
+            cell = cell_of(turn)
+            limit = self.below.get(cell)
+            if limit is not None and is_free(sample.turns, n) and draw(self.rng_seed, sample, n) < limit:
+                drops.append(Drop("dedup", REASON, f"turn {n + 1}, '{turn.question}': {self.why[cell]}"))
+            else:
+                kept.append(turn)
+        if not drops:
+            return sample
+        if not kept:
+            return reject(sample, drops[0])
+        return replace(sample, turns=tuple(kept), cuts=(*sample.cuts, *drops))
+
+
+def plan(census: Census, settings: BalanceSettings) -> Plan:
+    """Decide what falls.
+
+    Args:
+        census: Of every sample that is accepted so far.
+        settings: What is asked.
+    """
+    turns = census.n_turns
+    uneven, over = _falling(census, settings)
+    falling = _plus(uneven, over)
+    below = {cell: _limit(census.draws[cell], n) for cell, n in falling.items()}
+    why = {cell: "; ".join(_told_why(turns, settings, cell, uneven, over)) for cell in falling}
+    return Plan(census.rng_seed, below, why, _report(turns, _minus(turns, falling), settings))
+
+
+def _falling(census: Census, settings: BalanceSettings) -> tuple[Counts, Counts]:
+    """How many turns of each cell fall for the share of yes, and how many for the cap.
+
+    Each may undo the other, so they take turns until neither takes more.
+    """
+    free = {cell: len(draws) for cell, draws in census.draws.items()}
+    most = int(settings.max_loss * sum(census.n_turns.values()))
+    uneven: Counts = {}
+    over: Counts = {}
+    for _ in range(_ROUNDS):
+        fallen = _plus(uneven, over)
+        left, still_free = _minus(census.n_turns, fallen), _minus(free, fallen)
+        if settings.yes_share is not None:
+            found = _even_out(left, still_free, settings.yes_share, most - sum(fallen.values()))
+            uneven, left, still_free = _plus(uneven, found), _minus(left, found), _minus(still_free, found)
+        if settings.max_share_per_kind is not None:
+            spent = sum(uneven.values()) + sum(over.values())
+            over = _plus(over, _cap_kinds(left, still_free, settings.max_share_per_kind, most - spent))
+        if _plus(uneven, over) == fallen:
+            break
+    return uneven, over
+
+
+def cell_of(turn: Turn) -> Cell:
+    """Which cell a turn belongs to."""
+    told = polarity(turn.question, turn.answer)
+    return question_kind(turn.question), told if told in ("yes", "no") else "-"
+
+
+def is_free(turns: tuple[Turn, ...], n: int) -> bool:
+    """Whether a turn may fall: no later question may lean on it, or on the turns before itself at all."""
+    return not any(refers_back(turn.question) for turn in turns[n + 1 :])
+
+
+def draw(rng_seed: int, sample: Sample, n: int) -> float:
+    """The number, 0 to 1, that decides about a turn."""
+    return rng_for(rng_seed, sample.sample_id, f"balance {n}").random()
+
+
+def _even_out(turns: Counts, free: Counts, share: float, most: int) -> Counts:
+    """How many turns of each cell fall so that ``share`` of the yes and no answers say yes."""
+    yes, no = _told(turns, "yes"), _told(turns, "no")
+    if not yes or not no:
+        return {}  # whatever falls, the other side stays at nothing
+    surplus = {"yes": yes - no * share / (1 - share), "no": no - yes * (1 - share) / share}
+    side = max(surplus, key=lambda name: surplus[name])
+    cells = {cell: n for cell, n in free.items() if cell[1] == side}
+    return _spread(min(most, max(0, round(surplus[side]))), cells)
+
+
+def _cap_kinds(turns: Counts, free: Counts, cap: float, most: int) -> Counts:
+    """How many turns of each cell fall so that no kind holds more than ``cap`` of what is left.
+
+    Where the cap would cost more than ``most`` turns, or cannot be kept because there are too few
+    kinds, the lowest one that can be afforded holds.
+    """
+    kinds = {kind: _of_kind(turns, kind) for kind in sorted({kind for kind, _ in turns})}
+    total = sum(kinds.values())
+    low, high = cap, 1.0
+    if total - _kept_under(kinds, low) > most:
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            low, high = (low, middle) if total - _kept_under(kinds, middle) <= most else (middle, high)
+        low = high
+    limit = int(low * _kept_under(kinds, low) + 1e-9)
+    falling: Counts = {}
+    for kind, n in kinds.items():
+        if n > limit and low < 1:
+            falling |= _spread(n - limit, {cell: m for cell, m in free.items() if cell[0] == kind})
+    return falling
+
+
+def _kept_under(kinds: Mapping[str, int], cap: float) -> float:
+    """Turns that are left when no kind holds more than ``cap`` of those left; 0 when there are too few kinds."""
+    capped: set[str] = set()
+    while True:
+        if cap * len(capped) >= 1:
+            return 0.0
+        left = sum(n for kind, n in kinds.items() if kind not in capped) / (1 - cap * len(capped))
+        over = {kind for kind, n in kinds.items() if n > cap * left} - capped
+        if not over:
+            return left
+        capped |= over
+
+
+def _spread(number: int, cells: Counts) -> Counts:
+    """Take ``number`` turns from cells in proportion to their size, as far as they go."""
+    total = sum(cells.values())
+    number = min(number, total)
+    if not number:
+        return {}
+    exact = {cell: number * cells[cell] / total for cell in sorted(cells)}
+    taken = {cell: int(share) for cell, share in exact.items()}
+    rest = sorted(exact, key=lambda cell: (taken[cell] - exact[cell], cell))
+    for cell in rest[: number - sum(taken.values())]:
+        taken[cell] += 1
+    return taken
+
+
+def _limit(draws: array[float], number: int) -> float:
+    """The draw below which ``number`` of them lie."""
+    ranked = sorted(draws)
+    return ranked[number] if number < len(ranked) else 2.0
+
+
+def _told_why(turns: Counts, settings: BalanceSettings, cell: Cell, uneven: Counts, over: Counts) -> Iterator[str]:
+    """Why turns of a cell fall, by the shares of the set before anything fell."""
+    if cell in uneven:
+        yes, no = _told(turns, "yes"), _told(turns, "no")
+        yield f"{_share(yes, yes + no):.1%} of the yes/no answers say yes, {settings.yes_share:.1%} is asked"
+    if cell in over:
+        share = _share(_of_kind(turns, cell[0]), sum(turns.values()))
+        yield f"{share:.1%} of the turns ask for {cell[0]}, the cap is {settings.max_share_per_kind:.1%}"
+
+
+def _report(before: Counts, after: Counts, settings: BalanceSettings) -> dict[str, Any]:
+    def yes_share(turns: Counts) -> float:
+        return round(_share(_told(turns, "yes"), _told(turns, "yes") + _told(turns, "no")), 4)
+
+    def largest(turns: Counts) -> dict[str, Any]:
+        kinds = sorted({kind for kind, _ in turns})
+        kind = max(kinds, key=lambda name: _of_kind(turns, name), default=None)
+        share = _share(_of_kind(turns, kind), sum(turns.values())) if kind else 0.0
+        return {"kind": kind, "share": round(share, 4)}
+
+    return {
+        "turns_before": sum(before.values()),
+        "turns_after": sum(after.values()),
+        "yes_share": {"asked": settings.yes_share, "before": yes_share(before), "after": yes_share(after)},
+        "largest_kind": {"asked": settings.max_share_per_kind, "before": largest(before), "after": largest(after)},
+    }
+
+
+def _minus(turns: Counts, falling: Counts) -> Counts:
+    return {cell: n - falling.get(cell, 0) for cell, n in turns.items()}
+
+
+def _plus(some: Counts, more: Counts) -> Counts:
+    every = {cell: some.get(cell, 0) + more.get(cell, 0) for cell in some.keys() | more.keys()}
+    return {cell: every[cell] for cell in sorted(every) if every[cell]}
+
+
+def _of_kind(turns: Counts, kind: str) -> int:
+    return sum(n for cell, n in turns.items() if cell[0] == kind)
+
+
+def _told(turns: Counts, told: str) -> int:
+    return sum(n for cell, n in turns.items() if cell[1] == told)
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

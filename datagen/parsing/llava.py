@@ -1,0 +1,63 @@
+"""From a record of a LLaVA dataset, as it was imported, to turns."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from datagen.parsing.cleaning import without_surrogates
+from datagen.parsing.pairing import Parsed, opening_of, rejected
+from datagen.records import Drop, Turn
+
+IMAGE_TOKEN = "<image>"
+_ROLES = {"human": "question", "user": "question", "gpt": "answer", "assistant": "answer"}
+
+
+def read_llava(text: str) -> Parsed:
+    """Read a record's conversation up to its first fault; the words stay as they are.
+
+    The image token must stand in the first human message, since trainers show the picture there, and is
+    taken out; the export puts it back.
+    """
+    try:
+        record = json.loads(text)
+    except (ValueError, RecursionError):
+        return rejected("broken_json", f"the stored record is damaged: {opening_of(text)}")
+    messages = record.get("conversations") if isinstance(record, dict) else None
+    if not isinstance(messages, list) or not messages:
+        return rejected("no_conversations", "the record holds no list of 'conversations'")
+    turns: list[Turn] = []
+    question: str | None = None
+    for number, message in enumerate(messages, start=1):
+        read = _read_message(message, number, is_question=question is None)
+        if isinstance(read, Drop):
+            return Parsed(tuple(turns), read)
+        if question is None:
+            question = read
+        else:
+            turns.append(Turn(question, read))
+            question = None
+    if question is not None:
+        detail = f"after {len(turns)} whole turns: question {opening_of(question)}"
+        return Parsed(tuple(turns), Drop("parse", "question_without_answer", detail))
+    return Parsed(tuple(turns), None)
+
+
+def _read_message(message: Any, number: int, *, is_question: bool) -> str | Drop:
+    """The text of a message, or what is wrong with it."""
+    role, value = (message.get("from"), message.get("value")) if isinstance(message, dict) else (None, None)
+    kind = _ROLES.get(role) if isinstance(role, str) else None
+    if kind is None:
+        return Drop("parse", "unknown_role", f"message {number} is from {role!r}; 'human' and 'gpt' are known")
+    if (kind == "question") != is_question:
+        reason = "question_without_answer" if kind == "question" else "answer_without_question"
+        return Drop("parse", reason, f"message {number} is from {role!r} like the one before it, or comes first")
+    if not isinstance(value, str):
+        return Drop("parse", "not_text", f"message {number} holds no text")
+    text = without_surrogates(value)
+    if number == 1:
+        if IMAGE_TOKEN not in text:
+            return Drop("parse", "no_image_token", f"{IMAGE_TOKEN} does not stand in the first human message")
+        text = text.replace(IMAGE_TOKEN, "", 1)
+    text = text.strip()
+    return text or Drop("parse", "empty_turn", f"message {number} is empty")

@@ -1,0 +1,133 @@
+"""A chat completion as it crosses the wire: a request becomes its JSON, an answer's JSON becomes text and usage."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Container
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from datagen.records import Request, Usage
+
+_TURNS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "turns": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"question": {"type": "string"}, "answer": {"type": "string"}},
+                "required": ["question", "answer"],
+                "additionalProperties": False,
+            },
+        }
+    },
+    "required": ["turns"],
+    "additionalProperties": False,
+}
+"""What a reply in JSON looks like; OpenAI's strict mode wants every property required and no others."""
+
+_RESPONSE_FORMAT = {
+    "type": "json_schema",
+    "json_schema": {"name": "turns", "strict": True, "schema": _TURNS_SCHEMA},
+}
+
+
+class Message(Struct):
+    """What the model said; reasoning that some servers send beside it is not read."""
+
+    content: str | list[Any] | None = None
+    refusal: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as one text; some servers send it as a list of parts."""
+        if isinstance(self.content, list):
+            parts = (part.get("text") for part in self.content if isinstance(part, dict))
+            return "".join(part for part in parts if isinstance(part, str))
+        return self.content or ""
+
+
+class Choice(Struct):
+    """One of the answers; only the first is read."""
+
+    message: Message
+    finish_reason: str | None = None
+
+
+class Completion(Struct):
+    """The parts of a chat completion that are read; usage is loose, as servers differ there most."""
+
+    choices: list[Choice]
+    usage: Any = None
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Completion)
+
+
+def request_fields(model: str, request: Request, refused: Container[str]) -> dict[str, Any]:
+    """The request's JSON as a mapping.
+
+    Args:
+        model: As the endpoint calls it.
+        request: What to ask.
+        refused: Parameters that the endpoint does not take: ``max_tokens``, ``temperature``, ``response_format``.
+    """
+    fields: dict[str, Any] = {
+        "model": model,
+        "messages": request.messages,
+        "max_completion_tokens" if "max_tokens" in refused else "max_tokens": request.max_tokens,
+    }
+    if "temperature" not in refused:
+        fields["temperature"] = request.temperature
+    if request.reply_format == "json" and "response_format" not in refused:
+        fields["response_format"] = _RESPONSE_FORMAT
+    return fields
+
+
+def encode_request(fields: dict[str, Any]) -> bytes:
+    """JSON of ``request_fields``.
+
+    Raises:
+        UnicodeEncodeError: A text holds half a surrogate pair.
+    """
+    return _encoder.encode(fields)
+
+
+def decode_completion(content: bytes) -> Completion:
+    """Decode an answer; half of a surrogate pair, which some models write, becomes U+FFFD, 1e999 infinity.
+
+    Raises:
+        ValueError: It is no chat completion.
+        RecursionError: It is nested too deeply to be one.
+    """
+    try:
+        return _decoder.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = json.dumps(json.loads(content), ensure_ascii=False)  # the standard library takes lone surrogates
+        mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return msgspec.convert(json.loads(mended), Completion)
+
+
+def read_usage(usage: Any) -> Usage:
+    """Token counts from whatever the server sent under ``usage``; zeros where they are missing or odd."""
+
+    def count(tree: Any, name: str) -> int:
+        value = tree.get(name) if isinstance(tree, dict) else None
+        return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
+
+    details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
+    return Usage(count(usage, "prompt_tokens"), count(details, "cached_tokens"), count(usage, "completion_tokens"))
+
+
+def sum_usage(one: Usage, other: Usage) -> Usage:
+    """Tokens of two tries together."""
+    return Usage(
+        one.n_prompt_tokens + other.n_prompt_tokens,
+        one.n_cached_tokens + other.n_cached_tokens,
+        one.n_completion_tokens + other.n_completion_tokens,
+    )

@@ -1,0 +1,149 @@
+"""A picture and a question come in; a model's own answer comes out, written greedily."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec.structs import replace
+
+from datagen.config import ENDPOINT, ValidatorSettings
+from datagen.errors import ValidatorError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from datagen.validator.loading import Checkpoint
+
+MAX_NEW_TOKENS = 512
+
+
+class Answerer(Protocol):
+    """Answers questions about pictures in its own words."""
+
+    def answer(self, picture: Image, question: str) -> str:
+        """Answer one question about one picture.
+
+        Raises:
+            ValidatorError: The model cannot read the question, or no answer comes.
+        """
+        ...
+
+
+def open_answerer(settings: ValidatorSettings) -> Answerer:
+    """Load the model that the settings name, to be asked freely.
+
+    Raises:
+        ValidatorError: It cannot be loaded, or only compares and cannot answer.
+    """
+    if settings.name.startswith(ENDPOINT):
+        from datagen.validator.endpoint import EndpointValidator
+
+        return EndpointValidator(settings)
+    from datagen.validator.loading import find_checkpoint, load_checkpoint
+
+    if settings.name == "nano":
+        from datagen.validator.nano import FOLDER, refuse_photographs
+
+        nano = CheckpointAnswerer(load_checkpoint(replace(settings, name=str(FOLDER))))
+        nano.look_over = lambda picture: refuse_photographs(["it"], lambda _: picture)
+        return nano
+    found = find_checkpoint(settings)
+    if found.family == "similarity":
+        raise ValidatorError(
+            f"{settings.name}: compares pictures with phrases and cannot answer; name a model that writes, "
+            "such as llava-1.5-7b."
+        )
+    if found.family == "image-text":
+        from datagen.validator.image_text import load_eyes
+
+        return ImageTextAnswerer(load_eyes(settings, found))
+    return CheckpointAnswerer(load_checkpoint(settings, found))
+
+
+class CheckpointAnswerer:
+    """Asks a model built like LLaVA.
+
+    Args:
+        checkpoint: As loaded for scoring; the same may serve both.
+
+    Attributes:
+        look_over: Raises ``ValidatorError`` for a picture that the model knows nothing about.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        from datagen.validator.dialogue import Dialogue
+
+        self._checkpoint = checkpoint
+        self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
+        self.look_over: Callable[[Image], None] = lambda picture: None
+
+    def answer(self, picture: Image, question: str) -> str:
+        """Answer one question; see ``Answerer``."""
+        import torch
+
+        self.look_over(picture)
+        checkpoint = self._checkpoint
+        prompt = self._dialogue.prompt(question)
+        if prompt.count(checkpoint.image_token) != 1:
+            raise ValidatorError(f"The question holds '{checkpoint.image_token}', which stands for the picture.")
+        seen = checkpoint.image_processor(images=[picture.convert("RGB")], return_tensors="pt")
+        pixels = seen["pixel_values"].to(checkpoint.device, checkpoint.dtype)
+        # LLaVA-NeXT cuts a picture into tiles by its size and needs that to join them again.
+        sizes = {"image_sizes": seen["image_sizes"]} if "image_sizes" in seen else {}
+        with torch.inference_mode():
+            n_features = len(checkpoint.model.get_image_features(pixels, **sizes).pooler_output[0])
+        bos = checkpoint.tokenizer.bos_token
+        ids = checkpoint.tokenizer(prompt, add_special_tokens=not (bos and prompt.startswith(bos)))["input_ids"]
+        at = ids.index(checkpoint.image_token_id)
+        ids = torch.tensor([[*ids[:at], *[checkpoint.image_token_id] * n_features, *ids[at + 1 :]]])
+        inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels, **sizes}
+        return write_answer(checkpoint, inputs)
+
+
+class ImageTextAnswerer:
+    """Asks any other chat model with eyes, through its own processor.
+
+    Args:
+        eyes: As ``image_text.load_eyes`` gives them.
+    """
+
+    def __init__(self, eyes: Any) -> None:
+        self._eyes = eyes
+
+    def answer(self, picture: Image, question: str) -> str:
+        """Answer one question; see ``Answerer``."""
+        from datagen.validator.image_text import process
+
+        checkpoint = self._eyes.checkpoint
+        prompt = self._eyes.dialogue.prompt(question)
+        if prompt.count(checkpoint.image_token) != 1:
+            raise ValidatorError(f"The question holds '{checkpoint.image_token}', which stands for the picture.")
+        return write_answer(checkpoint, process(self._eyes, prompt, picture))
+
+
+def write_answer(checkpoint: Checkpoint, inputs: dict[str, Any]) -> str:
+    """Generate greedily after a prompt.
+
+    Args:
+        checkpoint: The model.
+        inputs: Of one prompt, ``input_ids`` of shape (1, tokens), and what shows the picture.
+    """
+    import torch
+
+    n_prompt = inputs["input_ids"].shape[1]
+    room = MAX_NEW_TOKENS if checkpoint.max_tokens is None else min(MAX_NEW_TOKENS, checkpoint.max_tokens - n_prompt)
+    if room < 1:
+        raise ValidatorError(f"{n_prompt} tokens with the picture leave no room for an answer; ask in fewer words.")
+    placed = {name: _placed(checkpoint, value) for name, value in inputs.items()}
+    tokenizer = checkpoint.tokenizer
+    padding = tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+    with torch.inference_mode():
+        written = checkpoint.model.generate(**placed, max_new_tokens=room, do_sample=False, pad_token_id=padding)
+    answer: str = tokenizer.decode(written[0, n_prompt:], skip_special_tokens=True)
+    return answer.strip()
+
+
+def _placed(checkpoint: Checkpoint, value: Any) -> Any:
+    moved = value.to(checkpoint.device)
+    return moved.to(checkpoint.dtype) if moved.is_floating_point() else moved

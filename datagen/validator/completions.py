@@ -1,0 +1,120 @@
+"""A chat completion comes in; the chances of the answers that a question could have come out."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+_FLOOR = 1e-4  # chance of an answer that was not among the words told
+
+
+class Alternative(Struct):
+    """A token that could have stood at a place, with its log-probability in nats."""
+
+    token: str
+    logprob: float
+
+
+class Token(Struct):
+    """A token that was said, and the likeliest ones at its place."""
+
+    token: str
+    logprob: float = 0.0
+    top_logprobs: list[Alternative] = []
+
+
+class Logprobs(Struct):
+    """What the endpoint tells of the words of its reply."""
+
+    content: list[Token] | None = None
+
+
+class Message(Struct):
+    """The reply's text."""
+
+    content: str | None = None
+
+
+class Choice(Struct):
+    """One reply."""
+
+    message: Message
+    logprobs: Logprobs | None = None
+
+
+class Completion(Struct):
+    """The parts of a chat completion that are read."""
+
+    choices: list[Choice]
+
+
+def read_chances(choice: Choice, answers: tuple[str, ...]) -> tuple[float, ...] | None:
+    """How a model shares belief among the answers that it was given.
+
+    Returns:
+        One chance per answer, together 1; None when the reply names none of them.
+    """
+    tokens = (choice.logprobs.content or []) if choice.logprobs else []
+    weights = _weights_from_words(tokens, answers) or _weights_from_reply(choice.message.content or "", answers)
+    if weights is None:
+        return None
+    weights = [max(weight, _FLOOR) for weight in weights]
+    return tuple(round(weight / sum(weights), 6) for weight in weights)
+
+
+def _weights_from_words(tokens: Sequence[Token], answers: tuple[str, ...]) -> list[float] | None:
+    """Follow the words that were said, and share belief wherever words tell answers apart; None when none does."""
+    weights = [0.0] * len(answers)
+    belief, alive, said = 1.0, tuple(range(len(answers))), ""
+    for token in tokens:
+        shares: defaultdict[tuple[int, ...], float] = defaultdict(float)
+        for alternative in token.top_logprobs:
+            shares[_meant(said + alternative.token, answers, alive)] += math.exp(min(0.0, alternative.logprob))
+        shares.pop((), None)  # words that begin no answer
+        total = sum(shares.values())
+        chosen = _meant(said + token.token, answers, alive)
+        goes_on = len(chosen) > 1
+        for meant, share in shares.items():
+            for n in () if goes_on and meant == chosen else meant:
+                weights[n] += belief * share / total / len(meant)
+        if not goes_on:
+            return weights if any(weights) else None
+        belief *= shares[chosen] / total if total else 1.0
+        alive, said = chosen, said + token.token
+    if len(alive) == len(answers):
+        return None
+    for n in alive:
+        weights[n] += belief / len(alive)
+    return weights
+
+
+def _meant(text: str, answers: tuple[str, ...], alive: tuple[int, ...]) -> tuple[int, ...]:
+    """The answers that a text may be the beginning of; one alone when it is that answer ("one", "one hundred")."""
+    begun = _plain(text)
+    exact = tuple(n for n in alive if _plain(answers[n]) == begun)
+    return exact or tuple(n for n in alive if _begin_alike(begun, _plain(answers[n])))
+
+
+def _weights_from_reply(reply: str, answers: tuple[str, ...]) -> list[float] | None:
+    """Nearly 1 for the answer that the reply names first, the longest where two begin alike."""
+    found: list[tuple[int, int, int]] = []
+    for n, answer in enumerate(answers):
+        place = re.search(rf"(?<!\w){re.escape(answer.lower())}(?!\w)", reply.lower())
+        if place:
+            found.append((place.start(), -len(answer), n))
+    if not found:
+        return None
+    named = min(found)[2]
+    return [0.99 if n == named else 0.01 / max(1, len(answers) - 1) for n in range(len(answers))]
+
+
+def _plain(text: str) -> str:
+    return text.strip(" \n\t\"'*.:").lower()
+
+
+def _begin_alike(one: str, other: str) -> bool:
+    return one.startswith(other) or other.startswith(one)

@@ -1,0 +1,289 @@
+"""From a finished run to one HTML page for a person to judge it by: no network, no script, any number of samples.
+
+The summary gives the numbers, the samples are read once for examples, and the pictures of those few are made small and
+carried in the page. Every string from a file or a model passes through Jinja's escaping or the card's.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+from msgspec import Struct
+
+from datagen.config import Settings
+from datagen.records import AnnotatedImage
+from datagen.view.card import STYLE
+from datagen.view.report_charts import bar, columns, reliability
+from datagen.view.report_examples import Examples, ReadPicture, draw_groups
+
+STAGES = ("teacher", "parse", "checks", "dedup", "validate")
+_HERE = Path(__file__).parent
+_MOST_ROWS = 40  # of any table whose rows come from data
+_PAUSE_S = 60.0
+_LABELS = {
+    "auroc": "AUROC",
+    "recall_at_5": "found at 5 % false alarms",
+    "calibration_error": "calibration error",
+    "n_clean": "clean turns",
+    "n_planted": "planted errors",
+    "recall": "found at the threshold",
+    "judged": "used for verdicts",
+    "why_not": "why not",
+    "clean_flagged": "clean turns lost",
+    "alpha": "clean turns that may be lost",
+    "n_turns": "turns measured",
+}
+"""What the keys of a calibration mean; others are shown as they are."""
+
+
+class Answered(Struct, frozen=True):
+    """When a stored reply came, and how long it took: all that is read of it here."""
+
+    at: float = 0.0
+    latency_s: float = 0.0
+
+
+class Timing(Struct, frozen=True):
+    """How long the teacher worked.
+
+    Attributes:
+        n_replies: Replies stored.
+        working_s: From reply to reply, pauses of more than a minute left out.
+        latency_s: Mean seconds from request to reply.
+    """
+
+    n_replies: int
+    working_s: float
+    latency_s: float
+
+
+def time_teacher(replies: Iterable[Answered]) -> Timing | None:
+    """Add up a teacher's time from its replies, in the order in which they were stored; None without any."""
+    number, working, waited, before = 0, 0.0, 0.0, 0.0
+    for reply in replies:
+        pause = reply.at - before if number else 0.0
+        working += pause if 0 < pause <= _PAUSE_S else 0.0
+        waited += reply.latency_s
+        before = max(before, reply.at)
+        number += 1
+    return Timing(number, working, waited / number) if number else None
+
+
+def render_report(
+    settings: Settings,
+    manifest: Mapping[str, Any],
+    summary: Mapping[str, Any],
+    examples: Examples,
+    images: Mapping[str, AnnotatedImage],
+    read: ReadPicture | None = None,
+    timing: Timing | None = None,
+) -> str:
+    """Write the page; the same inputs give the same text.
+
+    Args:
+        settings: The run's; only file names are told, never folders of this machine.
+        manifest: The content of ``run.yaml``.
+        summary: The content of ``summary.json``; what an older one lacks is left out.
+        examples: Picked from all samples.
+        images: Annotations of the examples' images, as far as they are at hand.
+        read: Opens pictures; None leaves the frames empty.
+        timing: Of the teacher; None for the embedded one.
+    """
+    style = Markup((_HERE / "report.css").read_text(encoding="utf-8") + STYLE)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
+    return _environment().get_template("report.html.j2").render(
+        style=style,
+        policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
+        source=[PurePath(name).name for name in (*settings.corpus.captions, *settings.corpus.instances)],
+        settings=settings,
+        validator=PurePath(settings.validator.name).name,
+        manifest=manifest,
+        summary=summary,
+        funnel=list(_funnel(summary)),
+        reasons=list(_reasons(summary)),
+        timing=timing,
+        calibration=_calibration(summary.get("calibration")),
+        diversity=summary.get("diversity"),
+        balance=summary.get("balance"),
+        groups={fate: draw_groups(examples, fate, images, read) for fate in ("accepted", "rejected", "cut")},
+    )  # fmt: skip
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(bar=bar, columns=columns, reliability=reliability, share=_share)
+    environment.filters.update(
+        number=_number, percent=_percent, duration=_duration, few=_few, words=_words, raw=Markup, ranked=_ranked
+    )
+    return environment
+
+
+class Step(Struct, frozen=True):
+    """One stage of the funnel: samples that fell in it and that were left after it."""
+
+    stage: str
+    n_fallen: int
+    n_left: int
+
+
+def _funnel(summary: Mapping[str, Any]) -> Iterator[Step]:
+    left = summary["samples"]
+    rejected = summary["rejected_by_stage"]
+    for stage in (*STAGES, *sorted(set(rejected) - set(STAGES))):
+        fallen = sum(rejected.get(stage, {}).values())
+        left -= fallen
+        yield Step(stage, fallen, left)
+
+
+class Reason(Struct, frozen=True):
+    """How many samples fell, and how many conversations were shortened, for one reason."""
+
+    stage: str
+    reason: str
+    n_rejected: int
+    n_cut: int
+
+
+def _reasons(summary: Mapping[str, Any]) -> Iterator[Reason]:
+    rejected, cut = summary["rejected_by_stage"], summary["cut_by_stage"]
+    pairs = {(stage, reason) for table in (rejected, cut) for stage, found in table.items() for reason in found}
+    order = {stage: n for n, stage in enumerate(STAGES)}
+    rows = [
+        Reason(stage, reason, rejected.get(stage, {}).get(reason, 0), cut.get(stage, {}).get(reason, 0))
+        for stage, reason in pairs
+    ]
+    rows.sort(key=lambda row: (order.get(row.stage, len(order)), -row.n_rejected - row.n_cut, row.reason))
+    return islice(rows, _MOST_ROWS)
+
+
+class Column(Struct, frozen=True):
+    """A column's head, and ``n`` for numbers or ``t`` for text."""
+
+    label: str
+    style: str
+
+
+class Table(Struct, frozen=True):
+    """Rows of a calibration: one per kind of error, or whatever its tables hold."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+class CalibrationView(Struct, frozen=True):
+    """A calibration as a page shows it, whatever keys it has."""
+
+    facts: tuple[tuple[str, str], ...]
+    tables: tuple[Table, ...]
+    plots: tuple[tuple[str, tuple[tuple[float, float, float], ...]], ...]
+
+
+def _calibration(calibration: Mapping[str, Any] | None) -> CalibrationView | None:
+    if not calibration:
+        return None
+    facts = tuple((_label(key), _shown(key, value)) for key, value in calibration.items() if _is_plain(value))
+    nested = {key: value for key, value in calibration.items() if _is_table(value)}
+    plots = [(key, value) for key, value in calibration.items() if _is_reliability(value)]
+    plots += [
+        (name, value)
+        for table in nested.values()
+        for name, row in table.items()
+        for value in row.values()
+        if _is_reliability(value)
+    ]
+    return CalibrationView(
+        facts,
+        tuple(_table(key, table) for key, table in nested.items()),
+        tuple((_words(name), tuple((p[0], p[1], p[2] if len(p) > 2 else 0.1) for p in points))
+              for name, points in plots[:_MOST_ROWS]),
+    )  # fmt: skip
+
+
+def _table(title: str, table: Mapping[str, Mapping[str, Any]]) -> Table:
+    keys = list(dict.fromkeys(key for row in table.values() for key, value in row.items() if _is_plain(value)))
+    keys = [key for key in keys if any(row.get(key) is not None for row in table.values())]
+    rows = tuple(
+        (_words(name), tuple(_shown(key, row.get(key)) for key in keys))
+        for name, row in islice(table.items(), _MOST_ROWS)
+    )
+    texts = {key for key in keys if any(isinstance(row.get(key), str) for row in table.values())}
+    return Table(_words(title), tuple(Column(_label(key), "t" if key in texts else "n") for key in keys), rows)
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, str | int | float)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(row, dict) for row in value.values())
+
+
+def _is_reliability(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(_is_point(point) for point in value)
+
+
+def _is_point(point: object) -> bool:
+    if not isinstance(point, list | tuple) or len(point) not in (2, 3):
+        return False
+    return all(isinstance(number, int | float) and 0 <= number <= 1 for number in point)
+
+
+def _label(key: str) -> str:
+    return _LABELS.get(key, _words(key))
+
+
+def _shown(key: str, value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return _number(value)
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return PurePath(str(value)).name if key == "validator" else str(value)
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0
+
+
+def _number(value: float) -> str:
+    return f"{value:,}".replace(",", " ")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _ranked(rows: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(rows.items(), key=lambda row: -row[1]))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _few(rows: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(islice(rows.items(), _MOST_ROWS))

@@ -1,0 +1,158 @@
+"""LLaVA datasets made elsewhere: read a block at a time, indexed by image, every fault of the file in one sentence."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CorpusFiles
+
+from datagen.config import CorpusSettings
+from datagen.corpus import dataset as module
+from datagen.corpus import load_corpus, load_dataset
+from datagen.corpus.dataset import COCO_CATEGORIES, read_records
+from datagen.errors import CorpusError
+
+
+def record(image: object = "000000000001.jpg", *values: str, **more: object) -> dict[str, Any]:
+    texts = values or ("<image>\nWhat is it?", "A dog.")
+    roles = ("human", "gpt")
+    turns = [{"from": roles[n % 2], "value": text} for n, text in enumerate(texts)]
+    return {"id": "1", "image": image, "conversations": turns, **more}
+
+
+def write(path: Path, records: object, indent: int | None = None) -> CorpusSettings:
+    path.write_text(json.dumps(records, indent=indent), encoding="utf-8")
+    return CorpusSettings(dataset=str(path))
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 1000, 4_000_000])
+@pytest.mark.parametrize("form", ["array", "indented", "lines", "bom"])
+def test_every_block_size_gives_the_same_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, form: str
+) -> None:
+    records = [record(f"{n}.jpg", '<image> "},{" [\\ ' + str(n), "]}, {", extra=[1.5, None]) for n in range(9)]
+    path = tmp_path / "d.json"
+    text = json.dumps(records, indent=2 if form == "indented" else None, ensure_ascii=False)
+    if form == "lines":
+        text = "\n".join(json.dumps(one) for one in records) + "\n\n"
+    path.write_text(text, encoding="utf-8-sig" if form == "bom" else "utf-8")
+    monkeypatch.setattr(module, "_BLOCK_CHARS", block)
+    assert [value for value, _ in read_records(path)] == records
+
+
+def test_images_come_in_order_of_appearance_and_their_records_together(tmp_path: Path) -> None:
+    names = ["000000000012.jpg", "b/7.png", "000000000012.jpg", "c/7.jpg", "cat.jpg"]
+    settings = write(tmp_path / "d.json", [record(name, "<image>?", f"{n}") for n, name in enumerate(names)])
+    found = load_dataset(settings)
+    assert [(image.image_id, image.file_name) for image in found.corpus.images] == [
+        ("12", "000000000012.jpg"), ("7", "b/7.png"), ("c_7", "c/7.jpg"), ("cat", "cat.jpg"),
+    ]  # fmt: skip
+    assert [(one.image, one.number) for one in found.records] == [(0, 1), (0, 2), (1, 1), (2, 1), (3, 1)]
+    assert len({one.digest for one in found.records}) == 5
+    assert found.corpus.categories == COCO_CATEGORIES
+    assert len(COCO_CATEGORIES) == 80
+    assert load_corpus(settings).images == found.corpus.images
+
+
+def test_a_digest_is_of_the_content_not_of_the_layout(tmp_path: Path) -> None:
+    records = [record(), record("2.jpg", "<image>é?", "😀")]
+    plain = load_dataset(write(tmp_path / "a.json", records))
+    indented = load_dataset(write(tmp_path / "b.json", records, indent=4))
+    assert plain.records == indented.records
+
+
+def test_records_without_one_image_stay_at_the_end(tmp_path: Path) -> None:
+    odd = [record(None), record(["a.jpg", "b.jpg"]), record([]), record(7), {"id": 5, "conversations": []}]
+    settings = write(tmp_path / "d.json", [record(), *odd, record(["000000000001.jpg"])])
+    found = load_dataset(settings)
+    assert [one.image for one in found.records] == [0, 0, *[-1] * 5]
+    reasons = [one.fault[0] for one in found.records if one.fault]
+    assert reasons == ["no_image_named", "several_images", *["no_image_named"] * 3]
+    assert found.records[2].fault == ("no_image_named", "record 2 ('1') names no image")
+
+
+def test_a_limit_counts_images(tmp_path: Path) -> None:
+    records = [record(f"{n % 3}.jpg", "<image>?", f"{n}") for n in range(9)]
+    path = tmp_path / "d.json"
+    write(path, records)
+    found = load_dataset(CorpusSettings(dataset=str(path), limit=2))
+    assert (len(found.corpus.images), len(found.records)) == (2, 6)
+
+
+def test_annotations_are_found_by_name_or_number(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    names = ["000000000001.jpg", "train/000000000002.jpg", "3.png", "000000000099.jpg"]
+    path = tmp_path / "d.json"
+    write(path, [record(name) for name in names])
+    settings = CorpusSettings(
+        dataset=str(path), captions=(str(corpus_files.captions),), instances=(str(corpus_files.instances),)
+    )
+    found = load_dataset(settings).corpus
+    assert [(image.image_id, image.file_name) for image in found.images] == [
+        ("1", names[0]), ("2", names[1]), ("3", names[2]), ("99", names[3]),
+    ]  # fmt: skip
+    assert [len(image.captions) for image in found.images] == [2, 2, 2, 0]
+    assert [image.licence is not None for image in found.images] == [True, True, True, False]
+    assert "kite" in found.categories and len(found.categories) == 6
+
+
+def test_half_of_a_surrogate_pair_is_survived(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    path.write_text(json.dumps([record("1.jpg", "<image>?", "x")]).replace('"x"', '"\\ud83d", "n": NaN'))
+    (one,) = load_dataset(CorpusSettings(dataset=str(path))).records
+    assert one.image == 0
+
+
+FAULTS = {
+    "missing": (None, r"no such dataset file\. "),
+    "empty": ("", "is empty. A LLaVA dataset is a JSON array"),
+    "blank": (" \n", "is empty"),
+    "no records": ("[]", "is an empty list"),
+    "cut in a record": ('[{"conversations": []}, {"id": "1", "image": "a', "ends in the middle, after 1 whole records"),
+    "cut between": ('[{"conversations": []},', "ends in the middle, after 1 whole records"),
+    "cut at once": ('{"conversations": [', "ends in the middle, after 0 whole records"),
+    "not json": ('[{"conversations": []}, {"id": x}]', r"is not JSON in record 2 \(expecting value near"),
+    "text": ("id,image\n1,2", r"is not JSON in record 1"),
+    "list of texts": ('["a", "b"]', "record 1 is 'a', not an object"),
+    "later text": ('[{"conversations": []}, 5]', "record 2 is '5', not an object"),
+    "coco": ('{"images": [], "annotations": []}', "looks like a COCO file; give it to --captions"),
+    "messages": ('[{"messages": []}]', "hold 'messages'; rename them"),
+    "other keys": ('[{"question": "a"}]', "its first record holds 'question'"),
+    "deep": ("[" + '{"a":' * 100_000, "nested hundreds deep|ends in the middle"),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), FAULTS.values(), ids=FAULTS.keys())
+def test_what_is_wrong_with_a_file_is_said(tmp_path: Path, content: str | None, said: str) -> None:
+    path = tmp_path / "d.json"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    with pytest.raises(CorpusError, match=said) as caught:
+        list(read_records(path))
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_text_are_said(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    for content, said in (
+        (b"\x1f\x8b..", "compressed with gzip"),
+        (b"\xff\xfe[", "UTF-16"),
+        (b'[{"a": "\xff"}]', "not UTF-8"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(CorpusError, match=said):
+            list(read_records(path))
+    with pytest.raises(CorpusError, match="is a folder; name the file in it"):
+        list(read_records(tmp_path))
+
+
+def test_a_record_that_never_ends_is_not_read_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_BLOCK_CHARS", 100)
+    monkeypatch.setattr(module, "MAX_RECORD_CHARS", 1000)
+    path = tmp_path / "d.json"
+    path.write_text('[{"conversations": "' + "x" * 100_000)
+    with pytest.raises(CorpusError, match="ends in the middle, after 0 whole records"):
+        list(read_records(path))

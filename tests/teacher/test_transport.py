@@ -1,0 +1,145 @@
+"""The transport goes where the client says, through the proxy that the environment names, and nowhere else."""
+
+import asyncio
+import os
+import ssl
+import subprocess
+
+import pytest
+from loopback import Answer, LoopbackServer
+from openai import APIConnectionError, APIStatusError, AsyncOpenAI
+
+from datagen.config import TeacherSettings
+from datagen.errors import TeacherError
+from datagen.teacher import transport
+from datagen.teacher.endpoint import EndpointTeacher
+from datagen.teacher.transport import Transport, _allow_open_files, proxy_for
+
+BODY = b'{"model": "m", "messages": [{"role": "user", "content": "one"}]}'
+KEY = "sk-very-secret-0123456789"
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch):
+    for name in list(os.environ):
+        if name.lower().endswith("_proxy") or name.startswith(("OPENAI_", "SSL_CERT_")):
+            monkeypatch.delenv(name)
+
+
+def post(base_url, n=1, **more):
+    async def main():
+        given = {"api_key": KEY, "base_url": base_url, **more}
+        carrier = Transport(AsyncOpenAI(**given), 10.0, 4, proxy_for(base_url))
+        try:
+            return [await carrier.post(BODY) for _ in range(n)][-1]
+        finally:
+            await carrier.close()
+
+    return asyncio.run(main())
+
+
+def test_it_sends_what_the_client_would(monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    with LoopbackServer() as server:
+        content, headers = post(server.base_url)
+    sent = server.seen[0][0]
+    assert content.startswith(b"{") and headers["Content-Type"] == "application/json"
+    assert sent["authorization"] == f"Bearer {KEY}" and sent["openai-organization"] == "org-1"
+    assert sent["content-type"] == "application/json" and sent["user-agent"].startswith("AsyncOpenAI/")
+    assert "openai-project" not in sent
+
+
+def test_a_login_in_the_address_and_its_query_are_sent():
+    with LoopbackServer() as server:
+        post(server.base_url.replace("//", "//me:pw@") + "?version=2")
+    assert server.seen[0][0]["authorization"] == "Basic bWU6cHc="
+
+
+def test_a_redirect_is_not_followed():
+    with LoopbackServer() as elsewhere:
+        away = Answer(307, b"", {"Location": f"{elsewhere.base_url}/chat/completions?key={KEY}"})
+        with LoopbackServer(intercept=lambda body, arrival: away) as server:
+            with pytest.raises(APIStatusError, match="a redirect to http://127") as caught:
+                post(server.base_url)
+            assert caught.value.status_code == 307 and KEY not in str(caught.value)
+    assert elsewhere.arrivals.total() == 0
+
+
+def test_a_login_in_netrc_is_not_sent(monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with LoopbackServer() as server:
+        post(server.base_url)
+    assert server.seen[0][0]["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_the_proxy_of_the_environment_is_used(name, monkeypatch):
+    with LoopbackServer() as proxy:
+        monkeypatch.setenv(name, proxy.base_url.removesuffix("/v1"))
+        post("http://model.invalid/v1")
+        assert proxy.seen[0][0]["host"] == "model.invalid"
+
+
+def test_no_proxy_is_heeded(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "localhost,127.0.0.1")
+    with LoopbackServer() as server:
+        post(server.base_url)
+    assert server.answered.total() == 1
+
+
+def test_a_proxy_of_another_kind_is_named_without_its_login(monkeypatch):
+    monkeypatch.setenv("ALL_PROXY", "socks5://me:secret@127.0.0.1:1")
+    with pytest.raises(TeacherError, match=r"socks5://127\.0\.0\.1:1") as caught:
+        EndpointTeacher(TeacherSettings(name="m", base_url="http://10.0.0.1/v1"))
+    assert "secret" not in str(caught.value)
+
+
+def test_connections_are_kept():
+    with LoopbackServer() as server:
+        post(server.base_url, n=5)
+    assert server.answered.total() == 5 and server.n_connections == 1
+
+
+def test_an_endless_answer_is_cut_off(monkeypatch):
+    monkeypatch.setattr(transport, "MAX_ANSWER_BYTES", 10_000)
+    with LoopbackServer(reply=lambda body: "word " * 10_000) as server, pytest.raises(APIConnectionError) as caught:
+        post(server.base_url)
+    assert "longer than 10000 bytes" in str(caught.value.__cause__)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=here"
+    try:
+        subprocess.run(
+            [*command.split(), "-addext", "subjectAltName=IP:127.0.0.1"], cwd=folder, check=True, capture_output=True
+        )
+    except FileNotFoundError:
+        pytest.skip("openssl is not installed")
+    return folder
+
+
+def test_an_authority_of_ones_own_is_trusted_when_named_and_only_then(certificate, monkeypatch):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    with LoopbackServer(tls=tls) as server:
+        with pytest.raises(APIConnectionError) as caught:
+            post(server.base_url)
+        assert "CERTIFICATE_VERIFY_FAILED" in str(caught.value.__cause__)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate / "cert.pem"))
+        content, _ = post(server.base_url)
+    assert content.startswith(b"{") and server.answered.total() == 1
+
+
+def test_more_connections_than_open_files_are_allowed_for(monkeypatch):
+    resource = pytest.importorskip("resource")
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (256, 1000))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: asked.append(limits))
+    _allow_open_files(200)
+    _allow_open_files(600)
+    _allow_open_files(5000)
+    assert asked == [(600, 1000), (1000, 1000)]
