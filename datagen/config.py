@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
+from datagen.words import NO_WORDS, Words, read_words, words_of
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
@@ -68,6 +69,7 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_question_words: Natural = 80
     contradicted: Literal["cut", "keep"] = "cut"  # turns that the annotations contradict, and samples that disagree
     exhaustive: Literal["auto", "yes", "no"] = "auto"  # every object of a category is boxed; auto: up to 200 categories
+    words: Words = NO_WORDS  # how people speak of the categories: a YAML file, or its tables written here
     skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
 
 
@@ -158,12 +160,22 @@ def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settin
                 raise SettingsError(f"{source}: '{parent}' should hold settings of its own, such as '{leaf}'.")
             node = child
         node[leaf] = value
+    _take_in_words(tree, source)
     try:
         settings = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(f"{source}: {error}. datagen/config.py lists every setting.") from None
     _check_together(settings)
     return _resolved(settings)
+
+
+def _take_in_words(tree: dict[str, Any], source: str) -> None:
+    """Put the tables of a file of words in its place, so that a run does not change when the file does."""
+    checks = tree.get("checks")
+    if isinstance(checks, dict) and checks.get("words") is not None:
+        words = checks["words"]
+        read = read_words(Path(words).expanduser()) if isinstance(words, str) else words_of(words, f"{source}: words")
+        tree["checks"] = {**checks, "words": msgspec.to_builtins(read)}
 
 
 def load_validator_settings(overrides: dict[str, Any]) -> ValidatorSettings:

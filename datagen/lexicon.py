@@ -1,111 +1,27 @@
 """Category names in running text: plurals, articles, synonyms, and where a sentence names them.
 
-The table knows COCO's 80 categories; names of other corpora work through regular plurals.
-Matching is longest first, so "hot dog" is never a dog and "teddy bear" never a bear.
+The words come from ``words``: COCO's 80 categories are built in, names of other corpora work through
+regular plurals and a file of words. Matching is longest first, so "hot dog" is never a dog and "teddy
+bear" never a bear.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-_SAME_TABLE = {
-    "bicycle": "bike",
-    "motorcycle": "motorbike",
-    "airplane": "plane, aeroplane",
-    "traffic light": "stoplight, traffic signal",
-    "fire hydrant": "hydrant",
-    "baseball glove": "catcher's mitt, baseball mitt",
-    "skateboard": "skate board",
-    "surfboard": "surf board",
-    "tennis racket": "tennis racquet, racket, racquet",
-    "wine glass": "glass of wine, glass of red wine, glass of white wine",
-    "cup": "mug",
-    "donut": "doughnut",
-    "couch": "sofa, loveseat",
-    "potted plant": "houseplant",
-    "tv": "television",
-    "mouse": "computer mouse",
-    "remote": "remote control",
-    "cell phone": "cellphone, mobile phone, smartphone, smart phone",
-    "refrigerator": "fridge",
-    "microwave": "microwave oven",
-    "teddy bear": "stuffed bear, teddy",
-    "hair drier": "hair dryer, hairdryer, blow dryer",
-}
-_LOOSE_TABLE = {
-    "person": (
-        "man, men, woman, women, boy, girl, child, children, kid, baby, toddler, lady, guy, teenager, player, "
-        "baseball player, tennis player, soccer player, skier, snowboarder, surfer, kite surfer, skateboarder, rider, "
-        "batter, baseball batter, pitcher, baseball pitcher, catcher, umpire, cyclist, pedestrian, chef, gentleman, "
-        "gentlemen, crowd of people, someone, individual"
-    ),
-    "motorcycle": "moped",
-    "car": "sedan, suv, taxi, minivan",
-    "airplane": "aircraft, jet, airliner, jetliner, biplane",
-    "bus": "double decker, double-decker, double decker bus, double-decker bus",
-    "train": "locomotive, train car, rail car",
-    "truck": "lorry, pickup, pickup truck, fire truck, firetruck, tow truck, food truck, dump truck",
-    "boat": "sailboat, canoe, kayak, rowboat, ship, ferry",
-    "bird": "seagull, duck, pigeon, parrot, goose, geese, swan, owl",
-    "cat": "kitten, kitty",
-    "dog": "puppy",
-    "horse": "pony, foal",
-    "sheep": "lamb",
-    "cow": "cattle, calf, calves, bull, ox, oxen",
-    "umbrella": "parasol",
-    "handbag": "purse",
-    "tie": "necktie",
-    "suitcase": "luggage",
-    "frisbee": "disc",
-    "skis": "ski",
-    "sports ball": "ball, tennis ball, soccer ball, baseball, basketball, football, volleyball",
-    "chair": "armchair",
-    "dining table": "table",
-    "laptop": "notebook computer",
-    "remote": "wii remote, wiimote",
-    "cell phone": "phone",
-    "oven": "stove, pizza oven",
-    "clock": "clock tower",
-}
-_ANIMALS = ("elephant", "giraffe", "zebra", "bear", "cow", "sheep", "horse", "bird", "cat", "dog")
-
-
-def _words(table: dict[str, str], category: str) -> tuple[str, ...]:
-    return tuple(table[category].split(", ")) if category in table else ()
-
+from datagen.words import NO_WORDS, Words, built_in_words, merged
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    category: (
-        *_words(_SAME_TABLE, category),
-        *_words(_LOOSE_TABLE, category),
-        *((f"baby {category}",) if category in _ANIMALS else ()),
-    )
-    for category in dict.fromkeys((*_SAME_TABLE, *_LOOSE_TABLE, *_ANIMALS))
-}
-"""Words that also name a COCO category. Only words that rarely mean anything else in a caption."""
-
-_LOOSE = frozenset(word for category, words in SYNONYMS.items() for word in words[len(_words(_SAME_TABLE, category)) :])
-_GAMES = ("baseball", "basketball", "football", "volleyball")
-
-DECOYS = (
-    *(
-        "toy car, baseball game, baseball field, baseball uniform, baseball cap, baseball team, baseball diamond, "
-        "basketball court, football field, bus stop, bus station, train station, train track, train tracks, table "
-        "cloth, tablecloth, tie dye, bird house, orange juice, orange shirt, cat food, dog food, remote area, cup "
-        "holder, car seat, book bag, book shelf, boat house, bear market, cow bell, horse shoe, phone booth, pizza "
-        "box, toaster oven, oven mitt, table lamp, cake pan, couch cushion, bench press, kite boarding, kite surfing, "
-        "man made, man-made, ski slope, ski lift, ski resort, ski pole, ski jump, end table, coffee table, side "
-        "table, night table, picnic table, tennis table, computer mouse pad, mouse pad, carrot cake, toy train, "
-        "cable car, street car, trolley car, bean bag, tea kettle, toilet paper, dvd player, cd player, record "
-        "player, mp3 player, ball boy, ball game, ball field, ball park, ball cap, ball gown, bowling ball, disco ball"
-    ).split(", "),
-    *(f"{verb} {game}" for game in _GAMES for verb in ("play", "plays", "playing", "played", "game of")),
-)
-"""Phrases that hold a category's word without showing the plain category; matched first, then ignored."""
+    category: tuple(word for table in (built_in_words().synonyms, built_in_words().kinds, built_in_words().unsure)
+                    for word in table.get(category, ()))
+    for category in dict.fromkeys((*built_in_words().synonyms, *built_in_words().kinds, *built_in_words().unsure))
+}  # fmt: skip
+"""Words that also name a COCO category, narrower ones included."""
 
 IRREGULAR_PLURALS = {
     "person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "knife": "knives",
@@ -113,7 +29,8 @@ IRREGULAR_PLURALS = {
     "wine glass": "wine glasses", "glass of wine": "glasses of wine",
     "glass of red wine": "glasses of red wine", "glass of white wine": "glasses of white wine", "calf": "calves",
     "aircraft": "aircraft", "cattle": "cattle", "ox": "oxen", "broccoli": "broccoli", "luggage": "luggage",
-    "someone": "someone", "crowd of people": "crowds of people", "fish": "fish", "deer": "deer",
+    "someone": "someone", "gentleman": "gentlemen",
+    "crowd of people": "crowds of people", "fish": "fish", "deer": "deer",
 }  # fmt: skip
 
 PLURAL_ONLY = frozenset({"skis", "scissors"})
@@ -128,6 +45,7 @@ NUMBER_WORDS = (
 """Index is the number; above twelve digits are clearer."""
 
 _RUN = re.compile(r"[\w-]+")
+_LOOKS_PLURAL = re.compile(r"[^su\Wi]s$|ies$")
 _FRUIT_BEFORE = re.compile(
     r"\b(?:an?|the|one|each|another|half|whole|single|sliced|peeled|cut|fresh|ripe|navel)\s+$", re.IGNORECASE
 )
@@ -152,6 +70,7 @@ class Mention(Struct, frozen=True):
         is_plural: True for "dogs", "people".
         is_loose: True for a narrower or wider word ("man", "table"), which shows that the category
             is there but says nothing about how many of it there are.
+        is_unsure: True for a word that often means something else ("pitcher").
     """
 
     category: str
@@ -159,6 +78,7 @@ class Mention(Struct, frozen=True):
     end: int
     is_plural: bool
     is_loose: bool = False
+    is_unsure: bool = False
 
 
 def plural(name: str) -> str:
@@ -200,31 +120,75 @@ def counted(name: str, number: int) -> str:
     return f"{number_word(number)} {name if number == 1 else plural(name)}"
 
 
+class _Form(Struct, frozen=True):
+    """What one spelling means; the fields are those of ``Mention``."""
+
+    category: str
+    is_plural: bool = False
+    is_loose: bool = False
+    is_unsure: bool = False
+
+
+def spoken_names(category: str) -> tuple[str, ...]:
+    """How people say a category name: ``"Cabinet/shelf"`` is a cabinet or a shelf, ``"bat_(animal)"`` a bat."""
+    bare = re.sub(r"\s*\([^)]*\)?", "", category.lower().replace("_", " "))
+    names = [" ".join(part.split()) for part in re.split(r"[/,]", bare)]
+    return tuple(dict.fromkeys(name for name in names if name)) or (category.lower(),)
+
+
 class Lexicon:
     """Finds mentions of a corpus's categories in text.
 
     Args:
         categories: The corpus's category names.
+        words: Laid over the built-in words.
     """
 
-    def __init__(self, categories: Iterable[str]) -> None:
-        categories = tuple(categories)
+    def __init__(self, categories: Iterable[str], words: Words = NO_WORDS) -> None:
+        self._words = merged(words, built_in_words())
+        self._plurals = {**IRREGULAR_PLURALS, **self._words.plurals}
+        forms: dict[str, _Form | None] = {}
+        categories = tuple(dict.fromkeys(categories))
         # The corpus's own names come first: where it has both "person" and "man", a man is a man.
-        names = [(name, name) for name in categories]
-        names += [(name, synonym) for name in categories for synonym in SYNONYMS.get(name, ())]
-        forms: dict[str, tuple[str, bool, bool] | None] = {}
-        for category, name in names:
-            is_loose = name in _LOOSE and name != category
-            forms.setdefault(name.lower(), (category, name in PLURAL_ONLY or _is_plural(name), is_loose))
-            forms.setdefault(plural(name).lower(), (category, True, is_loose))
-        for decoy in DECOYS:
-            forms.setdefault(decoy, None)
-            forms.setdefault(plural(decoy), None)
-        self._phrases: dict[str, list[tuple[str, tuple[str, bool, bool] | None]]] = {}
+        for category in categories:
+            for name in spoken_names(category):
+                if name in forms and forms[name] != _Form(category):  # "bat (animal)" and "bat (sports)"
+                    forms[name] = _Form(category, is_loose=True, is_unsure=True)
+                self._add(forms, name, _Form(category))
+        for decoy in words.decoys:
+            self._add(forms, decoy, None)
+        for table in (words, built_in_words()):
+            for category in categories:
+                for form, synonym in _synonyms(category, table):
+                    self._add(forms, synonym, form)
+        for decoy in built_in_words().decoys:
+            self._add(forms, decoy, None)
+        self.forms = forms
+        self._phrases: dict[str, list[tuple[str, _Form | None]]] = {}
         for phrase in sorted(forms, key=len, reverse=True):
-            first = _RUN.match(phrase)
-            if first is not None:
+            first = _RUN.search(phrase)
+            if first is not None and first.start() == 0:
                 self._phrases.setdefault(first[0], []).append((phrase, forms[phrase]))
+
+    def _add(self, forms: dict[str, _Form | None], name: str, form: _Form | None) -> None:
+        """Add a name with its other number, unless something else has it already."""
+        singular, many = self._numbers(name)
+        forms.setdefault(name, form and replace(form, is_plural=many is None or name == many != singular))
+        for other, is_plural in ((singular, False), (many, True)):
+            if other is not None and other != name:
+                forms.setdefault(other, form and replace(form, is_plural=is_plural))
+
+    def _numbers(self, name: str) -> tuple[str | None, str | None]:
+        """Singular and plural of a name; None for a number that it does not have."""
+        if name in PLURAL_ONLY:
+            return None, name
+        if name in self._plurals:
+            return name, self._plurals[name]
+        if _is_plural(name):
+            return None, name
+        if _LOOKS_PLURAL.search(name):  # other corpora name "Sneakers"
+            return _singular(name), name
+        return name, plural(name)
 
     def find(self, text: str) -> list[Mention]:
         """Find every mention of a category, in reading order, without overlaps."""
@@ -243,13 +207,29 @@ class Lexicon:
                     continue
                 done = end
                 if form is not None and not (phrase == "orange" and _is_colour(text, start, end)):
-                    mentions.append(Mention(form[0], start, end, form[1], form[2]))
+                    mentions.append(Mention(form.category, start, end, form.is_plural, form.is_loose, form.is_unsure))
                 break
         return mentions
 
     def named(self, text: str) -> set[str]:
         """Categories that a text names."""
         return {mention.category for mention in self.find(text)}
+
+
+def _singular(name: str) -> str:
+    if name.endswith("ies"):
+        return f"{name[:-3]}y"
+    return name[:-2] if re.search(r"(s|x|z|ch|sh)es$", name) else name[:-1]
+
+
+def _synonyms(category: str, words: Words) -> Iterator[tuple[_Form, str]]:
+    for key in dict.fromkeys((category.lower(), *spoken_names(category))):
+        for table, form in (
+            (words.synonyms, _Form(category)),
+            (words.kinds, _Form(category, is_loose=True)),
+            (words.unsure, _Form(category, is_loose=True, is_unsure=True)),
+        ):
+            yield from ((form, synonym) for synonym in table.get(key, ()))
 
 
 def _goes_on(text: str, end: int) -> bool:
@@ -265,7 +245,7 @@ def _is_plural(name: str) -> bool:
     return name in IRREGULAR_PLURALS.values() and name not in IRREGULAR_PLURALS
 
 
-@lru_cache(maxsize=16)
-def lexicon_for(categories: tuple[str, ...]) -> Lexicon:
+@lru_cache(maxsize=64)
+def lexicon_for(categories: tuple[str, ...], words: Words = NO_WORDS) -> Lexicon:
     """Build the lexicon of a corpus once; ``categories`` in the corpus's order."""
-    return Lexicon(categories)
+    return Lexicon(categories, words)

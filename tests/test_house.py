@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"errors", "records", "randomness"},
+    {"words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
     {

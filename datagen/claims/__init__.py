@@ -1,7 +1,7 @@
 """From turns and an image's annotations to claims with verdicts, and what of a conversation they leave.
 
-``grammar`` holds the tables, ``phrases`` and ``reading`` find what a text states, ``judging`` holds it
-against captions and boxes, ``agreement`` holds the samples of one image against each other.
+``grammar`` holds the tables, ``vocabulary`` a corpus's words, ``phrases`` and ``reading`` find what a text
+states, ``judging`` holds it against captions and boxes, ``agreement`` the samples of one image against each other.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from datagen.claims.agreement import settle_disagreements
-from datagen.claims.judging import claim_lexicon, gather_evidence, judge, judge_all
+from datagen.claims.judging import gather_evidence, judge, judge_all
 from datagen.claims.reading import Statement, read_answer, read_turn
+from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
@@ -25,6 +26,8 @@ __all__ = [
     "read_answer",
     "read_turn",
     "settle_disagreements",
+    "unknown_names",
+    "vocabulary_for",
 ]
 
 
@@ -37,10 +40,10 @@ def judge_turns(
         turns: As parsed.
         image: The image they are about.
         categories: The corpus's category names.
-        settings: Uses ``exhaustive``.
+        settings: Uses ``exhaustive`` and ``words``.
     """
-    lexicon = claim_lexicon(categories)
-    evidence = gather_evidence(image, categories, is_exhaustive=is_exhaustive(categories, settings))
+    lexicon = claim_lexicon(categories, settings.words)
+    evidence = gather_evidence(image, categories, settings.words, is_exhaustive=is_exhaustive(categories, settings))
     return tuple(
         replace(turn, claims=judge_all(read_turn(turn.question, turn.answer, lexicon), evidence)) for turn in turns
     )

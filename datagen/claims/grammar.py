@@ -44,14 +44,15 @@ QUANTITIES = (
     Quantity("both of the|both the|both", "at least", "Both dogs run.", number=2),
     Quantity(
         "several|multiple|many|numerous|various|a few|a number of|a lot of|lots of|dozens of|plenty of|a variety of|"
-        "a group of|a crowd of|a herd of|a flock of|a row of|a bunch of|rows of|groups of",
+        "a group of|a crowd of|a herd of|a flock of|a row of|a bunch of|a pile of|a stack of|a line of|"
+        "rows of|groups of",
         "at least", "There are several dogs.", number=2,
     ),
     Quantity("no|zero|not a single|not any", "none", "There are no dogs.", number=0),
     Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
     Quantity("one", "some", "One dog runs."),
     Quantity("N", "exact", "There are 3 dogs."),
-    Quantity("an?|another|the|this|that|these|those|his|her|its|their|some|each|every|"
+    Quantity("an?|another|the|this|that(?! the)|these|those|his|her|its|their|some|each|every|"
         "the other", "some", "A dog runs."),
 )  # fmt: skip
 """First match wins, so longer wordings stand above the shorter ones they contain."""
@@ -60,10 +61,13 @@ DEFINITE = frozenset("the this that these those his her its their both".split())
 """Determiners that take for granted that the thing is there."""
 
 ROUGH = frozenset(
-    "about around nearly almost over roughly approximately or to than least most up maybe perhaps another".split()
+    "about around nearly almost over roughly approximately or than least most up maybe perhaps another".split()
 )
 """Words before a number that make it no exact count."""
-PART = frozenset("the these those other of last first all both his her their its with another".split())
+PART = frozenset(
+    "the these those other of last first all both his her their its with another to near behind beside "
+    "under above below against from for by around between".split()
+)
 """Words before a number that may pick out some of the objects."""
 
 NOT_ADJECTIVES = (
@@ -73,6 +77,11 @@ NOT_ADJECTIVES = (
     "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not"
 )
 """Words that end the look back from a noun to its number."""
+
+COLOURS = "red|blue|green|yellow|white|black|brown|purple|pink|gr[ae]y|orange|tan|beige|silver|gold"
+"""Adjectives that "and" joins: "a black and white cat"."""
+JOINED = re.compile(r"(?:,|,? and|,? or) (?:[a-z-]+ ){0,2}$".replace(" ", r"\s+"), FLAGS)
+"""What joins a bare noun to one that is surely shown: "a boy and girl"."""
 
 EXISTENCE = re.compile(
     r"\b(?:there(?:'s| is| are)|shows?|showing|see|sees|count|counts|contains?|includes?|features?|has|have|find|finds|"
@@ -115,7 +124,8 @@ HEDGES = re.compile(
 """A clause with one of these is reasoning, not a claim."""
 
 CLAUSE_BREAKS = re.compile(
-    r"[;:()—]|,? (?=(?:which|who|whose|where|while|whereas|but|though|although|because|since|so that|so(?! many)|as if|"
+    r"[;:()—]|, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
+    r"whereas|but|though|although|because|since|so that|so(?! many)|as if|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
     r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|"
     r"might|could|has|have|sits?|stands?|lies)\b)",
@@ -130,7 +140,17 @@ NOT_SHOWN_BEFORE = re.compile(
     r"it is|that is|this is|it's)\s+$",
     FLAGS,
 )
-"""Words before a noun phrase after which it need not be in the picture: "shaped like a bear"."""
+"""Words before a noun phrase after which it need not be in the picture: "shaped like a bear", "as a bear"."""
+
+ACTS = re.compile(
+    r"\s+(?:is|are|was|were|has|have|can|also|do|does|(?!next|close|due|out|in|on|near|and|or)[a-z]+ "
+    r"(?:on|in|at|with|by|near|over|through|along|behind|beside|down|up|around|for|to)\b)".replace(" ", r"\s+"),
+    FLAGS,
+)
+"""What shows that "as" opens a clause: "as two dogs wait with ...", not "used as a dog"."""
+
+GIVEN = frozenset("as for into".split())
+"""Of the words of ``NOT_SHOWN_BEFORE``, those after which "the dog" is there all the same."""
 
 FOLLOWS = re.compile(
     r"\s*(?:$|[.,;:!?)\"”]|['’]s?\b|(?:and|or|is|are|was|were|has|have|can|that|who|which|in|on|at|of|with|by|near|"
@@ -139,7 +159,10 @@ FOLLOWS = re.compile(
     r"around|between|inside|outside|against|among|in|into|through|sits?|stands?|lies|lie|lays?|rests?|holds?|wears?|"
     r"looks?|appears?|runs?|walks?|rides?|plays?|eats?|seems?|does|takes?|fills?|occup\w+|covers?|farther|further|"
     r"higher|lower|left|right|visible|present|than|together|alone|too|standing|then|not|instead|after|before|"
-    r"up|down|out|off|close|each|some|an?|the|his|her|far|just|full|only|isn|aren|cannot|\w+ing|\w+ed)\b)",
+    r"up|down|out|off|close|each|some|an?|the|his|her|far|just|full|only|isn|aren|cannot|\w+ing|\w+ed|\w+ly|now|"
+    r"may|might|could|would|should|must|will|did|do|had|lean|leans|hangs?|waits?|flies|fly|floats?|grazes?|drives?|"
+    r"passes|crosses|stops|jumps?|leaps?|sleeps?|stares?|watches|carries|pulls?|reaches|faces|moves|shows|contains|"
+    r"such|set|laden|[a-z]+s\s+(?:an?|the|his|her|its|their)|gets?|goes|comes|drinks?|catches|throws|swings|poses|smiles?|talks?|uses|swims?|serves|shares?|winds|dances)\b)",
     FLAGS,
 )
 """What may follow a noun that names the thing itself: "dog bowl" names no dog."""
@@ -231,13 +254,25 @@ POLITE = re.compile(
 )
 """Openings of a question that say nothing about the picture."""
 SUPPOSES = re.compile(
-    r"\b(?:if|mirror\w*|someone covers|which (?:one )?(?:of|statement)|would (?:there be|remain|be left)|"
+    r"\b(?:if|mirror\w*|someone covers|only the \w+ (?:half|part)|would (?:there be|remain|be left)|"
     r"after (?:removing|adding|taking)|\d? ?more \w+ were)\b|^(?:suppose|imagine)\b",
     FLAGS,
 )
 """A question that changes the picture: numbers in its answer need not be the picture's."""
+SELECTS = re.compile(r"\bwhich\b(?: one)? (?:of|statement)\b|\bwho is right\b|\bone person says\b", FLAGS)
+"""A question that puts several statements up for choice: it claims none of them."""
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
+DENIED_HERE = re.compile(
+    r"\s*(?:$|[.,;!]|in (?:it|view|sight|the (?:image|picture|photo|scene|frame)|this (?:image|picture|photo|scene))|"
+    r"here\b|anywhere|at all|visible|present|to be seen|(?:can|could) be (?:seen|found))".replace(" ", r"\s+"),
+    FLAGS,
+)
+"""What may follow a denied thing: "no dog on the bed" denies none elsewhere, "no dog in it" does."""
+AS_IT_IS = re.compile(r"\b(?:now|as it is|in the (?:image|picture|photo|scene))\b", FLAGS)
+"""What brings a clause back from a changed picture to the one that is there."""
+OWNED = re.compile(r"['’]s?\s+(?:(?!(?:is|has|was|being|been|got)\b)[a-z-]+,?\s+){0,2}$", FLAGS)
+"""An owner before a noun: "the girl's umbrella" takes the umbrella for granted."""
 REFUTES = re.compile(
     r"^no\b|\b(?:not|no|n't|never|cannot|actually|rather than|reversed|missing|instead|none)\b|n't\b|other way|"
     r"number is",

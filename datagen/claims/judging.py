@@ -12,42 +12,21 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from datagen.claims.kinds import (
-    BUSY,
-    CLAIMED_WIDER,
-    OVERLOOKED,
-    RIVALS_OF,
-    UNCOUNTABLE,
-    UNSURE_WORDS,
-    WIDER,
-    WIDER_OF,
-)
+from datagen.claims.layout import decide_between, decide_place, decide_relation
 from datagen.claims.reading import Statement, read_captions
-from datagen.geometry import (
-    Count,
-    Place,
-    centre_of,
-    contradicts_place,
-    count_objects,
-    horizontal_place,
-    relation_between,
-    vertical_place,
-)
-from datagen.lexicon import Lexicon, lexicon_for, plural
+from datagen.claims.vocabulary import Vocabulary, vocabulary_for
+from datagen.geometry import Count, count_objects
 from datagen.records import AnnotatedImage, BoxUnit, Claim, ClaimVerdict
+from datagen.words import NO_WORDS, Words
 
 MAX_COUNT = 12
 """Above this, annotators stop counting well."""
 NOTICED_AREA = 0.001
 """Smaller objects (as shares of the image) are boxed, but a person would not count them."""
-FAR_APART = 0.5
-"""Things this share of the frame apart are not next to each other."""
-CLOSE = 0.1
-"""Things at most this far apart are."""
-CLEARLY_LARGER = 1.5
-"""Ratio of areas from which on nobody would call the smaller one larger."""
-_OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-_DIRECTED = {"left of": "left of", "right of": "right of", "above": "above", "below": "below"}
+BUSY = 20
+"""From this many boxes on a picture is busy, and small things are missed."""
+_OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between"})
+"""Relations that a thing nobody boxed may have where the boxed ones have not."""
 _WORDS = re.compile(r"[a-z]+")
 
 Ruling = tuple[ClaimVerdict, str]
@@ -63,10 +42,10 @@ class Evidence(Struct, frozen=True):
         areas: Per boxed category, the areas as shares of the image.
         told: What the captions state, caption by caption.
         named: Per category, how many captions name it.
-        open_words: Wider words in the captions, such as ``"animal"``.
+        open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
         is_decided: A category without a box is not there, small and look-alike things aside.
         is_busy: So many boxes that small things are easily missed.
-        names: The corpus's categories.
+        vocabulary: The corpus's words.
     """
 
     counts: dict[str, Count]
@@ -75,38 +54,32 @@ class Evidence(Struct, frozen=True):
     areas: dict[str, list[float]]
     told: tuple[tuple[Statement, ...], ...]
     named: dict[str, int]
-    open_words: frozenset[str]
+    open_words: dict[str, str]
     is_decided: bool
     is_busy: bool
-    names: frozenset[str]
-
-
-@lru_cache(maxsize=64)
-def claim_lexicon(categories: tuple[str, ...]) -> Lexicon:
-    """The lexicon of a corpus with the wider words that are claims themselves."""
-    wider = [
-        word for word in CLAIMED_WIDER if word not in categories and len(_members(word, frozenset(categories))) > 1
-    ]
-    return lexicon_for((*categories, *wider))
-
-
-def _members(word: str, names: frozenset[str]) -> list[str]:
-    return [name for name in WIDER[word].split(", ") if name in names]
+    vocabulary: Vocabulary
 
 
 @lru_cache(maxsize=256)
 def gather_evidence(
-    image: AnnotatedImage, categories: tuple[str, ...], *, is_exhaustive: bool, with_captions: bool = True
+    image: AnnotatedImage,
+    categories: tuple[str, ...],
+    words: Words = NO_WORDS,
+    *,
+    is_exhaustive: bool,
+    with_captions: bool = True,
 ) -> Evidence:
     """Read an image's annotations once, for all claims about it.
 
     Args:
         image: The annotated image.
         categories: The corpus's category names.
+        words: Laid over the built-in words.
         is_exhaustive: Annotators boxed everything that belongs to a category.
         with_captions: False holds claims against the boxes alone.
     """
-    lexicon = claim_lexicon(categories)
+    vocabulary = vocabulary_for(categories, words)
+    lexicon = vocabulary.lexicon
     boxes: dict[str, list[BoxUnit]] = {}
     areas: dict[str, list[float]] = {}
     noticed: dict[str, int] = {}
@@ -116,11 +89,13 @@ def gather_evidence(
         noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
     captions = image.captions if with_captions else ()
     named: dict[str, int] = {}
-    words: set[str] = set()
+    open_words: dict[str, str] = {}
     for caption in captions:
         for category in lexicon.named(caption):
             named[category] = named.get(category, 0) + 1
-        words.update(_WORDS.findall(caption.lower()))
+        for word in _WORDS.findall(caption.lower()):
+            for category in vocabulary.hints.get(word, ()):
+                open_words.setdefault(category, word)
     return Evidence(
         counts=count_objects(image.boxes),
         boxes=boxes,
@@ -128,16 +103,16 @@ def gather_evidence(
         areas=areas,
         told=read_captions(captions, lexicon),
         named=named,
-        open_words=frozenset(word for word in WIDER if word in words or plural(word) in words),
+        open_words=open_words,
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,
-        names=frozenset(categories),
+        vocabulary=vocabulary,
     )
 
 
 def judge(statement: Statement, evidence: Evidence) -> Claim:
     """Hold one statement against the annotations."""
-    if statement.category not in evidence.names and statement.category in WIDER:
+    if statement.category not in evidence.vocabulary.names and statement.category in evidence.vocabulary.hypernyms:
         verdict, reason = _judge_wider(statement, evidence)
     else:
         verdict, reason = _JUDGES[statement.kind](statement, evidence)
@@ -156,10 +131,12 @@ def _support(by_caption: bool, by_boxes: bool) -> ClaimVerdict:
 
 
 def _judge_wider(statement: Statement, evidence: Evidence) -> Ruling:
-    members = WIDER[statement.category].split(", ")
+    members = evidence.vocabulary.hypernyms[statement.category]
     shown = [name for name in members if name in evidence.boxes]
     told = [name for name in (*members, statement.category) if name in evidence.named]
-    if statement.kind == "presence" and (shown or told):
+    n_shown = sum(evidence.counts[name].at_least for name in shown)
+    is_enough = statement.comparison == "at least" and n_shown >= (statement.number or 0)
+    if (statement.kind == "presence" and (shown or told)) or (statement.kind == "count" and is_enough):
         return _support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"
     return "unknown", f"'{statement.category}' may stand for several categories"
 
@@ -180,21 +157,17 @@ def _judge_presence(statement: Statement, evidence: Evidence) -> Ruling:
 def _doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     """Why a category without box and caption may be there all the same, or None."""
     category = statement.category
-    if category not in evidence.names or not evidence.is_decided:
+    if category not in evidence.vocabulary.names or not evidence.is_decided:
         return "not everything is annotated here"
-    if _is_unsure(statement):
+    if statement.is_unsure:
         return f"'{statement.word}' may mean something else"
-    if evidence.is_busy and category in OVERLOOKED:
+    if evidence.is_busy and category in evidence.vocabulary.overlooked:
         return "the picture is busy, and small things are easily missed"
-    rivals = [name for name in sorted(RIVALS_OF.get(category, ())) if name in evidence.boxes or name in evidence.named]
-    if rivals:
-        return f"{rivals[0]} may be taken for it"
-    wider = [word for word in WIDER_OF.get(category, ()) if word in evidence.open_words]
-    return f"captions speak of '{wider[0]}'" if wider else None
-
-
-def _is_unsure(statement: Statement) -> bool:
-    return statement.is_loose and not UNSURE_WORDS.isdisjoint((statement.word, statement.word.removesuffix("s")))
+    rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
+    shown = [name for name in rivals if name in evidence.boxes or name in evidence.named]
+    if shown:
+        return f"{shown[0]} may be taken for it"
+    return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
 
 
 def _judge_absence(statement: Statement, evidence: Evidence) -> Ruling:
@@ -239,11 +212,14 @@ def _judge_count(statement: Statement, evidence: Evidence) -> Ruling:
         return _support(by_caption, by_boxes), reason
     if by_caption and any(statement.comparison in (comparison, "at least") for _, comparison in told):
         return "unknown", f"{reason}, a caption says {number}"
-    if _is_unsure(statement):
+    if statement.is_unsure:
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"
-    if category in UNCOUNTABLE and evidence.told:
+    is_agreed = count.is_exact and any(other == count.at_least for other, _ in told)  # a caption counts as the boxes do
+    if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
-    if count.at_least > MAX_COUNT or (too_many and evidence.is_busy and category in OVERLOOKED and count.at_least > 4):
+    if count.at_least > MAX_COUNT or (
+        too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4
+    ):
         return "unknown", f"{reason}, too many to be sure"
     return "contradicted", reason
 
@@ -261,30 +237,24 @@ def _captions_agree(statement: Statement, evidence: Evidence) -> bool:
     )
 
 
-_FRAME_PLACES: dict[str, Place] = {name: name for name in ("left", "right", "top", "bottom", "middle")}
-
-
 def _judge_place(statement: Statement, evidence: Evidence) -> Ruling:
-    category, name = statement.category, statement.place or ""
+    category, place = statement.category, statement.place or ""
     by_caption = _captions_agree(statement, evidence)
+    saying = f"{category}: text says {place}"
     own = evidence.boxes.get(category, [])
-    if not own or name not in _FRAME_PLACES:
-        open_reason = "no box shows one" if not own else "boxes do not tell depth or corners"
-        return _support(by_caption, False), f"{category}: text says {name}, {open_reason}"
-    place = _FRAME_PLACES[name]
-    against = [contradicts_place(box, place) for box in own]
-    if all(against) or (
-        statement.is_all and any(against) and evidence.counts[category].is_exact and not statement.is_loose
-    ):
+    if not own:
+        return _support(by_caption, False), f"{saying}, no box shows one"
+    everything = [box for boxes in evidence.boxes.values() for box in boxes]
+    decided = [decide_place(place, box, [other for other in everything if other is not box]) for box in own]
+    n_there, n_not = decided.count(True), decided.count(False)
+    is_each = statement.is_all and evidence.counts[category].is_exact and not statement.is_loose
+    if n_not == len(own) or (is_each and n_not):
         if by_caption:
-            return "unknown", f"{category}: text and a caption say {name}, the boxes lie elsewhere"
-        where = "no box is there" if all(against) else f"{sum(against)} of {len(against)} boxes are not there"
-        return "contradicted", f"{category}: text says {name}, {where}"
-    there = [place in (horizontal_place(box), vertical_place(box)) for box in own]
-    by_boxes = all(there) if statement.is_plural or statement.is_all else any(there)
-    return _support(
-        by_caption, by_boxes
-    ), f"{category}: text says {name}, {sum(there)} of {len(own)} boxes clearly there"
+            return "unknown", f"{saying}, a caption too, but the boxes lie elsewhere"
+        where = "no box is there" if n_not == len(own) else f"{n_not} of {len(own)} boxes are not there"
+        return "contradicted", f"{saying}, {where}"
+    by_boxes = n_there == len(own) if statement.is_plural or statement.is_all else n_there > 0
+    return _support(by_caption, by_boxes), f"{saying}, {n_there} of {len(own)} boxes clearly there"
 
 
 def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
@@ -294,61 +264,17 @@ def _judge_relation(statement: Statement, evidence: Evidence) -> Ruling:
     own, theirs = evidence.boxes.get(first, []), [evidence.boxes.get(other, []) for other in statement.others]
     if not own or not all(theirs) or first in statement.others:
         return _support(by_caption, False), f"{saying}, the boxes do not tell"
-    pairs = [(a, b) for a in own for b in theirs[0]]
     if relation == "between":
-        holds, fails = any(_is_between(a, b, c) for a, b in pairs for c in theirs[1]), False
+        decided = [decide_between(a, b, c) for a in own for b in theirs[0] for c in theirs[1] if b is not c]
     else:
-        holds = any(_holds(relation, a, b) for a, b in pairs)
-        fails = all(_fails(relation, a, b) for a, b in pairs)
-    if fails and not by_caption:
-        return (
-            "contradicted",
-            f"{saying}, every box {'is too far away' if relation == 'next to' else 'lies the other way'}",
-        )
+        decided = [decide_relation(relation, a, b) for a in own for b in theirs[0]]
+    if decided and not any(one is not False for one in decided) and not by_caption:
+        missed = [name for name in (first, *statement.others) if name in evidence.vocabulary.overlooked]
+        if evidence.is_busy and missed and relation in _OF_ONE_PAIR:
+            return "unknown", f"{saying}, the boxes do not, but the picture is busy"
+        return "contradicted", f"{saying}, every box lies otherwise"
+    holds = True in decided
     return _support(by_caption, holds), f"{saying}, {'boxes agree' if holds else 'boxes leave it open'}"
-
-
-def _holds(relation: str, a: BoxUnit, b: BoxUnit) -> bool:
-    if relation in _DIRECTED:
-        return relation in relation_between(a, b)
-    if relation == "next to":
-        return _gap(a, b) <= CLOSE
-    if relation == "on":
-        return _gap(a, b) == 0 and centre_of(a)[1] <= centre_of(b)[1] + 0.1
-    if relation == "under":
-        return _gap(a, b) <= CLOSE and centre_of(a)[1] > centre_of(b)[1]
-    if relation == "nearer":
-        return a[3] > b[3] + CLOSE and _area(a) > _area(b)
-    if relation in ("larger", "smaller"):
-        large, small = (a, b) if relation == "larger" else (b, a)
-        return _area(large) > CLEARLY_LARGER * _area(small)
-    return False
-
-
-def _fails(relation: str, a: BoxUnit, b: BoxUnit) -> bool:
-    if relation in _OPPOSITE:
-        return _OPPOSITE[relation] in relation_between(a, b)
-    if relation == "next to":
-        return _gap(a, b) > FAR_APART
-    if relation in ("larger", "smaller"):
-        large, small = (a, b) if relation == "larger" else (b, a)
-        return CLEARLY_LARGER * _area(large) < _area(small)
-    return False
-
-
-def _area(box: BoxUnit) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
-
-
-def _gap(a: BoxUnit, b: BoxUnit) -> float:
-    """Largest distance between two boxes along an axis, as a share of the frame; 0 where they touch."""
-    return max(0.0, a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])
-
-
-def _is_between(a: BoxUnit, b: BoxUnit, c: BoxUnit) -> bool:
-    return any(
-        min(centre_of(b)[n], centre_of(c)[n]) < centre_of(a)[n] < max(centre_of(b)[n], centre_of(c)[n]) for n in (0, 1)
-    )
 
 
 _JUDGES: dict[str, Callable[[Statement, Evidence], Ruling]] = {

@@ -7,14 +7,18 @@ import re
 from msgspec import Struct
 
 from datagen.claims.grammar import (
+    ACTS,
+    COLOURS,
     DEFINITE,
     EXISTENCE,
     FLAGS,
     FOLLOWS,
+    GIVEN,
     HOLDING,
     NOT_ADJECTIVES,
     NOT_SHOWN_BEFORE,
     NUMBERS,
+    OWNED,
     PART,
     QUANTITIES,
     ROUGH,
@@ -30,10 +34,11 @@ _REACH = 60
 _QUANTITY = "|".join(f"(?P<q{n}>{compiled(row.words)})" for n, row in enumerate(QUANTITIES))
 _BEFORE = re.compile(
     rf"(?P<before>[a-z,]*?)\s*(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
-    rf"(?P<adjectives>(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})$",
+    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})(?<!,\s)$",
     FLAGS,
 )
 _STATED = re.compile(rf"\d+|\b(?:{'|'.join(NUMBERS)})\b", FLAGS)
+_RANGE = re.compile(rf"(?:\d|\b(?:{'|'.join(NUMBERS)}))\s+$", FLAGS)
 _SELECTED = re.compile(
     r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|\w+ing)\b",
     FLAGS,
@@ -53,6 +58,7 @@ class Phrase(Struct, frozen=True):
         number: The number stated, or None.
         is_plural: "dogs", "people".
         is_loose: A narrower or wider word ("man", "table"): its number counts only some.
+        is_unsure: A word that often means something else.
         is_definite: "the dog" takes for granted that there is one.
         is_whole: The number is said of all such things in the picture.
         is_firm: The noun names the thing itself, with a determiner.
@@ -67,6 +73,7 @@ class Phrase(Struct, frozen=True):
     number: int | None = None
     is_plural: bool = False
     is_loose: bool = False
+    is_unsure: bool = False
     is_definite: bool = False
     is_whole: bool = False
     is_firm: bool = False
@@ -83,13 +90,18 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         sentence_end: One past the sentence's last character.
     """
     word = text[mention.start : mention.end].lower()
-    follows = FOLLOWS.match(text, mention.end, sentence_end) is not None
+    is_compound = not mention.is_plural or word in PLURAL_ONLY  # "dog bowls", but never "dogs bowl"
+    follows = not is_compound or FOLLOWS.match(text, mention.end, sentence_end) is not None
     match = _BEFORE.search(text, max(floor, mention.start - _REACH), mention.start)
     if match is None:
+        is_owned = OWNED.search(text, max(0, floor - 2), mention.start) is not None
         return Phrase(
             mention.category, word, mention.start, mention.end,
-            is_plural=mention.is_plural, is_loose=mention.is_loose,
-            is_firm=follows and mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start),
+            is_plural=mention.is_plural, is_loose=mention.is_loose, is_unsure=mention.is_unsure,
+            is_definite=is_owned,
+            is_firm=follows and (
+                is_owned or (mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start))
+            ),
         )  # fmt: skip
     row_number = next(n for n in range(len(QUANTITIES)) if match[f"q{n}"] is not None)
     words = match[f"q{row_number}"].lower()
@@ -104,6 +116,8 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
             measure, number = "exact", 1
     is_definite = words.split()[0] in DEFINITE or before in ("the", "these", "those")
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
+    is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
+    is_case = is_case or (is_definite and before in GIVEN)  # "for the dog", not "for a dog"
     return Phrase(
         mention.category,
         word,
@@ -113,9 +127,12 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         number=number,
         is_plural=mention.is_plural,
         is_loose=mention.is_loose,
+        is_unsure=mention.is_unsure,
         is_definite=is_definite,
         is_whole=is_whole,
-        is_firm=follows and NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None and not is_likened,
+        is_firm=follows
+        and (is_case or NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None)
+        and not is_likened,
         is_all=words.startswith("both") or before == "all",
     )
 
@@ -145,7 +162,8 @@ def _measured(row_number: int, words: str, match: re.Match[str], mention: Mentio
         mention.is_plural != (number is not None and number - row.offset == 1)
         or plural(mention.category) == mention.category
     )
-    if match["before"].lower().rstrip(",") in ROUGH and row.measure == "exact":
+    is_range = match["before"].lower() == "to" and _RANGE.search(match.string, 0, match.start("before")) is not None
+    if row.measure == "exact" and (match["before"].lower().rstrip(",") in ROUGH or is_range):
         return "open", None
     if number is None or not agrees or is_pairs != (mention.category in PLURAL_ONLY and row.measure != "some"):
         return "open", None  # "two dog bowls" counts bowls; scissors come as "two pairs of scissors"

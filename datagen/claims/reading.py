@@ -14,17 +14,22 @@ from msgspec.structs import replace
 
 from datagen.claims.grammar import (
     ABSENCES,
+    AS_IT_IS,
     ASKS_EXISTENCE,
     CLAUSE_BREAKS,
     DENIALS,
+    DENIED_HERE,
     FLAGS,
+    FOLLOWS,
     HEDGES,
+    JOINED,
     NUMBERS,
     OPEN_QUESTION,
     PLACES,
     POLITE,
     REFUTES,
     RELATIONS,
+    SELECTS,
     SUPPOSES,
     one_of,
 )
@@ -41,10 +46,16 @@ _VERBS = (
     r"situated|placed|"
     r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
     r"now|"
-    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little)\s+)"
+    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little|which|who|"
+    r"in the (?:background|foreground|distance)|\w+ly|\w+ing|hangs?|waits?|walks?|runs?|flies|fly|"
+    r"(?:in|on|over|at|along) (?:the|an?) "
+    r"(?!(?:left|right|top|bottom|side|middle|cent|front|back|corner|upper|lower))[a-z]+)\s+)"
 )
 _FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
-_PLACE_END = rf"(?:{_FRAME}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one)\b|\s*,))"
+_NEXT_PLACE = (
+    r"(?=\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
+)
+_PLACE_END = rf"(?:{_FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now)\b|\s*,))"
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,5}}$", FLAGS)
 _OWNER_AFTER = re.compile(
@@ -56,7 +67,7 @@ _RELATION = re.compile(
     rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,4}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{_SLOT})(?:\s+and\s+(?P<z>{_SLOT}))?", FLAGS
 )
 _ABSENCE = re.compile(
-    "|".join(f"(?:{row.words.replace('X', f'(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
+    "|".join(f"(?:{row.words.replace('X', f'(?:any )?(?P<x{n}>{_SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
 )
 _GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:of|in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
@@ -69,13 +80,15 @@ _PRONOUN = re.compile(
     r"can|sits?|stands?|appears?)\b)",
     FLAGS,
 )
+_RELATIVE = re.compile(r"(?P<word>which|who)\s+(?=(?:is|are|sits?|stands?|lies|appears?)\b)", FLAGS)
 _BARE_NUMBER = re.compile(
     rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
 )
-_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds) $", FLAGS)
+_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)\b", FLAGS)
 _ENDS_QUESTION = re.compile(
     rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
 )
+_OF_FRAME = re.compile(r"\bmore\b|\bless\b|\bin the\b", FLAGS)  # a far boat is larger than a near person
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 
@@ -85,6 +98,7 @@ class Statement(Struct, frozen=True):
     Attributes:
         is_firm: It may be held against the annotations; a loose mention may only be borne out.
         is_loose: The noun is narrower or wider than the category.
+        is_unsure: The noun often means something else.
         is_definite: What it names was taken for granted.
         is_all: The place is said of every such thing.
         is_plural: The noun is plural.
@@ -102,6 +116,7 @@ class Statement(Struct, frozen=True):
     others: tuple[str, ...] = ()
     is_firm: bool = True
     is_loose: bool = False
+    is_unsure: bool = False
     is_definite: bool = False
     is_all: bool = False
     is_plural: bool = False
@@ -115,8 +130,16 @@ def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = read_answer(answer, lexicon, antecedent)
     if SUPPOSES.search(question):
-        shown = [s for s in said if _PICTURE_SHOWS.search(answer, 0, s.start)]
-        return [s for s in said if s.kind in ("presence", "absence") or (s.kind == "count" and s in shown)]
+        shown = [s for s in said if _PICTURE_SHOWS.search(answer, _sentence_around(answer, s)[0], s.start)]
+        return [
+            s
+            for s in said
+            if s.kind in ("presence", "absence")
+            or (s.kind == "count" and s in shown)
+            or (s.kind == "place" and AS_IT_IS.search(answer, *_sentence_around(answer, s)))
+        ]
+    if SELECTS.search(question):
+        return said
     opening = answer[:12].lower()
     found: list[Statement] = []
     if opening.startswith("yes"):
@@ -126,6 +149,13 @@ def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
     elif OPEN_QUESTION.match(question.strip()) and not REFUTES.search(answer):
         found = [s for s in asked if s.is_definite]
     return [*found, *said, *_answered_number(question, answer, antecedent, said)]
+
+
+def _sentence_around(text: str, statement: Statement) -> tuple[int, int]:
+    return next(
+        (sentence.span() for sentence in _SENTENCE.finditer(text) if sentence.end() >= statement.end),
+        (statement.start, statement.end),
+    )
 
 
 def read_answer(text: str, lexicon: Lexicon, antecedent: Phrase | None = None) -> list[Statement]:
@@ -167,13 +197,18 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
                 )
                 own.insert(0, replace(antecedent, start=pronoun.start("word"), end=pronoun.end("word"), measure="open",
                                       number=None, is_all=is_all))  # fmt: skip
+            relative = _RELATIVE.match(text, start, end)
+            named = [phrase for phrase in phrases if relative is not None and start - 2 <= phrase.end <= start]
+            if relative is not None and named:
+                span = {"start": relative.start("word"), "end": relative.end("word")}
+                own.insert(0, replace(named[-1], **span, measure="open", number=None))
             if own and not HEDGES.search(text, start, end):
                 found += _clause(text, start, end, own, in_question=in_question)
             elif not in_question:  # "the dog might be waiting": there is a dog all the same
                 found += [
                     _statement("presence", phrase, phrase.start, phrase.end, in_question)
                     for phrase in own
-                    if phrase.is_definite and not phrase.is_plural and phrase.measure == "some"
+                    if phrase.is_definite and phrase.measure in ("some", None)
                 ]
         if phrases and not in_question:
             antecedent = phrases[0]
@@ -185,6 +220,8 @@ def _phrases(text: str, mentions: list[Mention], start: int, end: int) -> list[P
     floor = start
     for mention in mentions:
         phrase = read_phrase(text, mention, floor, end)
+        if phrase.measure is None and phrases and phrases[-1].is_firm and JOINED.fullmatch(text, floor, mention.start):
+            phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
         n_times = sum(other.category == mention.category for other in mentions)
         phrases.append(phrase if n_times == 1 else replace(phrase, is_whole=False))
         floor = mention.end
@@ -245,7 +282,7 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
                 yield _statement("absence", phrase, phrase.start, skeleton.origin(match.end()), in_question)
     spoken = [phrase for phrase in phrases if phrase.end <= silent and phrase.start not in absent]
     placed = list(_placed(skeleton, silent, in_question))
-    here = {statement.start for statement in placed}
+    here = {phrase.start for phrase in phrases for told in placed if told.start <= phrase.start < told.end}
     for phrase in spoken:
         yield from _existence(text, phrase, phrase.start in here, in_question)
     yield from placed
@@ -256,8 +293,8 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
 def _statement(kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object) -> Statement:
     fields: dict[str, object] = {
         "is_firm": phrase.is_firm or phrase.measure == "open", "is_loose": phrase.is_loose,
-        "is_definite": phrase.is_definite, "is_all": phrase.is_all, "is_plural": phrase.is_plural,
-        "in_question": in_question, **more,
+        "is_unsure": phrase.is_unsure, "is_definite": phrase.is_definite, "is_all": phrase.is_all,
+        "is_plural": phrase.is_plural, "in_question": in_question, **more,
     }  # fmt: skip
     return Statement(kind, phrase.category, phrase.word, start, end, **fields)  # type: ignore[arg-type]
 
@@ -266,7 +303,7 @@ def _existence(text: str, phrase: Phrase, is_placed: bool, in_question: bool) ->
     """Presence, count or absence: what the noun phrase says by itself."""
     span = (phrase.start, phrase.end)
     if phrase.measure == "none":
-        if phrase.is_whole or _ends_at(text, phrase.end):
+        if phrase.is_whole or DENIED_HERE.match(text, phrase.end):
             yield _statement("absence", phrase, *span, in_question)
     elif phrase.number is not None and phrase.measure in ("exact", "at least", "at most"):
         comparison: Comparison = phrase.measure
@@ -275,10 +312,6 @@ def _existence(text: str, phrase: Phrase, is_placed: bool, in_question: bool) ->
         yield _statement("count", phrase, *span, in_question, number=phrase.number, comparison=comparison)
     elif phrase.measure != "open" or phrase.start != phrase.end:
         yield _statement("presence", phrase, *span, in_question)
-
-
-def _ends_at(text: str, end: int) -> bool:
-    return text[end : end + 1] in ("", ".", ",", ";", "!")
 
 
 def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
@@ -295,9 +328,11 @@ def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Sta
         if owner is None:
             continue
         phrase = skeleton.phrase(owner["x"])
-        end = max(skeleton.origin(match.end()), phrase.end)
+        if phrase.measure == "none":
+            continue
+        start, end = min(skeleton.origin(match.start()), phrase.start), max(skeleton.origin(match.end()), phrase.end)
         for place in row.meaning.split():
-            yield _statement("place", phrase, phrase.start, end, in_question, place=place)
+            yield _statement("place", phrase, start, end, in_question, place=place)
 
 
 def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
@@ -308,14 +343,18 @@ def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[St
             continue
         row = next(RELATIONS[n] for n in range(len(RELATIONS)) if match[f"r{n}"] is not None)
         first, second = skeleton.phrase(match["x"]), skeleton.phrase(match["y"])
+        if "none" in (first.measure, second.measure):
+            continue
         others = [second]
         if row.meaning == "between":
-            if match["z"] is None:
+            if match["z"] is None and not second.is_plural:
                 continue
-            others.append(skeleton.phrase(match["z"]))
+            others.append(second if match["z"] is None else skeleton.phrase(match["z"]))
+        is_of_frame = row.meaning not in ("larger", "smaller") or _OF_FRAME.search(match[0]) is not None
         yield _statement("relation", first, first.start, others[-1].end, in_question, relation=row.meaning,
                          others=tuple(other.category for other in others),
-                         is_firm=all(p.is_firm or p.measure == "open" for p in (first, *others)))  # fmt: skip
+                         is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
+                         )  # fmt: skip
 
 
 def _bare_question(question: str) -> str:
@@ -355,7 +394,7 @@ def _answered_number(
 def _as_phrase(statement: Statement) -> Phrase:
     return Phrase(
         statement.category, statement.word, statement.start, statement.end, "open", None, statement.is_plural,
-        statement.is_loose, statement.is_definite, is_firm=True,
+        statement.is_loose, statement.is_unsure, statement.is_definite, is_firm=True,
     )  # fmt: skip
 
 

@@ -36,6 +36,10 @@ Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16, 8bi
 Alpha = Annotated[float | None, typer.Option(help="Share of true answers the validator may lose.")]
 TrustRemoteCode = Annotated[bool | None, typer.Option("--trust-remote-code", help="Run code of the checkpoint.")]
 Types = Annotated[str | None, typer.Option(help="Response types, separated by commas.")]
+WordsFile = Annotated[
+    Path | None,
+    typer.Option("--words", metavar="FILE", help="YAML file: synonyms, look-alikes, ... of the categories."),
+]
 RecipesDir = Annotated[Path | None, typer.Option(help="Folder with prompts/ and seeds/ of your own.")]
 
 
@@ -76,6 +80,7 @@ def run(
     images: Images = None,
     types: Types = None,
     recipes_dir: RecipesDir = None,
+    words: WordsFile = None,
     context: Annotated[str | None, typer.Option(help="default or llava (byte-exact).")] = None,
     limit: Limit = None,
     rng_seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
@@ -101,6 +106,7 @@ def run(
             **_corpus_overrides(captions, instances, images, limit),
             "types": _split(types),
             "recipes_dir": _text(recipes_dir),
+            "checks.words": _text(words),
             "context.style": context,
             "rng_seed": rng_seed,
             "teacher.name": teacher,
@@ -196,7 +202,7 @@ def show(run_path: RunArgument, sample_id: Annotated[str, typer.Argument(metavar
 def export(
     run_path: RunArgument,
     out: Annotated[Path, typer.Option(help="File to write.")],
-    form: Annotated[str, typer.Option("--format", help="llava.")] = "llava",
+    form: Annotated[str, typer.Option("--format", help="llava, or claims (their ledger).")] = "llava",
 ) -> None:
     """Write the accepted samples in the form a trainer reads."""
     from datagen.api import open_run
@@ -237,13 +243,33 @@ def recipes(recipes_dir: RecipesDir = None) -> None:
 
 @app.command()
 @in_sentences
-def lint(captions: Captions = None, instances: Instances = None, images: Images = None, limit: Limit = None) -> None:
+def lint(
+    captions: Captions = None,
+    instances: Instances = None,
+    images: Images = None,
+    limit: Limit = None,
+    words: WordsFile = None,
+) -> None:
     """Report what is wrong with the annotations, before a token is paid for."""
     from datagen.cli.story import lint_lines
     from datagen.config import load_settings
 
-    settings = load_settings(None, _corpus_overrides(captions, instances, images, limit))
-    for line in lint_lines(settings.corpus):
+    overrides = {**_corpus_overrides(captions, instances, images, limit), "checks.words": _text(words)}
+    for line in lint_lines(load_settings(None, overrides)):
+        typer.echo(line)
+
+
+@app.command("words")
+@in_sentences
+def show_words(
+    captions: Captions = None, instances: Instances = None, limit: Limit = None, words: WordsFile = None
+) -> None:
+    """Tell which words stand for each category of a corpus, and how often its captions use them."""
+    from datagen.cli.story import words_lines
+    from datagen.config import load_settings
+
+    overrides = {**_corpus_overrides(captions, instances, None, limit), "checks.words": _text(words)}
+    for line in words_lines(load_settings(None, overrides)):
         typer.echo(line)
 
 

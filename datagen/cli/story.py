@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from datagen.config import IMPORTED, CorpusSettings, Settings
+from datagen.config import IMPORTED, Settings
 from datagen.records import AnnotatedImage, Reply, Sample, Turn
 from datagen.store import read_facts
 
@@ -208,15 +208,15 @@ def model_lines() -> Iterator[str]:
     yield "chat model with eyes that transformers loads); endpoint:URL#MODEL for one served by vLLM or SGLang."
 
 
-def lint_lines(corpus_settings: CorpusSettings) -> Iterator[str]:
+def lint_lines(settings: Settings) -> Iterator[str]:
     """Tell every finding, then how often each kind was found."""
     from datagen.corpus import PictureChecker, load_corpus
     from datagen.corpus.lint import lint_corpus
 
-    corpus = load_corpus(corpus_settings)
-    check = PictureChecker(corpus_settings).check if corpus_settings.images else None
+    corpus = load_corpus(settings.corpus)
+    check = PictureChecker(settings.corpus).check if settings.corpus.images else None
     tally: Counter[str] = Counter()
-    for findings in (corpus.findings, lint_corpus(corpus.images, corpus.categories, check)):
+    for findings in (corpus.findings, lint_corpus(corpus.images, corpus.categories, check, settings.checks.words)):
         for finding in findings:
             tally[finding.kind] += 1
             where = f"image {finding.image_id}: " if finding.image_id else ""
@@ -225,3 +225,28 @@ def lint_lines(corpus_settings: CorpusSettings) -> Iterator[str]:
     yield f"{len(corpus.images)} images, {len(corpus.categories)} categories"
     for kind, number in tally.most_common():
         yield f"{number:6} {kind}"
+
+
+def words_lines(settings: Settings) -> Iterator[str]:
+    """Tell what the words of a corpus resolve to: per category its spellings, with their use in captions."""
+    from datagen.claims import unknown_names, vocabulary_for
+    from datagen.corpus import load_corpus
+
+    corpus = load_corpus(settings.corpus)
+    vocabulary = vocabulary_for(corpus.categories, settings.checks.words)
+    used: Counter[tuple[str, str]] = Counter()
+    for image in corpus.images:
+        for caption in image.captions:
+            found = vocabulary.lexicon.find(caption)
+            used.update((mention.category, caption[mention.start : mention.end].lower()) for mention in found)
+    for category in (*corpus.categories, *vocabulary.claimed):
+        own = [(word, form) for word, form in vocabulary.lexicon.forms.items() if form and form.category == category]
+        own.sort(key=lambda item: -used[category, item[0]])
+        told = [f"{word}{' (unsure)' * form.is_unsure} {used[category, word] or ''}".strip() for word, form in own]
+        yield f"{category:16} {', '.join(told)}"
+        if vocabulary.lookalikes.get(category):
+            yield f"{'':16} taken for {', '.join(sorted(vocabulary.lookalikes[category]))}"
+        if category in vocabulary.claimed:
+            yield f"{'':16} borne out by {', '.join(vocabulary.hypernyms[category])}"
+    for name in unknown_names(corpus.categories, settings.checks.words):
+        yield f"! the words speak of '{name}', which is no category of this corpus"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from datagen.claims import gather_evidence, judge, read_answer
+from datagen.claims import gather_evidence, judge, read_answer, unknown_names
 from datagen.geometry import doubled_pairs
 from datagen.lexicon import Lexicon, lexicon_for
 from datagen.records import AnnotatedImage, Finding
+from datagen.words import NO_WORDS, Words
 
 _FINDINGS = {
     "count": "caption_count_disagrees",
@@ -25,6 +26,7 @@ def lint_corpus(
     images: Iterable[AnnotatedImage],
     categories: Sequence[str],
     check_image: Callable[[AnnotatedImage], tuple[str, str] | None] | None = None,
+    words: Words = NO_WORDS,
 ) -> Iterator[Finding]:
     """Lint every image of a corpus.
 
@@ -36,8 +38,13 @@ def lint_corpus(
         categories: Its category names.
         check_image: Says what is wrong with an image's file, as (kind, sentence), such as
             ``("image_missing", ...)``; None leaves the pictures unread.
+        words: Laid over the built-in words.
     """
-    lexicon = lexicon_for(tuple(categories))
+    lexicon = lexicon_for(tuple(categories), words)
+    for name in unknown_names(tuple(categories), words):
+        yield Finding(
+            "word_without_category", None, f"the words speak of '{name}', which is no category of this corpus"
+        )
     lacking: dict[str, list[Finding]] = {"no_captions": [], "no_boxes": []}
     n_images = 0
     for image in images:

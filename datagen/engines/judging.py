@@ -139,7 +139,7 @@ class Examiner:
     ) -> None:
         held = tuple(images)
         self._settings, self._categories = settings, categories
-        self._lexicon = lexicon_for(categories)
+        self._lexicon = lexicon_for(categories, settings.checks.words)
         chosen = sorted(held, key=lambda image: hashlib.sha256(f"trial {image.image_id}".encode()).digest())
         annotated = {box.category for image in held for box in image.boxes} or set(categories)
         known = validator.abilities.categories

@@ -71,6 +71,17 @@ def test_each_denial_is_read_as_its_row_says(row: Row):
         ("There is a dog, possibly waiting for a train.", [("presence", "dog")]),
         ("If a cat came, a dog would run.", []),
         ("Is there a dog?", []),
+        ("There is no dog in it.", [("absence", "dog")]),
+        ("There is no dog on the bed.", [("presence", "bed")]),
+        ("The picture does not show any dogs.", [("absence", "dog")]),
+        ("A cup stands next to three dogs.", [("presence", "cup"), ("count", "dog", 3, "at least"), ("relation", "cup", "next to", "dog")]),
+        ("Two to three dogs run.", [("presence", "dog")]),
+        ("Over on the left side, one sees the dog.", [("presence", "dog"), ("place", "dog", "left")]),
+        ("The dog is in the background on the left.", [("presence", "dog"), ("place", "dog", "background"), ("place", "dog", "left")]),
+        ("There is a dog, which is to the left of the cat.", [("presence", "dog"), ("presence", "dog"), ("presence", "cat"), ("relation", "dog", "left of", "cat")]),
+        ("The dog runs in the sky above the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "above", "cat")]),
+        ("The dog is between two cats.", [("presence", "dog"), ("count", "cat", 2, "at least"), ("relation", "dog", "between", "cat", "cat")]),
+        ("Two kids and a man see glasses.", [("count", "person", 2, "at least"), ("presence", "person")]),
     ],
 )  # fmt: skip
 def test_sentences(text, expected):
@@ -82,6 +93,34 @@ def test_sentences(text, expected):
 )
 def test_loose_mentions_are_not_firm(text):
     assert [s.is_firm for s in read_answer(text, LEXICON)] == [False]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "There is a dog partially hidden.",
+        "Five dogs share a meal.",
+        "The dog hangs its head.",
+        "A train stands here as two dogs wait with a friend.",
+        "It may offer comfort for the dog.",
+        "The girl's dog might be a champion.",
+        "She must beware of the dogs around her.",
+        "A meal is ready, as a dog is also near.",
+        "A black and white dog runs.",
+        "A cup and dog are on view.",
+    ],
+)
+def test_prose_that_takes_a_dog_for_granted_is_firm(text):
+    assert [s.is_firm for s in read_answer(text, LEXICON) if s.category == "dog"] == [True]
+
+
+def test_larger_is_firm_only_of_the_frame():
+    for text, is_firm in (
+        ("The dog is larger than the cat.", False),
+        ("The dog is larger in the frame than the cat.", True),
+    ):
+        (relation,) = (s for s in read_answer(text, LEXICON) if s.kind == "relation")
+        assert relation.is_firm is is_firm
 
 
 @pytest.mark.parametrize(
@@ -100,6 +139,8 @@ def test_loose_mentions_are_not_firm(text):
         ("How many dogs are there?", "Three.", [("count", "dog", 3, "exact")]),
         ("How many people are there?", "4", [("count", "person", 4, "exact")]),
         ("Where are the dogs?", "They are on the left.", [("presence", "dog"), ("presence", "dog"), ("place", "dog", "left")]),
+        ("Which of these statements is right: the dog is above the cat, or below it?", "The dog is below the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "below", "cat")]),
+        ("Which side would the dog be on in a mirror?", "The dog is on the left now, so it would be on the right.", [("presence", "dog"), ("place", "dog", "left")]),
         ("If two more dogs came, how many would there be?", "There would then be four dogs.", []),
         ("How many dogs remain after removing one?", "The image shows two dogs. That leaves one dog.", [("count", "dog", 2, "at least")]),
     ],

@@ -3,11 +3,12 @@
 import pytest
 
 from datagen.claims import first_contradiction, is_exhaustive, judge_turns
-from datagen.claims.judging import claim_lexicon
+from datagen.claims.vocabulary import claim_lexicon
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Box, Claim, Turn
 
 NAMES = ("person", "dog", "cat", "cow", "sheep", "cup", "book", "chair", "bench", "zebra", "dining table", "bed")
+TINY = (0.45, 0.3, 0.52, 0.4)
 LEFT, MIDDLE, RIGHT, LOW = (0.05, 0.3, 0.3, 0.6), (0.42, 0.3, 0.58, 0.6), (0.7, 0.3, 0.95, 0.6), (0.4, 0.75, 0.6, 0.95)
 
 
@@ -63,6 +64,9 @@ DOGS = (box("dog", LEFT), box("dog", RIGHT))
         ("There are nine dogs.", (*DOGS, box("dog", MIDDLE, True)), (), "unknown"),
         ("There are three dogs.", (*DOGS, box("dog", (0.05, 0.3, 0.3, 0.61))), (), "unknown"),
         ("There are three books.", (box("book"), box("book", RIGHT)), ("books",), "unknown"),
+        ("There are three books.", (box("book"), box("book", RIGHT)), ("two books",), "contradicted"),
+        ("There are several animals.", DOGS, (), "supported_by_boxes"),
+        ("There are nine animals.", DOGS, (), "unknown"),
         ("There is one dog.", (box("dog"), box("dog", RIGHT, area=0.0004)), ("a dog",), "unknown"),
         ("There are two zebras.", DOGS, (), "contradicted"),
         # place
@@ -72,6 +76,11 @@ DOGS = (box("dog", LEFT), box("dog", RIGHT))
         ("Both dogs are on the right.", DOGS, (), "contradicted"),
         ("The dog is on the left.", (box("dog", (0.1, 0.1, 0.9, 0.9)),), (), "unknown"),
         ("The dog is in the background.", DOGS, (), "unknown"),
+        ("The dog is in the foreground.", (box("dog", (0.1, 0.4, 0.6, 1.0)), box("cat", TINY)), (), "supported_by_boxes"),
+        ("The dog is in the foreground.", (box("dog", TINY), box("cat", (0.1, 0.4, 0.6, 1.0))), (), "contradicted"),
+        ("The dog is in the background.", (box("dog", (0.1, 0.4, 0.6, 1.0)), box("cat", TINY)), (), "contradicted"),
+        ("The dog is in a corner of the image.", (box("dog", MIDDLE),), (), "contradicted"),
+        ("The dog is in a corner of the image.", (box("dog", (0.0, 0.0, 0.2, 0.2)),), (), "supported_by_boxes"),
         ("The dog is on the right.", DOGS[:1], ("a dog on the right",), "unknown"),
         # relation
         ("The dog is to the left of the cat.", (box("dog"), box("cat", RIGHT)), (), "supported_by_boxes"),
@@ -84,6 +93,14 @@ DOGS = (box("dog", LEFT), box("dog", RIGHT))
         ("The dog looks larger in the frame than the cat.", (box("dog", MIDDLE), box("cat", (0, 0, 0.5, 0.5))), (), "contradicted"),
         ("The dog is on the bed.", (box("dog", MIDDLE), box("bed", LOW)), ("a dog on the bed",), "supported_by_caption"),
         ("The dog is nearer to the camera than the cat.", (box("dog"), box("cat", RIGHT)), (), "unknown"),
+        ("The dog is nearer to the camera than the cat.", (box("dog", TINY), box("cat", (0.1, 0.4, 0.6, 1.0))), (), "contradicted"),
+        ("The dog is on the bed.", (box("dog", (0, 0, 0.1, 0.1)), box("bed", LOW)), (), "contradicted"),
+        ("The dog is on the bed.", (box("dog", (0, 0, 0.1, 0.1)), box("bed", LOW)), ("a dog on the bed",), "supported_by_caption"),
+        ("The cup is on the bed.", (box("cup", (0, 0, 0.1, 0.1)), box("bed", LOW), *[box("bench")] * 20), (), "unknown"),
+        ("The dog is between the cat and the cup.", (box("dog"), box("cat", MIDDLE), box("cup", RIGHT)), (), "contradicted"),
+        ("The dog is between two cats.", (box("dog", MIDDLE), box("cat", LEFT), box("cat", RIGHT)), (), "supported_by_boxes"),
+        ("The dog is between two cats.", (box("dog", MIDDLE), box("cat", LEFT)), (), "unknown"),
+        ("The dog is larger than the cat.", (box("dog", TINY), box("cat", LEFT)), (), "unknown"),
     ],
 )  # fmt: skip
 def test_verdicts(text, boxes, captions, expected):

@@ -1,0 +1,151 @@
+"""From boxes to whether a place or a relation holds, fails, or stays open.
+
+Three answers: True where a careful writer would say it, False where nobody would, None between. Depth is told
+by size and by the lower edge (what stands nearer on the ground reaches lower), and only where both agree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from datagen.geometry import (
+    Place,
+    centre_of,
+    contradicts_place,
+    height_of,
+    horizontal_place,
+    relation_between,
+    vertical_place,
+    width_of,
+)
+from datagen.records import BoxUnit
+
+IN_CORNER, OFF_CORNER = 0.3, 0.25
+"""A centre this near to two edges lies in a corner; a box that keeps this far from both edges of an axis does not."""
+CLOSE, FAR = 0.1, 0.35
+"""Gaps up to ``CLOSE`` are next to each other; from ``FAR`` on, and beyond 1.5 times the larger side, they are not."""
+APART = 0.15
+"""A thing this far from another is not on it."""
+BESIDE = 0.02
+"""A gap from which on a thing lies beyond two others, not between them."""
+CLEARLY_LARGER = 1.5
+"""Ratio of areas from which on nobody would call the smaller one larger."""
+LOWER = 0.1
+"""Difference of lower edges that tells which of two things stands nearer."""
+OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+
+
+def area_of(box: BoxUnit) -> float:
+    """Area as a share of the frame."""
+    return width_of(box) * height_of(box)
+
+
+def gap_between(a: BoxUnit, b: BoxUnit) -> float:
+    """Largest distance between two boxes along an axis, as a share of the frame; 0 where they touch."""
+    return max(0.0, a[0] - b[2], b[0] - a[2], a[1] - b[3], b[1] - a[3])
+
+
+def decide_place(place: str, box: BoxUnit, others: Sequence[BoxUnit]) -> bool | None:
+    """Whether a box is at a place.
+
+    Args:
+        place: left, right, top, bottom, middle, corner, foreground or background.
+        box: Corners, 0 to 1.
+        others: Every other box of the image, for depth.
+    """
+    if place == "corner":
+        return _decide_corner(box)
+    if place == "foreground":
+        return _decide_foreground(box, others)
+    if place == "background":
+        return _decide_background(box, others)
+    if contradicts_place(box, cast("Place", place)):
+        return False
+    return True if place in (horizontal_place(box), vertical_place(box)) else None
+
+
+def _decide_corner(box: BoxUnit) -> bool | None:
+    x, y = centre_of(box)
+    if min(x, 1 - x) <= IN_CORNER and min(y, 1 - y) <= IN_CORNER:
+        return True
+    is_off = any(box[n] > OFF_CORNER and box[n + 2] < 1 - OFF_CORNER for n in (0, 1))
+    return False if is_off else None
+
+
+def _decide_foreground(box: BoxUnit, others: Sequence[BoxUnit]) -> bool | None:
+    area, bottom = area_of(box), box[3]
+    lowest, largest = max((b[3] for b in others), default=0.0), max(map(area_of, others), default=0.0)
+    if bottom >= max(0.6, lowest - LOWER) and area >= max(0.05, largest / 4):
+        return True
+    is_behind = any(area_of(b) >= 8 * area and b[3] >= bottom + 2 * LOWER for b in others)
+    return False if is_behind and area <= 0.02 and bottom <= 0.6 else None
+
+
+def _decide_background(box: BoxUnit, others: Sequence[BoxUnit]) -> bool | None:
+    area, bottom = area_of(box), box[3]
+    if area <= 0.1 and any(area_of(b) >= 4 * area and b[3] >= bottom + LOWER for b in others):
+        return True
+    is_foremost = area >= 0.15 and bottom >= 0.9 and all(2 * area_of(b) <= area and b[3] <= bottom for b in others)
+    return False if is_foremost and others else None
+
+
+def decide_relation(relation: str, a: BoxUnit, b: BoxUnit) -> bool | None:
+    """Whether one box lies to another as a relation says.
+
+    Args:
+        relation: Any of the grammar's but ``between``.
+        a: The first thing's corners.
+        b: The second's.
+    """
+    if relation in OPPOSITE:
+        found: tuple[str, ...] = relation_between(a, b)
+        return True if relation in found else False if OPPOSITE[relation] in found else None
+    if relation in ("larger", "smaller"):
+        large, small = (a, b) if relation == "larger" else (b, a)
+        if area_of(large) > CLEARLY_LARGER * area_of(small):
+            return True
+        return False if CLEARLY_LARGER * area_of(large) < area_of(small) else None
+    if relation == "nearer":
+        return True if _is_nearer(a, b, LOWER, 1) else False if _is_nearer(b, a, 1.5 * LOWER, 3) else None
+    if relation in ("in front of", "behind"):  # a person in front of a screen may sit on either side of it
+        front, back = (a, b) if relation == "in front of" else (b, a)
+        is_over = min(a[2], b[2]) > max(a[0], b[0])
+        return True if is_over and front[3] >= back[3] + LOWER / 2 else None
+    return _decide_contact(relation, a, b)
+
+
+def _is_nearer(a: BoxUnit, b: BoxUnit, lower: float, times: float) -> bool:
+    return a[3] > b[3] + lower and area_of(a) > times * area_of(b)
+
+
+def _decide_contact(relation: str, a: BoxUnit, b: BoxUnit) -> bool | None:
+    gap, side = gap_between(a, b), max(width_of(a), height_of(a), width_of(b), height_of(b))
+    if relation == "next to":
+        return True if gap <= CLOSE else False if gap > max(FAR, 1.5 * side) else None
+    directions = relation_between(a, b)
+    if relation == "on":
+        if gap == 0 and centre_of(a)[1] <= centre_of(b)[1] + LOWER:
+            return True
+        return False if gap > APART or "below" in directions else None
+    if relation == "under":
+        if gap <= CLOSE and centre_of(a)[1] > centre_of(b)[1]:
+            return True
+        return False if gap > max(FAR, side) or "above" in directions else None
+    return None
+
+
+def decide_between(a: BoxUnit, b: BoxUnit, c: BoxUnit) -> bool | None:
+    """Whether one box lies between two others: across, or down (which also tells of depth)."""
+    centre, ends = centre_of(a), (centre_of(b), centre_of(c))
+    low = [min(end[n] for end in ends) for n in (0, 1)]
+    high = [max(end[n] for end in ends) for n in (0, 1)]
+    is_spread = [high[n] - low[n] >= LOWER for n in (0, 1)]
+    if any(is_spread[n] and low[n] < centre[n] < high[n] for n in (0, 1)):
+        return True
+    for n, other in ((0, 1), (1, 0)):
+        is_beyond = a[n] > max(b[n + 2], c[n + 2]) + BESIDE or a[n + 2] < min(b[n], c[n]) - BESIDE
+        is_outside = not low[other] - LOWER < centre[other] < high[other] + LOWER
+        if is_beyond and (is_outside or not is_spread[other]):
+            return False
+    return None
