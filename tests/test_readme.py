@@ -1,4 +1,4 @@
-"""What the README names is there."""
+"""What the README and the pages beside it name is there."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,8 @@ from datagen.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PROMISED = README.partition("## Not there yet")[0] + README.partition("## Licences")[2]
+PAGES = {path.name: path.read_text(encoding="utf-8") for path in sorted((ROOT / "docs").glob("*.md"))}
+PROMISED = README.partition("## Not there yet")[0] + README.partition("## Licences")[2] + "".join(PAGES.values())
 SHELL = "".join(re.findall(r"^```\n(.*?)^```", PROMISED, re.MULTILINE | re.DOTALL))
 COMMANDS = sorted(
     set(re.findall(r"^datagen (\w+)", SHELL, re.MULTILINE)) | set(re.findall(r"`datagen (\w+)", PROMISED))
@@ -40,6 +41,13 @@ def test_every_file_exists() -> None:
     assert len(named) > 10
     for name in named:
         assert (ROOT / name).exists(), name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_linked_and_links_well(page: str) -> None:
+    assert f"](docs/{page})" in README
+    for name in re.findall(r"\]\(([\w./]+)\)", PAGES[page]):
+        assert (ROOT / "docs" / name).exists(), name
 
 
 def test_it_is_short_and_names_the_two_commands() -> None:
