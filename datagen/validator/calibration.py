@@ -278,6 +278,8 @@ def _sigmoid(values: Array) -> Array:
 def _fit(clean: Sequence[Measured], planted: Sequence[Measured]) -> tuple[_Kind | None, KindReport]:
     """Fit one kind of error and say how well it can be told."""
     report = KindReport(len(clean), len(planted))
+    if planted and not clean:
+        return None, replace(report, why_not="the validator is not asked what would show it")
     if min(len(clean), len(planted)) < MIN_PLANTED:
         told = f"{len(planted)} planted errors in {len(clean)} turns; {MIN_PLANTED} of each are needed"
         return None, replace(report, why_not=told)

@@ -52,6 +52,13 @@ def test_a_validator_that_sees_is_trusted() -> None:
     assert msgspec.json.decode(msgspec.json.encode(found), type=Calibration) == found
 
 
+def test_a_kind_that_is_never_asked_about_says_so() -> None:
+    turns = [*turns_of(100, gap=3), *(Measured(f"image {n}", {"claims": -1.0}, (), "side") for n in range(50))]
+    report = Calibrator("m", turns, 0.05).calibration.kinds["side"]
+    assert (report.n_planted, report.judged) == (50, False)
+    assert report.why_not == "the validator is not asked what would show it"
+
+
 def test_a_blind_validator_judges_nothing() -> None:
     calibrator = Calibrator("m", turns_of(200, gap=0), 0.05)
     assert not calibrator.calibration.judged
