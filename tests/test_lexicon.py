@@ -1,7 +1,7 @@
 """Category names in running text."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.lexicon import Lexicon, counted, lexicon_for, number_word, plural, with_article
@@ -111,6 +111,7 @@ def test_articles_and_counts():
     assert (number_word(0), number_word(12), number_word(13)) == ("zero", "twelve", "13")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_mentions_lie_in_order_inside_any_text(text):
     ends = [0]

@@ -1,7 +1,8 @@
 """From turns and an image's annotations to claims with verdicts, and what of a conversation they leave.
 
-``grammar`` holds the tables, ``vocabulary`` a corpus's words, ``phrases`` and ``reading`` find what a text
-states, ``judging`` holds it against captions and boxes, ``agreement`` the samples of one image against each other.
+``grammar`` holds the tables, ``vocabulary`` a corpus's words; ``phrases``, ``reading`` and ``turns`` find what a text
+states; ``judging`` holds it against captions and, with ``layout``, boxes; ``agreement`` holds the samples of one image
+against each other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from msgspec.structs import replace
 
 from datagen.claims.agreement import settle_disagreements
 from datagen.claims.judging import gather_evidence, judge, judge_all
-from datagen.claims.reading import Statement, read_answer, read_turn
+from datagen.claims.reading import Statement, read_answer
+from datagen.claims.turns import read_turn
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn

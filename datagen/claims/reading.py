@@ -14,8 +14,6 @@ from msgspec.structs import replace
 
 from datagen.claims.grammar import (
     ABSENCES,
-    AS_IT_IS,
-    ASKS_EXISTENCE,
     CLAUSE_BREAKS,
     DENIALS,
     DENIED_HERE,
@@ -23,14 +21,8 @@ from datagen.claims.grammar import (
     FOLLOWS,
     HEDGES,
     JOINED,
-    NUMBERS,
-    OPEN_QUESTION,
     PLACES,
-    POLITE,
-    REFUTES,
     RELATIONS,
-    SELECTS,
-    SUPPOSES,
     one_of,
 )
 from datagen.claims.phrases import Phrase, read_phrase
@@ -39,8 +31,8 @@ from datagen.records import ClaimKind, Comparison
 
 _FIRST_SLOT = 0xE000
 _SLOT = "[\ue000-\uf8ff]"
-_SLOTS = re.compile(_SLOT)
-_SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
+SLOTS = re.compile(_SLOT)
+SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
 _VERBS = (
     r"(?:(?:is|are|was|were|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|positioned|"
     r"situated|placed|"
@@ -51,11 +43,11 @@ _VERBS = (
     r"(?:in|on|over|at|along) (?:the|an?) "
     r"(?!(?:left|right|top|bottom|side|middle|cent|front|back|corner|upper|lower))[a-z]+)\s+)"
 )
-_FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
+FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
 _NEXT_PLACE = (
     r"(?=\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
 )
-_PLACE_END = rf"(?:{_FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now)\b|\s*,))"
+_PLACE_END = rf"(?:{FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now)\b|\s*,))"
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{_SLOT})\s+{_VERBS}{{0,5}}$", FLAGS)
 _OWNER_AFTER = re.compile(
@@ -81,15 +73,7 @@ _PRONOUN = re.compile(
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who)\s+(?=(?:is|are|sits?|stands?|lies|appears?)\b)", FLAGS)
-_BARE_NUMBER = re.compile(
-    rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
-)
-_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)\b", FLAGS)
-_ENDS_QUESTION = re.compile(
-    rf"(?:{_FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
-)
 _OF_FRAME = re.compile(r"\bmore\b|\bless\b|\bin the\b", FLAGS)  # a far boat is larger than a near person
-_HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 
 class Statement(Struct, frozen=True):
@@ -123,44 +107,9 @@ class Statement(Struct, frozen=True):
     in_question: bool = False
 
 
-def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
-    """Read what a turn states: its answer, and what its question takes for granted or has confirmed."""
-    asked = _read(_bare_question(question), lexicon, None, in_question=True)
-    subjects = {s.category: s for s in asked if s.kind in ("presence", "count")}
-    antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
-    said = read_answer(answer, lexicon, antecedent)
-    if SUPPOSES.search(question):
-        shown = [s for s in said if _PICTURE_SHOWS.search(answer, _sentence_around(answer, s)[0], s.start)]
-        return [
-            s
-            for s in said
-            if s.kind in ("presence", "absence")
-            or (s.kind == "count" and s in shown)
-            or (s.kind == "place" and AS_IT_IS.search(answer, *_sentence_around(answer, s)))
-        ]
-    if SELECTS.search(question):
-        return said
-    opening = answer[:12].lower()
-    found: list[Statement] = []
-    if opening.startswith("yes"):
-        found = [s for s in asked if not (s.kind == "count" and _HOW_MANY.search(question))]
-    elif opening.startswith("no") and not answer[2:3].isalpha():
-        found = list(_denied(question, lexicon))
-    elif OPEN_QUESTION.match(question.strip()) and not REFUTES.search(answer):
-        found = [s for s in asked if s.is_definite]
-    return [*found, *said, *_answered_number(question, answer, antecedent, said)]
-
-
-def _sentence_around(text: str, statement: Statement) -> tuple[int, int]:
-    return next(
-        (sentence.span() for sentence in _SENTENCE.finditer(text) if sentence.end() >= statement.end),
-        (statement.start, statement.end),
-    )
-
-
 def read_answer(text: str, lexicon: Lexicon, antecedent: Phrase | None = None) -> list[Statement]:
     """Read what a text states, without a question before it."""
-    statements = _read(text, lexicon, antecedent)
+    statements = read_statements(text, lexicon, antecedent)
     numbers: dict[str, set[int | None]] = {}
     for statement in statements:
         if statement.kind == "count" and statement.comparison == "exact":
@@ -171,21 +120,31 @@ def read_answer(text: str, lexicon: Lexicon, antecedent: Phrase | None = None) -
     ]
 
 
-def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question: bool = False) -> list[Statement]:
-    text = _SLOTS.sub(" ", text)
+def read_statements(
+    text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question: bool = False
+) -> list[Statement]:
+    """Read the sentences of a text one by one.
+
+    Args:
+        text: An answer, or a question.
+        lexicon: The corpus's words.
+        antecedent: What "it" or "they" at the start stands for.
+        in_question: Sentences that ask are read too.
+    """
+    text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
     if not mentions and antecedent is None:
         return []
     found: list[Statement] = []
     done = 0
-    for sentence in _SENTENCE.finditer(text):
+    for sentence in SENTENCE.finditer(text):
         inside = []
         while done < len(mentions) and mentions[done].start < sentence.end():
             inside.append(mentions[done])
             done += 1
         if sentence[0].endswith("?") and not in_question:
             continue
-        phrases = _phrases(text, inside, sentence.start(), sentence.end())
+        phrases = noun_phrases(text, inside, sentence.start(), sentence.end())
         for start, end in _clauses(text, sentence.start(), sentence.end()):
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
             pronoun = _PRONOUN.match(text, start, end) if antecedent is not None else None
@@ -206,7 +165,7 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
                 found += _clause(text, start, end, own, in_question=in_question)
             elif not in_question:  # "the dog might be waiting": there is a dog all the same
                 found += [
-                    _statement("presence", phrase, phrase.start, phrase.end, in_question)
+                    statement_of("presence", phrase, phrase.start, phrase.end, in_question)
                     for phrase in own
                     if phrase.is_definite and phrase.measure in ("some", None)
                 ]
@@ -215,7 +174,8 @@ def _read(text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question
     return found
 
 
-def _phrases(text: str, mentions: list[Mention], start: int, end: int) -> list[Phrase]:
+def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> list[Phrase]:
+    """Read the noun phrases around mentions, left to right; a number said twice of a thing counts only some."""
     phrases: list[Phrase] = []
     floor = start
     for mention in mentions:
@@ -237,7 +197,7 @@ def _clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-class _Skeleton:
+class Skeleton:
     """A clause in which each noun phrase is one character, so that rows can be matched over whole phrases."""
 
     def __init__(self, text: str, start: int, end: int, phrases: list[Phrase]) -> None:
@@ -256,6 +216,7 @@ class _Skeleton:
         self._start = start
 
     def phrase(self, slot: str) -> Phrase:
+        """The noun phrase that a character stands for."""
         return self.phrases[ord(slot) - _FIRST_SLOT]
 
     def origin(self, position: int) -> int:
@@ -269,7 +230,7 @@ class _Skeleton:
 
 
 def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_question: bool) -> Iterator[Statement]:
-    skeleton = _Skeleton(text, start, end, phrases)
+    skeleton = Skeleton(text, start, end, phrases)
     denial = DENIALS.search(skeleton.text)
     silent = skeleton.origin(denial.start()) if denial is not None else end
     absent: set[int] = set()
@@ -279,7 +240,7 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
             phrase = skeleton.phrase(slot)
             absent.add(phrase.start)
             if phrase.number is None:
-                yield _statement("absence", phrase, phrase.start, skeleton.origin(match.end()), in_question)
+                yield statement_of("absence", phrase, phrase.start, skeleton.origin(match.end()), in_question)
     spoken = [phrase for phrase in phrases if phrase.end <= silent and phrase.start not in absent]
     placed = list(_placed(skeleton, silent, in_question))
     here = {phrase.start for phrase in phrases for told in placed if told.start <= phrase.start < told.end}
@@ -290,7 +251,8 @@ def _clause(text: str, start: int, end: int, phrases: list[Phrase], *, in_questi
         yield from _related(skeleton, silent, in_question)
 
 
-def _statement(kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object) -> Statement:
+def statement_of(kind: ClaimKind, phrase: Phrase, start: int, end: int, in_question: bool, **more: object) -> Statement:
+    """A statement about what a noun phrase names."""
     fields: dict[str, object] = {
         "is_firm": phrase.is_firm or phrase.measure == "open", "is_loose": phrase.is_loose,
         "is_unsure": phrase.is_unsure, "is_definite": phrase.is_definite, "is_all": phrase.is_all,
@@ -304,17 +266,17 @@ def _existence(text: str, phrase: Phrase, is_placed: bool, in_question: bool) ->
     span = (phrase.start, phrase.end)
     if phrase.measure == "none":
         if phrase.is_whole or DENIED_HERE.match(text, phrase.end):
-            yield _statement("absence", phrase, *span, in_question)
+            yield statement_of("absence", phrase, *span, in_question)
     elif phrase.number is not None and phrase.measure in ("exact", "at least", "at most"):
         comparison: Comparison = phrase.measure
         if comparison == "exact" and (not phrase.is_whole or is_placed or phrase.is_loose):
             comparison = "at least"
-        yield _statement("count", phrase, *span, in_question, number=phrase.number, comparison=comparison)
+        yield statement_of("count", phrase, *span, in_question, number=phrase.number, comparison=comparison)
     elif phrase.measure != "open" or phrase.start != phrase.end:
-        yield _statement("presence", phrase, *span, in_question)
+        yield statement_of("presence", phrase, *span, in_question)
 
 
-def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
+def _placed(skeleton: Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
     for match in _PLACE.finditer(skeleton.text):
         if skeleton.origin(match.start()) >= silent:
             break
@@ -332,10 +294,10 @@ def _placed(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Sta
             continue
         start, end = min(skeleton.origin(match.start()), phrase.start), max(skeleton.origin(match.end()), phrase.end)
         for place in row.meaning.split():
-            yield _statement("place", phrase, start, end, in_question, place=place)
+            yield statement_of("place", phrase, start, end, in_question, place=place)
 
 
-def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
+def _related(skeleton: Skeleton, silent: int, in_question: bool) -> Iterator[Statement]:
     for match in _RELATION.finditer(skeleton.text):
         if skeleton.origin(match.start()) >= silent:
             break
@@ -351,51 +313,10 @@ def _related(skeleton: _Skeleton, silent: int, in_question: bool) -> Iterator[St
                 continue
             others.append(second if match["z"] is None else skeleton.phrase(match["z"]))
         is_of_frame = row.meaning not in ("larger", "smaller") or _OF_FRAME.search(match[0]) is not None
-        yield _statement("relation", first, first.start, others[-1].end, in_question, relation=row.meaning,
+        yield statement_of("relation", first, first.start, others[-1].end, in_question, relation=row.meaning,
                          others=tuple(other.category for other in others),
                          is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
                          )  # fmt: skip
-
-
-def _bare_question(question: str) -> str:
-    """A question without its polite opening, as many characters long."""
-    stripped = question.lstrip()
-    lead = len(question) - len(stripped)
-    match = POLITE.match(stripped)
-    return question if match is None else " " * (lead + match.end()) + stripped[match.end() :]
-
-
-def _denied(question: str, lexicon: Lexicon) -> Iterator[Statement]:
-    """What "No" denies: the thing a question asked the existence of."""
-    text = _SLOTS.sub(" ", question)
-    phrases = _phrases(text, lexicon.find(text), 0, len(text))
-    if len(phrases) != 1 or phrases[0].number is not None:
-        return
-    skeleton = _Skeleton(text, 0, len(text), phrases)
-    match = ASKS_EXISTENCE.match(skeleton.text)
-    if match is not None and _ENDS_QUESTION.match(text, phrases[0].end):
-        yield _statement("absence", phrases[0], phrases[0].start, phrases[0].end, True)
-
-
-def _answered_number(
-    question: str, answer: str, antecedent: Phrase | None, said: list[Statement]
-) -> Iterator[Statement]:
-    """The count in "How many dogs are there?" "Three."."""
-    if antecedent is None or not _HOW_MANY.search(question) or any(s.kind in ("count", "absence") for s in said):
-        return
-    match = _BARE_NUMBER.match(answer)
-    if match is not None:
-        word = match["number"].lower()
-        number = NUMBERS[word] if word in NUMBERS else int(word)
-        comparison: Comparison = "at least" if antecedent.is_loose else "exact"
-        yield _statement("count", antecedent, *match.span("number"), False, number=number, comparison=comparison)
-
-
-def _as_phrase(statement: Statement) -> Phrase:
-    return Phrase(
-        statement.category, statement.word, statement.start, statement.end, "open", None, statement.is_plural,
-        statement.is_loose, statement.is_unsure, statement.is_definite, is_firm=True,
-    )  # fmt: skip
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,7 @@
 """What lint finds in annotations, and what it leaves alone."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.corpus.lint import lint_corpus, lint_image, lint_text
@@ -218,6 +218,7 @@ def test_a_corpus_without_boxes_is_one_fault():
     assert list(lint_corpus([], CATEGORIES)) == []
 
 
+@settings(deadline=None)
 @given(
     st.text() | st.lists(st.sampled_from("ſix two 3 dogs dog on the rıght left of , . ? a pair".split())).map(" ".join)
 )
