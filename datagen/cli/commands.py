@@ -199,27 +199,6 @@ def show(run_path: RunArgument, sample_id: Annotated[str, typer.Argument(metavar
 
 @app.command()
 @in_sentences
-def export(
-    run_path: RunArgument,
-    out: Annotated[Path, typer.Option(help="File to write.")],
-    form: Annotated[str, typer.Option("--format", help="llava, or claims (their ledger).")] = "llava",
-) -> None:
-    """Write the accepted samples in the form a trainer reads."""
-    from datagen.api import open_run
-    from datagen.errors import SettingsError
-    from datagen.export import FORMATS
-    from datagen.store import write_whole
-
-    if form not in FORMATS:
-        raise SettingsError(f"No export format '{form}'; there is {', '.join(FORMATS)}.")
-    opened = open_run(run_path)
-    with write_whole(out) as file:
-        n_written = FORMATS[form](opened.iter_samples(), file, opened.settings.rng_seed)
-    typer.echo(f"{n_written} samples written to {out}")
-
-
-@app.command()
-@in_sentences
 def report(
     run_path: RunArgument,
     out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the run folder.")] = None,

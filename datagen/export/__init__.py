@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from datagen.export.card import dataset_card
+from datagen.export.choosing import Choice
 from datagen.export.claims import claim_records, write_claims
+from datagen.export.folder import FORMS, Exported, ExportSettings, FindPicture, export_folder
 from datagen.export.llava import llava_record, write_llava
+from datagen.export.proof import Fault, record_fault
 
-FORMATS = {"llava": write_llava, "claims": write_claims}
-"""Form name to the function that writes it."""
-
-__all__ = ["FORMATS", "claim_records", "dataset_card", "llava_record", "write_claims", "write_llava"]
+__all__ = [
+    "FORMS",
+    "Choice",
+    "ExportSettings",
+    "Exported",
+    "Fault",
+    "FindPicture",
+    "claim_records",
+    "dataset_card",
+    "export_folder",
+    "llava_record",
+    "record_fault",
+    "write_claims",
+    "write_llava",
+]

@@ -117,9 +117,9 @@ def test_show_tells_the_whole_story(demo: Path) -> None:
 
 
 def test_export_writes_what_the_run_wrote(demo: Path, tmp_path: Path) -> None:
-    out = run("export", str(demo), "--format", "llava", "--out", str(tmp_path / "llava.json"))
+    out = run("export", str(demo), "--format", "llava", "--out", str(tmp_path / "llava"))
     assert "samples written" in out
-    assert (tmp_path / "llava.json").read_bytes() == (demo / "dataset.json").read_bytes()
+    assert (tmp_path / "llava" / "train.json").read_bytes() == (demo / "dataset.json").read_bytes()
     run("export", str(demo), "--format", "pdf", "--out", str(tmp_path / "x"), exit_code=2)
 
 

@@ -1,0 +1,239 @@
+"""From the samples of a finished run to a folder that a trainer reads, with a manifest of every file in it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from datagen.errors import ExportError
+from datagen.export.choosing import NOT_STATED, Choice, has_licence, is_exported, split_of
+from datagen.export.jsonfiles import (
+    FOLDER,
+    LlavaWriter,
+    MessagesWriter,
+    OpenAIWriter,
+    RowWriter,
+    dataset_info,
+    openai_fault,
+)
+from datagen.export.llava import llava_record
+from datagen.export.parquet import ParquetRows
+from datagen.export.proof import Fault, record_fault
+from datagen.export.rows import Row
+from datagen.export.tars import TarWriter
+from datagen.records import Sample
+
+MANIFEST = "manifest.json"
+
+FindPicture = Callable[[str], Path | Fault]
+"""Takes a file name under the image folder to a file that opens, or to the reason why there is none."""
+
+
+class ExportSettings(Struct, frozen=True, kw_only=True):
+    """What is asked of an export.
+
+    Attributes:
+        form: A name of ``FORMS``.
+        pictures: Of a form without pixels: copied or linked into ``images/``, or left where they are.
+        shard_bytes: Size after which Parquet and WebDataset begin another file.
+    """
+
+    form: str
+    choice: Choice = Choice()
+    pictures: Literal["copy", "link", "leave"] = "leave"
+    shard_bytes: int = 512_000_000
+
+
+class Form(NamedTuple):
+    """One form of export.
+
+    Attributes:
+        open_writer: Makes the writer of a split.
+        has_pixels: The pictures are inside the files.
+    """
+
+    open_writer: Callable[[Path, str, ExportSettings], RowWriter]
+    has_pixels: bool
+
+
+def _messages_writer(folder: Path, split: str, settings: ExportSettings) -> RowWriter:
+    return MessagesWriter(folder, split, "" if settings.pictures == "leave" else f"{FOLDER}/")
+
+
+FORMS = {
+    "llava": Form(lambda folder, split, _: LlavaWriter(folder, split), has_pixels=False),
+    "messages": Form(_messages_writer, has_pixels=False),
+    "openai": Form(lambda folder, split, _: OpenAIWriter(folder, split), has_pixels=True),
+    "parquet": Form(lambda folder, split, s: ParquetRows(folder, split, s.shard_bytes), has_pixels=True),
+    "webdataset": Form(lambda folder, split, s: TarWriter(folder, split, s.shard_bytes), has_pixels=True),
+}
+"""Name of a form to how it is written."""
+
+
+class Exported(NamedTuple):
+    """What came of an export.
+
+    Attributes:
+        counts: ``accepted``, ``other_licence``, ``left_out``, and ``rows`` per split.
+        left_out: Sample id, reason and detail of every row that would train to nothing.
+    """
+
+    counts: dict[str, Any]
+    left_out: list[dict[str, str]]
+
+
+def export_folder(
+    samples: Iterable[Sample], out: Path, settings: ExportSettings, find_picture: FindPicture, about: dict[str, Any]
+) -> Exported:
+    """Write an export whole, or nothing; the same samples, pictures and settings give the same bytes.
+
+    One row is in memory at a time; of Parquet a row group.
+
+    Args:
+        samples: In corpus order, accepted and rejected.
+        out: The folder; may exist when it is empty or holds this very export.
+        settings: Form, choice and pictures.
+        find_picture: Opens pictures; a row whose picture does not open is left out.
+        about: What else the manifest tells, such as version and digest of the run's settings.
+
+    Raises:
+        ExportError: The folder holds something else, or no row is left to write.
+        OSError: Disk full or folder not writable; nothing is left behind.
+    """
+    _require_free(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _beside(out) as folder:
+        exported = _write_rows(samples, folder, settings, find_picture)
+        if settings.form == "llava":
+            _write_json(folder / "dataset_info.json", dataset_info(settings.choice.splits))
+        manifest = {**about, **_asked(settings), **exported._asdict(), "files": dict(_files(folder))}
+        _write_json(folder / MANIFEST, manifest)
+        _take_name(folder, out)
+    return exported
+
+
+def _write_rows(
+    samples: Iterable[Sample], folder: Path, settings: ExportSettings, find_picture: FindPicture
+) -> Exported:
+    counts: Counter[str] = Counter()
+    n_rows = dict.fromkeys(settings.choice.splits, 0)
+    licences: set[str] = set()
+    left_out: list[dict[str, str]] = []
+    with ExitStack() as stack:
+        writers: dict[str, RowWriter] = {}
+        for split in settings.choice.splits:
+            writers[split] = FORMS[settings.form].open_writer(folder, split, settings)
+            stack.callback(writers[split].close)
+        for sample in filter(is_exported, samples):
+            counts["accepted"] += 1
+            licences.add(sample.provenance.licence or NOT_STATED)
+            if not has_licence(sample.provenance.licence, settings.choice.licences):
+                counts["other_licence"] += 1
+                continue
+            row = prove(sample, settings, find_picture)
+            if isinstance(row, Fault):
+                left_out.append({"sample_id": sample.sample_id, **row._asdict()})
+                continue
+            writers[row.split].add(row)
+            n_rows[row.split] += 1
+            if not FORMS[settings.form].has_pixels:
+                _place(row, folder / FOLDER, settings.pictures)
+    if not any(n_rows.values()):
+        raise ExportError(_nothing_left(counts, licences, left_out))
+    told = {"accepted": counts["accepted"], "other_licence": counts["other_licence"], "left_out": len(left_out)}
+    return Exported({**told, "rows": n_rows}, left_out)
+
+
+def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -> Row | Fault:
+    """Make the row of a sample, or say why trainers would get nothing from it."""
+    if not sample.turns:
+        return Fault("no_answer", "it has no turns")
+    record = llava_record(sample, settings.choice.rng_seed)
+    record["image"] = record["image"].replace("\\", "/")
+    fault = record_fault(record)
+    if fault is not None:
+        return fault
+    picture = find_picture(sample.image)
+    if isinstance(picture, Fault):
+        return picture
+    if settings.form == "openai" and (refused := openai_fault(picture)):
+        return Fault("image_refused", refused)
+    return Row(sample, record, split_of(sample.image_id, settings.choice), picture)
+
+
+def _place(row: Row, folder: Path, how: str) -> None:
+    """Copy or link a picture, once however many rows show it."""
+    target = folder / row.image
+    if how == "leave" or target.exists():
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if how == "link":
+        target.symlink_to(row.picture.resolve())
+    else:
+        shutil.copyfile(row.picture, target)
+
+
+def _nothing_left(counts: Counter[str], licences: set[str], left_out: list[dict[str, str]]) -> str:
+    if not counts["accepted"]:
+        return "No sample of this run was accepted, so there is nothing to export."
+    if counts["other_licence"] == counts["accepted"]:
+        return f"No accepted sample has the licence asked for; there is {', '.join(sorted(licences))}."
+    first = left_out[0]
+    return f"Every sample was left out, the first ({first['sample_id']}) because {first['detail']}."
+
+
+def _require_free(out: Path) -> None:
+    if out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir())):
+        return
+    if out.exists() or out.is_symlink():
+        raise ExportError(f"{out}: exists and is no export of datagen's; choose another --out.")
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder that becomes the export when it is complete, and vanishes otherwise."""
+    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".unfinished"))
+    try:
+        folder.chmod(0o755)  # mkdtemp makes folders that only their owner can enter
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _take_name(folder: Path, out: Path) -> None:
+    if (out / MANIFEST).is_file():
+        if (out / MANIFEST).read_bytes() == (folder / MANIFEST).read_bytes() and dict(_files(out)) == dict(
+            _files(folder)
+        ):
+            return
+        raise ExportError(f"{out}: holds another export, or one that was changed; choose another --out or remove it.")
+    if out.is_dir():
+        out.rmdir()
+    folder.rename(out)
+
+
+def _asked(settings: ExportSettings) -> dict[str, Any]:
+    asked: dict[str, Any] = msgspec.to_builtins(settings)
+    return {"format": asked.pop("form"), "export": asked}
+
+
+def _files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every file but the manifest, by name, with its size and SHA-256."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path != folder / MANIFEST:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            yield path.relative_to(folder).as_posix(), {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")

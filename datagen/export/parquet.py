@@ -1,0 +1,100 @@
+"""Rows as Parquet files with the pixels inside, in the schema that TRL trains on and the hub's viewer shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from datagen.export.rows import Row, chat_messages
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+GROUP_ROWS = 100
+"""Rows of a group: the hub's viewer reads a group at a time."""
+GROUP_BYTES = 64_000_000
+"""Pixels of a group, which is what an export holds in memory."""
+
+_TEXT = {"dtype": "string", "_type": "Value"}
+_FEATURES = {
+    "id": _TEXT,
+    "image_id": _TEXT,
+    "response_type": _TEXT,
+    "licence": _TEXT,
+    "images": {"feature": {"_type": "Image"}, "_type": "List"},
+    "messages": {
+        "feature": {
+            "role": _TEXT,
+            "content": {"feature": {"type": _TEXT, "text": _TEXT}, "_type": "List"},
+        },
+        "_type": "List",
+    },
+}
+
+
+def parquet_schema() -> pa.Schema:
+    """Columns of the files; the ``huggingface`` metadata makes ``images`` pictures and not bytes."""
+    import pyarrow as pa
+
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    part = pa.struct([("type", pa.string()), ("text", pa.string())])
+    message = pa.struct([("role", pa.string()), ("content", pa.list_(part))])
+    texts = [(name, pa.string()) for name in ("id", "image_id", "response_type", "licence")]
+    fields = [*texts, ("images", pa.list_(image)), ("messages", pa.list_(message))]
+    return pa.schema(fields, metadata={"huggingface": msgspec.json.encode({"info": {"features": _FEATURES}})})
+
+
+class ParquetRows:
+    """Writes ``data/SPLIT-00000.parquet`` and further ones, a new file after so many bytes of pixels."""
+
+    def __init__(self, folder: Path, split: str, shard_bytes: int) -> None:
+        self.folder, self.split, self.shard_bytes = folder / "data", split, shard_bytes
+        self.schema = parquet_schema()
+        self.folder.mkdir(exist_ok=True)
+        self.n_shards = self.n_shard_bytes = self.n_group_bytes = 0
+        self.rows: list[dict[str, Any]] = []
+        self.writer = self._next_file()
+
+    def add(self, row: Row) -> None:
+        """Take a row; a full group is written."""
+        pixels = row.picture.read_bytes()
+        sample = row.sample
+        self.rows.append(
+            {
+                "id": sample.sample_id,
+                "image_id": sample.image_id,
+                "response_type": sample.response_type,
+                "licence": sample.provenance.licence,
+                "images": [{"bytes": pixels, "path": row.image}],
+                "messages": chat_messages(row.record, {"type": "image"}),
+            }
+        )
+        self.n_group_bytes += len(pixels)
+        if len(self.rows) == GROUP_ROWS or self.n_group_bytes >= min(GROUP_BYTES, self.shard_bytes):
+            self._write_group()
+
+    def close(self) -> None:
+        """Write what is left and complete the file."""
+        self._write_group()
+        self.writer.close()
+
+    def _write_group(self) -> None:
+        import pyarrow as pa
+
+        if not self.rows:
+            return
+        if self.n_shard_bytes and self.n_shard_bytes + self.n_group_bytes > self.shard_bytes:
+            self.writer.close()
+            self.writer, self.n_shard_bytes = self._next_file(), 0
+        self.writer.write_table(pa.Table.from_pylist(self.rows, schema=self.schema), row_group_size=GROUP_ROWS)
+        self.n_shard_bytes += self.n_group_bytes
+        self.rows, self.n_group_bytes = [], 0
+
+    def _next_file(self) -> Any:
+        import pyarrow.parquet as pq
+
+        path = self.folder / f"{self.split}-{self.n_shards:05}.parquet"
+        self.n_shards += 1
+        return pq.ParquetWriter(path, self.schema, compression="snappy", use_dictionary=["response_type", "licence"])

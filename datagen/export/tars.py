@@ -1,0 +1,56 @@
+"""Rows as WebDataset shards: tar files in which a picture and its record share a key."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from datagen.export.rows import Row
+
+_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
+_HEADER_BYTES = 1024
+"""What a member costs beside its content: a header, and padding to a block."""
+
+
+class TarWriter:
+    """Writes ``SPLIT-000000.tar`` and further ones; the names in a shard are sorted, its times and owners zero."""
+
+    def __init__(self, folder: Path, split: str, shard_bytes: int) -> None:
+        self.folder, self.split, self.shard_bytes = folder, split, shard_bytes
+        self.n_shards = self.n_rows = self.n_shard_bytes = 0
+        self.tar = self._next_file()
+
+    def add(self, row: Row) -> None:
+        """Write a row; ``.json`` holds the LLaVA record with image id, response type and licence."""
+        sample = row.sample
+        about = {
+            **row.record,
+            "image_id": sample.image_id,
+            "response_type": sample.response_type,
+            "licence": sample.provenance.licence,
+        }
+        suffix = PurePosixPath(row.image).suffix.lower()
+        kind = suffix if suffix in _SUFFIXES else ".jpg"  # readers choose a decoder by it, and that one reads them all
+        members = {kind: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
+        n_bytes = sum(len(content) + _HEADER_BYTES for content in members.values())
+        if self.n_shard_bytes and self.n_shard_bytes + n_bytes > self.shard_bytes:
+            self.tar.close()
+            self.tar, self.n_shard_bytes = self._next_file(), 0
+        for suffix, content in sorted(members.items()):
+            member = tarfile.TarInfo(f"{self.n_rows:09}{suffix}")
+            member.size, member.mode = len(content), 0o644
+            self.tar.addfile(member, io.BytesIO(content))
+        self.n_rows += 1
+        self.n_shard_bytes += n_bytes
+
+    def close(self) -> None:
+        """Complete the shard."""
+        self.tar.close()
+
+    def _next_file(self) -> tarfile.TarFile:
+        path = self.folder / f"{self.split}-{self.n_shards:06}.tar"
+        self.n_shards += 1
+        return tarfile.open(path, "w", format=tarfile.USTAR_FORMAT)

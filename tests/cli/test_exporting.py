@@ -1,0 +1,80 @@
+"""The export command: what it writes, what it says, and one sentence for what it cannot do."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import CorpusFiles
+from typer.testing import CliRunner
+
+import datagen
+from datagen.cli import app
+
+
+@pytest.fixture(scope="module")
+def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("export") / "run"
+    datagen.run({**corpus_files.settings, "validator": {"name": "none"}}, out)
+    return out
+
+
+def export(*arguments: object, exit_code: int = 0) -> str:
+    done = CliRunner().invoke(app, ["export", *map(str, arguments)])
+    assert done.exit_code == exit_code, done.output
+    assert done.exception is None or isinstance(done.exception, SystemExit)
+    return done.output
+
+
+@pytest.mark.parametrize("form", ["llava", "messages", "openai", "parquet", "webdataset"])
+def test_every_form_holds_every_accepted_sample(form: str, finished: Path, tmp_path: Path) -> None:
+    told = export(finished, "--format", form, "--out", tmp_path / "x", "--validation-share", 0.4)
+    manifest = json.loads((tmp_path / "x" / "manifest.json").read_bytes())
+    accepted = json.loads((finished / "summary.json").read_bytes())["accepted"]
+    assert sum(manifest["counts"]["rows"].values()) == accepted > 0
+    assert f"{manifest['counts']['rows']['train']} train" in told
+    assert manifest["datagen"] == datagen.__version__
+    assert str(finished) not in json.dumps(manifest)
+
+
+def test_a_picture_that_is_gone_is_told_and_left_out(finished: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(corpus_files.images, moved)
+    (moved / "000000000001.jpg").write_bytes(b"\xff\xd8 broken")
+    told = export(finished, "--out", tmp_path / "x", "--images", moved)
+    assert "left out  1-" in told
+    assert "image_unreadable" in told
+    manifest = (tmp_path / "x" / "manifest.json").read_text()
+    assert "image_unreadable" in manifest
+    assert str(moved) not in manifest
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "sentence"),
+    [
+        (["--format", "pdf"], 2, "No export format 'pdf'; there is llava, messages"),
+        (["--format", "parquet", "--pictures", "copy"], 2, "hold the pictures themselves"),
+        (["--format", "claims", "--licence", "cc-by"], 2, "takes --out alone"),
+        (["--licence", "cc0"], 1, "No accepted sample has the licence asked for; there is CC-BY-2.0"),
+        (["--images", "nowhere"], 1, "give the folder with --images"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    options: list[str], exit_code: int, sentence: str, finished: Path, tmp_path: Path
+) -> None:
+    told = export(finished, "--out", tmp_path / "x", *options, exit_code=exit_code)
+    assert sentence in told
+    assert told.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_an_unfinished_run_is_told(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    shutil.copy(finished / "run.yaml", tmp_path / "run")
+    assert "not finished" in export(tmp_path / "run", "--out", tmp_path / "x", exit_code=1)
+
+
+def test_a_folder_with_other_content_is_told(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("mine")
+    assert "choose another --out" in export(finished, "--out", tmp_path, exit_code=1)
+    assert "choose another --out" in export(finished, "--out", finished, exit_code=1)

@@ -1,0 +1,222 @@
+"""Each form is written whole, proven, the same each time, and read back with a reader of its own kind."""
+
+import base64
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from msgspec.structs import replace
+from PIL import Image
+
+from datagen.errors import ExportError
+from datagen.export import FORMS, Choice, ExportSettings, Fault, export_folder, write_llava
+from datagen.records import Provenance, Sample, Turn
+
+N_IMAGES = 30
+HALF = Choice(validation_share=0.5)
+
+
+def sample(n: int, response_type: str = "conversation", licence: str | None = "CC-BY-2.0") -> Sample:
+    provenance = Provenance("template", "r", "q", "s", licence=licence)
+    turns = (Turn(f"What is {n}?", f"It is {n} \u2014 \u00fc."), Turn("And more?", "No."))
+    return Sample(f"{n}-{response_type}", str(n), f"{n:03}.jpg", response_type, turns, "accepted", provenance)
+
+
+SAMPLES = [sample(n, kind) for n in range(N_IMAGES) for kind in ("conversation", "description")]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
+    for n in range(N_IMAGES):
+        Image.effect_noise((64, 48), 20 + n).save(folder / f"{n:03}.jpg")
+    return folder
+
+
+class Finder:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, name: str) -> Path | Fault:
+        path = self.folder / name
+        return path if path.is_file() else Fault("image_missing", f"{name} does not exist")
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def image_ids(rows: list[dict]) -> set[str]:
+    return {row["id"].partition("-")[0] for row in rows}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_bytes_each_time_and_every_file_in_the_manifest(form: str, images: Path, tmp_path: Path) -> None:
+    settings = ExportSettings(form=form, choice=HALF, pictures="copy", shard_bytes=30_000)
+    for name in ("a", "b"):
+        export_folder(iter(SAMPLES), tmp_path / name, settings, Finder(images), {"datagen": "1"})
+    written = content(tmp_path / "a")
+    assert written == content(tmp_path / "b")
+    manifest = json.loads(written.pop("manifest.json"))
+    assert {name: file["sha256"] for name, file in manifest["files"].items()} == {
+        name: hashlib.sha256(each).hexdigest() for name, each in written.items()
+    }
+    rows = manifest["counts"]["rows"]
+    assert rows["train"] + rows["validation"] == manifest["counts"]["accepted"] == len(SAMPLES)
+    assert min(rows.values()) > 10
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]  # nothing unfinished is left
+
+
+def test_llava_is_what_the_run_writes_and_no_image_is_in_both_splits(images: Path, tmp_path: Path) -> None:
+    expected = io.BytesIO()
+    write_llava(SAMPLES, expected, 0)
+    export_folder(SAMPLES, tmp_path / "whole", ExportSettings(form="llava"), Finder(images), {})
+    assert (tmp_path / "whole" / "train.json").read_bytes() == expected.getvalue()
+    assert not (tmp_path / "whole" / "images").exists()
+    export_folder(SAMPLES, tmp_path / "split", ExportSettings(form="llava", choice=HALF), Finder(images), {})
+    sides = [image_ids(json.loads((tmp_path / "split" / f"{name}.json").read_bytes())) for name in HALF.splits]
+    assert sides[0].isdisjoint(sides[1])
+    assert len(sides[0] | sides[1]) == N_IMAGES
+    info = json.loads((tmp_path / "split" / "dataset_info.json").read_bytes())
+    assert info["datagen_validation"]["file_name"] == "validation.json"
+    assert info["datagen"]["columns"] == {"messages": "conversations", "images": "image"}
+
+
+def test_a_split_without_rows_is_still_a_file_of_its_kind(images: Path, tmp_path: Path) -> None:
+    only = [sample(n) for n in range(3)]
+    export_folder(
+        only, tmp_path / "x", ExportSettings(form="llava", choice=Choice(validation_share=1e-9)), Finder(images), {}
+    )
+    assert json.loads((tmp_path / "x" / "validation.json").read_bytes()) == []
+
+
+@pytest.mark.parametrize("how", ["copy", "link"])
+def test_messages_hold_parts_and_pictures_that_are_there(how: str, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    export_folder(SAMPLES, out, ExportSettings(form="messages", pictures=how), Finder(images), {})  # type: ignore[arg-type]
+    rows = [json.loads(line) for line in (out / "train.jsonl").read_bytes().splitlines()]
+    assert len(rows) == len(SAMPLES)
+    for row in rows:
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"] * 2
+        parts = [part for message in row["messages"] for part in message["content"]]
+        assert [part["type"] for part in parts].count("image") == len(row["images"]) == 1
+        assert "<image>" not in json.dumps(row)
+        path = out / row["images"][0]
+        assert path.is_symlink() == (how == "link")
+        assert path.read_bytes() == (images / path.name).read_bytes()
+
+
+def test_openai_carries_the_picture_and_refuses_what_openai_refuses(images: Path, tmp_path: Path) -> None:
+    (images / "big.png").write_bytes(b"\0" * 10_000_001)
+    odd = [replace(sample(90), image="big.png"), sample(1)]
+    exported = export_folder(odd, tmp_path / "o", ExportSettings(form="openai"), Finder(images), {})
+    assert [(row["sample_id"], row["reason"]) for row in exported.left_out] == [("90-conversation", "image_refused")]
+    row = json.loads((tmp_path / "o" / "train.jsonl").read_bytes())
+    (url,) = [part["image_url"]["url"] for part in row["messages"][0]["content"] if part["type"] == "image_url"]
+    assert base64.b64decode(url.removeprefix("data:image/jpeg;base64,")) == (images / "001.jpg").read_bytes()
+
+
+def test_parquet_holds_pixels_in_one_schema_and_is_cut_by_size(images: Path, tmp_path: Path) -> None:
+    settings = ExportSettings(form="parquet", shard_bytes=30_000)
+    export_folder(SAMPLES, tmp_path / "p", settings, Finder(images), {})
+    files = sorted((tmp_path / "p" / "data").iterdir())
+    assert len(files) > 2
+    assert files[0].name == "train-00000.parquet"
+    tables = [pq.read_table(path) for path in files]
+    assert len({table.schema.metadata[b"huggingface"] for table in tables}) == 1
+    features = json.loads(tables[0].schema.metadata[b"huggingface"])["info"]["features"]
+    assert list(features) == tables[0].column_names
+    rows = [row for table in tables for row in table.to_pylist()]
+    assert [row["id"] for row in rows] == [each.sample_id for each in SAMPLES]
+    for row in rows:
+        (picture,) = row["images"]
+        assert picture["bytes"] == (images / picture["path"]).read_bytes()
+
+
+def test_shards_pair_picture_and_record_under_sorted_names(images: Path, tmp_path: Path) -> None:
+    settings = ExportSettings(form="webdataset", shard_bytes=50_000)
+    strange = replace(sample(1), sample_id="1-odd", image="picture.json")  # would take the name of its record
+    (images / "picture.json").write_bytes((images / "001.jpg").read_bytes())
+    export_folder([*SAMPLES, strange], tmp_path / "w", settings, Finder(images), {})
+    shards = sorted((tmp_path / "w").glob("train-*.tar"))
+    assert len(shards) > 1
+    ids = []
+    for shard in shards:
+        assert shard.stat().st_size < 50_000 + 20_000  # tar pads its end to a record of 10 KiB
+        with tarfile.open(shard) as tar:
+            members = tar.getmembers()
+            assert [member.name for member in members] == sorted({member.name for member in members})
+            assert {(member.mtime, member.uid, member.gid, member.uname) for member in members} == {(0, 0, 0, "")}
+            for picture, about in zip(members[::2], members[1::2], strict=True):
+                assert picture.name.removesuffix(".jpg") == about.name.removesuffix(".json")
+                record = json.load(tar.extractfile(about))  # type: ignore[arg-type]
+                assert tar.extractfile(picture).read() == (images / record["image"]).read_bytes()  # type: ignore[union-attr]
+                ids.append(record["id"])
+    assert ids == [each.sample_id for each in SAMPLES] + ["1-odd"]
+
+
+def test_rows_that_train_to_nothing_are_named_and_left_out(images: Path, tmp_path: Path) -> None:
+    broken = [
+        replace(sample(1), sample_id="a", turns=()),
+        replace(sample(1), sample_id="b", turns=(Turn("What?", "It ends.</s>"),)),
+        replace(sample(1), sample_id="c", image="none.jpg"),
+        replace(sample(1), sample_id="d", status="rejected"),
+        sample(2),
+        sample(3, licence="CC-BY-NC-2.0"),
+    ]
+    settings = ExportSettings(form="llava", choice=Choice(licences=("cc-by",)))
+    exported = export_folder(broken, tmp_path / "x", settings, Finder(images), {})
+    reasons = [(row["sample_id"], row["reason"]) for row in exported.left_out]
+    assert reasons == [("a", "no_answer"), ("b", "trainer_token"), ("c", "image_missing")]
+    assert exported.counts == {"accepted": 5, "other_licence": 1, "left_out": 3, "rows": {"train": 1}}
+    manifest = json.loads((tmp_path / "x" / "manifest.json").read_bytes())
+    assert manifest["left_out"] == exported.left_out
+    assert [row["id"] for row in json.loads((tmp_path / "x" / "train.json").read_bytes())] == ["2-conversation"]
+
+
+@pytest.mark.parametrize(
+    ("samples", "choice", "sentence"),
+    [
+        ([], Choice(), "nothing to export"),
+        ([sample(1)], Choice(licences=("cc0",)), "there is CC-BY-2.0"),
+        ([replace(sample(1), image="none.jpg")], Choice(), "none.jpg does not exist"),
+    ],
+)
+def test_nothing_to_write_is_one_sentence(
+    samples: list[Sample], choice: Choice, sentence: str, images: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ExportError, match=sentence):
+        export_folder(samples, tmp_path / "x", ExportSettings(form="llava", choice=choice), Finder(images), {})
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_with_something_else_is_never_touched(images: Path, tmp_path: Path) -> None:
+    out, settings = tmp_path / "x", ExportSettings(form="messages")
+    out.mkdir()
+    export_folder(SAMPLES, out, settings, Finder(images), {})  # an empty folder is taken
+    before = content(out)
+    export_folder(SAMPLES, out, settings, Finder(images), {})  # the same again changes nothing
+    with pytest.raises(ExportError, match="another export"):
+        export_folder(SAMPLES[:5], out, settings, Finder(images), {})
+    assert content(out) == before
+    (out / "manifest.json").unlink()
+    with pytest.raises(ExportError, match="no export of datagen's"):
+        export_folder(SAMPLES, out, settings, Finder(images), {})
+
+
+def test_samples_are_streamed(images: Path, tmp_path: Path) -> None:
+    written: list[int] = []
+
+    def endless() -> Iterator[Sample]:
+        for n in range(20):
+            written.append(sum(path.stat().st_size for path in tmp_path.rglob("*.tar")))
+            yield sample(n)
+
+    settings = ExportSettings(form="webdataset", shard_bytes=5_000)
+    export_folder(endless(), tmp_path / "x", settings, Finder(images), {})
+    assert written[10] > 10_000
