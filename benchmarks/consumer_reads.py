@@ -1,0 +1,185 @@
+"""What ``consumers.py`` runs inside a consumer's environment: load every export and count its rows.
+
+Here are no imports of datagen: a consumer knows the files alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+SPLITS = ("train", "validation")
+
+
+def tell(form: str, split: str, n_rows: int, what: str) -> None:
+    """Say what was read."""
+    print("READ " + json.dumps([form, split, n_rows, what]), flush=True)
+
+
+def read_with_datasets(folder: Path) -> None:
+    """JSON, JSON Lines, Parquet with decoded pictures, image folder and WebDataset, by Hugging Face datasets."""
+    from datasets import Image, List, load_dataset
+
+    cache = str(folder / "cache")
+    for form, ending in (("llava", "json"), ("messages", "jsonl"), ("openai", "jsonl")):
+        files = {split: str(folder / form / f"{split}.{ending}") for split in SPLITS}
+        loaded = load_dataset("json", data_files=files, cache_dir=cache)
+        for split in SPLITS:
+            tell(form, split, sum(1 for _ in loaded[split]), "load_dataset('json')")
+    messages = load_dataset("json", data_files=str(folder / "messages" / "train.jsonl"), cache_dir=cache)["train"]
+    messages = messages.map(lambda row: {"images": [str(folder / "messages" / name) for name in row["images"]]})
+    messages = messages.cast_column("images", List(Image()))
+    tell("messages", "train", sum(row["images"][0].size[0] > 0 for row in messages), "cast to Image, decoded")
+    parquet = load_dataset(str(folder / "parquet"), cache_dir=cache)
+    for split in SPLITS:
+        n_rows = sum(row["images"][0].convert("RGB").size[0] > 0 for row in parquet[split])
+        tell("parquet", split, n_rows, "load_dataset(FOLDER), pictures decoded")
+    pictures = load_dataset("imagefolder", data_dir=str(folder / "llava" / "images"), cache_dir=cache)["train"]
+    tell("llava", "images", sum(row["image"].size[0] > 0 for row in pictures), "load_dataset('imagefolder')")
+    files = {split: sorted(map(str, (folder / "webdataset").glob(f"{split}-*.tar"))) for split in SPLITS}
+    shards = load_dataset("webdataset", data_files=files, cache_dir=cache)
+    for split in SPLITS:
+        n_rows = sum(row["jpg"].size[0] > 0 and bool(row["json"]["id"]) for row in shards[split])
+        tell("webdataset", split, n_rows, "load_dataset('webdataset')")
+
+
+def read_with_webdataset(folder: Path) -> None:
+    """The shards by the library whose form they have."""
+    import webdataset
+
+    for split in SPLITS:
+        shards = sorted(map(str, (folder / "webdataset").glob(f"{split}-*.tar")))
+        pairs = webdataset.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("jpg;png", "json")
+        n_rows = sum(picture.size[0] > 0 and len(about["conversations"]) >= 2 for picture, about in pairs)
+        tell("webdataset", split, n_rows, f"{len(shards)} shards decoded")
+
+
+def train_with_trl(folder: Path) -> None:
+    """Two steps of TRL's SFTTrainer over the Parquet and the messages, with a tiny random LLaVA."""
+    import torch
+    from datasets import Image, List, load_dataset
+    from trl import SFTConfig, SFTTrainer
+
+    cache = str(folder / "cache")
+    messages = load_dataset("json", data_files=str(folder / "messages" / "train.jsonl"), cache_dir=cache)["train"]
+    messages = messages.map(lambda row: {"images": [str(folder / "messages" / name) for name in row["images"]]})
+    sets = {
+        "parquet": load_dataset(str(folder / "parquet"), cache_dir=cache)["train"],
+        "messages": messages.cast_column("images", List(Image())),
+    }
+    for form, rows in sets.items():
+        torch.manual_seed(0)
+        model, processor = tiny_llava(text_of(rows))
+        settings = SFTConfig(
+            output_dir=str(folder / f"trl-{form}"), max_steps=2, per_device_train_batch_size=2, max_length=None,
+            report_to="none", use_cpu=True, bf16=False, save_strategy="no", logging_steps=1,
+            remove_unused_columns=False, gradient_checkpointing=False,
+        )  # fmt: skip
+        trainer = SFTTrainer(
+            model=model, args=settings, train_dataset=rows.select_columns(["messages", "images"]),
+            processing_class=processor,
+        )  # fmt: skip
+        n_rows = 0
+        for row in trainer.train_dataset:  # every row through the collator, which is what reads pictures and text
+            batch = trainer.data_collator([row])
+            n_rows += int((batch["labels"] != -100).sum() > 0 and batch["pixel_values"].shape[0] == 1)
+        trainer.train()
+        losses = [round(entry["loss"], 3) for entry in trainer.state.log_history if "loss" in entry]
+        assert len(losses) == 2 and all(0 < loss < 100 for loss in losses), losses
+        tell(form, "train", n_rows, f"collated with labels; 2 steps of SFTTrainer, losses {losses}")
+
+
+def text_of(rows: Any) -> list[str]:
+    """All words of a set, to make a tokenizer of."""
+    return [part["text"] or "" for row in rows["messages"] for message in row for part in message["content"]]
+
+
+def tiny_llava(texts: list[str]) -> tuple[Any, Any]:
+    """A LLaVA of random weights, with a tokenizer that knows the words of the set."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPVisionConfig,
+        LlamaConfig,
+        LlavaConfig,
+        LlavaForConditionalGeneration,
+        LlavaProcessor,
+        PreTrainedTokenizerFast,
+    )
+
+    core = Tokenizer(models.BPE(unk_token="<unk>"))
+    core.pre_tokenizer = pre_tokenizers.ByteLevel()
+    special = ["<unk>", "<s>", "</s>", "<pad>", "<image>"]
+    core.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=600, special_tokens=special))
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token="<unk>", bos_token="<s>", eos_token="</s>", pad_token="<pad>",
+        additional_special_tokens=["<image>"],
+    )  # fmt: skip
+    template = (
+        "{% for message in messages %}{{ message['role'] | upper }}: {% for part in message['content'] %}"
+        "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }} {% endif %}{% endfor %}"
+        "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+    )
+    images = CLIPImageProcessor(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28})
+    processor = LlavaProcessor(
+        image_processor=images, tokenizer=tokenizer, patch_size=14, vision_feature_select_strategy="default",
+        chat_template=template, image_token="<image>", num_additional_image_tokens=1,
+    )  # fmt: skip
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(
+            hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, image_size=28,
+            patch_size=14, projection_dim=16,
+        ),
+        text_config=LlamaConfig(
+            vocab_size=len(tokenizer), hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+            num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=4096,
+        ),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), image_seq_length=4,
+    )  # fmt: skip
+    return LlavaForConditionalGeneration(config), processor
+
+
+def read_with_llamafactory(folder: Path) -> None:
+    """LLaMA-Factory's own loader and supervised processor, by ``dataset_info.json``, with LLaVA's template."""
+    from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
+    from llamafactory.hparams import DataArguments, ModelArguments
+    from transformers import Seq2SeqTrainingArguments
+
+    home = folder / "llava"
+    info = json.loads((home / "dataset_info.json").read_bytes())
+    texts = [
+        turn["value"].replace("<image>", "")
+        for split in SPLITS
+        for row in json.loads((home / f"{split}.json").read_bytes())
+        for turn in row["conversations"]
+    ]
+    _, processor = tiny_llava(texts)
+    for name, entry in info.items():
+        data = DataArguments(
+            template="llava", dataset=name, dataset_dir=str(home), media_dir=str(home / "images"), cutoff_len=4096,
+            overwrite_cache=True,
+        )  # fmt: skip
+        training = Seq2SeqTrainingArguments(output_dir=str(folder / "factory"), report_to="none", use_cpu=True)
+        model = ModelArguments(model_name_or_path="tiny", cache_dir=str(folder / "cache"))
+        for key, value in (("image_max_pixels", 768 * 768), ("image_min_pixels", 32 * 32)):
+            setattr(processor, key, getattr(model, key, value))
+        template = get_template_and_fix_tokenizer(processor.tokenizer, data)
+        module = get_dataset(
+            template, model, data, training, stage="sft", tokenizer=processor.tokenizer, processor=processor
+        )
+        rows = module["train_dataset"]
+        n_rows = sum(any(label != -100 for label in row["labels"]) and len(row["images"]) == 1 for row in rows)
+        tell("llava", Path(entry["file_name"]).stem, n_rows, "get_dataset, template llava: converted and tokenized")
+
+
+READERS = {
+    "datasets": read_with_datasets,
+    "webdataset": read_with_webdataset,
+    "trl": train_with_trl,
+    "llamafactory": read_with_llamafactory,
+}
+
+if __name__ == "__main__":
+    READERS[sys.argv[1]](Path(sys.argv[2]))
