@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
-from datagen.cli import pictures  # noqa: F401 (its commands join the others)
+from datagen.cli import money, pictures  # noqa: F401 (their commands join the others)
 from datagen.cli.commands import app
 
 
