@@ -55,6 +55,9 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     timeout_s: Positive = 300.0  # for one answer
     max_attempts: Natural = 8  # tries per request before it counts as failed
     max_wait_s: Positive = 60.0  # longest pause between two tries, Retry-After aside
+    batch: bool = False  # OpenAI's Batch API: half the price, answers within a day
+    budget_usd: Positive | None = None  # hard stop: nothing is sent that could cost more, what is in flight included
+    prices: str | None = None  # price table of your own, in the form of datagen/data/prices.yaml, laid over it
     price_in_usd_per_mtok: float | None = None  # None looks the model up in the price table
     price_cached_usd_per_mtok: float | None = None
     price_out_usd_per_mtok: float | None = None
@@ -225,6 +228,8 @@ def _check_together(settings: Settings) -> None:
         _check_address(settings.teacher.base_url, "--base-url")
         if settings.teacher.name == "template":
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
+    if settings.teacher.batch and settings.teacher.name == "template":
+        raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):
@@ -283,14 +288,15 @@ def _resolved(settings: Settings) -> Settings:
         dataset=absolute(settings.corpus.dataset),
         images=absolute(settings.corpus.images),
     )
+    teacher = msgspec.structs.replace(settings.teacher, prices=absolute(settings.teacher.prices))
     if corpus.dataset is not None:  # nobody is asked; the records are all there is
-        teacher = msgspec.structs.replace(settings.teacher, name=IMPORTED)
-        settings = msgspec.structs.replace(settings, types=(IMPORTED,), teacher=teacher)
+        teacher = msgspec.structs.replace(teacher, name=IMPORTED)
+        settings = msgspec.structs.replace(settings, types=(IMPORTED,))
     name = settings.validator.name
     is_folder = name != "none" and Path(name).expanduser().is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)
     return msgspec.structs.replace(
-        settings, corpus=corpus, recipes_dir=absolute(settings.recipes_dir), validator=validator
+        settings, corpus=corpus, recipes_dir=absolute(settings.recipes_dir), teacher=teacher, validator=validator
     )
 
 

@@ -118,6 +118,31 @@ class Reply(Struct, frozen=True):
     is_final: bool = True
 
 
+class BatchFact(Struct, frozen=True, omit_defaults=True):
+    """What became of a batch of requests: a fact, written before the next step that would cost money.
+
+    Attributes:
+        state: ``uploaded`` (the file is there), ``created`` (it is being worked on, and paid for), ``ended``
+            (what it answered is stored).
+        file_id: Of the uploaded file; names the batch in this log.
+        batch_id: As the endpoint calls it, once it is created.
+        asked: Request digest, image id and response type of each request; with ``uploaded`` only.
+        worst_usd: What it may cost; with ``uploaded`` only.
+        at: Seconds since the epoch of the upload.
+        status: The endpoint's word for how it ended; with ``ended`` only.
+        refused: Parameters that its answers say the model does not take.
+    """
+
+    state: Literal["uploaded", "created", "ended"]
+    file_id: str
+    batch_id: str | None = None
+    asked: tuple[tuple[str, str, str], ...] = ()
+    worst_usd: float = 0.0
+    at: float = 0.0
+    status: str | None = None
+    refused: tuple[str, ...] = ()
+
+
 class Claim(Struct, frozen=True, omit_defaults=True):
     """Something a turn says that can be checked, and what the annotations say to it.
 

@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from loopback_batches import BatchDesk
+
 WAY_FAULTS = (
     "rate_limited",  # 429 with Retry-After
     "server_error",  # 500 with a JSON error
@@ -128,6 +130,7 @@ class LoopbackServer:
             asks none twice leaves every count at 1.
         seen: The latest requests as (headers, JSON body).
         n_connections: Connections taken.
+        desk: Files and batches.
         embedded: Texts whose vectors were sent, each as often as that was.
     """
 
@@ -174,6 +177,7 @@ class LoopbackServer:
         self.faults_sent: Counter[str] = Counter()
         self.seen: deque[tuple[dict[str, str], dict[str, Any]]] = deque(maxlen=1000)
         self.n_connections = 0
+        self.desk = BatchDesk(lambda body: json.loads(self._completion(body).body))
         self._faults_met: Counter[str] = Counter()
         self._tokens = float(burst)
         self._filled_at = time.monotonic()
@@ -250,6 +254,9 @@ class LoopbackServer:
             return "", json_answer(200, {"object": "list", "data": [{"id": self.model, "object": "model"}]})
         if (method, path) == ("POST", "/v1/embeddings"):
             return "", self._vectors(headers, json.loads(content))
+        if path.startswith(("/v1/files", "/v1/batches")):
+            done = self.desk.answer(method, path, headers, content)
+            return "", Answer(n_sent=-1) if done is None else Answer(*done, {"Content-Type": "application/json"})
         if (method, path) != ("POST", "/v1/chat/completions"):
             return "", Answer(404, b"<html><body>Not Found</body></html>", {"Content-Type": "text/html"})
         body = json.loads(content)

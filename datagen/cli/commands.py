@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from datagen.cli.sentences import TOO_MANY_FAILED, in_sentences
+
+if TYPE_CHECKING:
+    from datagen.config import Settings
 
 app = typer.Typer(
     name="datagen",
@@ -41,6 +45,19 @@ WordsFile = Annotated[
     typer.Option("--words", metavar="FILE", help="YAML file: synonyms, look-alikes, ... of the categories."),
 ]
 RecipesDir = Annotated[Path | None, typer.Option(help="Folder with prompts/ and seeds/ of your own.")]
+Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")]
+Context = Annotated[str | None, typer.Option(help="default or llava (byte-exact).")]
+RngSeed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
+Teacher = Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")]
+BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")]
+Concurrency = Annotated[int | None, typer.Option(help="Most requests in flight; found if left out.")]
+Rpm = Annotated[float | None, typer.Option(help="Requests per minute.")]
+Tpm = Annotated[float | None, typer.Option(help="Tokens per minute.")]
+BudgetUsd = Annotated[float | None, typer.Option(help="Hard stop for the teacher's cost; a later start may raise it.")]
+Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table laid over the bundled one.")]
+Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
+MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
+Engine = Annotated[str | None, typer.Option(help="local.")]
 
 
 def _version(wanted: bool) -> None:
@@ -70,9 +87,7 @@ def demo(out: Out = Path("runs/demo")) -> None:
 @app.command()
 @in_sentences
 def run(
-    config: Annotated[
-        Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")
-    ] = None,
+    config: Config = None,
     *,
     out: Out,
     captions: Captions = None,
@@ -81,45 +96,27 @@ def run(
     types: Types = None,
     recipes_dir: RecipesDir = None,
     words: WordsFile = None,
-    context: Annotated[str | None, typer.Option(help="default or llava (byte-exact).")] = None,
+    context: Context = None,
     limit: Limit = None,
-    rng_seed: Annotated[int | None, typer.Option(help="Seed of every random choice.")] = None,
-    teacher: Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")] = None,
-    concurrency: Annotated[int | None, typer.Option(help="Most requests in flight; found if left out.")] = None,
-    rpm: Annotated[float | None, typer.Option(help="Requests per minute.")] = None,
-    tpm: Annotated[float | None, typer.Option(help="Tokens per minute.")] = None,
+    rng_seed: RngSeed = None,
+    teacher: Teacher = None,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    budget_usd: BudgetUsd = None,
+    prices: Prices = None,
+    batch: Batch = None,
     validator: Validator = None,
     device: Device = None,
     precision: Precision = None,
     alpha: Alpha = None,
     trust_remote_code: TrustRemoteCode = None,
-    max_failed: Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")] = None,
-    engine: Annotated[str | None, typer.Option(help="local.")] = None,
+    max_failed: MaxFailed = None,
+    engine: Engine = None,
 ) -> None:
     """Make a dataset from COCO captions and boxes, or resume making it."""
-    from datagen.config import load_settings
-
-    settings = load_settings(
-        config,
-        {
-            **_corpus_overrides(captions, instances, images, limit),
-            "types": _split(types),
-            "recipes_dir": _text(recipes_dir),
-            "checks.words": _text(words),
-            "context.style": context,
-            "rng_seed": rng_seed,
-            "teacher.name": teacher,
-            "teacher.base_url": base_url,
-            "teacher.concurrency": concurrency,
-            "teacher.rpm": rpm,
-            "teacher.tpm": tpm,
-            **validator_overrides(validator, device, precision, alpha, trust_remote_code),
-            "max_failed": max_failed,
-            "engine": engine,
-        },
-    )
-    _run_and_tell(settings, out)
+    _run_and_tell(run_settings(locals()), out)
 
 
 @app.command("import")
@@ -252,7 +249,35 @@ def show_words(
         typer.echo(line)
 
 
-def _run_and_tell(settings: Any, out: Path, *, may_ask: bool = True) -> None:
+def run_settings(options: Mapping[str, Any]) -> Settings:
+    """Settings from the options of ``run``, by their names as parameters."""
+    from datagen.config import load_settings
+
+    given = options.get
+    return load_settings(
+        given("config"),
+        {
+            **_corpus_overrides(given("captions"), given("instances"), given("images"), given("limit")),
+            "types": _split(given("types")),
+            "recipes_dir": _text(given("recipes_dir")),
+            "checks.words": _text(given("words")),
+            "context.style": given("context"),
+            "rng_seed": given("rng_seed"),
+            "teacher.name": given("teacher"),
+            "teacher.prices": _text(given("prices")),
+            **{f"teacher.{name}": given(name) for name in TEACHER_OPTIONS},
+            **{f"validator.{name}": given(name) for name in ("device", "precision", "alpha", "trust_remote_code")},
+            "validator.name": given("validator"),
+            "max_failed": given("max_failed"),
+            "engine": given("engine"),
+        },
+    )
+
+
+TEACHER_OPTIONS = ("base_url", "concurrency", "rpm", "tpm", "budget_usd", "batch")
+
+
+def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
     from datagen.api import open_run
     from datagen.cli.progress import BarProgress
     from datagen.cli.story import outcome_lines

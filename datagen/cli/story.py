@@ -27,6 +27,8 @@ def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
     yield from _reasons("rejected", summary["rejected_by_stage"])
     yield from _reasons("cut", summary["cut_by_stage"])
     if summary["cost_usd"]:
+        tokens = summary["tokens"]
+        yield f"tokens    {tokens['prompt']} in ({tokens['cached']} cached), {tokens['completion']} out"
         yield f"cost      ${summary['cost_usd']:.4f}, ${summary['cost_usd_per_accepted']:.6f} per accepted sample"
     if summary["verdicts"]:
         yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary["verdicts"].items())
@@ -59,7 +61,8 @@ def status_lines(run: Run) -> Iterator[str]:
     cost_usd: float | None = None
     for reply in _stored_replies(run):
         latest[reply.request_digest] = _Answered(reply.error, reply.at)
-        spent.update(prompt=reply.usage.n_prompt_tokens, completion=reply.usage.n_completion_tokens)
+        usage = reply.usage
+        spent.update(prompt=usage.n_prompt_tokens, cached=usage.n_cached_tokens, completion=usage.n_completion_tokens)
         if reply.cost_usd is not None:
             cost_usd = (cost_usd or 0.0) + reply.cost_usd
     yield f"run       {run.folder.path}"
@@ -75,7 +78,7 @@ def status_lines(run: Run) -> Iterator[str]:
         if seconds >= 1:
             yield f"rate      {len(recent) / seconds:.1f} replies/s"
     if run.settings.teacher.name not in ("template", IMPORTED):
-        yield f"tokens    {spent['prompt']} in, {spent['completion']} out"
+        yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     if run.folder.summary.is_file():
         summary = run.summary

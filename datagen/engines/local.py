@@ -38,9 +38,10 @@ from datagen.pipeline import (
 )
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
-from datagen.store import ReplyStore, RunFolder, ScoreStore, write_whole
+from datagen.store import ReplyStore, RunFolder, ScoreStore, read_facts, write_whole
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
+from datagen.teacher.prices import spent_on
 from datagen.validator import Validator, open_validator
 
 LOOK_INTERVAL_S = 0.05
@@ -221,15 +222,34 @@ def _ask(inputs: Inputs, replies: ReplyStore) -> None:
             looked_at = now
         progress.step(reply.cost_usd, accepted)
 
+    teaching, folder = inputs.settings.teacher, inputs.folder
     requests = unanswered()
     first = next(requests, None)
     if first is None:
         return
+    if folder.batches.is_file() and not teaching.batch:
+        from datagen.engines.batching import require_collected
+
+        require_collected(folder)
     n_settled = 0
     if replies.n_stored:  # a fresh run is not planned twice only to count
         asked = (item.request for item in inputs.planned())
         n_settled = sum(request is not None and replies.is_settled(request.digest) for request in asked)
-    teacher = open_teacher(inputs.settings)
+    spent_usd = 0.0
+    if teaching.budget_usd is not None and replies.n_stored:
+        stored = (reply for _, reply in read_facts(folder.replies, Reply) if reply is not None)
+        spent_usd = spent_on(stored, teaching)
+    if teaching.batch:
+        from datagen.engines.batching import ask_by_batches  # it loads the openai client
+
+        progress.begin("waiting for batches", inputs.n_samples, n_settled)
+        with ended(progress):
+            ask_by_batches(
+                lambda: (item.request for item in inputs.planned() if item.request is not None),
+                teaching, folder, replies, spent_usd, lambda reply: progress.step(reply.cost_usd), progress.note,
+            )  # fmt: skip
+        return
+    teacher = open_teacher(inputs.settings, spent_usd)
     progress.begin("asking the teacher", inputs.n_samples, n_settled)
     with ended(progress):
         run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))

@@ -28,6 +28,8 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.replies = path / "replies.jsonl"
+        self.batches = path / "batches.jsonl"
+        self.batch_file = path / f".batch.jsonl{_UNFINISHED}"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
         self.features = path / "features"

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Container
+from collections.abc import Callable, Container
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from datagen.records import Request, Usage
+from datagen.teacher.faults import RecordError
 
 _TURNS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -111,6 +112,30 @@ def decode_completion(content: bytes) -> Completion:
         text = json.dumps(json.loads(content), ensure_ascii=False)  # the standard library takes lone surrogates
         mended = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         return msgspec.convert(json.loads(mended), Completion)
+
+
+def text_or_fault(choice: Choice, max_tokens: int, shown: Callable[[str], str]) -> str:
+    """The words of an answer.
+
+    Args:
+        choice: The answer.
+        max_tokens: What was asked for at most.
+        shown: Makes the endpoint's words fit for a message.
+
+    Raises:
+        RecordError: ``content_filter``, ``refused`` or ``empty_reply``: there are none.
+    """
+    text = choice.message.text
+    if choice.finish_reason == "content_filter":
+        raise RecordError("content_filter", "the endpoint's filter stopped the answer")
+    if text.strip():
+        return text
+    if choice.message.refusal:
+        raise RecordError("refused", shown(choice.message.refusal))
+    detail = f"no text, finish_reason {choice.finish_reason}"
+    if choice.finish_reason == "length":
+        detail += f"; {max_tokens} tokens were spent before the first word, raise max_tokens"
+    raise RecordError("empty_reply", detail)
 
 
 def read_usage(usage: Any) -> Usage:

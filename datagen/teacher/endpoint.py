@@ -8,31 +8,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import random
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
-from urllib.parse import urlsplit
 
-from openai import APIStatusError, AsyncOpenAI, OpenAIError, Timeout
+from openai import APIStatusError, OpenAIError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
 
 from datagen.config import TeacherSettings
-from datagen.errors import TeacherError
+from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
-from datagen.teacher.completion import decode_completion, encode_request, read_usage, request_fields, sum_usage
-from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError, address_of
+from datagen.teacher.budget import Budget, Hold
+from datagen.teacher.client import open_client
+from datagen.teacher.completion import (
+    decode_completion,
+    encode_request,
+    read_usage,
+    request_fields,
+    sum_usage,
+    text_or_fault,
+)
+from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError
 from datagen.teacher.limits import Limiter, Pass
 from datagen.teacher.prices import cost_of
-from datagen.teacher.transport import CONNECT_TIMEOUT_S, Transport, proxy_for
+from datagen.teacher.protocol import StoppedError
+from datagen.teacher.transport import Transport
 
-OPENAI_URL = "https://api.openai.com/v1"
 FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
 FIRST_PAUSE_S = 0.5
 MOST_REJECTED = 10  # rejected before anything was answered, and the rest will be too
 CHARS_PER_TOKEN = 4  # of English; only reserves tokens, the endpoint's own count replaces it
 
+MAY_BE_BILLED = frozenset({"timeout", "connection", "garbled"})  # an answer may have been made that never came
 WAITING_SHARE = 4  # one request in so many more waits for its turn or another try, so that the endpoint is kept full
 MAX_SHOWN_BYTES = 2000
 
@@ -47,6 +56,7 @@ class _Asking:
         self.n_attempts = 0
         self.n_billed = 0
         self.usage = Usage()
+        self.latest: Usage | None = None  # of the latest answer
         self.finish_reason: str | None = None
         self.latency_s = 0.0
 
@@ -57,15 +67,22 @@ class EndpointTeacher:
     Args:
         settings: Whom to ask, how hard, and at what price.
         sleep: Waits between two tries; tests put a recorder here.
+        budget: What it may cost; None sets no bound.
 
     Raises:
         TeacherError: The key is missing or unusable, or the address is not one.
     """
 
-    def __init__(self, settings: TeacherSettings, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        settings: TeacherSettings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        budget: Budget | None = None,
+    ) -> None:
         self.name = settings.name
         self._settings = settings
         self._sleep = sleep
+        self._budget = budget
         self._pauses: set[asyncio.Future[None]] = set()
         self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=settings.max_wait_s)
         self._refused_parameters: set[str] = set()
@@ -75,16 +92,15 @@ class EndpointTeacher:
         self._limiter = Limiter(settings.concurrency, settings.rpm, settings.tpm)
         most = self._limiter.most_in_flight
         self.n_at_once = most + max(1, most // WAITING_SHARE)
-        base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or None
-        key = _read_key(settings.api_key_env, is_needed=base_url is None)
-        self._client, self._transport = _open_client(settings, base_url, key, most)
+        self._client, key, proxy = open_client(settings)
+        self._transport = Transport(self._client, settings.timeout_s, most, proxy)
         self._errors = ErrorReader(settings, str(self._client.base_url), key)
 
     async def answer(self, request: Request) -> Reply:
         """Ask until there is a reply, a final fault, or no try left.
 
         Raises:
-            TeacherError: Key, model, address or quota make every request useless.
+            TeacherError: Key, model, address or quota make every request useless, or the budget is used up.
             StoppedError: ``stop`` was called first.
         """
         asking = _Asking(request)
@@ -101,11 +117,18 @@ class EndpointTeacher:
                 raise self._errors.nobody_answers(str(error)) from None
             detail = f"{asking.n_attempts} tries, the last: {error}"
             return self._reply(asking, error="gave_up", detail=detail, is_final=False)
+        except (BudgetError, StoppedError):
+            if not asking.n_billed:
+                raise
+            detail = f"{asking.n_attempts} tries, then the run ended"  # stored, as it was paid for
+            return self._reply(asking, error="gave_up", detail=detail, is_final=False)
         return self._reply(asking, text=text)
 
     def stop(self) -> None:
         """Send nothing further; requests that wait for another try end at once."""
         self._limiter.stop()
+        if self._budget is not None:
+            self._budget.stop()
         for pause in self._pauses:
             pause.cancel()
 
@@ -186,24 +209,39 @@ class EndpointTeacher:
         """Send the request and read its answer; a refused parameter is left out and costs no try."""
         asking.n_attempts += 1
         while True:
-            taken = await self._limiter.enter(self._reserved_tokens(asking.request))
-            fields = request_fields(self.name, asking.request, self._refused_parameters)
-            n_used: int | None = 0
             try:
-                started = time.perf_counter()
-                content = await self._send(fields, taken)
-                asking.latency_s = time.perf_counter() - started
-                n_before, n_used = _total(asking.usage), None
-                try:
-                    return self._read(content, asking)
-                finally:
-                    n_used = _total(asking.usage) - n_before or None  # None: the server counts nothing
+                async with self._holding(asking.request) as hold:
+                    return await self._exchange(asking, hold)
             except RefusedParameterError as error:
                 if error.name not in self._refused_parameters:
                     self._refused_parameters.add(error.name)
                     _log.warning("%s does not take '%s'; it is not sent from now on.", self.name, error.name)
+
+    def _holding(self, request: Request) -> AbstractAsyncContextManager[Hold]:
+        return nullcontext(Hold()) if self._budget is None else self._budget.holding(request)
+
+    async def _exchange(self, asking: _Asking, hold: Hold) -> str:
+        taken = await self._limiter.enter(self._reserved_tokens(asking.request))
+        fields = request_fields(self.name, asking.request, self._refused_parameters)
+        n_used: int | None = 0
+        try:
+            started = time.perf_counter()
+            hold.is_lost = True  # also where the run is interrupted meanwhile
+            content = await self._send(fields, taken)
+            asking.latency_s = time.perf_counter() - started
+            asking.latest, n_used = None, None
+            try:
+                return self._read(content, asking)
             finally:
-                self._limiter.leave(taken, n_used)
+                if asking.latest is not None:
+                    n_used = _total(asking.latest) or None  # None: the server counts nothing
+                    hold.is_uncounted = n_used is None
+                    hold.usage = asking.latest if n_used else None
+        except (PassingError, RecordError, RefusedParameterError, TeacherError) as fault:
+            hold.is_lost = isinstance(fault, PassingError) and fault.code in MAY_BE_BILLED
+            raise
+        finally:
+            self._limiter.leave(taken, n_used)
 
     def _reserved_tokens(self, request: Request) -> float:
         """What a request may use up: its prompt by its length, its reply like those before it."""
@@ -243,7 +281,7 @@ class EndpointTeacher:
         except (ValueError, IndexError, RecursionError):
             start = self._errors.shown(content[:MAX_SHOWN_BYTES].decode(errors="replace"))
             raise PassingError("garbled", f"expected a chat completion, got: {start or 'nothing'}") from None
-        usage = read_usage(completion.usage)
+        usage = asking.latest = read_usage(completion.usage)
         asking.n_billed += 1
         asking.usage = sum_usage(asking.usage, usage) if asking.n_billed > 1 else usage
         asking.finish_reason = choice.finish_reason
@@ -252,52 +290,13 @@ class EndpointTeacher:
             self._reply_tokens = usage.n_completion_tokens + 0.95 * (
                 (mean or usage.n_completion_tokens) - usage.n_completion_tokens
             )
-        text = choice.message.text
-        if choice.finish_reason == "content_filter":
-            raise RecordError("content_filter", "the endpoint's filter stopped the answer")
-        if text.strip():
-            return text
-        if choice.message.refusal:
-            raise RecordError("refused", self._errors.shown(choice.message.refusal))
-        detail = f"no text, finish_reason {choice.finish_reason}"
-        if choice.finish_reason == "length":
-            detail += f"; {asking.request.max_tokens} tokens were spent before the first word, raise max_tokens"
-        # Asked once more only: an empty answer is billed like any other.
-        raise PassingError("empty_reply", detail) if asking.n_billed == 1 else RecordError("empty_reply", detail)
+        try:
+            return text_or_fault(choice, asking.request.max_tokens, self._errors.shown)
+        except RecordError as fault:
+            if fault.code == "empty_reply" and asking.n_billed == 1:  # once more only: it is billed
+                raise PassingError(fault.code, str(fault)) from None
+            raise
 
 
 def _total(usage: Usage) -> int:
     return usage.n_prompt_tokens + usage.n_completion_tokens
-
-
-def _read_key(variable: str, is_needed: bool) -> str | None:
-    key = os.environ.get(variable, "").strip()
-    if not key and is_needed:
-        raise TeacherError(
-            f"The environment variable {variable} is not set: it must hold OpenAI's key. "
-            "Set it, or name an endpoint of your own with --base-url."
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise TeacherError(f"The key in {variable} holds characters that no key has; copy it again.")
-    return key or None
-
-
-def _open_client(
-    settings: TeacherSettings, base_url: str | None, key: str | None, n_connections: int
-) -> tuple[AsyncOpenAI, Transport]:
-    try:
-        if base_url is not None:
-            parts = urlsplit(base_url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
-                raise ValueError("expected an address such as http://localhost:8000/v1")
-        proxy = proxy_for(base_url or OPENAI_URL)
-        client = AsyncOpenAI(
-            api_key=key or "none",  # servers of one's own need none, the client wants one
-            base_url=base_url,
-            max_retries=0,
-            timeout=Timeout(settings.timeout_s, connect=CONNECT_TIMEOUT_S),
-        )
-        return client, Transport(client, settings.timeout_s, n_connections, proxy)
-    except (ValueError, ImportError, OpenAIError) as error:  # ImportError: a SOCKS proxy without its package
-        shown = "OpenAI" if base_url is None else address_of(base_url)
-        raise TeacherError(f"No connection to {shown} can be set up: {error}.") from None

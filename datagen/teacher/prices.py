@@ -1,17 +1,23 @@
-"""Turns the tokens of a reply into US dollars: settings first, then the bundled table of list prices."""
+"""Turns the tokens of a reply into US dollars: settings first, then a table of one's own, then the bundled one."""
 
 from __future__ import annotations
 
 import datetime
 import re
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from datagen.config import TeacherSettings
-from datagen.records import Usage
+from datagen.errors import SettingsError
+from datagen.records import Reply, Usage
+
+Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
 
 # What may stand behind a family's name without changing its price: a date, "-0613", "-latest".
 # Anything else ("-audio", "-pro") is another product, and an unknown price beats a wrong one.
@@ -21,24 +27,65 @@ _VERSION = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{4}|latest)")
 class Price(Struct, frozen=True, array_like=True):
     """What a model's tokens cost, USD per million."""
 
-    input: float
-    cached: float
-    output: float
+    input: Dollars
+    cached: Dollars
+    output: Dollars
 
 
-class _Table(Struct, frozen=True, forbid_unknown_fields=True):
+class PriceTable(Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of prices.
+
+    Attributes:
+        date: The day they were put together.
+        models: By the names of model families.
+        batch_discount: Share of each price that the Batch API saves; None leaves it to the bundled table.
+    """
+
     date: datetime.date
     models: dict[str, Price]
+    batch_discount: Annotated[float, Meta(ge=0.0, le=1.0)] | None = None
 
 
 @cache
-def _table() -> _Table:
-    return msgspec.yaml.decode((files("datagen") / "data" / "prices.yaml").read_bytes(), type=_Table)
+def _bundled() -> PriceTable:
+    return msgspec.yaml.decode((files("datagen") / "data" / "prices.yaml").read_bytes(), type=PriceTable)
 
 
-def table_date() -> datetime.date:
-    """The day the bundled prices were put together."""
-    return _table().date
+@cache
+def _own(path: str) -> PriceTable:
+    try:
+        return msgspec.yaml.decode(Path(path).read_bytes(), type=PriceTable)
+    except OSError as error:
+        raise SettingsError(f"{path}: the price table cannot be read ({error.strerror}).") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        told = " ".join(str(error).split())
+        example = "'models: {my-model: [1.0, 0.5, 4.0]}' with input, cached and output USD per million tokens"
+        raise SettingsError(f"{path}: {told}; expected 'date: 2026-11-21' and {example}.") from None
+
+
+def _tables(settings: TeacherSettings) -> tuple[PriceTable, ...]:
+    return (_own(settings.prices), _bundled()) if settings.prices else (_bundled(),)
+
+
+def price_source(model: str, settings: TeacherSettings) -> str:
+    """Say where a model's price comes from, and of which day it is.
+
+    Raises:
+        SettingsError: The settings name a price table that cannot be read.
+    """
+    if settings.price_in_usd_per_mtok is not None and settings.price_out_usd_per_mtok is not None:
+        return "the settings"
+    for table in _tables(settings):
+        if _find(model, table) is not None:
+            return f"{'the bundled table' if table is _bundled() else settings.prices} of {table.date}"
+    return "nowhere"
+
+
+def batch_share(settings: TeacherSettings) -> float:
+    """What a request costs, as a share of the list price: less than 1 by way of the Batch API."""
+    if not settings.batch:
+        return 1.0
+    return 1.0 - next((t.batch_discount for t in _tables(settings) if t.batch_discount is not None), 0.0)
 
 
 def price_of(model: str, settings: TeacherSettings) -> Price | None:
@@ -52,7 +99,7 @@ def price_of(model: str, settings: TeacherSettings) -> Price | None:
     Returns:
         None when the input or output price is known from neither.
     """
-    listed = _listed_price(model)
+    listed = _listed_price(model, settings)
     price_in, price_cached = settings.price_in_usd_per_mtok, settings.price_cached_usd_per_mtok
     price_out = settings.price_out_usd_per_mtok
     if price_cached is None:
@@ -77,12 +124,24 @@ def cost_of(usage: Usage, model: str, settings: TeacherSettings) -> float | None
         return None
     n_cached = min(usage.n_cached_tokens, usage.n_prompt_tokens)  # some servers count the cache on top
     n_fresh = usage.n_prompt_tokens - n_cached
-    return (n_fresh * price.input + n_cached * price.cached + usage.n_completion_tokens * price.output) / 1e6
+    usd = (n_fresh * price.input + n_cached * price.cached + usage.n_completion_tokens * price.output) / 1e6
+    return usd * batch_share(settings)
 
 
-def _listed_price(model: str) -> Price | None:
+def spent_on(replies: Iterable[Reply], settings: TeacherSettings) -> float:
+    """US dollars that stored replies cost; those stored while the price was unknown are priced now."""
+    costs = (cost_of(r.usage, r.teacher, settings) if r.cost_usd is None else r.cost_usd for r in replies)
+    return sum(usd for usd in costs if usd is not None)
+
+
+def _listed_price(model: str, settings: TeacherSettings) -> Price | None:
+    """The price in the first table that has one."""
+    return next((price for price in (_find(model, table) for table in _tables(settings)) if price is not None), None)
+
+
+def _find(model: str, table: PriceTable) -> Price | None:
     """The longest family name that the model's name is, or is a dated version of."""
     name = model.removeprefix("openai/")
-    models = _table().models
+    models = table.models
     families = [f for f in models if name == f or (name.startswith(f) and _VERSION.fullmatch(name, len(f)))]
     return models[max(families, key=len)] if families else None

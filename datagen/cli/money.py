@@ -1,0 +1,130 @@
+"""The command about money, ``estimate``, and what it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datagen.cli.commands import (
+    Alpha,
+    BaseUrl,
+    Batch,
+    BudgetUsd,
+    Captions,
+    Concurrency,
+    Config,
+    Context,
+    Device,
+    Engine,
+    Images,
+    Instances,
+    Limit,
+    MaxFailed,
+    Precision,
+    Prices,
+    RecipesDir,
+    RngSeed,
+    Rpm,
+    Teacher,
+    Tpm,
+    TrustRemoteCode,
+    Types,
+    Validator,
+    WordsFile,
+    app,
+    run_settings,
+)
+from datagen.cli.sentences import in_sentences
+
+if TYPE_CHECKING:
+    from datagen.config import TeacherSettings
+    from datagen.engines.estimating import Estimate
+
+
+@app.command()
+@in_sentences
+def estimate(
+    config: Config = None,
+    *,
+    out: Annotated[Path | None, typer.Option(help="Run folder; replies it holds are not asked for again.")] = None,
+    captions: Captions = None,
+    instances: Instances = None,
+    images: Images = None,
+    types: Types = None,
+    recipes_dir: RecipesDir = None,
+    words: WordsFile = None,
+    context: Context = None,
+    limit: Limit = None,
+    rng_seed: RngSeed = None,
+    teacher: Teacher = None,
+    base_url: BaseUrl = None,
+    concurrency: Concurrency = None,
+    rpm: Rpm = None,
+    tpm: Tpm = None,
+    budget_usd: BudgetUsd = None,
+    prices: Prices = None,
+    batch: Batch = None,
+    validator: Validator = None,
+    device: Device = None,
+    precision: Precision = None,
+    alpha: Alpha = None,
+    trust_remote_code: TrustRemoteCode = None,
+    max_failed: MaxFailed = None,
+    engine: Engine = None,
+) -> None:
+    """Tell what a run would ask, take and cost, with the same options; sends nothing, writes nothing."""
+    settings = run_settings(locals())
+    from datagen.engines.estimating import estimate_run
+
+    for line in estimate_lines(estimate_run(settings, out), settings.teacher):
+        typer.echo(line)
+
+
+def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
+    """Tell an estimate and what it assumes."""
+    total = made.total
+    yield f"teacher   {teacher.name}{', by the Batch API' if teacher.batch else ''}"
+    nothing = f", {made.n_nothing_to_ask} with nothing to ask" if made.n_nothing_to_ask else ""
+    yield f"requests  {total.n_requests:,} to send, {total.n_stored:,} stored{nothing}"
+    for name, of in made.by_type.items():
+        if of.n_requests:
+            tokens = f"{of.n_prompt / of.n_requests:,.0f} tokens in, {of.reply_tokens:,.0f} out ({of.reply_source})"
+            yield f"          {name}: {of.n_requests:,} requests of {tokens}"
+    share = 100 * total.n_cached / total.n_prompt if total.n_prompt else 0.0
+    yield f"tokens    {total.n_prompt:,.0f} in ({share:.0f} % likely cached), {total.n_completion:,.0f} out"
+    yield from _cost_lines(made, teacher)
+    if made.time_s is None:
+        yield f"time      {made.time_told}"
+    else:
+        yield f"time      {_duration(made.time_s)} ({made.time_told})"
+
+
+def _cost_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
+    if teacher.name == "template":
+        yield "cost      $0, the embedded teacher is free"
+        return
+    if made.cost_usd is None:
+        yield "cost      unknown: no price table has this model; give one with --prices"
+        return
+    from datagen.teacher.prices import price_source
+
+    yield (
+        f"cost      ${made.cost_usd:.4f}; ${made.uncached_usd:.4f} if nothing is cached, "
+        f"${made.most_usd:.4f} if each reply is as long as allowed, too"
+    )
+    yield f"prices    {price_source(teacher.name, teacher)}"
+    if made.spent_usd:
+        yield f"spent     ${made.spent_usd:.4f} on the stored replies"
+    if teacher.budget_usd is not None:
+        left = teacher.budget_usd - made.spent_usd
+        bears = "bears it" if made.cost_usd <= left else f"ends the run after about {left / made.cost_usd:.0%} of it"
+        yield f"budget    ${max(0.0, left):.4f} left of ${teacher.budget_usd:g}: {bears}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

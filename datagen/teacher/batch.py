@@ -1,0 +1,251 @@
+"""OpenAI's Batch API: files of requests go up, batches are made of them, files of answers come down as replies.
+
+Limits and states: https://platform.openai.com/docs/guides/batch. Nothing is stored here; the engine does that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Literal, TypeVar
+
+import httpx2
+import msgspec
+from msgspec import Struct
+from openai import APIConnectionError, APIStatusError, OpenAIError
+from openai.types import Batch
+
+from datagen.config import TeacherSettings
+from datagen.errors import TeacherError
+from datagen.records import Reply, Request, Usage
+from datagen.teacher.client import open_client
+from datagen.teacher.completion import decode_completion, encode_request, read_usage, request_fields, text_or_fault
+from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError
+from datagen.teacher.prices import cost_of
+
+MOST_REQUESTS = 50_000  # in one file
+MOST_BYTES = 200_000_000
+ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
+URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+MAX_LINE_BYTES = 32 * 2**20
+FIRST_PAUSE_S = 1.0
+CLOCKS_DIFFER_S = 86_400.0
+
+Given = TypeVar("Given")
+
+
+class Line(Struct):
+    """One line of an output or error file."""
+
+    custom_id: str
+    response: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+
+
+class BatchTeacher:
+    """The endpoint's files and batches.
+
+    Args:
+        settings: Whom to ask, and at what price.
+        refused: Parameters that the model is known not to take; learnt ones are added.
+        sleep: Waits between two tries; tests put a recorder here.
+
+    Raises:
+        TeacherError: The key is missing or unusable, or the address is not one.
+    """
+
+    def __init__(
+        self,
+        settings: TeacherSettings,
+        refused: set[str],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.name = settings.name
+        self.refused = refused
+        self._settings = settings
+        self._sleep = sleep
+        self._client, key, _ = open_client(settings)
+        self._errors = ErrorReader(settings, str(self._client.base_url), key)
+
+    def encode(self, request: Request) -> bytes:
+        """One line of an input file, with its line break.
+
+        Raises:
+            UnicodeEncodeError: A text holds half a surrogate pair.
+        """
+        body = msgspec.Raw(encode_request(request_fields(self.name, request, self.refused)))
+        line = {"custom_id": request.digest, "method": "POST", "url": URL, "body": body}
+        return msgspec.json.encode(line) + b"\n"
+
+    async def upload(self, name: str, content: bytes) -> str:
+        """Send a file of requests; gives its id. Files cost nothing until a batch is made of them."""
+        files = self._client.files
+        return (await self._try(lambda: files.create(file=(name, content), purpose="batch"))).id
+
+    async def create(self, file_id: str, uploaded_at: float, *, may_exist: bool) -> str:
+        """Make a batch of an uploaded file, or find the one that was made of it; gives its id.
+
+        An answer that is lost on the way may have made the batch all the same, so each further try looks first.
+
+        Args:
+            file_id: What ``upload`` gave.
+            uploaded_at: Seconds since the epoch; batches made long before are not looked at.
+            may_exist: Whether to look before the first try, too.
+
+        Raises:
+            FileNotFoundError: The endpoint no longer has the file, and no batch of it.
+        """
+        batches = self._client.batches
+
+        async def look_and_create() -> Batch:
+            nonlocal may_exist
+            found = await self._find(file_id, uploaded_at - CLOCKS_DIFFER_S) if may_exist else None
+            may_exist = True
+            if found is not None:
+                return found
+            try:
+                return await batches.create(completion_window="24h", endpoint=URL, input_file_id=file_id)
+            except APIStatusError as error:
+                if error.status_code in (400, 404) and file_id in str(error):
+                    raise FileNotFoundError(file_id) from None
+                raise
+
+        return (await self._try(look_and_create)).id
+
+    async def _find(self, file_id: str, since: float) -> Batch | None:
+        async for batch in self._client.batches.list(limit=100):  # the latest come first
+            if batch.input_file_id == file_id:
+                return batch
+            if batch.created_at < since:
+                return None
+        return None
+
+    async def look(self, batch_id: str) -> Batch:
+        """How far a batch is."""
+        return await self._try(lambda: self._client.batches.retrieve(batch_id))
+
+    async def lines(self, file_id: str) -> AsyncIterator[Line]:
+        """Read a file of answers line by line; lines that are none are passed over.
+
+        Raises:
+            PassingError: The connection broke; what was read stands.
+            TeacherError: The file is gone, or is none of lines.
+        """
+        decoder = msgspec.json.Decoder(Line)
+        rest = b""
+        try:
+            async with self._client.files.with_streaming_response.content(file_id) as answer:
+                async for piece in answer.iter_bytes():
+                    *whole, rest = (rest + piece).split(b"\n")
+                    if len(rest) > MAX_LINE_BYTES:
+                        raise TeacherError(f"The batch's file {file_id} has a line over {MAX_LINE_BYTES} bytes.")
+                    for text in whole:
+                        line = _decode(decoder, text)
+                        if line is not None:
+                            yield line
+        except OpenAIError as error:
+            meaning = self._errors.meaning_of(error, {})
+            if isinstance(meaning, PassingError):
+                raise meaning from None
+            raise TeacherError(f"The batch's file {file_id} cannot be fetched ({meaning}).") from None
+        except httpx2.HTTPError as error:
+            raise PassingError("connection", type(error).__name__) from None
+        line = _decode(decoder, rest)
+        if line is not None:
+            yield line
+
+    def reply_to(self, line: Line, image_id: str, response_type: str) -> Reply:
+        """Turn a line into a reply.
+
+        Raises:
+            RefusedParameterError: The same request without the parameter may pass; it is added to ``refused``.
+            TeacherError: The line says that no request can succeed.
+        """
+        usage, finish_reason = Usage(), None
+        text = ""
+        error: tuple[str, str, bool] | None = None  # code, detail, whether it is final
+        try:
+            completion = self._completion_of(line)
+            usage, choice = read_usage(completion.usage), completion.choices[0]
+            finish_reason = choice.finish_reason
+            text = text_or_fault(choice, 0, self._errors.shown)
+        except RecordError as fault:
+            error = fault.code, str(fault), fault.code != "request_rejected"
+        except PassingError as fault:
+            error = "gave_up", str(fault), False
+        except RefusedParameterError as fault:
+            self.refused.add(fault.name)
+            raise
+        code, detail, is_final = error or (None, None, True)
+        return Reply(
+            request_digest=line.custom_id,
+            image_id=image_id,
+            response_type=response_type,
+            teacher=self.name,
+            text=text,
+            finish_reason=finish_reason,
+            usage=usage,
+            cost_usd=cost_of(usage, self.name, self._settings) if usage != Usage() else None,
+            at=round(time.time(), 3),
+            error=code,
+            detail=detail,
+            is_final=is_final,
+        )
+
+    def _completion_of(self, line: Line) -> Any:
+        if line.error:
+            raise PassingError(str(line.error.get("code")), self._errors.shown(str(line.error.get("message"))))
+        response = line.response or {}
+        status, body = response.get("status_code"), response.get("body")
+        if status != 200:
+            raise self._meaning_of_line(status if isinstance(status, int) else 500, body)
+        try:
+            completion = decode_completion(msgspec.json.encode(body))
+            completion.choices[0]
+        except (ValueError, IndexError, RecursionError):
+            shown = self._errors.shown(str(body)[:2000])
+            raise PassingError("garbled", f"expected a chat completion, got: {shown}") from None
+        return completion
+
+    def _meaning_of_line(self, status: int, body: Any) -> Exception:
+        inner = body.get("error", body) if isinstance(body, dict) else body
+        response = httpx2.Response(status, request=httpx2.Request("POST", str(self._client.base_url)))
+        known = {"max_tokens", "temperature", "response_format"} - self.refused
+        return self._errors.meaning_of(APIStatusError(str(inner), response=response, body=inner), dict.fromkeys(known))
+
+    async def _try(self, ask: Callable[[], Awaitable[Given]]) -> Given:
+        """Ask until it works or no try is left.
+
+        Raises:
+            TeacherError: It did not; batches that were made go on, and a later start finds them.
+        """
+        for attempt in range(1, self._settings.max_attempts + 1):
+            try:
+                return await ask()
+            except OpenAIError as error:
+                if isinstance(error, APIStatusError) and error.status_code in (404, 405):
+                    told = self._errors.shown(str(error))
+                    raise TeacherError(f"The endpoint offers no batches ({told}); leave out --batch.") from None
+                meaning = self._errors.meaning_of(error, {})
+                if not isinstance(meaning, PassingError):
+                    raise (meaning if isinstance(meaning, TeacherError) else TeacherError(f"{meaning}.")) from None
+                if attempt == self._settings.max_attempts:
+                    where = "cannot be reached" if isinstance(error, APIConnectionError) else "keeps failing"
+                    raise TeacherError(
+                        f"The endpoint {where} ({meaning}). Batches that it took go on; start again to collect them."
+                    ) from None
+                pause_s = min(FIRST_PAUSE_S * 2 ** (attempt - 1), self._settings.max_wait_s)
+                await self._sleep(max(pause_s, meaning.retry_after_s or 0.0))
+        raise AssertionError("max_attempts is at least 1")
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+
+def _decode(decoder: msgspec.json.Decoder[Line], text: bytes) -> Line | None:
+    try:
+        return decoder.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,83 @@
+"""Tells about how many tokens a text or a request is, without any model's vocabulary: text in, a number out.
+
+A byte-pair vocabulary cuts text into words, digits, signs and breaks first, and most of these pieces are one
+token. So the pieces are counted, with a few coefficients fitted by least squares to the counts of four vocabularies
+(o200k, cl100k, DeepSeek's, Claude's) over prompts and contexts; ``benchmarks/tokens.py`` holds them against real ones.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from datagen.records import Message, Request
+
+PER_WORD = 1.01
+PER_LONG_LETTER = 0.15  # of an ASCII word, beyond so many letters:
+LONG_FROM = 7
+PER_FOREIGN_LETTER = 0.45  # Latin with accents, Cyrillic, Arabic, ...
+PER_CJK_LETTER = 0.95
+PER_DIGITS = 1.03  # for each three digits that stand together
+PER_SIGNS = 0.97  # for each run of signs
+PER_FOREIGN_SIGN = 1.15
+PER_BREAK = 1.05
+PER_SPACE = 1.1  # of those that stand alone; most belong to the word behind them
+
+TOKENS_PER_MESSAGE = 4  # role and marks, in OpenAI's chat form
+TOKENS_OF_ANSWER_START = 3
+TOKENS_OF_JSON_SCHEMA = 70
+
+_PIECE = re.compile(
+    r"[^\w\r\n]?(?P<word>[A-Za-z]+(?![^\W\d_]))"
+    r"|[^\w\r\n]?(?P<foreign>[^\W\d_]+)"
+    r"|(?P<digits>\d+)"
+    r"|[ ]?(?P<signs>(?:[^\s\w]|_)+)[\r\n]*"
+    r"|(?P<breaks>\s*[\r\n]+)"
+    r"|(?P<space>\s+)"
+)
+_CJK = re.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]")
+
+
+def count_tokens(text: str) -> float:
+    """Estimate the tokens of a text.
+
+    Returns:
+        Within 3 % of OpenAI's vocabularies over many English prompts and contexts, within 10 % for nearly each;
+        other languages may be off by a half.
+    """
+    n_tokens = 0.0
+    for piece in _PIECE.finditer(text):
+        kind = piece.lastgroup or "space"
+        n_tokens += _tokens_of(kind, piece[kind])
+    return n_tokens
+
+
+def _tokens_of(kind: str, piece: str) -> float:
+    if kind == "word":
+        return PER_WORD + PER_LONG_LETTER * max(0, len(piece) - LONG_FROM)
+    if kind == "digits":
+        return PER_DIGITS * -(-len(piece) // 3)
+    if kind == "signs":
+        return PER_SIGNS if piece.isascii() else PER_FOREIGN_SIGN * sum(not sign.isascii() for sign in piece)
+    if kind == "foreign":
+        n_cjk = len(_CJK.findall(piece))
+        return max(1.0, PER_CJK_LETTER * n_cjk + PER_FOREIGN_LETTER * (len(piece) - n_cjk))
+    return PER_BREAK if kind == "breaks" else PER_SPACE
+
+
+def count_prompt(request: Request) -> tuple[float, float]:
+    """Estimate the tokens of a request's messages.
+
+    Returns:
+        All of them, and those of the messages before the last, which are the same for every request of a type.
+    """
+    n_constant = _count_constant(request.messages[:-1])
+    if request.reply_format == "json":
+        n_constant += TOKENS_OF_JSON_SCHEMA
+    n_last = sum(count_tokens(message.content) + TOKENS_PER_MESSAGE for message in request.messages[-1:])
+    return n_constant + n_last + TOKENS_OF_ANSWER_START, n_constant
+
+
+@lru_cache(maxsize=64)
+def _count_constant(messages: tuple[Message, ...]) -> float:
+    return sum(count_tokens(message.content) + TOKENS_PER_MESSAGE for message in messages)
