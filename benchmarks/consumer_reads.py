@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 SPLITS = ("train", "validation")
@@ -75,7 +77,7 @@ def train_with_trl(folder: Path) -> None:
         settings = SFTConfig(
             output_dir=str(folder / f"trl-{form}"), max_steps=2, per_device_train_batch_size=2, max_length=None,
             report_to="none", use_cpu=True, bf16=False, save_strategy="no", logging_steps=1,
-            remove_unused_columns=False, gradient_checkpointing=False,
+            remove_unused_columns=False,
         )  # fmt: skip
         trainer = SFTTrainer(
             model=model, args=settings, train_dataset=rows.select_columns(["messages", "images"]),
@@ -93,7 +95,7 @@ def train_with_trl(folder: Path) -> None:
 
 def text_of(rows: Any) -> list[str]:
     """All words of a set, to make a tokenizer of."""
-    return [part["text"] or "" for row in rows["messages"] for message in row for part in message["content"]]
+    return [part.get("text") or "" for row in rows["messages"] for message in row for part in message["content"]]
 
 
 def tiny_llava(texts: list[str]) -> tuple[Any, Any]:
@@ -143,6 +145,10 @@ def tiny_llava(texts: list[str]) -> tuple[Any, Any]:
 
 def read_with_llamafactory(folder: Path) -> None:
     """LLaMA-Factory's own loader and supervised processor, by ``dataset_info.json``, with LLaVA's template."""
+    # It imports torchaudio at its start, whose release does not load beside a CPU build of torch; no row has sound.
+    sound = ModuleType("torchaudio")
+    sound.__spec__ = ModuleSpec("torchaudio", None)
+    sys.modules["torchaudio"] = sound
     from llamafactory.data import get_dataset, get_template_and_fix_tokenizer
     from llamafactory.hparams import DataArguments, ModelArguments
     from transformers import Seq2SeqTrainingArguments

@@ -44,6 +44,9 @@ def environment(name: str, folder: Path) -> Path:
         venv.create(home, with_pip=True)
         command = [python, "-m", "pip", "install", "--quiet", "-c", CONSTRAINTS, *PACKAGES[name]]
         subprocess.run(list(map(str, command)), check=True, stdout=sys.stderr, stderr=subprocess.DEVNULL)
+        # LLaMA-Factory brings builds that do not load beside a CPU build of torch; pictures and text need neither.
+        remove = [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "torchvision", "torchaudio"]
+        subprocess.run(remove, check=True, stdout=sys.stderr, stderr=subprocess.DEVNULL)
         ready.touch()
     return python
 
