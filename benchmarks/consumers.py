@@ -42,13 +42,18 @@ def environment(name: str, folder: Path) -> Path:
     if not ready.exists():
         print(f"installing {' '.join(PACKAGES[name])} into {home}", file=sys.stderr)
         venv.create(home, with_pip=True)
-        command = [python, "-m", "pip", "install", "--quiet", "-c", CONSTRAINTS, *PACKAGES[name]]
-        subprocess.run(list(map(str, command)), check=True, stdout=sys.stderr, stderr=subprocess.DEVNULL)
+        pip = [str(python), "-m", "pip", "--quiet"]
+        _quietly([*pip, "install", "-c", str(CONSTRAINTS), *PACKAGES[name]])
         # LLaMA-Factory brings builds that do not load beside a CPU build of torch; pictures and text need neither.
-        remove = [str(python), "-m", "pip", "uninstall", "--quiet", "--yes", "torchvision", "torchaudio"]
-        subprocess.run(remove, check=True, stdout=sys.stderr, stderr=subprocess.DEVNULL)
+        _quietly([*pip, "uninstall", "--yes", "torchvision", "torchaudio"])
         ready.touch()
     return python
+
+
+def _quietly(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError((done.stderr.strip().splitlines() or ["pip failed without a word"])[-1])
 
 
 def export(run: Path, out: Path) -> dict[str, dict[str, int]]:
@@ -73,7 +78,12 @@ def main() -> int:
         written = export(options.run, Path(folder))
         print("| consumer | format | split | written | loaded | what was done |\n|---|---|---|---|---|---|")
         for name in options.only.split(","):
-            python = environment(name, options.environments)
+            try:
+                python = environment(name, options.environments)
+            except RuntimeError as error:
+                all_well = False
+                print(f"| {name} | - | - | - | not installed | {error} |", flush=True)
+                continue
             command = [str(python), str(HERE / "consumer_reads.py"), name, folder]
             offline = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": f"{folder}/hub", "PYTHONPATH": ""}
             done = subprocess.run(command, capture_output=True, text=True, env=offline, check=False)
