@@ -228,7 +228,10 @@ class Batcher:
         uploaded_at = round(time.time(), 3)
         self._write(BatchFact("uploaded", file_id, asked=rows, worst_usd=worst_usd, at=uploaded_at))
         opened = self._open[file_id] = Open(file_id, asked, worst_usd, uploaded_at)
-        await self._create(opened)
+        try:
+            await self._create(opened)
+        except FileNotFoundError:
+            raise TeacherError(f"The endpoint does not find the file {file_id} that it took; start again.") from None
 
     async def _create(self, opened: Open, *, may_exist: bool = False) -> None:
         opened.batch_id = await self._teacher.create(opened.file_id, opened.uploaded_at, may_exist=may_exist)

@@ -169,7 +169,7 @@ class BatchTeacher:
             completion = self._completion_of(line)
             usage, choice = read_usage(completion.usage), completion.choices[0]
             finish_reason = choice.finish_reason
-            text = text_or_fault(choice, 0, self._errors.shown)
+            text = text_or_fault(choice, None, self._errors.shown)
         except RecordError as fault:
             error = fault.code, str(fault), fault.code != "request_rejected"
         except PassingError as fault:

@@ -114,12 +114,12 @@ def decode_completion(content: bytes) -> Completion:
         return msgspec.convert(json.loads(mended), Completion)
 
 
-def text_or_fault(choice: Choice, max_tokens: int, shown: Callable[[str], str]) -> str:
+def text_or_fault(choice: Choice, max_tokens: int | None, shown: Callable[[str], str]) -> str:
     """The words of an answer.
 
     Args:
         choice: The answer.
-        max_tokens: What was asked for at most.
+        max_tokens: What was asked for at most, where that is known.
         shown: Makes the endpoint's words fit for a message.
 
     Raises:
@@ -134,7 +134,7 @@ def text_or_fault(choice: Choice, max_tokens: int, shown: Callable[[str], str]) 
         raise RecordError("refused", shown(choice.message.refusal))
     detail = f"no text, finish_reason {choice.finish_reason}"
     if choice.finish_reason == "length":
-        detail += f"; {max_tokens} tokens were spent before the first word, raise max_tokens"
+        detail += f"; {max_tokens or 'all'} tokens were spent before the first word, raise max_tokens"
     raise RecordError("empty_reply", detail)
 
 

@@ -231,6 +231,36 @@ def test_an_endpoint_without_batches_is_told_as_such(corpus_files: CorpusFiles, 
         run(corpus_files, server, tmp_path / "run", base_url=server.base_url + "/elsewhere")
 
 
+def test_an_uploaded_file_that_is_gone_ends_in_a_sentence_and_is_sent_anew(
+    corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    with LoopbackServer() as server:
+
+        def forget(method: str, path: str) -> bool:
+            if (method, path) == ("POST", "/v1/files") and len(server.desk.files) == 1:
+                server.desk.files = {"another": b""}
+            return False
+
+        server.desk.after = forget
+        with pytest.raises(TeacherError, match="does not find the file file-in-1"):
+            run(corpus_files, server, tmp_path / "run")
+        run(corpus_files, server, tmp_path / "run")
+    assert [fact.status for fact in facts(tmp_path / "run") if fact.state == "ended"] == ["lost", "completed"]
+    assert server.desk.paid.total() == len(server.desk.paid) == N_REQUESTS
+
+
+def test_an_answer_without_text_says_why(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        server.desk.complete = lambda body: {
+            "choices": [{"message": {"content": None}, "finish_reason": "length"}],
+            "usage": {"prompt_tokens": 5, "completion_tokens": 7},
+        }
+        made = run(corpus_files, server, tmp_path / "run")
+    assert made.summary["rejected_by_stage"]["teacher"] == {"empty_reply": N_REQUESTS}
+    assert all("all tokens were spent" in (reply.detail or "") for reply in stored(tmp_path / "run"))
+    assert made.summary["cost_usd"] == pytest.approx(N_REQUESTS * (5 * 2.5 + 7 * 10) / 2e6, abs=1e-6)
+
+
 def test_strange_answers_are_passed_over(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     with LoopbackServer() as server:
 
