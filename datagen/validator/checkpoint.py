@@ -11,6 +11,7 @@ from msgspec import Struct
 from datagen.records import ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.loading import Checkpoint
+from datagen.validator.opening import open_picture
 from datagen.validator.pictures import blank_like, look_at
 from datagen.validator.protocol import Abilities, Fault, Item, LoadPicture, Look, Probe, Text, look_keys, score_key
 from datagen.validator.scoring import AnswerScore, Row, cut_batches, plant_trees, score_rows
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
-MAX_ASPECT = 50
-"""Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
 LOOKS_AT_ONCE = 96
 """Enough to sort rows by length, few to lose at a kill; their picture features are held together."""
 ROW_TOKENS = 4096
@@ -62,8 +61,7 @@ class CheckpointValidator:
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str]
     ) -> Iterator[Score | Fault]:
         album = _Album(self._checkpoint, looks, load_picture)
-        for name, (reason, detail) in album.faults.items():
-            yield Fault(name, reason, detail)
+        yield from album.faults.values()
         rows: list[Row] = []
         told: list[tuple[Look, list[Asked]]] = []
         for look in looks:
@@ -141,7 +139,7 @@ class _Album:
     """The features of every picture that a window of looks needs, each computed once."""
 
     def __init__(self, checkpoint: Checkpoint, looks: Sequence[Look], load_picture: LoadPicture) -> None:
-        self.faults: dict[str, tuple[str, str]] = {}
+        self.faults: dict[str, Fault] = {}
         self._sizes: dict[str, tuple[int, int]] = {}
         # A blank needs the size of the picture whose place it takes, so that picture is opened as well.
         shown = {look.picture for look in looks if not look.is_blank}
@@ -155,20 +153,10 @@ class _Album:
 
     def _load(self, names: Iterable[str], load_picture: LoadPicture) -> Iterator[tuple[str, Image]]:
         for name in names:
-            try:
-                picture = load_picture(name)
-            except Exception as error:
-                # A picture that cannot be read is a record's failure; anything else is ours.
-                if not hasattr(error, "reason") or not hasattr(error, "detail"):
-                    raise
-                self.faults[name] = (str(error.reason), str(error.detail))
+            picture = open_picture(name, load_picture)
+            if isinstance(picture, Fault):
+                self.faults[name] = picture
             else:
-                if max(picture.size) > MAX_ASPECT * min(picture.size):
-                    told = (
-                        f"{name} is {picture.width} x {picture.height} pixels, longer than {MAX_ASPECT} times its width"
-                    )
-                    self.faults[name] = ("image_too_narrow", told)
-                    continue
                 self._sizes[name] = picture.size
                 yield name, picture
 
