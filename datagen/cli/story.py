@@ -77,11 +77,11 @@ def status_lines(run: Run) -> Iterator[str]:
         seconds = max(recent) - min(recent)
         if seconds >= 1:
             yield f"rate      {len(recent) / seconds:.1f} replies/s"
-    if run.settings.teacher.name not in ("template", IMPORTED):
+    summary = run.summary if run.folder.summary.is_file() else None
+    if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary["cost_usd"]):
         yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
-    if run.folder.summary.is_file():
-        summary = run.summary
+    if summary is not None:
         yield from outcome_lines(summary, run.folder.path)
         yield from _diversity_lines(summary.get("diversity"))
     else:
