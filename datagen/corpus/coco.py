@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from datagen.config import CorpusSettings
 from datagen.corpus.boxes import make_box
+from datagen.corpus.images import AnnotatedImages, columns_of
 from datagen.corpus.licences import licence_names
 from datagen.corpus.masks import is_absent
 from datagen.corpus.reading import read_captions, read_instances
@@ -38,12 +39,13 @@ class Corpus(Struct, frozen=True):
     """Everything that the annotation files say.
 
     Attributes:
-        images: In order of first appearance, instance files before caption files.
+        images: In order of first appearance, instance files before caption files; their records are made when asked
+            for (``AnnotatedImages``), so walk them again rather than keep them.
         categories: Every category name the files declare, in order of first appearance.
         findings: Records that were left out or mended while loading.
     """
 
-    images: tuple[AnnotatedImage, ...]
+    images: Sequence[AnnotatedImage]
     categories: tuple[str, ...]
     findings: tuple[Finding, ...]
 
@@ -226,7 +228,7 @@ class _Merge:
         )
         beyond = set(islice(self.entries, len(images), None))
         findings = tuple(finding for finding in self.findings if finding.image_id not in beyond)
-        return Corpus(images, tuple(self.categories), findings)
+        return Corpus(AnnotatedImages(columns_of(images)), tuple(self.categories), findings)
 
 
 def _named(row: InstanceRow | CaptionRow) -> str:
