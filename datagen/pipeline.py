@@ -148,7 +148,7 @@ STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = 
 )
 """What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
 (``Deduplicator.admit``, in corpus order; then, where the settings ask for it, ``plan_balance``) and ``validate``
-(``give_verdict``, calibrated on all scores)."""
+(``give_verdict``, calibrated on all scores). Last comes ``review``, what people decided (``datagen/review.py``)."""
 
 
 def make_sample(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:

@@ -22,6 +22,7 @@ FLOORS = (
         "export",
         "parsing",
         "recipes",
+        "review",
         "store",
         "summary",
         "teacher",

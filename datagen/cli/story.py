@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from datagen.config import IMPORTED, Settings
 from datagen.records import AnnotatedImage, Reply, Sample, Turn
+from datagen.review import told_of, told_since
 from datagen.store import read_facts
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
         yield f"          {name}: {counts['accepted']} accepted, {counts['rejected']} rejected"
     yield from _reasons("rejected", summary["rejected_by_stage"])
     yield from _reasons("cut", summary["cut_by_stage"])
+    if summary.get("review"):
+        yield f"by hand   {told_of(summary['review'])}"
     if summary["cost_usd"]:
         tokens = summary["tokens"]
         yield f"tokens    {tokens['prompt']} in ({tokens['cached']} cached), {tokens['completion']} out"
@@ -83,9 +86,23 @@ def status_lines(run: Run) -> Iterator[str]:
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     if summary is not None:
         yield from outcome_lines(summary, run.folder.path)
+        yield from _decision_lines(run, summary)
         yield from _diversity_lines(summary.get("diversity"))
     else:
         yield "not finished: start the same command again to go on"
+
+
+def _decision_lines(run: Run, summary: dict[str, Any]) -> Iterator[str]:
+    """Tell what was decided by hand since the run was finished; what it obeys stands in its outcome."""
+    reviewer = run.reviewer()
+    if reviewer.digest is not None:
+        for _ in run.iter_samples(reviewer):
+            pass
+    counts = reviewer.as_dict()
+    since = told_since(summary.get("review"), counts)
+    if since:
+        yield f"since     {told_of(counts) if counts else 'every decision was undone'}"
+        yield f"          {since}"
 
 
 def _diversity_lines(diversity: dict[str, Any] | None) -> Iterator[str]:
@@ -131,6 +148,9 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     for cut in sample.cuts:
         yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
     yield from ("", f"## Fate: {sample.status}")
+    if sample.review is not None:
+        was = ", ".join(filter(None, (sample.review.status, sample.review.stage, sample.review.reason)))
+        yield f"a person decided: {sample.review.verb} (before: {was})"
     if sample.stage:
         yield f"{sample.stage}: {sample.reason} ({sample.detail})"
     spent = sample.provenance

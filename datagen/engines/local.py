@@ -38,7 +38,8 @@ from datagen.pipeline import (
 )
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
-from datagen.store import ReplyStore, RunFolder, ScoreStore, read_facts, write_whole
+from datagen.review import Reviewer, claims_from, corrected_images
+from datagen.store import ReplyStore, RunFolder, ScoreStore, read_decisions, read_facts, write_whole
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
 from datagen.teacher.prices import spent_on
@@ -270,12 +271,13 @@ def _finish(
     def derived() -> Iterator[Sample]:
         return unbalanced() if balance is None else map(balance.apply, unbalanced())
 
-    tally = Tally()
+    tally, reviewer = Tally(), _reviewer(inputs)
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
-    measured = {"balance": balance and balance.report}
+    measured: dict[str, Any] = {"balance": balance and balance.report}
     if validator is None:
-        _write(inputs, tally, diversity.watch(derived()))
-        return _close(inputs, tally, {**measured, "calibration": None, "diversity": diversity.as_dict()})
+        _write(inputs, tally, diversity.watch(reviewer.watch(derived())))
+        measured |= {"calibration": None, "diversity": diversity.as_dict(), "review": reviewer.as_dict()}
+        return _close(inputs, tally, measured)
     with closing(ScoreStore(inputs.folder.scores)) as scores:
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
@@ -284,8 +286,17 @@ def _finish(
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
-        _write(inputs, tally, diversity.watch(map(judge.give_verdict, derived())))
-        return _close(inputs, tally, {**measured, "calibration": judge.as_dict(), "diversity": diversity.as_dict()})
+        _write(inputs, tally, diversity.watch(reviewer.watch(map(judge.give_verdict, derived()))))
+        measured |= {"calibration": judge.as_dict(), "diversity": diversity.as_dict(), "review": reviewer.as_dict()}
+        return _close(inputs, tally, measured)
+
+
+def _reviewer(inputs: Inputs) -> Reviewer:
+    """What people decided, to be laid over the finished samples."""
+    decisions, corpus = read_decisions(inputs.folder.decisions), inputs.corpus
+    wanted = corrected_images(decisions)
+    images = {image.image_id: image for image in corpus.images if image.image_id in wanted} if wanted else {}
+    return Reviewer(decisions, claims_from(images, corpus.categories, inputs.settings.checks))
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from datagen.store.decisions import add_decision, read_decisions
 from datagen.store.facts import FactLog, ReplyStore, ScoreStore, VectorStore, read_facts
 from datagen.store.folder import RunFolder, write_whole
 
-__all__ = ["FactLog", "ReplyStore", "RunFolder", "ScoreStore", "VectorStore", "read_facts", "write_whole"]
+__all__ = [
+    "FactLog",
+    "ReplyStore",
+    "RunFolder",
+    "ScoreStore",
+    "VectorStore",
+    "add_decision",
+    "read_decisions",
+    "read_facts",
+    "write_whole",
+]

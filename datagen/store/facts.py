@@ -1,4 +1,4 @@
-"""Facts of a run: replies and scores, one JSON line each, handed to the system before they count."""
+"""Facts of a run: replies, scores and the like, one JSON line each, handed to the system before they count."""
 
 from __future__ import annotations
 

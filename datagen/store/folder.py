@@ -32,6 +32,7 @@ class RunFolder:
         self.batch_file = path / f".batch.jsonl{_UNFINISHED}"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
+        self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
         self.settings = path / "run.yaml"
         self.samples = path / "samples.jsonl"
