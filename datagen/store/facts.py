@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -205,6 +206,15 @@ class ScoreStore:
     def close(self) -> None:
         """Force everything to disk and close the file."""
         self.log.close()
+
+
+def read_scores(path: Path) -> Iterator[Score]:
+    """Read the scores of a fact file without touching it, passing over damaged lines."""
+    decoder: msgspec.json.Decoder[Score] = msgspec.json.Decoder(Score)
+    with path.open("rb") as file:
+        for line in file:
+            with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+                yield decoder.decode(line)
 
 
 class VectorStore:
