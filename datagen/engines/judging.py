@@ -85,7 +85,7 @@ class Judge:
     ) -> Iterator[Measured]:
         """Read what was found, for calibration."""
         for inquiry in inquiries:
-            found = read_findings(inquiry, self._validator.identity, picture, self._scores.by_key.get, blank_of)
+            found = read_findings(inquiry, self._validator.identity, picture, self._scores.get, blank_of)
             if found is not None:
                 yield Measured(image_id, found.measures, inquiry.suffers, planted)
 
@@ -95,7 +95,7 @@ class Judge:
             return sample
         assert self.calibrator is not None
         inquiries = self.inquire(sample.turns)
-        find = self._scores.by_key.get
+        find = self._scores.get
         findings = tuple(read_findings(one, self._validator.identity, sample.image, find) for one in inquiries)
         return give_verdict(sample, inquiries, findings, self._fault_of(sample, inquiries), self.calibrator)
 
@@ -208,12 +208,10 @@ def judge_samples(
         visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
         looks = [look for visit in visits for look in visit.looks()]
         wanted = dict.fromkeys(
-            look.picture
-            for look in looks
-            if any(key not in scores.by_key for key in look_keys(validator.identity, look))
+            look.picture for look in looks if any(key not in scores for key in look_keys(validator.identity, look))
         )
         with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
-            for result in validator.score(looks, read, scores.by_key):
+            for result in validator.score(looks, read, scores):
                 if isinstance(result, Fault):
                     judge.note(result)
                 else:
