@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import platform
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.checks import validate_check_names
-from datagen.config import Settings, dump_settings
+from datagen.config import Settings, digest_of, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
 from datagen.dedup import FindVector
 from datagen.diversity import Diversity, boxed_images
@@ -25,6 +26,7 @@ from datagen.engines.embedding import QuestionVectors
 from datagen.engines.importing import take_in
 from datagen.engines.judging import Examiner, judge_samples, require_common_words
 from datagen.engines.progress import Progress, ended
+from datagen.engines.watermark import Watermark
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import (
@@ -39,10 +41,10 @@ from datagen.pipeline import (
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Sample
 from datagen.review import Reviewer, claims_from, corrected_images
-from datagen.store import ReplyStore, RunFolder, ScoreStore, read_decisions, read_facts, write_whole
+from datagen.store import ReplyStore, RunFolder, ScoreStore, read_decisions, write_whole
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
-from datagen.teacher.prices import spent_on
+from datagen.teacher.prices import spent_in_all
 from datagen.validator import Validator, open_validator
 
 LOOK_INTERVAL_S = 0.05
@@ -86,13 +88,50 @@ class Inputs:
             return len(self.dataset.records)
         return len(self.corpus.images) * len(self.recipes)
 
-    def planned(self) -> Iterator[Planned]:
-        """Every sample of the run, in corpus order."""
+    def planned(self, first: int = 0) -> Iterator[Planned]:
+        """Every sample of the run, in corpus order, from one of them on."""
         if self.dataset is not None:
-            return plan_imported(self.dataset, self.pictures.check)
-        return plan_samples(
-            self.corpus.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories
+            return islice(plan_imported(self.dataset, self.pictures.check), first, None)
+        image, n_before = divmod(first, len(self.recipes))
+        planned = plan_samples(
+            self.corpus.images[image:], self.recipes, self.settings, self.pictures.check, self.corpus.categories
         )
+        return islice(planned, n_before, None)
+
+    def planned_at(self, number: int) -> Planned:
+        """One sample, by its place in the plan; raises IndexError where there is none."""
+        if self.dataset is not None:
+            return next(islice(self.planned(), number, None))
+        image, recipe = divmod(number, len(self.recipes))
+        images, recipes = (self.corpus.images[image],), (self.recipes[recipe],)
+        return next(plan_samples(images, recipes, self.settings, self.pictures.check, self.corpus.categories))
+
+    def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
+        """Every sample that is not known to have its reply, with its place in the plan."""
+        for number in sorted(watermark.left):
+            yield number, self.planned_at(number)
+        yield from enumerate(self.planned(watermark.n_passed), watermark.n_passed)
+
+    def open_watermark(self, replies: ReplyStore) -> Watermark:
+        """Take up how far the plan is settled."""
+        watermark = Watermark(replies, self.folder.watermark, self._plan_digest())
+        if self.dataset is None:  # the records of a dataset need no planning
+            watermark.load(self.planned_at)
+        return watermark
+
+    def _plan_digest(self) -> str:
+        """Digest of what decides the requests, pictures aside, told by the files' sizes and times."""
+        corpus, teacher = self.settings.corpus, self.settings.teacher.name
+        files = [(name, os.stat(name)) for name in (*corpus.captions, *corpus.instances)]
+        images = self.corpus.images
+        return digest_of(
+            [
+                version("datagen"), teacher, self.settings.rng_seed if teacher == "template" else None,
+                self.settings.context, [(recipe.name, recipe.digest) for recipe in self.recipes],
+                [(name, found.st_size, found.st_mtime_ns) for name, found in files],
+                len(images), [images[n].image_id for n in (0, -1) if images],
+            ]
+        )  # fmt: skip
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images whose pictures open."""
@@ -184,9 +223,10 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
             if replies.log.n_damaged:
                 told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
                 progress.note(told)
+            watermark = inputs.open_watermark(replies)
             if may_ask:
-                _ask(inputs, replies)
-            elif any(item.request and not replies.get(item.request.digest) for item in inputs.planned()):
+                _ask(inputs, replies, watermark)
+            elif any(item.request and item.request.digest not in replies for _, item in inputs.unsettled(watermark)):
                 raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
             inputs.write_manifest()
             if settings.dedup.embeddings is None:
@@ -196,28 +236,33 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
                 return _finish(inputs, validator, replies, vectors.find)
 
 
-def _ask(inputs: Inputs, replies: ReplyStore) -> None:
+def _ask(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
         take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
     progress = inputs.progress
-    by_digest: dict[str, Planned] = {}  # of those in flight
-    n_nothing_to_ask = 0
+    in_flight: dict[str, tuple[int, Planned]] = {}
+    n_done, is_asking = watermark.n_settled, False
     looked_at = -math.inf
 
     def unanswered() -> Iterator[Request]:
-        nonlocal n_nothing_to_ask
-        for item in inputs.planned():
-            if item.request is None:
-                n_nothing_to_ask += 1
-            elif not replies.is_settled(item.request.digest):
-                by_digest[item.request.digest] = item
+        nonlocal n_done
+        for number, item in inputs.unsettled(watermark):
+            if item.request is not None and not replies.is_settled(item.request.digest):
+                in_flight[item.request.digest] = number, item
                 yield item.request
+                continue
+            watermark.pass_by(number, is_left=not _is_for_good(item))
+            n_done += 1
+            if is_asking:
+                progress.step()
 
     def on_reply(request: Request, reply: Reply) -> None:
         nonlocal looked_at
-        item, now, accepted = by_digest.pop(request.digest), time.monotonic(), None
+        (number, item), now, accepted = in_flight.pop(request.digest), time.monotonic(), None
+        watermark.pass_by(number, is_left=not reply.is_final)
+        watermark.keep_if_due()
         if now - looked_at >= LOOK_INTERVAL_S:
             accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
             looked_at = now
@@ -227,35 +272,54 @@ def _ask(inputs: Inputs, replies: ReplyStore) -> None:
     requests = unanswered()
     first = next(requests, None)
     if first is None:
+        watermark.keep()
         return
     if folder.batches.is_file() and not teaching.batch:
         from datagen.engines.batching import require_collected
 
         require_collected(folder)
-    n_settled = 0
-    if replies.n_stored:  # a fresh run is not planned twice only to count
-        asked = (item.request for item in inputs.planned())
-        n_settled = sum(request is not None and replies.is_settled(request.digest) for request in asked)
-    spent_usd = 0.0
-    if teaching.budget_usd is not None and replies.n_stored:
-        stored = (reply for _, reply in read_facts(folder.replies, Reply) if reply is not None)
-        spent_usd = spent_on(stored, teaching)
+    spent = replies.spent
+    spent_usd = 0.0 if teaching.budget_usd is None else spent_in_all(spent.usd, spent.unpriced, teaching)
     if teaching.batch:
-        from datagen.engines.batching import ask_by_batches  # it loads the openai client
-
-        progress.begin("waiting for batches", inputs.n_samples, n_settled)
-        with ended(progress):
-            ask_by_batches(
-                lambda: (item.request for item in inputs.planned() if item.request is not None),
-                teaching, folder, replies, spent_usd, lambda reply: progress.step(reply.cost_usd), progress.note,
-            )  # fmt: skip
+        _ask_by_batches(inputs, replies, watermark, spent_usd)
         return
     teacher = open_teacher(inputs.settings, spent_usd)
-    progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    progress.begin("asking the teacher", inputs.n_samples, n_done)
+    is_asking = True
     with ended(progress):
-        run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
-        for _ in range(n_nothing_to_ask):
-            progress.step()
+        try:
+            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+        finally:
+            watermark.keep()
+
+
+def _is_for_good(item: Planned) -> bool:
+    """Whether an item that has no request, or whose reply is stored, will never be asked; a picture may be mended."""
+    return item.drop is None or item.drop.reason == "nothing_annotated"
+
+
+def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, spent_usd: float) -> None:
+    from datagen.engines.batching import ask_by_batches  # it loads the openai client
+
+    def move_on() -> int:
+        """Count what is settled."""
+        n_settled = watermark.n_settled
+        for number, item in inputs.unsettled(watermark):
+            if item.request is None or replies.is_settled(item.request.digest):
+                watermark.pass_by(number, is_left=not _is_for_good(item))
+                n_settled += item.request is not None
+        watermark.keep()
+        return n_settled
+
+    progress = inputs.progress
+    progress.begin("waiting for batches", inputs.n_samples, move_on() if replies.n_stored else 0)
+    with ended(progress):
+        ask_by_batches(
+            lambda: (item.request for _, item in inputs.unsettled(watermark) if item.request is not None),
+            inputs.settings.teacher, inputs.folder, replies, spent_usd,
+            lambda reply: progress.step(reply.cost_usd), progress.note,
+        )  # fmt: skip
+        move_on()
 
 
 def _finish(
@@ -325,6 +389,8 @@ def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
             f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
         )
     summary = {**tally.as_dict(), **measured}
+    if "not_asked" in summary["rejected_by_stage"].get("teacher", {}):
+        inputs.folder.watermark.unlink(missing_ok=True)  # it was wrong; the next start looks at every request
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:

@@ -56,6 +56,7 @@ class FactLog(Generic[Fact]):
 
     Attributes:
         n_damaged: Lines that could not be read; their requests are simply asked again.
+        n_synced: Bytes that are on the disk for certain, of those written since it was opened or before.
     """
 
     def __init__(self, path: Path, kind: type[Fact]) -> None:
@@ -66,6 +67,7 @@ class FactLog(Generic[Fact]):
         self._encoder = msgspec.json.Encoder()
         self._last_sync = time.monotonic()
         self._is_dirty = False
+        self.n_synced = 0
         with translated_errors(path):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
             self._end = self._mend_torn_line()
@@ -127,8 +129,10 @@ class FactLog(Generic[Fact]):
         self._last_sync = time.monotonic()
         if self._is_dirty:
             self._is_dirty = False  # first, so that a line written meanwhile is not taken for synced
+            end = self._end
             with translated_errors(self.path):
                 os.fsync(self._file)
+            self.n_synced = end
 
     def sync_if_due(self) -> None:
         """Force what was written onto the disk when the last time is long enough ago."""
