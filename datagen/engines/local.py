@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -122,7 +121,7 @@ class Inputs:
     def _plan_digest(self) -> str:
         """Digest of what decides the requests, pictures aside, told by the files' sizes and times."""
         corpus, teacher = self.settings.corpus, self.settings.teacher.name
-        files = [(name, os.stat(name)) for name in (*corpus.captions, *corpus.instances)]
+        files = [(name, Path(name).stat()) for name in (*corpus.captions, *corpus.instances)]
         images = self.corpus.images
         return digest_of(
             [
