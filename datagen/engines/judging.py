@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from heapq import nsmallest
 from itertools import groupby, islice
 from typing import Any
 
@@ -12,6 +14,7 @@ from msgspec import Struct
 
 from datagen import claims
 from datagen.config import Settings
+from datagen.corpus import Corpus
 from datagen.corpus.ahead import reading_ahead
 from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
@@ -30,6 +33,7 @@ IMAGES_AT_ONCE = 32
 """Images whose samples are handed to the validator together, so that it can sort them by length."""
 OUTSIDE = "outside_domain"
 """Reason of a fault that says nothing against the sample: the validator does not know such pictures."""
+_RANKED_AT_ONCE = 4096
 _TRIES = 8  # pictures drawn to find one that shares little with another
 
 
@@ -128,25 +132,36 @@ class Examiner:
     """Decides on which images errors are planted, and plants them.
 
     Args:
-        images: Those whose pictures can be used.
-        categories: The corpus's.
+        corpus: Its images are walked once, and not kept.
+        is_usable: Tells whether an image's picture can be used.
         validator: Errors are planted that it could notice.
         settings: The run's.
     """
 
     def __init__(
-        self, images: Iterable[AnnotatedImage], categories: tuple[str, ...], validator: Validator, settings: Settings
+        self, corpus: Corpus, is_usable: Callable[[AnnotatedImage], bool], validator: Validator, settings: Settings
     ) -> None:
-        held = tuple(images)
-        self._settings, self._categories = settings, categories
-        self._lexicon = lexicon_for(categories, settings.checks.words)
-        chosen = sorted(held, key=lambda image: hashlib.sha256(f"trial {image.image_id}".encode()).digest())
-        annotated = {box.category for image in held for box in image.boxes} or set(categories)
+        self._settings, self._categories = settings, corpus.categories
+        self._lexicon = lexicon_for(corpus.categories, settings.checks.words)
+        annotated: set[str] = set()
+        usable = array("Q")  # places in the corpus
+        ranked: list[tuple[bytes, int]] = []
+        for n, image in enumerate(corpus.images):
+            if is_usable(image):
+                annotated.update(box.category for box in image.boxes)
+                usable.append(n)
+                ranked.append((hashlib.sha256(f"trial {image.image_id}".encode()).digest(), n))
+            if len(ranked) >= 2 * _RANKED_AT_ONCE + settings.validator.calibration_images:
+                ranked = nsmallest(settings.validator.calibration_images, ranked)
         known = validator.abilities.categories
-        self._plantable = tuple(name for name in categories if name in annotated and (known is None or name in known))
+        annotated = annotated or set(corpus.categories)
+        self._plantable = tuple(
+            name for name in corpus.categories if name in annotated and (known is None or name in known)
+        )
+        chosen = (corpus.images[n] for _, n in nsmallest(settings.validator.calibration_images, ranked))
         self._trials = {
-            image.image_id: Trial(image, self._choose_other(image, held), self._absent_from(image))
-            for image in chosen[: settings.validator.calibration_images]
+            image.image_id: Trial(image, self._choose_other(image, corpus.images, usable), self._absent_from(image))
+            for image in chosen
         }
 
     def trial(self, image_id: str) -> Trial | None:
@@ -170,11 +185,13 @@ class Examiner:
         shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
         return tuple(name for name in self._plantable if name not in shown)
 
-    def _choose_other(self, image: AnnotatedImage, images: Sequence[AnnotatedImage]) -> str | None:
+    def _choose_other(
+        self, image: AnnotatedImage, images: Sequence[AnnotatedImage], usable: Sequence[int]
+    ) -> str | None:
         """Another picture, of a few drawn the one that shares the fewest categories: most answers are wrong there."""
         rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
         shown = {box.category for box in image.boxes}
-        drawn = [rng.choice(images) for _ in range(_TRIES)]
+        drawn = [images[rng.choice(usable)] for _ in range(_TRIES)]
         others = [one for one in drawn if one.file_name != image.file_name]
         if not others:
             return None

@@ -21,6 +21,7 @@ from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
 from datagen.dedup import FindVector
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.asking import ask_all, run_to_end
+from datagen.engines.checking import check_pictures
 from datagen.engines.embedding import QuestionVectors
 from datagen.engines.importing import take_in
 from datagen.engines.judging import Examiner, judge_samples, require_common_words
@@ -48,6 +49,9 @@ from datagen.validator import Validator, open_validator
 
 LOOK_INTERVAL_S = 0.05
 """The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
+
+MOST_LOOKED_OVER = 1024
+"""Names of pictures that a validator may choose from to glance at a few."""
 
 
 class Outcome(Struct, frozen=True):
@@ -118,33 +122,38 @@ class Inputs:
             watermark.load(self.planned_at)
         return watermark
 
+    def is_answered(self, replies: ReplyStore) -> bool:
+        """Whether every request has a reply, whatever it says."""
+        left = self.unsettled(self.open_watermark(replies))
+        return all(item.request is None or item.request.digest in replies for _, item in left)
+
     def _plan_digest(self) -> str:
-        """Digest of what decides the requests, pictures aside, told by the files' sizes and times."""
-        corpus, teacher = self.settings.corpus, self.settings.teacher.name
-        files = [(name, Path(name).stat()) for name in (*corpus.captions, *corpus.instances)]
-        images = self.corpus.images
-        return digest_of(
-            [
-                version("datagen"), teacher, self.settings.rng_seed if teacher == "template" else None,
-                self.settings.context, [(recipe.name, recipe.digest) for recipe in self.recipes],
-                [(name, found.st_size, found.st_mtime_ns) for name, found in files],
-                len(images), [images[n].image_id for n in (0, -1) if images],
-            ]
-        )  # fmt: skip
+        """Digest of what decides the requests, pictures aside."""
+        teacher, recipes = self.settings.teacher.name, [(recipe.name, recipe.digest) for recipe in self.recipes]
+        rng_seed = self.settings.rng_seed if teacher == "template" else None
+        return digest_of([version("datagen"), teacher, rng_seed, self.settings.context, recipes, self._corpus_told()])
+
+    def _corpus_told(self) -> list[Any]:
+        """The corpus, told by its files' sizes and times, and by the first and the last of its images."""
+        corpus, images = self.settings.corpus, self.corpus.images
+        names = (*corpus.captions, *corpus.instances, *((corpus.dataset,) if corpus.dataset else ()))
+        files = [(name, Path(name).stat()) for name in names]
+        ends = [images[n].image_id for n in (0, -1) if images]
+        return [[(name, found.st_size, found.st_mtime_ns) for name, found in files], len(images), ends]
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images whose pictures open."""
-        return (image for image in self.corpus.images if self.pictures.check(image) is None)
+        return filter(self.is_usable, self.corpus.images)
+
+    def is_usable(self, image: AnnotatedImage) -> bool:
+        """Whether an image's picture opens."""
+        return self.pictures.check(image) is None
 
     def check_pictures(self) -> None:
-        """Open every picture once, under a bar of its own: on a large corpus this takes minutes."""
-        if self.settings.corpus.images is None:
-            return
-        self.progress.begin("checking the pictures", len(self.corpus.images))
-        with ended(self.progress):
-            for image in self.corpus.images:
-                self.pictures.check(image)
-                self.progress.step()
+        """Look at every picture once."""
+        if self.settings.corpus.images is not None:
+            path, progress = self.folder.pictures, self.progress
+            check_pictures(self.corpus.images, self.pictures, path, digest_of(self._corpus_told()), progress)
 
     def write_manifest(self) -> None:
         """Write ``run.yaml``: resolved settings, versions, digests; it holds no secrets.
@@ -215,17 +224,17 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
     with folder.locked():
         inputs.check_pictures()
         if validator is not None:
-            validator.look_over([image.file_name for image in inputs.usable_images()], inputs.pictures.read)
+            few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
+            validator.look_over([image.file_name for image in few], inputs.pictures.read)
         if may_ask:
             inputs.write_manifest()
         with closing(ReplyStore(folder.replies)) as replies:
             if replies.log.n_damaged:
                 told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
                 progress.note(told)
-            watermark = inputs.open_watermark(replies)
             if may_ask:
-                _ask(inputs, replies, watermark)
-            elif any(item.request and item.request.digest not in replies for _, item in inputs.unsettled(watermark)):
+                _ask(inputs, replies)
+            elif not inputs.is_answered(replies):
                 raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
             inputs.write_manifest()
             if settings.dedup.embeddings is None:
@@ -235,12 +244,12 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
                 return _finish(inputs, validator, replies, vectors.find)
 
 
-def _ask(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> None:
+def _ask(inputs: Inputs, replies: ReplyStore) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
         take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
-    progress = inputs.progress
+    progress, watermark = inputs.progress, inputs.open_watermark(replies)
     in_flight: dict[str, tuple[int, Planned]] = {}
     n_done, is_asking = watermark.n_settled, False
     looked_at = -math.inf
@@ -345,7 +354,7 @@ def _finish(
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.usable_images(), inputs.corpus.categories, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, inputs.is_usable, validator, inputs.settings)
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )

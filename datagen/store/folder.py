@@ -30,6 +30,7 @@ class RunFolder:
         self.replies = path / "replies.jsonl"
         self.batches = path / "batches.jsonl"
         self.batch_file = path / f".batch.jsonl{UNFINISHED}"
+        self.pictures = path / ".pictures.cache"
         self.watermark = path / ".watermark.cache"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
