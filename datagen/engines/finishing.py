@@ -76,7 +76,7 @@ def finish(
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, inputs.is_usable, validator, inputs.settings)
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
@@ -119,6 +119,8 @@ def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
             f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
         )
     summary = {**tally.as_dict(), **measured}
+    if "not_asked" in summary["rejected_by_stage"].get("teacher", {}):
+        inputs.folder.watermark.unlink(missing_ok=True)  # it was wrong; the next start looks at every request
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:

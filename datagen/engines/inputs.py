@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import msgspec
 from datagen.checks import validate_check_names
 from datagen.config import Settings, digest_of, dump_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
-from datagen.engines.progress import Progress, ended
+from datagen.engines.checking import check_pictures
+from datagen.engines.progress import Progress
+from datagen.engines.watermark import Watermark
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import Planned, derive_before_dedup, late_settings_digest, plan_imported, plan_samples
 from datagen.recipes import Recipe, load_recipes
@@ -64,29 +67,73 @@ class Inputs:
             return len(self.dataset.records)
         return len(self.images) * len(self.recipes)
 
-    def planned(self) -> Iterator[Planned]:
-        """Every sample of the run, in corpus order."""
+    def planned(self, first: int = 0) -> Iterator[Planned]:
+        """Every sample of the run, in corpus order, from one of them on."""
         if self.dataset is not None:
-            return plan_imported(self.dataset, self.pictures.check)
-        return plan_samples(self.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories)
+            return islice(plan_imported(self.dataset, self.pictures.check), first, None)
+        image, n_before = divmod(first, len(self.recipes))
+        planned = plan_samples(
+            self.images[image:], self.recipes, self.settings, self.pictures.check, self.corpus.categories
+        )
+        return islice(planned, n_before, None)
+
+    def planned_at(self, number: int) -> Planned:
+        """One sample, by its place in the plan; raises IndexError where there is none."""
+        if self.dataset is not None:
+            return next(islice(self.planned(), number, None))
+        image, recipe = divmod(number, len(self.recipes))
+        images, recipes = (self.images[image],), (self.recipes[recipe],)
+        return next(plan_samples(images, recipes, self.settings, self.pictures.check, self.corpus.categories))
+
+    def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
+        """Every sample that is not known to have its reply, with its place in the plan."""
+        for number in sorted(watermark.left):
+            yield number, self.planned_at(number)
+        yield from enumerate(self.planned(watermark.n_passed), watermark.n_passed)
+
+    def open_watermark(self, replies: ReplyStore) -> Watermark:
+        """Take up how far the plan is settled."""
+        watermark = Watermark(replies, self.folder.watermark, self._plan_digest())
+        if self.dataset is None:  # the records of a dataset need no planning
+            watermark.load(self.planned_at)
+        return watermark
+
+    def is_answered(self, replies: ReplyStore) -> bool:
+        """Whether every request has a reply, whatever it says."""
+        left = self.unsettled(self.open_watermark(replies))
+        return all(item.request is None or item.request.digest in replies for _, item in left)
+
+    def _plan_digest(self) -> str:
+        """Digest of what decides the requests, pictures aside."""
+        teacher, recipes = self.settings.teacher.name, [(recipe.name, recipe.digest) for recipe in self.recipes]
+        rng_seed = self.settings.rng_seed if teacher == "template" else None
+        return digest_of([version("datagen"), teacher, rng_seed, self.settings.context, recipes, self._corpus_told()])
+
+    def _corpus_told(self) -> list[Any]:
+        """The corpus, told by its files' sizes and times, and by the first and the last of its images."""
+        corpus, images = self.settings.corpus, self.images
+        names = (*corpus.captions, *corpus.instances, *((corpus.dataset,) if corpus.dataset else ()))
+        files = [(name, Path(name).stat()) for name in names]
+        ends = [images[n].image_id for n in (0, -1) if images]
+        return [[(name, found.st_size, found.st_mtime_ns) for name, found in files], len(images), ends]
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images whose pictures open."""
-        return (image for image in self.images if self.pictures.check(image) is None)
+        return filter(self.is_usable, self.images)
+
+    def is_usable(self, image: AnnotatedImage) -> bool:
+        """Whether an image's picture opens."""
+        return self.pictures.check(image) is None
 
     def candidates(self, replies: ReplyStore) -> Iterator[Sample]:
         """Every sample as it stands before it is compared with all others, in corpus order."""
         return derive_before_dedup(self.planned(), replies.get, self.settings)
 
     def check_pictures(self) -> None:
-        """Open every picture once, under a bar of its own: on a large corpus this takes minutes."""
-        if self.settings.corpus.images is None:
-            return
-        self.progress.begin("checking the pictures", len(self.images))
-        with ended(self.progress):
-            for image in self.images:
-                self.pictures.check(image)
-                self.progress.step()
+        """Look at every picture once."""
+        if self.settings.corpus.images is not None:
+            path, progress = self.folder.pictures, self.progress
+            check_pictures(self.images, self.pictures, path, digest_of(self._corpus_told()), progress)
 
     def write_manifest(self) -> None:
         """Write ``run.yaml``: resolved settings, versions, digests; it holds no secrets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 
 from datagen.config import Settings
@@ -12,6 +13,9 @@ from datagen.engines.judging import require_common_words
 from datagen.engines.progress import Progress
 from datagen.store import RunFolder
 from datagen.validator import Validator, open_validator
+
+MOST_LOOKED_OVER = 1024
+"""Names of pictures that a validator may choose from to glance at a few."""
 
 __all__ = ["Outcome", "run_local"]
 
@@ -58,6 +62,7 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
     """Look at the pictures before anything is paid for, and write down what the run is about."""
     inputs.check_pictures()
     if validator is not None:
-        validator.look_over([image.file_name for image in inputs.usable_images()], inputs.pictures.read)
+        few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
+        validator.look_over([image.file_name for image in few], inputs.pictures.read)
     if may_ask:
         inputs.write_manifest()

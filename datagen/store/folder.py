@@ -15,7 +15,7 @@ import filelock
 
 from datagen.errors import RunError
 
-_UNFINISHED = ".unfinished"
+UNFINISHED = ".unfinished"
 
 
 class RunFolder:
@@ -29,7 +29,9 @@ class RunFolder:
         self.path = path
         self.replies = path / "replies.jsonl"
         self.batches = path / "batches.jsonl"
-        self.batch_file = path / f".batch.jsonl{_UNFINISHED}"
+        self.batch_file = path / f".batch.jsonl{UNFINISHED}"
+        self.pictures = path / ".pictures.cache"
+        self.watermark = path / ".watermark.cache"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
         self.decisions = path / "decisions.jsonl"
@@ -71,7 +73,7 @@ class RunFolder:
             except filelock.Timeout:
                 raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
         try:
-            for unfinished in self.path.glob(f".*{_UNFINISHED}"):  # of a process that was killed while writing
+            for unfinished in self.path.glob(f".*{UNFINISHED}"):  # of a process that was killed while writing
                 unfinished.unlink(missing_ok=True)
             yield
         finally:
@@ -111,7 +113,7 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
     """
     with translated_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
