@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from datagen.config import CorpusSettings
 from datagen.corpus.coco import Corpus, load_annotations
-from datagen.corpus.reading import check_start, explain_no_file
+from datagen.corpus.faults import check_start, explain_no_file
 from datagen.corpus.schema import id_text
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage

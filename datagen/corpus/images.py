@@ -15,36 +15,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from datagen.corpus.texts import Ints, Texts, ends_of, texts_of
 from datagen.records import AnnotatedImage, Box
-
-Ints = NDArray[np.int64]
 
 _CHUNK = 256
 """Images made in one go while walking: numpy's cost per call is spread over them."""
-
-
-class Texts(Struct, frozen=True):
-    """Many texts in one buffer.
-
-    Attributes:
-        data: Their UTF-8 bytes, one after another.
-        offsets: Where each begins, and the end; one more than there are texts.
-    """
-
-    data: NDArray[np.uint8]
-    offsets: Ints
-
-    def read(self, start: int, stop: int) -> list[str]:
-        """Make the texts from ``start`` to before ``stop``."""
-        offsets = self.offsets[start : stop + 1].tolist()
-        first = offsets[0]
-        data = self.data[first : offsets[-1]].tobytes()
-        return [data[a - first : b - first].decode() for a, b in pairwise(offsets)]
-
-    def cut(self, start: int, stop: int) -> Texts:
-        """Take those from ``start`` to before ``stop`` alone."""
-        offsets = self.offsets[start : stop + 1]
-        return Texts(self.data[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
 class Columns(Struct, frozen=True):
@@ -224,14 +199,3 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
         category_names,
         licence_names,
     )
-
-
-def texts_of(texts: Sequence[str]) -> Texts:
-    """Lay texts out in one buffer."""
-    encoded = [text.encode() for text in texts]
-    return Texts(np.frombuffer(b"".join(encoded), np.uint8), ends_of([len(text) for text in encoded]))
-
-
-def ends_of(lengths: Sequence[int]) -> Ints:
-    """Where things of these lengths end when they stand in a row; a 0 before all."""
-    return np.concatenate((np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)))

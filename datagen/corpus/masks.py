@@ -58,6 +58,16 @@ def is_absent(segmentation: Raw) -> bool:
     return bytes(segmentation).strip() in (b"", b"null", b"[]")
 
 
+def frame_of(segmentation: Raw) -> Raw:
+    """Leave a segmentation all that ``check_rle_size`` reads of it: a run-length mask's size without its runs."""
+    if not bytes(segmentation).lstrip().startswith(b"{"):
+        return Raw()
+    try:
+        return Raw(msgspec.json.encode(msgspec.json.decode(segmentation, type=_RleSize)))
+    except ValueError:
+        return segmentation.copy()  # what is wrong with it is told later
+
+
 def check_rle_size(segmentation: Raw, width: int, height: int) -> None:
     """Check the frame of a run-length mask against its image, without reading the mask.
 

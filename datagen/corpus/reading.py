@@ -1,217 +1,112 @@
-"""From the path of a COCO file to its typed rows, or to one sentence saying why it is none."""
+"""From the path of a COCO file to its content as columns; the file is read a block at a time."""
 
 from __future__ import annotations
 
-import difflib
-import re
-from itertools import islice
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Struct
 
-from datagen.corpus.schema import CaptionsFile, InstancesFile
+from datagen.corpus.blocks import NotPlain, Take, read_object
+from datagen.corpus.faults import decode_whole
+from datagen.corpus.schema import (
+    CaptionRow,
+    CaptionsFile,
+    CategoryRow,
+    ImageRow,
+    InstanceRow,
+    InstancesFile,
+    LicenceRow,
+)
+from datagen.corpus.tables import CaptionRows, CaptionTable, Ids, ImageRows, ImageTable, InstanceRows, InstanceTable
 from datagen.errors import CorpusError
 
-
-class _Marks(Struct):
-    """The keys that tell one kind of annotation from another."""
-
-    caption: Raw = Raw()
-    category_id: Raw = Raw()
-    segments_info: Raw = Raw()
-
-
-class _AnyFile(Struct):
-    annotations: list[_Marks] = []
-
-
-Kind = Literal["captions", "instances"]
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
-
-_PACKED = {b"\x1f\x8b": "compressed with gzip", b"PK\x03\x04": "a zip archive"}
-_SHAPE = "A COCO file is one JSON object with 'images' and 'annotations'"
-_HINTS = {
-    "bbox": "a COCO box is [x, y, width, height] in pixels",
-    "images": f"{_SHAPE}; 'images' lists id, file_name, width and height",
-    "annotations": f"{_SHAPE}; image-info files of a test set carry no annotations and cannot be used",
-    "image_id": "every annotation names its image by 'image_id'",
-    "category_id": "every instance names its category by 'category_id'",
-    "caption": "a caption is a text",
-}
+RowsT = TypeVar("RowsT", CaptionRows, InstanceRows)
 
 
-def read_captions(path: Path) -> CaptionsFile:
+class Captions(Struct, frozen=True):
+    """A captions file."""
+
+    path: Path
+    images: ImageTable
+    licences: list[LicenceRow]
+    annotations: CaptionTable
+
+
+class Instances(Struct, frozen=True):
+    """An instances file."""
+
+    path: Path
+    images: ImageTable
+    licences: list[LicenceRow]
+    annotations: InstanceTable
+    categories: list[CategoryRow]
+
+
+def read_captions(path: Path, ids: Ids) -> Captions:
     """Read a captions file.
+
+    Args:
+        path: Of the file.
+        ids: Numbers the ids of all files.
 
     Raises:
         CorpusError: The file is missing, unreadable, or no COCO captions file.
     """
-    return _decode(path, CaptionsFile, "captions")
+    file, images, rows = _read(path, CaptionsFile, ids, CaptionRow, CaptionRows)
+    return Captions(path, images.table(), file.licenses or [], rows.table())
 
 
-def read_instances(path: Path) -> InstancesFile:
+def read_instances(path: Path, ids: Ids) -> Instances:
     """Read an instances file.
+
+    Args:
+        path: Of the file.
+        ids: Numbers the ids of all files.
 
     Raises:
         CorpusError: The file is missing, unreadable, or no COCO instances file.
     """
-    file = _decode(path, InstancesFile, "instances")
-    if file.annotations and not file.categories:
+    file, images, rows = _read(path, InstancesFile, ids, InstanceRow, InstanceRows)
+    annotations, categories = rows.table(), file.categories or []
+    if len(annotations.ids) and not categories:
         raise CorpusError(
-            f"{path}: has {len(file.annotations)} annotations but no 'categories', so boxes have no names. "
+            f"{path}: has {len(annotations.ids)} annotations but no 'categories', so boxes have no names. "
             'Add the list, as [{"id": 1, "name": "person"}, ...].'
         )
-    if {(92, "banner"), (183, "other")} <= {(row.id, row.name) for row in file.categories or ()}:
+    if {(92, "banner"), (183, "other")} <= {(row.id, row.name) for row in categories}:
         raise CorpusError(f"{path}: is a COCO stuff file (regions such as sky, not objects). Give an instances file.")
-    return file
+    return Instances(path, images.table(), file.licenses or [], annotations, categories)
 
 
-def _decode(path: Path, shape: type[FileT], kind: Kind) -> FileT:
-    data = _read_bytes(path)
-    text = memoryview(data)[3:] if data.startswith(b"\xef\xbb\xbf") else memoryview(data)
-    try:
-        return msgspec.json.decode(text, type=shape)
-    except msgspec.ValidationError as error:
-        raise CorpusError(f"{path}: {_name_fault(bytes(text), str(error), kind)}") from None
-    except msgspec.DecodeError as error:
-        raise CorpusError(f"{path}: {_locate_fault(bytes(text), str(error))}") from None
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path}: {_locate_odd_byte(data)}") from None
-    except RecursionError:
-        raise CorpusError(f"{path}: brackets are nested hundreds deep, which no COCO file does. {_SHAPE}.") from None
+def _read(
+    path: Path, shape: type[FileT], ids: Ids, row_type: type[Struct], rows_type: type[RowsT]
+) -> tuple[FileT, ImageRows, RowsT]:
+    """Read a file in blocks, or whole where that cannot be done.
 
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such annotation file. {explain_no_file(path)}") from None
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        if path.is_dir():
-            held = ", ".join(_file_names(path, ".json")[:5]) or "no .json file"
-            raise CorpusError(f"{path}: is a folder; name the file in it. It holds {held}.") from None
-        raise CorpusError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
-    check_start(path, data, _SHAPE)
-    return data
-
-
-def check_start(path: Path, data: bytes, shape: str) -> None:
-    """Look at the first bytes of a file that should be JSON.
-
-    Args:
-        path: Named in the sentence.
-        data: The file, or its beginning.
-        shape: What the file should hold, as a sentence without its full stop.
-
-    Raises:
-        CorpusError: It is empty, packed, or UTF-16.
+    Returns:
+        The file without its long lists; its images; its annotations.
     """
-    for magic, name in _PACKED.items():
-        if data.startswith(magic):
-            raise CorpusError(f"{path}: is {name}; unpack it and name the .json file.")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise CorpusError(f"{path}: is UTF-16 text; JSON files are UTF-8. Save it as UTF-8.")
-    if not data or data.isspace():
-        raise CorpusError(f"{path}: is empty. {shape}; copy or download it again.")
-
-
-def explain_no_file(path: Path) -> str:
-    """Name files that may have been meant instead of one that is not there."""
-    folder = path.parent
-    if not folder.is_dir():
-        return f"There is no folder {folder} either."
-    near = difflib.get_close_matches(path.name, _file_names(folder), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else f"The folder {folder} holds no file of a similar name."
-
-
-def _file_names(folder: Path, suffix: str = "") -> list[str]:
-    """Names of a folder's files in order, from its first 10,000 entries (an image folder is long)."""
+    images, rows = ImageRows(ids), rows_type(ids)
+    lists = {"images": _taker(ImageRow, images), "annotations": _taker(row_type, rows)}
     try:
-        return sorted(entry.name for entry in islice(folder.iterdir(), 10_000) if entry.name.endswith(suffix))
-    except OSError:  # a folder may be there and not be readable
-        return []
+        with path.open("rb", buffering=0) as blocks:
+            values = read_object(blocks, lists)
+        if lists.keys() <= values.keys():
+            rest: dict[str, Any] = {**values, "images": [], "annotations": []}
+            return msgspec.json.decode(msgspec.json.encode(rest), type=shape), images, rows
+    except (NotPlain, OSError, ValueError):
+        pass  # what is wrong, if anything, is told of the whole file
+    file: Any = decode_whole(path, shape)
+    images, rows = ImageRows(ids), rows_type(ids)
+    images.add(file.images)
+    rows.add(file.annotations)
+    return msgspec.structs.replace(file, images=[], annotations=[]), images, rows
 
 
-def _name_fault(text: bytes, message: str, kind: Kind) -> str:
-    """Say what a well-formed file is instead of COCO, or which value in it is wrong."""
-    if _is_json_lines(text):
-        return f"looks like JSON Lines (one object per line). {_SHAPE}."
-    what, _, where = message.partition(" - at ")
-    if not where and what.startswith("Expected"):
-        found = what.partition("got ")[2].strip("`")
-        return f"holds a JSON {found}. {_SHAPE}; lists are what detection results and LLaVA datasets are."
-    if other := _other_kind(text, kind):
-        return other
-    key = re.search(r"field `(\w+)`", what) or re.search(r"\.(\w+)[^.]*$", where)
-    hint = _HINTS.get(key[1] if key else "", "correct the value, or leave the record out")
-    place = f"at {where.strip('`')}: " if where else ""
-    return f"{place}{what[:1].lower()}{what[1:]} ({hint})."
-
-
-def _other_kind(text: bytes, kind: Kind) -> str | None:
-    try:
-        annotations = msgspec.json.decode(text, type=_AnyFile).annotations
-    except (ValueError, RecursionError):
-        return None
-    first = annotations[0] if annotations else _Marks()
-    has_caption, has_category, has_segments = (
-        bool(bytes(mark)) for mark in (first.caption, first.category_id, first.segments_info)
-    )
-    if has_segments:
-        return "looks like a panoptic file. Give the instances file of the same images."
-    if kind == "instances" and has_caption and not has_category:
-        return "looks like a captions file; give it to --captions."
-    if kind == "captions" and has_category and not has_caption:
-        return "looks like an instances file; give it to --instances."
-    return None
-
-
-def _locate_fault(text: bytes, message: str) -> str:
-    """Say where a text stops being JSON."""
-    if message.endswith("truncated"):
-        tail = text[-40:].decode("utf-8", "replace").strip()
-        return f"ends in the middle, after {len(text)} bytes ('{_one_line(tail)}'). Copy or download it again."
-    if _is_json_lines(text):
-        return f"looks like JSON Lines (one object per line). {_SHAPE}."
-    position = re.search(r"\(byte (\d+)\)", message)
-    if position is None:
-        return f"is not JSON ({message}). {_SHAPE}."
-    at = int(position[1])
-    start = max(text.rfind(sign, 0, at) for sign in b",:[{ \n")  # of the word that holds the byte
-    word = re.match(rb"-?(?:NaN|Infinity)", text[start + 1 : start + 10])
-    where = _line_and_byte(text, at)
-    if word:
-        return f"at {where}: {word[0].decode()} is no JSON number. Correct the value there, or leave the record out."
-    near = text[max(0, at - 20) : at + 20].decode("utf-8", "replace")
-    return (
-        f"is not JSON at {where} ({message.partition(': ')[2].partition(' (')[0]} near '{_one_line(near)}'). {_SHAPE}."
-    )
-
-
-def _locate_odd_byte(data: bytes) -> str:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        return f"is not UTF-8 at {_line_and_byte(data, error.start)}. Save it as UTF-8."
-    return "holds a text that is not UTF-8. Save it as UTF-8."
-
-
-def _line_and_byte(text: bytes, at: int) -> str:
-    return f"line {text[:at].count(10) + 1}, byte {at}"
-
-
-def _is_json_lines(text: bytes) -> bool:
-    first, _, rest = text.strip().partition(b"\n")
-    if not rest.lstrip().startswith(b"{"):
-        return False
-    try:
-        msgspec.json.decode(first, type=dict[str, Raw])
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _taker(row_type: type[Struct], rows: ImageRows | CaptionRows | InstanceRows) -> Take:
+    """What decodes a piece of a list and lays it to its rows."""
+    decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row_type])  # type: ignore[valid-type]
+    return lambda piece: rows.add(decoder.decode(piece))

@@ -37,6 +37,9 @@ class RunFolder:
         self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
         self.settings = path / "run.yaml"
+        self.shard = path / "shard.json"
+        self.candidates = path / "candidates.jsonl"
+        self.spool = path / f".candidates.jsonl{UNFINISHED}"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
         self.summary = path / "summary.json"
@@ -61,8 +64,9 @@ class RunFolder:
         """
         with translated_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            # run.yaml is the first file that takes its name; before it stand only names with a dot.
-            if not self.settings.exists() and any(entry.name[0] != "." for entry in self.path.iterdir()):
+            # run.yaml is the first file that takes its name; before it stand only shards and names with a dot.
+            others = (entry.name for entry in self.path.iterdir() if entry.name[0] != "." and entry.name != "shards")
+            if not self.settings.exists() and any(others):
                 raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
             lock = filelock.FileLock(self.path / ".lock")
             try:

@@ -137,7 +137,7 @@ def made(files: CorpusFiles, out: Path, **overrides: object) -> datagen.Run:
 def n_built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts the requests that are planned while asking, by start."""
     built = [0]
-    plain, finish = pipeline.build_request, local._finish
+    plain, finish = pipeline.build_request, local.finish
 
     def counted(*asked: Any) -> Request | None:
         built[-1] += 1
@@ -151,7 +151,7 @@ def n_built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return outcome
 
     monkeypatch.setattr(pipeline, "build_request", counted)
-    monkeypatch.setattr(local, "_finish", finished)
+    monkeypatch.setattr(local, "finish", finished)
     return built
 
 

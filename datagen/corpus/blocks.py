@@ -1,0 +1,257 @@
+"""From a COCO file, read a block at a time, to its top-level values, its long lists in pieces.
+
+A list is cut behind the last object that ends in a block. Where that is gets guessed first: at ``}``, ``,``, ``{``.
+Such signs may also stand in a caption or deep inside an object, but then ``[`` + piece + ``]`` is no JSON; so a piece
+that decodes was cut well, whatever it holds. Where it does not, the brackets outside strings are counted.
+Nothing here explains a fault: whatever is not plain raises ``NotPlain``, and the file is then decoded whole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+from msgspec import Raw
+from numpy.typing import NDArray
+
+Take = Callable[[bytes], object]
+"""Decodes a JSON array and keeps what it needs of it; msgspec's errors tell that it is none."""
+
+BLOCK_BYTES = 2 << 20
+"""Read at a time; the decoded rows of a block take about as much again."""
+MAX_HELD_BYTES = 64 << 20
+"""Longer objects are left to the decoder of whole files: counting brackets takes four times their size."""
+
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_KEY = re.compile(rb'("(?:[^"\\]|\\.){0,1000}+")[ \t\n\r]*:[ \t\n\r]*(?=[^ \t\n\r])', re.DOTALL)
+_SCALAR = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{},: \t\n\r]++)(?=[ \t\n\r]*[,}])', re.DOTALL)
+_BETWEEN = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
+_STEP = np.zeros(256, np.int8)
+_STEP[list(b"{[")] = 1
+_STEP[list(b"}]")] = -1
+
+
+class NotPlain(Exception):  # noqa: N818 - no fault: the file is only read in another way
+    """This file cannot be read in blocks."""
+
+
+def read_object(file: BinaryIO, lists: Mapping[str, Take], block_bytes: int = BLOCK_BYTES) -> dict[str, Raw]:
+    """Read a file that holds one JSON object.
+
+    Args:
+        file: At its beginning.
+        lists: Keys whose values are long lists of objects, and what takes a piece of one, as a JSON array; at least
+            one piece comes, if the key is there.
+        block_bytes: Read at a time; an object may be longer.
+
+    Returns:
+        The other values by their keys; for those of ``lists`` that were there, nothing.
+
+    Raises:
+        NotPlain: The text is damaged or unusual, a piece was not taken, or a key stands twice.
+    """
+    with _blocks_ahead(file, block_bytes) as blocks:
+        text = _Text(blocks)
+        text.fill()
+        text.at = 3 if text.held.startswith(b"\xef\xbb\xbf") else 0
+        text.expect(b"{")
+        values: dict[str, Raw] = {}
+        while not text.passes(b"}"):
+            if values:
+                text.expect(b",")
+            key = text.key()
+            if key in values:
+                raise NotPlain
+            values[key] = Raw()
+            if key in lists:
+                text.expect(b"[")
+                _take_list(text, lists[key])
+            else:
+                values[key] = text.value()
+        if text.skip_space():
+            raise NotPlain
+        return values
+
+
+@contextmanager
+def _blocks_ahead(file: BinaryIO, block_bytes: int) -> Iterator[Iterator[bytes]]:
+    """Read the next block while somebody works with the one before: disk and processor at once."""
+    with ThreadPoolExecutor(1, thread_name_prefix="annotations") as reader:
+
+        def blocks() -> Iterator[bytes]:
+            coming = reader.submit(file.read, block_bytes)
+            while block := coming.result():
+                coming = reader.submit(file.read, block_bytes)
+                yield block
+
+        yield blocks()
+
+
+class _Text:
+    """The part of a file that is held, and where in it we are."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self.blocks = blocks
+        self.held = b""
+        self.at = 0
+
+    def fill(self) -> bool:
+        """Hold one block more, without what was passed; False at the end of the file."""
+        block = next(self.blocks, b"")
+        self.held, self.at = self.held[self.at :] + block, 0
+        return bool(block)
+
+    def grow(self) -> None:
+        """Hold twice as much, as a value is longer than what is held."""
+        n_held = len(self.held) - self.at
+        blocks: list[bytes] = [self.held[self.at :]]
+        while sum(map(len, blocks)) < 2 * n_held + 1:
+            block = next(self.blocks, b"")
+            if not block:
+                break
+            blocks.append(block)
+        if len(blocks) == 1 or n_held > MAX_HELD_BYTES:
+            raise NotPlain
+        self.held, self.at = b"".join(blocks), 0
+
+    def skip_space(self) -> bytes:
+        """Pass white space; give the byte behind it, or none at the end of the file."""
+        while True:
+            space = _SPACE.match(self.held, self.at)
+            self.at = space.end() if space else self.at
+            if self.at < len(self.held) or not self.fill():
+                return self.held[self.at : self.at + 1]
+
+    def passes(self, sign: bytes) -> bool:
+        """Pass white space and this sign, if it is there."""
+        is_there = self.skip_space() == sign
+        self.at += is_there
+        return is_there
+
+    def expect(self, sign: bytes) -> None:
+        """Pass white space and this sign."""
+        if not self.passes(sign):
+            raise NotPlain
+
+    def key(self) -> str:
+        """Pass a key, its colon, and white space."""
+        if self.skip_space() != b'"':
+            raise NotPlain
+        while not (found := _KEY.match(self.held, self.at)):
+            if len(self.held) - self.at > BLOCK_BYTES:
+                raise NotPlain
+            self.grow()
+        self.at = found.end()
+        try:
+            return msgspec.json.decode(found[1], type=str)
+        except _FAULTS:
+            raise NotPlain from None
+
+    def value(self) -> Raw:
+        """Pass a value that is no long list."""
+        n_bytes = 1 << 16  # most are short: looking at a whole block would take longer than reading them
+        while not (end := _end_of_value(self.held[self.at : self.at + n_bytes])):
+            n_bytes *= 8
+            if n_bytes > len(self.held) - self.at:
+                self.grow()
+        value = self.held[self.at : self.at + end]
+        self.at += end
+        try:
+            return msgspec.json.decode(value, type=Raw).copy()
+        except _FAULTS:
+            raise NotPlain from None
+
+
+def _take_list(text: _Text, take: Take) -> None:
+    """Have a list taken from behind its opening bracket on, and pass its closing one."""
+    is_first = True
+    while True:
+        text.fill()  # what was left of the last block is the beginning of an object
+        text.skip_space()
+        if not _take_guessed(text, take) and _take_counted(text, take, is_first):
+            return
+        is_first = False
+        if text.passes(b"]"):
+            return
+        text.expect(b",")
+
+
+def _take_guessed(text: _Text, take: Take) -> bool:
+    """Have all taken up to the last place that looks like the end of an object; False if it is none."""
+    n_bytes = 1 << 14
+    while True:
+        start = max(text.at, len(text.held) - n_bytes)
+        ends = [found.start() + 1 for found in _BETWEEN.finditer(text.held, start)]
+        if ends:
+            break
+        if start == text.at:
+            return False
+        n_bytes *= 8
+    try:
+        take(b"[%b]" % text.held[text.at : ends[-1]])
+    except _FAULTS:
+        return False
+    text.at = ends[-1]
+    return True
+
+
+def _take_counted(text: _Text, take: Take, is_first: bool) -> bool:
+    """Have all taken up to the end of the last whole object, or of the list; True for the list, which is passed."""
+    while True:
+        held = text.held[text.at :]
+        ends, depths = _count_brackets(held)
+        beyond, whole = ends[depths < 0], ends[depths == 0]
+        if beyond.size or whole.size:
+            break
+        text.grow()
+    n_bytes = int(beyond[0]) if beyond.size else int(whole[-1]) + 1
+    piece = held[:n_bytes]
+    if not is_first and not piece.strip():
+        raise NotPlain  # a comma, and nothing behind it
+    try:
+        take(b"[%b]" % piece)
+    except _FAULTS:
+        raise NotPlain from None
+    text.at += n_bytes + (beyond.size > 0)
+    return beyond.size > 0
+
+
+def _end_of_value(text: bytes) -> int:
+    """How long the value is with which a text begins; 0 if the text ends before it."""
+    if text[:1] not in (b"{", b"["):
+        found = _SCALAR.match(text)
+        return found.end() if found else 0
+    ends, depths = _count_brackets(text)
+    closed = ends[depths == 0]
+    return int(closed[0]) + 1 if closed.size else 0
+
+
+def _count_brackets(text: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the brackets outside strings of a text that begins outside strings.
+
+    Returns:
+        Their positions, and how deep the text stands behind each; below 0 where it closes more than it opened.
+    """
+    codes = np.frombuffer(text, np.uint8)
+    quotes = np.flatnonzero(codes == ord('"'))
+    if b"\\" in text:
+        quotes = quotes[~_are_escaped(codes, quotes)]
+    steps = _STEP[codes]
+    brackets = np.flatnonzero(steps)
+    brackets = brackets[np.searchsorted(quotes, brackets) % 2 == 0]
+    return brackets, np.cumsum(steps[brackets], dtype=np.int64)
+
+
+def _are_escaped(codes: NDArray[np.uint8], quotes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether an odd number of backslashes stands right before each quote."""
+    slashes = np.flatnonzero(codes == ord("\\"))
+    starts = slashes[np.diff(slashes, prepend=-2) > 1]  # of rows of backslashes
+    last_start = starts[np.searchsorted(starts, quotes) - 1]
+    escaped: NDArray[np.bool_] = (codes[quotes - 1] == ord("\\")) & (quotes > 0) & ((quotes - last_start) % 2 == 1)
+    return escaped

@@ -1,0 +1,188 @@
+"""The images and categories that several COCO files list, each once, in order of first appearance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from datagen.corpus.licences import licence_names
+from datagen.corpus.reading import Captions, Instances
+from datagen.corpus.schema import CategoryRow, id_text
+from datagen.corpus.tables import Ids, ImageTable
+from datagen.corpus.texts import Ints
+from datagen.errors import CorpusError
+
+MAX_SIDE_PX = 10_000_000
+"""A width or height above this is a mistake in the file, whatever the picture."""
+
+Rows = NDArray[np.int32]
+
+
+class Lookup:
+    """Finds the rows of many ids at once.
+
+    Args:
+        ids: Of the rows, each once.
+    """
+
+    def __init__(self, ids: Ints) -> None:
+        self._first = int(ids.min()) if len(ids) else 0
+        n_slots = int(ids.max()) - self._first + 1 if len(ids) else 1
+        self._slots: Rows | None = None
+        if n_slots <= 16 * len(ids) + 1024:  # COCO's ids lie close: a table is twenty times as fast as a search
+            self._slots = np.full(n_slots, -1, np.int32)
+            self._slots[ids - self._first] = np.arange(len(ids))
+            return
+        self._order = np.argsort(ids)
+        self._sorted = ids[self._order]
+
+    def rows(self, ids: Ints) -> Rows:
+        """The row of each id, -1 for those that there are not."""
+        if self._slots is None:
+            at = np.minimum(np.searchsorted(self._sorted, ids), len(self._sorted) - 1)
+            return np.where(self._sorted[at] == ids, self._order[at], -1).astype(np.int32)
+        at = ids - self._first
+        is_inside = (at >= 0) & (at < len(self._slots))
+        return np.where(is_inside, self._slots[np.where(is_inside, at, 0)], np.int32(-1))
+
+
+class Listing:
+    """The images listed so far.
+
+    Attributes:
+        names: File names.
+        sizes: Width and height in pixels, 0 for what no file says, shape (images, 2).
+        licences: Index into ``licence_names``, -1 for none.
+        licence_names: Of all files.
+        category_names: Of all files.
+    """
+
+    def __init__(self, ids: Ids) -> None:
+        self.names: list[str] = []
+        self.sizes = np.empty((0, 2), np.int32)
+        self.licences = np.empty(0, np.int32)
+        self.licence_names: list[str] = []
+        self.category_names: list[str] = []
+        self._ids = ids
+        self._image_ids = np.empty(0, np.int64)
+        self._sources = np.empty(0, np.int32)
+        self._paths: list[Path] = []
+        self._lookup = Lookup(self._image_ids)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def image_id(self, row: int) -> str:
+        """An image's id as text."""
+        return self._ids.text(int(self._image_ids[row]))
+
+    def source(self, row: int) -> Path:
+        """The file that listed an image first."""
+        return self._paths[int(self._sources[row])]
+
+    def rows(self, image_ids: Ints) -> Rows:
+        """The rows of images, -1 for those that no file lists."""
+        return self._lookup.rows(image_ids)
+
+    def add(self, file: Instances | Captions) -> None:
+        """Enter a file's images.
+
+        Raises:
+            CorpusError: An image has no name or an impossible size, or contradicts an earlier one of the same id.
+        """
+        table = file.images
+        self._paths.append(file.path)
+        is_wrong_size = ((table.sides > MAX_SIDE_PX) | (table.sides != np.floor(table.sides))).any(axis=1)
+        sizes = np.clip(table.sides, 0, MAX_SIDE_PX).astype(np.int32)
+        licences = self._licence_rows(file)
+        self._enter_new(table, sizes, licences)
+        rows = self.rows(table.ids)
+        names = self.names
+        is_other_name = [name != names[row] for name, row in zip(table.names, rows.tolist(), strict=True)]
+        is_odd = is_wrong_size | ((sizes != self.sizes[rows]) & (sizes != 0)).any(axis=1)
+        is_odd |= (self.licences[rows] < 0) & (licences >= 0)
+        is_odd |= np.array(is_other_name, np.bool_) | np.array([not name for name in table.names], np.bool_)
+        for at in np.flatnonzero(is_odd).tolist():
+            _check(file.path, self._ids.text(int(table.ids[at])), table, at, is_wrong_size=bool(is_wrong_size[at]))
+            self._unite(file.path, int(rows[at]), table.names[at], sizes[at], int(licences[at]))
+
+    def _enter_new(self, table: ImageTable, sizes: NDArray[np.int32], licences: Rows) -> None:
+        """Enter the images that no earlier file lists, each where it stands first."""
+        new = np.flatnonzero(self.rows(table.ids) < 0)
+        if not len(new):
+            return
+        _, first = np.unique(table.ids[new], return_index=True)
+        new = new[np.sort(first)]
+        self.names += [table.names[row] for row in new.tolist()]
+        self.sizes = np.concatenate((self.sizes, sizes[new]))
+        self.licences = np.concatenate((self.licences, licences[new]))
+        self._sources = np.concatenate((self._sources, np.full(len(new), len(self._paths) - 1, np.int32)))
+        self._image_ids = np.concatenate((self._image_ids, table.ids[new]))
+        self._lookup = Lookup(self._image_ids)
+
+    def _unite(self, path: Path, row: int, name: str, size: NDArray[np.int32], licence: int) -> None:
+        """Lay a second listing of an image over the first."""
+        earlier, later = self.sizes[row].tolist(), size.tolist()
+        is_same_size = all(not a or not b or a == b for a, b in zip(earlier, later, strict=True))
+        if self.names[row] != name or not is_same_size:
+            told = f"{self.names[row]} ({earlier[0]}x{earlier[1]}) in {self.source(row)}"
+            raise CorpusError(
+                f"{path}: image {self.image_id(row)} is {told} but {name} ({later[0]}x{later[1]}) in {path}. "
+                "One id must mean one picture: give files of the same data set."
+            )
+        self.sizes[row] = [a or b for a, b in zip(earlier, later, strict=True)]
+        if self.licences[row] < 0:
+            self.licences[row] = licence
+
+    def _licence_rows(self, file: Instances | Captions) -> Rows:
+        named = licence_names(file.licences)
+        rows = _entered(self.licence_names, named.values())
+        return _mapped(Lookup(self._ids.numbers([*named])).rows(file.images.licences), rows)
+
+    def category_rows(self, file: Instances, category_ids: Ints) -> Rows:
+        """Enter a file's categories, and find the rows of those that its annotations show; -1 for unknown ones.
+
+        Raises:
+            CorpusError: A category has no name, or two.
+        """
+        named = _category_names(file.path, file.categories)
+        rows = _entered(self.category_names, named.values())
+        return _mapped(Lookup(self._ids.numbers([*named])).rows(category_ids), rows)
+
+
+def _entered(names: list[str], more: Iterable[str]) -> list[int]:
+    """Enter names that are not there yet; give the rows of all."""
+    rows = {name: row for row, name in enumerate(names)}
+    found = [rows.setdefault(name, len(rows)) for name in more]
+    names[:] = rows
+    return found
+
+
+def _mapped(rows: Rows, others: list[int]) -> Rows:
+    """Exchange rows for others, and leave -1 as it is."""
+    return np.array([*others, -1], np.int32)[rows]
+
+
+def _check(path: Path, image_id: str, table: ImageTable, at: int, *, is_wrong_size: bool) -> None:
+    if not table.names[at]:
+        raise CorpusError(f"{path}: image {image_id} has neither 'file_name' nor 'coco_url'. Add its file name.")
+    if is_wrong_size:
+        width, height = table.sides[at].tolist()
+        raise CorpusError(
+            f"{path}: image {image_id} is {width:g} x {height:g} pixels large, which no picture is. "
+            "Correct its width and height."
+        )
+
+
+def _category_names(path: Path, rows: Iterable[CategoryRow]) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for row in rows:
+        name = " ".join(row.name.split())  # a line break would break the context's lines
+        if not name:
+            raise CorpusError(f"{path}: category {row.id} has an empty name. Name it.")
+        if names.setdefault(id_text(row.id), name) != name:
+            raise CorpusError(f"{path}: category {row.id} is both '{names[id_text(row.id)]}' and '{name}'. Keep one.")
+    return names
