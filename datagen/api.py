@@ -12,7 +12,7 @@ import jsonlines
 import msgspec
 
 from datagen.config import Settings, load_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus, picture_path
+from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus, picture_path
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import CorpusError, RunError, SettingsError
@@ -142,14 +142,14 @@ class Run:
 
     def _stored_samples(self) -> Iterator[Sample]:
         self._require_finished()
-        decoder = msgspec.json.Decoder()
+        decoder = msgspec.json.Decoder(Sample)
         with jsonlines.open(self.folder.samples, loads=decoder.decode) as lines:
             n_read = 0
             try:
-                for line in lines:
-                    yield msgspec.convert(line, Sample)
+                for sample in lines:
+                    yield sample
                     n_read += 1
-            except (jsonlines.InvalidLineError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            except (jsonlines.InvalidLineError, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
@@ -178,9 +178,11 @@ class Run:
         Raises:
             RunError: There is no such sample.
         """
-        for sample in self.iter_samples():
-            if sample.sample_id == sample_id:
-                return sample
+        self._require_finished()
+        lines = read_facts(self.folder.samples, Sample, holding=msgspec.json.encode(sample_id))
+        found = (sample for _, sample in lines if sample is not None and sample.sample_id == sample_id)
+        for sample in self.reviewer().watch(found):
+            return sample
         raise RunError(f"{self.folder.path}: no sample '{sample_id}'; ids look like 1234-conversation.")
 
     def reply_to(self, sample: Sample) -> Reply | None:
@@ -188,15 +190,16 @@ class Run:
         found = None
         if not self.folder.replies.is_file():
             return None
-        for _, reply in read_facts(self.folder.replies, Reply):
-            if reply is not None and reply.request_digest == sample.provenance.request_digest:
+        digest = sample.provenance.request_digest
+        for _, reply in read_facts(self.folder.replies, Reply, holding=digest.encode()):
+            if reply is not None and reply.request_digest == digest:
                 found = reply
         return found
 
     @cached_property
-    def images(self) -> dict[str, AnnotatedImage]:
+    def images(self) -> Mapping[str, AnnotatedImage]:
         """The corpus's annotated images by id; empty when its files are no longer there."""
-        return {image.image_id: image for image in self._corpus.images} if self._corpus else {}
+        return ImagesById(self._corpus.images if self._corpus else ())
 
     @cached_property
     def _corpus(self) -> Corpus | None:

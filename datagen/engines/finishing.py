@@ -76,7 +76,7 @@ def finish(
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.corpus, inputs.is_usable, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings)
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )

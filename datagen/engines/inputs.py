@@ -72,15 +72,13 @@ class Inputs:
         if self.dataset is not None:
             return islice(plan_imported(self.dataset, self.pictures.check), first, None)
         image, n_before = divmod(first, len(self.recipes))
-        planned = plan_samples(
-            self.images[image:], self.recipes, self.settings, self.pictures.check, self.corpus.categories
+        images, categories = self.images[image:], self.corpus.categories
+        return islice(
+            plan_samples(images, self.recipes, self.settings, self.pictures.check, categories), n_before, None
         )
-        return islice(planned, n_before, None)
 
     def planned_at(self, number: int) -> Planned:
         """One sample, by its place in the plan; raises IndexError where there is none."""
-        if self.dataset is not None:
-            return next(islice(self.planned(), number, None))
         image, recipe = divmod(number, len(self.recipes))
         images, recipes = (self.images[image],), (self.recipes[recipe],)
         return next(plan_samples(images, recipes, self.settings, self.pictures.check, self.corpus.categories))
@@ -110,20 +108,14 @@ class Inputs:
         return digest_of([version("datagen"), teacher, rng_seed, self.settings.context, recipes, self._corpus_told()])
 
     def _corpus_told(self) -> list[Any]:
-        """The corpus, told by its files' sizes and times, and by the first and the last of its images."""
-        corpus, images = self.settings.corpus, self.images
-        names = (*corpus.captions, *corpus.instances, *((corpus.dataset,) if corpus.dataset else ()))
-        files = [(name, Path(name).stat()) for name in names]
-        ends = [images[n].image_id for n in (0, -1) if images]
-        return [[(name, found.st_size, found.st_mtime_ns) for name, found in files], len(images), ends]
+        """The corpus, told by its files' sizes and times, and by the first and the last of the images."""
+        files = [(name, Path(name).stat()) for name in _sources(dump_settings(self.settings)["corpus"])]
+        ends = [self.images[n].image_id for n in (0, -1) if self.images]
+        return [[(name, found.st_size, found.st_mtime_ns) for name, found in files], len(self.images), ends]
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images whose pictures open."""
-        return filter(self.is_usable, self.images)
-
-    def is_usable(self, image: AnnotatedImage) -> bool:
-        """Whether an image's picture opens."""
-        return self.pictures.check(image) is None
+        return (image for image in self.images if self.pictures.check(image) is None)
 
     def candidates(self, replies: ReplyStore) -> Iterator[Sample]:
         """Every sample as it stands before it is compared with all others, in corpus order."""
@@ -132,8 +124,8 @@ class Inputs:
     def check_pictures(self) -> None:
         """Look at every picture once."""
         if self.settings.corpus.images is not None:
-            path, progress = self.folder.pictures, self.progress
-            check_pictures(self.images, self.pictures, path, digest_of(self._corpus_told()), progress)
+            path, corpus = self.folder.pictures, digest_of(self._corpus_told())
+            check_pictures(self.images, self.pictures, path, corpus, self.progress)
 
     def write_manifest(self) -> None:
         """Write ``run.yaml``: resolved settings, versions, digests; it holds no secrets.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
 
@@ -19,7 +19,7 @@ from datagen.diversity import boxed_images
 from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
-from datagen.pipeline import give_verdict
+from datagen.pipeline import PictureCheck, give_verdict
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.store import ScoreStore
@@ -135,16 +135,14 @@ class Examiner:
 
     Args:
         corpus: The whole of it.
-        is_usable: Tells whether an image's picture can be used.
+        check_picture: Gives None for a picture that can be used.
         validator: Errors are planted that it could notice.
         settings: The run's.
     """
 
-    def __init__(
-        self, corpus: Corpus, is_usable: Callable[[AnnotatedImage], bool], validator: Validator, settings: Settings
-    ) -> None:
+    def __init__(self, corpus: Corpus, check_picture: PictureCheck, validator: Validator, settings: Settings) -> None:
         self._settings, self._categories = settings, corpus.categories
-        self._images, self._is_usable = corpus.images, is_usable
+        self._images, self._check_picture = corpus.images, check_picture
         self._lexicon = lexicon_for(corpus.categories, settings.checks.words)
         annotated = set(boxed_images(corpus.images)) or set(corpus.categories)
         known = validator.abilities.categories
@@ -182,7 +180,7 @@ class Examiner:
         lots = np.fromiter((_lot(image.image_id) for image in self._images), np.uint64, len(self._images))
         for n in np.argsort(lots, kind="stable").tolist():
             image = self._images[n]
-            if self._is_usable(image):
+            if self._check_picture(image) is None:
                 yield image
 
     def _choose_other(self, image: AnnotatedImage) -> str | None:
@@ -190,7 +188,7 @@ class Examiner:
         rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
         shown = {box.category for box in image.boxes}
         drawn = [self._images[rng.randrange(len(self._images))] for _ in range(_TRIES)]
-        others = [one for one in drawn if one.file_name != image.file_name and self._is_usable(one)]
+        others = [one for one in drawn if one.file_name != image.file_name and self._check_picture(one) is None]
         if not others:
             return None
         return min(others, key=lambda one: len(shown & {box.category for box in one.boxes})).file_name

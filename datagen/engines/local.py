@@ -11,13 +11,15 @@ from datagen.engines.gathering import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import require_common_words
 from datagen.engines.progress import Progress
+from datagen.engines.spooling import spooled
+from datagen.pipeline import is_balanced
 from datagen.store import RunFolder
 from datagen.validator import Validator, open_validator
 
+__all__ = ["Outcome", "run_local"]
+
 MOST_LOOKED_OVER = 1024
 """Names of pictures that a validator may choose from to glance at a few."""
-
-__all__ = ["Outcome", "run_local"]
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -41,7 +43,10 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
         prepare(inputs, validator, may_ask=may_ask)
         with gathered(inputs, may_ask=may_ask) as facts:
             inputs.write_manifest()
-            return finish(inputs, validator, lambda: inputs.candidates(facts.replies), facts.find_vector)
+            if validator is None and not is_balanced(settings):  # one pass
+                return finish(inputs, None, lambda: inputs.candidates(facts.replies), facts.find_vector)
+            with spooled(lambda: inputs.candidates(facts.replies), folder.spool) as candidates:
+                return finish(inputs, validator, candidates, facts.find_vector)
 
 
 def validator_for(inputs: Inputs) -> Validator | None:

@@ -28,6 +28,7 @@ from datagen.engines.progress import Progress, ended
 from datagen.errors import RunError
 from datagen.records import Reply, Sample
 from datagen.store import ReplyStore, RunFolder, ScoreStore, read_facts, write_whole
+from datagen.store.keyed import read_scores
 from datagen.store.shards import Shard, ShardRecord, read_candidates, read_record
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
@@ -87,7 +88,7 @@ def _score(inputs: Inputs, validator: Validator) -> None:
     with closing(ScoreStore(inputs.folder.scores)) as scores:
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.corpus, inputs.is_usable, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, inputs.settings)
             candidates = read_candidates(inputs.folder)
             judge = Judge(validator, scores)
             deque(score_samples(candidates, judge, inputs.pictures.read, examiner, progress), maxlen=0)
@@ -187,8 +188,6 @@ def _add_replies(sources: Iterable[Path], target: Path) -> None:
 
 def _add_scores(sources: Iterable[Path], target: Path) -> None:
     with closing(ScoreStore(target)) as scores:
-        for source in sources:
-            with closing(ScoreStore(source)) as shard:
-                for _, score in shard.log.scan():
-                    if score.key not in scores:
-                        scores.add(score)
+        for score in chain.from_iterable(map(read_scores, sources)):
+            if score.key not in scores:
+                scores.add(score)

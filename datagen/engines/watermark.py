@@ -21,6 +21,8 @@ MOST_WAITING = 16_384
 MOST_LEFT = 1 << 18
 """Items left behind, at some 60 bytes each; beyond these the mark stands still."""
 KEPT_EVERY_S = 1.0
+LEAST_KEPT = 256
+"""Items whose planning is not worth a file: it takes some 30 ms."""
 N_TRIED = 32
 """Items planned again, from all over what is said to be settled, before it is believed."""
 
@@ -138,5 +140,7 @@ class Watermark:
         return _Head(self._plan, self.n_passed, self._replies.log.end, ""), list(self.left)
 
     def _write(self, head: _Head, left: list[int]) -> None:
+        if head.n_passed < LEAST_KEPT:
+            return
         head.replies = fingerprint(self._replies.log.path, head.end) or ""
         save_cache(self._path, head, [np.array(left, np.uint32)])

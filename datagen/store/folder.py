@@ -39,6 +39,7 @@ class RunFolder:
         self.settings = path / "run.yaml"
         self.shard = path / "shard.json"
         self.candidates = path / "candidates.jsonl"
+        self.spool = path / f".candidates.jsonl{UNFINISHED}"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
         self.summary = path / "summary.json"

@@ -24,6 +24,12 @@ from datagen.recipes import IMPORTED
 from datagen.records import AnnotatedImage, Reply, Request
 from datagen.store import ReplyStore, read_facts
 
+
+@pytest.fixture(autouse=True)
+def _keep_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watermark, "LEAST_KEPT", 1)
+
+
 IMAGE = AnnotatedImage("1", "1.jpg", 1, 1)
 
 
@@ -49,6 +55,7 @@ def test_whatever_the_order_of_replies_nothing_unsettled_is_behind_the_mark(
         patch.setattr(watermark, "MOST_WAITING", most_waiting)
         patch.setattr(watermark, "MOST_LEFT", most_left)
         patch.setattr(watermark, "KEPT_EVERY_S", -1.0)
+        patch.setattr(watermark, "LEAST_KEPT", 1)
         replies = ReplyStore(Path(folder) / "replies.jsonl")
         mark = Watermark(replies, Path(folder) / ".watermark.cache", "plan")
         numbers, in_flight = iter(range(50)), list[int]()
