@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datagen.corpus.texts import Ints, Texts, ends_of, texts_of
+from datagen.corpus.buffers import Ints, Texts, ends_of, texts_of
 from datagen.records import AnnotatedImage, Box
 
 _CHUNK = 256
