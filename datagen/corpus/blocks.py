@@ -63,7 +63,8 @@ def read_object(file: Readable, lists: Mapping[str, Take], block_bytes: int = BL
         NotPlain: The text is damaged or unusual, a piece was not taken, or a key stands twice.
     """
     text = _Text(file, block_bytes)
-    text.fill()
+    while len(text.held) < 3 and text.fill():
+        pass
     text.at = 3 if text.held.startswith(b"\xef\xbb\xbf") else 0
     text.expect(b"{")
     values: dict[str, Raw] = {}
