@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.corpus.buffers import Ints
 from datagen.corpus.licences import licence_names
 from datagen.corpus.reading import Captions, Instances
 from datagen.corpus.schema import CategoryRow, id_text
 from datagen.corpus.tables import Ids, ImageTable
-from datagen.corpus.texts import Ints
 from datagen.errors import CorpusError
 
 MAX_SIDE_PX = 10_000_000
