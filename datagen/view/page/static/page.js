@@ -188,6 +188,7 @@ async function fetchRows(start, more = {}) {
 
 async function reload(at = "") {
   const mine = ++view.asked;
+  remember();
   const page = await fetchRows(0, at ? {at} : {});
   if (mine !== view.asked) return; // a later question was put meanwhile
   view.version = page.version;
@@ -372,6 +373,7 @@ function edit() {
   numberTurns();
   $("edit").hidden = false;
   view.editing = true;
+  document.body.classList.add("editing");
   $("turns").querySelectorAll("textarea")[1].focus();
   $("edit").scrollIntoView({block: "nearest"});
 }
@@ -379,6 +381,7 @@ function edit() {
 function leaveEdit() {
   if (!view.editing) return;
   view.editing = false;
+  document.body.classList.remove("editing");
   $("edit").hidden = true;
   $("stage").focus();
 }
