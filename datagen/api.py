@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ from datagen.view import sample_card
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from datagen.export import Exported
 
 
 def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, progress: Progress | None = None) -> Run:
@@ -249,6 +251,52 @@ class Run:
         except CorpusError:
             return {}
         return {image.image_id: image for image in corpus.images if image.image_id in image_ids}
+
+    def export(
+        self,
+        form: str,
+        out: str | Path,
+        *,
+        validation_share: float = 0.0,
+        licences: Iterable[str] = (),
+        pictures: str | None = None,
+        shard_mb: int = 512,
+        images: str | Path | None = None,
+        reviewer: Reviewer | None = None,
+    ) -> Exported:
+        """Write the accepted samples in the form a trainer reads, as ``datagen export`` does.
+
+        Args:
+            form: ``llava``, ``messages``, ``openai``, ``parquet``, ``webdataset`` or ``claims``.
+            out: Folder to write; of claims a file.
+            validation_share: Share of images held out as a split of their own, 0 to 0.99.
+            licences: Only images under one of them, such as ``["cc-by"]``; empty takes all.
+            pictures: ``copy``, ``link`` or ``leave``, of ``llava`` and ``messages``; None leaves them.
+            shard_mb: Size in megabytes of a file of ``parquet`` and ``webdataset``.
+            images: Folder of the pictures, if not where the run found them.
+            reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
+
+        Returns:
+            How many rows each split has, and which samples were left out and why.
+
+        Raises:
+            SettingsError: The form is unknown or cannot do what is asked.
+            ExportError: Nothing is left to write, or ``out`` holds something else.
+            RunError: The run is not finished.
+        """
+        from datagen.engines.exporting import Order, export_run
+
+        self._require_finished()
+        reviewer = reviewer or self.reviewer()
+        order = Order(
+            form=form,
+            validation_share=validation_share,
+            licences=(licences,) if isinstance(licences, str) else tuple(licences),
+            pictures=pictures,
+            shard_mb=shard_mb,
+            images=None if images is None else Path(images),
+        )
+        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest)
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""
