@@ -1,6 +1,7 @@
 """The Python interface: a run as a table, a sample as a card, errors as sentences."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CorpusFiles
@@ -48,6 +49,39 @@ def test_the_story_behind_a_sample(run: datagen.Run) -> None:
     assert reply is not None
     assert reply.teacher == "template"
     assert run.images["2"].file_name == "000000000002.jpg"
+
+
+def test_an_export_is_the_same_as_the_command_writes(run: datagen.Run, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from datagen.cli import app
+
+    options = ["--format", "messages", "--validation-share", "0.4", "--pictures", "copy", "--licence", "cc-by"]
+    CliRunner().invoke(app, ["export", str(run.folder.path), *options, "--out", str(tmp_path / "told")])
+    exported = run.export("messages", tmp_path / "made", validation_share=0.4, pictures="copy", licences="cc-by")
+    files = {path.relative_to(tmp_path / "made") for path in (tmp_path / "made").rglob("*") if path.is_file()}
+    assert len(files) > 6
+    assert all((tmp_path / "made" / name).read_bytes() == (tmp_path / "told" / name).read_bytes() for name in files)
+    assert sum(exported.counts["rows"].values()) == run.summary["accepted"]
+    claims = run.export("claims", tmp_path / "claims.jsonl")
+    assert claims.counts["rows"] == {"train": run.summary["accepted"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"form": "pdf"}, "No export format 'pdf'; there is llava"),
+        ({"form": "llava", "pictures": "paint"}, "expected copy, link or leave"),
+        ({"form": "llava", "validation_share": 1.5}, "expected a share"),
+        ({"form": "parquet", "shard_mb": 0}, "expected at least 1"),
+    ],
+)
+def test_an_export_that_cannot_be_is_told(
+    run: datagen.Run, tmp_path: Path, asked: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        run.export(out=tmp_path / "x", **asked)
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_run_without_its_corpus_can_still_be_read(tmp_path: Path, corpus_files: CorpusFiles) -> None:
