@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import jsonlines
 import msgspec
 
-from datagen.config import Settings, load_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus, picture_path
+from datagen.config import Settings, dump_settings, load_settings
+from datagen.corpus import Corpus, PictureChecker, load_corpus
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import CorpusError, RunError, SettingsError
@@ -20,11 +19,11 @@ from datagen.records import AnnotatedImage, Reply, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
 from datagen.summary import Tally
-from datagen.view import sample_card
+from datagen.tables import RunTables
+from datagen.view.browser import Browser
+from datagen.view.notebook import Cards, SampleView
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from datagen.export import Exported
 
 
@@ -72,7 +71,7 @@ def open_run(path: str | Path) -> Run:
     return Run(Path(path))
 
 
-class Run:
+class Run(RunTables):
     """A run folder, read.
 
     Args:
@@ -155,24 +154,30 @@ class Run:
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
-    def samples(self) -> pd.DataFrame:
-        """All samples as a table: one row each, turns and provenance as objects.
+    def validate(self, validator: str | None = None, progress: Progress | None = None, **settings: object) -> Run:
+        """Judge the run again with another validator or threshold, as ``datagen validate`` does.
 
-        Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, review
-        (what a person decided), n_turns, question, answer (of the first turn), turns, cuts, and each part of the
-        provenance.
+        Nothing is asked of the teacher, and no score is computed twice.
+
+        Args:
+            validator: Its name; None keeps the run's.
+            progress: Hears how far it is; silent by default.
+            **settings: Settings of a validator by name, such as ``alpha=0.02`` or ``device="cuda"``.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            DatagenError: As one sentence.
         """
-        import pandas as pd
-
-        rows = []
-        for sample in self.iter_samples():
-            plain = msgspec.to_builtins(sample)
-            provenance = plain.pop("provenance")
-            plain["review"] = plain["review"] and plain["review"]["verb"]
-            first = plain["turns"][0] if plain["turns"] else {}
-            opening = {key: first.get(key) for key in ("question", "answer")}
-            rows.append({**plain, "n_turns": len(plain["turns"]), **opening, **provenance})
-        return pd.DataFrame(rows)
+        overrides = {f"validator.{name}": value for name, value in {"name": validator, **settings}.items()}
+        new = load_settings(None, {**dump_settings(self.settings), **overrides})
+        if new.validator.name == "none":
+            raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")
+        run_local(new, self.folder.path, progress or Silence(), may_ask=False)
+        judged = open_run(self.folder.path)
+        judged.write_report()
+        return judged
 
     def sample(self, sample_id: str) -> Sample:
         """Find one sample.
@@ -300,27 +305,23 @@ class Run:
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""
-        return SampleView(self, self.sample(sample_id))
+        return SampleView(self.sample(sample_id), self._cards.draw)
 
+    def browse(self, response_type: str | None = None, status: str | None = None, reason: str | None = None) -> Browser:
+        """Leaf through the samples in a notebook, filtered by type, status and reason.
 
-class SampleView:
-    """One sample as a notebook shows it."""
+        Args:
+            response_type: Filter to begin with; None begins with all, as of the others.
+            status: ``accepted`` or ``rejected``.
+            reason: Why samples fell or lost turns, such as ``doubtful_answer``.
 
-    def __init__(self, run: Run, sample: Sample) -> None:
-        self.run = run
-        self.sample = sample
+        Raises:
+            SettingsError: No sample has this type, status or reason.
+            RunError: The run is not finished.
+        """
+        self._require_finished()
+        return Browser(self.folder.samples, self._cards.draw, response_type, status, reason)
 
-    def __repr__(self) -> str:
-        turns = "".join(f"\nQ: {turn.question}\nA: {turn.answer}" for turn in self.sample.turns)
-        return f"{self.sample.sample_id}: {self.sample.status} {self.sample.reason or ''}".rstrip() + turns
-
-    def _repr_html_(self) -> str:
-        return sample_card(self.sample, self.run.images.get(self.sample.image_id), self._picture_url())
-
-    def _picture_url(self) -> str | None:
-        folder = self.run.settings.corpus.images
-        path = picture_path(Path(folder), self.sample.image) if folder else None
-        if path is None or not path.is_file():
-            return None
-        kind = "png" if path.suffix.lower() == ".png" else "jpeg"
-        return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    @cached_property
+    def _cards(self) -> Cards:
+        return Cards(self.settings.corpus, lambda: self.images)

@@ -41,6 +41,7 @@ class RunFolder:
         self.candidates = path / "candidates.jsonl"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
+        self.calibration = path / "calibration.jsonl"
         self.summary = path / "summary.json"
         self.report = path / "report.html"
         self.card = path / "README.md"
