@@ -15,12 +15,12 @@ from datagen.corpus import Corpus, PictureChecker, load_corpus
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import CorpusError, RunError, SettingsError
-from datagen.records import AnnotatedImage, Reply, Sample, Turn
+from datagen.records import AnnotatedImage, Message, Reply, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
 from datagen.summary import Tally
 from datagen.tables import RunTables
-from datagen.view.browser import Browser
+from datagen.view.browser import Browser, Listing
 from datagen.view.notebook import Cards, SampleView
 
 if TYPE_CHECKING:
@@ -38,16 +38,34 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
     """
-    if isinstance(config, str | Path):
-        settings = load_settings(Path(config), {})
-    elif isinstance(config, Settings):
-        settings = config
-    else:
-        settings = load_settings(None, dict(config))
-    run_local(settings, Path(out), progress or Silence())
+    run_local(_settings_of(config), Path(out), progress or Silence())
     made = open_run(out)
     made.write_report()
     return made
+
+
+def preview(
+    config: Settings | Mapping[str, Any] | str | Path, response_type: str | None = None, image_id: str | None = None
+) -> tuple[Message, ...]:
+    """What a teacher would be told about one image, word for word; nothing is sent or written.
+
+    Args:
+        config: As of ``run``.
+        response_type: One of the run's types; None takes the first.
+        image_id: One of the corpus; None takes the first of which something can be told.
+
+    Raises:
+        DatagenError: As one sentence; ``RunError`` when there is no such image or type, or nothing to tell.
+    """
+    from datagen.engines.previewing import preview_request
+
+    return preview_request(_settings_of(config), response_type, image_id).messages
+
+
+def _settings_of(config: Settings | Mapping[str, Any] | str | Path) -> Settings:
+    if isinstance(config, str | Path):
+        return load_settings(Path(config), {})
+    return config if isinstance(config, Settings) else load_settings(None, dict(config))
 
 
 def demo_settings() -> Settings:
@@ -320,7 +338,9 @@ class Run(RunTables):
             RunError: The run is not finished.
         """
         self._require_finished()
-        return Browser(self.folder.samples, self._cards.draw, response_type, status, reason)
+        decided = frozenset(read_decisions(self.folder.decisions))
+        samples = Listing(self.folder.samples, decided, lambda sample: next(self.reviewer().watch([sample])))
+        return Browser(samples, self._cards.draw, response_type, status, reason)
 
     @cached_property
     def _cards(self) -> Cards:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,11 +41,53 @@ class Listed(Struct, frozen=True):
 
     @property
     def reasons(self) -> Iterator[str]:
-        """Why it fell, or lost turns."""
+        """Why it fell, or lost turns; the status tells which."""
         if self.stage:
             yield f"{self.stage}: {self.reason}"
         for cut in self.cuts:
-            yield f"{cut.stage}: {cut.reason}, cut"
+            yield f"{cut.stage}: {cut.reason}"
+
+
+class Listing:
+    """The samples of a run by number; what the filters need is in memory, their text stays on disk.
+
+    Args:
+        path: The run's ``samples.jsonl``.
+        decided: Ids of samples that a person decided about.
+        review: Lays such a decision over a sample.
+
+    Attributes:
+        listed: Of every sample, in the order of the run.
+
+    Raises:
+        RunError: A line of the file is damaged.
+    """
+
+    def __init__(self, path: Path, decided: Container[str], review: Callable[[Sample], Sample]) -> None:
+        self._path, self._decided, self._review = path, decided, review
+        self._spans: list[tuple[int, int]] = []
+        self.listed: list[Listed] = []
+        for span, one in read_facts(path, Listed):
+            if one is None:
+                told = f"line {len(self.listed) + 1} is damaged; start the run's command again to write it anew"
+                raise RunError(f"{path}: {told}.")
+            self._spans.append(span)
+            self.listed.append(one)
+            if one.sample_id in decided:
+                self.listed[-1] = _listed(self.read(len(self.listed) - 1))
+
+    def read(self, index: int) -> Sample:
+        """Read one sample, as people decided."""
+        start, end = self._spans[index]
+        with self._path.open("rb") as file:
+            file.seek(start)
+            sample = msgspec.json.decode(file.read(end - start), type=Sample)
+        return self._review(sample) if sample.sample_id in self._decided else sample
+
+
+def _listed(sample: Sample) -> Listed:
+    cuts = tuple(_Fate(cut.stage, cut.reason) for cut in sample.cuts)
+    return Listed(sample.sample_id, sample.response_type, sample.status, sample.stage, sample.reason, cuts)
 
 
 class Browser:
@@ -54,7 +96,7 @@ class Browser:
     In a live notebook it shows as a widget with filters; anywhere else as its first samples.
 
     Args:
-        samples: The run's ``samples.jsonl``.
+        samples: All there are.
         draw: Makes the card of a sample.
         response_type: Filter to begin with; None begins with all, as of the others.
         status: ``accepted`` or ``rejected``.
@@ -62,28 +104,22 @@ class Browser:
 
     Raises:
         SettingsError: No sample of the run has this type, status or reason.
-        RunError: A line of the file is damaged.
     """
 
     def __init__(
         self,
-        samples: Path,
+        samples: Listing,
         draw: DrawCard,
         response_type: str | None = None,
         status: str | None = None,
         reason: str | None = None,
     ) -> None:
-        self._path, self._draw = samples, draw
-        self._listed: list[tuple[Listed, tuple[int, int]]] = []
-        for span, one in read_facts(samples, Listed):
-            if one is None:
-                told = f"line {len(self._listed) + 1} is damaged; start the run's command again to write it anew"
-                raise RunError(f"{samples}: {told}.")
-            self._listed.append((one, span))
-        self.types = [ALL, *dict.fromkeys(one.response_type for one, _ in self._listed)]
-        self.statuses = [ALL, *sorted({one.status for one, _ in self._listed})]
-        counted = Counter(reason for one, _ in self._listed for reason in one.reasons)
-        self.reasons = [ALL, *(name for name, _ in counted.most_common())]
+        self._samples, self._draw = samples, draw
+        listed = samples.listed
+        self.types = [ALL, *dict.fromkeys(one.response_type for one in listed)]
+        self.statuses = [ALL, *sorted({one.status for one in listed})]
+        counted = Counter(reason for one in listed for reason in set(one.reasons))
+        self.reasons = [ALL, *sorted(counted, key=lambda name: (-counted[name], name))]
         self._chosen = (
             _choose("response type", response_type, self.types),
             _choose("status", status, self.statuses),
@@ -92,26 +128,25 @@ class Browser:
 
     def __repr__(self) -> str:
         found = self.find(*self._chosen)
-        return f"{len(found)} of {len(self._listed)} samples: {', '.join(found[:5])}{', ...' * (len(found) > 5)}"
+        return (
+            f"{len(found)} of {len(self._samples.listed)} samples: {', '.join(found[:5])}{', ...' * (len(found) > 5)}"
+        )
 
     def find(self, response_type: str = ALL, status: str = ALL, reason: str = ALL) -> list[str]:
         """Ids of the samples that pass the filters, in the order of the run."""
-        return [self._listed[index][0].sample_id for index in self._matching(response_type, status, reason)]
+        return [self._samples.listed[index].sample_id for index in self._matching(response_type, status, reason)]
 
     def _matching(self, response_type: str, status: str, reason: str) -> list[int]:
         return [
             index
-            for index, (one, _) in enumerate(self._listed)
+            for index, one in enumerate(self._samples.listed)
             if response_type in (ALL, one.response_type)
             and status in (ALL, one.status)
             and (reason == ALL or reason in one.reasons)
         ]
 
     def _card(self, index: int) -> str:
-        start, end = self._listed[index][1]
-        with self._path.open("rb") as file:
-            file.seek(start)
-            return self._draw(msgspec.json.decode(file.read(end - start), type=Sample))
+        return self._draw(self._samples.read(index))
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, Any]:
         """What a notebook shows: the widget where there is one, else the first samples."""
@@ -128,7 +163,7 @@ class Browser:
         hint = "Run this cell to leaf through them."
         if not has_widgets:
             hint = "To leaf through them: <code>pip install 'datagen[notebook]'</code>."
-        shown = f"the first {N_STILL} of " * (len(found) > N_STILL)
+        shown = f"The first {N_STILL} of " * (len(found) > N_STILL)
         return f"<p>{shown}{_counted(len(found))}{_filters(*self._chosen)}. {hint}</p>{cards}"
 
     def widget(self) -> Any:

@@ -43,10 +43,11 @@ def test_filters_find_by_type_status_and_reason(run: datagen.Run) -> None:
     assert len(browser.find()) == 18
     assert browser.find("description") == [f"{n}-description" for n in range(1, 7)]
     assert browser.find(status="rejected") == ["2-description"]
-    assert browser.find(reason="validate: doubtful_answer, cut") == ["3-description"]
+    assert browser.find(reason="validate: doubtful_answer") == ["3-description"]
     assert browser.find("reasoning", "rejected") == []
     assert browser.types == ["all", "conversation", "description", "reasoning"]
-    assert browser.reasons == ["all", "checks: refusal", "validate: doubtful_answer, cut"]
+    assert browser.reasons == ["all", "checks: refusal", "validate: doubtful_answer"]
+    assert run.browse(reason="doubtful_answer").find(reason="validate: doubtful_answer") == ["3-description"]
     assert repr(run.browse(reason="refusal")) == "1 of 18 samples: 2-description"
 
 
@@ -76,7 +77,7 @@ def test_a_live_notebook_leafs(run: datagen.Run) -> None:
     types.value = "reasoning"
     assert (total.value, ahead.disabled) == ("of 0", True)
     assert "No sample" in card.value
-    types.value, statuses.value, reasons.value = "all", "all", "validate: doubtful_answer, cut"
+    types.value, statuses.value, reasons.value = "all", "all", "validate: doubtful_answer"
     assert "3-description" in card.value
     reasons.value = "all"
     place.value = 18
@@ -89,7 +90,7 @@ def test_a_notebook_shows_the_widget_and_keeps_the_first_samples(run: datagen.Ru
     bundle = run.browse("description")._repr_mimebundle_()
     assert bundle[WIDGET]["model_id"]
     assert bundle["text/html"].count("<article") == 2
-    assert "the first 2 of 6 samples (description)" in bundle["text/html"]
+    assert "The first 2 of 6 samples (description)" in bundle["text/html"]
     assert "2-description" in bundle["text/html"]
 
 
@@ -101,11 +102,25 @@ def test_without_widgets_the_first_samples_stand_still(run: datagen.Run, without
     assert bundle["text/html"].count("<article") == 1
 
 
+def test_decisions_by_hand_are_obeyed(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    from datagen.records import Decision
+    from datagen.review import turns_digest
+    from datagen.store import add_decision
+
+    made = datagen.run({**corpus_files.settings, "types": ["description"]}, tmp_path / "run")
+    sample = made.sample("2-description")
+    told = Decision("2-description", "2", "reject", turns_digest(sample.turns), note="blurred")
+    add_decision(made.folder.decisions, told)
+    browser = made.browse(reason="rejected_by_hand")
+    assert browser.find(status="rejected") == ["2-description"]
+    assert "blurred" in browser._repr_mimebundle_()["text/html"]
+
+
 def test_a_damaged_line_is_told(run: datagen.Run, tmp_path: Path) -> None:
     lines = run.folder.samples.read_bytes().splitlines(keepends=True)
     (tmp_path / "samples.jsonl").write_bytes(b"".join([*lines[:3], b"{}\n"]))
     with pytest.raises(RunError, match="line 4 is damaged"):
-        browser_module.Browser(tmp_path / "samples.jsonl", lambda _: "")
+        browser_module.Listing(tmp_path / "samples.jsonl", (), lambda sample: sample)
 
 
 def test_large_pictures_are_made_smaller(tmp_path: Path) -> None:
