@@ -64,8 +64,8 @@ class RunTables(ABC):
 
         Columns: sample_id, image_id, image, response_type, status, turn (from 1), text (the words that claim),
         kind, category, verdict and evidence (by captions and boxes), number, comparison, place, relation, others,
-        in_question, asked (the question put to the validator), chance (its probability that the claim is true,
-        0 to 1; NaN where it was not asked), turn_verdict.
+        in_question, asked (the question put to the validator; of several, the one it doubts most), chance (its
+        probability that the claim is true, 0 to 1; NaN where it was not asked), turn_verdict.
         """
         return _claims_table(self.iter_samples())
 
@@ -142,7 +142,8 @@ def _claims_table(samples: Iterable[Sample]) -> pd.DataFrame:
 
     rows = []
     for sample, n, turn in _turns_of(samples):
-        probes = {probe["claim"]: probe for probe in (turn.validation or {}).get("probes", ())}
+        asked = sorted((turn.validation or {}).get("probes", ()), key=lambda probe: -float(probe["chance"]))
+        probes = {probe["claim"]: probe for probe in asked}  # of several about one claim, the least likely
         for index, claim in enumerate(turn.claims):
             said = turn.question if claim.in_question else turn.answer
             probe = probes.get(index, {})
