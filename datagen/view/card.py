@@ -26,8 +26,10 @@ STYLE = """
 .dg-card svg{width:100%;height:auto;border-radius:.35rem;background:#8883}
 .dg-card figcaption,.dg-card small{color:var(--soft);font-size:.82rem}
 .dg-card .dg-talk{flex:1.4 1 24rem;min-width:18rem}
-.dg-card dl{margin:.4rem 0 0}.dg-card dt{font-weight:600;margin-top:.7rem}
-.dg-card dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
+.dg-card .dg-talk dl{margin:.4rem 0 0}
+.dg-card .dg-talk dl>*{float:none;clear:none;width:auto;padding:0}
+.dg-card .dg-talk dt{font-weight:600;margin:.7rem 0 0}
+.dg-card .dg-talk dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
 .dg-card mark{background:none;color:inherit;text-decoration:underline .11em;text-underline-offset:.2em}
 .dg-card mark.dg-supported{text-decoration-color:var(--good)}
