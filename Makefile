@@ -34,6 +34,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/checks.py
 	$(BIN)/python benchmarks/claims.py
+	$(BIN)/python benchmarks/viewing.py
 
 clean:
 	rm -rf $(VENV) runs

@@ -12,12 +12,13 @@ import jsonlines
 import msgspec
 
 from datagen.config import Settings, load_settings
-from datagen.corpus import PictureChecker, load_corpus, picture_path
+from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus, picture_path
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import CorpusError, RunError, SettingsError
-from datagen.records import AnnotatedImage, Reply, Sample
-from datagen.store import RunFolder, read_facts, write_whole
+from datagen.records import AnnotatedImage, Reply, Sample, Turn
+from datagen.review import Reviewer, claims_from, told_since
+from datagen.store import RunFolder, read_decisions, read_facts, write_whole
 from datagen.summary import Tally
 from datagen.view import sample_card
 
@@ -120,29 +121,44 @@ class Run:
         if not (self.folder.samples.is_file() and self.folder.summary.is_file()):
             raise RunError(f"{self.folder.path}: this run is not finished; start the same command again to finish it.")
 
-    def iter_samples(self) -> Iterator[Sample]:
-        """Read the samples one by one, in corpus order.
+    def iter_samples(self, reviewer: Reviewer | None = None) -> Iterator[Sample]:
+        """Read the samples one by one, in corpus order, as people decided by hand.
+
+        Args:
+            reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
 
         Raises:
             RunError: The run is not finished, or a line is damaged.
         """
+        return (reviewer or self.reviewer()).watch(self._stored_samples())
+
+    def reviewer(self) -> Reviewer:
+        """Lay over samples what was decided by hand so far."""
+        return Reviewer(read_decisions(self.folder.decisions), self._read_claims)
+
+    def _read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        categories = self._corpus.categories if self._corpus else ()
+        return claims_from(self.images, categories, self.settings.checks)(image_id, turns)
+
+    def _stored_samples(self) -> Iterator[Sample]:
         self._require_finished()
-        decoder = msgspec.json.Decoder()
+        decoder = msgspec.json.Decoder(Sample)
         with jsonlines.open(self.folder.samples, loads=decoder.decode) as lines:
             n_read = 0
             try:
-                for line in lines:
-                    yield msgspec.convert(line, Sample)
+                for sample in lines:
+                    yield sample
                     n_read += 1
-            except (jsonlines.InvalidLineError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            except (jsonlines.InvalidLineError, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
     def samples(self) -> pd.DataFrame:
         """All samples as a table: one row each, turns and provenance as objects.
 
-        Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, n_turns,
-        question, answer (of the first turn), turns, cuts, and each part of the provenance.
+        Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, review
+        (what a person decided), n_turns, question, answer (of the first turn), turns, cuts, and each part of the
+        provenance.
         """
         import pandas as pd
 
@@ -150,6 +166,7 @@ class Run:
         for sample in self.iter_samples():
             plain = msgspec.to_builtins(sample)
             provenance = plain.pop("provenance")
+            plain["review"] = plain["review"] and plain["review"]["verb"]
             first = plain["turns"][0] if plain["turns"] else {}
             opening = {key: first.get(key) for key in ("question", "answer")}
             rows.append({**plain, "n_turns": len(plain["turns"]), **opening, **provenance})
@@ -161,9 +178,11 @@ class Run:
         Raises:
             RunError: There is no such sample.
         """
-        for sample in self.iter_samples():
-            if sample.sample_id == sample_id:
-                return sample
+        self._require_finished()
+        lines = read_facts(self.folder.samples, Sample, holding=msgspec.json.encode(sample_id))
+        found = (sample for _, sample in lines if sample is not None and sample.sample_id == sample_id)
+        for sample in self.reviewer().watch(found):
+            return sample
         raise RunError(f"{self.folder.path}: no sample '{sample_id}'; ids look like 1234-conversation.")
 
     def reply_to(self, sample: Sample) -> Reply | None:
@@ -171,18 +190,23 @@ class Run:
         found = None
         if not self.folder.replies.is_file():
             return None
-        for _, reply in read_facts(self.folder.replies, Reply):
-            if reply is not None and reply.request_digest == sample.provenance.request_digest:
+        digest = sample.provenance.request_digest
+        for _, reply in read_facts(self.folder.replies, Reply, holding=digest.encode()):
+            if reply is not None and reply.request_digest == digest:
                 found = reply
         return found
 
     @cached_property
-    def images(self) -> dict[str, AnnotatedImage]:
+    def images(self) -> Mapping[str, AnnotatedImage]:
         """The corpus's annotated images by id; empty when its files are no longer there."""
+        return ImagesById(self._corpus.images if self._corpus else ())
+
+    @cached_property
+    def _corpus(self) -> Corpus | None:
         try:
-            return {image.image_id: image for image in load_corpus(self.settings.corpus).images}
+            return load_corpus(self.settings.corpus)
         except CorpusError:
-            return {}
+            return None
 
     def write_report(self, out: str | Path | None = None) -> Path:
         """Write the run as one HTML page for a person to look at; it opens without network.
@@ -199,8 +223,8 @@ class Run:
         from datagen.view.report import Answered, render_report, time_teacher
         from datagen.view.report_examples import Examples
 
-        summary, examples = self.summary, Examples()
-        for sample in self.iter_samples():
+        summary, examples, reviewer = self.summary, Examples(), self.reviewer()
+        for sample in self.iter_samples(reviewer):
             examples.add(sample)
         pictures = PictureChecker(self.settings.corpus)
         timing = None
@@ -214,6 +238,7 @@ class Run:
             self._images_of(examples.image_ids()),
             pictures.read,
             timing,
+            told_since(summary.get("review"), reviewer.as_dict()),
         )
         path = self.folder.report if out is None else Path(out)
         with write_whole(path) as file:

@@ -148,7 +148,7 @@ STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = 
 )
 """What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
 (``Deduplicator.admit``, in corpus order; then, where the settings ask for it, ``plan_balance``) and ``validate``
-(``give_verdict``, calibrated on all scores)."""
+(``give_verdict``, calibrated on all scores). Last comes ``review``, what people decided (``datagen/review.py``)."""
 
 
 def make_sample(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:
@@ -207,18 +207,22 @@ def give_verdict(
     return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 
-def derive_samples(
-    planned: Iterable[Planned],
+def drop_repeats(
+    candidates: Iterable[Sample],
     recipes: tuple[Recipe, ...],
-    find_reply: Callable[[str], Reply | None],
     settings: Settings,
     find_vector: FindVector | None = None,
 ) -> Iterator[Sample]:
-    """Derive every sample up to and including dedup, in corpus order, from the stored replies and vectors."""
+    """Stage dedup: cut and reject what an earlier sample asks or says.
+
+    Args:
+        candidates: Every sample up to this stage, in corpus order.
+        recipes: The run's; a question drawn from a list says nothing.
+        settings: The run's.
+        find_vector: Vectors of questions.
+    """
     drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
-    # A question drawn from a list says nothing.
-    deduplicator = Deduplicator(settings.dedup, answer_only=drawn, find_vector=find_vector)
-    return deduplicator.admit_all(derive_before_dedup(planned, find_reply, settings))
+    return Deduplicator(settings.dedup, answer_only=drawn, find_vector=find_vector).admit_all(candidates)
 
 
 def derive_before_dedup(
@@ -240,10 +244,12 @@ def plan_balance(samples: Iterable[Sample], settings: Settings) -> Plan | None:
     It stands before ``validate``, so that no GPU time goes into turns that fall, and is filed under ``dedup``: both
     drop sound turns for what the rest of the set holds.
     """
-    asked = settings.balance
-    if asked.yes_share is None and asked.max_share_per_kind is None:
-        return None
-    return plan(Census(settings.rng_seed).count(samples), asked)
+    return plan(Census(settings.rng_seed).count(samples), settings.balance) if is_balanced(settings) else None
+
+
+def is_balanced(settings: Settings) -> bool:
+    """Whether balance is asked for."""
+    return settings.balance.yes_share is not None or settings.balance.max_share_per_kind is not None
 
 
 def late_settings_digest(settings: Settings) -> str:

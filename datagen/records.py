@@ -9,8 +9,8 @@ from msgspec import Struct
 BoxUnit = tuple[float, float, float, float]
 """Left, top, right, bottom as shares of image width and height, 0 to 1, y pointing down."""
 
-Stage = Literal["teacher", "parse", "checks", "dedup", "validate"]
-"""The stages at which a sample can fall."""
+Stage = Literal["teacher", "parse", "checks", "dedup", "validate", "review"]
+"""The stages at which a sample can fall; ``review`` is a person's word, and the last one."""
 
 ClaimKind = Literal["presence", "absence", "count", "place", "relation"]
 Comparison = Literal["exact", "at least", "at most"]
@@ -216,6 +216,23 @@ class Provenance(Struct, frozen=True):
     licence: str | None = None
 
 
+class Review(Struct, frozen=True):
+    """What a person decided on a sample, and the fate that it would have without.
+
+    Attributes:
+        verb: What was decided.
+        turns: The turns it had, where they were corrected; None where they are its turns still.
+        status: The fate before, with stage, reason and detail as a sample has them.
+    """
+
+    verb: Literal["accept", "reject", "correct"]
+    status: Literal["accepted", "rejected"]
+    stage: Stage | None = None
+    reason: str | None = None
+    detail: str | None = None
+    turns: tuple[Turn, ...] | None = None
+
+
 class Sample(Struct, frozen=True):
     """One image under one response type, with its fate.
 
@@ -226,6 +243,7 @@ class Sample(Struct, frozen=True):
         reason: None when accepted, else the reason code.
         detail: None, or the sentence for a person.
         cuts: Turns that were cut off while the sample went on, as drops.
+        review: None, or what a person decided; the fields above obey it.
     """
 
     sample_id: str
@@ -239,6 +257,27 @@ class Sample(Struct, frozen=True):
     reason: str | None = None
     detail: str | None = None
     cuts: tuple[Drop, ...] = ()
+    review: Review | None = None
+
+
+class Decision(Struct, frozen=True, omit_defaults=True):
+    """What a person said of one sample: a fact, since it cost a person's time. The last one about a sample counts.
+
+    Attributes:
+        verb: ``undo`` takes the earlier ones back.
+        turns_digest: Of the questions and answers that the person saw; on others the decision says nothing.
+        turns: Questions and answers as corrected; with ``correct`` only.
+        note: Why, in the person's words.
+        at: Seconds since the epoch.
+    """
+
+    sample_id: str
+    image_id: str
+    verb: Literal["accept", "reject", "correct", "undo"]
+    turns_digest: str
+    turns: tuple[tuple[str, str], ...] = ()
+    note: str = ""
+    at: float = 0.0
 
 
 class TextScore(Struct, frozen=True, tag="text", tag_field="of"):

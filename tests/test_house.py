@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
-    {"errors", "records", "randomness"},
+    {"digestmap", "errors", "records", "randomness"},
     {"words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
@@ -22,6 +22,7 @@ FLOORS = (
         "export",
         "parsing",
         "recipes",
+        "review",
         "store",
         "summary",
         "teacher",

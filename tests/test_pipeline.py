@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from datagen.config import Settings, load_settings
-from datagen.pipeline import STAGES, Planned, derive_samples, make_sample, plan_samples
+from datagen.pipeline import STAGES, Planned, derive_before_dedup, drop_repeats, make_sample, plan_samples
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Box, Reply, Request
 
@@ -128,7 +128,7 @@ def test_every_planned_sample_comes_out_once(settings: Settings, recipes: tuple[
     def stored() -> Iterator[Planned]:
         yield from planned
 
-    samples = list(derive_samples(stored(), recipes, replies.get, settings))
+    samples = list(drop_repeats(derive_before_dedup(stored(), replies.get, settings), recipes, settings))
     assert [sample.sample_id for sample in samples] == [f"{p.image.image_id}-{p.recipe.name}" for p in planned]
     fates = Counter((sample.stage, sample.reason) for sample in samples)
     assert fates[None, None] == 1  # one reply for twenty images: the first is kept, its copies fall
@@ -178,5 +178,5 @@ def test_samples_of_one_image_that_disagree_do_not_both_stay(settings: Settings,
     replies = {
         request_of(item).digest: reply_to(request_of(item), text) for item, text in zip(planned, texts, strict=True)
     }
-    first, second = derive_samples(planned, recipes, replies.get, settings)
+    first, second = drop_repeats(derive_before_dedup(planned, replies.get, settings), recipes, settings)
     assert (first.status, second.status, second.reason) == ("accepted", "rejected", "samples_disagree")

@@ -167,6 +167,23 @@ def _initialise(model: LlavaForConditionalGeneration, size: NanoSize) -> None:
             weights.copy_(sine_positions(size.grid, size.width))
 
 
+@torch.no_grad()
+def see_larger(model: LlavaForConditionalGeneration, image_px: int) -> LlavaForConditionalGeneration:
+    """Copy a model so that it takes larger pictures: more patches of the same size, their places drawn out between."""
+    size = NanoSize.of(model)
+    grid = image_px // size.patch_px
+    config = LlavaConfig.from_dict(model.config.to_dict())
+    config.vision_config.image_size, config.image_seq_length = image_px, grid**2
+    held = model.state_dict()
+    (name,) = (name for name in held if name.endswith("position_embedding.weight"))
+    places = held[name].T.unflatten(1, (size.grid, size.grid))[None]
+    larger = nn.functional.interpolate(places, (grid, grid), mode="bilinear", align_corners=False)
+    held[name] = larger[0].flatten(1).T
+    copy = LlavaForConditionalGeneration(config).to(model.dtype)
+    copy.load_state_dict(held)
+    return copy
+
+
 def sine_positions(grid: int, width: int) -> Tensor:
     """Sine and cosine of row and column at rising frequencies, amplitude 1, shape (grid ** 2, width)."""
     quarter = width // 4

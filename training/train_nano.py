@@ -32,6 +32,7 @@ from training.model import (
     build_processor,
     save_checkpoint,
     see,
+    see_larger,
     to_pixels,
     train_tokenizer,
 )
@@ -106,7 +107,7 @@ class Trainer:
     """Model, throw-away heads and optimiser.
 
     Args:
-        size: Shape of the model; taken from the checkpoint where one is given.
+        size: Shape of the model; taken from the checkpoint where one is given, but for larger pictures.
         categories: What the model shall know.
         device: ``cpu`` or ``cuda``.
         seed: Decides the first weights.
@@ -125,6 +126,8 @@ class Trainer:
         else:
             self.tokenizer = AutoTokenizer.from_pretrained(start_from)
             self.model = AutoModelForImageTextToText.from_pretrained(start_from, dtype=torch.float32)
+            if size.image_px > self.model.config.vision_config.image_size:
+                self.model = see_larger(self.model, size.image_px)
             size = NanoSize.of(self.model)
         self.size = size
         self.model.to(device).train()
@@ -329,7 +332,7 @@ def read_options(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=1.5e-3, help="peak learning rate")
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4, help="of the tower, and of the language model")
-    parser.add_argument("--image-px", type=int, default=128)
+    parser.add_argument("--image-px", type=int, default=128, help="with --start-from it may be larger than before")
     parser.add_argument("--categories", type=int, help="only the first so many of the atlas, for quick trials")
     parser.add_argument("--shares", type=float, nargs=2, default=(0.0, 1.0), help="the part of the recipe to do")
     parser.add_argument("--start-from", type=Path, help="checkpoint whose weights to go on from")

@@ -12,6 +12,7 @@ from datagen.cli.sentences import TOO_MANY_FAILED, in_sentences
 
 if TYPE_CHECKING:
     from datagen.config import Settings
+    from datagen.engines.finishing import Outcome
 
 app = typer.Typer(
     name="datagen",
@@ -58,6 +59,10 @@ Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table l
 Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
 MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
 Engine = Annotated[str | None, typer.Option(help="local.")]
+ShardOption = Annotated[
+    str | None,
+    typer.Option("--shard", metavar="K/N", help="Make one of N shards only, to be merged with 'datagen merge'."),
+]
 
 
 def _version(wanted: bool) -> None:
@@ -114,9 +119,16 @@ def run(
     trust_remote_code: TrustRemoteCode = None,
     max_failed: MaxFailed = None,
     engine: Engine = None,
+    shard: ShardOption = None,
 ) -> None:
     """Make a dataset from COCO captions and boxes, or resume making it."""
-    _run_and_tell(run_settings(locals()), out)
+    settings = run_settings(locals())
+    if shard is None:
+        _run_and_tell(settings, out)
+        return
+    from datagen.cli.sharing import make_shard
+
+    make_shard(settings, shard, out)
 
 
 @app.command("import")
@@ -177,8 +189,13 @@ def validate(
 def status(run_path: RunArgument) -> None:
     """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
     from datagen.api import open_run
+    from datagen.cli.sharing import is_only_shards, shard_lines
     from datagen.cli.story import status_lines
 
+    if is_only_shards(run_path):
+        for line in shard_lines(run_path):
+            typer.echo(line)
+        return
     for line in status_lines(open_run(run_path)):
         typer.echo(line)
 
@@ -278,20 +295,27 @@ TEACHER_OPTIONS = ("base_url", "concurrency", "rpm", "tpm", "budget_usd", "batch
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
-    from datagen.api import open_run
     from datagen.cli.progress import BarProgress
-    from datagen.cli.story import outcome_lines
     from datagen.engines.local import run_local
 
-    outcome = run_local(settings, out, BarProgress(), may_ask=may_ask)
+    tell_outcome(run_local(settings, out, BarProgress(), may_ask=may_ask), settings, out)
+
+
+def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
+    """Write the report of a finished run and tell how it ended."""
+    from datagen.api import open_run
+    from datagen.cli.story import outcome_lines
+
     open_run(out).write_report()
     for line in outcome_lines(outcome.summary, out):
         typer.echo(line)
-    if outcome.share_failed > settings.max_failed:
-        typer.echo(
-            f"datagen: {100 * outcome.share_failed:.1f} % of the requests failed, the first by {outcome.failure}",
-            err=True,
-        )
+    exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
+
+
+def exit_if_many_failed(share_failed: float, failure: str | None, settings: Settings) -> None:
+    """End with a status of its own where more requests failed than the settings bear."""
+    if share_failed > settings.max_failed:
+        typer.echo(f"datagen: {100 * share_failed:.1f} % of the requests failed, the first by {failure}", err=True)
         raise typer.Exit(TOO_MANY_FAILED)
 
 

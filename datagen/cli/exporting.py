@@ -15,6 +15,7 @@ from datagen.cli.sentences import in_sentences
 if TYPE_CHECKING:
     from datagen.api import Run
     from datagen.export import Exported, ExportSettings, FindPicture
+    from datagen.review import Reviewer
 
 N_TOLD = 20
 """Rows left out that are named one by one; the manifest names all."""
@@ -69,9 +70,13 @@ def _export_folder(run: Run, out: Path, settings: ExportSettings, images: Path |
     from datagen.export import export_folder
     from datagen.store.folder import translated_errors
 
+    reviewer = run.reviewer()
+    if reviewer.digest is not None:
+        about = {**about, "decisions_digest": reviewer.digest}
     with translated_errors(out):
-        exported = export_folder(run.iter_samples(), out, settings, _finder(run, images), about)
+        exported = export_folder(run.iter_samples(reviewer), out, settings, _finder(run, images), about)
     _tell_left_out(exported)
+    _tell_decisions(reviewer)
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
     typer.echo(f"{told} samples written to {out}")
@@ -108,10 +113,20 @@ def _tell_left_out(exported: Exported) -> None:
         typer.echo(f"left out  {len(exported.left_out) - N_TOLD} more, named in manifest.json", err=True)
 
 
+def _tell_decisions(reviewer: Reviewer) -> None:
+    from datagen.review import told_of
+
+    counts = reviewer.as_dict()
+    if counts is not None:
+        typer.echo(f"by hand   {told_of(counts)}", err=True)
+
+
 def _export_claims(run: Run, out: Path) -> None:
     from datagen.export import write_claims
     from datagen.store import write_whole
 
+    reviewer = run.reviewer()
     with write_whole(out) as file:
-        n_written = write_claims(run.iter_samples(), file, run.settings.rng_seed)
+        n_written = write_claims(run.iter_samples(reviewer), file, run.settings.rng_seed)
+    _tell_decisions(reviewer)
     typer.echo(f"{n_written} samples written to {out}")

@@ -8,15 +8,18 @@ from itertools import groupby, islice
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 
 from datagen import claims
 from datagen.config import Settings
+from datagen.corpus import Corpus
 from datagen.corpus.ahead import reading_ahead
+from datagen.diversity import boxed_images
 from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
-from datagen.pipeline import give_verdict
+from datagen.pipeline import PictureCheck, give_verdict
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.store import ScoreStore
@@ -57,15 +60,15 @@ class Judge:
     """
 
     def __init__(self, validator: Validator, scores: ScoreStore) -> None:
-        self._validator = validator
-        self._scores = scores
+        self.validator = validator
+        self.scores = scores
         self._faults: dict[tuple[str, Item | None], Fault] = {}
         self.calibrator: Calibrator | None = None
 
     @property
     def uses_blanks(self) -> bool:
         """Whether texts are held against a blank picture as well."""
-        return self._validator.abilities.blanks
+        return self.validator.abilities.blanks
 
     def note(self, fault: Fault) -> None:
         """Remember what could not be scored."""
@@ -73,7 +76,7 @@ class Judge:
 
     def inquire(self, turns: Iterable[Turn]) -> tuple[Inquiry, ...]:
         """What is asked about each turn."""
-        return tuple(inquire(turn, self._validator.abilities) for turn in turns)
+        return tuple(inquire(turn, self.validator.abilities) for turn in turns)
 
     def measure(
         self,
@@ -85,7 +88,7 @@ class Judge:
     ) -> Iterator[Measured]:
         """Read what was found, for calibration."""
         for inquiry in inquiries:
-            found = read_findings(inquiry, self._validator.identity, picture, self._scores.by_key.get, blank_of)
+            found = read_findings(inquiry, self.validator.identity, picture, self.scores.get, blank_of)
             if found is not None:
                 yield Measured(image_id, found.measures, inquiry.suffers, planted)
 
@@ -95,8 +98,8 @@ class Judge:
             return sample
         assert self.calibrator is not None
         inquiries = self.inquire(sample.turns)
-        find = self._scores.by_key.get
-        findings = tuple(read_findings(one, self._validator.identity, sample.image, find) for one in inquiries)
+        find = self.scores.get
+        findings = tuple(read_findings(one, self.validator.identity, sample.image, find) for one in inquiries)
         return give_verdict(sample, inquiries, findings, self._fault_of(sample, inquiries), self.calibrator)
 
     def _fault_of(self, sample: Sample, inquiries: Sequence[Inquiry]) -> Fault | None:
@@ -127,26 +130,28 @@ class Trial(Struct, frozen=True):
 class Examiner:
     """Decides on which images errors are planted, and plants them.
 
+    Which they are depends on the whole corpus, and on nothing else: a shard tries the same errors on the same images
+    as the whole run. Only pictures that come into question are opened.
+
     Args:
-        images: Those whose pictures can be used.
-        categories: The corpus's.
+        corpus: The whole of it.
+        check_picture: Gives None for a picture that can be used.
         validator: Errors are planted that it could notice.
         settings: The run's.
     """
 
-    def __init__(
-        self, images: Iterable[AnnotatedImage], categories: tuple[str, ...], validator: Validator, settings: Settings
-    ) -> None:
-        held = tuple(images)
-        self._settings, self._categories = settings, categories
-        self._lexicon = lexicon_for(categories, settings.checks.words)
-        chosen = sorted(held, key=lambda image: hashlib.sha256(f"trial {image.image_id}".encode()).digest())
-        annotated = {box.category for image in held for box in image.boxes} or set(categories)
+    def __init__(self, corpus: Corpus, check_picture: PictureCheck, validator: Validator, settings: Settings) -> None:
+        self._settings, self._categories = settings, corpus.categories
+        self._images, self._check_picture = corpus.images, check_picture
+        self._lexicon = lexicon_for(corpus.categories, settings.checks.words)
+        annotated = set(boxed_images(corpus.images)) or set(corpus.categories)
         known = validator.abilities.categories
-        self._plantable = tuple(name for name in categories if name in annotated and (known is None or name in known))
+        self._plantable = tuple(
+            name for name in corpus.categories if name in annotated and (known is None or name in known)
+        )
+        chosen = islice(self._usable_by_lot(), settings.validator.calibration_images)
         self._trials = {
-            image.image_id: Trial(image, self._choose_other(image, held), self._absent_from(image))
-            for image in chosen[: settings.validator.calibration_images]
+            image.image_id: Trial(image, self._choose_other(image), self._absent_from(image)) for image in chosen
         }
 
     def trial(self, image_id: str) -> Trial | None:
@@ -170,15 +175,27 @@ class Examiner:
         shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
         return tuple(name for name in self._plantable if name not in shown)
 
-    def _choose_other(self, image: AnnotatedImage, images: Sequence[AnnotatedImage]) -> str | None:
+    def _usable_by_lot(self) -> Iterator[AnnotatedImage]:
+        """Images whose pictures open, in an order that their ids decide."""
+        lots = np.fromiter((_lot(image.image_id) for image in self._images), np.uint64, len(self._images))
+        for n in np.argsort(lots, kind="stable").tolist():
+            image = self._images[n]
+            if self._check_picture(image) is None:
+                yield image
+
+    def _choose_other(self, image: AnnotatedImage) -> str | None:
         """Another picture, of a few drawn the one that shares the fewest categories: most answers are wrong there."""
         rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
         shown = {box.category for box in image.boxes}
-        drawn = [rng.choice(images) for _ in range(_TRIES)]
-        others = [one for one in drawn if one.file_name != image.file_name]
+        drawn = [self._images[rng.randrange(len(self._images))] for _ in range(_TRIES)]
+        others = [one for one in drawn if one.file_name != image.file_name and self._check_picture(one) is None]
         if not others:
             return None
         return min(others, key=lambda one: len(shown & {box.category for box in one.boxes})).file_name
+
+
+def _lot(image_id: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"trial {image_id}".encode()).digest()[:8], "big")
 
 
 def judge_samples(
@@ -202,33 +219,38 @@ def judge_samples(
         progress: Hears of every sample.
     """
     judge = Judge(validator, scores)
-    measured: list[Measured] = []
-    by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
-    while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
-        visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
-        looks = [look for visit in visits for look in visit.looks()]
-        wanted = dict.fromkeys(
-            look.picture
-            for look in looks
-            if any(key not in scores.by_key for key in look_keys(validator.identity, look))
-        )
-        with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
-            for result in validator.score(looks, read, scores.by_key):
-                if isinstance(result, Fault):
-                    judge.note(result)
-                else:
-                    scores.add(result)
-        for visit in visits:
-            measured += visit.measured()
-        for group in groups:
-            for _ in group:
-                progress.step()
-    scores.log.sync()
+    measured = list(score_samples(samples, judge, load_picture, examiner, progress))
     judge.calibrator = Calibrator(validator.identity, measured, alpha)
     calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
     return judge
+
+
+def score_samples(
+    samples: Iterable[Sample], judge: Judge, load_picture: LoadPicture, examiner: Examiner, progress: Progress
+) -> Iterator[Measured]:
+    """Score what is not scored yet, and give the numbers of the turns that calibrate; arguments as above."""
+    validator, scores = judge.validator, judge.scores
+    by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
+    while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
+        visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
+        looks = [look for visit in visits for look in visit.looks()]
+        wanted = dict.fromkeys(
+            look.picture for look in looks if any(key not in scores for key in look_keys(validator.identity, look))
+        )
+        with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
+            for result in validator.score(looks, read, scores):
+                if isinstance(result, Fault):
+                    judge.note(result)
+                else:
+                    scores.add(result)
+        for visit in visits:
+            yield from visit.measured()
+        for group in groups:
+            for _ in group:
+                progress.step()
+    scores.log.sync()
 
 
 class Visit:

@@ -1,157 +1,25 @@
-"""The local engine: one process takes a corpus to a finished dataset, resuming what is stored."""
+"""The local engine: one process takes a corpus, or a shard of it, as far as it can go, resuming what is stored."""
 
 from __future__ import annotations
 
-import math
-import platform
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from importlib.metadata import version
-from itertools import chain
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import msgspec
-from msgspec import Struct
-
-from datagen.checks import validate_check_names
-from datagen.config import Settings, dump_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
-from datagen.dedup import FindVector
-from datagen.diversity import Diversity, boxed_images
-from datagen.engines.asking import ask_all, run_to_end
-from datagen.engines.embedding import QuestionVectors
-from datagen.engines.importing import take_in
-from datagen.engines.judging import Examiner, judge_samples, require_common_words
-from datagen.engines.progress import Progress, ended
-from datagen.errors import RunError
-from datagen.export import dataset_card, write_llava
-from datagen.pipeline import (
-    Planned,
-    derive_before_dedup,
-    derive_samples,
-    make_sample,
-    plan_balance,
-    plan_imported,
-    plan_samples,
-)
-from datagen.recipes import Recipe, load_recipes
-from datagen.records import AnnotatedImage, Reply, Request, Sample
-from datagen.store import ReplyStore, RunFolder, ScoreStore, read_facts, write_whole
-from datagen.summary import Tally
-from datagen.teacher import open_teacher
-from datagen.teacher.prices import spent_on
+from datagen.config import Settings
+from datagen.engines.finishing import Outcome, finish
+from datagen.engines.gathering import gathered
+from datagen.engines.inputs import Inputs
+from datagen.engines.judging import require_common_words
+from datagen.engines.progress import Progress
+from datagen.engines.spooling import spooled
+from datagen.pipeline import is_balanced
+from datagen.store import RunFolder
 from datagen.validator import Validator, open_validator
 
-LOOK_INTERVAL_S = 0.05
-"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
+__all__ = ["Outcome", "run_local"]
 
-
-class Outcome(Struct, frozen=True):
-    """How a run ended.
-
-    Attributes:
-        summary: The content of ``summary.json``.
-        share_failed: Requests without any answer, as a share of all.
-        failure: What the first of them met, or None.
-    """
-
-    summary: dict[str, Any]
-    share_failed: float
-    failure: str | None = None
-
-
-class Inputs:
-    """One run's inputs, read once, and the passes over them."""
-
-    def __init__(self, settings: Settings, folder: RunFolder, progress: Progress) -> None:
-        validate_check_names(settings.checks)
-        self.settings = settings
-        self.folder = folder
-        self.progress = progress
-        self.recipes: tuple[Recipe, ...] = load_recipes(settings)
-        self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
-        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus)
-        self.pictures = PictureChecker(settings.corpus)
-        hint = self.pictures.explain_missing(self.corpus.images)
-        if hint:
-            raise RunError(hint)
-
-    @property
-    def n_samples(self) -> int:
-        """Images times response types, or the records of a dataset made elsewhere."""
-        if self.dataset is not None:
-            return len(self.dataset.records)
-        return len(self.corpus.images) * len(self.recipes)
-
-    def planned(self) -> Iterator[Planned]:
-        """Every sample of the run, in corpus order."""
-        if self.dataset is not None:
-            return plan_imported(self.dataset, self.pictures.check)
-        return plan_samples(
-            self.corpus.images, self.recipes, self.settings, self.pictures.check, self.corpus.categories
-        )
-
-    def usable_images(self) -> Iterator[AnnotatedImage]:
-        """Images whose pictures open."""
-        return (image for image in self.corpus.images if self.pictures.check(image) is None)
-
-    def check_pictures(self) -> None:
-        """Open every picture once, under a bar of its own: on a large corpus this takes minutes."""
-        if self.settings.corpus.images is None:
-            return
-        self.progress.begin("checking the pictures", len(self.corpus.images))
-        with ended(self.progress):
-            for image in self.corpus.images:
-                self.pictures.check(image)
-                self.progress.step()
-
-    def write_manifest(self) -> None:
-        """Write ``run.yaml``: resolved settings, versions, digests; it holds no secrets.
-
-        When it changes, the old summary goes first: a run is finished only if its summary is of
-        these settings.
-        """
-        manifest = msgspec.yaml.encode(
-            {
-                "datagen": version("datagen"),
-                "python": platform.python_version(),
-                "settings": dump_settings(self.settings),
-                "recipes": {recipe.name: recipe.digest for recipe in self.recipes},
-                "images": len(self.corpus.images),
-                "samples": self.n_samples,
-            }
-        )
-        if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
-            return
-        self._refuse_another_corpus()
-        for outdated in (self.folder.summary, self.folder.report):
-            outdated.unlink(missing_ok=True)
-        with write_whole(self.folder.settings) as file:
-            file.write(manifest)
-
-    def _refuse_another_corpus(self) -> None:
-        """Keep one folder for one corpus: its files may move, but not give way to others."""
-        if not self.folder.settings.is_file():
-            return
-        try:
-            corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
-            before = {Path(name).name for name in _sources(corpus)}
-        except (msgspec.MsgspecError, KeyError, TypeError):
-            return  # damaged; it is written anew
-        now = {Path(name).name for name in _sources(dump_settings(self.settings)["corpus"])}
-        if before and now.isdisjoint(before):
-            raise RunError(
-                f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
-                "choose another --out."
-            )
-
-
-def _sources(corpus: dict[str, Any]) -> tuple[str, ...]:
-    """The files that a run is about: a dataset made elsewhere, or else its annotations."""
-    dataset = corpus.get("dataset")
-    return (dataset,) if dataset else (*corpus["captions"], *corpus["instances"])
+MOST_LOOKED_OVER = 1024
+"""Names of pictures that a validator may choose from to glance at a few."""
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
@@ -168,154 +36,38 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
     """
     folder = RunFolder(out)
     inputs = Inputs(settings, folder, progress)
-    validator = None if settings.validator.name == "none" else open_validator(settings.validator)
-    if validator is not None:
-        require_common_words(validator, settings.validator.name, inputs.corpus.categories)
+    validator = validator_for(inputs)
     if not may_ask:
         folder.require()
     with folder.locked():
-        inputs.check_pictures()
-        if validator is not None:
-            validator.look_over([image.file_name for image in inputs.usable_images()], inputs.pictures.read)
-        if may_ask:
+        prepare(inputs, validator, may_ask=may_ask)
+        with gathered(inputs, may_ask=may_ask) as facts:
             inputs.write_manifest()
-        with closing(ReplyStore(folder.replies)) as replies:
-            if replies.log.n_damaged:
-                told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
-                progress.note(told)
-            if may_ask:
-                _ask(inputs, replies)
-            elif any(item.request and not replies.get(item.request.digest) for item in inputs.planned()):
-                raise RunError(f"{out}: not every reply is stored; finish the run with 'datagen run' first.")
-            inputs.write_manifest()
-            if settings.dedup.embeddings is None:
-                return _finish(inputs, validator, replies)
-            with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors)) as vectors:
-                vectors.fetch(derive_before_dedup(inputs.planned(), replies.get, settings), progress, may_ask=may_ask)
-                return _finish(inputs, validator, replies, vectors.find)
+            if validator is None and not is_balanced(settings):  # one pass
+                return finish(inputs, None, lambda: inputs.candidates(facts.replies), facts.find_vector)
+            with spooled(lambda: inputs.candidates(facts.replies), folder.spool) as candidates:
+                return finish(inputs, validator, candidates, facts.find_vector)
 
 
-def _ask(inputs: Inputs, replies: ReplyStore) -> None:
-    """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
-    if inputs.dataset is not None:
-        take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
-        return
-    progress = inputs.progress
-    by_digest: dict[str, Planned] = {}  # of those in flight
-    n_nothing_to_ask = 0
-    looked_at = -math.inf
+def validator_for(inputs: Inputs) -> Validator | None:
+    """Open the validator that the settings name, if any.
 
-    def unanswered() -> Iterator[Request]:
-        nonlocal n_nothing_to_ask
-        for item in inputs.planned():
-            if item.request is None:
-                n_nothing_to_ask += 1
-            elif not replies.is_settled(item.request.digest):
-                by_digest[item.request.digest] = item
-                yield item.request
-
-    def on_reply(request: Request, reply: Reply) -> None:
-        nonlocal looked_at
-        item, now, accepted = by_digest.pop(request.digest), time.monotonic(), None
-        if now - looked_at >= LOOK_INTERVAL_S:
-            accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
-            looked_at = now
-        progress.step(reply.cost_usd, accepted)
-
-    teaching, folder = inputs.settings.teacher, inputs.folder
-    requests = unanswered()
-    first = next(requests, None)
-    if first is None:
-        return
-    if folder.batches.is_file() and not teaching.batch:
-        from datagen.engines.batching import require_collected
-
-        require_collected(folder)
-    n_settled = 0
-    if replies.n_stored:  # a fresh run is not planned twice only to count
-        asked = (item.request for item in inputs.planned())
-        n_settled = sum(request is not None and replies.is_settled(request.digest) for request in asked)
-    spent_usd = 0.0
-    if teaching.budget_usd is not None and replies.n_stored:
-        stored = (reply for _, reply in read_facts(folder.replies, Reply) if reply is not None)
-        spent_usd = spent_on(stored, teaching)
-    if teaching.batch:
-        from datagen.engines.batching import ask_by_batches  # it loads the openai client
-
-        progress.begin("waiting for batches", inputs.n_samples, n_settled)
-        with ended(progress):
-            ask_by_batches(
-                lambda: (item.request for item in inputs.planned() if item.request is not None),
-                teaching, folder, replies, spent_usd, lambda reply: progress.step(reply.cost_usd), progress.note,
-            )  # fmt: skip
-        return
-    teacher = open_teacher(inputs.settings, spent_usd)
-    progress.begin("asking the teacher", inputs.n_samples, n_settled)
-    with ended(progress):
-        run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
-        for _ in range(n_nothing_to_ask):
-            progress.step()
+    Raises:
+        ValidatorError: It cannot be used, or knows none of the corpus's things.
+    """
+    settings = inputs.settings.validator
+    if settings.name == "none":
+        return None
+    validator = open_validator(settings)
+    require_common_words(validator, settings.name, inputs.corpus.categories)
+    return validator
 
 
-def _finish(
-    inputs: Inputs, validator: Validator | None, replies: ReplyStore, find_vector: FindVector | None = None
-) -> Outcome:
-    """Derive everything that follows from the stored facts, and write it whole."""
-
-    def unbalanced() -> Iterator[Sample]:
-        return derive_samples(inputs.planned(), inputs.recipes, replies.get, inputs.settings, find_vector)
-
-    balance = plan_balance(unbalanced(), inputs.settings)
-
-    def derived() -> Iterator[Sample]:
-        return unbalanced() if balance is None else map(balance.apply, unbalanced())
-
-    tally = Tally()
-    diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
-    measured = {"balance": balance and balance.report}
-    if validator is None:
-        _write(inputs, tally, diversity.watch(derived()))
-        return _close(inputs, tally, {**measured, "calibration": None, "diversity": diversity.as_dict()})
-    with closing(ScoreStore(inputs.folder.scores)) as scores:
-        progress, pictures = inputs.progress, inputs.pictures
-        progress.begin("looking at the pictures", inputs.n_samples)
-        with ended(progress):
-            examiner = Examiner(inputs.usable_images(), inputs.corpus.categories, validator, inputs.settings)
-            judge = judge_samples(
-                derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
-            )
-        _write(inputs, tally, diversity.watch(map(judge.give_verdict, derived())))
-        return _close(inputs, tally, {**measured, "calibration": judge.as_dict(), "diversity": diversity.as_dict()})
-
-
-def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
-    """Write every sample, and the accepted ones as the dataset, in one pass."""
-    encoder = msgspec.json.Encoder()
-    inputs.progress.begin("writing the dataset", inputs.n_samples)
-    with (
-        ended(inputs.progress),
-        write_whole(inputs.folder.samples) as samples_file,
-        write_whole(inputs.folder.dataset) as dataset_file,
-    ):
-
-        def written() -> Iterator[Sample]:
-            for sample in tally.watch(samples):
-                samples_file.write(encoder.encode(sample) + b"\n")
-                inputs.progress.step(accepted=sample.status == "accepted")
-                yield sample
-
-        write_llava(written(), dataset_file, inputs.settings.rng_seed)
-
-
-def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
-    """Check that nothing disappeared, then write the summary and the card."""
-    if tally.n_samples != inputs.n_samples:
-        raise RunError(
-            f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
-        )
-    summary = {**tally.as_dict(), **measured}
-    with write_whole(inputs.folder.summary) as file:
-        file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
-    with write_whole(inputs.folder.card) as file:
-        file.write(dataset_card(inputs.settings, summary).encode())
-    return Outcome(summary, tally.share_failed, tally.failure)
+def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
+    """Look at the pictures before anything is paid for, and write down what the run is about."""
+    inputs.check_pictures()
+    if validator is not None:
+        few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
+        validator.look_over([image.file_name for image in few], inputs.pictures.read)
+    if may_ask:
+        inputs.write_manifest()

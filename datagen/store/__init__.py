@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from datagen.store.facts import FactLog, ReplyStore, ScoreStore, VectorStore, read_facts
+from datagen.store.caches import cache_path, fingerprint, load_cache, save_cache
+from datagen.store.decisions import add_decision, read_decisions
+from datagen.store.facts import FactLog, read_facts
 from datagen.store.folder import RunFolder, write_whole
+from datagen.store.keyed import ReplyStore, ScoreStore, VectorStore
 
-__all__ = ["FactLog", "ReplyStore", "RunFolder", "ScoreStore", "VectorStore", "read_facts", "write_whole"]
+__all__ = [
+    "FactLog",
+    "ReplyStore",
+    "RunFolder",
+    "ScoreStore",
+    "VectorStore",
+    "add_decision",
+    "cache_path",
+    "fingerprint",
+    "load_cache",
+    "read_decisions",
+    "read_facts",
+    "save_cache",
+    "write_whole",
+]

@@ -15,7 +15,7 @@ import filelock
 
 from datagen.errors import RunError
 
-_UNFINISHED = ".unfinished"
+UNFINISHED = ".unfinished"
 
 
 class RunFolder:
@@ -29,11 +29,17 @@ class RunFolder:
         self.path = path
         self.replies = path / "replies.jsonl"
         self.batches = path / "batches.jsonl"
-        self.batch_file = path / f".batch.jsonl{_UNFINISHED}"
+        self.batch_file = path / f".batch.jsonl{UNFINISHED}"
+        self.pictures = path / ".pictures.cache"
+        self.watermark = path / ".watermark.cache"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
+        self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
         self.settings = path / "run.yaml"
+        self.shard = path / "shard.json"
+        self.candidates = path / "candidates.jsonl"
+        self.spool = path / f".candidates.jsonl{UNFINISHED}"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
         self.summary = path / "summary.json"
@@ -58,8 +64,9 @@ class RunFolder:
         """
         with translated_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
-            # run.yaml is the first file that takes its name; before it stand only names with a dot.
-            if not self.settings.exists() and any(entry.name[0] != "." for entry in self.path.iterdir()):
+            # run.yaml is the first file that takes its name; before it stand only shards and names with a dot.
+            others = (entry.name for entry in self.path.iterdir() if entry.name[0] != "." and entry.name != "shards")
+            if not self.settings.exists() and any(others):
                 raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
             lock = filelock.FileLock(self.path / ".lock")
             try:
@@ -67,7 +74,7 @@ class RunFolder:
             except filelock.Timeout:
                 raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
         try:
-            for unfinished in self.path.glob(f".*{_UNFINISHED}"):  # of a process that was killed while writing
+            for unfinished in self.path.glob(f".*{UNFINISHED}"):  # of a process that was killed while writing
                 unfinished.unlink(missing_ok=True)
             yield
         finally:
@@ -107,7 +114,7 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
     """
     with translated_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file

@@ -38,7 +38,7 @@ class Inquiry(Struct, frozen=True):
 
     Attributes:
         text: The whole answer; None for a validator that only takes probes.
-        probes: Index of a claim of the turn, and how it is asked.
+        probes: Index of a claim of the turn, and how it is asked; some claims are asked about more than once.
         suffers: The kinds of error that the turn could have, as far as the validator could notice.
     """
 
@@ -60,7 +60,7 @@ class Findings(Struct, frozen=True):
 
     Attributes:
         measures: By name, those of ``MEASURES`` that there are.
-        chances: Index of a claim to the probability that it is true.
+        chances: Index of a probe of the inquiry to the probability that the claim's answer is right.
     """
 
     measures: dict[str, float]
@@ -70,18 +70,12 @@ class Findings(Struct, frozen=True):
 def inquire(turn: Turn, abilities: Abilities) -> Inquiry:
     """Decide what to ask about a turn."""
     text = Text(turn.question, turn.answer) if abilities.texts else None
-    asked = ((n, probe_claim(claim, abilities)) for n, claim in enumerate(turn.claims))
-    probes = tuple((n, probed) for n, probed in asked if probed is not None)
-    probed_claims = {n for n, _ in probes}
-    open_to = {
-        kind
-        for n, claim in enumerate(turn.claims)
-        if abilities.texts or n in probed_claims
-        for kind in (error_of(claim),)
-        if kind is not None
-    }
-    if "count" in open_to:
-        open_to.add("absent object")
+    probes = tuple((n, probed) for n, claim in enumerate(turn.claims) for probed in probe_claim(claim, abilities))
+    open_to = {error_shown_by(probed, turn.claims[n]) for n, probed in probes}
+    if text is not None:
+        open_to |= {error_of(claim) for claim in turn.claims}
+        if "count" in open_to:
+            open_to.add("absent object")
     if text is not None or probes:
         open_to.add("other image")
     return Inquiry(text, probes, tuple(kind for kind in ERROR_KINDS if kind in open_to))
@@ -98,6 +92,11 @@ def error_of(claim: Claim) -> ErrorKind | None:
         "relation": "relation",
     }
     return kinds[claim.kind]
+
+
+def error_shown_by(probed: Probed, claim: Claim) -> ErrorKind | None:
+    """The kind of error that a claim has where the answer to its probe is another one."""
+    return "absent object" if probed.kind == "presence" else error_of(claim)
 
 
 def look_for(inquiries: Iterable[Inquiry], picture: str) -> Look:
@@ -137,7 +136,7 @@ def read_findings(
         else:
             return None
     chances: dict[int, float] = {}
-    for n, probed in inquiry.probes:
+    for n, (_, probed) in enumerate(inquiry.probes):
         score = find(score_key(identity, shown, probed.probe))
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)

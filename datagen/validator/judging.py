@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from datagen.records import Drop, Turn
 from datagen.validator.calibration import Calibrator, Measured, Opinion
-from datagen.validator.evidence import Findings, Inquiry, error_of
+from datagen.validator.evidence import Findings, Inquiry, error_shown_by
 
 
 class Judged(Struct, frozen=True):
@@ -60,8 +60,8 @@ def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | Non
     if found is None:
         return {"verdict": "not judged"}
     probes = [
-        {"claim": n, "question": probed.probe.question, "chance": found.chances[n]}
-        for n, probed in inquiry.probes
+        {"claim": claim, "question": probed.probe.question, "chance": found.chances[n]}
+        for n, (claim, probed) in enumerate(inquiry.probes)
         if n in found.chances
     ]
     measured = {"measures": found.measures, "probes": probes}
@@ -81,11 +81,12 @@ def _why(n: int, turn: Turn, inquiry: Inquiry, found: Findings | None, opinion: 
     if found is None or not found.chances:
         return f"answer {n + 1}: likely {_ERRORS[opinion.worst]}; {rare}"
     least = min(found.chances, key=lambda index: found.chances[index])
-    claim = turn.claims[least]
+    index, probed = inquiry.probes[least]
+    claim = turn.claims[index]
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
-    question = dict(inquiry.probes)[least].probe.question
+    error = error_shown_by(probed, claim) or opinion.worst
     return (
-        f"answer {n + 1}: likely {_ERRORS[error_of(claim) or opinion.worst]}; asked '{question}', the validator gives "
+        f"answer {n + 1}: likely {_ERRORS[error]}; asked '{probed.probe.question}', the validator gives "
         f"'{said}' {found.chances[least]:.0%}; {rare}"
     )
 

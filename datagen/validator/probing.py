@@ -1,4 +1,4 @@
-"""From a claim to a short question with all the answers it could have, and which of them agree with the claim."""
+"""From a claim to short questions with all the answers they could have, and which of them agree with the claim."""
 
 from __future__ import annotations
 
@@ -43,23 +43,33 @@ class Probed(Struct, frozen=True):
     agrees: tuple[int, ...]
 
 
-def probe_claim(claim: Claim, abilities: Abilities) -> Probed | None:
-    """Ask a validator about a claim.
+def probe_claim(claim: Claim, abilities: Abilities) -> tuple[Probed, ...]:
+    """Ask a validator about a claim: the claim itself, and whether the things are there that it takes for granted.
+
+    "Three cups", "the cup on the left" are wrong first of all where there is no cup, and a question for the number
+    or the side does not tell that: each of its answers says that there is one.
 
     Returns:
-        None when the validator has not learned to answer such a question, or does not know the thing.
+        The claim's own question first; nothing that the validator has not learned to answer, or of a thing that it
+        does not know.
     """
     things = (claim.category, *claim.others)
     if abilities.categories is not None and not abilities.categories.issuperset(things):
-        return None
-    probed = _probe(claim)
-    return probed if probed is not None and probed.kind in abilities.probes else None
+        return ()
+    own = _probe(claim)
+    granted = things if claim.kind in ("place", "relation") or (claim.kind == "count" and _is_some(claim)) else ()
+    asked = [*([] if own is None else [own]), *map(_probe_presence, granted)]
+    return tuple(probed for probed in asked if probed.kind in abilities.probes)
+
+
+def _is_some(claim: Claim) -> bool:
+    return bool(claim.number) and claim.comparison != "at most"
 
 
 def _probe(claim: Claim) -> Probed | None:
     name = claim.category
     if claim.kind in ("presence", "absence"):
-        return _asked("presence", presence_question(name), YES_NO, (0,) if claim.kind == "presence" else (1,), name)
+        return _probe_presence(name, is_there=claim.kind == "presence")
     if claim.kind == "count":
         agrees = _numbers_that_agree(claim)
         return _asked("count", count_question(name), NUMBERS, agrees, name) if agrees else None
@@ -68,6 +78,10 @@ def _probe(claim: Claim) -> Probed | None:
     if claim.kind == "relation" and claim.others:
         return _probe_relation(name, claim.relation or "", claim.others)
     return None
+
+
+def _probe_presence(name: str, is_there: bool = True) -> Probed:
+    return _asked("presence", presence_question(name), YES_NO, (0,) if is_there else (1,), name)
 
 
 def _probe_place(name: str, place: str) -> Probed | None:

@@ -7,10 +7,11 @@ file or a model is escaped.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from html import escape
+from typing import Any
 
-from datagen.records import AnnotatedImage, Sample, Turn
+from datagen.records import AnnotatedImage, Claim, Sample, Turn
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#5f5f5f")
 """Okabe and Ito's colours (2008), told apart by colour-blind readers; one per category in turn."""
@@ -28,8 +29,16 @@ STYLE = """
 .dg-card dl{margin:.4rem 0 0}.dg-card dt{font-weight:600;margin-top:.7rem}
 .dg-card dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
-.dg-card .dg-claims{display:flex;flex-wrap:wrap;gap:.1rem .8rem;white-space:normal}
-.dg-card .dg-supported{color:var(--good)}.dg-card .dg-contradicted{color:var(--bad);font-weight:600}
+.dg-card mark{background:none;color:inherit;text-decoration:underline .11em;text-underline-offset:.2em}
+.dg-card mark.dg-supported{text-decoration-color:var(--good)}
+.dg-card mark.dg-contradicted{text-decoration:underline wavy var(--bad) .11em}
+.dg-card mark.dg-unknown{text-decoration:underline dotted var(--soft) .13em}
+.dg-card details{white-space:normal;font-size:.85rem;color:var(--soft);margin-top:.15rem}
+.dg-card summary{cursor:pointer;width:fit-content}
+.dg-card details ul{display:block;margin:.1rem 0 .3rem}.dg-card details li{margin:.1rem 0}
+.dg-card span.dg-supported{color:var(--good)}
+.dg-card span.dg-contradicted,.dg-card span.dg-doubtful{color:var(--bad)}
+.dg-card summary .dg-contradicted,.dg-card summary .dg-doubtful{font-weight:600}
 .dg-card ul{list-style:none;padding:0;margin:.35rem 0 0;display:flex;flex-wrap:wrap;gap:.15rem .8rem}
 .dg-card li svg{width:.7em;height:.7em;margin-right:.35em;background:none;border-radius:2px}
 """
@@ -102,36 +111,88 @@ def _colours(categories: Iterable[str]) -> dict[str, str]:
 def _fate(sample: Sample) -> str:
     why = f" in {escape(sample.stage)}: {escape(sample.reason or '')}" if sample.stage else ""
     detail = f"<br><small>{escape(sample.detail)}</small>" if sample.detail else ""
+    if sample.review is not None:
+        was = ": ".join(filter(None, (sample.review.status, sample.review.reason)))
+        detail += f"<br><small>by hand: {escape(sample.review.verb)} (before: {escape(was)})</small>"
     return (
         f'<small>{escape(sample.sample_id)}</small> <span class="dg-fate dg-{escape(sample.status)}">'
         f"{escape(sample.status)}{why}</span>{detail}"
     )
 
 
+MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?", "doubtful": "✗"}
+"""Signs of the verdicts, so that colour is not alone in telling them."""
+
+
 def _turns(sample: Sample) -> str:
     return "".join(
-        f"<dt>{escape(turn.question)}</dt><dd>{escape(turn.answer)}{_claims(turn)}"
-        + (f"<br><small>{escape(str(turn.validation.get('verdict', '')))}</small>" if turn.validation else "")
-        + "</dd>"
+        f"<dt>{_marked(turn.question, (claim for claim in turn.claims if claim.in_question))}</dt>"
+        f"<dd>{_marked(turn.answer, (claim for claim in turn.claims if not claim.in_question))}{_findings(turn)}</dd>"
         for turn in sample.turns
     )
 
 
-MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?"}
-"""Signs of the verdicts, so that colour is not alone in telling them."""
+def _verdict(claim: Claim) -> str:
+    return claim.verdict.partition("_")[0]
 
 
-def _claims(turn: Turn) -> str:
-    """The claims of a turn with their marks; the evidence shows on hover."""
-    if not turn.claims:
+def _marked(text: str, claims: Iterable[Claim]) -> str:
+    """A text with its claims underlined; of two that share words the worse one shows."""
+    shown: list[Claim] = []
+    for claim in sorted(claims, key=lambda claim: ("contradicted", "unknown", "supported").index(_verdict(claim))):
+        if all(claim.end <= other.start or claim.start >= other.end for other in shown):
+            shown.append(claim)
+    pieces, at = [], 0
+    for claim in sorted(shown, key=lambda claim: claim.start):
+        pieces.append(escape(text[at : claim.start]))
+        pieces.append(f'<mark class="dg-{_verdict(claim)}">{escape(text[claim.start : claim.end])}</mark>')
+        at = claim.end
+    return "".join(pieces) + escape(text[at:])
+
+
+def _findings(turn: Turn) -> str:
+    """What annotations and pixels say to a turn: told in a line, and in full where a reader opens it."""
+    told = [_verdict(claim) for claim in turn.claims]
+    heads = [_sign(verdict, f"{n} {verdict}") for verdict, n in sorted(Counter(told).items())]
+    probes = {probe["claim"]: probe for probe in (turn.validation or {}).get("probes", ())}
+    lines = [_claim(turn, claim) + _probe(probes.get(n)) for n, claim in enumerate(turn.claims)]
+    if turn.validation:
+        verdict = str(turn.validation.get("verdict", ""))
+        heads.append("pixels: " + _sign(verdict, verdict))
+        lines += (escape(line) for line in _pixels(turn))
+    if not lines:
+        return f"<small>{' · '.join(heads)}</small>" if heads else ""
+    listed = "".join(f"<li>{line}</li>" for line in lines)
+    return f"<details><summary>{' · '.join(heads)}</summary><ul>{listed}</ul></details>"
+
+
+def _sign(verdict: str, text: str) -> str:
+    if verdict not in MARKS:
+        return escape(text)
+    return f'<span class="dg-{verdict}">{MARKS[verdict]} {escape(text)}</span>'
+
+
+def _claim(turn: Turn, claim: Claim) -> str:
+    said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
+    why = f"{claim.kind}, {claim.verdict.replace('_', ' ')}" + (f": {claim.evidence}" if claim.evidence else "")
+    return f"{_sign(_verdict(claim), said)} {escape(why)}"
+
+
+def _probe(probe: dict[str, Any] | None) -> str:
+    """What the validator makes of one claim; the question stands only where the answer is no."""
+    if probe is None:
         return ""
-    told = []
-    for claim in turn.claims:
-        verdict = claim.verdict.partition("_")[0]
-        text = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
-        why = escape(f"{claim.kind}, {claim.verdict.replace('_', ' ')}: {claim.evidence}")
-        told.append(f'<span class="dg-claim dg-{verdict}" title="{why}">{MARKS[verdict]} {escape(text)}</span>')
-    return f'<small class="dg-claims">{" ".join(told)}</small>'
+    told = f"pixels {probe['chance']:.0%}"
+    return f" · {_sign('doubtful', told)}: {escape(probe['question'])}" if probe["chance"] < 0.5 else f" · {told}"
+
+
+def _pixels(turn: Turn) -> Iterator[str]:
+    """What the validator measured on a turn."""
+    seen = turn.validation or {}
+    if isinstance(seen.get("p_value"), float):
+        yield f"pixels: {seen['p_value']:.1%} of clean turns look as wrong"
+    if seen.get("doubts"):
+        yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
 
 
 def _cuts(sample: Sample) -> str:

@@ -19,6 +19,7 @@ from msgspec import Struct
 
 from datagen.config import Settings
 from datagen.records import AnnotatedImage
+from datagen.review import told_of
 from datagen.view.card import STYLE
 from datagen.view.report_charts import bar, columns, reliability
 from datagen.view.report_examples import Examples, ReadPicture, draw_groups
@@ -84,6 +85,7 @@ def render_report(
     images: Mapping[str, AnnotatedImage],
     read: ReadPicture | None = None,
     timing: Timing | None = None,
+    note: str | None = None,
 ) -> str:
     """Write the page; the same inputs give the same text.
 
@@ -95,6 +97,7 @@ def render_report(
         images: Annotations of the examples' images, as far as they are at hand.
         read: Opens pictures; None leaves the frames empty.
         timing: Of the teacher; None for the embedded one.
+        note: What the summary does not know yet.
     """
     style = Markup((_HERE / "report.css").read_text(encoding="utf-8") + STYLE)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
@@ -109,6 +112,8 @@ def render_report(
         funnel=list(_funnel(summary)),
         reasons=list(_reasons(summary)),
         timing=timing,
+        note=note,
+        review=told_of(summary["review"]) if summary.get("review") else None,
         calibration=_calibration(summary.get("calibration")),
         diversity=summary.get("diversity"),
         balance=summary.get("balance"),

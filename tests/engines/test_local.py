@@ -33,7 +33,7 @@ def test_a_run_stopped_under_new_settings_does_not_show_the_old_result(
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(local, "_finish", stop)
+    monkeypatch.setattr(local, "finish", stop)
     with pytest.raises(KeyboardInterrupt):
         datagen.run({**corpus_files.settings, "rng_seed": 7}, tmp_path)
     with pytest.raises(RunError, match="not finished"):

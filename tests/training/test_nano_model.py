@@ -19,6 +19,7 @@ from training.model import (
     build_processor,
     save_checkpoint,
     see,
+    see_larger,
     sine_positions,
     to_pixels,
 )
@@ -198,3 +199,20 @@ def test_heads_read_row_column_and_number():
     assert heads.place_of_words(torch.randn(7, SIZE.width)).shape == (7, 2, SIZE.grid)
     assert heads.amount_of_words(torch.randn(7, SIZE.width)).shape == (7, MOST + 1)
     assert heads.place_of_patches(torch.randn(2, 16, SIZE.width)).shape == (2, 16, 2, SIZE.grid)
+
+
+def test_a_model_that_sees_larger_pictures_keeps_all_else(model, tokenizer, tmp_path):
+    larger = see_larger(model, 96)
+    size = NanoSize.of(larger)
+    assert (size.image_px, size.grid) == (96, 6)
+    assert larger.config.image_seq_length == 36
+    before, after = model.state_dict(), larger.state_dict()
+    changed = [name for name in before if before[name].shape != after[name].shape]
+    assert [name.rsplit(".", 2)[-2] for name in changed] == ["position_embedding"]
+    assert all(torch.equal(before[name], after[name]) for name in before.keys() - changed)
+    old = before[changed[0]].unflatten(0, (4, 4))
+    new = after[changed[0]].unflatten(0, (6, 6))
+    assert torch.allclose(new[0, 0], old[0, 0])  # corners stay where they are
+    assert torch.allclose(new.mean((0, 1)), old.mean((0, 1)), atol=0.1)
+    save_checkpoint(larger, build_processor(tokenizer, size), tmp_path)
+    assert AutoProcessor.from_pretrained(tmp_path).image_processor.size["height"] == 96

@@ -99,6 +99,13 @@ def test_a_second_command_needs_only_the_weights(tmp_path, short):
     assert lines[-1]["joint"] == lines[-1]["step"] > 0
 
 
+def test_pictures_may_grow_between_commands(tmp_path, short):
+    first, second = tmp_path / "first", tmp_path / "second"
+    train_nano.main([str(first), "--seconds", "6", "--weights-only", *SMALL])
+    train_nano.main([str(second), "--seconds", "6", "--start-from", str(first), *SMALL, "--image-px", "96"])
+    assert json.loads((second / "config.json").read_text())["vision_config"]["image_size"] == 96
+
+
 def test_evaluation_prints_a_row_for_every_set(tmp_path, short, capsys):
     train_nano.main([str(tmp_path), "--seconds", "6", "--weights-only", *SMALL])
     rows_file = tmp_path / "rows.json"

@@ -3,7 +3,9 @@
 import re
 from html.parser import HTMLParser
 
-from datagen.records import AnnotatedImage, Box, Claim, Drop, Provenance, Sample, Turn
+from msgspec.structs import replace
+
+from datagen.records import AnnotatedImage, Box, Claim, Drop, Provenance, Review, Sample, Turn
 from datagen.view import sample_card
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -65,7 +67,40 @@ def test_a_sample_without_its_corpus_still_shows() -> None:
     assert "<rect" not in card
 
 
-def test_claims_carry_their_marks_and_evidence() -> None:
+def test_claims_are_marked_in_place_and_told_with_their_evidence() -> None:
     card = sample_card(*make("plain"), picture_url=None)
-    assert '<span class="dg-claim dg-contradicted" title="count, contradicted: plain">✗ plain</span>' in card
-    assert 'title="place, supported by boxes: ">✓ pl</span>' in card
+    assert '<mark class="dg-contradicted">plain</mark>' in card
+    assert (
+        '<span class="dg-contradicted">✗ 1 contradicted</span> · <span class="dg-supported">✓ 1 supported</span>'
+        in card
+    )
+    assert '<span class="dg-contradicted">✗ plain</span> count, contradicted: plain</li>' in card
+    assert '<span class="dg-supported">✓ pl</span> place, supported by boxes</li>' in card
+
+
+def test_of_two_claims_on_the_same_words_the_worse_is_marked() -> None:
+    turn = Turn("How many?", "Two big dogs.", (
+        Claim("presence", "dog", 0, 12, "supported_by_boxes", ""), Claim("count", "dog", 0, 3, "contradicted", ""),
+        Claim("place", "dog", 8, 12, "unknown", ""),
+    ))  # fmt: skip
+    card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
+    assert '<mark class="dg-contradicted">Two</mark> big <mark class="dg-unknown">dogs</mark>.' in card
+
+
+def test_the_validators_numbers_are_told() -> None:
+    claims = (Claim("count", "dog", 0, 3, "unknown", "nobody counted"), Claim("presence", "dog", 4, 8, "unknown", ""))
+    probes = [{"claim": 0, "question": "<Two?>", "chance": 0.1}, {"claim": 1, "question": "Dogs?", "chance": 0.9}]
+    seen = {"verdict": "doubtful", "p_value": 0.012, "doubts": {"count": 0.9}, "probes": probes}
+    turn = Turn("How many?", "Two dogs.", claims, seen)
+    card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
+    for told in ("✗ doubtful", "1.2% of clean turns look as wrong", "chance of error: count 90%"):
+        assert told in card
+    assert 'nobody counted · <span class="dg-doubtful">✗ pixels 10%</span>: &lt;Two?&gt;</li>' in card
+    assert "presence, unknown · pixels 90%</li>" in card
+
+
+def test_a_decision_by_hand_is_told() -> None:
+    review = Review("accept", "rejected", "dedup", "near_copy")
+    assert "by hand: accept (before: rejected: near_copy)" in sample_card(
+        replace(make("x")[0], review=review), None, None
+    )

@@ -1,0 +1,76 @@
+"""The commands about shards: what ``run --shard`` prints, ``merge``, and the status of a run that is shards so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datagen.cli.commands import app, exit_if_many_failed, tell_outcome
+from datagen.cli.sentences import in_sentences
+
+if TYPE_CHECKING:
+    from datagen.config import Settings
+
+
+def make_shard(settings: Settings, shard: str, out: Path) -> None:
+    """Make or resume one shard, and tell how it ended."""
+    from datagen.cli.progress import BarProgress
+    from datagen.engines.sharding import run_shard
+    from datagen.store.shards import Shard
+
+    which = Shard.parse(shard)
+    tally = run_shard(settings, which, out, BarProgress())
+    typer.echo(f"shard     {which}: {tally.n_accepted} of {tally.n_samples} samples are candidates")
+    typer.echo(f"folder    {which.folder_in(out).path}")
+    typer.echo(f"next      datagen merge {out}   (when all {which.count} are made)")
+    exit_if_many_failed(tally.share_failed, tally.failure, settings)
+
+
+@app.command()
+@in_sentences
+def merge(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that the shards are of.")],
+    shards: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SHARD]...", help="Shard folders that lie elsewhere, beside those in RUN/shards."),
+    ] = None,
+) -> None:
+    """Make the finished run of its shards: the same bytes as those of a run that was never split."""
+    from datagen.api import open_run
+    from datagen.cli.progress import BarProgress
+    from datagen.engines.sharding import merge_shards
+    from datagen.errors import RunError
+    from datagen.store import RunFolder
+    from datagen.store.shards import shard_folders
+
+    folders = [*shard_folders(run_path), *map(RunFolder, shards or ())]
+    if not folders:
+        raise RunError(f"{run_path}: holds no shards; make them with 'datagen run --shard K/N --out {run_path}'.")
+    settings = open_run(folders[0].path).settings
+    tell_outcome(merge_shards(settings, folders, run_path, BarProgress()), settings, run_path)
+
+
+def is_only_shards(run_path: Path) -> bool:
+    """Whether a folder holds shards that were not merged yet."""
+    return (run_path / "shards").is_dir() and not (run_path / "run.yaml").exists()
+
+
+def shard_lines(run_path: Path) -> Iterator[str]:
+    """Tell how far each shard is."""
+    from datagen.api import open_run
+    from datagen.records import Reply
+    from datagen.store import read_facts
+    from datagen.store.shards import read_record, shard_folders
+
+    for folder in shard_folders(run_path):
+        record = read_record(folder)
+        if record is not None:
+            yield f"{folder.path.name}  done, {record.n_candidates} of {record.n_samples} samples are candidates"
+            continue
+        planned = open_run(folder.path).manifest.get("samples") if folder.settings.is_file() else "?"
+        replies = folder.replies
+        n_stored = sum(reply is not None for _, reply in read_facts(replies, Reply)) if replies.exists() else 0
+        yield f"{folder.path.name}  at work or stopped, {n_stored} replies stored for {planned} samples"

@@ -1,0 +1,159 @@
+"""Everything that must be stored before a set can be looked at: every reply, and the vectors of questions."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from itertools import chain
+from pathlib import Path
+
+from msgspec import Struct
+
+from datagen.config import Settings
+from datagen.dedup import FindVector
+from datagen.engines.asking import ask_all, run_to_end
+from datagen.engines.embedding import QuestionVectors
+from datagen.engines.importing import take_in
+from datagen.engines.inputs import Inputs
+from datagen.engines.progress import ended
+from datagen.engines.watermark import Watermark
+from datagen.errors import RunError
+from datagen.pipeline import Planned, make_sample
+from datagen.records import Reply, Request
+from datagen.store import ReplyStore
+from datagen.teacher import Teacher, open_teacher
+from datagen.teacher.prices import spent_in_all
+
+LOOK_INTERVAL_S = 0.05
+"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
+OpenTeacher = Callable[[Settings, float], Teacher]
+"""Gives a teacher, told what was spent on stored replies in US dollars."""
+
+
+class Gathered(Struct, frozen=True):
+    """What is stored.
+
+    Attributes:
+        replies: A reply to every request, if only that it failed.
+        find_vector: Vectors of questions, where the settings ask for them.
+    """
+
+    replies: ReplyStore
+    find_vector: FindVector | None = None
+
+
+@contextmanager
+def gathered(inputs: Inputs, *, may_ask: bool = True, open_teacher: OpenTeacher = open_teacher) -> Iterator[Gathered]:
+    """Ask for whatever is not stored yet, and lend the stores.
+
+    Args:
+        inputs: Of the run or shard.
+        may_ask: False sends nothing.
+        open_teacher: Who writes the replies.
+
+    Raises:
+        DatagenError: Nothing more can be asked, or a reply is missing that may not be asked for.
+    """
+    folder, settings = inputs.folder, inputs.settings
+    with closing(ReplyStore(folder.replies)) as replies:
+        if replies.log.n_damaged:
+            told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
+            inputs.progress.note(told)
+        if may_ask:
+            _ask(inputs, replies, open_teacher)
+        elif not inputs.is_answered(replies):
+            raise RunError(f"{folder.path}: not every reply is stored; finish the run with 'datagen run' first.")
+        if settings.dedup.embeddings is None:
+            yield Gathered(replies)
+            return
+        with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors)) as vectors:
+            vectors.fetch(inputs.candidates(replies), inputs.progress, may_ask=may_ask)
+            yield Gathered(replies, vectors.find)
+
+
+def _ask(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher) -> None:
+    """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
+    if inputs.dataset is not None:
+        take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
+        return
+    progress, watermark = inputs.progress, inputs.open_watermark(replies)
+    in_flight: dict[str, tuple[int, Planned]] = {}
+    n_done, is_asking = watermark.n_settled, False
+    looked_at = -math.inf
+
+    def unanswered() -> Iterator[Request]:
+        nonlocal n_done
+        for number, item in inputs.unsettled(watermark):
+            if item.request is not None and not replies.is_settled(item.request.digest):
+                in_flight[item.request.digest] = number, item
+                yield item.request
+                continue
+            watermark.pass_by(number, is_left=not _is_for_good(item))
+            n_done += 1
+            if is_asking:
+                progress.step()
+
+    def on_reply(request: Request, reply: Reply) -> None:
+        nonlocal looked_at
+        (number, item), now, accepted = in_flight.pop(request.digest), time.monotonic(), None
+        watermark.pass_by(number, is_left=not reply.is_final)
+        watermark.keep_if_due()
+        if now - looked_at >= LOOK_INTERVAL_S:
+            accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
+            looked_at = now
+        progress.step(reply.cost_usd, accepted)
+
+    teaching, folder = inputs.settings.teacher, inputs.folder
+    requests = unanswered()
+    first = next(requests, None)
+    if first is None:
+        watermark.keep()
+        return
+    if folder.batches.is_file() and not teaching.batch:
+        from datagen.engines.batching import require_collected
+
+        require_collected(folder)
+    spent = replies.spent
+    spent_usd = 0.0 if teaching.budget_usd is None else spent_in_all(spent.usd, spent.unpriced, teaching)
+    if teaching.batch:
+        _ask_by_batches(inputs, replies, watermark, spent_usd)
+        return
+    teacher = open_teacher(inputs.settings, spent_usd)
+    progress.begin("asking the teacher", inputs.n_samples, n_done)
+    is_asking = True
+    with ended(progress):
+        try:
+            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+        finally:
+            watermark.keep()
+
+
+def _is_for_good(item: Planned) -> bool:
+    """Whether an item that has no request, or whose reply is stored, will never be asked; a picture may be mended."""
+    return item.drop is None or item.drop.reason == "nothing_annotated"
+
+
+def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, spent_usd: float) -> None:
+    from datagen.engines.batching import ask_by_batches  # it loads the openai client
+
+    def move_on() -> int:
+        """Count what is settled."""
+        n_settled = watermark.n_settled
+        for number, item in inputs.unsettled(watermark):
+            if item.request is None or replies.is_settled(item.request.digest):
+                watermark.pass_by(number, is_left=not _is_for_good(item))
+                n_settled += item.request is not None
+        watermark.keep()
+        return n_settled
+
+    progress = inputs.progress
+    progress.begin("waiting for batches", inputs.n_samples, move_on() if replies.n_stored else 0)
+    with ended(progress):
+        ask_by_batches(
+            lambda: (item.request for _, item in inputs.unsettled(watermark) if item.request is not None),
+            inputs.settings.teacher, inputs.folder, replies, spent_usd,
+            lambda reply: progress.step(reply.cost_usd), progress.note,
+        )  # fmt: skip
+        move_on()
