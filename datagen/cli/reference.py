@@ -144,7 +144,7 @@ class _Parameter:
             return "needed"
         default = self.default
         if default is None and self.name in SETTING_OF:
-            if command == "validate":
+            if command in ("validate", "view"):
                 return "the run's"
             default = _look_up(config.Settings(), SETTING_OF[self.name])
         return "" if default is None else _value(default)
