@@ -28,7 +28,7 @@ FLOORS = (
         "teacher",
         "validator",
     },
-    {"pipeline"},
+    {"pipeline", "tables"},
     {"engines"},
     {"view"},
     {"api"},

@@ -33,6 +33,7 @@ Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
 Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+SampleId = Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Such as 1234-conversation.")]
 Validator = Annotated[
     str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
 ]
@@ -202,7 +203,7 @@ def status(run_path: RunArgument) -> None:
 
 @app.command()
 @in_sentences
-def show(run_path: RunArgument, sample_id: Annotated[str, typer.Argument(metavar="SAMPLE_ID")]) -> None:
+def show(run_path: RunArgument, sample_id: SampleId) -> None:
     """Tell one sample's whole story: context, reply, turns, verdict, fate."""
     from datagen.api import open_run
     from datagen.cli.story import sample_story
@@ -270,28 +271,46 @@ def run_settings(options: Mapping[str, Any]) -> Settings:
     """Settings from the options of ``run``, by their names as parameters."""
     from datagen.config import load_settings
 
-    given = options.get
-    return load_settings(
-        given("config"),
-        {
-            **_corpus_overrides(given("captions"), given("instances"), given("images"), given("limit")),
-            "types": _split(given("types")),
-            "recipes_dir": _text(given("recipes_dir")),
-            "checks.words": _text(given("words")),
-            "context.style": given("context"),
-            "rng_seed": given("rng_seed"),
-            "teacher.name": given("teacher"),
-            "teacher.prices": _text(given("prices")),
-            **{f"teacher.{name}": given(name) for name in TEACHER_OPTIONS},
-            **{f"validator.{name}": given(name) for name in ("device", "precision", "alpha", "trust_remote_code")},
-            "validator.name": given("validator"),
-            "max_failed": given("max_failed"),
-            "engine": given("engine"),
-        },
-    )
+    overrides = {key: _plain(name, options.get(name)) for name, key in SETTING_OF.items()}
+    return load_settings(options.get("config"), overrides)
 
 
-TEACHER_OPTIONS = ("base_url", "concurrency", "rpm", "tpm", "budget_usd", "batch")
+SETTING_OF = {
+    "captions": "corpus.captions",
+    "instances": "corpus.instances",
+    "images": "corpus.images",
+    "limit": "corpus.limit",
+    "types": "types",
+    "recipes_dir": "recipes_dir",
+    "words": "checks.words",
+    "context": "context.style",
+    "rng_seed": "rng_seed",
+    "teacher": "teacher.name",
+    "base_url": "teacher.base_url",
+    "concurrency": "teacher.concurrency",
+    "rpm": "teacher.rpm",
+    "tpm": "teacher.tpm",
+    "budget_usd": "teacher.budget_usd",
+    "prices": "teacher.prices",
+    "batch": "teacher.batch",
+    "validator": "validator.name",
+    "device": "validator.device",
+    "precision": "validator.precision",
+    "alpha": "validator.alpha",
+    "trust_remote_code": "validator.trust_remote_code",
+    "max_failed": "max_failed",
+    "engine": "engine",
+}
+"""Parameter of ``run`` to the setting it stands for."""
+
+
+def _plain(name: str, given: Any) -> Any:
+    """What an option says, as a settings file would say it."""
+    if name == "types":
+        return _split(given)
+    if isinstance(given, list):
+        return _texts(given)
+    return _text(given) if isinstance(given, Path) else given
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -182,11 +184,14 @@ def _check(path: Path, image_id: str, table: ImageTable, at: int, *, is_wrong_si
 
 
 def _category_names(path: Path, rows: Iterable[CategoryRow]) -> dict[str, str]:
+    """Each category's name as it stands in a sentence: LVIS writes ``traffic_light`` and ``bat_(animal)``."""
     names: dict[str, str] = {}
     for row in rows:
-        name = " ".join(row.name.split())  # a line break would break the context's lines
+        name = " ".join(row.name.replace("_", " ").split())  # a line break would break the context's lines
         if not name:
             raise CorpusError(f"{path}: category {row.id} has an empty name. Name it.")
         if names.setdefault(id_text(row.id), name) != name:
             raise CorpusError(f"{path}: category {row.id} is both '{names[id_text(row.id)]}' and '{name}'. Keep one.")
-    return names
+    plain = {id_: re.sub(r" \([^()]*\)$", "", name) for id_, name in names.items()}
+    n_plain = Counter(plain.values())  # "bat (animal)" stays where there is another bat
+    return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}

@@ -80,6 +80,8 @@ def finish(
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
+        with write_whole(inputs.folder.calibration) as file:
+            file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
         _write(inputs, tally, diversity.watch(reviewer.watch(map(judge.give_verdict, derived()))))
         measured |= {"calibration": judge.as_dict(), "diversity": diversity.as_dict(), "review": reviewer.as_dict()}
         return _close(inputs, tally, measured)

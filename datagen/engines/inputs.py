@@ -147,7 +147,8 @@ class Inputs:
         if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
             return
         self._refuse_another_corpus()
-        for outdated in (self.folder.summary, self.folder.report, self.folder.shard):
+        folder = self.folder
+        for outdated in (folder.summary, folder.report, folder.calibration, folder.shard):
             outdated.unlink(missing_ok=True)
         with write_whole(self.folder.settings) as file:
             file.write(manifest)

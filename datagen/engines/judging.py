@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,7 +24,7 @@ from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.store import ScoreStore
 from datagen.validator import Fault, Look, Validator, look_keys
-from datagen.validator.calibration import Calibrator, Measured
+from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
 from datagen.validator.planting import ErrorKind, plant_errors
 from datagen.validator.protocol import Item, LoadPicture
@@ -64,6 +64,7 @@ class Judge:
         self.scores = scores
         self._faults: dict[tuple[str, Item | None], Fault] = {}
         self.calibrator: Calibrator | None = None
+        self.tried: list[Tried] = []
 
     @property
     def uses_blanks(self) -> bool:
@@ -80,17 +81,18 @@ class Judge:
 
     def measure(
         self,
+        turns: Iterable[AskedTurn],
         image_id: str,
-        inquiries: Iterable[Inquiry],
         picture: str,
         planted: ErrorKind | None = None,
         blank_of: str | None = None,
-    ) -> Iterator[Measured]:
+    ) -> Iterator[Tried]:
         """Read what was found, for calibration."""
-        for inquiry in inquiries:
-            found = read_findings(inquiry, self.validator.identity, picture, self.scores.get, blank_of)
+        for of in turns:
+            found = read_findings(of.inquiry, self.validator.identity, picture, self.scores.get, blank_of)
             if found is not None:
-                yield Measured(image_id, found.measures, inquiry.suffers, planted)
+                measured = Measured(image_id, found.measures, of.inquiry.suffers, planted)
+                yield Tried(of.sample_id, picture, of.turn.question, of.turn.answer, measured)
 
     def give_verdict(self, sample: Sample) -> Sample:
         """Look up what was measured on a sample and judge it by that."""
@@ -112,6 +114,14 @@ class Judge:
         assert self.calibrator is not None
         plain: dict[str, Any] = msgspec.to_builtins(self.calibrator.calibration)
         return plain
+
+
+class AskedTurn(NamedTuple):
+    """A turn of a sample and what is asked about it."""
+
+    sample_id: str
+    turn: Turn
+    inquiry: Inquiry
 
 
 class Trial(Struct, frozen=True):
@@ -219,8 +229,8 @@ def judge_samples(
         progress: Hears of every sample.
     """
     judge = Judge(validator, scores)
-    measured = list(score_samples(samples, judge, load_picture, examiner, progress))
-    judge.calibrator = Calibrator(validator.identity, measured, alpha)
+    judge.tried = list(score_samples(samples, judge, load_picture, examiner, progress))
+    judge.calibrator = Calibrator(validator.identity, (one.measured for one in judge.tried), alpha)
     calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
@@ -229,7 +239,7 @@ def judge_samples(
 
 def score_samples(
     samples: Iterable[Sample], judge: Judge, load_picture: LoadPicture, examiner: Examiner, progress: Progress
-) -> Iterator[Measured]:
+) -> Iterator[Tried]:
     """Score what is not scored yet, and give the numbers of the turns that calibrate; arguments as above."""
     validator, scores = judge.validator, judge.scores
     by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
@@ -246,7 +256,7 @@ def score_samples(
                 else:
                     scores.add(result)
         for visit in visits:
-            yield from visit.measured()
+            yield from visit.tried()
         for group in groups:
             for _ in group:
                 progress.step()
@@ -260,27 +270,35 @@ class Visit:
         accepted = [sample for sample in samples if sample.status == "accepted"]
         self._judge = judge
         self._image_id, self._picture = accepted[0].image_id, accepted[0].image
-        self._own = judge.inquire(turn for sample in accepted for turn in sample.turns)
+        self._own = [
+            AskedTurn(sample.sample_id, turn, inquiry)
+            for sample in accepted
+            for turn, inquiry in zip(sample.turns, judge.inquire(sample.turns), strict=True)
+        ]
         self._trial = examiner.trial(self._image_id)
-        planted = [pair for sample in accepted for pair in examiner.plant(self._trial, sample)] if self._trial else []
-        self._planted = [(kind, judge.inquire([turn])) for kind, turn in planted]
+        self._planted: list[tuple[ErrorKind, AskedTurn]] = []
+        if self._trial is not None:
+            for sample in accepted:
+                for kind, turn in examiner.plant(self._trial, sample):
+                    self._planted.append((kind, AskedTurn(sample.sample_id, turn, *judge.inquire([turn]))))
 
     def looks(self) -> Iterator[Look]:
         """What is asked of its own picture, of a blank one, and of another image's."""
-        every = (*self._own, *(inquiry for _, inquiries in self._planted for inquiry in inquiries))
+        own = [of.inquiry for of in self._own]
+        every = [*own, *(of.inquiry for _, of in self._planted)]
         yield look_for(every, self._picture)
         if self._judge.uses_blanks:
             yield blank_look_for(every, self._picture)
         if self._trial is not None and self._trial.other is not None:
-            yield look_for(self._own, self._trial.other)
+            yield look_for(own, self._trial.other)
 
-    def measured(self) -> Iterator[Measured]:
+    def tried(self) -> Iterator[Tried]:
         """The turns' numbers for the calibration; only images with planted errors take part."""
         if self._trial is None:
             return
         measure = self._judge.measure
-        yield from measure(self._image_id, self._own, self._picture)
-        for kind, inquiries in self._planted:
-            yield from measure(self._image_id, inquiries, self._picture, kind)
+        yield from measure(self._own, self._image_id, self._picture)
+        for kind, of in self._planted:
+            yield from measure([of], self._image_id, self._picture, kind)
         if self._trial.other is not None:
-            yield from measure(self._image_id, self._own, self._trial.other, "other image", self._picture)
+            yield from measure(self._own, self._image_id, self._trial.other, "other image", self._picture)

@@ -42,6 +42,7 @@ class RunFolder:
         self.spool = path / f".candidates.jsonl{UNFINISHED}"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
+        self.calibration = path / "calibration.jsonl"
         self.summary = path / "summary.json"
         self.report = path / "report.html"
         self.card = path / "README.md"

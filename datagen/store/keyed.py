@@ -77,7 +77,7 @@ class KeyedFacts(Generic[Fact]):
         self.spent = Spent()
         self._key_of, self._is_marked = key_of, is_marked
         self._spans = SpanIndex()
-        self._n_unsaved = 0
+        self._n_saved = self._n_unsaved = 0
         start = self._load()
         self._is_loaded = start > 0
         self._scan(start)
@@ -114,7 +114,7 @@ class KeyedFacts(Generic[Fact]):
     def add(self, fact: Fact) -> None:
         """Store a fact; it counts once this returns. Syncing is left to the caller, who stores many at once."""
         self._remember(fact, self.log.append(fact))
-        if self._n_unsaved >= max(LEAST_SAVED, len(self._spans) // _SAVED_SHARE):
+        if self._n_unsaved >= max(LEAST_SAVED, self._n_saved // _SAVED_SHARE):  # len() would merge the index
             self._save()
 
     def _scan(self, start: int) -> None:
@@ -137,10 +137,12 @@ class KeyedFacts(Generic[Fact]):
         if fingerprint(self.log.path, head.end) != head.fingerprint or [a.dtype.str for a in arrays] != ["<u8"] * 2:
             return 0
         self._spans, self.spent, self.log.n_damaged = SpanIndex(DigestMap(*arrays)), head.spent, head.n_damaged
+        self._n_saved = len(arrays[0])
         return head.end
 
     def _save(self) -> None:
-        packed, self._n_unsaved = self._spans.packed(), 0
+        packed = self._spans.packed()
+        self._n_saved, self._n_unsaved = len(self._spans), 0
         told = fingerprint(self.log.path, self.log.end)
         if packed is not None and told is not None:
             save_cache(

@@ -96,13 +96,13 @@ def draw_groups(
     )
 
 
-def small_picture(name: str, read: ReadPicture) -> str | None:
-    """A picture as a data URI of a small JPEG, or None when it cannot be read."""
+def small_picture(name: str, read: ReadPicture, side_px: int = PICTURE_PX) -> str | None:
+    """A picture as a data URI of a JPEG whose longer side is ``side_px`` at most, or None when it cannot be read."""
     try:
         picture = read(name)
     except PictureError:
         return None
-    picture.thumbnail((PICTURE_PX, PICTURE_PX))
+    picture.thumbnail((side_px, side_px))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from datagen import digestmap
 from datagen.records import Reply, TextScore, Usage
 from datagen.store import ReplyStore, ScoreStore, cache_path, facts, keyed
 
@@ -131,3 +132,21 @@ def test_a_log_with_no_index_beside_it_stays_alone(tmp_path: Path) -> None:
     store.add(TextScore("k", "1.jpg", -1.5, -3.0, -0.5, 7))
     store.close()
     assert [file.name for file in tmp_path.iterdir()] == ["scores.jsonl"]
+
+
+def test_adding_does_not_merge_the_index_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_merged = 0
+    plain = digestmap.DigestMap._merge
+
+    def counted(self: digestmap.DigestMap) -> None:
+        nonlocal n_merged
+        n_merged += 1
+        plain(self)
+
+    monkeypatch.setattr(digestmap.DigestMap, "_merge", counted)
+    store = ReplyStore(tmp_path / "replies.jsonl")
+    for n in range(1000):
+        store.add(reply(f"r{n}"))
+        assert store.is_settled(f"r{n}")
+    assert n_merged == 0
+    store.close()
