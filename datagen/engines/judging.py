@@ -169,15 +169,18 @@ class Examiner:
         return self._trials.get(image_id)
 
     def plant(self, trial: Trial, sample: Sample) -> list[tuple[ErrorKind, Turn]]:
-        """Every planted turn of a sample, with its claims read anew."""
+        """Every planted turn of a sample, with its claims read anew.
+
+        What is planted in a turn does not depend on the turns beside it: a shard does not know which of them the
+        merge will let fall.
+        """
         planted: list[tuple[ErrorKind, Turn]] = []
-        for n, turn in enumerate(sample.turns):
-            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors {n}")
-            planted += plant_errors(turn, self._lexicon, trial.absent, rng).items()
-        read = claims.judge_turns(
-            tuple(turn for _, turn in planted), trial.image, self._categories, self._settings.checks
-        )
-        return [(kind, turn) for (kind, _), turn in zip(planted, read, strict=True)]
+        for turn in sample.turns:
+            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors in {turn.question}")
+            for kind, wrong in plant_errors(turn, self._lexicon, trial.absent, rng).items():
+                (read,) = claims.judge_turns((wrong,), trial.image, self._categories, self._settings.checks)
+                planted.append((kind, read))
+        return planted
 
     def _absent_from(self, image: AnnotatedImage) -> tuple[str, ...]:
         if not image.boxes and not image.captions:
