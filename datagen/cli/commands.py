@@ -190,14 +190,14 @@ def validate(
 def status(run_path: RunArgument) -> None:
     """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
     from datagen.api import open_run
-    from datagen.cli.sharing import is_only_shards, shard_lines
+    from datagen.cli.sharing import changed_lines, is_only_shards, shard_lines
     from datagen.cli.story import status_lines
 
     if is_only_shards(run_path):
         for line in shard_lines(run_path):
             typer.echo(line)
         return
-    for line in status_lines(open_run(run_path)):
+    for line in (*status_lines(open_run(run_path)), *changed_lines(run_path)):
         typer.echo(line)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -43,6 +43,7 @@ def finish(
     validator: Validator | None,
     candidates: Callable[[], Iterator[Sample]],
     find_vector: FindVector | None = None,
+    others: Mapping[str, str | None] | None = None,
 ) -> Outcome:
     """Derive everything that follows from the candidates and the stored scores, and write it whole.
 
@@ -52,6 +53,7 @@ def finish(
         candidates: Gives every sample as it stands before it is compared with all others, in corpus order; called
             once for each pass.
         find_vector: Vectors of questions.
+        others: What shards have chosen to plant errors on; see ``Examiner``.
 
     Raises:
         DatagenError: As one sentence.
@@ -76,7 +78,7 @@ def finish(
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings, others)
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
@@ -18,11 +19,11 @@ from datagen.engines.checking import check_pictures
 from datagen.engines.progress import Progress
 from datagen.engines.watermark import Watermark
 from datagen.errors import RunError, SettingsError
-from datagen.pipeline import Planned, derive_before_dedup, late_settings_digest, plan_imported, plan_samples
+from datagen.pipeline import Planned, derive_before_dedup, plan_imported, plan_samples
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import ReplyStore, RunFolder, write_whole
-from datagen.store.shards import Shard
+from datagen.store.shards import Shard, shard_folders
 
 
 class Inputs:
@@ -33,6 +34,7 @@ class Inputs:
         folder: The run's, or the shard's.
         progress: Hears how far it is.
         shard: Which share of the corpus to work on; None takes all.
+        is_merge: The shards of the folder are put together, so that no picture is needed.
 
     Attributes:
         corpus: The whole of it, whatever the shard.
@@ -42,12 +44,21 @@ class Inputs:
         DatagenError: The inputs cannot be read, as one sentence.
     """
 
-    def __init__(self, settings: Settings, folder: RunFolder, progress: Progress, shard: Shard | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        folder: RunFolder,
+        progress: Progress,
+        shard: Shard | None = None,
+        *,
+        is_merge: bool = False,
+    ) -> None:
         validate_check_names(settings.checks)
         self.settings = settings
         self.folder = folder
         self.progress = progress
         self.shard = shard
+        self.is_merge = is_merge
         if shard is not None and settings.corpus.dataset:
             raise SettingsError("--shard: a dataset made elsewhere is taken in as a whole; leave it out.")
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
@@ -56,7 +67,7 @@ class Inputs:
         whole: Sequence[AnnotatedImage] = self.corpus.images
         self.images = whole if shard is None else whole[shard.cut(len(whole))]
         self.pictures = PictureChecker(settings.corpus)
-        hint = self.pictures.explain_missing(self.corpus.images)
+        hint = None if is_merge else self.pictures.explain_missing(self.corpus.images)
         if hint:
             raise RunError(hint)
 
@@ -153,17 +164,29 @@ class Inputs:
         with write_whole(self.folder.settings) as file:
             file.write(manifest)
 
-    @property
-    def digest(self) -> str:
-        """Of all that decides samples, wherever the files lie: the same in all shards of a run."""
-        corpus = dump_settings(self.settings)["corpus"]
-        names = [Path(name).name for name in _sources(corpus)]
-        told = [self.settings.teacher.name, self.settings.context, names, corpus["limit"], len(self.corpus.images)]
-        return digest_of([[recipe.digest for recipe in self.recipes], late_settings_digest(self.settings), *told])
+    def common(self) -> dict[str, Any]:
+        """List all that the shards of one run must agree in, wherever their files lie."""
+        told: dict[str, Any] = {"datagen": version("datagen")}
+        for name, value in dump_settings(self.settings).items():
+            if name in _MAY_DIFFER:
+                continue
+            if isinstance(value, dict):
+                told |= {key: one for part, one in value.items() if (key := f"{name}.{part}") not in _MAY_DIFFER}
+            else:
+                told[name] = value
+        told |= {f"recipe {recipe.name}": recipe.digest for recipe in self.recipes}
+        for kind in ("captions", "instances"):
+            told[f"annotations ({kind})"] = [_file_digest(name) for name in getattr(self.settings.corpus, kind)]
+        told["images"] = len(self.corpus.images)
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))  # as it is read back
+        return plain
 
     def _refuse_another_corpus(self) -> None:
         """Keep one folder for one corpus: its files may move, but not give way to others."""
         if not self.folder.settings.is_file():
+            if self.shard is None and not self.is_merge and shard_folders(self.folder.path):
+                told = "holds the shards of a run; put them together with 'datagen merge' first"
+                raise RunError(f"{self.folder.path}: {told}.")
             return
         try:
             corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
@@ -176,6 +199,21 @@ class Inputs:
                 f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
                 "choose another --out."
             )
+
+
+_MAY_DIFFER = frozenset(
+    "corpus.captions corpus.instances corpus.images recipes_dir engine ray max_failed validator.device "
+    "validator.trust_remote_code teacher.api_key_env teacher.base_url teacher.batch teacher.budget_usd "
+    "teacher.concurrency teacher.max_attempts teacher.max_wait_s teacher.prices teacher.rpm teacher.timeout_s "
+    "teacher.tpm".split()
+)
+"""Settings that may be others on another machine: they say where things are, or how hard to ask. What stands in the
+annotation files and in the recipes is compared by digests."""
+
+
+def _file_digest(name: str) -> str:
+    with Path(name).open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 
 
 def _sources(corpus: dict[str, Any]) -> tuple[str, ...]:

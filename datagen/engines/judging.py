@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from datagen import claims
-from datagen.config import Settings
+from datagen.config import Settings, digest_of
 from datagen.corpus import Corpus
 from datagen.corpus.ahead import reading_ahead
 from datagen.diversity import boxed_images
@@ -70,6 +70,11 @@ class Judge:
     def uses_blanks(self) -> bool:
         """Whether texts are held against a blank picture as well."""
         return self.validator.abilities.blanks
+
+    @property
+    def faults(self) -> Iterable[Fault]:
+        """What could not be scored."""
+        return self._faults.values()
 
     def note(self, fault: Fault) -> None:
         """Remember what could not be scored."""
@@ -148,9 +153,21 @@ class Examiner:
         check_picture: Gives None for a picture that can be used.
         validator: Errors are planted that it could notice.
         settings: The run's.
+        others: What shards have chosen: the images' ids, each with the other picture that its answers are held
+            against. No picture is opened then.
+
+    Attributes:
+        others: The same, of the images asked for so far.
     """
 
-    def __init__(self, corpus: Corpus, check_picture: PictureCheck, validator: Validator, settings: Settings) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        check_picture: PictureCheck,
+        validator: Validator,
+        settings: Settings,
+        others: Mapping[str, str | None] | None = None,
+    ) -> None:
         self._settings, self._categories = settings, corpus.categories
         self._images, self._check_picture = corpus.images, check_picture
         self._lexicon = lexicon_for(corpus.categories, settings.checks.words)
@@ -159,25 +176,40 @@ class Examiner:
         self._plantable = tuple(
             name for name in corpus.categories if name in annotated and (known is None or name in known)
         )
-        chosen = islice(self._usable_by_lot(), settings.validator.calibration_images)
-        self._trials = {
-            image.image_id: Trial(image, self._choose_other(image), self._absent_from(image)) for image in chosen
-        }
+        self.others: dict[str, str | None] = {}
+        self._given_others, self._trials = others, dict[str, Trial]()
+        if others is None:
+            chosen = islice(self._usable_by_lot(), settings.validator.calibration_images)
+            self._chosen = {self._images[n].image_id: n for n in chosen}
+        else:
+            self._chosen = {image.image_id: n for n, image in enumerate(self._images) if image.image_id in others}
+
+    @property
+    def chosen(self) -> str:
+        """Digest over the chosen images."""
+        return digest_of(list(self._chosen))
 
     def trial(self, image_id: str) -> Trial | None:
         """What is tried on an image; None for most images of a large run."""
+        if image_id in self._chosen and image_id not in self._trials:
+            image, others = self._images[self._chosen[image_id]], self._given_others
+            self.others[image_id] = self._choose_other(image) if others is None else others[image_id]
+            self._trials[image_id] = Trial(image, self.others[image_id], self._absent_from(image))
         return self._trials.get(image_id)
 
     def plant(self, trial: Trial, sample: Sample) -> list[tuple[ErrorKind, Turn]]:
-        """Every planted turn of a sample, with its claims read anew."""
+        """Every planted turn of a sample, with its claims read anew.
+
+        What is planted in a turn does not depend on the turns beside it: a shard does not know which of them the
+        merge will let fall.
+        """
         planted: list[tuple[ErrorKind, Turn]] = []
-        for n, turn in enumerate(sample.turns):
-            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors {n}")
-            planted += plant_errors(turn, self._lexicon, trial.absent, rng).items()
-        read = claims.judge_turns(
-            tuple(turn for _, turn in planted), trial.image, self._categories, self._settings.checks
-        )
-        return [(kind, turn) for (kind, _), turn in zip(planted, read, strict=True)]
+        for turn in sample.turns:
+            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors in {turn.question}")
+            for kind, wrong in plant_errors(turn, self._lexicon, trial.absent, rng).items():
+                (read,) = claims.judge_turns((wrong,), trial.image, self._categories, self._settings.checks)
+                planted.append((kind, read))
+        return planted
 
     def _absent_from(self, image: AnnotatedImage) -> tuple[str, ...]:
         if not image.boxes and not image.captions:
@@ -185,13 +217,12 @@ class Examiner:
         shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
         return tuple(name for name in self._plantable if name not in shown)
 
-    def _usable_by_lot(self) -> Iterator[AnnotatedImage]:
-        """Images whose pictures open, in an order that their ids decide."""
+    def _usable_by_lot(self) -> Iterator[int]:
+        """Places of images whose pictures open, in an order that their ids decide."""
         lots = np.fromiter((_lot(image.image_id) for image in self._images), np.uint64, len(self._images))
         for n in np.argsort(lots, kind="stable").tolist():
-            image = self._images[n]
-            if self._check_picture(image) is None:
-                yield image
+            if self._check_picture(self._images[n]) is None:
+                yield n
 
     def _choose_other(self, image: AnnotatedImage) -> str | None:
         """Another picture, of a few drawn the one that shares the fewest categories: most answers are wrong there."""

@@ -38,6 +38,7 @@ class RunFolder:
         self.features = path / "features"
         self.settings = path / "run.yaml"
         self.shard = path / "shard.json"
+        self.merged = path / "shards" / "merged.json"
         self.candidates = path / "candidates.jsonl"
         self.spool = path / f".candidates.jsonl{UNFINISHED}"
         self.samples = path / "samples.jsonl"
