@@ -51,7 +51,12 @@ def examined_by(judge: Judge, examiner: Examiner) -> Examined:
     """Note what was done."""
     identity = judge.validator.identity
     faults = tuple(
-        NotedFault(one.picture, one.item and _item_key(identity, one.picture, one.item), one.reason, one.detail)
+        NotedFault(
+            one.picture,
+            None if one.item is None else _item_key(identity, one.picture, one.item),
+            one.reason,
+            one.detail,
+        )
         for one in judge.faults
     )
     return Examined(identity, judge.validator.abilities, examiner.chosen, examiner.others, faults)

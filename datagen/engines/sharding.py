@@ -146,7 +146,7 @@ def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, pr
             vectors = lent.enter_context(closing(QuestionVectors(asked, folder.vectors)))
             vectors.fetch(candidates(), progress, may_ask=False)
             find_vector = vectors.find
-        return finish(inputs, validator, candidates, find_vector, validator and validator.others)
+        return finish(inputs, validator, candidates, find_vector, None if validator is None else validator.others)
 
 
 def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
