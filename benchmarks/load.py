@@ -125,10 +125,8 @@ def measure(way: str, folder: Path, cache: str) -> dict[str, Any]:
     """Run one way in a fresh process."""
     command = [sys.executable, __file__, "--way", way, "--folder", str(folder), "--began", str(time.time())]
     environment = {**os.environ, "DATAGEN_CACHE": cache}
-    told = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
-    ).stdout
-    found: dict[str, Any] = json.loads(told)
+    done = subprocess.run(command, check=True, capture_output=True, env=environment)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 

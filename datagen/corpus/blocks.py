@@ -176,7 +176,7 @@ def _take_guessed(text: _Text, take: Take) -> bool:
     if not end:
         return False
     try:
-        take(b"[%b]" % text.held[text.at : end])
+        take(b"".join((b"[", memoryview(text.held)[text.at : end], b"]")))
     except _FAULTS:
         return False
     text.at = end

@@ -81,6 +81,10 @@ class Listing:
         """An image's id as text."""
         return self._ids.text(int(self._image_ids[row]))
 
+    def image_ids(self) -> list[str]:
+        """All images' ids as text."""
+        return self._ids.texts(self._image_ids)
+
     def source(self, row: int) -> Path:
         """The file that listed an image first."""
         return self._paths[int(self._sources[row])]

@@ -199,7 +199,7 @@ class _Merge:
             return np.take(joined, order, axis=0)
 
         return Columns(
-            texts_of([listing.image_id(row) for row in range(len(listing))]),
+            texts_of(listing.image_ids()),
             texts_of(listing.names),
             listing.sizes,
             listing.licences,

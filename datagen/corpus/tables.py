@@ -53,6 +53,12 @@ class Ids:
             self._texts.append(text)
         return number
 
+    def texts(self, numbers: Ints) -> list[str]:
+        """The ids that numbers stand for."""
+        if len(numbers) and numbers.max() < _FIRST_TEXT:
+            return [*map(str, numbers.tolist())]
+        return [self.text(number) for number in numbers.tolist()]
+
     def text(self, number: int) -> str:
         """The id that a number stands for."""
         return self._texts[number - _FIRST_TEXT] if number >= _FIRST_TEXT else str(number)

@@ -35,8 +35,8 @@ STYLE = """
 .dg-card mark.dg-supported{text-decoration-color:var(--good)}
 .dg-card mark.dg-contradicted{text-decoration:underline wavy var(--bad) .11em}
 .dg-card mark.dg-unknown{text-decoration:underline dotted var(--soft) .13em}
-.dg-card details{white-space:normal;font-size:.85rem;color:var(--soft);margin-top:.15rem}
-.dg-card summary{cursor:pointer;width:fit-content}
+.dg-card details{white-space:normal;font-size:.85rem;color:var(--soft);margin:.15rem 0 0;padding:0;border:0}
+.dg-card summary{cursor:pointer;width:fit-content;font-weight:400}
 .dg-card details ul{display:block;margin:.1rem 0 .3rem}.dg-card details li{margin:.1rem 0}
 .dg-card span.dg-supported{color:var(--good)}
 .dg-card span.dg-contradicted,.dg-card span.dg-doubtful{color:var(--bad)}
@@ -156,8 +156,11 @@ def _findings(turn: Turn) -> str:
     """What annotations and pixels say to a turn: told in a line, and in full where a reader opens it."""
     told = [_verdict(claim) for claim in turn.claims]
     heads = [_sign(verdict, f"{n} {verdict}") for verdict, n in sorted(Counter(told).items())]
-    probes = {probe["claim"]: probe for probe in (turn.validation or {}).get("probes", ())}
-    lines = [_claim(turn, claim) + _probe(probes.get(n)) for n, claim in enumerate(turn.claims)]
+    probes = (turn.validation or {}).get("probes", ())
+    lines = [
+        _claim(turn, claim) + "".join(_probe(probe) for probe in probes if probe["claim"] == n)
+        for n, claim in enumerate(turn.claims)
+    ]
     if turn.validation:
         verdict = str(turn.validation.get("verdict", ""))
         heads.append("pixels: " + _sign(verdict, verdict))
@@ -180,10 +183,8 @@ def _claim(turn: Turn, claim: Claim) -> str:
     return f"{_sign(_verdict(claim), said)} {escape(why)}"
 
 
-def _probe(probe: dict[str, Any] | None) -> str:
-    """What the validator makes of one claim; the question stands only where the answer is no."""
-    if probe is None:
-        return ""
+def _probe(probe: dict[str, Any]) -> str:
+    """What the validator makes of one question about a claim; it stands there only where the answer is no."""
     told = f"pixels {probe['chance']:.0%}"
     return f" · {_sign('doubtful', told)}: {escape(probe['question'])}" if probe["chance"] < 0.5 else f" · {told}"
 

@@ -29,6 +29,7 @@ def test_ids_are_one_number_where_they_are_one_text(given_ids: list[int | str | 
     assert [n == NO_ID for n in numbers] == [value is None for value in given_ids]
     known = [(n, id_text(value)) for n, value in zip(numbers, given_ids, strict=True) if value is not None]
     assert [ids.text(n) for n, _ in known] == [text for _, text in known]
+    assert ids.texts(np.array([n for n, _ in known], np.int64)) == [text for _, text in known]
     assert len({n for n, _ in known}) == len({text for _, text in known})
 
 

@@ -24,11 +24,15 @@ pytestmark = [
 ]
 
 
+PATIENCE_MS = 120_000  # a machine that runs other tests beside may be slow; nothing is measured here
+
+
 class Walk:
     """A tab that remembers whatever went wrong in it."""
 
     def __init__(self, context: Any) -> None:
         self.tab = context.new_page()
+        self.tab.set_default_timeout(PATIENCE_MS)
         self.faults: list[str] = []
         self.answers: list[Any] = []
         self.tab.on(
@@ -57,7 +61,7 @@ class Walk:
 
     def wait(self, script: str) -> None:
         """Wait until a script says true; playwright's own way of waiting is eval, which the page forbids."""
-        for _ in range(800):
+        for _ in range(PATIENCE_MS // 25):
             if self.tab.evaluate(script):
                 return
             self.tab.wait_for_timeout(25)
@@ -65,7 +69,7 @@ class Walk:
 
     def at(self, sample_id: str) -> None:
         """Wait until a sample is shown."""
-        self.tab.locator(f'article[aria-label="Sample {sample_id}"]').wait_for(timeout=20_000)
+        self.tab.locator(f'article[aria-label="Sample {sample_id}"]').wait_for(timeout=PATIENCE_MS)
 
     def found(self, number: str) -> None:
         """Wait until a list has its length."""
@@ -73,7 +77,7 @@ class Walk:
 
     def row(self, sample_id: str) -> str:
         """What the list says of a sample."""
-        told: str = self.tab.locator("#list button", has=self.tab.get_by_text(sample_id, exact=True)).inner_text()
+        told: str = self.tab.locator(f'#list button[aria-label^="{sample_id},"]').inner_text()
         return told
 
 
@@ -134,12 +138,15 @@ def test_keys_walk_and_decide(walk: Walk, folder: Path) -> None:
         walk.at("2-conversation")
         walk.press("r")
         walk.at("3-conversation")
-        assert "rejected by hand" in walk.row("2-conversation")
+        assert walk.row("2-conversation").splitlines()[:2] == [
+            "2-conversation by hand",
+            "✗ review: rejected by hand · score 80.0 %",
+        ]
         walk.press("j", "j")
         walk.at("5-conversation")
         walk.press("a")
         walk.at("6-conversation")
-        assert "✓ accepted · score 50.0 % · accepted by hand" in walk.row("5-conversation")
+        assert walk.row("5-conversation").splitlines()[:2] == ["5-conversation by hand", "✓ accepted · score 50.0 %"]
         walk.press("u")
         walk.at("5-conversation")
         walk.wait("document.getElementById('said').textContent.includes('taken back')")

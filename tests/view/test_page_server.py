@@ -21,8 +21,8 @@ from datagen.errors import SettingsError, ValidatorError
 from datagen.records import Decision, Turn
 from datagen.store import add_decision, read_decisions
 from datagen.view.page.asking import BusyError
+from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES
 from datagen.view.page.guard import host_name, is_loopback
-from datagen.view.page.live import MOST_ROWS, PICTURE_SIZES
 from datagen.view.page.server import MOST_BYTES, make_app
 from datagen.view.page.serving import Door, address, listen
 

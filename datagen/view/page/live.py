@@ -6,35 +6,38 @@ import io
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from functools import cached_property
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import msgspec
 import numpy as np
-from msgspec import Struct
 
 from datagen.config import Settings
-from datagen.corpus import Corpus, PictureChecker, PictureError, load_corpus
-from datagen.errors import CorpusError, DatagenError, RunError
-from datagen.export import llava_record, record_fault
-from datagen.records import AnnotatedImage, Decision, Sample, Turn
-from datagen.review import claims_from, decide, is_of, turns_digest, undecided
+from datagen.corpus import PictureError
+from datagen.errors import DatagenError, RunError
+from datagen.records import Decision, Sample
+from datagen.review import decide, is_of, turns_digest, undecided
 from datagen.store import RunFolder, add_decision, read_decisions
 from datagen.view.card import card_body
-from datagen.view.page.index import SampleIndex, SlimReview, SlimSample, Wanted, stamp_of
+from datagen.view.page.exchange import (
+    MOST_ROWS,
+    PICTURE_SIZES,
+    Asked,
+    Page,
+    Shown,
+    require_trainable,
+    require_turns,
+    row_of,
+    slim_of,
+)
+from datagen.view.page.index import SampleIndex, Wanted, stamp_of
+from datagen.view.page.material import Material
 
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST_ROWS = 100
-"""Rows of a list that are sent at once."""
-MOST_TURNS, MOST_CHARACTERS = 100, 20_000
-"""Of a correction."""
-PICTURE_SIZES = {"small": 112, "large": 1280}
-"""Longer side of a picture, in pixels, as rows and cards show it."""
 _MOST_VALUES = 300  # of one kind of label that are offered; categories can be many
 _LISTS_KEPT = 16
 _JPEG_QUALITY = 82
@@ -42,62 +45,6 @@ _JPEG_QUALITY = 82
 
 class NotFoundError(DatagenError):
     """There is no such sample or picture."""
-
-
-class Row(Struct, frozen=True):
-    """A sample in a list."""
-
-    sample_id: str
-    image: str
-    response_type: str
-    status: str
-    why: str
-    review: str
-    p_value: float | None
-    question: str
-
-
-class Page(Struct, frozen=True):
-    """A piece of a list.
-
-    Attributes:
-        name: Of the list, so that its other pieces are cut from it although samples were decided on since.
-        start: Place of the first row in it.
-        n_found: Samples in it.
-    """
-
-    version: str
-    name: str
-    start: int
-    n_found: int
-    rows: tuple[Row, ...]
-
-
-class Shown(Struct, frozen=True):
-    """One sample to look at and to decide on.
-
-    Attributes:
-        card: As HTML; every foreign string in it is escaped.
-        turns: Questions and answers as they stand.
-        turns_digest: Of those that the pipeline gave; a decision names it.
-        is_stale: A decision was made on other turns than it has now.
-    """
-
-    row: Row
-    card: str
-    turns: tuple[tuple[str, str], ...]
-    turns_digest: str
-    is_stale: bool
-
-
-class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """A decision as a browser sends it."""
-
-    sample_id: str
-    verb: Literal["accept", "reject", "correct", "undo"]
-    turns_digest: str
-    turns: tuple[tuple[str, str], ...] = ()
-    note: str = ""
 
 
 class LiveRun:
@@ -132,6 +79,14 @@ class LiveRun:
             if self._index is not None and self._decisions_stamp != stamp_of(self.folder.decisions):
                 self._take_decisions()
 
+    def prepare(self) -> None:
+        """Read the samples and the annotations, so that nobody waits for them; lists are served meanwhile."""
+        with self._lock:
+            self.refresh()
+            material = self._material
+        if material is not None:
+            material.load()
+
     def _load(self, is_there: bool) -> None:
         if self._index is not None:
             self._index.close()
@@ -154,7 +109,7 @@ class LiveRun:
                 continue
             number = self._index.number_of(name)
             if number is not None:
-                self._index.change(number, _slim(*self._read(number, now.get(name))))
+                self._index.change(number, slim_of(*self._read(number, now.get(name))))
         self._decisions, self._decisions_stamp = now, stamp
 
     def _read(self, number: int, decision: Decision | None) -> tuple[Sample, bool]:
@@ -223,7 +178,7 @@ class LiveRun:
                 start = place - count // 2
             start = max(0, start)
             numbers = found[start : start + count].tolist()
-            rows = tuple(_row(sample) for sample in index.samples(numbers))
+            rows = tuple(row_of(sample) for sample in index.samples(numbers))
             return Page(self.version, name, start, len(found), rows)
 
     def show(self, sample_id: str) -> Shown:
@@ -232,6 +187,7 @@ class LiveRun:
         Raises:
             NotFoundError: There is none of this name.
         """
+        self.prepare()
         with self._lock:
             self.refresh()
             return self._show(sample_id)
@@ -243,7 +199,7 @@ class LiveRun:
         has_picture = material.pictures.folder is not None
         card = card_body(sample, material.images.get(sample.image_id), url if has_picture else None)
         turns = tuple((turn.question, turn.answer) for turn in sample.turns)
-        return Shown(_row(_slim(sample, is_stale)), card, turns, turns_digest(undecided(sample).turns), is_stale)
+        return Shown(row_of(slim_of(sample, is_stale)), card, turns, turns_digest(undecided(sample).turns), is_stale)
 
     def _number(self, sample_id: str) -> int:
         index, _ = self._require()
@@ -269,9 +225,9 @@ class LiveRun:
                 turns if asked.verb == "correct" else (), " ".join(asked.note.split())[:500], round(time.time(), 3),
             )  # fmt: skip
             if asked.verb == "correct":
-                _require_turns(turns)
+                require_turns(turns)
             if asked.verb in ("accept", "correct"):
-                _require_trainable(decide(before, decision))
+                require_trainable(decide(before, decision))
             if asked.verb != "undo" or asked.sample_id in self._decisions:
                 add_decision(self.folder.decisions, decision)
                 self._take_decisions()
@@ -307,31 +263,6 @@ class LiveRun:
             raise NotFoundError(error.detail) from None
 
 
-class Material:
-    """What a run's cards are drawn with; the annotations are loaded when the first card needs them."""
-
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.pictures = PictureChecker(settings.corpus)
-
-    @cached_property
-    def corpus(self) -> Corpus:
-        """The annotations; empty where their files are no longer there."""
-        try:
-            return load_corpus(self.settings.corpus)
-        except CorpusError:
-            return Corpus((), (), ())
-
-    @cached_property
-    def images(self) -> dict[str, AnnotatedImage]:
-        """Annotated images by id."""
-        return {image.image_id: image for image in self.corpus.images}
-
-    def read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-        """Find the claims of corrected turns."""
-        return claims_from(self.images, self.corpus.categories, self.settings.checks)(image_id, turns)
-
-
 class LineCounter:
     """Counts the lines of a file that grows, reading each byte once."""
 
@@ -349,34 +280,3 @@ class LineCounter:
         except OSError:
             return 0
         return self._n_lines
-
-
-def _slim(sample: Sample, is_stale: bool) -> SlimSample:
-    slim = msgspec.json.decode(msgspec.json.encode(sample), type=SlimSample)
-    return msgspec.structs.replace(slim, review=SlimReview("stale")) if is_stale else slim
-
-
-def _row(sample: SlimSample) -> Row:
-    why = f"{sample.stage}: {sample.reason}" if sample.stage else ""
-    question = sample.turns[0].question if sample.turns else ""
-    return Row(
-        sample.sample_id, sample.image, sample.response_type, sample.status, why,
-        sample.review.verb if sample.review else "", sample.p_value, question[:200],
-    )  # fmt: skip
-
-
-def _require_turns(turns: Iterable[tuple[str, str]]) -> None:
-    held = tuple(turns)
-    if not held or not all(question and answer for question, answer in held):
-        raise RunError("Each question needs an answer, and each answer a question; nothing was stored.")
-    if len(held) > MOST_TURNS or any(len(text) > MOST_CHARACTERS for turn in held for text in turn):
-        raise RunError(f"More than {MOST_TURNS} turns, or {MOST_CHARACTERS:,} characters in one; nothing was stored.")
-
-
-def _require_trainable(sample: Sample) -> None:
-    """Refuse to accept what no export would write."""
-    if not sample.turns:
-        raise RunError("This sample has no turns to accept; write some by correcting it.")
-    fault = record_fault(llava_record(sample, 0))
-    if fault is not None:
-        raise RunError(f"No trainer would take it: {fault.detail}. Correct it instead.")

@@ -17,9 +17,10 @@ from starlette.routing import Route
 from datagen.errors import DatagenError
 from datagen.view.card import STYLE
 from datagen.view.page.asking import Asker, BusyError
+from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES, Asked
 from datagen.view.page.guard import Guard
 from datagen.view.page.index import ChangedError, Wanted
-from datagen.view.page.live import MOST_ROWS, PICTURE_SIZES, Asked, LiveRun, NotFoundError
+from datagen.view.page.live import LiveRun, NotFoundError
 
 STATIC = Path(__file__).parent / "static"
 MOST_BYTES = 5_000_000

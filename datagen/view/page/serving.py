@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import threading
@@ -10,7 +11,7 @@ from collections.abc import Callable
 import uvicorn
 from msgspec import Struct
 
-from datagen.errors import SettingsError
+from datagen.errors import DatagenError, SettingsError
 from datagen.view.page.asking import Asker
 from datagen.view.page.guard import is_address, is_loopback
 from datagen.view.page.live import LiveRun
@@ -54,9 +55,15 @@ def serve(live: LiveRun, asker: Asker, door: Door, announce: Callable[[str], Non
         app, log_level="error", access_log=False, server_header=False, lifespan="off", ws="none", proxy_headers=False
     )
     announce(f"http://{address(door.host, port)}/{f'?token={token}' if token else ''}")
-    threading.Thread(target=live.refresh, daemon=True).start()  # the first list need not wait for a click
+    threading.Thread(target=_prepare, args=(live,), daemon=True).start()
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _prepare(live: LiveRun) -> None:
+    """Begin to read before the browser asks; what goes wrong is told to whoever asks first."""
+    with contextlib.suppress(DatagenError):
+        live.prepare()
 
 
 def listen(door: Door) -> socket.socket:

@@ -148,8 +148,8 @@ function rowElement(row, place) {
   if (row.p_value !== null) fate.textContent += ` · score ${(100 * row.p_value).toFixed(1)} %`;
   if (row.review) {
     const hand = document.createElement("i");
-    hand.textContent = ` · ${REVIEWS[row.review] ?? row.review}`;
-    fate.append(hand);
+    hand.textContent = row.review === "stale" || row.review === "correct" ? REVIEWS[row.review] : "by hand";
+    name.append(" ", hand);
   }
   const question = document.createElement("span");
   question.textContent = row.question || "no turns";
