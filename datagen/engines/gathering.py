@@ -26,8 +26,9 @@ from datagen.store import ReplyStore
 from datagen.teacher import Teacher, open_teacher
 from datagen.teacher.prices import spent_in_all
 
-LOOK_INTERVAL_S = 0.05
-"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
+LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
+"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it, and
+takes a twentieth of the time at most where the machine is busy."""
 OpenTeacher = Callable[[Settings, float], Teacher]
 """Gives a teacher, told what was spent on stored replies in US dollars."""
 
@@ -81,7 +82,7 @@ def _ask(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher) -> None
     progress, watermark = inputs.progress, inputs.open_watermark(replies)
     in_flight: dict[str, tuple[int, Planned]] = {}
     n_done, is_asking = watermark.n_settled, False
-    looked_at = -math.inf
+    look_at = -math.inf
 
     def unanswered() -> Iterator[Request]:
         nonlocal n_done
@@ -96,13 +97,13 @@ def _ask(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher) -> None
                 progress.step()
 
     def on_reply(request: Request, reply: Reply) -> None:
-        nonlocal looked_at
+        nonlocal look_at
         (number, item), now, accepted = in_flight.pop(request.digest), time.monotonic(), None
         watermark.pass_by(number, is_left=not reply.is_final)
         watermark.keep_if_due()
-        if now - looked_at >= LOOK_INTERVAL_S:
+        if now >= look_at:
             accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
-            looked_at = now
+            look_at = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
         progress.step(reply.cost_usd, accepted)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
