@@ -13,8 +13,8 @@ import msgspec
 
 from datagen.config import Settings, load_settings
 from datagen.corpus import Corpus, PictureChecker, load_corpus, picture_path
-from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
+from datagen.engines.starting import run_engine
 from datagen.errors import CorpusError, RunError, SettingsError
 from datagen.records import AnnotatedImage, Reply, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
@@ -43,7 +43,7 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
         settings = config
     else:
         settings = load_settings(None, dict(config))
-    run_local(settings, Path(out), progress or Silence())
+    run_engine(settings, Path(out), progress or Silence())
     made = open_run(out)
     made.write_report()
     return made

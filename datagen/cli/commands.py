@@ -58,7 +58,11 @@ BudgetUsd = Annotated[float | None, typer.Option(help="Hard stop for the teacher
 Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table laid over the bundled one.")]
 Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
 MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
-Engine = Annotated[str | None, typer.Option(help="local.")]
+Engine = Annotated[str | None, typer.Option(help="local or ray.")]
+RayAddress = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Head of the Ray cluster.")]
+RayWorkers = Annotated[int | None, typer.Option(help="Most shards at work at once; as many as CPUs if left out.")]
+RayShards = Annotated[int | None, typer.Option(help="Parts of what is to be asked; several per worker if left out.")]
+RayValidators = Annotated[int | None, typer.Option(help="Copies of the validator; one per GPU if left out.")]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", metavar="K/N", help="Make one of N shards only, to be merged with 'datagen merge'."),
@@ -120,6 +124,10 @@ def run(
     max_failed: MaxFailed = None,
     engine: Engine = None,
     shard: ShardOption = None,
+    ray_address: RayAddress = None,
+    ray_workers: RayWorkers = None,
+    ray_shards: RayShards = None,
+    ray_validators: RayValidators = None,
 ) -> None:
     """Make a dataset from COCO captions and boxes, or resume making it."""
     settings = run_settings(locals())
@@ -287,6 +295,7 @@ def run_settings(options: Mapping[str, Any]) -> Settings:
             "validator.name": given("validator"),
             "max_failed": given("max_failed"),
             "engine": given("engine"),
+            **{f"ray.{name}": given(f"ray_{name}") for name in ("address", "workers", "shards", "validators")},
         },
     )
 
@@ -296,9 +305,9 @@ TEACHER_OPTIONS = ("base_url", "concurrency", "rpm", "tpm", "budget_usd", "batch
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
     from datagen.cli.progress import BarProgress
-    from datagen.engines.local import run_local
+    from datagen.engines.starting import run_engine
 
-    tell_outcome(run_local(settings, out, BarProgress(), may_ask=may_ask), settings, out)
+    tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)
 
 
 def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,18 +16,19 @@ from datagen.config import Settings
 from datagen.corpus import Corpus
 from datagen.corpus.ahead import reading_ahead
 from datagen.diversity import boxed_images
+from datagen.engines.abreast import abreast
 from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
 from datagen.pipeline import PictureCheck, give_verdict
 from datagen.randomness import rng_for
-from datagen.records import AnnotatedImage, Sample, Turn
+from datagen.records import AnnotatedImage, Sample, Score, Turn
 from datagen.store import ScoreStore
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
 from datagen.validator.planting import ErrorKind, plant_errors
-from datagen.validator.protocol import Item, LoadPicture
+from datagen.validator.protocol import Item, LoadPicture, ManyAtOnce
 
 IMAGES_AT_ONCE = 32
 """Images whose samples are handed to the validator together, so that it can sort them by length."""
@@ -232,27 +233,54 @@ def score_samples(
 ) -> Iterator[Measured]:
     """Score what is not scored yet, and give the numbers of the turns that calibrate; arguments as above."""
     validator, scores = judge.validator, judge.scores
+    n_at_once = validator.n_at_once if isinstance(validator, ManyAtOnce) else 1
+
+    def score(chunk: Chunk) -> Iterator[Score | Fault]:
+        return _score(chunk, validator, scores, load_picture)
+
+    for chunk, results in abreast(score, _chunks(samples, judge, examiner), n_at_once):
+        for result in results:
+            if isinstance(result, Fault):
+                judge.note(result)
+            elif result.key not in scores.by_key:  # a chunk beside this one may have asked the same
+                scores.add(result)
+        for visit in chunk.visits:
+            yield from visit.measured()
+        for _ in range(chunk.n_samples):
+            progress.step()
+    scores.log.sync()
+
+
+class Chunk(NamedTuple):
+    """Images that are handed to the validator together.
+
+    Attributes:
+        n_samples: Of these images, those without a visit included.
+    """
+
+    visits: list[Visit]
+    looks: list[Look]
+    n_samples: int
+
+
+def _chunks(samples: Iterable[Sample], judge: Judge, examiner: Examiner) -> Iterator[Chunk]:
     by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
     while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
         visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
-        looks = [look for visit in visits for look in visit.looks()]
-        wanted = dict.fromkeys(
-            look.picture
-            for look in looks
-            if any(key not in scores.by_key for key in look_keys(validator.identity, look))
-        )
-        with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
-            for result in validator.score(looks, read, scores.by_key):
-                if isinstance(result, Fault):
-                    judge.note(result)
-                else:
-                    scores.add(result)
-        for visit in visits:
-            yield from visit.measured()
-        for group in groups:
-            for _ in group:
-                progress.step()
-    scores.log.sync()
+        yield Chunk(visits, [look for visit in visits for look in visit.looks()], sum(map(len, groups)))
+
+
+def _score(
+    chunk: Chunk, validator: Validator, scores: ScoreStore, load_picture: LoadPicture
+) -> Iterator[Score | Fault]:
+    """Score what is not scored yet, reading the pictures ahead where that helps."""
+    wanted = dict.fromkeys(
+        look.picture
+        for look in chunk.looks
+        if any(key not in scores.by_key for key in look_keys(validator.identity, look))
+    )
+    with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
+        yield from validator.score(chunk.looks, read, scores.by_key)
 
 
 class Visit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datagen.store.asked import read_replies, shard_file, shard_files, take_in_replies
 from datagen.store.decisions import add_decision, read_decisions
 from datagen.store.facts import FactLog, ReplyStore, ScoreStore, VectorStore, read_facts
 from datagen.store.folder import RunFolder, write_whole
@@ -15,5 +16,9 @@ __all__ = [
     "add_decision",
     "read_decisions",
     "read_facts",
+    "read_replies",
+    "shard_file",
+    "shard_files",
+    "take_in_replies",
     "write_whole",
 ]

@@ -1,0 +1,106 @@
+"""What runs on the machines of a cluster: the gate as an actor, the shards and the pictures as tasks.
+
+This module is loaded only where Ray is installed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ray
+from ray.actor import ActorHandle
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from datagen.config import CorpusSettings, TeacherSettings
+from datagen.corpus import PictureChecker
+from datagen.engines.ray.entrance import GateLostError
+from datagen.engines.ray.gate import Gate
+from datagen.engines.ray.messages import Ending, Notes, Word, decode_notes, decode_word, encode
+from datagen.engines.ray.shard import Job, Shard, Told, ask_shard
+from datagen.records import AnnotatedImage
+from datagen.store import RunFolder, read_replies, shard_files
+from datagen.teacher.prices import spent_on
+
+RUN = 0
+"""The account of what is stored in the run's own file; shards are numbered from 1."""
+
+
+class GateActor:
+    """The gate, and a board on which workers write how far they are.
+
+    Started again after its machine was lost, it reads what was spent from the stored replies.
+
+    Args:
+        settings: Limits and budget.
+        folder: The run folder.
+        session: Name of this start of the engine.
+    """
+
+    def __init__(self, settings: TeacherSettings, folder: RunFolder, session: str) -> None:
+        spent_usd: dict[int, float] = {}
+        if settings.budget_usd is not None:
+            spent_usd[RUN] = spent_on(read_replies([folder.replies]), settings) if folder.replies.exists() else 0.0
+            for path in shard_files(folder, session):
+                shard = int(path.name.split("-")[1])
+                spent_usd[shard] = spent_usd.get(shard, 0.0) + spent_on(read_replies([path]), settings)
+        is_restored = ray.get_runtime_context().was_current_actor_reconstructed
+        self._gate = Gate(settings, spent_usd, is_restored=is_restored)
+        self._board: dict[int, Told] = {}
+
+    async def exchange(self, content: bytes) -> bytes:
+        """Carry a message; see ``Gate.exchange``."""
+        return encode(await self._gate.exchange(decode_notes(content)))
+
+    async def end(self, why: Ending, sentence: str) -> None:
+        """Let nobody through any more."""
+        self._gate.end(why, sentence)
+
+    async def tell(self, shard: int, told: Told) -> None:
+        """Write on the board."""
+        self._board[shard] = told
+
+    async def board(self) -> dict[int, Told]:
+        """Read the board."""
+        return self._board
+
+
+def open_gate(settings: TeacherSettings, folder: RunFolder, session: str) -> ActorHandle[Any]:
+    """Start the gate on this machine; when it is lost, Ray starts it again wherever there is room."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    actor: Any = ray.remote(GateActor)
+    handle: ActorHandle[Any] = actor.options(
+        num_cpus=0, max_restarts=-1, max_task_retries=0, scheduling_strategy=here
+    ).remote(settings, folder, session)
+    return handle
+
+
+def work_on_shard(job: Job, shard: Shard, attempt: int, gate: ActorHandle[Any]) -> None:
+    """Task: ask for the replies of a shard; see ``ask_shard``."""
+
+    async def exchange(notes: Notes) -> Word:
+        try:
+            return decode_word(await gate.exchange.remote(encode(notes)))
+        except RayTaskError:
+            raise
+        except RayError as error:
+            raise GateLostError from error
+
+    def tell(told: Told) -> None:
+        gate.tell.remote(shard.number, told)
+
+    ask_shard(job, shard, attempt, exchange, tell)
+
+
+def find_faults(settings: CorpusSettings, images: tuple[AnnotatedImage, ...]) -> list[tuple[str, str] | None]:
+    """Task: open every picture once, and say of each what is wrong with it."""
+    checker = PictureChecker(settings)
+    return [checker.check(image) for image in images]
+
+
+def cause_of(error: RayTaskError) -> BaseException:
+    """Take the worker's own error out of what Ray wraps around it."""
+    cause: BaseException = error
+    while isinstance(cause, RayTaskError):
+        cause = cause.cause
+    return cause
