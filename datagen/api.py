@@ -46,6 +46,7 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
     run_engine(settings, Path(out), progress or Silence())
     made = open_run(out)
     made.write_report()
+    made.send_results()
     return made
 
 
@@ -204,6 +205,24 @@ class Run:
             return load_corpus(self.settings.corpus)
         except CorpusError:
             return None
+
+    def send_results(self) -> str | None:
+        """Copy the finished files to where the settings say.
+
+        Returns:
+            The URI; None where the settings name none.
+
+        Raises:
+            ExportError: Not all could be written.
+        """
+        uri = self.settings.results
+        if uri is not None:
+            from datagen.export.sending import send_results
+
+            folder = self.folder
+            files = [folder.settings, folder.samples, folder.dataset, folder.card, folder.report, folder.summary]
+            send_results([path for path in files if path.is_file()], uri)
+        return uri
 
     def write_report(self, out: str | Path | None = None) -> Path:
         """Write the run as one HTML page for a person to look at; it opens without network.

@@ -150,6 +150,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rng_seed: NonNegative = 0
     engine: Literal["local", "ray"] = "local"
     ray: RaySettings = RaySettings()
+    results: str | None = None  # URI to which pyarrow copies the finished files, such as s3://bucket/folder
     max_failed: Share = 0.01  # share of failed requests above which the exit status is 3
 
 

@@ -58,6 +58,9 @@ BudgetUsd = Annotated[float | None, typer.Option(help="Hard stop for the teacher
 Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table laid over the bundled one.")]
 Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
 MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
+Results = Annotated[
+    str | None, typer.Option(metavar="URI", help="Where finished files are copied: s3://..., file://...")
+]
 Engine = Annotated[str | None, typer.Option(help="local or ray.")]
 RayAddress = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Head of the Ray cluster.")]
 RayWorkers = Annotated[int | None, typer.Option(help="Most shards at work at once; as many as CPUs if left out.")]
@@ -128,6 +131,7 @@ def run(
     ray_workers: RayWorkers = None,
     ray_shards: RayShards = None,
     ray_validators: RayValidators = None,
+    results: Results = None,
 ) -> None:
     """Make a dataset from COCO captions and boxes, or resume making it."""
     settings = run_settings(locals())
@@ -295,6 +299,7 @@ def run_settings(options: Mapping[str, Any]) -> Settings:
             "validator.name": given("validator"),
             "max_failed": given("max_failed"),
             "engine": given("engine"),
+            "results": given("results"),
             **{f"ray.{name}": given(f"ray_{name}") for name in ("address", "workers", "shards", "validators")},
         },
     )
@@ -315,9 +320,13 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
     from datagen.api import open_run
     from datagen.cli.story import outcome_lines
 
-    open_run(out).write_report()
+    made = open_run(out)
+    made.write_report()
+    sent_to = made.send_results()
     for line in outcome_lines(outcome.summary, out):
         typer.echo(line)
+    if sent_to is not None:
+        typer.echo(f"results   {sent_to}")
     exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
 
 

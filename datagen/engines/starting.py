@@ -15,6 +15,10 @@ def run_engine(settings: Settings, out: Path, progress: Progress, *, may_ask: bo
     Raises:
         DatagenError: Any failure that is not one record's, as one sentence.
     """
+    if settings.results is not None:
+        from datagen.export.sending import require_writable
+
+        require_writable(settings.results)
     if settings.engine == "ray":
         from datagen.engines.ray.cluster import require_ray
 

@@ -8,24 +8,39 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from conftest import CorpusFiles, make_corpus
 from loopback import LoopbackServer
+from oracle import Oracle
 
 from datagen.config import load_settings
-from datagen.engines.local import run_local
+from datagen.corpus import load_corpus
+from datagen.engines import judging
+from datagen.engines.local import Here, make_run, run_local
 from datagen.engines.progress import Silence
 from datagen.engines.starting import run_engine
+from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply
 from datagen.store import RunFolder, read_facts, shard_files
 
 is_there = importlib.util.find_spec("ray") is not None
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(not is_there, reason="pip install 'datagen[ray]'")]
+if is_there:
+    from datagen.engines.ray import engine
+    from datagen.engines.ray.actors import open_gate
+    from datagen.engines.ray.engine import Cluster
+    from datagen.engines.ray.validators import Fleet
+else:
+    Cluster = object
+TESTS = Path(__file__).resolve().parent.parent
 CONCURRENCY = 4
+KEY, SECRET = "DATAGEN_TEST_KEY", "sk-not-to-be-seen-anywhere"
 DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 
 
@@ -34,7 +49,11 @@ def cluster():
     """The head has no CPU for workers, so that whatever works does so on nodes that a test may remove."""
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="0")
     with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:  # sockets' paths must be short
-        os.environ["RAY_TMPDIR"] = folder
+        seen = os.pathsep.join([*map(str, (TESTS / "engines", TESTS)), os.environ.get("PYTHONPATH", "")])
+        # What the nodes have in their environment, their workers have.
+        given = {"RAY_TMPDIR": folder, KEY: SECRET, "PYTHONPATH": seen.rstrip(os.pathsep)}
+        before = {name: os.environ.get(name) for name in given}
+        os.environ.update(given)
         import ray
         from ray.cluster_utils import Cluster
 
@@ -46,7 +65,8 @@ def cluster():
         yield made
         ray.shutdown()
         made.shutdown()
-        del os.environ["RAY_TMPDIR"]
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def settings_of(files, engine, **more):
@@ -72,8 +92,8 @@ def calm(files, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def same(one: Path, other: Path) -> None:
-    for name in DERIVED:
+def same(one: Path, other: Path, *more: str) -> None:
+    for name in (*DERIVED, *more):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
@@ -106,6 +126,100 @@ def test_both_engines_give_the_same_bytes(cluster, files, tmp_path: Path) -> Non
     assert not (tmp_path / "ray" / "asked").exists()
 
 
+class SlowOracle(Oracle):
+    """Takes its time, so that it can be killed at work."""
+
+    def score(self, looks, load_picture, known=frozenset()):
+        time.sleep(0.3)
+        return super().score(looks, load_picture, known)
+
+
+def open_oracle(settings) -> Oracle:
+    corpus = load_corpus(settings.corpus)
+    return SlowOracle(corpus.images, corpus.categories)
+
+
+class WithOracle(Cluster):
+    """Judges by copies of the oracle, and gives them to the test."""
+
+    def open_validator(self, settings):
+        self._fleet = Fleet(settings, partial(open_oracle, settings))
+        return self._fleet
+
+
+class HereWithOracle(Here):
+    def open_validator(self, settings):
+        return open_oracle(settings)
+
+
+def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
+    cluster, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    monkeypatch.setattr(judging, "IMAGES_AT_ONCE", 2)
+    more = {"validator": {"name": "nano"}, "ray": {"validators": 2, "cpus_per_validator": 0.5}}
+    settings = settings_of(files, "ray", **more)
+    make_run(settings, tmp_path / "local", Silence(), HereWithOracle())
+    place = WithOracle(settings)
+    with ThreadPoolExecutor() as beside:
+        running = beside.submit(make_run, settings, tmp_path / "ray", Silence(), place)
+        wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
+        wait_for(lambda: running.done() or read_lines(tmp_path / "ray" / "scores.jsonl"))
+        assert not running.done(), running.result()
+        lost = place._fleet._copies[0]
+        ray.kill(lost)
+        running.result()
+    assert lost not in place._fleet._copies
+    place.close()
+    same(tmp_path / "local", tmp_path / "ray", "scores.jsonl")
+    assert read_lines(tmp_path / "ray" / "scores.jsonl")
+
+
+def read_lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
+def test_the_budget_holds_over_workers_and_a_gate_that_is_lost_and_the_key_stays_secret(
+    cluster, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    gates, out = [], tmp_path / "run"
+
+    def open_and_keep(*given):
+        gates.append(open_gate(*given))
+        return gates[0]
+
+    monkeypatch.setattr(engine, "open_gate", open_and_keep)
+    monkeypatch.setenv(KEY, SECRET)
+    with LoopbackServer(delay_s=0.1, api_key=SECRET) as server:
+        settings = asking(files, server, name="gpt-4o", api_key_env=KEY, budget_usd=0.08)
+        with ThreadPoolExecutor() as beside:
+            running = beside.submit(run_engine, settings, out, Silence())
+            wait_for(lambda: running.done() or server.answered.total() >= 8)
+            assert not running.done(), running.result()
+            ray.kill(gates[0], no_restart=False)
+            with pytest.raises(BudgetError, match=r"The budget of \$0.08 is used up"):
+                running.result()
+        kept = stored(out)
+        spent_usd = sum(reply.cost_usd or 0 for reply in kept)
+        assert 8 < len(kept) == server.arrivals.total() < 60
+        assert 0.05 < spent_usd <= 0.08
+        run_engine(asking(files, server, name="gpt-4o", api_key_env=KEY, budget_usd=5), out, Silence())
+        assert server.arrivals.total() == len(server.answered) == 60
+    for folder in (out, Path(os.environ["RAY_TMPDIR"])):
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert SECRET.encode() not in path.read_bytes(), path
+
+
+def test_what_ends_one_worker_ends_the_run_with_its_sentence(cluster, files, tmp_path: Path) -> None:
+    with LoopbackServer(api_key="another") as server, pytest.raises(TeacherError, match="key"):
+        run_engine(asking(files, server, api_key_env=KEY), tmp_path / "run", Silence())
+    assert server.arrivals.total() == 0
+
+
 def test_a_driver_that_is_killed_goes_on_where_it_was(cluster, files, calm: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with LoopbackServer(delay_s=0.2) as server:
@@ -127,8 +241,6 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(cluster, files, calm: Path
 
 
 def test_workers_a_node_and_the_gate_are_lost_and_nothing_else(cluster, files, calm: Path, tmp_path: Path) -> None:
-    import ray
-
     out, notes, failures = tmp_path / "run", [], []
 
     class Listener(Silence):
@@ -156,4 +268,3 @@ def test_workers_a_node_and_the_gate_are_lost_and_nothing_else(cluster, files, c
     assert any("A worker was lost" in note for note in notes)
     assert len(stored(out)) == len(server.answered) == 60
     same(calm, out)
-    del ray

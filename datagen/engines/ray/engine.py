@@ -52,6 +52,14 @@ def run_ray(settings: Settings, out: Path, progress: Progress, *, may_ask: bool 
         place = Cluster(settings)
         try:
             return make_run(settings, out, progress, place, may_ask=may_ask)
+        except RayTaskError:
+            raise
+        except RayError as error:
+            told = str(error).strip().splitlines()[0].rstrip(".")
+            raise RunError(
+                f"The Ray cluster failed ({type(error).__name__}: {told}); every stored fact is safe, "
+                "so start the same command again when it is well."
+            ) from None
         finally:
             place.close()
 
