@@ -5,6 +5,7 @@ This module is loaded only where Ray is installed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -44,7 +45,9 @@ class GateActor:
             for path in shard_files(folder, session):
                 shard = int(path.name.split("-")[1])
                 spent_usd[shard] = spent_usd.get(shard, 0.0) + spent_on(read_replies([path]), settings)
-        is_restored = ray.get_runtime_context().was_current_actor_reconstructed
+        begun = folder.asked / f"{session}.gate"
+        is_restored = begun.exists()
+        begun.touch()
         self._gate = Gate(settings, spent_usd, is_restored=is_restored)
         self._board: dict[int, Told] = {}
 
@@ -92,7 +95,7 @@ def work_on_shard(job: Job, shard: Shard, attempt: int, gate: ActorHandle[Any]) 
     ask_shard(job, shard, attempt, exchange, tell)
 
 
-def find_faults(settings: CorpusSettings, images: tuple[AnnotatedImage, ...]) -> list[tuple[str, str] | None]:
+def find_faults(settings: CorpusSettings, images: Sequence[AnnotatedImage]) -> list[tuple[str, str] | None]:
     """Task: open every picture once, and say of each what is wrong with it."""
     checker = PictureChecker(settings)
     return [checker.check(image) for image in images]

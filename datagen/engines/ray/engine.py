@@ -9,17 +9,19 @@ from __future__ import annotations
 import math
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 import ray
+from msgspec import Struct
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 
 from datagen.config import Settings
-from datagen.engines.local import Here, Inputs, Outcome, make_run
+from datagen.engines.inputs import Inputs
+from datagen.engines.local import Here, Outcome, make_run
 from datagen.engines.progress import Progress, ended
 from datagen.engines.ray.actors import cause_of, find_faults, open_gate, work_on_shard
 from datagen.engines.ray.cluster import connected
@@ -101,11 +103,11 @@ class Cluster:
         inputs.progress.begin("checking the pictures", len(images))
         with ended(inputs.progress):
             parts = deque(_cut(len(images), max(self.n_workers, math.ceil(len(images) / IMAGES_PER_SHARD))))
-            under_way: deque[tuple[Any, tuple[AnnotatedImage, ...]]] = deque()
+            under_way: deque[tuple[Any, Sequence[AnnotatedImage]]] = deque()
             while parts or under_way:
                 while parts and len(under_way) < 2 * self.n_workers:
                     first, end = parts.popleft()
-                    part = tuple(images[first:end])
+                    part = images[first:end]
                     under_way.append((task.remote(inputs.settings.corpus, part), part))
                 ref, part = under_way.popleft()
                 for image, fault in zip(part, _result(ref), strict=True):
@@ -121,14 +123,14 @@ class Cluster:
             from datagen.engines.batching import require_collected
 
             require_collected(inputs.folder)
-        if inputs.settings.teacher.budget_usd is not None:
+        if inputs.settings.teacher.budget_usd is not None and inputs.settings.teacher.name != "template":
             Budget(inputs.settings.teacher)  # or no price is known
         n_shards = inputs.settings.ray.shards or max(
             SHARDS_PER_WORKER * self.n_workers, math.ceil(len(inputs.corpus.images) / IMAGES_PER_SHARD)
         )
-        shards = deque(_shards(inputs, replies, n_shards))
-        if shards:
-            Asking(inputs, replies, self).run(shards)
+        parts = list(_parts(inputs, replies, n_shards))
+        if parts:
+            Asking(inputs, replies, self).run(parts)
 
 
 def _cut(n: int, n_parts: int) -> Iterator[tuple[int, int]]:
@@ -138,22 +140,41 @@ def _cut(n: int, n_parts: int) -> Iterator[tuple[int, int]]:
         yield n * part // n_parts, n * (part + 1) // n_parts
 
 
-def _shards(inputs: Inputs, replies: ReplyStore, n_shards: int) -> Iterator[Shard]:
+class Part(Struct, frozen=True):
+    """A shard before it is handed out: where it stands in the corpus.
+
+    Attributes:
+        settled: Digests of requests whose replies are stored.
+        n_samples: To be asked.
+    """
+
+    number: int
+    first: int
+    end: int
+    settled: frozenset[str]
+    n_samples: int
+
+
+def _parts(inputs: Inputs, replies: ReplyStore, n_shards: int) -> Iterator[Part]:
     """Cut the corpus, and leave out what is stored."""
     images = inputs.corpus.images
     for number, (first, end) in enumerate(_cut(len(images), n_shards), start=1):
-        part = tuple(images[first:end])
-        found = ((image.image_id, inputs.pictures.check(image)) for image in part)
-        faults = {image_id: fault for image_id, fault in found if fault is not None}
         settled: frozenset[str] = frozenset()
-        n_samples = len(part) * len(inputs.recipes)
+        n_samples = (end - first) * len(inputs.recipes)
         if replies.n_stored:
-            planned = plan_samples(part, inputs.recipes, inputs.settings, inputs.pictures.check)
+            planned = plan_samples(images[first:end], inputs.recipes, inputs.settings, inputs.pictures.check)
             asked = [item.request.digest for item in planned if item.request is not None]
             settled = frozenset(digest for digest in asked if replies.is_settled(digest))
             if len(settled) == len(asked):
                 continue
-        yield Shard(number, part, faults, settled, n_samples - len(settled))
+        yield Part(number, first, end, settled, n_samples - len(settled))
+
+
+def _shard(inputs: Inputs, part: Part) -> Shard:
+    images = inputs.corpus.images[part.first : part.end]
+    found = ((image.image_id, inputs.pictures.check(image)) for image in images)
+    faults = {image_id: fault for image_id, fault in found if fault is not None}
+    return Shard(part.number, images, faults, part.settled)
 
 
 class Asking:
@@ -168,11 +189,11 @@ class Asking:
     def __init__(self, inputs: Inputs, replies: ReplyStore, cluster: Cluster) -> None:
         self._inputs, self._replies, self._cluster = inputs, replies, cluster
         self._session = uuid.uuid4().hex[:8]
-        self._under_way: dict[Any, tuple[Shard, int]] = {}
+        self._under_way: dict[Any, tuple[Part, int]] = {}
         self._finished = Told()
         self._drawn = Told()
 
-    def run(self, shards: deque[Shard]) -> None:
+    def run(self, parts: list[Part]) -> None:
         """Work until every shard is done.
 
         Raises:
@@ -183,7 +204,7 @@ class Asking:
         with translated_errors(inputs.folder.asked):
             here.parent.mkdir(exist_ok=True)
             here.touch()
-        n_samples = sum(shard.n_samples for shard in shards)
+        n_samples = sum(part.n_samples for part in parts)
         self._gate = open_gate(teaching, inputs.folder, self._session)
         self._job = ray.put(
             Job(
@@ -198,7 +219,7 @@ class Asking:
         inputs.progress.begin("asking the teacher", inputs.n_samples, inputs.n_samples - n_samples)
         with ended(inputs.progress):
             try:
-                self._work(deque((shard, 1) for shard in shards))
+                self._work(deque((part, 1) for part in parts))
             except BaseException as error:
                 self._part_with_workers(error)
                 raise
@@ -206,37 +227,39 @@ class Asking:
                 ray.kill(self._gate)
                 take_in_replies(shard_files(inputs.folder, self._session), self._replies)
                 with suppress(OSError):
-                    here.unlink()
+                    for mark in inputs.folder.asked.glob(f"{self._session}.*"):
+                        mark.unlink()
                     inputs.folder.asked.rmdir()
 
-    def _work(self, waiting: deque[tuple[Shard, int]]) -> None:
+    def _work(self, waiting: deque[tuple[Part, int]]) -> None:
         options = {"num_cpus": self._inputs.settings.ray.cpus_per_worker, "max_retries": 0}
         task: Any = ray.remote(work_on_shard)
         task = task.options(scheduling_strategy="SPREAD", **options)
         while waiting or self._under_way:
             n_workers = self._cluster.n_workers
             while waiting and len(self._under_way) < n_workers:
-                shard, attempt = waiting.popleft()
-                self._under_way[task.remote(self._job, shard, attempt, self._gate)] = shard, attempt
+                part, attempt = waiting.popleft()
+                ref = task.remote(self._job, _shard(self._inputs, part), attempt, self._gate)
+                self._under_way[ref] = part, attempt
             done, _ = ray.wait(list(self._under_way), timeout=POLL_S)
             for ref in done:
-                shard, attempt = self._under_way.pop(ref)
+                part, attempt = self._under_way.pop(ref)
                 try:
                     _result(ref)
                 except RayError as error:
-                    _require_another_try(shard, attempt, error)
-                    waiting.appendleft((shard, attempt + 1))
+                    _require_another_try(part, attempt, error)
+                    waiting.appendleft((part, attempt + 1))
                     why = type(error).__name__
-                    self._inputs.progress.note(f"A worker was lost ({why}); shard {shard.number} goes on where it was.")
+                    self._inputs.progress.note(f"A worker was lost ({why}); shard {part.number} goes on where it was.")
                 else:
-                    self._finish(shard)
+                    self._finish(part)
             self._draw()
 
-    def _finish(self, shard: Shard) -> None:
+    def _finish(self, part: Part) -> None:
         """Move a shard's replies into the run's own file."""
-        take_in_replies(shard_files(self._inputs.folder, self._session, shard.number), self._replies)
-        told = self._board().get(shard.number, Told())
-        self._finished = _sum(self._finished, Told(shard.n_samples, told.usd, told.n_judged, told.n_accepted))
+        take_in_replies(shard_files(self._inputs.folder, self._session, part.number), self._replies)
+        told = self._board().get(part.number, Told())
+        self._finished = _sum(self._finished, Told(part.n_samples, told.usd, told.n_judged, told.n_accepted))
 
     def _board(self) -> dict[int, Told]:
         try:
@@ -248,8 +271,8 @@ class Asking:
     def _draw(self) -> None:
         """Move the bar to where all workers together are."""
         board, now = self._board(), self._finished
-        for shard, _ in self._under_way.values():
-            now = _sum(now, board.get(shard.number, Told()))
+        for part, _ in self._under_way.values():
+            now = _sum(now, board.get(part.number, Told()))
         usd = now.usd - self._drawn.usd
         n_judged, n_accepted = now.n_judged - self._drawn.n_judged, now.n_accepted - self._drawn.n_accepted
         n_steps = now.n_done - self._drawn.n_done
@@ -263,6 +286,8 @@ class Asking:
         """End what is under way: after an error when all is answered, after an interrupt at once."""
         under_way = list(self._under_way)
         patience_s = FAREWELL_S
+        if not under_way:
+            return
         if isinstance(error, DatagenError):
             self._gate.end.remote("teacher", str(error))
             patience_s += self._inputs.settings.teacher.timeout_s
@@ -301,10 +326,10 @@ def _raise_own(error: RayTaskError) -> NoReturn:
     raise cause from error
 
 
-def _require_another_try(shard: Shard, attempt: int, error: RayError) -> None:
+def _require_another_try(part: Part, attempt: int, error: RayError) -> None:
     if attempt >= MOST_ATTEMPTS:
         told = str(error).strip().splitlines()[0]
         raise RunError(
-            f"Shard {shard.number} lost {attempt} workers, the last by {type(error).__name__} ({told}); "
+            f"Shard {part.number} lost {attempt} workers, the last by {type(error).__name__} ({told}); "
             "every stored reply is safe: look at the memory of the machines, then start the same command again."
         ) from None

@@ -19,7 +19,7 @@ from datagen.teacher.protocol import StoppedError
 
 HEARTBEAT_S = 1.0
 TRY_AGAIN_S = 0.5
-GIVE_UP_S = 120.0
+GIVE_UP_S = 300.0
 """The gate is started again elsewhere when its machine is lost; this is longer than that takes."""
 _TOLD = "x-ratelimit-"
 

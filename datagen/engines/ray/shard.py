@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -14,7 +14,7 @@ from msgspec import Struct
 from datagen.config import Settings
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.ray.entrance import Entrance, Exchange, GatedTeacher
-from datagen.errors import RunError
+from datagen.errors import RunError, TeacherError
 from datagen.pipeline import Planned, make_sample, plan_samples
 from datagen.recipes import Recipe
 from datagen.records import AnnotatedImage, Reply, Request
@@ -50,14 +50,12 @@ class Shard(Struct, frozen=True):
         number: From 1.
         faults: Reason and sentence for each image whose picture cannot be used, by image id.
         settled: Digests of requests that need not be asked again.
-        n_samples: What it adds to the bar.
     """
 
     number: int
-    images: tuple[AnnotatedImage, ...]
+    images: Sequence[AnnotatedImage]
     faults: dict[str, tuple[str, str]]
     settled: frozenset[str]
-    n_samples: int
 
 
 class Told(Struct, frozen=True):
@@ -104,7 +102,10 @@ def _open_teacher(settings: Settings, shard: int, attempt: int, exchange: Exchan
     spent_usd = 0.0
     if settings.teacher.budget_usd is not None:
         spent_usd = spent_on(read_replies(earlier), settings.teacher)
-    return GatedTeacher(settings.teacher, Entrance(exchange, shard, attempt, settings.teacher, spent_usd))
+    try:
+        return GatedTeacher(settings.teacher, Entrance(exchange, shard, attempt, settings.teacher, spent_usd))
+    except TeacherError as error:  # a key that is missing on this machine alone
+        raise TeacherError(f"On {platform.node()}: {error}") from None
 
 
 def _require_same_world(job: Job, folder: RunFolder) -> None:
