@@ -189,7 +189,7 @@ def test_the_budget_holds_over_workers_and_a_gate_that_is_lost_and_the_key_stays
 
     def open_and_keep(*given):
         gates.append(open_gate(*given))
-        return gates[0]
+        return gates[-1]
 
     monkeypatch.setattr(engine, "open_gate", open_and_keep)
     monkeypatch.setenv(KEY, SECRET)
@@ -199,9 +199,10 @@ def test_the_budget_holds_over_workers_and_a_gate_that_is_lost_and_the_key_stays
             running = beside.submit(run_engine, settings, out, Silence())
             wait_for(lambda: running.done() or server.answered.total() >= 8)
             assert not running.done(), running.result()
-            ray.kill(gates[0], no_restart=False)
+            ray.kill(gates[0])
             with pytest.raises(BudgetError, match=r"The budget of \$0.08 is used up"):
                 running.result()
+        assert len(gates) > 1
         kept = stored(out)
         spent_usd = sum(reply.cost_usd or 0 for reply in kept)
         assert 8 < len(kept) == server.arrivals.total() < 60

@@ -6,6 +6,8 @@ This module is loaded only where Ray is installed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import ray
@@ -30,7 +32,7 @@ RUN = 0
 class GateActor:
     """The gate, and a board on which workers write how far they are.
 
-    Started again after its machine was lost, it reads what was spent from the stored replies.
+    Started in the place of one that was lost, it reads what was spent from the stored replies.
 
     Args:
         settings: Limits and budget.
@@ -69,30 +71,62 @@ class GateActor:
 
 
 def open_gate(settings: TeacherSettings, folder: RunFolder, session: str) -> ActorHandle[Any]:
-    """Start the gate on this machine; when it is lost, Ray starts it again wherever there is room."""
+    """Start the gate on this machine, or on another if there is no room; workers find it by its name.
+
+    Ray is not asked to start it again: the driver does, which sees it fail, so that there is never a doubt who it is.
+    """
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
     actor: Any = ray.remote(GateActor)
     handle: ActorHandle[Any] = actor.options(
-        num_cpus=0, max_restarts=-1, max_task_retries=0, scheduling_strategy=here
+        name=gate_name(session), num_cpus=0, max_restarts=0, scheduling_strategy=here
     ).remote(settings, folder, session)
     return handle
 
 
-def work_on_shard(job: Job, shard: Shard, attempt: int, gate: ActorHandle[Any]) -> None:
-    """Task: ask for the replies of a shard; see ``ask_shard``."""
+def gate_name(session: str) -> str:
+    """Name the gate of one start of the engine."""
+    return f"datagen-gate-{session}"
 
-    async def exchange(notes: Notes) -> Word:
+
+class WayToGate:
+    """A worker's way to the gate, whichever actor that is by now.
+
+    Args:
+        session: Whose gate.
+    """
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+        self._gate: Any = None
+
+    async def exchange(self, notes: Notes) -> Word:
+        """Carry a message, and the answer back.
+
+        Raises:
+            GateLostError: The gate is gone; another may be there soon.
+        """
         try:
-            return decode_word(await gate.exchange.remote(encode(notes)))
+            self._gate = self._gate or ray.get_actor(gate_name(self._session))
+            return decode_word(await self._gate.exchange.remote(encode(notes)))
         except RayTaskError:
             raise
-        except RayError as error:
+        except (RayError, ValueError) as error:  # ValueError: nobody has that name
+            self._gate = None
             raise GateLostError from error
 
-    def tell(told: Told) -> None:
-        gate.tell.remote(shard.number, told)
+    def tell(self, shard: int, told: Told) -> None:
+        """Write on the gate's board, if it is there."""
+        if self._gate is None:
+            with suppress(RayError, ValueError):
+                self._gate = ray.get_actor(gate_name(self._session))
+        if self._gate is not None:
+            self._gate.tell.remote(shard, told)
 
-    ask_shard(job, shard, attempt, exchange, tell)
+
+def work_on_shard(job: Job, shard: Shard, attempt: int) -> None:
+    """Task: ask for the replies of a shard; see ``ask_shard``."""
+    way = WayToGate(job.session)
+    ask_shard(job, shard, attempt, way.exchange, partial(way.tell, shard.number))
 
 
 def find_faults(settings: CorpusSettings, images: Sequence[AnnotatedImage]) -> list[tuple[str, str] | None]:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import ray
 from msgspec import Struct
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from datagen.config import Settings
 from datagen.engines.inputs import Inputs
@@ -199,13 +199,13 @@ class Asking:
         Raises:
             DatagenError: A worker met an error that ends the run; replies in flight are waited for and stored.
         """
-        inputs, teaching = self._inputs, self._inputs.settings.teacher
+        inputs = self._inputs
         here = marker(inputs.folder, self._session)
         with translated_errors(inputs.folder.asked):
             here.parent.mkdir(exist_ok=True)
             here.touch()
         n_samples = sum(part.n_samples for part in parts)
-        self._gate = open_gate(teaching, inputs.folder, self._session)
+        self._open_gate()
         self._job = ray.put(
             Job(
                 inputs.settings,
@@ -239,7 +239,7 @@ class Asking:
             n_workers = self._cluster.n_workers
             while waiting and len(self._under_way) < n_workers:
                 part, attempt = waiting.popleft()
-                ref = task.remote(self._job, _shard(self._inputs, part), attempt, self._gate)
+                ref = task.remote(self._job, _shard(self._inputs, part), attempt)
                 self._under_way[ref] = part, attempt
             done, _ = ray.wait(list(self._under_way), timeout=POLL_S)
             for ref in done:
@@ -255,6 +255,11 @@ class Asking:
                     self._finish(part)
             self._draw()
 
+    def _open_gate(self) -> None:
+        """Start the gate, or another in its place."""
+        with suppress(ValueError):  # the name is still taken; the next look will find it free
+            self._gate = open_gate(self._inputs.settings.teacher, self._inputs.folder, self._session)
+
     def _finish(self, part: Part) -> None:
         """Move a shard's replies into the run's own file."""
         take_in_replies(shard_files(self._inputs.folder, self._session, part.number), self._replies)
@@ -264,7 +269,10 @@ class Asking:
     def _board(self) -> dict[int, Told]:
         try:
             board: dict[int, Told] = ray.get(self._gate.board.remote(), timeout=POLL_S)
-        except (RayError, GetTimeoutError):
+        except RayActorError:
+            self._open_gate()
+            return {}
+        except GetTimeoutError:
             return {}
         return board
 
