@@ -59,8 +59,10 @@ def cluster():
 
         small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
         made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-        for _ in range(2):
-            made.add_node(num_cpus=1, **small)
+        for _ in range(5):
+            if len(made.worker_nodes) < 2:
+                with suppress(Exception):  # Ray gives a node 30 s to start, which a busy machine may not do
+                    made.add_node(num_cpus=1, **small)
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR", namespace="datagen")
         yield made
         ray.shutdown()
