@@ -1,5 +1,6 @@
 # make demo   the whole pipeline on the bundled corpus
 # make test   the tests          make check   format, lint, types
+# make docs   the command reference  make notebooks  the notebooks with their output
 # make bench  the benchmarks     make clean   forget the environment
 PYTHON ?= python3
 VENV ?= .venv
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench setup clean
+.PHONY: demo test check docs notebooks bench setup clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -29,11 +30,19 @@ check: $(READY)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
+	$(BIN)/python -m datagen.cli.reference --check
+
+docs: $(READY)
+	$(BIN)/python -m datagen.cli.reference
+
+notebooks: $(READY)
+	$(BIN)/python notebooks/execute.py
 
 bench: $(READY)
 	$(BIN)/python benchmarks/stages.py
 	$(BIN)/python benchmarks/checks.py
 	$(BIN)/python benchmarks/claims.py
+	$(BIN)/python benchmarks/viewing.py
 
 clean:
 	rm -rf $(VENV) runs

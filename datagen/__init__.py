@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from datagen.api import Run, demo_settings, open_run, run
+    from datagen.api import Run, demo_settings, open_run, preview, run
 
-__all__ = ["Run", "__version__", "demo_settings", "open_run", "run"]
+__all__ = ["Run", "__version__", "demo_settings", "open_run", "preview", "run"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the Python interface on first use, so that ``datagen --help`` stays light."""
-    if name in {"Run", "demo_settings", "open_run", "run"}:
+    if name in {"Run", "demo_settings", "open_run", "preview", "run"}:
         from datagen import api
 
         return getattr(api, name)

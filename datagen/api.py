@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 import jsonlines
 import msgspec
 
-from datagen.config import Settings, load_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus, picture_path
+from datagen.config import Settings, dump_settings, load_settings
+from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus
 from datagen.engines.progress import Progress, Silence
 from datagen.engines.starting import run_engine
 from datagen.errors import CorpusError, RunError, SettingsError
-from datagen.records import AnnotatedImage, Reply, Sample, Turn
+from datagen.records import AnnotatedImage, Message, Reply, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
 from datagen.summary import Tally
-from datagen.view import sample_card
+from datagen.tables import RunTables
+from datagen.view.browser import Browser, Listing
+from datagen.view.notebook import Cards, SampleView
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from datagen.export import Exported
 
 
 def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, progress: Progress | None = None) -> Run:
@@ -37,17 +38,35 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
     """
-    if isinstance(config, str | Path):
-        settings = load_settings(Path(config), {})
-    elif isinstance(config, Settings):
-        settings = config
-    else:
-        settings = load_settings(None, dict(config))
-    run_engine(settings, Path(out), progress or Silence())
+    run_engine(_settings_of(config), Path(out), progress or Silence())
     made = open_run(out)
     made.write_report()
     made.send_results()
     return made
+
+
+def preview(
+    config: Settings | Mapping[str, Any] | str | Path, response_type: str | None = None, image_id: str | None = None
+) -> tuple[Message, ...]:
+    """What a teacher would be told about one image, word for word; nothing is sent or written.
+
+    Args:
+        config: As of ``run``.
+        response_type: One of the run's types; None takes the first.
+        image_id: One of the corpus; None takes the first of which something can be told.
+
+    Raises:
+        DatagenError: As one sentence; ``RunError`` when there is no such image or type, or nothing to tell.
+    """
+    from datagen.engines.previewing import preview_request
+
+    return preview_request(_settings_of(config), response_type, image_id).messages
+
+
+def _settings_of(config: Settings | Mapping[str, Any] | str | Path) -> Settings:
+    if isinstance(config, str | Path):
+        return load_settings(Path(config), {})
+    return config if isinstance(config, Settings) else load_settings(None, dict(config))
 
 
 def demo_settings() -> Settings:
@@ -71,7 +90,7 @@ def open_run(path: str | Path) -> Run:
     return Run(Path(path))
 
 
-class Run:
+class Run(RunTables):
     """A run folder, read.
 
     Args:
@@ -143,35 +162,42 @@ class Run:
 
     def _stored_samples(self) -> Iterator[Sample]:
         self._require_finished()
-        decoder = msgspec.json.Decoder()
+        decoder = msgspec.json.Decoder(Sample)
         with jsonlines.open(self.folder.samples, loads=decoder.decode) as lines:
             n_read = 0
             try:
-                for line in lines:
-                    yield msgspec.convert(line, Sample)
+                for sample in lines:
+                    yield sample
                     n_read += 1
-            except (jsonlines.InvalidLineError, msgspec.ValidationError, UnicodeDecodeError) as error:
+            except (jsonlines.InvalidLineError, msgspec.MsgspecError, UnicodeDecodeError) as error:
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
-    def samples(self) -> pd.DataFrame:
-        """All samples as a table: one row each, turns and provenance as objects.
+    def validate(self, validator: str | None = None, progress: Progress | None = None, **settings: object) -> Run:
+        """Judge the run again with another validator or threshold, as ``datagen validate`` does.
 
-        Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, review
-        (what a person decided), n_turns, question, answer (of the first turn), turns, cuts, and each part of the
-        provenance.
+        Nothing is asked of the teacher, and no score is computed twice.
+
+        Args:
+            validator: Its name; None keeps the run's.
+            progress: Hears how far it is; silent by default.
+            **settings: Settings of a validator by name, such as ``alpha=0.02`` or ``device="cuda"``.
+
+        Returns:
+            The run as it is now.
+
+        Raises:
+            DatagenError: As one sentence.
         """
-        import pandas as pd
-
-        rows = []
-        for sample in self.iter_samples():
-            plain = msgspec.to_builtins(sample)
-            provenance = plain.pop("provenance")
-            plain["review"] = plain["review"] and plain["review"]["verb"]
-            first = plain["turns"][0] if plain["turns"] else {}
-            opening = {key: first.get(key) for key in ("question", "answer")}
-            rows.append({**plain, "n_turns": len(plain["turns"]), **opening, **provenance})
-        return pd.DataFrame(rows)
+        overrides = {f"validator.{name}": value for name, value in {"name": validator, **settings}.items()}
+        new = load_settings(None, {**dump_settings(self.settings), **overrides})
+        if new.validator.name == "none":
+            raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")
+        run_engine(new, self.folder.path, progress or Silence(), may_ask=False)
+        judged = open_run(self.folder.path)
+        judged.write_report()
+        judged.send_results()
+        return judged
 
     def sample(self, sample_id: str) -> Sample:
         """Find one sample.
@@ -179,9 +205,11 @@ class Run:
         Raises:
             RunError: There is no such sample.
         """
-        for sample in self.iter_samples():
-            if sample.sample_id == sample_id:
-                return sample
+        self._require_finished()
+        lines = read_facts(self.folder.samples, Sample, holding=msgspec.json.encode(sample_id))
+        found = (sample for _, sample in lines if sample is not None and sample.sample_id == sample_id)
+        for sample in self.reviewer().watch(found):
+            return sample
         raise RunError(f"{self.folder.path}: no sample '{sample_id}'; ids look like 1234-conversation.")
 
     def reply_to(self, sample: Sample) -> Reply | None:
@@ -189,15 +217,16 @@ class Run:
         found = None
         if not self.folder.replies.is_file():
             return None
-        for _, reply in read_facts(self.folder.replies, Reply):
-            if reply is not None and reply.request_digest == sample.provenance.request_digest:
+        digest = sample.provenance.request_digest
+        for _, reply in read_facts(self.folder.replies, Reply, holding=digest.encode()):
+            if reply is not None and reply.request_digest == digest:
                 found = reply
         return found
 
     @cached_property
-    def images(self) -> dict[str, AnnotatedImage]:
+    def images(self) -> Mapping[str, AnnotatedImage]:
         """The corpus's annotated images by id; empty when its files are no longer there."""
-        return {image.image_id: image for image in self._corpus.images} if self._corpus else {}
+        return ImagesById(self._corpus.images if self._corpus else ())
 
     @cached_property
     def _corpus(self) -> Corpus | None:
@@ -269,29 +298,73 @@ class Run:
             return {}
         return {image.image_id: image for image in corpus.images if image.image_id in image_ids}
 
+    def export(
+        self,
+        form: str,
+        out: str | Path,
+        *,
+        validation_share: float = 0.0,
+        licences: Iterable[str] = (),
+        pictures: str | None = None,
+        shard_mb: int = 512,
+        images: str | Path | None = None,
+        reviewer: Reviewer | None = None,
+    ) -> Exported:
+        """Write the accepted samples in the form a trainer reads, as ``datagen export`` does.
+
+        Args:
+            form: ``llava``, ``messages``, ``openai``, ``parquet``, ``webdataset`` or ``claims``.
+            out: Folder to write; of claims a file.
+            validation_share: Share of images held out as a split of their own, 0 to 0.99.
+            licences: Only images under one of them, such as ``["cc-by"]``; empty takes all.
+            pictures: ``copy``, ``link`` or ``leave``, of ``llava`` and ``messages``; None leaves them.
+            shard_mb: Size in megabytes of a file of ``parquet`` and ``webdataset``.
+            images: Folder of the pictures, if not where the run found them.
+            reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
+
+        Returns:
+            How many rows each split has, and which samples were left out and why.
+
+        Raises:
+            SettingsError: The form is unknown or cannot do what is asked.
+            ExportError: Nothing is left to write, or ``out`` holds something else.
+            RunError: The run is not finished.
+        """
+        from datagen.engines.exporting import Order, export_run
+
+        self._require_finished()
+        reviewer = reviewer or self.reviewer()
+        order = Order(
+            form=form,
+            validation_share=validation_share,
+            licences=(licences,) if isinstance(licences, str) else tuple(licences),
+            pictures=pictures,
+            shard_mb=shard_mb,
+            images=None if images is None else Path(images),
+        )
+        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest)
+
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""
-        return SampleView(self, self.sample(sample_id))
+        return SampleView(self.sample(sample_id), self._cards.draw)
 
+    def browse(self, response_type: str | None = None, status: str | None = None, reason: str | None = None) -> Browser:
+        """Leaf through the samples in a notebook, filtered by type, status and reason.
 
-class SampleView:
-    """One sample as a notebook shows it."""
+        Args:
+            response_type: Filter to begin with; None begins with all, as of the others.
+            status: ``accepted`` or ``rejected``.
+            reason: Why samples fell or lost turns, such as ``doubtful_answer``.
 
-    def __init__(self, run: Run, sample: Sample) -> None:
-        self.run = run
-        self.sample = sample
+        Raises:
+            SettingsError: No sample has this type, status or reason.
+            RunError: The run is not finished.
+        """
+        self._require_finished()
+        decided = frozenset(read_decisions(self.folder.decisions))
+        samples = Listing(self.folder.samples, decided, lambda sample: next(self.reviewer().watch([sample])))
+        return Browser(samples, self._cards.draw, response_type, status, reason)
 
-    def __repr__(self) -> str:
-        turns = "".join(f"\nQ: {turn.question}\nA: {turn.answer}" for turn in self.sample.turns)
-        return f"{self.sample.sample_id}: {self.sample.status} {self.sample.reason or ''}".rstrip() + turns
-
-    def _repr_html_(self) -> str:
-        return sample_card(self.sample, self.run.images.get(self.sample.image_id), self._picture_url())
-
-    def _picture_url(self) -> str | None:
-        folder = self.run.settings.corpus.images
-        path = picture_path(Path(folder), self.sample.image) if folder else None
-        if path is None or not path.is_file():
-            return None
-        kind = "png" if path.suffix.lower() == ".png" else "jpeg"
-        return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode('ascii')}"
+    @cached_property
+    def _cards(self) -> Cards:
+        return Cards(self.settings.corpus, lambda: self.images)

@@ -59,17 +59,17 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     budget_usd: Positive | None = None  # hard stop: nothing is sent that could cost more, what is in flight included
     prices: str | None = None  # price table of your own, in the form of datagen/data/prices.yaml, laid over it
     price_in_usd_per_mtok: float | None = None  # None looks the model up in the price table
-    price_cached_usd_per_mtok: float | None = None
-    price_out_usd_per_mtok: float | None = None
+    price_cached_usd_per_mtok: float | None = None  # of prompt tokens that the provider had cached
+    price_out_usd_per_mtok: float | None = None  # of the reply
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits of the wording checks, and what a contradicted claim costs."""
 
     min_answer_words: NonNegative = 1  # whitespace-separated words
-    max_answer_words: Natural = 600
+    max_answer_words: Natural = 600  # a longer answer is a reply that ran away
     min_description_words: NonNegative = 15  # for a reply that is one bare text
-    max_question_words: Natural = 80
+    max_question_words: Natural = 80  # a longer one is no question
     contradicted: Literal["cut", "keep"] = "cut"  # turns that the annotations contradict, and samples that disagree
     exhaustive: Literal["auto", "yes", "no"] = "auto"  # every object of a category is boxed; auto: up to 200 categories
     words: Words = NO_WORDS  # how people speak of the categories: a YAML file, or its tables written here
@@ -115,7 +115,7 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     alpha: Share = 0.05  # share of true answers that may be lost
     calibration_images: Natural = 400  # errors are planted on so many images to learn what scores are worth
     batch_tokens: Natural = 32_768  # tokens in one forward pass
-    trust_remote_code: bool = False
+    trust_remote_code: bool = False  # run code that comes with the checkpoint
     api_key_env: VariableName = "VALIDATOR_API_KEY"  # endpoint: the variable that holds its key, if it wants one
     concurrency: Natural = 16  # endpoint: questions in flight
 
@@ -123,15 +123,11 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
 class RaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a run is spread over a Ray cluster; with another engine it means nothing."""
 
-    address: str | None = (
-        None  # HOST:PORT of the head; None takes RAY_ADDRESS, a cluster on this machine, or starts one
-    )
+    address: str | None = None  # HOST:PORT of the head; None takes RAY_ADDRESS, the one on this machine, or starts one
     workers: Natural | None = None  # most shards at work at once; None is as many as the cluster's CPUs bear
     cpus_per_worker: Positive = 1.0  # CPUs that one of them occupies
     shards: Natural | None = None  # parts of what is to be asked; None is several per worker
-    validators: Natural | None = (
-        None  # copies of the validator; None is one per GPU, or per machine where there is none
-    )
+    validators: Natural | None = None  # copies of it; None is one per GPU, or per machine where there is no GPU
     cpus_per_validator: Positive = 2.0  # CPUs that one of them occupies
 
 
@@ -139,7 +135,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that decides a dataset."""
 
     corpus: CorpusSettings = CorpusSettings()
-    types: tuple[str, ...] = ("conversation", "description", "reasoning")
+    types: tuple[str, ...] = ("conversation", "description", "reasoning")  # names of `datagen recipes`
     recipes_dir: str | None = None  # folder with prompts/ and seeds/ of your own, looked in first
     context: ContextSettings = ContextSettings()
     teacher: TeacherSettings = TeacherSettings()
@@ -147,8 +143,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     dedup: DedupSettings = DedupSettings()
     balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
-    rng_seed: NonNegative = 0
-    engine: Literal["local", "ray"] = "local"
+    rng_seed: NonNegative = 0  # every random choice follows from it, the image id and the response type
+    engine: Literal["local", "ray"] = "local"  # where the work is done; the dataset is the same
     ray: RaySettings = RaySettings()
     results: str | None = None  # URI to which pyarrow copies the finished files, such as s3://bucket/folder
     max_failed: Share = 0.01  # share of failed requests above which the exit status is 3

@@ -244,10 +244,12 @@ def plan_balance(samples: Iterable[Sample], settings: Settings) -> Plan | None:
     It stands before ``validate``, so that no GPU time goes into turns that fall, and is filed under ``dedup``: both
     drop sound turns for what the rest of the set holds.
     """
-    asked = settings.balance
-    if asked.yes_share is None and asked.max_share_per_kind is None:
-        return None
-    return plan(Census(settings.rng_seed).count(samples), asked)
+    return plan(Census(settings.rng_seed).count(samples), settings.balance) if is_balanced(settings) else None
+
+
+def is_balanced(settings: Settings) -> bool:
+    """Whether balance is asked for."""
+    return settings.balance.yes_share is not None or settings.balance.max_share_per_kind is not None
 
 
 def late_settings_digest(settings: Settings) -> str:

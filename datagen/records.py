@@ -21,7 +21,7 @@ class Box(Struct, frozen=True, gc=False):  # no cycles: a corpus of a million bo
     """One annotated object, or one crowd region holding several.
 
     Attributes:
-        category: Category name as the annotation file spells it, such as ``"hot dog"``.
+        category: Category name as in a sentence, such as ``"hot dog"``; LVIS's ``hot_dog`` is one too.
         box_unit: Corners as shares of the frame, clipped to it.
         area_unit: Area of the object's mask as a share of the image; of its box where the
             file has no mask.

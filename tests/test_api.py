@@ -1,6 +1,9 @@
 """The Python interface: a run as a table, a sample as a card, errors as sentences."""
 
+import re
+from html import escape as html_escape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CorpusFiles
@@ -40,7 +43,8 @@ def test_a_sample_shows_itself_in_a_notebook(run: datagen.Run) -> None:
     html = run.show("1-conversation")._repr_html_()
     assert html.count("<rect") == 3
     assert 'href="data:image/jpeg;base64,' in html
-    assert run.sample("1-conversation").turns[0].answer.split(".")[0].split("'")[0] in html
+    answer = run.sample("1-conversation").turns[0].answer
+    assert html_escape(answer) in re.sub(r"</?mark[^>]*>", "", html)
 
 
 def test_the_story_behind_a_sample(run: datagen.Run) -> None:
@@ -48,6 +52,54 @@ def test_the_story_behind_a_sample(run: datagen.Run) -> None:
     assert reply is not None
     assert reply.teacher == "template"
     assert run.images["2"].file_name == "000000000002.jpg"
+
+
+def test_an_export_is_the_same_as_the_command_writes(run: datagen.Run, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from datagen.cli import app
+
+    options = ["--format", "messages", "--validation-share", "0.4", "--pictures", "copy", "--licence", "cc-by"]
+    CliRunner().invoke(app, ["export", str(run.folder.path), *options, "--out", str(tmp_path / "told")])
+    exported = run.export("messages", tmp_path / "made", validation_share=0.4, pictures="copy", licences="cc-by")
+    files = {path.relative_to(tmp_path / "made") for path in (tmp_path / "made").rglob("*") if path.is_file()}
+    assert len(files) > 6
+    assert all((tmp_path / "made" / name).read_bytes() == (tmp_path / "told" / name).read_bytes() for name in files)
+    assert sum(exported.counts["rows"].values()) == run.summary["accepted"]
+    claims = run.export("claims", tmp_path / "claims.jsonl")
+    assert claims.counts["rows"] == {"train": run.summary["accepted"]}
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"form": "pdf"}, "No export format 'pdf'; there is llava"),
+        ({"form": "llava", "pictures": "paint"}, "expected copy, link or leave"),
+        ({"form": "llava", "validation_share": 1.5}, "expected a share"),
+        ({"form": "parquet", "shard_mb": 0}, "expected at least 1"),
+    ],
+)
+def test_an_export_that_cannot_be_is_told(
+    run: datagen.Run, tmp_path: Path, asked: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        run.export(out=tmp_path / "x", **asked)
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_preview_is_what_the_teacher_is_told(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    from loopback import LoopbackServer
+
+    settings: dict[str, Any] = {**corpus_files.settings, "types": ["reasoning", "negation"], "corpus.limit": 2}
+    told = [{"role": one.role, "content": one.content} for one in datagen.preview(settings, "negation", "2")]
+    with LoopbackServer() as server:
+        datagen.run({**settings, "teacher": {"name": "loopback", "base_url": server.base_url}}, tmp_path / "run")
+        assert told in [body["messages"] for _, body in server.seen]
+    assert datagen.preview(settings)[0] == datagen.preview(settings, "reasoning", "1")[0]
+    with pytest.raises(RunError, match="No response type 'poem'"):
+        datagen.preview(settings, "poem")
+    with pytest.raises(RunError, match="No image '99'"):
+        datagen.preview(settings, image_id="99")
 
 
 def test_a_run_without_its_corpus_can_still_be_read(tmp_path: Path, corpus_files: CorpusFiles) -> None:

@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
-    {"errors", "records", "randomness"},
+    {"digestmap", "errors", "records", "randomness"},
     {"words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
@@ -28,7 +28,7 @@ FLOORS = (
         "teacher",
         "validator",
     },
-    {"pipeline"},
+    {"pipeline", "tables"},
     {"engines"},
     {"view"},
     {"api"},

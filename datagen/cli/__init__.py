@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 
-from datagen.cli import exporting, money, pictures, sharing  # noqa: F401 (their commands join the others)
+from datagen.cli import exporting, money, pictures, sharing, viewing  # noqa: F401 (their commands join the others)
 from datagen.cli.commands import app
 
 

@@ -33,6 +33,7 @@ Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
 Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+SampleId = Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Such as 1234-conversation.")]
 Validator = Annotated[
     str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
 ]
@@ -201,20 +202,20 @@ def validate(
 def status(run_path: RunArgument) -> None:
     """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
     from datagen.api import open_run
-    from datagen.cli.sharing import is_only_shards, shard_lines
+    from datagen.cli.sharing import changed_lines, is_only_shards, shard_lines
     from datagen.cli.story import status_lines
 
     if is_only_shards(run_path):
         for line in shard_lines(run_path):
             typer.echo(line)
         return
-    for line in status_lines(open_run(run_path)):
+    for line in (*status_lines(open_run(run_path)), *changed_lines(run_path)):
         typer.echo(line)
 
 
 @app.command()
 @in_sentences
-def show(run_path: RunArgument, sample_id: Annotated[str, typer.Argument(metavar="SAMPLE_ID")]) -> None:
+def show(run_path: RunArgument, sample_id: SampleId) -> None:
     """Tell one sample's whole story: context, reply, turns, verdict, fate."""
     from datagen.api import open_run
     from datagen.cli.story import sample_story
@@ -282,30 +283,51 @@ def run_settings(options: Mapping[str, Any]) -> Settings:
     """Settings from the options of ``run``, by their names as parameters."""
     from datagen.config import load_settings
 
-    given = options.get
-    return load_settings(
-        given("config"),
-        {
-            **_corpus_overrides(given("captions"), given("instances"), given("images"), given("limit")),
-            "types": _split(given("types")),
-            "recipes_dir": _text(given("recipes_dir")),
-            "checks.words": _text(given("words")),
-            "context.style": given("context"),
-            "rng_seed": given("rng_seed"),
-            "teacher.name": given("teacher"),
-            "teacher.prices": _text(given("prices")),
-            **{f"teacher.{name}": given(name) for name in TEACHER_OPTIONS},
-            **{f"validator.{name}": given(name) for name in ("device", "precision", "alpha", "trust_remote_code")},
-            "validator.name": given("validator"),
-            "max_failed": given("max_failed"),
-            "engine": given("engine"),
-            "results": given("results"),
-            **{f"ray.{name}": given(f"ray_{name}") for name in ("address", "workers", "shards", "validators")},
-        },
-    )
+    overrides = {key: _plain(name, options.get(name)) for name, key in SETTING_OF.items()}
+    return load_settings(options.get("config"), overrides)
 
 
-TEACHER_OPTIONS = ("base_url", "concurrency", "rpm", "tpm", "budget_usd", "batch")
+SETTING_OF = {
+    "captions": "corpus.captions",
+    "instances": "corpus.instances",
+    "images": "corpus.images",
+    "limit": "corpus.limit",
+    "types": "types",
+    "recipes_dir": "recipes_dir",
+    "words": "checks.words",
+    "context": "context.style",
+    "rng_seed": "rng_seed",
+    "teacher": "teacher.name",
+    "base_url": "teacher.base_url",
+    "concurrency": "teacher.concurrency",
+    "rpm": "teacher.rpm",
+    "tpm": "teacher.tpm",
+    "budget_usd": "teacher.budget_usd",
+    "prices": "teacher.prices",
+    "batch": "teacher.batch",
+    "validator": "validator.name",
+    "device": "validator.device",
+    "precision": "validator.precision",
+    "alpha": "validator.alpha",
+    "trust_remote_code": "validator.trust_remote_code",
+    "max_failed": "max_failed",
+    "engine": "engine",
+    "ray_address": "ray.address",
+    "ray_workers": "ray.workers",
+    "ray_shards": "ray.shards",
+    "ray_validators": "ray.validators",
+    "results": "results",
+}
+"""Parameter of ``run`` to the setting it stands for."""
+
+
+def _plain(name: str, given: Any) -> Any:
+    """What an option says, as a settings file would say it."""
+    if name == "types":
+        return _split(given)
+    if isinstance(given, list):
+        return _texts(given)
+    return _text(given) if isinstance(given, Path) else given
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:

@@ -17,7 +17,7 @@ NeededValidator = Annotated[str, typer.Option(help="A name of 'datagen models', 
 @in_sentences
 def ask(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
-    question: Annotated[str, typer.Argument(metavar="QUESTION")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.")],
     *,
     validator: NeededValidator,
     device: Device = None,

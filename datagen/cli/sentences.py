@@ -22,6 +22,14 @@ def _forget_stdout() -> None:
 
 INTERRUPTED = 130
 TOO_MANY_FAILED = 3
+EXIT_STATUS = {
+    0: "Done.",
+    1: "Failed, with one sentence that says why and what to do.",
+    2: "Wrong usage or settings.",
+    TOO_MANY_FAILED: "Finished, but a larger share of the requests failed than `max_failed` allows.",
+    INTERRUPTED: "Interrupted, or the budget is used up; the same command goes on where it stopped.",
+}
+"""What each exit status means."""
 
 
 def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:

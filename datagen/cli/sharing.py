@@ -58,6 +58,16 @@ def is_only_shards(run_path: Path) -> bool:
     return (run_path / "shards").is_dir() and not (run_path / "run.yaml").exists()
 
 
+def changed_lines(run_path: Path) -> Iterator[str]:
+    """Tell which shards are no longer what the run was merged from."""
+    from datagen.store import RunFolder
+    from datagen.store.shards import changed_since_merge
+
+    changed = changed_since_merge(RunFolder(run_path))
+    if changed:
+        yield f"changed   {', '.join(changed)} since the merge: start 'datagen merge {run_path}' again"
+
+
 def shard_lines(run_path: Path) -> Iterator[str]:
     """Tell how far each shard is."""
     from datagen.api import open_run

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+import numpy as np
 
 from datagen.config import IMPORTED, Settings
+from datagen.digestmap import DigestMap
 from datagen.records import AnnotatedImage, Reply, Sample, Turn
 from datagen.review import told_of, told_since
 from datagen.store import read_facts
@@ -50,36 +51,36 @@ RATE_WINDOW_S = 60.0
 """Replies are counted over this long before the latest one, so that pauses between two starts do not count."""
 
 
-class _Answered(Struct, frozen=True):
-    """What status needs of one reply; the text is not kept."""
-
-    error: str | None
-    at: float
-
-
 def status_lines(run: Run) -> Iterator[str]:
     """Tell how far a run is, from its facts alone, so that it can be watched while it works."""
-    latest: dict[str, _Answered] = {}
+    outcomes = DigestMap()  # 0 for an answer, else the place of its error in the list
+    errors: list[str | None] = [None]
+    recent, latest = deque[float](), 0.0
     spent: Counter[str] = Counter()
     cost_usd: float | None = None
     for reply in _stored_replies(run):
-        latest[reply.request_digest] = _Answered(reply.error, reply.at)
+        if reply.error not in errors:
+            errors.append(reply.error)
+        outcomes.put(reply.request_digest, errors.index(reply.error))
+        if reply.error is None and reply.at:
+            recent.append(reply.at)
+            latest = max(latest, reply.at)
+            while recent[0] <= latest - RATE_WINDOW_S:
+                recent.popleft()
         usage = reply.usage
         spent.update(prompt=usage.n_prompt_tokens, cached=usage.n_cached_tokens, completion=usage.n_completion_tokens)
         if reply.cost_usd is not None:
             cost_usd = (cost_usd or 0.0) + reply.cost_usd
     yield f"run       {run.folder.path}"
     yield f"teacher   {run.settings.teacher.name}"
-    answered = [reply.at for reply in latest.values() if reply.error is None]
-    yield f"replies   {len(answered)} stored, {run.manifest.get('samples', 0)} samples planned"
-    errors = Counter(reply.error for reply in latest.values() if reply.error)
-    for error, number in errors.most_common():
+    numbers, counts = np.unique(outcomes.arrays()[1], return_counts=True)
+    tally = Counter({errors[number]: n for number, n in zip(numbers.tolist(), counts.tolist(), strict=True)})
+    yield f"replies   {tally.pop(None, 0)} stored, {run.manifest.get('samples', 0)} samples planned"
+    for error, number in tally.most_common():
         yield f"failed    {number} {error}"
-    if answered:
-        recent = [at for at in answered if at > max(answered) - RATE_WINDOW_S]
-        seconds = max(recent) - min(recent)
-        if seconds >= 1:
-            yield f"rate      {len(recent) / seconds:.1f} replies/s"
+    seconds = latest - min(recent, default=latest)
+    if seconds >= 1:
+        yield f"rate      {len(recent) / seconds:.1f} replies/s"
     summary = run.summary if run.folder.summary.is_file() else None
     if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary["cost_usd"]):
         yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"

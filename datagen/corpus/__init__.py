@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datagen.config import CorpusSettings
+from datagen.corpus.byid import ImagesById
 from datagen.corpus.coco import Corpus, load_annotations
 from datagen.corpus.dataset import load_dataset
 from datagen.corpus.pictures import (
@@ -16,6 +17,7 @@ from datagen.corpus.pictures import (
 
 __all__ = [
     "Corpus",
+    "ImagesById",
     "PictureChecker",
     "PictureError",
     "check_picture",

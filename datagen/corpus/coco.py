@@ -10,6 +10,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from datagen.config import CorpusSettings
+from datagen.corpus.cache import find_cache, read_cache, write_cache
 from datagen.corpus.images import AnnotatedImages
 from datagen.corpus.merging import Merged, merge_files
 from datagen.corpus.reading import read_captions, read_instances
@@ -35,7 +36,8 @@ class Corpus(Struct, frozen=True):
 def load_annotations(settings: CorpusSettings) -> Corpus:
     """Load annotated images from COCO files (2014, 2017, LVIS, person keypoints).
 
-    An image without boxes whose size no file states has width and height 0.
+    Large files are kept as columns in the user's cache folder (see ``datagen.corpus.cache``), so the next start maps
+    them. An image without boxes whose size no file states has width and height 0.
 
     Args:
         settings: Uses ``captions``, ``instances`` and ``limit``.
@@ -43,7 +45,12 @@ def load_annotations(settings: CorpusSettings) -> Corpus:
     Raises:
         CorpusError: A file is not what it should be, or two files contradict each other.
     """
-    merged = _read_all(settings)
+    cache = find_cache(settings)
+    merged = read_cache(cache) if cache else None
+    if merged is None:
+        merged = _read_all(settings)
+        if cache and cache == find_cache(settings):  # no file was changed meanwhile
+            write_cache(cache, merged)
     images, findings = AnnotatedImages(merged.columns), merged.findings
     if settings.limit is not None and settings.limit < len(images):
         beyond = set(merged.columns.image_ids.read(settings.limit, len(images))) if findings else ()

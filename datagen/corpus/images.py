@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datagen.corpus.texts import Ints, Texts, ends_of, texts_of
+from datagen.corpus.buffers import Ints, Texts, ends_of, texts_of
 from datagen.records import AnnotatedImage, Box
 
 _CHUNK = 256
@@ -125,10 +125,10 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
         rows: Which of them, in which order; None takes all.
     """
 
-    __slots__ = ("_columns", "_rows")
+    __slots__ = ("_rows", "columns")
 
     def __init__(self, columns: Columns, rows: range | None = None) -> None:
-        self._columns = columns
+        self.columns = columns
         self._rows = range(len(columns)) if rows is None else rows or range(0)
 
     def __len__(self) -> int:
@@ -141,17 +141,17 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
     def __getitem__(self, index: int | slice) -> AnnotatedImage | AnnotatedImages:
         found = self._rows[index]
         if isinstance(found, range):
-            return AnnotatedImages(self._columns, found)
-        return next(self._columns.records(found, found + 1))
+            return AnnotatedImages(self.columns, found)
+        return next(self.columns.records(found, found + 1))
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
         rows = self._rows
         if rows.step != 1:
             for row in rows:
-                yield from self._columns.records(row, row + 1)
+                yield from self.columns.records(row, row + 1)
             return
         for start in range(rows.start, rows.stop, _CHUNK):
-            yield from self._columns.records(start, min(start + _CHUNK, rows.stop))
+            yield from self.columns.records(start, min(start + _CHUNK, rows.stop))
 
     def __reversed__(self) -> Iterator[AnnotatedImage]:
         return iter(self[::-1])
@@ -169,8 +169,8 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
     def __reduce__(self) -> tuple[Any, ...]:
         rows = self._rows
         if rows.step != 1:
-            return AnnotatedImages, (self._columns, rows)
-        return AnnotatedImages, (self._columns.cut(rows.start, rows.stop),)
+            return AnnotatedImages, (self.columns, rows)
+        return AnnotatedImages, (self.columns.cut(rows.start, rows.stop),)
 
 
 def columns_of(images: Sequence[AnnotatedImage]) -> Columns:

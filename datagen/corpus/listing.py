@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from datagen.corpus.buffers import Ints
 from datagen.corpus.licences import licence_names
 from datagen.corpus.reading import Captions, Instances
 from datagen.corpus.schema import CategoryRow, id_text
 from datagen.corpus.tables import Ids, ImageTable
-from datagen.corpus.texts import Ints
 from datagen.errors import CorpusError
 
 MAX_SIDE_PX = 10_000_000
@@ -78,6 +80,10 @@ class Listing:
     def image_id(self, row: int) -> str:
         """An image's id as text."""
         return self._ids.text(int(self._image_ids[row]))
+
+    def image_ids(self) -> list[str]:
+        """All images' ids as text."""
+        return self._ids.texts(self._image_ids)
 
     def source(self, row: int) -> Path:
         """The file that listed an image first."""
@@ -178,11 +184,14 @@ def _check(path: Path, image_id: str, table: ImageTable, at: int, *, is_wrong_si
 
 
 def _category_names(path: Path, rows: Iterable[CategoryRow]) -> dict[str, str]:
+    """Each category's name as it stands in a sentence: LVIS writes ``traffic_light`` and ``bat_(animal)``."""
     names: dict[str, str] = {}
     for row in rows:
-        name = " ".join(row.name.split())  # a line break would break the context's lines
+        name = " ".join(row.name.replace("_", " ").split())  # a line break would break the context's lines
         if not name:
             raise CorpusError(f"{path}: category {row.id} has an empty name. Name it.")
         if names.setdefault(id_text(row.id), name) != name:
             raise CorpusError(f"{path}: category {row.id} is both '{names[id_text(row.id)]}' and '{name}'. Keep one.")
-    return names
+    plain = {id_: re.sub(r" \([^()]*\)$", "", name) for id_, name in names.items()}
+    n_plain = Counter(plain.values())  # "bat (animal)" stays where there is another bat
+    return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}

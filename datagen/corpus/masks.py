@@ -65,7 +65,7 @@ def frame_of(segmentation: Raw) -> Raw:
     try:
         return Raw(msgspec.json.encode(msgspec.json.decode(segmentation, type=_RleSize)))
     except ValueError:
-        return segmentation.copy()  # what is wrong with it is told later
+        return segmentation  # what is wrong with it is told later
 
 
 def check_rle_size(segmentation: Raw, width: int, height: int) -> None:

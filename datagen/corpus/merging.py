@@ -13,12 +13,12 @@ from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
 from datagen.corpus.boxes import make_box
+from datagen.corpus.buffers import Ints, Texts, ends_of, joined_texts, texts_of
 from datagen.corpus.images import Columns
 from datagen.corpus.listing import Listing
 from datagen.corpus.reading import Captions, Instances
 from datagen.corpus.schema import InstanceRow
 from datagen.corpus.tables import NO_ID, Ids, InstanceTable
-from datagen.corpus.texts import Ints, Texts, ends_of, joined_texts, texts_of
 from datagen.errors import CorpusError
 from datagen.records import Finding
 
@@ -199,7 +199,7 @@ class _Merge:
             return np.take(joined, order, axis=0)
 
         return Columns(
-            texts_of([listing.image_id(row) for row in range(len(listing))]),
+            texts_of(listing.image_ids()),
             texts_of(listing.names),
             listing.sizes,
             listing.licences,

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Sequence
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
+from datagen.corpus.buffers import Growing, GrowingTexts, Ints, Texts
 from datagen.corpus.masks import frame_of, is_absent
-from datagen.corpus.schema import CaptionRow, Id, ImageRow, InstanceRow, id_text
-from datagen.corpus.texts import Ints, Texts, joined_texts, texts_of
+from datagen.corpus.schema import BoxPx, CaptionRow, Id, ImageRow, InstanceRow, id_text
+
+Mask = NDArray[np.bool_]
 
 NO_ID = np.iinfo(np.int64).min
 _FIRST_TEXT = 10**18
@@ -31,14 +33,13 @@ class Ids:
 
     def numbers(self, ids: Sequence[Id | None]) -> Ints:
         """Number ids; ``NO_ID`` for those that are None."""
-        if set(map(type, ids)) == {int}:
-            try:
-                numbers = np.fromiter(ids, np.int64, len(ids))
-            except OverflowError:
-                pass
-            else:
-                if numbers.min() > -_FIRST_TEXT and numbers.max() < _FIRST_TEXT:
-                    return numbers
+        try:
+            numbers: Ints = np.frombuffer(array("q", ids), np.int64)  # type: ignore[type-var]
+        except (TypeError, OverflowError):  # a text, None, a number of more than 64 bits
+            pass
+        else:
+            if not len(ids) or (numbers.min() > -_FIRST_TEXT and numbers.max() < _FIRST_TEXT):
+                return numbers
         return np.fromiter(map(self._number, ids), np.int64, len(ids))
 
     def _number(self, value: Id | None) -> int:
@@ -51,6 +52,12 @@ class Ids:
         if number == _FIRST_TEXT + len(self._texts):
             self._texts.append(text)
         return number
+
+    def texts(self, numbers: Ints) -> list[str]:
+        """The ids that numbers stand for."""
+        if len(numbers) and numbers.max() < _FIRST_TEXT:
+            return [*map(str, numbers.tolist())]
+        return [self.text(number) for number in numbers.tolist()]
 
     def text(self, number: int) -> str:
         """The id that a number stands for."""
@@ -108,93 +115,92 @@ class ImageRows:
     """The images of a file on their way into a table."""
 
     def __init__(self, ids: Ids) -> None:
-        self._ids = ids
+        self._number = ids.numbers
+        self._ids, self._licences, self._sides = Growing(np.int64), Growing(np.int64), Growing(np.float64, 2)
         self._names: list[str] = []
-        self._parts: list[tuple[Ints, NDArray[np.float64], Ints]] = []
 
     def add(self, rows: list[ImageRow]) -> None:
         """Take rows."""
         self._names += [(row.file_name or _name_in(row.coco_url)).replace("\\", "/") for row in rows]
-        sides = [(row.width or 0.0, row.height or 0.0) for row in rows]
-        self._parts.append(
-            (
-                self._ids.numbers([row.id for row in rows]),
-                np.array(sides, np.float64).reshape(-1, 2),
-                self._ids.numbers([row.license for row in rows]),
-            )
-        )
+        self._ids.add(self._number([row.id for row in rows]))
+        self._licences.add(self._number([row.license for row in rows]))
+        sides = [row.width or 0.0 for row in rows], [row.height or 0.0 for row in rows]
+        self._sides.add(np.array(sides, np.float64).T)
 
     def table(self) -> ImageTable:
-        """Lay the rows out."""
-        ids, sides, licences = _joined(self._parts, (np.empty(0, np.int64), np.empty((0, 2)), np.empty(0, np.int64)))
-        return ImageTable(ids, self._names, sides, licences)
+        """All that came."""
+        return ImageTable(self._ids.array(), self._names, self._sides.array(), self._licences.array())
 
 
 class InstanceRows:
     """The annotations of an instances file on their way into a table."""
 
     def __init__(self, ids: Ids) -> None:
-        self._ids = ids
-        self._parts: list[tuple[NDArray[Any], ...]] = []
+        self._number = ids.numbers
+        self._ids, self._image_ids, self._category_ids = Growing(np.int64), Growing(np.int64), Growing(np.int64)
+        self._boxes, self._areas, self._crowds = Growing(np.float64, 4), Growing(np.float64), Growing(np.bool_)
         self._masks: dict[int, Raw] = {}
         self._n_rows = 0
 
     def add(self, rows: list[InstanceRow]) -> None:
         """Take rows."""
-        boxes = np.fromiter(
-            chain.from_iterable(_NO_BOX if row.bbox is None else row.bbox for row in rows), np.float64, 4 * len(rows)
-        ).reshape(-1, 4)
+        boxes = _box_array([row.bbox for row in rows])
         areas = np.array([row.area for row in rows], np.float64)  # None becomes NaN
-        crowds = np.array([bool(row.iscrowd) for row in rows], np.bool_)
-        is_measured = np.isnan(boxes[:, 0]) | ~(areas > 0)
+        crowds = np.frombuffer(bytes(map(bool, [row.iscrowd for row in rows])), np.bool_)
+        self._keep_masks(rows, crowds, np.isnan(boxes[:, 0]) | ~(areas > 0))
+        self._ids.add(self._number([row.id for row in rows]))
+        self._image_ids.add(self._number([row.image_id for row in rows]))
+        self._category_ids.add(self._number([row.category_id for row in rows]))
+        self._boxes.add(boxes)
+        self._areas.add(areas)
+        self._crowds.add(crowds)
+
+    def _keep_masks(self, rows: list[InstanceRow], crowds: Mask, is_measured: Mask) -> None:
         for at in np.flatnonzero(crowds | is_measured).tolist():
             segmentation = rows[at].segmentation
-            if not is_absent(segmentation):  # a copy, or the whole block would stay
-                mask = segmentation.copy() if is_measured[at] else frame_of(segmentation)
-                self._masks[self._n_rows + at] = mask
+            if not is_measured[at]:
+                segmentation = frame_of(segmentation)
+            if not is_absent(segmentation):
+                self._masks[self._n_rows + at] = segmentation.copy()  # a view would hold the whole block
         self._n_rows += len(rows)
-        numbered = [self._ids.numbers([row.id for row in rows])]
-        numbered.append(self._ids.numbers([row.image_id for row in rows]))
-        numbered.append(self._ids.numbers([row.category_id for row in rows]))
-        self._parts.append((*numbered, boxes, areas, crowds))
 
     def table(self) -> InstanceTable:
-        """Lay the rows out."""
-        none = np.empty(0, np.int64)
-        empty = (none, none, none, np.empty((0, 4)), np.empty(0), np.empty(0, np.bool_))
-        ids, image_ids, category_ids, boxes, areas, crowds = _joined(self._parts, empty)
-        return InstanceTable(ids, image_ids, category_ids, boxes, areas, crowds, self._masks)
+        """All that came."""
+        return InstanceTable(
+            self._ids.array(),
+            self._image_ids.array(),
+            self._category_ids.array(),
+            self._boxes.array(),
+            self._areas.array(),
+            self._crowds.array(),
+            self._masks,
+        )
 
 
 class CaptionRows:
     """The annotations of a captions file on their way into a table."""
 
     def __init__(self, ids: Ids) -> None:
-        self._ids = ids
-        self._parts: list[tuple[Ints, Ints]] = []
-        self._captions: list[Texts] = []
+        self._number = ids.numbers
+        self._ids, self._image_ids, self._captions = Growing(np.int64), Growing(np.int64), GrowingTexts()
 
     def add(self, rows: list[CaptionRow]) -> None:
         """Take rows."""
-        ids, image_ids = ([row.id for row in rows], [row.image_id for row in rows])
-        self._parts.append((self._ids.numbers(ids), self._ids.numbers(image_ids)))
-        self._captions.append(texts_of([" ".join(row.caption.split()) for row in rows]))
+        self._ids.add(self._number([row.id for row in rows]))
+        self._image_ids.add(self._number([row.image_id for row in rows]))
+        self._captions.add([" ".join(row.caption.split()) for row in rows])
 
     def table(self) -> CaptionTable:
-        """Lay the rows out."""
-        none = np.empty(0, np.int64)
-        ids, image_ids = _joined(self._parts, (none, none))
-        return CaptionTable(ids, image_ids, joined_texts(self._captions))
+        """All that came."""
+        return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts())
 
 
-def _joined(parts: list[tuple[Any, ...]], empty: tuple[Any, ...]) -> list[Any]:
-    """Lay the parts of each column end to end, a column at a time: no two are held twice."""
-    columns = [list(column) for column in zip(empty, *parts, strict=True)]
-    parts.clear()
-    joined = []
-    while columns:
-        joined.append(np.concatenate(columns.pop(0)))
-    return joined
+def _box_array(boxes: list[BoxPx | None]) -> NDArray[np.float64]:
+    try:
+        values = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes))  # type: ignore[arg-type]
+    except TypeError:  # some have none
+        values = np.array([_NO_BOX if box is None else box for box in boxes], np.float64)
+    return values.reshape(-1, 4)
 
 
 def _name_in(url: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from datagen.config import DedupSettings
 from datagen.dedup.asked import AskedQuestions
+from datagen.dedup.held import ExactTexts
 from datagen.dedup.meanings import FindVector, Meanings, Vector
 from datagen.dedup.nearindex import NearIndex, Twin
 from datagen.dedup.questions import question_key, words_of
@@ -44,7 +45,7 @@ class Deduplicator:
         self._answer_only = frozenset(answer_only)
         by_vector = settings.embeddings and find_vector and Meanings(find_vector, settings.embeddings.threshold)
         self._asked = AskedQuestions(by_vector or None)
-        self._exact: dict[bytes, str] = {}
+        self._exact = ExactTexts()
         self._near: dict[str, NearIndex] = {}
 
     def admit(self, sample: Sample) -> Sample:
@@ -105,7 +106,7 @@ class Deduplicator:
         words = {n: self._words(sample) for n, sample in enumerate(samples) if sample.status != "rejected"}
         by_type: dict[str, list[int]] = {}
         for n, said in words.items():
-            if len(said) >= self._settings.min_words and _digest(samples[n], said) not in self._exact:
+            if len(said) >= self._settings.min_words and self._exact.get(_digest(samples[n], said)) is None:
                 by_type.setdefault(samples[n].response_type, []).append(n)
         twins: dict[int, Twin | None] = {}
         for kind, places in by_type.items():
@@ -115,12 +116,13 @@ class Deduplicator:
         drops: dict[int, Drop] = {}
         for n, said in words.items():
             digest, twin = _digest(samples[n], said), twins.get(n)
-            if digest in self._exact:
-                drops[n] = _copy_drop("exact_copy", self._exact[digest], 1.0)
+            known = self._exact.get(digest)
+            if known is not None:
+                drops[n] = _copy_drop("exact_copy", known, 1.0)
             elif twin is not None:
                 drops[n] = _copy_drop("near_copy", *twin)
             else:
-                self._exact[digest] = samples[n].sample_id
+                self._exact.add(digest, samples[n].sample_id)
         return drops
 
     def _words(self, sample: Sample) -> list[str]:

@@ -7,7 +7,7 @@ Sorted, the sets that share a key and are of like size thus stand side by side.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -17,6 +17,10 @@ _KEY_SHIFT, _SIZE_SHIFT, _NUMBER_SHIFT = np.uint64(35), np.uint64(28), np.uint64
 _LAST_SIZE, _LAST_NUMBER, _FOR_LARGER = (1 << 7) - 1, np.uint64((1 << 27) - 1), np.uint64(1)
 _SIZE_STEP = 1.1  # in 127 steps to 180,000 words; larger sets meet those of any larger size
 _ROUNDING = 1e-9
+_MERGE_RATIO = 16
+"""More means fewer arrays to look into, and more merging."""
+_PART_BITS = 4
+_MOST_PARTS, _FEW_SETS = 1 << _PART_BITS, 1 << 15
 
 
 def entries_of(keys: Integers, sizes: Integers, numbers: Integers, for_larger: Integers) -> Integers:
@@ -38,10 +42,54 @@ def renumbered(entries: Integers, numbers: Integers) -> Integers:
     return renamed
 
 
-def merged(runs: list[Integers]) -> Integers:
-    """Merge sorted arrays into one."""
+class EntryRuns:
+    """Entries in a few sorted arrays, each several times as long as the next.
+
+    New ones are merged from the short end, as in a log-structured merge tree, so that adding stays cheap. Many entries
+    are divided by their highest bits: what a merge needs beside them is then a small part of all.
+    """
+
+    def __init__(self, n_sets: int = 0) -> None:
+        """Make room for so many sets, and more."""
+        self._n_parts = 1 if n_sets < _FEW_SETS else _MOST_PARTS
+        self._parts: list[list[Integers]] = [[] for _ in range(self._n_parts)]
+
+    def add(self, entries: Integers) -> None:
+        """Take in sorted entries."""
+        for runs, own in zip(self._parts, self._cut(entries), strict=True):
+            added = own if self._n_parts == 1 else own.copy()  # a view would keep all of them
+            while runs and len(runs[-1]) < _MERGE_RATIO * len(added):
+                added = _merged(runs.pop(), added)
+            if len(added):
+                runs.append(added)
+
+    def fill(self, entries: Iterable[Integers]) -> None:
+        """Take in many arrays of sorted entries and make one of them; nothing was taken in before."""
+        for one in entries:
+            for runs, own in zip(self._parts, self._cut(one), strict=True):
+                runs.append(own.copy())
+        for runs in self._parts:
+            whole = np.concatenate(runs)
+            runs.clear()
+            whole.sort(kind="stable")
+            runs.append(whole)
+
+    def beside(self, asked: Integers) -> Iterator[tuple[Integers, Integers]]:
+        """Give sorted entries, as far as each array could hold others with their keys, and that array."""
+        for runs, own in zip(self._parts, self._cut(asked), strict=True):
+            for run in runs:
+                yield own, run
+
+    def _cut(self, entries: Integers) -> list[Integers]:
+        if self._n_parts == 1:
+            return [entries]
+        edges = np.arange(1, self._n_parts, dtype=np.uint64) << np.uint64(64 - _PART_BITS)
+        return np.split(entries, np.searchsorted(entries, edges))
+
+
+def _merged(one: Integers, other: Integers) -> Integers:
     # NumPy's stable sort merges runs that it finds, at 2 ns a number where sorting anew takes 50.
-    joined = np.concatenate(runs)
+    joined = np.concatenate((one, other))
     joined.sort(kind="stable")
     return joined
 

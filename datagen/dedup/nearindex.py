@@ -1,20 +1,20 @@
 """From word sets to an earlier one that is nearly the same, exactly: none missed, none false.
 
 Sets are found by the keys they share (``sharedkeys``), thinned by signature and then verified word
-by word. Keys lie in a few sorted arrays, each several times as long as the next; new ones are
-merged from the short end, as in a log-structured merge tree, so that adding stays cheap.
+by word. Only signatures and keys are held in memory; the words of many sets lie in a file (``held``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from datagen.dedup.entries import entries_of, meetings, merged, numbers_in, renumbered
+from datagen.dedup.entries import EntryRuns, entries_of, meetings, numbers_in, renumbered
+from datagen.dedup.held import HeldSets, Names
 from datagen.dedup.sharedkeys import ROUNDING, WordOrder
 from datagen.dedup.vocabulary import Vocabulary
-from datagen.dedup.wordsets import Integers, WordSets, pieces, ranges
+from datagen.dedup.wordsets import Integers, WordSets, pieces
 
 _FIRST_REORDER = 256
 _REORDER_RATIO = 4
@@ -23,8 +23,6 @@ _BLOCK = 2048
 """Texts compared at once. Bounds what a block of copies costs, whose pairs grow with its square."""
 _MOST_PAIRS = 1 << 20
 """Pairs, or words of pairs, looked at in one step; bounds the memory, some 50 bytes each."""
-_MERGE_RATIO = 16
-"""More means fewer arrays to look into, and more merging."""
 _HALF = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -47,9 +45,9 @@ class NearIndex:
     def __init__(self, threshold: float) -> None:
         self._threshold = threshold
         self._vocabulary = Vocabulary()
-        self._keys: list[str] = []
-        self._held = WordSets.empty()
-        self._runs: list[Integers] = []
+        self._keys = Names()
+        self._held = HeldSets()
+        self._runs = EntryRuns()
         self._order = WordOrder(np.zeros(0, np.int64))
         self._reorder_at = _FIRST_REORDER
 
@@ -60,7 +58,7 @@ class NearIndex:
             Its key and the Jaccard similarity, or None when no set reaches the threshold.
         """
         asked = self._vocabulary.sets_of([tokens])
-        near = self._near(asked, self._keys_of(asked), self._runs, self._held)
+        near = self._near(asked, self._runs.beside(self._keys_of(asked)), self._held)
         best = max(((score, -n) for _, n, score in near), default=None)
         return None if best is None else (self._keys[-best[1]], best[0])
 
@@ -87,8 +85,8 @@ class NearIndex:
         block = self._vocabulary.sets_of(texts)
         shared = self._keys_of(block)
         n_held = len(self._keys)
-        near = self._near(block, shared, self._runs, self._held)
-        inside = self._near(block, shared, [shared], block)
+        near = self._near(block, self._runs.beside(shared), self._held)
+        inside = self._near(block, [(shared, shared)], block)
         near += [(n, n_held + other, score) for n, other, score in inside]
         best: dict[int, tuple[float, int]] = {}
         for n, other, score in sorted(near):
@@ -112,31 +110,34 @@ class NearIndex:
         return np.sort(entries_of(keys, sets.sizes[owners], owners, for_larger))
 
     def _keep(self, keys: list[str], sets: WordSets, shared: Integers) -> None:
-        self._keys += keys
+        for key in keys:
+            self._keys.append(key)
         self._held.extend(sets)
         if len(self._keys) >= self._reorder_at:
             self._reorder()
-            return
-        while self._runs and len(self._runs[-1]) < _MERGE_RATIO * len(shared):
-            shared = merged([self._runs.pop(), shared])
-        self._runs.append(shared)
+        else:
+            self._runs.add(shared)
 
     def _reorder(self) -> None:
         self._reorder_at = _REORDER_RATIO * len(self._keys)
-        self._order = WordOrder(np.bincount(self._held.words, minlength=len(self._vocabulary)))
-        self._runs = []
-        parts = []
+        counts = np.zeros(len(self._vocabulary), np.uint32)
+        n_known = min(len(counts), len(self._held.counts))
+        counts[:n_known] = self._held.counts[:n_known]
+        self._order = WordOrder(counts)
+        self._runs = EntryRuns(len(self._keys))
+        self._runs.fill(self._every_key())
+
+    def _every_key(self) -> Iterator[Integers]:
         for piece in pieces(self._held.sizes, _MOST_PAIRS):
             numbers = np.arange(piece.start, piece.stop)
             part = self._keys_of(self._held.taken(numbers))
-            parts.append(renumbered(part, numbers_in(part) + piece.start))
-        self._runs = [merged(parts)]
+            yield renumbered(part, numbers_in(part) + piece.start)
 
-    def _near(self, asked: WordSets, shared: Integers, runs: list[Integers], held: WordSets) -> _Near:
+    def _near(self, asked: WordSets, beside: Iterable[tuple[Integers, Integers]], held: WordSets | HeldSets) -> _Near:
         """Find all pairs of a set asked for and a set held, or an earlier one asked for, that reach the threshold."""
         found = [
             self._thinned(asked, held, *pair)
-            for run in runs
+            for shared, run in beside
             for pair in meetings(shared, asked.sizes, run, self._threshold, _MOST_PAIRS)
         ]
         pairs = np.unique(np.concatenate(found)) if found else np.zeros(0, np.uint64)
@@ -146,7 +147,7 @@ class NearIndex:
             near += self._verified(asked, held, numbers[piece], others[piece])
         return near
 
-    def _thinned(self, asked: WordSets, held: WordSets, numbers: Integers, others: Integers) -> Integers:
+    def _thinned(self, asked: WordSets, held: WordSets | HeldSets, numbers: Integers, others: Integers) -> Integers:
         """Leave out pairs whose signatures differ in more bits than near sets in words."""
         if asked is held:
             earlier = others < numbers
@@ -158,9 +159,9 @@ class NearIndex:
         close = n_bits[:, 0] + n_bits[:, 1] <= bound
         return (numbers[close].astype(np.uint64) << _HALF) | others[close].astype(np.uint64)
 
-    def _verified(self, asked: WordSets, held: WordSets, numbers: Integers, others: Integers) -> _Near:
-        sizes = held.sizes[others]
-        words = held.words[ranges(held.starts[others], sizes)].astype(np.int64)
+    def _verified(self, asked: WordSets, held: WordSets | HeldSets, numbers: Integers, others: Integers) -> _Near:
+        sizes = held.sizes[others].astype(np.int64)
+        words = held.words_of(others).astype(np.int64)
         wanted = (numbers.repeat(sizes) << 32) | words
         rows = np.unique(numbers)
         own = np.sort((rows.repeat(asked.sizes[rows]) << 32) | asked.taken(rows).words)

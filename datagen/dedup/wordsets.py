@@ -47,52 +47,28 @@ class WordSets:
         words: The numbers, set after set.
         sizes: How many each set has.
         signatures: Where they are known.
+
+    Attributes:
+        words: Numbers of the words, set after set.
+        sizes: Words of each set.
+        starts: Place of each set's first word.
+        signatures: Each set folded into 128 bits, of which every word turns one; of shape (sets, 2). Two signatures
+            differ in no more bits than the sets have words that they do not share.
     """
 
     def __init__(self, words: Integers, sizes: Integers, signatures: Integers | None = None) -> None:
-        self._words, self._sizes = Column(words), Column(sizes)
-        self._starts = Column(np.cumsum(sizes) - sizes)
-        self._signatures = Column(_signatures(words, sizes) if signatures is None else signatures)
-
-    @classmethod
-    def empty(cls) -> WordSets:
-        """Make a place for sets to come."""
-        return cls(np.empty(0, np.uint32), np.empty(0, np.int64))
-
-    @property
-    def words(self) -> Integers:
-        """Numbers of the words, set after set."""
-        return self._words.values
-
-    @property
-    def sizes(self) -> Integers:
-        """Words of each set."""
-        return self._sizes.values
-
-    @property
-    def starts(self) -> Integers:
-        """Place of each set's first word."""
-        return self._starts.values
-
-    @property
-    def signatures(self) -> Integers:
-        """Each set folded into 128 bits, of which every word turns one; of shape (sets, 2).
-
-        Two signatures differ in no more bits than the sets have words that they do not share.
-        """
-        return self._signatures.values
+        self.words, self.sizes = words, sizes
+        self.starts: Integers = np.cumsum(sizes) - sizes
+        self.signatures = _signatures(words, sizes) if signatures is None else signatures
 
     def taken(self, numbers: Integers) -> WordSets:
         """Copy some of the sets, by their numbers."""
         sizes = self.sizes[numbers]
-        return WordSets(self.words[ranges(self.starts[numbers], sizes)], sizes, self.signatures[numbers])
+        return WordSets(self.words_of(numbers), sizes, self.signatures[numbers])
 
-    def extend(self, others: WordSets) -> None:
-        """Append copies of other sets."""
-        self._starts.extend(others.starts + len(self.words))
-        self._words.extend(others.words)
-        self._sizes.extend(others.sizes)
-        self._signatures.extend(others.signatures)
+    def words_of(self, numbers: Integers) -> Integers:
+        """Copy the words of some sets, one set after another."""
+        return self.words[ranges(self.starts[numbers], self.sizes[numbers])]
 
 
 def _signatures(words: Integers, sizes: Integers) -> Integers:

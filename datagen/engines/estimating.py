@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
 from datagen.config import Settings
 from datagen.corpus import load_corpus
+from datagen.digestmap import DigestMap
 from datagen.errors import SettingsError
 from datagen.pipeline import plan_samples
 from datagen.recipes import Recipe, load_recipes
@@ -87,13 +90,13 @@ class _Measured(Struct):
     n_counted: float = 0.0
     latency_s: float = 0.0
 
-    def add(self, reply: Reply, n_counted: float) -> None:
+    def add(self, usage: Usage, latency_s: float, n_counted: float) -> None:
         self.n += 1
-        self.n_prompt += reply.usage.n_prompt_tokens
-        self.n_cached += reply.usage.n_cached_tokens
-        self.n_completion += reply.usage.n_completion_tokens
+        self.n_prompt += usage.n_prompt_tokens
+        self.n_cached += usage.n_cached_tokens
+        self.n_completion += usage.n_completion_tokens
         self.n_counted += n_counted
-        self.latency_s += reply.latency_s
+        self.latency_s += latency_s
 
 
 def estimate_run(settings: Settings, out: Path | None = None) -> Estimate:
@@ -109,7 +112,7 @@ def estimate_run(settings: Settings, out: Path | None = None) -> Estimate:
     if settings.corpus.dataset is not None:
         raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
     corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
-    replies = _stored(out)
+    replies = _Stored(_all_stored(out))
     by_type = {recipe.name: TypeEstimate() for recipe in recipes}
     measured = {recipe.name: _Measured() for recipe in recipes}
     n_nothing_to_ask = 0
@@ -141,20 +144,37 @@ def _all_stored(out: Path | None) -> Iterator[Reply]:
         yield from (reply for _, reply in read_facts(path, Reply) if reply is not None)
 
 
-def _stored(out: Path | None) -> dict[str, Reply]:
-    """The latest reply to each request, without its text."""
-    bare = (Reply(r.request_digest, "", "", r.teacher, "", usage=r.usage, latency_s=r.latency_s, error=r.error,
-                  is_final=r.is_final) for r in _all_stored(out))  # fmt: skip
-    return {reply.request_digest: reply for reply in bare}
+class _Stored:
+    """The latest reply to each request without its text, at some forty bytes each."""
+
+    def __init__(self, replies: Iterable[Reply]) -> None:
+        self._places = DigestMap()
+        self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "QQQdBB")
+        for place, reply in enumerate(replies):
+            self._places.put(reply.request_digest, place)
+            usage = reply.usage
+            tokens = usage.n_prompt_tokens, usage.n_cached_tokens, usage.n_completion_tokens
+            told = (*(max(0, n) for n in tokens), reply.latency_s, reply.error is None, reply.is_final)
+            for column, value in zip(self._columns, told, strict=True):
+                column.append(value)
+
+    def get(self, digest: str) -> tuple[Usage, float, bool, bool] | None:
+        """Tokens, latency in seconds, whether it is an answer, whether it is final."""
+        place = self._places.get(digest)
+        if place is None:
+            return None
+        n_prompt, n_cached, n_completion, latency_s, is_answer, is_final = (one[place] for one in self._columns)
+        return Usage(n_prompt, n_cached, n_completion), latency_s, bool(is_answer), bool(is_final)
 
 
-def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: dict[str, Reply]) -> None:
+def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored) -> None:
     n_prompt, n_constant = count_prompt(request)
-    reply = replies.get(request.digest)
-    if reply is not None and reply.is_final:
+    stored = replies.get(request.digest)
+    if stored is not None and stored[3]:
+        usage, latency_s, is_answer, _ = stored
         of.n_stored += 1
-        if reply.error is None and reply.usage.n_completion_tokens:
-            measured.add(reply, n_prompt)
+        if is_answer and usage.n_completion_tokens:
+            measured.add(usage, latency_s, n_prompt)
         return
     of.n_prompt += n_prompt
     if of.n_requests and n_constant >= CACHE_FROM:  # the first of a type fills the cache

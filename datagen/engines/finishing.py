@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -43,6 +43,7 @@ def finish(
     validator: Validator | None,
     candidates: Callable[[], Iterator[Sample]],
     find_vector: FindVector | None = None,
+    others: Mapping[str, str | None] | None = None,
 ) -> Outcome:
     """Derive everything that follows from the candidates and the stored scores, and write it whole.
 
@@ -52,6 +53,7 @@ def finish(
         candidates: Gives every sample as it stands before it is compared with all others, in corpus order; called
             once for each pass.
         find_vector: Vectors of questions.
+        others: What shards have chosen to plant errors on; see ``Examiner``.
 
     Raises:
         DatagenError: As one sentence.
@@ -76,10 +78,12 @@ def finish(
         progress, pictures = inputs.progress, inputs.pictures
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings, others)
             judge = judge_samples(
                 derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
             )
+        with write_whole(inputs.folder.calibration) as file:
+            file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
         _write(inputs, tally, diversity.watch(reviewer.watch(map(judge.give_verdict, derived()))))
         measured |= {"calibration": judge.as_dict(), "diversity": diversity.as_dict(), "review": reviewer.as_dict()}
         return _close(inputs, tally, measured)
@@ -119,6 +123,8 @@ def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
             f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
         )
     summary = {**tally.as_dict(), **measured}
+    if "not_asked" in summary["rejected_by_stage"].get("teacher", {}):
+        inputs.folder.watermark.unlink(missing_ok=True)  # it was wrong; the next start looks at every request
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:

@@ -18,15 +18,17 @@ from datagen.engines.embedding import QuestionVectors
 from datagen.engines.importing import take_in
 from datagen.engines.inputs import Inputs
 from datagen.engines.progress import ended
+from datagen.engines.watermark import Watermark
 from datagen.errors import RunError
 from datagen.pipeline import Planned, make_sample
 from datagen.records import Reply, Request
-from datagen.store import ReplyStore, read_facts, shard_files, take_in_replies
+from datagen.store import ReplyStore, shard_files, take_in_replies
 from datagen.teacher import Teacher, open_teacher
-from datagen.teacher.prices import spent_on
+from datagen.teacher.prices import spent_in_all
 
-LOOK_INTERVAL_S = 0.05
-"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it."""
+LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
+"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it, and
+takes a twentieth of the time at most where the machine is busy."""
 OpenTeacher = Callable[[Settings, float], Teacher]
 """Gives a teacher, told what was spent on stored replies in US dollars."""
 
@@ -72,7 +74,7 @@ def gathered(
                 ask(inputs, replies)
             else:
                 ask_for_replies(inputs, replies, open_teacher)
-        elif any(item.request and not replies.get(item.request.digest) for item in inputs.planned()):
+        elif not inputs.is_answered(replies):
             raise RunError(f"{folder.path}: not every reply is stored; finish the run with 'datagen run' first.")
         if settings.dedup.embeddings is None:
             yield Gathered(replies)
@@ -87,58 +89,82 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     if inputs.dataset is not None:
         take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
-    progress = inputs.progress
-    by_digest: dict[str, Planned] = {}  # of those in flight
-    n_nothing_to_ask = 0
-    looked_at = -math.inf
+    progress, watermark = inputs.progress, inputs.open_watermark(replies)
+    in_flight: dict[str, tuple[int, Planned]] = {}
+    n_done, is_asking = watermark.n_settled, False
+    look_at = -math.inf
 
     def unanswered() -> Iterator[Request]:
-        nonlocal n_nothing_to_ask
-        for item in inputs.planned():
-            if item.request is None:
-                n_nothing_to_ask += 1
-            elif not replies.is_settled(item.request.digest):
-                by_digest[item.request.digest] = item
+        nonlocal n_done
+        for number, item in inputs.unsettled(watermark):
+            if item.request is not None and not replies.is_settled(item.request.digest):
+                in_flight[item.request.digest] = number, item
                 yield item.request
+                continue
+            watermark.pass_by(number, is_left=not _is_for_good(item))
+            n_done += 1
+            if is_asking:
+                progress.step()
 
     def on_reply(request: Request, reply: Reply) -> None:
-        nonlocal looked_at
-        item, now, accepted = by_digest.pop(request.digest), time.monotonic(), None
-        if now - looked_at >= LOOK_INTERVAL_S:
+        nonlocal look_at
+        (number, item), now, accepted = in_flight.pop(request.digest), time.monotonic(), None
+        watermark.pass_by(number, is_left=not reply.is_final)
+        watermark.keep_if_due()
+        if now >= look_at:
             accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
-            looked_at = now
+            look_at = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
         progress.step(reply.cost_usd, accepted)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
     requests = unanswered()
     first = next(requests, None)
     if first is None:
+        watermark.keep()
         return
     if folder.batches.is_file() and not teaching.batch:
         from datagen.engines.batching import require_collected
 
         require_collected(folder)
-    n_settled = 0
-    if replies.n_stored:  # a fresh run is not planned twice only to count
-        asked = (item.request for item in inputs.planned())
-        n_settled = sum(request is not None and replies.is_settled(request.digest) for request in asked)
-    spent_usd = 0.0
-    if teaching.budget_usd is not None and replies.n_stored:
-        stored = (reply for _, reply in read_facts(folder.replies, Reply) if reply is not None)
-        spent_usd = spent_on(stored, teaching)
+    spent = replies.spent
+    spent_usd = 0.0 if teaching.budget_usd is None else spent_in_all(spent.usd, spent.unpriced, teaching)
     if teaching.batch:
-        from datagen.engines.batching import ask_by_batches  # it loads the openai client
-
-        progress.begin("waiting for batches", inputs.n_samples, n_settled)
-        with ended(progress):
-            ask_by_batches(
-                lambda: (item.request for item in inputs.planned() if item.request is not None),
-                teaching, folder, replies, spent_usd, lambda reply: progress.step(reply.cost_usd), progress.note,
-            )  # fmt: skip
+        _ask_by_batches(inputs, replies, watermark, spent_usd)
         return
     teacher = open_teacher(inputs.settings, spent_usd)
-    progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    progress.begin("asking the teacher", inputs.n_samples, n_done)
+    is_asking = True
     with ended(progress):
-        run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
-        for _ in range(n_nothing_to_ask):
-            progress.step()
+        try:
+            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+        finally:
+            watermark.keep()
+
+
+def _is_for_good(item: Planned) -> bool:
+    """Whether an item that has no request, or whose reply is stored, will never be asked; a picture may be mended."""
+    return item.drop is None or item.drop.reason == "nothing_annotated"
+
+
+def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, spent_usd: float) -> None:
+    from datagen.engines.batching import ask_by_batches  # it loads the openai client
+
+    def move_on() -> int:
+        """Count what is settled."""
+        n_settled = watermark.n_settled
+        for number, item in inputs.unsettled(watermark):
+            if item.request is None or replies.is_settled(item.request.digest):
+                watermark.pass_by(number, is_left=not _is_for_good(item))
+                n_settled += item.request is not None
+        watermark.keep()
+        return n_settled
+
+    progress = inputs.progress
+    progress.begin("waiting for batches", inputs.n_samples, move_on() if replies.n_stored else 0)
+    with ended(progress):
+        ask_by_batches(
+            lambda: (item.request for _, item in inputs.unsettled(watermark) if item.request is not None),
+            inputs.settings.teacher, inputs.folder, replies, spent_usd,
+            lambda reply: progress.step(reply.cost_usd), progress.note,
+        )  # fmt: skip
+        move_on()

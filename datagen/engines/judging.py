@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from datagen import claims
-from datagen.config import Settings
+from datagen.config import Settings, digest_of
 from datagen.corpus import Corpus
 from datagen.corpus.ahead import reading_ahead
 from datagen.diversity import boxed_images
@@ -25,7 +25,7 @@ from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample, Score, Turn
 from datagen.store import ScoreStore
 from datagen.validator import Fault, Look, Validator, look_keys
-from datagen.validator.calibration import Calibrator, Measured
+from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
 from datagen.validator.planting import ErrorKind, plant_errors
 from datagen.validator.protocol import Item, LoadPicture, ManyAtOnce
@@ -65,11 +65,17 @@ class Judge:
         self.scores = scores
         self._faults: dict[tuple[str, Item | None], Fault] = {}
         self.calibrator: Calibrator | None = None
+        self.tried: list[Tried] = []
 
     @property
     def uses_blanks(self) -> bool:
         """Whether texts are held against a blank picture as well."""
         return self.validator.abilities.blanks
+
+    @property
+    def faults(self) -> Iterable[Fault]:
+        """What could not be scored."""
+        return self._faults.values()
 
     def note(self, fault: Fault) -> None:
         """Remember what could not be scored."""
@@ -81,17 +87,18 @@ class Judge:
 
     def measure(
         self,
+        turns: Iterable[AskedTurn],
         image_id: str,
-        inquiries: Iterable[Inquiry],
         picture: str,
         planted: ErrorKind | None = None,
         blank_of: str | None = None,
-    ) -> Iterator[Measured]:
+    ) -> Iterator[Tried]:
         """Read what was found, for calibration."""
-        for inquiry in inquiries:
-            found = read_findings(inquiry, self.validator.identity, picture, self.scores.by_key.get, blank_of)
+        for of in turns:
+            found = read_findings(of.inquiry, self.validator.identity, picture, self.scores.get, blank_of)
             if found is not None:
-                yield Measured(image_id, found.measures, inquiry.suffers, planted)
+                measured = Measured(image_id, found.measures, of.inquiry.suffers, planted)
+                yield Tried(of.sample_id, picture, of.turn.question, of.turn.answer, measured)
 
     def give_verdict(self, sample: Sample) -> Sample:
         """Look up what was measured on a sample and judge it by that."""
@@ -99,7 +106,7 @@ class Judge:
             return sample
         assert self.calibrator is not None
         inquiries = self.inquire(sample.turns)
-        find = self.scores.by_key.get
+        find = self.scores.get
         findings = tuple(read_findings(one, self.validator.identity, sample.image, find) for one in inquiries)
         return give_verdict(sample, inquiries, findings, self._fault_of(sample, inquiries), self.calibrator)
 
@@ -113,6 +120,14 @@ class Judge:
         assert self.calibrator is not None
         plain: dict[str, Any] = msgspec.to_builtins(self.calibrator.calibration)
         return plain
+
+
+class AskedTurn(NamedTuple):
+    """A turn of a sample and what is asked about it."""
+
+    sample_id: str
+    turn: Turn
+    inquiry: Inquiry
 
 
 class Trial(Struct, frozen=True):
@@ -139,9 +154,21 @@ class Examiner:
         check_picture: Gives None for a picture that can be used.
         validator: Errors are planted that it could notice.
         settings: The run's.
+        others: What shards have chosen: the images' ids, each with the other picture that its answers are held
+            against. No picture is opened then.
+
+    Attributes:
+        others: The same, of the images asked for so far.
     """
 
-    def __init__(self, corpus: Corpus, check_picture: PictureCheck, validator: Validator, settings: Settings) -> None:
+    def __init__(
+        self,
+        corpus: Corpus,
+        check_picture: PictureCheck,
+        validator: Validator,
+        settings: Settings,
+        others: Mapping[str, str | None] | None = None,
+    ) -> None:
         self._settings, self._categories = settings, corpus.categories
         self._images, self._check_picture = corpus.images, check_picture
         self._lexicon = lexicon_for(corpus.categories, settings.checks.words)
@@ -150,25 +177,40 @@ class Examiner:
         self._plantable = tuple(
             name for name in corpus.categories if name in annotated and (known is None or name in known)
         )
-        chosen = islice(self._usable_by_lot(), settings.validator.calibration_images)
-        self._trials = {
-            image.image_id: Trial(image, self._choose_other(image), self._absent_from(image)) for image in chosen
-        }
+        self.others: dict[str, str | None] = {}
+        self._given_others, self._trials = others, dict[str, Trial]()
+        if others is None:
+            chosen = islice(self._usable_by_lot(), settings.validator.calibration_images)
+            self._chosen = {self._images[n].image_id: n for n in chosen}
+        else:
+            self._chosen = {image.image_id: n for n, image in enumerate(self._images) if image.image_id in others}
+
+    @property
+    def chosen(self) -> str:
+        """Digest over the chosen images."""
+        return digest_of(list(self._chosen))
 
     def trial(self, image_id: str) -> Trial | None:
         """What is tried on an image; None for most images of a large run."""
+        if image_id in self._chosen and image_id not in self._trials:
+            image, others = self._images[self._chosen[image_id]], self._given_others
+            self.others[image_id] = self._choose_other(image) if others is None else others[image_id]
+            self._trials[image_id] = Trial(image, self.others[image_id], self._absent_from(image))
         return self._trials.get(image_id)
 
     def plant(self, trial: Trial, sample: Sample) -> list[tuple[ErrorKind, Turn]]:
-        """Every planted turn of a sample, with its claims read anew."""
+        """Every planted turn of a sample, with its claims read anew.
+
+        What is planted in a turn does not depend on the turns beside it: a shard does not know which of them the
+        merge will let fall.
+        """
         planted: list[tuple[ErrorKind, Turn]] = []
-        for n, turn in enumerate(sample.turns):
-            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors {n}")
-            planted += plant_errors(turn, self._lexicon, trial.absent, rng).items()
-        read = claims.judge_turns(
-            tuple(turn for _, turn in planted), trial.image, self._categories, self._settings.checks
-        )
-        return [(kind, turn) for (kind, _), turn in zip(planted, read, strict=True)]
+        for turn in sample.turns:
+            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors in {turn.question}")
+            for kind, wrong in plant_errors(turn, self._lexicon, trial.absent, rng).items():
+                (read,) = claims.judge_turns((wrong,), trial.image, self._categories, self._settings.checks)
+                planted.append((kind, read))
+        return planted
 
     def _absent_from(self, image: AnnotatedImage) -> tuple[str, ...]:
         if not image.boxes and not image.captions:
@@ -176,13 +218,12 @@ class Examiner:
         shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
         return tuple(name for name in self._plantable if name not in shown)
 
-    def _usable_by_lot(self) -> Iterator[AnnotatedImage]:
-        """Images whose pictures open, in an order that their ids decide."""
+    def _usable_by_lot(self) -> Iterator[int]:
+        """Places of images whose pictures open, in an order that their ids decide."""
         lots = np.fromiter((_lot(image.image_id) for image in self._images), np.uint64, len(self._images))
         for n in np.argsort(lots, kind="stable").tolist():
-            image = self._images[n]
-            if self._check_picture(image) is None:
-                yield image
+            if self._check_picture(self._images[n]) is None:
+                yield n
 
     def _choose_other(self, image: AnnotatedImage) -> str | None:
         """Another picture, of a few drawn the one that shares the fewest categories: most answers are wrong there."""
@@ -220,8 +261,8 @@ def judge_samples(
         progress: Hears of every sample.
     """
     judge = Judge(validator, scores)
-    measured = list(score_samples(samples, judge, load_picture, examiner, progress))
-    judge.calibrator = Calibrator(validator.identity, measured, alpha)
+    judge.tried = list(score_samples(samples, judge, load_picture, examiner, progress))
+    judge.calibrator = Calibrator(validator.identity, (one.measured for one in judge.tried), alpha)
     calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
@@ -230,22 +271,23 @@ def judge_samples(
 
 def score_samples(
     samples: Iterable[Sample], judge: Judge, load_picture: LoadPicture, examiner: Examiner, progress: Progress
-) -> Iterator[Measured]:
+) -> Iterator[Tried]:
     """Score what is not scored yet, and give the numbers of the turns that calibrate; arguments as above."""
     validator, scores = judge.validator, judge.scores
     n_at_once = validator.n_at_once if isinstance(validator, ManyAtOnce) else 1
 
     def score(chunk: Chunk) -> Iterator[Score | Fault]:
-        return _score(chunk, validator, scores, load_picture)
+        return _score(chunk, validator, load_picture)
 
-    for chunk, results in abreast(score, _chunks(samples, judge, examiner), n_at_once):
+    chunks = _chunks(samples, judge, examiner, is_ahead=n_at_once > 1)
+    for chunk, results in abreast(score, chunks, n_at_once):
         for result in results:
             if isinstance(result, Fault):
                 judge.note(result)
-            elif result.key not in scores.by_key:  # a chunk beside this one may have asked the same
+            elif result.key not in scores:  # a chunk beside this one may have asked the same
                 scores.add(result)
         for visit in chunk.visits:
-            yield from visit.measured()
+            yield from visit.tried()
         for _ in range(chunk.n_samples):
             progress.step()
     scores.log.sync()
@@ -255,32 +297,37 @@ class Chunk(NamedTuple):
     """Images that are handed to the validator together.
 
     Attributes:
+        known: Keys of what is scored already.
         n_samples: Of these images, those without a visit included.
     """
 
     visits: list[Visit]
     looks: list[Look]
+    known: Container[str]
     n_samples: int
 
 
-def _chunks(samples: Iterable[Sample], judge: Judge, examiner: Examiner) -> Iterator[Chunk]:
+def _chunks(samples: Iterable[Sample], judge: Judge, examiner: Examiner, *, is_ahead: bool) -> Iterator[Chunk]:
     by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
     while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
         visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
-        yield Chunk(visits, [look for visit in visits for look in visit.looks()], sum(map(len, groups)))
+        looks = [look for visit in visits for look in visit.looks()]
+        known: Container[str] = judge.scores
+        if is_ahead:  # read by other threads while scores are added
+            keys = (key for look in looks for key in look_keys(judge.validator.identity, look))
+            known = frozenset(key for key in keys if key in judge.scores)
+        yield Chunk(visits, looks, known, sum(map(len, groups)))
 
 
-def _score(
-    chunk: Chunk, validator: Validator, scores: ScoreStore, load_picture: LoadPicture
-) -> Iterator[Score | Fault]:
+def _score(chunk: Chunk, validator: Validator, load_picture: LoadPicture) -> Iterator[Score | Fault]:
     """Score what is not scored yet, reading the pictures ahead where that helps."""
     wanted = dict.fromkeys(
         look.picture
         for look in chunk.looks
-        if any(key not in scores.by_key for key in look_keys(validator.identity, look))
+        if any(key not in chunk.known for key in look_keys(validator.identity, look))
     )
     with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
-        yield from validator.score(chunk.looks, read, scores.by_key)
+        yield from validator.score(chunk.looks, read, chunk.known)
 
 
 class Visit:
@@ -290,27 +337,35 @@ class Visit:
         accepted = [sample for sample in samples if sample.status == "accepted"]
         self._judge = judge
         self._image_id, self._picture = accepted[0].image_id, accepted[0].image
-        self._own = judge.inquire(turn for sample in accepted for turn in sample.turns)
+        self._own = [
+            AskedTurn(sample.sample_id, turn, inquiry)
+            for sample in accepted
+            for turn, inquiry in zip(sample.turns, judge.inquire(sample.turns), strict=True)
+        ]
         self._trial = examiner.trial(self._image_id)
-        planted = [pair for sample in accepted for pair in examiner.plant(self._trial, sample)] if self._trial else []
-        self._planted = [(kind, judge.inquire([turn])) for kind, turn in planted]
+        self._planted: list[tuple[ErrorKind, AskedTurn]] = []
+        if self._trial is not None:
+            for sample in accepted:
+                for kind, turn in examiner.plant(self._trial, sample):
+                    self._planted.append((kind, AskedTurn(sample.sample_id, turn, *judge.inquire([turn]))))
 
     def looks(self) -> Iterator[Look]:
         """What is asked of its own picture, of a blank one, and of another image's."""
-        every = (*self._own, *(inquiry for _, inquiries in self._planted for inquiry in inquiries))
+        own = [of.inquiry for of in self._own]
+        every = [*own, *(of.inquiry for _, of in self._planted)]
         yield look_for(every, self._picture)
         if self._judge.uses_blanks:
             yield blank_look_for(every, self._picture)
         if self._trial is not None and self._trial.other is not None:
-            yield look_for(self._own, self._trial.other)
+            yield look_for(own, self._trial.other)
 
-    def measured(self) -> Iterator[Measured]:
+    def tried(self) -> Iterator[Tried]:
         """The turns' numbers for the calibration; only images with planted errors take part."""
         if self._trial is None:
             return
         measure = self._judge.measure
-        yield from measure(self._image_id, self._own, self._picture)
-        for kind, inquiries in self._planted:
-            yield from measure(self._image_id, inquiries, self._picture, kind)
+        yield from measure(self._own, self._image_id, self._picture)
+        for kind, of in self._planted:
+            yield from measure([of], self._image_id, self._picture, kind)
         if self._trial.other is not None:
-            yield from measure(self._image_id, self._own, self._trial.other, "other image", self._picture)
+            yield from measure(self._own, self._image_id, self._trial.other, "other image", self._picture)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from datagen.engines.gathering import ask_for_replies, gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import require_common_words
 from datagen.engines.progress import Progress
+from datagen.engines.spooling import spooled
+from datagen.pipeline import is_balanced
 from datagen.store import ReplyStore, RunFolder
 from datagen.validator import Validator, open_validator
 
@@ -49,6 +52,10 @@ class Here:
         ask_for_replies(inputs, replies)
 
 
+MOST_LOOKED_OVER = 1024
+"""Names of pictures that a validator may choose from to glance at a few."""
+
+
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
     """Make or finish a run in this process; see ``make_run``."""
     return make_run(settings, out, progress, Here(), may_ask=may_ask)
@@ -76,7 +83,10 @@ def make_run(settings: Settings, out: Path, progress: Progress, place: Workplace
         prepare(inputs, validator, place, may_ask=may_ask)
         with gathered(inputs, may_ask=may_ask, ask=place.ask) as facts:
             inputs.write_manifest()
-            return finish(inputs, validator, lambda: inputs.candidates(facts.replies), facts.find_vector)
+            if validator is None and not is_balanced(settings):  # one pass
+                return finish(inputs, None, lambda: inputs.candidates(facts.replies), facts.find_vector)
+            with spooled(lambda: inputs.candidates(facts.replies), folder.spool) as candidates:
+                return finish(inputs, validator, candidates, facts.find_vector)
 
 
 def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator | None:
@@ -99,6 +109,7 @@ def prepare(
     """Look at the pictures before anything is paid for, and write down what the run is about."""
     (place or Here()).check_pictures(inputs)
     if validator is not None:
-        validator.look_over([image.file_name for image in inputs.usable_images()], inputs.pictures.read)
+        few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
+        validator.look_over([image.file_name for image in few], inputs.pictures.read)
     if may_ask:
         inputs.write_manifest()

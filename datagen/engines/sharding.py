@@ -2,34 +2,35 @@
 
 A shard does everything that needs no other shard: it asks, parses, checks, reads claims, and scores all that might
 be accepted, some of which the merge finds to be copies. The merge lays the stored facts together and goes over the
-candidates of all shards in corpus order. It needs no teacher, and a validator only for what could not be scored.
+candidates of all shards in corpus order. It needs neither teacher nor model nor pictures.
 """
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from datagen.config import Settings
 from datagen.dedup import FindVector
 from datagen.engines.embedding import QuestionVectors
+from datagen.engines.examined import Examined, RecordedValidator, examined_by
 from datagen.engines.finishing import Outcome, finish
 from datagen.engines.gathering import OpenTeacher, gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import Examiner, Judge, score_samples
 from datagen.engines.local import prepare, validator_for
 from datagen.engines.progress import Progress, ended
-from datagen.errors import RunError
-from datagen.records import Reply, Sample
-from datagen.store import ReplyStore, RunFolder, ScoreStore, read_facts, write_whole
-from datagen.store.facts import read_scores
-from datagen.store.shards import Shard, ShardRecord, read_candidates, read_record
+from datagen.errors import RunError, SettingsError
+from datagen.records import Sample
+from datagen.store import RunFolder, ScoreStore, write_whole
+from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
 from datagen.validator import Validator
@@ -63,7 +64,12 @@ def run_shard(
     Raises:
         DatagenError: Any failure that is not one record's, as one sentence.
     """
-    folder = shard.folder_in(out)
+    if settings.engine != "local":
+        told = f"--shard {shard}: a shard is made on one machine, so it cannot be spread by --engine {settings.engine}"
+        raise SettingsError(f"{told}; leave one of them out.")
+    run, folder = RunFolder(out), shard.folder_in(out)
+    if run.settings.exists() and not run.merged.exists():
+        raise RunError(f"{out}: holds a run that was not split; choose another --out.")
     inputs = Inputs(settings, folder, progress, shard)
     validator = validator or validator_for(inputs)
     with folder.locked():
@@ -71,27 +77,37 @@ def run_shard(
         prepare(inputs, validator)
         tally = Tally()
         with gathered(inputs, open_teacher=open_teacher) as facts:
-            encoder = msgspec.json.Encoder()
-            with write_whole(folder.candidates) as file:
-                file.writelines(encoder.encode(one) + b"\n" for one in tally.watch(inputs.candidates(facts.replies)))
-        if validator is not None:
-            _score(inputs, validator)
-        record = ShardRecord(str(shard), inputs.digest, len(inputs.corpus.images), inputs.n_samples, tally.n_accepted)
+            digest = _write_candidates(folder, tally.watch(inputs.candidates(facts.replies)))
+        examined = None if validator is None else msgspec.to_builtins(_score(inputs, validator, digest))
+        n_images, n_samples = len(inputs.corpus.images), inputs.n_samples
+        record = ShardRecord(str(shard), inputs.common(), n_images, n_samples, tally.n_accepted, digest, examined)
         with write_whole(folder.shard) as file:
             file.write(msgspec.json.encode(record) + b"\n")
     return tally
 
 
-def _score(inputs: Inputs, validator: Validator) -> None:
+def _write_candidates(folder: RunFolder, samples: Iterator[Sample]) -> str:
+    """Write every sample as it stands before it is compared with all others; give the file's digest."""
+    encoder, digest = msgspec.json.Encoder(), hashlib.blake2b(digest_size=16)
+    with write_whole(folder.candidates) as file:
+        for sample in samples:
+            line = encoder.encode(sample) + b"\n"
+            digest.update(line)
+            file.write(line)
+    return digest.hexdigest()
+
+
+def _score(inputs: Inputs, validator: Validator, digest: str) -> Examined:
     """Score every candidate: which of them are copies of others is not known before the merge."""
     progress = inputs.progress
     with closing(ScoreStore(inputs.folder.scores)) as scores:
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
             examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, inputs.settings)
-            candidates = read_candidates(inputs.folder)
+            candidates = read_candidates(inputs.folder, digest)
             judge = Judge(validator, scores)
             deque(score_samples(candidates, judge, inputs.pictures.read, examiner, progress), maxlen=0)
+    return examined_by(judge, examiner)
 
 
 def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, progress: Progress) -> Outcome:
@@ -108,29 +124,54 @@ def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, pr
         DatagenError: Any other failure that is not one record's, as one sentence.
     """
     in_order = _in_order(folders)
+    records = [record for shard in in_order if (record := read_record(shard)) is not None]
     folder = RunFolder(out)
-    inputs = Inputs(settings, folder, progress)
-    for shard in in_order:
-        record = read_record(shard)
-        if record is None or record.digest != inputs.digest:
-            raise RunError(f"{shard.path}: was made of another corpus, recipe or setting; start its command again.")
-    validator = validator_for(inputs)
+    if folder.settings.exists() and not folder.merged.exists():
+        raise RunError(f"{out}: holds a run that was not split; choose another folder to merge into.")
+    inputs = Inputs(settings, folder, progress, is_merge=True)
+    _require_same(inputs, records)
+    validator = _recorded(records)
     with folder.locked(), ExitStack() as lent:
         for shard in in_order:
             lent.enter_context(shard.locked())
+        folder.summary.unlink(missing_ok=True)  # until it is there again, the run is not finished
+        note_merged(folder, in_order)
         inputs.write_manifest()
-        _lay_together(in_order, folder, progress)
+        _join_facts(in_order, folder, progress)
 
         def candidates() -> Iterator[Sample]:
-            return chain.from_iterable(map(read_candidates, in_order))
+            digests = [record.candidates for record in records]
+            return chain.from_iterable(map(read_candidates, in_order, digests))
 
         asked = settings.dedup.embeddings
         find_vector: FindVector | None = None
         if asked is not None:
             vectors = lent.enter_context(closing(QuestionVectors(asked, folder.vectors)))
-            vectors.fetch(candidates(), progress, may_ask=True)
+            vectors.fetch(candidates(), progress, may_ask=False)
             find_vector = vectors.find
-        return finish(inputs, validator, candidates, find_vector)
+        return finish(inputs, validator, candidates, find_vector, None if validator is None else validator.others)
+
+
+def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
+    first = records[0]
+    for record in records[1:]:
+        told = told_differences(first.common, record.common)
+        if told:
+            alike = f"shards {first.shard} and {record.shard} were not made alike: {told}"
+            raise RunError(f"{alike}; start one of them again with the settings of the other.")
+    told = told_differences(first.common, inputs.common())
+    if told:
+        raise RunError(f"the shards were made with something else than is found here: {told}; start them again.")
+
+
+def _recorded(records: Sequence[ShardRecord]) -> RecordedValidator | None:
+    examined = [msgspec.convert(one.examined, Examined) for one in records if one.examined is not None]
+    for one, record in zip(examined, records, strict=False):
+        for what, of in (("weights or precision of the validator", "identity"), ("pictures", "chosen")):
+            if getattr(one, of) != getattr(examined[0], of):
+                told = f"shards {records[0].shard} and {record.shard} saw different {what}"
+                raise RunError(f"{told}; every machine needs the same, and the whole image folder.")
+    return RecordedValidator(examined) if examined else None
 
 
 def _in_order(folders: Sequence[RunFolder]) -> list[RunFolder]:
@@ -155,39 +196,34 @@ def _in_order(folders: Sequence[RunFolder]) -> list[RunFolder]:
     return [by_number[number] for number in sorted(by_number)]
 
 
-def _lay_together(shards: Sequence[RunFolder], folder: RunFolder, progress: Progress) -> None:
-    """Bring every shard's facts into the run's files; what the run has already is left as it is."""
-    progress.begin("laying the shards together", len(FACTS) * len(shards))
+def _join_facts(shards: Sequence[RunFolder], folder: RunFolder, progress: Progress) -> None:
+    """Join every shard's facts; what the run's folder has alone, such as another validator's scores, stays."""
+    progress.begin("joining the facts", len(FACTS))
     with ended(progress):
         for name in FACTS:
-            target: Path = getattr(folder, name)
             sources = [path for shard in shards if (path := getattr(shard, name)).exists()]
-            if not target.exists() or not target.stat().st_size:
-                _copy(sources, target)
-            elif name == "replies":
-                _add_replies(sources, target)
-            elif name == "scores":
-                _add_scores(sources, target)
-            for _ in shards:
-                progress.step()
+            if sources:
+                _join(sources, getattr(folder, name))
+            progress.step()
 
 
-def _copy(sources: Iterable[Path], target: Path) -> None:
+def _join(sources: Sequence[Path], target: Path) -> None:
     with write_whole(target) as file:
+        if target.exists():
+            known = np.sort(np.fromiter((_digest(line) for source in sources for line in _lines(source)), np.uint64))
+            for line in _lines(target):
+                place = int(known.searchsorted(np.uint64(_digest(line))))
+                if place == len(known) or int(known[place]) != _digest(line):
+                    file.write(line)  # before the shards' own: the later of two facts about the same thing counts
         for source in sources:
-            with source.open("rb") as read:
-                shutil.copyfileobj(read, file, 1 << 20)
+            file.writelines(_lines(source))
 
 
-def _add_replies(sources: Iterable[Path], target: Path) -> None:
-    with closing(ReplyStore(target)) as replies:
-        for _, reply in chain.from_iterable(read_facts(source, Reply) for source in sources):
-            if reply is not None and not replies.is_settled(reply.request_digest):
-                replies.add(reply)
+def _lines(path: Path) -> Iterator[bytes]:
+    """Read whole lines; a torn last one is none."""
+    with path.open("rb") as file:
+        yield from (line for line in file if line.endswith(b"\n"))
 
 
-def _add_scores(sources: Iterable[Path], target: Path) -> None:
-    with closing(ScoreStore(target)) as scores:
-        for score in chain.from_iterable(map(read_scores, sources)):
-            if score.key not in scores.by_key:
-                scores.add(score)
+def _digest(line: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "big")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datagen.store.asked import read_replies, shard_file, shard_files, take_in_replies
+from datagen.store.caches import cache_path, fingerprint, load_cache, save_cache
 from datagen.store.decisions import add_decision, read_decisions
-from datagen.store.facts import FactLog, ReplyStore, ScoreStore, VectorStore, read_facts
+from datagen.store.facts import FactLog, read_facts
 from datagen.store.folder import RunFolder, write_whole
+from datagen.store.keyed import ReplyStore, ScoreStore, VectorStore
 
 __all__ = [
     "FactLog",
@@ -14,9 +16,13 @@ __all__ = [
     "ScoreStore",
     "VectorStore",
     "add_decision",
+    "cache_path",
+    "fingerprint",
+    "load_cache",
     "read_decisions",
     "read_facts",
     "read_replies",
+    "save_cache",
     "shard_file",
     "shard_files",
     "take_in_replies",

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from datagen.records import Reply
-from datagen.store.facts import ReplyStore, read_facts
+from datagen.store.facts import read_facts
 from datagen.store.folder import RunFolder, translated_errors
+from datagen.store.keyed import ReplyStore
 
 
 def shard_file(folder: RunFolder, session: str, shard: int, attempt: int) -> Path:

@@ -15,7 +15,7 @@ import filelock
 
 from datagen.errors import RunError
 
-_UNFINISHED = ".unfinished"
+UNFINISHED = ".unfinished"
 
 
 class RunFolder:
@@ -30,16 +30,21 @@ class RunFolder:
         self.replies = path / "replies.jsonl"
         self.asked = path / "asked"
         self.batches = path / "batches.jsonl"
-        self.batch_file = path / f".batch.jsonl{_UNFINISHED}"
+        self.batch_file = path / f".batch.jsonl{UNFINISHED}"
+        self.pictures = path / ".pictures.cache"
+        self.watermark = path / ".watermark.cache"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
         self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
         self.settings = path / "run.yaml"
         self.shard = path / "shard.json"
+        self.merged = path / "shards" / "merged.json"
         self.candidates = path / "candidates.jsonl"
+        self.spool = path / f".candidates.jsonl{UNFINISHED}"
         self.samples = path / "samples.jsonl"
         self.dataset = path / "dataset.json"
+        self.calibration = path / "calibration.jsonl"
         self.summary = path / "summary.json"
         self.report = path / "report.html"
         self.card = path / "README.md"
@@ -72,7 +77,7 @@ class RunFolder:
             except filelock.Timeout:
                 raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
         try:
-            for unfinished in self.path.glob(f".*{_UNFINISHED}"):  # of a process that was killed while writing
+            for unfinished in self.path.glob(f".*{UNFINISHED}"):  # of a process that was killed while writing
                 unfinished.unlink(missing_ok=True)
             yield
         finally:
@@ -112,7 +117,7 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
     """
     with translated_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_UNFINISHED)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file

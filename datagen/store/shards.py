@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
 
 from datagen.errors import RunError, SettingsError
 from datagen.records import Sample
-from datagen.store.folder import RunFolder
+from datagen.store.folder import RunFolder, write_whole
 
 SHARDS = "shards"
 """Folder of the shards, inside the run's."""
@@ -59,17 +61,22 @@ class ShardRecord(Struct, frozen=True):
 
     Attributes:
         shard: As it is spelled on the command line.
-        digest: Of all that decides samples: recipes, settings, corpus. The same in all shards of a run.
+        common: All that decides samples (recipes, settings, corpus), by a name that a person knows. The same in all
+            shards of a run.
         n_images: Of the whole corpus.
         n_samples: Of this shard.
         n_candidates: Samples that no stage has rejected so far.
+        candidates: Digest of their file.
+        examined: What the validator did beside its scores; None without one.
     """
 
     shard: str
-    digest: str
+    common: dict[str, Any]
     n_images: int
     n_samples: int
     n_candidates: int
+    candidates: str
+    examined: dict[str, Any] | None = None
 
 
 def read_record(folder: RunFolder) -> ShardRecord | None:
@@ -82,20 +89,72 @@ def read_record(folder: RunFolder) -> ShardRecord | None:
         raise RunError(f"{folder.shard}: cannot be read ({error}); start the shard's command again.") from None
 
 
-def read_candidates(folder: RunFolder) -> Iterator[Sample]:
+def read_candidates(folder: RunFolder, digest: str | None = None) -> Iterator[Sample]:
     """Read a shard's samples as they stood before they were compared with all others.
 
+    Args:
+        folder: The shard's.
+        digest: Of the file; where it is given, another file is refused.
+
     Raises:
-        RunError: A line is damaged.
+        RunError: The file is not as it was written.
     """
-    decoder = msgspec.json.Decoder(Sample)
-    with folder.candidates.open("rb") as file:
-        for n, line in enumerate(file, start=1):
-            try:
+    decoder, found, n_read = msgspec.json.Decoder(Sample), hashlib.blake2b(digest_size=16), 0
+    anew = "start the shard's command again to write it anew"
+    try:
+        with folder.candidates.open("rb") as file:
+            for line in file:
+                found.update(line)
                 yield decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-                told = f"line {n} is damaged ({error}); start the shard's command again to write it anew"
-                raise RunError(f"{folder.candidates}: {told}.") from None
+                n_read += 1
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise RunError(f"{folder.candidates}: line {n_read + 1} is damaged ({error}); {anew}.") from None
+    except FileNotFoundError:
+        raise RunError(f"{folder.candidates}: is missing; {anew}.") from None
+    if digest is not None and found.hexdigest() != digest:
+        raise RunError(f"{folder.candidates}: was changed since the shard was finished; {anew}.")
+
+
+def told_differences(one: dict[str, Any], other: dict[str, Any]) -> str:
+    """Name what two shards do not agree in, with both values; nothing where they agree."""
+    names = sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+    told = [f"{name} ({_shown(one.get(name))} and {_shown(other.get(name))})" for name in names[:3]]
+    return ", ".join(told) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _shown(value: Any) -> str:
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+class Merged(Struct, frozen=True):
+    """What a merge was made of: digests of the shards' records, by their folders."""
+
+    shards: dict[str, str]
+
+
+def note_merged(run: RunFolder, shards: Iterable[RunFolder]) -> None:
+    """Write down what a run is made of."""
+    told = Merged({str(shard.path.resolve()): _digest_of(shard) for shard in shards})
+    with write_whole(run.merged) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(told), indent=1) + b"\n")
+
+
+def changed_since_merge(run: RunFolder) -> list[str]:
+    """Name the shards that are no longer as they were merged; those that were taken away do not count."""
+    try:
+        merged = msgspec.json.decode(run.merged.read_bytes(), type=Merged)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return []
+    places = {Path(name): digest for name, digest in merged.shards.items()}
+    return [path.name for path, digest in places.items() if path.is_dir() and _digest_of(RunFolder(path)) != digest]
+
+
+def _digest_of(shard: RunFolder) -> str:
+    try:
+        return hashlib.blake2b(shard.shard.read_bytes(), digest_size=16).hexdigest()
+    except OSError:
+        return ""
 
 
 def shard_folders(run: Path) -> list[RunFolder]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -132,6 +132,11 @@ def spent_on(replies: Iterable[Reply], settings: TeacherSettings) -> float:
     """US dollars that stored replies cost; those stored while the price was unknown are priced now."""
     costs = (cost_of(r.usage, r.teacher, settings) if r.cost_usd is None else r.cost_usd for r in replies)
     return sum(usd for usd in costs if usd is not None)
+
+
+def spent_in_all(priced_usd: float, unpriced: Mapping[str, Usage], settings: TeacherSettings) -> float:
+    """US dollars that replies cost, given as the sum of those that were priced and the others' tokens by teacher."""
+    return priced_usd + sum(cost_of(usage, teacher, settings) or 0.0 for teacher, usage in unpriced.items())
 
 
 def _listed_price(model: str, settings: TeacherSettings) -> Price | None:

@@ -54,6 +54,21 @@ class Measured(Struct, frozen=True):
     planted: ErrorKind | None = None
 
 
+class Tried(Struct, frozen=True):
+    """A measured turn with its words: one line of ``calibration.jsonl``.
+
+    Attributes:
+        sample_id: The sample that the turn is of, or was made from by planting an error.
+        picture: File name of the picture that it was held against.
+    """
+
+    sample_id: str
+    picture: str
+    question: str
+    answer: str
+    measured: Measured
+
+
 class KindReport(Struct, frozen=True):
     """How well one kind of error is told from clean turns, on images that fitted nothing.
 

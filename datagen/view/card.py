@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from html import escape
+from typing import Any
 
 from datagen.records import AnnotatedImage, Claim, Sample, Turn
 
@@ -25,17 +26,20 @@ STYLE = """
 .dg-card svg{width:100%;height:auto;border-radius:.35rem;background:#8883}
 .dg-card figcaption,.dg-card small{color:var(--soft);font-size:.82rem}
 .dg-card .dg-talk{flex:1.4 1 24rem;min-width:18rem}
-.dg-card dl{margin:.4rem 0 0}.dg-card dt{font-weight:600;margin-top:.7rem}
-.dg-card dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
+.dg-card .dg-talk dl{margin:.4rem 0 0}
+.dg-card .dg-talk dl>*{float:none;clear:none;width:auto;padding:0}
+.dg-card .dg-talk dt{font-weight:600;margin:.7rem 0 0}
+.dg-card .dg-talk dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
 .dg-card mark{background:none;color:inherit;text-decoration:underline .11em;text-underline-offset:.2em}
 .dg-card mark.dg-supported{text-decoration-color:var(--good)}
 .dg-card mark.dg-contradicted{text-decoration:underline wavy var(--bad) .11em}
 .dg-card mark.dg-unknown{text-decoration:underline dotted var(--soft) .13em}
-.dg-card details{white-space:normal;font-size:.85rem;color:var(--soft);margin-top:.15rem}
-.dg-card summary{cursor:pointer;width:fit-content}
+.dg-card details{white-space:normal;font-size:.85rem;color:var(--soft);margin:.15rem 0 0;padding:0;border:0}
+.dg-card summary{cursor:pointer;width:fit-content;font-weight:400}
 .dg-card details ul{display:block;margin:.1rem 0 .3rem}.dg-card details li{margin:.1rem 0}
-.dg-card .dg-supported{color:var(--good)}.dg-card .dg-contradicted,.dg-card .dg-doubtful{color:var(--bad)}
+.dg-card span.dg-supported{color:var(--good)}
+.dg-card span.dg-contradicted,.dg-card span.dg-doubtful{color:var(--bad)}
 .dg-card summary .dg-contradicted,.dg-card summary .dg-doubtful{font-weight:600}
 .dg-card ul{list-style:none;padding:0;margin:.35rem 0 0;display:flex;flex-wrap:wrap;gap:.15rem .8rem}
 .dg-card li svg{width:.7em;height:.7em;margin-right:.35em;background:none;border-radius:2px}
@@ -152,7 +156,11 @@ def _findings(turn: Turn) -> str:
     """What annotations and pixels say to a turn: told in a line, and in full where a reader opens it."""
     told = [_verdict(claim) for claim in turn.claims]
     heads = [_sign(verdict, f"{n} {verdict}") for verdict, n in sorted(Counter(told).items())]
-    lines = [_claim(turn, claim) for claim in turn.claims]
+    probes = (turn.validation or {}).get("probes", ())
+    lines = [
+        _claim(turn, claim) + "".join(_probe(probe) for probe in probes if probe["claim"] == n)
+        for n, claim in enumerate(turn.claims)
+    ]
     if turn.validation:
         verdict = str(turn.validation.get("verdict", ""))
         heads.append("pixels: " + _sign(verdict, verdict))
@@ -175,6 +183,12 @@ def _claim(turn: Turn, claim: Claim) -> str:
     return f"{_sign(_verdict(claim), said)} {escape(why)}"
 
 
+def _probe(probe: dict[str, Any]) -> str:
+    """What the validator makes of one question about a claim; it stands there only where the answer is no."""
+    told = f"pixels {probe['chance']:.0%}"
+    return f" · {_sign('doubtful', told)}: {escape(probe['question'])}" if probe["chance"] < 0.5 else f" · {told}"
+
+
 def _pixels(turn: Turn) -> Iterator[str]:
     """What the validator measured on a turn."""
     seen = turn.validation or {}
@@ -182,8 +196,6 @@ def _pixels(turn: Turn) -> Iterator[str]:
         yield f"pixels: {seen['p_value']:.1%} of clean turns look as wrong"
     if seen.get("doubts"):
         yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
-    for probe in seen.get("probes", ()):
-        yield f"asked: {probe['question']} {probe['chance']:.0%}"
 
 
 def _cuts(sample: Sample) -> str:

@@ -7,7 +7,7 @@ import hashlib
 import io
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -96,13 +96,13 @@ def draw_groups(
     )
 
 
-def small_picture(name: str, read: ReadPicture) -> str | None:
-    """A picture as a data URI of a small JPEG, or None when it cannot be read."""
+def small_picture(name: str, read: ReadPicture, side_px: int = PICTURE_PX) -> str | None:
+    """A picture as a data URI of a JPEG whose longer side is ``side_px`` at most, or None when it cannot be read."""
     try:
         picture = read(name)
     except PictureError:
         return None
-    picture.thumbnail((PICTURE_PX, PICTURE_PX))
+    picture.thumbnail((side_px, side_px))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
@@ -125,7 +125,7 @@ def _draw(sample: Sample, image: AnnotatedImage | None, read: ReadPicture | None
 def _shortened(sample: Sample) -> Sample:
     """Keep a card from filling the page, whatever a model wrote."""
     turns = tuple(
-        Turn(_clip(turn.question), _clip(turn.answer), _claims_inside(turn), turn.validation)
+        Turn(_clip(turn.question), _clip(turn.answer), _claims_inside(turn), _validation_of(turn))
         for turn in sample.turns[:_MOST_TURNS]
     )
     cuts = tuple(replace(cut, detail=_clip(cut.detail)) for cut in sample.cuts[:_MOST_TURNS])
@@ -134,6 +134,13 @@ def _shortened(sample: Sample) -> Sample:
 
 def _claims_inside(turn: Turn) -> tuple[Claim, ...]:
     return tuple(claim for claim in turn.claims if claim.end <= _MOST_CHARACTERS)
+
+
+def _validation_of(turn: Turn) -> dict[str, Any] | None:
+    """What the validator said; its probes go by a claim's number, so they go where a claim was taken out."""
+    if turn.validation is None or len(_claims_inside(turn)) == len(turn.claims):
+        return turn.validation
+    return {key: value for key, value in turn.validation.items() if key != "probes"}
 
 
 def _clip(text: str) -> str:

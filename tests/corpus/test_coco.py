@@ -144,6 +144,14 @@ def test_lvis_names_come_from_the_address(load: Loader) -> None:
     assert load(instances(box, images=[image])).images[0].file_name == "7.jpg"
 
 
+def test_lvis_categories_are_named_as_people_say_them(load: Loader) -> None:
+    names = ["traffic_light", "mouse_(computer_equipment)", "bat_(animal)", "bat (sports equipment)", "hot dog"]
+    categories = [{"id": n, "name": name} for n, name in enumerate(names, start=18)]
+    named = load(instances(BOX, categories=categories))
+    assert named.categories == ("traffic light", "mouse", "bat (animal)", "bat (sports equipment)", "hot dog")
+    assert named.images[0].boxes[0].category == "traffic light"
+
+
 def test_names_leading_out_are_kept_for_the_picture_check(load: Loader) -> None:
     names = ["../../etc/passwd", "/etc/passwd", "C:\\pictures\\1.jpg", "a\0b.jpg"]
     corpus = load((), captions(images=[{**IMAGE, "id": n, "file_name": name} for n, name in enumerate(names)]))

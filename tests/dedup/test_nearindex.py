@@ -21,6 +21,7 @@ WORD_SETS = st.lists(st.frozensets(st.sampled_from("abcdefghijkl"), min_size=1),
 def test_index_equals_brute_force(sets: list[frozenset[str]], threshold: float, reorder_at: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(nearindex_module, "_FIRST_REORDER", reorder_at)
+        patch.setattr(entries_module, "_FEW_SETS", 4)
         index = NearIndex(threshold)
     for n, wanted in enumerate(sets):
         scores = [(similarity(wanted, other), -k) for k, other in enumerate(sets[:n])]

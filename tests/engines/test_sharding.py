@@ -25,7 +25,8 @@ from datagen.engines.progress import Silence
 from datagen.engines.sharding import merge_shards, run_shard
 from datagen.errors import RunError, SettingsError
 from datagen.records import Sample
-from datagen.store.shards import Shard, read_candidates, shard_folders
+from datagen.store import RunFolder
+from datagen.store.shards import Shard, changed_since_merge, read_candidates, shard_folders
 
 DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md", "run.yaml")
 
@@ -119,10 +120,10 @@ def test_a_merge_keeps_what_the_run_has(tmp_path: Path) -> None:
     merged(settings, tmp_path)
     with (tmp_path / "replies.jsonl").open("ab") as file:
         file.write(b'{"request_digest":"ours","image_id":"1","response_type":"x","teacher":"t","text":"mine"}\n')
-    before = (tmp_path / "replies.jsonl").read_bytes()
+    before = sorted((tmp_path / "replies.jsonl").read_bytes().splitlines())
     first = {name: (tmp_path / name).read_bytes() for name in DERIVED}
     merged(settings, tmp_path)
-    assert (tmp_path / "replies.jsonl").read_bytes() == before
+    assert sorted((tmp_path / "replies.jsonl").read_bytes().splitlines()) == before
     assert {name: (tmp_path / name).read_bytes() for name in DERIVED} == first
     run_local(settings, tmp_path, Silence())  # it is a run like any other
     assert {name: (tmp_path / name).read_bytes() for name in DERIVED} == first
@@ -162,7 +163,7 @@ def damage_record(out: Path) -> None:
     [
         (remove, "shards 2/3 are missing"),
         (leave_unfinished, "not finished"),
-        (change, "another corpus, recipe or setting"),
+        (change, r"1/3 and 2/3 were not made alike: rng_seed \(0 and 5\)"),
         (double, "name one"),
         (mix, "merge shards of one run"),
         (damage, "is damaged"),
@@ -176,6 +177,15 @@ def test_what_does_not_belong_together_is_told(tmp_path: Path, spoil: Callable[[
     with pytest.raises(RunError, match=told):
         merged(settings, tmp_path)
     assert not (tmp_path / "summary.json").exists()
+
+
+def test_a_shard_changed_after_the_merge_is_noticed(tmp_path: Path) -> None:
+    settings = demo_settings(types=["description"])
+    make_shards(settings, 3, tmp_path)
+    merged(settings, tmp_path)
+    assert changed_since_merge(RunFolder(tmp_path)) == []
+    leave_unfinished(tmp_path)
+    assert changed_since_merge(RunFolder(tmp_path)) == ["2-of-3"]
 
 
 def test_the_commands(tmp_path: Path, corpus_files: CorpusFiles) -> None:
@@ -221,6 +231,18 @@ def test_candidates_are_samples_that_were_not_compared(tmp_path: Path) -> None:
     record = json.loads(Shard(1, 2).folder_in(tmp_path).shard.read_text())
     assert record["shard"] == "1/2"
     assert record["n_samples"] == 48
+
+
+def test_a_shard_is_not_spread_over_a_cluster(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    told = CliRunner().invoke(
+        app, ["run", *corpus_files.options, "--out", str(tmp_path / "run"), "--shard", "1/2", "--engine", "ray"]
+    )
+    assert told.exit_code == 2
+    assert told.stderr == (
+        "datagen: --shard 1/2: a shard is made on one machine, so it cannot be spread by --engine ray; "
+        "leave one of them out.\n"
+    )
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_dataset_made_elsewhere_is_not_split(tmp_path: Path) -> None:

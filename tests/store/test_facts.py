@@ -147,5 +147,16 @@ def test_scores_are_kept_by_key(tmp_path: Path) -> None:
     store.add(score)
     store.close()
     again = ScoreStore(tmp_path / "scores.jsonl")
-    assert again.by_key == {"k": score}
+    assert again.get("k") == score
+    assert "k" in again
+    assert "l" not in again
     again.close()
+
+
+def test_lines_are_picked_by_what_they_hold_unread(path: Path) -> None:
+    path.write_bytes(b"".join(msgspec.json.encode(reply(name)) + b"\n" for name in "abc") + b"b not json\n")
+    found = list(read_facts(path, Reply, holding=b'"b"'))
+    assert [fact and fact.request_digest for _, fact in found] == ["b"]
+    (start, end), _ = found[0]
+    assert path.read_bytes()[start:end] == msgspec.json.encode(reply("b"))
+    assert [fact and fact.request_digest for _, fact in read_facts(path, Reply, start)] == ["b", "c", None]

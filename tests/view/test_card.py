@@ -88,15 +88,15 @@ def test_of_two_claims_on_the_same_words_the_worse_is_marked() -> None:
 
 
 def test_the_validators_numbers_are_told() -> None:
-    seen = {
-        "verdict": "doubtful",
-        "p_value": 0.012,
-        "doubts": {"count": 0.9},
-        "probes": [{"question": "Two?", "chance": 0.1}],
-    }
-    card = sample_card(replace(make("plain")[0], turns=(Turn("Q", "A", validation=seen),)), None, None)
-    for told in ("✗ doubtful", "1.2% of clean turns look as wrong", "chance of error: count 90%", "asked: Two? 10%"):
+    claims = (Claim("count", "dog", 0, 3, "unknown", "nobody counted"), Claim("presence", "dog", 4, 8, "unknown", ""))
+    probes = [{"claim": 0, "question": "<Two?>", "chance": 0.1}, {"claim": 1, "question": "Dogs?", "chance": 0.9}]
+    seen = {"verdict": "doubtful", "p_value": 0.012, "doubts": {"count": 0.9}, "probes": probes}
+    turn = Turn("How many?", "Two dogs.", claims, seen)
+    card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
+    for told in ("✗ doubtful", "1.2% of clean turns look as wrong", "chance of error: count 90%"):
         assert told in card
+    assert 'nobody counted · <span class="dg-doubtful">✗ pixels 10%</span>: &lt;Two?&gt;</li>' in card
+    assert "presence, unknown · pixels 90%</li>" in card
 
 
 def test_a_decision_by_hand_is_told() -> None:

@@ -1,11 +1,10 @@
-"""What runs on the machines of a cluster: the gate as an actor, the shards and the pictures as tasks.
+"""What runs on the machines of a cluster: the gate as an actor, the shards as tasks.
 
 This module is loaded only where Ray is installed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -15,13 +14,11 @@ from ray.actor import ActorHandle
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from datagen.config import CorpusSettings, TeacherSettings
-from datagen.corpus import PictureChecker
+from datagen.config import TeacherSettings
 from datagen.engines.ray.entrance import GateLostError
 from datagen.engines.ray.gate import Gate
 from datagen.engines.ray.messages import Ending, Notes, Word, decode_notes, decode_word, encode
 from datagen.engines.ray.shard import Job, Shard, Told, ask_shard
-from datagen.records import AnnotatedImage
 from datagen.store import RunFolder, read_replies, shard_files
 from datagen.teacher.prices import spent_on
 
@@ -127,12 +124,6 @@ def work_on_shard(job: Job, shard: Shard, attempt: int) -> None:
     """Task: ask for the replies of a shard; see ``ask_shard``."""
     way = WayToGate(job.session)
     ask_shard(job, shard, attempt, way.exchange, partial(way.tell, shard.number))
-
-
-def find_faults(settings: CorpusSettings, images: Sequence[AnnotatedImage]) -> list[tuple[str, str] | None]:
-    """Task: open every picture once, and say of each what is wrong with it."""
-    checker = PictureChecker(settings)
-    return [checker.check(image) for image in images]
 
 
 def cause_of(error: RayTaskError) -> BaseException:

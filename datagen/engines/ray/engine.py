@@ -1,4 +1,4 @@
-"""The Ray engine: a run whose pictures, requests and scores are worked on by the machines of a cluster.
+"""The Ray engine: a run whose requests and scores are worked on by the machines of a cluster.
 
 The driver hands out parts and gathers facts; what follows from the facts is derived here, by the code of the local
 engine, so both give the same bytes.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -23,20 +23,19 @@ from datagen.config import Settings
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import Here, Outcome, make_run
 from datagen.engines.progress import Progress, ended
-from datagen.engines.ray.actors import cause_of, find_faults, open_gate, work_on_shard
+from datagen.engines.ray.actors import cause_of, open_gate, work_on_shard
 from datagen.engines.ray.cluster import connected
 from datagen.engines.ray.shard import Job, Shard, Told, marker
 from datagen.engines.ray.validators import Fleet
 from datagen.errors import DatagenError, RunError
 from datagen.pipeline import plan_samples
-from datagen.records import AnnotatedImage
 from datagen.store import ReplyStore, shard_files, take_in_replies
 from datagen.store.folder import translated_errors
 from datagen.teacher.budget import Budget
 from datagen.validator import Validator
 
 SHARDS_PER_WORKER = 4  # so that a slow or lost one costs little
-IMAGES_PER_SHARD = 500  # at most; and pictures checked by one task
+IMAGES_PER_SHARD = 500  # at most
 MOST_ATTEMPTS = 5
 POLL_S = 0.25
 FAREWELL_S = 10.0
@@ -94,25 +93,8 @@ class Cluster:
             self._fleet.close()
 
     def check_pictures(self, inputs: Inputs) -> None:
-        """Open every picture once, each on some machine."""
-        images, known = inputs.corpus.images, inputs.pictures.known
-        if inputs.settings.corpus.images is None:
-            return
-        task: Any = ray.remote(find_faults)
-        task = task.options(num_cpus=self._settings.ray.cpus_per_worker, scheduling_strategy="SPREAD")
-        inputs.progress.begin("checking the pictures", len(images))
-        with ended(inputs.progress):
-            parts = deque(_cut(len(images), max(self.n_workers, math.ceil(len(images) / IMAGES_PER_SHARD))))
-            under_way: deque[tuple[Any, Sequence[AnnotatedImage]]] = deque()
-            while parts or under_way:
-                while parts and len(under_way) < 2 * self.n_workers:
-                    first, end = parts.popleft()
-                    part = images[first:end]
-                    under_way.append((task.remote(inputs.settings.corpus, part), part))
-                ref, part = under_way.popleft()
-                for image, fault in zip(part, _result(ref), strict=True):
-                    known[image.file_name, image.width, image.height] = fault
-                    inputs.progress.step()
+        """Open every picture once, here: what is found is kept in the run folder, for the next start too."""
+        inputs.check_pictures()
 
     def ask(self, inputs: Inputs, replies: ReplyStore) -> None:
         """Ask for every reply that is not stored yet, each shard on some machine."""

@@ -1,9 +1,10 @@
-"""Many texts in one buffer: a few bytes beside their letters, where a Python string takes fifty more."""
+"""Numbers and texts in buffers: a text costs its letters and eight bytes, where a Python string takes fifty more."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from msgspec import Struct
@@ -54,20 +55,60 @@ class Texts(Struct, frozen=True):
         return Texts(picked, offsets)
 
 
+class Growing:
+    """Numbers that come in parts. Their buffer grows in place, as the system moves its pages and copies nothing.
+
+    Args:
+        dtype: Of the numbers.
+        width: Numbers in a row; 0 for plain numbers.
+    """
+
+    def __init__(self, dtype: type[np.generic], width: int = 0) -> None:
+        self._dtype = dtype
+        self._shape = (-1, width) if width else (-1,)
+        self._buffer = bytearray()
+
+    def add(self, part: NDArray[Any]) -> None:
+        """Take more numbers."""
+        self._buffer += np.ascontiguousarray(part, self._dtype).data
+
+    def array(self) -> NDArray[Any]:
+        """All numbers, in the buffer itself: nothing can be added any more."""
+        return np.frombuffer(self._buffer, self._dtype).reshape(self._shape)
+
+
+class GrowingTexts:
+    """Texts that come in parts."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+        self._lengths = Growing(np.int64)
+
+    def add(self, texts: Sequence[str]) -> None:
+        """Take more texts."""
+        joined = "".join(texts)
+        self._data += joined.encode()
+        encoded = texts if joined.isascii() else [text.encode() for text in texts]
+        self._lengths.add(np.fromiter(map(len, encoded), np.int64, len(texts)))
+
+    def texts(self) -> Texts:
+        """All texts; nothing can be added any more."""
+        return Texts(np.frombuffer(self._data, np.uint8), ends_of(self._lengths.array()))
+
+
 def texts_of(texts: Sequence[str]) -> Texts:
     """Lay texts out in one buffer."""
-    encoded = [text.encode() for text in texts]
-    return Texts(np.frombuffer(b"".join(encoded), np.uint8), ends_of([len(text) for text in encoded]))
+    growing = GrowingTexts()
+    growing.add(texts)
+    return growing.texts()
 
 
 def joined_texts(parts: Sequence[Texts]) -> Texts:
     """Lay several of them end to end."""
-    begins = ends_of([len(part.data) for part in parts])
-    offsets = [part.offsets[:-1] + begin for part, begin in zip(parts, begins, strict=False)]
-    return Texts(
-        np.concatenate([np.empty(0, np.uint8), *(part.data for part in parts)]),
-        np.concatenate([*offsets, begins[-1:]]),
-    )
+    if len(parts) == 1:
+        return parts[0]
+    data = np.concatenate([np.empty(0, np.uint8), *(part.data for part in parts)])
+    return Texts(data, ends_of(np.concatenate([np.empty(0, np.int64), *(np.diff(part.offsets) for part in parts)])))
 
 
 def ends_of(lengths: Sequence[int] | Ints) -> Ints:

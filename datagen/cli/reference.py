@@ -1,0 +1,227 @@
+"""Writes ``docs/commands.md`` from the commands and settings themselves: ``python -m datagen.cli.reference``.
+
+Signatures, defaults and help texts are read from the code, so the page cannot say anything else than ``--help``;
+``--check`` only tells whether the page is what the code would write.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import msgspec
+from typer.models import ArgumentInfo, OptionInfo
+
+from datagen import config
+from datagen.cli import app
+from datagen.cli.commands import SETTING_OF
+from datagen.cli.sentences import EXIT_STATUS
+from datagen.store import write_whole
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+_INTRODUCTION = """# Commands and settings
+
+Made from the code by `python -m datagen.cli.reference`; `make check` fails when it is out of date. The same is told by
+`--help` after any command.
+"""
+_WORDS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
+_EXAMPLES = """
+Options win over the file, and what neither names has the default. `RUN/run.yaml` keeps the settings of a run under
+`settings`. Keys are never settings: they stand in the environment, under the names that `teacher.api_key_env` and
+`validator.api_key_env` give.
+
+```yaml
+corpus: {captions: [captions.json], instances: [instances.json], images: pictures}
+types: [conversation, description]
+teacher: {name: gpt-4o-mini, budget_usd: 20}
+validator: {name: llava-1.5-7b, alpha: 0.02}
+```
+"""
+
+
+def render_page() -> str:
+    """The whole page, as Markdown."""
+    commands = [(command.name or _name_of(command.callback), command.callback) for command in app.registered_commands]
+    listed = "\n".join(f"| [`{name}`](#datagen-{name}) | {_summary(function)} |" for name, function in commands)
+    statuses = "\n".join(f"| {status} | {meaning} |" for status, meaning in EXIT_STATUS.items())
+    return "\n".join(
+        (
+            _INTRODUCTION,
+            f"| command | what it does |\n|---|---|\n{listed}\n",
+            f"| exit status | meaning |\n|---|---|\n{statuses}\n",
+            "Results go to standard output, progress and errors to standard error.\n",
+            *(_section(name, function) for name, function in commands),
+            "## Settings\n",
+            "`datagen run FILE.yaml --out RUN` and `datagen.run(...)` take them, nested as the dots say." + _EXAMPLES,
+            "| setting | default | meaning |\n|---|---|---|",
+            *(f"| `{key}` | {default} | {meaning} |" for key, default, meaning in _settings(config.Settings())),
+            "",
+        )
+    )
+
+
+def _name_of(function: Callable[..., Any] | None) -> str:
+    assert function is not None  # every command has one
+    return function.__name__
+
+
+def _summary(function: Callable[..., Any] | None) -> str:
+    return _cell((inspect.getdoc(function) or "").partition("\n")[0])
+
+
+def _section(name: str, function: Callable[..., Any] | None) -> str:
+    """A command: what it does, how it is called, what it takes."""
+    assert function is not None
+    hints = get_type_hints(function, include_extras=True)
+    told = [
+        _Parameter(key, hints[key], parameter.default)
+        for key, parameter in inspect.signature(function).parameters.items()
+    ]
+    arguments = [one for one in told if isinstance(one.info, ArgumentInfo)]
+    options = [one for one in told if isinstance(one.info, OptionInfo)]
+    needed = [one for one in options if one.is_required]
+    usage = " ".join(
+        ["datagen", name, *(one.shown for one in arguments), *(one.shown for one in needed)]
+        + ["[OPTIONS]"] * (len(options) > len(needed))
+    )
+    lines = [f"## `datagen {name}`", "", inspect.getdoc(function) or "", "", f"```\n{usage}\n```", ""]
+    if arguments:
+        lines += ["| argument | meaning |", "|---|---|"]
+        lines += [f"| `{one.shown}` | {one.meaning} |" for one in arguments]
+        lines.append("")
+    if options:
+        lines += ["| option | default | meaning |", "|---|---|---|"]
+        lines += [f"| `{_cell(one.shown)}` | {one.default_told(name)} | {one.meaning} |" for one in options]
+        lines.append("")
+    return "\n".join(lines)
+
+
+class _Parameter:
+    """A parameter of a command, as typer reads it."""
+
+    def __init__(self, name: str, hint: Any, default: Any) -> None:
+        taken, *about = get_args(hint)
+        self.name, self.default = name, default
+        self.info: OptionInfo | ArgumentInfo = next(one for one in about if isinstance(one, OptionInfo | ArgumentInfo))
+        kinds = [kind for kind in get_args(taken) if kind is not type(None)] if type(None) in get_args(taken) else []
+        self.kind = kinds[0] if kinds else taken
+        self.is_required = default is inspect.Parameter.empty
+
+    @property
+    def shown(self) -> str:
+        """Its name and what it takes, such as ``--limit N``."""
+        if isinstance(self.info, ArgumentInfo):
+            return self.info.metavar or self.name.upper()
+        declared = (self.info.default, *(self.info.param_decls or ()))  # typer takes the first for a default
+        flags = [text for text in declared if isinstance(text, str) and text.startswith("--")]
+        flag = flags[0] if flags else f"--{self.name.replace('_', '-')}"
+        return flag if self.kind is bool else f"{flag} {self._taken()}"
+
+    def _taken(self) -> str:
+        if self.info.metavar:
+            return self.info.metavar
+        if get_origin(self.kind) is Literal:
+            return "|".join(get_args(self.kind))
+        kind = get_args(self.kind)[0] if get_origin(self.kind) is list else self.kind
+        return _WORDS[kind]
+
+    @property
+    def meaning(self) -> str:
+        """Its help, and the bounds that it must keep."""
+        low, high = self.info.min, self.info.max
+        bounds = ""
+        if low is not None:
+            bounds = f" At least {low:g}." if high is None else f" From {low:g} to {high:g}."
+        return _cell(self.info.help or "") + bounds
+
+    def default_told(self, command: str) -> str:
+        """Its default; that of the setting where the option has none of its own."""
+        if self.is_required:
+            return "needed"
+        default = self.default
+        if default is None and self.name in SETTING_OF:
+            if command in ("validate", "view"):
+                return "the run's"
+            default = _look_up(config.Settings(), SETTING_OF[self.name])
+        return "" if default is None else _value(default)
+
+
+def _look_up(settings: object, dotted: str) -> object:
+    for name in dotted.split("."):
+        settings = getattr(settings, name)
+    return settings
+
+
+def _settings(settings: msgspec.Struct, above: str = "") -> Iterator[tuple[str, str, str]]:
+    """Every setting with its default and the comment that stands beside it in ``config.py``."""
+    comments = _comments(type(settings))
+    for name in settings.__struct_fields__:
+        value = getattr(settings, name)
+        is_group = isinstance(value, msgspec.Struct) and type(value).__module__ == config.__name__
+        if is_group:
+            yield from _settings(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", _value(value), comments[name]
+            if name == "embeddings":
+                yield from _settings_of(config.EmbeddingSettings, f"{above}{name}.")
+
+
+def _settings_of(kind: type[msgspec.Struct], above: str) -> Iterator[tuple[str, str, str]]:
+    """The settings of a group that is left out by default."""
+    comments = _comments(kind)
+    for field in msgspec.structs.fields(kind):
+        default = "needed" if field.default is msgspec.NODEFAULT else _value(field.default)
+        yield f"{above}{field.name}", default, comments[field.name]
+
+
+def _comments(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """What the comments beside the fields say."""
+    comments: dict[str, str] = {}
+    for line in inspect.getsource(kind).splitlines():
+        field = re.match(r"    (\w+): [^#]*(?:#\s*(.*))?$", line)
+        if field:
+            comments[field[1]] = _cell("; ".join(filter(None, (_choices(kind, field[1]), field[2]))))
+    return comments
+
+
+def _choices(kind: type[msgspec.Struct], name: str) -> str:
+    hint = get_type_hints(kind).get(name)
+    return f"`{'`, `'.join(get_args(hint))}`" if get_origin(hint) is Literal and len(get_args(hint)) > 1 else ""
+
+
+def _value(value: object) -> str:
+    """A default as a reader would write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value == () or isinstance(value, msgspec.Struct):
+        return ""
+    if isinstance(value, tuple):
+        return f"`{','.join(map(str, value))}`"
+    return f"`{value:_}`" if type(value) is int and value >= 10_000 else f"`{value}`"
+
+
+def _cell(text: str) -> str:
+    """Text that may stand in a cell of a table."""
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def main(check: bool = False) -> None:
+    """Write the page, or with ``check`` tell whether it is what would be written.
+
+    Raises:
+        SystemExit: With status 1 when it is not.
+    """
+    page = render_page()
+    if not check:
+        with write_whole(PAGE) as file:
+            file.write(page.encode())
+    elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page:
+        raise SystemExit(f"docs/{PAGE.name} is out of date; write it anew with: python -m datagen.cli.reference")
+
+
+if __name__ == "__main__":
+    main("--check" in sys.argv[1:])

@@ -1,0 +1,58 @@
+"""The command that opens a run in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from datagen.cli.commands import Device, Precision, RunArgument, TrustRemoteCode, app, validator_overrides
+from datagen.cli.sentences import in_sentences
+
+
+@app.command()
+@in_sentences
+def view(
+    run_path: RunArgument,
+    validator: Annotated[str | None, typer.Option(help="Who answers questions; by default the run's own.")] = None,
+    device: Device = None,
+    precision: Precision = None,
+    trust_remote_code: TrustRemoteCode = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; wider than this machine needs a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="8642, or a free one.")] = None,
+    token: Annotated[bool, typer.Option("--token", help="Ask for a token on this machine too.")] = False,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Look through a run in the browser: filter, search, accept, correct or reject by hand, ask the validator."""
+    _require_extra()
+    from datagen.api import open_run
+    from datagen.config import dump_settings, load_settings
+    from datagen.view.page.asking import Asker
+    from datagen.view.page.live import LiveRun
+    from datagen.view.page.serving import Door, serve
+
+    run = open_run(run_path)
+    overrides = validator_overrides(validator, device, precision, None, trust_remote_code)
+    asked = load_settings(None, {**dump_settings(run.settings), **overrides}).validator
+
+    def announce(url: str) -> None:
+        typer.echo(f"view      {url}")
+        typer.echo("Stop it with Ctrl-C.", err=True)
+        if open_browser:
+            typer.launch(url)
+
+    with contextlib.suppress(KeyboardInterrupt):  # the way to end it
+        serve(LiveRun(run.folder, lambda: open_run(run_path).settings), Asker(asked), Door(host, port, token), announce)
+
+
+def _require_extra() -> None:
+    from importlib.util import find_spec
+
+    from datagen.errors import SettingsError
+
+    missing = [name for name in ("starlette", "uvicorn") if find_spec(name) is None]
+    if missing:
+        raise SettingsError(f"The page needs {' and '.join(missing)}; install with: pip install 'datagen[view]'.")

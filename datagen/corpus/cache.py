@@ -1,0 +1,292 @@
+"""A corpus as an Arrow file that the next start maps instead of reading the annotations again.
+
+The file holds one row an image, in a form that any Arrow reader understands. It is written beside and renamed, and
+used only if it is whole and made of the very same annotation files by this version; otherwise it is made anew. Where it
+cannot be written nothing is lost but time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from msgspec import Struct
+from numpy.typing import NDArray
+
+from datagen import __version__
+from datagen.config import CorpusSettings
+from datagen.corpus.buffers import Texts
+from datagen.corpus.images import Columns
+from datagen.corpus.listing import MAX_SIDE_PX
+from datagen.corpus.merging import Merged
+from datagen.records import Finding
+
+VARIABLE = "DATAGEN_CACHE"
+"""Environment variable: the folder for cached files, or ``off``."""
+FORMAT = 1
+"""To be raised whenever a change of the code makes other columns of the same files."""
+MIN_SOURCE_BYTES = 16 << 20
+"""Smaller annotation files are read in a tenth of a second."""
+MAX_FINDINGS = 100_000
+KEPT_FILES = 8
+"""Older files go when a new one is written: train2017 takes 90 MB."""
+_SETTLED_NS = 2 * 10**9
+"""A file changed so lately may change again without its time telling."""
+_UNFINISHED = ".unfinished"
+
+
+class _About(Struct, frozen=True):
+    """What stands beside the columns.
+
+    Attributes:
+        sources: What the columns were made of: ``Source.digest``.
+    """
+
+    sources: str
+    category_names: tuple[str, ...]
+    licence_names: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+class Cache(Struct, frozen=True):
+    """Where a corpus is kept, and what it must be made of.
+
+    Attributes:
+        path: Of the Arrow file; the same annotation files always have the same one.
+        sources: Digest over format, version, and the annotation files' paths, sizes and times.
+    """
+
+    path: Path
+    sources: str
+
+
+def find_cache(settings: CorpusSettings) -> Cache | None:
+    """Say where the corpus of these settings is kept; None where it is not worth it, or not wanted."""
+    folder = _cache_folder()
+    if folder is None:
+        return None
+    try:
+        files = [(name, Path(name).stat()) for name in (*settings.instances, *settings.captions)]
+        names = [str(Path(name).resolve()) for name, _ in files]
+    except (OSError, ValueError):
+        return None  # told when it is read
+    newest_ns = max((found.st_mtime_ns for _, found in files), default=0)
+    if sum(found.st_size for _, found in files) < MIN_SOURCE_BYTES or time.time_ns() - newest_ns < _SETTLED_NS:
+        return None
+    which = [len(settings.instances), *names]
+    state = [FORMAT, __version__, which, [(found.st_size, found.st_mtime_ns) for _, found in files]]
+    return Cache(folder / f"{_digest(which)[:32]}.arrow", _digest(state))
+
+
+def read_cache(cache: Cache) -> Merged | None:
+    """Map what is kept; None where there is nothing, or nothing that can be trusted."""
+    import pyarrow as pa
+
+    if not cache.path.is_file():
+        return None
+    try:
+        return _mapped(cache)
+    except (OSError, ValueError, LookupError, TypeError, pa.ArrowException):
+        return None
+
+
+def write_cache(cache: Cache, merged: Merged) -> bool:
+    """Keep a corpus for the next start.
+
+    Returns:
+        Whether that was possible: the folder may be read-only, the disk full.
+    """
+    if len(merged.findings) > MAX_FINDINGS:
+        return False
+    import pyarrow as pa
+
+    try:
+        cache.path.parent.mkdir(parents=True, exist_ok=True)
+        with _written_beside(cache.path) as path:
+            about = _About(cache.sources, merged.columns.category_names, merged.columns.licence_names, merged.findings)
+            schema = _schema().with_metadata({"datagen": msgspec.json.encode(about)})
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+                writer.write_batch(pa.RecordBatch.from_arrays(_arrays(merged.columns), schema=schema))
+        _tidy(cache.path.parent)
+    except (OSError, pa.ArrowException):
+        return False
+    return True
+
+
+def _cache_folder() -> Path | None:
+    wanted = os.environ.get(VARIABLE, "")
+    if wanted == "off":
+        return None
+    if wanted:
+        return Path(wanted)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("datagen", appauthor=False) / "corpus"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(value)).hexdigest()
+
+
+@contextlib.contextmanager
+def _written_beside(path: Path) -> Iterator[Path]:
+    """Give a file that takes its name when it is whole."""
+    handle, name = tempfile.mkstemp(_UNFINISHED, f".{path.stem}.", path.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        Path(name).replace(path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _tidy(folder: Path) -> None:
+    """Remove the oldest files, and those of processes that were killed while writing."""
+    kept = sorted(folder.glob("*.arrow"), key=lambda path: path.stat().st_mtime, reverse=True)
+    dead = [path for path in folder.glob(f".*{_UNFINISHED}") if time.time() - path.stat().st_mtime > 86_400]
+    for path in (*kept[KEPT_FILES:], *dead):
+        path.unlink(missing_ok=True)
+
+
+def _schema() -> Any:
+    import pyarrow as pa
+
+    def required(name: str, kind: Any) -> Any:
+        return pa.field(name, kind, nullable=False)
+
+    box = pa.struct(
+        [
+            required("corners", pa.list_(required("corner", pa.float64()), 4)),
+            required("area", pa.float64()),
+            required("category", pa.int32()),
+            required("is_crowd", pa.uint8()),
+        ]
+    )
+    return pa.schema(
+        [
+            required("image_id", pa.large_string()),
+            required("file_name", pa.large_string()),
+            required("size", pa.list_(required("side", pa.int32()), 2)),
+            required("licence", pa.int32()),
+            required("captions", pa.large_list(required("caption", pa.large_string()))),
+            required("boxes", pa.large_list(required("box", box))),
+        ]
+    )
+
+
+def _arrays(columns: Columns) -> list[Any]:
+    """The columns as Arrow arrays over the same memory."""
+    import pyarrow as pa
+
+    image_id, file_name, size, licence, captions, boxes = (field.type for field in _schema())
+    box = boxes.value_type
+
+    def plain(kind: Any, values: NDArray[Any]) -> Any:
+        return pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+    def rows_of(kind: Any, values: NDArray[Any]) -> Any:
+        children = [plain(kind.value_type, values)]
+        return pa.Array.from_buffers(kind, len(values), [None], children=children)
+
+    def texts(kind: Any, values: Texts) -> Any:
+        buffers = [None, pa.py_buffer(values.offsets), pa.py_buffer(np.ascontiguousarray(values.data))]
+        return pa.Array.from_buffers(kind, len(values), buffers)
+
+    def lists(kind: Any, ends: NDArray[np.int64], values: Any) -> Any:
+        return pa.Array.from_buffers(kind, len(ends) - 1, [None, pa.py_buffer(ends)], children=[values])
+
+    parts = [
+        rows_of(box.field("corners").type, columns.corners),
+        plain(pa.float64(), columns.areas),
+        plain(pa.int32(), columns.categories),
+        plain(pa.uint8(), columns.crowds.view(np.uint8)),
+    ]
+    return [
+        texts(image_id, columns.image_ids),
+        texts(file_name, columns.file_names),
+        rows_of(size, columns.sizes),
+        plain(licence, columns.licences),
+        lists(captions, columns.captions_end, texts(captions.value_type, columns.captions)),
+        lists(boxes, columns.boxes_end, pa.Array.from_buffers(box, len(columns.areas), [None], children=parts)),
+    ]
+
+
+def _mapped(cache: Cache) -> Merged | None:
+    """Map the file and prove all that the code relies on.
+
+    Raises:
+        OSError, ValueError, LookupError, TypeError, pyarrow.ArrowException: It is damaged, or something else.
+    """
+    import pyarrow as pa
+
+    reader = pa.ipc.open_file(pa.memory_map(str(cache.path)))
+    if not reader.schema.equals(_schema()) or reader.num_record_batches != 1:
+        return None
+    about = msgspec.json.decode(reader.schema.metadata[b"datagen"], type=_About)
+    if about.sources != cache.sources:
+        return None
+    batch = reader.get_batch(0)
+    batch.validate(full=True)  # lengths, offsets, UTF-8
+    columns = _columns(batch, about)
+    is_sound = (
+        _within(columns.categories, 0, len(about.category_names) - 1)
+        and _within(columns.licences, -1, len(about.licence_names) - 1)
+        and _within(columns.crowds.view(np.uint8), 0, 1)
+        and _within(columns.sizes, 0, MAX_SIDE_PX)
+        and _within(columns.corners, 0, 1)
+        and _within(columns.areas, 0, 1)
+    )
+    return Merged(columns, about.findings) if is_sound else None
+
+
+def _within(values: NDArray[Any], low: int, high: int) -> bool:
+    """Whether all values lie from low to high; a NaN does not."""
+    return not values.size or bool(values.min() >= low and values.max() <= high)
+
+
+def _columns(batch: Any, about: _About) -> Columns:
+    """The columns of a batch over its own memory; see ``_arrays``."""
+
+    def plain(array: Any, dtype: type[np.generic]) -> NDArray[Any]:
+        if array.offset:
+            raise ValueError("a column that does not begin at 0")
+        buffer = array.buffers()[1]
+        return np.frombuffer(buffer, dtype, len(array)) if len(array) else np.empty(0, dtype)
+
+    def offsets(array: Any) -> NDArray[np.int64]:
+        found = np.frombuffer(array.buffers()[1], np.int64, len(array) + 1) if len(array) else np.zeros(1, np.int64)
+        if array.offset or found[0]:
+            raise ValueError("a column that does not begin at 0")
+        return found
+
+    def texts(array: Any) -> Texts:
+        ends = offsets(array)
+        data = array.buffers()[2]
+        return Texts(np.frombuffer(data, np.uint8, ends[-1]) if ends[-1] else np.empty(0, np.uint8), ends)
+
+    image_ids, file_names, sizes, licences, captions, boxes = batch.columns
+    box = boxes.values
+    corners, areas, categories, crowds = (box.field(n) for n in range(4))
+    return Columns(
+        texts(image_ids),
+        texts(file_names),
+        plain(sizes.values, np.int32).reshape(-1, 2),
+        plain(licences, np.int32),
+        offsets(captions),
+        offsets(boxes),
+        texts(captions.values),
+        plain(corners.values, np.float64).reshape(-1, 4),
+        plain(areas, np.float64),
+        plain(categories, np.int32),
+        plain(crowds, np.uint8).view(np.bool_),
+        about.category_names,
+        about.licence_names,
+    )

@@ -1,0 +1,246 @@
+"""From a run to tables for questions: one row a sample, a turn, a claim, or a turn of the calibration."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from datagen.errors import RunError
+from datagen.records import Claim, Sample, Turn
+from datagen.store import RunFolder, read_facts
+from datagen.validator.calibration import Calibrator, Measured, Tried
+from datagen.validator.planting import ERROR_KINDS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SOUND = "sound"
+"""What the calibration calls the run's own turns, before their own picture."""
+_CLAIM_FIELDS = tuple(field for field in Claim.__struct_fields__ if field not in ("start", "end"))
+
+
+class RunTables(ABC):
+    """What a run can be asked as a table; the base of ``datagen.Run``."""
+
+    folder: RunFolder
+
+    @property
+    @abstractmethod
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``."""
+
+    @abstractmethod
+    def iter_samples(self) -> Iterator[Sample]:
+        """Read the samples one by one, in corpus order."""
+
+    def samples(self) -> pd.DataFrame:
+        """All samples as a table: one row each, turns and provenance as objects.
+
+        Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, review (what a person
+        decided), n_turns, question, answer (of the first turn), turns, cuts, and each part of the provenance.
+        """
+        return _samples_table(self.iter_samples())
+
+    def turns(self) -> pd.DataFrame:
+        """Every turn as a row: question, answer, claims counted by verdict, and what the validator found.
+
+        Columns: sample_id, image_id, image, response_type, status, stage and reason (the sample's), turn (from 1),
+        question, answer, n_words, n_claims, n_supported, n_contradicted, n_unknown (by the annotations), verdict
+        (``supported``, ``doubtful``, ``not judged``, None without a validator), p_value (share of sound turns that
+        look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its probability, 0 to 1), and
+        ``score_NAME`` (the raw measures, log-probabilities in nats).
+
+        Turns that were cut off a sample are not among them, those of rejected samples are.
+        """
+        return _turns_table(self.iter_samples())
+
+    def claims(self) -> pd.DataFrame:
+        """Every claim as a row: its words, what the annotations say to it, and what the validator says.
+
+        Columns: sample_id, image_id, image, response_type, status, turn (from 1), text (the words that claim),
+        kind, category, verdict and evidence (by captions and boxes), number, comparison, place, relation, others,
+        in_question, asked (the question put to the validator; of several, the one it doubts most), chance (its
+        probability that the claim is true, 0 to 1; NaN where it was not asked), turn_verdict.
+        """
+        return _claims_table(self.iter_samples())
+
+    def calibration_set(self) -> pd.DataFrame:
+        """What the run's validator was calibrated on: sound turns, and turns with an error planted, a row each.
+
+        Columns: sample_id, image_id, picture (what it was held against), planted (``sound``, ``count``,
+        ``absent object``, ``side``, ``relation``, ``other image``), question, answer, p_value, worst, doubtful,
+        ``doubt_KIND``, ``score_NAME``; see ``turns``. Each row is judged by regressions that its image did not fit.
+
+        Raises:
+            RunError: The run has no validator, or is not finished.
+        """
+        tried, summary = self._tried(), self.summary["calibration"]
+        measured = [one.measured for one in tried]
+        return _calibration_table(tried, Calibrator(summary["validator"], measured, summary["alpha"]))
+
+    def thresholds(self, alphas: Iterable[float] = (0.01, 0.02, 0.05, 0.1, 0.2)) -> pd.DataFrame:
+        """What the validator would find, and what it would cost, at other values of ``alpha``; nothing is scored.
+
+        Columns: sound_flagged (share of sound turns lost), recall (share of all planted errors found), and
+        ``recall_KIND`` of each kind that is judged; NaN where ``alpha`` is too small for so few turns.
+
+        Raises:
+            RunError: The run has no validator, or is not finished.
+        """
+        measured = [one.measured for one in self._tried()]
+        return _thresholds_table(self.summary["calibration"]["validator"], measured, alphas)
+
+    def _tried(self) -> list[Tried]:
+        path = self.folder.calibration
+        if not self.summary["calibration"] or not path.is_file():
+            raise RunError(f"{self.folder.path}: no validator was calibrated on this run; see 'datagen validate'.")
+        tried: list[Tried] = []
+        for _, one in read_facts(path, Tried):
+            if one is None:
+                told = f"line {len(tried) + 1} is damaged; start the run's command again to write it anew"
+                raise RunError(f"{path}: {told}.")
+            tried.append(one)
+        return tried
+
+
+def _samples_table(samples: Iterable[Sample]) -> pd.DataFrame:
+    """One row a sample, turns and provenance as objects."""
+    import pandas as pd
+
+    rows = []
+    for sample in samples:
+        plain = msgspec.to_builtins(sample)
+        provenance = plain.pop("provenance")
+        plain["review"] = plain["review"] and plain["review"]["verb"]
+        first = plain["turns"][0] if plain["turns"] else {}
+        opening = {key: first.get(key) for key in ("question", "answer")}
+        rows.append({**plain, "n_turns": len(plain["turns"]), **opening, **provenance})
+    return pd.DataFrame(rows)
+
+
+def _turns_table(samples: Iterable[Sample]) -> pd.DataFrame:
+    """One row a turn, with its claims counted and what the validator found."""
+    import pandas as pd
+
+    doubts = [_doubt_column(kind) for kind in ERROR_KINDS]
+    columns = [
+        *_PLACE, "stage", "reason", "question", "answer", "n_words",
+        "n_claims", "n_supported", "n_contradicted", "n_unknown", "verdict", "p_value", "worst", *doubts,
+    ]  # fmt: skip
+    rows = [{**_place(sample, n), **_turn_row(sample, turn)} for sample, n, turn in _turns_of(samples)]
+    return pd.DataFrame(rows, columns=[*columns, *sorted({name for row in rows for name in row} - set(columns))])
+
+
+def _claims_table(samples: Iterable[Sample]) -> pd.DataFrame:
+    """One row a claim, with the annotations' verdict and the validator's chance."""
+    import pandas as pd
+
+    rows = []
+    for sample, n, turn in _turns_of(samples):
+        asked = sorted((turn.validation or {}).get("probes", ()), key=lambda probe: -float(probe["chance"]))
+        probes = {probe["claim"]: probe for probe in asked}  # of several about one claim, the least likely
+        for index, claim in enumerate(turn.claims):
+            said = turn.question if claim.in_question else turn.answer
+            probe = probes.get(index, {})
+            rows.append(
+                {
+                    **_place(sample, n),
+                    "text": said[claim.start : claim.end],
+                    **{field: getattr(claim, field) for field in _CLAIM_FIELDS},
+                    "others": ", ".join(claim.others),
+                    "asked": probe.get("question"),
+                    "chance": probe.get("chance", math.nan),
+                    "turn_verdict": (turn.validation or {}).get("verdict"),
+                }
+            )
+    return pd.DataFrame(rows, columns=[*_PLACE, "text", *_CLAIM_FIELDS, "asked", "chance", "turn_verdict"])
+
+
+def _calibration_table(tried: Sequence[Tried], calibrator: Calibrator) -> pd.DataFrame:
+    """One row a turn on which the validator was tried."""
+    import pandas as pd
+
+    rows = []
+    for one in tried:
+        opinion = calibrator.opinion(one.measured)
+        judged: dict[str, Any] = {"p_value": math.nan, "worst": None, "doubtful": None}
+        if opinion is not None:
+            judged = {"p_value": opinion.p_value, "worst": opinion.worst, "doubtful": opinion.is_doubtful}
+            judged |= {_doubt_column(kind): doubt for kind, doubt in opinion.doubts.items()}
+        rows.append(
+            {
+                "sample_id": one.sample_id,
+                "image_id": one.measured.image_id,
+                "picture": one.picture,
+                "planted": one.measured.planted or SOUND,
+                "question": one.question,
+                "answer": one.answer,
+                **judged,
+                **_score_columns(one.measured.measures),
+            }
+        )
+    columns = ["sample_id", "image_id", "picture", "planted", "question", "answer", "p_value", "worst", "doubtful"]
+    columns += [_doubt_column(kind) for kind in ERROR_KINDS]
+    return pd.DataFrame(rows, columns=[*columns, *sorted({name for row in rows for name in row} - set(columns))])
+
+
+def _thresholds_table(validator: str, measured: Sequence[Measured], alphas: Iterable[float]) -> pd.DataFrame:
+    """What each threshold would find and cost."""
+    import pandas as pd
+
+    rows = []
+    for alpha in alphas:
+        found = Calibrator(validator, measured, alpha).calibration
+        row: dict[str, Any] = {"alpha": alpha, "sound_flagged": found.clean_flagged, "recall": found.recall}
+        row |= {f"recall_{_column(kind)}": report.recall for kind, report in found.kinds.items() if report.judged}
+        rows.append(row)
+    return pd.DataFrame(rows).set_index("alpha").astype(float)
+
+
+_PLACE = ["sample_id", "image_id", "image", "response_type", "status", "turn"]
+
+
+def _turns_of(samples: Iterable[Sample]) -> Iterator[tuple[Sample, int, Turn]]:
+    return ((sample, n, turn) for sample in samples for n, turn in enumerate(sample.turns, start=1))
+
+
+def _place(sample: Sample, n: int) -> dict[str, Any]:
+    """Where a turn stands."""
+    return {**{name: getattr(sample, name) for name in _PLACE[:-1]}, "turn": n}
+
+
+def _turn_row(sample: Sample, turn: Turn) -> dict[str, Any]:
+    verdicts = Counter(claim.verdict.partition("_")[0] for claim in turn.claims)
+    seen = turn.validation or {}
+    return {
+        "stage": sample.stage,
+        "reason": sample.reason,
+        "question": turn.question,
+        "answer": turn.answer,
+        "n_words": len(turn.answer.split()),
+        "n_claims": len(turn.claims),
+        **{f"n_{verdict}": verdicts[verdict] for verdict in ("supported", "contradicted", "unknown")},
+        "verdict": seen.get("verdict"),
+        "p_value": seen.get("p_value", math.nan),
+        "worst": seen.get("worst"),
+        **{_doubt_column(kind): doubt for kind, doubt in seen.get("doubts", {}).items()},
+        **_score_columns(seen.get("measures", {})),
+    }
+
+
+def _score_columns(measures: Mapping[str, float]) -> dict[str, float]:
+    return {f"score_{name}": value for name, value in measures.items()}
+
+
+def _doubt_column(kind: str) -> str:
+    return f"doubt_{_column(kind)}"
+
+
+def _column(kind: str) -> str:
+    """A kind of error as part of a column's name."""
+    return kind.replace(" ", "_")

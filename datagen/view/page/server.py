@@ -1,0 +1,139 @@
+"""The page's addresses: the page itself, its lists, cards and pictures, and the two things that may be sent to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from datagen.errors import DatagenError
+from datagen.view.card import STYLE
+from datagen.view.page.asking import Asker, BusyError
+from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES, Asked
+from datagen.view.page.guard import Guard
+from datagen.view.page.index import ChangedError, Wanted
+from datagen.view.page.live import LiveRun, NotFoundError
+
+STATIC = Path(__file__).parent / "static"
+MOST_BYTES = 5_000_000
+"""Of what a browser sends."""
+FILTERS = ("type", "status", "review", "reason", "cut", "pixels", "claims", "category")
+"""Kinds of label that a list can be filtered by, under their names in a query."""
+
+Known = TypeVar("Known")
+
+
+class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A question as a browser sends it."""
+
+    sample_id: str
+    question: str
+
+
+def make_app(
+    live: LiveRun, asker: Asker, names: Iterable[str] = (), token: str | None = None, cookie: str = "datagen"
+) -> Starlette:
+    """Put the page together.
+
+    Args:
+        live: The run.
+        asker: Answers questions about pictures.
+        names: See ``Guard``.
+        token: See ``Guard``.
+        cookie: See ``Guard``.
+    """
+
+    def static(name: str, kind: str) -> Callable[[Request], Response]:
+        content = (STATIC / name).read_bytes() + (STYLE.encode() if name.endswith(".css") else b"")
+        return lambda request: Response(content, media_type=kind)
+
+    def state(request: Request) -> Response:
+        return _told(live.state() | {"validator": asker.name})
+
+    def samples(request: Request) -> Response:
+        query = request.query_params
+        labels = tuple((kind, query[kind]) for kind in FILTERS if query.get(kind))
+        most_p = _number(query.get("most_p", ""), float)
+        wanted = Wanted(labels, most_p, query.get("text", "")[:200], query.get("sort") == "doubt")
+        start, count = _number(query.get("start", ""), int) or 0, _number(query.get("count", ""), int) or MOST_ROWS // 2
+        return _told(live.page(wanted, start, count, query.get("list", ""), query.get("at", "")))
+
+    def sample(request: Request) -> Response:
+        return _told(live.show(request.query_params.get("id", "")))
+
+    def picture(request: Request) -> Response:
+        size = request.query_params.get("size", "")
+        shown = live.picture(request.query_params.get("sample", ""), size if size in PICTURE_SIZES else "small")
+        return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
+
+    async def decide(request: Request) -> Response:
+        asked = await _read(request, Asked)
+        return _told(await run_in_threadpool(live.decide, asked))
+
+    async def ask(request: Request) -> Response:
+        asked = await _read(request, Question)
+        answer = await run_in_threadpool(asker.ask, lambda: live.original(asked.sample_id), asked.question)
+        return _told({"answer": answer})
+
+    return Starlette(
+        routes=[
+            Route("/", static("page.html", "text/html")),
+            Route("/page.css", static("page.css", "text/css")),
+            Route("/icon.svg", static("icon.svg", "image/svg+xml")),
+            Route("/page.js", static("page.js", "text/javascript")),
+            Route("/state", state),
+            Route("/samples", samples),
+            Route("/sample", sample),
+            Route("/picture", picture),
+            Route("/decide", decide, methods=["POST"]),
+            Route("/ask", ask, methods=["POST"]),
+        ],
+        middleware=[Middleware(Guard, names=tuple(names), token=token, cookie=cookie)],
+        exception_handlers={DatagenError: _refusal, ChangedError: _changed},
+    )
+
+
+def _told(content: Any) -> Response:
+    return Response(msgspec.json.encode(content), media_type="application/json")
+
+
+def _refusal(request: Request, error: Exception) -> Response:
+    status = 404 if isinstance(error, NotFoundError) else 409 if isinstance(error, BusyError) else 422
+    return Response(msgspec.json.encode({"problem": str(error)}), status, media_type="application/json")
+
+
+def _changed(request: Request, error: Exception) -> Response:
+    told = {"problem": "The run has just been written anew; look again."}
+    return Response(msgspec.json.encode(told), 409, media_type="application/json")
+
+
+async def _read(request: Request, kind: type[Known]) -> Known:
+    """Read what a browser sent, up to a size.
+
+    Raises:
+        DatagenError: It is too large, or not what is expected.
+    """
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MOST_BYTES:
+            raise DatagenError("More was sent than a decision can hold.")
+    try:
+        return msgspec.json.decode(bytes(body), type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise DatagenError(f"What was sent cannot be read ({error}).") from None
+
+
+def _number(text: str, kind: Callable[[str], Any]) -> Any:
+    try:
+        return kind(text[:40])
+    except ValueError:
+        return None

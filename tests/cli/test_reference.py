@@ -1,0 +1,72 @@
+"""The command reference is what the code would write, and says something of everything."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from datagen.cli import app, reference
+from datagen.cli.commands import SETTING_OF, run
+from datagen.config import load_settings
+
+PAGE = reference.render_page()
+SECTIONS = dict(re.findall(r"^## `datagen ([\w-]+)`\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL))
+
+
+def test_the_page_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
+    assert reference.PAGE.read_text(encoding="utf-8") == PAGE, "run: python -m datagen.cli.reference"
+    reference.main(check=True)
+
+
+def test_a_stale_page_is_found_and_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference, "PAGE", tmp_path / "commands.md")
+    with pytest.raises(SystemExit, match="out of date"):
+        reference.main(check=True)
+    reference.main()
+    reference.main(check=True)
+    (tmp_path / "commands.md").write_text(PAGE + "more\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="out of date"):
+        reference.main(check=True)
+
+
+@pytest.mark.parametrize("command", sorted(SECTIONS))
+def test_each_command_tells_what_its_help_tells(command: str) -> None:
+    told = " ".join(CliRunner().invoke(app, [command, "--help"], terminal_width=1000).stdout.split())
+    options = set(re.findall(r"^\| `(--[\w-]+)", SECTIONS[command], re.MULTILINE))
+    assert options == set(re.findall(r" (--[a-z][\w-]+)", told.partition("Options:")[2])) - {"--help"}
+    for row in re.findall(r"^\| `(.*?)` \|(.*)\|$", SECTIONS[command], re.MULTILINE):
+        assert row[1].split("|")[-1].strip(), f"{row[0]} has no help"
+
+
+def test_every_command_and_every_setting_has_its_row() -> None:
+    assert set(re.findall(r"^\| \[`([\w-]+)`\]", PAGE, re.MULTILINE)) == set(SECTIONS)
+    rows = dict(re.findall(r"^\| `([a-z_.]+)` \|.*?\| (.*?) \|$", PAGE.partition("## Settings")[2], re.MULTILINE))
+    assert set(SETTING_OF.values()) <= set(rows)
+    assert [key for key, meaning in rows.items() if not meaning.strip()] == []
+
+
+def test_every_option_of_run_sets_its_setting() -> None:
+    assert set(SETTING_OF) <= set(inspect.signature(run).parameters)
+    examples = {
+        "types": ["description"],
+        "words": {},
+        "captions": ["c.json"],
+        "instances": ["i.json"],
+        "engine": "local",
+    }
+    numbers = {"limit": 3, "rng_seed": 3, "concurrency": 3, "rpm": 3, "tpm": 3, "budget_usd": 3, "alpha": 0.5}
+    numbers |= dict.fromkeys(("ray_workers", "ray_shards", "ray_validators"), 3)
+    texts = {"context": "llava", "precision": "bf16", "base_url": "http://h/v1", "teacher": "m"}
+    truths = {"batch": True, "trust_remote_code": True, "max_failed": 0.5}
+    given = {**dict.fromkeys(SETTING_OF, "x"), **examples, **numbers, **texts, **truths}
+    assert load_settings(None, {SETTING_OF[name]: value for name, value in given.items()})
+
+
+def test_defaults_come_from_the_settings() -> None:
+    assert "| `--alpha X` | `0.05` |" in SECTIONS["run"]
+    assert "| `--alpha X` | the run's |" in SECTIONS["validate"]
+    assert "| `--pictures copy\\|link\\|leave` |" in SECTIONS["export"]
+    assert "| `--shard-mb N` | `512` | Size of a file of parquet and webdataset. At least 1. |" in SECTIONS["export"]
+    assert "datagen import FILE --out PATH --images PATH [OPTIONS]" in SECTIONS["import"]

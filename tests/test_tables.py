@@ -1,0 +1,123 @@
+"""A run as tables: a row a turn, a claim, or a turn that the validator was tried on."""
+
+import math
+from pathlib import Path
+
+import pytest
+from conftest import CorpusFiles
+from oracle import Oracle
+
+import datagen
+from datagen.config import dump_settings, load_settings
+from datagen.corpus import load_corpus
+from datagen.engines import local
+from datagen.errors import RunError, SettingsError
+from datagen.validator.planting import ERROR_KINDS
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> datagen.Run:
+    """The bundled corpus, judged by a validator that knows the annotations."""
+    corpus = load_corpus(datagen.demo_settings().corpus)
+    settings = load_settings(None, {**dump_settings(datagen.demo_settings()), "validator.name": "oracle"})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(local, "open_validator", lambda _: Oracle(corpus.images, corpus.categories))
+        return datagen.run(settings, tmp_path_factory.mktemp("tables") / "run")
+
+
+@pytest.fixture(scope="module")
+def unjudged(tmp_path_factory: pytest.TempPathFactory, corpus_files: CorpusFiles) -> datagen.Run:
+    return datagen.run(corpus_files.settings, tmp_path_factory.mktemp("tables") / "unjudged")
+
+
+def test_every_turn_is_a_row(judged: datagen.Run) -> None:
+    turns, samples = judged.turns(), judged.samples()
+    assert len(turns) == samples.n_turns.sum() > 200
+    assert (turns.n_claims == turns.n_supported + turns.n_contradicted + turns.n_unknown).all()
+    accepted = turns[turns.status == "accepted"]
+    assert accepted.verdict.value_counts().to_dict() == judged.summary["verdicts"]
+    assert (accepted[accepted.verdict == "supported"].p_value > 0).all()
+    row = turns[(turns.sample_id == "1-conversation") & (turns.turn == 2)].iloc[0]
+    assert row.question == judged.sample("1-conversation").turns[1].question
+    assert row.n_words == len(row.answer.split())
+    assert {"doubt_count", "doubt_absent_object", "score_presence"} <= set(turns)
+
+
+def test_every_claim_is_a_row(judged: datagen.Run) -> None:
+    claims = judged.claims()
+    assert len(claims) == judged.turns().n_claims.sum()
+    assert set(claims.kind) <= {"presence", "absence", "count", "place", "relation"}
+    asked = claims[claims.asked.notna()]
+    assert len(asked) > 100
+    assert asked.chance.between(0, 1).all()
+    assert claims[claims.asked.isna()].chance.isna().all()
+    counted = claims[(claims.kind == "count") & ~claims.in_question].iloc[0]
+    assert counted.text in judged.sample(counted.sample_id).turns[counted.turn - 1].answer
+    assert counted.number >= 0
+
+
+def test_a_run_without_a_validator_has_the_same_columns(judged: datagen.Run, unjudged: datagen.Run) -> None:
+    turns, claims = unjudged.turns(), unjudged.claims()
+    assert list(claims) == list(judged.claims())
+    assert [name for name in judged.turns() if not name.startswith("score_")] == list(turns)
+    assert turns.verdict.isna().all()
+    assert turns.p_value.isna().all()
+    assert claims.chance.isna().all()
+    with pytest.raises(RunError, match="no validator was calibrated on this run"):
+        unjudged.calibration_set()
+    with pytest.raises(RunError, match="no validator was calibrated on this run"):
+        unjudged.thresholds()
+
+
+def test_the_calibration_set_gives_the_reported_figures(judged: datagen.Run) -> None:
+    tried, told = judged.calibration_set(), judged.summary["calibration"]
+    assert set(tried.planted) <= {"sound", *ERROR_KINDS}
+    sound = tried[tried.planted == "sound"]
+    assert len(sound) == told["n_turns"]
+    assert (sound.doubtful == True).mean() == pytest.approx(told["clean_flagged"], abs=1e-6)  # noqa: E712 (None is none)
+    for kind, report in told["kinds"].items():
+        planted = tried[tried.planted == kind]
+        assert len(planted) == report["n_planted"]
+        if report["judged"]:
+            assert (planted.doubtful == True).mean() == pytest.approx(report["recall"], abs=1e-6)  # noqa: E712
+    moved = tried[tried.planted == "other image"].iloc[0]
+    assert moved.picture != judged.sample(moved.sample_id).image
+    spoilt = tried[tried.planted == "count"].iloc[0]
+    assert spoilt.answer not in {turn.answer for turn in judged.sample(spoilt.sample_id).turns}
+
+
+def test_thresholds_tell_what_each_alpha_finds_and_costs(judged: datagen.Run) -> None:
+    table, told = judged.thresholds([0.0001, 0.05, 0.3]), judged.summary["calibration"]
+    assert math.isnan(table.recall[0.0001])
+    assert table.recall[0.05] == told["recall"]
+    assert table.sound_flagged[0.05] == told["clean_flagged"] <= table.sound_flagged[0.3]
+    assert table.recall_count[0.05] == told["kinds"]["count"]["recall"]
+
+
+def test_a_run_is_judged_again_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus = load_corpus(datagen.demo_settings().corpus)
+    oracle = Oracle(corpus.images, corpus.categories)
+    monkeypatch.setattr(local, "open_validator", lambda _: oracle)
+    settings = {**dump_settings(datagen.demo_settings()), "validator": {"name": "none"}, "types": ["conversation"]}
+    run = datagen.run(settings, tmp_path / "run")
+    with pytest.raises(SettingsError, match="no validator yet"):
+        run.validate(alpha=0.1)
+    first = run.validate("oracle", alpha=0.3)
+    n_scored, n_strict = oracle.n_scored, first.summary["verdicts"]["supported"]
+    mild = first.validate(alpha=0.05)
+    assert oracle.n_scored == n_scored > 0
+    assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("oracle", 0.05)
+    assert mild.summary["verdicts"]["supported"] > n_strict
+    assert datagen.run(settings, tmp_path / "run").settings.validator.name == "none"
+    assert not run.folder.calibration.exists()
+
+
+def test_a_damaged_calibration_is_told(judged: datagen.Run, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(judged.folder.path, tmp_path / "run")
+    damaged = datagen.open_run(tmp_path / "run")
+    lines = damaged.folder.calibration.read_bytes().splitlines(keepends=True)
+    damaged.folder.calibration.write_bytes(b"".join([lines[0], b'{"half', *lines[1:]]))
+    with pytest.raises(RunError, match="line 2 is damaged"):
+        damaged.thresholds()
