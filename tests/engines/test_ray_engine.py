@@ -111,14 +111,19 @@ def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
         time.sleep(0.01)
 
 
-def workers(cluster) -> list[psutil.Process]:
-    """Processes of this cluster that work on a shard."""
+def processes(nodes, name: str) -> list[psutil.Process]:
+    """Processes of these nodes that Ray has given this name."""
     found = []
-    for node in cluster.list_all_nodes():
+    for node in nodes:
         raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
         with suppress(psutil.Error):
-            found += [one for one in raylet.children(recursive=True) if "work_on_shard" in " ".join(one.cmdline())]
+            found += [one for one in raylet.children(recursive=True) if name in " ".join(one.cmdline())]
     return found
+
+
+def workers(cluster) -> list[psutil.Process]:
+    """Processes of this cluster that work on a shard."""
+    return processes(cluster.list_all_nodes(), "work_on_shard")
 
 
 def test_both_engines_give_the_same_bytes(cluster, files, tmp_path: Path) -> None:
@@ -263,7 +268,7 @@ def test_workers_a_node_and_the_gate_are_lost_and_nothing_else(cluster, files, c
         wait_for(lambda: server.answered.total() >= 8 or failures)
         workers(cluster)[0].kill()
         wait_for(lambda: server.answered.total() >= 20 or failures)
-        doomed = max(cluster.worker_nodes, key=lambda node: len(node.all_processes))
+        doomed = max(cluster.worker_nodes, key=lambda node: len(processes([node], "GateActor")))
         cluster.remove_node(doomed, allow_graceful=False)
         running.join(timeout=120)
         assert not running.is_alive() and not failures

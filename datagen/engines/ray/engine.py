@@ -252,6 +252,8 @@ class Asking:
         try:
             board: dict[int, Told] = ray.get(self._gate.board.remote(), timeout=POLL_S)
         except RayActorError:
+            with suppress(RayError):  # one that went with its machine would keep its name
+                ray.kill(self._gate)
             self._open_gate()
             return {}
         except GetTimeoutError:
