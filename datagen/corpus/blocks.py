@@ -205,6 +205,8 @@ def _take_counted(text: _Text, take: Take, is_first: bool) -> bool:
         text.grow()
     n_bytes = int(beyond[0]) if beyond.size else int(whole[-1]) + 1
     piece = held[:n_bytes]
+    if beyond.size and held[n_bytes] != ord("]"):
+        raise NotPlain  # another bracket closes the list
     if not is_first and not piece.strip():
         raise NotPlain  # a comma, and nothing behind it
     try:

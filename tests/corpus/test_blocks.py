@@ -98,6 +98,7 @@ def test_a_damaged_text_is_left_to_the_whole_decoder(
         b"{",
         b"{} {}",
         b'{"a": 1} x',
+        b'{"images": [}, "a": 1}',
         b'{"a": 1,}',
         b'{"a" 1}',
         b"{a: 1}",
