@@ -41,9 +41,9 @@ IN_FLIGHT = 512
 def repeat_corpus(folder: Path, n_images: int) -> dict[str, Any]:
     """Write the bundled annotations again and again, each time under other ids."""
     written = {}
-    for name in ("captions", "instances"):
-        told = json.loads((DEMO / f"{name}_demo.json").read_bytes())
-        step = 1 + max(row["id"] for row in (*told["images"], *told["annotations"]))
+    files = {name: json.loads((DEMO / f"{name}_demo.json").read_bytes()) for name in ("captions", "instances")}
+    step = 1 + max(row["id"] for told in files.values() for row in (*told["images"], *told["annotations"]))
+    for name, told in files.items():
         images, rows = [], []
         for n in range(-(-n_images // len(told["images"]))):
             images += [{**row, "id": row["id"] + n * step} for row in told["images"]]
@@ -93,6 +93,7 @@ async def ask_all(limiter: RateLimiter, n_requests: int) -> None:
 def compare_limiters(n_requests: int, folder: Path) -> None:
     """CPU per request with the limiter in this process, and with the gate's actor."""
     settings = TeacherSettings(name="none", concurrency=IN_FLIGHT)
+    RunFolder(folder).asked.mkdir(parents=True)
     gate = open_gate(settings, RunFolder(folder), uuid.uuid4().hex[:8])
     n_exchanges = 0
 
