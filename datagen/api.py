@@ -12,8 +12,8 @@ import msgspec
 
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus
-from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
+from datagen.engines.starting import run_engine
 from datagen.errors import CorpusError, RunError, SettingsError
 from datagen.records import AnnotatedImage, Message, Reply, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
@@ -38,9 +38,10 @@ def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, prog
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
     """
-    run_local(_settings_of(config), Path(out), progress or Silence())
+    run_engine(_settings_of(config), Path(out), progress or Silence())
     made = open_run(out)
     made.write_report()
+    made.send_results()
     return made
 
 
@@ -193,9 +194,10 @@ class Run(RunTables):
         new = load_settings(None, {**dump_settings(self.settings), **overrides})
         if new.validator.name == "none":
             raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")
-        run_local(new, self.folder.path, progress or Silence(), may_ask=False)
+        run_engine(new, self.folder.path, progress or Silence(), may_ask=False)
         judged = open_run(self.folder.path)
         judged.write_report()
+        judged.send_results()
         return judged
 
     def sample(self, sample_id: str) -> Sample:
@@ -233,6 +235,24 @@ class Run(RunTables):
             return load_corpus(self.settings.corpus)
         except CorpusError:
             return None
+
+    def send_results(self) -> str | None:
+        """Copy the finished files to where the settings say.
+
+        Returns:
+            The URI; None where the settings name none.
+
+        Raises:
+            ExportError: Not all could be written.
+        """
+        uri = self.settings.results
+        if uri is not None:
+            from datagen.export.sending import send_results
+
+            folder = self.folder
+            files = [folder.settings, folder.samples, folder.dataset, folder.card, folder.report, folder.summary]
+            send_results([path for path in files if path.is_file()], uri)
+        return uri
 
     def write_report(self, out: str | Path | None = None) -> Path:
         """Write the run as one HTML page for a person to look at; it opens without network.

@@ -120,6 +120,17 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     concurrency: Natural = 16  # endpoint: questions in flight
 
 
+class RaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How a run is spread over a Ray cluster; with another engine it means nothing."""
+
+    address: str | None = None  # HOST:PORT of the head; None takes RAY_ADDRESS, the one on this machine, or starts one
+    workers: Natural | None = None  # most shards at work at once; None is as many as the cluster's CPUs bear
+    cpus_per_worker: Positive = 1.0  # CPUs that one of them occupies
+    shards: Natural | None = None  # parts of what is to be asked; None is several per worker
+    validators: Natural | None = None  # copies of it; None is one per GPU, or per machine where there is no GPU
+    cpus_per_validator: Positive = 2.0  # CPUs that one of them occupies
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that decides a dataset."""
 
@@ -133,7 +144,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
     rng_seed: NonNegative = 0  # every random choice follows from it, the image id and the response type
-    engine: Literal["local"] = "local"  # where the work is done; the dataset is the same
+    engine: Literal["local", "ray"] = "local"  # where the work is done; the dataset is the same
+    ray: RaySettings = RaySettings()
+    results: str | None = None  # URI to which pyarrow copies the finished files, such as s3://bucket/folder
     max_failed: Share = 0.01  # share of failed requests above which the exit status is 3
 
 
@@ -230,6 +243,10 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
     if settings.teacher.batch and settings.teacher.name == "template":
         raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
+    if settings.teacher.batch and settings.engine == "ray":
+        raise SettingsError(
+            "--batch leaves all the work to OpenAI, so it needs no --engine ray; leave one of them out."
+        )
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):

@@ -59,7 +59,14 @@ BudgetUsd = Annotated[float | None, typer.Option(help="Hard stop for the teacher
 Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table laid over the bundled one.")]
 Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
 MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
-Engine = Annotated[str | None, typer.Option(help="local.")]
+Results = Annotated[
+    str | None, typer.Option(metavar="URI", help="Where finished files are copied: s3://..., file://...")
+]
+Engine = Annotated[str | None, typer.Option(help="local or ray.")]
+RayAddress = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Head of the Ray cluster.")]
+RayWorkers = Annotated[int | None, typer.Option(help="Most shards at work at once; as many as CPUs if left out.")]
+RayShards = Annotated[int | None, typer.Option(help="Parts of what is to be asked; several per worker if left out.")]
+RayValidators = Annotated[int | None, typer.Option(help="Copies of the validator; one per GPU if left out.")]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", metavar="K/N", help="Make one of N shards only, to be merged with 'datagen merge'."),
@@ -121,6 +128,11 @@ def run(
     max_failed: MaxFailed = None,
     engine: Engine = None,
     shard: ShardOption = None,
+    ray_address: RayAddress = None,
+    ray_workers: RayWorkers = None,
+    ray_shards: RayShards = None,
+    ray_validators: RayValidators = None,
+    results: Results = None,
 ) -> None:
     """Make a dataset from COCO captions and boxes, or resume making it."""
     settings = run_settings(locals())
@@ -300,6 +312,11 @@ SETTING_OF = {
     "trust_remote_code": "validator.trust_remote_code",
     "max_failed": "max_failed",
     "engine": "engine",
+    "ray_address": "ray.address",
+    "ray_workers": "ray.workers",
+    "ray_shards": "ray.shards",
+    "ray_validators": "ray.validators",
+    "results": "results",
 }
 """Parameter of ``run`` to the setting it stands for."""
 
@@ -315,9 +332,9 @@ def _plain(name: str, given: Any) -> Any:
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
     from datagen.cli.progress import BarProgress
-    from datagen.engines.local import run_local
+    from datagen.engines.starting import run_engine
 
-    tell_outcome(run_local(settings, out, BarProgress(), may_ask=may_ask), settings, out)
+    tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)
 
 
 def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
@@ -325,9 +342,13 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
     from datagen.api import open_run
     from datagen.cli.story import outcome_lines
 
-    open_run(out).write_report()
+    made = open_run(out)
+    made.write_report()
+    sent_to = made.send_results()
     for line in outcome_lines(outcome.summary, out):
         typer.echo(line)
+    if sent_to is not None:
+        typer.echo(f"results   {sent_to}")
     exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
 
 

@@ -25,7 +25,12 @@ from datagen.cli.commands import (
     MaxFailed,
     Precision,
     Prices,
+    RayAddress,
+    RayShards,
+    RayValidators,
+    RayWorkers,
     RecipesDir,
+    Results,
     RngSeed,
     Rpm,
     Teacher,
@@ -74,6 +79,11 @@ def estimate(
     trust_remote_code: TrustRemoteCode = None,
     max_failed: MaxFailed = None,
     engine: Engine = None,
+    ray_address: RayAddress = None,
+    ray_workers: RayWorkers = None,
+    ray_shards: RayShards = None,
+    ray_validators: RayValidators = None,
+    results: Results = None,
 ) -> None:
     """Tell what a run would ask, take and cost, with the same options; sends nothing, writes nothing."""
     settings = run_settings(locals())

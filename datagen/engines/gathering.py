@@ -22,7 +22,7 @@ from datagen.engines.watermark import Watermark
 from datagen.errors import RunError
 from datagen.pipeline import Planned, make_sample
 from datagen.records import Reply, Request
-from datagen.store import ReplyStore
+from datagen.store import ReplyStore, shard_files, take_in_replies
 from datagen.teacher import Teacher, open_teacher
 from datagen.teacher.prices import spent_in_all
 
@@ -31,6 +31,9 @@ LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
 takes a twentieth of the time at most where the machine is busy."""
 OpenTeacher = Callable[[Settings, float], Teacher]
 """Gives a teacher, told what was spent on stored replies in US dollars."""
+
+Ask = Callable[[Inputs, ReplyStore], None]
+"""Sees to it that every reply is stored."""
 
 
 class Gathered(Struct, frozen=True):
@@ -46,13 +49,16 @@ class Gathered(Struct, frozen=True):
 
 
 @contextmanager
-def gathered(inputs: Inputs, *, may_ask: bool = True, open_teacher: OpenTeacher = open_teacher) -> Iterator[Gathered]:
+def gathered(
+    inputs: Inputs, *, may_ask: bool = True, open_teacher: OpenTeacher = open_teacher, ask: Ask | None = None
+) -> Iterator[Gathered]:
     """Ask for whatever is not stored yet, and lend the stores.
 
     Args:
         inputs: Of the run or shard.
         may_ask: False sends nothing.
         open_teacher: Who writes the replies.
+        ask: Has them written elsewhere; None asks here.
 
     Raises:
         DatagenError: Nothing more can be asked, or a reply is missing that may not be asked for.
@@ -63,7 +69,11 @@ def gathered(inputs: Inputs, *, may_ask: bool = True, open_teacher: OpenTeacher 
             told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
             inputs.progress.note(told)
         if may_ask:
-            _ask(inputs, replies, open_teacher)
+            take_in_replies(shard_files(folder), replies)  # of workers, whose engine was killed
+            if ask is not None:
+                ask(inputs, replies)
+            else:
+                ask_for_replies(inputs, replies, open_teacher)
         elif not inputs.is_answered(replies):
             raise RunError(f"{folder.path}: not every reply is stored; finish the run with 'datagen run' first.")
         if settings.dedup.embeddings is None:
@@ -74,7 +84,7 @@ def gathered(inputs: Inputs, *, may_ask: bool = True, open_teacher: OpenTeacher 
             yield Gathered(replies, vectors.find)
 
 
-def _ask(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher) -> None:
+def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = open_teacher) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
         take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)

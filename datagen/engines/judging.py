@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from typing import Any, NamedTuple
 
@@ -16,18 +16,19 @@ from datagen.config import Settings, digest_of
 from datagen.corpus import Corpus
 from datagen.corpus.ahead import reading_ahead
 from datagen.diversity import boxed_images
+from datagen.engines.abreast import abreast
 from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
 from datagen.pipeline import PictureCheck, give_verdict
 from datagen.randomness import rng_for
-from datagen.records import AnnotatedImage, Sample, Turn
+from datagen.records import AnnotatedImage, Sample, Score, Turn
 from datagen.store import ScoreStore
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
 from datagen.validator.planting import ErrorKind, plant_errors
-from datagen.validator.protocol import Item, LoadPicture
+from datagen.validator.protocol import Item, LoadPicture, ManyAtOnce
 
 IMAGES_AT_ONCE = 32
 """Images whose samples are handed to the validator together, so that it can sort them by length."""
@@ -273,25 +274,60 @@ def score_samples(
 ) -> Iterator[Tried]:
     """Score what is not scored yet, and give the numbers of the turns that calibrate; arguments as above."""
     validator, scores = judge.validator, judge.scores
+    n_at_once = validator.n_at_once if isinstance(validator, ManyAtOnce) else 1
+
+    def score(chunk: Chunk) -> Iterator[Score | Fault]:
+        return _score(chunk, validator, load_picture)
+
+    chunks = _chunks(samples, judge, examiner, is_ahead=n_at_once > 1)
+    for chunk, results in abreast(score, chunks, n_at_once):
+        for result in results:
+            if isinstance(result, Fault):
+                judge.note(result)
+            elif result.key not in scores:  # a chunk beside this one may have asked the same
+                scores.add(result)
+        for visit in chunk.visits:
+            yield from visit.tried()
+        for _ in range(chunk.n_samples):
+            progress.step()
+    scores.log.sync()
+
+
+class Chunk(NamedTuple):
+    """Images that are handed to the validator together.
+
+    Attributes:
+        known: Keys of what is scored already.
+        n_samples: Of these images, those without a visit included.
+    """
+
+    visits: list[Visit]
+    looks: list[Look]
+    known: Container[str]
+    n_samples: int
+
+
+def _chunks(samples: Iterable[Sample], judge: Judge, examiner: Examiner, *, is_ahead: bool) -> Iterator[Chunk]:
     by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
     while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
         visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
         looks = [look for visit in visits for look in visit.looks()]
-        wanted = dict.fromkeys(
-            look.picture for look in looks if any(key not in scores for key in look_keys(validator.identity, look))
-        )
-        with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
-            for result in validator.score(looks, read, scores):
-                if isinstance(result, Fault):
-                    judge.note(result)
-                else:
-                    scores.add(result)
-        for visit in visits:
-            yield from visit.tried()
-        for group in groups:
-            for _ in group:
-                progress.step()
-    scores.log.sync()
+        known: Container[str] = judge.scores
+        if is_ahead:  # read by other threads while scores are added
+            keys = (key for look in looks for key in look_keys(judge.validator.identity, look))
+            known = frozenset(key for key in keys if key in judge.scores)
+        yield Chunk(visits, looks, known, sum(map(len, groups)))
+
+
+def _score(chunk: Chunk, validator: Validator, load_picture: LoadPicture) -> Iterator[Score | Fault]:
+    """Score what is not scored yet, reading the pictures ahead where that helps."""
+    wanted = dict.fromkeys(
+        look.picture
+        for look in chunk.looks
+        if any(key not in chunk.known for key in look_keys(validator.identity, look))
+    )
+    with reading_ahead(load_picture, wanted, n_threads=validator.n_readers) as read:
+        yield from validator.score(chunk.looks, read, chunk.known)
 
 
 class Visit:

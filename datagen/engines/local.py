@@ -4,31 +4,71 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 
 from datagen.config import Settings
 from datagen.engines.finishing import Outcome, finish
-from datagen.engines.gathering import gathered
+from datagen.engines.gathering import ask_for_replies, gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import require_common_words
 from datagen.engines.progress import Progress
 from datagen.engines.spooling import spooled
 from datagen.pipeline import is_balanced
-from datagen.store import RunFolder
+from datagen.store import ReplyStore, RunFolder
 from datagen.validator import Validator, open_validator
 
-__all__ = ["Outcome", "run_local"]
+__all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
+
+
+class Workplace(Protocol):
+    """Where the parts of a run are worked on that can be divided; everything else happens in one process."""
+
+    def open_validator(self, settings: Settings) -> Validator:
+        """Find the validator that the settings name."""
+        ...
+
+    def check_pictures(self, inputs: Inputs) -> None:
+        """Open every picture once."""
+        ...
+
+    def ask(self, inputs: Inputs, replies: ReplyStore) -> None:
+        """Ask for every reply that is not stored yet."""
+        ...
+
+
+class Here:
+    """This process."""
+
+    def open_validator(self, settings: Settings) -> Validator:
+        """Find the validator that the settings name."""
+        return open_validator(settings.validator)
+
+    def check_pictures(self, inputs: Inputs) -> None:
+        """Open every picture once."""
+        inputs.check_pictures()
+
+    def ask(self, inputs: Inputs, replies: ReplyStore) -> None:
+        """Ask for every reply that is not stored yet."""
+        ask_for_replies(inputs, replies)
+
 
 MOST_LOOKED_OVER = 1024
 """Names of pictures that a validator may choose from to glance at a few."""
 
 
 def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
+    """Make or finish a run in this process; see ``make_run``."""
+    return make_run(settings, out, progress, Here(), may_ask=may_ask)
+
+
+def make_run(settings: Settings, out: Path, progress: Progress, place: Workplace, *, may_ask: bool = True) -> Outcome:
     """Make or finish a run.
 
     Args:
         settings: Resolved settings.
         out: The run folder; a second start with the same settings resumes it.
         progress: Hears how far it is.
+        place: Where the large parts are worked on; the result is the same everywhere.
         may_ask: False judges what is stored and sends nothing.
 
     Raises:
@@ -36,12 +76,12 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
     """
     folder = RunFolder(out)
     inputs = Inputs(settings, folder, progress)
-    validator = validator_for(inputs)
+    validator = validator_for(inputs, place)
     if not may_ask:
         folder.require()
     with folder.locked():
-        prepare(inputs, validator, may_ask=may_ask)
-        with gathered(inputs, may_ask=may_ask) as facts:
+        prepare(inputs, validator, place, may_ask=may_ask)
+        with gathered(inputs, may_ask=may_ask, ask=place.ask) as facts:
             inputs.write_manifest()
             if validator is None and not is_balanced(settings):  # one pass
                 return finish(inputs, None, lambda: inputs.candidates(facts.replies), facts.find_vector)
@@ -49,7 +89,7 @@ def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: boo
                 return finish(inputs, validator, candidates, facts.find_vector)
 
 
-def validator_for(inputs: Inputs) -> Validator | None:
+def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator | None:
     """Open the validator that the settings name, if any.
 
     Raises:
@@ -58,14 +98,16 @@ def validator_for(inputs: Inputs) -> Validator | None:
     settings = inputs.settings.validator
     if settings.name == "none":
         return None
-    validator = open_validator(settings)
+    validator = (place or Here()).open_validator(inputs.settings)
     require_common_words(validator, settings.name, inputs.corpus.categories)
     return validator
 
 
-def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
+def prepare(
+    inputs: Inputs, validator: Validator | None, place: Workplace | None = None, *, may_ask: bool = True
+) -> None:
     """Look at the pictures before anything is paid for, and write down what the run is about."""
-    inputs.check_pictures()
+    (place or Here()).check_pictures(inputs)
     if validator is not None:
         few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
         validator.look_over([image.file_name for image in few], inputs.pictures.read)

@@ -28,6 +28,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.replies = path / "replies.jsonl"
+        self.asked = path / "asked"
         self.batches = path / "batches.jsonl"
         self.batch_file = path / f".batch.jsonl{UNFINISHED}"
         self.pictures = path / ".pictures.cache"

@@ -98,11 +98,7 @@ class Budget:
         """
         hold = self.worst_case(request)
         while not self._is_stopped and not self._is_blind and not self.bears(hold.usd):
-            if not self._n_held:
-                raise self.used_up(hold.usd)
-            place = asyncio.get_running_loop().create_future()
-            self._waiting.append(place)
-            await place
+            await self._wait_for_money(hold.usd)
         if self._is_stopped:
             raise StoppedError
         if self._is_blind:
@@ -114,6 +110,28 @@ class Budget:
             yield hold
         finally:
             self._count(hold)
+
+    async def _wait_for_money(self, usd: float) -> None:
+        """Wait until something has changed.
+
+        Raises:
+            BudgetError: Nothing will.
+        """
+        if not self._n_held:
+            raise self.used_up(usd)
+        await self._wait_for_change()
+
+    async def _wait_for_change(self) -> None:
+        place = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        await place
+
+    def _wake(self) -> None:
+        """Let everybody who waits look again."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
 
     def _count(self, hold: Hold) -> None:
         spent_usd = 0.0
@@ -131,23 +149,29 @@ class Budget:
         self._n_held -= 1
         self.held_usd = self.held_usd - held_usd if self._n_held else 0.0  # no rest of rounding stays
         self.spent_usd += spent_usd
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
+        self._wake()
 
     def used_up(self, next_usd: float) -> BudgetError:
         """The sentence for a run that ends here."""
-        lost = f" (${self.lost_usd:.4f} of it for answers that never came, at worst)" if self.lost_usd else ""
-        return BudgetError(
-            f"The budget of ${self.limit_usd:g} is used up: ${self.spent_usd:.4f} are spent{lost}, and the next "
-            f"request may cost ${next_usd:.4f}. Every reply is stored; start again with a higher --budget-usd to go on."
-        )
+        return budget_error(self.limit_usd, self.spent_usd, self.lost_usd, next_usd)
 
     def stop(self) -> None:
         """Let whoever waits for money go with ``StoppedError``."""
         self._is_stopped = True
-        while self._waiting:
-            place = self._waiting.popleft()
-            if not place.done():
-                place.set_result(None)
+        self._wake()
+
+
+def budget_error(limit_usd: float, spent_usd: float, lost_usd: float, next_usd: float) -> BudgetError:
+    """The sentence for a run that ends here.
+
+    Args:
+        limit_usd: The budget.
+        spent_usd: Of it, what is lost included.
+        lost_usd: What answers that never came may have cost at worst.
+        next_usd: What the next request may cost.
+    """
+    lost = f" (${lost_usd:.4f} of it for answers that never came, at worst)" if lost_usd else ""
+    return BudgetError(
+        f"The budget of ${limit_usd:g} is used up: ${spent_usd:.4f} are spent{lost}, and the next "
+        f"request may cost ${next_usd:.4f}. Every reply is stored; start again with a higher --budget-usd to go on."
+    )

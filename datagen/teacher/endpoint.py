@@ -31,7 +31,7 @@ from datagen.teacher.completion import (
     text_or_fault,
 )
 from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError
-from datagen.teacher.limits import Limiter, Pass
+from datagen.teacher.limits import Limiter, Pass, RateLimiter
 from datagen.teacher.prices import cost_of
 from datagen.teacher.protocol import StoppedError
 from datagen.teacher.transport import Transport
@@ -68,6 +68,7 @@ class EndpointTeacher:
         settings: Whom to ask, how hard, and at what price.
         sleep: Waits between two tries; tests put a recorder here.
         budget: What it may cost; None sets no bound.
+        limiter: Says when a request may be sent; None makes one for this teacher alone.
 
     Raises:
         TeacherError: The key is missing or unusable, or the address is not one.
@@ -78,6 +79,7 @@ class EndpointTeacher:
         settings: TeacherSettings,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         budget: Budget | None = None,
+        limiter: RateLimiter | None = None,
     ) -> None:
         self.name = settings.name
         self._settings = settings
@@ -89,7 +91,7 @@ class EndpointTeacher:
         self._was_heard = False
         self._n_rejected = 0
         self._reply_tokens: float | None = None  # mean of the replies so far
-        self._limiter = Limiter(settings.concurrency, settings.rpm, settings.tpm)
+        self._limiter = limiter or Limiter(settings.concurrency, settings.rpm, settings.tpm)
         most = self._limiter.most_in_flight
         self.n_at_once = most + max(1, most // WAITING_SHARE)
         self._client, key, proxy = open_client(settings)

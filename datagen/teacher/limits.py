@@ -12,6 +12,7 @@ import re
 import time
 from collections import deque
 from collections.abc import Mapping
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -42,6 +43,36 @@ class Pass(Struct):
 
     sent_at: float
     n_tokens: float
+
+
+class RateLimiter(Protocol):
+    """What a teacher asks for leave to send, here or on another machine; ``Limiter`` tells what each method means."""
+
+    most_in_flight: int
+
+    async def enter(self, n_tokens: float) -> Pass:
+        """Wait until a request may be sent."""
+        ...
+
+    def leave(self, taken: Pass, n_tokens_used: int | None = None) -> None:
+        """A request has ended."""
+        ...
+
+    def answered(self, taken: Pass) -> None:
+        """Hear of an answer."""
+        ...
+
+    def refused(self, taken: Pass, retry_after_s: float | None) -> None:
+        """Hear of a refusal for want of capacity."""
+        ...
+
+    def heed(self, headers: Mapping[str, str], taken: Pass) -> None:
+        """Read what the endpoint says of its limits."""
+        ...
+
+    def stop(self) -> None:
+        """Let nobody through any more."""
+        ...
 
 
 class Limiter:
@@ -87,6 +118,10 @@ class Limiter:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self.leave(place.result(), 0)
             raise
+
+    def adopt(self, n_tokens: float) -> Pass:
+        """Count a request that is in flight already, by leave of a limiter before this one."""
+        return self._let_through(asyncio.get_running_loop().time(), n_tokens)
 
     def leave(self, taken: Pass, n_tokens_used: int | None = None) -> None:
         """A request has ended; reserved tokens that it did not use are given back.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -127,6 +127,17 @@ class Validator(Protocol):
             ValidatorError: Nothing can be scored, such as when one look does not fit into memory.
         """
         ...
+
+
+@runtime_checkable
+class ManyAtOnce(Protocol):
+    """A validator whose ``score`` may be called from several threads: it has several copies of a model.
+
+    Attributes:
+        n_at_once: Calls that keep all of them at work.
+    """
+
+    n_at_once: int
 
 
 def score_key(identity: str, look: Look, item: Item) -> str:

@@ -57,6 +57,7 @@ def test_every_option_of_run_sets_its_setting() -> None:
         "engine": "local",
     }
     numbers = {"limit": 3, "rng_seed": 3, "concurrency": 3, "rpm": 3, "tpm": 3, "budget_usd": 3, "alpha": 0.5}
+    numbers |= dict.fromkeys(("ray_workers", "ray_shards", "ray_validators"), 3)
     texts = {"context": "llava", "precision": "bf16", "base_url": "http://h/v1", "teacher": "m"}
     truths = {"batch": True, "trust_remote_code": True, "max_failed": 0.5}
     given = {**dict.fromkeys(SETTING_OF, "x"), **examples, **numbers, **texts, **truths}

@@ -233,6 +233,18 @@ def test_candidates_are_samples_that_were_not_compared(tmp_path: Path) -> None:
     assert record["n_samples"] == 48
 
 
+def test_a_shard_is_not_spread_over_a_cluster(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    told = CliRunner().invoke(
+        app, ["run", *corpus_files.options, "--out", str(tmp_path / "run"), "--shard", "1/2", "--engine", "ray"]
+    )
+    assert told.exit_code == 2
+    assert told.stderr == (
+        "datagen: --shard 1/2: a shard is made on one machine, so it cannot be spread by --engine ray; "
+        "leave one of them out.\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_dataset_made_elsewhere_is_not_split(tmp_path: Path) -> None:
     (tmp_path / "data.json").write_text("[]")
     settings = load_settings(None, {"corpus.dataset": str(tmp_path / "data.json"), "corpus.images": str(tmp_path)})
