@@ -464,6 +464,8 @@ const KEYS = {
   "?": () => $("help").showModal(),
 };
 
+const AT_ONCE = new Set(["/", "q", "b", "?"]); // what is typed behind "/" is text, even while a list is on its way
+
 let working = Promise.resolve(); // one after another, so that quick keys do not overtake each other
 
 function act(action) {
@@ -495,7 +497,8 @@ document.addEventListener("keydown", (event) => {
   const action = KEYS[event.key];
   if (!action || (event.key.length === 1 && !$("single-keys").checked) || $("work").hidden) return;
   event.preventDefault();
-  act(action);
+  if (AT_ONCE.has(event.key)) guarded(action)();
+  else act(action);
 });
 
 let typing = 0;
