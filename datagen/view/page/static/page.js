@@ -439,8 +439,10 @@ async function poll() {
     const before = view.version;
     const state = await refreshState();
     if (!state.problem && state.version !== before && !view.editing) {
-      await reload(view.shown?.row.sample_id ?? "");
-      if (before !== null) say("The run has changed; its samples were read anew.");
+      act(async () => { // in its turn, so that it does not undo a key pressed meanwhile
+        await reload(view.shown?.row.sample_id ?? "");
+        if (before !== null) say("The run has changed; its samples were read anew.");
+      });
     }
   }
 }
