@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Generic
 
@@ -12,7 +12,7 @@ from msgspec import Struct
 from datagen.digestmap import DigestMap
 from datagen.records import QuestionVector, Reply, Score, Usage
 from datagen.store.caches import cache_path, fingerprint, load_cache, save_cache
-from datagen.store.facts import Fact, FactLog, read_facts
+from datagen.store.facts import Fact, FactLog
 from datagen.store.spans import SpanIndex
 
 LEAST_SAVED = 8192
@@ -188,11 +188,6 @@ class ScoreStore(KeyedFacts[Score]):
         """Store a score; it counts once this returns."""
         super().add(score)
         self.log.sync_if_due()
-
-
-def read_scores(path: Path) -> Iterator[Score]:
-    """Read the scores of a fact file without touching it, passing over damaged lines."""
-    return (score for _, score in read_facts(path, Score) if score)  # type: ignore[arg-type, misc]  # a union
 
 
 class VectorStore(KeyedFacts[QuestionVector]):
