@@ -71,8 +71,7 @@ def changed_lines(run_path: Path) -> Iterator[str]:
 def shard_lines(run_path: Path) -> Iterator[str]:
     """Tell how far each shard is."""
     from datagen.api import open_run
-    from datagen.records import Reply
-    from datagen.store import read_facts
+    from datagen.store import stored_replies
     from datagen.store.shards import read_record, shard_folders
 
     for folder in shard_folders(run_path):
@@ -81,6 +80,5 @@ def shard_lines(run_path: Path) -> Iterator[str]:
             yield f"{folder.path.name}  done, {record.n_candidates} of {record.n_samples} samples are candidates"
             continue
         planned = open_run(folder.path).manifest.get("samples") if folder.settings.is_file() else "?"
-        replies = folder.replies
-        n_stored = sum(reply is not None for _, reply in read_facts(replies, Reply)) if replies.exists() else 0
+        n_stored = sum(1 for _ in stored_replies(folder))
         yield f"{folder.path.name}  at work or stopped, {n_stored} replies stored for {planned} samples"

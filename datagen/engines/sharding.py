@@ -27,7 +27,7 @@ from datagen.engines.inputs import Inputs
 from datagen.engines.judging import Examiner, Judge, score_samples
 from datagen.engines.local import prepare, validator_for
 from datagen.engines.progress import Progress, ended
-from datagen.errors import RunError, SettingsError
+from datagen.errors import RunError
 from datagen.records import Sample
 from datagen.store import RunFolder, ScoreStore, write_whole
 from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
@@ -64,9 +64,7 @@ def run_shard(
     Raises:
         DatagenError: Any failure that is not one record's, as one sentence.
     """
-    if settings.engine != "local":
-        told = f"--shard {shard}: a shard is made on one machine, so it cannot be spread by --engine {settings.engine}"
-        raise SettingsError(f"{told}; leave one of them out.")
+    shard.require_one_machine(settings)
     run, folder = RunFolder(out), shard.folder_in(out)
     if run.settings.exists() and not run.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another --out.")

@@ -40,7 +40,7 @@ class GateActor:
     def __init__(self, settings: TeacherSettings, folder: RunFolder, session: str) -> None:
         spent_usd: dict[int, float] = {}
         if settings.budget_usd is not None:
-            spent_usd[RUN] = spent_on(read_replies([folder.replies]), settings) if folder.replies.exists() else 0.0
+            spent_usd[RUN] = spent_on(read_replies([folder.replies]), settings)
             for path in shard_files(folder, session):
                 shard = int(path.name.split("-")[1])
                 spent_usd[shard] = spent_usd.get(shard, 0.0) + spent_on(read_replies([path]), settings)
