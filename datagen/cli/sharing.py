@@ -35,7 +35,7 @@ def merge(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that the shards are of.")],
     shards: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SHARD]...", help="Shard folders that lie elsewhere, beside those in RUN/shards."),
+        typer.Argument(metavar="[SHARD]...", help="Shards that lie elsewhere: their folders, or runs that hold some."),
     ] = None,
 ) -> None:
     """Make the finished run of its shards: the same bytes as those of a run that was never split."""
@@ -46,7 +46,9 @@ def merge(
     from datagen.store import RunFolder
     from datagen.store.shards import shard_folders
 
-    folders = [*shard_folders(run_path), *map(RunFolder, shards or ())]
+    folders = shard_folders(run_path)
+    for path in shards or ():
+        folders += shard_folders(path) or [RunFolder(path)]
     if not folders:
         raise RunError(f"{run_path}: holds no shards; make them with 'datagen run --shard K/N --out {run_path}'.")
     settings = open_run(folders[0].path).settings

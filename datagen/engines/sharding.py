@@ -131,7 +131,7 @@ def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, pr
     validator = _recorded(records)
     with folder.locked(), ExitStack() as lent:
         for shard in in_order:
-            lent.enter_context(shard.locked())
+            lent.enter_context(shard.held_for_reading())
         folder.summary.unlink(missing_ok=True)  # until it is there again, the run is not finished
         note_merged(folder, in_order)
         inputs.write_manifest()
