@@ -120,10 +120,10 @@ class WayToGate:
             self._gate.tell.remote(shard, told)
 
 
-def work_on_shard(job: Job, shard: Shard, attempt: int) -> None:
+def work_on_shard(job: Job, shard: Shard, attempt: int) -> tuple[int, ...]:
     """Task: ask for the replies of a shard; see ``ask_shard``."""
     way = WayToGate(job.session)
-    ask_shard(job, shard, attempt, way.exchange, partial(way.tell, shard.number))
+    return ask_shard(job, shard, attempt, way.exchange, partial(way.tell, shard.number))
 
 
 def cause_of(error: RayTaskError) -> BaseException:
