@@ -75,6 +75,22 @@ class RateLimiter(Protocol):
         ...
 
 
+class Place(Protocol):
+    """Somebody in the queue; a future is one."""
+
+    def done(self) -> bool:
+        """Whether nobody waits at it any more."""
+        ...
+
+    def set_result(self, result: Pass, /) -> None:
+        """Hear that the request may be sent."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> None:
+        """Hear that it may not be, as the run ends."""
+        ...
+
+
 class Limiter:
     """The gate. Requests go through in the order in which they came.
 
@@ -88,7 +104,7 @@ class Limiter:
         self.most_in_flight = concurrency or FOUND_TO
         self._limit = float(concurrency or min(FOUND_FROM, FOUND_TO))
         self._n_in_flight = 0
-        self._waiting: deque[tuple[asyncio.Future[Pass], float]] = deque()
+        self._waiting: deque[tuple[Place, float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopped = False
         self._opened_at: float | None = None
@@ -110,14 +126,18 @@ class Limiter:
         if not self._waiting and not self._is_stopped and self._wait_s(now) <= 0:
             return self._let_through(now, n_tokens)
         place: asyncio.Future[Pass] = loop.create_future()
-        self._waiting.append((place, n_tokens))
-        self._open(loop)
+        self.queue(place, n_tokens)
         try:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self.leave(place.result(), 0)
             raise
+
+    def queue(self, place: Place, n_tokens: float) -> None:
+        """Have a request of so many tokens let through in its turn, which may be at once."""
+        self._waiting.append((place, n_tokens))
+        self._open(asyncio.get_running_loop())
 
     def adopt(self, n_tokens: float) -> Pass:
         """Count a request that is in flight already, by leave of a limiter before this one."""

@@ -58,11 +58,11 @@ def cluster():
         from ray.cluster_utils import Cluster
 
         small = {"object_store_memory": 80 * 2**20, "include_dashboard": False}
-        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, **small})
-        for _ in range(5):
-            if len(made.worker_nodes) < 2:
+        made = Cluster()
+        for _ in range(8):
+            if len(made.list_all_nodes()) < 3:
                 with suppress(Exception):  # Ray gives a node 30 s to start, which a busy machine may not do
-                    made.add_node(num_cpus=1, **small)
+                    made.add_node(num_cpus=0 if made.head_node is None else 1, **small)
         ray.init(address=made.address, log_to_driver=False, logging_level="ERROR", namespace="datagen")
         yield made
         ray.shutdown()

@@ -16,7 +16,6 @@ from datagen.config import TeacherSettings
 from datagen.engines.ray.messages import Ended, Ending, Money, Notes, Word
 from datagen.engines.ray.purse import Purse
 from datagen.teacher.limits import Limiter, Pass
-from datagen.teacher.protocol import StoppedError
 
 TICK_S = 0.02
 """A worker with something to tell asks this often; an exchange costs about 0.4 ms, whatever it carries."""
@@ -31,16 +30,38 @@ class Member(Struct):
 
     Attributes:
         heard_at: On the event loop's clock, seconds.
-        waiting: Tasks that wait at the limiter, by ticket.
+        waiting: Places in the limiter's queue, by ticket.
         granted: Tickets let through since its last message.
         passes: Of tickets let through and not ended.
     """
 
     attempt: int
     heard_at: float
-    waiting: dict[int, asyncio.Task[None]]
+    waiting: dict[int, Waiting]
     granted: list[int]
     passes: dict[int, Pass]
+
+
+class Waiting(Struct, eq=False):
+    """A ticket in the limiter's queue: no task and no future, which would cost twice as much as the limiter itself."""
+
+    member: Member
+    ticket: int
+    is_over: bool = False
+
+    def done(self) -> bool:
+        """Whether the worker does not want it any more."""
+        return self.is_over
+
+    def set_result(self, taken: Pass) -> None:
+        """Let it through."""
+        del self.member.waiting[self.ticket]
+        self.member.passes[self.ticket] = taken
+        self.member.granted.append(self.ticket)
+
+    def set_exception(self, error: BaseException) -> None:
+        """The run ends, which the worker hears with its next message."""
+        del error, self.member.waiting[self.ticket]
 
 
 class Gate:
@@ -93,11 +114,11 @@ class Gate:
         for ended in notes.ended:
             self._leave(member, ended)
         for ticket, n_tokens in notes.wants:
-            member.waiting[ticket] = asyncio.create_task(self._wait(member, ticket, n_tokens))
+            member.waiting[ticket] = Waiting(member, ticket)
+            self._limiter.queue(member.waiting[ticket], n_tokens)
         added_usd, is_scarce = self._share(notes)
         if notes.is_leaving:
             self._dismiss(notes.shard)
-        await asyncio.sleep(0)  # whoever can go at once is let through
         granted, member.granted = tuple(member.granted), []
         n_workers = max(1, len(self._members))
         return Word(
@@ -136,26 +157,17 @@ class Gate:
     def _dismiss(self, shard: int) -> None:
         """Give back the places of a worker that has left or is lost."""
         member = self._members.pop(shard)
-        for task in member.waiting.values():
-            task.cancel()
+        for place in member.waiting.values():
+            place.is_over = True
+        member.waiting.clear()
         for taken in member.passes.values():
             self._limiter.leave(taken, None)
         member.passes.clear()
 
-    async def _wait(self, member: Member, ticket: int, n_tokens: float) -> None:
-        try:
-            taken = await self._limiter.enter(n_tokens)
-        except StoppedError:
-            return
-        finally:
-            member.waiting.pop(ticket, None)
-        member.passes[ticket] = taken
-        member.granted.append(ticket)
-
     def _leave(self, member: Member, ended: Ended) -> None:
         waiting, taken = member.waiting.pop(ended.ticket, None), member.passes.pop(ended.ticket, None)
         if waiting is not None:
-            waiting.cancel()
+            waiting.is_over = True
         if taken is None:
             return
         if ended.headers:
