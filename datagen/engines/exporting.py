@@ -123,7 +123,7 @@ def _finder(corpus: CorpusSettings, images: Path | None) -> FindPicture:
     def find(file_name: str) -> Path | Fault:
         fault = check_picture(folder, file_name, corpus.max_image_pixels)
         if fault is not None:
-            return Fault(fault[0], fault[1].replace(f"{folder}/", ""))  # no folder of this machine in a manifest
+            return Fault(*fault)
         path = picture_path(folder, file_name)
         assert path is not None  # it has just been opened
         return path
