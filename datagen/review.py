@@ -43,8 +43,10 @@ def undecided(sample: Sample) -> Sample:
 
 
 def is_of(decision: Decision, sample: Sample) -> bool:
-    """Whether a decision was made on what the pipeline says today."""
-    return decision.turns_digest == turns_digest(undecided(sample).turns)
+    """Whether a decision was made on what the pipeline says today, and leaves a conversation where it accepts one."""
+    turns = undecided(sample).turns
+    is_empty = not {"accept": turns, "correct": decision.turns}.get(decision.verb, True)
+    return not is_empty and decision.turns_digest == turns_digest(turns)
 
 
 def decide(sample: Sample, decision: Decision | None, read_claims: ReadClaims | None = None) -> Sample:

@@ -91,6 +91,14 @@ def test_a_decision_on_other_turns_is_not_obeyed() -> None:
     assert reviewer.n_stale == 1
 
 
+@pytest.mark.parametrize("verb", ["accept", "correct"])
+def test_a_decision_that_accepts_no_turn_at_all_is_not_obeyed(verb: str) -> None:
+    empty = replace(FALLEN, turns=(), stage="teacher", reason="refused")
+    assert decide(empty, decision(verb, empty)) == empty
+    assert decide(SAMPLE, decision("correct", SAMPLE)) == SAMPLE
+    assert decide(empty, decision("reject", empty)).stage == "review"
+
+
 def test_a_new_claim_or_score_does_not_make_a_decision_stale() -> None:
     again = replace(SAMPLE, turns=tuple(Turn(turn.question, turn.answer) for turn in TURNS))
     assert is_of(decision("reject"), again)

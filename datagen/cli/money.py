@@ -79,6 +79,7 @@ def estimate(
     trust_remote_code: TrustRemoteCode = None,
     max_failed: MaxFailed = None,
     engine: Engine = None,
+    shard: Annotated[str | None, typer.Option("--shard", metavar="K/N", help="Only one of N shards.")] = None,
     ray_address: RayAddress = None,
     ray_workers: RayWorkers = None,
     ray_shards: RayShards = None,
@@ -88,8 +89,10 @@ def estimate(
     """Tell what a run would ask, take and cost, with the same options; sends nothing, writes nothing."""
     settings = run_settings(locals())
     from datagen.engines.estimating import estimate_run
+    from datagen.store.shards import Shard
 
-    for line in estimate_lines(estimate_run(settings, out), settings.teacher):
+    share = None if shard is None else Shard.parse(shard)
+    for line in estimate_lines(estimate_run(settings, out, share), settings.teacher):
         typer.echo(line)
 
 

@@ -35,7 +35,7 @@ def merge(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that the shards are of.")],
     shards: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SHARD]...", help="Shard folders that lie elsewhere, beside those in RUN/shards."),
+        typer.Argument(metavar="[SHARD]...", help="Shards that lie elsewhere: their folders, or runs that hold some."),
     ] = None,
 ) -> None:
     """Make the finished run of its shards: the same bytes as those of a run that was never split."""
@@ -46,7 +46,9 @@ def merge(
     from datagen.store import RunFolder
     from datagen.store.shards import shard_folders
 
-    folders = [*shard_folders(run_path), *map(RunFolder, shards or ())]
+    folders = shard_folders(run_path)
+    for path in shards or ():
+        folders += shard_folders(path) or [RunFolder(path)]
     if not folders:
         raise RunError(f"{run_path}: holds no shards; make them with 'datagen run --shard K/N --out {run_path}'.")
     settings = open_run(folders[0].path).settings
@@ -71,8 +73,7 @@ def changed_lines(run_path: Path) -> Iterator[str]:
 def shard_lines(run_path: Path) -> Iterator[str]:
     """Tell how far each shard is."""
     from datagen.api import open_run
-    from datagen.records import Reply
-    from datagen.store import read_facts
+    from datagen.store import stored_replies
     from datagen.store.shards import read_record, shard_folders
 
     for folder in shard_folders(run_path):
@@ -81,6 +82,5 @@ def shard_lines(run_path: Path) -> Iterator[str]:
             yield f"{folder.path.name}  done, {record.n_candidates} of {record.n_samples} samples are candidates"
             continue
         planned = open_run(folder.path).manifest.get("samples") if folder.settings.is_file() else "?"
-        replies = folder.replies
-        n_stored = sum(reply is not None for _, reply in read_facts(replies, Reply)) if replies.exists() else 0
+        n_stored = sum(1 for _ in stored_replies(folder))
         yield f"{folder.path.name}  at work or stopped, {n_stored} replies stored for {planned} samples"

@@ -11,9 +11,9 @@ import numpy as np
 
 from datagen.config import IMPORTED, Settings
 from datagen.digestmap import DigestMap
-from datagen.records import AnnotatedImage, Reply, Sample, Turn
+from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.review import told_of, told_since
-from datagen.store import read_facts
+from datagen.store import stored_replies
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -58,7 +58,7 @@ def status_lines(run: Run) -> Iterator[str]:
     recent, latest = deque[float](), 0.0
     spent: Counter[str] = Counter()
     cost_usd: float | None = None
-    for reply in _stored_replies(run):
+    for reply in stored_replies(run.folder):
         if reply.error not in errors:
             errors.append(reply.error)
         outcomes.put(reply.request_digest, errors.index(reply.error))
@@ -78,6 +78,7 @@ def status_lines(run: Run) -> Iterator[str]:
     yield f"replies   {tally.pop(None, 0)} stored, {run.manifest.get('samples', 0)} samples planned"
     for error, number in tally.most_common():
         yield f"failed    {number} {error}"
+    recent = deque(at for at in recent if at > latest - RATE_WINDOW_S)  # workers' files are not in order
     seconds = latest - min(recent, default=latest)
     if seconds >= 1:
         yield f"rate      {len(recent) / seconds:.1f} replies/s"
@@ -118,11 +119,6 @@ def _diversity_lines(diversity: dict[str, Any] | None) -> Iterator[str]:
         yield f"yes       {100 * yes / (yes + no):.1f} % of {yes + no} yes/no answers"
     for sentence in diversity["lacks"]:
         yield f"lacks     {sentence}"
-
-
-def _stored_replies(run: Run) -> Iterator[Reply]:
-    if run.folder.replies.is_file():
-        yield from (reply for _, reply in read_facts(run.folder.replies, Reply) if reply is not None)
 
 
 def sample_story(run: Run, sample_id: str) -> Iterator[str]:

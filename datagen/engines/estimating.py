@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from datagen.digestmap import DigestMap
 from datagen.errors import SettingsError
 from datagen.pipeline import plan_samples
 from datagen.recipes import Recipe, load_recipes
-from datagen.records import Reply, Request, Usage
-from datagen.store import RunFolder, read_facts
+from datagen.records import AnnotatedImage, Reply, Request, Usage
+from datagen.store import RunFolder, stored_replies
+from datagen.store.shards import Shard, shard_folders
 from datagen.teacher.prices import cost_of, spent_on
 from datagen.teacher.tokens import count_prompt, count_tokens
 
@@ -99,12 +100,13 @@ class _Measured(Struct):
         self.latency_s += latency_s
 
 
-def estimate_run(settings: Settings, out: Path | None = None) -> Estimate:
+def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | None = None) -> Estimate:
     """Estimate what ``run`` would send with these settings; pictures are not opened.
 
     Args:
         settings: Of the run.
         out: The run folder, if it may hold replies already: they are not sent again, and tell what others will take.
+        shard: Only this share of the run, whose replies lie in its own folder.
 
     Raises:
         DatagenError: The settings, annotations or recipes cannot be used.
@@ -112,11 +114,15 @@ def estimate_run(settings: Settings, out: Path | None = None) -> Estimate:
     if settings.corpus.dataset is not None:
         raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
     corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
-    replies = _Stored(_all_stored(out))
+    images: Sequence[AnnotatedImage] = corpus.images
+    if shard is not None:
+        shard.require_one_machine(settings)
+        images = images[shard.cut(len(images))]
+    replies = _Stored(_all_stored(out, shard))
     by_type = {recipe.name: TypeEstimate() for recipe in recipes}
     measured = {recipe.name: _Measured() for recipe in recipes}
     n_nothing_to_ask = 0
-    for item in plan_samples(corpus.images, recipes, settings, lambda image: None, corpus.categories):
+    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories):
         if item.request is None:
             n_nothing_to_ask += 1
             continue
@@ -131,17 +137,22 @@ def estimate_run(settings: Settings, out: Path | None = None) -> Estimate:
         _cost(settings, Usage(n_prompt, n_cached, n_completion)),
         _cost(settings, Usage(n_prompt, 0, n_completion)),
         _cost(settings, Usage(n_prompt, 0, n_most)),
-        spent_on(_all_stored(out), settings.teacher),
+        spent_on(_all_stored(out, shard), settings.teacher),
         time_s,
         told,
         n_nothing_to_ask,
     )
 
 
-def _all_stored(out: Path | None) -> Iterator[Reply]:
-    path = None if out is None else RunFolder(out).replies
-    if path is not None and path.is_file():
-        yield from (reply for _, reply in read_facts(path, Reply) if reply is not None)
+def _all_stored(out: Path | None, shard: Shard | None) -> Iterator[Reply]:
+    """Read every reply that is paid for: of the run, of one shard, or of all shards that are not merged yet."""
+    if out is None:
+        return
+    folders = [RunFolder(out)] if shard is None else [shard.folder_in(out)]
+    if shard is None and not folders[0].settings.exists():
+        folders += shard_folders(out)
+    for folder in folders:
+        yield from stored_replies(folder)
 
 
 class _Stored:

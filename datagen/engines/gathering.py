@@ -18,7 +18,7 @@ from datagen.engines.embedding import QuestionVectors
 from datagen.engines.importing import take_in
 from datagen.engines.inputs import Inputs
 from datagen.engines.progress import ended
-from datagen.engines.watermark import Watermark
+from datagen.engines.watermark import Watermark, is_for_good
 from datagen.errors import RunError
 from datagen.pipeline import Planned, make_sample
 from datagen.records import Reply, Request
@@ -101,7 +101,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
                 in_flight[item.request.digest] = number, item
                 yield item.request
                 continue
-            watermark.pass_by(number, is_left=not _is_for_good(item))
+            watermark.pass_by(number, is_left=not is_for_good(item))
             n_done += 1
             if is_asking:
                 progress.step()
@@ -141,11 +141,6 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
             watermark.keep()
 
 
-def _is_for_good(item: Planned) -> bool:
-    """Whether an item that has no request, or whose reply is stored, will never be asked; a picture may be mended."""
-    return item.drop is None or item.drop.reason == "nothing_annotated"
-
-
 def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, spent_usd: float) -> None:
     from datagen.engines.batching import ask_by_batches  # it loads the openai client
 
@@ -154,7 +149,7 @@ def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, s
         n_settled = watermark.n_settled
         for number, item in inputs.unsettled(watermark):
             if item.request is None or replies.is_settled(item.request.digest):
-                watermark.pass_by(number, is_left=not _is_for_good(item))
+                watermark.pass_by(number, is_left=not is_for_good(item))
                 n_settled += item.request is not None
         watermark.keep()
         return n_settled

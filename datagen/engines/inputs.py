@@ -127,8 +127,8 @@ class Inputs:
         return [[(name, found.st_size, found.st_mtime_ns) for name, found in files], len(self.images), ends]
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
-        """Images whose pictures open."""
-        return (image for image in self.images if self.pictures.check(image) is None)
+        """Images of the whole corpus, whatever the shard, whose pictures open."""
+        return (image for image in self.corpus.images if self.pictures.check(image) is None)
 
     def candidates(self, replies: ReplyStore) -> Iterator[Sample]:
         """Every sample as it stands before it is compared with all others, in corpus order."""

@@ -28,7 +28,7 @@ from datagen.engines.judging import Judge, score_samples
 from datagen.engines.local import prepare, validator_for
 from datagen.engines.progress import Progress, ended
 from datagen.engines.trials import Examiner
-from datagen.errors import RunError, SettingsError
+from datagen.errors import RunError
 from datagen.records import Sample
 from datagen.store import RunFolder, ScoreStore, write_whole
 from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
@@ -65,9 +65,7 @@ def run_shard(
     Raises:
         DatagenError: Any failure that is not one record's, as one sentence.
     """
-    if settings.engine != "local":
-        told = f"--shard {shard}: a shard is made on one machine, so it cannot be spread by --engine {settings.engine}"
-        raise SettingsError(f"{told}; leave one of them out.")
+    shard.require_one_machine(settings)
     run, folder = RunFolder(out), shard.folder_in(out)
     if run.settings.exists() and not run.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another --out.")
@@ -134,7 +132,7 @@ def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, pr
     validator = _recorded(records)
     with folder.locked(), ExitStack() as lent:
         for shard in in_order:
-            lent.enter_context(shard.locked())
+            lent.enter_context(shard.held_for_reading())
         folder.summary.unlink(missing_ok=True)  # until it is there again, the run is not finished
         note_merged(folder, in_order)
         inputs.write_manifest()

@@ -27,6 +27,11 @@ N_TRIED = 32
 """Items planned again, from all over what is said to be settled, before it is believed."""
 
 
+def is_for_good(item: Planned) -> bool:
+    """Whether an item that has no request, or whose reply is stored, will never be asked; a picture may be mended."""
+    return item.drop is None or item.drop.reason == "nothing_annotated"
+
+
 class _Head(Struct):
     """What the file says besides the items left.
 
@@ -71,6 +76,10 @@ class Watermark:
     def n_settled(self) -> int:
         """How many items are known to be settled."""
         return self.n_passed - len(self.left)
+
+    def is_settled(self, number: int) -> bool:
+        """Whether an item is known to be settled."""
+        return number < self.n_passed and number not in self.left
 
     def load(self, planned_at: Callable[[int], Planned]) -> None:
         """Take up what an earlier start kept, where it is of this plan and these replies.

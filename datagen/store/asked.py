@@ -6,8 +6,11 @@ taken for lost and still writes can damage nothing, and no lock on a shared disk
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import msgspec
 
 from datagen.records import Reply
 from datagen.store.facts import read_facts
@@ -26,9 +29,34 @@ def shard_files(folder: RunFolder, session: str = "*", shard: int | None = None)
 
 
 def read_replies(paths: Iterable[Path]) -> Iterator[Reply]:
-    """Read what is stored in files of workers; a torn line is passed over."""
+    """Read what is stored in some files; a torn line is passed over, and so is a file that is gone by now."""
     for path in paths:
-        yield from (reply for _, reply in read_facts(path, Reply) if reply is not None)
+        try:
+            yield from (reply for _, reply in read_facts(path, Reply) if reply is not None)
+        except FileNotFoundError:
+            continue
+
+
+def stored_replies(folder: RunFolder) -> Iterator[Reply]:
+    """Read every stored reply of a run, each once: its own, then what workers hold that is not taken in yet.
+
+    Nothing is touched, so a run at work can be watched.
+    """
+    paths = shard_files(folder)
+    held = set(map(_digest, read_replies(paths)))
+    for reply in read_replies([folder.replies]):
+        if held:
+            held.discard(_digest(reply))  # taken in, by a start that was killed before it removed the file
+        yield reply
+    for reply in read_replies(paths):
+        digest = _digest(reply)
+        if digest in held:
+            held.discard(digest)
+            yield reply
+
+
+def _digest(reply: Reply) -> bytes:
+    return hashlib.blake2b(msgspec.json.encode(reply), digest_size=16).digest()
 
 
 def take_in_replies(paths: Iterable[Path], replies: ReplyStore) -> int:

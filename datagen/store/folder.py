@@ -16,6 +16,7 @@ import filelock
 from datagen.errors import RunError
 
 UNFINISHED = ".unfinished"
+_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class RunFolder:
@@ -71,17 +72,40 @@ class RunFolder:
             others = (entry.name for entry in self.path.iterdir() if entry.name[0] != "." and entry.name != "shards")
             if not self.settings.exists() and any(others):
                 raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
-            lock = filelock.FileLock(self.path / ".lock")
-            try:
-                lock.acquire(timeout=0)
-            except filelock.Timeout:
-                raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
+            lock = self._acquired()
         try:
             for unfinished in self.path.glob(f".*{UNFINISHED}"):  # of a process that was killed while writing
                 unfinished.unlink(missing_ok=True)
             yield
         finally:
             lock.release()
+
+    @contextmanager
+    def held_for_reading(self) -> Iterator[None]:
+        """Keep others from working on it while it is read; where its disk takes no lock, nobody writes there either.
+
+        Raises:
+            RunError: Another process holds it, or its disk fails.
+        """
+        lock = None
+        try:
+            lock = self._acquired()
+        except OSError as error:
+            if error.errno not in _NOT_WRITABLE:
+                raise RunError(f"{self.path}: cannot be read ({error.strerror or error}).") from None
+        try:
+            yield
+        finally:
+            if lock is not None:
+                lock.release()
+
+    def _acquired(self) -> filelock.BaseFileLock:
+        lock = filelock.FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
+        return lock
 
 
 @contextmanager

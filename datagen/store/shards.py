@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from datagen.config import Settings
 from datagen.errors import RunError, SettingsError
 from datagen.records import Sample
 from datagen.store.folder import RunFolder, write_whole
@@ -49,6 +50,16 @@ class Shard(Struct, frozen=True):
     def cut(self, n: int) -> slice:
         """Which of ``n`` things in a row are its own; the sizes of shards differ by one at most."""
         return slice(n * (self.number - 1) // self.count, n * self.number // self.count)
+
+    def require_one_machine(self, settings: Settings) -> None:
+        """Refuse to make it on a cluster.
+
+        Raises:
+            SettingsError: The settings ask for that.
+        """
+        if settings.engine != "local":
+            told = f"--shard {self}: a shard is made on one machine, so it cannot be spread by --engine"
+            raise SettingsError(f"{told} {settings.engine}; leave one of them out.")
 
     def folder_in(self, run: Path) -> RunFolder:
         """Where it lies in a run's folder."""

@@ -14,13 +14,21 @@ from datagen.cli import app
 from datagen.cli.money import _duration
 from datagen.config import load_settings
 from datagen.engines.estimating import LEAST_MEASURED, estimate_run
+from datagen.engines.progress import Silence
+from datagen.engines.sharding import run_shard
 from datagen.errors import SettingsError
 from datagen.recipes import load_recipes
+from datagen.store import RunFolder, shard_file
+from datagen.store.shards import Shard
 from datagen.teacher.tokens import count_tokens
 
 
 def settings_for(files: CorpusFiles, **teacher: Any) -> Any:
     return load_settings(None, {**files.settings, "teacher": {"name": "gpt-4o", **teacher}})
+
+
+def settings_with(server: LoopbackServer) -> dict[str, Any]:
+    return {"name": "gpt-4o", "base_url": server.base_url}
 
 
 def billed(body: dict[str, Any], arrival: int) -> Any:
@@ -89,6 +97,43 @@ def test_a_reply_that_may_still_come_is_counted_as_to_be_sent(corpus_files: Corp
     assert (made.total.n_requests, made.total.n_stored) == (18, 0)
 
 
+def test_shards_are_estimated_each_by_itself_with_their_own_replies(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    settings = settings_for(corpus_files)
+    whole = estimate_run(settings, tmp_path)
+    shares = [estimate_run(settings, tmp_path, Shard(number, 4)) for number in range(1, 5)]
+    assert [one.total.n_requests for one in shares] == [3, 6, 3, 6]
+    assert sum(one.total.n_prompt for one in shares) == pytest.approx(whole.total.n_prompt)
+    with LoopbackServer(intercept=billed) as server:
+        run_shard(settings_for(corpus_files, base_url=server.base_url), Shard(2, 4), tmp_path, Silence())
+    own, other = (estimate_run(settings, tmp_path, Shard(number, 4)) for number in (2, 3))
+    assert (own.total.n_requests, own.total.n_stored) == (0, 6)
+    assert own.spent_usd > 0 == other.spent_usd
+    assert (other.total.n_requests, other.total.n_stored) == (3, 0)
+    rest = estimate_run(settings, tmp_path)  # not merged yet: what all shards hold
+    assert (rest.total.n_requests, rest.total.n_stored, rest.spent_usd) == (12, 6, own.spent_usd)
+    told = CliRunner().invoke(app, ["estimate", *corpus_files.options, "--shard", "2/4", "--out", str(tmp_path)])
+    assert "requests  6 to send" in told.output  # of another teacher: nothing of that is stored
+    told = CliRunner().invoke(app, ["estimate", *corpus_files.options, "--shard", "2/4", "--engine", "ray"])
+    assert told.exit_code == 2 and "made on one machine" in told.stderr
+
+
+def test_what_a_killed_engine_of_workers_left_is_not_sent_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    settings = settings_for(corpus_files)
+    with LoopbackServer(intercept=billed) as server:
+        datagen.run({**corpus_files.settings, "teacher": settings_with(server)}, tmp_path)
+    whole = estimate_run(settings, tmp_path)
+    lines = (tmp_path / "replies.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "replies.jsonl").write_bytes(b"".join(lines[:7]))
+    (tmp_path / "summary.json").unlink()
+    held = shard_file(RunFolder(tmp_path), "session", 1, 1)
+    held.parent.mkdir()
+    held.write_bytes(b"".join(lines[7:]))
+    assert estimate_run(settings, tmp_path) == whole
+    told = CliRunner().invoke(app, ["status", str(tmp_path)]).output
+    assert "replies   18 stored, 18 samples planned" in told
+    assert f"cost      ${whole.spent_usd:.4f}" in told
+
+
 @pytest.mark.parametrize(
     ("teacher", "told", "is_longer"),
     [
@@ -146,7 +191,7 @@ def test_it_takes_the_options_of_run() -> None:
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     names = [{option.name for option in commands[name].params} for name in ("run", "estimate")]
-    assert names[0] - {"shard"} == names[1]
+    assert names[0] == names[1]
 
 
 def test_a_dataset_made_elsewhere_asks_nobody(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class GateActor:
     def __init__(self, settings: TeacherSettings, folder: RunFolder, session: str) -> None:
         spent_usd: dict[int, float] = {}
         if settings.budget_usd is not None:
-            spent_usd[RUN] = spent_on(read_replies([folder.replies]), settings) if folder.replies.exists() else 0.0
+            spent_usd[RUN] = spent_on(read_replies([folder.replies]), settings)
             for path in shard_files(folder, session):
                 shard = int(path.name.split("-")[1])
                 spent_usd[shard] = spent_usd.get(shard, 0.0) + spent_on(read_replies([path]), settings)
@@ -120,10 +120,10 @@ class WayToGate:
             self._gate.tell.remote(shard, told)
 
 
-def work_on_shard(job: Job, shard: Shard, attempt: int) -> None:
+def work_on_shard(job: Job, shard: Shard, attempt: int) -> tuple[int, ...]:
     """Task: ask for the replies of a shard; see ``ask_shard``."""
     way = WayToGate(job.session)
-    ask_shard(job, shard, attempt, way.exchange, partial(way.tell, shard.number))
+    return ask_shard(job, shard, attempt, way.exchange, partial(way.tell, shard.number))
 
 
 def cause_of(error: RayTaskError) -> BaseException:

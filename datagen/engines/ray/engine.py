@@ -6,17 +6,14 @@ engine, so both give the same bytes.
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections import deque
-from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
 import ray
-from msgspec import Struct
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from datagen.config import Settings
@@ -25,17 +22,15 @@ from datagen.engines.local import Here, Outcome, make_run
 from datagen.engines.progress import Progress, ended
 from datagen.engines.ray.actors import cause_of, open_gate, work_on_shard
 from datagen.engines.ray.cluster import connected
-from datagen.engines.ray.shard import Job, Shard, Told, marker
+from datagen.engines.ray.parts import Part, Parts
+from datagen.engines.ray.shard import Job, Told, marker
 from datagen.engines.ray.validators import Fleet
 from datagen.errors import DatagenError, RunError
-from datagen.pipeline import plan_samples
 from datagen.store import ReplyStore, shard_files, take_in_replies
 from datagen.store.folder import translated_errors
 from datagen.teacher.budget import Budget
 from datagen.validator import Validator
 
-SHARDS_PER_WORKER = 4  # so that a slow or lost one costs little
-IMAGES_PER_SHARD = 500  # at most
 MOST_ATTEMPTS = 5
 POLL_S = 0.25
 FAREWELL_S = 10.0
@@ -107,56 +102,15 @@ class Cluster:
             require_collected(inputs.folder)
         if inputs.settings.teacher.budget_usd is not None and inputs.settings.teacher.name != "template":
             Budget(inputs.settings.teacher)  # or no price is known
-        n_shards = inputs.settings.ray.shards or max(
-            SHARDS_PER_WORKER * self.n_workers, math.ceil(len(inputs.corpus.images) / IMAGES_PER_SHARD)
-        )
-        parts = list(_parts(inputs, replies, n_shards))
-        if parts:
-            Asking(inputs, replies, self).run(parts)
-
-
-def _cut(n: int, n_parts: int) -> Iterator[tuple[int, int]]:
-    """Cut a row into parts of nearly one length, none empty."""
-    n_parts = min(n, n_parts)
-    for part in range(n_parts):
-        yield n * part // n_parts, n * (part + 1) // n_parts
-
-
-class Part(Struct, frozen=True):
-    """A shard before it is handed out: where it stands in the corpus.
-
-    Attributes:
-        settled: Digests of requests whose replies are stored.
-        n_samples: To be asked.
-    """
-
-    number: int
-    first: int
-    end: int
-    settled: frozenset[str]
-    n_samples: int
-
-
-def _parts(inputs: Inputs, replies: ReplyStore, n_shards: int) -> Iterator[Part]:
-    """Cut the corpus, and leave out what is stored."""
-    images = inputs.corpus.images
-    for number, (first, end) in enumerate(_cut(len(images), n_shards), start=1):
-        settled: frozenset[str] = frozenset()
-        n_samples = (end - first) * len(inputs.recipes)
-        if replies.n_stored:
-            planned = plan_samples(images[first:end], inputs.recipes, inputs.settings, inputs.pictures.check)
-            asked = [item.request.digest for item in planned if item.request is not None]
-            settled = frozenset(digest for digest in asked if replies.is_settled(digest))
-            if len(settled) == len(asked):
-                continue
-        yield Part(number, first, end, settled, n_samples - len(settled))
-
-
-def _shard(inputs: Inputs, part: Part) -> Shard:
-    images = inputs.corpus.images[part.first : part.end]
-    found = ((image.image_id, inputs.pictures.check(image)) for image in images)
-    faults = {image_id: fault for image_id, fault in found if fault is not None}
-    return Shard(part.number, images, faults, part.settled)
+        watermark = inputs.open_watermark(replies)
+        n_settled = watermark.n_settled
+        parts = Parts(inputs, replies, watermark, self.n_workers)
+        first = next(parts, None)
+        try:
+            if first is not None:
+                Asking(inputs, replies, self, parts).run(first, n_settled)
+        finally:
+            watermark.keep()
 
 
 class Asking:
@@ -166,17 +120,22 @@ class Asking:
         inputs: The run's.
         replies: Where all replies end up.
         cluster: Says how many shards may be at work.
+        parts: Gives them.
     """
 
-    def __init__(self, inputs: Inputs, replies: ReplyStore, cluster: Cluster) -> None:
-        self._inputs, self._replies, self._cluster = inputs, replies, cluster
+    def __init__(self, inputs: Inputs, replies: ReplyStore, cluster: Cluster, parts: Parts) -> None:
+        self._inputs, self._replies, self._cluster, self._parts = inputs, replies, cluster, parts
         self._session = uuid.uuid4().hex[:8]
         self._under_way: dict[Any, tuple[Part, int]] = {}
         self._finished = Told()
         self._drawn = Told()
 
-    def run(self, parts: list[Part]) -> None:
+    def run(self, first: Part, n_settled: int) -> None:
         """Work until every shard is done.
+
+        Args:
+            first: The first of the parts.
+            n_settled: Samples that were known to be settled before.
 
         Raises:
             DatagenError: A worker met an error that ends the run; replies in flight are waited for and stored.
@@ -186,7 +145,6 @@ class Asking:
         with translated_errors(inputs.folder.asked):
             here.parent.mkdir(exist_ok=True)
             here.touch()
-        n_samples = sum(part.n_samples for part in parts)
         self._open_gate()
         self._job = ray.put(
             Job(
@@ -198,10 +156,10 @@ class Asking:
                 version("datagen"),
             )
         )
-        inputs.progress.begin("asking the teacher", inputs.n_samples, inputs.n_samples - n_samples)
+        inputs.progress.begin("asking the teacher", inputs.n_samples, n_settled)
         with ended(inputs.progress):
             try:
-                self._work(deque((part, 1) for part in parts))
+                self._work(deque([(first, 1)]))
             except BaseException as error:
                 self._part_with_workers(error)
                 raise
@@ -217,24 +175,30 @@ class Asking:
         options = {"num_cpus": self._inputs.settings.ray.cpus_per_worker, "max_retries": 0}
         task: Any = ray.remote(work_on_shard)
         task = task.options(scheduling_strategy="SPREAD", **options)
-        while waiting or self._under_way:
+        while True:
             n_workers = self._cluster.n_workers
-            while waiting and len(self._under_way) < n_workers:
+            while len(self._under_way) < n_workers:
+                if not waiting and (following := next(self._parts, None)) is not None:
+                    waiting.append((following, 1))
+                if not waiting:
+                    break
                 part, attempt = waiting.popleft()
-                ref = task.remote(self._job, _shard(self._inputs, part), attempt)
+                ref = task.remote(self._job, self._parts.shard(part), attempt)
                 self._under_way[ref] = part, attempt
+            if not self._under_way:
+                return
             done, _ = ray.wait(list(self._under_way), timeout=POLL_S)
             for ref in done:
                 part, attempt = self._under_way.pop(ref)
                 try:
-                    _result(ref)
+                    left = _result(ref)
                 except RayError as error:
                     _require_another_try(part, attempt, error)
                     waiting.appendleft((part, attempt + 1))
                     why = type(error).__name__
                     self._inputs.progress.note(f"A worker was lost ({why}); shard {part.number} goes on where it was.")
                 else:
-                    self._finish(part)
+                    self._finish(part, left)
             self._draw()
 
     def _open_gate(self) -> None:
@@ -242,9 +206,10 @@ class Asking:
         with suppress(ValueError):  # the name is still taken; the next look will find it free
             self._gate = open_gate(self._inputs.settings.teacher, self._inputs.folder, self._session)
 
-    def _finish(self, part: Part) -> None:
+    def _finish(self, part: Part, left: tuple[int, ...]) -> None:
         """Move a shard's replies into the run's own file."""
         take_in_replies(shard_files(self._inputs.folder, self._session, part.number), self._replies)
+        self._parts.done(part, left)
         told = self._board().get(part.number, Told())
         self._finished = _sum(self._finished, Told(part.n_samples, told.usd, told.n_judged, told.n_accepted))
 
@@ -262,7 +227,7 @@ class Asking:
 
     def _draw(self) -> None:
         """Move the bar to where all workers together are."""
-        board, now = self._board(), self._finished
+        board, now = self._board(), _sum(self._finished, Told(self._parts.n_found))
         for part, _ in self._under_way.values():
             now = _sum(now, board.get(part.number, Told()))
         usd = now.usd - self._drawn.usd

@@ -14,6 +14,7 @@ from msgspec import Struct
 from datagen.config import Settings
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.ray.entrance import Entrance, Exchange, GatedTeacher
+from datagen.engines.watermark import is_for_good
 from datagen.errors import RunError, TeacherError
 from datagen.pipeline import Planned, make_sample, plan_samples
 from datagen.recipes import Recipe
@@ -72,8 +73,13 @@ def marker(folder: RunFolder, session: str) -> Path:
     return folder.asked / f"{session}.here"
 
 
-def ask_shard(job: Job, shard: Shard, attempt: int, exchange: Exchange, tell: Callable[[Told], None]) -> None:
+def ask_shard(
+    job: Job, shard: Shard, attempt: int, exchange: Exchange, tell: Callable[[Told], None]
+) -> tuple[int, ...]:
     """Ask for all of a shard that neither the run nor an earlier attempt has stored.
+
+    Returns:
+        Which of its samples, counted from 0, the next start of the run should look at again.
 
     Raises:
         TeacherError: No request can succeed.
@@ -87,6 +93,7 @@ def ask_shard(job: Job, shard: Shard, attempt: int, exchange: Exchange, tell: Ca
     with closing(ReplyStore(shard_file(folder, job.session, shard.number, attempt))) as store:
         teacher = _open_teacher(job.settings, shard.number, attempt, exchange, earlier)
         run_to_end(ask_all(counter.requests(_planned(job, shard), settled), teacher, store, counter.on_reply))
+    return tuple(counter.left)
 
 
 def _planned(job: Job, shard: Shard) -> Iterator[Planned]:
@@ -128,20 +135,25 @@ class _Counter:
         self._settings, self._tell = settings, tell
         self._n_done, self._usd, self._n_judged, self._n_accepted = n_done, 0.0, 0, 0
         self._told_at = time.monotonic()
-        self._in_flight: dict[str, Planned] = {}
+        self._in_flight: dict[str, tuple[int, Planned]] = {}
+        self.left: list[int] = []
 
     def requests(self, planned: Iterator[Planned], settled: set[str]) -> Iterator[Request]:
         """Give what is to be asked."""
-        for item in planned:
+        for offset, item in enumerate(planned):
             if item.request is None:
                 self._n_done += 1
+                if not is_for_good(item):
+                    self.left.append(offset)
             elif item.request.digest not in settled:
-                self._in_flight[item.request.digest] = item
+                self._in_flight[item.request.digest] = offset, item
                 yield item.request
 
     def on_reply(self, request: Request, reply: Reply) -> None:
         """Count a stored reply."""
-        item = self._in_flight.pop(request.digest)
+        offset, item = self._in_flight.pop(request.digest)
+        if not reply.is_final:
+            self.left.append(offset)
         self._n_done += 1
         self._usd += reply.cost_usd or 0.0
         now = time.monotonic()
