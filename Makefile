@@ -1,9 +1,11 @@
 # make demo   the whole pipeline on the bundled corpus
 # make test   the tests          make check   format, lint, types
 # make docs   the command reference  make notebooks  the notebooks with their output
-# make bench  the benchmarks     make clean   forget the environment
+# make bench  the benchmarks     make oldest  the validators on the oldest transformers that is supported
+# make clean  forget the environments
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST := $(VENV)-oldest
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
 else
@@ -11,7 +13,7 @@ BIN := $(VENV)/bin
 endif
 READY := $(VENV)/.ready
 
-.PHONY: demo test check docs notebooks bench setup clean
+.PHONY: demo test check docs notebooks bench oldest setup clean
 setup: $(READY)
 
 $(READY): pyproject.toml constraints.txt
@@ -44,5 +46,12 @@ bench: $(READY)
 	$(BIN)/python benchmarks/claims.py
 	$(BIN)/python benchmarks/viewing.py
 
+oldest:
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
+	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt \
+		'transformers==$(shell sed -n 's/.*"transformers>=\([0-9.]*\)".*/\1/p' pyproject.toml).*'
+	$(OLDEST)/$(notdir $(BIN))/python -m pytest tests/validator tests/engines/test_judging.py
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(OLDEST) runs

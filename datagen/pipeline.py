@@ -7,8 +7,8 @@ or rejected with stage, reason and detail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import groupby, permutations
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +19,7 @@ from datagen.config import Settings, digest_of
 from datagen.corpus.dataset import Dataset
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, Plan, plan
+from datagen.errors import SettingsError
 from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
@@ -63,6 +64,32 @@ class Asked(Struct, frozen=True):
     reply: Reply | None
 
 
+def require_distinct_ids(image_ids: Collection[str], types: Sequence[str]) -> None:
+    """Refuse image ids and response types that would give two samples one id.
+
+    Only ids that are texts can do so, and only under types of which one ends as another: images "7" and "7-yes" under
+    "no" and "yes-no".
+
+    Args:
+        image_ids: Of the corpus; walked only where the types leave a doubt, and then twice.
+        types: Names of the response types.
+
+    Raises:
+        SettingsError: Two samples would have one id.
+    """
+    for longer, shorter in permutations(types, 2):
+        if not longer.endswith(f"-{shorter}"):
+            continue
+        between = longer[: -len(shorter) - 1]
+        starts = {name.removesuffix(f"-{between}") for name in image_ids if name.endswith(f"-{between}")}
+        first = next((name for name in image_ids if name in starts), None) if starts else None
+        if first is not None:
+            raise SettingsError(
+                f"The '{longer}' of image '{first}' and the '{shorter}' of image '{first}-{between}' would both be "
+                f"sample '{first}-{longer}'; rename one of the response types."
+            )
+
+
 def plan_samples(
     images: Iterable[AnnotatedImage],
     recipes: tuple[Recipe, ...],
@@ -85,12 +112,16 @@ def plan_samples(
 def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Planned]:
     """List every sample of a dataset that was made elsewhere, those of one image together."""
     corpus = dataset.corpus
+    taken = {image.image_id for image in corpus.images if image.image_id.startswith("record")}
     for record in dataset.records:
         if record.image >= 0:
             image, number = corpus.images[record.image], record.number
             fault = check_picture(image)
         else:
-            image, number, fault = AnnotatedImage(f"record{record.number}", "", 0, 0), 1, record.fault
+            stand_in = f"record{record.number}"
+            while stand_in in taken:  # a picture may have that name
+                stand_in += "_"
+            image, number, fault = AnnotatedImage(stand_in, "", 0, 0), 1, record.fault
         request = Request(record.digest, image, IMPORTED.name, IMPORTED.digest, (), 0.0, 0, "llava")
         drop = None if fault is None else Drop("teacher", *fault)
         yield Planned(image, IMPORTED, request, drop, corpus.categories, number)

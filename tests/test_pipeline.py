@@ -9,7 +9,16 @@ import pytest
 from msgspec.structs import replace
 
 from datagen.config import Settings, load_settings
-from datagen.pipeline import STAGES, Planned, derive_before_dedup, drop_repeats, make_sample, plan_samples
+from datagen.errors import SettingsError
+from datagen.pipeline import (
+    STAGES,
+    Planned,
+    derive_before_dedup,
+    drop_repeats,
+    make_sample,
+    plan_samples,
+    require_distinct_ids,
+)
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Box, Reply, Request
 
@@ -180,3 +189,32 @@ def test_samples_of_one_image_that_disagree_do_not_both_stay(settings: Settings,
     }
     first, second = drop_repeats(derive_before_dedup(planned, replies.get, settings), recipes, settings)
     assert (first.status, second.status, second.reason) == ("accepted", "rejected", "samples_disagree")
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "types"),
+    [
+        (["1", "1-yes"], ["no", "yes-no"]),
+        (["b-a-b", "b"], ["a-b-c", "c"]),
+        (["1", "1-a", "2"], ["x", "a-b", "b"]),
+    ],
+)
+def test_two_samples_of_one_name_are_refused(image_ids: list[str], types: list[str]) -> None:
+    names = [f"{name}-{of}" for name in image_ids for of in types]
+    (twice,) = (name for name, n in Counter(names).items() if n > 1)
+    with pytest.raises(SettingsError, match=f"both be sample '{twice}'; rename one"):
+        require_distinct_ids(image_ids, types)
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "types"),
+    [
+        (["1", "1-conversation", "1-conversation-2"], ["conversation", "description"]),
+        (["1", "2-yes", "yes"], ["no", "yes-no"]),
+        (["1", "1-yes"], ["no", "yes"]),
+        ([], ["no", "yes-no"]),
+    ],
+)
+def test_ids_that_only_look_alike_pass(image_ids: list[str], types: list[str]) -> None:
+    assert len({f"{name}-{of}" for name in image_ids for of in types}) == len(image_ids) * len(types)
+    require_distinct_ids(image_ids, types)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from transformers import LlavaForConditionalGeneration, PreTrainedTokenizerFast
 
+from datagen.claims.layout import area_of
+from datagen.records import BoxUnit
 from training.atlas import Atlas
-from training.model import EOS, HEAD_LAYERS, NanoSize, see
+from training.model import EOS, HEAD_LAYERS, N_EXTENTS, NanoSize, see
 from training.questions import Question, QuestionMix, ask
 from training.render import render
 from training.scenes import Scene, SceneStyle, draw_scene
@@ -29,8 +32,8 @@ DULL_WEIGHT = 0.1
 HIDDEN = -1e4
 """Added to the attention that a token must not pay."""
 GREY = 127
-NOWHERE = (-1, -1)
-"""Place of a category that the scene holds never, or more than once."""
+NOWHERE = (-1, -1, -1)
+"""Row, column and extent of a category that the scene holds never, or more than once."""
 
 
 class Rows(Struct):
@@ -42,8 +45,8 @@ class Rows(Struct):
         branch: 0 for the picture and what stands before it, from 1 for the questions, -1 for padding.
         weights: Loss weight of each token as a target; 0 outside answers.
         owner: Index into ``questions`` of the token's branch, -1 elsewhere.
-        words: Batch index, token index, row, column and number of each category word in a question, (n, 5); row and
-            column are -1 where the category does not stand in exactly one place.
+        words: Batch index, token index, row, column, extent and number of each category word in a question, (n, 6);
+            row, column and extent are -1 where the category does not stand in exactly one place.
         questions: All questions, scene by scene.
     """
 
@@ -64,6 +67,7 @@ class Batch(Struct):
         category: Of each patch, 0 for the background, (batch, grid ** 2).
         centre: Share of object centres that falls to each patch, (batch, grid ** 2).
         amount: How many of its category there are, for each patch, (batch, grid ** 2).
+        extent: How much of the frame its object takes up, for each patch, see ``extent_of``, (batch, grid ** 2).
         is_shown: False where the picture was replaced by plain grey, (batch,).
         rows: None when the tower learns alone.
     """
@@ -72,6 +76,7 @@ class Batch(Struct):
     category: Tensor
     centre: Tensor
     amount: Tensor
+    extent: Tensor
     is_shown: Tensor
     rows: Rows | None
 
@@ -141,7 +146,7 @@ class RowWriter:
         encoded = self._tokenizer(texts, return_offsets_mapping=True, add_special_tokens=False)
         branches = enumerate(zip(encoded["input_ids"], encoded["offset_mapping"], strict=True))
         rows: list[list[tuple[int, int, int, float, int]]] = []
-        words: list[tuple[int, int, int, int, int]] = []
+        words: list[tuple[int, int, int, int, int, int]] = []
         for scene, questions in zip(scenes, asked, strict=True):
             places = _places(scene, self.size.grid)
             amounts = Counter(placed.category for placed in scene.objects)
@@ -162,14 +167,14 @@ class RowWriter:
     def _stack(
         self,
         rows: list[list[tuple[int, int, int, float, int]]],
-        words: list[tuple[int, int, int, int, int]],
+        words: list[tuple[int, int, int, int, int, int]],
         questions: list[Question],
     ) -> Rows:
         length = -(-max(map(len, rows)) // 16) * 16  # whole sixteens suit the matrix units
         padding = (self._tokenizer.pad_token_id, 0, -1, 0.0, -1)
         padded = [row + [padding] * (length - len(row)) for row in rows]
         columns = [torch.tensor([[cell[n] for cell in row] for row in padded]) for n in range(len(padding))]
-        return Rows(*columns, torch.tensor(words, dtype=torch.long).reshape(-1, 5), questions)
+        return Rows(*columns, torch.tensor(words, dtype=torch.long).reshape(-1, 6), questions)
 
 
 def draw_frames(scenes: Sequence[Scene], size: NanoSize, atlas: Atlas) -> Tensor:
@@ -179,18 +184,19 @@ def draw_frames(scenes: Sequence[Scene], size: NanoSize, atlas: Atlas) -> Tensor
 
 def patch_truth(
     scenes: Sequence[Scene], grid: int, categories: Sequence[str]
-) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64]]:
+) -> tuple[NDArray[np.int64], NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
     """What every patch holds, each (batch, grid ** 2).
 
     Returns:
         Category (0 is background); the share of object centres that falls to the patch, one in all for every object,
-        spread over the four patches around its centre so that no patch border matters; and how many objects of its
-        category the scene holds (0 for background).
+        spread over the four patches around its centre so that no patch border matters; how many objects of its
+        category the scene holds (0 for background); and its object's extent (0 for background).
     """
     number_of = {name: number for number, name in enumerate(categories, start=1)}
     category = np.zeros((len(scenes), grid, grid), np.int64)
     centre = np.zeros((len(scenes), grid, grid), np.float32)
     amount = np.zeros((len(scenes), len(categories) + 1), np.int64)
+    extent = np.zeros((len(scenes), grid, grid), np.int64)
     edges = np.arange(grid)
     for n, scene in enumerate(scenes):
         best = np.full((grid, grid), COVERED)
@@ -202,11 +208,17 @@ def patch_truth(
             cover = down[:, None] * across
             cover[_cell(placed.box_unit, grid)] = 2  # the patch with the centre is the object's, however small it is
             wins = cover >= best
-            category[n][wins], best[wins] = number, cover[wins]
+            category[n][wins], best[wins], extent[n][wins] = number, cover[wins], extent_of(placed.box_unit)
             centre[n] += np.outer(_spread((top + bottom) / 2, grid), _spread((left + right) / 2, grid))
             amount[n, number] += 1
     flat = category.reshape(len(scenes), -1)
-    return flat, centre.clip(0, 1).reshape(len(scenes), -1), np.take_along_axis(amount, flat, axis=1)
+    amounts = np.take_along_axis(amount, flat, axis=1)
+    return flat, centre.clip(0, 1).reshape(len(scenes), -1), amounts, extent.reshape(len(scenes), -1)
+
+
+def extent_of(box: BoxUnit) -> int:
+    """How much of the frame a box takes up, in half octaves: 0 for 1/256 and less, N_EXTENTS - 1 for 1/6 and more."""
+    return min(N_EXTENTS - 1, max(0, int(2 * (math.log2(area_of(box)) + 8))))
 
 
 def _spread(at: float, grid: int) -> NDArray[np.float32]:
@@ -215,11 +227,11 @@ def _spread(at: float, grid: int) -> NDArray[np.float32]:
     return shares / shares.sum()
 
 
-def _places(scene: Scene, grid: int) -> dict[str, tuple[int, int]]:
-    """Row and column of every category that occurs once."""
+def _places(scene: Scene, grid: int) -> dict[str, tuple[int, int, int]]:
+    """Row, column and extent of every category that occurs once."""
     names = [placed.category for placed in scene.objects]
     unique = [placed for placed in scene.objects if placed.category and names.count(placed.category) == 1]
-    return {placed.category or "": _cell(placed.box_unit, grid) for placed in unique}
+    return {placed.category or "": (*_cell(placed.box_unit, grid), extent_of(placed.box_unit)) for placed in unique}
 
 
 def _cell(box: tuple[float, float, float, float], grid: int) -> tuple[int, int]:

@@ -40,8 +40,10 @@ CHAT_TEMPLATE = (
     "</s>{% endif %}{% endfor %}"
 )
 """LLaVA-1.5's conversation: ``USER: <image>\\n… ASSISTANT: …</s>USER: … ASSISTANT:``."""
+N_EXTENTS = 12
+"""Steps of half an octave in which the heads tell how much of the frame a thing takes up."""
 HEAD_LAYERS = (2, 3)
-"""The heads for places and for amounts read the words after so many layers of the language model."""
+"""The heads for places and extents, and for amounts read the words after so many layers of the language model."""
 
 
 class NanoSize(Struct, frozen=True, kw_only=True):
@@ -89,14 +91,21 @@ class Heads(nn.Module):
         self.category = nn.Linear(size.width, n_categories + 1)
         self.centre = nn.Linear(size.width, 1)
         self.patch_amount = nn.Linear(size.width, MOST + 1)
+        self.patch_extent = nn.Linear(size.width, N_EXTENTS)
         self.patch_place = nn.Linear(size.width, 2 * size.grid)
         self.word_place = nn.Linear(size.width, 2 * size.grid)
+        self.word_extent = nn.Linear(size.width, N_EXTENTS)
         self.word_amount = nn.Linear(size.width, MOST + 1)
 
     def place_of_words(self, hidden: Tensor) -> Tensor:
         """Logits of row and column, shape (n, 2, grid), from the residual at category words."""
         logits: Tensor = self.word_place(_rms_normalised(hidden))
         return logits.unflatten(-1, (2, self.grid))
+
+    def extent_of_words(self, hidden: Tensor) -> Tensor:
+        """Logits of how much of the frame a thing takes up, shape (n, N_EXTENTS), from the residual at its word."""
+        logits: Tensor = self.word_extent(_rms_normalised(hidden))
+        return logits
 
     def amount_of_words(self, hidden: Tensor) -> Tensor:
         """Logits of how many there are, none to MOST, shape (n, MOST + 1), from the residual at category words."""
@@ -207,7 +216,7 @@ def to_pixels(frames: Tensor) -> Tensor:
 def train_tokenizer(atlas: Atlas, vocabulary: int, seed: int, n_scenes: int = 4000) -> PreTrainedTokenizerFast:
     """Train a byte-level BPE on questions, answers and captions of random scenes."""
     rng, scenes = random.Random(seed), np.random.default_rng(seed)
-    kinds: tuple[Kind, ...] = ("count", "relation")
+    kinds: tuple[Kind, ...] = ("count", "relation", "size")
     lines = [probe(kind, name, name) for name in atlas.categories for kind in kinds]
     mix = QuestionMix(caption=2, probes=0.2, most=16)
     for _ in range(n_scenes):

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from datagen.claims.layout import CLEARLY_LARGER, area_of
 from datagen.geometry import Relation, count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.lexicon import counted, number_word, plural, with_article
 from datagen.records import Box
@@ -35,11 +36,12 @@ from datagen.validator import probing
 from training.captions import write_captions
 from training.scenes import Scene
 
-Kind = Literal["presence", "count", "side", "relation", "quadrant", "caption"]
-JUDGED: tuple[Kind, ...] = ("presence", "count", "side", "relation", "quadrant")
+Kind = Literal["presence", "count", "side", "relation", "quadrant", "size", "caption"]
+JUDGED: tuple[Kind, ...] = ("presence", "count", "side", "relation", "quadrant", "size")
 """Kinds that have false answers, so that accuracy can be measured."""
 MOST = 8
 """Counts are told apart from one to this."""
+Size = Literal["larger", "smaller"]
 _YES_NO = ("Yes.", "No.")
 _CORNER = ("in the {down} {across} part of the image", "toward the {down} {across} of the frame")
 _MIRROR = {"left": "right", "right": "left", "top": "bottom", "bottom": "top"}
@@ -72,6 +74,7 @@ class QuestionMix(Struct, frozen=True, kw_only=True):
     side: float = 2
     relation: float = 3
     quadrant: float = 2
+    size: float = 2
     caption: float = 0
     lone: float = 1.0  # share of things standing alone whose number may be asked
     probes: float = 0.6  # share in the short canonical form
@@ -119,7 +122,7 @@ def ask(scene: Scene, categories: Sequence[str], rng: random.Random, mix: Questi
     return asked[: mix.most]
 
 
-def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of") -> str:
+def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of", size: Size = "larger") -> str:
     """The canonical question, as the validator asks it of a claim."""
     if kind == "presence":
         return probing.presence_question(name)
@@ -129,6 +132,8 @@ def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of"
         return probing.side_question(name)
     if kind == "relation":
         return probing.relation_question(name, relation, other)
+    if kind == "size":
+        return probing.size_question(name, size, other)
     return probing.quarter_question(name)
 
 
@@ -228,9 +233,7 @@ def _where(facts: Facts, kind: Kind, name: str, places: tuple[str, ...]) -> Ques
 
 def _ask_relation(facts: Facts, probes: float) -> Iterator[list[Question]]:
     rng = facts.rng
-    names = tuple(facts.unique)
-    pairs = [(a, b) for n, b in enumerate(names) for a in names[:n]]
-    for pair in _shuffled(tuple(pairs), rng):
+    for pair in _shuffled(_pairs(facts), rng):
         a, b = pair if rng.random() < 0.5 else pair[::-1]
         for relation in relation_between(facts.unique[a].box_unit, facts.unique[b].box_unit):
             yield [_relation(rng, a, b, relation, probes)]
@@ -257,6 +260,39 @@ def _relation(rng: random.Random, a: str, b: str, relation: Relation, probes: fl
     return _question("relation", text, answers, (a, b), *the, is_probe=False)
 
 
+def _ask_size(facts: Facts, probes: float) -> Iterator[list[Question]]:
+    rng = facts.rng
+    for a, b in _shuffled(_pairs(facts), rng):
+        areas = {name: area_of(facts.unique[name].box_unit) for name in (a, b)}
+        small, big = sorted(areas, key=areas.__getitem__)
+        if areas[big] > CLEARLY_LARGER * areas[small]:
+            yield [_size(rng, big, small, probes)]
+
+
+def _size(rng: random.Random, big: str, small: str, probes: float) -> Question:
+    a, b = (big, small) if rng.random() < 0.5 else (small, big)
+    if rng.random() < probes:
+        size: Size = "larger" if rng.random() < 0.5 else "smaller"
+        is_true = (a == big) == (size == "larger")
+        return _question("size", probe("size", a, b, size=size), _yes_no(is_true), (a, b), f"the {a}", f"the {b}")
+    text = pick(rng, told.LARGER_Q, do=verb(a, "does", "do"), the_a=f"the {a}", the_b=f"the {b}")
+    wording = rng.choice(told.LARGER_A)
+    said = tuple(
+        capital(wording.format(the_big=f"the {one}", the_small=f"the {other}", **_verbs_of(one)))
+        for one, other in ((big, small), (small, big))
+    )
+    return _question("size", text, said, (a, b), f"the {a}", f"the {b}", is_probe=False)
+
+
+def _verbs_of(name: str) -> dict[str, str]:
+    return {word: verb(name, f"{word}s", word) for word in ("take", "appear", "cover", "fill")}
+
+
+def _pairs(facts: Facts) -> tuple[tuple[str, str], ...]:
+    names = tuple(facts.unique)
+    return tuple((a, b) for n, b in enumerate(names) for a in names[:n])
+
+
 def _ask_caption(facts: Facts, probes: float) -> Iterator[list[Question]]:
     caption = write_captions(facts.scene, np.random.default_rng(facts.rng.getrandbits(32)), n_captions=1)[0]
     yield [Question("caption", pick(facts.rng, told.SHOWN_Q), capital(caption.rstrip(".")) + ".", (), is_probe=False)]
@@ -268,6 +304,7 @@ _ASKERS: dict[Kind, Callable[[Facts, float], Iterator[list[Question]]]] = {
     "side": _ask_side,
     "relation": _ask_relation,
     "quadrant": _ask_quadrant,
+    "size": _ask_size,
     "caption": _ask_caption,
 }
 

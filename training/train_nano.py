@@ -41,9 +41,9 @@ from training.scenes import SceneStyle
 
 OBJECT_WEIGHT = 5.0
 """Patches of objects against those of the background: most of a scene is background."""
-PATCH_WEIGHT, OWN_PLACE_WEIGHT, WORD_PLACE_WEIGHT, WORD_AMOUNT_WEIGHT = 0.3, 0.1, 0.3, 0.3
+PATCH_WEIGHT, OWN_PLACE_WEIGHT, WORD_PLACE_WEIGHT, WORD_EXTENT_WEIGHT, WORD_AMOUNT_WEIGHT = 0.3, 0.1, 0.3, 0.1, 0.3
 """Of the throw-away losses; the answers' loss has weight 1."""
-PATCH_AMOUNT_WEIGHT = 1.0
+PATCH_AMOUNT_WEIGHT, PATCH_EXTENT_WEIGHT = 1.0, 0.3
 """Inside the patches' loss."""
 NAME_SHARPNESS = 20.0
 """Factor on the cosine between a projected patch and a category's word."""
@@ -94,7 +94,7 @@ class Plan(Struct, frozen=True, kw_only=True):
             return Stage(self.batch, EASY, QuestionMix(count=4, lone=0.4, probes=0.85))
         if share < self.hard_from:
             return Stage(self.batch, MEDIUM, QuestionMix(count=5, lone=0.4, probes=0.6), self.blank_share)
-        mix = QuestionMix(presence=3, count=5, lone=0.5, probes=0.6, caption=0.2)
+        mix = QuestionMix(presence=3, count=6, lone=0.5, probes=0.7, caption=0.15)
         return Stage(self.batch, HARD, mix, self.blank_share)
 
     def rate(self, share: float, step: int) -> float:
@@ -153,7 +153,7 @@ class Trainer:
             else:
                 seen, projected, for_places, for_amounts, last = read_rows(self.model, batch.rows, pixels)
         loss, told = self._patch_loss(
-            seen.float()[shown], batch.category[shown], batch.centre[shown], batch.amount[shown]
+            seen.float()[shown], batch.category[shown], batch.centre[shown], batch.amount[shown], batch.extent[shown]
         )
         names, named = self._name_loss(projected[shown], batch.category[shown])
         told |= named
@@ -168,7 +168,7 @@ class Trainer:
         return told
 
     def _patch_loss(
-        self, seen: Tensor, category: Tensor, centre: Tensor, amount: Tensor
+        self, seen: Tensor, category: Tensor, centre: Tensor, amount: Tensor, extent: Tensor
     ) -> tuple[Tensor, dict[str, float]]:
         logits, is_object = self.heads.category(seen), category > 0
         weights = torch.where(is_object, OBJECT_WEIGHT, 1.0)
@@ -179,6 +179,7 @@ class Trainer:
         amounts = amount[is_object].clamp(max=MOST)
         guessed = self.heads.patch_amount(seen[is_object])
         loss = named.sum() / weights.sum() + held + PATCH_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
+        loss = loss + PATCH_EXTENT_WEIGHT * F.cross_entropy(self.heads.patch_extent(seen[is_object]), extent[is_object])
         told = {"patch_loss": loss.item(), "patches": (logits.argmax(-1) == category)[is_object].float().mean().item()}
         if (several := amounts > 1).any():
             told["patches_counted"] = (guessed.argmax(-1) == amounts)[several].float().mean().item()
@@ -215,7 +216,7 @@ class Trainer:
         words = rows.words[shown[rows.words[:, 0]]]
         if not len(words):
             return for_places.sum() * 0, {}
-        amounts = words[:, 4].clamp(max=MOST)
+        amounts = words[:, 5].clamp(max=MOST)
         guessed = self.heads.amount_of_words(for_amounts[words[:, 0], words[:, 1]])
         loss = WORD_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
         told = {}
@@ -226,6 +227,9 @@ class Trainer:
             at_words = for_places[words[alone, 0], words[alone, 1]]
             placed, cells = self.heads.place_of_words(at_words), words[alone, 2:4]
             loss = loss + WORD_PLACE_WEIGHT * F.cross_entropy(placed.flatten(0, 1), cells.flatten())
+            measured, extents = self.heads.extent_of_words(at_words), words[alone, 4]
+            loss = loss + WORD_EXTENT_WEIGHT * F.cross_entropy(measured, extents)
+            told["words_measured"] = (measured.argmax(-1) == extents).float().mean().item()
             told["words_placed"] = (placed.argmax(-1) == cells).all(-1).float().mean().item()
         return loss, told
 

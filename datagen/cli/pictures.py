@@ -36,7 +36,7 @@ def ask(
     try:
         picture = read_picture(image.parent, image.name, 50_000_000)
     except PictureError as error:
-        raise ValidatorError(f"{error.detail}.") from None
+        raise ValidatorError(f"{error.detail.replace(image.name, str(image), 1)}.") from None
     typer.echo(open_answerer(settings).answer(picture, question))
 
 

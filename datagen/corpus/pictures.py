@@ -84,8 +84,7 @@ class PictureChecker:
     def check(self, image: AnnotatedImage) -> tuple[str, str] | None:
         """Check the picture of an image against its annotation; see ``check_picture``."""
         if self.folder is None or not is_inside_name(image.file_name):
-            where = "the image folder" if self.folder is None else f"the image folder {self.folder}"
-            return None if is_inside_name(image.file_name) else outside_fault(image.file_name, where)
+            return None if is_inside_name(image.file_name) else outside_fault(image.file_name)
         key = f"{image.width} {image.height} {image.file_name}"
         known = self._known.get(key) or 0
         if not known & _IS_LOOKED_AT:
@@ -97,7 +96,7 @@ class PictureChecker:
             self._known.put(key, known)
         if not known & _IS_FAULTY:
             return None
-        gone = "image_unreadable", f"{self.folder / image.file_name} was changed while the run went on"
+        gone = "image_unreadable", f"{image.file_name} was changed while the run went on"
         return self._faults.get(key) or self._find_fault(key, image) or gone
 
     def _find_fault(self, key: str, image: AnnotatedImage) -> tuple[str, str] | None:
@@ -191,9 +190,9 @@ def is_inside_name(file_name: str) -> bool:
     return not (leads_out or "\0" in name)
 
 
-def outside_fault(file_name: str, folder: str) -> tuple[str, str]:
+def outside_fault(file_name: str) -> tuple[str, str]:
     """Reason and sentence for a name that leads out."""
-    return "image_outside_folder", f"'{file_name}' leads out of {folder}"
+    return "image_outside_folder", f"'{file_name}' leads out of the image folder"
 
 
 def picture_path(folder: Path, file_name: str) -> Path | None:
@@ -215,27 +214,28 @@ def _opened(folder: Path, file_name: str, max_pixels: int) -> Iterator[Image.Ima
 
     path = picture_path(folder, file_name)
     if path is None:
-        raise PictureError(*outside_fault(file_name, f"the image folder {folder}"))
+        raise PictureError(*outside_fault(file_name))
     try:
         if not path.exists():
-            raise PictureError("image_missing", f"{path} does not exist")
+            raise PictureError("image_missing", f"{file_name} does not exist")
         if not path.is_file() or not path.stat().st_size:
-            raise PictureError("image_unreadable", f"{path} is {'empty' if path.is_file() else 'no file'}")
+            raise PictureError("image_unreadable", f"{file_name} is {'empty' if path.is_file() else 'no file'}")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # PIL warns of what it mends, and we of what it cannot
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > max_pixels:
-                    told = f"{path} has {image.width}x{image.height} pixels, more than the limit of {max_pixels}"
+                    told = f"{file_name} has {image.width}x{image.height} pixels, more than the limit of {max_pixels}"
                     raise PictureError("image_too_large", told)
                 yield image
     except PictureError:
         raise
     except Image.DecompressionBombError as error:  # raised on the header alone
-        raise PictureError("image_too_large", f"{path}: {error}") from None
+        raise PictureError("image_too_large", f"{file_name}: {error}") from None
     except UnidentifiedImageError:
-        raise PictureError("image_unreadable", f"{path} is no {', '.join(FORMATS)} picture") from None
+        raise PictureError("image_unreadable", f"{file_name} is no {', '.join(FORMATS)} picture") from None
     except Exception as error:  # a broken file makes PIL raise anything: SyntaxError, struct.error, zlib.error, ...
-        raise PictureError("image_unreadable", f"{path} cannot be decoded ({error or type(error).__name__})") from None
+        told = getattr(error, "strerror", None) or error or type(error).__name__  # without the folder
+        raise PictureError("image_unreadable", f"{file_name} cannot be decoded ({told})") from None
 
 
 def _size_fault(image: Image.Image, file_name: str, size: tuple[int, int]) -> str:

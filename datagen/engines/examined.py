@@ -6,7 +6,8 @@ from collections.abc import Container, Iterator, Sequence
 
 from msgspec import Struct
 
-from datagen.engines.judging import Examiner, Judge
+from datagen.engines.judging import Judge
+from datagen.engines.trials import Examiner
 from datagen.errors import RunError
 from datagen.records import Score
 from datagen.validator import Fault, Look, score_key

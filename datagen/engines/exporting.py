@@ -22,11 +22,12 @@ from datagen.export import (
     Fault,
     FindPicture,
     export_folder,
+    unfinished_folder,
     write_claims,
 )
 from datagen.records import Sample
 from datagen.store import write_whole
-from datagen.store.folder import translated_errors
+from datagen.store.folder import sync_folder, translated_errors
 
 Pictures = Literal["copy", "link", "leave"]
 CLAIMS = "claims"
@@ -72,8 +73,11 @@ def export_run(
     """
     settings = _settings_for(order, run.rng_seed)
     if settings is None:
-        with write_whole(out) as file:
-            n_written = write_claims(samples, file, run.rng_seed)
+        with translated_errors(out), unfinished_folder(out) as folder:
+            with write_whole(folder / out.name) as file:
+                n_written = write_claims(samples, file, run.rng_seed)
+            (folder / out.name).replace(out)
+            sync_folder(out.parent)
         return Exported({"accepted": n_written, "other_licence": 0, "left_out": 0, "rows": {"train": n_written}}, [])
     find = _finder(run.corpus, order.images)
     about = {"datagen": version("datagen"), "settings_digest": digest_of(dump_settings(run))}
@@ -119,7 +123,7 @@ def _finder(corpus: CorpusSettings, images: Path | None) -> FindPicture:
     def find(file_name: str) -> Path | Fault:
         fault = check_picture(folder, file_name, corpus.max_image_pixels)
         if fault is not None:
-            return Fault(fault[0], fault[1].replace(f"{folder}/", ""))  # no folder of this machine in a manifest
+            return Fault(*fault)
         path = picture_path(folder, file_name)
         assert path is not None  # it has just been opened
         return path

@@ -12,8 +12,9 @@ from msgspec import Struct
 from datagen.dedup import FindVector
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.inputs import Inputs
-from datagen.engines.judging import Examiner, judge_samples
+from datagen.engines.judging import judge_samples
 from datagen.engines.progress import ended
+from datagen.engines.trials import Examiner
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import drop_repeats, plan_balance

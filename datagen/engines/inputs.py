@@ -14,12 +14,12 @@ import msgspec
 
 from datagen.checks import validate_check_names
 from datagen.config import Settings, digest_of, dump_settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus, load_dataset
+from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus, load_dataset
 from datagen.engines.checking import check_pictures
 from datagen.engines.progress import Progress
 from datagen.engines.watermark import Watermark
 from datagen.errors import RunError, SettingsError
-from datagen.pipeline import Planned, derive_before_dedup, plan_imported, plan_samples
+from datagen.pipeline import Planned, derive_before_dedup, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import ReplyStore, RunFolder, write_whole
@@ -65,6 +65,8 @@ class Inputs:
         self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
         self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus)
         whole: Sequence[AnnotatedImage] = self.corpus.images
+        if self.dataset is None:
+            require_distinct_ids(ImagesById(whole), [recipe.name for recipe in self.recipes])
         self.images = whole if shard is None else whole[shard.cut(len(whole))]
         self.pictures = PictureChecker(settings.corpus)
         hint = None if is_merge else self.pictures.explain_missing(self.corpus.images)

@@ -24,9 +24,10 @@ from datagen.engines.examined import Examined, RecordedValidator, examined_by
 from datagen.engines.finishing import Outcome, finish
 from datagen.engines.gathering import OpenTeacher, gathered
 from datagen.engines.inputs import Inputs
-from datagen.engines.judging import Examiner, Judge, score_samples
+from datagen.engines.judging import Judge, score_samples
 from datagen.engines.local import prepare, validator_for
 from datagen.engines.progress import Progress, ended
+from datagen.engines.trials import Examiner
 from datagen.errors import RunError
 from datagen.records import Sample
 from datagen.store import RunFolder, ScoreStore, write_whole

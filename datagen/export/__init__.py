@@ -8,6 +8,7 @@ from datagen.export.claims import claim_records, write_claims
 from datagen.export.folder import FORMS, Exported, ExportSettings, FindPicture, export_folder
 from datagen.export.llava import llava_record, write_llava
 from datagen.export.proof import Fault, record_fault
+from datagen.export.unfinished import unfinished_folder
 
 __all__ = [
     "FORMS",
@@ -21,6 +22,7 @@ __all__ = [
     "export_folder",
     "llava_record",
     "record_fault",
+    "unfinished_folder",
     "write_claims",
     "write_llava",
 ]

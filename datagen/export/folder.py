@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -30,6 +29,7 @@ from datagen.export.parquet import ParquetRows
 from datagen.export.proof import Fault, record_fault
 from datagen.export.rows import Row
 from datagen.export.tars import TarWriter
+from datagen.export.unfinished import unfinished_folder
 from datagen.records import Sample
 
 MANIFEST = "manifest.json"
@@ -110,8 +110,7 @@ def export_folder(
         OSError: Disk full or folder not writable; nothing is left behind.
     """
     _require_free(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _beside(out) as folder:
+    with unfinished_folder(out) as folder:
         exported = _write_rows(samples, folder, settings, find_picture)
         if settings.form == "llava":
             _write_json(folder / "dataset_info.json", dataset_info(settings.choice.splits))
@@ -196,17 +195,6 @@ def _require_free(out: Path) -> None:
         return
     if out.exists() or out.is_symlink():
         raise ExportError(f"{out}: exists and is no export of datagen's; choose another --out.")
-
-
-@contextmanager
-def _beside(out: Path) -> Iterator[Path]:
-    """A folder that becomes the export when it is complete, and vanishes otherwise."""
-    folder = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}.", suffix=".unfinished"))
-    try:
-        folder.chmod(0o755)  # mkdtemp makes folders that only their owner can enter
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _take_name(folder: Path, out: Path) -> None:

@@ -4,14 +4,14 @@ Each kind of error gets a logistic regression of its own over all measures of a 
 turns with one error planted. Images are dealt into folds; every turn is judged by regressions that were fitted on the
 other folds, so nothing is reported, or rejected, on the images it was fitted on.
 
-A turn's doubt under a kind becomes a rank among the clean turns (its conformal p-value); the least p-value over the
-kinds that can be trusted says how unusual the turn is. The threshold on it is the conformal quantile that loses at
-most a chosen share of clean turns.
+A turn is doubted as much as the kind of error says that doubts it most. Its rank among the clean turns by that is its
+conformal p-value, and the threshold is the conformal quantile that loses at most a chosen share of clean turns.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -153,6 +153,7 @@ class Calibrator:
         clean = [one for one in held if one.planted is None]
         planted = [one for one in held if one.planted is not None]
         self._kinds: dict[ErrorKind, _Kind] = {}
+        self._clean: tuple[Array, ...] = ()
         self._thresholds: tuple[float, ...] = ()
         reports: dict[str, KindReport] = {}
         for kind in ERROR_KINDS:
@@ -170,48 +171,41 @@ class Calibrator:
         elif rank < 1:
             self.calibration = replace(blind, why_not=f"{len(clean)} turns are too few to lose a share of {alpha:g}")
         else:
-            self._thresholds = self._find_thresholds(clean, alpha)
+            self._clean = self._rank(clean)
+            self._thresholds = tuple(_threshold(doubts, alpha) for doubts in self._clean)
             self.calibration = self._measured(blind, clean, planted)
 
     def opinion(self, one: Measured) -> Opinion | None:
         """Judge one turn by regressions that its image fitted nothing of; None where nothing is judged."""
         if not self._thresholds or not any(kind in self._kinds for kind in one.suffers):
             return None
-        doubts, p_values = self._look_at(one)
-        worst = min(p_values, key=lambda kind: p_values[kind])
+        fold, doubts = fold_of(one.image_id), self._doubts(one)
+        worst = max(doubts, key=lambda kind: doubts[kind])
+        clean = self._clean[fold]
+        n_above = len(clean) - int(np.searchsorted(clean, doubts[worst], side="left"))
         return Opinion(
             {kind: round(doubt, 6) for kind, doubt in doubts.items()},
-            round(p_values[worst], 6),
+            round((1 + n_above) / (1 + len(clean)), 6),
             worst,
-            p_values[worst] < self._thresholds[fold_of(one.image_id)],
+            doubts[worst] > self._thresholds[fold],
         )
 
-    def _look_at(self, one: Measured) -> tuple[dict[ErrorKind, float], dict[ErrorKind, float]]:
+    def _doubts(self, one: Measured) -> dict[ErrorKind, float]:
         fold, row = fold_of(one.image_id), _rows([one])
         kinds = [kind for kind in one.suffers if kind in self._kinds]
-        doubts = {kind: float(self._kinds[kind].doubts(row, fold)[0]) for kind in kinds}
-        return doubts, {kind: self._kinds[kind].p_value(doubt, fold) for kind, doubt in doubts.items()}
+        return {kind: float(self._kinds[kind].doubts(row, fold)[0]) for kind in kinds}
 
-    def _least_p(self, one: Measured) -> float:
-        return min(self._look_at(one)[1].values(), default=1.0)
+    def _doubt(self, one: Measured) -> float:
+        return max(self._doubts(one).values(), default=0.0)
 
-    def _find_thresholds(self, clean: Sequence[Measured], alpha: float) -> tuple[float, ...]:
-        """Per fold, the p-value below which a turn is doubtful, by the clean turns of the other folds.
-
-        Of n + 1 exchangeable turns at most k can lie below the k-th lowest, so with k = alpha * (n + 1),
-        rounded down, a new clean turn falls with chance alpha at most.
-        """
-        least = [(fold_of(one.image_id), self._least_p(one)) for one in clean]
-        thresholds = []
-        for fold in range(N_FOLDS):
-            others = sorted(p_value for own, p_value in least if own != fold)
-            rank = min(len(others), int(alpha * (len(others) + 1)))
-            thresholds.append(others[rank - 1] if rank >= 1 else 0.0)
-        return tuple(thresholds)
+    def _rank(self, clean: Sequence[Measured]) -> tuple[Array, ...]:
+        """Per fold, the doubts about the clean turns of the other folds, rising."""
+        doubts, folds = np.array([self._doubt(one) for one in clean]), _folds(clean)
+        return tuple(np.sort(doubts[folds != fold]) for fold in range(N_FOLDS))
 
     def _measured(self, blind: Calibration, clean: Sequence[Measured], planted: Sequence[Measured]) -> Calibration:
         def fallen(turns: Sequence[Measured]) -> float | None:
-            hits = [self._least_p(one) < self._thresholds[fold_of(one.image_id)] for one in turns]
+            hits = [self._doubt(one) > self._thresholds[fold_of(one.image_id)] for one in turns]
             return round(sum(hits) / len(hits), 6) if hits else None
 
         kinds = {
@@ -232,18 +226,10 @@ class _Kind:
         for fold, regression in enumerate(self._fitted):
             doubts[folds == fold] = regression.doubt(rows[folds == fold])
         self.clean, self.wrong = doubts[: len(clean)], doubts[len(clean) :]
-        own = folds[: len(clean)]
-        self._others = [np.sort(self.clean[own != fold]) for fold in range(N_FOLDS)]
 
     def doubts(self, rows: Array, fold: int) -> Array:
         """Probability of this error in turns of a fold, shape (n,)."""
         return self._fitted[fold].doubt(rows)
-
-    def p_value(self, doubt: float, fold: int) -> float:
-        """Share of the other folds' clean turns that are doubted at least as much."""
-        others = self._others[fold]
-        n_above = len(others) - int(np.searchsorted(others, doubt, side="left"))
-        return (1 + n_above) / (1 + len(others))
 
 
 class _Regression(Struct, frozen=True):
@@ -288,6 +274,16 @@ def _standardised(rows: Array, centre: Array, spread: Array) -> Array:
 def _sigmoid(values: Array) -> Array:
     result: Array = 1 / (1 + np.exp(-np.clip(values, -30, 30)))
     return result
+
+
+def _threshold(clean: Array, alpha: float) -> float:
+    """The doubt above which a turn is doubtful, given those about clean turns, rising.
+
+    Of n + 1 exchangeable turns at most k can lie above the k-th highest, so with k = alpha * (n + 1), rounded down, a
+    new clean turn falls with chance alpha at most.
+    """
+    rank = min(len(clean), int(alpha * (len(clean) + 1)))
+    return float(clean[-rank]) if rank >= 1 else math.inf
 
 
 def _fit(clean: Sequence[Measured], planted: Sequence[Measured]) -> tuple[_Kind | None, KindReport]:

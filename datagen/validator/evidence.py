@@ -28,6 +28,7 @@ _MEASURE_OF: dict[ProbeKind, str] = {
     "side": "place",
     "quadrant": "place",
     "relation": "relation",
+    "size": "relation",
     "statement": "statement",
 }
 _LEAST_CHANCE = 1e-6  # scores are stored with six digits

@@ -24,11 +24,8 @@ _PLACE_WORDS = {
     "foreground": "in the foreground",
     "background": "in the background",
 }
-_RELATION_WORDS = {
-    "nearer": "nearer to the camera than",
-    "larger": "larger in the image than",
-    "smaller": "smaller in the image than",
-}
+_SIZES = ("larger", "smaller")
+_RELATION_WORDS = {"nearer": "nearer to the camera than"}
 
 
 class Probed(Struct, frozen=True):
@@ -97,6 +94,8 @@ def _probe_place(name: str, place: str) -> Probed | None:
 def _probe_relation(name: str, relation: str, others: tuple[str, ...]) -> Probed | None:
     if relation in _PLANAR:
         return _asked("relation", relation_question(name, relation, others[0]), YES_NO, (0,), name)
+    if relation in _SIZES:
+        return _asked("size", size_question(name, relation, others[0]), YES_NO, (0,), name)
     if relation == "between":
         if len(others) < 2:
             return None
@@ -145,6 +144,11 @@ def quarter_question(name: str) -> str:
 def relation_question(name: str, relation: str, other: str) -> str:
     """Ask how two things lie in the picture plane: ``relation`` is left of, right of, above or below."""
     return f"{_is(name)} {relation} the {other}?"
+
+
+def size_question(name: str, relation: str, other: str) -> str:
+    """Ask which of two things takes up more of the image: ``relation`` is larger or smaller."""
+    return f"{_is(name)} {relation} in the image than the {other}?"
 
 
 def _is(name: str) -> str:

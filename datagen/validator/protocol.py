@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 import msgspec
 from msgspec import Struct
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LoadPicture = Callable[[str], "Image"]
 """Opens a picture by file name; a failure carries ``reason`` and ``detail`` as attributes."""
 
-ProbeKind = Literal["presence", "count", "side", "quadrant", "relation", "statement"]
+ProbeKind = Literal["presence", "count", "side", "quadrant", "relation", "size", "statement"]
 """How a claim can be asked: ``statement`` is any other claim put as a yes/no question."""
 
 
@@ -90,7 +90,7 @@ class Abilities(Struct, frozen=True):
 
     texts: bool = True
     blanks: bool = True
-    probes: frozenset[ProbeKind] = frozenset({"presence", "count", "side", "quadrant", "relation", "statement"})
+    probes: frozenset[ProbeKind] = frozenset(get_args(ProbeKind))
     categories: frozenset[str] | None = None
 
 

@@ -42,6 +42,7 @@ _LABELS = {
     "n_turns": "turns measured",
 }
 """What the keys of a calibration mean; others are shown as they are."""
+_SHARES = frozenset({"recall_at_5", "recall", "clean_flagged", "alpha"})
 
 
 class Answered(Struct, frozen=True):
@@ -115,7 +116,7 @@ def render_report(
         note=note,
         review=told_of(summary["review"]) if summary.get("review") else None,
         calibration=_calibration(summary.get("calibration")),
-        diversity=summary.get("diversity"),
+        diversity=summary.get("diversity") if summary["turns"] else None,  # of nothing there is nothing to tell
         balance=summary.get("balance"),
         groups={fate: draw_groups(examples, fate, images, read) for fate in ("accepted", "rejected", "cut")},
     )  # fmt: skip
@@ -259,7 +260,7 @@ def _shown(key: str, value: object) -> str:
     if isinstance(value, int):
         return _number(value)
     if isinstance(value, float):
-        return f"{value:.3f}"
+        return _percent(value) if key in _SHARES else f"{value:.3f}"
     return PurePath(str(value)).name if key == "validator" else str(value)
 
 

@@ -78,3 +78,12 @@ def test_a_folder_with_other_content_is_told(finished: Path, tmp_path: Path) -> 
     (tmp_path / "mine.txt").write_text("mine")
     assert "choose another --out" in export(finished, "--out", tmp_path, exit_code=1)
     assert "choose another --out" in export(finished, "--out", finished, exit_code=1)
+
+
+@pytest.mark.parametrize("form", ["llava", "claims"])
+def test_what_a_killed_export_left_is_cleared_away(form: str, finished: Path, tmp_path: Path) -> None:
+    left = tmp_path / ".set.k1ll3d.unfinished"
+    (left / "export").mkdir(parents=True)
+    (left / "lock").touch()
+    export(finished, "--format", form, "--out", tmp_path / "set")
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]

@@ -89,7 +89,8 @@ def test_truncated_pictures(tmp_path: Path, name: str, share: float) -> None:
     fault = check_picture(tmp_path, name, LIMIT, (200, 200))
     assert fault is not None
     assert fault[0] == "image_unreadable"
-    assert str(tmp_path / name) in fault[1]
+    assert fault[1].startswith(f"{name} ")
+    assert str(tmp_path) not in fault[1]  # a run says the same wherever its pictures are
     with pytest.raises(PictureError) as caught:
         read_picture(tmp_path, name, LIMIT)
     assert caught.value.reason == "image_unreadable"

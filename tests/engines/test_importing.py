@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,15 @@ def test_it_is_a_run_like_any_other(dataset: Path, corpus_files: CorpusFiles, tm
     assert "A brown dog sits" in run("show", str(out), "1-imported-2")
     assert "written to" in run("export", str(out), "--out", str(tmp_path / "again.json"))
     assert len(open_run(out).samples()) == len(RECORDS)
+
+
+def test_a_record_without_a_picture_takes_no_picture_s_id(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    path, images = tmp_path / "llava.json", tmp_path / "images"
+    path.write_text(json.dumps([record("record2.jpg", "<image>\nWhat is it?", "A bird."), record(None, "Hm?", "Yes.")]))
+    images.mkdir()
+    shutil.copy(corpus_files.images / "000000000001.jpg", images / "record2.jpg")
+    run("import", str(path), "--images", str(images), "--out", str(tmp_path / "run"))
+    assert list(samples_of(tmp_path / "run")) == ["record2-imported", "record2_-imported"]
 
 
 def test_an_import_that_was_killed_goes_on(

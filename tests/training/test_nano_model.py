@@ -11,7 +11,7 @@ from safetensors import safe_open
 from transformers import AutoModelForImageTextToText, AutoProcessor, LlavaForConditionalGeneration
 
 from training.atlas import load_atlas
-from training.batches import GREY, RowWriter, SceneSource, Stage, draw_frames, patch_truth, read_rows
+from training.batches import GREY, RowWriter, SceneSource, Stage, draw_frames, extent_of, patch_truth, read_rows
 from training.model import (
     Heads,
     NanoSize,
@@ -139,7 +139,7 @@ def test_only_answers_are_learned_and_words_are_found(tokenizer):
     for owner, answer in enumerate(answers):
         learned = rows.ids[(rows.owner == owner) & (rows.weights > 0)]
         assert tokenizer.decode(learned) == f" {answer}</s>"
-    for n, token, row, column, number in rows.words.tolist():
+    for n, token, row, column, extent, number in rows.words.tolist():
         one = rows.questions[rows.owner[n, token]]
         word = tokenizer.decode(rows.ids[n, token]).strip()
         assert any(one.question[: last + 1].endswith(word) for _, last in one.mentions), (one.question, word)
@@ -148,12 +148,13 @@ def test_only_answers_are_learned_and_words_are_found(tokenizer):
         cells = {(int((b[1] + b[3]) / 2 * SIZE.grid), int((b[0] + b[2]) / 2 * SIZE.grid)) for b in boxes}
         assert len(boxes) == number
         assert (row, column) in (cells if number == 1 else {(-1, -1)})
+        assert extent == (extent_of(boxes[0]) if number == 1 else -1)
 
 
-def test_patches_know_what_they_hold_and_how_many():
+def test_patches_know_what_they_hold_how_many_and_how_large():
     source = SceneSource(ATLAS, ATLAS.categories, seed=3)
     scenes = source.scenes(20, SceneStyle(n_objects=(1, 4), repeat=(0.5, 0.5)))
-    category, centre, amount = patch_truth(scenes, SIZE.grid, ATLAS.categories)
+    category, centre, amount, extent = patch_truth(scenes, SIZE.grid, ATLAS.categories)
     for n, scene in enumerate(scenes):
         names = [placed.category for placed in scene.objects]
         held = {ATLAS.categories[number - 1] for number in category[n] if number}
@@ -161,6 +162,16 @@ def test_patches_know_what_they_hold_and_how_many():
         assert centre[n].sum() == pytest.approx(len(names), abs=0.3)  # centres near one another may share a full patch
         for number, several in zip(category[n], amount[n], strict=True):
             assert several == (names.count(ATLAS.categories[number - 1]) if number else 0)
+        for number, found in zip(category[n], extent[n], strict=True):
+            name = ATLAS.categories[number - 1] if number else None
+            assert found in ({extent_of(one.box_unit) for one in scene.objects if one.category == name} or {0})
+
+
+@pytest.mark.parametrize(
+    ("side", "extent"), [(0.01, 0), (1 / 16, 0), (0.1, 2), (0.25, 8), (0.4, 10), (0.5, 11), (1, 11)]
+)
+def test_extents_are_half_octaves_of_the_frame(side, extent):
+    assert extent_of((0.0, 0.0, side, side)) == extent
 
 
 def test_batches_blank_some_pictures_and_repeat_with_the_seed(tokenizer):

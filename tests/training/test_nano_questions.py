@@ -22,7 +22,7 @@ def scene_of(**boxes):
 
 
 PETS = scene_of(
-    dog=(0.05, 0.05, 0.3, 0.3), cat=(0.7, 0.65, 0.95, 0.9), cup1=(0.4, 0.4, 0.5, 0.5), cup2=(0.5, 0.6, 0.6, 0.7)
+    dog=(0.05, 0.05, 0.3, 0.3), cat=(0.62, 0.57, 0.98, 0.95), cup1=(0.4, 0.4, 0.5, 0.5), cup2=(0.5, 0.6, 0.6, 0.7)
 )
 
 
@@ -51,6 +51,10 @@ def random_scenes(n, **style):
         ("Is the dog below the cat?", "No."),
         ("Which quarter is the dog in?", "Upper left."),
         ("Which quarter is the cat in?", "Lower right."),
+        ("Is the cat larger in the image than the dog?", "Yes."),
+        ("Is the dog larger in the image than the cat?", "No."),
+        ("Is the dog smaller in the image than the cat?", "Yes."),
+        ("Is the cat smaller in the image than the dog?", "No."),
     ],
 )
 def test_probes_have_the_true_answer(question, answer):
@@ -84,6 +88,14 @@ def _number(answer):
     return next(word.capitalize() for word in answer.lower().strip(".").split() if word in words)
 
 
+def test_sizes_are_told_by_the_teacher_as_they_are_and_only_where_they_differ_clearly():
+    told = [one for one in questions(PETS, probes=0) if one.kind == "size"]
+    assert {LEXICON.find(one.answer)[0].category for one in told} == {"cat"}
+    assert {LEXICON.find(one.wrong[0])[0].category for one in told} == {"dog"}
+    alike = scene_of(dog=(0.05, 0.05, 0.3, 0.3), cat=(0.7, 0.65, 0.97, 0.92))
+    assert not [one for one in questions(alike) if one.kind == "size"]
+
+
 def test_wrong_answers_take_the_form_of_the_true_one():
     for one in questions(PETS, probes=0.3):
         is_closed = one.answer.startswith(("Yes", "No"))
@@ -115,6 +127,8 @@ def test_mentions_point_at_the_whole_name():
     for one in questions(scene, probes=0.5):
         for category, last in one.mentions:
             ends = {mention.category: mention.end - 1 for mention in LEXICON.find(one.question)}
+            if category == "orange" and category not in ends:
+                continue  # taken for the colour
             assert ends[category] == last, (one.question, category, last)
 
 
@@ -126,7 +140,7 @@ def test_the_same_seed_asks_the_same():
 
 def test_a_lone_object_is_enough():
     lone = scene_of(dog=(0.1, 0.1, 0.4, 0.4))
-    assert {one.kind for one in questions(lone)} == set(JUDGED) - {"relation"}
+    assert {one.kind for one in questions(lone)} == set(JUDGED) - {"relation", "size"}
 
 
 def test_probe_spells_plurals():

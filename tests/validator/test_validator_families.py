@@ -33,7 +33,12 @@ WRITERS: dict[str, Callable[[Path], Path]] = {"qwen": write_qwen, "idefics": wri
 @pytest.fixture(scope="module", params=WRITERS)
 def chat_model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
-    return WRITERS[request.param](tmp_path_factory.mktemp("chat") / request.param)
+    try:
+        return WRITERS[request.param](tmp_path_factory.mktemp("chat") / request.param)
+    except ImportError as error:
+        if "Torchvision" not in str(error):
+            raise
+        pytest.skip(f"transformers {transformers.__version__} reads {request.param}'s pictures by torchvision only")
 
 
 def opened(folder: Path, **settings: Any) -> Any:

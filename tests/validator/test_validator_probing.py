@@ -38,6 +38,11 @@ def claim(kind: str, category: str = "dog", **told: object) -> Claim:
         (claim("place", "scissors", place="top"), "Which quarter are the scissors in?", ("Upper left", "Upper right")),
         (claim("place", place="background"), "Is the dog in the background?", ("Yes",)),
         (claim("relation", relation="left of", others=("cat",)), "Is the dog left of the cat?", ("Yes",)),
+        (
+            claim("relation", relation="smaller", others=("bus",)),
+            "Is the dog smaller in the image than the bus?",
+            ("Yes",),
+        ),
         (claim("relation", relation="on", others=("bus",)), "Is the dog on the bus?", ("Yes",)),
         (
             claim("relation", relation="nearer", others=("bus",)),

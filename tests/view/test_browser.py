@@ -1,5 +1,6 @@
 """A real browser walks through report and page: filters, keys, decisions, hostile texts, a run of 100,000 samples."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -280,6 +281,29 @@ def test_a_hostile_run_runs_no_script(walk: Walk, folder: Path) -> None:
         assert refused == "TypeError"  # trusted types: no script of the page can put in text as markup by mistake
         assert walk.tab.evaluate("window.hacked") is None
     assert not [fault for fault in walk.faults if "404" not in fault and "TrustedHTML" not in fault]
+
+
+def test_a_run_without_pictures_asks_for_none(walk: Walk, folder: Path, corpus_files: CorpusFiles) -> None:
+    manifest = folder / "run.yaml"
+    manifest.write_text(manifest.read_text().replace(f"images: {corpus_files.images}\n", "images: null\n"))
+    with page(folder) as url:
+        walk.open(url).at("1-conversation")
+        walk.found("200")
+        assert walk.tab.locator("#list img").count() > 10
+        assert walk.tab.locator("#list img[src]").count() == walk.tab.locator("#card image").count() == 0
+    assert not [answer.url for answer in walk.answers if "/picture" in answer.url]
+    assert walk.faults == []
+
+
+def test_a_picture_that_does_not_open_leaves_an_empty_frame(walk: Walk, folder: Path, tmp_path: Path) -> None:
+    manifest, pictures = folder / "run.yaml", tmp_path / "pictures"
+    pictures.mkdir()
+    (pictures / "000000000001.jpg").write_bytes(b"no picture")
+    told = re.sub(r"images: .*/images\n", f"images: {pictures}\n", manifest.read_text())
+    manifest.write_text(told)
+    with page(folder) as url:
+        walk.open(url).at("1-conversation")
+        walk.wait("!document.querySelector('#list img').hasAttribute('src')")
 
 
 def test_of_100_000_samples_only_some_are_ever_sent(walk: Walk, folder: Path) -> None:

@@ -204,7 +204,7 @@ def test_a_calibration_is_drawn_whatever_its_keys(run: Run, tmp_path: Path) -> N
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     text = datagen.open_run(tmp_path / "run").write_report().read_text()
     page = assert_safe(text)
-    for told in ("llava-x", "something new", "0.250", "AUROC", "0.875", "12 planted errors", "count", "doubtful"):
+    for told in ("llava-x", "something new", "0.250", "AUROC", "0.875", "50.0 %", "5.0 %", "12 planted errors", "count", "doubtful"):
         assert told in page.text, told
     assert "/models" not in page.text
     assert len([attrs for attrs in page.all("svg") if attrs.get("class") == "square"]) == 1
@@ -245,7 +245,8 @@ def test_a_run_of_which_nothing_stayed_has_a_report(corpus_files: CorpusFiles, t
         made = datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path / "run")
     page = assert_safe(made.folder.report.read_text())
     assert "0 of 18 samples accepted" in page.text
-    assert "Only 0 turns were accepted, too few to say what is missing." in page.text
+    assert [attrs for attrs in page.all("details") if "open" in attrs]  # what fell is shown unasked
+    assert {attrs["href"] for attrs in page.all("a")} == {"#main", "#fate", "#cost", "#examples", "#made"}
     assert "no price for this model" in page.text
 
 

@@ -144,6 +144,7 @@ class LiveRun:
                 told["notes"].append("This run is being made anew; these are the samples of before.")
             counts = self._index.counts()
             facets = {kind: list(values.items())[:_MOST_VALUES] for kind, values in counts.items()}
+            told |= {"has_pictures": self._require()[1].pictures.folder is not None}
             return told | {"problem": None, "n_samples": len(self._index), "facets": facets}
 
     def _unfinished(self) -> str:

@@ -24,6 +24,7 @@ const view = {
   last: null,      // id of the sample decided on last
   cards: new Map(), // samples fetched ahead, by id
   editing: false,
+  hasPictures: true,
   asked: 0,
 };
 
@@ -139,7 +140,8 @@ function rowElement(row, place) {
   const picture = document.createElement("img");
   picture.loading = "lazy";
   picture.alt = "";
-  picture.src = `/picture?size=small&sample=${encodeURIComponent(row.sample_id)}&version=${view.version}`;
+  picture.addEventListener("error", () => picture.removeAttribute("src")); // an empty frame, as on the card
+  if (view.hasPictures) picture.src = `/picture?size=small&sample=${encodeURIComponent(row.sample_id)}&version=${view.version}`;
   const name = document.createElement("b");
   name.textContent = row.sample_id;
   const fate = document.createElement("span");
@@ -425,6 +427,7 @@ async function refreshState() {
     view.version = null;
     return state;
   }
+  view.hasPictures = state.has_pictures;
   const number = (kind, value) => (state.facets[kind] ?? []).find(([name]) => name === value)?.[1] ?? 0;
   const decided = state.n_samples - number("review", "none") - number("review", "stale");
   $("tally").textContent = `${number("status", "accepted").toLocaleString()} of ${state.n_samples.toLocaleString()} samples accepted · ${decided.toLocaleString()} decided by hand`;
