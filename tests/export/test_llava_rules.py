@@ -5,7 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datagen.export import record_fault
@@ -61,6 +61,7 @@ def test_what_it_would_mask_or_drop_is_never_written(said: list[dict[str, str]])
     assert record_fault({"conversations": said}) is not None
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a test does not depend on timing
 @given(st.lists(TEXT, min_size=2, max_size=6), st.booleans())
 def test_no_text_gets_past_the_proof_and_is_masked(values: list[str], is_shown: bool) -> None:
     said = turns(*([f"<image>\n{values[0]}"] * is_shown + values[is_shown:]))
