@@ -47,6 +47,52 @@ def read_with_datasets(folder: Path) -> None:
         tell("webdataset", split, n_rows, "load_dataset('webdataset')")
 
 
+def read_as_llava_does(folder: Path) -> None:
+    """LLaVA's trainer by its rules, one row after another: it cannot be installed beside a current torch.
+
+    What ``preprocess_multimodal`` and ``preprocess_v1`` of haotian-liu/LLaVA (``llava/train/train.py``) make of a row,
+    with a character for a token: where they would stop, leave out a turn or mask all, the row does not count.
+    """
+    from PIL import Image
+
+    home = folder / "llava"
+    for split in SPLITS:
+        n_rows = 0
+        for row in json.loads((home / f"{split}.json").read_bytes()):
+            with Image.open(home / "images" / row["image"]) as picture:  # a list of names is an error there
+                picture.convert("RGB")
+            n_said = sum(len(turn["value"]) + len("</s>") for turn in row["conversations"][1::2])
+            n_rows += trained_characters(row["conversations"]) == n_said > 0
+        tell("llava", split, n_rows, "LLaVA's masking: every answer is trained on, pictures decoded")
+
+
+def trained_characters(turns: list[dict[str, str]]) -> int:
+    """How many characters LLaVA would leave unmasked in a conversation; 0 where it gives the row up."""
+    roles = {"human": "USER", "gpt": "ASSISTANT"}
+    if roles[turns[0]["from"]] != "USER":
+        turns = turns[1:]  # dropped there without a word
+    prompt = "A chat between a curious user and an assistant. "
+    for n, turn in enumerate(turns):
+        if turn["from"] != ("human", "gpt")[n % 2]:
+            return 0  # an assertion ends the training there
+        value = turn["value"]
+        if "<image>" in value:
+            value = "<image>\n" + value.replace("<image>", "").strip()
+        prompt += f"{roles[turn['from']]}: {value}" + (" ", "</s>")[n % 2]
+    if prompt.count("<image>") != 1 or "<image>" not in turns[0]["value"]:
+        return 0  # one picture's features for another number of places
+    n_trained = length = 0
+    for said in prompt.split("</s>"):
+        if not said:
+            break
+        parts = said.split(" ASSISTANT: ")
+        if len(parts) != 2:
+            break
+        n_trained += len(parts[1]) + len("</s>")
+        length += len(said) + len("</s>")
+    return n_trained if length == len(prompt) else 0  # lengths that differ mask the whole row there
+
+
 def read_with_webdataset(folder: Path) -> None:
     """The shards by the library whose form they have."""
     import webdataset
@@ -181,6 +227,7 @@ def read_with_llamafactory(folder: Path) -> None:
 
 
 READERS = {
+    "llava": read_as_llava_does,
     "datasets": read_with_datasets,
     "webdataset": read_with_webdataset,
     "trl": train_with_trl,

@@ -1,8 +1,10 @@
 """Proof of the exports by those who read them: each consumer in its own environment, rows loaded against written.
 
-``python benchmarks/consumers.py RUN [--only datasets,webdataset,trl,llamafactory] [--environments DIR]``: exports a
-finished run in every form, installs what is not ours (network needed, once), and prints consumer x format x rows.
-TRL trains a tiny random LLaVA for two steps; LLaMA-Factory's own loader converts, checks and tokenizes every row.
+``python benchmarks/consumers.py RUN [--only llava,datasets,webdataset,trl,llamafactory] [--environments DIR]``:
+exports a finished run in every form, installs what is not ours (network needed, once), and prints consumer x format x
+rows.
+The rules of LLaVA's trainer are held against each row; TRL trains a tiny random LLaVA for two steps; LLaMA-Factory's
+own loader converts, checks and tokenizes every row.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 CONSTRAINTS = HERE.parent / "constraints.txt"
 PACKAGES = {
+    "llava": ["pillow"],
     "datasets": ["datasets", "pillow"],
     "webdataset": ["webdataset", "pillow"],
     "trl": ["torch", "trl", "pillow"],

@@ -234,8 +234,8 @@ def _opened(folder: Path, file_name: str, max_pixels: int) -> Iterator[Image.Ima
     except UnidentifiedImageError:
         raise PictureError("image_unreadable", f"{file_name} is no {', '.join(FORMATS)} picture") from None
     except Exception as error:  # a broken file makes PIL raise anything: SyntaxError, struct.error, zlib.error, ...
-        told = getattr(error, "strerror", None) or error or type(error).__name__  # without the folder
-        raise PictureError("image_unreadable", f"{file_name} cannot be decoded ({told})") from None
+        fault = getattr(error, "strerror", None) or str(error) or type(error).__name__  # the first names no folder
+        raise PictureError("image_unreadable", f"{file_name} cannot be decoded ({fault})") from None
 
 
 def _size_fault(image: Image.Image, file_name: str, size: tuple[int, int]) -> str:

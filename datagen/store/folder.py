@@ -56,8 +56,12 @@ class RunFolder:
         Raises:
             RunError: It does not exist or holds no ``run.yaml``.
         """
-        if not self.settings.is_file():
-            raise RunError(f"{self.path}: is not a run folder (it has no run.yaml); make one with 'datagen run'.")
+        if self.settings.is_file():
+            return
+        if (self.path / "shards").is_dir():
+            told = f"holds shards of a run; put them together with 'datagen merge {self.path}'"
+            raise RunError(f"{self.path}: {told}.")
+        raise RunError(f"{self.path}: is not a run folder (it has no run.yaml); make one with 'datagen run'.")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -67,7 +67,7 @@ def card_body(sample: Sample, image: AnnotatedImage | None, picture_url: str | N
     return (
         f'<article class="dg-card" aria-label="Sample {escape(sample.sample_id)}">'
         f"{_figure(sample, image, picture_url)}"
-        f'<div class="dg-talk">{_fate(sample)}<dl>{_turns(sample)}</dl>{_cuts(sample)}</div></article>'
+        f'<div class="dg-talk">{_fate(sample)}{_turns(sample)}{_cuts(sample)}</div></article>'
     )
 
 
@@ -93,9 +93,10 @@ def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | Non
         f"{escape(name)}</li>"
         for name, colour in colour_of.items()
     )
+    legend = f"<ul>{legend}</ul>" if legend else ""
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_alt(sample, image))}">'
-        f"{picture}{boxes}</svg><figcaption>{escape(sample.image)}</figcaption><ul>{legend}</ul></figure>"
+        f"{picture}{boxes}</svg><figcaption>{escape(sample.image)}</figcaption>{legend}</figure>"
     )
 
 
@@ -127,11 +128,12 @@ MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?", "doubtful": 
 
 
 def _turns(sample: Sample) -> str:
-    return "".join(
+    told = "".join(
         f"<dt>{_marked(turn.question, (claim for claim in turn.claims if claim.in_question))}</dt>"
         f"<dd>{_marked(turn.answer, (claim for claim in turn.claims if not claim.in_question))}{_findings(turn)}</dd>"
         for turn in sample.turns
     )
+    return f"<dl>{told}</dl>" if told else ""
 
 
 def _verdict(claim: Claim) -> str:

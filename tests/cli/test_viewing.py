@@ -79,3 +79,8 @@ def test_what_is_no_run_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["view", str(tmp_path)])
     assert done.exit_code == 1
     assert "is not a run folder" in done.output
+    (tmp_path / "shards").mkdir()
+    for command in (["view"], ["report"], ["export", "--out", str(tmp_path / "x")]):
+        done = CliRunner().invoke(app, [command[0], str(tmp_path), *command[1:]])
+        assert done.exit_code == 1
+        assert f"datagen merge {tmp_path}" in done.output

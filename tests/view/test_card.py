@@ -104,3 +104,11 @@ def test_a_decision_by_hand_is_told() -> None:
     assert "by hand: accept (before: rejected: near_copy)" in sample_card(
         replace(make("x")[0], review=review), None, None
     )
+
+
+def test_without_turns_and_boxes_no_list_stands_empty() -> None:
+    sample, _ = make("plain")
+    tags = Tags()
+    tags.feed(sample_card(replace(sample, turns=(), cuts=()), None, picture_url=None))
+    assert not {"dl", "ul", "li", "dt"} & set(tags.seen)
+    assert "svg" in tags.seen

@@ -204,7 +204,18 @@ def test_a_calibration_is_drawn_whatever_its_keys(run: Run, tmp_path: Path) -> N
     (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
     text = datagen.open_run(tmp_path / "run").write_report().read_text()
     page = assert_safe(text)
-    for told in ("llava-x", "something new", "0.250", "AUROC", "0.875", "50.0 %", "5.0 %", "12 planted errors", "count", "doubtful"):
+    for told in (
+        "llava-x",
+        "something new",
+        "0.250",
+        "AUROC",
+        "0.875",
+        "50.0 %",
+        "5.0 %",
+        "12 planted errors",
+        "count",
+        "doubtful",
+    ):
         assert told in page.text, told
     assert "/models" not in page.text
     assert len([attrs for attrs in page.all("svg") if attrs.get("class") == "square"]) == 1

@@ -74,8 +74,9 @@ def listen(door: Door) -> socket.socket:
             found = socket.getaddrinfo(door.host, port, type=socket.SOCK_STREAM)[0]
             return socket.create_server(found[4][:2], family=found[0])
         except OSError as error:
-            failure = error.strerror or str(error)
-    raise SettingsError(f"--host {door.host} --port {door.port}: cannot be listened on ({failure}); try another.")
+            failure = (error.strerror or str(error)).partition(" (while")[0]
+    place = f"--host {door.host}" + (f" --port {door.port}" if door.port is not None else "")
+    raise SettingsError(f"{place}: cannot be listened on ({failure}); try another.")
 
 
 def address(host: str, port: int) -> str:
