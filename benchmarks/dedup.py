@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import resource
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from measuring import peak_mb
 
 from datagen.dedup.nearindex import NearIndex
 
@@ -122,11 +122,6 @@ def blocks(file: Path) -> Iterator[tuple[list[str], list[list[str]]]]:
             [f"{n:012}-text" for n in range(first, last)],
             [words[numbers[start:end]].tolist() for start, end in zip(starts, ends[first:last], strict=True)],
         )
-
-
-def peak_mb() -> float:
-    """Most memory that this process has held, in 2**20 bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def measure(tool: str, folder: Path) -> Measured:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from measuring import peak_mb
 
 _TURNS = (1, 1, 1, 3, 4, 5, 6)
 
@@ -84,8 +85,7 @@ def main() -> None:
     if options.way:
         started = time.process_time()
         {"stream": stream, "whole": whole}[options.way](options.file)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(time.process_time() - started, peak / (2**20 if sys.platform == "darwin" else 2**10))
+        print(time.process_time() - started, peak_mb())
         return
     with tempfile.TemporaryDirectory() as folder:
         path = options.file or Path(folder) / "llava.json"

@@ -16,7 +16,6 @@ import json
 import math
 import os
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,6 +23,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from measuring import peak_mb
 
 N_IMAGES = 118_287
 BOXES_AN_IMAGE = 860_001 / 118_287
@@ -133,9 +134,9 @@ def measure(way: str, folder: Path, cache: str) -> dict[str, Any]:
 def run_way(way: str, folder: Path, began: float) -> None:
     """Load, and print what it took since the process began."""
     first, counts = WAYS[way](folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     wall = time.time() - began
-    print(json.dumps({"cpu": time.process_time(), "wall": wall, "first": first - began, "mb": peak, "counts": counts}))
+    told = {"cpu": time.process_time(), "wall": wall, "first": first - began, "mb": peak_mb(), "counts": counts}
+    print(json.dumps(told))
 
 
 def median(runs: list[dict[str, Any]], key: str) -> float:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import os
 import re
 import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 import venv
 from collections.abc import Iterator
@@ -31,6 +31,7 @@ from datagen.teacher.endpoint import EndpointTeacher
 
 KEY = "sk-right-0123456789"
 LITELLM_PORT, TRANSFORMERS_PORT = 4811, 4812
+SLOWEST_START_S = 600  # litellm reads a thousand files
 PAIR = r"Question:\nWhat stands in the scene?\n===\nAnswer:\nA calm and quiet thing stands there."
 JSON_REPLY = r"{\"turns\": [{\"question\": \"What is there?\", \"answer\": \"A calm and quiet thing.\"}]}"
 LITELLM_MODELS = {
@@ -74,6 +75,17 @@ def make_environment(folder: Path, *packages: str, sees_ours: bool = False) -> P
     return python
 
 
+def answers(port: int) -> bool:
+    """Whether a server answers anything at all."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/").close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
 @contextmanager
 def serving(command: list[str], port: int, log: Path, **environment: str) -> Iterator[str]:
     """Run a server until the block ends; waits until it answers anything at all."""
@@ -81,15 +93,13 @@ def serving(command: list[str], port: int, log: Path, **environment: str) -> Ite
     with log.open("wb") as out:
         server = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environment})
     try:
-        for _ in range(240):
+        began = time.monotonic()
+        while not answers(port):
             if server.poll() is not None:
-                break
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/").close()
-                break
+                raise SystemExit(f"{command[0]} ended at once: {log.read_text()[-500:]}")
+            if time.monotonic() - began > SLOWEST_START_S:
+                raise SystemExit(f"{command[0]} does not answer after {SLOWEST_START_S} s: {log.read_text()[-500:]}")
             time.sleep(0.5)
-        if server.poll() is not None:
-            raise SystemExit(f"{command[0]} ended at once: {log.read_text()[-500:]}")
         yield url
     finally:
         server.terminate()

@@ -32,6 +32,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from measuring import peak_mb
+
 from datagen.api import open_run
 from datagen.config import Settings, load_settings
 from datagen.corpus import load_corpus
@@ -189,11 +191,6 @@ class StandIn:
 
     async def close(self) -> None:
         """Nothing is open."""
-
-
-def peak_mb() -> float:
-    """Most memory that the process has held."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def settings_of(folder: Path) -> Settings:

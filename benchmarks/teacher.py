@@ -1,6 +1,6 @@
 """What asking an endpoint costs and loses: our teacher stage, the bare openai client and curator, in one run.
 
-    python benchmarks/teacher.py [--quick] [--curator PYTHON] [--rows-for-memory 1000000]
+    python benchmarks/teacher.py [--quick] [--curator PYTHON] [--only PART] [--rows-for-memory 1000000]
 
 Every client runs in a process of its own against a server in another. Printed are CPU milliseconds per
 request (the client's alone), the share of the ideal time (requests x latency / concurrency), and peak
@@ -16,7 +16,6 @@ import asyncio
 import json
 import os
 import random
-import resource
 import signal
 import subprocess
 import sys
@@ -27,11 +26,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from measuring import peak_mb
+
 HERE = Path(__file__).resolve().parent
 TESTS = HERE.parent / "tests"
 SETTINGS = ((256, 0.2), (1000, 1.0))
 """Requests in flight, seconds of latency."""
 BYTES_PER_ROW = 1500
+PARTS = ("compare", "hardship", "kills", "memory")
 
 
 # Clients: each is run as "teacher.py --client NAME ..." and prints one line of JSON.
@@ -132,8 +134,10 @@ def sleep_only(url: str, n: int, concurrency: int | None, out: Path) -> dict[str
 
 
 CURATOR = """
-import json, os, resource, sys, time
+import json, os, sys, time
 url, n, concurrency, out, messages = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5]
+sys.path.append(sys.argv[6])
+from measuring import peak_mb
 os.environ.update(CURATOR_CACHE_DIR=out, OPENAI_API_KEY="none", TELEMETRY_ENABLED="0", CURATOR_VIEWER="0")
 import litellm  # it carries the token table that tiktoken would download
 tables = os.path.join(os.path.dirname(litellm.__file__), "litellm_core_utils", "tokenizers")
@@ -154,7 +158,7 @@ cpu, wall = time.process_time(), time.perf_counter()
 answer = llm(Dataset.from_list(rows))
 dataset = getattr(answer, "dataset", answer)
 print(json.dumps({"cpu_s": time.process_time() - cpu, "wall_s": time.perf_counter() - wall,
-                  "answered": len(dataset), "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+                  "answered": len(dataset), "peak_mb": peak_mb()}))
 """
 
 
@@ -163,7 +167,7 @@ def spent(work: Any) -> dict[str, Any]:
     cpu_s, wall_s = time.process_time(), time.perf_counter()
     work()
     cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
-    return {"cpu_s": cpu_s, "wall_s": wall_s, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"cpu_s": cpu_s, "wall_s": wall_s, "peak_mb": peak_mb()}
 
 
 # The bench
@@ -197,7 +201,7 @@ def run_client(client: str, url: str, n: int, concurrency: int | None, curator: 
                 for request in requests(n, url)[1]:
                     told = [{"role": message.role, "content": message.content} for message in request.messages]
                     file.write(json.dumps({"messages": told}) + "\n")
-            command = [str(curator), "-c", CURATOR, url, str(n), str(concurrency), out, str(messages)]
+            command = [str(curator), "-c", CURATOR, url, str(n), str(concurrency), out, str(messages), str(HERE)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             return {"error": done.stderr.strip().splitlines()[-1:]}
@@ -299,6 +303,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a twentieth of the rows")
     parser.add_argument("--curator", help="a Python that has bespokelabs-curator")
     parser.add_argument("--rows-for-memory", type=int, default=100_000)
+    parser.add_argument("--only", action="append", choices=PARTS, help="a part alone; may be given again")
     parser.add_argument("--client", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
@@ -309,11 +314,15 @@ def main() -> None:
         ask = {"ours": ask_ours, "openai": ask_openai, "asleep": sleep_only}[options.client]
         print(json.dumps(ask(options.url, options.rows, options.concurrency or None, options.out)))
         return
-    small = 20 if options.quick else 1
-    compare(options.curator, 24 / small)
-    hardship(2000 // small)
-    kills(40_000 // small, 5, 256)
-    memory((10_000 // small, options.rows_for_memory // small))
+    small, parts = 20 if options.quick else 1, options.only or PARTS
+    if "compare" in parts:
+        compare(options.curator, 24 / small)
+    if "hardship" in parts:
+        hardship(2000 // small)
+    if "kills" in parts:
+        kills(40_000 // small, 5, 256)
+    if "memory" in parts:
+        memory((10_000 // small, options.rows_for_memory // small))
 
 
 if __name__ == "__main__":

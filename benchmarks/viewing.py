@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import argparse
 import random
-import resource
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import jsonlines
 import msgspec
+from measuring import peak_mb
 from msgspec.structs import replace
 from starlette.testclient import TestClient
 
@@ -83,12 +82,10 @@ def main() -> None:
         print(f"{options.samples:,} samples, {megabytes:,.0f} MB of samples.jsonl")
         plain = cpu_of(lambda: plainly(run.folder.samples, "lantern 77"))
         print(f"{'read every sample with jsonlines':44}{plain:9.3f} s")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_mb()
         live = LiveRun(run.folder, lambda: run.settings)
         indexed = cpu_of(live.refresh)
-        grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / (
-            1 << 10 if sys.platform != "darwin" else 1 << 20
-        )
+        grown = peak_mb() - before
         print(f"{'index, once':44}{indexed:9.3f} s {plain / indexed:8.1f} x   peak memory grows by {grown:,.0f} MB")
         with TestClient(make_app(live, Asker(ValidatorSettings())), base_url="http://localhost") as client:
             questions = {

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 Numbers = NDArray[np.uint64]
 
 LEAST_WAITING = 8192
-_WAITING_SHARE = 16
-"""Entries that wait to be merged, as a share of those merged: the rarer a merge, the less it costs an entry."""
+_WAITING_SHARE = 64
+"""Entries that wait to be merged, as a share of those merged: merging costs an entry 0.5 us, waiting 160 bytes."""
 
 
 class DigestMap:
@@ -71,11 +71,12 @@ class DigestMap:
         is_known = np.zeros(len(digests), bool)
         inside = places < len(self._digests)
         is_known[inside] = self._digests[places[inside]] == digests[inside]
-        kept = self._numbers.copy()  # arrays that were given away stay as they were
-        kept[places[is_known]] = numbers[is_known]
-        self._numbers = np.insert(kept, places[~is_known], numbers[~is_known])
-        self._digests = np.insert(self._digests, places[~is_known], digests[~is_known])
         self._waiting = {}
+        if is_known.any():
+            self._numbers = self._numbers.copy()  # arrays that were given away stay as they were
+            self._numbers[places[is_known]] = numbers[is_known]
+        self._numbers = np.insert(self._numbers, places[~is_known], numbers[~is_known])
+        self._digests = np.insert(self._digests, places[~is_known], digests[~is_known])
 
 
 def _digest_of(text: str) -> int:

@@ -72,7 +72,7 @@ def iou(a: BoxUnit, b: BoxUnit) -> float:
     return inter / union if union > 0 else 0.0
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=512)
 def doubled_pairs(boxes: tuple[Box, ...], threshold: float = DOUBLED_IOU) -> tuple[tuple[int, int, float], ...]:
     """Find boxes drawn twice around one object, also under two category names.
 

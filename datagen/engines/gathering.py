@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from datagen.config import Settings
+from datagen.config import ENDPOINT, Settings
 from datagen.dedup import FindVector
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.embedding import QuestionVectors
@@ -132,6 +132,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         _ask_by_batches(inputs, replies, watermark, spent_usd)
         return
     teacher = open_teacher(inputs.settings, spent_usd)
+    if uncounted := outside_budget(inputs.settings):
+        progress.note(f"--budget-usd counts the teacher alone, not what {' and '.join(uncounted)} may bill.")
     progress.begin("asking the teacher", inputs.n_samples, n_done)
     is_asking = True
     with ended(progress):
@@ -139,6 +141,14 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
             run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
         finally:
             watermark.keep()
+
+
+def outside_budget(settings: Settings) -> list[str]:
+    """Other endpoints of a run with a budget, which may bill too; none where there is no budget."""
+    if settings.teacher.budget_usd is None:
+        return []
+    others = ["dedup.embeddings"] if settings.dedup.embeddings is not None else []
+    return others + (["the validator's endpoint"] if settings.validator.name.startswith(ENDPOINT) else [])
 
 
 def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, spent_usd: float) -> None:

@@ -34,7 +34,7 @@ def save_cache(path: Path, head: msgspec.Struct, arrays: Sequence[NDArray[Any]] 
     """Write a cache, or leave the old one where that fails."""
     told = msgspec.json.encode([head, [(array.dtype.str, len(array)) for array in arrays]])
     digest = hashlib.blake2b(told, digest_size=16)
-    contents = [array.tobytes() for array in arrays]
+    contents = [np.ascontiguousarray(array).data for array in arrays]
     for content in contents:
         digest.update(content)
     beside = path.with_name(f"{path.name}{UNFINISHED}")

@@ -118,7 +118,7 @@ def translated_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise RunError(
                 f"{path}: the disk is full; what is stored is safe, so free some space and start again."
             ) from None

@@ -74,7 +74,7 @@ class BatchTeacher:
         Raises:
             UnicodeEncodeError: A text holds half a surrogate pair.
         """
-        body = msgspec.Raw(encode_request(request_fields(self.name, request, self.refused)))
+        body = msgspec.Raw(b"".join(encode_request(request_fields(self.name, request, self.refused))))
         line = {"custom_id": request.digest, "method": "POST", "url": URL, "body": body}
         return msgspec.json.encode(line) + b"\n"
 

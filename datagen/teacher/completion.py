@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Container
+from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from datagen import records
 from datagen.records import Request, Usage
 from datagen.teacher.faults import RecordError
 
@@ -90,13 +92,25 @@ def request_fields(model: str, request: Request, refused: Container[str]) -> dic
     return fields
 
 
-def encode_request(fields: dict[str, Any]) -> bytes:
-    """JSON of ``request_fields``.
+def encode_request(fields: dict[str, Any]) -> tuple[bytes, bytes]:
+    """JSON of ``request_fields``, in two pieces.
+
+    The first holds all messages but the last, which are the same for every request of a type, and is held once for all
+    of them: a thousand requests in flight would else be 9 MB.
 
     Raises:
         UnicodeEncodeError: A text holds half a surrogate pair.
     """
-    return _encoder.encode(fields)
+    *constant, last = fields["messages"]
+    others = {name: value for name, value in fields.items() if name not in ("model", "messages")}
+    rest = _encoder.encode(last) + b"]," + _encoder.encode(others).removeprefix(b"{")
+    return _encode_start(fields["model"], tuple(constant)), rest
+
+
+@lru_cache(maxsize=64)
+def _encode_start(model: str, messages: tuple[records.Message, ...]) -> bytes:
+    encoded = (_encoder.encode(message) + b"," for message in messages)
+    return b'{"model":' + _encoder.encode(model) + b',"messages":[' + b"".join(encoded)
 
 
 def decode_completion(content: bytes) -> Completion:

@@ -253,7 +253,7 @@ class EndpointTeacher:
     async def _send(self, fields: dict[str, Any], taken: Pass) -> bytes:
         """One HTTP exchange; the limiter hears how it went."""
         try:
-            content, headers = await self._transport.post(encode_request(fields))
+            content, headers = await self._transport.post(*encode_request(fields))
         except UnicodeEncodeError:
             raise RecordError("request_rejected", "the messages hold characters that UTF-8 cannot carry") from None
         except OpenAIError as error:

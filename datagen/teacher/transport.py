@@ -16,6 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import httpx2
 import msgspec
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI
 from yarl import URL
 
@@ -25,6 +27,23 @@ MAX_ANSWER_BYTES = 32 * 2**20
 OPEN_FILES_BESIDE = 128
 
 _DECODED_ALREADY = ("content-encoding", "content-length", "transfer-encoding")
+
+
+class _Pieces(Payload):
+    """A body in pieces that other requests may share, put together only while it is written."""
+
+    _autoclose = True  # nothing is open
+    _value: tuple[bytes, ...]
+
+    def __init__(self, pieces: tuple[bytes, ...]) -> None:
+        super().__init__(pieces, content_type="application/json")
+        self._size = sum(map(len, pieces))
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return b"".join(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await writer.write(b"".join(self._value))
 
 
 class Transport:
@@ -52,8 +71,11 @@ class Transport:
         self._n_connections = n_connections
         self._session: aiohttp.ClientSession | None = None
 
-    async def post(self, body: bytes) -> tuple[bytes, Mapping[str, str]]:
+    async def post(self, *body: bytes) -> tuple[bytes, Mapping[str, str]]:
         """Send a request and wait for the whole answer.
+
+        Args:
+            body: Its pieces.
 
         Returns:
             Body and headers of a 2xx answer.
@@ -66,7 +88,7 @@ class Transport:
         if self._session is None:
             self._session = self._open_session()
         try:
-            async with self._session.post(self._url, data=body, allow_redirects=False) as answer:
+            async with self._session.post(self._url, data=_Pieces(body), allow_redirects=False) as answer:
                 content = await self._read(answer)
         except TimeoutError as error:
             if isinstance(error, aiohttp.ConnectionTimeoutError):

@@ -22,11 +22,12 @@ def test_a_whole_file_replaces_the_old_one_only_when_complete(tmp_path: Path) ->
     assert [path.name for path in target.parent.iterdir()] == ["file.json"]
 
 
-def test_a_full_disk_leaves_the_old_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_leaves_the_old_file(tmp_path: Path, number: int) -> None:
     target = tmp_path / "file.json"
     target.write_bytes(b"old")
     with pytest.raises(RunError, match="disk is full"), write_whole(target):
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(number, "No space left on device")
     assert target.read_bytes() == b"old"
 
 

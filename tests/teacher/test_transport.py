@@ -1,6 +1,7 @@
 """The transport goes where the client says, through the proxy that the environment names, and nowhere else."""
 
 import asyncio
+import json
 import os
 import ssl
 import subprocess
@@ -31,7 +32,7 @@ def post(base_url, n=1, **more):
         given = {"api_key": KEY, "base_url": base_url, **more}
         carrier = Transport(AsyncOpenAI(**given), 10.0, 4, proxy_for(base_url))
         try:
-            return [await carrier.post(BODY) for _ in range(n)][-1]
+            return [await carrier.post(BODY[:20], BODY[20:]) for _ in range(n)][-1]
         finally:
             await carrier.close()
 
@@ -43,6 +44,7 @@ def test_it_sends_what_the_client_would(monkeypatch):
     with LoopbackServer() as server:
         content, headers = post(server.base_url)
     sent = server.seen[0][0]
+    assert server.seen[0][1] == json.loads(BODY)
     assert content.startswith(b"{") and headers["Content-Type"] == "application/json"
     assert sent["authorization"] == f"Bearer {KEY}" and sent["openai-organization"] == "org-1"
     assert sent["content-type"] == "application/json" and sent["user-agent"].startswith("AsyncOpenAI/")

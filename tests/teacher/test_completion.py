@@ -1,0 +1,39 @@
+"""A request's JSON: whole when its pieces are joined, and held once where requests begin alike."""
+
+import json
+
+import pytest
+
+from datagen.records import AnnotatedImage, Message, Request
+from datagen.teacher.completion import encode_request, request_fields
+
+CONSTANT = (Message("system", 'Be "brief".'), Message("user", "a\nb"), Message("assistant", "Ünï"))
+
+
+def pieces(*messages: Message, model: str = "m", reply_format: str = "json") -> tuple[bytes, bytes]:
+    image = AnnotatedImage("1", "1.jpg", 1, 1)
+    request = Request("d", image, "t", "r", messages, 0.7, 10, reply_format)  # type: ignore[arg-type]
+    return encode_request(request_fields(model, request, ()))
+
+
+@pytest.mark.parametrize("constant", [(), CONSTANT])
+def test_the_pieces_together_are_the_request(constant: tuple[Message, ...]) -> None:
+    sent = json.loads(b"".join(pieces(*constant, Message("user", "c"))))
+    assert [(m["role"], m["content"]) for m in sent["messages"]] == [
+        *((m.role, m.content) for m in constant),
+        ("user", "c"),
+    ]
+    assert (sent["model"], sent["max_tokens"], sent["temperature"]) == ("m", 10, 0.7)
+    assert sent["response_format"]["type"] == "json_schema"
+
+
+def test_requests_that_begin_alike_share_their_first_piece() -> None:
+    first, second = pieces(*CONSTANT, Message("user", "c")), pieces(*CONSTANT, Message("user", "d"))
+    assert first[0] is second[0] and first[1] != second[1]
+    assert pieces(*CONSTANT, Message("user", "c"), model="n")[0] != first[0]
+
+
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
+    for messages in ((Message("user", "\ud800"),), (Message("system", "\ud800"), Message("user", "a"))):
+        with pytest.raises(UnicodeEncodeError):
+            pieces(*messages)
