@@ -42,7 +42,7 @@ given those, it refuses.
   projector, Llama of {text_layers} layers, width {width}; byte-level BPE of {vocabulary} pieces.
 - Format: LLaVA-1.5's `USER: <image>\\nQUESTION ASSISTANT:`.
 - Made by: {made_by}
-- Judges: {probes}. {not_judged}
+- Judges: {probes}.{not_judged}
 - Weights and code are datagen's own ({licence}); the drawings it learned from are Noto Emoji (see
   `training/LICENSES.md`).
 
@@ -106,7 +106,7 @@ def card(judge: Judge, rows: list[dict[str, object]], learned: tuple[str, ...], 
         vocabulary=size.vocabulary,
         made_by=made_by,
         probes=", ".join(learned),
-        not_judged=f"Not learned well enough, and so not judged: {', '.join(unlearned)}." if unlearned else "",
+        not_judged=f" Not learned well enough, and so not judged: {', '.join(unlearned)}." if unlearned else "",
         licence="Apache-2.0",
         kinds=" | ".join(JUDGED),
         rule="|".join("---" for _ in JUDGED),

@@ -113,7 +113,10 @@ def _misname(answer: str, claim: Claim, lexicon: Lexicon, absent: Sequence[str],
 def _turn_words(answer: str, claim: Claim, opposite: dict[str, str]) -> str | None:
     """Turn a side or a relation around, every word of it that has an opposite."""
     span = answer[claim.start : claim.end]
-    words = re.compile(rf"\b(?:{'|'.join(sorted(opposite, key=len, reverse=True))})\b", re.IGNORECASE)
+    # What takes "up more" of the frame takes up less, not down.
+    words = re.compile(
+        rf"\b(?:{'|'.join(sorted(opposite, key=len, reverse=True))})\b(?! (?:\w+ )?(?:more|less)\b)", re.IGNORECASE
+    )
     turned = words.sub(lambda found: _like(found[0], opposite[found[0].lower()]), span)
     return None if turned == span else _replaced(answer, claim.start, claim.end, turned)
 

@@ -132,6 +132,11 @@ def planted(answer: str, seed: int = 0, question: str = "What is shown?") -> dic
         ("relation", "The dog is to the left of the bus.", ("The dog is to the right of the bus.",)),
         (
             "relation",
+            "The dog takes up much more of the frame than the bus.",
+            ("The dog takes up much less of the frame than the bus.",),
+        ),
+        (
+            "relation",
             "The dog is higher in the frame than the bus.",
             ("The dog is lower in the frame than the bus.",),
         ),
