@@ -3,11 +3,11 @@
     python benchmarks/scale.py --samples 10000 100000 1000000 [--resumes N ...] [--captions F --instances F]
 
 Each size is a run of its own over made-up images: those of the given files (the bundled ones without), each copy with
-another id, some of its boxes left out and the others moved, and made-up places in its captions, so that neither the
-vocabulary nor what deduplication compares is a repetition. The embedded teacher answers; no validator looks. CPU is
-told in microseconds, and its ratio to the smallest size in units of a fixed piece of work done beside it every so
-often, as what else runs on a machine makes all work slower or faster. Sizes up to 30,000 are also taken through the
-same stages with everything held in lists, as the alternative.
+another id, some of its boxes left out and the others moved, boxes and captions of a second image among its own, and
+made-up places in its captions, so that neither the vocabulary nor what deduplication compares is a repetition. The
+embedded teacher answers; no validator looks. CPU is told in microseconds, and its ratio to the smallest size in units
+of a fixed piece of work done beside it every so often, as what else runs on a machine makes all work slower or faster.
+Sizes up to 30,000 are also taken through the same stages with everything held in lists, as the alternative.
 
 For the resume a stand-in for an LLM answers at once with 1.2 KB. The run is killed with ``kill -9`` after 99 % of its
 replies and started again twice, until it asks: once as it is, once with its caches taken away.
@@ -68,6 +68,10 @@ def make_corpus(folder: Path, captions: Path, instances: Path, n_images: int) ->
         boxes.setdefault(row["image_id"], []).append({key: row[key] for key in ("category_id", "bbox", "iscrowd")})
     originals = boxed["images"]
 
+    def mixed(n: int) -> tuple[tuple[dict[str, Any], float], ...]:
+        """The image that a copy is of and the one mixed into it, with the share of boxes that each gives."""
+        return (originals[n % len(originals)], 0.6), (originals[random.Random(n).randrange(len(originals))], 0.3)
+
     def images() -> Iterator[dict[str, Any]]:
         for n in range(n_images):
             row = originals[n % len(originals)]
@@ -77,23 +81,21 @@ def make_corpus(folder: Path, captions: Path, instances: Path, n_images: int) ->
     def moved() -> Iterator[dict[str, Any]]:
         number = 0
         for n in range(n_images):
-            row = originals[n % len(originals)]
-            for box in boxes.get(row["id"], ()):
-                if rng.random() < 0.2:
-                    continue
-                left, top, width, height = box["bbox"]
-                width, height = width * rng.uniform(0.6, 1), height * rng.uniform(0.6, 1)
-                left = min(max(0.0, left + rng.uniform(-0.1, 0.1) * row["width"]), row["width"] - width)
-                top = min(max(0.0, top + rng.uniform(-0.1, 0.1) * row["height"]), row["height"] - height)
-                number += 1
-                bbox = [round(value, 2) for value in (left, top, width, height)]
-                yield {**box, "id": number, "image_id": n + 1, "bbox": bbox, "area": round(width * height / 2, 1)}
+            frame, _ = mixed(n)[0]
+            for row, share in mixed(n):
+                for box in boxes.get(row["id"], ()):
+                    if rng.random() >= share:
+                        continue
+                    bbox = _moved(box["bbox"], row, frame, rng)
+                    number += 1
+                    area = round(bbox[2] * bbox[3] / 2, 1)
+                    yield {**box, "id": number, "image_id": n + 1, "bbox": bbox, "area": area}
 
     def retold() -> Iterator[dict[str, Any]]:
         number = 0
         for n in range(n_images):
-            row = originals[n % len(originals)]
-            for text in texts.get(row["id"], ()):
+            (first, _), (second, _) = mixed(n)
+            for text in (*texts.get(first["id"], ())[:3], *texts.get(second["id"], ())[:2]):
                 number += 1
                 place = f"{text.strip().rstrip('.')} in {_made_up(rng)}, {_made_up(rng)}."
                 yield {"id": number, "image_id": n + 1, "caption": place}
@@ -103,6 +105,18 @@ def make_corpus(folder: Path, captions: Path, instances: Path, n_images: int) ->
         _write_coco(file, {**shared, "categories": boxed["categories"]}, images(), moved())
     with (folder / "captions.json").open("w", encoding="utf-8") as file:
         _write_coco(file, shared, images(), retold())
+
+
+def _moved(box: list[float], row: dict[str, Any], frame: dict[str, Any], rng: random.Random) -> list[float]:
+    """A box of one image in the frame of another, somewhat smaller and elsewhere."""
+    found = []
+    for before, size, side in ((box[0], box[2], "width"), (box[1], box[3], "height")):
+        scale = frame[side] / row[side]
+        extent = size * scale * rng.uniform(0.6, 1)
+        start = min(max(0.0, before * scale + rng.uniform(-0.1, 0.1) * frame[side]), frame[side] - extent)
+        found.append((round(start, 2), round(extent, 2)))
+    (left, width), (top, height) = found
+    return [left, top, width, height]
 
 
 def _made_up(rng: random.Random) -> str:
