@@ -63,7 +63,7 @@ def test_the_card_tells_what_is_judged() -> None:
     card = (FOLDER / "README.md").read_text(encoding="utf-8")
     assert f"Judges: {', '.join(known.probes)}." in card
     assert len(known.categories) >= 60
-    assert set(known.probes) <= {"presence", "count", "side", "relation", "quadrant"}
+    assert set(known.probes) <= {"presence", "count", "side", "relation", "quadrant", "size"}
     assert {"presence", "side"} <= set(known.probes)
 
 
