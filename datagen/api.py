@@ -78,8 +78,7 @@ def demo_settings() -> Settings:
         "images": str(demo / "images"),
     }
     types = ["conversation", "description", "reasoning", "negation"]
-    validator = {"name": "nano", "alpha": 0.01}  # the embedded teacher's answers are exact: little may be lost
-    return load_settings(None, {"corpus": corpus, "types": types, "validator": validator})
+    return load_settings(None, {"corpus": corpus, "types": types, "validator": {"name": "nano"}})
 
 
 def open_run(path: str | Path) -> Run:

@@ -25,7 +25,7 @@ def settings_with(**overrides: object) -> Settings:
     """The bundled corpus; contradictions with the annotations are kept, so that only pixels can find them."""
     plain = dump_settings(datagen.demo_settings())
     plain["checks"]["contradicted"] = "keep"
-    plain["validator"] |= {"name": "oracle", "alpha": 0.05}
+    plain["validator"]["name"] = "oracle"
     return load_settings(None, {**plain, **overrides})
 
 

@@ -88,12 +88,7 @@ def oracle(monkeypatch: pytest.MonkeyPatch) -> Oracle:
 
 def test_verdicts_are_those_of_one_run(tmp_path: Path, oracle: Oracle, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = demo_settings(
-        **{
-            "validator.name": "oracle",
-            "validator.alpha": 0.05,
-            "validator.calibration_images": 9,
-            "checks.contradicted": "keep",
-        }
+        **{"validator.name": "oracle", "validator.calibration_images": 9, "checks.contradicted": "keep"}
     )
     run_local(settings, tmp_path / "one", Silence())
     make_shards(settings, 4, tmp_path / "split")
