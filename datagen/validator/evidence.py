@@ -20,8 +20,8 @@ MEASURES = (
     "phrase", "presence", "count", "place", "relation", "statement", "claims",
 )  # fmt: skip
 """Names of a turn's numbers. The first six are of the whole answer, ``gain`` being what the picture adds to it in
-nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-probabilities that its claims
-are true: of the least likely claim of each kind, and of all."""
+nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
+true: of the least likely claim of each kind, and of all."""
 _MEASURE_OF: dict[ProbeKind, str] = {
     "presence": "presence",
     "count": "count",
@@ -141,8 +141,8 @@ def read_findings(
         score = find(score_key(identity, shown, probed.probe))
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
-            _keep_least(measures, _MEASURE_OF[probed.kind], _log(chances[n]))
-            _keep_least(measures, "claims", _log(chances[n]))
+            _keep_least(measures, _MEASURE_OF[probed.kind], _log_odds(chances[n]))
+            _keep_least(measures, "claims", _log_odds(chances[n]))
         elif isinstance(score, SimilarityScore):
             # An absence is no phrase that the picture should resemble.
             _keep_least(measures, "phrase", score.similarity if probed.agrees == (0,) else 1.0)
@@ -165,8 +165,9 @@ def _keep_least(measures: dict[str, float], name: str, value: float) -> None:
     measures[name] = min(value, measures.get(name, value))
 
 
-def _log(chance: float) -> float:
-    return round(math.log(max(chance, _LEAST_CHANCE)), 6)
+def _log_odds(chance: float) -> float:
+    chance = min(max(chance, _LEAST_CHANCE), 1 - _LEAST_CHANCE)
+    return round(math.log(chance / (1 - chance)), 6)
 
 
 def as_row(measures: dict[str, float]) -> Sequence[float]:
