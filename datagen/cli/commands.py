@@ -1,13 +1,13 @@
-"""Every command and its options; what a command needs is imported when it runs, so ``--help`` is instant."""
+"""The commands of a run; what one needs is imported when it runs, so ``--help`` is instant."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from datagen.cli import options
 from datagen.cli.sentences import TOO_MANY_FAILED, in_sentences
 
 if TYPE_CHECKING:
@@ -22,55 +22,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Captions = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="COCO captions file; may be given several times.")
-]
-Instances = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="COCO instances file; may be given several times.")
-]
-Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
-Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
-Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
-SampleId = Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Such as 1234-conversation.")]
-Validator = Annotated[
-    str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16, 8bit or 4bit.")]
-Alpha = Annotated[float | None, typer.Option(help="Share of true answers the validator may lose.")]
-TrustRemoteCode = Annotated[bool | None, typer.Option("--trust-remote-code", help="Run code of the checkpoint.")]
-Types = Annotated[str | None, typer.Option(help="Response types, separated by commas.")]
-WordsFile = Annotated[
-    Path | None,
-    typer.Option("--words", metavar="FILE", help="YAML file: synonyms, look-alikes, ... of the categories."),
-]
-RecipesDir = Annotated[Path | None, typer.Option(help="Folder with prompts/ and seeds/ of your own.")]
-Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")]
-Context = Annotated[str | None, typer.Option(help="default or llava (byte-exact).")]
-RngSeed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
-Teacher = Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")]
-BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")]
-Concurrency = Annotated[int | None, typer.Option(help="Most requests in flight; found if left out.")]
-Rpm = Annotated[float | None, typer.Option(help="Requests per minute.")]
-Tpm = Annotated[float | None, typer.Option(help="Tokens per minute.")]
-BudgetUsd = Annotated[float | None, typer.Option(help="Hard stop for the teacher's cost; a later start may raise it.")]
-Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table laid over the bundled one.")]
-Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
-MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
-Results = Annotated[
-    str | None, typer.Option(metavar="URI", help="Where finished files are copied: s3://..., file://...")
-]
-Engine = Annotated[str | None, typer.Option(help="local or ray.")]
-RayAddress = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Head of the Ray cluster.")]
-RayWorkers = Annotated[int | None, typer.Option(help="Most shards at work at once; as many as CPUs if left out.")]
-RayShards = Annotated[int | None, typer.Option(help="Parts of what is to be asked; several per worker if left out.")]
-RayValidators = Annotated[int | None, typer.Option(help="Copies of the validator; one per GPU if left out.")]
-ShardOption = Annotated[
-    str | None,
-    typer.Option("--shard", metavar="K/N", help="Make one of N shards only, to be merged with 'datagen merge'."),
-]
 
 
 def _version(wanted: bool) -> None:
@@ -90,7 +41,7 @@ def _root(
 
 @app.command()
 @in_sentences
-def demo(out: Out = Path("runs/demo")) -> None:
+def demo(out: options.Out = Path("runs/demo")) -> None:
     """Run the whole pipeline on the bundled corpus and teacher: no network, no key, no GPU."""
     from datagen.api import demo_settings
 
@@ -100,42 +51,42 @@ def demo(out: Out = Path("runs/demo")) -> None:
 @app.command()
 @in_sentences
 def run(
-    config: Config = None,
+    config: options.Config = None,
     *,
-    out: Out,
-    captions: Captions = None,
-    instances: Instances = None,
-    images: Images = None,
-    types: Types = None,
-    recipes_dir: RecipesDir = None,
-    words: WordsFile = None,
-    context: Context = None,
-    limit: Limit = None,
-    rng_seed: RngSeed = None,
-    teacher: Teacher = None,
-    base_url: BaseUrl = None,
-    concurrency: Concurrency = None,
-    rpm: Rpm = None,
-    tpm: Tpm = None,
-    budget_usd: BudgetUsd = None,
-    prices: Prices = None,
-    batch: Batch = None,
-    validator: Validator = None,
-    device: Device = None,
-    precision: Precision = None,
-    alpha: Alpha = None,
-    trust_remote_code: TrustRemoteCode = None,
-    max_failed: MaxFailed = None,
-    engine: Engine = None,
-    shard: ShardOption = None,
-    ray_address: RayAddress = None,
-    ray_workers: RayWorkers = None,
-    ray_shards: RayShards = None,
-    ray_validators: RayValidators = None,
-    results: Results = None,
+    out: options.Out,
+    captions: options.Captions = None,
+    instances: options.Instances = None,
+    images: options.Images = None,
+    types: options.Types = None,
+    recipes_dir: options.RecipesDir = None,
+    words: options.WordsFile = None,
+    context: options.Context = None,
+    limit: options.Limit = None,
+    rng_seed: options.RngSeed = None,
+    teacher: options.Teacher = None,
+    base_url: options.BaseUrl = None,
+    concurrency: options.Concurrency = None,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
+    budget_usd: options.BudgetUsd = None,
+    prices: options.Prices = None,
+    batch: options.Batch = None,
+    validator: options.Validator = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    alpha: options.Alpha = None,
+    trust_remote_code: options.TrustRemoteCode = None,
+    max_failed: options.MaxFailed = None,
+    engine: options.Engine = None,
+    shard: options.ShardOption = None,
+    ray_address: options.RayAddress = None,
+    ray_workers: options.RayWorkers = None,
+    ray_shards: options.RayShards = None,
+    ray_validators: options.RayValidators = None,
+    results: options.Results = None,
 ) -> None:
     """Make a dataset from COCO captions and boxes, or resume making it."""
-    settings = run_settings(locals())
+    settings = options.settings_of(locals())
     if shard is None:
         _run_and_tell(settings, out)
         return
@@ -149,57 +100,50 @@ def run(
 def import_dataset(
     dataset: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset in LLaVA's JSON, or JSON Lines.")],
     *,
-    out: Out,
+    out: options.Out,
     images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
-    captions: Captions = None,
-    instances: Instances = None,
-    limit: Limit = None,
-    validator: Validator = None,
-    device: Device = None,
-    precision: Precision = None,
-    alpha: Alpha = None,
-    trust_remote_code: TrustRemoteCode = None,
+    captions: options.Captions = None,
+    instances: options.Instances = None,
+    limit: options.Limit = None,
+    validator: options.Validator = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    alpha: options.Alpha = None,
+    trust_remote_code: options.TrustRemoteCode = None,
 ) -> None:
     """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
+    told = options.overrides(locals())
     from datagen.config import load_settings
 
-    settings = load_settings(
-        None,
-        {
-            "corpus.dataset": str(dataset),
-            **_corpus_overrides(captions, instances, images, limit),
-            **validator_overrides(validator, device, precision, alpha, trust_remote_code),
-        },
-    )
-    _run_and_tell(settings, out)
+    _run_and_tell(load_settings(None, {"corpus.dataset": str(dataset), **told}), out)
 
 
 @app.command()
 @in_sentences
 def validate(
-    run_path: RunArgument,
-    validator: Validator = None,
-    device: Device = None,
-    precision: Precision = None,
-    alpha: Alpha = None,
-    trust_remote_code: TrustRemoteCode = None,
+    run_path: options.RunArgument,
+    validator: options.Validator = None,
+    device: options.Device = None,
+    precision: options.Precision = None,
+    alpha: options.Alpha = None,
+    trust_remote_code: options.TrustRemoteCode = None,
 ) -> None:
     """Judge a run again with another validator or threshold; nothing is asked of the teacher."""
+    told = options.overrides(locals())
     from datagen.api import open_run
     from datagen.config import dump_settings, load_settings
     from datagen.errors import SettingsError
 
-    overrides = validator_overrides(validator, device, precision, alpha, trust_remote_code)
     stored = open_run(run_path).settings
     if validator is None and stored.validator.name == "none":
         raise SettingsError(f"{run_path}: this run has no validator yet; name one with --validator.")
-    settings = load_settings(None, {**dump_settings(stored), **overrides})
+    settings = load_settings(None, {**dump_settings(stored), **told})
     _run_and_tell(settings, run_path, may_ask=False)
 
 
 @app.command()
 @in_sentences
-def status(run_path: RunArgument) -> None:
+def status(run_path: options.RunArgument) -> None:
     """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
     from datagen.api import open_run
     from datagen.cli.sharing import changed_lines, is_only_shards, shard_lines
@@ -215,7 +159,7 @@ def status(run_path: RunArgument) -> None:
 
 @app.command()
 @in_sentences
-def show(run_path: RunArgument, sample_id: SampleId) -> None:
+def show(run_path: options.RunArgument, sample_id: options.SampleId) -> None:
     """Tell one sample's whole story: context, reply, turns, verdict, fate."""
     from datagen.api import open_run
     from datagen.cli.story import sample_story
@@ -227,7 +171,7 @@ def show(run_path: RunArgument, sample_id: SampleId) -> None:
 @app.command()
 @in_sentences
 def report(
-    run_path: RunArgument,
+    run_path: options.RunArgument,
     out: Annotated[Path | None, typer.Option(help="File to write; by default report.html in the run folder.")] = None,
 ) -> None:
     """Write a finished run as one HTML page: what fell and why, diversity, examples; it opens without network."""
@@ -238,11 +182,11 @@ def report(
 
 @app.command()
 @in_sentences
-def recipes(recipes_dir: RecipesDir = None) -> None:
+def recipes(recipes_dir: options.RecipesDir = None) -> None:
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
 
-    for name, folder in sorted(available_types(_text(recipes_dir)).items()):
+    for name, folder in sorted(available_types(options.overrides(locals())["recipes_dir"]).items()):
         recipe = load_recipe(folder)
         typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
 
@@ -250,84 +194,34 @@ def recipes(recipes_dir: RecipesDir = None) -> None:
 @app.command()
 @in_sentences
 def lint(
-    captions: Captions = None,
-    instances: Instances = None,
-    images: Images = None,
-    limit: Limit = None,
-    words: WordsFile = None,
+    captions: options.Captions = None,
+    instances: options.Instances = None,
+    images: options.Images = None,
+    limit: options.Limit = None,
+    words: options.WordsFile = None,
 ) -> None:
     """Report what is wrong with the annotations, before a token is paid for."""
+    settings = options.settings_of(locals())
     from datagen.cli.story import lint_lines
-    from datagen.config import load_settings
 
-    overrides = {**_corpus_overrides(captions, instances, images, limit), "checks.words": _text(words)}
-    for line in lint_lines(load_settings(None, overrides)):
+    for line in lint_lines(settings):
         typer.echo(line)
 
 
 @app.command("words")
 @in_sentences
 def show_words(
-    captions: Captions = None, instances: Instances = None, limit: Limit = None, words: WordsFile = None
+    captions: options.Captions = None,
+    instances: options.Instances = None,
+    limit: options.Limit = None,
+    words: options.WordsFile = None,
 ) -> None:
     """Tell which words stand for each category of a corpus, and how often its captions use them."""
+    settings = options.settings_of(locals())
     from datagen.cli.story import words_lines
-    from datagen.config import load_settings
 
-    overrides = {**_corpus_overrides(captions, instances, None, limit), "checks.words": _text(words)}
-    for line in words_lines(load_settings(None, overrides)):
+    for line in words_lines(settings):
         typer.echo(line)
-
-
-def run_settings(options: Mapping[str, Any]) -> Settings:
-    """Settings from the options of ``run``, by their names as parameters."""
-    from datagen.config import load_settings
-
-    overrides = {key: _plain(name, options.get(name)) for name, key in SETTING_OF.items()}
-    return load_settings(options.get("config"), overrides)
-
-
-SETTING_OF = {
-    "captions": "corpus.captions",
-    "instances": "corpus.instances",
-    "images": "corpus.images",
-    "limit": "corpus.limit",
-    "types": "types",
-    "recipes_dir": "recipes_dir",
-    "words": "checks.words",
-    "context": "context.style",
-    "rng_seed": "rng_seed",
-    "teacher": "teacher.name",
-    "base_url": "teacher.base_url",
-    "concurrency": "teacher.concurrency",
-    "rpm": "teacher.rpm",
-    "tpm": "teacher.tpm",
-    "budget_usd": "teacher.budget_usd",
-    "prices": "teacher.prices",
-    "batch": "teacher.batch",
-    "validator": "validator.name",
-    "device": "validator.device",
-    "precision": "validator.precision",
-    "alpha": "validator.alpha",
-    "trust_remote_code": "validator.trust_remote_code",
-    "max_failed": "max_failed",
-    "engine": "engine",
-    "ray_address": "ray.address",
-    "ray_workers": "ray.workers",
-    "ray_shards": "ray.shards",
-    "ray_validators": "ray.validators",
-    "results": "results",
-}
-"""Parameter of ``run`` to the setting it stands for."""
-
-
-def _plain(name: str, given: Any) -> Any:
-    """What an option says, as a settings file would say it."""
-    if name == "types":
-        return _split(given)
-    if isinstance(given, list):
-        return _texts(given)
-    return _text(given) if isinstance(given, Path) else given
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
@@ -357,39 +251,3 @@ def exit_if_many_failed(share_failed: float, failure: str | None, settings: Sett
     if share_failed > settings.max_failed:
         typer.echo(f"datagen: {100 * share_failed:.1f} % of the requests failed, the first by {failure}", err=True)
         raise typer.Exit(TOO_MANY_FAILED)
-
-
-def _corpus_overrides(
-    captions: list[Path] | None, instances: list[Path] | None, images: Path | None, limit: int | None
-) -> dict[str, Any]:
-    return {
-        "corpus.captions": _texts(captions),
-        "corpus.instances": _texts(instances),
-        "corpus.images": _text(images),
-        "corpus.limit": limit,
-    }
-
-
-def validator_overrides(
-    validator: str | None, device: str | None, precision: str | None, alpha: float | None, trust: bool | None
-) -> dict[str, Any]:
-    """The options about a validator, under the names that they have as settings."""
-    return {
-        "validator.name": validator,
-        "validator.device": device,
-        "validator.precision": precision,
-        "validator.alpha": alpha,
-        "validator.trust_remote_code": trust,
-    }
-
-
-def _split(text: str | None) -> list[str] | None:
-    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
-
-
-def _texts(paths: list[Path] | None) -> list[str] | None:
-    return [str(path) for path in paths] if paths else None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from datagen.cli.commands import RunArgument, app
+from datagen.cli.commands import app
+from datagen.cli.options import RunArgument
 from datagen.cli.sentences import in_sentences
 
 if TYPE_CHECKING:

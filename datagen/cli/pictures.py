@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from datagen.cli.commands import Device, Precision, RunArgument, TrustRemoteCode, app, validator_overrides
+from datagen.cli.commands import app
+from datagen.cli.options import Device, Precision, RunArgument, TrustRemoteCode, overrides
 from datagen.cli.sentences import in_sentences
 
 NeededValidator = Annotated[str, typer.Option(help="A name of 'datagen models', a folder, a hub id or endpoint:URL.")]
@@ -25,12 +26,13 @@ def ask(
     trust_remote_code: TrustRemoteCode = None,
 ) -> None:
     """Ask a model one question about one picture."""
+    told = overrides(locals())
     from datagen.config import load_validator_settings
     from datagen.corpus import PictureError, read_picture
     from datagen.errors import ValidatorError
     from datagen.validator.answering import open_answerer
 
-    settings = load_validator_settings(validator_overrides(validator, device, precision, None, trust_remote_code))
+    settings = load_validator_settings(told)
     if not question.strip():
         raise ValidatorError("The question is empty; give it in quotes after the picture.")
     try:
@@ -52,6 +54,7 @@ def find(
     precision: Precision = None,
 ) -> None:
     """Find the images of a run that are nearest to a text."""
+    told = overrides(locals())
     from datagen.api import open_run
     from datagen.cli.progress import BarProgress
     from datagen.cli.story import near_lines
@@ -60,7 +63,7 @@ def find(
     from datagen.engines.finding import find_images
 
     run = open_run(run_path)
-    settings = load_validator_settings(validator_overrides(validator, device, precision, None, None))
+    settings = load_validator_settings(told)
     corpus = run.settings.corpus
     found = find_images(
         run.folder, load_corpus(corpus).images, PictureChecker(corpus), text, settings, top, BarProgress()

@@ -18,7 +18,7 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from datagen import config
 from datagen.cli import app
-from datagen.cli.commands import SETTING_OF
+from datagen.cli.options import SETTING_OF
 from datagen.cli.sentences import EXIT_STATUS
 from datagen.store import write_whole
 

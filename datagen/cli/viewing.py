@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from datagen.cli.commands import Device, Precision, RunArgument, TrustRemoteCode, app, validator_overrides
+from datagen.cli.commands import app
+from datagen.cli.options import Device, Precision, RunArgument, TrustRemoteCode, overrides
 from datagen.cli.sentences import in_sentences
 
 
@@ -27,6 +28,7 @@ def view(
     open_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Look through a run in the browser: filter, search, accept, correct or reject by hand, ask the validator."""
+    told = overrides(locals())
     _require_extra()
     from datagen.api import open_run
     from datagen.config import dump_settings, load_settings
@@ -35,8 +37,7 @@ def view(
     from datagen.view.page.serving import Door, serve
 
     run = open_run(run_path)
-    overrides = validator_overrides(validator, device, precision, None, trust_remote_code)
-    asked = load_settings(None, {**dump_settings(run.settings), **overrides}).validator
+    asked = load_settings(None, {**dump_settings(run.settings), **told}).validator
 
     def announce(url: str) -> None:
         typer.echo(f"view      {url}")

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from datagen.cli import app, reference
-from datagen.cli.commands import SETTING_OF, run
+from datagen.cli.commands import run
+from datagen.cli.options import SETTING_OF
 from datagen.config import load_settings
 
 PAGE = reference.render_page()
