@@ -1,6 +1,7 @@
 """The house plan holds: imports only go down, and the command line stays light."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,24 @@ def test_imports_only_go_down(path: Path) -> None:
     assert room in FLOOR_OF, f"{room} stands on no floor; add it to FLOORS"
     for other in imported_rooms(path) - {room}:
         assert FLOOR_OF[other] < FLOOR_OF[room], f"{path.name}: {room} may not import {other}"
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    modules = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+    graphlib.TopologicalSorter({name: imported_modules(path, set(modules)) for name, path in modules.items()}).prepare()
+
+
+def module_of(path: Path) -> str:
+    return ".".join(("datagen", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            found |= {name if name in known else str(node.module) for name in inner}
+    return found & known - {module_of(path), "datagen"}  # of which all that is taken below is the version
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import sys
 
-from datagen.cli import exporting, money, pictures, sharing, viewing  # noqa: F401 (their commands join the others)
-from datagen.cli.commands import app
+from datagen.cli import commands, exporting, money, pictures, sharing, viewing  # noqa: F401 (their commands join it)
+from datagen.cli.app import app
 
 
 def main() -> None:

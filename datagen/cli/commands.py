@@ -8,35 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datagen.cli import options
-from datagen.cli.sentences import TOO_MANY_FAILED, in_sentences
+from datagen.cli.app import app
+from datagen.cli.outcome import tell_outcome
+from datagen.cli.sentences import in_sentences
 
 if TYPE_CHECKING:
     from datagen.config import Settings
-    from datagen.engines.finishing import Outcome
-
-app = typer.Typer(
-    name="datagen",
-    help="Turn captions and boxes into a visual-instruction dataset, checked against annotations and pixels.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from datagen import __version__
-
-        typer.echo(f"datagen {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
-) -> None:
-    del version
 
 
 @app.command()
@@ -229,25 +206,3 @@ def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> Non
     from datagen.engines.starting import run_engine
 
     tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)
-
-
-def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
-    """Write the report of a finished run and tell how it ended."""
-    from datagen.api import open_run
-    from datagen.cli.story import outcome_lines
-
-    made = open_run(out)
-    made.write_report()
-    sent_to = made.send_results()
-    for line in outcome_lines(outcome.summary, out):
-        typer.echo(line)
-    if sent_to is not None:
-        typer.echo(f"results   {sent_to}")
-    exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
-
-
-def exit_if_many_failed(share_failed: float, failure: str | None, settings: Settings) -> None:
-    """End with a status of its own where more requests failed than the settings bear."""
-    if share_failed > settings.max_failed:
-        typer.echo(f"datagen: {100 * share_failed:.1f} % of the requests failed, the first by {failure}", err=True)
-        raise typer.Exit(TOO_MANY_FAILED)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from datagen.cli.commands import app
+from datagen.cli.app import app
 from datagen.cli.options import RunArgument
 from datagen.cli.sentences import in_sentences
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datagen.cli import options
-from datagen.cli.commands import app
+from datagen.cli.app import app
 from datagen.cli.sentences import in_sentences
 
 if TYPE_CHECKING:

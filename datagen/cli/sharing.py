@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from datagen.cli.commands import app, exit_if_many_failed, tell_outcome
+from datagen.cli.app import app
+from datagen.cli.outcome import exit_if_many_failed, tell_outcome
 from datagen.cli.sentences import in_sentences
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from datagen.cli.commands import app
+from datagen.cli.app import app
 from datagen.cli.options import Device, Precision, RunArgument, TrustRemoteCode, overrides
 from datagen.cli.sentences import in_sentences
 

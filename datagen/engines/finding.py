@@ -17,8 +17,7 @@ from datagen.engines.progress import Progress, ended
 from datagen.errors import ValidatorError
 from datagen.records import AnnotatedImage
 from datagen.store import RunFolder, write_whole
-from datagen.validator.opening import open_picture
-from datagen.validator.protocol import Fault
+from datagen.validator.protocol import Fault, open_picture
 
 if TYPE_CHECKING:
     import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.teacher.protocol import StoppedError, Teacher, open_teacher
+from datagen.teacher.opening import open_teacher
+from datagen.teacher.protocol import StoppedError, Teacher
 
 __all__ = ["StoppedError", "Teacher", "open_teacher"]

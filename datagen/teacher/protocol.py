@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from datagen.config import Settings
 from datagen.records import Reply, Request
 
 
@@ -41,27 +40,3 @@ class Teacher(Protocol):
     async def close(self) -> None:
         """Give back connections."""
         ...
-
-
-def open_teacher(settings: Settings, spent_usd: float = 0.0) -> Teacher:
-    """Make the teacher that the settings name.
-
-    Args:
-        settings: Of the run.
-        spent_usd: What its replies cost so far; counts against the budget.
-
-    Raises:
-        TeacherError: The endpoint's key is missing.
-        SettingsError: There is a budget but no price.
-    """
-    if settings.teacher.name == "template":
-        from datagen.teacher.template import TemplateTeacher
-
-        return TemplateTeacher(settings.rng_seed)
-    from datagen.teacher.endpoint import EndpointTeacher
-
-    if settings.teacher.budget_usd is None:
-        return EndpointTeacher(settings.teacher)
-    from datagen.teacher.budget import Budget
-
-    return EndpointTeacher(settings.teacher, budget=Budget(settings.teacher, spent_usd))

@@ -3,9 +3,10 @@
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
 ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
 ``image_text`` runs any other chat model with eyes, ``similarity`` CLIP and its kin, ``endpoint`` a served one;
-``nano`` is the bundled model; ``catalogue`` gives names and ``opening`` opens by name. ``probing`` turns claims into
-questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
-``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
+``nano`` is the bundled model; ``catalogue`` gives names, ``opening`` opens by name and ``lazy`` loads when it is
+needed. ``probing`` turns claims into questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask
+about a sample and reads the answers, ``calibration`` learns from the planted errors what the scores are worth,
+``judging`` gives verdicts.
 """
 
 from __future__ import annotations

@@ -11,9 +11,19 @@ from msgspec import Struct
 from datagen.records import ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.loading import Checkpoint
-from datagen.validator.opening import open_picture
 from datagen.validator.pictures import blank_like, look_at
-from datagen.validator.protocol import Abilities, Fault, Item, LoadPicture, Look, Probe, Text, look_keys, score_key
+from datagen.validator.protocol import (
+    Abilities,
+    Fault,
+    Item,
+    LoadPicture,
+    Look,
+    Probe,
+    Text,
+    look_keys,
+    open_picture,
+    score_key,
+)
 from datagen.validator.scoring import AnswerScore, Row, cut_batches, plant_trees, score_rows
 
 if TYPE_CHECKING:

@@ -22,10 +22,19 @@ from datagen.validator.checkpoint import Asked, read_scores
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.files import first_line
 from datagen.validator.loading import Checkpoint, Found, compute_dtype, find_template, hush_transformers, load_model
-from datagen.validator.opening import open_picture
 from datagen.validator.pictures import blank_like
 from datagen.validator.processors import load_processor
-from datagen.validator.protocol import Abilities, Fault, Item, LoadPicture, Look, Text, look_keys, score_key
+from datagen.validator.protocol import (
+    Abilities,
+    Fault,
+    Item,
+    LoadPicture,
+    Look,
+    Text,
+    look_keys,
+    open_picture,
+    score_key,
+)
 from datagen.validator.scoring import AnswerScore, is_out_of_memory, through_head
 
 _TRIAL = ("What is this?", "A red cup.", "A red car.")

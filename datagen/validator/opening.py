@@ -2,22 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Sequence
-from typing import TYPE_CHECKING
-
 from datagen.config import ENDPOINT, ValidatorSettings
-from datagen.records import Score
-from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Validator, look_keys
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from datagen.validator.loading import Found
-
-N_THREADS = 4
-"""Readers of pictures ahead of a GPU or a network: a JPEG takes 6 to 8 ms, a large GPU a picture every 10."""
-MAX_ASPECT = 50
-"""Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
+from datagen.validator.lazy import LazyValidator, open_checkpoint
+from datagen.validator.protocol import Abilities, Validator
 
 
 def open_by_name(settings: ValidatorSettings) -> Validator:
@@ -46,57 +33,3 @@ def open_by_name(settings: ValidatorSettings) -> Validator:
 
         return LazyValidator(found, Abilities(), lambda: load_image_text(settings, found))
     return open_checkpoint(settings, found, Abilities())
-
-
-def open_checkpoint(settings: ValidatorSettings, found: Found, abilities: Abilities) -> LazyValidator:
-    """Open a LLaVA-like checkpoint that was found."""
-
-    def load() -> Validator:
-        from datagen.validator.checkpoint import CheckpointValidator
-        from datagen.validator.loading import load_checkpoint
-
-        return CheckpointValidator(load_checkpoint(settings, found), settings.batch_tokens)
-
-    return LazyValidator(found, abilities, load)
-
-
-class LazyValidator:
-    """A validator that was found and checked, and is loaded when the first unknown score is asked for.
-
-    So a wrong name stops a run before anything is paid for, no memory is held while the teacher
-    writes, and a run whose scores are all stored never loads the model.
-    """
-
-    def __init__(self, found: Found, abilities: Abilities, load: Callable[[], Validator]) -> None:
-        self.identity = found.identity
-        self.abilities = abilities
-        self.n_readers = 0 if found.device.type == "cpu" else N_THREADS
-        self._load = load
-        self._loaded: Validator | None = None
-
-    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
-        """Any picture will do."""
-
-    def score(
-        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
-    ) -> Iterator[Score | Fault]:
-        """Score every item that is not known; see ``protocol.Validator``."""
-        if all(key in known for look in looks for key in look_keys(self.identity, look)):
-            return
-        self._loaded = self._loaded or self._load()
-        yield from self._loaded.score(looks, load_picture, known)
-
-
-def open_picture(name: str, load_picture: LoadPicture) -> Image | Fault:
-    """Open a picture, or say why it cannot be looked at."""
-    try:
-        picture = load_picture(name)
-    except Exception as error:
-        # A picture that cannot be read is a record's failure; anything else is ours.
-        if not hasattr(error, "reason") or not hasattr(error, "detail"):
-            raise
-        return Fault(name, str(error.reason), str(error.detail))
-    if max(picture.size) > MAX_ASPECT * min(picture.size):
-        told = f"{name} is {picture.width} x {picture.height} pixels, longer than {MAX_ASPECT} times its width"
-        return Fault(name, "image_too_narrow", told)
-    return picture

@@ -26,6 +26,10 @@ ProbeKind = Literal["presence", "count", "side", "quadrant", "relation", "size",
 """How a claim can be asked: ``statement`` is any other claim put as a yes/no question."""
 
 
+MAX_ASPECT = 50
+"""Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
+
+
 class Text(Struct, frozen=True):
     """An answer to a question, whose likelihood is wanted."""
 
@@ -153,3 +157,18 @@ def score_key(identity: str, look: Look, item: Item) -> str:
 def look_keys(identity: str, look: Look) -> Iterator[str]:
     """List the keys of every score that a look asks for."""
     return (score_key(identity, look, item) for item in look.items)
+
+
+def open_picture(name: str, load_picture: LoadPicture) -> Image | Fault:
+    """Open a picture, or say why it cannot be looked at."""
+    try:
+        picture = load_picture(name)
+    except Exception as error:
+        # A picture that cannot be read is a record's failure; anything else is ours.
+        if not hasattr(error, "reason") or not hasattr(error, "detail"):
+            raise
+        return Fault(name, str(error.reason), str(error.detail))
+    if max(picture.size) > MAX_ASPECT * min(picture.size):
+        told = f"{name} is {picture.width} x {picture.height} pixels, longer than {MAX_ASPECT} times its width"
+        return Fault(name, "image_too_narrow", told)
+    return picture

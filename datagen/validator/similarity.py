@@ -20,9 +20,18 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score, SimilarityScore
 from datagen.validator.loading import Found, compute_dtype, hush_transformers, load_model
-from datagen.validator.opening import open_picture
 from datagen.validator.processors import load_processor
-from datagen.validator.protocol import Abilities, Fault, Item, LoadPicture, Look, Text, look_keys, score_key
+from datagen.validator.protocol import (
+    Abilities,
+    Fault,
+    Item,
+    LoadPicture,
+    Look,
+    Text,
+    look_keys,
+    open_picture,
+    score_key,
+)
 
 ABILITIES = Abilities(texts=True, blanks=False, probes=frozenset({"presence"}))
 
