@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from datagen.version import __version__
 
 if TYPE_CHECKING:
     from datagen.api import Run, demo_settings, open_run, preview, run

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
-    {"digestmap", "errors", "records", "randomness"},
+    {"digestmap", "errors", "records", "randomness", "version"},
     {"words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
@@ -82,7 +82,7 @@ def imported_modules(path: Path, known: set[str]) -> set[str]:
         if isinstance(node, ast.ImportFrom):
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {name if name in known else str(node.module) for name in inner}
-    return found & known - {module_of(path), "datagen"}  # of which all that is taken below is the version
+    return found & known - {module_of(path)}
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -18,7 +18,7 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from datagen import __version__
+        from datagen.version import __version__
 
         typer.echo(f"datagen {__version__}")
         raise typer.Exit

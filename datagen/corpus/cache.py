@@ -21,13 +21,13 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from datagen import __version__
 from datagen.config import CorpusSettings
 from datagen.corpus.buffers import Texts
 from datagen.corpus.images import Columns
 from datagen.corpus.listing import MAX_SIDE_PX
 from datagen.corpus.merging import Merged
 from datagen.records import Finding
+from datagen.version import __version__
 
 VARIABLE = "DATAGEN_CACHE"
 """Environment variable: the folder for cached files, or ``off``."""
