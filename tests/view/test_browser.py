@@ -31,7 +31,10 @@ PATIENCE_MS = 120_000  # a machine that runs other tests beside may be slow; not
 class Walk:
     """A tab that remembers whatever went wrong in it."""
 
+    latest: "Walk | None" = None
+
     def __init__(self, context: Any) -> None:
+        Walk.latest = self
         self.tab = context.new_page()
         self.tab.set_default_timeout(PATIENCE_MS)
         self.faults: list[str] = []
@@ -117,6 +120,9 @@ def folder(finished: Path, tmp_path: Path) -> Path:
 def page(folder: Path, validator: str = "none", **more: Any) -> Iterator[str]:
     with served(make_app(live_of(folder), asker_of(validator), **more)) as url:
         yield url
+        # Left before its server ends, which pictures fetched ahead would run into.
+        if Walk.latest is not None and not Walk.latest.tab.is_closed():
+            Walk.latest.open("about:blank")
 
 
 def test_the_report_opens_without_a_fault(walk: Walk, finished: Path) -> None:
