@@ -55,10 +55,8 @@ def decode_whole(path: Path, shape: type[FileT]) -> FileT:
         return msgspec.json.decode(text, type=shape)
     except msgspec.ValidationError as error:
         raise CorpusError(f"{path}: {_name_fault(bytes(text), str(error), kind)}") from None
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter from msgspec before 0.23
         raise CorpusError(f"{path}: {_locate_fault(bytes(text), str(error))}") from None
-    except UnicodeDecodeError:
-        raise CorpusError(f"{path}: {_locate_odd_byte(data)}") from None
     except RecursionError:
         raise CorpusError(f"{path}: brackets are nested hundreds deep, which no COCO file does. {_SHAPE}.") from None
 
@@ -155,6 +153,8 @@ def _locate_fault(text: bytes, message: str) -> str:
         return f"ends in the middle, after {len(text)} bytes ('{_one_line(tail)}'). Copy or download it again."
     if _is_json_lines(text):
         return f"looks like JSON Lines (one object per line). {_SHAPE}."
+    if odd := _locate_odd_byte(text):
+        return odd
     position = re.search(r"\(byte (\d+)\)", message)
     if position is None:
         return f"is not JSON ({message}). {_SHAPE}."
@@ -170,12 +170,13 @@ def _locate_fault(text: bytes, message: str) -> str:
     )
 
 
-def _locate_odd_byte(data: bytes) -> str:
+def _locate_odd_byte(text: bytes) -> str | None:
+    """Say where a text stops being UTF-8; None where all of it is."""
     try:
-        data.decode()
+        text.decode()
     except UnicodeDecodeError as error:
-        return f"is not UTF-8 at {_line_and_byte(data, error.start)}. Save it as UTF-8."
-    return "holds a text that is not UTF-8. Save it as UTF-8."
+        return f"is not UTF-8 at {_line_and_byte(text, error.start)}. Save it as UTF-8."
+    return None
 
 
 def _line_and_byte(text: bytes, at: int) -> str:
