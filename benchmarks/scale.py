@@ -30,6 +30,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from measuring import peak_mb
@@ -41,7 +42,7 @@ from datagen.engines.gathering import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import prepare, run_local
 from datagen.export import write_llava
-from datagen.pipeline import derive_before_dedup, drop_repeats, plan_samples
+from datagen.pipeline import derive, drop_repeats, plan_samples
 from datagen.recipes import load_recipes
 from datagen.records import Reply, Request, Usage
 from datagen.store import RunFolder
@@ -243,8 +244,9 @@ def hold_everything(folder: Path) -> None:
         return [await teacher.answer(item.request) for item in planned if item.request is not None]
 
     replies = {reply.request_digest: reply for reply in asyncio.run(ask())}
-    candidates = list(derive_before_dedup(planned, replies.get, settings))
-    samples = list(drop_repeats(candidates, recipes, settings))
+    candidates = list(derive(planned, replies.get, settings))
+    lent: Any = SimpleNamespace(settings=settings, recipes=recipes, find_vector=None)
+    samples = list(drop_repeats(lambda: iter(candidates), lent)[0]())
     with (folder / "held.json").open("wb") as file:
         write_llava(samples, file, 0)
     watch.end()

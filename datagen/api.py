@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING, Any
 import jsonlines
 import msgspec
 
+from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus
+from datagen.engines.plugs import NO_PLUGS, Plugs, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.engines.starting import run_engine
 from datagen.errors import CorpusError, RunError, SettingsError
-from datagen.records import AnnotatedImage, Message, Reply, Sample, Turn
+from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
 from datagen.summary import Tally
 from datagen.tables import RunTables
+from datagen.teacher import Teacher
+from datagen.teacher.function import Answer
+from datagen.validator import Validator
 from datagen.view.browser import Browser, Listing
 from datagen.view.notebook import Cards, SampleView
 
@@ -27,18 +32,37 @@ if TYPE_CHECKING:
     from datagen.export import Exported
 
 
-def run(config: Settings | Mapping[str, Any] | str | Path, out: str | Path, progress: Progress | None = None) -> Run:
+def run(
+    config: Settings | Mapping[str, Any] | str | Path,
+    out: str | Path,
+    *,
+    teacher: Teacher | Callable[[Request], Answer] | None = None,
+    validator: Validator | None = None,
+    source: Any = None,
+    checks: Iterable[Check] = (),
+    writers: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Run:
     """Make or resume a run.
 
     Args:
         config: Settings, a mapping with the same nesting, or the path of a YAML file.
         out: The run folder.
+        teacher: Writes the replies in place of the teacher that the settings name: a ``Teacher``, or a function (a
+            coroutine function too) from a ``Request`` to the text of its reply. What the function raises costs its
+            own request; ``TeacherError`` stops the run.
+        validator: Looks at the pixels in place of the one that the settings name.
+        source: Gives the annotated images in place of the files that the settings name.
+        checks: Functions from a ``Turn`` and its ``AnnotatedImage`` to what is wrong in one sentence, or None; a
+            conversation is cut before the first turn that one objects to, with the check's name as the reason.
+        writers: Export forms by name, each written to ``out/NAME`` when the run is finished.
         progress: Hears how far it is; silent by default.
 
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
     """
-    run_engine(_settings_of(config), Path(out), progress or Silence())
+    plugs = Plugs(teacher, validator, source, tuple(checks), writers or {})
+    run_engine(_settings_of(config, plugs), Path(out), progress or Silence(), plugs=plugs)
     made = open_run(out)
     made.write_report()
     made.send_results()
@@ -63,10 +87,11 @@ def preview(
     return preview_request(_settings_of(config), response_type, image_id).messages
 
 
-def _settings_of(config: Settings | Mapping[str, Any] | str | Path) -> Settings:
+def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs = NO_PLUGS) -> Settings:
+    plugged = settings_of(plugs)
     if isinstance(config, str | Path):
-        return load_settings(Path(config), {})
-    return config if isinstance(config, Settings) else load_settings(None, dict(config))
+        return load_settings(Path(config), plugged)
+    return load_settings(None, {**(dump_settings(config) if isinstance(config, Settings) else config), **plugged})
 
 
 def demo_settings() -> Settings:
@@ -173,14 +198,22 @@ class Run(RunTables):
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
-    def validate(self, validator: str | None = None, progress: Progress | None = None, **settings: object) -> Run:
+    def validate(
+        self,
+        validator: str | Validator | None = None,
+        progress: Progress | None = None,
+        *,
+        checks: Iterable[Check] = (),
+        **settings: object,
+    ) -> Run:
         """Judge the run again with another validator or threshold, as ``datagen validate`` does.
 
         Nothing is asked of the teacher, and no score is computed twice.
 
         Args:
-            validator: Its name; None keeps the run's.
+            validator: Its name, or a validator of your own; None keeps the run's.
             progress: Hears how far it is; silent by default.
+            checks: The checks in Python that the run was made with, if it was.
             **settings: Settings of a validator by name, such as ``alpha=0.02`` or ``device="cuda"``.
 
         Returns:
@@ -189,11 +222,13 @@ class Run(RunTables):
         Raises:
             DatagenError: As one sentence.
         """
-        overrides = {f"validator.{name}": value for name, value in {"name": validator, **settings}.items()}
-        new = load_settings(None, {**dump_settings(self.settings), **overrides})
+        name, own = (validator, None) if validator is None or isinstance(validator, str) else (None, validator)
+        plugs = Plugs(validator=own, checks=tuple(checks))
+        overrides = {f"validator.{key}": value for key, value in {"name": name, **settings}.items()}
+        new = load_settings(None, {**dump_settings(self.settings), **overrides, **settings_of(plugs)})
         if new.validator.name == "none":
             raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")
-        run_engine(new, self.folder.path, progress or Silence(), may_ask=False)
+        run_engine(new, self.folder.path, progress or Silence(), may_ask=False, plugs=plugs)
         judged = open_run(self.folder.path)
         judged.write_report()
         judged.send_results()

@@ -32,6 +32,7 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     instances: tuple[str, ...] = ()  # COCO instance files
     dataset: str | None = None  # a LLaVA dataset made elsewhere, whose records take the place of a teacher's replies
     images: str | None = None  # image folder; None leaves the pictures unchecked
+    source: str | None = None  # "python:NAME" where a program gave the images; filled in by datagen.run
     limit: Natural | None = None  # take only the first so many images
     max_image_pixels: Natural = 50_000_000  # larger pictures are rejected unread
 
@@ -143,6 +144,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     dedup: DedupSettings = DedupSettings()
     balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
+    python_checks: tuple[str, ...] = ()  # names of checks that a program gave; filled in by datagen.run
     rng_seed: NonNegative = 0  # every random choice follows from it, the image id and the response type
     engine: Literal["local", "ray"] = "local"  # where the work is done; the dataset is the same
     ray: RaySettings = RaySettings()
@@ -251,14 +253,17 @@ def _check_together(settings: Settings) -> None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):
         endpoint_of(settings.validator.name)
-    if settings.validator.name != "none" and settings.corpus.images is None:
+    if settings.validator.name != "none" and settings.corpus.images is None and settings.corpus.source is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
-    if not settings.corpus.captions and not settings.corpus.instances and not settings.corpus.dataset:
+    corpus = settings.corpus
+    if not (corpus.captions or corpus.instances or corpus.dataset or corpus.source):
         raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
 IMPORTED = "imported"
 """Response type and teacher of a dataset that was made elsewhere."""
+PLUGGED = "python:"
+"""How the name of a teacher, validator or source begins that is a Python object, given to ``datagen.run``."""
 ENDPOINT = "endpoint:"
 """How the name of a validator begins that is asked over the network."""
 

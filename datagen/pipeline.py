@@ -1,29 +1,32 @@
 """The way of one image: a planned request becomes a reply, the reply becomes a sample with a fate.
 
-The table ``STAGES`` and the two stages named under it are the whole flow. Every stage is a function over
-frozen records; files, network and GPU are the engine's business. Nothing disappears: each planned sample ends accepted,
-or rejected with stage, reason and detail.
+The table ``STAGES`` is the whole flow. Every stage is a function over frozen records, of one sample, of the samples of
+one image, or of the whole set; files, network and GPU are lent to it by the engine. Nothing disappears: each planned
+sample ends accepted, or rejected with stage, reason and detail.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, permutations
+from operator import attrgetter
+from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen import claims
-from datagen.checks import check_turns
+from datagen.checks import Check, check_turns, check_with
 from datagen.config import Settings, digest_of
 from datagen.corpus.dataset import Dataset
 from datagen.dedup import Deduplicator, FindVector
-from datagen.diversity import Census, Plan, plan
+from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
 from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
-from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, Stage
+from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName
+from datagen.review import Reviewer
 from datagen.validator import Fault
 from datagen.validator.calibration import Calibrator
 from datagen.validator.evidence import Findings, Inquiry
@@ -58,10 +61,15 @@ class Planned(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """A planned sample with what the teacher said, if it was asked: all that the first stages need."""
+    """A planned sample with what the teacher said, if it was asked: all that the stages of one sample need.
+
+    Attributes:
+        checks: Of the user's own, in Python.
+    """
 
     planned: Planned
     reply: Reply | None
+    checks: tuple[Check, ...] = ()
 
 
 def require_distinct_ids(image_ids: Collection[str], types: Sequence[str]) -> None:
@@ -133,7 +141,7 @@ def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
 
 
 def take_reply(sample: Sample, asked: Asked, settings: Settings) -> Sample:
-    """Stage teacher: a request without an answer ends here."""
+    """A request without an answer ends here."""
     del settings
     if asked.planned.drop is not None:
         return reject(sample, asked.planned.drop)
@@ -145,7 +153,7 @@ def take_reply(sample: Sample, asked: Asked, settings: Settings) -> Sample:
 
 
 def parse_turns(sample: Sample, asked: Asked, settings: Settings) -> Sample:
-    """Stage parse: raw text becomes questions and answers."""
+    """Raw text becomes questions and answers."""
     recipe, reply = asked.planned.recipe, asked.reply
     assert reply is not None  # take_reply has rejected the others
     question = None
@@ -156,14 +164,14 @@ def parse_turns(sample: Sample, asked: Asked, settings: Settings) -> Sample:
 
 
 def check_wording(sample: Sample, asked: Asked, settings: Settings) -> Sample:
-    """Stage checks: refusals, leaks of the context, broken and trainer-breaking text."""
+    """Refusals, leaks of the context, broken and trainer-breaking text."""
     is_description = asked.planned.recipe.settings.reply_format == "text"
     checked = check_turns(sample.turns, is_description, settings.checks)
     return cut_or_reject(sample, checked.turns, checked.drop)
 
 
 def check_claims(sample: Sample, asked: Asked, settings: Settings) -> Sample:
-    """Stage checks: what the answers say, held against captions and boxes."""
+    """What the answers say, held against captions and boxes: the hallucination check that costs no GPU."""
     planned = asked.planned
     judged = claims.judge_turns(sample.turns, planned.image, planned.categories, settings.checks)
     found = claims.first_contradiction(judged) if settings.checks.contradicted == "cut" else None
@@ -171,24 +179,171 @@ def check_claims(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     return sample if found is None else cut_or_reject(sample, judged[: found[0]], found[1])
 
 
-STAGES: tuple[tuple[Stage, Callable[[Sample, Asked, Settings], Sample]], ...] = (
-    ("teacher", take_reply),
-    ("parse", parse_turns),
-    ("checks", check_wording),
-    ("checks", check_claims),
-)
-"""What each sample passes alone, in order. Two stages follow that see the whole set: ``dedup``
-(``Deduplicator.admit``, in corpus order; then, where the settings ask for it, ``plan_balance``) and ``validate``
-(``give_verdict``, calibrated on all scores). Last comes ``review``, what people decided (``datagen/review.py``)."""
+def check_in_python(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+    """Checks of the user's own; they see the claims."""
+    del settings
+    checked = check_with(asked.checks, sample.turns, asked.planned.image)
+    return cut_or_reject(sample, checked.turns, checked.drop)
 
 
-def make_sample(planned: Planned, reply: Reply | None, settings: Settings, settings_digest: str) -> Sample:
+def settle(samples: Sequence[Sample], settings: Settings) -> Sequence[Sample]:
+    """Of two samples of one image that exclude each other, the one with less evidence falls."""
+    return claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
+
+
+Samples = Callable[[], Iterator[Sample]]
+"""Gives every sample as it stands, in corpus order; called once for each pass over the set."""
+Report = Callable[[], Any]
+"""Gives what a stage measured, for the summary, once its samples have passed."""
+
+
+class Verdicts(Protocol):
+    """Gives verdicts from stored scores, calibrated on them all."""
+
+    def give_verdict(self, sample: Sample) -> Sample:
+        """Judge one sample."""
+        ...
+
+    def as_dict(self) -> dict[str, Any]:
+        """The calibration, for the summary."""
+        ...
+
+
+class Lent(Protocol):
+    """What the engine lends to the stages that see the whole set."""
+
+    @property
+    def settings(self) -> Settings:
+        """The run's."""
+        ...
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        """The run's; a question drawn from a list says nothing."""
+        ...
+
+    @property
+    def find_vector(self) -> FindVector | None:
+        """Vectors of questions, where the settings ask for them."""
+        ...
+
+    def judge(self, samples: Samples) -> Verdicts | None:
+        """Score against the pixels what is not scored yet; None where no validator is asked for."""
+        ...
+
+    def reviewer(self) -> Reviewer:
+        """What people decided by hand."""
+        ...
+
+
+def drop_repeats(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
+    """Near-duplicates: cut and reject what an earlier sample of the set asks or says."""
+    drawn = {recipe.name for recipe in lent.recipes if recipe.settings.reply_format == "text"}
+
+    def admitted() -> Iterator[Sample]:
+        dedup = Deduplicator(lent.settings.dedup, answer_only=drawn, find_vector=lent.find_vector)
+        return dedup.admit_all(samples())
+
+    return admitted, None
+
+
+def balance(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
+    """Keep kinds of question and yes/no in the shares asked for.
+
+    It stands before ``validate``, so that no GPU time goes into turns that fall, and is filed under ``dedup``: both
+    drop sound turns for what the rest of the set holds.
+    """
+    settings = lent.settings
+    if not is_balanced(settings):
+        return samples, lambda: None
+    decided = plan(Census(settings.rng_seed).count(samples()), settings.balance)
+    return lambda: map(decided.apply, samples()), lambda: decided.report
+
+
+def validate(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
+    """The pixels: turns get their verdicts, and a conversation is cut before the first doubtful one."""
+    judge = lent.judge(samples)
+    if judge is None:
+        return samples, lambda: None
+    return lambda: map(judge.give_verdict, samples()), judge.as_dict
+
+
+def review(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
+    """What people decided by hand has the last word."""
+    reviewer = lent.reviewer()
+    return lambda: reviewer.watch(samples()), reviewer.as_dict
+
+
+class Stage(Struct, frozen=True, kw_only=True):
+    """A row of the table: one stage, which is one function and what it depends on.
+
+    Attributes:
+        name: What samples that fall here carry as ``stage``; rows of one name are one stage to a reader.
+        what: What falls here, in a few words.
+        of_sample: The function, where it needs one sample alone.
+        of_image: The function, where it needs the samples of one image.
+        of_set: The function, where it needs the whole set; gives the samples after it and what to report.
+        settings: Dotted names of the settings that decide what comes out; ``late_settings_digest`` reads them.
+        report: The key of its report in the summary.
+    """
+
+    name: StageName
+    what: str
+    of_sample: Callable[[Sample, Asked, Settings], Sample] | None = None
+    of_image: Callable[[Sequence[Sample], Settings], Sequence[Sample]] | None = None
+    of_set: Callable[[Samples, Lent], tuple[Samples, Report | None]] | None = None
+    settings: tuple[str, ...] = ()
+    report: str | None = None
+
+    @property
+    def scope(self) -> Literal["sample", "image", "set"]:
+        """What it must see at once."""
+        return "sample" if self.of_sample else "image" if self.of_image else "set"
+
+    @property
+    def act(self) -> Callable[..., Any]:
+        """Its function."""
+        act = self.of_sample or self.of_image or self.of_set
+        assert act is not None  # a test holds that each row has one
+        return act
+
+
+STAGES = (
+    Stage(name="teacher", what="no usable picture, or no answer", of_sample=take_reply),
+    Stage(name="parse", what="no readable turns in the reply", of_sample=parse_turns, settings=("rng_seed",)),
+    Stage(name="checks", what="refused, leaking or broken wording", of_sample=check_wording, settings=("checks",)),
+    Stage(name="checks", what="contradicted by captions or boxes", of_sample=check_claims, settings=("checks",)),
+    Stage(name="checks", what="a check in Python", of_sample=check_in_python, settings=("python_checks",)),
+    Stage(name="checks", what="disagreeing samples of one image", of_image=settle, settings=("checks",)),
+    Stage(name="dedup", what="near-duplicates", of_set=drop_repeats, settings=("dedup",)),
+    Stage(name="dedup", what="too much of one kind", of_set=balance, settings=("balance",), report="balance"),
+    Stage(
+        name="validate", what="doubtful before the pixels", of_set=validate, report="calibration",
+        settings=("validator.name", "validator.precision", "validator.alpha"),
+    ),
+    Stage(name="review", what="rejected by hand", of_set=review, report="review"),
+)  # fmt: skip
+"""The whole flow, in order. Stages of one sample and of one image run in any process (``derive``), those of the set in
+the engine, once all before them have ended (``datagen/engines/finishing.py`` loops over them)."""
+
+STAGE_NAMES: tuple[StageName, ...] = tuple(dict.fromkeys(stage.name for stage in STAGES))
+"""The stages at which a sample can fall, in order, each once."""
+
+
+def make_sample(
+    planned: Planned,
+    reply: Reply | None,
+    settings: Settings,
+    settings_digest: str,
+    checks: tuple[Check, ...] = (),
+) -> Sample:
     """Take one planned sample through every stage that needs no other sample."""
-    sample = _begin(planned, reply, settings, settings_digest)
-    for _, stage in STAGES:
-        sample = stage(sample, Asked(planned, reply), settings)
-        if sample.status == "rejected":
-            break
+    sample, asked = _begin(planned, reply, settings, settings_digest), Asked(planned, reply, checks)
+    for stage in STAGES:
+        if stage.of_sample is not None:
+            sample = stage.of_sample(sample, asked, settings)
+            if sample.status == "rejected":
+                break
     return sample
 
 
@@ -223,7 +378,7 @@ def give_verdict(
     fault: Fault | None,
     calibrator: Calibrator,
 ) -> Sample:
-    """Stage validate: turns get their verdicts, and the conversation is cut before the first doubtful one.
+    """Give turns their verdicts; the conversation is cut before the first doubtful one.
 
     Args:
         sample: Accepted by every earlier stage.
@@ -238,44 +393,25 @@ def give_verdict(
     return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 
-def drop_repeats(
-    candidates: Iterable[Sample],
-    recipes: tuple[Recipe, ...],
+def derive(
+    planned: Iterable[Planned],
+    find_reply: Callable[[str], Reply | None],
     settings: Settings,
-    find_vector: FindVector | None = None,
+    checks: tuple[Check, ...] = (),
 ) -> Iterator[Sample]:
-    """Stage dedup: cut and reject what an earlier sample asks or says.
-
-    Args:
-        candidates: Every sample up to this stage, in corpus order.
-        recipes: The run's; a question drawn from a list says nothing.
-        settings: The run's.
-        find_vector: Vectors of questions.
-    """
-    drawn = {recipe.name for recipe in recipes if recipe.settings.reply_format == "text"}
-    return Deduplicator(settings.dedup, answer_only=drawn, find_vector=find_vector).admit_all(candidates)
-
-
-def derive_before_dedup(
-    planned: Iterable[Planned], find_reply: Callable[[str], Reply | None], settings: Settings
-) -> Iterator[Sample]:
-    """Derive every sample up to dedup, in corpus order, from the stored replies."""
+    """Take samples through every stage that needs no other image, in corpus order, from the stored replies."""
     settings_digest = late_settings_digest(settings)
     for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
-        samples = [
-            make_sample(item, find_reply(item.request.digest) if item.request else None, settings, settings_digest)
+        samples: Sequence[Sample] = [
+            make_sample(
+                item, find_reply(item.request.digest) if item.request else None, settings, settings_digest, checks
+            )
             for item in of_image
         ]
-        yield from claims.settle_disagreements(samples) if settings.checks.contradicted == "cut" else samples
-
-
-def plan_balance(samples: Iterable[Sample], settings: Settings) -> Plan | None:
-    """Decide what balance lets fall, from every sample up to dedup; None when it is off.
-
-    It stands before ``validate``, so that no GPU time goes into turns that fall, and is filed under ``dedup``: both
-    drop sound turns for what the rest of the set holds.
-    """
-    return plan(Census(settings.rng_seed).count(samples), settings.balance) if is_balanced(settings) else None
+        for stage in STAGES:
+            if stage.of_image is not None:
+                samples = stage.of_image(samples, settings)
+        yield from samples
 
 
 def is_balanced(settings: Settings) -> bool:
@@ -285,6 +421,8 @@ def is_balanced(settings: Settings) -> bool:
 
 def late_settings_digest(settings: Settings) -> str:
     """Digest of the settings that act on stored replies: two samples with one digest were judged alike."""
-    validator = settings.validator
-    judged_by = [validator.name, validator.precision, validator.alpha]
-    return digest_of([settings.rng_seed, settings.checks, settings.dedup, settings.balance, *judged_by])
+    names = dict.fromkeys(name for stage in STAGES for name in stage.settings)
+    values = {name: attrgetter(name)(settings) for name in names}
+    if not values["python_checks"]:  # most runs have none, and samples of earlier runs keep their digest
+        del values["python_checks"]
+    return digest_of(list(values.values()))

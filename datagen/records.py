@@ -9,8 +9,8 @@ from msgspec import Struct
 BoxUnit = tuple[float, float, float, float]
 """Left, top, right, bottom as shares of image width and height, 0 to 1, y pointing down."""
 
-Stage = Literal["teacher", "parse", "checks", "dedup", "validate", "review"]
-"""The stages at which a sample can fall; ``review`` is a person's word, and the last one."""
+StageName = str
+"""A stage at which a sample can fall; ``datagen/pipeline.py`` has the table of them."""
 
 ClaimKind = Literal["presence", "absence", "count", "place", "relation"]
 Comparison = Literal["exact", "at least", "at most"]
@@ -197,7 +197,7 @@ class Drop(Struct, frozen=True):
         detail: The sentence for a person, with the value that decided.
     """
 
-    stage: Stage
+    stage: StageName
     reason: str
     detail: str
 
@@ -227,7 +227,7 @@ class Review(Struct, frozen=True):
 
     verb: Literal["accept", "reject", "correct"]
     status: Literal["accepted", "rejected"]
-    stage: Stage | None = None
+    stage: StageName | None = None
     reason: str | None = None
     detail: str | None = None
     turns: tuple[Turn, ...] | None = None
@@ -253,7 +253,7 @@ class Sample(Struct, frozen=True):
     turns: tuple[Turn, ...]
     status: Literal["accepted", "rejected"]
     provenance: Provenance
-    stage: Stage | None = None
+    stage: StageName | None = None
     reason: str | None = None
     detail: str | None = None
     cuts: tuple[Drop, ...] = ()

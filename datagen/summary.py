@@ -95,7 +95,9 @@ class Tally:
         }
 
 
-FAILED_REQUESTS = frozenset({"gave_up", "request_rejected", "context_too_long", "empty_reply", "not_asked"})
+FAILED_REQUESTS = frozenset(
+    {"gave_up", "request_rejected", "context_too_long", "empty_reply", "not_asked", "teacher_raised"}
+)
 """Reasons that count against ``--max-failed``: no answer came. A refusal is an answer, if a poor one."""
 
 

@@ -1,26 +1,34 @@
 """Each sample goes one way through the stages, and none disappears."""
 
+import ast
 from collections import Counter
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+import datagen
 from datagen.config import Settings, load_settings
 from datagen.errors import SettingsError
 from datagen.pipeline import (
+    STAGE_NAMES,
     STAGES,
     Planned,
-    derive_before_dedup,
+    Samples,
+    derive,
     drop_repeats,
+    late_settings_digest,
     make_sample,
     plan_samples,
     require_distinct_ids,
 )
 from datagen.recipes import Recipe, load_recipes
-from datagen.records import AnnotatedImage, Box, Reply, Request
+from datagen.records import AnnotatedImage, Box, Reply, Request, Sample, Turn
 
 DOG = Box("dog", (0.1, 0.2, 0.4, 0.9), 0.2)
 GOOD = "Question:\nWhat is on the lawn?\n===\nAnswer:\nA brown dog sits on the lawn beside a cup."
@@ -43,6 +51,11 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def recipes(settings: Settings) -> tuple[Recipe, ...]:
     return load_recipes(settings)
+
+
+def through_dedup(samples: Samples, recipes: tuple[Recipe, ...], settings: Settings) -> Iterator[Sample]:
+    lent: Any = SimpleNamespace(settings=settings, recipes=recipes, find_vector=None)
+    return drop_repeats(samples, lent)[0]()
 
 
 def plan(settings: Settings, recipes: tuple[Recipe, ...], *images: AnnotatedImage) -> list[Planned]:
@@ -134,10 +147,7 @@ def test_every_planned_sample_comes_out_once(settings: Settings, recipes: tuple[
     planned = plan(settings, recipes, *(image(n, (f"Scene number {n} with a dog.",)) for n in range(20)))
     replies = {request_of(item).digest: reply_to(request_of(item)) for item in planned[:30]}
 
-    def stored() -> Iterator[Planned]:
-        yield from planned
-
-    samples = list(drop_repeats(derive_before_dedup(stored(), replies.get, settings), recipes, settings))
+    samples = list(through_dedup(lambda: derive(planned, replies.get, settings), recipes, settings))
     assert [sample.sample_id for sample in samples] == [f"{p.image.image_id}-{p.recipe.name}" for p in planned]
     fates = Counter((sample.stage, sample.reason) for sample in samples)
     assert fates[None, None] == 1  # one reply for twenty images: the first is kept, its copies fall
@@ -147,13 +157,56 @@ def test_every_planned_sample_comes_out_once(settings: Settings, recipes: tuple[
     assert all("0-conversation" in (sample.detail or "") for sample in twins)
 
 
-def test_the_stage_table_names_the_stages_in_order() -> None:
-    assert [name for name, _ in STAGES] == ["teacher", "parse", "checks", "checks"]
+def test_every_stage_is_one_function_of_one_scope() -> None:
+    order = ["sample", "image", "set"]
+    scopes = [order.index(stage.scope) for stage in STAGES]
+    assert scopes == sorted(scopes), "a stage may not need less than one before it"
+    for stage in STAGES:
+        assert [stage.of_sample, stage.of_image, stage.of_set].count(None) == 2
+    assert STAGE_NAMES == ("teacher", "parse", "checks", "dedup", "validate", "review")
+
+
+def test_stages_name_settings_that_there_are(settings: Settings) -> None:
+    for name in {name for stage in STAGES for name in stage.settings}:
+        attrgetter(name)(settings)
+
+
+def test_drops_name_stages_of_the_table() -> None:
+    package = Path(datagen.__file__).parent
+    for path in package.rglob("*.py"):
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Drop":
+                stage = call.args[0]
+                assert isinstance(stage, ast.Constant) and stage.value in STAGE_NAMES, f"{path}:{call.lineno}"
+
+
+def test_a_check_in_python_cuts_and_one_that_raises_costs_its_turn(
+    settings: Settings, recipes: tuple[Recipe, ...]
+) -> None:
+    item = plan(settings, recipes, image(1))[0]
+    text = f"{GOOD}\n===\nQuestion:\nWhat does the dog look at?\n===\nAnswer:\nIt looks at the cup."
+
+    def mentions_a_cup(turn: Turn, of: AnnotatedImage) -> str | None:
+        return f"image {of.image_id} has no cup" if "looks at the cup" in turn.answer else None
+
+    def divides(turn: Turn, of: AnnotatedImage) -> str | None:
+        return str(len(turn.answer) / 0)
+
+    cut = make_sample(item, reply_to(request_of(item), text), settings, "", (mentions_a_cup,))
+    assert len(cut.turns) == 1
+    assert [(drop.stage, drop.reason, drop.detail) for drop in cut.cuts] == [
+        ("checks", "mentions_a_cup", "turn 2: image 1 has no cup")
+    ]
+    fallen = make_sample(item, reply_to(request_of(item), text), settings, "", (divides,))
+    assert (fallen.status, fallen.reason) == ("rejected", "check_raised")
+    assert "divides raised ZeroDivisionError" in (fallen.detail or "")
+
+
+def test_names_of_python_checks_are_part_of_the_digest(settings: Settings) -> None:
+    assert late_settings_digest(replace(settings, python_checks=("a",))) != late_settings_digest(settings)
 
 
 def test_late_settings_change_the_digest_and_keep_the_requests(settings: Settings, recipes: tuple[Recipe, ...]) -> None:
-    from datagen.pipeline import late_settings_digest
-
     later = replace(settings, checks=replace(settings.checks, max_answer_words=50))
     assert late_settings_digest(later) != late_settings_digest(settings)
     assert [request_of(p).digest for p in plan(later, recipes, image(1))] == [
@@ -187,7 +240,7 @@ def test_samples_of_one_image_that_disagree_do_not_both_stay(settings: Settings,
     replies = {
         request_of(item).digest: reply_to(request_of(item), text) for item, text in zip(planned, texts, strict=True)
     }
-    first, second = drop_repeats(derive_before_dedup(planned, replies.get, settings), recipes, settings)
+    first, second = through_dedup(lambda: derive(planned, replies.get, settings), recipes, settings)
     assert (first.status, second.status, second.reason) == ("accepted", "rejected", "samples_disagree")
 
 

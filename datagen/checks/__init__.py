@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from datagen.checks.wording import DESCRIPTION_CHECKS, TURN_CHECKS, words_of
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError
-from datagen.records import Drop, Turn
+from datagen.records import AnnotatedImage, Drop, Turn
 
-__all__ = ["Checked", "check_turns", "known_checks", "validate_check_names"]
+__all__ = ["Check", "Checked", "check_turns", "check_with", "known_checks", "validate_check_names"]
 
 REPEATED_QUESTION = "repeated_question"
 """The one check that looks at a whole conversation."""
+
+
+Check = Callable[[Turn, AnnotatedImage], str | None]
+"""A check of one's own: gives what is wrong with a turn about an image as one sentence, or None. Its ``__name__`` is
+the reason code of what it drops."""
 
 
 class Checked(Struct, frozen=True):
@@ -47,6 +54,23 @@ def check_turns(turns: tuple[Turn, ...], is_description: bool, settings: ChecksS
         if first != n and REPEATED_QUESTION not in settings.skip:
             detail = f"turn {n + 1}: asks the same as turn {first + 1}"
             return Checked(turns[:n], Drop("checks", REPEATED_QUESTION, detail))
+    return Checked(turns, None)
+
+
+def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: AnnotatedImage) -> Checked:
+    """Put turns, whose claims are read already, to checks of one's own, in order.
+
+    A check that raises costs the turn it was asked about, as ``check_raised``: it must not cost the run.
+    """
+    for n, turn in enumerate(turns):
+        for check in checks:
+            reason = check.__name__
+            try:
+                detail = check(turn, image)
+            except Exception as error:
+                reason, detail = "check_raised", f"{check.__name__} raised {type(error).__name__}: {error}"
+            if detail is not None:
+                return Checked(turns[:n], Drop("checks", reason, f"turn {n + 1}: {detail}"))
     return Checked(turns, None)
 
 

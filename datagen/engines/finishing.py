@@ -1,23 +1,25 @@
-"""From stored facts to the finished files of a run: everything that sees the set as a whole."""
+"""From stored facts to the finished files of a run: the stages that see the set as a whole, one after another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
+from datagen.config import Settings
 from datagen.dedup import FindVector
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.inputs import Inputs
-from datagen.engines.judging import judge_samples
+from datagen.engines.judging import Judge, judge_samples
 from datagen.engines.progress import ended
 from datagen.engines.trials import Examiner
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
-from datagen.pipeline import drop_repeats, plan_balance
+from datagen.pipeline import STAGES, Report, Samples
+from datagen.recipes import Recipe
 from datagen.records import Sample
 from datagen.review import Reviewer, claims_from, corrected_images
 from datagen.store import ScoreStore, read_decisions, write_whole
@@ -39,10 +41,59 @@ class Outcome(Struct, frozen=True):
     failure: str | None = None
 
 
+class Workbench:
+    """What the stages that see the whole set are lent: see ``pipeline.Lent``.
+
+    Args:
+        inputs: Of the whole run.
+        validator: None leaves the pixels out.
+        find_vector: Vectors of questions.
+        others: What shards have chosen to plant errors on; see ``Examiner``.
+        lent: Closes what is opened here.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        validator: Validator | None,
+        find_vector: FindVector | None,
+        others: Mapping[str, str | None] | None,
+        lent: ExitStack,
+    ) -> None:
+        self.settings: Settings = inputs.settings
+        self.recipes: tuple[Recipe, ...] = inputs.recipes
+        self.find_vector = find_vector
+        self._inputs, self._validator, self._others, self._lent = inputs, validator, others, lent
+
+    def judge(self, samples: Samples) -> Judge | None:
+        """Score what is not scored yet, calibrate on everything, and write down on what."""
+        inputs, validator = self._inputs, self._validator
+        if validator is None:
+            return None
+        scores = self._lent.enter_context(closing(ScoreStore(inputs.folder.scores)))
+        inputs.progress.begin("looking at the pictures", inputs.n_samples)
+        with ended(inputs.progress):
+            examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, self.settings, self._others)
+            judge = judge_samples(
+                samples(), validator, scores, inputs.pictures.read, examiner,
+                self.settings.validator.alpha, inputs.progress,
+            )  # fmt: skip
+        with write_whole(inputs.folder.calibration) as file:
+            file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
+        return judge
+
+    def reviewer(self) -> Reviewer:
+        """What people decided, to be laid over the finished samples."""
+        decisions, corpus = read_decisions(self._inputs.folder.decisions), self._inputs.corpus
+        wanted = corrected_images(decisions)
+        images = {image.image_id: image for image in corpus.images if image.image_id in wanted} if wanted else {}
+        return Reviewer(decisions, claims_from(images, corpus.categories, self.settings.checks))
+
+
 def finish(
     inputs: Inputs,
     validator: Validator | None,
-    candidates: Callable[[], Iterator[Sample]],
+    candidates: Samples,
     find_vector: FindVector | None = None,
     others: Mapping[str, str | None] | None = None,
 ) -> Outcome:
@@ -51,51 +102,28 @@ def finish(
     Args:
         inputs: Of the whole run.
         validator: None leaves the pixels out.
-        candidates: Gives every sample as it stands before it is compared with all others, in corpus order; called
-            once for each pass.
+        candidates: Gives every sample as it stands before it is compared with all others.
         find_vector: Vectors of questions.
         others: What shards have chosen to plant errors on; see ``Examiner``.
 
     Raises:
         DatagenError: As one sentence.
     """
-
-    def unbalanced() -> Iterator[Sample]:
-        return drop_repeats(candidates(), inputs.recipes, inputs.settings, find_vector)
-
-    balance = plan_balance(unbalanced(), inputs.settings)
-
-    def derived() -> Iterator[Sample]:
-        return unbalanced() if balance is None else map(balance.apply, unbalanced())
-
-    tally, reviewer = Tally(), _reviewer(inputs)
+    tally, samples = Tally(), candidates
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
-    measured: dict[str, Any] = {"balance": balance and balance.report}
-    if validator is None:
-        _write(inputs, tally, diversity.watch(reviewer.watch(derived())))
-        measured |= {"calibration": None, "diversity": diversity.as_dict(), "review": reviewer.as_dict()}
-        return _close(inputs, tally, measured)
-    with closing(ScoreStore(inputs.folder.scores)) as scores:
-        progress, pictures = inputs.progress, inputs.pictures
-        progress.begin("looking at the pictures", inputs.n_samples)
-        with ended(progress):
-            examiner = Examiner(inputs.corpus, pictures.check, validator, inputs.settings, others)
-            judge = judge_samples(
-                derived(), validator, scores, pictures.read, examiner, inputs.settings.validator.alpha, progress
-            )
-        with write_whole(inputs.folder.calibration) as file:
-            file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
-        _write(inputs, tally, diversity.watch(reviewer.watch(map(judge.give_verdict, derived()))))
-        measured |= {"calibration": judge.as_dict(), "diversity": diversity.as_dict(), "review": reviewer.as_dict()}
-        return _close(inputs, tally, measured)
-
-
-def _reviewer(inputs: Inputs) -> Reviewer:
-    """What people decided, to be laid over the finished samples."""
-    decisions, corpus = read_decisions(inputs.folder.decisions), inputs.corpus
-    wanted = corrected_images(decisions)
-    images = {image.image_id: image for image in corpus.images if image.image_id in wanted} if wanted else {}
-    return Reviewer(decisions, claims_from(images, corpus.categories, inputs.settings.checks))
+    reports: dict[str, Report] = {}
+    with ExitStack() as lent:
+        bench = Workbench(inputs, validator, find_vector, others, lent)
+        for stage in STAGES:
+            if stage.of_set is None:
+                continue
+            samples, report = stage.of_set(samples, bench)
+            if stage.report is not None and report is not None:
+                reports[stage.report] = report
+        _write(inputs, tally, diversity.watch(samples()))
+        measured = {name: report() for name, report in reports.items()}
+    measured["diversity"] = diversity.as_dict()
+    return _close(inputs, tally, dict(sorted(measured.items())))
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:

@@ -17,6 +17,7 @@ from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.embedding import QuestionVectors
 from datagen.engines.importing import take_in
 from datagen.engines.inputs import Inputs
+from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import ended
 from datagen.engines.watermark import Watermark, is_for_good
 from datagen.errors import RunError
@@ -112,7 +113,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         watermark.pass_by(number, is_left=not reply.is_final)
         watermark.keep_if_due()
         if now >= look_at:
-            accepted = make_sample(item, reply, inputs.settings, "").status == "accepted"
+            accepted = make_sample(item, reply, inputs.settings, "", inputs.plugs.checks).status == "accepted"
             look_at = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
         progress.step(reply.cost_usd, accepted)
 
@@ -131,7 +132,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     if teaching.batch:
         _ask_by_batches(inputs, replies, watermark, spent_usd)
         return
-    teacher = open_teacher(inputs.settings, spent_usd)
+    teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, spent_usd)
     if uncounted := outside_budget(inputs.settings):
         progress.note(f"--budget-usd counts the teacher alone, not what {' and '.join(uncounted)} may bill.")
     progress.begin("asking the teacher", inputs.n_samples, n_done)

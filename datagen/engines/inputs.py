@@ -16,10 +16,11 @@ from datagen.checks import validate_check_names
 from datagen.config import Settings, digest_of, dump_settings
 from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus, load_dataset
 from datagen.engines.checking import check_pictures
+from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
 from datagen.engines.watermark import Watermark
 from datagen.errors import RunError, SettingsError
-from datagen.pipeline import Planned, derive_before_dedup, plan_imported, plan_samples, require_distinct_ids
+from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import ReplyStore, RunFolder, write_whole
@@ -35,6 +36,7 @@ class Inputs:
         progress: Hears how far it is.
         shard: Which share of the corpus to work on; None takes all.
         is_merge: The shards of the folder are put together, so that no picture is needed.
+        plugs: Python objects that take the place of what settings name.
 
     Attributes:
         corpus: The whole of it, whatever the shard.
@@ -52,9 +54,11 @@ class Inputs:
         shard: Shard | None = None,
         *,
         is_merge: bool = False,
+        plugs: Plugs = NO_PLUGS,
     ) -> None:
         validate_check_names(settings.checks)
         self.settings = settings
+        self.plugs = plugs
         self.folder = folder
         self.progress = progress
         self.shard = shard
@@ -132,7 +136,7 @@ class Inputs:
 
     def candidates(self, replies: ReplyStore) -> Iterator[Sample]:
         """Every sample as it stands before it is compared with all others, in corpus order."""
-        return derive_before_dedup(self.planned(), replies.get, self.settings)
+        return derive(self.planned(), replies.get, self.settings, self.plugs.checks)
 
     def check_pictures(self) -> None:
         """Look at every picture once."""

@@ -11,6 +11,7 @@ from datagen.engines.finishing import Outcome, finish
 from datagen.engines.gathering import ask_for_replies, gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import require_common_words
+from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs
 from datagen.engines.progress import Progress
 from datagen.engines.spooling import spooled
 from datagen.pipeline import is_balanced
@@ -56,12 +57,22 @@ MOST_LOOKED_OVER = 1024
 """Names of pictures that a validator may choose from to glance at a few."""
 
 
-def run_local(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
+def run_local(
+    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+) -> Outcome:
     """Make or finish a run in this process; see ``make_run``."""
-    return make_run(settings, out, progress, Here(), may_ask=may_ask)
+    return make_run(settings, out, progress, Here(), may_ask=may_ask, plugs=plugs)
 
 
-def make_run(settings: Settings, out: Path, progress: Progress, place: Workplace, *, may_ask: bool = True) -> Outcome:
+def make_run(
+    settings: Settings,
+    out: Path,
+    progress: Progress,
+    place: Workplace,
+    *,
+    may_ask: bool = True,
+    plugs: Plugs = NO_PLUGS,
+) -> Outcome:
     """Make or finish a run.
 
     Args:
@@ -70,12 +81,14 @@ def make_run(settings: Settings, out: Path, progress: Progress, place: Workplace
         progress: Hears how far it is.
         place: Where the large parts are worked on; the result is the same everywhere.
         may_ask: False judges what is stored and sends nothing.
+        plugs: Python objects that take the place of what settings name.
 
     Raises:
         DatagenError: Any failure that is not one record's, as one sentence.
     """
     folder = RunFolder(out)
-    inputs = Inputs(settings, folder, progress)
+    require_plugs(settings, plugs)
+    inputs = Inputs(settings, folder, progress, plugs=plugs)
     validator = validator_for(inputs, place)
     if not may_ask:
         folder.require()
@@ -98,7 +111,7 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
     settings = inputs.settings.validator
     if settings.name == "none":
         return None
-    validator = (place or Here()).open_validator(inputs.settings)
+    validator = inputs.plugs.validator or (place or Here()).open_validator(inputs.settings)
     require_common_words(validator, settings.name, inputs.corpus.categories)
     return validator
 

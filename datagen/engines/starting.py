@@ -6,10 +6,13 @@ from pathlib import Path
 
 from datagen.config import Settings
 from datagen.engines.local import Outcome, run_local
+from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
 
 
-def run_engine(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
+def run_engine(
+    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+) -> Outcome:
     """Make or finish a run where the settings say; see ``local.make_run``.
 
     Raises:
@@ -25,5 +28,5 @@ def run_engine(settings: Settings, out: Path, progress: Progress, *, may_ask: bo
         require_ray()
         from datagen.engines.ray.engine import run_ray
 
-        return run_ray(settings, out, progress, may_ask=may_ask)
-    return run_local(settings, out, progress, may_ask=may_ask)
+        return run_ray(settings, out, progress, may_ask=may_ask, plugs=plugs)
+    return run_local(settings, out, progress, may_ask=may_ask, plugs=plugs)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datagen.config import Settings
+from datagen.config import PLUGGED, Settings
+from datagen.errors import TeacherError
 from datagen.teacher.protocol import Teacher
 
 
@@ -21,6 +22,11 @@ def open_teacher(settings: Settings, spent_usd: float = 0.0) -> Teacher:
         from datagen.teacher.template import TemplateTeacher
 
         return TemplateTeacher(settings.rng_seed)
+    if settings.teacher.name.startswith(PLUGGED):
+        raise TeacherError(
+            f"The teacher of this run is {settings.teacher.name.removeprefix(PLUGGED)}, in Python; start it again from "
+            "the program that gives it to datagen.run(..., teacher=...)."
+        )
     from datagen.teacher.endpoint import EndpointTeacher
 
     if settings.teacher.budget_usd is None:

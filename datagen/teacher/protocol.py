@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from datagen.records import Reply, Request
 
@@ -11,6 +11,7 @@ class StoppedError(Exception):
     """The request was not sent, or not sent again, because the run ends."""
 
 
+@runtime_checkable
 class Teacher(Protocol):
     """Writes the reply to a request.
 

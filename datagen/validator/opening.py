@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datagen.config import ENDPOINT, ValidatorSettings
+from datagen.config import ENDPOINT, PLUGGED, ValidatorSettings
+from datagen.errors import ValidatorError
 from datagen.validator.lazy import LazyValidator, open_checkpoint
 from datagen.validator.protocol import Abilities, Validator
 
@@ -17,6 +18,11 @@ def open_by_name(settings: ValidatorSettings) -> Validator:
         from datagen.validator.nano import NanoValidator
 
         return NanoValidator(settings)
+    if settings.name.startswith(PLUGGED):
+        raise ValidatorError(
+            f"The validator of this run is {settings.name.removeprefix(PLUGGED)}, in Python; give it to "
+            "datagen.run(..., validator=...) or Run.validate, or name another."
+        )
     if settings.name.startswith(ENDPOINT):
         from datagen.validator.endpoint import EndpointValidator
 

@@ -18,13 +18,14 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from datagen.config import Settings
+from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
 from datagen.review import told_of
 from datagen.view.card import STYLE
 from datagen.view.report_charts import bar, columns, reliability
 from datagen.view.report_examples import Examples, ReadPicture, draw_groups
 
-STAGES = ("teacher", "parse", "checks", "dedup", "validate")
+_SHOWN = STAGE_NAMES[:-1]  # what people rejected is shown where somebody did
 _HERE = Path(__file__).parent
 _MOST_ROWS = 40  # of any table whose rows come from data
 _PAUSE_S = 60.0
@@ -148,7 +149,7 @@ class Step(Struct, frozen=True):
 def _funnel(summary: Mapping[str, Any]) -> Iterator[Step]:
     left = summary["samples"]
     rejected = summary["rejected_by_stage"]
-    for stage in (*STAGES, *sorted(set(rejected) - set(STAGES))):
+    for stage in (*_SHOWN, *sorted(set(rejected) - set(_SHOWN))):
         fallen = sum(rejected.get(stage, {}).values())
         left -= fallen
         yield Step(stage, fallen, left)
@@ -166,7 +167,7 @@ class Reason(Struct, frozen=True):
 def _reasons(summary: Mapping[str, Any]) -> Iterator[Reason]:
     rejected, cut = summary["rejected_by_stage"], summary["cut_by_stage"]
     pairs = {(stage, reason) for table in (rejected, cut) for stage, found in table.items() for reason in found}
-    order = {stage: n for n, stage in enumerate(STAGES)}
+    order = {stage: n for n, stage in enumerate(STAGE_NAMES)}
     rows = [
         Reason(stage, reason, rejected.get(stage, {}).get(reason, 0), cut.get(stage, {}).get(reason, 0))
         for stage, reason in pairs

@@ -19,6 +19,7 @@ from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskErro
 from datagen.config import Settings
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import Here, Outcome, make_run
+from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress, ended
 from datagen.engines.ray.actors import cause_of, open_gate, work_on_shard
 from datagen.engines.ray.cluster import connected
@@ -37,7 +38,9 @@ FAREWELL_S = 10.0
 """Workers that are told to end have so long for it, beyond what an answer may take."""
 
 
-def run_ray(settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True) -> Outcome:
+def run_ray(
+    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+) -> Outcome:
     """Make or finish a run on a Ray cluster; see ``make_run``.
 
     Raises:
@@ -47,7 +50,7 @@ def run_ray(settings: Settings, out: Path, progress: Progress, *, may_ask: bool 
     with connected(settings.ray):
         place = Cluster(settings)
         try:
-            return make_run(settings, out, progress, place, may_ask=may_ask)
+            return make_run(settings, out, progress, place, may_ask=may_ask, plugs=plugs)
         except RayTaskError:
             raise
         except RayError as error:

@@ -1,0 +1,90 @@
+"""Plug arguments: Python objects that take the place of the teacher, validator or corpus that settings name.
+
+``run.yaml`` can hold no Python object, only its name: ``python:NAME`` stands where a setting names what was plugged in.
+So a run folder still tells what made it, the same program resumes it, and whoever starts it without the object is told
+which one is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from datagen.checks import Check
+from datagen.config import PLUGGED, Settings
+from datagen.errors import SettingsError
+from datagen.records import Request
+from datagen.teacher import Teacher
+from datagen.teacher.function import Answer, FunctionTeacher
+from datagen.validator import Validator
+
+
+class Plugs(Struct, frozen=True):
+    """The Python objects of one run.
+
+    Attributes:
+        teacher: Writes the replies: a ``Teacher``, or a function from a request to the text of its reply.
+        validator: Looks at the pixels.
+        source: Gives the annotated images.
+        checks: Look at each turn after datagen's own checks; a check's name is the reason of what it drops.
+        writers: Export forms by name, each written into the run folder when the run is finished.
+    """
+
+    teacher: Teacher | Callable[[Request], Answer] | None = None
+    validator: Validator | None = None
+    source: Any = None
+    checks: tuple[Check, ...] = ()
+    writers: Mapping[str, Any] = {}
+
+
+NO_PLUGS = Plugs()
+
+
+def settings_of(plugs: Plugs) -> dict[str, Any]:
+    """What settings say of that which was plugged in, by name, under dotted keys; ``run.yaml`` tells it.
+
+    Raises:
+        SettingsError: Two checks share a name.
+    """
+    told: dict[str, Any] = {}
+    names = [check.__name__ for check in plugs.checks]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SettingsError(f"checks: two are called '{twice}', which is the reason of what both drop; rename one.")
+    if names:
+        told["python_checks"] = names
+    if plugs.teacher is not None:
+        told["teacher.name"] = PLUGGED + _name_of(plugs.teacher)
+    if plugs.validator is not None:
+        told["validator.name"] = PLUGGED + plugs.validator.identity
+    if plugs.source is not None:
+        told["corpus.source"] = PLUGGED + _name_of(plugs.source)
+    return told
+
+
+def require_plugs(settings: Settings, plugs: Plugs) -> None:
+    """Refuse to go on with a run whose Python checks are not at hand; what it accepted would change in silence.
+
+    Raises:
+        SettingsError: Names the checks.
+    """
+    given = {check.__name__ for check in plugs.checks}
+    missing = [name for name in settings.python_checks if name not in given]
+    if missing:
+        raise SettingsError(
+            f"This run was made with checks in Python ({', '.join(missing)}); start it again from the program that "
+            "gives them to datagen.run(..., checks=[...])."
+        )
+
+
+def plugged_teacher(settings: Settings, plugs: Plugs) -> Teacher | None:
+    """The teacher that was plugged in, if one was; a plain function is made one."""
+    if plugs.teacher is None or isinstance(plugs.teacher, Teacher):
+        return plugs.teacher
+    return FunctionTeacher(plugs.teacher, settings.teacher.name, settings.teacher.concurrency)
+
+
+def _name_of(given: object) -> str:
+    return str(getattr(given, "name", None) or getattr(given, "__name__", None) or type(given).__name__)
