@@ -2,20 +2,87 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from datagen.version import __version__
 
 if TYPE_CHECKING:
     from datagen.api import Run, demo_settings, open_run, preview, run
+    from datagen.checks import Check
+    from datagen.config import Settings, load_settings
+    from datagen.errors import DatagenError, TeacherError, ValidatorError
+    from datagen.records import (
+        AnnotatedImage,
+        Box,
+        Claim,
+        Message,
+        ProbeScore,
+        Reply,
+        Request,
+        Sample,
+        Score,
+        TextScore,
+        Turn,
+        Usage,
+    )
+    from datagen.teacher import Teacher
+    from datagen.validator import Abilities, Fault, Look, Probe, Text, Validator, score_key
 
-__all__ = ["Run", "__version__", "demo_settings", "open_run", "preview", "run"]
+_HOME = {
+    "datagen.api": "Run demo_settings open_run preview run",
+    "datagen.checks": "Check",
+    "datagen.config": "Settings load_settings",
+    "datagen.errors": "DatagenError TeacherError ValidatorError",
+    "datagen.records": "AnnotatedImage Box Claim Message ProbeScore Reply Request Sample Score TextScore Turn Usage",
+    "datagen.teacher": "Teacher",
+    "datagen.validator": "Abilities Fault Look Probe Text Validator score_key",
+}
+"""Where each public name is defined; imported on first use, so that ``datagen --help`` stays light."""
+
+__all__ = [
+    "Abilities",
+    "AnnotatedImage",
+    "Box",
+    "Check",
+    "Claim",
+    "DatagenError",
+    "Fault",
+    "Look",
+    "Message",
+    "Probe",
+    "ProbeScore",
+    "Reply",
+    "Request",
+    "Run",
+    "Sample",
+    "Score",
+    "Settings",
+    "Teacher",
+    "TeacherError",
+    "Text",
+    "TextScore",
+    "Turn",
+    "Usage",
+    "Validator",
+    "ValidatorError",
+    "__version__",
+    "demo_settings",
+    "load_settings",
+    "open_run",
+    "preview",
+    "run",
+    "score_key",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the Python interface on first use, so that ``datagen --help`` stays light."""
-    if name in {"Run", "demo_settings", "open_run", "preview", "run"}:
-        from datagen import api
-
-        return getattr(api, name)
+    """Import a public name on its first use."""
+    for module, names in _HOME.items():
+        if name in names.split():
+            return getattr(import_module(module), name)
     raise AttributeError(f"module 'datagen' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -14,9 +14,9 @@ from __future__ import annotations
 import warnings
 
 from datagen.config import ValidatorSettings
-from datagen.validator.protocol import Fault, Look, Probe, Text, Validator, look_keys, score_key
+from datagen.validator.protocol import Abilities, Fault, Look, Probe, Text, Validator, look_keys, score_key
 
-__all__ = ["Fault", "Look", "Probe", "Text", "Validator", "look_keys", "open_validator", "score_key"]
+__all__ = ["Abilities", "Fault", "Look", "Probe", "Text", "Validator", "look_keys", "open_validator", "score_key"]
 
 
 def open_validator(settings: ValidatorSettings) -> Validator:

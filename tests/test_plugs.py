@@ -1,0 +1,154 @@
+"""Python objects take the place of what settings name: typed, resumed, told in run.yaml, refused when missing."""
+
+import asyncio
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CorpusFiles
+
+import datagen
+from datagen.errors import SettingsError, TeacherError, ValidatorError
+
+SCRIPT = Path(__file__).resolve().parent.parent / "docs" / "own_parts.py"
+
+
+def settings_of(files: CorpusFiles, **more: object) -> dict[str, Any]:
+    return {**files.settings, "types": ["conversation"], "dedup": {"over_set": False}, **more}
+
+
+def say(text: str) -> str:
+    return f"Question:\nWhat is here?\n===\nAnswer:\n{text}"
+
+
+def caption_of(request: datagen.Request) -> str:
+    return say(request.image.captions[0])
+
+
+def test_a_function_is_a_teacher_and_a_second_start_asks_nothing(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def counting(request: datagen.Request) -> str:
+        asked.append(request.image.image_id)
+        return caption_of(request)
+
+    for _ in range(2):
+        run = datagen.run(settings_of(corpus_files), tmp_path, teacher=counting)
+    assert sorted(asked) == [str(n) for n in range(1, 7)]
+    assert run.settings.teacher.name == "python:counting"
+    assert run.samples().status.eq("accepted").all()
+    assert {sample.provenance.teacher for sample in run.iter_samples()} == {"python:counting"}
+
+
+def test_a_coroutine_function_is_asked_many_times_at_once(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    under_way, most = 0, 0
+
+    async def slow(request: datagen.Request) -> str:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return caption_of(request)
+
+    datagen.run(settings_of(corpus_files), tmp_path, teacher=slow)
+    assert most == 6
+
+
+def test_a_reply_may_tell_its_cost(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    def priced(request: datagen.Request) -> datagen.Reply:
+        return datagen.Reply(
+            request_digest=request.digest, image_id=request.image.image_id, response_type=request.response_type,
+            teacher="priced", text=caption_of(request), finish_reason="stop", usage=datagen.Usage(10, 0, 5), cost_usd=0.5,
+        )  # fmt: skip
+
+    run = datagen.run(settings_of(corpus_files), tmp_path, teacher=priced)
+    assert run.samples().cost_usd.sum() == 3.0
+
+
+def test_what_a_teacher_raises_costs_its_request_and_is_asked_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    is_broken = True
+
+    def shaky(request: datagen.Request) -> Any:
+        if is_broken and request.image.image_id == "2":
+            raise KeyError("two")
+        if is_broken and request.image.image_id == "3":
+            return None
+        return caption_of(request)
+
+    run = datagen.run(settings_of(corpus_files), tmp_path, teacher=shaky)
+    fallen = {one.image_id: one.detail for one in run.iter_samples() if one.reason == "teacher_raised"}
+    assert fallen == {
+        "2": "python:shaky raised KeyError: 'two'",
+        "3": "python:shaky gave NoneType, expected the reply's text",
+    }
+    is_broken = False
+    again = datagen.run(settings_of(corpus_files), tmp_path, teacher=shaky)
+    assert again.samples().status.eq("accepted").all()
+
+
+def test_a_teacher_error_stops_the_run(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    def locked_out(request: datagen.Request) -> str:
+        raise TeacherError("the model is gone")
+
+    with pytest.raises(TeacherError, match="the model is gone"):
+        datagen.run(settings_of(corpus_files), tmp_path, teacher=locked_out)
+
+
+def test_a_check_is_told_and_missed_when_it_is_not_there(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    def speaks_of_scene_four(turn: datagen.Turn, image: datagen.AnnotatedImage) -> str | None:
+        return f"image {image.image_id}" if "number 4" in turn.answer else None
+
+    run = datagen.run(settings_of(corpus_files), tmp_path, teacher=caption_of, checks=[speaks_of_scene_four])
+    table = run.samples()
+    assert table[table.status == "rejected"].reason.tolist() == ["speaks_of_scene_four"]
+    assert run.summary["rejected_by_stage"]["checks"] == {"speaks_of_scene_four": 1}
+    with pytest.raises(SettingsError, match=r"made with checks in Python \(speaks_of_scene_four\)"):
+        datagen.run(run.settings, tmp_path, teacher=caption_of)
+    with pytest.raises(SettingsError, match="two are called 'speaks_of_scene_four'"):
+        datagen.run(settings_of(corpus_files), tmp_path / "x", checks=[speaks_of_scene_four] * 2)
+
+
+def test_objects_that_are_missing_are_named(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    run = datagen.run(settings_of(corpus_files), tmp_path, teacher=caption_of)
+    run.folder.replies.unlink()
+    (tmp_path / ".watermark.cache").unlink(missing_ok=True)
+    with pytest.raises(TeacherError, match=r"is caption_of, in Python; start it again from"):
+        datagen.run(run.settings, tmp_path)
+    with pytest.raises(ValidatorError, match=r"is seer-1, in Python; give it to datagen.run"):
+        datagen.run(settings_of(corpus_files, **{"validator.name": "python:seer-1"}), tmp_path / "other")
+
+
+def test_the_example_is_typed_and_survives_a_kill(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), str(corpus_files.captions), str(corpus_files.images), str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
+        for _ in wait_for(tmp_path / "run" / "replies.jsonl"):
+            pass
+        killed.kill()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    run = datagen.open_run(tmp_path / "run")
+    assert run.settings.validator.name == "python:length-1"
+    assert len(run.samples()) == 6
+    assert run.folder.scores.read_bytes()
+    typed = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(SCRIPT)],
+        capture_output=True, text=True, check=False, cwd=SCRIPT.parent.parent,
+    )  # fmt: skip
+    assert typed.returncode == 0, typed.stdout
+
+
+def wait_for(path: Path) -> Iterator[None]:
+    deadline = time.monotonic() + 60
+    while not (path.is_file() and path.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+        yield
+
+
+def test_public_names_have_one_home() -> None:
+    homes = [name for names in datagen._HOME.values() for name in names.split()]
+    assert sorted([*homes, "__version__"]) == sorted(datagen.__all__) == dir(datagen)
