@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from datagen.config import CorpusSettings
+from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.coco import open_coco
 from datagen.corpus.image_records import open_records
 from datagen.corpus.llava import open_llava
@@ -50,7 +50,13 @@ def find_format(settings: CorpusSettings) -> Format:
 
     Raises:
         SettingsError: They name none, or files that no format takes together.
+        CorpusError: A program gave the images.
     """
+    if settings.source is not None:
+        raise CorpusError(
+            f"The images of this run come from {settings.source.removeprefix(PLUGGED)}, in Python; start it again from "
+            "the program that gives it to datagen.run(..., source=...)."
+        )
     given = {name for name in PLACES if name != "images" and getattr(settings, name)}
     if not given:
         raise SettingsError(
@@ -120,5 +126,5 @@ def identity_in(manifest: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(map(str, told))
     try:
         return open_source(msgspec.convert(manifest["settings"]["corpus"], CorpusSettings, strict=False)).identity()
-    except (msgspec.ValidationError, SettingsError, KeyError, TypeError):
+    except (msgspec.ValidationError, SettingsError, CorpusError, KeyError, TypeError):
         return ()
