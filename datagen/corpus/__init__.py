@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.corpus.formats import FORMATS, PLACES, corpus_if_there, identity_in, load_corpus, open_source
+from datagen.corpus.formats import FORMATS, PLACES, corpus_if_there, identity_in, load_corpus, named_places, open_source
 from datagen.corpus.image_ids import ImagesById
 from datagen.corpus.image_records import ImageRecords
 from datagen.corpus.llava import load_dataset
@@ -32,6 +32,7 @@ __all__ = [
     "identity_in",
     "load_corpus",
     "load_dataset",
+    "named_places",
     "open_source",
     "picture_path",
     "read_picture",

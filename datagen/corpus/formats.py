@@ -45,6 +45,11 @@ PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.nee
 """Settings under ``corpus`` that say where something is: shards may find it elsewhere, as digests tell its content."""
 
 
+def named_places(settings: CorpusSettings) -> list[str]:
+    """Which settings name annotation files, under their dotted names."""
+    return [f"corpus.{name}" for name in PLACES if name != "images" and getattr(settings, name)]
+
+
 def find_format(settings: CorpusSettings) -> Format:
     """Find the format whose files the settings name.
 
@@ -57,13 +62,13 @@ def find_format(settings: CorpusSettings) -> Format:
             f"The images of this run come from {settings.source.removeprefix(PLUGGED)}, in Python; start it again from "
             "the program that gives it to datagen.run(..., source=...)."
         )
-    given = {name for name in PLACES if name != "images" and getattr(settings, name)}
-    if not given:
+    named = named_places(settings)
+    if not named:
         raise SettingsError(
             "No annotations are given: name a COCO file with --captions or --instances, or another corpus with "
             "--corpus."
         )
-    told = ", ".join(f"corpus.{name}" for name in sorted(given))
+    given, told = {name.removeprefix("corpus.") for name in named}, ", ".join(named)
     fitting = [one for one in FORMATS if given <= {*one.needs, *one.takes} and given & {*one.needs}]
     if not fitting:
         raise SettingsError(f"{told}: no corpus format takes these together; leave one of them out.")

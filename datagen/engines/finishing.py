@@ -157,5 +157,5 @@ def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:
-        file.write(dataset_card(inputs.settings, summary).encode())
+        file.write(dataset_card(inputs.settings, summary, inputs.described()).encode())
     return Outcome(summary, tally.share_failed, tally.failure)

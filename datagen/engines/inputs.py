@@ -13,7 +13,17 @@ from msgspec.structs import replace
 
 from datagen.checks import validate_check_names
 from datagen.config import Settings, digest_of, dump_settings
-from datagen.corpus import PLACES, Corpus, PictureChecker, Source, identity_in, load_corpus, load_dataset, open_source
+from datagen.corpus import (
+    PLACES,
+    Corpus,
+    PictureChecker,
+    Source,
+    identity_in,
+    load_corpus,
+    load_dataset,
+    named_places,
+    open_source,
+)
 from datagen.engines.checking import check_pictures
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
@@ -56,9 +66,8 @@ class Inputs:
         plugs: Plugs = NO_PLUGS,
     ) -> None:
         validate_check_names(settings.checks)
-        self.source: Source = plugs.source or open_source(settings.corpus)
-        self.settings = _fitted(settings, self.source)
-        settings = self.settings
+        self.source = open_source(settings.corpus) if plugs.source is None else _alone(plugs.source, settings)
+        self.settings = settings = _fitted(settings, self.source)
         self.plugs = plugs
         self.folder = folder
         self.progress = progress
@@ -129,6 +138,10 @@ class Inputs:
         """The corpus, told without reading it again, and by the first and the last of the images."""
         ends = [self.images[n].image_id for n in (0, -1) if self.images]
         return [self.source.stamp(), len(self.images), ends]
+
+    def described(self) -> Sequence[tuple[str, str]]:
+        """What the images come from, for people."""
+        return self.source.describe() or [("images", self.source.name)]
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images of the whole corpus, whatever the shard, whose pictures open."""
@@ -214,6 +227,14 @@ _MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | frozenset(
 )
 """Settings that may be others on another machine: they say where things are, or how hard to ask. What stands in the
 source and in the recipes is compared by digests."""
+
+
+def _alone(source: Source, settings: Settings) -> Source:
+    """Refuse files that the settings name beside a program's source."""
+    named = named_places(settings.corpus)
+    if named:
+        raise SettingsError(f"{', '.join(named)}: a program gives the images of this run; leave the files out.")
+    return source
 
 
 def _fitted(settings: Settings, source: Source) -> Settings:
