@@ -145,7 +145,7 @@ def _plain(value: Any) -> Any:
         return os.fspath(value)
     if hasattr(value, "tolist"):
         return value.tolist()
-    raise TypeError(f"holds a {type(value).__name__}, which no record may")
+    raise TypeError(f"a record may not hold a Python {type(value).__name__}")
 
 
 def _read_lines(path: Path) -> Iterator[tuple[str, ImageRecord]]:
