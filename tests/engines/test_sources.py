@@ -117,9 +117,9 @@ def test_a_run_on_records_resumes_after_a_kill_and_only_on_the_same_records(
         teacher = {"name": "loopback", "base_url": server.base_url, "concurrency": 2}
         config: dict[str, Any] = {"types": ["conversation", "description"], "teacher": teacher}
         script.write_text(
-            "import json, datagen\nfrom datagen.corpus import ImageRecords\n"
+            "import json, datagen\n"
             f"records = [json.loads(line) for line in open({str(tmp_path / 'records.jsonl')!r})]\n"
-            f"source = ImageRecords(records, {str(files.images)!r})\n"
+            f"source = datagen.ImageRecords(records, {str(files.images)!r})\n"
             f"datagen.run({config!r}, {str(tmp_path / 'run')!r}, source=source)\n"
         )
         killed = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
