@@ -31,6 +31,16 @@ def check_start(path: Path, data: bytes, shape: str) -> None:
         raise CorpusError(f"{path}: is empty. {shape}; copy or download it again.")
 
 
+def explain_unreadable(error: OSError, name: str) -> str:
+    """Say what the system's error means for a file of annotations; ``name`` is told where the error names no file."""
+    path = Path(error.filename or name)
+    if path.is_dir():
+        return f"{path}: is a folder; name the file in it."
+    if isinstance(error, FileNotFoundError):
+        return f"{path}: no such annotation file. {explain_no_file(path)}"
+    return f"{path}: cannot be read ({error.strerror or error})."
+
+
 def explain_no_file(path: Path) -> str:
     """Name files that may have been meant instead of one that is not there."""
     folder = path.parent

@@ -28,7 +28,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.config import CorpusSettings
-from datagen.corpus.annotation_files import check_start, explain_no_file
+from datagen.corpus.annotation_files import check_start
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
 from datagen.corpus.image_ids import id_of_file, id_text
@@ -159,13 +159,8 @@ def _read_lines(path: Path) -> Iterator[tuple[str, ImageRecord]]:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield f"{path}, line {number}", decoder.decode(line.removeprefix(b"\xef\xbb\xbf"))
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such corpus. {explain_no_file(path)}") from None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise CorpusError(f"{path}, line {number}: {_fault(error)}") from None
-    except OSError as error:
-        told = "is a folder; name the file in it" if path.is_dir() else f"cannot be read ({error.strerror})"
-        raise CorpusError(f"{path}: {told}.") from None
 
 
 def _fault(error: Exception) -> str:

@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from datagen.corpus.annotation_files import explain_unreadable
 from datagen.corpus.image_ids import ImagesById
 from datagen.corpus.images import ids_of
+from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
 
 
@@ -127,8 +129,15 @@ class FileSource(Struct, frozen=True, kw_only=True):
         return [(path, one.st_size, one.st_mtime_ns) for path, one in found]
 
     def load(self) -> Corpus:
-        """Read the files; see ``Source``."""
-        return self.read()
+        """Read the files; see ``Source``. A file that cannot be read is told here, so that no format needs to."""
+        try:
+            return self.read()
+        except OSError as error:
+            raise CorpusError(explain_unreadable(error, ", ".join(self.identity()))) from None
+        except UnicodeDecodeError as error:
+            raise CorpusError(
+                f"{', '.join(self.identity())}: is not UTF-8 ({error.reason}). Save it as UTF-8."
+            ) from None
 
 
 def _file_digest(path: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 from conftest import CorpusFiles, make_corpus
 
 from datagen.config import CorpusSettings, load_settings
-from datagen.corpus import FORMATS, PLACES, FileSource, corpus_if_there, identity_in, load_corpus, open_source
+from datagen.corpus import FORMATS, PLACES, Corpus, FileSource, corpus_if_there, identity_in, load_corpus, open_source
 from datagen.corpus.formats import find_format
 from datagen.errors import CorpusError, SettingsError
 
@@ -114,3 +114,18 @@ def test_a_source_of_files_reads_as_it_is_told(tmp_path: Path, settings: dict[st
     source = FileSource(name="csv", files={"captions": (str(tmp_path / "a.csv"),)}, read=lambda: corpus)
     assert load_corpus(CorpusSettings(), source) == corpus
     assert source.identity() == ("a.csv",)
+
+
+def test_a_file_that_a_format_cannot_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "b.csv").write_bytes(b"\xff")
+
+    def source(path: Path) -> FileSource:
+        return FileSource(name="csv", files={"captions": (str(path),)}, read=lambda: Corpus((path.read_text("utf-8"),)))  # type: ignore[arg-type]
+
+    for path, said in (
+        (tmp_path / "a.csv", r"a\.csv: no such annotation file. Did you mean b\.csv"),
+        (tmp_path, "is a folder; name the file in it"),
+        (tmp_path / "b.csv", r"b\.csv: is not UTF-8"),
+    ):
+        with pytest.raises(CorpusError, match=said):
+            source(path).load()

@@ -152,7 +152,7 @@ def test_other_faults_are_told(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "no such corpus. Did you mean"),
+        (None, "no such annotation file. Did you mean"),
         (b"", "is empty"),
         (b'{"file_name": "1.jpg"}\n{"file', "line 2: "),
         (b'{"file_name": "\xff"}', "line 1: "),
