@@ -98,6 +98,14 @@ def test_annotations_are_found_by_name_or_number(tmp_path: Path, corpus_files: C
     assert "kite" in found.categories and len(found.categories) == 6
 
 
+def test_a_limit_does_not_hide_annotations(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    path = tmp_path / "d.json"
+    write(path, [record("000000000006.jpg"), record("000000000005.jpg")])
+    settings = CorpusSettings(dataset=str(path), captions=(str(corpus_files.captions),), limit=1)
+    (image,) = load_dataset(settings).corpus.images
+    assert len(image.captions) == 2
+
+
 def test_half_of_a_surrogate_pair_is_survived(tmp_path: Path) -> None:
     path = tmp_path / "d.json"
     path.write_text(json.dumps([record("1.jpg", "<image>?", "x")]).replace('"x"', '"\\ud83d", "n": NaN'))
