@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datagen.api import Run, demo_settings, open_run, preview, run
     from datagen.checks import Check
     from datagen.config import Settings, load_settings
+    from datagen.corpus import Corpus, FileSource, ImageRecords, Source
     from datagen.errors import DatagenError, TeacherError, ValidatorError
     from datagen.records import (
         AnnotatedImage,
@@ -33,6 +34,7 @@ _HOME = {
     "datagen.api": "Run demo_settings open_run preview run",
     "datagen.checks": "Check",
     "datagen.config": "Settings load_settings",
+    "datagen.corpus": "Corpus FileSource ImageRecords Source",
     "datagen.errors": "DatagenError TeacherError ValidatorError",
     "datagen.records": "AnnotatedImage Box Claim Message ProbeScore Reply Request Sample Score TextScore Turn Usage",
     "datagen.teacher": "Teacher",
@@ -46,8 +48,11 @@ __all__ = [
     "Box",
     "Check",
     "Claim",
+    "Corpus",
     "DatagenError",
     "Fault",
+    "FileSource",
+    "ImageRecords",
     "Look",
     "Message",
     "Probe",
@@ -58,6 +63,7 @@ __all__ = [
     "Sample",
     "Score",
     "Settings",
+    "Source",
     "Teacher",
     "TeacherError",
     "Text",

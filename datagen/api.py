@@ -12,11 +12,11 @@ import msgspec
 
 from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings
-from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus
+from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there
 from datagen.engines.plugs import NO_PLUGS, Plugs, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.engines.starting import run_engine
-from datagen.errors import CorpusError, RunError, SettingsError
+from datagen.errors import RunError, SettingsError
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
@@ -38,7 +38,7 @@ def run(
     *,
     teacher: Teacher | Callable[[Request], Answer] | None = None,
     validator: Validator | None = None,
-    source: Any = None,
+    source: Source | None = None,
     checks: Iterable[Check] = (),
     writers: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
@@ -70,7 +70,11 @@ def run(
 
 
 def preview(
-    config: Settings | Mapping[str, Any] | str | Path, response_type: str | None = None, image_id: str | None = None
+    config: Settings | Mapping[str, Any] | str | Path,
+    response_type: str | None = None,
+    image_id: str | None = None,
+    *,
+    source: Source | None = None,
 ) -> tuple[Message, ...]:
     """What a teacher would be told about one image, word for word; nothing is sent or written.
 
@@ -78,13 +82,14 @@ def preview(
         config: As of ``run``.
         response_type: One of the run's types; None takes the first.
         image_id: One of the corpus; None takes the first of which something can be told.
+        source: As of ``run``.
 
     Raises:
         DatagenError: As one sentence; ``RunError`` when there is no such image or type, or nothing to tell.
     """
     from datagen.engines.previewing import preview_request
 
-    return preview_request(_settings_of(config), response_type, image_id).messages
+    return preview_request(_settings_of(config, Plugs(source=source)), response_type, image_id, source).messages
 
 
 def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs = NO_PLUGS) -> Settings:
@@ -182,8 +187,7 @@ class Run(RunTables):
         return Reviewer(read_decisions(self.folder.decisions), self._read_claims)
 
     def _read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-        categories = self._corpus.categories if self._corpus else ()
-        return claims_from(self.images, categories, self.settings.checks)(image_id, turns)
+        return claims_from(self.images, self._corpus.categories, self.settings.checks)(image_id, turns)
 
     def _stored_samples(self) -> Iterator[Sample]:
         self._require_finished()
@@ -260,15 +264,12 @@ class Run(RunTables):
 
     @cached_property
     def images(self) -> Mapping[str, AnnotatedImage]:
-        """The corpus's annotated images by id; empty when its files are no longer there."""
-        return ImagesById(self._corpus.images if self._corpus else ())
+        """The corpus's annotated images by id; empty when its files are no longer there, or a program gave them."""
+        return self._corpus.by_id
 
     @cached_property
-    def _corpus(self) -> Corpus | None:
-        try:
-            return load_corpus(self.settings.corpus)
-        except CorpusError:
-            return None
+    def _corpus(self) -> Corpus:
+        return corpus_if_there(self.settings.corpus)
 
     def send_results(self) -> str | None:
         """Copy the finished files to where the settings say.
@@ -327,11 +328,8 @@ class Run(RunTables):
 
     def _images_of(self, image_ids: Collection[str]) -> dict[str, AnnotatedImage]:
         """Some of the corpus's images, so that the others need not stay in memory."""
-        try:
-            corpus = load_corpus(self.settings.corpus)
-        except CorpusError:
-            return {}
-        return {image.image_id: image for image in corpus.images if image.image_id in image_ids}
+        images = corpus_if_there(self.settings.corpus).by_id
+        return {image_id: images[image_id] for image_id in image_ids if image_id in images}
 
     def export(
         self,

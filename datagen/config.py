@@ -31,6 +31,8 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     captions: tuple[str, ...] = ()  # COCO caption files; several are merged by image id
     instances: tuple[str, ...] = ()  # COCO instance files
     dataset: str | None = None  # a LLaVA dataset made elsewhere, whose records take the place of a teacher's replies
+    path: str | None = None  # a corpus in another format, known by the file's name; .jsonl: one image record a line
+    format: str | None = None  # name of the format of ``path``, where its name does not tell it
     images: str | None = None  # image folder; None leaves the pictures unchecked
     source: str | None = None  # "python:NAME" where a program gave the images; filled in by datagen.run
     limit: Natural | None = None  # take only the first so many images
@@ -255,9 +257,6 @@ def _check_together(settings: Settings) -> None:
         endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None and settings.corpus.source is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
-    corpus = settings.corpus
-    if not (corpus.captions or corpus.instances or corpus.dataset or corpus.source):
-        raise SettingsError("No annotations are given: name a COCO file with --captions or --instances.")
 
 
 IMPORTED = "imported"
@@ -308,6 +307,7 @@ def _resolved(settings: Settings) -> Settings:
         captions=tuple(str(absolute(path)) for path in settings.corpus.captions),
         instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
         dataset=absolute(settings.corpus.dataset),
+        path=absolute(settings.corpus.path),
         images=absolute(settings.corpus.images),
     )
     teacher = msgspec.structs.replace(settings.teacher, prices=absolute(settings.teacher.prices))

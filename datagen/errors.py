@@ -30,7 +30,7 @@ class SettingsError(DatagenError):
 
 
 class CorpusError(DatagenError):
-    """An annotation file cannot be read as COCO; names the file and the record."""
+    """Annotations cannot be used; names the file and the record."""
 
 
 class RecipeError(DatagenError):

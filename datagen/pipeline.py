@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks import Check, check_turns, check_with
 from datagen.config import Settings, digest_of
-from datagen.corpus.dataset import Dataset
+from datagen.corpus.llava import Dataset
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, plan
 from datagen.errors import SettingsError

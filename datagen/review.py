@@ -95,11 +95,6 @@ def claims_from(
     return read
 
 
-def corrected_images(decisions: Mapping[str, Decision]) -> frozenset[str]:
-    """Ids of the images whose annotations are needed to read corrected turns."""
-    return frozenset(one.image_id for one in decisions.values() if one.verb == "correct")
-
-
 class Reviewer:
     """Lays decisions over samples as they pass, and counts what came of it.
 

@@ -33,6 +33,7 @@ def run(
     out: options.Out,
     captions: options.Captions = None,
     instances: options.Instances = None,
+    corpus: options.Corpus = None,
     images: options.Images = None,
     types: options.Types = None,
     recipes_dir: options.RecipesDir = None,
@@ -62,7 +63,7 @@ def run(
     ray_validators: options.RayValidators = None,
     results: options.Results = None,
 ) -> None:
-    """Make a dataset from COCO captions and boxes, or resume making it."""
+    """Make a dataset from captions and boxes, or resume making it."""
     settings = options.settings_of(locals())
     if shard is None:
         _run_and_tell(settings, out)
@@ -173,6 +174,7 @@ def recipes(recipes_dir: options.RecipesDir = None) -> None:
 def lint(
     captions: options.Captions = None,
     instances: options.Instances = None,
+    corpus: options.Corpus = None,
     images: options.Images = None,
     limit: options.Limit = None,
     words: options.WordsFile = None,
@@ -190,6 +192,7 @@ def lint(
 def show_words(
     captions: options.Captions = None,
     instances: options.Instances = None,
+    corpus: options.Corpus = None,
     limit: options.Limit = None,
     words: options.WordsFile = None,
 ) -> None:

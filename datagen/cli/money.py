@@ -25,6 +25,7 @@ def estimate(
     out: Annotated[Path | None, typer.Option(help="Run folder; replies it holds are not asked for again.")] = None,
     captions: options.Captions = None,
     instances: options.Instances = None,
+    corpus: options.Corpus = None,
     images: options.Images = None,
     types: options.Types = None,
     recipes_dir: options.RecipesDir = None,

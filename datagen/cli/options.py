@@ -17,6 +17,7 @@ Captions = Annotated[
 Instances = Annotated[
     list[Path] | None, typer.Option(metavar="FILE", help="COCO instances file; may be given several times.")
 ]
+Corpus = Annotated[Path | None, typer.Option(metavar="FILE", help="A corpus in another format, such as images.jsonl.")]
 Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
 Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
@@ -63,6 +64,7 @@ ShardOption = Annotated[
 SETTING_OF = {
     "captions": "corpus.captions",
     "instances": "corpus.instances",
+    "corpus": "corpus.path",
     "images": "corpus.images",
     "limit": "corpus.limit",
     "types": "types",

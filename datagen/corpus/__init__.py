@@ -1,11 +1,11 @@
-"""From COCO annotation files or a finished dataset, and an image folder, to annotated images and their faults."""
+"""From annotation files or a program's records, and an image folder, to annotated images and their faults."""
 
 from __future__ import annotations
 
-from datagen.config import CorpusSettings
-from datagen.corpus.byid import ImagesById
-from datagen.corpus.coco import Corpus, load_annotations
-from datagen.corpus.dataset import load_dataset
+from datagen.corpus.formats import FORMATS, PLACES, corpus_if_there, identity_in, load_corpus, named_places, open_source
+from datagen.corpus.image_ids import ImagesById
+from datagen.corpus.image_records import ImageRecords
+from datagen.corpus.llava import load_dataset
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,
@@ -14,25 +14,26 @@ from datagen.corpus.pictures import (
     picture_path,
     read_picture,
 )
+from datagen.corpus.source import Corpus, FileSource, Source
 
 __all__ = [
+    "FORMATS",
+    "PLACES",
     "Corpus",
+    "FileSource",
+    "ImageRecords",
     "ImagesById",
     "PictureChecker",
     "PictureError",
+    "Source",
     "check_picture",
+    "corpus_if_there",
     "explain_missing",
+    "identity_in",
     "load_corpus",
     "load_dataset",
+    "named_places",
+    "open_source",
     "picture_path",
     "read_picture",
 ]
-
-
-def load_corpus(settings: CorpusSettings) -> Corpus:
-    """Load the images of a run with everything that is said about them.
-
-    Raises:
-        CorpusError: A file is not what it should be.
-    """
-    return load_annotations(settings) if settings.dataset is None else load_dataset(settings).corpus

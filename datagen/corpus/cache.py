@@ -12,7 +12,7 @@ import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from datagen.config import CorpusSettings
 from datagen.corpus.buffers import Texts
-from datagen.corpus.images import Columns
-from datagen.corpus.listing import MAX_SIDE_PX
-from datagen.corpus.merging import Merged
+from datagen.corpus.images import MAX_SIDE_PX, Annotations, Columns
 from datagen.records import Finding
 from datagen.version import __version__
 
@@ -47,7 +44,7 @@ class _About(Struct, frozen=True):
     """What stands beside the columns.
 
     Attributes:
-        sources: What the columns were made of: ``Source.digest``.
+        sources: What the columns were made of: ``Cache.sources``.
     """
 
     sources: str
@@ -68,25 +65,43 @@ class Cache(Struct, frozen=True):
     sources: str
 
 
-def find_cache(settings: CorpusSettings) -> Cache | None:
-    """Say where the corpus of these settings is kept; None where it is not worth it, or not wanted."""
+def cached(files: Mapping[str, Sequence[str]], read: Callable[[], Annotations]) -> Annotations:
+    """Map what an earlier start read of annotation files, or read them and keep it for the next.
+
+    Args:
+        files: Annotation files by what they are, in the order in which they are kept.
+        read: Reads them.
+
+    Raises:
+        CorpusError: They cannot be read.
+    """
+    cache = find_cache(files)
+    found = read_cache(cache) if cache else None
+    if found is None:
+        found = read()
+        if cache and cache == find_cache(files):  # no file was changed meanwhile
+            write_cache(cache, found)
+    return found
+
+
+def find_cache(files: Mapping[str, Sequence[str]]) -> Cache | None:
+    """Say where the content of these files is kept; None where it is not worth it, or not wanted."""
     folder = _cache_folder()
     if folder is None:
         return None
     try:
-        files = [(name, Path(name).stat()) for name in (*settings.instances, *settings.captions)]
-        names = [str(Path(name).resolve()) for name, _ in files]
+        found = [Path(path).stat() for paths in files.values() for path in paths]
+        which = [(kind, [str(Path(path).resolve()) for path in paths]) for kind, paths in files.items()]
     except (OSError, ValueError):
         return None  # told when it is read
-    newest_ns = max((found.st_mtime_ns for _, found in files), default=0)
-    if sum(found.st_size for _, found in files) < MIN_SOURCE_BYTES or time.time_ns() - newest_ns < _SETTLED_NS:
+    newest_ns = max((one.st_mtime_ns for one in found), default=0)
+    if sum(one.st_size for one in found) < MIN_SOURCE_BYTES or time.time_ns() - newest_ns < _SETTLED_NS:
         return None
-    which = [len(settings.instances), *names]
-    state = [FORMAT, __version__, which, [(found.st_size, found.st_mtime_ns) for _, found in files]]
+    state = [FORMAT, __version__, which, [(one.st_size, one.st_mtime_ns) for one in found]]
     return Cache(folder / f"{_digest(which)[:32]}.arrow", _digest(state))
 
 
-def read_cache(cache: Cache) -> Merged | None:
+def read_cache(cache: Cache) -> Annotations | None:
     """Map what is kept; None where there is nothing, or nothing that can be trusted."""
     import pyarrow as pa
 
@@ -98,23 +113,23 @@ def read_cache(cache: Cache) -> Merged | None:
         return None
 
 
-def write_cache(cache: Cache, merged: Merged) -> bool:
+def write_cache(cache: Cache, kept: Annotations) -> bool:
     """Keep a corpus for the next start.
 
     Returns:
         Whether that was possible: the folder may be read-only, the disk full.
     """
-    if len(merged.findings) > MAX_FINDINGS:
+    if len(kept.findings) > MAX_FINDINGS:
         return False
     import pyarrow as pa
 
     try:
         cache.path.parent.mkdir(parents=True, exist_ok=True)
         with _written_beside(cache.path) as path:
-            about = _About(cache.sources, merged.columns.category_names, merged.columns.licence_names, merged.findings)
+            about = _About(cache.sources, kept.columns.category_names, kept.columns.licence_names, kept.findings)
             schema = _schema().with_metadata({"datagen": msgspec.json.encode(about)})
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-                writer.write_batch(pa.RecordBatch.from_arrays(_arrays(merged.columns), schema=schema))
+                writer.write_batch(pa.RecordBatch.from_arrays(_arrays(kept.columns), schema=schema))
         _tidy(cache.path.parent)
     except (OSError, pa.ArrowException):
         return False
@@ -219,7 +234,7 @@ def _arrays(columns: Columns) -> list[Any]:
     ]
 
 
-def _mapped(cache: Cache) -> Merged | None:
+def _mapped(cache: Cache) -> Annotations | None:
     """Map the file and prove all that the code relies on.
 
     Raises:
@@ -244,7 +259,7 @@ def _mapped(cache: Cache) -> Merged | None:
         and _within(columns.corners, 0, 1)
         and _within(columns.areas, 0, 1)
     )
-    return Merged(columns, about.findings) if is_sound else None
+    return Annotations(columns, about.findings) if is_sound else None
 
 
 def _within(values: NDArray[Any], low: int, high: int) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -181,6 +182,16 @@ def read_picture(folder: Path, file_name: str, max_pixels: int) -> Image.Image:
     """
     with _opened(folder, file_name, max_pixels) as image:
         return _to_rgb(image)
+
+
+def picture_size(folder: Path, file_name: str) -> tuple[int, int]:
+    """Read a picture's width and height in pixels from its header.
+
+    Raises:
+        PictureError: It cannot be read.
+    """
+    with _opened(folder, file_name, sys.maxsize) as image:
+        return image.size
 
 
 def is_inside_name(file_name: str) -> bool:

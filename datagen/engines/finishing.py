@@ -21,7 +21,7 @@ from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
 from datagen.recipes import Recipe
 from datagen.records import Sample
-from datagen.review import Reviewer, claims_from, corrected_images
+from datagen.review import Reviewer, claims_from
 from datagen.store import ScoreStore, read_decisions, write_whole
 from datagen.summary import Tally
 from datagen.validator import Validator
@@ -85,9 +85,7 @@ class Workbench:
     def reviewer(self) -> Reviewer:
         """What people decided, to be laid over the finished samples."""
         decisions, corpus = read_decisions(self._inputs.folder.decisions), self._inputs.corpus
-        wanted = corrected_images(decisions)
-        images = {image.image_id: image for image in corpus.images if image.image_id in wanted} if wanted else {}
-        return Reviewer(decisions, claims_from(images, corpus.categories, self.settings.checks))
+        return Reviewer(decisions, claims_from(corpus.by_id, corpus.categories, self.settings.checks))
 
 
 def finish(
@@ -157,5 +155,5 @@ def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
     with write_whole(inputs.folder.card) as file:
-        file.write(dataset_card(inputs.settings, summary).encode())
+        file.write(dataset_card(inputs.settings, summary, inputs.described()).encode())
     return Outcome(summary, tally.share_failed, tally.failure)

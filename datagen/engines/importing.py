@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from datagen.corpus.dataset import Dataset, digest_record, read_records
+from datagen.corpus.llava import Dataset, digest_record, read_records
 from datagen.engines.progress import Progress, ended
 from datagen.recipes import IMPORTED
 from datagen.records import Reply

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from datagen.checks import validate_check_names
 from datagen.config import Settings, digest_of, dump_settings
-from datagen.corpus import Corpus, ImagesById, PictureChecker, load_corpus, load_dataset
+from datagen.corpus import (
+    PLACES,
+    Corpus,
+    PictureChecker,
+    Source,
+    identity_in,
+    load_corpus,
+    load_dataset,
+    named_places,
+    open_source,
+)
 from datagen.engines.checking import check_pictures
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
@@ -57,7 +66,8 @@ class Inputs:
         plugs: Plugs = NO_PLUGS,
     ) -> None:
         validate_check_names(settings.checks)
-        self.settings = settings
+        self.source = open_source(settings.corpus) if plugs.source is None else _alone(plugs.source, settings)
+        self.settings = settings = _fitted(settings, self.source)
         self.plugs = plugs
         self.folder = folder
         self.progress = progress
@@ -67,10 +77,10 @@ class Inputs:
             raise SettingsError("--shard: a dataset made elsewhere is taken in as a whole; leave it out.")
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
         self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
-        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus)
+        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus, self.source)
         whole: Sequence[AnnotatedImage] = self.corpus.images
         if self.dataset is None:
-            require_distinct_ids(ImagesById(whole), [recipe.name for recipe in self.recipes])
+            require_distinct_ids(self.corpus.by_id, [recipe.name for recipe in self.recipes])
         self.images = whole if shard is None else whole[shard.cut(len(whole))]
         self.pictures = PictureChecker(settings.corpus)
         hint = None if is_merge else self.pictures.explain_missing(self.corpus.images)
@@ -125,10 +135,13 @@ class Inputs:
         return digest_of([version("datagen"), teacher, rng_seed, self.settings.context, recipes, self._corpus_told()])
 
     def _corpus_told(self) -> list[Any]:
-        """The corpus, told by its files' sizes and times, and by the first and the last of the images."""
-        files = [(name, Path(name).stat()) for name in _sources(dump_settings(self.settings)["corpus"])]
+        """The corpus, told without reading it again, and by the first and the last of the images."""
         ends = [self.images[n].image_id for n in (0, -1) if self.images]
-        return [[(name, found.st_size, found.st_mtime_ns) for name, found in files], len(self.images), ends]
+        return [self.source.stamp(), len(self.images), ends]
+
+    def described(self) -> Sequence[tuple[str, str]]:
+        """What the images come from, for people."""
+        return self.source.describe() or [("images", self.source.name)]
 
     def usable_images(self) -> Iterator[AnnotatedImage]:
         """Images of the whole corpus, whatever the shard, whose pictures open."""
@@ -156,6 +169,7 @@ class Inputs:
                 "python": platform.python_version(),
                 "settings": dump_settings(self.settings),
                 "recipes": {recipe.name: recipe.digest for recipe in self.recipes},
+                "source": list(self.source.identity()),
                 "images": len(self.corpus.images),
                 "samples": self.n_samples,
                 **({} if self.shard is None else {"shard": str(self.shard)}),
@@ -181,8 +195,7 @@ class Inputs:
             else:
                 told[name] = value
         told |= {f"recipe {recipe.name}": recipe.digest for recipe in self.recipes}
-        for kind in ("captions", "instances"):
-            told[f"annotations ({kind})"] = [_file_digest(name) for name in getattr(self.settings.corpus, kind)]
+        told |= self.source.digest()
         told["images"] = len(self.corpus.images)
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))  # as it is read back
         return plain
@@ -195,11 +208,10 @@ class Inputs:
                 raise RunError(f"{self.folder.path}: {told}.")
             return
         try:
-            corpus = msgspec.yaml.decode(self.folder.settings.read_bytes())["settings"]["corpus"]
-            before = {Path(name).name for name in _sources(corpus)}
-        except (msgspec.MsgspecError, KeyError, TypeError):
+            before = set(identity_in(msgspec.yaml.decode(self.folder.settings.read_bytes())))
+        except (msgspec.MsgspecError, TypeError, AttributeError):
             return  # damaged; it is written anew
-        now = {Path(name).name for name in _sources(dump_settings(self.settings)["corpus"])}
+        now = set(self.source.identity())
         if before and now.isdisjoint(before):
             raise RunError(
                 f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
@@ -207,22 +219,35 @@ class Inputs:
             )
 
 
-_MAY_DIFFER = frozenset(
-    "corpus.captions corpus.instances corpus.images recipes_dir engine ray results max_failed validator.device "
+_MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | frozenset(
+    "recipes_dir engine ray results max_failed validator.device "
     "validator.trust_remote_code teacher.api_key_env teacher.base_url teacher.batch teacher.budget_usd "
     "teacher.concurrency teacher.max_attempts teacher.max_wait_s teacher.prices teacher.rpm teacher.timeout_s "
     "teacher.tpm".split()
 )
 """Settings that may be others on another machine: they say where things are, or how hard to ask. What stands in the
-annotation files and in the recipes is compared by digests."""
+source and in the recipes is compared by digests."""
 
 
-def _file_digest(name: str) -> str:
-    with Path(name).open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+def _alone(source: Source, settings: Settings) -> Source:
+    """Refuse files that the settings name beside a program's source."""
+    named = named_places(settings.corpus)
+    if named:
+        raise SettingsError(f"{', '.join(named)}: a program gives the images of this run; leave the files out.")
+    return source
 
 
-def _sources(corpus: dict[str, Any]) -> tuple[str, ...]:
-    """The files that a run is about: a dataset made elsewhere, or else its annotations."""
-    dataset = corpus.get("dataset")
-    return (dataset,) if dataset else (*corpus["captions"], *corpus["instances"])
+def _fitted(settings: Settings, source: Source) -> Settings:
+    """Let the source say what the settings leave open, so that ``run.yaml`` holds it for those who lack the source.
+
+    Raises:
+        SettingsError: A validator has no pictures to look at.
+    """
+    corpus, checks = settings.corpus, settings.checks
+    if corpus.images is None and source.pictures is not None:
+        corpus = replace(corpus, images=source.pictures)
+    if checks.exhaustive == "auto" and source.is_exhaustive is not None:
+        checks = replace(checks, exhaustive="yes" if source.is_exhaustive else "no")
+    if settings.validator.name != "none" and corpus.images is None:
+        raise SettingsError("A validator needs the pictures: give their folder, or leave the validator out.")
+    return replace(settings, corpus=corpus, checks=checks)

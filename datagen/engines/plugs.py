@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from datagen.checks import Check
 from datagen.config import PLUGGED, Settings
+from datagen.corpus import Source
 from datagen.errors import SettingsError
 from datagen.records import Request
 from datagen.teacher import Teacher
@@ -34,7 +35,7 @@ class Plugs(Struct, frozen=True):
 
     teacher: Teacher | Callable[[Request], Answer] | None = None
     validator: Validator | None = None
-    source: Any = None
+    source: Source | None = None
     checks: tuple[Check, ...] = ()
     writers: Mapping[str, Any] = {}
 

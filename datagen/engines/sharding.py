@@ -26,6 +26,7 @@ from datagen.engines.gathering import OpenTeacher, gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import Judge, score_samples
 from datagen.engines.local import prepare, validator_for
+from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress, ended
 from datagen.engines.trials import Examiner
 from datagen.errors import RunError
@@ -48,6 +49,7 @@ def run_shard(
     *,
     open_teacher: OpenTeacher = open_teacher,
     validator: Validator | None = None,
+    plugs: Plugs = NO_PLUGS,
 ) -> Tally:
     """Take one shard as far as it can go alone; a second call resumes it.
 
@@ -58,6 +60,7 @@ def run_shard(
         progress: Hears how far it is.
         open_teacher: Who writes the replies.
         validator: Scores them; None opens the one that the settings name.
+        plugs: Python objects that take the place of what settings name.
 
     Returns:
         The tally of its candidates.
@@ -69,7 +72,7 @@ def run_shard(
     run, folder = RunFolder(out), shard.folder_in(out)
     if run.settings.exists() and not run.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another --out.")
-    inputs = Inputs(settings, folder, progress, shard)
+    inputs = Inputs(settings, folder, progress, shard, plugs=plugs)
     validator = validator or validator_for(inputs)
     with folder.locked():
         folder.shard.unlink(missing_ok=True)
@@ -109,7 +112,9 @@ def _score(inputs: Inputs, validator: Validator, digest: str) -> Examined:
     return examined_by(judge, examiner)
 
 
-def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, progress: Progress) -> Outcome:
+def merge_shards(
+    settings: Settings, folders: Sequence[RunFolder], out: Path, progress: Progress, *, plugs: Plugs = NO_PLUGS
+) -> Outcome:
     """Make one finished run of all shards, the same bytes as those of a run that was never split.
 
     Args:
@@ -117,6 +122,7 @@ def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, pr
         folders: Of the shards, in any order.
         out: The run's folder.
         progress: Hears how far it is.
+        plugs: Python objects that take the place of what settings name; of these only the source is used.
 
     Raises:
         RunError: A shard is missing, unfinished, twice there, or of another run.
@@ -127,7 +133,7 @@ def merge_shards(settings: Settings, folders: Sequence[RunFolder], out: Path, pr
     folder = RunFolder(out)
     if folder.settings.exists() and not folder.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another folder to merge into.")
-    inputs = Inputs(settings, folder, progress, is_merge=True)
+    inputs = Inputs(settings, folder, progress, is_merge=True, plugs=plugs)
     _require_same(inputs, records)
     validator = _recorded(records)
     with folder.locked(), ExitStack() as lent:

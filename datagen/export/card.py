@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 from datagen.config import Settings
 
 
-def dataset_card(settings: Settings, summary: dict[str, Any]) -> str:
+def dataset_card(settings: Settings, summary: dict[str, Any], source: Sequence[tuple[str, str]]) -> str:
     """Write the ``README.md`` of a run, with the YAML header that the Hugging Face hub reads.
 
     Args:
         settings: The run's settings; only file names are told, never folders of this machine.
         summary: The content of ``summary.json``.
+        source: What the images come from, as kinds and names; at least one.
     """
     sections = [
         _header(settings, summary),
         "# Visual-instruction dataset made with datagen\n",
         _what_it_is(settings, summary),
-        "## Source\n\n" + _source(settings),
+        "## Source\n\n" + _source(settings, source),
         "## Licences of the images\n\n" + _licences(summary),
         "## Result\n\n" + _result(summary),
         "## Limits\n\n" + _limits(settings, summary),
@@ -64,14 +66,11 @@ def _balance(balance: dict[str, Any] | None) -> str:
     return f"| balance | {told}: {balance['turns_after']} of {balance['turns_before']} turns kept |\n"
 
 
-def _source(settings: Settings) -> str:
-    corpus = settings.corpus
-    files = [f"- made elsewhere: `{_plain(PurePath(corpus.dataset).name)}`"] if corpus.dataset else []
-    files += [f"- captions: `{_plain(PurePath(name).name)}`" for name in corpus.captions]
-    files += [f"- instances: `{_plain(PurePath(name).name)}`" for name in corpus.instances]
-    if corpus.limit is not None:
-        files.append(f"- the first {corpus.limit} images only")
-    return "\n".join(files) + "\n"
+def _source(settings: Settings, source: Sequence[tuple[str, str]]) -> str:
+    lines = [f"- {_plain(kind)}: `{_plain(name)}`" for kind, name in source]
+    if settings.corpus.limit is not None:
+        lines.append(f"- the first {settings.corpus.limit} images only")
+    return "\n".join(lines) + "\n"
 
 
 def _licences(summary: dict[str, Any]) -> str:

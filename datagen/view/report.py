@@ -18,6 +18,7 @@ from markupsafe import Markup
 from msgspec import Struct
 
 from datagen.config import Settings
+from datagen.corpus import identity_in
 from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
 from datagen.review import told_of
@@ -106,7 +107,7 @@ def render_report(
     return _environment().get_template("report.html.j2").render(
         style=style,
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
-        source=[PurePath(name).name for name in (*settings.corpus.captions, *settings.corpus.instances)],
+        source=identity_in(manifest),
         settings=settings,
         validator=PurePath(settings.validator.name).name,
         manifest=manifest,

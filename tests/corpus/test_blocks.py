@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from datagen.corpus import blocks
-from datagen.corpus.blocks import NotPlain, read_object
+from datagen.corpus.coco import blocks
+from datagen.corpus.coco.blocks import NotPlain, read_object
 
 HOSTILE = [
     "}, {",

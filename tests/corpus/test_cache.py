@@ -16,7 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datagen.config import CorpusSettings
-from datagen.corpus import Corpus, cache, coco, load_corpus
+from datagen.corpus import Corpus, cache, load_corpus
+from datagen.corpus.coco import coco_files
 
 HOUR = 3_600
 
@@ -50,18 +51,22 @@ def corpus(tmp_path: Path) -> CorpusSettings:
     return CorpusSettings(instances=(instances,), captions=(captions,))
 
 
+def files_of(corpus: CorpusSettings) -> dict[str, tuple[str, ...]]:
+    return {"instances": corpus.instances, "captions": corpus.captions}
+
+
 class Reads:
     """Counts how often the annotation files are read."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.n = 0
-        read_all = coco._read_all
+        read_all = coco_files._read_all
 
         def counted(settings: CorpusSettings) -> Any:
             self.n += 1
             return read_all(settings)
 
-        monkeypatch.setattr(coco, "_read_all", counted)
+        monkeypatch.setattr(coco_files, "_read_all", counted)
 
 
 @pytest.fixture
@@ -113,13 +118,13 @@ def test_a_file_still_warm_is_not_kept(folder: Path, corpus: CorpusSettings) -> 
 def test_a_file_changed_while_it_is_read_is_not_kept(
     folder: Path, corpus: CorpusSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_all = coco._read_all
+    read_all = coco_files._read_all
 
     def disturbed(settings: CorpusSettings) -> Any:
         os.utime(corpus.captions[0], (0, 0))
         return read_all(settings)
 
-    monkeypatch.setattr(coco, "_read_all", disturbed)
+    monkeypatch.setattr(coco_files, "_read_all", disturbed)
     load_corpus(corpus)
     assert not folder.exists()
 
@@ -136,7 +141,7 @@ def test_another_version_reads_again(
 
 def test_it_can_be_switched_off(folder: Path, corpus: CorpusSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(cache.VARIABLE, "off")
-    assert cache.find_cache(corpus) is None
+    assert cache.find_cache(files_of(corpus)) is None
     load_corpus(corpus)
     assert not folder.exists()
 
@@ -154,7 +159,7 @@ def test_it_stands_in_the_users_cache_folder(
 
     monkeypatch.delenv(cache.VARIABLE)
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name, **_: folder / name)
-    found = cache.find_cache(corpus)
+    found = cache.find_cache(files_of(corpus))
     assert found is not None
     assert found.path.parent == folder / "datagen" / "corpus"
 
@@ -214,7 +219,7 @@ def test_damage_is_no_error(folder: Path, corpus: CorpusSettings, data: st.DataO
 
 def other_batch(corpus: CorpusSettings, kept: Path, change: str) -> None:
     """Write a file with the right words around wrong columns."""
-    found = cache.find_cache(corpus)
+    found = cache.find_cache(files_of(corpus))
     assert found is not None
     with pa.OSFile(str(kept)) as file:
         batch = pa.ipc.open_file(file).get_batch(0)
@@ -265,8 +270,8 @@ def test_wrong_columns_are_read_again(folder: Path, corpus: CorpusSettings, read
 def test_other_processes_map_the_same_file(folder: Path, corpus: CorpusSettings) -> None:
     load_corpus(corpus)
     code = (
-        "import sys; from datagen.corpus import cache, coco, load_corpus; from datagen.config import CorpusSettings\n"
-        "cache.MIN_SOURCE_BYTES = 0; coco._read_all = None\n"
+        "import sys; from datagen.corpus import cache, load_corpus; from datagen.corpus.coco import coco_files; from datagen.config import CorpusSettings\n"
+        "cache.MIN_SOURCE_BYTES = 0; coco_files._read_all = None\n"
         "print(len(load_corpus(CorpusSettings(instances=(sys.argv[1],), captions=(sys.argv[2],))).images))"
     )
     command = [sys.executable, "-c", code, corpus.instances[0], corpus.captions[0]]

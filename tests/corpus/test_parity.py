@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from datagen.config import CorpusSettings
-from datagen.corpus import Corpus, load_corpus, reading
-from datagen.corpus.faults import decode_whole
+from datagen.corpus import Corpus, load_corpus
+from datagen.corpus.coco import reader
+from datagen.corpus.coco.diagnose import decode_whole
 
 N_IMAGES = 400
 CAPTIONS = ["A dog.", 'says "}, {" twice', "two  spaces ", "}, {}, {", "\\", "naïve 漢字 🐘", "[{", "]}, "]
@@ -87,7 +88,7 @@ def assert_same_facts(corpus: Corpus, instances: Path, captions: Path) -> None:
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("id_of", [int, lambda n: n + 10**17], ids=["close ids", "far ids"])
 def test_same_facts_as_pycocotools(tmp_path: Path, style: str, id_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "decode_whole", None)  # so that nothing but blocks is read
+    monkeypatch.setattr(reader, "decode_whole", None)  # so that nothing but blocks is read
     paths = tmp_path / "instances.json", tmp_path / "captions.json"
     for path, tree in zip(paths, make_trees(1, id_of), strict=True):
         path.write_text(json.dumps(tree, **STYLES[style]), encoding="utf-8")
@@ -106,8 +107,8 @@ def test_blocks_and_whole_files_say_the_same(tmp_path: Path, monkeypatch: pytest
     settings = CorpusSettings(instances=(str(path),))
     in_blocks = load_corpus(settings)
     whole: list[Path] = []
-    monkeypatch.setattr(reading, "read_object", lambda *_: {})
-    monkeypatch.setattr(reading, "decode_whole", lambda path, shape: whole.append(path) or decode_whole(path, shape))
+    monkeypatch.setattr(reader, "read_object", lambda *_: {})
+    monkeypatch.setattr(reader, "decode_whole", lambda path, shape: whole.append(path) or decode_whole(path, shape))
     assert load_corpus(settings) == in_blocks
     assert whole == [path]
     assert {finding.kind for finding in in_blocks.findings} == {"box_out_of_frame"}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from datagen.config import Settings
-from datagen.corpus import Corpus, PictureChecker, load_corpus
-from datagen.errors import CorpusError
-from datagen.records import AnnotatedImage, Turn
+from datagen.corpus import Corpus, ImagesById, PictureChecker, corpus_if_there
+from datagen.records import Turn
 from datagen.review import claims_from
 
 
@@ -24,42 +22,18 @@ class Material:
     def load(self) -> None:
         """Read the annotations, once however many ask."""
         with self._loading:
-            _ = self.images
+            self.images.prepared()
 
     @cached_property
     def corpus(self) -> Corpus:
-        """The annotations; empty where their files are no longer there."""
-        try:
-            return load_corpus(self.settings.corpus)
-        except CorpusError:
-            return Corpus((), (), ())
+        """The annotations; empty where their files are no longer there, or a program gave them."""
+        return corpus_if_there(self.settings.corpus)
 
     @cached_property
     def images(self) -> ImagesById:
         """Annotated images by id."""
-        return ImagesById(self.corpus.images)
+        return self.corpus.by_id
 
     def read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         """Find the claims of corrected turns."""
         return claims_from(self.images, self.corpus.categories, self.settings.checks)(image_id, turns)
-
-
-class ImagesById(Mapping[str, AnnotatedImage]):
-    """A corpus's images by id; each is made when it is asked for, as the sequence does.
-
-    Args:
-        images: In corpus order.
-    """
-
-    def __init__(self, images: Sequence[AnnotatedImage]) -> None:
-        self._images = images
-        self._places = {image.image_id: place for place, image in enumerate(images)}
-
-    def __getitem__(self, image_id: str) -> AnnotatedImage:
-        return self._images[self._places[image_id]]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._places)
-
-    def __len__(self) -> int:
-        return len(self._places)

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.schema import BoxPx
+from datagen.corpus.coco.schema import BoxPx
 
 MAX_MASK_PX = 2**31 - 1
 """Pixels of a frame that pycocotools can count in its 32-bit run lengths."""

@@ -12,13 +12,13 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from datagen.corpus.boxes import make_box
 from datagen.corpus.buffers import Ints, Texts, ends_of, joined_texts, texts_of
-from datagen.corpus.images import Columns
-from datagen.corpus.listing import Listing
-from datagen.corpus.reading import Captions, Instances
-from datagen.corpus.schema import InstanceRow
-from datagen.corpus.tables import NO_ID, Ids, InstanceTable
+from datagen.corpus.coco.boxes import make_box
+from datagen.corpus.coco.columns import NO_ID, Ids, InstanceTable
+from datagen.corpus.coco.listing import Listing
+from datagen.corpus.coco.reader import Captions, Instances
+from datagen.corpus.coco.schema import InstanceRow
+from datagen.corpus.images import Annotations, Columns
 from datagen.errors import CorpusError
 from datagen.records import Finding
 
@@ -28,14 +28,7 @@ _CHUNK = 1 << 16
 """Annotations placed at once: what is worked out on the way takes some hundred bytes for each."""
 
 
-class Merged(Struct, frozen=True):
-    """What the files say together, and what was left out or mended."""
-
-    columns: Columns
-    findings: tuple[Finding, ...]
-
-
-def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) -> Merged:
+def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) -> Annotations:
     """Merge files; those that come first decide the order, instances before captions.
 
     Args:
@@ -60,7 +53,7 @@ def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) 
         merge.place_captions(captions.pop(0), repeats)
     if not len(listing):
         raise CorpusError(f"{names}: lists no image. Give a file with images.")
-    return Merged(merge.columns(), tuple(merge.findings))
+    return Annotations(merge.columns(), tuple(merge.findings))
 
 
 class _Boxes(Struct):

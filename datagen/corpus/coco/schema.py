@@ -74,10 +74,3 @@ class InstancesFile(Struct):
     annotations: list[InstanceRow]
     categories: list[CategoryRow] | None = None
     licenses: list[LicenceRow] | None = None
-
-
-def id_text(value: int | str) -> str:
-    """Ids as text: digits lose their leading zeros, so that ``7``, ``"7"`` and ``"007"`` are one."""
-    if isinstance(value, int):
-        return str(value)
-    return (value.lstrip("0") or "0") if value.isascii() and value.isdigit() else value

@@ -10,9 +10,9 @@ import pytest
 from conftest import CorpusFiles
 
 from datagen.config import CorpusSettings
-from datagen.corpus import dataset as module
+from datagen.corpus import llava as module
 from datagen.corpus import load_corpus, load_dataset
-from datagen.corpus.dataset import COCO_CATEGORIES, read_records
+from datagen.corpus.llava import COCO_CATEGORIES, read_records
 from datagen.errors import CorpusError
 
 
@@ -96,6 +96,14 @@ def test_annotations_are_found_by_name_or_number(tmp_path: Path, corpus_files: C
     assert [len(image.captions) for image in found.images] == [2, 2, 2, 0]
     assert [image.licence is not None for image in found.images] == [True, True, True, False]
     assert "kite" in found.categories and len(found.categories) == 6
+
+
+def test_a_limit_does_not_hide_annotations(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    path = tmp_path / "d.json"
+    write(path, [record("000000000006.jpg"), record("000000000005.jpg")])
+    settings = CorpusSettings(dataset=str(path), captions=(str(corpus_files.captions),), limit=1)
+    (image,) = load_dataset(settings).corpus.images
+    assert len(image.captions) == 2
 
 
 def test_half_of_a_surrogate_pair_is_survived(tmp_path: Path) -> None:

@@ -8,9 +8,18 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Struct
 
-from datagen.corpus.blocks import NotPlain, Take, read_object
-from datagen.corpus.faults import decode_whole
-from datagen.corpus.schema import (
+from datagen.corpus.coco.blocks import NotPlain, Take, read_object
+from datagen.corpus.coco.columns import (
+    CaptionRows,
+    CaptionTable,
+    Ids,
+    ImageRows,
+    ImageTable,
+    InstanceRows,
+    InstanceTable,
+)
+from datagen.corpus.coco.diagnose import decode_whole
+from datagen.corpus.coco.schema import (
     CaptionRow,
     CaptionsFile,
     CategoryRow,
@@ -19,7 +28,6 @@ from datagen.corpus.schema import (
     InstancesFile,
     LicenceRow,
 )
-from datagen.corpus.tables import CaptionRows, CaptionTable, Ids, ImageRows, ImageTable, InstanceRows, InstanceTable
 from datagen.errors import CorpusError
 
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)

@@ -11,14 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Ints
-from datagen.corpus.licences import licence_names
-from datagen.corpus.reading import Captions, Instances
-from datagen.corpus.schema import CategoryRow, id_text
-from datagen.corpus.tables import Ids, ImageTable
+from datagen.corpus.coco.columns import Ids, ImageTable
+from datagen.corpus.coco.reader import Captions, Instances
+from datagen.corpus.coco.schema import CategoryRow, LicenceRow
+from datagen.corpus.image_ids import id_text
+from datagen.corpus.images import MAX_SIDE_PX
 from datagen.errors import CorpusError
 
-MAX_SIDE_PX = 10_000_000
-"""A width or height above this is a mistake in the file, whatever the picture."""
+_CC_URL = re.compile(r"creativecommons\.org/licenses/(by(?:-(?:nc|nd|sa))*)/(\d\.\d)(?:/([a-z]{2})(?=/|$))?", re.I)
+_CC0_URL = re.compile(r"creativecommons\.org/publicdomain/zero/(\d\.\d)", re.I)
 
 Rows = NDArray[np.int32]
 
@@ -195,3 +196,22 @@ def _category_names(path: Path, rows: Iterable[CategoryRow]) -> dict[str, str]:
     plain = {id_: re.sub(r" \([^()]*\)$", "", name) for id_, name in names.items()}
     n_plain = Counter(plain.values())  # "bat (animal)" stays where there is another bat
     return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}
+
+
+def licence_names(rows: Iterable[LicenceRow]) -> dict[str, str]:
+    """Name every licence of a file by its id; licences without id or name are left out."""
+    named = ((row.id, licence_name(row.name, row.url)) for row in rows)
+    return {id_text(key): name for key, name in named if key is not None and name is not None}
+
+
+def licence_name(name: str | None, url: str | None) -> str | None:
+    """Shorten a licence to the form of the SPDX list (``CC-BY-NC-SA-2.0``, ``CC-BY-2.0-UK``, ``CC0-1.0``).
+
+    Returns:
+        For other licences the file's own name, else the address, else None.
+    """
+    if match := _CC_URL.search(url or ""):
+        return "-".join(("CC", *(part.upper() for part in match.groups() if part)))
+    if match := _CC0_URL.search(url or ""):
+        return f"CC0-{match[1]}"
+    return " ".join((name or "").split()) or (url or "").strip() or None

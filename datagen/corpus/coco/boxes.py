@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from datagen.corpus.masks import Mask, MaskError, check_rle_size, is_absent, measure_mask
-from datagen.corpus.schema import BoxPx, InstanceRow
+from datagen.corpus.coco.masks import Mask, MaskError, check_rle_size, is_absent, measure_mask
+from datagen.corpus.coco.schema import BoxPx, InstanceRow
 from datagen.geometry import clip_to_unit
 from datagen.records import Box
 

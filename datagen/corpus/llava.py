@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -18,9 +17,10 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import CorpusSettings
-from datagen.corpus.coco import Corpus, load_annotations
-from datagen.corpus.faults import check_start, explain_no_file
-from datagen.corpus.schema import id_text
+from datagen.corpus.annotation_files import check_start, explain_no_file
+from datagen.corpus.coco.coco_files import load_annotations
+from datagen.corpus.image_ids import id_of_file, id_text
+from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage
 
@@ -68,6 +68,18 @@ class Dataset(Struct, frozen=True):
 
     corpus: Corpus
     records: tuple[Record, ...]
+
+
+def open_llava(settings: CorpusSettings) -> FileSource:
+    """A dataset made elsewhere: its records are replies, its images those that they name."""
+    files = {
+        "made elsewhere": (settings.dataset or "",),
+        "captions": settings.captions,
+        "instances": settings.instances,
+    }
+    return FileSource(
+        name="llava", files=files, bound_to=("made elsewhere",), read=lambda: load_dataset(settings).corpus
+    )
 
 
 def load_dataset(settings: CorpusSettings) -> Dataset:
@@ -216,7 +228,7 @@ def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
 
 
 def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
-    annotated = load_annotations(settings) if settings.captions or settings.instances else Corpus((), (), ())
+    annotated = load_annotations(settings) if settings.captions or settings.instances else Corpus()
     by_name = {PurePosixPath(image.file_name).name: image for image in annotated.images}
     by_id = {image.image_id: image for image in annotated.images}
     taken: set[str] = set()
@@ -224,23 +236,11 @@ def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
     for name in names:
         stem = id_text(PurePosixPath(name).stem)
         found = by_name.get(PurePosixPath(name).name) or by_id.get(stem) or AnnotatedImage(stem, name, 0, 0)
-        image_id = _unused(stem, name, taken)
+        image_id = id_of_file(name, taken)
         images.append(msgspec.structs.replace(found, image_id=image_id, file_name=name))
     held = {image.image_id for image in images}
     findings = tuple(finding for finding in annotated.findings if finding.image_id in held)
     return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, findings)
-
-
-def _unused(stem: str, name: str, taken: set[str]) -> str:
-    """The stem, or for another file of the same stem its whole path."""
-    image_id = stem
-    if image_id in taken:
-        path = image_id = str(PurePosixPath(name).with_suffix("")).replace("/", "_")
-        further = count(2)
-        while image_id in taken:
-            image_id = f"{path}_{next(further)}"
-    taken.add(image_id)
-    return image_id
 
 
 def _shown(value: object) -> str:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.schema import CaptionsFile, InstancesFile
+from datagen.corpus.annotation_files import check_start, explain_no_file, file_names
+from datagen.corpus.coco.schema import CaptionsFile, InstancesFile
 from datagen.errors import CorpusError
 
 
@@ -30,7 +29,6 @@ class _AnyFile(Struct):
 Kind = Literal["captions", "instances"]
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
 
-_PACKED = {b"\x1f\x8b": "compressed with gzip", b"PK\x03\x04": "a zip archive"}
 _SHAPE = "A COCO file is one JSON object with 'images' and 'annotations'"
 _HINTS = {
     "bbox": "a COCO box is [x, y, width, height] in pixels",
@@ -68,48 +66,11 @@ def _read_bytes(path: Path) -> bytes:
         raise CorpusError(f"{path}: no such annotation file. {explain_no_file(path)}") from None
     except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
         if path.is_dir():
-            held = ", ".join(_file_names(path, ".json")[:5]) or "no .json file"
+            held = ", ".join(file_names(path, ".json")[:5]) or "no .json file"
             raise CorpusError(f"{path}: is a folder; name the file in it. It holds {held}.") from None
         raise CorpusError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
     check_start(path, data, _SHAPE)
     return data
-
-
-def check_start(path: Path, data: bytes, shape: str) -> None:
-    """Look at the first bytes of a file that should be JSON.
-
-    Args:
-        path: Named in the sentence.
-        data: The file, or its beginning.
-        shape: What the file should hold, as a sentence without its full stop.
-
-    Raises:
-        CorpusError: It is empty, packed, or UTF-16.
-    """
-    for magic, name in _PACKED.items():
-        if data.startswith(magic):
-            raise CorpusError(f"{path}: is {name}; unpack it and name the .json file.")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise CorpusError(f"{path}: is UTF-16 text; JSON files are UTF-8. Save it as UTF-8.")
-    if not data or data.isspace():
-        raise CorpusError(f"{path}: is empty. {shape}; copy or download it again.")
-
-
-def explain_no_file(path: Path) -> str:
-    """Name files that may have been meant instead of one that is not there."""
-    folder = path.parent
-    if not folder.is_dir():
-        return f"There is no folder {folder} either."
-    near = difflib.get_close_matches(path.name, _file_names(folder), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else f"The folder {folder} holds no file of a similar name."
-
-
-def _file_names(folder: Path, suffix: str = "") -> list[str]:
-    """Names of a folder's files in order, from its first 10,000 entries (an image folder is long)."""
-    try:
-        return sorted(entry.name for entry in islice(folder.iterdir(), 10_000) if entry.name.endswith(suffix))
-    except OSError:  # a folder may be there and not be readable
-        return []
 
 
 def _name_fault(text: bytes, message: str, kind: Kind) -> str:

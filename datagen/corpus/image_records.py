@@ -1,0 +1,245 @@
+"""Images as plain records, from a list in a program or from a JSON Lines file: the simplest source there is.
+
+A record is a mapping with these keys, all but ``file_name`` optional::
+
+    {
+        "file_name": "kitchen/7.jpg",     # under the image folder
+        "captions": ["A dog sits on a mat."],
+        "boxes": [{"category": "dog", "bbox": [10, 40, 50, 50]}],   # COCO's: left, top, width, height in pixels
+        "width": 640, "height": 480,      # pixels; read from the picture where boxes need them
+        "image_id": "7",                  # else made of the file name
+        "licence": "CC-BY-4.0",
+    }
+
+A box may have COCO's ``area`` (square pixels) and ``iscrowd``. A record that is not so is refused in one sentence; a
+box that reaches out of its frame is clipped or left out, as one of a COCO file is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+
+from datagen.config import CorpusSettings
+from datagen.corpus.annotation_files import check_start
+from datagen.corpus.coco.boxes import make_box
+from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
+from datagen.corpus.image_ids import id_of_file, id_text
+from datagen.corpus.images import MAX_SIDE_PX, AnnotatedImages, columns_of
+from datagen.corpus.pictures import PictureError, picture_size
+from datagen.corpus.source import Corpus, FileSource
+from datagen.errors import CorpusError
+from datagen.records import AnnotatedImage, Box, Finding
+
+_Side = Annotated[int, Meta(ge=1, le=MAX_SIDE_PX)]
+_Name = Annotated[str, Meta(min_length=1)]
+_SHAPE = "A file of image records is JSON Lines: one object a line, with 'file_name', 'captions' and 'boxes'"
+
+
+class BoxRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """A box of a record; see the module."""
+
+    category: _Name
+    bbox: BoxPx
+    area: float | None = None
+    iscrowd: int | bool = False
+
+
+class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True):
+    """One record; see the module."""
+
+    file_name: _Name
+    captions: tuple[str, ...] = ()
+    boxes: tuple[BoxRecord, ...] = ()
+    width: _Side | None = None
+    height: _Side | None = None
+    image_id: Id | None = None
+    licence: str | None = None
+
+
+class ImageRecords:
+    """Images made from a list of records.
+
+        dog = {"category": "dog", "bbox": [9, 4, 50, 50]}
+        images = [{"file_name": "1.jpg", "captions": ["A dog on a mat."], "boxes": [dog]}]
+        datagen.run({"teacher": {"name": "template"}}, "runs/mine", source=ImageRecords(images, pictures="photos"))
+
+    Args:
+        records: Mappings, in the order of the dataset; see the module for their keys.
+        pictures: Folder of the pictures; None leaves it to ``corpus.images``.
+        categories: Names that boxes may have, in order; those of boxes alone are added as they come.
+        is_exhaustive: Whether every object of a category is boxed; None leaves it to ``checks.exhaustive``.
+
+    Raises:
+        CorpusError: A record is not what it should be.
+    """
+
+    name = "records"
+
+    def __init__(
+        self,
+        records: Iterable[Mapping[str, Any]],
+        pictures: str | os.PathLike[str] | None = None,
+        *,
+        categories: Sequence[str] = (),
+        is_exhaustive: bool | None = None,
+    ) -> None:
+        self.pictures = None if pictures is None else str(Path(pictures).expanduser().absolute())
+        self.is_exhaustive = is_exhaustive
+        self._categories = tuple(categories)
+        self._records = [_converted(record, f"records[{n}]") for n, record in enumerate(records)]
+        content = msgspec.json.encode([self._categories, self._records])
+        self._digest = hashlib.blake2b(content, digest_size=16).hexdigest()
+
+    def identity(self) -> tuple[str, ...]:
+        """Number and digest of the records: a run folder goes on with the very same ones."""
+        return (f"{len(self._records)} image records ({self._digest[:8]})",)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """The same, for the card."""
+        return [("made by a program", self.identity()[0])]
+
+    def digest(self) -> dict[str, Any]:
+        """Digest of the records."""
+        return {"image records": self._digest}
+
+    def stamp(self) -> str:
+        """The digest again: the records are at hand."""
+        return self._digest
+
+    def load(self) -> Corpus:
+        """Make images of the records; see ``Source``."""
+        placed = ((f"records[{n}]", record) for n, record in enumerate(self._records))
+        return _corpus_of(placed, self.pictures, self._categories)
+
+
+def open_records(settings: CorpusSettings) -> FileSource:
+    """A JSON Lines file of image records at ``corpus.path``."""
+    path = settings.path or ""
+
+    def read() -> Corpus:
+        return _corpus_of(_read_lines(Path(path)), settings.images)
+
+    return FileSource(name="records", files={"image records": (path,)}, read=read)
+
+
+def _converted(record: Mapping[str, Any], place: str) -> ImageRecord:
+    """Check a record that a program made; numpy's numbers and paths are taken for what they are."""
+    try:
+        plain = msgspec.to_builtins(record, enc_hook=_plain)
+        return msgspec.convert(plain, ImageRecord)
+    except (msgspec.ValidationError, TypeError, RecursionError) as error:
+        name = record.get("file_name") if isinstance(record, Mapping) else None
+        raise CorpusError(f"{place}{f' ({name})' if name else ''}: {_fault(error)}") from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a record may not hold a Python {type(value).__name__}")
+
+
+def _read_lines(path: Path) -> Iterator[tuple[str, ImageRecord]]:
+    """Read a file of records; give each with its place."""
+    decoder = msgspec.json.Decoder(ImageRecord)
+    number = 0
+    try:
+        with path.open("rb") as file:
+            check_start(path, file.read(4096), _SHAPE)
+            file.seek(0)
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield f"{path}, line {number}", decoder.decode(line.removeprefix(b"\xef\xbb\xbf"))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise CorpusError(f"{path}, line {number}: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    """Say what is wrong with a record, with the key where it stands."""
+    what, _, where = str(error).partition(" - at ")
+    place = f"at {where.strip('`')}: " if where else ""
+    return (
+        f"{place}{what[:1].lower()}{what[1:]}. A record holds file_name, and may hold captions, boxes, width, height, "
+        "image_id and licence; a box holds category and bbox, [left, top, width, height] in pixels."
+    )
+
+
+def _corpus_of(
+    records: Iterable[tuple[str, ImageRecord]], pictures: str | None, categories: Sequence[str] = ()
+) -> Corpus:
+    """Make images of records, each given with its place."""
+    folder = None if pictures is None else Path(pictures)
+    images: list[AnnotatedImage] = []
+    findings: list[Finding] = []
+    ids: set[str] = set()
+    places: dict[str, str] = {}
+    names = dict.fromkeys(_category_name(name, "categories") for name in categories)
+    for place, record in records:
+        told = f"{place} ({record.file_name})"
+        if record.image_id is None:
+            image_id = id_of_file(record.file_name.replace("\\", "/"), ids)
+        else:
+            image_id = id_text(record.image_id)
+            if image_id in ids:
+                raise CorpusError(f"{told}: image {image_id} is {places[image_id]} already; give each one record.")
+            ids.add(image_id)
+        places[image_id] = told
+        image = _image_of(record, image_id, told, folder, findings)
+        names |= dict.fromkeys(box.category for box in image.boxes)
+        images.append(image)
+    if not images:
+        raise CorpusError("There is no image record; give at least one.")
+    return Corpus(AnnotatedImages(columns_of(images)), tuple(names), tuple(findings))
+
+
+def _image_of(
+    record: ImageRecord, image_id: str, place: str, folder: Path | None, findings: list[Finding]
+) -> AnnotatedImage:
+    """Make one image; what is left out or mended becomes a finding."""
+    folded = [" ".join(text.split()) for text in record.captions]
+    captions = tuple(filter(None, folded))
+    findings += [Finding("empty_caption", image_id, "a caption is empty; left out")] * (len(folded) - len(captions))
+    width, height = record.width or 0, record.height or 0
+    if bool(width) != bool(height):
+        raise CorpusError(f"{place}: has a width or a height but not both; add the other, in pixels.")
+    rows = record.boxes
+    if rows and not width:
+        try:
+            width, height = _read_size(record, place, folder)
+        except PictureError as fault:  # the pictures are checked later, and this one costs its samples then
+            findings.append(Finding("box_without_frame", image_id, f"{fault.detail}; {len(rows)} boxes left out"))
+            rows = ()
+    boxes: list[Box] = []
+    for row in rows:
+        if not all(map(math.isfinite, row.bbox)):
+            raise CorpusError(f"{place}: the bbox of a {row.category} is {list(row.bbox)}; give finite numbers.")
+        name = _category_name(row.category, place)
+        crowd = bool(row.iscrowd)
+        box, faults = make_box(InstanceRow(0, 0, bbox=row.bbox, area=row.area, iscrowd=crowd), name, width, height)
+        findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]
+        boxes += [box] if box is not None else []
+    file_name = record.file_name.replace("\\", "/")
+    return AnnotatedImage(image_id, file_name, width, height, captions, tuple(boxes), record.licence)
+
+
+def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[int, int]:
+    if folder is None:
+        raise CorpusError(f"{place}: has boxes but no width and height; add both, or name the folder of the pictures.")
+    return picture_size(folder, record.file_name)
+
+
+def _category_name(name: str, place: str) -> str:
+    """A category as it stands in a sentence: people write ``traffic_light``."""
+    plain = " ".join(name.replace("_", " ").split())
+    if not plain:
+        raise CorpusError(f"{place}: a category has an empty name. Name it.")
+    return plain
