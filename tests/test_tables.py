@@ -8,9 +8,8 @@ from conftest import CorpusFiles
 from oracle import Oracle
 
 import datagen
-from datagen.config import dump_settings, load_settings
+from datagen.config import dump_settings
 from datagen.corpus import load_corpus
-from datagen.engines import local
 from datagen.errors import RunError, SettingsError
 from datagen.validator.planting import ERROR_KINDS
 
@@ -19,10 +18,8 @@ from datagen.validator.planting import ERROR_KINDS
 def judged(tmp_path_factory: pytest.TempPathFactory) -> datagen.Run:
     """The bundled corpus, judged by a validator that knows the annotations."""
     corpus = load_corpus(datagen.demo_settings().corpus)
-    settings = load_settings(None, {**dump_settings(datagen.demo_settings()), "validator.name": "oracle"})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(local, "open_validator", lambda _: Oracle(corpus.images, corpus.categories))
-        return datagen.run(settings, tmp_path_factory.mktemp("tables") / "run")
+    oracle = Oracle(corpus.images, corpus.categories)
+    return datagen.run(datagen.demo_settings(), tmp_path_factory.mktemp("tables") / "run", validator=oracle)
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +93,18 @@ def test_thresholds_tell_what_each_alpha_finds_and_costs(judged: datagen.Run) ->
     assert table.recall_count[alpha] == told["kinds"]["count"]["recall"]
 
 
-def test_a_run_is_judged_again_in_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_judged_again_in_python(tmp_path: Path) -> None:
     corpus = load_corpus(datagen.demo_settings().corpus)
     oracle = Oracle(corpus.images, corpus.categories)
-    monkeypatch.setattr(local, "open_validator", lambda _: oracle)
     settings = {**dump_settings(datagen.demo_settings()), "validator": {"name": "none"}, "types": ["conversation"]}
     run = datagen.run(settings, tmp_path / "run")
     with pytest.raises(SettingsError, match="no validator yet"):
         run.validate(alpha=0.1)
-    first = run.validate("oracle", alpha=0.3)
+    first = run.validate(oracle, alpha=0.3)
     n_scored, n_strict = oracle.n_scored, first.summary["verdicts"]["supported"]
-    mild = first.validate(alpha=0.05)
+    mild = first.validate(oracle, alpha=0.05)
     assert oracle.n_scored == n_scored > 0
-    assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("oracle", 0.05)
+    assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("python:oracle", 0.05)
     assert mild.summary["verdicts"]["supported"] > n_strict
     assert datagen.run(settings, tmp_path / "run").settings.validator.name == "none"
     assert not run.folder.calibration.exists()

@@ -11,8 +11,8 @@ from oracle import Oracle
 import datagen
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import load_corpus
-from datagen.engines import local
 from datagen.engines.local import run_local
+from datagen.engines.plugs import Plugs
 from datagen.engines.progress import Silence
 from datagen.errors import RunError
 from datagen.records import Sample
@@ -30,15 +30,13 @@ def settings_with(**overrides: object) -> Settings:
 
 
 @pytest.fixture
-def oracle(monkeypatch: pytest.MonkeyPatch) -> Oracle:
+def oracle() -> Oracle:
     corpus = load_corpus(datagen.demo_settings().corpus)
-    oracle = Oracle(corpus.images, corpus.categories)
-    monkeypatch.setattr(local, "open_validator", lambda settings: oracle)
-    return oracle
+    return Oracle(corpus.images, corpus.categories)
 
 
-def validated(out: Path, **overrides: object) -> datagen.Run:
-    run_local(settings_with(**overrides), out, Silence())
+def validated(out: Path, oracle: Oracle, **overrides: object) -> datagen.Run:
+    run_local(settings_with(**overrides), out, Silence(), plugs=Plugs(validator=oracle))
     return datagen.open_run(out)
 
 
@@ -55,7 +53,7 @@ def plant(run: datagen.Run, sample: Sample, before: str, after: str) -> None:
 
 
 def test_planted_errors_are_told_from_clean_turns(tmp_path: Path, oracle: Oracle) -> None:
-    found = validated(tmp_path).summary["calibration"]
+    found = validated(tmp_path, oracle).summary["calibration"]
     assert found["judged"]
     assert found["n_turns"] > 200
     assert found["clean_flagged"] <= 0.06
@@ -67,7 +65,7 @@ def test_planted_errors_are_told_from_clean_turns(tmp_path: Path, oracle: Oracle
 
 
 def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracle: Oracle) -> None:
-    run = validated(tmp_path)
+    run = validated(tmp_path, oracle)
     counted = next(
         (sample, turn, n)
         for sample in run.iter_samples()
@@ -77,7 +75,7 @@ def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracl
     )
     sample, turn, n = counted
     plant(run, sample, turn.answer, turn.answer.replace("three", "six").replace("Three", "Six"))
-    again = validated(tmp_path)
+    again = validated(tmp_path, oracle)
     cut = again.sample(sample.sample_id)
     assert (cut.status, len(cut.turns)) == ("accepted", n)
     assert [(drop.stage, drop.reason) for drop in cut.cuts] == [("validate", "doubtful_answer")]
@@ -89,7 +87,7 @@ def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracl
 def test_verdicts_tell_what_was_asked_and_found(tmp_path: Path, oracle: Oracle) -> None:
     turn = next(
         turn
-        for sample in validated(tmp_path).iter_samples()
+        for sample in validated(tmp_path, oracle).iter_samples()
         if sample.status == "accepted"
         for turn in sample.turns
         if any(claim.kind == "count" for claim in turn.claims)
@@ -105,39 +103,39 @@ def test_verdicts_tell_what_was_asked_and_found(tmp_path: Path, oracle: Oracle) 
 
 
 def test_nothing_is_scored_twice(tmp_path: Path, oracle: Oracle) -> None:
-    validated(tmp_path)
+    validated(tmp_path, oracle)
     n_first, before = oracle.n_scored, (tmp_path / "samples.jsonl").read_bytes()
     scores = (tmp_path / "scores.jsonl").read_bytes().splitlines(keepends=True)
     assert len(scores) == n_first
-    validated(tmp_path)
+    validated(tmp_path, oracle)
     assert oracle.n_scored == n_first
     assert (tmp_path / "samples.jsonl").read_bytes() == before
     (tmp_path / "scores.jsonl").write_bytes(b"".join(scores[: len(scores) // 2]) + scores[-1][:30])
-    validated(tmp_path)
+    validated(tmp_path, oracle)
     assert oracle.n_scored == n_first + len(scores) - len(scores) // 2
     assert (tmp_path / "samples.jsonl").read_bytes() == before
 
 
 def test_another_threshold_needs_no_second_look(tmp_path: Path, oracle: Oracle) -> None:
-    strict = validated(tmp_path, **{"validator.alpha": 0.4})
+    strict = validated(tmp_path, oracle, **{"validator.alpha": 0.4})
     n_strict, n_scored = strict.summary["verdicts"]["supported"], oracle.n_scored
-    mild = validated(tmp_path, **{"validator.alpha": 0.05})
+    mild = validated(tmp_path, oracle, **{"validator.alpha": 0.05})
     assert oracle.n_scored == n_scored
     assert mild.summary["verdicts"]["supported"] > n_strict
 
 
 def test_errors_are_planted_on_some_images_only(tmp_path: Path, oracle: Oracle) -> None:
-    few = validated(tmp_path / "few", **{"validator.calibration_images": 6}).summary["calibration"]
+    few = validated(tmp_path / "few", oracle, **{"validator.calibration_images": 6}).summary["calibration"]
     n_few = oracle.n_scored
     oracle.n_scored = 0
-    all_of_them = validated(tmp_path / "all").summary["calibration"]
+    all_of_them = validated(tmp_path / "all", oracle).summary["calibration"]
     assert few["n_turns"] < all_of_them["n_turns"] / 3
     assert n_few < 0.7 * oracle.n_scored
 
 
 def test_texts_are_held_against_a_blank_as_well(tmp_path: Path, oracle: Oracle) -> None:
     oracle.abilities = Abilities()
-    run = validated(tmp_path, types=["conversation"])
+    run = validated(tmp_path, oracle, types=["conversation"])
     turn = next(sample for sample in run.iter_samples() if sample.status == "accepted").turns[0]
     assert turn.validation is not None
     measures = turn.validation["measures"]
@@ -146,16 +144,16 @@ def test_texts_are_held_against_a_blank_as_well(tmp_path: Path, oracle: Oracle) 
 
 def test_what_cannot_be_scored_is_rejected_with_its_reason(tmp_path: Path, oracle: Oracle) -> None:
     oracle.abilities = Abilities()
-    run = validated(tmp_path, types=["description"])
+    run = validated(tmp_path, oracle, types=["description"])
     sample = next(sample for sample in run.iter_samples() if sample.status == "accepted")
     oracle.blind_to = sample.turns[0].question
     (tmp_path / "scores.jsonl").unlink()
-    again = validated(tmp_path, types=["description"]).sample(sample.sample_id)
+    again = validated(tmp_path, oracle, types=["description"]).sample(sample.sample_id)
     assert (again.status, again.stage, again.reason) == ("rejected", "validate", "too_long")
 
 
 def test_too_few_turns_are_scored_but_not_judged(tmp_path: Path, oracle: Oracle) -> None:
-    run = validated(tmp_path, **{"corpus.limit": 2})
+    run = validated(tmp_path, oracle, **{"corpus.limit": 2})
     assert set(run.summary["verdicts"]) == {"not judged"}
     assert "turns were scored, 30 are needed" in run.summary["calibration"]["why_not"]
     assert "did not judge" in (tmp_path / "README.md").read_text(encoding="utf-8")
