@@ -3,6 +3,7 @@
 import ast
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -10,7 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 import datagen
-from datagen.claims import claim_lexicon, gather_evidence, read_answer, verify
+from datagen.claims import claim_lexicon, extract, gather_evidence, read_answer, verify
+from datagen.claims.clause import Clause, Statement
 from datagen.claims.cross_check import exclude
 from datagen.claims.kind import Kind, Spoiling
 from datagen.claims.kinds import KINDS, PLANTED_ERRORS, kind_of
@@ -150,3 +152,17 @@ def test_the_docs_show_every_kind() -> None:
     assert shown == [docs_row(kind) for kind in KINDS]
     errors = (DOCS / "validators.md").read_text(encoding="utf-8")
     assert all(f"\n| {name} |" in errors for name in ERROR_KINDS)
+
+
+def test_a_kind_may_read_clauses_that_name_no_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_rain(clause: Clause) -> Iterator[Statement]:
+        for match in re.finditer("raining", clause.source[: clause.end]):
+            if clause.start <= match.start() < clause.silent:
+                yield Statement("weather", "weather", "weather", *match.span(), value="raining")
+
+    monkeypatch.setattr(extract, "_BARE_READERS", (read_rain,))
+    monkeypatch.setattr(extract, "_CLAUSE_READERS", (*extract._CLAUSE_READERS, read_rain))
+    texts = ("It is raining.", "A dog runs. It is raining.", "It is not raining.", "It may be raining, but a dog runs.")
+    said = [[one.value for one in read_answer(text, LEXICON) if one.kind == "weather"] for text in texts]
+    assert said == [["raining"], ["raining"], [], []]
+    assert verify(read_answer(texts[0], LEXICON)[0], EVIDENCE).value == "raining"
