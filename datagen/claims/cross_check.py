@@ -62,7 +62,8 @@ def exclude(a: Claim, b: Claim) -> bool:
     """Whether two claims about one image cannot both be true."""
     if a.category != b.category:
         return False
-    return kind_of(a.kind).excludes(a, b) or kind_of(b.kind).excludes(b, a)
+    rules = kind_of(a.kind).excludes, kind_of(b.kind).excludes
+    return (rules[0] is not None and rules[0](a, b)) or (rules[1] is not None and rules[1](b, a))
 
 
 def _cut(sample: Sample, n: int, turn: Turn, claim: Claim, other_id: str, other: Claim) -> Sample:

@@ -124,9 +124,10 @@ class Kind(Struct, frozen=True, kw_only=True):
         says: What such a claim says, for the docs.
         examples: Sentences that make such a claim about a dog, a cat or a bed; a test reads them.
         verify: Holds a statement against captions and boxes; ``needs_pixels`` where they can say nothing.
-        excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true.
         probe: Puts a claim as questions, its own first; those about what it takes for granted follow.
         plants: The errors that can be planted in such a claim, each with how.
+        excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true; None
+            where any two may be: there may be a dog on either side.
         measures: Names of the numbers that its probes give, beside the shared ``statement``.
         suffers: The errors that a claim may be, if it is wrong; None for those of ``plants``.
         read_phrase: What a noun phrase says by itself.
@@ -147,10 +148,10 @@ class Kind(Struct, frozen=True, kw_only=True):
     says: str
     examples: tuple[str, ...]
     verify: Callable[[Statement, Evidence], Ruling]
-    excludes: Callable[[Claim, Claim], bool]
     probe: Callable[[Claim], Iterable[Probed]]
     plants: tuple[tuple[PlantedError, Plant], ...]
     measures: tuple[str, ...] = ()
+    excludes: Callable[[Claim, Claim], bool] | None = None
     suffers: Callable[[Claim], tuple[PlantedError, ...]] | None = None
     read_phrase: Callable[[Phrase, Clause], Statement | None] | None = None
     read_clause: Callable[[Clause], Iterable[Statement]] | None = None
@@ -178,11 +179,6 @@ def support(by_caption: bool, by_boxes: bool) -> ClaimVerdict:
 def needs_pixels(statement: Statement, _: Evidence) -> Ruling:
     """The verdict on a claim of which captions and boxes say nothing."""
     return "unknown", f"{statement.category}: only the picture can tell"
-
-
-def excludes_nothing(_: Claim, __: Claim) -> bool:
-    """For a kind of which any two claims may be true: there may be a dog on either side."""
-    return False
 
 
 def captions_agree(statement: Statement, evidence: Evidence) -> bool:

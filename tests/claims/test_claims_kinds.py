@@ -155,14 +155,14 @@ def test_the_docs_show_every_kind() -> None:
 
 
 def test_a_kind_may_read_clauses_that_name_no_thing(monkeypatch: pytest.MonkeyPatch) -> None:
-    def read_rain(clause: Clause) -> Iterator[Statement]:
-        for match in re.finditer("raining", clause.source[: clause.end]):
+    def read_humming(clause: Clause) -> Iterator[Statement]:
+        for match in re.finditer("humming", clause.source[: clause.end]):
             if clause.start <= match.start() < clause.silent:
-                yield Statement("weather", "weather", "weather", *match.span(), value="raining")
+                yield Statement("a later kind", "a later kind", "a later kind", *match.span(), value="humming")
 
-    monkeypatch.setattr(extract, "_BARE_READERS", (read_rain,))
-    monkeypatch.setattr(extract, "_CLAUSE_READERS", (*extract._CLAUSE_READERS, read_rain))
-    texts = ("It is raining.", "A dog runs. It is raining.", "It is not raining.", "It may be raining, but a dog runs.")
-    said = [[one.value for one in read_answer(text, LEXICON) if one.kind == "weather"] for text in texts]
-    assert said == [["raining"], ["raining"], [], []]
-    assert verify(read_answer(texts[0], LEXICON)[0], EVIDENCE).value == "raining"
+    monkeypatch.setattr(extract, "_BARE_READERS", (read_humming,))
+    monkeypatch.setattr(extract, "_CLAUSE_READERS", (*extract._CLAUSE_READERS, read_humming))
+    texts = ("It is humming.", "A dog runs. It is humming.", "It is not humming.", "It may be humming, but a dog runs.")
+    said = [[one.value for one in read_answer(text, LEXICON) if one.kind == "a later kind"] for text in texts]
+    assert said == [["humming"], ["humming"], [], []]
+    assert verify(read_answer(texts[0], LEXICON)[0], EVIDENCE).value == "humming"

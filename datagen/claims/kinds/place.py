@@ -16,7 +16,6 @@ from datagen.claims.kind import (
     Spoiling,
     ask_yes_no,
     captions_agree,
-    excludes_nothing,
     is_the,
     support,
 )
@@ -161,7 +160,6 @@ PLACE = Kind(
     examples=("The dog is on the left side of the image.", *(row.example for row in PLACES)),
     read_clause=read_clause,
     verify=verify_place,
-    excludes=excludes_nothing,
     probe=probe,
     plants=((WRONG_SIDE, turn_side),),
     suffers=suffers,

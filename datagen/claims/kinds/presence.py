@@ -13,7 +13,6 @@ from datagen.claims.kind import (
     Probed,
     Ruling,
     Spoiling,
-    excludes_nothing,
     support,
 )
 from datagen.claims.phrases import Phrase
@@ -98,7 +97,6 @@ PRESENCE = Kind(
     examples=("A dog runs.", "One of the dogs runs."),
     read_phrase=read_phrase,
     verify=verify_presence,
-    excludes=excludes_nothing,
     probe=lambda claim: [ask_presence(claim.category)],
     plants=((ABSENT_OBJECT, name_absent),),
     measures=("presence",),

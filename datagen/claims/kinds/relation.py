@@ -60,23 +60,9 @@ _RELATION_WORDS = {"nearer": "nearer to the camera than"}
 _OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
 _OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between"})
 """Relations that a thing nobody boxed may have where the boxed ones have not."""
-_TURNED = {
-    "left": "right",
-    "right": "left",
-    "above": "below",
-    "below": "above",
-    "higher": "lower",
-    "lower": "higher",
-    "up": "down",
-    "down": "up",
-    "larger": "smaller",
-    "smaller": "larger",
-    "bigger": "smaller",
-    "more": "less",
-    "less": "more",
-    "behind": "in front of",
-    "in front of": "behind",
-}
+_PAIRS = (("left", "right"), ("above", "below"), ("higher", "lower"), ("up", "down"), ("larger", "smaller"),
+          ("more", "less"), ("behind", "in front of"))  # fmt: skip
+_TURNED = {**dict(_PAIRS), **{b: a for a, b in _PAIRS}, "bigger": "smaller"}
 _RELATION = re.compile(
     rf"(?P<x>{SLOT})\s+{VERBS}{{0,4}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?", FLAGS
 )
