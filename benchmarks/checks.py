@@ -18,8 +18,8 @@ from pathlib import Path
 import datagen
 from datagen.checks import check_turns
 from datagen.claims import judge_turns
-from datagen.claims.judging import gather_evidence
-from datagen.claims.reading import read_captions
+from datagen.claims.extract import read_captions
+from datagen.claims.verify import gather_evidence
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
 from datagen.pipeline import make_sample, plan_samples

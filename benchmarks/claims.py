@@ -24,10 +24,11 @@ from pathlib import Path
 
 from msgspec import Struct
 from msgspec.structs import replace
-from planting import DENIAL, Corpus, plant
+from planting import DENIAL, PLANTERS, Corpus, plant
 
 import datagen
 from datagen.claims import judge_turns
+from datagen.claims.kinds import KINDS
 from datagen.config import ChecksSettings, Settings, dump_settings, load_settings
 from datagen.corpus import load_corpus
 from datagen.lexicon import lexicon_for
@@ -36,9 +37,6 @@ from datagen.recipes import load_recipes
 from datagen.records import AnnotatedImage, Box, Claim, Turn
 from datagen.teacher import open_teacher
 
-CLAIM_OF = {"count": "count", "absent object": "presence", "denied object": "absence", "side": "place",
-            "relation": "relation", "swapped image": "any"}  # fmt: skip
-"""The kind of claim that an error makes wrong."""
 REPEATS = 20
 """Times that every real reply gets an error of each kind, another each time."""
 
@@ -167,7 +165,7 @@ def measure(title: str, samples: list[Told], corpus: Corpus, *, misses: bool = F
     print(f"\n{title}: ", end="")
     n_wrong = report_clean(clean)
     print(f"  {'planted':14}{'claim':10}{'number':>8}{'found':>9}{'decided':>9}{'caught':>9}{'precision':>11}")
-    for kind, claim_kind in CLAIM_OF.items():
+    for kind, claim_kind in (*((name, row.claim) for name, row in PLANTERS.items()), ("swapped image", "any")):
         tally: Counter[str] = Counter()
         for planting in plantings(kind, clean * repeats, corpus, rng):
             turn = judged(Told(planting.image, (planting.turn,)), corpus).turns[0]
@@ -223,6 +221,9 @@ def main() -> None:
     corpus = Corpus(
         loaded.categories, lexicon_for(loaded.categories), {row["name"]: row.get("supercategory", "") for row in rows}
     )
+    unmeasured = {kind.name for kind in KINDS} - {row.claim for row in PLANTERS.values()}
+    if unmeasured:
+        print(f"no error is planted here in claims of the kinds {', '.join(sorted(unmeasured))}")
     captions = [judged(told, corpus) for told in caption_samples(loaded.images)]
     print("captions, each held against the boxes and the other captions: ", end="")
     report_clean(captions)

@@ -61,7 +61,7 @@ def plant(kind: str, image: AnnotatedImage, turn: Turn, rng: random.Random, corp
     """Plant one error of a kind into a turn; None where none fits."""
     if (kind != "denied object") and (DENIAL.search(turn.answer) or DENIAL.search(turn.question)):
         return None
-    return PLANTERS[kind](image, turn.answer, rng, corpus)
+    return PLANTERS[kind].plant(image, turn.answer, rng, corpus)
 
 
 def _changed(text: str, match: re.Match[str], new: str, is_decided: bool, group: int = 0) -> Planted:
@@ -189,10 +189,17 @@ def _area(box: Box) -> float:
     return (right - left) * (bottom - top)
 
 
-PLANTERS: dict[str, Callable[[AnnotatedImage, str, random.Random, Corpus], Planted | None]] = {
-    "count": plant_count,
-    "absent object": plant_absent,
-    "denied object": plant_denial,
-    "side": plant_side,
-    "relation": plant_relation,
+class Planter(Struct, frozen=True):
+    """How an error is planted, and the kind of claim that it makes wrong."""
+
+    claim: str
+    plant: Callable[[AnnotatedImage, str, random.Random, Corpus], Planted | None]
+
+
+PLANTERS = {
+    "count": Planter("count", plant_count),
+    "absent object": Planter("presence", plant_absent),
+    "denied object": Planter("absence", plant_denial),
+    "side": Planter("place", plant_side),
+    "relation": Planter("relation", plant_relation),
 }

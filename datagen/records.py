@@ -12,7 +12,6 @@ BoxUnit = tuple[float, float, float, float]
 StageName = str
 """A stage at which a sample can fall; ``datagen/pipeline.py`` has the table of them."""
 
-ClaimKind = Literal["presence", "absence", "count", "place", "relation"]
 Comparison = Literal["exact", "at least", "at most"]
 ClaimVerdict = Literal["supported_by_caption", "supported_by_boxes", "supported_by_both", "contradicted", "unknown"]
 
@@ -147,6 +146,7 @@ class Claim(Struct, frozen=True, omit_defaults=True):
     """Something a turn says that can be checked, and what the annotations say to it.
 
     Attributes:
+        kind: Of those in ``claims.kinds``.
         category: What it is about, as the corpus names it, or a wider word such as ``"animal"``.
         start: First character in the question or answer.
         end: One past the last character.
@@ -158,9 +158,10 @@ class Claim(Struct, frozen=True, omit_defaults=True):
         relation: Of a relation: left of, above, next to, larger, ...
         others: What the relation is to; two categories for ``between``.
         in_question: The question says it, and the answer lets it stand.
+        value: What it says of its category, where no other field fits: "raining" of the weather.
     """
 
-    kind: ClaimKind
+    kind: str
     category: str
     start: int
     end: int
@@ -172,6 +173,7 @@ class Claim(Struct, frozen=True, omit_defaults=True):
     relation: str | None = None
     others: tuple[str, ...] = ()
     in_question: bool = False
+    value: str | None = None
 
 
 class Turn(Struct, frozen=True):
@@ -278,6 +280,23 @@ class Decision(Struct, frozen=True, omit_defaults=True):
     turns: tuple[tuple[str, str], ...] = ()
     note: str = ""
     at: float = 0.0
+
+
+ProbeKind = Literal["presence", "count", "side", "quadrant", "relation", "size", "statement"]
+"""How a claim can be asked: ``statement`` is any other claim put as a yes/no question."""
+
+
+class Probe(Struct, frozen=True):
+    """A short question with all the answers it could have, of which one is true.
+
+    Attributes:
+        answers: Without full stop, such as ``("Yes", "No")``.
+        phrase: The noun phrase it is about, such as ``"a dog"``, for models that only compare.
+    """
+
+    question: str
+    answers: tuple[str, ...]
+    phrase: str = ""
 
 
 class TextScore(Struct, frozen=True, tag="text", tag_field="of"):

@@ -64,8 +64,9 @@ class RunTables(ABC):
 
         Columns: sample_id, image_id, image, response_type, status, turn (from 1), text (the words that claim),
         kind, category, verdict and evidence (by captions and boxes), number, comparison, place, relation, others,
-        in_question, asked (the question put to the validator; of several, the one it doubts most), chance (its
-        probability that the claim is true, 0 to 1; NaN where it was not asked), turn_verdict.
+        in_question, value (what it says where no column before fits), asked (the question put to the validator; of
+        several, the one it doubts most), chance (its probability that the claim is true, 0 to 1; NaN where it was
+        not asked), turn_verdict.
         """
         return _claims_table(self.iter_samples())
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 
+from datagen.claims.kinds.count import ANSWERS, MAX_ASKED, count_question
+from datagen.claims.kinds.place import quarter_question, side_question
+from datagen.claims.kinds.presence import presence_question
+from datagen.claims.kinds.relation import relation_question
 from datagen.geometry import count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.records import AnnotatedImage, ProbeScore, Score, TextScore
-from datagen.validator import Fault, Look, Probe, Text, probing, score_key
+from datagen.validator import Fault, Look, Probe, Text, score_key
 from datagen.validator.protocol import Abilities, LoadPicture
 
 
@@ -66,21 +70,21 @@ class Oracle:
 def _truths(image: AnnotatedImage, categories: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     counts = count_objects(image.boxes)
     for name in categories:
-        yield probing.presence_question(name), "Yes" if name in counts else "No"
+        yield presence_question(name), "Yes" if name in counts else "No"
     for name, count in counts.items():
-        if 1 <= count.at_least <= probing.MOST:
-            yield probing.count_question(name), probing.NUMBERS[count.at_least - 1]
+        if 1 <= count.at_least <= MAX_ASKED:
+            yield count_question(name), ANSWERS[count.at_least - 1]
     unique = unique_boxes(image)
     for name, box in unique.items():
         across, down = horizontal_place(box.box_unit), vertical_place(box.box_unit)
         if across in ("left", "right"):
-            yield probing.side_question(name), str(across).capitalize()
+            yield side_question(name), str(across).capitalize()
             if down in ("top", "bottom"):
-                yield probing.quarter_question(name), f"{'Upper' if down == 'top' else 'Lower'} {across}"
+                yield quarter_question(name), f"{'Upper' if down == 'top' else 'Lower'} {across}"
         for other, other_box in unique.items():
             held = relation_between(box.box_unit, other_box.box_unit)
             for relation in ("left of", "right of", "above", "below") if held and other != name else ():
-                yield probing.relation_question(name, relation, other), "Yes" if relation in held else "No"
+                yield relation_question(name, relation, other), "Yes" if relation in held else "No"
 
 
 def _noise(text: str) -> float:

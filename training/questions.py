@@ -14,6 +14,10 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from datagen.claims.kinds.count import count_question
+from datagen.claims.kinds.place import quarter_question, side_question
+from datagen.claims.kinds.presence import presence_question
+from datagen.claims.kinds.relation import relation_question, size_question
 from datagen.claims.layout import CLEARLY_LARGER, area_of
 from datagen.geometry import Relation, count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.lexicon import counted, number_word, plural, with_article
@@ -32,7 +36,6 @@ from datagen.teacher.template.phrases import (
     there_is,
     verb,
 )
-from datagen.validator import probing
 from training.captions import write_captions
 from training.scenes import Scene
 
@@ -125,16 +128,16 @@ def ask(scene: Scene, categories: Sequence[str], rng: random.Random, mix: Questi
 def probe(kind: Kind, name: str, other: str = "", relation: Relation = "left of", size: Size = "larger") -> str:
     """The canonical question, as the validator asks it of a claim."""
     if kind == "presence":
-        return probing.presence_question(name)
+        return presence_question(name)
     if kind == "count":
-        return probing.count_question(name)
+        return count_question(name)
     if kind == "side":
-        return probing.side_question(name)
+        return side_question(name)
     if kind == "relation":
-        return probing.relation_question(name, relation, other)
+        return relation_question(name, relation, other)
     if kind == "size":
-        return probing.size_question(name, size, other)
-    return probing.quarter_question(name)
+        return size_question(name, size, other)
+    return quarter_question(name)
 
 
 def _ask_presence(facts: Facts, probes: float) -> Iterator[list[Question]]:

@@ -1,7 +1,8 @@
 """From turns and an image's annotations to claims with verdicts, and what of a conversation they leave.
 
-``grammar`` holds the tables, ``vocabulary`` a corpus's words; ``phrases``, ``reading`` and ``turns`` find what a text
-states; ``judging`` holds it against captions and, with ``layout``, boxes; ``agreement`` holds the samples of one image
+``kinds`` is the table of what can be claimed, a file each, in the form that ``kind`` asks for. ``grammar`` holds the
+tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text
+states; ``verify`` holds it against captions and, with ``layout``, boxes; ``cross_check`` holds the samples of one image
 against each other.
 """
 
@@ -9,10 +10,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from datagen.claims.agreement import settle_disagreements
-from datagen.claims.judging import gather_evidence, judge, judge_all
-from datagen.claims.reading import Statement, read_answer
-from datagen.claims.turns import read_turn
+from datagen.claims.clause import Statement
+from datagen.claims.cross_check import settle_disagreements
+from datagen.claims.extract import read_answer, read_turn
+from datagen.claims.verify import gather_evidence, verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
@@ -23,12 +24,12 @@ __all__ = [
     "first_contradiction",
     "gather_evidence",
     "is_exhaustive",
-    "judge",
     "judge_turns",
     "read_answer",
     "read_turn",
     "settle_disagreements",
     "unknown_names",
+    "verify",
     "vocabulary_for",
 ]
 
@@ -47,7 +48,7 @@ def judge_turns(
     lexicon = claim_lexicon(categories, settings.words)
     evidence = gather_evidence(image, categories, settings.words, is_exhaustive=is_exhaustive(categories, settings))
     return tuple(
-        replace(turn, claims=judge_all(read_turn(turn.question, turn.answer, lexicon), evidence)) for turn in turns
+        replace(turn, claims=verify_all(read_turn(turn.question, turn.answer, lexicon), evidence)) for turn in turns
     )
 
 

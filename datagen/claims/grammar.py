@@ -176,52 +176,6 @@ class Row(Struct, frozen=True):
     example: str
 
 
-_NEAR = "(?:on|in|at|to|toward|towards|near|around|along|close to|over on|over to)"
-_PART_OF = "(?:[ -]hand side| (?:side|half|part|area|portion|edge|corner|section|third))?"
-_FAR = "(?:far |very |extreme )?"
-
-PLACES = (
-    Row("top left", f"{_NEAR} the {_FAR}(?:upper|top)[ -]left{_PART_OF}", "The dog is in the upper left corner."),
-    Row("top right", f"{_NEAR} the {_FAR}(?:upper|top)[ -]right{_PART_OF}", "The dog is in the top right corner."),
-    Row("bottom left", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]left{_PART_OF}", "The dog is in the lower left part."),
-    Row("bottom right", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]right{_PART_OF}", "The dog is toward the lower right."),
-    Row("left", f"{_NEAR} the {_FAR}left{_PART_OF}", "The dog is on the left side of the image."),
-    Row("right", f"{_NEAR} the {_FAR}right{_PART_OF}", "The dog is on the right-hand side."),
-    Row("top", f"{_NEAR} the {_FAR}(?:top|upper){_PART_OF}", "The dog is at the top of the picture."),
-    Row("bottom", f"{_NEAR} the {_FAR}(?:bottom|lower){_PART_OF}", "The dog is in the lower half of the image."),
-    Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
-    Row("corner", f"{_NEAR} (?:the|a|one) corner", "The dog is in a corner of the image."),
-    Row("foreground", "(?:in|at) the (?:foreground|front)", "The dog is in the foreground."),
-    Row("background", "(?:in|at) the (?:background|distance|back)", "The dog is in the background."),
-)
-"""Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
-
-RELATIONS = (
-    Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|left of|(?:farther|"
-        "further) (?:to the )?left than",
-        "The dog is to the left of the cat."),
-    Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
-        "further) (?:to the )?right than",
-        "The dog is farther right than the cat."),
-    Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
-    Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
-        "The dog is lower in the frame than the cat."),
-    Row("next to", "next to|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
-    Row("on", "on top of|on", "The dog is on the cat."),
-    Row("under", "under|underneath", "The dog is under the cat."),
-    Row("nearer", "nearer (?:to the (?:camera|viewer) )?than|closer (?:to the (?:camera|viewer) )?than",
-        "The dog is nearer to the camera than the cat."),
-    Row("in front of", "in front of", "The dog is in front of the cat."),
-    Row("behind", "behind", "The dog is behind the cat."),
-    Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?more (?:of the \\w+ |space )?than"
-        "|(?:much |clearly )?(?:larger|"
-        "bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
-    Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?less (?:of the \\w+ |space )?than"
-        "|(?:much |clearly )?smaller (?:in the \\w+ )?than", "The dog covers less of the frame than the cat."),
-    Row("between", "(?:in )?between", "The dog is between the cat and the bed."),
-)  # fmt: skip
-"""How one thing lies to another: "X [is] WORDS Y"."""
-
 ABSENCES = (
     Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this)|visible|shown|present|included|there|"
         "to be seen|here)",

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from datagen.claims import gather_evidence, judge, read_answer, unknown_names
+from datagen.claims import gather_evidence, read_answer, unknown_names, verify
+from datagen.claims.kinds import kind_of
 from datagen.geometry import doubled_pairs
 from datagen.lexicon import Lexicon, lexicon_for
 from datagen.records import AnnotatedImage, Finding
 from datagen.words import NO_WORDS, Words
-
-_FINDINGS = {
-    "count": "caption_count_disagrees",
-    "place": "caption_side_disagrees",
-    "relation": "caption_side_disagrees",
-}
-"""Kinds of claims that a caption may get wrong, and what lint calls it; presence is told category by category."""
 
 
 def lint_corpus(
@@ -109,10 +103,10 @@ def lint_text(text: str, image: AnnotatedImage, lexicon: Lexicon) -> Iterator[Fi
         return
     evidence = gather_evidence(image, (), is_exhaustive=False, with_captions=False)
     for statement in read_answer(text, lexicon):
-        kind = _FINDINGS.get(statement.kind)
-        claim = judge(statement, evidence) if kind is not None else None
-        if kind is not None and claim is not None and claim.verdict == "contradicted":
-            yield Finding(kind, image.image_id, f"{claim.evidence}: '{_sentence_at(text, claim.start)}'")
+        fault = kind_of(statement.kind).caption_fault
+        claim = verify(statement, evidence) if fault is not None else None
+        if fault is not None and claim is not None and claim.verdict == "contradicted":
+            yield Finding(fault, image.image_id, f"{claim.evidence}: '{_sentence_at(text, claim.start)}'")
 
 
 def _sentence_at(text: str, position: int) -> str:

@@ -2,7 +2,7 @@
 
 The kinds are those of VQA and GQA in everyday words. Of 45 questions written and labelled after the tables, 35 fell
 where their label says; most of the others lie between two kinds. Places and relations are read by the tables of
-``claims.grammar``, so that a word learnt there is known here.
+``claims.kinds``, so that a word learnt there is known here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import re
 from functools import lru_cache
 from typing import Literal
 
-from datagen.claims.grammar import FLAGS, PLACES, POLITE, REFUTES, RELATIONS, SUPPOSES, Row, compiled
+from datagen.claims.grammar import FLAGS, POLITE, REFUTES, SUPPOSES, Row, compiled
+from datagen.claims.kinds.place import PLACES
+from datagen.claims.kinds.relation import RELATIONS
 
 Polarity = Literal["yes", "no", "unclear"]
 """What a yes/no question was told; ``unclear`` says neither."""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+from datagen.claims.kinds import kind_of
 from datagen.diversity.kinds import ALL_KINDS, polarity, question_kind
 from datagen.diversity.lacking import Lengths, Seen, what_is_lacking
 from datagen.records import AnnotatedImage, Claim, Sample, Turn
@@ -74,8 +75,8 @@ class Diversity:
             self._add_claim(claim)
 
     def _add_claim(self, claim: Claim) -> None:
-        (self._denied if claim.kind == "absence" else self._stated)[claim.category] += 1
-        if claim.kind == "count" and claim.comparison == "exact" and claim.number is not None:
+        (self._denied if kind_of(claim.kind).denies else self._stated)[claim.category] += 1
+        if claim.comparison == "exact" and claim.number is not None:
             self._numbers[min(claim.number, _MANY)] += 1
         if claim.place is not None:
             self._places[claim.place] += 1
@@ -205,7 +206,7 @@ def _ranked(counts: Counter[str]) -> dict[str, int]:
 
 
 def _meaning(claim: Claim) -> tuple[object, ...]:
-    return claim.kind, claim.category, claim.number, claim.place, claim.relation
+    return claim.kind, claim.category, claim.number, claim.place, claim.relation, claim.value
 
 
 def _at_least(number: int) -> str:

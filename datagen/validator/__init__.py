@@ -4,9 +4,8 @@
 ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
 ``image_text`` runs any other chat model with eyes, ``similarity`` CLIP and its kin, ``endpoint`` a served one;
 ``nano`` is the bundled model; ``catalogue`` gives names, ``opening`` opens by name and ``lazy`` loads when it is
-needed. ``probing`` turns claims into questions, ``planting`` makes errors on purpose, ``evidence`` says what to ask
-about a sample and reads the answers, ``calibration`` learns from the planted errors what the scores are worth,
-``judging`` gives verdicts.
+needed. ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
+``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """
 
 from __future__ import annotations
@@ -14,7 +13,8 @@ from __future__ import annotations
 import warnings
 
 from datagen.config import ValidatorSettings
-from datagen.validator.protocol import Abilities, Fault, Look, Probe, Text, Validator, look_keys, score_key
+from datagen.records import Probe
+from datagen.validator.protocol import Abilities, Fault, Look, Text, Validator, look_keys, score_key
 
 __all__ = ["Abilities", "Fault", "Look", "Probe", "Text", "Validator", "look_keys", "open_validator", "score_key"]
 

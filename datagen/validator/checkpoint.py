@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datagen.records import ProbeScore, Score, TextScore
+from datagen.records import Probe, ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.loading import Checkpoint
 from datagen.validator.pictures import blank_like, look_at
@@ -18,7 +18,6 @@ from datagen.validator.protocol import (
     Item,
     LoadPicture,
     Look,
-    Probe,
     Text,
     look_keys,
     open_picture,

@@ -24,9 +24,9 @@ from PIL import Image
 
 from datagen.config import ValidatorSettings, digest_of, endpoint_of
 from datagen.errors import ValidatorError
-from datagen.records import ProbeScore, Score
+from datagen.records import Probe, ProbeScore, Score
 from datagen.validator.completions import Choice, Completion, read_chances
-from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Probe, open_picture, score_key
+from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, open_picture, score_key
 
 MAX_SIDE_PX = 1024  # what served models scale down to at most, about; 200 KB a picture over the wire
 _JPEG_QUALITY = 90

@@ -1,4 +1,4 @@
-"""What to ask about a turn, and the numbers that come back: the only place that knows both samples and scores."""
+"""From a turn's claims to the questions put to a validator, and from its scores to the turn's measures."""
 
 from __future__ import annotations
 
@@ -7,30 +7,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
+from datagen.claims.kind import Probed
+from datagen.claims.kinds import KINDS, kind_of
 from datagen.records import Claim, ProbeScore, Score, SimilarityScore, TextScore, Turn
-from datagen.validator.planting import ERROR_KINDS, ErrorKind
-from datagen.validator.probing import Probed, probe_claim
-from datagen.validator.protocol import Abilities, Item, Look, ProbeKind, Text, score_key
+from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
+from datagen.validator.protocol import Abilities, Item, Look, Text, score_key
 
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
 
 MEASURES = (
     "logprob_mean", "logprob_min", "margin_mean", "gain_mean", "gain_min", "log_tokens", "similarity",
-    "phrase", "presence", "count", "place", "relation", "statement", "claims",
+    "phrase", *dict.fromkeys(measure for kind in KINDS for measure in kind.measures), "statement", "claims",
 )  # fmt: skip
 """Names of a turn's numbers. The first six are of the whole answer, ``gain`` being what the picture adds to it in
 nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
-true: of the least likely claim of each kind, and of all."""
-_MEASURE_OF: dict[ProbeKind, str] = {
-    "presence": "presence",
-    "count": "count",
-    "side": "place",
-    "quadrant": "place",
-    "relation": "relation",
-    "size": "relation",
-    "statement": "statement",
-}
+true: of the least likely claim by each measure of the claim kinds, and of all."""
 _LEAST_CHANCE = 1e-6  # scores are stored with six digits
 
 
@@ -72,32 +64,24 @@ def inquire(turn: Turn, abilities: Abilities) -> Inquiry:
     """Decide what to ask about a turn."""
     text = Text(turn.question, turn.answer) if abilities.texts else None
     probes = tuple((n, probed) for n, claim in enumerate(turn.claims) for probed in probe_claim(claim, abilities))
-    open_to = {error_shown_by(probed, turn.claims[n]) for n, probed in probes}
+    open_to = {probed.error.name for _, probed in probes if probed.error is not None}
     if text is not None:
-        open_to |= {error_of(claim) for claim in turn.claims}
-        if "count" in open_to:
-            open_to.add("absent object")
+        open_to |= {error.name for claim in turn.claims for error in kind_of(claim.kind).errors_of(claim)}
     if text is not None or probes:
-        open_to.add("other image")
+        open_to.add(OTHER_IMAGE.name)
     return Inquiry(text, probes, tuple(kind for kind in ERROR_KINDS if kind in open_to))
 
 
-def error_of(claim: Claim) -> ErrorKind | None:
-    """The kind of error that a claim is, if it is wrong; None for one that is never planted."""
-    if claim.kind == "place":
-        return "side" if claim.place in ("left", "right", "top", "bottom") else None
-    kinds: dict[str, ErrorKind] = {
-        "presence": "absent object",
-        "absence": "absent object",
-        "count": "count",
-        "relation": "relation",
-    }
-    return kinds[claim.kind]
+def probe_claim(claim: Claim, abilities: Abilities) -> tuple[Probed, ...]:
+    """Put a claim as short questions, before pixels.
 
-
-def error_shown_by(probed: Probed, claim: Claim) -> ErrorKind | None:
-    """The kind of error that a claim has where the answer to its probe is another one."""
-    return "absent object" if probed.kind == "presence" else error_of(claim)
+    Returns:
+        The claim's own question first; nothing that the validator has not learned to answer, or of a thing that it
+        does not know.
+    """
+    if abilities.categories is not None and not abilities.categories.issuperset((claim.category, *claim.others)):
+        return ()
+    return tuple(probed for probed in kind_of(claim.kind).probe(claim) if probed.kind in abilities.probes)
 
 
 def look_for(inquiries: Iterable[Inquiry], picture: str) -> Look:
@@ -141,7 +125,7 @@ def read_findings(
         score = find(score_key(identity, shown, probed.probe))
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
-            _keep_least(measures, _MEASURE_OF[probed.kind], _log_odds(chances[n]))
+            _keep_least(measures, probed.measure, _log_odds(chances[n]))
             _keep_least(measures, "claims", _log_odds(chances[n]))
         elif isinstance(score, SimilarityScore):
             # An absence is no phrase that the picture should resemble.

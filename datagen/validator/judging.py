@@ -10,7 +10,8 @@ from msgspec.structs import replace
 
 from datagen.records import Drop, Turn
 from datagen.validator.calibration import Calibrator, Measured, Opinion
-from datagen.validator.evidence import Findings, Inquiry, error_shown_by
+from datagen.validator.evidence import Findings, Inquiry
+from datagen.validator.planting import TOLD
 
 
 class Judged(Struct, frozen=True):
@@ -79,22 +80,13 @@ def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | Non
 def _why(n: int, turn: Turn, inquiry: Inquiry, found: Findings | None, opinion: Opinion) -> str:
     rare = f"only {opinion.p_value:.1%} of clean turns look as wrong"
     if found is None or not found.chances:
-        return f"answer {n + 1}: likely {_ERRORS[opinion.worst]}; {rare}"
+        return f"answer {n + 1}: likely {TOLD[opinion.worst]}; {rare}"
     least = min(found.chances, key=lambda index: found.chances[index])
     index, probed = inquiry.probes[least]
     claim = turn.claims[index]
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
-    error = error_shown_by(probed, claim) or opinion.worst
+    error = opinion.worst if probed.error is None else probed.error.name
     return (
-        f"answer {n + 1}: likely {_ERRORS[error]}; asked '{probed.probe.question}', the validator gives "
+        f"answer {n + 1}: likely {TOLD[error]}; asked '{probed.probe.question}', the validator gives "
         f"'{said}' {found.chances[least]:.0%}; {rare}"
     )
-
-
-_ERRORS = {
-    "count": "a wrong count",
-    "absent object": "something that is not there",
-    "side": "a wrong side",
-    "relation": "a wrong relation",
-    "other image": "an answer about another image",
-}

@@ -17,10 +17,10 @@ from PIL import Image
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
-from datagen.records import Score
+from datagen.records import ProbeKind, Score
 from datagen.validator.lazy import open_checkpoint
 from datagen.validator.loading import find_checkpoint
-from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, ProbeKind
+from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look
 
 FOLDER = Path(__file__).resolve().parent.parent / "data" / "nano"
 BUSIEST = 6.0

@@ -9,22 +9,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Container, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, get_args, runtime_checkable
 
 import msgspec
 from msgspec import Struct
 
-from datagen.records import Score
+from datagen.records import Probe, ProbeKind, Score
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 LoadPicture = Callable[[str], "Image"]
 """Opens a picture by file name; a failure carries ``reason`` and ``detail`` as attributes."""
-
-ProbeKind = Literal["presence", "count", "side", "quadrant", "relation", "size", "statement"]
-"""How a claim can be asked: ``statement`` is any other claim put as a yes/no question."""
-
 
 MAX_ASPECT = 50
 """Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
@@ -35,19 +31,6 @@ class Text(Struct, frozen=True):
 
     question: str
     answer: str
-
-
-class Probe(Struct, frozen=True):
-    """A short question with all the answers it could have, of which one is true.
-
-    Attributes:
-        answers: Without full stop, such as ``("Yes", "No")``.
-        phrase: The noun phrase it is about, such as ``"a dog"``, for models that only compare.
-    """
-
-    question: str
-    answers: tuple[str, ...]
-    phrase: str = ""
 
 
 Item = Text | Probe

@@ -5,8 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.claims import claim_lexicon, read_answer, read_turn
-from datagen.claims.grammar import ABSENCES, PLACES, QUANTITIES, RELATIONS, Quantity, Row
-from datagen.claims.reading import Statement
+from datagen.claims.clause import Statement
+from datagen.claims.grammar import ABSENCES, QUANTITIES, Quantity, Row
+from datagen.claims.kinds.place import PLACES
+from datagen.claims.kinds.relation import RELATIONS
 
 LEXICON = claim_lexicon(
     ("person", "dog", "cat", "bed", "cup", "hot dog", "teddy bear", "bear", "horse", "train", "skis")

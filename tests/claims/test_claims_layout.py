@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.claims.grammar import PLACES, RELATIONS
+from datagen.claims.kinds.place import PLACES
+from datagen.claims.kinds.relation import RELATIONS
 from datagen.claims.layout import decide_between, decide_place, decide_relation
 from datagen.geometry import BoxUnit
 

@@ -12,13 +12,15 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import datagen
+from datagen.claims.kinds.place import side_question
+from datagen.claims.kinds.presence import presence_question
 from datagen.config import ValidatorSettings, dump_settings, load_settings
 from datagen.corpus import load_corpus
 from datagen.engines.judging import require_common_words
 from datagen.errors import ValidatorError
 from datagen.geometry import unique_boxes
 from datagen.records import ProbeScore
-from datagen.validator import Look, Probe, open_validator, probing
+from datagen.validator import Look, Probe, open_validator
 from datagen.validator.nano import BUSIEST, FOLDER, NanoValidator, busyness, load_knowledge
 from datagen.validator.protocol import Abilities
 
@@ -74,13 +76,13 @@ def test_it_sees_what_the_bundled_pictures_show(nano: NanoValidator) -> None:
     for image in corpus.images:
         shown = {box.category for box in image.boxes}
         missing = next(name for name in sorted(nano.abilities.categories or ()) if name not in shown)
-        probes = [Probe(probing.presence_question(missing), ("No", "Yes"))]
+        probes = [Probe(presence_question(missing), ("No", "Yes"))]
         for name, box in unique_boxes(image).items():
-            probes.append(Probe(probing.presence_question(name), ("Yes", "No")))
+            probes.append(Probe(presence_question(name), ("Yes", "No")))
             left, _, right, _ = box.box_unit
             if right < 0.45 or left > 0.55:
                 sides = ("Left", "Right") if right < 0.45 else ("Right", "Left")
-                probes.append(Probe(probing.side_question(name), sides))
+                probes.append(Probe(side_question(name), sides))
         looks.append(Look(image.file_name, tuple(dict.fromkeys(probes))))
         truths += looks[-1].items
     scores = [score for score in nano.score(looks, show) if isinstance(score, ProbeScore)]

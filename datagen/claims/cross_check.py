@@ -1,9 +1,10 @@
-"""From the samples of one image to what disagrees among them: the side with less evidence falls."""
+"""The cross-check between the samples of one image: of two claims that exclude each other the less evident falls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from datagen.claims.kinds import kind_of
 from datagen.fate import cut_or_reject
 from datagen.records import Claim, Drop, Sample, Turn
 
@@ -15,7 +16,6 @@ WEIGHT = {
     "contradicted": -1,
 }
 """How much stands behind a claim."""
-OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
 
 
 def settle_disagreements(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -59,30 +59,11 @@ def _pairs(first: Sample, second: Sample) -> Iterator[tuple[Told, Told]]:
 
 
 def exclude(a: Claim, b: Claim) -> bool:
-    """Whether two claims about one image cannot both be true.
-
-    Two places never do: there may be a dog on either side.
-    """
+    """Whether two claims about one image cannot both be true."""
     if a.category != b.category:
         return False
-    kinds = {a.kind, b.kind}
-    if kinds == {"absence", "presence"}:
-        return "unknown" not in {c.verdict for c in (a, b) if c.kind == "presence"}
-    if kinds == {"absence", "count"}:
-        return True
-    if a.kind == b.kind == "count":
-        return _numbers_exclude(a, b) or _numbers_exclude(b, a)
-    if a.kind == b.kind == "relation":
-        return a.others == b.others and {a.relation, b.relation} in OPPOSITES
-    return False
-
-
-def _numbers_exclude(a: Claim, b: Claim) -> bool:
-    if a.comparison != "exact" or a.number is None or b.number is None:
-        return False
-    if b.comparison == "exact":
-        return a.number != b.number
-    return a.number < b.number if b.comparison == "at least" else a.number > b.number
+    rules = kind_of(a.kind).excludes, kind_of(b.kind).excludes
+    return (rules[0] is not None and rules[0](a, b)) or (rules[1] is not None and rules[1](b, a))
 
 
 def _cut(sample: Sample, n: int, turn: Turn, claim: Claim, other_id: str, other: Claim) -> Sample:

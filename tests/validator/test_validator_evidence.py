@@ -8,13 +8,15 @@ import pytest
 from msgspec.structs import replace
 
 from datagen.claims import judge_turns
+from datagen.claims.kind import YES_NO
+from datagen.claims.kinds import kind_of
+from datagen.claims.kinds.count import MAX_ASKED
 from datagen.config import ChecksSettings
 from datagen.lexicon import lexicon_for
-from datagen.records import AnnotatedImage, Claim, ProbeScore, SimilarityScore, TextScore, Turn
-from datagen.validator.evidence import Inquiry, blank_look_for, error_of, inquire, look_for, read_findings
+from datagen.records import AnnotatedImage, Claim, Probe, ProbeScore, SimilarityScore, TextScore, Turn
+from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, probe_claim, read_findings
 from datagen.validator.planting import plant_errors
-from datagen.validator.probing import MOST, YES_NO, probe_claim
-from datagen.validator.protocol import Abilities, Look, Probe, Text, score_key
+from datagen.validator.protocol import Abilities, Look, Text, score_key
 
 NAMES = ("person", "dog", "cat", "bus", "elephant", "umbrella", "scissors", "traffic light")
 IMAGE = AnnotatedImage("1", "1.jpg", 640, 480)
@@ -66,7 +68,7 @@ def test_claims_become_questions(said: Claim, question: str, agrees: tuple[str, 
 @pytest.mark.parametrize(
     "said",
     [
-        claim("count", number=MOST + 1, comparison="exact"),
+        claim("count", number=MAX_ASKED + 1, comparison="exact"),
         claim("count", number=1, comparison="at least"),
         claim("relation", relation="between", others=("bus",)),
         claim("relation", relation="on"),
@@ -191,7 +193,7 @@ def test_a_turn_suffers_what_its_claims_could_have_wrong() -> None:
     assert suffers("The dog is on the left side of the image.", probes) == ("absent object", "side", "other image")
     assert suffers("A sunny day.", probes) == ()
     assert suffers("A sunny day.", Abilities()) == ("other image",)
-    assert error_of(claim("place", place="background")) is None
+    assert kind_of("place").errors_of(claim("place", place="background")) == ()
 
 
 def asked(answer: str, abilities: Abilities) -> Inquiry:

@@ -1,0 +1,203 @@
+"""What a kind of claim must know, from the sentence that says it to the error that is planted in it.
+
+One file under ``kinds/`` makes one ``Kind`` and one row of ``kinds.KINDS`` adds it; extraction, verification, the
+cross-check between samples, the hallucination check by pixels, its calibration, lint and the docs ask that table.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from datagen.claims.clause import Clause, Statement
+from datagen.claims.phrases import Phrase
+from datagen.claims.vocabulary import Vocabulary
+from datagen.geometry import Count
+from datagen.lexicon import PLURAL_ONLY, Lexicon, with_article
+from datagen.records import BoxUnit, Claim, ClaimVerdict, Probe, ProbeKind
+
+YES_NO = ("Yes", "No")
+
+Ruling = tuple[ClaimVerdict, str]
+"""A verdict with the sentence that says what decided."""
+
+
+class Evidence(Struct, frozen=True):
+    """What one image's annotations say, ready to be asked.
+
+    Attributes:
+        counts: Per boxed category, how many there are.
+        boxes: Per boxed category, its corners; crowd regions included.
+        noticed: Per boxed category, how many boxes are large enough to be counted by anyone.
+        told: What the captions state, caption by caption.
+        named: Per category, how many captions name it.
+        open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
+        is_decided: A category without a box is not there, small and look-alike things aside.
+        is_busy: So many boxes that small things are easily missed.
+        vocabulary: The corpus's words.
+    """
+
+    counts: dict[str, Count]
+    boxes: dict[str, list[BoxUnit]]
+    noticed: dict[str, int]
+    told: tuple[tuple[Statement, ...], ...]
+    named: dict[str, int]
+    open_words: dict[str, str]
+    is_decided: bool
+    is_busy: bool
+    vocabulary: Vocabulary
+
+
+class ShortAnswer(Struct, frozen=True):
+    """A turn whose answer may say nothing without its question: "How many dogs are there?" "Three.".
+
+    Attributes:
+        antecedent: The one thing that the question is about; None where it is about several or none.
+        said: What the answer states by itself.
+    """
+
+    question: str
+    answer: str
+    lexicon: Lexicon
+    antecedent: Phrase | None
+    said: Sequence[Statement]
+
+
+class PlantedError(Struct, frozen=True):
+    """A kind of error that a validator is tried on.
+
+    Attributes:
+        name: As summaries and ``calibration.jsonl`` call it.
+        told: As a verdict calls it: "likely ``told``".
+    """
+
+    name: str
+    told: str
+
+
+class Spoiling(Struct, frozen=True):
+    """What a planter of errors may draw on.
+
+    Attributes:
+        lexicon: The corpus's, to find where a thing is named.
+        absent: Categories that the image does not show, of those that the corpus does.
+        rng: Decides how the claim is spoilt.
+    """
+
+    lexicon: Lexicon
+    absent: Sequence[str]
+    rng: random.Random
+
+
+Plant = Callable[[str, Claim, Spoiling], str | None]
+"""Makes a claim of an answer false: the changed answer, or None where it cannot."""
+
+
+class Probed(Struct, frozen=True):
+    """A claim put as a short question.
+
+    Attributes:
+        kind: The form of the question; validators learn forms, and ``statement`` is any other yes/no question.
+        agrees: Indices of the answers under which the claim is true.
+        measure: The number of a turn that its log-odds enter; see ``validator.evidence.MEASURES``.
+        error: What is wrong with the claim where the answer is another one.
+    """
+
+    kind: ProbeKind
+    probe: Probe
+    agrees: tuple[int, ...]
+    measure: str
+    error: PlantedError | None
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """One kind of claim: how it is read, verified, excluded, probed and spoilt.
+
+    A kind reads by any of three readers, each None where it does not. A reader gives claims in any number; a claim
+    that no other field fits says its content in ``value``.
+
+    Attributes:
+        name: As claims carry it.
+        says: What such a claim says, for the docs.
+        examples: Sentences that make such a claim about a dog, a cat or a bed; a test reads them.
+        verify: Holds a statement against captions and boxes; ``needs_pixels`` where they can say nothing.
+        probe: Puts a claim as questions, its own first; those about what it takes for granted follow.
+        plants: The errors that can be planted in such a claim, each with how.
+        excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true; None
+            where any two may be: there may be a dog on either side.
+        measures: Names of the numbers that its probes give, beside the shared ``statement``.
+        suffers: The errors that a claim may be, if it is wrong; None for those of ``plants``.
+        read_phrase: What a noun phrase says by itself.
+        read_clause: What a clause says of its noun phrases.
+        read_short_answer: What an answer says only together with its question.
+        reads_bare: ``read_clause`` also takes clauses without a noun phrase ("It is raining").
+        denies: It says that a thing is not there.
+        is_existence: It says that a thing is there, so that "it" may mean it.
+        narrows: A number beside it counts only the things of which it is said.
+        if_supposed: What becomes of it under a question that changes the picture ("If two more came, ...?"): it
+            stands, stands where the answer says that the picture shows it or that it is so now, or falls.
+        bears_out_wider: Whether boxes and captions of its narrower categories bear out a claim about "animals",
+            given how many are boxed and whether any is boxed or named; None leaves such a claim unknown.
+        caption_fault: What lint calls a caption in which the boxes contradict such a claim; None where it does not say.
+    """
+
+    name: str
+    says: str
+    examples: tuple[str, ...]
+    verify: Callable[[Statement, Evidence], Ruling]
+    probe: Callable[[Claim], Iterable[Probed]]
+    plants: tuple[tuple[PlantedError, Plant], ...]
+    measures: tuple[str, ...] = ()
+    excludes: Callable[[Claim, Claim], bool] | None = None
+    suffers: Callable[[Claim], tuple[PlantedError, ...]] | None = None
+    read_phrase: Callable[[Phrase, Clause], Statement | None] | None = None
+    read_clause: Callable[[Clause], Iterable[Statement]] | None = None
+    read_short_answer: Callable[[ShortAnswer], Iterable[Statement]] | None = None
+    reads_bare: bool = False
+    denies: bool = False
+    is_existence: bool = False
+    narrows: bool = False
+    if_supposed: Literal["stands", "if shown", "if now", "falls"] = "falls"
+    bears_out_wider: Callable[[Statement, int, bool], bool] | None = None
+    caption_fault: str | None = None
+
+    def errors_of(self, claim: Claim) -> tuple[PlantedError, ...]:
+        """The errors that a claim of this kind may be."""
+        return self.suffers(claim) if self.suffers is not None else tuple(error for error, _ in self.plants)
+
+
+def support(by_caption: bool, by_boxes: bool) -> ClaimVerdict:
+    """Name who bears a claim out."""
+    if by_caption and by_boxes:
+        return "supported_by_both"
+    return "supported_by_caption" if by_caption else "supported_by_boxes" if by_boxes else "unknown"
+
+
+def needs_pixels(statement: Statement, _: Evidence) -> Ruling:
+    """The verdict on a claim of which captions and boxes say nothing."""
+    return "unknown", f"{statement.category}: only the picture can tell"
+
+
+def captions_agree(statement: Statement, evidence: Evidence) -> bool:
+    """Whether a caption states the same, numbers aside."""
+    return any(
+        (other.kind, other.category, other.place, other.relation, other.others, other.value)
+        == (
+            statement.kind, statement.category, statement.place, statement.relation, statement.others, statement.value
+        )
+        for caption in evidence.told
+        for other in caption
+    )  # fmt: skip
+
+
+def ask_yes_no(claim: Claim, question: str, error: PlantedError | None) -> Probed:
+    """Put a claim as a yes/no question of the general form; yes agrees."""
+    return Probed("statement", Probe(question, YES_NO, with_article(claim.category)), (0,), "statement", error)
+
+
+def is_the(name: str) -> str:
+    """Begin a question: "Is the dog", "Are the scissors"."""
+    return f"{'Are' if name in PLURAL_ONLY else 'Is'} the {name}"

@@ -1,0 +1,176 @@
+"""Count: "There are three dogs" says how many there are, or how many at least or at most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from datagen.claims.clause import Clause, Statement, state
+from datagen.claims.grammar import FLAGS, NUMBERS
+from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ShortAnswer, Spoiling, support
+from datagen.claims.kinds.presence import ABSENT_OBJECT, ask_presence, name_absent, verify_presence
+from datagen.claims.phrases import Phrase
+from datagen.claims.rewording import replaced
+from datagen.lexicon import NUMBER_WORDS, counted, number_word, with_article
+from datagen.records import Claim, Comparison, Probe
+
+MAX_COUNT = 12
+"""Above this, annotators stop counting well."""
+MAX_ASKED = 8
+"""Larger numbers are not asked: validators miscount them, and "twelve" against "thirteen" is nobody's error."""
+ANSWERS = tuple(number_word(number).capitalize() for number in range(1, MAX_ASKED + 1))
+WRONG_COUNT = PlantedError("count", "a wrong count")
+
+_HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
+_BARE_NUMBER = re.compile(
+    rf"^\W*(?:there (?:is|are)\s+)?(?P<number>\d{{1,2}}|{'|'.join(NUMBERS)})\W*(?:$|[.,;!]|of them\b)", FLAGS
+)
+_NUMBER = re.compile(rf"\b(?:\d{{1,2}}|{'|'.join(NUMBER_WORDS[1:])})\b", re.IGNORECASE)
+
+
+def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
+    """The number before a noun, exact only where it is said of all such things in the picture."""
+    if not phrase.is_counted:
+        return None
+    is_exact = phrase.measure == "exact" and phrase.is_whole and not phrase.is_loose
+    comparison: Comparison = "exact" if is_exact else "at most" if phrase.measure == "at most" else "at least"
+    return state(
+        "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number, comparison=comparison
+    )
+
+
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The count in "How many dogs are there?" "Three."."""
+    if turn.antecedent is None or not _HOW_MANY.search(turn.question):
+        return
+    match = _BARE_NUMBER.match(turn.answer)
+    if match is not None and not any(said.kind in ("count", "absence") for said in turn.said):
+        word = match["number"].lower()
+        number = NUMBERS[word] if word in NUMBERS else int(word)
+        comparison: Comparison = "at least" if turn.antecedent.is_loose else "exact"
+        yield state("count", turn.antecedent, *match.span("number"), False, number=number, comparison=comparison)
+
+
+def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
+    """Boxes decide where they count exactly; a caption with the same number keeps the question open."""
+    category, number = statement.category, statement.number or 0
+    count = evidence.counts.get(category)
+    told = {
+        (other.number, other.comparison)
+        for caption in evidence.told
+        for other in caption
+        if other.kind == "count" and other.category == category and other.word == statement.word
+    }
+    by_caption = any(other == number for other, _ in told)
+    if count is None:
+        if statement.comparison == "at most" or by_caption:
+            return support(by_caption, False), f"{category}: captions say {number}, none is boxed"
+        verdict, reason = verify_presence(statement, evidence)
+        return (verdict if verdict == "contradicted" else "unknown"), f"text says {number}, {reason}"
+    shown = f"{'' if count.is_exact else 'at least '}{count.at_least}"
+    said = f"{'at most ' if statement.comparison == 'at most' else ''}{statement.number}"
+    reason = f"{category}: text says {said}, boxes show {shown}"
+    too_many = count.is_exact and number > count.at_least and statement.comparison != "at most"
+    n_sure = min(count.at_least, evidence.noticed[category]) if evidence.told else count.at_least
+    too_few = number < n_sure and statement.comparison in ("exact", "at most")
+    if not (too_many or too_few):
+        by_boxes = number == count.at_least and count.is_exact if statement.comparison == "exact" else (
+            number <= count.at_least if statement.comparison == "at least" else count.is_exact
+        )  # fmt: skip
+        return support(by_caption, by_boxes), reason
+    if by_caption and any(statement.comparison in (comparison, "at least") for _, comparison in told):
+        return "unknown", f"{reason}, a caption says {number}"
+    if statement.is_unsure:
+        return "unknown", f"{reason}, but '{statement.word}' may mean something else"
+    is_agreed = count.is_exact and any(other == count.at_least for other, _ in told)  # a caption counts as the boxes do
+    if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
+        return "unknown", f"{reason}, but their number is a matter of taste"
+    if count.at_least > MAX_COUNT or (
+        too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4
+    ):
+        return "unknown", f"{reason}, too many to be sure"
+    return "contradicted", reason
+
+
+def excludes(a: Claim, b: Claim) -> bool:
+    """An exact number and one that it is not, or a bound that it breaks."""
+    return b.kind == "count" and (_numbers_exclude(a, b) or _numbers_exclude(b, a))
+
+
+def _numbers_exclude(a: Claim, b: Claim) -> bool:
+    if a.comparison != "exact" or a.number is None or b.number is None:
+        return False
+    if b.comparison == "exact":
+        return a.number != b.number
+    return a.number < b.number if b.comparison == "at least" else a.number > b.number
+
+
+def count_question(name: str) -> str:
+    """Ask for the number of a thing."""
+    return f"How many {counted(name, 2).removeprefix('two ')} are there?"
+
+
+def probe(claim: Claim) -> Iterator[Probed]:
+    """Ask for the number, and whether there is any: "three cups" are wrong first of all where there is no cup.
+
+    A question for the number does not tell that: each of its answers says that there is one.
+    """
+    agrees = _numbers_that_agree(claim)
+    if agrees:
+        asked = Probe(count_question(claim.category), ANSWERS, with_article(claim.category))
+        yield Probed("count", asked, agrees, "count", WRONG_COUNT)
+    if claim.number and claim.comparison != "at most":
+        yield ask_presence(claim.category)
+
+
+def _numbers_that_agree(claim: Claim) -> tuple[int, ...]:
+    number = claim.number or 0
+    numbers = range(1, MAX_ASKED + 1)
+    if claim.comparison == "at least":
+        agrees = [n for n in numbers if n >= number]
+    elif claim.comparison == "at most":
+        agrees = [n for n in numbers if n <= number]
+    else:
+        agrees = [n for n in numbers if n == number]
+    return tuple(n - 1 for n in agrees) if len(agrees) < MAX_ASKED else ()
+
+
+def miscount(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
+    """Say another number of a thing."""
+    if claim.number is None or not 1 <= claim.number < MAX_ASKED or claim.comparison == "at most":
+        return None
+    if claim.number == 1 and re.search(
+        r"\bis\s+$", answer[: claim.start] + answer[claim.start : claim.end].partition("one")[0]
+    ):
+        return None  # "there is two dogs" would be found by its grammar
+    span = answer[claim.start : claim.end]
+    is_open = claim.comparison == "at least" or claim.number == 1
+    wrong = claim.number + 1 if is_open or claim.number == 2 or spoiling.rng.random() < 0.5 else claim.number - 1
+    whole = re.search(rf"\b{re.escape(counted(claim.category, claim.number))}\b", span, re.IGNORECASE)
+    if whole is not None:
+        return replaced(answer, claim.start + whole.start(), claim.start + whole.end(), counted(claim.category, wrong))
+    number = _NUMBER.search(span)
+    if number is None or claim.number == 1 or number[0].lower() not in (str(claim.number), number_word(claim.number)):
+        return None
+    said = str(wrong) if number[0].isdigit() else number_word(wrong)
+    return replaced(answer, claim.start + number.start(), claim.start + number.end(), said)
+
+
+COUNT = Kind(
+    name="count",
+    says="how many of a thing there are",
+    examples=("There are three dogs.", "There are at least three dogs.", "Several dogs run.", "There is only one dog."),
+    read_phrase=read_phrase,
+    read_short_answer=read_short_answer,
+    verify=verify_count,
+    excludes=excludes,
+    probe=probe,
+    plants=((WRONG_COUNT, miscount), (ABSENT_OBJECT, name_absent)),
+    measures=("presence", "count"),
+    is_existence=True,
+    if_supposed="if shown",
+    bears_out_wider=lambda statement, n_boxed, _: (
+        statement.comparison == "at least" and n_boxed >= (statement.number or 0)
+    ),
+    caption_fault="caption_count_disagrees",
+)

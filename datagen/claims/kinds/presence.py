@@ -1,0 +1,106 @@
+"""Presence: "A dog runs" says that there is a dog."""
+
+from __future__ import annotations
+
+import re
+
+from datagen.claims.clause import Clause, Statement, state
+from datagen.claims.kind import (
+    YES_NO,
+    Evidence,
+    Kind,
+    PlantedError,
+    Probed,
+    Ruling,
+    Spoiling,
+    support,
+)
+from datagen.claims.phrases import Phrase
+from datagen.claims.rewording import replaced
+from datagen.lexicon import PLURAL_ONLY, UNCOUNTED, plural, with_article
+from datagen.records import Claim, Probe
+
+ABSENT_OBJECT = PlantedError("absent object", "something that is not there")
+
+
+def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
+    """What is named is there, unless its number says more or denies it."""
+    if phrase.is_counted or phrase.measure == "none" or (phrase.measure == "open" and phrase.start == phrase.end):
+        return None
+    return state("presence", phrase, phrase.start, phrase.end, clause.in_question)
+
+
+def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
+    """A caption that names it, or a box, bears it out; the lack of both speaks against it where all is annotated."""
+    category = statement.category
+    n_captions, is_boxed = evidence.named.get(category, 0), category in evidence.boxes
+    if n_captions or is_boxed:
+        said = [f"{n_captions} of {len(evidence.told)} captions name it"] * bool(n_captions)
+        boxed = [f"boxes show {len(evidence.boxes.get(category, ()))}"] * is_boxed
+        return support(bool(n_captions), is_boxed), f"{category}: {' and '.join(said + boxed)}"
+    doubt = doubt_of_absence(statement, evidence)
+    if doubt:
+        return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
+    return "contradicted", f"{category}: text names one, no box and no caption shows one"
+
+
+def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
+    """Why a category without box and caption may be there all the same, or None."""
+    category = statement.category
+    if category not in evidence.vocabulary.names or not evidence.is_decided:
+        return "not everything is annotated here"
+    if statement.is_unsure:
+        return f"'{statement.word}' may mean something else"
+    if evidence.is_busy and category in evidence.vocabulary.overlooked:
+        return "the picture is busy, and small things are easily missed"
+    rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
+    shown = [name for name in rivals if name in evidence.boxes or name in evidence.named]
+    if shown:
+        return f"{shown[0]} may be taken for it"
+    return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
+
+
+def presence_question(name: str) -> str:
+    """Ask whether a thing is there."""
+    return f"Is there {with_article(name)} in the image?"
+
+
+def ask_presence(name: str, is_there: bool = True) -> Probed:
+    """Put it to a validator that a thing is there, or that it is not."""
+    probe = Probe(presence_question(name), YES_NO, with_article(name))
+    return Probed("presence", probe, (0,) if is_there else (1,), "presence", ABSENT_OBJECT)
+
+
+def name_absent(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
+    """Name a thing that is not there in place of one that is."""
+    options = [name for name in spoiling.absent if name not in PLURAL_ONLY and name not in UNCOUNTED]
+    if not options:
+        return None
+    for mention in spoiling.lexicon.find(answer):
+        if mention.category != claim.category or not claim.start <= mention.start < mention.end <= claim.end:
+            continue
+        other = spoiling.rng.choice(options)
+        if mention.is_plural:
+            return replaced(answer, mention.start, mention.end, plural(other))
+        article = re.search(r"\b(an?) $", answer[: mention.start], re.IGNORECASE)
+        if article is None:
+            return replaced(answer, mention.start, mention.end, other)
+        said = with_article(other)
+        said = said.capitalize() if article[1][0].isupper() else said
+        return replaced(answer, article.start(), mention.end, said)
+    return None
+
+
+PRESENCE = Kind(
+    name="presence",
+    says="a thing is there",
+    examples=("A dog runs.", "One of the dogs runs."),
+    read_phrase=read_phrase,
+    verify=verify_presence,
+    probe=lambda claim: [ask_presence(claim.category)],
+    plants=((ABSENT_OBJECT, name_absent),),
+    measures=("presence",),
+    is_existence=True,
+    if_supposed="stands",
+    bears_out_wider=lambda statement, n_boxed, is_shown: is_shown,
+)

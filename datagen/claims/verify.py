@@ -1,0 +1,105 @@
+"""From one statement and an image's annotations to a claim with its verdict and evidence.
+
+``contradicted`` is said only where nobody would object: an open count, a word with two senses, a
+look-alike or a busy picture leave the claim unknown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from datagen.claims.clause import Statement
+from datagen.claims.extract import read_captions
+from datagen.claims.kind import Evidence, Ruling, support
+from datagen.claims.kinds import kind_of
+from datagen.claims.vocabulary import vocabulary_for
+from datagen.geometry import count_objects
+from datagen.records import AnnotatedImage, BoxUnit, Claim
+from datagen.words import NO_WORDS, Words
+
+NOTICED_AREA = 0.001
+"""Smaller objects (as shares of the image) are boxed, but a person would not count them."""
+BUSY = 20
+"""From this many boxes on a picture is busy, and small things are missed."""
+_WORDS = re.compile(r"[a-z]+")
+
+
+@lru_cache(maxsize=256)
+def gather_evidence(
+    image: AnnotatedImage,
+    categories: tuple[str, ...],
+    words: Words = NO_WORDS,
+    *,
+    is_exhaustive: bool,
+    with_captions: bool = True,
+) -> Evidence:
+    """Read an image's annotations once, for all claims about it.
+
+    Args:
+        image: The annotated image.
+        categories: The corpus's category names.
+        words: Laid over the built-in words.
+        is_exhaustive: Annotators boxed everything that belongs to a category.
+        with_captions: False holds claims against the boxes alone.
+    """
+    vocabulary = vocabulary_for(categories, words)
+    lexicon = vocabulary.lexicon
+    boxes: dict[str, list[BoxUnit]] = {}
+    noticed: dict[str, int] = {}
+    for box in image.boxes:
+        boxes.setdefault(box.category, []).append(box.box_unit)
+        noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
+    captions = image.captions if with_captions else ()
+    named: dict[str, int] = {}
+    open_words: dict[str, str] = {}
+    for caption in captions:
+        for category in lexicon.named(caption):
+            named[category] = named.get(category, 0) + 1
+        for word in _WORDS.findall(caption.lower()):
+            for category in vocabulary.hints.get(word, ()):
+                open_words.setdefault(category, word)
+    return Evidence(
+        counts=count_objects(image.boxes),
+        boxes=boxes,
+        noticed=noticed,
+        told=read_captions(captions, lexicon),
+        named=named,
+        open_words=open_words,
+        is_decided=is_exhaustive and bool(image.boxes),
+        is_busy=len(image.boxes) >= BUSY,
+        vocabulary=vocabulary,
+    )
+
+
+def verify(statement: Statement, evidence: Evidence) -> Claim:
+    """Hold one statement against the annotations."""
+    if statement.category not in evidence.vocabulary.names and statement.category in evidence.vocabulary.hypernyms:
+        verdict, reason = _verify_wider(statement, evidence)
+    else:
+        verdict, reason = kind_of(statement.kind).verify(statement, evidence)
+    if verdict == "contradicted" and not statement.is_firm:
+        verdict, reason = "unknown", f"{reason}; the wording leaves it open whether this is claimed"
+    return Claim(
+        statement.kind, statement.category, statement.start, statement.end, verdict, reason, statement.number,
+        statement.comparison, statement.place, statement.relation, statement.others, statement.in_question,
+        statement.value,
+    )  # fmt: skip
+
+
+def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
+    """A word that stands for several categories can only be borne out."""
+    members = evidence.vocabulary.hypernyms[statement.category]
+    shown = [name for name in members if name in evidence.boxes]
+    told = [name for name in (*members, statement.category) if name in evidence.named]
+    n_shown = sum(evidence.counts[name].at_least for name in shown)
+    bears_out = kind_of(statement.kind).bears_out_wider
+    if bears_out is not None and bears_out(statement, n_shown, bool(shown or told)):
+        return support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"
+    return "unknown", f"'{statement.category}' may stand for several categories"
+
+
+def verify_all(statements: Iterable[Statement], evidence: Evidence) -> tuple[Claim, ...]:
+    """Verify statements in reading order, each saying once."""
+    return tuple(dict.fromkeys(verify(statement, evidence) for statement in statements))
