@@ -37,9 +37,20 @@ _LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, Att
 class Converted(Protocol):
     """A checkpoint that transformers cannot read by itself, made into one that it can."""
 
-    model_class: Any
-    config: Any
-    weights: Any
+    @property
+    def model_class(self) -> Any:
+        """The class that takes the weights."""
+        ...
+
+    @property
+    def config(self) -> Any:
+        """Its configuration."""
+        ...
+
+    @property
+    def weights(self) -> Any:
+        """Tensors by the names that the class has in memory."""
+        ...
 
 
 class Checkpoint(Struct, frozen=True):

@@ -28,25 +28,30 @@ class Answerer(Protocol):
         ...
 
 
+Recognise = Callable[[dict[str, Any], bool], str | None]
+"""From config.json, and whether its code may run, to the class of transformers that loads it, or None."""
+LoadCheckpoint = Callable[[ValidatorSettings, "Found"], "Checkpoint"]
+"""Gives the parts of a model built like LLaVA."""
+
+
 class Family(Struct, frozen=True, kw_only=True):
     """A row of ``FAMILIES``: one way of running a checkpoint.
 
     Attributes:
         name: As ``datagen models`` and the catalogue call it.
-        recognise: From config.json, and whether its code may run, to the class of transformers that loads it; None
-            for a checkpoint of another family.
+        recognise: Gives None for a checkpoint of another family.
         load: Gives the validator; called when the first score is asked for.
         load_answerer: Gives what answers freely; None where the family only compares.
-        checkpoint: Gives the parts of a model built like LLaVA; None for others.
+        checkpoint: None for a family that is not built like LLaVA.
         abilities: What it can be asked.
         is_quantisable: Whether 8-bit and 4-bit weights are worth anything to it.
     """
 
     name: str
-    recognise: Callable[[dict[str, Any], bool], str | None]
+    recognise: Recognise
     load: Callable[[ValidatorSettings, Found], Validator]
     load_answerer: Callable[[ValidatorSettings, Found], Answerer] | None
-    checkpoint: Callable[[ValidatorSettings, Found], Checkpoint] | None = None
+    checkpoint: LoadCheckpoint | None = None
     abilities: Abilities = Abilities()
     is_quantisable: bool = True
 

@@ -20,13 +20,9 @@ from safetensors import SafetensorError, safe_open
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
-from datagen.validator.answering import CheckpointAnswerer
-from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.files import first_line, read_config
 from datagen.validator.loading import Checkpoint, Found, hush_transformers, load_model
-from datagen.validator.models.family import Answerer, Family
-from datagen.validator.models.llava import like_llava
-from datagen.validator.protocol import Validator
+from datagen.validator.models.llava import family_like_llava, like_llava
 
 IMP_TEMPLATE = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
@@ -228,12 +224,4 @@ def _checkpoint(settings: ValidatorSettings, found: Found) -> Checkpoint:
     return like_llava(found, model, parts.tokenizer, parts.image_processor, IMP_TEMPLATE, "<image>")
 
 
-def _load(settings: ValidatorSettings, found: Found) -> Validator:
-    return CheckpointValidator(_checkpoint(settings, found), settings.batch_tokens)
-
-
-def _load_answerer(settings: ValidatorSettings, found: Found) -> Answerer:
-    return CheckpointAnswerer(_checkpoint(settings, found))
-
-
-IMP = Family(name="imp", recognise=_recognise, load=_load, load_answerer=_load_answerer, checkpoint=_checkpoint)
+IMP = family_like_llava("imp", _recognise, _checkpoint)

@@ -22,9 +22,8 @@ from datagen.validator.loading import (
     hush_transformers,
     load_model,
 )
-from datagen.validator.models.family import Answerer, Family
+from datagen.validator.models.family import Family, LoadCheckpoint, Recognise
 from datagen.validator.processors import load_processor
-from datagen.validator.protocol import Validator
 
 _CLASSES = {"llava": "LlavaForConditionalGeneration", "llava_next": "LlavaNextForConditionalGeneration"}
 
@@ -98,15 +97,17 @@ def _check_image_token(folder: Path, tokenizer: Any, image_token: str, config: A
         )
 
 
-def _load(settings: ValidatorSettings, found: Found) -> Validator:
-    return CheckpointValidator(load_llava(settings, found), settings.batch_tokens)
+def family_like_llava(name: str, recognise: Recognise, checkpoint: LoadCheckpoint) -> Family:
+    """Make the row of a family that is scored and asked as LLaVA is, once its parts are loaded."""
+
+    def load(settings: ValidatorSettings, found: Found) -> CheckpointValidator:
+        return CheckpointValidator(checkpoint(settings, found), settings.batch_tokens)
+
+    def load_answerer(settings: ValidatorSettings, found: Found) -> CheckpointAnswerer:
+        return CheckpointAnswerer(checkpoint(settings, found))
+
+    return Family(name=name, recognise=recognise, load=load, load_answerer=load_answerer, checkpoint=checkpoint)
 
 
-def _load_answerer(settings: ValidatorSettings, found: Found) -> Answerer:
-    return CheckpointAnswerer(load_llava(settings, found))
-
-
-LLAVA = Family(name="llava", recognise=_recognise, load=_load, load_answerer=_load_answerer, checkpoint=load_llava)
-CODE_OF_ITS_OWN = Family(
-    name="llava", recognise=_recognise_code, load=_load, load_answerer=_load_answerer, checkpoint=load_llava
-)
+LLAVA = family_like_llava("llava", _recognise, load_llava)
+CODE_OF_ITS_OWN = family_like_llava("llava", _recognise_code, load_llava)
