@@ -31,8 +31,9 @@ from datagen.records import Turn
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.dialogue import Dialogue
 from datagen.validator.evidence import blank_look_for, inquire, look_for
-from datagen.validator.loading import Checkpoint, load_checkpoint
-from datagen.validator.nano import FOLDER, NanoValidator
+from datagen.validator.loading import Checkpoint
+from datagen.validator.models import load_checkpoint
+from datagen.validator.models.nano import FOLDER, NanoValidator
 from datagen.validator.protocol import Abilities, Look
 from training.draw_corpus import draw_corpus
 

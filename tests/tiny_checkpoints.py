@@ -12,7 +12,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 
 from datagen.config import ValidatorSettings
 from datagen.records import Turn
-from datagen.validator.loading import Checkpoint, load_checkpoint
+from datagen.validator.loading import Checkpoint
+from datagen.validator.models import load_checkpoint
 
 torch.set_num_threads(1)
 

@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import save_file
 from tiny_checkpoints import clip_config, image_processor, make_tokenizer, siglip_config
 
-from datagen.validator.imp import BiasedLlava
+from datagen.validator.models.imp import BiasedLlava
 from datagen.validator.processors import _without_videos
 
 CHAT = (

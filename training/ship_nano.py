@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import datagen
-from datagen.validator.nano import FOLDER, Knowledge
+from datagen.validator.models.nano import FOLDER, Knowledge
 from training.atlas import load_atlas
 from training.evaluate import WHOLE, Judge, table
 from training.questions import JUDGED

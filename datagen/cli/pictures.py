@@ -30,7 +30,7 @@ def ask(
     from datagen.config import load_validator_settings
     from datagen.corpus import PictureError, read_picture
     from datagen.errors import ValidatorError
-    from datagen.validator.answering import open_answerer
+    from datagen.validator.models import open_answerer
 
     settings = load_validator_settings(told)
     if not question.strip():

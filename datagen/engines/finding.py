@@ -22,7 +22,7 @@ from datagen.validator.protocol import Fault, open_picture
 if TYPE_CHECKING:
     import torch
 
-    from datagen.validator.similarity import SimilarityModel
+    from datagen.validator.models.clip import SimilarityModel
 
 PICTURES_A_PART = 1024
 """Pictures whose features stand in one file: what a kill can cost, at most."""
@@ -66,11 +66,11 @@ def find_images(
     """
     import torch
 
-    from datagen.validator.loading import find_checkpoint
-    from datagen.validator.similarity import load_model_of_similarity
+    from datagen.validator.models import find_checkpoint
+    from datagen.validator.models.clip import CLIP, load_model_of_similarity
 
-    found = find_checkpoint(settings)
-    if found.family != "similarity":
+    family, found = find_checkpoint(settings)
+    if family is not CLIP:
         raise ValidatorError(f"{settings.name}: answers, but cannot compare; name a clip-* or siglip-* model.")
     model = load_model_of_similarity(settings, found)
     by_name = {image.file_name: image for image in images}

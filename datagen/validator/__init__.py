@@ -2,9 +2,8 @@
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
 ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
-``image_text`` runs any other chat model with eyes, ``similarity`` CLIP and its kin, ``endpoint`` a served one;
-``nano`` is the bundled model; ``catalogue`` gives names, ``opening`` opens by name and ``lazy`` loads when it is
-needed. ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
+``models`` holds the families of models, a file and a table row each; ``catalogue`` gives names.
+``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
 ``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """
 
@@ -28,6 +27,6 @@ def open_validator(settings: ValidatorSettings) -> Validator:
     with warnings.catch_warnings():
         # Said by a library of theirs in notebooks without ipywidgets, about bars that are never shown.
         warnings.filterwarnings("ignore", message="IProgress not found")
-        from datagen.validator.opening import open_by_name
+        from datagen.validator.models import open_by_name
 
         return open_by_name(settings)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from msgspec.structs import replace
-
-from datagen.config import ENDPOINT, ValidatorSettings
 from datagen.errors import ValidatorError
 
 if TYPE_CHECKING:
@@ -16,49 +13,6 @@ if TYPE_CHECKING:
     from datagen.validator.loading import Checkpoint
 
 MAX_NEW_TOKENS = 512
-
-
-class Answerer(Protocol):
-    """Answers questions about pictures in its own words."""
-
-    def answer(self, picture: Image, question: str) -> str:
-        """Answer one question about one picture.
-
-        Raises:
-            ValidatorError: The model cannot read the question, or no answer comes.
-        """
-        ...
-
-
-def open_answerer(settings: ValidatorSettings) -> Answerer:
-    """Load the model that the settings name, to be asked freely.
-
-    Raises:
-        ValidatorError: It cannot be loaded, or only compares and cannot answer.
-    """
-    if settings.name.startswith(ENDPOINT):
-        from datagen.validator.endpoint import EndpointValidator
-
-        return EndpointValidator(settings)
-    from datagen.validator.loading import find_checkpoint, load_checkpoint
-
-    if settings.name == "nano":
-        from datagen.validator.nano import FOLDER, refuse_photographs
-
-        nano = CheckpointAnswerer(load_checkpoint(replace(settings, name=str(FOLDER))))
-        nano.look_over = lambda picture: refuse_photographs(["it"], lambda _: picture)
-        return nano
-    found = find_checkpoint(settings)
-    if found.family == "similarity":
-        raise ValidatorError(
-            f"{settings.name}: compares pictures with phrases and cannot answer; name a model that writes, "
-            "such as llava-1.5-7b."
-        )
-    if found.family == "image-text":
-        from datagen.validator.image_text import load_eyes
-
-        return ImageTextAnswerer(load_eyes(settings, found))
-    return CheckpointAnswerer(load_checkpoint(settings, found))
 
 
 class CheckpointAnswerer:
@@ -99,27 +53,6 @@ class CheckpointAnswerer:
         ids = torch.tensor([[*ids[:at], *[checkpoint.image_token_id] * n_features, *ids[at + 1 :]]])
         inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "pixel_values": pixels, **sizes}
         return write_answer(checkpoint, inputs)
-
-
-class ImageTextAnswerer:
-    """Asks any other chat model with eyes, through its own processor.
-
-    Args:
-        eyes: As ``image_text.load_eyes`` gives them.
-    """
-
-    def __init__(self, eyes: Any) -> None:
-        self._eyes = eyes
-
-    def answer(self, picture: Image, question: str) -> str:
-        """Answer one question; see ``Answerer``."""
-        from datagen.validator.image_text import process
-
-        checkpoint = self._eyes.checkpoint
-        prompt = self._eyes.dialogue.prompt(question)
-        if prompt.count(checkpoint.image_token) != 1:
-            raise ValidatorError(f"The question holds '{checkpoint.image_token}', which stands for the picture.")
-        return write_answer(checkpoint, process(self._eyes, prompt, picture))
 
 
 def write_answer(checkpoint: Checkpoint, inputs: dict[str, Any]) -> str:

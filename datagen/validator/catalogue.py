@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from msgspec import Struct
-
-Family = Literal["llava", "imp", "image-text", "similarity"]
-"""How a checkpoint is run: LLaVA's way, Imp's own layouts, any chat model with eyes, or CLIP and its kin."""
 
 
 class Listed(Struct, frozen=True):
@@ -15,6 +10,7 @@ class Listed(Struct, frozen=True):
 
     Attributes:
         hub_id: Where its weights are.
+        family: Name of a row of ``models.FAMILIES``.
         n_params: In thousand millions, of the whole model.
         n_quantisable: Of these, the linear layers of the language model: all that 8bit and 4bit make smaller.
         good_for: What it is asked, in a few words.
@@ -22,7 +18,7 @@ class Listed(Struct, frozen=True):
 
     name: str
     hub_id: str
-    family: Family
+    family: str
     n_params: float
     n_quantisable: float
     good_for: str

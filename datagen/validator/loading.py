@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 import transformers
@@ -17,12 +17,13 @@ from msgspec import Struct
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
-from datagen.validator.catalogue import Family
-from datagen.validator.families import USABLE, pick_family
-from datagen.validator.files import check_weights, digest_files, find_folder, first_line, read_config
-from datagen.validator.imp import IMP_TEMPLATE, ImpParts, open_imp
-from datagen.validator.processors import load_processor
+from datagen.validator.files import first_line
 
+USABLE = (
+    "LLaVA, Imp, CLIP, SigLIP or a chat model with eyes in transformers' layout, such as llava-hf/llava-1.5-7b-hf; "
+    "'datagen models' lists what has a name"
+)
+"""The end of every sentence about a checkpoint of the wrong kind."""
 Precision = Literal["fp32", "bf16", "fp16", "8bit", "4bit"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -31,6 +32,25 @@ _NOT_QUANTISED = ["lm_head", *_EYES, *(f"model.{part}" for part in _EYES)]  # na
 """What stays at 16 bits: small beside the language model, and what the answers hang on."""
 
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)
+
+
+class Converted(Protocol):
+    """A checkpoint that transformers cannot read by itself, made into one that it can."""
+
+    @property
+    def model_class(self) -> Any:
+        """The class that takes the weights."""
+        ...
+
+    @property
+    def config(self) -> Any:
+        """Its configuration."""
+        ...
+
+    @property
+    def weights(self) -> Any:
+        """Tensors by the names that the class has in memory."""
+        ...
 
 
 class Checkpoint(Struct, frozen=True):
@@ -59,73 +79,18 @@ class Found(Struct, frozen=True):
     """A checkpoint that was looked at and not loaded yet.
 
     Attributes:
+        family: Name of the row of ``FAMILIES`` that runs it.
+        class_name: Of transformers, that loads it.
         identity: A digest over the files, and the precision: the same checkpoint in another folder
             keeps it, other weights in the same folder do not.
     """
 
     folder: Path
-    family: Family
+    family: str
     class_name: str
     device: torch.device
     precision: Precision
     identity: str
-
-
-def find_checkpoint(settings: ValidatorSettings) -> Found:
-    """Find the checkpoint that the settings name and check its files, which takes milliseconds.
-
-    Raises:
-        ValidatorError: Device, folder, hub id, configuration or weight files cannot be used; the
-            sentence says which and what to do.
-    """
-    device = _pick_device(settings.device)
-    precision = pick_precision(settings.precision, device)
-    folder = find_folder(settings)
-    family, class_name = pick_family(folder, read_config(folder), trusts_code=settings.trust_remote_code)
-    if is_quantised(precision):
-        _check_quantising(settings.name, family, precision, device)
-    check_weights(folder)
-    return Found(folder, family, class_name, device, precision, f"{digest_files(folder)}-{precision}")
-
-
-def load_checkpoint(settings: ValidatorSettings, found: Found | None = None) -> Checkpoint:
-    """Load the checkpoint that the settings name.
-
-    Args:
-        settings: Name, device, precision and trust.
-        found: What ``find_checkpoint`` gave for these settings, if it was asked before.
-
-    Raises:
-        ValidatorError: As ``find_checkpoint``, and when model, tokenizer or processor are unfit.
-    """
-    found = found or find_checkpoint(settings)
-    if found.family not in ("llava", "imp"):
-        raise ValidatorError(f"{found.folder}: is not built like LLaVA, so it cannot be run in this way.")
-    hush_transformers()
-    if found.family == "imp":
-        parts = open_imp(found.folder)
-        model = load_model(settings, found, parts)
-        tokenizer, image_processor, image_token = parts.tokenizer, parts.image_processor, "<image>"
-        template: str | None = IMP_TEMPLATE
-    else:
-        processor = load_processor(found.folder, trusts_code=settings.trust_remote_code)
-        model = load_model(settings, found)
-        tokenizer, image_processor, template = processor.tokenizer, processor.image_processor, find_template(processor)
-        image_token = getattr(processor, "image_token", None) or "<image>"
-    _check_built_like_llava(found.folder, model)
-    _check_image_token(found.folder, tokenizer, image_token, model.config)
-    return Checkpoint(
-        identity=found.identity,
-        model=model,
-        tokenizer=tokenizer,
-        image_processor=image_processor,
-        chat_template=template,
-        image_token=image_token,
-        image_token_id=model.config.image_token_id,
-        max_tokens=getattr(model.config.get_text_config(), "max_position_embeddings", None),
-        device=found.device,
-        dtype=compute_dtype(found),
-    )
 
 
 def hush_transformers() -> None:
@@ -134,7 +99,12 @@ def hush_transformers() -> None:
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-def _pick_device(name: str) -> torch.device:
+def pick_device(name: str) -> torch.device:
+    """Find the device that the settings name.
+
+    Raises:
+        ValidatorError: It is not known, or not on this machine.
+    """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
@@ -153,8 +123,13 @@ def is_quantised(precision: str) -> bool:
     return precision in ("8bit", "4bit")
 
 
-def _check_quantising(name: str, family: Family, precision: str, device: torch.device) -> None:
-    if family == "similarity":
+def check_quantising(name: str, precision: str, device: torch.device, *, is_worth_it: bool) -> None:
+    """Refuse 8-bit and 4-bit weights where they cannot be had.
+
+    Raises:
+        ValidatorError: The model is too small for it, the device no CUDA GPU, or a package is missing.
+    """
+    if not is_worth_it:
         raise ValidatorError(f"{name}: is small and has no {precision} form; use --precision bf16 or fp32.")
     if device.type != "cuda":
         raise ValidatorError(f"--precision {precision} needs a CUDA GPU; on {device} use --precision bf16 or fp32.")
@@ -181,7 +156,7 @@ def pick_precision(wanted: Literal["auto"] | Precision, device: torch.device) ->
     return "bf16" if has_bf16 else "fp16"
 
 
-def load_model(settings: ValidatorSettings, found: Found, converted: ImpParts | None = None) -> Any:
+def load_model(settings: ValidatorSettings, found: Found, converted: Converted | None = None) -> Any:
     """Load the weights and put the model on its device, ready to score.
 
     Args:
@@ -254,24 +229,6 @@ def _check_report(folder: Path, class_name: str, report: dict[str, Any]) -> None
         raise ValidatorError(
             f"{folder}: {len(unused)} weights have no place in {class_name} ({unused[0]}, …), "
             "so its scores would be wrong; use another checkpoint."
-        )
-
-
-def _check_built_like_llava(folder: Path, model: Any) -> None:
-    inner = getattr(model, "model", None)
-    if not (hasattr(model, "get_image_features") and hasattr(inner, "language_model") and hasattr(model, "lm_head")):
-        raise ValidatorError(f"{folder}: {type(model).__name__} is not built like LLaVA; use {USABLE}.")
-
-
-def _check_image_token(folder: Path, tokenizer: Any, image_token: str, config: Any) -> None:
-    in_tokenizer = tokenizer.get_vocab().get(image_token)
-    in_config = getattr(config, "image_token_id", None)
-    if in_tokenizer is None:
-        raise ValidatorError(f"{folder}: the tokenizer has no image token '{image_token}'; use {USABLE}.")
-    if in_tokenizer != in_config:
-        raise ValidatorError(
-            f"{folder}: image token '{image_token}' is {in_tokenizer} in the tokenizer and {in_config} in config.json; "
-            "the files belong to different checkpoints, download them again."
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from datagen.config import CorpusSettings
 from datagen.corpus import PictureChecker, load_corpus
-from datagen.validator.nano import load_knowledge
+from datagen.validator.models.nano import load_knowledge
 from training.atlas import load_atlas
 from training.draw_corpus import draw_corpus
 from training.model import NanoSize, build_model, build_processor, save_checkpoint, train_tokenizer

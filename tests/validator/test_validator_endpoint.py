@@ -17,7 +17,8 @@ from tiny_checkpoints import picture
 from datagen.config import ValidatorSettings, load_settings
 from datagen.errors import SettingsError, ValidatorError
 from datagen.records import ProbeScore
-from datagen.validator import Fault, Look, Probe, Text, endpoint, open_validator, score_key
+from datagen.validator import Fault, Look, Probe, Text, open_validator, score_key
+from datagen.validator.models import served
 
 DOG = Probe("Is there a dog in the image?", ("Yes", "No"), "a dog")
 COUNT = Probe("How many dogs are there?", ("One", "Two", "Three"), "a dog")
@@ -38,7 +39,7 @@ def say(text: str | None, *tokens: dict[str, float]) -> Answer:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "_RETRIES", 1)
+    monkeypatch.setattr(served, "_RETRIES", 1)
     monkeypatch.delenv("VALIDATOR_API_KEY", raising=False)
 
 
@@ -215,6 +216,6 @@ def test_addresses_that_are_none_or_hold_secrets(name: str) -> None:
 
 def test_one_free_question() -> None:
     with LoopbackServer(reply=lambda body: " A red cup. ") as server:
-        validator = endpoint.EndpointValidator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
+        validator = served.EndpointValidator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
         assert validator.answer(picture("a"), "What is this?") == "A red cup."
         assert "logprobs" not in server.seen[0][1]

@@ -18,11 +18,12 @@ from transformers.quantizers.quantizers_utils import should_convert_module
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import ProbeScore, Score, SimilarityScore, TextScore
-from datagen.validator import Fault, Look, Probe, Text, image_text, loading, open_validator, score_key
+from datagen.validator import Fault, Look, Probe, Text, loading, models, open_validator, score_key
 from datagen.validator.catalogue import CATALOGUE
-from datagen.validator.imp import IMP_TEMPLATE
+from datagen.validator.models import any_chat_model
+from datagen.validator.models.clip import phrases_of
+from datagen.validator.models.imp import IMP_TEMPLATE
 from datagen.validator.processors import load_processor
-from datagen.validator.similarity import phrases_of
 
 DOG = Probe("Is there a dog in the image?", ("Yes", "No"), "a dog")
 LONG = Text("What do you see?", "A red cup stands on the table. Two dogs run over the grass.")
@@ -129,7 +130,7 @@ def test_known_scores_and_broken_items_cost_nothing(chat_model: Path) -> None:
 
 
 def test_memory_that_runs_out_halves_the_batch(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = image_text._run
+    run = any_chat_model._run
 
     def narrow(eyes: Any, seen: Any, scripts: Any) -> Any:
         if len(scripts) > 1:
@@ -137,13 +138,13 @@ def test_memory_that_runs_out_halves_the_batch(chat_model: Path, monkeypatch: py
         return run(eyes, seen, scripts)
 
     whole = scored(chat_model, LOOK)
-    monkeypatch.setattr(image_text, "_run", narrow)
+    monkeypatch.setattr(any_chat_model, "_run", narrow)
     assert scored(chat_model, LOOK).keys() == whole.keys()
 
     def full(*_: Any) -> Any:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(image_text, "_run", full)
+    monkeypatch.setattr(any_chat_model, "_run", full)
     with pytest.raises(ValidatorError, match="does not fit into the memory of cpu"):
         scored(chat_model, LOOK)
 
@@ -312,7 +313,7 @@ def test_answers_are_compared_sentence_by_sentence() -> None:
 
 @pytest.fixture
 def cuda_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "_pick_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(models, "pick_device", lambda name: torch.device("cuda"))
 
 
 @pytest.mark.usefixtures("cuda_shown")
@@ -346,7 +347,7 @@ def test_quantised_weights_are_asked_for_as_published(
     monkeypatch.setattr(transformers.LlavaForConditionalGeneration, "from_pretrained", load)
     settings = ValidatorSettings(name=str(write_checkpoint(tmp_path / "llava")), precision=precision)
     with pytest.raises(ValidatorError, match="seen enough"):
-        loading.load_checkpoint(settings)
+        models.load_checkpoint(settings)
     quantising = asked["quantization_config"]
     assert (asked["dtype"], asked["device_map"]) == (torch.bfloat16, {"": "cuda"})
     skipped = quantising.llm_int8_skip_modules

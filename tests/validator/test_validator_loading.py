@@ -19,7 +19,8 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.validator import Validator, loading, open_validator
 from datagen.validator.files import digest_files
-from datagen.validator.loading import load_checkpoint, pick_precision
+from datagen.validator.loading import pick_precision
+from datagen.validator.models import load_checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -220,7 +221,7 @@ def test_auto_takes_the_fastest_device(monkeypatch: pytest.MonkeyPatch, cuda: bo
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: int(cuda))
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert loading._pick_device("auto").type == chosen
+    assert loading.pick_device("auto").type == chosen
 
 
 def test_precision_follows_the_device(monkeypatch: pytest.MonkeyPatch) -> None:

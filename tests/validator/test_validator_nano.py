@@ -21,7 +21,7 @@ from datagen.errors import ValidatorError
 from datagen.geometry import unique_boxes
 from datagen.records import ProbeScore
 from datagen.validator import Look, Probe, open_validator
-from datagen.validator.nano import BUSIEST, FOLDER, NanoValidator, busyness, load_knowledge
+from datagen.validator.models.nano import BUSIEST, FOLDER, NanoValidator, busyness, load_knowledge
 from datagen.validator.protocol import Abilities
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"

@@ -379,7 +379,7 @@ def test_the_validator_is_asked_in_place(walk: Walk, folder: Path, monkeypatch: 
                 raise ValidatorError("it knows drawn scenes only.")
             return f"<b>{question}</b> No."
 
-    monkeypatch.setattr("datagen.validator.answering.open_answerer", lambda settings: Model())
+    monkeypatch.setattr("datagen.validator.models.open_answerer", lambda settings: Model())
     with page(folder, "some-model") as url:
         walk.open(url).at("1-conversation")
         assert "Ask some-model about this picture" in walk.text("#ask label")

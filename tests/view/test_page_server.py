@@ -367,7 +367,7 @@ def test_questions_are_put_one_at_a_time_and_answers_are_bounded(folder: Path, m
         opened.append(settings.name)
         return model
 
-    monkeypatch.setattr("datagen.validator.answering.open_answerer", open_answerer)
+    monkeypatch.setattr("datagen.validator.models.open_answerer", open_answerer)
     model.asker = asker_of("some-model")
     with Page(make_app(live_of(folder), model.asker), base_url=HERE) as client:
         assert client.told("/state")["validator"] == "some-model"

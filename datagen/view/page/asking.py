@@ -12,7 +12,7 @@ from datagen.errors import ValidatorError
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from datagen.validator.answering import Answerer
+    from datagen.validator.models.family import Answerer
 
 MOST_QUESTION, MOST_ANSWER = 1_000, 4_000
 """Characters."""
@@ -54,7 +54,7 @@ class Asker:
             raise BusyError("The validator is still answering another question; ask again in a moment.")
         try:
             if self._answerer is None:
-                from datagen.validator.answering import open_answerer
+                from datagen.validator.models import open_answerer
 
                 self._answerer = open_answerer(self._settings)
             answer = self._answerer.answer(load_picture(), question)

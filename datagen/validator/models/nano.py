@@ -18,11 +18,16 @@ from PIL import Image
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import ProbeKind, Score
-from datagen.validator.lazy import open_checkpoint
-from datagen.validator.loading import find_checkpoint
+from datagen.validator.answering import CheckpointAnswerer
+from datagen.validator.checkpoint import CheckpointValidator
+from datagen.validator.files import digest_files
+from datagen.validator.loading import Found, pick_device, pick_precision
+from datagen.validator.models.family import Answerer, Named
+from datagen.validator.models.lazy import LazyValidator
+from datagen.validator.models.llava import load_llava
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look
 
-FOLDER = Path(__file__).resolve().parent.parent / "data" / "nano"
+FOLDER = Path(__file__).resolve().parent.parent.parent / "data" / "nano"
 BUSIEST = 6.0
 """Busyness above which a picture is taken for a photograph. Of 600 random scenes 92 % lie below, of 80 COCO
 photographs 10 %; the median of a few pictures leaves no doubt."""
@@ -47,6 +52,15 @@ def load_knowledge(folder: Path = FOLDER) -> Knowledge:
     return msgspec.json.decode((folder / "nano.json").read_bytes(), type=Knowledge)
 
 
+def find_nano(settings: ValidatorSettings) -> tuple[ValidatorSettings, Found]:
+    """Find the bundled weights, which need no looking over."""
+    device = pick_device(settings.device)
+    precision = pick_precision(settings.precision, device)
+    identity = f"{digest_files(FOLDER)}-{precision}"
+    found = Found(FOLDER, "llava", "LlavaForConditionalGeneration", device, precision, identity)
+    return replace(settings, name=str(FOLDER)), found
+
+
 class NanoValidator:
     """The bundled checkpoint, asked only what it has learned; see ``protocol.Validator``."""
 
@@ -55,8 +69,10 @@ class NanoValidator:
         self.abilities = Abilities(
             texts=False, blanks=False, probes=frozenset(known.probes), categories=frozenset(known.categories)
         )
-        own = replace(settings, name=str(FOLDER))
-        self._checkpoint = open_checkpoint(own, find_checkpoint(own), self.abilities)
+        own, found = find_nano(settings)
+        self._checkpoint = LazyValidator(
+            found, self.abilities, lambda: CheckpointValidator(load_llava(own, found), own.batch_tokens)
+        )
         self.identity, self.n_readers = self._checkpoint.identity, self._checkpoint.n_readers
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
@@ -109,3 +125,12 @@ def busyness(picture: Image.Image) -> float:
     down, across = np.divmod(np.arange(_BLOCK**2), _BLOCK)
     plane, _ = np.linalg.qr(np.stack([np.ones(_BLOCK**2), across, down], axis=1))
     return float(np.median((blocks - blocks @ plane @ plane.T).std(axis=1)))
+
+
+def _open_answerer(settings: ValidatorSettings) -> Answerer:
+    answerer = CheckpointAnswerer(load_llava(*find_nano(settings)))
+    answerer.look_over = lambda picture: refuse_photographs(["it"], lambda _: picture)
+    return answerer
+
+
+NANO = Named(answers_to=lambda name: name == "nano", open=NanoValidator, open_answerer=_open_answerer)

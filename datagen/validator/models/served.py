@@ -22,10 +22,11 @@ import msgspec
 from openai import APIConnectionError, APIStatusError, OpenAI, OpenAIError
 from PIL import Image
 
-from datagen.config import ValidatorSettings, digest_of, endpoint_of
+from datagen.config import ENDPOINT, ValidatorSettings, digest_of, endpoint_of
 from datagen.errors import ValidatorError
 from datagen.records import Probe, ProbeScore, Score
 from datagen.validator.completions import Choice, Completion, read_chances
+from datagen.validator.models.family import Named
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, open_picture, score_key
 
 MAX_SIDE_PX = 1024  # what served models scale down to at most, about; 200 KB a picture over the wire
@@ -224,3 +225,8 @@ def as_data_url(picture: Image.Image) -> str:
     file = io.BytesIO()
     shown.save(file, "JPEG", quality=_JPEG_QUALITY)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+
+
+SERVED = Named(
+    answers_to=lambda name: name.startswith(ENDPOINT), open=EndpointValidator, open_answerer=EndpointValidator
+)

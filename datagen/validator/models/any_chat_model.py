@@ -14,14 +14,17 @@ from typing import Any
 import torch
 from msgspec import Struct
 from PIL import Image
+from transformers.models.auto import modeling_auto
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score
+from datagen.validator.answering import write_answer
 from datagen.validator.checkpoint import Asked, read_scores
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.files import first_line
 from datagen.validator.loading import Checkpoint, Found, compute_dtype, find_template, hush_transformers, load_model
+from datagen.validator.models.family import Answerer, Family
 from datagen.validator.pictures import blank_like
 from datagen.validator.processors import load_processor
 from datagen.validator.protocol import (
@@ -64,8 +67,7 @@ class Eyes(Struct, frozen=True):
     dialogue: Dialogue
 
 
-def load_image_text(settings: ValidatorSettings, found: Found) -> ImageTextValidator:
-    """Load a chat model with eyes as a validator; see ``load_eyes``."""
+def _load(settings: ValidatorSettings, found: Found) -> ImageTextValidator:
     eyes = load_eyes(settings, found)
     _try_out(found.folder.name, eyes)
     return ImageTextValidator(eyes, settings.batch_tokens)
@@ -316,3 +318,34 @@ def _try_out(name: str, eyes: Eyes) -> None:
         )
     if not torch.allclose(ours.float(), logits[:, -4:].float(), rtol=0, atol=share * float(ours.abs().max())):
         raise ValidatorError(f"{name}: changes the numbers behind its head, which is not supported; use another model.")
+
+
+class ImageTextAnswerer:
+    """Asks a chat model through its own processor.
+
+    Args:
+        eyes: As ``load_eyes`` gives them.
+    """
+
+    def __init__(self, eyes: Eyes) -> None:
+        self._eyes = eyes
+
+    def answer(self, picture: Image.Image, question: str) -> str:
+        """Answer one question; see ``Answerer``."""
+        checkpoint = self._eyes.checkpoint
+        prompt = self._eyes.dialogue.prompt(question)
+        if prompt.count(checkpoint.image_token) != 1:
+            raise ValidatorError(f"The question holds '{checkpoint.image_token}', which stands for the picture.")
+        return write_answer(checkpoint, process(self._eyes, prompt, picture))
+
+
+def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
+    is_known = config.get("model_type") in modeling_auto.MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+    return "AutoModelForImageTextToText" if is_known else None
+
+
+def _load_answerer(settings: ValidatorSettings, found: Found) -> Answerer:
+    return ImageTextAnswerer(load_eyes(settings, found))
+
+
+ANY_CHAT_MODEL = Family(name="image-text", recognise=_recognise, load=_load, load_answerer=_load_answerer)

@@ -18,8 +18,11 @@ import transformers
 from msgspec import Struct
 from safetensors import SafetensorError, safe_open
 
+from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.validator.files import first_line, read_config
+from datagen.validator.loading import Checkpoint, Found, hush_transformers, load_model
+from datagen.validator.models.llava import family_like_llava, like_llava
 
 IMP_TEMPLATE = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
@@ -207,3 +210,18 @@ def _load_tokenizer(folder: Path) -> Any:
     if "<image>" not in tokenizer.get_vocab():
         raise ValidatorError(f"{folder}: the tokenizer has no image token '<image>'; download it again.")
     return tokenizer
+
+
+def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
+    is_imp = config.get("model_type") == "imp" or "ImpForCausalLM" in (config.get("architectures") or ())
+    return "LlavaForConditionalGeneration" if is_imp else None
+
+
+def _checkpoint(settings: ValidatorSettings, found: Found) -> Checkpoint:
+    hush_transformers()
+    parts = open_imp(found.folder)
+    model = load_model(settings, found, parts)
+    return like_llava(found, model, parts.tokenizer, parts.image_processor, IMP_TEMPLATE, "<image>")
+
+
+IMP = family_like_llava("imp", _recognise, _checkpoint)

@@ -20,6 +20,7 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score, SimilarityScore
 from datagen.validator.loading import Found, compute_dtype, hush_transformers, load_model
+from datagen.validator.models.family import Family
 from datagen.validator.processors import load_processor
 from datagen.validator.protocol import (
     Abilities,
@@ -28,6 +29,7 @@ from datagen.validator.protocol import (
     LoadPicture,
     Look,
     Text,
+    Validator,
     look_keys,
     open_picture,
     score_key,
@@ -111,11 +113,6 @@ def load_model_of_similarity(settings: ValidatorSettings, found: Found) -> Simil
     )
 
 
-def load_similarity(settings: ValidatorSettings, found: Found) -> SimilarityValidator:
-    """Load CLIP or SigLIP as a validator; see ``load_model_of_similarity``."""
-    return SimilarityValidator(load_model_of_similarity(settings, found))
-
-
 class SimilarityValidator:
     """Compares with one loaded model; see ``protocol.Validator``."""
 
@@ -195,3 +192,16 @@ def phrases_of(item: Item) -> tuple[str, ...]:
 def photo_of(phrase: str) -> str:
     """A phrase as captions of photographs word it, which these models were trained on."""
     return f"a photo of {phrase}"
+
+
+def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
+    return "AutoModel" if config.get("model_type") in ("clip", "siglip") else None
+
+
+def _load(settings: ValidatorSettings, found: Found) -> Validator:
+    return SimilarityValidator(load_model_of_similarity(settings, found))
+
+
+CLIP = Family(
+    name="similarity", recognise=_recognise, load=_load, load_answerer=None, abilities=ABILITIES, is_quantisable=False
+)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from datagen.config import ValidatorSettings
 from datagen.records import Score
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Validator, look_keys
 
@@ -14,18 +13,6 @@ if TYPE_CHECKING:
 
 N_THREADS = 4
 """Readers of pictures ahead of a GPU or a network: a JPEG takes 6 to 8 ms, a large GPU a picture every 10."""
-
-
-def open_checkpoint(settings: ValidatorSettings, found: Found, abilities: Abilities) -> LazyValidator:
-    """Open a LLaVA-like checkpoint that was found."""
-
-    def load() -> Validator:
-        from datagen.validator.checkpoint import CheckpointValidator
-        from datagen.validator.loading import load_checkpoint
-
-        return CheckpointValidator(load_checkpoint(settings, found), settings.batch_tokens)
-
-    return LazyValidator(found, abilities, load)
 
 
 class LazyValidator:

@@ -1,0 +1,115 @@
+"""The families of vision-language models, as a table: a name goes in, a validator or an answerer comes out.
+
+A family is one file with one row here; weights are loaded when the first score is asked for.
+"""
+
+from __future__ import annotations
+
+from datagen.config import PLUGGED, ValidatorSettings
+from datagen.errors import ValidatorError
+from datagen.validator.files import check_weights, digest_files, find_folder, read_config
+from datagen.validator.loading import (
+    USABLE,
+    Checkpoint,
+    Found,
+    check_quantising,
+    is_quantised,
+    pick_device,
+    pick_precision,
+)
+from datagen.validator.models.any_chat_model import ANY_CHAT_MODEL
+from datagen.validator.models.clip import CLIP
+from datagen.validator.models.family import Answerer, Family, Named
+from datagen.validator.models.imp import IMP
+from datagen.validator.models.lazy import LazyValidator
+from datagen.validator.models.llava import CODE_OF_ITS_OWN, LLAVA
+from datagen.validator.models.nano import NANO
+from datagen.validator.models.served import SERVED
+from datagen.validator.protocol import Validator
+
+NAMED: tuple[Named, ...] = (NANO, SERVED)
+"""Validators that are known by their name."""
+FAMILIES: tuple[Family, ...] = (LLAVA, IMP, CLIP, ANY_CHAT_MODEL, CODE_OF_ITS_OWN)
+"""Ways of running a checkpoint; the first that recognises its config.json takes it."""
+
+
+def open_by_name(settings: ValidatorSettings) -> Validator:
+    """Find the validator that the settings name, and check it as far as that takes milliseconds.
+
+    Raises:
+        ValidatorError: It cannot be found, or cannot be used on this device.
+    """
+    if settings.name.startswith(PLUGGED):
+        raise ValidatorError(
+            f"The validator of this run is {settings.name.removeprefix(PLUGGED)}, in Python; give it to "
+            "datagen.run(..., validator=...) or Run.validate, or name another."
+        )
+    named = _named(settings)
+    if named is not None:
+        return named.open(settings)
+    family, found = find_checkpoint(settings)
+    return LazyValidator(found, family.abilities, lambda: family.load(settings, found))
+
+
+def open_answerer(settings: ValidatorSettings) -> Answerer:
+    """Load the model that the settings name, to be asked freely.
+
+    Raises:
+        ValidatorError: It cannot be loaded, or only compares and cannot answer.
+    """
+    named = _named(settings)
+    if named is not None:
+        return named.open_answerer(settings)
+    family, found = find_checkpoint(settings)
+    if family.load_answerer is None:
+        raise ValidatorError(
+            f"{settings.name}: compares pictures with phrases and cannot answer; name a model that writes, "
+            "such as llava-1.5-7b."
+        )
+    return family.load_answerer(settings, found)
+
+
+def _named(settings: ValidatorSettings) -> Named | None:
+    return next((row for row in NAMED if row.answers_to(settings.name)), None)
+
+
+def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
+    """Find the checkpoint that the settings name and check its files, which takes milliseconds.
+
+    Raises:
+        ValidatorError: Device, folder, hub id, configuration or weight files cannot be used; the
+            sentence says which and what to do.
+    """
+    device = pick_device(settings.device)
+    precision = pick_precision(settings.precision, device)
+    folder = find_folder(settings)
+    config = read_config(folder)
+    for family in FAMILIES:
+        try:
+            class_name = family.recognise(config, settings.trust_remote_code)
+        except ValidatorError as error:
+            raise ValidatorError(f"{folder}: {error}") from None
+        if class_name is not None:
+            break
+    else:
+        kind = config.get("model_type")
+        if "vision_config" not in config and "mm_vision_tower" not in config:
+            raise ValidatorError(f"{folder}: '{kind}' is a text-only model and sees no pictures; use {USABLE}.")
+        raise ValidatorError(f"{folder}: architecture '{kind}' is not supported; use {USABLE}.")
+    if is_quantised(precision):
+        check_quantising(settings.name, precision, device, is_worth_it=family.is_quantisable)
+    check_weights(folder)
+    identity = f"{digest_files(folder)}-{precision}"
+    return family, Found(folder, family.name, class_name, device, precision, identity)
+
+
+def load_checkpoint(settings: ValidatorSettings) -> Checkpoint:
+    """Load a model that is built like LLaVA, for whoever wants its parts.
+
+    Raises:
+        ValidatorError: As ``find_checkpoint``, and when model, tokenizer or processor are unfit.
+    """
+    family, found = find_checkpoint(settings)
+    if family.checkpoint is None:
+        raise ValidatorError(f"{found.folder}: is not built like LLaVA, so it cannot be run in this way.")
+    return family.checkpoint(settings, found)

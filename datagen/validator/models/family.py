@@ -1,0 +1,70 @@
+"""What a family of vision-language models is to datagen: how it is recognised, loaded, scored with and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import Struct
+
+from datagen.config import ValidatorSettings
+from datagen.validator.protocol import Abilities, Validator
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from datagen.validator.loading import Checkpoint, Found
+
+
+class Answerer(Protocol):
+    """Answers questions about pictures in its own words."""
+
+    def answer(self, picture: Image, question: str) -> str:
+        """Answer one question about one picture.
+
+        Raises:
+            ValidatorError: The model cannot read the question, or no answer comes.
+        """
+        ...
+
+
+Recognise = Callable[[dict[str, Any], bool], str | None]
+"""From config.json, and whether its code may run, to the class of transformers that loads it, or None."""
+LoadCheckpoint = Callable[[ValidatorSettings, "Found"], "Checkpoint"]
+"""Gives the parts of a model built like LLaVA."""
+
+
+class Family(Struct, frozen=True, kw_only=True):
+    """A row of ``FAMILIES``: one way of running a checkpoint.
+
+    Attributes:
+        name: As ``datagen models`` and the catalogue call it.
+        recognise: Gives None for a checkpoint of another family.
+        load: Gives the validator; called when the first score is asked for.
+        load_answerer: Gives what answers freely; None where the family only compares.
+        checkpoint: None for a family that is not built like LLaVA.
+        abilities: What it can be asked.
+        is_quantisable: Whether 8-bit and 4-bit weights are worth anything to it.
+    """
+
+    name: str
+    recognise: Recognise
+    load: Callable[[ValidatorSettings, Found], Validator]
+    load_answerer: Callable[[ValidatorSettings, Found], Answerer] | None
+    checkpoint: LoadCheckpoint | None = None
+    abilities: Abilities = Abilities()
+    is_quantisable: bool = True
+
+
+class Named(Struct, frozen=True, kw_only=True):
+    """A row of ``NAMED``: a validator that is known by its name, without a checkpoint to look at.
+
+    Attributes:
+        answers_to: Whether a name in the settings means it.
+        open: Gives the validator.
+        open_answerer: Gives what answers freely.
+    """
+
+    answers_to: Callable[[str], bool]
+    open: Callable[[ValidatorSettings], Validator]
+    open_answerer: Callable[[ValidatorSettings], Answerer]

@@ -1,0 +1,113 @@
+"""Models built like LLaVA: a vision tower, a projector, and a language model that is reached without its head.
+
+LLaVA-1.5 and LLaVA-NeXT by transformers' own classes, and checkpoints that bring Python code of their own, where the
+user trusts it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from datagen.config import ValidatorSettings
+from datagen.errors import ValidatorError
+from datagen.validator.answering import CheckpointAnswerer
+from datagen.validator.checkpoint import CheckpointValidator
+from datagen.validator.loading import (
+    USABLE,
+    Checkpoint,
+    Found,
+    compute_dtype,
+    find_template,
+    hush_transformers,
+    load_model,
+)
+from datagen.validator.models.family import Family, LoadCheckpoint, Recognise
+from datagen.validator.processors import load_processor
+
+_CLASSES = {"llava": "LlavaForConditionalGeneration", "llava_next": "LlavaNextForConditionalGeneration"}
+
+
+def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
+    tower = (config.get("vision_config") or {}).get("model_type")
+    # Pixtral's pictures have rows, which only its own class lays out.
+    return None if tower == "pixtral" else _CLASSES.get(config.get("model_type") or "")
+
+
+def _recognise_code(config: dict[str, Any], trusts_code: bool) -> str | None:
+    if "auto_map" not in config:
+        return None
+    if not trusts_code:
+        raise ValidatorError(
+            "this checkpoint asks to run Python code of its own; read that code, and give --trust-remote-code if you "
+            "trust it."
+        )
+    return "AutoModelForImageTextToText"
+
+
+def load_llava(settings: ValidatorSettings, found: Found) -> Checkpoint:
+    """Load a checkpoint with the processor that comes with it."""
+    hush_transformers()
+    processor = load_processor(found.folder, trusts_code=settings.trust_remote_code)
+    image_token = getattr(processor, "image_token", None) or "<image>"
+    model = load_model(settings, found)
+    parts = processor.tokenizer, processor.image_processor
+    return like_llava(found, model, *parts, find_template(processor), image_token)
+
+
+def like_llava(
+    found: Found, model: Any, tokenizer: Any, image_processor: Any, template: str | None, image_token: str
+) -> Checkpoint:
+    """Join the parts of a model that is built like LLaVA.
+
+    Raises:
+        ValidatorError: It is not, or its files belong to different checkpoints.
+    """
+    _check_built_like_llava(found.folder, model)
+    _check_image_token(found.folder, tokenizer, image_token, model.config)
+    return Checkpoint(
+        identity=found.identity,
+        model=model,
+        tokenizer=tokenizer,
+        image_processor=image_processor,
+        chat_template=template,
+        image_token=image_token,
+        image_token_id=model.config.image_token_id,
+        max_tokens=getattr(model.config.get_text_config(), "max_position_embeddings", None),
+        device=found.device,
+        dtype=compute_dtype(found),
+    )
+
+
+def _check_built_like_llava(folder: Path, model: Any) -> None:
+    inner = getattr(model, "model", None)
+    if not (hasattr(model, "get_image_features") and hasattr(inner, "language_model") and hasattr(model, "lm_head")):
+        raise ValidatorError(f"{folder}: {type(model).__name__} is not built like LLaVA; use {USABLE}.")
+
+
+def _check_image_token(folder: Path, tokenizer: Any, image_token: str, config: Any) -> None:
+    in_tokenizer = tokenizer.get_vocab().get(image_token)
+    in_config = getattr(config, "image_token_id", None)
+    if in_tokenizer is None:
+        raise ValidatorError(f"{folder}: the tokenizer has no image token '{image_token}'; use {USABLE}.")
+    if in_tokenizer != in_config:
+        raise ValidatorError(
+            f"{folder}: image token '{image_token}' is {in_tokenizer} in the tokenizer and {in_config} in config.json; "
+            "the files belong to different checkpoints, download them again."
+        )
+
+
+def family_like_llava(name: str, recognise: Recognise, checkpoint: LoadCheckpoint) -> Family:
+    """Make the row of a family that is scored and asked as LLaVA is, once its parts are loaded."""
+
+    def load(settings: ValidatorSettings, found: Found) -> CheckpointValidator:
+        return CheckpointValidator(checkpoint(settings, found), settings.batch_tokens)
+
+    def load_answerer(settings: ValidatorSettings, found: Found) -> CheckpointAnswerer:
+        return CheckpointAnswerer(checkpoint(settings, found))
+
+    return Family(name=name, recognise=recognise, load=load, load_answerer=load_answerer, checkpoint=checkpoint)
+
+
+LLAVA = family_like_llava("llava", _recognise, load_llava)
+CODE_OF_ITS_OWN = family_like_llava("llava", _recognise_code, load_llava)
