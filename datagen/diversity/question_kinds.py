@@ -1,4 +1,4 @@
-"""From a question to its kind, and from a yes/no question's answer to which of the two it is.
+"""Kinds of questions (existence, count, color, relation, ...), and whether a yes/no question was answered yes or no.
 
 The kinds are those of VQA and GQA in everyday words. Of 45 questions written and labelled after the tables, 35 fell
 where their label says; most of the others lie between two kinds. Places and relations are read by the tables of
