@@ -10,7 +10,8 @@ is rare, or both make a pair. Sets so small that one shared word is enough give 
 
 A posting says which set has a key. It is one integer of, from the highest bit down: 29 bits of the key; 7 bits of the
 set's size, in steps of a tenth; 27 bits of its number; one bit that says whether the key may be shared with a larger
-set. Sorted, the postings of one key and of like sizes thus stand side by side.
+set. Sorted, the postings of one key and of like sizes thus stand side by side, and sets of other sizes are never looked
+at, which with words numbered by hash brought 160,000 texts from 6.5 to 3.7 CPU seconds.
 """
 
 from __future__ import annotations

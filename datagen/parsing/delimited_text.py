@@ -18,6 +18,7 @@ Kind = Literal["question", "answer"]
 LabelSet = Literal["titles", "roles", "both"]
 """Labels looked for: titles such as Question, roles such as User, or all."""
 
+# Repeats are bounded or possessive here and below, so that a scan stays linear on any text.
 _TITLES = {"question": r"questions?|(?-i:Q)", "answer": r"answers?|responses?|reply|(?-i:A)"}
 _ROLES = {"question": "user|human", "answer": "assistant|gpt|chatgpt|ai|bot|model"}
 

@@ -1,7 +1,7 @@
 """The embedded teacher: visual-instruction data from captions and boxes by templates, exact and without network.
 
 ``captions`` and ``image_facts`` read what may be said of an image, ``scenes`` knows places and what may be denied;
-``conversation``, ``description``, ``reasoning`` and ``negation`` write, with the parts in ``sentences``.
+``conversation``, ``description``, ``reasoning`` and ``negation`` write, with the parts in ``shared_wording``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from datagen.teacher.template.description import write_description
 from datagen.teacher.template.image_facts import Facts, gather_facts
 from datagen.teacher.template.negation import write_negation
 from datagen.teacher.template.reasoning import write_reasoning
-from datagen.teacher.template.sentences import QA
+from datagen.teacher.template.shared_wording import QA
 
 __all__ = ["TemplateTeacher", "write_reply"]
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 from datagen.lexicon import counted, number_word, plural, with_article
 from datagen.teacher.template.captions import Caption, second_caption, words_of
 from datagen.teacher.template.image_facts import Facts
-from datagen.teacher.template.sentences import (
+from datagen.teacher.template.shared_wording import (
     COUNT_A,
     COUNT_Q,
     IS_RELATION_NO,

@@ -10,7 +10,7 @@ from datagen.geometry import height_of, horizontal_place, vertical_place, width_
 from datagen.lexicon import counted, number_word
 from datagen.teacher.template.captions import Caption, clash, second_caption, words_of
 from datagen.teacher.template.image_facts import Facts
-from datagen.teacher.template.sentences import (
+from datagen.teacher.template.shared_wording import (
     QA,
     be,
     common_side,

@@ -42,8 +42,8 @@ from datagen.teacher.template.scenes import (
 )
 
 MIN_AREA = 0.001
-"""Smaller objects (as shares of the image) are not counted, as people would argue; "the dog" must be twice as large,
-four times where no caption names a dog."""
+"""Smaller objects (as shares of the image) are not counted, as people would argue: 18 x 18 pixels of a COCO photograph.
+"The dog" must be twice as large, four times where no caption names a dog."""
 MAX_COUNT = 10
 """Above this, annotators stop counting well and readers stop checking."""
 MANY = 5
@@ -138,7 +138,7 @@ class _Reading(Struct):
     is_plural: bool = False
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=256)  # 1.2 ms an image, which is asked for several types; a reply takes 0.14 ms
 def gather_facts(image: AnnotatedImage) -> Facts:
     """Read an image's boxes and captions into what may be said of it."""
     mentions = [_mentions(caption, image) for caption in image.captions]

@@ -9,7 +9,7 @@ from datagen.geometry import horizontal_place, relation_between, vertical_place
 from datagen.lexicon import counted, number_word
 from datagen.teacher.template.captions import Caption, second_caption
 from datagen.teacher.template.image_facts import Facts
-from datagen.teacher.template.sentences import (
+from datagen.teacher.template.shared_wording import (
     OPPOSITE,
     QA,
     be,
