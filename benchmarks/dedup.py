@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 from measuring import peak_mb
 
-from datagen.dedup.nearindex import NearIndex
+from datagen.dedup.near_duplicates import NearDuplicateIndex
 
 THRESHOLD = 0.8
 N_WORDS = 60_000
@@ -73,7 +73,7 @@ def make_texts(n_texts: int, folder: Path) -> None:
 
 def ours() -> Work:
     """Our own index, texts handed over by the thousand."""
-    index = NearIndex(THRESHOLD)
+    index = NearDuplicateIndex(THRESHOLD)
     return lambda keys, texts: [twin is not None for twin in index.admit(keys, texts)]
 
 

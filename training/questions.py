@@ -22,10 +22,10 @@ from datagen.claims.layout import CLEARLY_LARGER, area_of
 from datagen.geometry import Relation, count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.lexicon import counted, number_word, plural, with_article
 from datagen.records import Box
-from datagen.teacher.template import conversation_wording as told
+from datagen.teacher.template import shared_wording as told
 from datagen.teacher.template.negation import COUNT_Q as COUNT_CLAIM
 from datagen.teacher.template.negation import SIDE_Q as SIDE_CLAIM
-from datagen.teacher.template.phrases import (
+from datagen.teacher.template.shared_wording import (
     OPPOSITE,
     be,
     capital,

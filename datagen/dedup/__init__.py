@@ -1,4 +1,8 @@
-"""From accepted samples in corpus order to the same without repeats; the first one always stays."""
+"""Deduplication over the whole set: exact copies, near-duplicates and questions asked twice; the first always stays.
+
+``near_duplicates`` finds samples that say nearly the same, by an ``inverted_index`` over ``word_sets``;
+``repeated_questions`` finds what was asked about an image before.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,19 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
+import numpy as np
+
 from datagen.config import DedupSettings
-from datagen.dedup.asked import AskedQuestions
-from datagen.dedup.held import ExactTexts
-from datagen.dedup.meanings import FindVector, Meanings, Vector
-from datagen.dedup.nearindex import NearIndex, Twin
-from datagen.dedup.questions import question_key, words_of
+from datagen.dedup.near_duplicates import NearDuplicateIndex, Twin
+from datagen.dedup.repeated_questions import (
+    AskedQuestions,
+    FindVector,
+    QuestionEmbeddings,
+    Vector,
+    question_key,
+    words_of,
+)
+from datagen.dedup.word_sets import GrowingArray, PackedStrings
 from datagen.fate import cut_or_reject, reject
 from datagen.records import Drop, Sample
 
@@ -20,8 +31,6 @@ __all__ = ["Deduplicator", "FindVector", "Vector"]
 
 _Waiting = tuple[Sample, list[str]]
 """A sample and the keys of its questions."""
-_LOOK_AHEAD = 2048
-"""Samples that may wait for the texts to be compared all at once."""
 
 
 class Deduplicator:
@@ -43,10 +52,11 @@ class Deduplicator:
     ) -> None:
         self._settings = settings
         self._answer_only = frozenset(answer_only)
-        by_vector = settings.embeddings and find_vector and Meanings(find_vector, settings.embeddings.threshold)
-        self._asked = AskedQuestions(by_vector or None)
+        embed = settings.embeddings
+        vectors = QuestionEmbeddings(find_vector, embed.threshold) if embed and find_vector else None
+        self._asked = AskedQuestions(vectors)
         self._exact = ExactTexts()
-        self._near: dict[str, NearIndex] = {}
+        self._near: dict[str, NearDuplicateIndex] = {}
 
     def admit(self, sample: Sample) -> Sample:
         """Judge one sample against those admitted before it, and remember it when it stays.
@@ -59,7 +69,7 @@ class Deduplicator:
         return judged
 
     def admit_all(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Judge samples in order, just as ``admit`` does one by one, but several times faster.
+        """Judge samples in order, just as ``admit`` does one by one, but twenty times faster.
 
         Samples wait until some thousand texts can be compared at once, or until one asks what a
         waiting one asks about the same image: what is left of its text depends on that one's fate.
@@ -69,7 +79,8 @@ class Deduplicator:
         for sample in samples:
             keys = self._question_keys(sample)
             beside = of_image.get(sample.image_id, ()) if keys else ()
-            if len(waiting) >= _LOOK_AHEAD or any(self._may_repeat(sample, keys, *other) for other in beside):
+            # As many as the index compares at once; one by one, each would cost twenty times as much.
+            if len(waiting) >= 2048 or any(self._may_repeat(sample, keys, *other) for other in beside):
                 yield from self._decided(waiting)
                 waiting, of_image = [], {}
             waiting.append((self._asking_anew(sample, keys), keys))
@@ -110,7 +121,7 @@ class Deduplicator:
                 by_type.setdefault(samples[n].response_type, []).append(n)
         twins: dict[int, Twin | None] = {}
         for kind, places in by_type.items():
-            index = self._near.setdefault(kind, NearIndex(self._settings.threshold))
+            index = self._near.setdefault(kind, NearDuplicateIndex(self._settings.threshold))
             found = index.admit([samples[n].sample_id for n in places], [words[n] for n in places])
             twins.update(zip(places, found, strict=True))
         drops: dict[int, Drop] = {}
@@ -129,6 +140,52 @@ class Deduplicator:
         if sample.response_type in self._answer_only:
             return words_of(" ".join(turn.answer for turn in sample.turns))
         return words_of(" ".join(f"{turn.question} {turn.answer}" for turn in sample.turns))
+
+
+class ExactTexts:
+    """Names of texts by their digests of 128 bits, at 20 bytes and the name each.
+
+    Args:
+        max_waiting: Digests kept in a dictionary before they are merged into the sorted array.
+    """
+
+    def __init__(self, max_waiting: int = 1 << 14) -> None:
+        self._max_waiting = max_waiting
+        self._names = PackedStrings()
+        self._rests = GrowingArray(np.empty(0, np.uint64))  # the other half of the digests, by number
+        self._waiting: dict[bytes, int] = {}
+        self._heads = np.empty(0, np.uint64)  # sorted
+        self._numbers = np.empty(0, np.uint32)
+
+    def get(self, digest: bytes) -> str | None:
+        """Find the name of a text."""
+        number = self._waiting.get(digest)
+        if number is not None:
+            return self._names[number]
+        head, rest = np.frombuffer(digest, np.uint64)
+        for place in range(int(self._heads.searchsorted(head)), len(self._heads)):
+            if self._heads[place] != head:
+                break
+            if self._rests.values[self._numbers[place]] == rest:
+                return self._names[int(self._numbers[place])]
+        return None
+
+    def add(self, digest: bytes, name: str) -> None:
+        """Remember a text that is not known yet."""
+        self._waiting[digest] = len(self._names)
+        self._names.append(name)
+        self._rests.extend(np.frombuffer(digest, np.uint64)[1:])
+        if len(self._waiting) >= max(self._max_waiting, len(self._heads) // 8):
+            self._merge()
+
+    def _merge(self) -> None:
+        heads = np.frombuffer(b"".join(self._waiting), np.uint64)[::2]
+        numbers = np.fromiter(self._waiting.values(), np.uint32, len(self._waiting))
+        order = np.argsort(heads, kind="stable")
+        places = self._heads.searchsorted(heads[order])
+        self._heads = np.insert(self._heads, places, heads[order])
+        self._numbers = np.insert(self._numbers, places, numbers[order])
+        self._waiting = {}
 
 
 def _digest(sample: Sample, words: list[str]) -> bytes:

@@ -1,13 +1,13 @@
-"""From accepted samples to what kinds of things they ask and say, what they lack, and how they are balanced.
+"""Diversity of a set: the kinds of its questions, their coverage and gaps, and a balance of kinds and of yes and no.
 
-``kinds`` reads questions, ``measuring`` counts a stream of samples, ``lacking`` says what the counts miss,
-``balance`` decides which turns fall so that a set does not say yes to everything.
+``question_kinds`` reads questions, ``coverage`` counts a stream of samples and says what the counts miss, ``balance``
+decides which turns fall so that a set does not say yes to everything.
 """
 
 from __future__ import annotations
 
 from datagen.diversity.balance import Census, Plan, plan
-from datagen.diversity.kinds import ALL_KINDS, question_kind
-from datagen.diversity.measuring import Diversity, boxed_images
+from datagen.diversity.coverage import Diversity, boxed_images
+from datagen.diversity.question_kinds import ALL_KINDS, question_kind
 
 __all__ = ["ALL_KINDS", "Census", "Diversity", "Plan", "boxed_images", "plan", "question_kind"]

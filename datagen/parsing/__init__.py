@@ -1,24 +1,34 @@
-"""From a teacher's raw reply to turns, or to the reason why there are none.
+"""Parsing of a teacher's raw reply to turns, or to the reason why there are none.
 
-Read in order: ``cleaning`` takes off what is no part of the answer, ``delimited`` (with ``labels``),
-``structured`` and ``bare`` read the three reply formats, ``pairing`` joins questions and answers; ``llava``
-reads imported records.
+``cleaning`` takes off what is no part of the answer, ``delimited_text`` and ``json_text`` read questions and answers,
+``reply_parts`` joins them to turns; a bare text, such as a description, is read here. ``llava_record`` reads imported
+records.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from datagen.parsing.bare import read_text
-from datagen.parsing.cleaning import clean_reply
-from datagen.parsing.delimited import read_delimited
-from datagen.parsing.llava import read_llava
-from datagen.parsing.pairing import Parsed, opening_of, pair_up, rejected
-from datagen.parsing.structured import read_json
+from datagen.parsing.cleaning import clean_reply, strip_closing, strip_preamble, strip_rules, unquote
+from datagen.parsing.delimited_text import read_delimited
+from datagen.parsing.json_text import read_json
+from datagen.parsing.llava_record import read_llava
+from datagen.parsing.reply_parts import Parsed, opening_of, pair_up, rejected
+from datagen.records import Drop, Turn
 
 __all__ = ["Parsed", "parse_reply"]
 
 _CUT_REASONS = {"length": "truncated", "max_tokens": "truncated", "content_filter": "content_filter"}
+_TITLE = re.compile(
+    r"[#*_>\s]{0,8}(?:(?:an? |the )?(?:detailed |image |scene |full |complete |visual ){0,2}"
+    r"(?:description|answer|caption|response|overview)(?: of the (?:image|scene|picture|photo))?|image|scene)"
+    r"(?:[*_]{0,3}[:：][*_]{0,3}[ \t]{0,4}|[*_]{0,4}[ \t]{0,4}(?=\n))",
+    re.IGNORECASE,
+)
+_FENCED = re.compile(r"(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n(?P<inside>.*?)(?:\n(?:```|~~~)[ \t]{0,8})?", re.DOTALL)
+# A full stop behind a digit may be a list number, behind a single letter an abbreviation.
+_SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2})[.!?…][\"'”’)\]*]{0,3}(?=\s|$)")
 
 
 def parse_reply(
@@ -52,7 +62,7 @@ def parse_reply(
             return rejected("only_reasoning", f"no answer follows the reasoning: {opening_of(text.strip())}")
         return rejected("empty_reply", "the reply holds no text")
     if reply_format == "text":
-        return read_text(body, question or "", cut_reason is not None, cut_reason or "")
+        return _read_bare_text(body, question or "", cut_reason is not None, cut_reason or "")
     return _read_pairs(body, reply_format, cut_reason)
 
 
@@ -73,3 +83,50 @@ def _read_pairs(body: str, reply_format: Literal["delimited", "json"], cut_reaso
     if readings:
         return readings[0]
     return rejected(cut_reason or "no_turns", f"no question with an answer in a reply that begins {opening_of(body)}")
+
+
+def _read_bare_text(text: str, question: str, is_cut: bool, cut_reason: str) -> Parsed:
+    """Make the one turn of a bare reply.
+
+    A reply with one labelled pair gives its answer; a whole conversation is rejected, since its
+    answers make no text.
+
+    Args:
+        text: A cleaned reply.
+        question: What the text answers.
+        is_cut: The reply broke off; it is cut back to its last whole sentence.
+        cut_reason: Reason code for that.
+    """
+    parts = read_json(text) if text.lstrip("`json \n").startswith(("{", "[")) else read_delimited(text, is_cut=False)
+    answers = [part for part in parts if part.kind == "answer" and part.text]
+    n_pairs = len(pair_up(parts).turns)
+    if n_pairs > 1:
+        return rejected("conversation_reply", f"expected one text, found {n_pairs} questions with answers")
+    if answers:
+        text = answers[0].text
+    text = _strip_wrapping(text)
+    if not text:
+        return rejected("empty_reply", "nothing is left beside labels and remarks")
+    if not is_cut:
+        return Parsed((Turn(question, text),), None)
+    return _cut_back(text, question, cut_reason)
+
+
+def _strip_wrapping(text: str) -> str:
+    text = strip_closing(strip_preamble(text))
+    fenced = _FENCED.fullmatch(text)
+    if fenced is not None:
+        text = strip_rules(fenced["inside"])
+    title = _TITLE.match(text)
+    if title is not None:
+        text = text[title.end() :].strip()
+    return unquote(text)
+
+
+def _cut_back(text: str, question: str, cut_reason: str) -> Parsed:
+    ends = [match.end() for match in _SENTENCE_END.finditer(text)]
+    if len(ends) < 3:  # three sentences are a description, if a short one
+        return rejected(cut_reason, f"broke off after {len(ends)} whole sentences, at {opening_of(text[-60:])}")
+    lost = text[ends[-1] :].strip()
+    drop = Drop("parse", cut_reason, f"the unfinished end was cut off: {opening_of(lost)}") if lost else None
+    return Parsed((Turn(question, text[: ends[-1]]),), drop)

@@ -16,7 +16,7 @@ from datagen.claims.clause import Clause, Statement
 from datagen.claims.cross_check import exclude
 from datagen.claims.kind import Kind, Spoiling
 from datagen.claims.kinds import KINDS, PLANTED_ERRORS, kind_of
-from datagen.diversity.measuring import Diversity
+from datagen.diversity.coverage import Diversity
 from datagen.records import AnnotatedImage, Box, Claim, ClaimVerdict, ProbeKind, Provenance, Sample, Turn
 from datagen.validator.evidence import MEASURES, inquire
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE

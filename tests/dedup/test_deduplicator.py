@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from datagen import dedup
 from datagen.config import DedupSettings, load_settings
-from datagen.dedup import Deduplicator
-from datagen.dedup import asked as asked_module
+from datagen.dedup import Deduplicator, ExactTexts
+from datagen.dedup.repeated_questions import AskedQuestions
 from datagen.errors import SettingsError
 from datagen.records import Drop, Provenance, Sample, Turn
 
@@ -165,7 +168,7 @@ def test_looking_ahead_changes_nothing(made: list[tuple[str, str, list[tuple[str
 
 
 def test_questions_of_an_image_long_gone_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asked_module, "_MOST_QUESTIONS", 2)
+    monkeypatch.setattr(dedup, "AskedQuestions", partial(AskedQuestions, max_questions=2))
     deduplicator = Deduplicator(DedupSettings())
     again = sample("1", ("What is the dog doing?", "It runs."))
     others = [sample(name, (f"Where is the {name}?", "There.")) for name in ("cat", "cow", "cat", "hen")]
@@ -173,3 +176,30 @@ def test_questions_of_an_image_long_gone_are_forgotten(monkeypatch: pytest.Monke
     assert fates == ["accepted", "accepted", "accepted", "rejected", "accepted", "rejected"]
     late = sample("1", ("What is the dog doing?", "It sleeps in the sun."))
     assert deduplicator.admit(late).status == "accepted"
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40))), st.integers(1, 5))
+def test_texts_are_known_by_their_whole_digest(texts: list[tuple[int, int]], most: int) -> None:
+    known: dict[bytes, str] = {}
+    exact = ExactTexts(max_waiting=most)
+    for n, (head, rest) in enumerate(texts):
+        digest = head.to_bytes(8, "little") + rest.to_bytes(8, "little")
+        assert exact.get(digest) == known.get(digest)
+        if digest not in known:
+            known[digest] = f"text {n}"
+            exact.add(digest, f"text {n}")
+    assert all(exact.get(digest) == name for digest, name in known.items())
+
+
+def test_exact_copies_are_named_across_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dedup, "ExactTexts", partial(ExactTexts, max_waiting=3))
+
+    def saying(n: int, answer: str) -> Sample:
+        spent = Provenance("t", "r", "q", "s", 0, 0, 0, None, None)
+        return Sample(f"{n}-x", str(n), "a.jpg", "x", (Turn("What is it?", answer),), "accepted", provenance=spent)
+
+    samples = [saying(n, f"thing number {n % 7} stands there") for n in range(21)]
+    judged = list(Deduplicator(DedupSettings(min_words=90)).admit_all(samples))
+    assert [one.reason for one in judged] == [None] * 7 + ["exact_copy"] * 14
+    assert [one.detail for one in judged[7:]] == [f"says what {n % 7}-x says, similarity 1.00" for n in range(7, 21)]

@@ -17,8 +17,8 @@ from datagen.geometry import count_objects, relation_between, unique_boxes
 from datagen.lexicon import NUMBER_WORDS, counted, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import write_reply
-from datagen.teacher.template.facts import gather_facts
-from datagen.teacher.template.scenes import COCO_NAMES, GUARDS
+from datagen.teacher.template.image_facts import gather_facts
+from datagen.teacher.template.scenes import COCO_NAMES, DENIABLE
 
 TYPES = ("conversation", "description", "reasoning", "negation")
 NUMBERS = "|".join(NUMBER_WORDS[1:])
@@ -165,7 +165,7 @@ def test_what_is_denied_is_neither_shown_nor_confusable(template: str) -> None:
             if found:
                 n_checked += 1
                 assert found[0].category not in boxed, answer
-                assert GUARDS[found[0].category].rivals.isdisjoint(boxed), answer
+                assert DENIABLE[found[0].category].rivals.isdisjoint(boxed), answer
     assert n_checked > 50
 
 

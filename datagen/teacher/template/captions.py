@@ -1,4 +1,4 @@
-"""From an image's captions to clean sentences, best first, with what several of them agree on.
+"""An image's captions as clean sentences, ranked by how much they agree with each other and with the boxes.
 
 People wrote the captions in a hurry: some shout, some are fragments, some name the wrong animal or
 colour. What stays is spelled as a sentence and ranked by how much the other captions say the same.
@@ -15,12 +15,6 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 Form = Literal["phrase", "clause", "plain", "fragment"]
-
-MIN_WORDS = 4
-MAX_WORDS = 26
-LONG = 18
-SHORTEST_SLIP = 5
-"""Shorter words are too often alike without being misspelled: "bat" and "boat"."""
 
 _NUMBERS = {
     "one": 1, "single": 1, "lone": 1, "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "four": 4, "five": 5,
@@ -71,8 +65,6 @@ _THIRD_PERSON = frozenset(
     for verb in _VERBS
     if verb not in ("has", "have")
 ) | {"has"}
-_BE = frozenset("is are was were am".split())
-_RELATIVE = frozenset("that which who while as where".split())
 _NOUNS_PLURAL = frozenset(
     "people men women boys girls kids children adults friends players skiers surfers horses cows zebras elephants "
     "giraffes bears dogs cats birds cars buses boats trains planes bikes vegetables fruits flowers".split()
@@ -157,7 +149,7 @@ def clean_caption(raw: str) -> Caption | None:
     text = re.sub(r"\s+([.,;:!?])", r"\1", _EXISTENTIAL.sub("", _META.sub("", text)))
     text = _WRONG_ARTICLE.sub(r"\1n \2", text)
     words = words_of(text)
-    if not MIN_WORDS <= len(words) <= MAX_WORDS or re.search(r"[.!?;:\"()]", text) or not text[0].isalpha():
+    if not 4 <= len(words) <= 26 or re.search(r"[.!?;:\"()]", text) or not text[0].isalpha():
         return None
     if words[0] in ("she", "he", "it", "they", "his", "her", "this", "these", "and", "with", "in", "on"):
         return None
@@ -166,11 +158,13 @@ def clean_caption(raw: str) -> Caption | None:
 
 def _form_of(words: tuple[str, ...]) -> Form:
     for before, word in zip(("", *words), words, strict=False):
-        if before in _RELATIVE:
+        if before in {"that", "which", "who", "while", "as", "where"}:
             if before in ("while", "as", "where"):
                 break
             continue
-        if word in _BE or (word in _THIRD_PERSON and before not in _DETERMINERS and before != "of"):
+        if word in {"is", "are", "was", "were", "am"} or (
+            word in _THIRD_PERSON and before not in _DETERMINERS and before != "of"
+        ):
             return "clause" if words[0] in _OPENERS else "plain"
     if any(_is_bare_verb(before, word) for before, word in pairwise(words)):
         return "plain"
@@ -269,7 +263,7 @@ def rank_captions(cleaned: list[tuple[Caption, set[str], bool]], boxed: frozense
         gender = gender_of(caption)
         if is_contradicted or (boxed and is_stray) or (gender and genders[gender] < max(genders.values())):
             continue
-        score = agreed + 0.05 * len(named & boxed) - 0.2 * (len(caption.words) > LONG)
+        score = agreed + 0.05 * len(named & boxed) - 0.2 * (len(caption.words) > 18)
         score -= {"plain": 0.1, "fragment": 0.4}.get(caption.form, 0.0) + 0.5 * _has_slip(caption, n_using)
         ranked.append(replace(caption, named=frozenset(named), score=score))
     return tuple(sorted(ranked, key=lambda caption: -caption.score))
@@ -289,9 +283,10 @@ def _agreement(captions: list[Caption]) -> list[float]:
 
 def _has_slip(caption: Caption, n_using: Counter[str]) -> bool:
     """Whether a word that no other caption uses looks like a misspelling of one that at least two of them use."""
-    unsure = [word for word in caption.content if n_using[word] == 1 and len(word) >= SHORTEST_SLIP]
+    # Words of less than 5 letters are too often alike without being misspelled: "bat" and "boat".
+    unsure = [word for word in caption.content if n_using[word] == 1 and len(word) >= 5]
     return any(
-        n >= 2 and len(other) >= SHORTEST_SLIP and other not in caption.content and _is_slip(word, other)
+        n >= 2 and len(other) >= 5 and other not in caption.content and _is_slip(word, other)
         for word in unsure
         for other, n in n_using.items()
     )

@@ -1,4 +1,7 @@
-"""From facts to a conversation: three to six turns of mixed kinds, no fact asked twice."""
+"""The embedded teacher's conversations: three to six turns of mixed kinds, no fact asked twice.
+
+A kind of question is one function with its wordings; ``pick`` draws one and raises its first letter.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +11,43 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from datagen.lexicon import counted, number_word, plural, with_article
-from datagen.teacher.template import conversation_wording as w
 from datagen.teacher.template.captions import Caption, second_caption, words_of
-from datagen.teacher.template.facts import Facts
-from datagen.teacher.template.phrases import (
+from datagen.teacher.template.image_facts import Facts
+from datagen.teacher.template.shared_wording import (
+    COUNT_A,
+    COUNT_Q,
+    IS_RELATION_NO,
+    IS_RELATION_Q,
+    IS_RELATION_YES,
+    LARGER_A,
+    LARGER_Q,
+    NO_A,
     OPPOSITE,
     QA,
+    RELATION_A,
+    RELATION_Q,
+    SHOWN_PHRASE,
+    SHOWN_Q,
+    THERE_Q,
+    WHERE_A,
+    WHERE_Q,
+    YES_OPEN_A,
     be,
-    many_of,
-    pick,
-    place_phrase,
-    relation_phrase,
-    side_phrase,
-    there_is,
-    verb,
-)
-from datagen.teacher.template.telling import (
     common_side,
     draw_relation,
     draw_sizes,
     list_things,
+    many_of,
+    pick,
+    place_phrase,
+    relation_phrase,
     second_sentence,
+    side_phrase,
     size_sentence,
     tell,
+    there_is,
     thing,
+    verb,
 )
 
 
@@ -112,23 +128,32 @@ def _ask_shown(talk: Talk) -> None:
     if facts.captions:
         caption = facts.captions[int(rng.random() ** 2 * min(2, len(facts.captions)))]
         talk.told = caption
-        talk.add(pick(rng, w.SHOWN_Q), tell(rng, caption), *caption.named)
+        talk.add(pick(rng, SHOWN_Q), tell(rng, caption), *caption.named)
     elif facts.present:
         names = facts.present[:3]
-        talk.add(pick(rng, w.SHOWN_Q), pick(rng, w.SHOWN_PHRASE, text=list_things(facts, names)), *names)
+        talk.add(pick(rng, SHOWN_Q), pick(rng, SHOWN_PHRASE, text=list_things(facts, names)), *names)
 
 
 def _ask_more_shown(talk: Talk) -> None:
+    questions = (
+        "Can you add another detail about the scene?", "How else could one describe the picture?",
+        "What more can you say about the picture?", "Is there another way to describe the scene?",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     told = talk.told
     if told is None or not talk.first_about("more"):
         return
     other = second_caption(facts.captions, told)
     if other is not None:
-        talk.add(pick(rng, w.MORE_SHOWN_Q), second_sentence(rng, other), *other.named)
+        talk.add(pick(rng, questions), second_sentence(rng, other), *other.named)
 
 
 def _ask_count(talk: Talk) -> None:
+    answers = (
+        "There are at least {amount} in the image.", "At least {amount} can be made out, and there may be more.",
+        "I can make out at least {amount}; the exact number is hard to tell.", "The picture shows at least {amount}.",
+        "It is hard to be exact, but at least {amount} are there.",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     pool = [name for name, n in facts.exact.items() if n > 1 or (facts.unique.get(name) and rng.random() < 0.2)]
     pool += [name for name, n in facts.at_least.items() if n >= 3]
@@ -137,10 +162,10 @@ def _ask_count(talk: Talk) -> None:
         return
     n = facts.exact.get(name)
     if n is None:
-        answer = pick(rng, w.COUNT_OPEN_A, amount=counted(name, facts.at_least[name]))
+        answer = pick(rng, answers, amount=counted(name, facts.at_least[name]))
     else:
-        answer = pick(rng, w.COUNT_A, there=there_is(counted(name, n), n), amount=counted(name, n))
-    talk.add(pick(rng, w.COUNT_Q, names=many_of(name)), answer, name)
+        answer = pick(rng, COUNT_A, there=there_is(counted(name, n), n), amount=counted(name, n))
+    talk.add(pick(rng, COUNT_Q, names=many_of(name)), answer, name)
 
 
 def _ask_where(talk: Talk) -> None:
@@ -149,17 +174,29 @@ def _ask_where(talk: Talk) -> None:
     if name is not None:
         words = {"the": facts.the(name), "be": be(name), "appear": verb(name, "appears", "appear")}
         place = place_phrase(rng, facts.unique[name].box_unit) or ""
-        talk.add(pick(rng, w.WHERE_Q, **words), pick(rng, w.WHERE_A, place=place, **words), name)
+        talk.add(pick(rng, WHERE_Q, **words), pick(rng, WHERE_A, place=place, **words), name)
 
 
 def _ask_side_of_all(talk: Talk) -> None:
+    questions = (
+        "On which side of the image are the {names}?", "Are the {names} on the left or on the right?",
+        "Which half of the picture holds the {names}?", "On what side would I look for the {names}?",
+    )  # fmt: skip
+    side_all_answers = (
+        "All {n} of them are {place}.", "The {names} are all {place}.", "You can find all {n} {names} {place}.",
+        "They are {place}, all {n} of them.",
+    )  # fmt: skip
+    side_both_answers = (
+        "Both of them are {place}.", "Both {names} are {place}.", "You can find both {names} {place}.",
+        "They are both {place}.",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     name = talk.draw("where", [name for name, n in facts.exact.items() if n > 1 and common_side(facts.boxes[name])])
     if name is not None:
         words = {"names": many_of(name), "n": number_word(facts.exact[name])}
         place = side_phrase(rng, common_side(facts.boxes[name]) or "")
-        answers = w.SIDE_ALL_A if facts.exact[name] > 2 else w.SIDE_BOTH_A
-        talk.add(pick(rng, w.SIDE_ALL_Q, **words), pick(rng, answers, place=place, **words), name)
+        answers = side_all_answers if facts.exact[name] > 2 else side_both_answers
+        talk.add(pick(rng, questions, **words), pick(rng, answers, place=place, **words), name)
 
 
 def _ask_presence(talk: Talk) -> None:
@@ -178,6 +215,10 @@ def _ask_presence(talk: Talk) -> None:
 
 
 def _presence_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, str, str]:
+    answers = (
+        "Yes, there {be} {amount} {place}.", "Yes, {amount} can be seen {place}.", "Yes, you can see {amount} {place}.",
+        "Yes, the image shows {amount} {place}.",
+    )  # fmt: skip
     place = None
     n = facts.exact.get(name, 0)
     if name in facts.unique:
@@ -186,22 +227,26 @@ def _presence_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, st
         place = side_phrase(rng, common_side(facts.boxes[name]) or "")
     number = "are" if facts.is_several(name) else "is"
     words = {"amount": thing(facts, name), "be": number}
-    answer = pick(rng, w.YES_A, place=place, **words) if place else pick(rng, w.YES_OPEN_A, **words)
+    answer = pick(rng, answers, place=place, **words) if place else pick(rng, YES_OPEN_A, **words)
     is_many = number == "are" and rng.random() < 0.7
     asked = f"any {many_of(name)}" if is_many else with_article(name)
-    return pick(rng, w.THERE_Q, a=asked, be="are" if is_many else "is"), answer, name
+    return pick(rng, THERE_Q, a=asked, be="are" if is_many else "is"), answer, name
 
 
 def _denial_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, str, str]:
+    no_instead = (
+        "No, there {be} no {name} in the image; it shows {present}.", "No, the picture shows {present}, but no {name}.",
+        "No, no {name} can be seen here, but {present} can.",
+    )  # fmt: skip
     present = facts.present[:3] if name not in facts.present else ()
     is_many = be(name) == "are" or rng.random() < 0.25
     asked = f"any {plural(name)}" if is_many else with_article(name)
-    question = pick(rng, w.THERE_Q, a=asked, be="are" if is_many else "is")
+    question = pick(rng, THERE_Q, a=asked, be="are" if is_many else "is")
     none = plural(name) if is_many else name
     words = {"name": none, "be": "are" if is_many else "is", "any": asked}
     if present and rng.random() < 0.4:
-        return question, pick(rng, w.NO_INSTEAD, present=list_things(facts, present), **words), name
-    return question, pick(rng, w.NO_A, **words), name
+        return question, pick(rng, no_instead, present=list_things(facts, present), **words), name
+    return question, pick(rng, NO_A, **words), name
 
 
 def _ask_relation(talk: Talk) -> None:
@@ -213,10 +258,10 @@ def _ask_relation(talk: Talk) -> None:
     words = {"the_a": facts.the(a), "the_b": facts.the(b), "be": be(a)}
     said = relation_phrase(rng, relation)
     if rng.random() < 0.5:
-        talk.add(pick(rng, w.RELATION_Q, **words), pick(rng, w.RELATION_A, relation=said, **words), a, b)
+        talk.add(pick(rng, RELATION_Q, **words), pick(rng, RELATION_A, relation=said, **words), a, b)
         return
-    asked, answers = (relation, w.IS_RELATION_YES) if rng.random() < 0.5 else (OPPOSITE[relation], w.IS_RELATION_NO)
-    question = pick(rng, w.IS_RELATION_Q, relation=relation_phrase(rng, asked), **words)
+    asked, answers = (relation, IS_RELATION_YES) if rng.random() < 0.5 else (OPPOSITE[relation], IS_RELATION_NO)
+    question = pick(rng, IS_RELATION_Q, relation=relation_phrase(rng, asked), **words)
     talk.add(question, pick(rng, answers, relation=said, **words), a, b)
 
 
@@ -227,22 +272,34 @@ def _ask_larger(talk: Talk) -> None:
         return
     big, small = drawn
     a, b = drawn if rng.random() < 0.5 else (small, big)
-    question = pick(rng, w.LARGER_Q, do=verb(a, "does", "do"), the_a=facts.the(a), the_b=facts.the(b))
+    question = pick(rng, LARGER_Q, do=verb(a, "does", "do"), the_a=facts.the(a), the_b=facts.the(b))
     words = {word: verb(big, f"{word}s", word) for word in ("take", "appear", "cover", "fill")}
-    talk.add(question, pick(rng, w.LARGER_A, the_big=facts.the(big), the_small=facts.the(small), **words), a, b)
+    talk.add(question, pick(rng, LARGER_A, the_big=facts.the(big), the_small=facts.the(small), **words), a, b)
 
 
 def _ask_size(talk: Talk) -> None:
+    questions = (
+        "How large does {the} appear in the frame?", "How much of the picture does {the} take up?",
+        "What share of the image does {the} fill, roughly?", "How much room does {the} get in the frame?",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     for name, box in facts.unique.items():
         said = size_sentence(rng, facts, name, box)
         if said is not None and be(name) == "is" and talk.first_about("size"):
-            question = pick(rng, w.SIZE_Q, the=facts.the(name))
+            question = pick(rng, questions, the=facts.the(name))
             talk.add(question, said, name)
             return
 
 
 def _ask_more_of(talk: Talk) -> None:
+    questions = (
+        "Are there more {a} or more {b} in the image?", "Which are there more of, {a} or {b}?",
+        "Do you see more {a} or more {b}?", "Which are more numerous in the picture, {a} or {b}?",
+    )  # fmt: skip
+    answers = (
+        "There are more {name}: {more} against {fewer}.", "The {name} are more numerous, with {more} against {fewer}.",
+        "There are more {name}, as the image shows {more} and {fewer}.", "{more} can be seen against {fewer}.",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     many = [name for name, n in facts.exact.items() if n > 1]
     pairs = [(a, b) for a in many for b in many if facts.exact[a] > facts.exact[b]]
@@ -252,40 +309,65 @@ def _ask_more_of(talk: Talk) -> None:
     a, b = (more, fewer) if rng.random() < 0.5 else (fewer, more)
     amounts = {"more": counted(more, facts.exact[more]), "fewer": counted(fewer, facts.exact[fewer])}
     talk.about.update({("count", more), ("count", fewer)})
-    question = pick(rng, w.MORE_Q, a=many_of(a), b=many_of(b))
-    talk.add(question, pick(rng, w.MORE_A, name=many_of(more), **amounts), a, b)
+    question = pick(rng, questions, a=many_of(a), b=many_of(b))
+    talk.add(question, pick(rng, answers, name=many_of(more), **amounts), a, b)
 
 
 def _ask_else(talk: Talk) -> None:
+    questions = (
+        "What else can be seen?", "What other things are in the picture?", "Which other objects are there?",
+        "What else would you point out in the scene?", "What else is in view?", "What more does the image show?",
+    )  # fmt: skip
+    answers = (
+        "The scene also includes {things}.", "You can also see {things}.", "There {be} also {things} in the picture.",
+        "Apart from that, the image also shows {things}.", "The picture also shows {things}.",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     rest = [name for name in facts.present if name not in talk.mentioned]
     if not talk.turns or not rest or not talk.first_about("else"):
         return
     names = rest[:4]
     number = "are" if facts.is_several(names[0]) else "is"
-    talk.add(pick(rng, w.ELSE_Q), pick(rng, w.ELSE_A, things=list_things(facts, names), be=number), *names)
+    talk.add(pick(rng, questions), pick(rng, answers, things=list_things(facts, names), be=number), *names)
 
 
 def _ask_doing(talk: Talk) -> None:
+    questions = (
+        "What is the {who} doing?", "What is the {who} in the picture doing?",
+        "Can you describe what the {who} is up to?", "How would you describe the activity of the {who}?",
+    )  # fmt: skip
+    answers = ("The {who} is {doing}.", "In this scene, the {who} is {doing}.", "The {who} can be seen {doing}.")
     facts, rng = talk.facts, talk.rng
     told = talk.told.text if talk.told else ""
     actions = [action for action in facts.actions if action.doing not in told]
     if actions and talk.first_about("doing"):
         action = actions[0]
         words = {"who": action.subject}
-        answer = pick(rng, w.DOING_A, doing=action.doing, **words)
-        talk.add(pick(rng, w.DOING_Q, **words), answer, action.category)
+        answer = pick(rng, answers, doing=action.doing, **words)
+        talk.add(pick(rng, questions, **words), answer, action.category)
 
 
 def _ask_color(talk: Talk) -> None:
+    questions = (
+        "What color {be} {the}?", "Which color {be} {the} in the picture?", "Can you tell me the color of {the}?",
+        "How would you describe the color of {the}?",
+    )  # fmt: skip
+    answers = ("{the} {be} {color}.", "{the} in the image {be} {color}.", "{the} {be} {color} in color.")
     facts, rng = talk.facts, talk.rng
     name = talk.draw("color", list(facts.colors))
     if name is not None:
         words = {"the": facts.the(name), "be": be(name)}
-        talk.add(pick(rng, w.COLOR_Q, **words), pick(rng, w.COLOR_A, color=facts.colors[name], **words), name)
+        talk.add(pick(rng, questions, **words), pick(rng, answers, color=facts.colors[name], **words), name)
 
 
 def _ask_place(talk: Talk) -> None:
+    questions = (
+        "What kind of place is this?", "Where does this scene take place?", "Where was this picture taken?",
+        "What is the setting of the image?",
+    )  # fmt: skip
+    answers = (
+        "The scene is set {where}.", "The picture was taken {where}.", "This is {place}.", "The setting is {place}.",
+    )  # fmt: skip
     facts, rng = talk.facts, talk.rng
     setting = facts.setting
     if setting is None or not facts.setting_is_told or not talk.first_about("place"):
@@ -293,7 +375,7 @@ def _ask_place(talk: Talk) -> None:
     if talk.told is not None and setting.named.search(talk.told.text):
         return
     where = f"{setting.preposition} {setting.name}"
-    talk.add(pick(rng, w.PLACE_Q), pick(rng, w.PLACE_A, where=where, place=setting.name))
+    talk.add(pick(rng, questions), pick(rng, answers, where=where, place=setting.name))
 
 
 KINDS = (

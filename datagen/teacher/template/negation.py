@@ -1,4 +1,4 @@
-"""From facts to questions that suppose something false, answers that put it right, and one question that is right."""
+"""The embedded teacher's negation: questions with a false premise, answers that put it right, and one that is right."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ from msgspec import Struct
 from datagen.geometry import horizontal_place
 from datagen.lexicon import counted, number_word, plural, with_article
 from datagen.teacher.template.captions import words_of
-from datagen.teacher.template.facts import Facts
-from datagen.teacher.template.phrases import (
+from datagen.teacher.template.image_facts import Facts
+from datagen.teacher.template.scenes import ANIMALS, HELD, VEHICLES
+from datagen.teacher.template.shared_wording import (
     OPPOSITE,
     QA,
     be,
+    draw_relation,
+    draw_sizes,
     it,
     join_list,
+    list_things,
     pick,
     relation_phrase,
     side_phrase,
     there_is,
+    thing,
     verb,
 )
-from datagen.teacher.template.scenes import ANIMALS, HELD, VEHICLES
-from datagen.teacher.template.telling import draw_relation, draw_sizes, list_things, thing
 
 Maker = Callable[[Facts, random.Random], QA | None]
 
 
-class Kind(Protocol):
+class ClaimKind(Protocol):
     """A kind of fact that a question may have right or wrong."""
 
     def __call__(self, facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
         """Ask about it, claiming what is true or what is false; None when the facts carry no such claim."""
 
 
-class Asking(Struct, frozen=True):
+class ClaimWording(Struct, frozen=True):
     """Wordings of one kind of question: yes/no or open, and the answers that fit each.
 
     A question's ``{wrong}`` is what it claims; the question that is right has the truth in its place.
@@ -66,54 +69,9 @@ class Asking(Struct, frozen=True):
         return pick(rng, self.open, **words), pick(rng, self.correction, **words)
 
 
-ABSENT_Q = (
-    "What color {be} the {name}?", "Where in the image {be} the {name}?", "What {be} the {name} next to?",
-    "How large {be} the {name} in the frame?", "Can you describe the {name} in the picture?",
-    "On which side of the picture {be} the {name}?", "{be} the {name} near the center of the image?",
-)  # fmt: skip
-ABSENT_WITH_Q = (
-    "{be} the {name} to the left of the {other}?", "How far {be} the {name} from the {other}?",
-    "{be} the {name} larger than the {other}?",
-)  # fmt: skip
-ABSENT_ANIMAL_Q = ("What is the {name} doing?", "Is the {name} lying down or standing?",
-                   "Which way is the {name} looking?",
-                   "Why is the {name} in the picture?", "What is the {name} looking at?")  # fmt: skip
-ABSENT_VEHICLE_Q = ("Where is the {name} going?", "Is the {name} parked or moving?", "Who is riding in the {name}?",
-                    "Which way is the {name} facing?")  # fmt: skip
-ABSENT_HELD_Q = ("Who is holding the {name}?", "Who does the {name} belong to?", "What is the {name} being used for?")
-ABSENT_A = (
-    "There {be} no {name} in this image. It shows {things}.",
-    "The question does not fit the picture: there {be} no {name}, but it does show {things}.",
-    "The image does not show {a}. It does show {things}.",
-    "That question does not fit the picture: there {be} no {name} here, but there {are} {things}.",
-    "No {name} can be seen here. The scene has {things} instead.",
-    "Looking over the scene, I find {things}, but no {name}.",
-)
-ABSENT_BARE_A = (
-    "There {be} no {name} in this image.", "The image does not show {a}, so there is nothing to say about that.",
-    "The question does not fit the picture, as no {name} can be seen.",
-    "That question does not fit the picture: it shows no {name}.",
-)  # fmt: skip
 IS_THERE_Q = ("Is there {a} in the picture?", "Can {a} be seen anywhere?", "Does the scene include {a}?",
               "Is {a} part of this image?", "Do you notice {a} here?")  # fmt: skip
-IS_THERE_A = (
-    "No, there {be} no {name} in this image.", "No, the scene does not include {a}.", "No, I can see no {name} in it.",
-    "No, {a} is not part of this picture.", "No, there {be} no {name} to be seen.",
-)  # fmt: skip
-IS_THERE_YES = (
-    "Yes, there {are} {amount} in this image.", "Yes, the scene includes {amount}.", "Yes, I can see {amount} in it.",
-    "Yes, {amount} {are} part of this picture.", "Yes, there {are} {amount} to be seen.",
-)  # fmt: skip
-MISSING_Q = (
-    "Which of these is not in the image: {things}?", "One of these is missing from the picture: {things}. Which one?",
-    "Of {things}, which cannot be seen here?", "Which one does not belong to this scene: {things}?",
-)  # fmt: skip
-MISSING_A = (
-    "The {name} is missing; {shown} can both be seen.", "There is no {name} in the picture, while {shown} are there.",
-    "It is the {name}: the image shows {shown}, but no {name}.",
-    "The picture has {shown}, so the missing one is the {name}.",
-)  # fmt: skip
-COUNT_Q = Asking(
+COUNT_Q = ClaimWording(
     ("Are there {wrong} in the image?", "Do you see {wrong} here?", "Is it true that the picture shows {wrong}?",
      "Would you say that there are {wrong}?"),
     ("Why are there {wrong} in the image?", "What are the {wrong} doing here?", "Where are the {wrong} placed?",
@@ -124,7 +82,7 @@ COUNT_Q = Asking(
      "I count {right} in this image rather than {n}.", "The image shows {right}, not {n}."),
     ("Yes, {there}.", "Yes, the image shows {right}.", "Yes, I count {right} here.", "Yes, that is right; {there}."),
 )  # fmt: skip
-SIDE_Q = Asking(
+SIDE_Q = ClaimWording(
     ("Is the {name} on the {wrong} side of the picture?", "Do you see the {name} on the {wrong}?",
      "Is it true that the {name} is on the {wrong}?"),
     ("What can you say about the {name} on the {wrong} side of the image?", "Why is the {name} on the {wrong} side?",
@@ -137,7 +95,7 @@ SIDE_Q = Asking(
     ("Yes, the {name} is {place}.", "Yes, that is the side: the {name} is {place}.",
      "Yes, you can find the {name} {place}."),
 )  # fmt: skip
-RELATION_Q = Asking(
+RELATION_Q = ClaimWording(
     ("{be} {the_a} {wrong} {the_b}?", "Is it true that {the_a} {be} {wrong} {the_b}?",
      "Would you agree that {the_a} {be} {wrong} {the_b}?", "Can you confirm that {the_a} {be} {wrong} {the_b}?"),
     ("Why {be} {the_a} {wrong} {the_b}?", "What does it mean that {the_a} {be} {wrong} {the_b}?"),
@@ -146,7 +104,7 @@ RELATION_Q = Asking(
      "That is not what the image shows; {the_a} {be} {right} {the_b}."),
     ("Yes, {the_a} {be} {right} {the_b}.", "Yes, that is right: {the_a} {be} {right} {the_b}."),
 )  # fmt: skip
-SIZE_Q = Asking(
+SIZE_Q = ClaimWording(
     ("{do} {wrong} take up more of the picture than {other}?", "{do} {wrong} look larger in the frame than {other}?",
      "Is it right that {wrong} {cover_wrong} more of the image than {other}?"),
     ("Why {do} {wrong} look larger in the frame than {other}?", "Why {do} {wrong} take up more space than {other}?"),
@@ -158,7 +116,7 @@ SIZE_Q = Asking(
     ("Yes, {the_big} {cover} more of the picture than {the_small}.",
      "Yes, of the two {the_big} clearly {cover} more of the image."),
 )  # fmt: skip
-COLOR_Q = Asking(
+COLOR_Q = ClaimWording(
     ("{be} the {name} {wrong}?", "Would you call the {name} {wrong}?", "Is it true that the {name} {be} {wrong}?"),
     ("Why {be} the {name} {wrong}?", "Where {be} the {wrong} {name}?", "Can you describe the {wrong} {name}?"),
     ("No, the {name} {be} {right}.", "No, {it} {be} {right}.", "No, the {name} in this image {be} {right}."),
@@ -166,7 +124,7 @@ COLOR_Q = Asking(
      "In this image the {name} {be} {right}, not {wrong}.", "The {name} {be} {right}, so {wrong} does not fit."),
     ("Yes, the {name} {be} {right}.", "Yes, {it} {be} {right}.", "Yes, the {name} in this image {be} {right}."),
 )  # fmt: skip
-SETTING_Q = Asking(
+SETTING_Q = ClaimWording(
     ("Was this picture taken {wrong}?", "Is this scene set {wrong}?", "Does the image show a scene {wrong}?"),
     ("What tells you that this was taken {wrong}?", "Why was this picture taken {wrong}?",
      "What is typical of a scene {wrong} here?"),
@@ -180,8 +138,6 @@ _NEAR_COLORS = {
     "red": "pink orange brown", "orange": "red yellow brown", "blue": "purple", "brown": "red orange",
     "yellow": "orange",
 }  # fmt: skip
-CLEAR_AREA = 0.004
-"""A smaller thing (as a share of the image) is not worth the question whether it is there."""
 
 
 def write_negation(facts: Facts, rng: random.Random) -> list[QA]:
@@ -190,7 +146,7 @@ def write_negation(facts: Facts, rng: random.Random) -> list[QA]:
     About a quarter of the turns so say yes, and no kind both refutes and confirms. Empty when no refutation is sure.
     """
     wanted = rng.choices((2, 3, 4), (2, 3, 2))[0]
-    makers: list[tuple[Maker, Kind | None]] = [(partial(kind, is_true=False), kind) for kind in KINDS]
+    makers: list[tuple[Maker, ClaimKind | None]] = [(partial(kind, is_true=False), kind) for kind in KINDS]
     denials = rng.sample((_absent_supposed, _absent_asked, _absent_in_list), 3)
     makers += [(partial(deny, name=name), None) for name, deny in zip(facts.draw_absent(rng, 3), denials, strict=False)]
     turns: list[QA] = []
@@ -205,7 +161,7 @@ def write_negation(facts: Facts, rng: random.Random) -> list[QA]:
     return turns
 
 
-def _confirm_among(turns: list[QA], kinds: list[Kind], facts: Facts, rng: random.Random) -> None:
+def _confirm_among(turns: list[QA], kinds: list[ClaimKind], facts: Facts, rng: random.Random) -> None:
     """Put a question that is right, of one of these kinds, somewhere among the turns."""
     told = frozenset(words_of(" ".join(answer for _, answer in turns)))
     confirm: list[Maker] = [partial(kind, is_true=True) for kind in kinds]
@@ -218,12 +174,18 @@ def _confirm_among(turns: list[QA], kinds: list[Kind], facts: Facts, rng: random
 
 
 def _present_asked(facts: Facts, rng: random.Random, told: frozenset[str]) -> QA | None:
-    shown = [name for name in facts.present if facts.boxes[name][0].area_unit > CLEAR_AREA]
+    is_there_yes = (
+        "Yes, there {are} {amount} in this image.", "Yes, the scene includes {amount}.",
+        "Yes, I can see {amount} in it.", "Yes, {amount} {are} part of this picture.",
+        "Yes, there {are} {amount} to be seen.",
+    )  # fmt: skip
+    # A thing that fills less than 0.4 %, 35 x 35 pixels of a COCO photograph, is not worth asking for.
+    shown = [name for name in facts.present if facts.boxes[name][0].area_unit > 0.004]
     if not shown:
         return None
     name = rng.choice([name for name in shown if told.isdisjoint(words_of(f"{name} {plural(name)}"))] or shown)
     words = {"amount": thing(facts, name), "are": "are" if facts.is_several(name) else "is"}
-    return pick(rng, IS_THERE_Q, a=with_article(name)), pick(rng, IS_THERE_YES, **words)
+    return pick(rng, IS_THERE_Q, a=with_article(name)), pick(rng, is_there_yes, **words)
 
 
 def _shown(facts: Facts, n: int = 3) -> dict[str, str]:
@@ -231,34 +193,84 @@ def _shown(facts: Facts, n: int = 3) -> dict[str, str]:
     return {"things": list_things(facts, names), "are": "are" if facts.is_several(names[0]) else "is"}
 
 
+def _questions_about_absent(name: str, *, has_other: bool) -> tuple[str, ...]:
+    questions = (
+        "What color {be} the {name}?", "Where in the image {be} the {name}?", "What {be} the {name} next to?",
+        "How large {be} the {name} in the frame?", "Can you describe the {name} in the picture?",
+        "On which side of the picture {be} the {name}?", "{be} the {name} near the center of the image?",
+    )  # fmt: skip
+    beside_another = (
+        "{be} the {name} to the left of the {other}?", "How far {be} the {name} from the {other}?",
+        "{be} the {name} larger than the {other}?",
+    )  # fmt: skip
+    of_animals = (
+        "What is the {name} doing?", "Is the {name} lying down or standing?", "Which way is the {name} looking?",
+        "Why is the {name} in the picture?", "What is the {name} looking at?",
+    )  # fmt: skip
+    of_vehicles = (
+        "Where is the {name} going?", "Is the {name} parked or moving?", "Who is riding in the {name}?",
+        "Which way is the {name} facing?",
+    )  # fmt: skip
+    of_things_held = (
+        "Who is holding the {name}?", "Who does the {name} belong to?", "What is the {name} being used for?",
+    )  # fmt: skip
+    of_group = ((ANIMALS, of_animals), (VEHICLES, of_vehicles), (HELD, of_things_held))
+    more = (question for group, asked in of_group if name in group for question in asked)
+    return (*questions, *more, *(beside_another if has_other else ()))
+
+
 def _absent_supposed(facts: Facts, rng: random.Random, name: str) -> QA | None:
-    options = list(ABSENT_Q)
-    for group, questions in ((ANIMALS, ABSENT_ANIMAL_Q), (VEHICLES, ABSENT_VEHICLE_Q), (HELD, ABSENT_HELD_Q)):
-        if name in group:
-            options += questions
+    absent_answers = (
+        "There {be} no {name} in this image. It shows {things}.",
+        "The question does not fit the picture: there {be} no {name}, but it does show {things}.",
+        "The image does not show {a}. It does show {things}.",
+        "That question does not fit the picture: there {be} no {name} here, but there {are} {things}.",
+        "No {name} can be seen here. The scene has {things} instead.",
+        "Looking over the scene, I find {things}, but no {name}.",
+    )
+    absent_bare_answers = (
+        "There {be} no {name} in this image.", "The image does not show {a}, so there is nothing to say about that.",
+        "The question does not fit the picture, as no {name} can be seen.",
+        "That question does not fit the picture: it shows no {name}.",
+    )  # fmt: skip
     other = rng.choice(list(facts.unique)) if facts.unique else None
-    if other:
-        options += ABSENT_WITH_Q
+    options = _questions_about_absent(name, has_other=other is not None)
     words = {"name": name, "a": with_article(name), "be": be(name)}
     question = pick(rng, options, other=facts.name(other) if other else "", **words)
     if not facts.present:
-        return question, pick(rng, ABSENT_BARE_A, **words)
-    return question, pick(rng, ABSENT_A, **words, **_shown(facts))
+        return question, pick(rng, absent_bare_answers, **words)
+    return question, pick(rng, absent_answers, **words, **_shown(facts))
 
 
 def _absent_asked(facts: Facts, rng: random.Random, name: str) -> QA | None:
+    answers = (
+        "No, there {be} no {name} in this image.", "No, the scene does not include {a}.",
+        "No, I can see no {name} in it.", "No, {a} is not part of this picture.",
+        "No, there {be} no {name} to be seen.",
+    )  # fmt: skip
     words = {"name": name, "a": with_article(name), "be": be(name)}
-    return pick(rng, IS_THERE_Q, **words), pick(rng, IS_THERE_A, **words)
+    return pick(rng, IS_THERE_Q, **words), pick(rng, answers, **words)
 
 
 def _absent_in_list(facts: Facts, rng: random.Random, name: str) -> QA | None:
+    questions = (
+        "Which of these is not in the image: {things}?",
+        "One of these is missing from the picture: {things}. Which one?", "Of {things}, which cannot be seen here?",
+        "Which one does not belong to this scene: {things}?",
+    )  # fmt: skip
+    answers = (
+        "The {name} is missing; {shown} can both be seen.",
+        "There is no {name} in the picture, while {shown} are there.",
+        "It is the {name}: the image shows {shown}, but no {name}.",
+        "The picture has {shown}, so the missing one is the {name}.",
+    )
     unique = [shown for shown in facts.unique if be(shown) == "is"]
     if len(unique) < 2 or be(name) == "are":
         return None
     shown = [facts.name(one) for one in rng.sample(unique, 2)]
     things = [with_article(one) for one in rng.sample((*shown, name), 3)]
     words = {"name": name, "shown": join_list(f"the {one}" for one in shown)}
-    return pick(rng, MISSING_Q, things=join_list(things, "or")), pick(rng, MISSING_A, **words)
+    return pick(rng, questions, things=join_list(things, "or")), pick(rng, answers, **words)
 
 
 def _count(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
@@ -326,5 +338,5 @@ def _setting(facts: Facts, rng: random.Random, is_true: bool) -> QA | None:
     return SETTING_Q.draw(rng, is_true, wrong=wrong, right=right, place=setting.name)
 
 
-KINDS: tuple[Kind, ...] = (_count, _side, _relation, _size, _color, _setting)
+KINDS: tuple[ClaimKind, ...] = (_count, _side, _relation, _size, _color, _setting)
 """What may be claimed wrongly or rightly; absence and presence have wordings of their own."""

@@ -1,4 +1,4 @@
-"""Tables about the world: kinds of places with their signs, and what may be denied without dispute."""
+"""What the embedded teacher knows of the world: kinds of places with their signs, and what may be denied safely."""
 
 from __future__ import annotations
 
@@ -149,7 +149,34 @@ DISHES = frozenset(
 )
 """Words for food that COCO has no category for; annotators then borrow one (an egg becomes a donut)."""
 
-_GUARD_LINES = (
+
+class AbsenceDoubt(Struct, frozen=True):
+    """What makes it disputable to say that a category is absent.
+
+    Attributes:
+        rivals: Categories that people take for it, or it for them.
+        words: Words of a description that leave it open whether the category is shown.
+    """
+
+    rivals: frozenset[str]
+    words: frozenset[str]
+
+
+def _read_doubts(table: str) -> dict[str, AbsenceDoubt]:
+    """Read lines of categories, their rivals and doubtful words; an indented line goes on with the one before."""
+    doubts: dict[str, AbsenceDoubt] = {}
+    for line in table.strip().replace("\n    ", " ").splitlines():
+        members, rivals, words = (part.strip() for part in line.split("|"))
+        group = [*members.split(", "), *filter(None, rivals.split(", "))]
+        singular = words.split()
+        forms = frozenset([*singular, *(f"{word}s" for word in singular)])
+        for member in members.split(", "):
+            known = doubts.get(member, AbsenceDoubt(frozenset(), frozenset()))
+            doubts[member] = AbsenceDoubt(known.rivals | (frozenset(group) - {member}), known.words | forms)
+    return doubts
+
+
+DENIABLE = _read_doubts(
     """
 bus, truck | car, train | vehicle van traffic trolley tram streetcar cart trailer wagon tractor jeep engine toy
     ambulance parking
@@ -190,36 +217,6 @@ tv, laptop | cell phone, keyboard, mouse, remote | computer monitor screen telev
 keyboard | laptop, mouse, tv | computer piano office desk
 microwave, oven, refrigerator | toaster, sink | appliance stove cabinet fridge
 vase | bottle, cup, potted plant, wine glass, bowl | flower pot jar plant pottery bouquet
-""".strip()
-    .replace("\n    ", " ")
-    .splitlines()
+"""
 )
-
-
-class Guard(Struct, frozen=True):
-    """What makes the denial of a category disputable.
-
-    Attributes:
-        rivals: Categories that people take for it, or it for them.
-        words: Words of a description that leave it open whether the category is shown.
-    """
-
-    rivals: frozenset[str]
-    words: frozenset[str]
-
-
-def _read_guards() -> dict[str, Guard]:
-    guards: dict[str, Guard] = {}
-    for line in _GUARD_LINES:
-        members, rivals, words = (part.strip() for part in line.split("|"))
-        group = [*members.split(", "), *filter(None, rivals.split(", "))]
-        singular = words.split()
-        forms = frozenset([*singular, *(f"{word}s" for word in singular)])
-        for member in members.split(", "):
-            known = guards.get(member, Guard(frozenset(), frozenset()))
-            guards[member] = Guard(known.rivals | (frozenset(group) - {member}), known.words | forms)
-    return guards
-
-
-GUARDS = _read_guards()
 """Only these categories are ever denied: large or striking things that annotators do not miss."""

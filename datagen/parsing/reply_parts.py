@@ -1,4 +1,4 @@
-"""From questions and answers in reading order to turns, up to the first fault."""
+"""A reply's questions and answers in reading order, joined to turns up to the first fault."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Parsed(Struct, frozen=True):
     drop: Drop | None
 
 
-class Part(Struct, frozen=True):
+class ReplyPart(Struct, frozen=True):
     """A stretch of a reply.
 
     Attributes:
@@ -46,7 +46,7 @@ def opening_of(text: str, limit: int = 60) -> str:
     return f"'{line[:limit]}…'" if len(line) > limit else f"'{line}'"
 
 
-def pair_up(parts: list[Part], cut_reason: str = "truncated") -> Parsed:
+def pair_up(parts: list[ReplyPart], cut_reason: str = "truncated") -> Parsed:
     """Join each question with its answer; the first part that does not fit ends the conversation.
 
     Args:
@@ -71,7 +71,7 @@ def pair_up(parts: list[Part], cut_reason: str = "truncated") -> Parsed:
     return Parsed(tuple(turns), None) if turns else rejected("no_turns", "no question with an answer was found")
 
 
-def _fault_of(part: Part, question: str | None, cut_reason: str) -> str | None:
+def _fault_of(part: ReplyPart, question: str | None, cut_reason: str) -> str | None:
     if not part.is_whole:
         return cut_reason
     if part.kind == "stray":

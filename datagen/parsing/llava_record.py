@@ -1,4 +1,4 @@
-"""From a record of a LLaVA dataset, as it was imported, to turns."""
+"""Records of an imported LLaVA dataset, read to turns up to their first fault."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 from typing import Any
 
 from datagen.parsing.cleaning import without_surrogates
-from datagen.parsing.pairing import Parsed, opening_of, rejected
+from datagen.parsing.reply_parts import Parsed, opening_of, rejected
 from datagen.records import Drop, Turn
 
-IMAGE_TOKEN = "<image>"
+_IMAGE_TOKEN = "<image>"
 _ROLES = {"human": "question", "user": "question", "gpt": "answer", "assistant": "answer"}
 
 
@@ -56,8 +56,8 @@ def _read_message(message: Any, number: int, *, is_question: bool) -> str | Drop
         return Drop("parse", "not_text", f"message {number} holds no text")
     text = without_surrogates(value)
     if number == 1:
-        if IMAGE_TOKEN not in text:
-            return Drop("parse", "no_image_token", f"{IMAGE_TOKEN} does not stand in the first human message")
-        text = text.replace(IMAGE_TOKEN, "", 1)
+        if _IMAGE_TOKEN not in text:
+            return Drop("parse", "no_image_token", f"{_IMAGE_TOKEN} does not stand in the first human message")
+        text = text.replace(_IMAGE_TOKEN, "", 1)
     text = text.strip()
     return text or Drop("parse", "empty_turn", f"message {number} is empty")

@@ -205,8 +205,7 @@ def test_no_two_sentences_open_alike() -> None:
     import random
 
     from datagen.teacher.template.captions import clean_caption
-    from datagen.teacher.template.conversation_wording import SECOND_PHRASE
-    from datagen.teacher.template.telling import second_sentence
+    from datagen.teacher.template.shared_wording import SECOND_PHRASE, second_sentence
 
     caption = clean_caption("a brown dog on a green lawn")
     assert caption is not None

@@ -5,7 +5,7 @@ from collections import Counter
 from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
-from datagen.diversity.measuring import Openings, quantile
+from datagen.diversity.coverage import Openings, quantile
 from datagen.records import AnnotatedImage, Box, Claim, Provenance, Sample, Turn
 
 PROVENANCE = Provenance("m", "r", "q", "s")

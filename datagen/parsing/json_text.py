@@ -1,4 +1,4 @@
-"""From a reply in JSON, whole or broken, to questions and answers.
+"""Replies in JSON, whole or broken, read to their questions and answers.
 
 A scanner rather than a decoder: models leave out commas and brackets, add trailing ones, forget to
 escape quotes, write Python dicts, wrap JSON in prose, and stop in the middle. The scanner reads
@@ -8,11 +8,12 @@ what is there in one pass; valid JSON comes out as a decoder would read it.
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from msgspec import Struct
 
 from datagen.parsing.cleaning import without_surrogates
-from datagen.parsing.pairing import Part
+from datagen.parsing.reply_parts import ReplyPart
 
 # A quote ends a string only where structure follows, so that an unescaped "STOP" inside stays text.
 # Possessive repeats, and an end that may be missing, keep the scan linear on any input.
@@ -26,13 +27,12 @@ _TOKEN = re.compile(
 )
 _START = re.compile(rf"[{{\[](?=\s*+{_NEXT_ITEM})")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _QUESTION_KEY = re.compile(r"(?:question|q|user|human|instruction)[ _]?\d{0,3}")
 _ANSWER_KEY = re.compile(r"(?:answer|a|assistant|gpt|response|output|description|caption|text)[ _]?\d{0,3}")
-_ROLE_KEYS = frozenset({"from", "role", "speaker"})
-_CONTENT_KEYS = frozenset({"value", "content", "text", "message"})
-_QUESTION_ROLES = frozenset({"human", "user", "question", "q"})
-_ANSWER_ROLES = frozenset({"gpt", "assistant", "answer", "a", "model", "ai", "bot"})
+_ROLES: dict[str, Literal["question", "answer"]] = {
+    **dict.fromkeys(("human", "user", "question", "q"), "question"),
+    **dict.fromkeys(("gpt", "assistant", "answer", "a", "model", "ai", "bot"), "answer"),
+}
 
 
 class _Field(Struct):
@@ -43,14 +43,14 @@ class _Field(Struct):
     is_whole: bool = False
 
 
-def read_json(text: str) -> list[Part]:
+def read_json(text: str) -> list[ReplyPart]:
     """Find the questions and answers of a JSON reply; empty when there are none."""
     if '"' not in text:
         text = text.replace("“", '"').replace("”", '"')
     start = _START.search(text)
     if start is None:
         return []
-    parts: list[Part] = []
+    parts: list[ReplyPart] = []
     objects: list[list[_Field]] = []
     for token in _TOKEN.finditer(text, start.start()):
         mark = token["mark"]
@@ -91,24 +91,30 @@ def _unescape(text: str) -> str:
 
 
 def _escaped(code: str) -> str:
-    return chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPED.get(code, code)
+    return (
+        chr(int(code[1:], 16))
+        if len(code) == 5
+        else {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}.get(code, code)
+    )
 
 
-def _parts_of(fields: list[_Field]) -> list[Part]:
+def _parts_of(fields: list[_Field]) -> list[ReplyPart]:
     """Read one object: a message with a role, or questions and answers under their own keys."""
-    role = next(((field.text or "").strip().lower() for field in fields if field.key in _ROLE_KEYS), None)
+    role = next(
+        ((field.text or "").strip().lower() for field in fields if field.key in ("from", "role", "speaker")), None
+    )
     if role is not None:
-        kind = "question" if role in _QUESTION_ROLES else "answer" if role in _ANSWER_ROLES else None
-        contents = [field for field in fields if field.key in _CONTENT_KEYS]
+        kind = _ROLES.get(role)
+        contents = [field for field in fields if field.key in ("value", "content", "text", "message")]
         return [_part(kind, field) for field in contents] if kind else []
     questions = [_part("question", field) for field in fields if _QUESTION_KEY.fullmatch(field.key)]
     answers = [_part("answer", field) for field in fields if _ANSWER_KEY.fullmatch(field.key)]
-    parts: list[Part] = []
+    parts: list[ReplyPart] = []
     for n in range(max(len(questions), len(answers))):
         parts += [*questions[n : n + 1], *answers[n : n + 1]]
     return parts
 
 
-def _part(kind: str, field: _Field) -> Part:
+def _part(kind: Literal["question", "answer"], field: _Field) -> ReplyPart:
     text = (field.text or "").strip()
-    return Part("question" if kind == "question" else "answer", text, field.is_whole or field.text is None)
+    return ReplyPart(kind, text, field.is_whole or field.text is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from datagen.dedup.questions import question_key
+from datagen.dedup.repeated_questions import question_key
 
 ASK_THE_SAME = """
     What is the dog doing? | What's the dog doing?

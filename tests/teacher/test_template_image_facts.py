@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from datagen.records import AnnotatedImage, Box
-from datagen.teacher.template.facts import Facts, gather_facts
-from datagen.teacher.template.scenes import COCO_NAMES, GENERAL_DISTRACTORS, GUARDS, SETTINGS
+from datagen.teacher.template.image_facts import Facts, gather_facts
+from datagen.teacher.template.scenes import COCO_NAMES, DENIABLE, GENERAL_DISTRACTORS, SETTINGS
 
 
 def box_at(category: str, left: float, top: float = 0.3, size: float = 0.12, is_crowd: bool = False) -> Box:
@@ -138,11 +138,11 @@ def test_setting_needs_words_or_many_signs() -> None:
 def test_tables_name_only_known_categories() -> None:
     known = set(COCO_NAMES)
     assert len(known) == 80
-    assert known >= set(GUARDS)
-    assert set(GENERAL_DISTRACTORS) <= set(GUARDS)
-    for guard in GUARDS.values():
+    assert known >= set(DENIABLE)
+    assert set(GENERAL_DISTRACTORS) <= set(DENIABLE)
+    for guard in DENIABLE.values():
         assert guard.rivals <= known
     for setting in SETTINGS:
         assert setting.signs <= known
-        assert set(setting.unlikely) <= set(GUARDS)
+        assert set(setting.unlikely) <= set(DENIABLE)
         assert setting.elsewhere

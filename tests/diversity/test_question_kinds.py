@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.claims.grammar import Row
-from datagen.diversity.kinds import ALL_KINDS, KINDS, polarity, question_kind, refers_back
+from datagen.diversity.question_kinds import ALL_KINDS, KINDS, polarity, question_kind, refers_back
 
 
 @pytest.mark.parametrize("row", KINDS, ids=lambda row: f"{row.meaning}: {row.example}")

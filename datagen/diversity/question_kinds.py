@@ -1,4 +1,4 @@
-"""From a question to its kind, and from a yes/no question's answer to which of the two it is.
+"""Kinds of questions (existence, count, color, relation, ...), and whether a yes/no question was answered yes or no.
 
 The kinds are those of VQA and GQA in everyday words. Of 45 questions written and labelled after the tables, 35 fell
 where their label says; most of the others lie between two kinds. Places and relations are read by the tables of
@@ -19,7 +19,7 @@ Polarity = Literal["yes", "no", "unclear"]
 """What a yes/no question was told; ``unclear`` says neither."""
 
 _READ = 400
-"""Characters of a question that are read."""
+"""Characters of a question that are read: the tables take 0.7 ms for 400 and 66 ms for 40,000."""
 _FRAME = "(?:image|picture|photo|photograph|frame|scene|view|shot)"
 _NOT_OF_FRAME = rf"(?!\s+(?:the|this)\s+{_FRAME})"
 _PAIRED = "|".join(compiled(row.words) for row in RELATIONS if row.meaning not in ("on", "next to"))
@@ -132,7 +132,7 @@ _FORWARD = re.compile(
 )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # 70 us a question, and of 3,000 about the demo's images two thirds came before
 def question_kind(question: str) -> str:
     """Name what a question asks about: one of ``ALL_KINDS``."""
     asked = _opened(question)

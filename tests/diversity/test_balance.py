@@ -1,5 +1,6 @@
 """Balance reaches the share that was asked, loses nothing silently, and does not depend on order."""
 
+from array import array
 from pathlib import Path
 
 import msgspec
@@ -101,6 +102,25 @@ def test_a_cap_that_costs_too_much_is_loosened() -> None:
     assert made.report["turns_after"] == pytest.approx(110, abs=2)
     assert made.report["largest_kind"]["after"]["share"] > 0.3
     assert any(one.status == "rejected" for one in after)
+
+
+def test_a_spent_allowance_takes_nothing_more() -> None:
+    census = Census(0)
+    census.n_turns = {
+        ("count", "yes"): 7, ("count", "-"): 16, ("color", "yes"): 11, ("color", "no"): 140, ("color", "-"): 244,
+        ("existence", "yes"): 12, ("existence", "no"): 1,
+    }  # fmt: skip
+    free = {
+        ("count", "-"): 15,
+        ("color", "yes"): 11,
+        ("color", "no"): 140,
+        ("color", "-"): 244,
+        ("existence", "yes"): 3,
+    }
+    census.draws = {cell: array("d", [n / 1000 for n in range(count)]) for cell, count in free.items()}
+    made = plan(census, BalanceSettings(yes_share=0.5, max_share_per_kind=0.35, max_loss=0.9))
+    n_fallen = sum(sum(draw < made.below.get(cell, 0) for draw in draws) for cell, draws in census.draws.items())
+    assert n_fallen == made.report["turns_before"] - made.report["turns_after"]
 
 
 def test_what_cannot_be_evened_out_is_left_alone() -> None:

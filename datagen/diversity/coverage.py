@@ -1,0 +1,362 @@
+"""Coverage of a set: what its questions and answers are about, and sentences on its gaps (the summary's ``diversity``).
+
+``Diversity`` counts a stream of accepted samples; the functions below it read the counts and say what is missing, rare
+or one-sided, each with its numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from msgspec import Struct
+
+from datagen.claims.kinds import kind_of
+from datagen.diversity.question_kinds import ALL_KINDS, polarity, question_kind
+from datagen.records import AnnotatedImage, Claim, Sample, Turn
+
+LENGTH_EDGES = (1, 3, 5, 8, 12, 17, 24, 34, 48, 68, 96, 136, 192)
+"""Fewest words of each bar of the histogram of answer lengths: half octaves."""
+N_LISTED = 12
+"""Openings, and categories of each list, that the record names."""
+_WORD = re.compile(r"[\w'’-]+")
+_MANY = 10  # counts from here on are one row
+
+
+class GapLimits(Struct, frozen=True):
+    """From where on a lopsided set is worth a sentence; shares are of 1.
+
+    Attributes:
+        min_turns: Turns, or answers of a sort, below which no share is worth a sentence.
+        rare_kind: Share of the turns below which a kind of question is as good as missing.
+        even_yes: Share of yes among yes/no answers outside which a model learns to guess.
+        common_opening: Share of a type's texts with one opening from which it is a habit.
+        small_count: The largest number that counts as small.
+        mostly_small: Share of exact counts up to ``small_count`` from which counts are always small.
+        narrow_lengths: Span from the 10th to the 90th percentile of answer lengths, over the median, below which all
+            are alike.
+        lopsided: Share of one side of a pair from which it is favoured.
+        few_denied: Share of the categories below which absences follow a habit that a model can learn.
+        n_named: Categories that one sentence names.
+    """
+
+    min_turns: int = 50
+    rare_kind: float = 0.02
+    even_yes: tuple[float, float] = (0.4, 0.6)
+    common_opening: float = 0.3
+    small_count: int = 3
+    mostly_small: float = 0.9
+    narrow_lengths: float = 0.25
+    lopsided: float = 0.65
+    few_denied: float = 0.5
+    n_named: int = 8
+
+
+_LIMITS = GapLimits()
+
+
+class Diversity:
+    """Counts what accepted samples ask and say; memory does not grow with their number.
+
+    Args:
+        categories: The corpus's category names; none leaves categories, counts and sides out.
+        boxed: On how many images each category has a box.
+
+    Attributes:
+        kinds: Turns per kind of question.
+        polarities: Answers to yes/no questions: yes, no, unclear.
+        stated: How often each category is said to be there.
+        denied: How often each category is said to be absent.
+        numbers: Exact counts by number.
+        places: Claims that put a thing somewhere, by place.
+        relations: Claims of a relation, by relation.
+        questions: Openings of the questions, by response type.
+        answers: Openings of the answers, by response type.
+        lengths: Answers by their number of words, by response type.
+    """
+
+    def __init__(self, categories: Collection[str] = (), boxed: Mapping[str, int] | None = None) -> None:
+        self.categories = tuple(categories)
+        self.boxed = dict(boxed or {})
+        self.kinds: Counter[str] = Counter()
+        self.polarities: Counter[str] = Counter()
+        self.questions: dict[str, Openings] = defaultdict(Openings)
+        self.answers: dict[str, Openings] = defaultdict(Openings)
+        self.lengths: dict[str, Counter[int]] = defaultdict(Counter)
+        self._turns_of: Counter[int] = Counter()
+        self.stated: Counter[str] = Counter()
+        self.denied: Counter[str] = Counter()
+        self.numbers: Counter[int] = Counter()
+        self.places: Counter[str] = Counter()
+        self.relations: Counter[str] = Counter()
+
+    def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
+        """Pass samples through while counting the accepted ones."""
+        for sample in samples:
+            self.add(sample)
+            yield sample
+
+    def add(self, sample: Sample) -> None:
+        """Count one sample; a rejected one counts nothing."""
+        if sample.status != "accepted":
+            return
+        self._turns_of[min(len(sample.turns), _MANY)] += 1
+        for turn in sample.turns:
+            self._add_turn(turn, sample.response_type)
+
+    def _add_turn(self, turn: Turn, response_type: str) -> None:
+        self.kinds[question_kind(turn.question)] += 1
+        told = polarity(turn.question, turn.answer)
+        if told is not None:
+            self.polarities[told] += 1
+        self.questions[response_type].add(turn.question)
+        self.answers[response_type].add(turn.answer)
+        self.lengths[response_type][min(len(turn.answer.split()), 2000)] += 1
+        for claim in {_meaning(one): one for one in turn.claims}.values():  # told twice in a turn is told once
+            self._add_claim(claim)
+
+    def _add_claim(self, claim: Claim) -> None:
+        (self.denied if kind_of(claim.kind).denies else self.stated)[claim.category] += 1
+        if claim.comparison == "exact" and claim.number is not None:
+            self.numbers[min(claim.number, _MANY)] += 1
+        if claim.place is not None:
+            self.places[claim.place] += 1
+        if claim.relation is not None:
+            self.relations[claim.relation] += 1
+
+    def as_dict(self) -> dict[str, Any]:
+        """The record: numbers of turns by what they ask and say, and sentences on what the set lacks."""
+        lengths = sum(self.lengths.values(), Counter[int]())
+        never = self.never_stated()
+        return {
+            "turns": lengths.total(),
+            "turns_per_sample": {_at_least(n): self._turns_of[n] for n in sorted(self._turns_of)},
+            "question_kinds": {kind: self.kinds[kind] for kind in ALL_KINDS},
+            "yes_no": {told: self.polarities[told] for told in ("yes", "no", "unclear")},
+            "question_openings": _merged(self.questions.values()),
+            "answer_openings": _merged(self.answers.values()),
+            "answer_words": {
+                **{f"p{share}": quantile(lengths, share / 100) for share in (5, 25, 50, 75, 95)},
+                "histogram": _histogram(lengths),
+            },
+            "categories": {
+                "in_corpus": len(self.categories),
+                "stated": len(self.categories) - len(never),
+                "denied": sum(1 for name in self.categories if self.denied[name]),
+                "most_stated": self._told_of(_top(self.stated, self.categories)),
+                "never_stated": never[:200],  # some corpora have thousands
+            },
+            "counts": {_at_least(n): self.numbers[n] for n in sorted(self.numbers)},
+            "places": _ranked(self.places),
+            "relations": _ranked(self.relations),
+            "lacks": list(_gaps(self)),
+        }  # fmt: skip
+
+    def never_stated(self) -> list[str]:
+        """Categories of the corpus that no turn says are there."""
+        return [name for name in self.categories if not self.stated[name]]
+
+    def _told_of(self, names: Iterable[str]) -> dict[str, dict[str, int]]:
+        return {
+            name: {"stated": self.stated[name], "denied": self.denied[name], "boxed": self.boxed.get(name, 0)}
+            for name in names
+        }
+
+
+class Openings:
+    """Counts the first two words of texts; rare ones are forgotten rather than all kept.
+
+    What is common is counted to within one part in a thousand.
+
+    Args:
+        max_counted: Openings counted at a time; when there are more, the rarer half is forgotten.
+    """
+
+    def __init__(self, max_counted: int = 2048) -> None:
+        self._max_counted = max_counted
+        self.counts: Counter[str] = Counter()
+        self.n_texts = 0
+
+    def add(self, text: str) -> None:
+        """Count one text."""
+        words = _WORD.findall(text[:40].lower())[:2]
+        self.counts[" ".join(words)] += 1
+        self.n_texts += 1
+        if len(self.counts) > self._max_counted:
+            self.counts = Counter(dict(self.counts.most_common(self._max_counted // 2)))
+
+
+def boxed_images(images: Iterable[AnnotatedImage]) -> Counter[str]:
+    """On how many images each category has a box."""
+    counts: Counter[str] = Counter()
+    for image in images:
+        counts.update({box.category for box in image.boxes})
+    return counts
+
+
+def quantile(counts: Mapping[int, int], share: float) -> int:
+    """The value that ``share`` of the counted values do not exceed; 0 when there are none."""
+    left = share * sum(counts.values())
+    for value in sorted(counts):
+        left -= counts[value]
+        if left <= 0:
+            return value
+    return 0
+
+
+def _histogram(lengths: Mapping[int, int]) -> dict[str, int]:
+    """Number of answers per class of length, in words; up to the longest class that has one."""
+    classes: Counter[int] = Counter()
+    for length, number in lengths.items():
+        classes[max(0, bisect_right(LENGTH_EDGES, length) - 1)] += number
+    names = [f"{low}-{high - 1}" for low, high in pairwise(LENGTH_EDGES)]
+    names.append(f"{LENGTH_EDGES[-1]} or more")
+    return {names[n]: classes[n] for n in range(max(classes, default=-1) + 1)}
+
+
+def _top(counts: Counter[str], names: Collection[str]) -> list[str]:
+    known = sorted((name for name in names if counts[name]), key=lambda name: (-counts[name], name))
+    return known[:N_LISTED]
+
+
+def _merged(openings: Iterable[Openings]) -> dict[str, int]:
+    every: Counter[str] = Counter()
+    for one in openings:
+        every.update(one.counts)
+    return dict(sorted(every.items(), key=lambda item: (-item[1], item[0]))[:N_LISTED])
+
+
+def _commonest(openings: Openings) -> tuple[str, int, int]:
+    word, number = min(openings.counts.items(), key=lambda item: (-item[1], item[0]))
+    return word, number, openings.n_texts
+
+
+def _ranked(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _meaning(claim: Claim) -> tuple[object, ...]:
+    return claim.kind, claim.category, claim.number, claim.place, claim.relation, claim.value
+
+
+def _at_least(number: int) -> str:
+    return f"{number} or more" if number == _MANY else str(number)
+
+
+def _gaps(seen: Diversity) -> Iterator[str]:
+    """Say what a set lacks, worst first in each matter."""
+    n_turns = seen.kinds.total()
+    if n_turns < _LIMITS.min_turns:
+        yield f"Only {n_turns} turns were accepted, too few to say what is missing."
+        return
+    for find in (_categories, _kinds, _yes, _counts, _sides, _openings, _lengths):
+        yield from find(seen)
+
+
+def _categories(seen: Diversity) -> Iterator[str]:
+    never = {name: seen.boxed.get(name, 0) for name in seen.never_stated()}
+    boxed = sorted((name for name, n in never.items() if n), key=lambda name: (-never[name], name))
+    unboxed = [name for name, n in never.items() if not n]
+    of = f"of {len(seen.categories)} categories"
+    if boxed:
+        told = [f"{name} (boxed on {_counted(never[name], 'image')})" for name in boxed]
+        yield f"{len(boxed)} {of} are boxed, but no answer says that one is there: {_few(told)}."
+    if unboxed:
+        yield f"{len(unboxed)} {of} have no box in this corpus, and no answer says that one is there: {_few(unboxed)}."
+    denied = {name: n for name in seen.categories if (n := seen.denied[name])}
+    total = sum(denied.values())
+    if total >= _LIMITS.min_turns and len(denied) < _LIMITS.few_denied * len(seen.categories):
+        most = min(denied, key=lambda name: (-denied[name], name))
+        yield f"Only {len(denied)} {of} are ever said to be absent, {most} {_percent(denied[most], total)} of the time."
+
+
+def _kinds(seen: Diversity) -> Iterator[str]:
+    n_turns, most = seen.kinds.total(), _LIMITS.rare_kind * seen.kinds.total()
+    kinds = {kind: seen.kinds[kind] for kind in ALL_KINDS if kind != "other"}
+    missing = [kind for kind, n in kinds.items() if not n]
+    rare = sorted((kind for kind, n in kinds.items() if 0 < n < most), key=lambda kind: kinds[kind])
+    if missing:
+        yield f"Kinds of question never asked: {', '.join(missing)}."
+    if rare:
+        told = ", ".join(f"{kind} ({_percent(kinds[kind], n_turns)})" for kind in rare)
+        yield f"Kinds of question under {100 * _LIMITS.rare_kind:.0f} % of the turns: {told}."
+
+
+def _yes(seen: Diversity) -> Iterator[str]:
+    yes, no = seen.polarities["yes"], seen.polarities["no"]
+    low, high = _LIMITS.even_yes
+    if yes + no >= _LIMITS.min_turns and not low <= yes / (yes + no) <= high:
+        yield (
+            f"{_percent(yes, yes + no)} of {yes + no} yes/no answers say yes, where {100 * low:.0f} to "
+            f"{100 * high:.0f} % is even."
+        )
+
+
+def _counts(seen: Diversity) -> Iterator[str]:
+    total = sum(seen.numbers.values())
+    small = sum(n for number, n in seen.numbers.items() if number <= _LIMITS.small_count)
+    if total >= _LIMITS.min_turns and small >= _LIMITS.mostly_small * total:
+        yield (
+            f"Counts are small: {_percent(small, total)} of {total} exact counts are {_LIMITS.small_count} or less, "
+            f"the largest is {max(seen.numbers)}{' or more' if max(seen.numbers) >= _MANY else ''}."
+        )
+
+
+def _sides(seen: Diversity) -> Iterator[str]:
+    total = sum(seen.places.values())
+    if total >= _LIMITS.min_turns:
+        never = [
+            side
+            for side in ("left", "right", "top", "bottom", "middle")
+            if not any(side in place.split() for place in seen.places)
+        ]
+        if never:
+            yield f"Of {total} places told none is {_either(never)}."
+    for pair, counts in ((("left", "right"), seen.places), (("top", "bottom"), seen.places),
+                         (("left of", "right of"), seen.relations), (("above", "below"), seen.relations)):  # fmt: skip
+        yield from _lopsided(pair, [counts.get(one, 0) for one in pair])
+
+
+def _lopsided(pair: tuple[str, str], counts: list[int]) -> Iterator[str]:
+    total = sum(counts)
+    if total < _LIMITS.min_turns or max(counts) < _LIMITS.lopsided * total or not min(counts):
+        return
+    more = counts.index(max(counts))
+    yield f"'{pair[more]}' is said {counts[more]} times, '{pair[1 - more]}' only {counts[1 - more]} times."
+
+
+def _openings(seen: Diversity) -> Iterator[str]:
+    for what, openings in (("questions", seen.questions), ("answers", seen.answers)):
+        for name, one in sorted(openings.items()):
+            words, n, total = _commonest(one)
+            if total >= _LIMITS.min_turns and n >= _LIMITS.common_opening * total:
+                yield f"{_percent(n, total)} of the {name} {what} open with '{words}'."
+
+
+def _lengths(seen: Diversity) -> Iterator[str]:
+    for name, lengths in sorted(seen.lengths.items()):
+        p10, p50, p90 = (quantile(lengths, share) for share in (0.1, 0.5, 0.9))
+        if lengths.total() >= _LIMITS.min_turns and p90 - p10 < _LIMITS.narrow_lengths * p50:
+            yield f"Answers of {name} are all of one length: 80 % have {p10} to {p90} words."
+
+
+def _percent(part: int, whole: int) -> str:
+    share = 100 * part / whole
+    return f"{share:.1f} %" if share < 10 else f"{share:.0f} %"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _few(names: list[str]) -> str:
+    more = len(names) - _LIMITS.n_named
+    return ", ".join(names[: _LIMITS.n_named]) + (f" and {more} more" if more > 0 else "")
+
+
+def _either(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
