@@ -57,7 +57,7 @@ class Tally:
         for turn in sample.turns:
             self._n_answer_words += len(turn.answer.split())
             if turn.validation is not None:
-                self._verdicts[str(turn.validation.get("verdict"))] += 1
+                self._verdicts[turn.validation.verdict] += 1
 
     @property
     def share_failed(self) -> float:

@@ -143,20 +143,21 @@ def _claims_table(samples: Iterable[Sample]) -> pd.DataFrame:
 
     rows = []
     for sample, n, turn in _turns_of(samples):
-        asked = sorted((turn.validation or {}).get("probes", ()), key=lambda probe: -float(probe["chance"]))
-        probes = {probe["claim"]: probe for probe in asked}  # of several about one claim, the least likely
+        seen = turn.validation
+        asked = sorted((seen and seen.probes) or (), key=lambda probe: -probe.chance)
+        probes = {probe.claim: probe for probe in asked}  # of several about one claim, the least likely
         for index, claim in enumerate(turn.claims):
             said = turn.question if claim.in_question else turn.answer
-            probe = probes.get(index, {})
+            probe = probes.get(index)
             rows.append(
                 {
                     **_place(sample, n),
                     "text": said[claim.start : claim.end],
                     **{field: getattr(claim, field) for field in _CLAIM_FIELDS},
                     "others": ", ".join(claim.others),
-                    "asked": probe.get("question"),
-                    "chance": probe.get("chance", math.nan),
-                    "turn_verdict": (turn.validation or {}).get("verdict"),
+                    "asked": probe and probe.question,
+                    "chance": probe.chance if probe else math.nan,
+                    "turn_verdict": seen and seen.verdict,
                 }
             )
     return pd.DataFrame(rows, columns=[*_PLACE, "text", *_CLAIM_FIELDS, "asked", "chance", "turn_verdict"])
@@ -217,7 +218,7 @@ def _place(sample: Sample, n: int) -> dict[str, Any]:
 
 def _turn_row(sample: Sample, turn: Turn) -> dict[str, Any]:
     verdicts = Counter(claim.verdict.partition("_")[0] for claim in turn.claims)
-    seen = turn.validation or {}
+    seen = turn.validation
     return {
         "stage": sample.stage,
         "reason": sample.reason,
@@ -226,11 +227,11 @@ def _turn_row(sample: Sample, turn: Turn) -> dict[str, Any]:
         "n_words": len(turn.answer.split()),
         "n_claims": len(turn.claims),
         **{f"n_{verdict}": verdicts[verdict] for verdict in ("supported", "contradicted", "unknown")},
-        "verdict": seen.get("verdict"),
-        "p_value": seen.get("p_value", math.nan),
-        "worst": seen.get("worst"),
-        **{_doubt_column(kind): doubt for kind, doubt in seen.get("doubts", {}).items()},
-        **_score_columns(seen.get("measures", {})),
+        "verdict": seen and seen.verdict,
+        "p_value": math.nan if seen is None or seen.p_value is None else seen.p_value,
+        "worst": seen and seen.worst,
+        **{_doubt_column(kind): doubt for kind, doubt in (seen.doubts if seen else {}).items()},
+        **_score_columns(seen.measures if seen else {}),
     }
 
 

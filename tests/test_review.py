@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.records import Claim, Decision, Provenance, Sample, Turn
+from datagen.records import Claim, Decision, Provenance, Sample, Turn, Validation
 from datagen.review import Reviewer, decide, is_of, told_since, turns_digest, undecided
 from datagen.store import add_decision
 
 TURNS = (
-    Turn("Is there a dog?", "Yes, a dog.", (Claim("presence", "dog", 7, 10, "unknown", ""),), {"verdict": "supported"}),
+    Turn("Is there a dog?", "Yes, a dog.", (Claim("presence", "dog", 7, 10, "unknown", ""),), Validation("supported")),
     Turn("How many cups are there?", "Two cups."),
 )
 SAMPLE = Sample("1-conversation", "1", "1.jpg", "conversation", TURNS, "accepted", Provenance("m", "r", "q", "s"))

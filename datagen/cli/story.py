@@ -11,7 +11,7 @@ import numpy as np
 
 from datagen.config import IMPORTED, Settings
 from datagen.digestmap import DigestMap
-from datagen.records import AnnotatedImage, Sample, Turn
+from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
 
@@ -141,7 +141,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"   A: {_visible(turn.answer)}"
         yield from _claim_lines(turn)
         if turn.validation is not None:
-            yield from _validation_lines(turn)
+            yield from _validation_lines(turn, turn.validation)
     for cut in sample.cuts:
         yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
     yield from ("", f"## Fate: {sample.status}")
@@ -159,18 +159,17 @@ def _visible(text: str) -> str:
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
-def _validation_lines(turn: Turn) -> Iterator[str]:
+def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:
     """What the validator was asked about a turn, and what it makes of the answers."""
-    seen = turn.validation or {}
-    told = f"   pixels: {seen.get('verdict')}"
-    if "p_value" in seen:
-        told += f"; {seen['p_value']:.1%} of clean turns look as wrong"
-        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
+    told = f"   pixels: {seen.verdict}"
+    if seen.p_value is not None:
+        told += f"; {seen.p_value:.1%} of clean turns look as wrong"
+        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
     yield _visible(told)
-    for probe in seen.get("probes", ()):
-        claim = turn.claims[probe["claim"]]
+    for probe in seen.probes or ():
+        claim = turn.claims[probe.claim]
         text = turn.question if claim.in_question else turn.answer
-        yield _visible(f"   [{probe['chance']:.0%}] {probe['question']} ('{text[claim.start : claim.end]}')")
+        yield _visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}')")
 
 
 def _claim_lines(turn: Turn) -> Iterator[str]:

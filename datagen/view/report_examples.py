@@ -7,13 +7,13 @@ import hashlib
 import io
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.corpus import PictureError
-from datagen.records import AnnotatedImage, Claim, Sample, Turn
+from datagen.records import AnnotatedImage, Claim, Sample, Turn, Validation
 from datagen.view.card import card_body
 
 if TYPE_CHECKING:
@@ -136,11 +136,11 @@ def _claims_inside(turn: Turn) -> tuple[Claim, ...]:
     return tuple(claim for claim in turn.claims if claim.end <= _MOST_CHARACTERS)
 
 
-def _validation_of(turn: Turn) -> dict[str, Any] | None:
+def _validation_of(turn: Turn) -> Validation | None:
     """What the validator said; its probes go by a claim's number, so they go where a claim was taken out."""
     if turn.validation is None or len(_claims_inside(turn)) == len(turn.claims):
         return turn.validation
-    return {key: value for key, value in turn.validation.items() if key != "probes"}
+    return replace(turn.validation, probes=None)
 
 
 def _clip(text: str) -> str:

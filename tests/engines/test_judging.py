@@ -94,12 +94,12 @@ def test_verdicts_tell_what_was_asked_and_found(tmp_path: Path, oracle: Oracle) 
     )
     seen = turn.validation
     assert seen is not None
-    assert seen["verdict"] == "supported"
-    assert 0 < seen["p_value"] <= 1
-    assert seen["worst"] in seen["doubts"]
-    asked = {probe["question"] for probe in seen["probes"]}
+    assert seen.verdict == "supported"
+    assert seen.p_value is not None and 0 < seen.p_value <= 1
+    assert seen.worst in seen.doubts
+    asked = {probe.question for probe in seen.probes or ()}
     assert any(question.startswith("How many") for question in asked)
-    assert all(0 <= probe["chance"] <= 1 and probe["claim"] < len(turn.claims) for probe in seen["probes"])
+    assert all(0 <= probe.chance <= 1 and probe.claim < len(turn.claims) for probe in seen.probes or ())
 
 
 def test_nothing_is_scored_twice(tmp_path: Path, oracle: Oracle) -> None:
@@ -138,7 +138,7 @@ def test_texts_are_held_against_a_blank_as_well(tmp_path: Path, oracle: Oracle) 
     run = validated(tmp_path, oracle, types=["conversation"])
     turn = next(sample for sample in run.iter_samples() if sample.status == "accepted").turns[0]
     assert turn.validation is not None
-    measures = turn.validation["measures"]
+    measures = turn.validation.measures
     assert {"logprob_mean", "logprob_min", "margin_mean", "gain_mean", "gain_min", "log_tokens"} <= measures.keys()
 
 
@@ -187,4 +187,4 @@ def test_a_real_checkpoint_scores_a_run_and_validate_judges_it_again(tmp_path: P
     scores = [msgspec.json.decode(line) for line in (out / "scores.jsonl").read_bytes().splitlines()]
     assert {score["of"] for score in scores} == {"text", "probe"}
     turns = [turn for sample in datagen.open_run(out).iter_samples() for turn in sample.turns]
-    assert all(turn.validation and turn.validation["measures"]["logprob_mean"] < 0 for turn in turns)
+    assert all(turn.validation and turn.validation.measures["logprob_mean"] < 0 for turn in turns)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.records import Claim, Drop, Provenance, Sample, Turn
+from datagen.records import Claim, Drop, ProbeResult, Provenance, Sample, Turn, Validation
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
 from datagen.view.report_examples import MOST_GROUPS, N_EACH, Examples, draw_groups
@@ -98,7 +98,8 @@ def hostile(run: Run, tmp_path: Path) -> Run:
         told = told.replace(path, str(tmp_path / f"{name}.json"))
     manifest.write_text(told)
     claims = (Claim("count", EVIL, 0, 9, "contradicted", EVIL),)
-    turns = (Turn(EVIL, EVIL, claims, {"verdict": EVIL}),)
+    seen = Validation("doubtful", 0.5, EVIL, {EVIL: 0.9}, {EVIL: 1.0}, (ProbeResult(0, EVIL, 0.1),))
+    turns = (Turn(EVIL, EVIL, claims, seen),)
     samples = [
         sample(1, EVIL, turns=turns, cuts=(Drop("checks", EVIL, EVIL),)),
         sample(2, turns=turns, status="rejected", stage="checks", reason=EVIL, detail=EVIL),
