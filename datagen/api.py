@@ -20,7 +20,7 @@ from datagen.errors import RunError, SettingsError
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
-from datagen.summary import Tally
+from datagen.summary import Summary
 from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
@@ -151,7 +151,7 @@ class Run(RunTables):
             raise RunError(f"{self.folder.settings}: {error}") from None
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """The content of ``summary.json``.
 
         Raises:
@@ -159,13 +159,10 @@ class Run(RunTables):
         """
         self._require_finished()
         try:
-            summary = msgspec.json.decode(self.folder.summary.read_bytes(), type=dict[str, Any])
-            if summary.keys() < Tally().as_dict().keys():
-                raise msgspec.ValidationError("tallies are missing")
+            return msgspec.json.decode(self.folder.summary.read_bytes(), type=Summary)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             told = f"is damaged ({error}); start the run's command again to write it anew"
             raise RunError(f"{self.folder.summary}: {told}.") from None
-        return summary
 
     def _require_finished(self) -> None:
         if not (self.folder.samples.is_file() and self.folder.summary.is_file()):
@@ -319,7 +316,7 @@ class Run(RunTables):
             self._images_of(examples.image_ids()),
             pictures.read,
             timing,
-            told_since(summary.get("review"), reviewer.as_dict()),
+            told_since(summary.review, reviewer.report()),
         )
         path = self.folder.report if out is None else Path(out)
         with write_whole(path) as file:

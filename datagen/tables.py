@@ -13,6 +13,7 @@ import msgspec
 from datagen.errors import RunError
 from datagen.records import Claim, Sample, Turn
 from datagen.store import RunFolder, read_facts
+from datagen.summary import Calibration, Summary
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.planting import ERROR_KINDS
 
@@ -31,7 +32,7 @@ class RunTables(ABC):
 
     @property
     @abstractmethod
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """The content of ``summary.json``."""
 
     @abstractmethod
@@ -80,9 +81,9 @@ class RunTables(ABC):
         Raises:
             RunError: The run has no validator, or is not finished.
         """
-        tried, summary = self._tried(), self.summary["calibration"]
+        tried, found = self._tried()
         measured = [one.measured for one in tried]
-        return _calibration_table(tried, Calibrator(summary["validator"], measured, summary["alpha"]))
+        return _calibration_table(tried, Calibrator(found.validator, measured, found.alpha))
 
     def thresholds(self, alphas: Iterable[float] = (0.01, 0.02, 0.05, 0.1, 0.2)) -> pd.DataFrame:
         """What the validator would find, and what it would cost, at other values of ``alpha``; nothing is scored.
@@ -93,12 +94,12 @@ class RunTables(ABC):
         Raises:
             RunError: The run has no validator, or is not finished.
         """
-        measured = [one.measured for one in self._tried()]
-        return _thresholds_table(self.summary["calibration"]["validator"], measured, alphas)
+        tried, found = self._tried()
+        return _thresholds_table(found.validator, [one.measured for one in tried], alphas)
 
-    def _tried(self) -> list[Tried]:
-        path = self.folder.calibration
-        if not self.summary["calibration"] or not path.is_file():
+    def _tried(self) -> tuple[list[Tried], Calibration]:
+        path, found = self.folder.calibration, self.summary.calibration
+        if found is None or not path.is_file():
             raise RunError(f"{self.folder.path}: no validator was calibrated on this run; see 'datagen validate'.")
         tried: list[Tried] = []
         for _, one in read_facts(path, Tried):
@@ -106,7 +107,7 @@ class RunTables(ABC):
                 told = f"line {len(tried) + 1} is damaged; start the run's command again to write it anew"
                 raise RunError(f"{path}: {told}.")
             tried.append(one)
-        return tried
+        return tried, found
 
 
 def _samples_table(samples: Iterable[Sample]) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def test_a_run_can_be_made_from_a_file(tmp_path: Path, corpus_files: CorpusFiles
         "types: [description]\n"
     )
     made = datagen.run(config, tmp_path / "run")
-    assert made.summary["samples"] == 6
+    assert made.summary.samples == 6
     assert datagen.run(str(config), tmp_path / "run").summary == made.summary
 
 
@@ -65,9 +65,9 @@ def test_an_export_is_the_same_as_the_command_writes(run: datagen.Run, tmp_path:
     files = {path.relative_to(tmp_path / "made") for path in (tmp_path / "made").rglob("*") if path.is_file()}
     assert len(files) > 6
     assert all((tmp_path / "made" / name).read_bytes() == (tmp_path / "told" / name).read_bytes() for name in files)
-    assert sum(exported.counts["rows"].values()) == run.summary["accepted"]
+    assert sum(exported.counts["rows"].values()) == run.summary.accepted
     claims = run.export("claims", tmp_path / "claims.jsonl")
-    assert claims.counts["rows"] == {"train": run.summary["accepted"]}
+    assert claims.counts["rows"] == {"train": run.summary.accepted}
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,6 @@ def _tell_left_out(exported: Exported) -> None:
 def _tell_decisions(reviewer: Reviewer) -> None:
     from datagen.review import told_of
 
-    counts = reviewer.as_dict()
+    counts = reviewer.report()
     if counts is not None:
         typer.echo(f"by hand   {told_of(counts)}", err=True)
