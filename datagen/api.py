@@ -29,7 +29,7 @@ from datagen.view.browser import Browser, Listing
 from datagen.view.notebook import Cards, SampleView
 
 if TYPE_CHECKING:
-    from datagen.export import Exported
+    from datagen.export import Exported, Form
 
 
 def run(
@@ -330,9 +330,10 @@ class Run(RunTables):
 
     def export(
         self,
-        form: str,
+        form: str | Form,
         out: str | Path,
         *,
+        writers: Mapping[str, Form] | None = None,
         validation_share: float = 0.0,
         licences: Iterable[str] = (),
         pictures: str | None = None,
@@ -343,12 +344,13 @@ class Run(RunTables):
         """Write the accepted samples in the form a trainer reads, as ``datagen export`` does.
 
         Args:
-            form: ``llava``, ``messages``, ``openai``, ``parquet``, ``webdataset`` or ``claims``.
-            out: Folder to write; of claims a file.
+            form: A name of ``datagen.export.FORMS`` or of ``writers``, or a ``Writer`` of your own: its class.
+            out: Folder to write; of a form that is one file, such as ``claims``, that file.
+            writers: Forms of your own by name.
             validation_share: Share of images held out as a split of their own, 0 to 0.99.
             licences: Only images under one of them, such as ``["cc-by"]``; empty takes all.
-            pictures: ``copy``, ``link`` or ``leave``, of ``llava`` and ``messages``; None leaves them.
-            shard_mb: Size in megabytes of a file of ``parquet`` and ``webdataset``.
+            pictures: ``copy``, ``link`` or ``leave``, of forms whose files hold no pixels; None leaves them.
+            shard_mb: Size in megabytes of a file of a form that is cut into shards.
             images: Folder of the pictures, if not where the run found them.
             reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
 
@@ -364,15 +366,17 @@ class Run(RunTables):
 
         self._require_finished()
         reviewer = reviewer or self.reviewer()
+        name = form if isinstance(form, str) else getattr(form, "__name__", type(form).__name__)
+        own = {**(writers or {}), **({} if isinstance(form, str) else {name: form})}
         order = Order(
-            form=form,
+            form=name,
             validation_share=validation_share,
             licences=(licences,) if isinstance(licences, str) else tuple(licences),
             pictures=pictures,
             shard_mb=shard_mb,
             images=None if images is None else Path(images),
         )
-        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest)
+        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest, own)
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from msgspec import Struct
 
@@ -10,6 +11,8 @@ from datagen.randomness import rng_for
 from datagen.records import Sample
 
 TRAIN, VALIDATION = "train", "validation"
+IMAGES = "images"
+"""Where pictures are copied or linked to, inside the export."""
 NOT_STATED = "not stated"
 
 
@@ -30,6 +33,21 @@ class Choice(Struct, frozen=True, kw_only=True):
     def splits(self) -> tuple[str, ...]:
         """The splits that are written."""
         return (TRAIN, VALIDATION) if self.validation_share else (TRAIN,)
+
+
+class ExportSettings(Struct, frozen=True, kw_only=True):
+    """What is asked of an export.
+
+    Attributes:
+        form: Its name, as the manifest tells it.
+        pictures: Of a form without pixels: copied or linked into ``images/``, or left where they are.
+        shard_bytes: Size after which Parquet and WebDataset begin another file.
+    """
+
+    form: str
+    choice: Choice = Choice()
+    pictures: Literal["copy", "link", "leave"] = "leave"
+    shard_bytes: int = 512_000_000
 
 
 def split_of(image_id: str, choice: Choice) -> str:

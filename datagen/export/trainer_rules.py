@@ -1,4 +1,4 @@
-"""From one LLaVA record to what the trainers would do wrong with it: nothing is written that trains to nothing.
+"""Trainer rules: what the loaders would do wrong with a record, so that no row is written that trains to nothing.
 
 The rules are those of the loaders of LLaVA, LLaMA-Factory and TRL: an odd row, a wrong count of image tokens or an
 empty answer is dropped or masked there without a word, and a special token in the text masks the whole sample.
@@ -10,7 +10,7 @@ import re
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from datagen.export.llava import IMAGE_TOKEN
+from datagen.export.llava_record import IMAGE_TOKEN
 
 _STRUCTURE = re.compile(
     r"</?s>|<\||<(?:video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"
