@@ -25,7 +25,7 @@ from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
-from datagen.view.browser import Browser, Listing
+from datagen.view.browser import Browser, SampleListing
 from datagen.view.notebook import Cards, SampleView
 
 if TYPE_CHECKING:
@@ -396,7 +396,7 @@ class Run(RunTables):
         """
         self._require_finished()
         decided = frozenset(read_decisions(self.folder.decisions))
-        samples = Listing(self.folder.samples, decided, lambda sample: next(self.reviewer().watch([sample])))
+        samples = SampleListing(self.folder.samples, decided, lambda sample: next(self.reviewer().watch([sample])))
         return Browser(samples, self._cards.draw, response_type, status, reason)
 
     @cached_property

@@ -11,7 +11,7 @@ from conftest import CorpusFiles
 
 import datagen
 from datagen.errors import RunError, SettingsError
-from datagen.export import ExportSettings, Fault, Row
+from datagen.export import ExportRow, ExportSettings, LeftOut
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +80,9 @@ class QuestionList:
     def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
         self.file = (folder / f"{split}.txt").open("w", encoding="utf-8")
 
-    def add(self, row: Row) -> Fault | None:
+    def add(self, row: ExportRow) -> LeftOut | None:
         if "cat" in row.sample.turns[0].question:
-            return Fault("cat", "it is about a cat")
+            return LeftOut("cat", "it is about a cat")
         self.file.writelines(f"{row.image}: {turn.question}\n" for turn in row.sample.turns)
         return None
 

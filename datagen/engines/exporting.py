@@ -16,13 +16,13 @@ from datagen.corpus import check_picture, picture_path
 from datagen.errors import ExportError, SettingsError
 from datagen.export import (
     FORMS,
-    Choice,
     Exported,
     ExportSettings,
-    Fault,
     FindPicture,
     Form,
     Ledger,
+    LeftOut,
+    RowChoice,
     Writer,
     export_folder,
     unfinished_folder,
@@ -113,7 +113,7 @@ def _settings_for(order: Order, writer: type[Writer], rng_seed: int) -> ExportSe
         raise SettingsError(f"--validation-share {order.validation_share}: expected a share between 0 and 0.99.")
     if order.shard_mb < 1:
         raise SettingsError(f"--shard-mb {order.shard_mb}: expected at least 1.")
-    choice = Choice(
+    choice = RowChoice(
         rng_seed=rng_seed, validation_share=order.validation_share, licences=tuple(sorted(set(order.licences)))
     )
     try:
@@ -131,10 +131,10 @@ def _finder(corpus: CorpusSettings, images: Path | None) -> FindPicture:
         raise ExportError(f"No picture can be opened ({told}); give the folder with --images.")
 
     @lru_cache(maxsize=1024)  # the samples of an image stand together
-    def find(file_name: str) -> Path | Fault:
+    def find(file_name: str) -> Path | LeftOut:
         fault = check_picture(folder, file_name, corpus.max_image_pixels)
         if fault is not None:
-            return Fault(*fault)
+            return LeftOut(*fault)
         path = picture_path(folder, file_name)
         assert path is not None  # it has just been opened
         return path

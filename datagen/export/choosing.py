@@ -16,7 +16,7 @@ IMAGES = "images"
 NOT_STATED = "not stated"
 
 
-class Choice(Struct, frozen=True, kw_only=True):
+class RowChoice(Struct, frozen=True, kw_only=True):
     """Which samples are exported, and how they are divided.
 
     Attributes:
@@ -45,12 +45,12 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
     """
 
     form: str
-    choice: Choice = Choice()
+    choice: RowChoice = RowChoice()
     pictures: Literal["copy", "link", "leave"] = "leave"
     shard_bytes: int = 512_000_000
 
 
-def split_of(image_id: str, choice: Choice) -> str:
+def split_of(image_id: str, choice: RowChoice) -> str:
     """Choose an image's split by its id alone, so that all of its samples stand on one side."""
     if not choice.validation_share:
         return TRAIN

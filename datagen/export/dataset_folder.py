@@ -15,14 +15,14 @@ import msgspec
 from datagen.errors import ExportError
 from datagen.export.choosing import IMAGES, NOT_STATED, ExportSettings, has_licence, is_exported, split_of
 from datagen.export.llava_record import llava_record
-from datagen.export.rows import Row, Writer
-from datagen.export.trainer_rules import Fault, record_fault
+from datagen.export.rows import ExportRow, Writer
+from datagen.export.trainer_rules import LeftOut, record_fault
 from datagen.export.unfinished import unfinished_folder
 from datagen.records import Sample
 
 MANIFEST = "manifest.json"
 
-FindPicture = Callable[[str], Path | Fault]
+FindPicture = Callable[[str], Path | LeftOut]
 """Takes a file name under the image folder to a file that opens, or to the reason why there is none."""
 
 
@@ -84,7 +84,7 @@ def _write_rows(
             writers[split] = writer(folder, split, settings)
             stack.callback(writers[split].close)
 
-        def take(row: Row) -> Fault | None:
+        def take(row: ExportRow) -> LeftOut | None:
             fault = writers[row.split].add(row)
             if fault is None:
                 n_rows[row.split] += 1
@@ -99,7 +99,7 @@ def _write_rows(
                 counts["other_licence"] += 1
                 continue
             row = prove(sample, settings, find_picture)
-            fault = row if isinstance(row, Fault) else take(row)
+            fault = row if isinstance(row, LeftOut) else take(row)
             if fault is not None:
                 left_out.append({"sample_id": sample.sample_id, **fault._asdict()})
     if not any(n_rows.values()):
@@ -108,22 +108,22 @@ def _write_rows(
     return Exported({**told, "rows": n_rows}, left_out)
 
 
-def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -> Row | Fault:
+def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -> ExportRow | LeftOut:
     """Make the row of a sample, or say why trainers would get nothing from it."""
     if not sample.turns:
-        return Fault("no_answer", "it has no turns")
+        return LeftOut("no_answer", "it has no turns")
     record = llava_record(sample, settings.choice.rng_seed)
     record["image"] = record["image"].replace("\\", "/")
     fault = record_fault(record)
     if fault is not None:
         return fault
     picture = find_picture(sample.image)
-    if isinstance(picture, Fault):
+    if isinstance(picture, LeftOut):
         return picture
-    return Row(sample, record, split_of(sample.image_id, settings.choice), picture)
+    return ExportRow(sample, record, split_of(sample.image_id, settings.choice), picture)
 
 
-def _place(row: Row, folder: Path, how: str) -> None:
+def _place(row: ExportRow, folder: Path, how: str) -> None:
     """Copy or link a picture, once however many rows show it."""
     target = folder / row.image
     if how == "leave" or target.exists():

@@ -8,7 +8,7 @@ import msgspec
 
 from datagen.export.choosing import TRAIN, ExportSettings
 from datagen.export.llava_record import RecordArray
-from datagen.export.rows import Row
+from datagen.export.rows import ExportRow
 
 
 class LlavaJson:
@@ -23,7 +23,7 @@ class LlavaJson:
             info = msgspec.json.encode(_dataset_info(settings.choice.splits))
             (folder / "dataset_info.json").write_bytes(msgspec.json.format(info, indent=2) + b"\n")
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ExportRow) -> None:
         """Write a row."""
         self.array.add(row.record)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 
 from datagen.export.choosing import ExportSettings
-from datagen.export.rows import Row, chat_messages
-from datagen.export.trainer_rules import Fault
+from datagen.export.rows import ExportRow, chat_messages
+from datagen.export.trainer_rules import LeftOut
 
 _MEDIA_TYPES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
 _MAX_BYTES = 10_000_000  # of a picture, says OpenAI's vision guide
@@ -24,15 +24,15 @@ class OpenAITuning:
         del settings
         self.file = (folder / f"{split}.jsonl").open("wb")
 
-    def add(self, row: Row) -> Fault | None:
+    def add(self, row: ExportRow) -> LeftOut | None:
         """Write a row, unless OpenAI would refuse its picture for its kind or size."""
         picture = row.picture
         kind = _MEDIA_TYPES.get(picture.suffix.lower())
         if kind is None:
-            return Fault("image_refused", f"{picture.name} is none of {', '.join(_MEDIA_TYPES)}")
+            return LeftOut("image_refused", f"{picture.name} is none of {', '.join(_MEDIA_TYPES)}")
         n_bytes = picture.stat().st_size
         if n_bytes > _MAX_BYTES:
-            return Fault("image_refused", f"{picture.name} has {n_bytes} bytes, the limit is 10 MB")
+            return LeftOut("image_refused", f"{picture.name} has {n_bytes} bytes, the limit is 10 MB")
         pixels = base64.b64encode(picture.read_bytes()).decode("ascii")
         part = {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{pixels}"}}
         self.file.write(msgspec.json.encode({"messages": chat_messages(row.record, part)}) + b"\n")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from datagen.export.choosing import ExportSettings
-from datagen.export.rows import Row, chat_messages
+from datagen.export.rows import ExportRow, chat_messages
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,7 +60,7 @@ class ParquetFiles:
         self.rows: list[dict[str, Any]] = []
         self.writer = self._next_file()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ExportRow) -> None:
         """Take a row; a full group is written."""
         pixels = row.picture.read_bytes()
         sample = row.sample

@@ -8,11 +8,11 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from datagen.export.choosing import ExportSettings
 from datagen.export.llava_record import IMAGE_TOKEN
-from datagen.export.trainer_rules import Fault
+from datagen.export.trainer_rules import LeftOut
 from datagen.records import Sample
 
 
-class Row(NamedTuple):
+class ExportRow(NamedTuple):
     """One accepted sample that every loader takes.
 
     Attributes:
@@ -51,7 +51,7 @@ class Writer(Protocol):
 
     def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None: ...
 
-    def add(self, row: Row) -> Fault | None:
+    def add(self, row: ExportRow) -> LeftOut | None:
         """Write a row, or say why its readers would refuse it."""
         ...
 

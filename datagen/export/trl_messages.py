@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from datagen.export.choosing import IMAGES, ExportSettings
-from datagen.export.rows import Row, chat_messages
+from datagen.export.rows import ExportRow, chat_messages
 
 
 class TrlMessages:
@@ -19,7 +19,7 @@ class TrlMessages:
         self.file = (folder / f"{split}.jsonl").open("wb")
         self.prefix = "" if settings.pictures == "leave" else f"{IMAGES}/"
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ExportRow) -> None:
         """Write a row."""
         messages = chat_messages(row.record, {"type": "image"})
         line = {"id": row.sample.sample_id, "messages": messages, "images": [self.prefix + row.image]}

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 
 from datagen.export.choosing import ExportSettings
-from datagen.export.rows import Row
+from datagen.export.rows import ExportRow
 
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 _HEADER_BYTES = 1024
@@ -26,7 +26,7 @@ class WebDatasetShards:
         self.n_shards = self.n_rows = self.n_shard_bytes = 0
         self.tar = self._next_file()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ExportRow) -> None:
         """Write a row; ``.json`` holds the LLaVA record with image id, response type and licence."""
         sample = row.sample
         about = {

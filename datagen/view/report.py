@@ -185,7 +185,7 @@ def _reasons(summary: Summary) -> Iterator[Reason]:
     return islice(rows, _MOST_ROWS)
 
 
-class Column(Struct, frozen=True):
+class TableHead(Struct, frozen=True):
     """A column's head, and ``n`` for numbers or ``t`` for text."""
 
     label: str
@@ -196,7 +196,7 @@ class CalibrationView(Struct, frozen=True):
     """A calibration as a page shows it: its figures, a table with a row per kind of error, and a curve of each kind."""
 
     facts: tuple[tuple[str, str], ...]
-    columns: tuple[Column, ...]
+    columns: tuple[TableHead, ...]
     rows: tuple[tuple[str, tuple[str, ...]], ...]
     plots: tuple[tuple[str, tuple[Point, ...]], ...]
 
@@ -210,7 +210,7 @@ def _calibration(calibration: Calibration | None) -> CalibrationView | None:
     texts = {key for key in keys if any(isinstance(row[key], str) for row in kinds.values())}
     return CalibrationView(
         facts=tuple((_label(key), _shown(key, value)) for key, value in asdict(calibration).items() if key != "kinds"),
-        columns=tuple(Column(_label(key), "t" if key in texts else "n") for key in keys),
+        columns=tuple(TableHead(_label(key), "t" if key in texts else "n") for key in keys),
         rows=tuple((name, tuple(_shown(key, row[key]) for key in keys)) for name, row in kinds.items()),
         plots=tuple((name, row["reliability"]) for name, row in kinds.items() if row["reliability"]),
     )

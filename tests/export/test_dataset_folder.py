@@ -15,11 +15,11 @@ from msgspec.structs import replace
 from PIL import Image
 
 from datagen.errors import ExportError
-from datagen.export import FORMS, Choice, Exported, ExportSettings, Fault, export_folder, write_llava
+from datagen.export import FORMS, Exported, ExportSettings, LeftOut, RowChoice, export_folder, write_llava
 from datagen.records import Provenance, Sample, Turn
 
 N_IMAGES = 30
-HALF = Choice(validation_share=0.5)
+HALF = RowChoice(validation_share=0.5)
 FOLDERS = [name for name, form in FORMS.items() if isinstance(form, type)]
 
 
@@ -44,9 +44,9 @@ class Finder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, name: str) -> Path | Fault:
+    def __call__(self, name: str) -> Path | LeftOut:
         path = self.folder / name
-        return path if path.is_file() else Fault("image_missing", f"{name} does not exist")
+        return path if path.is_file() else LeftOut("image_missing", f"{name} does not exist")
 
 
 def export(samples: Iterable[Sample], out: Path, settings: ExportSettings, *lent: Any) -> Exported:
@@ -97,7 +97,9 @@ def test_llava_is_what_the_run_writes_and_no_image_is_in_both_splits(images: Pat
 
 def test_a_split_without_rows_is_still_a_file_of_its_kind(images: Path, tmp_path: Path) -> None:
     only = [sample(n) for n in range(3)]
-    export(only, tmp_path / "x", ExportSettings(form="llava", choice=Choice(validation_share=1e-9)), Finder(images), {})
+    export(
+        only, tmp_path / "x", ExportSettings(form="llava", choice=RowChoice(validation_share=1e-9)), Finder(images), {}
+    )
     assert json.loads((tmp_path / "x" / "validation.json").read_bytes()) == []
 
 
@@ -175,7 +177,7 @@ def test_rows_that_train_to_nothing_are_named_and_left_out(images: Path, tmp_pat
         sample(2),
         sample(3, licence="CC-BY-NC-2.0"),
     ]
-    settings = ExportSettings(form="llava", choice=Choice(licences=("cc-by",)))
+    settings = ExportSettings(form="llava", choice=RowChoice(licences=("cc-by",)))
     exported = export(broken, tmp_path / "x", settings, Finder(images), {})
     reasons = [(row["sample_id"], row["reason"]) for row in exported.left_out]
     assert reasons == [("a", "no_answer"), ("b", "trainer_token"), ("c", "image_missing")]
@@ -188,13 +190,13 @@ def test_rows_that_train_to_nothing_are_named_and_left_out(images: Path, tmp_pat
 @pytest.mark.parametrize(
     ("samples", "choice", "sentence"),
     [
-        ([], Choice(), "nothing to export"),
-        ([sample(1)], Choice(licences=("cc0",)), "there is CC-BY-2.0"),
-        ([replace(sample(1), image="none.jpg")], Choice(), "none.jpg does not exist"),
+        ([], RowChoice(), "nothing to export"),
+        ([sample(1)], RowChoice(licences=("cc0",)), "there is CC-BY-2.0"),
+        ([replace(sample(1), image="none.jpg")], RowChoice(), "none.jpg does not exist"),
     ],
 )
 def test_nothing_to_write_is_one_sentence(
-    samples: list[Sample], choice: Choice, sentence: str, images: Path, tmp_path: Path
+    samples: list[Sample], choice: RowChoice, sentence: str, images: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ExportError, match=sentence):
         export(samples, tmp_path / "x", ExportSettings(form="llava", choice=choice), Finder(images), {})

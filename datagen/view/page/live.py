@@ -24,8 +24,8 @@ from datagen.view.card import card_body
 from datagen.view.page.exchange import (
     MOST_ROWS,
     PICTURE_SIZES,
-    Asked,
     Page,
+    SentDecision,
     Shown,
     require_trainable,
     require_turns,
@@ -209,7 +209,7 @@ class LiveRun:
             raise NotFoundError(f"No sample '{sample_id}' is in this run.")
         return number
 
-    def decide(self, asked: Asked) -> Shown:
+    def decide(self, asked: SentDecision) -> Shown:
         """Store a decision, and show the sample as it is then.
 
         Raises:

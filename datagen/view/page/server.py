@@ -17,8 +17,8 @@ from starlette.routing import Route
 from datagen.errors import DatagenError
 from datagen.view.card import STYLE
 from datagen.view.page.asking import Asker, BusyError
-from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES, Asked
-from datagen.view.page.guard import Guard
+from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES, SentDecision
+from datagen.view.page.guard import PageGuard
 from datagen.view.page.index import ChangedError, Wanted
 from datagen.view.page.live import LiveRun, NotFoundError
 
@@ -46,9 +46,9 @@ def make_app(
     Args:
         live: The run.
         asker: Answers questions about pictures.
-        names: See ``Guard``.
-        token: See ``Guard``.
-        cookie: See ``Guard``.
+        names: See ``PageGuard``.
+        token: See ``PageGuard``.
+        cookie: See ``PageGuard``.
     """
 
     def static(name: str, kind: str) -> Callable[[Request], Response]:
@@ -75,7 +75,7 @@ def make_app(
         return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     async def decide(request: Request) -> Response:
-        asked = await _read(request, Asked)
+        asked = await _read(request, SentDecision)
         return _told(await run_in_threadpool(live.decide, asked))
 
     async def ask(request: Request) -> Response:
@@ -96,7 +96,7 @@ def make_app(
             Route("/decide", decide, methods=["POST"]),
             Route("/ask", ask, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard, names=tuple(names), token=token, cookie=cookie)],
+        middleware=[Middleware(PageGuard, names=tuple(names), token=token, cookie=cookie)],
         exception_handlers={DatagenError: _refusal, ChangedError: _changed},
     )
 
