@@ -1,4 +1,4 @@
-"""From the samples of a finished run to a folder that a trainer reads, with a manifest of every file in it."""
+"""An export written whole or not at all: rows proven one by one, and a manifest with the SHA-256 of every file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Findings and a calibration come in; turns with verdicts come out, cut before the first doubtful one."""
+"""The hallucination check's verdict: turns get their scores, and are cut before the first one that is doubtful."""
 
 from __future__ import annotations
 
