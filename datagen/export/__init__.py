@@ -8,7 +8,7 @@ from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder
 from datagen.export.forms import FORMS
 from datagen.export.llava_record import llava_record, write_llava
-from datagen.export.rows import ExportRow, Form, Ledger, Writer, chat_messages
+from datagen.export.rows import ExportRow, Form, Ledger, Writer
 from datagen.export.trainer_rules import LeftOut, record_fault
 from datagen.export.unfinished import unfinished_folder
 
@@ -23,7 +23,6 @@ __all__ = [
     "LeftOut",
     "RowChoice",
     "Writer",
-    "chat_messages",
     "claim_records",
     "dataset_card",
     "export_folder",

@@ -30,7 +30,7 @@ from datagen.view.report_examples import Examples, ReadPicture, draw_groups
 
 _SHOWN = STAGE_NAMES[:-1]  # what people rejected is shown where somebody did
 _HERE = Path(__file__).parent
-_MOST_ROWS = 40  # of any table whose rows come from data
+_MAX_ROWS = 40  # of any table whose rows come from data
 _PAUSE_S = 60.0
 _LABELS = {
     "auroc": "AUROC",
@@ -182,7 +182,7 @@ def _reasons(summary: Summary) -> Iterator[Reason]:
         for stage, reason in pairs
     ]
     rows.sort(key=lambda row: (order.get(row.stage, len(order)), -row.n_rejected - row.n_cut, row.reason))
-    return islice(rows, _MOST_ROWS)
+    return islice(rows, _MAX_ROWS)
 
 
 class TableHead(Struct, frozen=True):
@@ -204,7 +204,7 @@ class CalibrationView(Struct, frozen=True):
 def _calibration(calibration: Calibration | None) -> CalibrationView | None:
     if calibration is None:
         return None
-    kinds = {_words(name): asdict(report) for name, report in islice(calibration.kinds.items(), _MOST_ROWS)}
+    kinds = {_words(name): asdict(report) for name, report in islice(calibration.kinds.items(), _MAX_ROWS)}
     keys = [key for key in KindReport.__struct_fields__ if key != "reliability"]
     keys = [key for key in keys if any(row[key] is not None for row in kinds.values())]
     texts = {key for key in keys if any(isinstance(row[key], str) for row in kinds.values())}
@@ -260,4 +260,4 @@ def _words(name: str) -> str:
 
 
 def _few(rows: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(islice(rows.items(), _MOST_ROWS))
+    return dict(islice(rows.items(), _MAX_ROWS))

@@ -24,7 +24,7 @@ from datagen.records import Claim, Drop, ProbeResult, Provenance, Sample, Turn, 
 from datagen.summary import Calibration, KindReport
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
-from datagen.view.report_examples import MOST_GROUPS, N_EACH, Examples, draw_groups
+from datagen.view.report_examples import MAX_GROUPS, N_EACH, Examples, draw_groups
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)><style>*{display:none}</style>"
 PROVENANCE = Provenance("m", "r", "q", "s")
@@ -266,7 +266,7 @@ def test_examples_are_few_whatever_the_run_holds() -> None:
         examples.add(sample(n, f"type{n % 20}", "long " * 20_000 if n < 100 else "A dog.", **fate))
     accepted = draw_groups(examples, "accepted", {}, None)
     rejected = draw_groups(examples, "rejected", {}, None)
-    assert (len(accepted), len(rejected)) == (MOST_GROUPS["accepted"], MOST_GROUPS["rejected"])
+    assert (len(accepted), len(rejected)) == (MAX_GROUPS["accepted"], MAX_GROUPS["rejected"])
     assert all(len(group.cards) == N_EACH for group in (*accepted, *rejected))
     assert all(len(card.html) < 10_000 for group in (*accepted, *rejected) for card in group.cards)
     again = Examples()

@@ -13,9 +13,9 @@ from datagen.export import llava_record, record_fault
 from datagen.records import Sample
 from datagen.view.page.slim import SlimReview, SlimSample
 
-MOST_ROWS = 100
+MAX_ROWS = 100
 """Rows of a list that are sent at once."""
-MOST_TURNS, MOST_CHARACTERS = 100, 20_000
+MAX_TURNS, MAX_CHARACTERS = 100, 20_000
 """Of a correction."""
 PICTURE_SIZES = {"small": 112, "large": 1280}
 """Longer side of a picture, in pixels, as rows and cards show it."""
@@ -102,8 +102,8 @@ def require_turns(turns: Iterable[tuple[str, str]]) -> None:
     held = tuple(turns)
     if not held or not all(question and answer for question, answer in held):
         raise RunError("Each question needs an answer, and each answer a question; nothing was stored.")
-    if len(held) > MOST_TURNS or any(len(text) > MOST_CHARACTERS for turn in held for text in turn):
-        raise RunError(f"More than {MOST_TURNS} turns, or {MOST_CHARACTERS:,} characters in one; nothing was stored.")
+    if len(held) > MAX_TURNS or any(len(text) > MAX_CHARACTERS for turn in held for text in turn):
+        raise RunError(f"More than {MAX_TURNS} turns, or {MAX_CHARACTERS:,} characters in one; nothing was stored.")
 
 
 def require_trainable(sample: Sample) -> None:
