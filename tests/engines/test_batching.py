@@ -44,7 +44,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(files: CorpusFiles, server: LoopbackServer, out: Path, progress: Told | None = None, **teacher: Any) -> Any:
     settings = {"name": "gpt-4o", "base_url": server.base_url, "batch": True, **teacher}
-    return datagen.run({**files.settings, "teacher": settings}, out, progress)
+    return datagen.run({**files.settings, "teacher": settings}, out, progress=progress)
 
 
 def stored(out: Path) -> list[Reply]:
