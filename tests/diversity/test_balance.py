@@ -120,7 +120,7 @@ def test_a_spent_allowance_takes_nothing_more() -> None:
     census.draws = {cell: array("d", [n / 1000 for n in range(count)]) for cell, count in free.items()}
     made = plan(census, BalanceSettings(yes_share=0.5, max_share_per_kind=0.35, max_loss=0.9))
     n_fallen = sum(sum(draw < made.below.get(cell, 0) for draw in draws) for cell, draws in census.draws.items())
-    assert n_fallen == made.report["turns_before"] - made.report["turns_after"]
+    assert n_fallen == made.report.turns_before - made.report.turns_after
 
 
 def test_what_cannot_be_evened_out_is_left_alone() -> None:
