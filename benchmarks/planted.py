@@ -123,10 +123,13 @@ def main() -> None:
             widths = (14, 8, *[14] * len(ERROR_KINDS))
             told = "".join(f"{100 * share:{width}.1f}%" for share, width in zip(shares, widths, strict=True))
             print(f"{alpha:7}{told}", flush=True)
-        calibration = datagen.open_run(out).summary["calibration"]
-        for kind, report in calibration["kinds"].items():
-            told = ", ".join(f"{name} {report[name]}" for name in ("auroc", "recall_at_5", "calibration_error"))
-            print(f"turns, {kind}: {report['n_planted']} planted in {report['n_clean']} clean; {told}")
+        calibration = datagen.open_run(out).summary.calibration
+        assert calibration is not None
+        for kind, report in calibration.kinds.items():
+            told = ", ".join(
+                f"{name} {getattr(report, name)}" for name in ("auroc", "recall_at_5", "calibration_error")
+            )
+            print(f"turns, {kind}: {report.n_planted} planted in {report.n_clean} clean; {told}")
     if options.json:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode({"rows": rows, "calibration": calibration})))
 

@@ -77,7 +77,7 @@ def main() -> None:
         diversity = Diversity(categories)
         for sample in accepted:
             diversity.add(sample)
-        diversity.as_dict()
+        diversity.report()
 
     def take_census() -> None:
         question_kind.cache_clear()

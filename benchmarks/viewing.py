@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 
 import datagen
 from datagen.config import ValidatorSettings
-from datagen.records import Sample
+from datagen.records import Sample, Validation
 from datagen.view.page.asking import Asker
 from datagen.view.page.live import LiveRun
 from datagen.view.page.server import make_app
@@ -45,7 +45,7 @@ def make_samples(folder: Path, n_samples: int) -> None:
                 replace(
                     turn,
                     answer=f"{turn.answer} Beside it lies {rng.choice(REACHED)} {n}.",
-                    validation={"verdict": "supported", "p_value": round(rng.random(), 4), "doubts": {"count": 0.1}},
+                    validation=Validation("supported", round(rng.random(), 4), doubts={"count": 0.1}),
                 )
                 for turn in sample.turns
             )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datagen.config import Settings, load_settings
     from datagen.corpus import Corpus, FileSource, ImageRecords, Source
     from datagen.errors import DatagenError, TeacherError, ValidatorError
+    from datagen.export import ExportRow, ExportSettings, LeftOut, Writer
     from datagen.records import (
         AnnotatedImage,
         Box,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
         TextScore,
         Turn,
         Usage,
+        Validation,
     )
+    from datagen.summary import Summary
     from datagen.teacher import Teacher
     from datagen.validator import Abilities, Fault, Look, Probe, Text, Validator, score_key
 
@@ -36,7 +39,10 @@ _HOME = {
     "datagen.config": "Settings load_settings",
     "datagen.corpus": "Corpus FileSource ImageRecords Source",
     "datagen.errors": "DatagenError TeacherError ValidatorError",
-    "datagen.records": "AnnotatedImage Box Claim Message ProbeScore Reply Request Sample Score TextScore Turn Usage",
+    "datagen.export": "ExportRow ExportSettings LeftOut Writer",
+    "datagen.records": "AnnotatedImage Box Claim Message ProbeScore Reply Request Sample Score TextScore Turn Usage "
+    "Validation",
+    "datagen.summary": "Summary",
     "datagen.teacher": "Teacher",
     "datagen.validator": "Abilities Fault Look Probe Text Validator score_key",
 }
@@ -50,9 +56,12 @@ __all__ = [
     "Claim",
     "Corpus",
     "DatagenError",
+    "ExportRow",
+    "ExportSettings",
     "Fault",
     "FileSource",
     "ImageRecords",
+    "LeftOut",
     "Look",
     "Message",
     "Probe",
@@ -64,14 +73,17 @@ __all__ = [
     "Score",
     "Settings",
     "Source",
+    "Summary",
     "Teacher",
     "TeacherError",
     "Text",
     "TextScore",
     "Turn",
     "Usage",
+    "Validation",
     "Validator",
     "ValidatorError",
+    "Writer",
     "__version__",
     "demo_settings",
     "load_settings",

@@ -20,16 +20,16 @@ from datagen.errors import RunError, SettingsError
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
-from datagen.summary import Tally
+from datagen.summary import Summary
 from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
-from datagen.view.browser import Browser, Listing
+from datagen.view.browser import Browser, SampleListing
 from datagen.view.notebook import Cards, SampleView
 
 if TYPE_CHECKING:
-    from datagen.export import Exported
+    from datagen.export import Exported, Form
 
 
 def run(
@@ -151,7 +151,7 @@ class Run(RunTables):
             raise RunError(f"{self.folder.settings}: {error}") from None
 
     @property
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """The content of ``summary.json``.
 
         Raises:
@@ -159,13 +159,10 @@ class Run(RunTables):
         """
         self._require_finished()
         try:
-            summary = msgspec.json.decode(self.folder.summary.read_bytes(), type=dict[str, Any])
-            if summary.keys() < Tally().as_dict().keys():
-                raise msgspec.ValidationError("tallies are missing")
+            return msgspec.json.decode(self.folder.summary.read_bytes(), type=Summary)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             told = f"is damaged ({error}); start the run's command again to write it anew"
             raise RunError(f"{self.folder.summary}: {told}.") from None
-        return summary
 
     def _require_finished(self) -> None:
         if not (self.folder.samples.is_file() and self.folder.summary.is_file()):
@@ -319,7 +316,7 @@ class Run(RunTables):
             self._images_of(examples.image_ids()),
             pictures.read,
             timing,
-            told_since(summary.get("review"), reviewer.as_dict()),
+            told_since(summary.review, reviewer.report()),
         )
         path = self.folder.report if out is None else Path(out)
         with write_whole(path) as file:
@@ -333,9 +330,10 @@ class Run(RunTables):
 
     def export(
         self,
-        form: str,
+        form: str | Form,
         out: str | Path,
         *,
+        writers: Mapping[str, Form] | None = None,
         validation_share: float = 0.0,
         licences: Iterable[str] = (),
         pictures: str | None = None,
@@ -346,12 +344,13 @@ class Run(RunTables):
         """Write the accepted samples in the form a trainer reads, as ``datagen export`` does.
 
         Args:
-            form: ``llava``, ``messages``, ``openai``, ``parquet``, ``webdataset`` or ``claims``.
-            out: Folder to write; of claims a file.
+            form: A name of ``datagen.export.FORMS`` or of ``writers``, or a ``Writer`` of your own: its class.
+            out: Folder to write; of a form that is one file, such as ``claims``, that file.
+            writers: Forms of your own by name.
             validation_share: Share of images held out as a split of their own, 0 to 0.99.
             licences: Only images under one of them, such as ``["cc-by"]``; empty takes all.
-            pictures: ``copy``, ``link`` or ``leave``, of ``llava`` and ``messages``; None leaves them.
-            shard_mb: Size in megabytes of a file of ``parquet`` and ``webdataset``.
+            pictures: ``copy``, ``link`` or ``leave``, of forms whose files hold no pixels; None leaves them.
+            shard_mb: Size in megabytes of a file of a form that is cut into shards.
             images: Folder of the pictures, if not where the run found them.
             reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
 
@@ -367,15 +366,17 @@ class Run(RunTables):
 
         self._require_finished()
         reviewer = reviewer or self.reviewer()
+        name = form if isinstance(form, str) else getattr(form, "__name__", type(form).__name__)
+        own = {**(writers or {}), **({} if isinstance(form, str) else {name: form})}
         order = Order(
-            form=form,
+            form=name,
             validation_share=validation_share,
             licences=(licences,) if isinstance(licences, str) else tuple(licences),
             pictures=pictures,
             shard_mb=shard_mb,
             images=None if images is None else Path(images),
         )
-        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest)
+        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest, own)
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""
@@ -395,7 +396,7 @@ class Run(RunTables):
         """
         self._require_finished()
         decided = frozenset(read_decisions(self.folder.decisions))
-        samples = Listing(self.folder.samples, decided, lambda sample: next(self.reviewer().watch([sample])))
+        samples = SampleListing(self.folder.samples, decided, lambda sample: next(self.reviewer().watch([sample])))
         return Browser(samples, self._cards.draw, response_type, status, reason)
 
     @cached_property

@@ -27,6 +27,7 @@ from datagen.parsing import parse_reply
 from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName
 from datagen.review import Reviewer
+from datagen.summary import Calibration
 from datagen.validator import Fault
 from datagen.validator.calibration import Calibrator
 from datagen.validator.evidence import Findings, Inquiry
@@ -204,8 +205,8 @@ class Verdicts(Protocol):
         """Judge one sample."""
         ...
 
-    def as_dict(self) -> dict[str, Any]:
-        """The calibration, for the summary."""
+    def report(self) -> Calibration:
+        """What the validator is worth, for the summary."""
         ...
 
 
@@ -265,13 +266,13 @@ def validate(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
     judge = lent.judge(samples)
     if judge is None:
         return samples, lambda: None
-    return lambda: map(judge.give_verdict, samples()), judge.as_dict
+    return lambda: map(judge.give_verdict, samples()), judge.report
 
 
 def review(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
     """What people decided by hand has the last word."""
     reviewer = lent.reviewer()
-    return lambda: reviewer.watch(samples()), reviewer.as_dict
+    return lambda: reviewer.watch(samples()), reviewer.report
 
 
 class Stage(Struct, frozen=True, kw_only=True):
@@ -284,7 +285,7 @@ class Stage(Struct, frozen=True, kw_only=True):
         of_image: The function, where it needs the samples of one image.
         of_set: The function, where it needs the whole set; gives the samples after it and what to report.
         settings: Dotted names of the settings that decide what comes out; ``late_settings_digest`` reads them.
-        report: The key of its report in the summary.
+        report: The field of ``Summary`` that takes its report.
     """
 
     name: StageName

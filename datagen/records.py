@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ StageName = str
 
 Comparison = Literal["exact", "at least", "at most"]
 ClaimVerdict = Literal["supported_by_caption", "supported_by_boxes", "supported_by_both", "contradicted", "unknown"]
+TurnVerdict = Literal["supported", "doubtful", "not judged"]
 
 
 class Box(Struct, frozen=True, gc=False):  # no cycles: a corpus of a million boxes costs the collector nothing
@@ -176,18 +177,52 @@ class Claim(Struct, frozen=True, omit_defaults=True):
     value: str | None = None
 
 
+class ProbeResult(Struct, frozen=True):
+    """What a validator made of one question about a claim.
+
+    Attributes:
+        claim: Index of the claim in the turn; one claim may be asked about more than once.
+        question: As it was put to the validator.
+        chance: Probability, 0 to 1, that the validator gives to the answers under which the claim is true.
+    """
+
+    claim: int
+    question: str
+    chance: float
+
+
+class Validation(Struct, frozen=True, omit_defaults=True):
+    """What a validator, which sees the pixels, found on one turn: the hallucination check.
+
+    Attributes:
+        verdict: ``not judged`` where it could not be scored, or where the calibration trusts no kind of error.
+        p_value: Share of sound turns of the run that look as wrong, 0 to 1; small for a turn that is likely wrong.
+        worst: The kind of error that it most likely has, such as ``"count"``.
+        doubts: Per kind of error the probability that it has one, 0 to 1, at even odds beforehand.
+        measures: The raw numbers by name: log-probabilities in nats, log-odds, cosines.
+        probes: The questions about single claims; None where nothing could be scored.
+    """
+
+    verdict: TurnVerdict
+    p_value: float | None = None
+    worst: str | None = None
+    doubts: dict[str, float] = {}
+    measures: dict[str, float] = {}
+    probes: tuple[ProbeResult, ...] | None = None
+
+
 class Turn(Struct, frozen=True):
     """One question and its answer, both non-empty.
 
     Attributes:
         claims: What it says that can be checked, with the annotations' verdict.
-        validation: Raw scores and verdict of the validator, or None before it ran.
+        validation: Scores and verdict of the validator, or None before it ran.
     """
 
     question: str
     answer: str
     claims: tuple[Claim, ...] = ()
-    validation: dict[str, Any] | None = None
+    validation: Validation | None = None
 
 
 class Drop(Struct, frozen=True):

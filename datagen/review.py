@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
 
 from msgspec.structs import replace
 
@@ -16,6 +15,7 @@ from datagen import claims
 from datagen.config import ChecksSettings, digest_of
 from datagen.fate import reject
 from datagen.records import AnnotatedImage, Decision, Drop, Review, Sample, Turn
+from datagen.summary import ReviewCounts
 
 ReadClaims = Callable[[str, tuple[Turn, ...]], tuple[Turn, ...]]
 """Gives the turns about an image, named by its id, their claims."""
@@ -132,32 +132,28 @@ class Reviewer:
         told = sorted((name, one.verb, one.turns_digest, one.turns, one.note) for name, one in self._standing.items())
         return digest_of(told) if told else None
 
-    def as_dict(self) -> dict[str, Any] | None:
+    def report(self) -> ReviewCounts | None:
         """The counts after a whole pass, for the summary; None where nobody decided anything."""
         if not self._standing:
             return None
-        counted = {name: self._counts[verb] for name, verb in _COUNTED}
-        return {**counted, "stale": self.n_stale, "digest": self.digest}
+        accepted, rejected, corrected = (self._counts[verb] for verb in ("accept", "reject", "correct"))
+        return ReviewCounts(accepted, rejected, corrected, self.n_stale, self.digest)
 
 
-_COUNTED = (("accepted", "accept"), ("rejected", "reject"), ("corrected", "correct"))
+def told_of(counts: ReviewCounts) -> str:
+    """Tell the counts in a few words."""
+    told = f"{counts.accepted} accepted, {counts.rejected} rejected, {counts.corrected} corrected"
+    return told + (f"; {counts.stale} not obeyed, made on answers that have changed since" if counts.stale else "")
 
 
-def told_of(counts: Mapping[str, Any]) -> str:
-    """Tell the counts of ``Reviewer.as_dict`` in a few words."""
-    told = ", ".join(f"{counts[name]} {name}" for name, _ in _COUNTED)
-    stale = counts["stale"]
-    return told + (f"; {stale} not obeyed, made on answers that have changed since" if stale else "")
-
-
-def told_since(finished: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str | None:
+def told_since(finished: ReviewCounts | None, now: ReviewCounts | None) -> str | None:
     """Say that a run's summary does not know the latest decisions.
 
     Args:
         finished: The counts in its summary.
         now: The counts of today's decisions.
     """
-    if (finished or {}).get("digest") == (now or {}).get("digest"):
+    if (finished and finished.digest) == (now and now.digest):
         return None
     return (
         "Decisions were made by hand after this run was finished: exports obey them, and the run's own files will "

@@ -1,12 +1,240 @@
-"""From the stream of finished samples to the tallies of ``summary.json``."""
+"""The record of ``summary.json``: what a whole run came to, from tallies and cost to calibration and diversity."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from typing import Any
+
+from msgspec import Struct
 
 from datagen.records import Sample
+
+Reasons = dict[str, dict[str, int]]
+"""Stage to reason code to how often."""
+
+
+class Fates(Struct, frozen=True):
+    """Samples of one response type."""
+
+    accepted: int
+    rejected: int
+
+
+class Tokens(Struct, frozen=True):
+    """Tokens that the teacher's endpoint billed; ``cached`` are part of ``prompt``."""
+
+    prompt: int
+    cached: int
+    completion: int
+
+
+class KindReport(Struct, frozen=True):
+    """How well one kind of error is told from clean turns, on images that fitted nothing.
+
+    Attributes:
+        n_clean: Clean turns that could have this error.
+        n_planted: Turns that it was planted in.
+        auroc: Chance that a planted error is doubted more than a clean turn.
+        recall_at_5: Share of planted errors found when 5 % of clean turns are flagged.
+        calibration_error: Mean distance of the stated probability from the observed share, both classes weighing alike.
+        reliability: (mean stated probability, observed share, weight) of up to ten bins.
+        recall: Share of planted errors that the run's threshold rejects.
+        judged: Whether it takes part in verdicts.
+        why_not: The sentence that says why not.
+    """
+
+    n_clean: int
+    n_planted: int
+    auroc: float | None = None
+    recall_at_5: float | None = None
+    calibration_error: float | None = None
+    reliability: tuple[tuple[float, float, float], ...] = ()
+    recall: float | None = None
+    judged: bool = False
+    why_not: str | None = None
+
+
+class Calibration(Struct, frozen=True):
+    """What a validator is worth on a run.
+
+    Attributes:
+        validator: Its identity.
+        alpha: Share of clean turns that may be lost.
+        n_turns: Clean turns measured.
+        kinds: By kind of error.
+        recall: Share of all planted errors that the threshold rejects.
+        clean_flagged: Share of clean turns that it rejects: the measured price, to hold against ``alpha``.
+        judged: False when no kind can be trusted.
+        why_not: The sentence that says why not.
+    """
+
+    validator: str
+    alpha: float
+    n_turns: int
+    kinds: dict[str, KindReport]
+    recall: float | None = None
+    clean_flagged: float | None = None
+    judged: bool = False
+    why_not: str | None = None
+
+
+class YesShare(Struct, frozen=True):
+    """Yes, as a share of the yes and no answers: asked for (None where it is not), before and after balancing."""
+
+    asked: float | None
+    before: float
+    after: float
+
+
+class KindShare(Struct, frozen=True):
+    """The commonest kind of question, None without any turn, and its share of the turns."""
+
+    kind: str | None
+    share: float
+
+
+class LargestKind(Struct, frozen=True):
+    """The commonest kind of question: the cap on its share (None without one), before and after balancing."""
+
+    asked: float | None
+    before: KindShare
+    after: KindShare
+
+
+class Balance(Struct, frozen=True):
+    """What was asked of the balance of the set, and what is reached."""
+
+    turns_before: int
+    turns_after: int
+    yes_share: YesShare
+    largest_kind: LargestKind
+
+
+class YesNo(Struct, frozen=True):
+    """Answers to yes/no questions by what they say."""
+
+    yes: int
+    no: int
+    unclear: int
+
+
+class AnswerWords(Struct, frozen=True):
+    """Words in an answer: percentiles, and answers per class of length such as ``"8-11"``."""
+
+    p5: int
+    p25: int
+    p50: int
+    p75: int
+    p95: int
+    histogram: dict[str, int]
+
+
+class CategoryUse(Struct, frozen=True):
+    """How often answers say that a category is there and that it is not, and on how many images it has a box."""
+
+    stated: int
+    denied: int
+    boxed: int
+
+
+class CategoryCover(Struct, frozen=True):
+    """How much of the corpus's categories the answers speak of.
+
+    Attributes:
+        in_corpus: Categories that the corpus has.
+        stated: Of these, said to be there by any answer.
+        denied: Of these, said to be absent by any answer.
+        most_stated: The commonest ones.
+        never_stated: Names of those that are never said to be there; of very many the first.
+    """
+
+    in_corpus: int
+    stated: int
+    denied: int
+    most_stated: dict[str, CategoryUse]
+    never_stated: tuple[str, ...]
+
+
+class DiversityReport(Struct, frozen=True):
+    """What accepted samples ask and say; each tally counts turns or claims by name.
+
+    Attributes:
+        turns: Turns counted.
+        turns_per_sample: Samples by their number of turns.
+        question_kinds: Turns by kind of question, zeros included.
+        question_openings: The commonest first two words of questions, and of answers.
+        counts: Claims of an exact count, by the count.
+        places: Claims that put a thing somewhere, by place.
+        relations: Claims of a relation, by relation.
+        lacks: Sentences on what the set lacks.
+    """
+
+    turns: int
+    turns_per_sample: dict[str, int]
+    question_kinds: dict[str, int]
+    yes_no: YesNo
+    question_openings: dict[str, int]
+    answer_openings: dict[str, int]
+    answer_words: AnswerWords
+    categories: CategoryCover
+    counts: dict[str, int]
+    places: dict[str, int]
+    relations: dict[str, int]
+    lacks: tuple[str, ...]
+
+
+class ReviewCounts(Struct, frozen=True):
+    """What came of the decisions that people made by hand.
+
+    Attributes:
+        stale: Decisions that no sample could obey, as its turns are others now.
+        digest: Names all decisions together.
+    """
+
+    accepted: int
+    rejected: int
+    corrected: int
+    stale: int
+    digest: str | None
+
+
+class Summary(Struct, frozen=True):
+    """The content of ``summary.json``; the last four are None where there is nothing to tell, and in older runs.
+
+    Attributes:
+        samples: Accepted and rejected together.
+        by_type: By response type.
+        rejected_by_stage: Samples that fell.
+        cut_by_stage: Turns that were cut off samples which went on.
+        turns: Of accepted samples, as are words, verdicts and licences.
+        verdicts: Turns by the validator's verdict.
+        licences: Samples by the licence of their image.
+        cost_usd: None where no price is known.
+        balance: What balancing asked for and reached.
+        calibration: What the validator is worth on this run.
+        diversity: What the set asks, says and lacks.
+        review: What people decided by hand.
+    """
+
+    samples: int
+    accepted: int
+    rejected: int
+    share_accepted: float
+    by_type: dict[str, Fates]
+    rejected_by_stage: Reasons
+    cut_by_stage: Reasons
+    turns: int
+    turns_per_sample: float
+    words_per_answer: float
+    verdicts: dict[str, int]
+    licences: dict[str, int]
+    tokens: Tokens
+    cost_usd: float | None
+    cost_usd_per_accepted: float | None
+    balance: Balance | None = None
+    calibration: Calibration | None = None
+    diversity: DiversityReport | None = None
+    review: ReviewCounts | None = None
 
 
 class Tally:
@@ -22,7 +250,7 @@ class Tally:
         self._cuts: dict[str, Counter[str]] = defaultdict(Counter)
         self._licences: Counter[str] = Counter()
         self._verdicts: Counter[str] = Counter()
-        self._tokens: Counter[str] = Counter(prompt=0, cached=0, completion=0)
+        self._tokens: Counter[str] = Counter()
         self._n_turns = 0
         self._n_answer_words = 0
         self._cost_usd: float | None = None
@@ -57,7 +285,7 @@ class Tally:
         for turn in sample.turns:
             self._n_answer_words += len(turn.answer.split())
             if turn.validation is not None:
-                self._verdicts[str(turn.validation.get("verdict"))] += 1
+                self._verdicts[turn.validation.verdict] += 1
 
     @property
     def share_failed(self) -> float:
@@ -69,30 +297,27 @@ class Tally:
         """Accepted and rejected together."""
         return sum(counts.total() for counts in self._by_type.values())
 
-    def as_dict(self) -> dict[str, Any]:
-        """The tallies as plain values, keys in a fixed order."""
+    def summary(self) -> Summary:
+        """The tallies; what else was measured on the whole set is not known here."""
         n_samples = self.n_samples
         cost = None if self._cost_usd is None else round(self._cost_usd, 6)
-        return {
-            "samples": n_samples,
-            "accepted": self.n_accepted,
-            "rejected": n_samples - self.n_accepted,
-            "share_accepted": _ratio(self.n_accepted, n_samples),
-            "by_type": {
-                name: {status: counts[status] for status in ("accepted", "rejected")}
-                for name, counts in self._by_type.items()
-            },
-            "rejected_by_stage": _sorted_counts(self._rejected),
-            "cut_by_stage": _sorted_counts(self._cuts),
-            "turns": self._n_turns,
-            "turns_per_sample": _ratio(self._n_turns, self.n_accepted),
-            "words_per_answer": _ratio(self._n_answer_words, self._n_turns),
-            "verdicts": dict(sorted(self._verdicts.items())),
-            "licences": dict(sorted(self._licences.items())),
-            "tokens": dict(self._tokens),
-            "cost_usd": cost,
-            "cost_usd_per_accepted": None if cost is None else _ratio(cost, self.n_accepted, digits=6),
-        }
+        return Summary(
+            samples=n_samples,
+            accepted=self.n_accepted,
+            rejected=n_samples - self.n_accepted,
+            share_accepted=_ratio(self.n_accepted, n_samples),
+            by_type={name: Fates(counts["accepted"], counts["rejected"]) for name, counts in self._by_type.items()},
+            rejected_by_stage=_sorted_counts(self._rejected),
+            cut_by_stage=_sorted_counts(self._cuts),
+            turns=self._n_turns,
+            turns_per_sample=_ratio(self._n_turns, self.n_accepted),
+            words_per_answer=_ratio(self._n_answer_words, self._n_turns),
+            verdicts=dict(sorted(self._verdicts.items())),
+            licences=dict(sorted(self._licences.items())),
+            tokens=Tokens(self._tokens["prompt"], self._tokens["cached"], self._tokens["completion"]),
+            cost_usd=cost,
+            cost_usd_per_accepted=None if cost is None else _ratio(cost, self.n_accepted, digits=6),
+        )
 
 
 FAILED_REQUESTS = frozenset(
@@ -101,7 +326,7 @@ FAILED_REQUESTS = frozenset(
 """Reasons that count against ``--max-failed``: no answer came. A refusal is an answer, if a poor one."""
 
 
-def _sorted_counts(table: dict[str, Counter[str]]) -> dict[str, dict[str, int]]:
+def _sorted_counts(table: dict[str, Counter[str]]) -> Reasons:
     return {stage: dict(sorted(table[stage].items(), key=lambda item: (-item[1], item[0]))) for stage in sorted(table)}
 
 

@@ -13,6 +13,7 @@ import msgspec
 from datagen.errors import RunError
 from datagen.records import Claim, Sample, Turn
 from datagen.store import RunFolder, read_facts
+from datagen.summary import Calibration, Summary
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.planting import ERROR_KINDS
 
@@ -31,7 +32,7 @@ class RunTables(ABC):
 
     @property
     @abstractmethod
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> Summary:
         """The content of ``summary.json``."""
 
     @abstractmethod
@@ -80,9 +81,9 @@ class RunTables(ABC):
         Raises:
             RunError: The run has no validator, or is not finished.
         """
-        tried, summary = self._tried(), self.summary["calibration"]
+        tried, found = self._tried()
         measured = [one.measured for one in tried]
-        return _calibration_table(tried, Calibrator(summary["validator"], measured, summary["alpha"]))
+        return _calibration_table(tried, Calibrator(found.validator, measured, found.alpha))
 
     def thresholds(self, alphas: Iterable[float] = (0.01, 0.02, 0.05, 0.1, 0.2)) -> pd.DataFrame:
         """What the validator would find, and what it would cost, at other values of ``alpha``; nothing is scored.
@@ -93,12 +94,12 @@ class RunTables(ABC):
         Raises:
             RunError: The run has no validator, or is not finished.
         """
-        measured = [one.measured for one in self._tried()]
-        return _thresholds_table(self.summary["calibration"]["validator"], measured, alphas)
+        tried, found = self._tried()
+        return _thresholds_table(found.validator, [one.measured for one in tried], alphas)
 
-    def _tried(self) -> list[Tried]:
-        path = self.folder.calibration
-        if not self.summary["calibration"] or not path.is_file():
+    def _tried(self) -> tuple[list[Tried], Calibration]:
+        path, found = self.folder.calibration, self.summary.calibration
+        if found is None or not path.is_file():
             raise RunError(f"{self.folder.path}: no validator was calibrated on this run; see 'datagen validate'.")
         tried: list[Tried] = []
         for _, one in read_facts(path, Tried):
@@ -106,7 +107,7 @@ class RunTables(ABC):
                 told = f"line {len(tried) + 1} is damaged; start the run's command again to write it anew"
                 raise RunError(f"{path}: {told}.")
             tried.append(one)
-        return tried
+        return tried, found
 
 
 def _samples_table(samples: Iterable[Sample]) -> pd.DataFrame:
@@ -143,20 +144,21 @@ def _claims_table(samples: Iterable[Sample]) -> pd.DataFrame:
 
     rows = []
     for sample, n, turn in _turns_of(samples):
-        asked = sorted((turn.validation or {}).get("probes", ()), key=lambda probe: -float(probe["chance"]))
-        probes = {probe["claim"]: probe for probe in asked}  # of several about one claim, the least likely
+        seen = turn.validation
+        asked = sorted((seen and seen.probes) or (), key=lambda probe: -probe.chance)
+        probes = {probe.claim: probe for probe in asked}  # of several about one claim, the least likely
         for index, claim in enumerate(turn.claims):
             said = turn.question if claim.in_question else turn.answer
-            probe = probes.get(index, {})
+            probe = probes.get(index)
             rows.append(
                 {
                     **_place(sample, n),
                     "text": said[claim.start : claim.end],
                     **{field: getattr(claim, field) for field in _CLAIM_FIELDS},
                     "others": ", ".join(claim.others),
-                    "asked": probe.get("question"),
-                    "chance": probe.get("chance", math.nan),
-                    "turn_verdict": (turn.validation or {}).get("verdict"),
+                    "asked": probe and probe.question,
+                    "chance": probe.chance if probe else math.nan,
+                    "turn_verdict": seen and seen.verdict,
                 }
             )
     return pd.DataFrame(rows, columns=[*_PLACE, "text", *_CLAIM_FIELDS, "asked", "chance", "turn_verdict"])
@@ -217,7 +219,7 @@ def _place(sample: Sample, n: int) -> dict[str, Any]:
 
 def _turn_row(sample: Sample, turn: Turn) -> dict[str, Any]:
     verdicts = Counter(claim.verdict.partition("_")[0] for claim in turn.claims)
-    seen = turn.validation or {}
+    seen = turn.validation
     return {
         "stage": sample.stage,
         "reason": sample.reason,
@@ -226,11 +228,11 @@ def _turn_row(sample: Sample, turn: Turn) -> dict[str, Any]:
         "n_words": len(turn.answer.split()),
         "n_claims": len(turn.claims),
         **{f"n_{verdict}": verdicts[verdict] for verdict in ("supported", "contradicted", "unknown")},
-        "verdict": seen.get("verdict"),
-        "p_value": seen.get("p_value", math.nan),
-        "worst": seen.get("worst"),
-        **{_doubt_column(kind): doubt for kind, doubt in seen.get("doubts", {}).items()},
-        **_score_columns(seen.get("measures", {})),
+        "verdict": seen and seen.verdict,
+        "p_value": math.nan if seen is None or seen.p_value is None else seen.p_value,
+        "worst": seen and seen.worst,
+        **{_doubt_column(kind): doubt for kind, doubt in (seen.doubts if seen else {}).items()},
+        **_score_columns(seen.measures if seen else {}),
     }
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from datagen.api import open_run
 from datagen.config import ValidatorSettings
-from datagen.records import Claim, Drop, Provenance, Sample, Turn
+from datagen.records import Claim, Drop, Provenance, Sample, Turn, Validation
 from datagen.view.page.asking import Asker
 from datagen.view.page.live import LiveRun
 
@@ -34,9 +34,7 @@ def sample(n: int, **more: Any) -> Sample:
     turn = Turn(f"Is there a {thing}?", f"Yes {thing} number {n} stands there.", (claim,))
     if n % 4:
         p_value = round(1 - (n % 7) / 10, 3)
-        turn = replace(
-            turn, validation={"verdict": "supported", "p_value": p_value, "worst": "count", "doubts": {"count": 0.1}}
-        )
+        turn = replace(turn, validation=Validation("supported", p_value, "count", {"count": 0.1}))
     kind = "conversation" if n % 10 else "negation"
     made = Sample(
         f"{n}-{kind}", str(n), f"{n % 6 + 1:012}.jpg", kind, (turn,), "accepted", Provenance("m", "r", "q", "s")

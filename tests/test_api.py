@@ -1,5 +1,6 @@
 """The Python interface: a run as a table, a sample as a card, errors as sentences."""
 
+import json
 import re
 from html import escape as html_escape
 from pathlib import Path
@@ -10,6 +11,7 @@ from conftest import CorpusFiles
 
 import datagen
 from datagen.errors import RunError, SettingsError
+from datagen.export import ExportRow, ExportSettings, LeftOut
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +37,7 @@ def test_a_run_can_be_made_from_a_file(tmp_path: Path, corpus_files: CorpusFiles
         "types: [description]\n"
     )
     made = datagen.run(config, tmp_path / "run")
-    assert made.summary["samples"] == 6
+    assert made.summary.samples == 6
     assert datagen.run(str(config), tmp_path / "run").summary == made.summary
 
 
@@ -65,9 +67,44 @@ def test_an_export_is_the_same_as_the_command_writes(run: datagen.Run, tmp_path:
     files = {path.relative_to(tmp_path / "made") for path in (tmp_path / "made").rglob("*") if path.is_file()}
     assert len(files) > 6
     assert all((tmp_path / "made" / name).read_bytes() == (tmp_path / "told" / name).read_bytes() for name in files)
-    assert sum(exported.counts["rows"].values()) == run.summary["accepted"]
+    assert sum(exported.counts["rows"].values()) == run.summary.accepted
     claims = run.export("claims", tmp_path / "claims.jsonl")
-    assert claims.counts["rows"] == {"train": run.summary["accepted"]}
+    assert claims.counts["rows"] == {"train": run.summary.accepted}
+
+
+class QuestionList:
+    """A form of a user's own: a question a line, but none about cats."""
+
+    has_pixels = False
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        self.file = (folder / f"{split}.txt").open("w", encoding="utf-8")
+
+    def add(self, row: ExportRow) -> LeftOut | None:
+        if "cat" in row.sample.turns[0].question:
+            return LeftOut("cat", "it is about a cat")
+        self.file.writelines(f"{row.image}: {turn.question}\n" for turn in row.sample.turns)
+        return None
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def test_a_form_of_ones_own_is_written_like_any_other(run: datagen.Run, tmp_path: Path) -> None:
+    by_class = run.export(QuestionList, tmp_path / "a", pictures="copy")
+    by_name = run.export("questions", tmp_path / "b", writers={"questions": QuestionList}, validation_share=0.5)
+    manifests = [json.loads((tmp_path / name / "manifest.json").read_bytes()) for name in ("a", "b")]
+    assert [manifest["format"] for manifest in manifests] == ["QuestionList", "questions"]
+    assert "train.txt" in manifests[0]["files"] and "validation.txt" in manifests[1]["files"]
+    accepted = [sample for sample in run.iter_samples() if sample.status == "accepted"]
+    about_cats = [one.sample_id for one in accepted if "cat" in one.turns[0].question]
+    assert [row["sample_id"] for row in by_class.left_out] == about_cats
+    assert by_class.counts["rows"]["train"] == sum(by_name.counts["rows"].values()) == len(accepted) - len(about_cats)
+    lines = (tmp_path / "a" / "train.txt").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == sum(len(one.turns) for one in accepted if one.sample_id not in about_cats)
+    assert (tmp_path / "a" / "images" / lines[0].partition(":")[0]).is_file()
+    with pytest.raises(SettingsError, match=r"there is llava, .*, claims, questions"):
+        run.export("pdf", tmp_path / "c", writers={"questions": QuestionList})
 
 
 @pytest.mark.parametrize(

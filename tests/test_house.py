@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"digestmap", "errors", "records", "randomness", "version"},
-    {"words"},
+    {"summary", "words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
     {
@@ -25,7 +25,6 @@ FLOORS = (
         "recipes",
         "review",
         "store",
-        "summary",
         "teacher",
         "validator",
     },

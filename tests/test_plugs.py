@@ -106,7 +106,7 @@ def test_a_check_is_told_and_missed_when_it_is_not_there(corpus_files: CorpusFil
     run = datagen.run(settings_of(corpus_files), tmp_path, teacher=caption_of, checks=[speaks_of_scene_four])
     table = run.samples()
     assert table[table.status == "rejected"].reason.tolist() == ["speaks_of_scene_four"]
-    assert run.summary["rejected_by_stage"]["checks"] == {"speaks_of_scene_four": 1}
+    assert run.summary.rejected_by_stage["checks"] == {"speaks_of_scene_four": 1}
     with pytest.raises(SettingsError, match=r"made with checks in Python \(speaks_of_scene_four\)"):
         datagen.run(run.settings, tmp_path, teacher=caption_of)
     with pytest.raises(SettingsError, match="two are called 'speaks_of_scene_four'"):

@@ -7,6 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from datagen.cli import app
+from datagen.export import FORMS
+from datagen.pipeline import STAGE_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,3 +62,11 @@ def test_it_is_short_and_names_the_two_commands() -> None:
 
 def test_the_changelog_knows_this_version_is_unreleased() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_tables_of_stages_and_forms_are_whole() -> None:
+    stages = re.findall(r"^\| (\w+) \|", README.partition("## The stages")[2].partition("\n## ")[0], re.MULTILINE)
+    named = [name for name in STAGE_NAMES if name != "review"]  # README tells of it under export
+    assert [name for name in stages if name in named] == named
+    forms = README.partition("`datagen export RUN --format F --out DIR`")[2].partition("\n\n")[0]
+    assert [name for name in FORMS if f"`{name}`" not in forms] == ["claims"]  # told of elsewhere

@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.records import Claim, Decision, Provenance, Sample, Turn
+from datagen.records import Claim, Decision, Provenance, Sample, Turn, Validation
 from datagen.review import Reviewer, decide, is_of, told_since, turns_digest, undecided
 from datagen.store import add_decision
 
 TURNS = (
-    Turn("Is there a dog?", "Yes, a dog.", (Claim("presence", "dog", 7, 10, "unknown", ""),), {"verdict": "supported"}),
+    Turn("Is there a dog?", "Yes, a dog.", (Claim("presence", "dog", 7, 10, "unknown", ""),), Validation("supported")),
     Turn("How many cups are there?", "Two cups."),
 )
 SAMPLE = Sample("1-conversation", "1", "1.jpg", "conversation", TURNS, "accepted", Provenance("m", "r", "q", "s"))
@@ -87,7 +87,7 @@ def test_a_decision_on_other_turns_is_not_obeyed() -> None:
     assert decide(others, decision("reject")) == others
     reviewer = Reviewer({SAMPLE.sample_id: decision("reject")})
     assert list(reviewer.watch([others])) == [others]
-    assert reviewer.as_dict() is not None
+    assert reviewer.report() is not None
     assert reviewer.n_stale == 1
 
 
@@ -119,12 +119,10 @@ def test_only_the_last_decision_counts(made: list[str], sample: Sample) -> None:
 def test_counts_name_what_was_decided_and_change_with_it() -> None:
     reviewer = Reviewer({SAMPLE.sample_id: decision("reject"), "gone": decision("accept"), "back": decision("undo")})
     list(reviewer.watch([SAMPLE]))
-    counts = reviewer.as_dict()
+    counts = reviewer.report()
     assert counts is not None
-    assert {key: counts[key] for key in ("accepted", "rejected", "corrected", "stale")} == {
-        "accepted": 0, "rejected": 1, "corrected": 0, "stale": 1,
-    }  # fmt: skip
-    assert Reviewer({"back": decision("undo")}).as_dict() is None
+    assert (counts.accepted, counts.rejected, counts.corrected, counts.stale) == (0, 1, 0, 1)
+    assert Reviewer({"back": decision("undo")}).report() is None
     assert told_since(counts, counts) is None
     assert told_since(None, counts) is not None
     assert told_since(counts, None) is not None
@@ -201,10 +199,10 @@ def test_a_second_start_writes_them_into_the_run(run: Run) -> None:
     rejected, corrected, stale = decide_all(run)
     again = datagen.run(run.settings, run.folder.path)
     summary = again.summary
-    assert summary["accepted"] + summary["rejected"] == summary["samples"] == before["samples"]
-    assert summary["accepted"] == before["accepted"] - 1
-    assert summary["rejected_by_stage"]["review"] == {"rejected_by_hand": 1}
-    assert summary["review"]["stale"] == 1
+    assert summary.accepted + summary.rejected == summary.samples == before.samples
+    assert summary.accepted == before.accepted - 1
+    assert summary.rejected_by_stage["review"] == {"rejected_by_hand": 1}
+    assert summary.review.stale == 1
     written = dataset_of(again.folder.dataset)
     assert rejected.sample_id not in written
     assert written[corrected.sample_id] == "There are three dogs."

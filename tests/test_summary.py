@@ -1,10 +1,12 @@
 """The tallies add up."""
 
+import msgspec
 import pytest
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
+from datagen.pipeline import STAGES
 from datagen.records import Drop, Provenance, Sample, Turn
-from datagen.summary import Tally
+from datagen.summary import Fates, Summary, Tally, Tokens
 
 PROVENANCE = Provenance("m", "r", "q", "s", 100, 40, 10, 0.5, "CC-BY-2.0")
 GOOD = Sample("1-a", "1", "1.jpg", "a", (Turn("Q?", "one two three"),), "accepted", PROVENANCE)
@@ -15,24 +17,38 @@ CUT = replace(GOOD, sample_id="1-b", response_type="b", cuts=(Drop("parse", "tru
 def test_the_tally_counts_samples_tokens_and_money() -> None:
     tally = Tally()
     assert list(tally.watch([GOOD, BAD, CUT])) == [GOOD, BAD, CUT]
-    summary = tally.as_dict()
-    assert (summary["samples"], summary["accepted"], summary["rejected"]) == (3, 2, 1)
-    assert summary["by_type"] == {"a": {"accepted": 1, "rejected": 1}, "b": {"accepted": 1, "rejected": 0}}
-    assert summary["rejected_by_stage"] == {"teacher": {"gave_up": 1}}
-    assert summary["cut_by_stage"] == {"parse": {"truncated": 1}}
-    assert summary["tokens"] == {"prompt": 300, "cached": 120, "completion": 30}
-    assert summary["cost_usd"] == 1.5
-    assert summary["cost_usd_per_accepted"] == 0.75
-    assert summary["words_per_answer"] == 3.0
-    assert summary["licences"] == {"CC-BY-2.0": 2}
+    summary = tally.summary()
+    assert (summary.samples, summary.accepted, summary.rejected) == (3, 2, 1)
+    assert summary.by_type == {"a": Fates(1, 1), "b": Fates(1, 0)}
+    assert summary.rejected_by_stage == {"teacher": {"gave_up": 1}}
+    assert summary.cut_by_stage == {"parse": {"truncated": 1}}
+    assert summary.tokens == Tokens(300, 120, 30)
+    assert summary.cost_usd == 1.5
+    assert summary.cost_usd_per_accepted == 0.75
+    assert summary.words_per_answer == 3.0
+    assert summary.licences == {"CC-BY-2.0": 2}
     assert tally.share_failed == pytest.approx(1 / 3)
 
 
 def test_an_unknown_price_is_not_zero() -> None:
     tally = Tally()
     tally.add(replace(GOOD, provenance=replace(PROVENANCE, cost_usd=None)))
-    assert tally.as_dict()["cost_usd"] is None
+    assert tally.summary().cost_usd is None
 
 
 def test_nothing_is_no_division_by_zero() -> None:
-    assert Tally().as_dict()["share_accepted"] == 0.0
+    assert Tally().summary().share_accepted == 0.0
+
+
+def test_an_older_summary_is_read_and_what_a_later_one_adds_is_passed_over() -> None:
+    summary = Tally().summary()
+    told = {name: value for name, value in asdict(summary).items() if name not in ("balance", "diversity", "review")}
+    assert msgspec.convert(msgspec.to_builtins(told | {"of_later": 1}), Summary) == summary
+    del told["tokens"]
+    with pytest.raises(msgspec.ValidationError, match="missing required field `tokens`"):
+        msgspec.convert(msgspec.to_builtins(told), Summary)
+
+
+def test_every_report_of_a_stage_has_its_field() -> None:
+    reports = {stage.report for stage in STAGES if stage.report}
+    assert reports == {"balance", "calibration", "review"} <= set(Summary.__struct_fields__)

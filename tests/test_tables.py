@@ -32,7 +32,7 @@ def test_every_turn_is_a_row(judged: datagen.Run) -> None:
     assert len(turns) == samples.n_turns.sum() > 200
     assert (turns.n_claims == turns.n_supported + turns.n_contradicted + turns.n_unknown).all()
     accepted = turns[turns.status == "accepted"]
-    assert accepted.verdict.value_counts().to_dict() == judged.summary["verdicts"]
+    assert accepted.verdict.value_counts().to_dict() == judged.summary.verdicts
     assert (accepted[accepted.verdict == "supported"].p_value > 0).all()
     row = turns[(turns.sample_id == "1-conversation") & (turns.turn == 2)].iloc[0]
     assert row.question == judged.sample("1-conversation").turns[1].question
@@ -67,16 +67,17 @@ def test_a_run_without_a_validator_has_the_same_columns(judged: datagen.Run, unj
 
 
 def test_the_calibration_set_gives_the_reported_figures(judged: datagen.Run) -> None:
-    tried, told = judged.calibration_set(), judged.summary["calibration"]
+    tried, told = judged.calibration_set(), judged.summary.calibration
+    assert told is not None
     assert set(tried.planted) <= {"sound", *ERROR_KINDS}
     sound = tried[tried.planted == "sound"]
-    assert len(sound) == told["n_turns"]
-    assert (sound.doubtful == True).mean() == pytest.approx(told["clean_flagged"], abs=1e-6)  # noqa: E712 (None is none)
-    for kind, report in told["kinds"].items():
+    assert len(sound) == told.n_turns
+    assert (sound.doubtful == True).mean() == pytest.approx(told.clean_flagged, abs=1e-6)  # noqa: E712 (None is none)
+    for kind, report in told.kinds.items():
         planted = tried[tried.planted == kind]
-        assert len(planted) == report["n_planted"]
-        if report["judged"]:
-            assert (planted.doubtful == True).mean() == pytest.approx(report["recall"], abs=1e-6)  # noqa: E712
+        assert len(planted) == report.n_planted
+        if report.judged:
+            assert (planted.doubtful == True).mean() == pytest.approx(report.recall, abs=1e-6)  # noqa: E712
     moved = tried[tried.planted == "other image"].iloc[0]
     assert moved.picture != judged.sample(moved.sample_id).image
     spoilt = tried[tried.planted == "count"].iloc[0]
@@ -84,13 +85,14 @@ def test_the_calibration_set_gives_the_reported_figures(judged: datagen.Run) -> 
 
 
 def test_thresholds_tell_what_each_alpha_finds_and_costs(judged: datagen.Run) -> None:
-    told = judged.summary["calibration"]
-    alpha = told["alpha"]
+    told = judged.summary.calibration
+    assert told is not None
+    alpha = told.alpha
     table = judged.thresholds([0.0001, alpha, 0.3])
     assert math.isnan(table.recall[0.0001])
-    assert table.recall[alpha] == told["recall"]
-    assert table.sound_flagged[alpha] == told["clean_flagged"] <= table.sound_flagged[0.3]
-    assert table.recall_count[alpha] == told["kinds"]["count"]["recall"]
+    assert table.recall[alpha] == told.recall
+    assert table.sound_flagged[alpha] == told.clean_flagged <= table.sound_flagged[0.3]
+    assert table.recall_count[alpha] == told.kinds["count"].recall
 
 
 def test_a_run_is_judged_again_in_python(tmp_path: Path) -> None:
@@ -101,11 +103,11 @@ def test_a_run_is_judged_again_in_python(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no validator yet"):
         run.validate(alpha=0.1)
     first = run.validate(oracle, alpha=0.3)
-    n_scored, n_strict = oracle.n_scored, first.summary["verdicts"]["supported"]
+    n_scored, n_strict = oracle.n_scored, first.summary.verdicts["supported"]
     mild = first.validate(oracle, alpha=0.05)
     assert oracle.n_scored == n_scored > 0
     assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("python:oracle", 0.05)
-    assert mild.summary["verdicts"]["supported"] > n_strict
+    assert mild.summary.verdicts["supported"] > n_strict
     assert datagen.run(settings, tmp_path / "run").settings.validator.name == "none"
     assert not run.folder.calibration.exists()
 

@@ -20,6 +20,7 @@ from datagen import config
 from datagen.cli import app
 from datagen.cli.options import SETTING_OF
 from datagen.cli.sentences import EXIT_STATUS
+from datagen.pipeline import STAGES, Stage
 from datagen.store import write_whole
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
@@ -55,6 +56,11 @@ def render_page() -> str:
             f"| exit status | meaning |\n|---|---|\n{statuses}\n",
             "Results go to standard output, progress and errors to standard error.\n",
             *(_section(name, function) for name, function in commands),
+            "## Stages\n",
+            "Where a sample can fall or lose turns, in this order; `datagen show RUN SAMPLE_ID` tells why one did.\n",
+            "| stage | what falls | looks at | settings |\n|---|---|---|---|",
+            *map(_stage, STAGES),
+            "",
             "## Settings\n",
             "`datagen run FILE.yaml --out RUN` and `datagen.run(...)` take them, nested as the dots say." + _EXAMPLES,
             "| setting | default | meaning |\n|---|---|---|",
@@ -62,6 +68,11 @@ def render_page() -> str:
             "",
         )
     )
+
+
+def _stage(stage: Stage) -> str:
+    looks_at = {"sample": "one sample", "image": "the samples of one image", "set": "all samples"}[stage.scope]
+    return f"| {stage.name} | {stage.what} | {looks_at} | {', '.join(f'`{name}`' for name in stage.settings)} |"
 
 
 def _name_of(function: Callable[..., Any] | None) -> str:

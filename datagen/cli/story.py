@@ -5,43 +5,44 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from datagen.config import IMPORTED, Settings
 from datagen.digestmap import DigestMap
-from datagen.records import AnnotatedImage, Sample, Turn
+from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
+from datagen.summary import DiversityReport, Reasons, Summary
 
 if TYPE_CHECKING:
     from datagen.api import Run
     from datagen.engines.finding import Near
 
 
-def outcome_lines(summary: dict[str, Any], out: Path) -> Iterator[str]:
+def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     """Tell how a run ended."""
-    yield f"accepted  {summary['accepted']} of {summary['samples']} samples ({100 * summary['share_accepted']:.1f} %)"
-    yield f"turns     {summary['turns']}, {summary['words_per_answer']:.1f} words an answer"
-    for name, counts in summary["by_type"].items():
-        yield f"          {name}: {counts['accepted']} accepted, {counts['rejected']} rejected"
-    yield from _reasons("rejected", summary["rejected_by_stage"])
-    yield from _reasons("cut", summary["cut_by_stage"])
-    if summary.get("review"):
-        yield f"by hand   {told_of(summary['review'])}"
-    if summary["cost_usd"]:
-        tokens = summary["tokens"]
-        yield f"tokens    {tokens['prompt']} in ({tokens['cached']} cached), {tokens['completion']} out"
-        yield f"cost      ${summary['cost_usd']:.4f}, ${summary['cost_usd_per_accepted']:.6f} per accepted sample"
-    if summary["verdicts"]:
-        yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary["verdicts"].items())
+    yield f"accepted  {summary.accepted} of {summary.samples} samples ({100 * summary.share_accepted:.1f} %)"
+    yield f"turns     {summary.turns}, {summary.words_per_answer:.1f} words an answer"
+    for name, fates in summary.by_type.items():
+        yield f"          {name}: {fates.accepted} accepted, {fates.rejected} rejected"
+    yield from _reasons("rejected", summary.rejected_by_stage)
+    yield from _reasons("cut", summary.cut_by_stage)
+    if summary.review:
+        yield f"by hand   {told_of(summary.review)}"
+    if summary.cost_usd:
+        tokens = summary.tokens
+        yield f"tokens    {tokens.prompt} in ({tokens.cached} cached), {tokens.completion} out"
+        yield f"cost      ${summary.cost_usd:.4f}, ${summary.cost_usd_per_accepted:.6f} per accepted sample"
+    if summary.verdicts:
+        yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary.verdicts.items())
     yield f"dataset   {out / 'dataset.json'}"
     if (out / "report.html").is_file():
         yield f"report    {out / 'report.html'}"
 
 
-def _reasons(title: str, table: dict[str, dict[str, int]]) -> Iterator[str]:
+def _reasons(title: str, table: Reasons) -> Iterator[str]:
     for stage, reasons in table.items():
         for reason, number in reasons.items():
             yield f"{title:9} {number} in {stage}: {reason}"
@@ -83,41 +84,41 @@ def status_lines(run: Run) -> Iterator[str]:
     if seconds >= 1:
         yield f"rate      {len(recent) / seconds:.1f} replies/s"
     summary = run.summary if run.folder.summary.is_file() else None
-    if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary["cost_usd"]):
+    if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary.cost_usd):
         yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     if summary is not None:
         yield from outcome_lines(summary, run.folder.path)
         yield from _decision_lines(run, summary)
-        yield from _diversity_lines(summary.get("diversity"))
+        yield from _diversity_lines(summary.diversity)
     else:
         yield "not finished: start the same command again to go on"
 
 
-def _decision_lines(run: Run, summary: dict[str, Any]) -> Iterator[str]:
+def _decision_lines(run: Run, summary: Summary) -> Iterator[str]:
     """Tell what was decided by hand since the run was finished; what it obeys stands in its outcome."""
     reviewer = run.reviewer()
     if reviewer.digest is not None:
         for _ in run.iter_samples(reviewer):
             pass
-    counts = reviewer.as_dict()
-    since = told_since(summary.get("review"), counts)
+    counts = reviewer.report()
+    since = told_since(summary.review, counts)
     if since:
         yield f"since     {told_of(counts) if counts else 'every decision was undone'}"
         yield f"          {since}"
 
 
-def _diversity_lines(diversity: dict[str, Any] | None) -> Iterator[str]:
+def _diversity_lines(diversity: DiversityReport | None) -> Iterator[str]:
     """Tell what a finished set asks and what it lacks; a run of an older datagen has no record of it."""
-    if not diversity or not diversity["turns"]:
+    if not diversity or not diversity.turns:
         return
-    kinds = sorted(diversity["question_kinds"].items(), key=lambda item: -item[1])
-    shares = [f"{kind} {100 * n / diversity['turns']:.1f} %" for kind, n in kinds if n]
+    kinds = sorted(diversity.question_kinds.items(), key=lambda item: -item[1])
+    shares = [f"{kind} {100 * n / diversity.turns:.1f} %" for kind, n in kinds if n]
     yield f"asked     {', '.join(shares)}"
-    yes, no = (diversity["yes_no"][told] for told in ("yes", "no"))
+    yes, no = diversity.yes_no.yes, diversity.yes_no.no
     if yes + no:
         yield f"yes       {100 * yes / (yes + no):.1f} % of {yes + no} yes/no answers"
-    for sentence in diversity["lacks"]:
+    for sentence in diversity.lacks:
         yield f"lacks     {sentence}"
 
 
@@ -141,7 +142,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"   A: {_visible(turn.answer)}"
         yield from _claim_lines(turn)
         if turn.validation is not None:
-            yield from _validation_lines(turn)
+            yield from _validation_lines(turn, turn.validation)
     for cut in sample.cuts:
         yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
     yield from ("", f"## Fate: {sample.status}")
@@ -159,18 +160,17 @@ def _visible(text: str) -> str:
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
-def _validation_lines(turn: Turn) -> Iterator[str]:
+def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:
     """What the validator was asked about a turn, and what it makes of the answers."""
-    seen = turn.validation or {}
-    told = f"   pixels: {seen.get('verdict')}"
-    if "p_value" in seen:
-        told += f"; {seen['p_value']:.1%} of clean turns look as wrong"
-        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
+    told = f"   pixels: {seen.verdict}"
+    if seen.p_value is not None:
+        told += f"; {seen.p_value:.1%} of clean turns look as wrong"
+        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
     yield _visible(told)
-    for probe in seen.get("probes", ()):
-        claim = turn.claims[probe["claim"]]
+    for probe in seen.probes or ():
+        claim = turn.claims[probe.claim]
         text = turn.question if claim.in_question else turn.answer
-        yield _visible(f"   [{probe['chance']:.0%}] {probe['question']} ('{text[claim.start : claim.end]}')")
+        yield _visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}')")
 
 
 def _claim_lines(turn: Turn) -> Iterator[str]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +21,7 @@ from datagen.diversity.question_kinds import polarity, question_kind, refers_bac
 from datagen.fate import reject
 from datagen.randomness import rng_for
 from datagen.records import Drop, Sample, Turn
+from datagen.summary import Balance, KindShare, LargestKind, YesShare
 
 Cell = tuple[str, str]
 """Kind of question, and ``yes``, ``no`` or ``-``."""
@@ -66,7 +66,7 @@ class Plan(Struct, frozen=True):
     rng_seed: int
     below: dict[Cell, float]
     why: dict[Cell, str]
-    report: dict[str, Any]
+    report: Balance
 
     def apply(self, sample: Sample) -> Sample:
         """Let the turns of one sample fall; a sample of which none stays is rejected."""
@@ -217,22 +217,22 @@ def _told_why(turns: Counts, settings: BalanceSettings, cell: Cell, uneven: Coun
         yield f"{share:.1%} of the turns ask for {cell[0]}, the cap is {settings.max_share_per_kind:.1%}"
 
 
-def _report(before: Counts, after: Counts, settings: BalanceSettings) -> dict[str, Any]:
+def _report(before: Counts, after: Counts, settings: BalanceSettings) -> Balance:
     def yes_share(turns: Counts) -> float:
         return round(_share(_told(turns, "yes"), _told(turns, "yes") + _told(turns, "no")), 4)
 
-    def largest(turns: Counts) -> dict[str, Any]:
+    def largest(turns: Counts) -> KindShare:
         kinds = sorted({kind for kind, _ in turns})
         kind = max(kinds, key=lambda name: _of_kind(turns, name), default=None)
         share = _share(_of_kind(turns, kind), sum(turns.values())) if kind else 0.0
-        return {"kind": kind, "share": round(share, 4)}
+        return KindShare(kind, round(share, 4))
 
-    return {
-        "turns_before": sum(before.values()),
-        "turns_after": sum(after.values()),
-        "yes_share": {"asked": settings.yes_share, "before": yes_share(before), "after": yes_share(after)},
-        "largest_kind": {"asked": settings.max_share_per_kind, "before": largest(before), "after": largest(after)},
-    }
+    return Balance(
+        turns_before=sum(before.values()),
+        turns_after=sum(after.values()),
+        yes_share=YesShare(settings.yes_share, yes_share(before), yes_share(after)),
+        largest_kind=LargestKind(settings.max_share_per_kind, largest(before), largest(after)),
+    )
 
 
 def _minus(turns: Counts, falling: Counts) -> Counts:

@@ -11,13 +11,13 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
-from typing import Any
 
 from msgspec import Struct
 
 from datagen.claims.kinds import kind_of
 from datagen.diversity.question_kinds import ALL_KINDS, polarity, question_kind
 from datagen.records import AnnotatedImage, Claim, Sample, Turn
+from datagen.summary import AnswerWords, CategoryCover, CategoryUse, DiversityReport, YesNo
 
 LENGTH_EDGES = (1, 3, 5, 8, 12, 17, 24, 34, 48, 68, 96, 136, 192)
 """Fewest words of each bar of the histogram of answer lengths: half octaves."""
@@ -128,43 +128,44 @@ class Diversity:
         if claim.relation is not None:
             self.relations[claim.relation] += 1
 
-    def as_dict(self) -> dict[str, Any]:
-        """The record: numbers of turns by what they ask and say, and sentences on what the set lacks."""
+    def report(self) -> DiversityReport:
+        """Numbers of turns by what they ask and say, and sentences on what the set lacks."""
         lengths = sum(self.lengths.values(), Counter[int]())
         never = self.never_stated()
-        return {
-            "turns": lengths.total(),
-            "turns_per_sample": {_at_least(n): self._turns_of[n] for n in sorted(self._turns_of)},
-            "question_kinds": {kind: self.kinds[kind] for kind in ALL_KINDS},
-            "yes_no": {told: self.polarities[told] for told in ("yes", "no", "unclear")},
-            "question_openings": _merged(self.questions.values()),
-            "answer_openings": _merged(self.answers.values()),
-            "answer_words": {
-                **{f"p{share}": quantile(lengths, share / 100) for share in (5, 25, 50, 75, 95)},
-                "histogram": _histogram(lengths),
-            },
-            "categories": {
-                "in_corpus": len(self.categories),
-                "stated": len(self.categories) - len(never),
-                "denied": sum(1 for name in self.categories if self.denied[name]),
-                "most_stated": self._told_of(_top(self.stated, self.categories)),
-                "never_stated": never[:200],  # some corpora have thousands
-            },
-            "counts": {_at_least(n): self.numbers[n] for n in sorted(self.numbers)},
-            "places": _ranked(self.places),
-            "relations": _ranked(self.relations),
-            "lacks": list(_gaps(self)),
-        }  # fmt: skip
+        return DiversityReport(
+            turns=lengths.total(),
+            turns_per_sample={_at_least(n): self._turns_of[n] for n in sorted(self._turns_of)},
+            question_kinds={kind: self.kinds[kind] for kind in ALL_KINDS},
+            yes_no=YesNo(*(self.polarities[told] for told in ("yes", "no", "unclear"))),
+            question_openings=_merged(self.questions.values()),
+            answer_openings=_merged(self.answers.values()),
+            answer_words=AnswerWords(
+                p5=quantile(lengths, 0.05),
+                p25=quantile(lengths, 0.25),
+                p50=quantile(lengths, 0.5),
+                p75=quantile(lengths, 0.75),
+                p95=quantile(lengths, 0.95),
+                histogram=_histogram(lengths),
+            ),
+            categories=CategoryCover(
+                in_corpus=len(self.categories),
+                stated=len(self.categories) - len(never),
+                denied=sum(1 for name in self.categories if self.denied[name]),
+                most_stated=self._use_of(_top(self.stated, self.categories)),
+                never_stated=tuple(never[:200]),  # some corpora have thousands
+            ),
+            counts={_at_least(n): self.numbers[n] for n in sorted(self.numbers)},
+            places=_ranked(self.places),
+            relations=_ranked(self.relations),
+            lacks=tuple(_gaps(self)),
+        )
 
     def never_stated(self) -> list[str]:
         """Categories of the corpus that no turn says are there."""
         return [name for name in self.categories if not self.stated[name]]
 
-    def _told_of(self, names: Iterable[str]) -> dict[str, dict[str, int]]:
-        return {
-            name: {"stated": self.stated[name], "denied": self.denied[name], "boxed": self.boxed.get(name, 0)}
-            for name in names
-        }
+    def _use_of(self, names: Iterable[str]) -> dict[str, CategoryUse]:
+        return {name: CategoryUse(self.stated[name], self.denied[name], self.boxed.get(name, 0)) for name in names}
 
 
 class Openings:

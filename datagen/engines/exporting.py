@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,33 +16,33 @@ from datagen.corpus import check_picture, picture_path
 from datagen.errors import ExportError, SettingsError
 from datagen.export import (
     FORMS,
-    Choice,
     Exported,
     ExportSettings,
-    Fault,
     FindPicture,
+    Form,
+    Ledger,
+    LeftOut,
+    RowChoice,
+    Writer,
     export_folder,
     unfinished_folder,
-    write_claims,
 )
 from datagen.records import Sample
 from datagen.store import write_whole
 from datagen.store.folder import sync_folder, translated_errors
 
 Pictures = Literal["copy", "link", "leave"]
-CLAIMS = "claims"
-"""The form that is no dataset: every claim of the accepted samples, a line each."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
     """What is asked of an export, by the names that the command's options have.
 
     Attributes:
-        form: A name of ``FORMS``, or ``claims``.
+        form: A name of ``FORMS``, or of a form of the user's own.
         validation_share: Share of images held out as a split of their own, 0 to 0.99.
         licences: Licences to keep, such as ``cc-by``; empty keeps all.
         pictures: ``copy``, ``link`` or ``leave`` (None means the last); of forms without pixels.
-        shard_mb: Size in megabytes after which Parquet and WebDataset begin another file.
+        shard_mb: Size in megabytes after which a form that is cut into shards begins another file.
         images: Folder of the pictures, if not where the run found them.
     """
 
@@ -55,54 +55,65 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 def export_run(
-    samples: Iterable[Sample], out: Path, order: Order, run: Settings, decisions_digest: str | None = None
+    samples: Iterable[Sample],
+    out: Path,
+    order: Order,
+    run: Settings,
+    decisions_digest: str | None = None,
+    writers: Mapping[str, Form] | None = None,
 ) -> Exported:
     """Write the accepted samples of a run in a form that a trainer reads.
 
     Args:
         samples: Of the run, in corpus order.
-        out: Folder to write; of claims a file.
+        out: Folder to write; of a form that is one file, that file.
         order: What is asked.
         run: The run's settings.
         decisions_digest: Of what people decided about the samples; None where nobody did.
+        writers: Forms of the user's own by name.
 
     Raises:
         SettingsError: The form is unknown, or cannot do what is asked.
         ExportError: No row is left, no picture can be opened, or the folder holds something else.
         RunError: The disk is full or the folder cannot be written.
     """
-    settings = _settings_for(order, run.rng_seed)
-    if settings is None:
-        with translated_errors(out), unfinished_folder(out) as folder:
-            with write_whole(folder / out.name) as file:
-                n_written = write_claims(samples, file, run.rng_seed)
-            (folder / out.name).replace(out)
-            sync_folder(out.parent)
-        return Exported({"accepted": n_written, "other_licence": 0, "left_out": 0, "rows": {"train": n_written}}, [])
+    forms = {**FORMS, **(writers or {})}
+    form = forms.get(order.form)
+    if form is None:
+        raise SettingsError(f"No export format '{order.form}'; there is {', '.join(forms)}.")
+    if not isinstance(form, type):
+        return _write_ledger(form, samples, out, order)
+    settings = _settings_for(order, form, run.rng_seed)
     find = _finder(run.corpus, order.images)
     about = {"datagen": version("datagen"), "settings_digest": digest_of(dump_settings(run))}
     if decisions_digest is not None:
         about["decisions_digest"] = decisions_digest
     with translated_errors(out):
-        return export_folder(samples, out, settings, find, about)
+        return export_folder(samples, out, form, settings, find, about)
 
 
-def _settings_for(order: Order, rng_seed: int) -> ExportSettings | None:
-    """Check what is asked; None for claims, which take no settings."""
-    if order.form == CLAIMS:
-        if order.validation_share or order.licences or order.pictures or order.images:
-            raise SettingsError("--format claims writes all claims of a run into one file; it takes --out alone.")
-        return None
-    if order.form not in FORMS:
-        raise SettingsError(f"No export format '{order.form}'; there is {', '.join((*FORMS, CLAIMS))}.")
-    if order.pictures and FORMS[order.form].has_pixels:
+def _write_ledger(write: Ledger, samples: Iterable[Sample], out: Path, order: Order) -> Exported:
+    """Write a form that is one file whole, or nothing."""
+    if order.validation_share or order.licences or order.pictures or order.images:
+        raise SettingsError(f"--format {order.form} writes one file about all samples; it takes --out alone.")
+    with translated_errors(out), unfinished_folder(out) as folder:
+        with write_whole(folder / out.name) as file:
+            n_written = write(samples, file)
+        (folder / out.name).replace(out)
+        sync_folder(out.parent)
+    return Exported({"accepted": n_written, "other_licence": 0, "left_out": 0, "rows": {"train": n_written}}, [])
+
+
+def _settings_for(order: Order, writer: type[Writer], rng_seed: int) -> ExportSettings:
+    """Check what is asked."""
+    if order.pictures and writer.has_pixels:
         told = f"the files of {order.form} hold the pictures themselves; leave it out"
         raise SettingsError(f"--pictures {order.pictures}: {told}.")
     if not 0 <= order.validation_share <= 0.99:
         raise SettingsError(f"--validation-share {order.validation_share}: expected a share between 0 and 0.99.")
     if order.shard_mb < 1:
         raise SettingsError(f"--shard-mb {order.shard_mb}: expected at least 1.")
-    choice = Choice(
+    choice = RowChoice(
         rng_seed=rng_seed, validation_share=order.validation_share, licences=tuple(sorted(set(order.licences)))
     )
     try:
@@ -120,10 +131,10 @@ def _finder(corpus: CorpusSettings, images: Path | None) -> FindPicture:
         raise ExportError(f"No picture can be opened ({told}); give the folder with --images.")
 
     @lru_cache(maxsize=1024)  # the samples of an image stand together
-    def find(file_name: str) -> Path | Fault:
+    def find(file_name: str) -> Path | LeftOut:
         fault = check_picture(folder, file_name, corpus.max_image_pixels)
         if fault is not None:
-            return Fault(*fault)
+            return LeftOut(*fault)
         path = picture_path(folder, file_name)
         assert path is not None  # it has just been opened
         return path

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datagen.config import Settings
 from datagen.dedup import FindVector
@@ -23,7 +23,7 @@ from datagen.recipes import Recipe
 from datagen.records import Sample
 from datagen.review import Reviewer, claims_from
 from datagen.store import ScoreStore, read_decisions, write_whole
-from datagen.summary import Tally
+from datagen.summary import Summary, Tally
 from datagen.validator import Validator
 
 
@@ -36,7 +36,7 @@ class Outcome(Struct, frozen=True):
         failure: What the first of them met, or None.
     """
 
-    summary: dict[str, Any]
+    summary: Summary
     share_failed: float
     failure: str | None = None
 
@@ -120,8 +120,7 @@ def finish(
                 reports[stage.report] = report
         _write(inputs, tally, diversity.watch(samples()))
         measured = {name: report() for name, report in reports.items()}
-    measured["diversity"] = diversity.as_dict()
-    return _close(inputs, tally, dict(sorted(measured.items())))
+    return _close(inputs, tally, replace(tally.summary(), diversity=diversity.report(), **measured))
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
@@ -143,14 +142,13 @@ def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
         write_llava(written(), dataset_file, inputs.settings.rng_seed)
 
 
-def _close(inputs: Inputs, tally: Tally, measured: dict[str, Any]) -> Outcome:
+def _close(inputs: Inputs, tally: Tally, summary: Summary) -> Outcome:
     """Check that nothing disappeared, then write the summary and the card."""
     if tally.n_samples != inputs.n_samples:
         raise RunError(
             f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
         )
-    summary = {**tally.as_dict(), **measured}
-    if "not_asked" in summary["rejected_by_stage"].get("teacher", {}):
+    if "not_asked" in summary.rejected_by_stage.get("teacher", {}):
         inputs.folder.watermark.unlink(missing_ok=True)  # it was wrong; the next start looks at every request
     with write_whole(inputs.folder.summary) as file:
         file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from datagen.corpus.ahead import reading_ahead
 from datagen.engines.abreast import abreast
@@ -16,6 +14,7 @@ from datagen.errors import ValidatorError
 from datagen.pipeline import give_verdict
 from datagen.records import Sample, Score, Turn
 from datagen.store import ScoreStore
+from datagen.summary import Calibration
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
@@ -106,11 +105,10 @@ class Judge:
         found = next((self._faults[place] for place in places if place in self._faults), None)
         return None if found is None or found.reason == OUTSIDE else found
 
-    def as_dict(self) -> dict[str, Any]:
-        """The calibration as plain values, for the summary."""
+    def report(self) -> Calibration:
+        """What the validator is worth, for the summary."""
         assert self.calibrator is not None
-        plain: dict[str, Any] = msgspec.to_builtins(self.calibrator.calibration)
-        return plain
+        return self.calibrator.calibration
 
 
 class AskedTurn(NamedTuple):

@@ -1,22 +1,28 @@
-"""From accepted samples to the forms that trainers read, and the card that goes with them."""
+"""From accepted samples to the forms that trainers read, and the dataset card that goes with them."""
 
 from __future__ import annotations
 
 from datagen.export.card import dataset_card
-from datagen.export.choosing import Choice
-from datagen.export.claims import claim_records, write_claims
-from datagen.export.folder import FORMS, Exported, ExportSettings, FindPicture, export_folder
-from datagen.export.llava import llava_record, write_llava
-from datagen.export.proof import Fault, record_fault
+from datagen.export.choosing import ExportSettings, RowChoice
+from datagen.export.claim_ledger import claim_records, write_claims
+from datagen.export.dataset_folder import Exported, FindPicture, export_folder
+from datagen.export.forms import FORMS
+from datagen.export.llava_record import llava_record, write_llava
+from datagen.export.rows import ExportRow, Form, Ledger, Writer
+from datagen.export.trainer_rules import LeftOut, record_fault
 from datagen.export.unfinished import unfinished_folder
 
 __all__ = [
     "FORMS",
-    "Choice",
+    "ExportRow",
     "ExportSettings",
     "Exported",
-    "Fault",
     "FindPicture",
+    "Form",
+    "Ledger",
+    "LeftOut",
+    "RowChoice",
+    "Writer",
     "claim_records",
     "dataset_card",
     "export_folder",

@@ -7,9 +7,10 @@ from pathlib import PurePath
 from typing import Any
 
 from datagen.config import Settings
+from datagen.summary import Balance, Summary
 
 
-def dataset_card(settings: Settings, summary: dict[str, Any], source: Sequence[tuple[str, str]]) -> str:
+def dataset_card(settings: Settings, summary: Summary, source: Sequence[tuple[str, str]]) -> str:
     """Write the ``README.md`` of a run, with the YAML header that the Hugging Face hub reads.
 
     Args:
@@ -29,8 +30,8 @@ def dataset_card(settings: Settings, summary: dict[str, Any], source: Sequence[t
     return "\n".join(sections)
 
 
-def _header(settings: Settings, summary: dict[str, Any]) -> str:
-    size = next(name for limit, name in _SIZES if summary["accepted"] < limit)
+def _header(settings: Settings, summary: Summary) -> str:
+    size = next(name for limit, name in _SIZES if summary.accepted < limit)
     tags = "\n".join(f"- {name}" for name in ("llava", "visual-instruction-tuning", *settings.types))
     return (
         "---\ntask_categories:\n- image-text-to-text\nlanguage:\n- en\n"
@@ -44,9 +45,9 @@ _SIZES = (
 )  # fmt: skip
 
 
-def _what_it_is(settings: Settings, summary: dict[str, Any]) -> str:
+def _what_it_is(settings: Settings, summary: Summary) -> str:
     return (
-        f"{summary['accepted']} samples with {summary['turns']} question-answer turns, in LLaVA's JSON form "
+        f"{summary.accepted} samples with {summary.turns} question-answer turns, in LLaVA's JSON form "
         f"(`dataset.json`). Every sample, accepted or rejected, stands in `samples.jsonl` with what made it "
         f"and why it fell.\n\n"
         f"| setting | value |\n|---|---|\n"
@@ -54,16 +55,16 @@ def _what_it_is(settings: Settings, summary: dict[str, Any]) -> str:
         f"| response types | {', '.join(settings.types)} |\n"
         f"| context style | {settings.context.style} |\n"
         f"| validator | `{_plain(PurePath(settings.validator.name).name)}` |\n"
-        f"| rng_seed | {settings.rng_seed} |\n" + _balance(summary.get("balance"))
+        f"| rng_seed | {settings.rng_seed} |\n" + _balance(summary.balance)
     )
 
 
-def _balance(balance: dict[str, Any] | None) -> str:
+def _balance(balance: Balance | None) -> str:
     if not balance:
         return ""
-    asked = [("yes of yes and no", balance["yes_share"]["asked"]), ("largest kind", balance["largest_kind"]["asked"])]
+    asked = [("yes of yes and no", balance.yes_share.asked), ("largest kind", balance.largest_kind.asked)]
     told = ", ".join(f"{name} {100 * share:.0f} %" for name, share in asked if share is not None)
-    return f"| balance | {told}: {balance['turns_after']} of {balance['turns_before']} turns kept |\n"
+    return f"| balance | {told}: {balance.turns_after} of {balance.turns_before} turns kept |\n"
 
 
 def _source(settings: Settings, source: Sequence[tuple[str, str]]) -> str:
@@ -73,39 +74,39 @@ def _source(settings: Settings, source: Sequence[tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _licences(summary: dict[str, Any]) -> str:
-    return _table(("licence", "samples"), summary["licences"].items()) + (
+def _licences(summary: Summary) -> str:
+    return _table(("licence", "samples"), summary.licences.items()) + (
         "\nThe licence of an image also binds what is made of it: filter by `provenance.licence` in `samples.jsonl`.\n"
     )
 
 
-def _result(summary: dict[str, Any]) -> str:
-    by_type = [(name, counts["accepted"], counts["rejected"]) for name, counts in summary["by_type"].items()]
+def _result(summary: Summary) -> str:
+    by_type = [(name, fates.accepted, fates.rejected) for name, fates in summary.by_type.items()]
     text = _table(("response type", "accepted", "rejected"), by_type)
-    for title, key in (("Rejected", "rejected_by_stage"), ("Turns cut off", "cut_by_stage")):
-        rows = [(stage, reason, n) for stage, reasons in summary[key].items() for reason, n in reasons.items()]
+    for title, fallen in (("Rejected", summary.rejected_by_stage), ("Turns cut off", summary.cut_by_stage)):
+        rows = [(stage, reason, n) for stage, reasons in fallen.items() for reason, n in reasons.items()]
         if rows:
             text += f"\n{title}:\n\n" + _table(("stage", "reason", "number"), rows)
-    tokens = summary["tokens"]
-    if tokens["prompt"] or tokens["completion"]:
-        cost = "unknown" if summary["cost_usd"] is None else f"{summary['cost_usd']:.2f} USD"
-        text += f"\n{tokens['prompt']} prompt tokens, {tokens['completion']} completion tokens, cost {cost}.\n"
+    tokens = summary.tokens
+    if tokens.prompt or tokens.completion:
+        cost = "unknown" if summary.cost_usd is None else f"{summary.cost_usd:.2f} USD"
+        text += f"\n{tokens.prompt} prompt tokens, {tokens.completion} completion tokens, cost {cost}.\n"
     return text
 
 
-def _limits(settings: Settings, summary: dict[str, Any]) -> str:
+def _limits(settings: Settings, summary: Summary) -> str:
     limits = [
         "The teacher saw captions and boxes, never the pixels: what annotators left out is not in the answers.",
         "The text is English, and no person has read every sample.",
     ]
     if settings.validator.name == "none":
         limits.append("No validator looked at the pixels of this run.")
-    elif summary["verdicts"].get("not judged"):
+    elif summary.verdicts.get("not judged"):
         limits.append(
-            f"The validator did not judge {summary['verdicts']['not judged']} of {summary['turns']} turns; "
+            f"The validator did not judge {summary.verdicts['not judged']} of {summary.turns} turns; "
             "its reason stands in `samples.jsonl`."
         )
-    limits += map(_plain, (summary.get("diversity") or {}).get("lacks", ()))
+    limits += map(_plain, summary.diversity.lacks if summary.diversity else ())
     return "\n".join(f"- {limit}" for limit in limits) + "\n"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 from msgspec import Struct
 
@@ -10,10 +11,12 @@ from datagen.randomness import rng_for
 from datagen.records import Sample
 
 TRAIN, VALIDATION = "train", "validation"
+IMAGES = "images"
+"""Where pictures are copied or linked to, inside the export."""
 NOT_STATED = "not stated"
 
 
-class Choice(Struct, frozen=True, kw_only=True):
+class RowChoice(Struct, frozen=True, kw_only=True):
     """Which samples are exported, and how they are divided.
 
     Attributes:
@@ -32,7 +35,22 @@ class Choice(Struct, frozen=True, kw_only=True):
         return (TRAIN, VALIDATION) if self.validation_share else (TRAIN,)
 
 
-def split_of(image_id: str, choice: Choice) -> str:
+class ExportSettings(Struct, frozen=True, kw_only=True):
+    """What is asked of an export.
+
+    Attributes:
+        form: Its name, as the manifest tells it.
+        pictures: Of a form without pixels: copied or linked into ``images/``, or left where they are.
+        shard_bytes: Size after which Parquet and WebDataset begin another file.
+    """
+
+    form: str
+    choice: RowChoice = RowChoice()
+    pictures: Literal["copy", "link", "leave"] = "leave"
+    shard_bytes: int = 512_000_000
+
+
+def split_of(image_id: str, choice: RowChoice) -> str:
     """Choose an image's split by its id alone, so that all of its samples stand on one side."""
     if not choice.validation_share:
         return TRAIN

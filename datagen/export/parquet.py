@@ -1,4 +1,4 @@
-"""Rows as Parquet files with the pixels inside, in the schema that TRL trains on and the hub's viewer shows."""
+"""Export form ``parquet``: pixels inside the files, in the schema that TRL trains on and the hub's viewer shows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from datagen.export.rows import Row, chat_messages
+from datagen.export.choosing import ExportSettings
+from datagen.export.rows import ExportRow, chat_messages
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -46,18 +47,20 @@ def parquet_schema() -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": msgspec.json.encode({"info": {"features": _FEATURES}})})
 
 
-class ParquetRows:
+class ParquetFiles:
     """Writes ``data/SPLIT-00000.parquet`` and further ones, a new file after so many bytes of pixels."""
 
-    def __init__(self, folder: Path, split: str, shard_bytes: int) -> None:
-        self.folder, self.split, self.shard_bytes = folder / "data", split, shard_bytes
+    has_pixels = True
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        self.folder, self.split, self.shard_bytes = folder / "data", split, settings.shard_bytes
         self.schema = parquet_schema()
         self.folder.mkdir(exist_ok=True)
         self.n_shards = self.n_shard_bytes = self.n_group_bytes = 0
         self.rows: list[dict[str, Any]] = []
         self.writer = self._next_file()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ExportRow) -> None:
         """Take a row; a full group is written."""
         pixels = row.picture.read_bytes()
         sample = row.sample

@@ -1,20 +1,23 @@
-"""One row on its way out: a proven record, its split and the file of its picture; and the chat forms made of it."""
+"""One row on its way out, proven against the trainers' rules, and what writes it: the protocol of an export form."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from datagen.export.llava import IMAGE_TOKEN
+from datagen.export.choosing import ExportSettings
+from datagen.export.llava_record import IMAGE_TOKEN
+from datagen.export.trainer_rules import LeftOut
 from datagen.records import Sample
 
 
-class Row(NamedTuple):
+class ExportRow(NamedTuple):
     """One accepted sample that every loader takes.
 
     Attributes:
         record: In LLaVA's form.
-        picture: File of the picture as it stands in the corpus.
+        picture: File of the picture as it stands in the corpus; it has been decoded to its end.
     """
 
     sample: Sample
@@ -27,6 +30,41 @@ class Row(NamedTuple):
         """Name of the picture under the image folder, with forward slashes."""
         name: str = self.record["image"]
         return name
+
+
+class Writer(Protocol):
+    """An export form: writes the rows of one split; one is made for ``train``, and one for ``validation`` if asked for.
+
+    The same rows must give the same bytes. Everything else is done for it: samples are chosen and proven, pictures
+    opened, files hashed into the manifest, the folder named when it is whole.
+
+    Args:
+        folder: Where its files go.
+        split: Begins their names.
+        settings: What is asked of the export.
+
+    Attributes:
+        has_pixels: The pictures are inside its files, so that none can be copied or linked beside them.
+    """
+
+    has_pixels: bool
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None: ...
+
+    def add(self, row: ExportRow) -> LeftOut | None:
+        """Write a row, or say why its readers would refuse it."""
+        ...
+
+    def close(self) -> None:
+        """Complete the files; also called when the export fails."""
+        ...
+
+
+Ledger = Callable[[Iterable[Sample], BinaryIO], int]
+"""A form that is one file about the samples themselves, without pictures: writes it, and gives how many samples it
+tells of."""
+
+Form = type[Writer] | Ledger
 
 
 def chat_messages(record: dict[str, Any], image_part: dict[str, Any]) -> list[dict[str, Any]]:

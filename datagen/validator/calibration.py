@@ -19,6 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from datagen.summary import Calibration, KindReport
 from datagen.validator.evidence import MEASURES, as_row
 from datagen.validator.planting import ERROR_KINDS, ErrorKind
 
@@ -67,56 +68,6 @@ class Tried(Struct, frozen=True):
     question: str
     answer: str
     measured: Measured
-
-
-class KindReport(Struct, frozen=True):
-    """How well one kind of error is told from clean turns, on images that fitted nothing.
-
-    Attributes:
-        n_clean: Clean turns that could have this error.
-        n_planted: Turns that it was planted in.
-        auroc: Chance that a planted error is doubted more than a clean turn.
-        recall_at_5: Share of planted errors found when 5 % of clean turns are flagged.
-        calibration_error: Mean distance of the stated probability from the observed share, both classes weighing alike.
-        reliability: (mean stated probability, observed share, weight) of up to ten bins.
-        recall: Share of planted errors that the run's threshold rejects.
-        judged: Whether it takes part in verdicts.
-        why_not: The sentence that says why not.
-    """
-
-    n_clean: int
-    n_planted: int
-    auroc: float | None = None
-    recall_at_5: float | None = None
-    calibration_error: float | None = None
-    reliability: tuple[tuple[float, float, float], ...] = ()
-    recall: float | None = None
-    judged: bool = False
-    why_not: str | None = None
-
-
-class Calibration(Struct, frozen=True):
-    """What a validator is worth on a run, as ``summary.json`` holds it.
-
-    Attributes:
-        validator: Its identity.
-        alpha: Share of clean turns that may be lost.
-        n_turns: Clean turns measured.
-        kinds: By kind of error.
-        recall: Share of all planted errors that the threshold rejects.
-        clean_flagged: Share of clean turns that it rejects: the measured price, to hold against ``alpha``.
-        judged: False when no kind can be trusted.
-        why_not: The sentence that says why not.
-    """
-
-    validator: str
-    alpha: float
-    n_turns: int
-    kinds: dict[str, KindReport]
-    recall: float | None = None
-    clean_flagged: float | None = None
-    judged: bool = False
-    why_not: str | None = None
 
 
 class Opinion(Struct, frozen=True):

@@ -1,14 +1,13 @@
-"""Findings and a calibration come in; turns with verdicts come out, cut before the first doubtful one."""
+"""The hallucination check's verdict: turns get their scores, and are cut before the first one that is doubtful."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.records import Drop, Turn
+from datagen.records import Drop, ProbeResult, Turn, TurnVerdict, Validation
 from datagen.validator.calibration import Calibrator, Measured, Opinion
 from datagen.validator.evidence import Findings, Inquiry
 from datagen.validator.planting import TOLD
@@ -57,24 +56,19 @@ def judge_turns(
     return Judged(tuple(seen[:n_kept]), drop, tuple(seen))
 
 
-def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | None) -> dict[str, Any]:
+def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | None) -> Validation:
     if found is None:
-        return {"verdict": "not judged"}
-    probes = [
-        {"claim": claim, "question": probed.probe.question, "chance": found.chances[n]}
+        return Validation("not judged")
+    probes = tuple(
+        ProbeResult(claim, probed.probe.question, found.chances[n])
         for n, (claim, probed) in enumerate(inquiry.probes)
         if n in found.chances
-    ]
-    measured = {"measures": found.measures, "probes": probes}
+    )
+    scored = Validation("not judged", measures=found.measures, probes=probes)
     if opinion is None:
-        return {"verdict": "not judged", **measured}
-    return {
-        "verdict": "doubtful" if opinion.is_doubtful else "supported",
-        "p_value": opinion.p_value,
-        "worst": opinion.worst,
-        "doubts": opinion.doubts,
-        **measured,
-    }
+        return scored
+    verdict: TurnVerdict = "doubtful" if opinion.is_doubtful else "supported"
+    return replace(scored, verdict=verdict, p_value=opinion.p_value, worst=opinion.worst, doubts=opinion.doubts)
 
 
 def _why(n: int, turn: Turn, inquiry: Inquiry, found: Findings | None, opinion: Opinion) -> str:

@@ -1,4 +1,4 @@
-"""What a person looks at: the sample card."""
+"""What a person looks at: sample cards, the report, a browser for notebooks, and the local page."""
 
 from __future__ import annotations
 

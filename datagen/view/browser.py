@@ -29,7 +29,7 @@ class _Fate(Struct, frozen=True):
     reason: str
 
 
-class Listed(Struct, frozen=True):
+class ListedSample(Struct, frozen=True):
     """What the filters need of one sample; its text stays on disk."""
 
     sample_id: str
@@ -48,7 +48,7 @@ class Listed(Struct, frozen=True):
             yield f"{cut.stage}: {cut.reason}"
 
 
-class Listing:
+class SampleListing:
     """The samples of a run by number; what the filters need is in memory, their text stays on disk.
 
     Args:
@@ -66,8 +66,8 @@ class Listing:
     def __init__(self, path: Path, decided: Container[str], review: Callable[[Sample], Sample]) -> None:
         self._path, self._decided, self._review = path, decided, review
         self._spans: list[tuple[int, int]] = []
-        self.listed: list[Listed] = []
-        for span, one in read_facts(path, Listed):
+        self.listed: list[ListedSample] = []
+        for span, one in read_facts(path, ListedSample):
             if one is None:
                 told = f"line {len(self.listed) + 1} is damaged; start the run's command again to write it anew"
                 raise RunError(f"{path}: {told}.")
@@ -85,9 +85,9 @@ class Listing:
         return self._review(sample) if sample.sample_id in self._decided else sample
 
 
-def _listed(sample: Sample) -> Listed:
+def _listed(sample: Sample) -> ListedSample:
     cuts = tuple(_Fate(cut.stage, cut.reason) for cut in sample.cuts)
-    return Listed(sample.sample_id, sample.response_type, sample.status, sample.stage, sample.reason, cuts)
+    return ListedSample(sample.sample_id, sample.response_type, sample.status, sample.stage, sample.reason, cuts)
 
 
 class Browser:
@@ -108,7 +108,7 @@ class Browser:
 
     def __init__(
         self,
-        samples: Listing,
+        samples: SampleListing,
         draw: DrawCard,
         response_type: str | None = None,
         status: str | None = None,

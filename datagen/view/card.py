@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any
 
-from datagen.records import AnnotatedImage, Claim, Sample, Turn
+from datagen.records import AnnotatedImage, Claim, ProbeResult, Sample, Turn, Validation
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#5f5f5f")
 """Okabe and Ito's colours (2008), told apart by colour-blind readers; one per category in turn."""
@@ -158,15 +157,15 @@ def _findings(turn: Turn) -> str:
     """What annotations and pixels say to a turn: told in a line, and in full where a reader opens it."""
     told = [_verdict(claim) for claim in turn.claims]
     heads = [_sign(verdict, f"{n} {verdict}") for verdict, n in sorted(Counter(told).items())]
-    probes = (turn.validation or {}).get("probes", ())
+    seen = turn.validation
+    probes = (seen and seen.probes) or ()
     lines = [
-        _claim(turn, claim) + "".join(_probe(probe) for probe in probes if probe["claim"] == n)
+        _claim(turn, claim) + "".join(_probe(probe) for probe in probes if probe.claim == n)
         for n, claim in enumerate(turn.claims)
     ]
-    if turn.validation:
-        verdict = str(turn.validation.get("verdict", ""))
-        heads.append("pixels: " + _sign(verdict, verdict))
-        lines += (escape(line) for line in _pixels(turn))
+    if seen is not None:
+        heads.append("pixels: " + _sign(seen.verdict, seen.verdict))
+        lines += (escape(line) for line in _pixels(seen))
     if not lines:
         return f"<small>{' · '.join(heads)}</small>" if heads else ""
     listed = "".join(f"<li>{line}</li>" for line in lines)
@@ -185,19 +184,18 @@ def _claim(turn: Turn, claim: Claim) -> str:
     return f"{_sign(_verdict(claim), said)} {escape(why)}"
 
 
-def _probe(probe: dict[str, Any]) -> str:
+def _probe(probe: ProbeResult) -> str:
     """What the validator makes of one question about a claim; it stands there only where the answer is no."""
-    told = f"pixels {probe['chance']:.0%}"
-    return f" · {_sign('doubtful', told)}: {escape(probe['question'])}" if probe["chance"] < 0.5 else f" · {told}"
+    told = f"pixels {probe.chance:.0%}"
+    return f" · {_sign('doubtful', told)}: {escape(probe.question)}" if probe.chance < 0.5 else f" · {told}"
 
 
-def _pixels(turn: Turn) -> Iterator[str]:
+def _pixels(seen: Validation) -> Iterator[str]:
     """What the validator measured on a turn."""
-    seen = turn.validation or {}
-    if isinstance(seen.get("p_value"), float):
-        yield f"pixels: {seen['p_value']:.1%} of clean turns look as wrong"
-    if seen.get("doubts"):
-        yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen["doubts"].items())
+    if seen.p_value is not None:
+        yield f"pixels: {seen.p_value:.1%} of clean turns look as wrong"
+    if seen.doubts:
+        yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
 
 
 def _cuts(sample: Sample) -> str:

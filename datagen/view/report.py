@@ -16,19 +16,21 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from datagen.config import Settings
 from datagen.corpus import identity_in
 from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
 from datagen.review import told_of
+from datagen.summary import Calibration, KindReport, Summary
 from datagen.view.card import STYLE
-from datagen.view.report_charts import bar, columns, reliability
+from datagen.view.report_charts import Point, bar, columns, reliability
 from datagen.view.report_examples import Examples, ReadPicture, draw_groups
 
 _SHOWN = STAGE_NAMES[:-1]  # what people rejected is shown where somebody did
 _HERE = Path(__file__).parent
-_MOST_ROWS = 40  # of any table whose rows come from data
+_MAX_ROWS = 40  # of any table whose rows come from data
 _PAUSE_S = 60.0
 _LABELS = {
     "auroc": "AUROC",
@@ -43,7 +45,7 @@ _LABELS = {
     "alpha": "clean turns that may be lost",
     "n_turns": "turns measured",
 }
-"""What the keys of a calibration mean; others are shown as they are."""
+"""What the fields of a calibration mean; others are shown as they are."""
 _SHARES = frozenset({"recall_at_5", "recall", "clean_flagged", "alpha"})
 
 
@@ -83,7 +85,7 @@ def time_teacher(replies: Iterable[Answered]) -> Timing | None:
 def render_report(
     settings: Settings,
     manifest: Mapping[str, Any],
-    summary: Mapping[str, Any],
+    summary: Summary,
     examples: Examples,
     images: Mapping[str, AnnotatedImage],
     read: ReadPicture | None = None,
@@ -116,10 +118,10 @@ def render_report(
         reasons=list(_reasons(summary)),
         timing=timing,
         note=note,
-        review=told_of(summary["review"]) if summary.get("review") else None,
-        calibration=_calibration(summary.get("calibration")),
-        diversity=summary.get("diversity") if summary["turns"] else None,  # of nothing there is nothing to tell
-        balance=summary.get("balance"),
+        review=summary.review and told_of(summary.review),
+        calibration=_calibration(summary.calibration),
+        diversity=summary.diversity if summary.turns else None,  # of nothing there is nothing to tell
+        balance=summary.balance,
         groups={fate: draw_groups(examples, fate, images, read) for fate in ("accepted", "rejected", "cut")},
     )  # fmt: skip
 
@@ -134,7 +136,14 @@ def _environment() -> jinja2.Environment:
     )
     environment.globals.update(bar=bar, columns=columns, reliability=reliability, share=_share)
     environment.filters.update(
-        number=_number, percent=_percent, duration=_duration, few=_few, words=_words, raw=Markup, ranked=_ranked
+        number=_number,
+        percent=_percent,
+        duration=_duration,
+        few=_few,
+        words=_words,
+        raw=Markup,
+        ranked=_ranked,
+        fields=asdict,
     )
     return environment
 
@@ -147,9 +156,8 @@ class Step(Struct, frozen=True):
     n_left: int
 
 
-def _funnel(summary: Mapping[str, Any]) -> Iterator[Step]:
-    left = summary["samples"]
-    rejected = summary["rejected_by_stage"]
+def _funnel(summary: Summary) -> Iterator[Step]:
+    left, rejected = summary.samples, summary.rejected_by_stage
     for stage in (*_SHOWN, *sorted(set(rejected) - set(_SHOWN))):
         fallen = sum(rejected.get(stage, {}).values())
         left -= fallen
@@ -165,8 +173,8 @@ class Reason(Struct, frozen=True):
     n_cut: int
 
 
-def _reasons(summary: Mapping[str, Any]) -> Iterator[Reason]:
-    rejected, cut = summary["rejected_by_stage"], summary["cut_by_stage"]
+def _reasons(summary: Summary) -> Iterator[Reason]:
+    rejected, cut = summary.rejected_by_stage, summary.cut_by_stage
     pairs = {(stage, reason) for table in (rejected, cut) for stage, found in table.items() for reason in found}
     order = {stage: n for n, stage in enumerate(STAGE_NAMES)}
     rows = [
@@ -174,80 +182,38 @@ def _reasons(summary: Mapping[str, Any]) -> Iterator[Reason]:
         for stage, reason in pairs
     ]
     rows.sort(key=lambda row: (order.get(row.stage, len(order)), -row.n_rejected - row.n_cut, row.reason))
-    return islice(rows, _MOST_ROWS)
+    return islice(rows, _MAX_ROWS)
 
 
-class Column(Struct, frozen=True):
+class TableHead(Struct, frozen=True):
     """A column's head, and ``n`` for numbers or ``t`` for text."""
 
     label: str
     style: str
 
 
-class Table(Struct, frozen=True):
-    """Rows of a calibration: one per kind of error, or whatever its tables hold."""
-
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[tuple[str, tuple[str, ...]], ...]
-
-
 class CalibrationView(Struct, frozen=True):
-    """A calibration as a page shows it, whatever keys it has."""
+    """A calibration as a page shows it: its figures, a table with a row per kind of error, and a curve of each kind."""
 
     facts: tuple[tuple[str, str], ...]
-    tables: tuple[Table, ...]
-    plots: tuple[tuple[str, tuple[tuple[float, float, float], ...]], ...]
+    columns: tuple[TableHead, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+    plots: tuple[tuple[str, tuple[Point, ...]], ...]
 
 
-def _calibration(calibration: Mapping[str, Any] | None) -> CalibrationView | None:
-    if not calibration:
+def _calibration(calibration: Calibration | None) -> CalibrationView | None:
+    if calibration is None:
         return None
-    facts = tuple((_label(key), _shown(key, value)) for key, value in calibration.items() if _is_plain(value))
-    nested = {key: value for key, value in calibration.items() if _is_table(value)}
-    plots = [(key, value) for key, value in calibration.items() if _is_reliability(value)]
-    plots += [
-        (name, value)
-        for table in nested.values()
-        for name, row in table.items()
-        for value in row.values()
-        if _is_reliability(value)
-    ]
+    kinds = {_words(name): asdict(report) for name, report in islice(calibration.kinds.items(), _MAX_ROWS)}
+    keys = [key for key in KindReport.__struct_fields__ if key != "reliability"]
+    keys = [key for key in keys if any(row[key] is not None for row in kinds.values())]
+    texts = {key for key in keys if any(isinstance(row[key], str) for row in kinds.values())}
     return CalibrationView(
-        facts,
-        tuple(_table(key, table) for key, table in nested.items()),
-        tuple((_words(name), tuple((p[0], p[1], p[2] if len(p) > 2 else 0.1) for p in points))
-              for name, points in plots[:_MOST_ROWS]),
-    )  # fmt: skip
-
-
-def _table(title: str, table: Mapping[str, Mapping[str, Any]]) -> Table:
-    keys = list(dict.fromkeys(key for row in table.values() for key, value in row.items() if _is_plain(value)))
-    keys = [key for key in keys if any(row.get(key) is not None for row in table.values())]
-    rows = tuple(
-        (_words(name), tuple(_shown(key, row.get(key)) for key in keys))
-        for name, row in islice(table.items(), _MOST_ROWS)
+        facts=tuple((_label(key), _shown(key, value)) for key, value in asdict(calibration).items() if key != "kinds"),
+        columns=tuple(TableHead(_label(key), "t" if key in texts else "n") for key in keys),
+        rows=tuple((name, tuple(_shown(key, row[key]) for key in keys)) for name, row in kinds.items()),
+        plots=tuple((name, row["reliability"]) for name, row in kinds.items() if row["reliability"]),
     )
-    texts = {key for key in keys if any(isinstance(row.get(key), str) for row in table.values())}
-    return Table(_words(title), tuple(Column(_label(key), "t" if key in texts else "n") for key in keys), rows)
-
-
-def _is_plain(value: object) -> bool:
-    return value is None or isinstance(value, str | int | float)
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) and bool(value) and all(isinstance(row, dict) for row in value.values())
-
-
-def _is_reliability(value: object) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(_is_point(point) for point in value)
-
-
-def _is_point(point: object) -> bool:
-    if not isinstance(point, list | tuple) or len(point) not in (2, 3):
-        return False
-    return all(isinstance(number, int | float) and 0 <= number <= 1 for number in point)
 
 
 def _label(key: str) -> str:
@@ -294,4 +260,4 @@ def _words(name: str) -> str:
 
 
 def _few(rows: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(islice(rows.items(), _MOST_ROWS))
+    return dict(islice(rows.items(), _MAX_ROWS))

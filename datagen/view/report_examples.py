@@ -7,13 +7,13 @@ import hashlib
 import io
 from bisect import insort
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.corpus import PictureError
-from datagen.records import AnnotatedImage, Claim, Sample, Turn
+from datagen.records import AnnotatedImage, Claim, Sample, Turn, Validation
 from datagen.view.card import card_body
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 N_EACH = 2
 """Samples shown of each response type and of each reason."""
-MOST_GROUPS = {"accepted": 8, "rejected": 24, "cut": 12}
+MAX_GROUPS = {"accepted": 8, "rejected": 24, "cut": 12}
 """Response types, reasons of rejection and reasons of cuts that are shown; the commonest first."""
 PICTURE_PX = 448
 """Longer side of a picture in the report."""
 _JPEG_QUALITY = 75
-_MOST_TURNS = 12
-_MOST_CHARACTERS = 1200
-_MOST_BOXES = 60
+_MAX_TURNS = 12
+_MAX_CHARACTERS = 1200
+_MAX_BOXES = 60
 
 Group = tuple[str, str]
 """``accepted``, ``rejected`` or ``cut``, and the response type or ``stage: reason``."""
@@ -56,7 +56,7 @@ class Examples:
     def of(self, fate: str) -> Iterator[tuple[str, int, list[Sample]]]:
         """Name, size and examples of each group with one fate, commonest first."""
         groups = sorted((group for group in self._numbers if group[0] == fate), key=lambda g: (-self._numbers[g], g))
-        for group in groups[: MOST_GROUPS[fate]]:
+        for group in groups[: MAX_GROUPS[fate]]:
             yield group[1], self._numbers[group], [sample for _, _, sample in self._kept[group]]
 
     def image_ids(self) -> set[str]:
@@ -126,29 +126,29 @@ def _shortened(sample: Sample) -> Sample:
     """Keep a card from filling the page, whatever a model wrote."""
     turns = tuple(
         Turn(_clip(turn.question), _clip(turn.answer), _claims_inside(turn), _validation_of(turn))
-        for turn in sample.turns[:_MOST_TURNS]
+        for turn in sample.turns[:_MAX_TURNS]
     )
-    cuts = tuple(replace(cut, detail=_clip(cut.detail)) for cut in sample.cuts[:_MOST_TURNS])
+    cuts = tuple(replace(cut, detail=_clip(cut.detail)) for cut in sample.cuts[:_MAX_TURNS])
     return replace(sample, turns=turns, cuts=cuts, detail=sample.detail and _clip(sample.detail))
 
 
 def _claims_inside(turn: Turn) -> tuple[Claim, ...]:
-    return tuple(claim for claim in turn.claims if claim.end <= _MOST_CHARACTERS)
+    return tuple(claim for claim in turn.claims if claim.end <= _MAX_CHARACTERS)
 
 
-def _validation_of(turn: Turn) -> dict[str, Any] | None:
+def _validation_of(turn: Turn) -> Validation | None:
     """What the validator said; its probes go by a claim's number, so they go where a claim was taken out."""
     if turn.validation is None or len(_claims_inside(turn)) == len(turn.claims):
         return turn.validation
-    return {key: value for key, value in turn.validation.items() if key != "probes"}
+    return replace(turn.validation, probes=None)
 
 
 def _clip(text: str) -> str:
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]} …"
+    return text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]} …"
 
 
 def _with_few_boxes(image: AnnotatedImage) -> AnnotatedImage:
-    if len(image.boxes) <= _MOST_BOXES:
+    if len(image.boxes) <= _MAX_BOXES:
         return image
-    largest = sorted(range(len(image.boxes)), key=lambda n: -image.boxes[n].area_unit)[:_MOST_BOXES]
+    largest = sorted(range(len(image.boxes)), key=lambda n: -image.boxes[n].area_unit)[:_MAX_BOXES]
     return replace(image, boxes=tuple(image.boxes[n] for n in sorted(largest)))

@@ -118,7 +118,7 @@ def test_a_kind_of_a_later_version_is_met_calmly() -> None:
     assert not any(exclude(strange, replace(strange, kind=name)) for name in NAMES)
     meter = Diversity(CATEGORIES)
     meter.add(Sample("1-x", "1", "1.jpg", "x", (turn,), "accepted", Provenance("m", "r", "q", "s")))
-    assert meter.as_dict()["categories"]["stated"] == 1
+    assert meter.report().categories.stated == 1
 
 
 def test_nothing_outside_the_table_lists_the_kinds() -> None:

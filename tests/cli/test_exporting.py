@@ -1,6 +1,7 @@
 """The export command: what it writes, what it says, and one sentence for what it cannot do."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
+from datagen.export import FORMS
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def export(*arguments: object, exit_code: int = 0) -> str:
     return done.output
 
 
-@pytest.mark.parametrize("form", ["llava", "messages", "openai", "parquet", "webdataset"])
+@pytest.mark.parametrize("form", [name for name, form in FORMS.items() if isinstance(form, type)])
 def test_every_form_holds_every_accepted_sample(form: str, finished: Path, tmp_path: Path) -> None:
     told = export(finished, "--format", form, "--out", tmp_path / "x", "--validation-share", 0.4)
     manifest = json.loads((tmp_path / "x" / "manifest.json").read_bytes())
@@ -87,3 +89,10 @@ def test_what_a_killed_export_left_is_cleared_away(form: str, finished: Path, tm
     (left / "lock").touch()
     export(finished, "--format", form, "--out", tmp_path / "set")
     assert [path.name for path in tmp_path.iterdir()] == ["set"]
+
+
+def test_help_and_docs_know_every_form_of_the_table() -> None:
+    told = CliRunner().invoke(app, ["export", "--help"]).output
+    assert ", ".join(FORMS) in " ".join(told.split())
+    page = (Path(__file__).resolve().parents[2] / "docs" / "exports.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == list(FORMS)

@@ -48,8 +48,8 @@ def test_a_yes_heavy_set_ends_at_the_share_asked_for(asked: float) -> None:
     made, after = balanced(YES_HEAVY, yes_share=asked, max_loss=0.9)
     assert yes_share(YES_HEAVY) > 0.85
     assert abs(yes_share(after) - asked) < 0.01
-    assert made.report["yes_share"]["after"] == pytest.approx(yes_share(after), abs=1e-4)
-    assert made.report["turns_after"] == sum(len(one.turns) for one in after if one.status == "accepted")
+    assert made.report.yes_share.after == pytest.approx(yes_share(after), abs=1e-4)
+    assert made.report.turns_after == sum(len(one.turns) for one in after if one.status == "accepted")
 
 
 def test_a_no_heavy_set_loses_noes() -> None:
@@ -86,7 +86,7 @@ def test_kinds_are_capped_and_yes_and_no_stay_even() -> None:
     assert share_of(samples, "existence") > 0.6
     assert share_of(after, "existence") == pytest.approx(0.4, abs=0.005)
     assert yes_share(after) == pytest.approx(0.5, abs=0.01)
-    assert made.report["largest_kind"]["after"]["share"] <= 0.4
+    assert made.report.largest_kind.after.share <= 0.4
 
 
 def test_both_at_once_hold_both() -> None:
@@ -99,8 +99,8 @@ def test_both_at_once_hold_both() -> None:
 def test_a_cap_that_costs_too_much_is_loosened() -> None:
     samples = [sample(n, COUNT, *([WHERE] if n % 10 == 0 else [])) for n in range(200)]
     made, after = balanced(samples, max_share_per_kind=0.3, max_loss=0.5)
-    assert made.report["turns_after"] == pytest.approx(110, abs=2)
-    assert made.report["largest_kind"]["after"]["share"] > 0.3
+    assert made.report.turns_after == pytest.approx(110, abs=2)
+    assert made.report.largest_kind.after.share > 0.3
     assert any(one.status == "rejected" for one in after)
 
 
@@ -120,7 +120,7 @@ def test_a_spent_allowance_takes_nothing_more() -> None:
     census.draws = {cell: array("d", [n / 1000 for n in range(count)]) for cell, count in free.items()}
     made = plan(census, BalanceSettings(yes_share=0.5, max_share_per_kind=0.35, max_loss=0.9))
     n_fallen = sum(sum(draw < made.below.get(cell, 0) for draw in draws) for cell, draws in census.draws.items())
-    assert n_fallen == made.report["turns_before"] - made.report["turns_after"]
+    assert n_fallen == made.report.turns_before - made.report.turns_after
 
 
 def test_what_cannot_be_evened_out_is_left_alone() -> None:
@@ -137,7 +137,7 @@ def test_a_turn_that_is_leant_on_stays() -> None:
     samples = [sample(n, YES, LEANING) for n in range(100)] + [sample(100 + n, NO) for n in range(10)]
     made, after = balanced(samples, yes_share=0.5)
     assert after == samples
-    assert made.report["yes_share"]["after"] == made.report["yes_share"]["before"]  # and the record says so
+    assert made.report.yes_share.after == made.report.yes_share.before  # and the record says so
 
 
 def test_neither_order_nor_company_changes_a_draw_but_the_seed_does() -> None:
@@ -161,20 +161,20 @@ def larger_corpus(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
 def test_a_run_with_balance_adds_up_and_can_be_replayed(larger_corpus: CorpusFiles, tmp_path: Path) -> None:
     settings = {**larger_corpus.settings, "types": ["conversation", "negation"]}
     plain = datagen.run(settings, tmp_path / "plain")
-    assert plain.summary["balance"] is None
+    assert plain.summary.balance is None
     asked = {**settings, "balance": {"yes_share": 0.3, "max_loss": 0.9}}
     made = datagen.run(asked, tmp_path / "run")
     summary = made.summary
-    assert summary["accepted"] + summary["rejected"] == summary["samples"] == 48
-    assert summary["balance"]["yes_share"]["after"] == pytest.approx(0.3, abs=0.04)
-    told = summary["diversity"]["yes_no"]
-    assert told["yes"] / (told["yes"] + told["no"]) == pytest.approx(summary["balance"]["yes_share"]["after"], abs=1e-4)
-    assert summary["cut_by_stage"]["dedup"][REASON] > 0
+    assert summary.accepted + summary.rejected == summary.samples == 48
+    assert summary.balance.yes_share.after == pytest.approx(0.3, abs=0.04)
+    told = summary.diversity.yes_no
+    assert told.yes / (told.yes + told.no) == pytest.approx(summary.balance.yes_share.after, abs=1e-4)
+    assert summary.cut_by_stage["dedup"][REASON] > 0
     card = made.folder.card.read_text()
-    kept = f"{summary['balance']['turns_after']} of {summary['balance']['turns_before']} turns kept"
+    kept = f"{summary.balance.turns_after} of {summary.balance.turns_before} turns kept"
     assert f"| balance | yes of yes and no 30 %: {kept} |" in card
     assert "| balance |" not in plain.folder.card.read_text()
-    assert all(f"- {sentence}" in card for sentence in summary["diversity"]["lacks"])
+    assert all(f"- {sentence}" in card for sentence in summary.diversity.lacks)
     again = datagen.run(asked, tmp_path / "again")
     for name in ("samples.jsonl", "dataset.json", "summary.json"):
         assert (again.folder.path / name).read_bytes() == (made.folder.path / name).read_bytes()

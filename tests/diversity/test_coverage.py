@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from datagen.diversity import Diversity, boxed_images
 from datagen.diversity.coverage import Openings, quantile
 from datagen.records import AnnotatedImage, Box, Claim, Provenance, Sample, Turn
+from datagen.summary import CategoryUse, YesNo
 
 PROVENANCE = Provenance("m", "r", "q", "s")
 
@@ -26,7 +27,7 @@ NO_CAT = Turn("Is there a cat?", "No, there is no cat.", (claim("absence", "cat"
 
 
 def lacks(diversity: Diversity) -> str:
-    return "\n".join(diversity.as_dict()["lacks"])
+    return "\n".join(diversity.report().lacks)
 
 
 def test_the_record_counts_accepted_turns() -> None:
@@ -34,20 +35,20 @@ def test_the_record_counts_accepted_turns() -> None:
     rejected = replace(sample(9, DOG), status="rejected", stage="dedup", reason="exact_copy")
     samples = [sample(1, DOG, COUNT), sample(2, LEFT, NO_CAT), rejected]
     assert list(diversity.watch(samples)) == samples
-    told = diversity.as_dict()
-    assert told["turns"] == 4
-    assert told["turns_per_sample"] == {"2": 2}
-    asked = {kind: n for kind, n in told["question_kinds"].items() if n}
+    told = diversity.report()
+    assert told.turns == 4
+    assert told.turns_per_sample == {"2": 2}
+    asked = {kind: n for kind, n in told.question_kinds.items() if n}
     assert asked == {"existence": 2, "count": 1, "position": 1}
-    assert told["yes_no"] == {"yes": 1, "no": 1, "unclear": 0}
-    assert told["answer_openings"] == {"no there": 1, "the cup": 1, "two cups": 1, "yes there": 1}
-    assert told["question_openings"]["is there"] == 2
-    assert told["answer_words"]["histogram"] == {"1-2": 1, "3-4": 0, "5-7": 3}
-    assert told["categories"]["most_stated"]["cup"] == {"stated": 2, "denied": 0, "boxed": 0}
-    assert told["categories"]["most_stated"]["dog"]["stated"] == 1  # told twice in one turn
-    assert told["categories"]["never_stated"] == ["cat", "kite"]
-    assert (told["counts"], told["places"]) == ({"2": 1}, {"left": 1})
-    assert told["lacks"] == ["Only 4 turns were accepted, too few to say what is missing."]
+    assert told.yes_no == YesNo(1, 1, 0)
+    assert told.answer_openings == {"no there": 1, "the cup": 1, "two cups": 1, "yes there": 1}
+    assert told.question_openings["is there"] == 2
+    assert told.answer_words.histogram == {"1-2": 1, "3-4": 0, "5-7": 3}
+    assert told.categories.most_stated["cup"] == CategoryUse(2, 0, 0)
+    assert told.categories.most_stated["dog"].stated == 1  # told twice in one turn
+    assert told.categories.never_stated == ("cat", "kite")
+    assert (told.counts, told.places) == ({"2": 1}, {"left": 1})
+    assert told.lacks == ("Only 4 turns were accepted, too few to say what is missing.",)
 
 
 def test_a_yes_heavy_narrow_set_is_told_so() -> None:
@@ -102,7 +103,7 @@ def test_the_order_of_samples_does_not_matter() -> None:
         there.add(one)
     for one in reversed(samples):
         back.add(one)
-    assert there.as_dict() == back.as_dict()
+    assert there.report() == back.report()
 
 
 def test_openings_stay_few_and_keep_what_is_common() -> None:

@@ -44,7 +44,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(files: CorpusFiles, server: LoopbackServer, out: Path, progress: Told | None = None, **teacher: Any) -> Any:
     settings = {"name": "gpt-4o", "base_url": server.base_url, "batch": True, **teacher}
-    return datagen.run({**files.settings, "teacher": settings}, out, progress)
+    return datagen.run({**files.settings, "teacher": settings}, out, progress=progress)
 
 
 def stored(out: Path) -> list[Reply]:
@@ -69,8 +69,8 @@ def test_a_batch_gives_what_single_requests_give_for_half_the_price(corpus_files
         single = run(corpus_files, server, tmp_path / "single", batch=False)
     assert server.desk.paid.total() == len(server.desk.paid) == N_REQUESTS
     assert (tmp_path / "batch" / "dataset.json").read_bytes() == (tmp_path / "single" / "dataset.json").read_bytes()
-    assert made.summary["cost_usd"] == pytest.approx(single.summary["cost_usd"] / 2, abs=2e-6)
-    assert made.summary["tokens"] == single.summary["tokens"]
+    assert made.summary.cost_usd == pytest.approx(single.summary.cost_usd / 2, abs=2e-6)
+    assert made.summary.tokens == single.summary.tokens
     assert [fact.state for fact in facts(tmp_path / "batch")] == ["uploaded", "created", "ended"]
     assert "batch_1: 18 requests sent" in told.notes
     assert any("completed, 18 of 18 done" in note for note in told.notes)
@@ -126,7 +126,7 @@ def test_what_a_batch_leaves_open_is_asked_again(corpus_files: CorpusFiles, tmp_
     first, second = asked_of(server.desk)
     assert len(first) == N_REQUESTS and 0 < len(second) < N_REQUESTS and second < first
     assert server.desk.paid.total() == len(server.desk.paid) == N_REQUESTS
-    assert made.summary["rejected_by_stage"].get("teacher") is None
+    assert made.summary.rejected_by_stage.get("teacher") is None
 
 
 def test_a_batch_that_expired_before_it_began_has_no_files_and_is_asked_again(
@@ -146,10 +146,10 @@ def test_requests_that_never_get_an_answer_are_given_up_after_a_few_rounds(
         server.desk.fate = lambda line, number: status_line(line, 500, "overloaded")
         made = run(corpus_files, server, tmp_path / "run")
         assert len(server.desk.batches) == batching.MOST_IN_VAIN
-        assert made.summary["rejected_by_stage"]["teacher"] == {"gave_up": N_REQUESTS}
+        assert made.summary.rejected_by_stage["teacher"] == {"gave_up": N_REQUESTS}
         server.desk.fate = lambda line, number: None
         again = run(corpus_files, server, tmp_path / "run")
-    assert again.summary["rejected_by_stage"].get("teacher") is None
+    assert again.summary.rejected_by_stage.get("teacher") is None
 
 
 def test_a_rejected_request_costs_itself_and_is_sent_once(corpus_files: CorpusFiles, tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_rejected_request_costs_itself_and_is_sent_once(corpus_files: CorpusFi
         server.desk.fate = lambda line, n: status_line(line, 400, "odd") if int(line["custom_id"], 16) % 3 else None
         made = run(corpus_files, server, tmp_path / "run")
     assert len(server.desk.batches) == 1
-    n_rejected = made.summary["rejected_by_stage"]["teacher"]["request_rejected"]
+    n_rejected = made.summary.rejected_by_stage["teacher"]["request_rejected"]
     assert n_rejected == N_REQUESTS - server.desk.paid.total()
 
 
@@ -256,9 +256,9 @@ def test_an_answer_without_text_says_why(corpus_files: CorpusFiles, tmp_path: Pa
             "usage": {"prompt_tokens": 5, "completion_tokens": 7},
         }
         made = run(corpus_files, server, tmp_path / "run")
-    assert made.summary["rejected_by_stage"]["teacher"] == {"empty_reply": N_REQUESTS}
+    assert made.summary.rejected_by_stage["teacher"] == {"empty_reply": N_REQUESTS}
     assert all("all tokens were spent" in (reply.detail or "") for reply in stored(tmp_path / "run"))
-    assert made.summary["cost_usd"] == pytest.approx(N_REQUESTS * (5 * 2.5 + 7 * 10) / 2e6, abs=1e-6)
+    assert made.summary.cost_usd == pytest.approx(N_REQUESTS * (5 * 2.5 + 7 * 10) / 2e6, abs=1e-6)
 
 
 def test_strange_answers_are_passed_over(corpus_files: CorpusFiles, tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ def test_strange_answers_are_passed_over(corpus_files: CorpusFiles, tmp_path: Pa
 
         server.desk.after = spoil
         made = run(corpus_files, server, tmp_path / "run")
-    assert made.summary["samples"] == N_REQUESTS
+    assert made.summary.samples == N_REQUESTS
     assert Counter(Counter(r.request_digest for r in stored(tmp_path / "run")).values()) == {1: N_REQUESTS}
 
 

@@ -64,9 +64,9 @@ def test_an_own_price_table_gives_the_price(corpus_files: CorpusFiles, tmp_path:
         options = ("--budget-usd", "1", "--prices", str(prices))
         ended = invoke(corpus_files, server.base_url, tmp_path / "run", *options, teacher="mine")
     assert ended.exit_code == 0, ended.output
-    tokens = datagen.open_run(tmp_path / "run").summary["tokens"]
-    cost = datagen.open_run(tmp_path / "run").summary["cost_usd"]
-    assert abs(cost - (tokens["prompt"] + tokens["completion"]) / 1e6) < 1e-5
+    tokens = datagen.open_run(tmp_path / "run").summary.tokens
+    cost = datagen.open_run(tmp_path / "run").summary.cost_usd
+    assert abs(cost - (tokens.prompt + tokens.completion) / 1e6) < 1e-5
 
 
 def test_who_else_may_bill_is_told_where_there_is_a_budget() -> None:

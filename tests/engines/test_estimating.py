@@ -78,15 +78,15 @@ def test_the_runs_own_replies_say_what_the_rest_will_take(corpus_files: CorpusFi
         assert server.arrivals.total() == n_before + before.total.n_requests
     assert (before.total.n_requests, before.total.n_stored) == (3, 3 * LEAST_MEASURED)
     assert "stored replies" in before.by_type["conversation"].reply_source
-    tokens = made.summary["tokens"]
+    tokens = made.summary.tokens
     share = 3 / 18
-    assert before.total.n_prompt == pytest.approx(share * tokens["prompt"], rel=0.1)
-    assert before.total.n_cached == pytest.approx(share * tokens["cached"], rel=0.1)
-    assert before.total.n_completion == pytest.approx(share * tokens["completion"])
-    assert before.spent_usd + before.cost_usd == pytest.approx(made.summary["cost_usd"], rel=0.02)
+    assert before.total.n_prompt == pytest.approx(share * tokens.prompt, rel=0.1)
+    assert before.total.n_cached == pytest.approx(share * tokens.cached, rel=0.1)
+    assert before.total.n_completion == pytest.approx(share * tokens.completion)
+    assert before.spent_usd + before.cost_usd == pytest.approx(made.summary.cost_usd, rel=0.02)
     after = estimate_run(settings, tmp_path / "run")
     assert after.total.n_requests == 0 and after.cost_usd == 0
-    assert after.spent_usd == pytest.approx(made.summary["cost_usd"], rel=1e-4)
+    assert after.spent_usd == pytest.approx(made.summary.cost_usd, rel=1e-4)
 
 
 def test_a_reply_that_may_still_come_is_counted_as_to_be_sent(corpus_files: CorpusFiles, tmp_path: Path) -> None:

@@ -53,15 +53,16 @@ def plant(run: datagen.Run, sample: Sample, before: str, after: str) -> None:
 
 
 def test_planted_errors_are_told_from_clean_turns(tmp_path: Path, oracle: Oracle) -> None:
-    found = validated(tmp_path, oracle).summary["calibration"]
-    assert found["judged"]
-    assert found["n_turns"] > 200
-    assert found["clean_flagged"] <= 0.06
+    found = validated(tmp_path, oracle).summary.calibration
+    assert found is not None
+    assert found.judged
+    assert found.n_turns > 200
+    assert found.clean_flagged <= 0.06
     for kind in ("count", "absent object", "other image"):
-        assert found["kinds"][kind]["judged"], kind
-        assert found["kinds"][kind]["auroc"] > 0.95, kind
-        assert found["kinds"][kind]["recall_at_5"] > 0.8, kind
-        assert found["kinds"][kind]["calibration_error"] < 0.1, kind
+        assert found.kinds[kind].judged, kind
+        assert found.kinds[kind].auroc > 0.95, kind
+        assert found.kinds[kind].recall_at_5 > 0.8, kind
+        assert found.kinds[kind].calibration_error < 0.1, kind
 
 
 def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracle: Oracle) -> None:
@@ -81,7 +82,7 @@ def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracl
     assert [(drop.stage, drop.reason) for drop in cut.cuts] == [("validate", "doubtful_answer")]
     assert "likely a wrong count" in cut.cuts[0].detail
     assert "asked 'How many" in cut.cuts[0].detail
-    assert again.summary["verdicts"]["supported"] > 0.9 * again.summary["turns"]
+    assert again.summary.verdicts["supported"] > 0.9 * again.summary.turns
 
 
 def test_verdicts_tell_what_was_asked_and_found(tmp_path: Path, oracle: Oracle) -> None:
@@ -94,12 +95,12 @@ def test_verdicts_tell_what_was_asked_and_found(tmp_path: Path, oracle: Oracle) 
     )
     seen = turn.validation
     assert seen is not None
-    assert seen["verdict"] == "supported"
-    assert 0 < seen["p_value"] <= 1
-    assert seen["worst"] in seen["doubts"]
-    asked = {probe["question"] for probe in seen["probes"]}
+    assert seen.verdict == "supported"
+    assert seen.p_value is not None and 0 < seen.p_value <= 1
+    assert seen.worst in seen.doubts
+    asked = {probe.question for probe in seen.probes or ()}
     assert any(question.startswith("How many") for question in asked)
-    assert all(0 <= probe["chance"] <= 1 and probe["claim"] < len(turn.claims) for probe in seen["probes"])
+    assert all(0 <= probe.chance <= 1 and probe.claim < len(turn.claims) for probe in seen.probes or ())
 
 
 def test_nothing_is_scored_twice(tmp_path: Path, oracle: Oracle) -> None:
@@ -118,18 +119,19 @@ def test_nothing_is_scored_twice(tmp_path: Path, oracle: Oracle) -> None:
 
 def test_another_threshold_needs_no_second_look(tmp_path: Path, oracle: Oracle) -> None:
     strict = validated(tmp_path, oracle, **{"validator.alpha": 0.4})
-    n_strict, n_scored = strict.summary["verdicts"]["supported"], oracle.n_scored
+    n_strict, n_scored = strict.summary.verdicts["supported"], oracle.n_scored
     mild = validated(tmp_path, oracle, **{"validator.alpha": 0.05})
     assert oracle.n_scored == n_scored
-    assert mild.summary["verdicts"]["supported"] > n_strict
+    assert mild.summary.verdicts["supported"] > n_strict
 
 
 def test_errors_are_planted_on_some_images_only(tmp_path: Path, oracle: Oracle) -> None:
-    few = validated(tmp_path / "few", oracle, **{"validator.calibration_images": 6}).summary["calibration"]
+    few = validated(tmp_path / "few", oracle, **{"validator.calibration_images": 6}).summary.calibration
     n_few = oracle.n_scored
     oracle.n_scored = 0
-    all_of_them = validated(tmp_path / "all", oracle).summary["calibration"]
-    assert few["n_turns"] < all_of_them["n_turns"] / 3
+    all_of_them = validated(tmp_path / "all", oracle).summary.calibration
+    assert few is not None and all_of_them is not None
+    assert few.n_turns < all_of_them.n_turns / 3
     assert n_few < 0.7 * oracle.n_scored
 
 
@@ -138,7 +140,7 @@ def test_texts_are_held_against_a_blank_as_well(tmp_path: Path, oracle: Oracle) 
     run = validated(tmp_path, oracle, types=["conversation"])
     turn = next(sample for sample in run.iter_samples() if sample.status == "accepted").turns[0]
     assert turn.validation is not None
-    measures = turn.validation["measures"]
+    measures = turn.validation.measures
     assert {"logprob_mean", "logprob_min", "margin_mean", "gain_mean", "gain_min", "log_tokens"} <= measures.keys()
 
 
@@ -154,8 +156,8 @@ def test_what_cannot_be_scored_is_rejected_with_its_reason(tmp_path: Path, oracl
 
 def test_too_few_turns_are_scored_but_not_judged(tmp_path: Path, oracle: Oracle) -> None:
     run = validated(tmp_path, oracle, **{"corpus.limit": 2})
-    assert set(run.summary["verdicts"]) == {"not judged"}
-    assert "turns were scored, 30 are needed" in run.summary["calibration"]["why_not"]
+    assert set(run.summary.verdicts) == {"not judged"}
+    assert "turns were scored, 30 are needed" in run.summary.calibration.why_not
     assert "did not judge" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
@@ -187,4 +189,4 @@ def test_a_real_checkpoint_scores_a_run_and_validate_judges_it_again(tmp_path: P
     scores = [msgspec.json.decode(line) for line in (out / "scores.jsonl").read_bytes().splitlines()]
     assert {score["of"] for score in scores} == {"text", "probe"}
     turns = [turn for sample in datagen.open_run(out).iter_samples() for turn in sample.turns]
-    assert all(turn.validation and turn.validation["measures"]["logprob_mean"] < 0 for turn in turns)
+    assert all(turn.validation and turn.validation.measures["logprob_mean"] < 0 for turn in turns)

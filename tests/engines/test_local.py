@@ -39,7 +39,7 @@ def test_a_run_stopped_under_new_settings_does_not_show_the_old_result(
     with pytest.raises(RunError, match="not finished"):
         _ = datagen.open_run(tmp_path).summary
     monkeypatch.undo()
-    assert datagen.run({**corpus_files.settings, "rng_seed": 7}, tmp_path).summary["samples"] == 18
+    assert datagen.run({**corpus_files.settings, "rng_seed": 7}, tmp_path).summary.samples == 18
 
 
 def test_a_wrong_validator_leaves_the_run_as_it_was(corpus_files: CorpusFiles, tmp_path: Path) -> None:
@@ -49,7 +49,7 @@ def test_a_wrong_validator_leaves_the_run_as_it_was(corpus_files: CorpusFiles, t
     with pytest.raises(ValidatorError, match="no such checkpoint"):
         run_local(settings, tmp_path, Silence(), may_ask=False)
     assert made.folder.settings.read_bytes() == before
-    assert made.summary["samples"] == 18
+    assert made.summary.samples == 18
 
 
 def test_a_partial_image_folder_costs_the_missing_pictures_only(corpus_files: CorpusFiles, tmp_path: Path) -> None:

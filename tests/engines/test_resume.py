@@ -90,7 +90,7 @@ def test_every_request_ends_accepted_or_rejected_with_a_reason(files: CorpusFile
     assert all(sample.stage and sample.reason and sample.detail for sample in rejected)
     assert {"refused", "empty_reply"} <= {sample.reason for sample in rejected}
     assert all(sample.turns for sample in samples if sample.status == "accepted")
-    assert run.summary["tokens"]["completion"] > 0
+    assert run.summary.tokens.completion > 0
 
 
 def test_late_settings_ask_nothing_and_an_edited_prompt_asks_its_type_alone(files: CorpusFiles, tmp_path: Path) -> None:

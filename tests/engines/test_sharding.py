@@ -59,7 +59,7 @@ def test_shards_merge_into_the_bytes_of_one_run(tmp_path: Path, count: int) -> N
     make_shards(settings, count, tmp_path / "split")
     run = merged(settings, tmp_path / "split")
     same(tmp_path / "one", tmp_path / "split")
-    assert run.summary["samples"] == 96
+    assert run.summary.samples == 96
 
 
 def test_copies_are_found_across_shards(tmp_path: Path, corpus_files: CorpusFiles) -> None:
@@ -69,8 +69,8 @@ def test_copies_are_found_across_shards(tmp_path: Path, corpus_files: CorpusFile
         settings = load_settings(None, {**corpus_files.settings, **asked})
         make_shards(settings, 3, tmp_path / "split")
         run = merged(settings, tmp_path / "split")
-        assert run.summary["accepted"] == 1
-        assert run.summary["rejected_by_stage"] == {"dedup": {"exact_copy": 5}}
+        assert run.summary.accepted == 1
+        assert run.summary.rejected_by_stage == {"dedup": {"exact_copy": 5}}
         n_asked = server.answered.total()
         run_local(settings, tmp_path / "one", Silence())
         assert server.answered.total() == 2 * n_asked == 12
@@ -97,7 +97,7 @@ def test_verdicts_are_those_of_one_run(tmp_path: Path, oracle: Oracle, monkeypat
         raise AssertionError("the merge computed a score")
 
     monkeypatch.setattr(sharding.ScoreStore, "add", no_score)
-    assert merged(settings, tmp_path / "split").summary["calibration"]["judged"]
+    assert merged(settings, tmp_path / "split").summary.calibration.judged
     same(tmp_path / "one", tmp_path / "split")
 
 

@@ -121,7 +121,7 @@ def test_what_a_validator_could_not_score_stays_so_in_the_merge(
     make_shards(settings, 4, tmp_path / "split")
     merge(settings, tmp_path / "split")
     same(tmp_path / "one", tmp_path / "split")
-    assert datagen.open_run(tmp_path / "split").summary["rejected_by_stage"]["validate"]["too_long"] >= 1
+    assert datagen.open_run(tmp_path / "split").summary.rejected_by_stage["validate"]["too_long"] >= 1
 
 
 def test_every_shard_has_its_validator_glance_at_the_pictures_of_the_whole_run(
@@ -140,7 +140,7 @@ def test_a_balanced_run_with_a_validator_ends_alike(files: CorpusFiles, tmp_path
     make_shards(settings, 4, tmp_path / "split")
     merge(settings, tmp_path / "split")
     same(tmp_path / "one", tmp_path / "split")
-    assert datagen.open_run(tmp_path / "split").summary["balance"]
+    assert datagen.open_run(tmp_path / "split").summary.balance
 
 
 def test_the_merge_needs_no_pictures(files: CorpusFiles, tmp_path: Path, oracle: Oracle) -> None:

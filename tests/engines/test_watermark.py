@@ -189,10 +189,10 @@ def test_a_picture_that_was_mended_is_asked_about(tmp_path: Path) -> None:
     picture = files.images / f"{2:012}.jpg"
     whole = picture.read_bytes()
     picture.write_bytes(whole[:200])
-    assert made(files, tmp_path / "run").summary["rejected_by_stage"]["teacher"]["image_unreadable"] == 3
+    assert made(files, tmp_path / "run").summary.rejected_by_stage["teacher"]["image_unreadable"] == 3
     picture.write_bytes(whole)
     run = made(files, tmp_path / "run")
-    assert "teacher" not in run.summary["rejected_by_stage"]
+    assert "teacher" not in run.summary.rejected_by_stage
     assert len(run.folder.replies.read_bytes().splitlines()) == 15
 
 
@@ -234,7 +234,7 @@ def test_an_interrupted_run_keeps_its_mark(
             made(files, tmp_path / "run")
     n_built[-1] = 0
     monkeypatch.setattr(watermark, "N_TRIED", 1)
-    assert made(files, tmp_path / "run").summary["accepted"] > 30
+    assert made(files, tmp_path / "run").summary.accepted > 30
     assert n_built[0] == 1 + 36 - 18  # 19 are settled; of the image that begins with the 19th all are planned
 
 
@@ -246,5 +246,5 @@ def test_a_mark_that_turns_out_wrong_is_not_kept(files: CorpusFiles, tmp_path: P
         made(files, tmp_path / "run")
         lines = run.folder.replies.read_bytes().splitlines(keepends=True)
         run.folder.replies.write_bytes(b"".join(lines[1:]))
-        assert made(files, tmp_path / "run").summary["rejected_by_stage"]["teacher"] == {"not_asked": 1}
-    assert "teacher" not in made(files, tmp_path / "run").summary["rejected_by_stage"]
+        assert made(files, tmp_path / "run").summary.rejected_by_stage["teacher"] == {"not_asked": 1}
+    assert "teacher" not in made(files, tmp_path / "run").summary.rejected_by_stage

@@ -2,27 +2,27 @@
 
 import pytest
 
-from datagen.export.choosing import Choice, has_licence, split_of
+from datagen.export.choosing import RowChoice, has_licence, split_of
 
 
 def test_the_split_depends_on_image_and_seed_alone() -> None:
-    choice = Choice(rng_seed=3, validation_share=0.2)
+    choice = RowChoice(rng_seed=3, validation_share=0.2)
     sides = [split_of(str(n), choice) for n in range(2000)]
     assert sides == [split_of(str(n), choice) for n in range(2000)]
     assert 330 < sides.count("validation") < 470
-    assert sides != [split_of(str(n), Choice(rng_seed=4, validation_share=0.2)) for n in range(2000)]
+    assert sides != [split_of(str(n), RowChoice(rng_seed=4, validation_share=0.2)) for n in range(2000)]
 
 
 def test_a_larger_share_keeps_what_a_smaller_one_held_out() -> None:
-    few, many = Choice(validation_share=0.1), Choice(validation_share=0.3)
+    few, many = RowChoice(validation_share=0.1), RowChoice(validation_share=0.3)
     held_out = [str(n) for n in range(300) if split_of(str(n), few) == "validation"]
     assert held_out
     assert {split_of(image_id, many) for image_id in held_out} == {"validation"}
 
 
 def test_without_a_share_all_is_training() -> None:
-    assert {split_of(str(n), Choice()) for n in range(50)} == {"train"}
-    assert Choice().splits == ("train",)
+    assert {split_of(str(n), RowChoice()) for n in range(50)} == {"train"}
+    assert RowChoice().splits == ("train",)
 
 
 @pytest.mark.parametrize(

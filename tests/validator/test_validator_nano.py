@@ -143,7 +143,7 @@ def test_things_it_never_saw_are_left_out_of_verdicts(tmp_path: Path) -> None:
         for sample in datagen.run(settings, tmp_path / "run").iter_samples()
         for turn in sample.turns
         if turn.validation
-        for probe in turn.validation.get("probes", ())
+        for probe in turn.validation.probes or ()
     ]
     assert asked
-    assert all(turn.claims[probe["claim"]].category in known for turn, probe in asked)
+    assert all(turn.claims[probe.claim].category in known for turn, probe in asked)

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from msgspec.structs import replace
 
-from datagen.records import AnnotatedImage, Box, Claim, Drop, Provenance, Review, Sample, Turn
+from datagen.records import AnnotatedImage, Box, Claim, Drop, ProbeResult, Provenance, Review, Sample, Turn, Validation
 from datagen.view import sample_card
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -16,7 +16,8 @@ def make(text: str) -> tuple[Sample, AnnotatedImage]:
         Claim("count", text, 0, len(text), "contradicted", text),
         Claim("place", text, 0, 2, "supported_by_boxes", ""),
     )
-    turns = (Turn(text, text, claims, validation={"verdict": text}),)
+    seen = Validation(text, 0.25, text, {text: 0.9})  # type: ignore[arg-type]
+    turns = (Turn(text, text, claims, seen),)
     drop = Drop("checks", text, text)
     sample = Sample(
         text,
@@ -89,8 +90,8 @@ def test_of_two_claims_on_the_same_words_the_worse_is_marked() -> None:
 
 def test_the_validators_numbers_are_told() -> None:
     claims = (Claim("count", "dog", 0, 3, "unknown", "nobody counted"), Claim("presence", "dog", 4, 8, "unknown", ""))
-    probes = [{"claim": 0, "question": "<Two?>", "chance": 0.1}, {"claim": 1, "question": "Dogs?", "chance": 0.9}]
-    seen = {"verdict": "doubtful", "p_value": 0.012, "doubts": {"count": 0.9}, "probes": probes}
+    probes = (ProbeResult(0, "<Two?>", 0.1), ProbeResult(1, "Dogs?", 0.9))
+    seen = Validation("doubtful", 0.012, doubts={"count": 0.9}, probes=probes)
     turn = Turn("How many?", "Two dogs.", claims, seen)
     card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
     for told in ("✗ doubtful", "1.2% of clean turns look as wrong", "chance of error: count 90%"):

@@ -120,7 +120,7 @@ def test_a_damaged_line_is_told(run: datagen.Run, tmp_path: Path) -> None:
     lines = run.folder.samples.read_bytes().splitlines(keepends=True)
     (tmp_path / "samples.jsonl").write_bytes(b"".join([*lines[:3], b"{}\n"]))
     with pytest.raises(RunError, match="line 4 is damaged"):
-        browser_module.Listing(tmp_path / "samples.jsonl", (), lambda sample: sample)
+        browser_module.SampleListing(tmp_path / "samples.jsonl", (), lambda sample: sample)
 
 
 def test_large_pictures_are_made_smaller(tmp_path: Path) -> None:

@@ -21,9 +21,9 @@ from datagen.errors import SettingsError, ValidatorError
 from datagen.records import Decision, Turn
 from datagen.store import add_decision, read_decisions
 from datagen.view.page.asking import BusyError
-from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES
+from datagen.view.page.exchange import MAX_ROWS, PICTURE_SIZES
 from datagen.view.page.guard import host_name, is_loopback
-from datagen.view.page.server import MOST_BYTES, make_app
+from datagen.view.page.server import MAX_BYTES, make_app
 from datagen.view.page.serving import Door, address, listen
 
 HERE = "http://localhost:8642"
@@ -70,8 +70,8 @@ def page(folder: Path) -> Iterator[Page]:
 
 def test_a_list_comes_in_pieces_of_bounded_size(page: Page) -> None:
     first = page.told("/samples")
-    assert (first["n_found"], len(first["rows"])) == (300, MOST_ROWS // 2)
-    assert len(page.told("/samples", count=10_000)["rows"]) == MOST_ROWS
+    assert (first["n_found"], len(first["rows"])) == (300, MAX_ROWS // 2)
+    assert len(page.told("/samples", count=10_000)["rows"]) == MAX_ROWS
     assert page.told("/samples", start=290, count=50)["rows"][-1]["sample_id"] == "300-negation"
     assert page.told("/samples", start=10_000)["rows"] == []
     assert len(page.told("/samples", start="x", count="-5")["rows"]) == 1
@@ -314,7 +314,7 @@ def test_pictures_are_not_shown_on_other_sites(page: Page) -> None:
 
 
 def test_too_much_is_not_read(page: Page) -> None:
-    assert "More was sent" in page.sent("/decide", "x" * MOST_BYTES, 422)["problem"]
+    assert "More was sent" in page.sent("/decide", "x" * MAX_BYTES, 422)["problem"]
 
 
 def test_with_a_token_nothing_opens_without_it(folder: Path) -> None:

@@ -14,16 +14,17 @@ import msgspec
 import pytest
 from conftest import CorpusFiles
 from loopback import LoopbackServer
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 from typer.testing import CliRunner
 
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.records import Claim, Drop, Provenance, Sample, Turn
+from datagen.records import Claim, Drop, ProbeResult, Provenance, Sample, Turn, Validation
+from datagen.summary import Calibration, KindReport
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
-from datagen.view.report_examples import MOST_GROUPS, N_EACH, Examples, draw_groups
+from datagen.view.report_examples import MAX_GROUPS, N_EACH, Examples, draw_groups
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)><style>*{display:none}</style>"
 PROVENANCE = Provenance("m", "r", "q", "s")
@@ -98,7 +99,8 @@ def hostile(run: Run, tmp_path: Path) -> Run:
         told = told.replace(path, str(tmp_path / f"{name}.json"))
     manifest.write_text(told)
     claims = (Claim("count", EVIL, 0, 9, "contradicted", EVIL),)
-    turns = (Turn(EVIL, EVIL, claims, {"verdict": EVIL}),)
+    seen = Validation("doubtful", 0.5, EVIL, {EVIL: 0.9}, {EVIL: 1.0}, (ProbeResult(0, EVIL, 0.1),))
+    turns = (Turn(EVIL, EVIL, claims, seen),)
     samples = [
         sample(1, EVIL, turns=turns, cuts=(Drop("checks", EVIL, EVIL),)),
         sample(2, turns=turns, status="rejected", stage="checks", reason=EVIL, detail=EVIL),
@@ -106,19 +108,19 @@ def hostile(run: Run, tmp_path: Path) -> Run:
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in samples)
     (tmp_path / "run" / "samples.jsonl").write_bytes(lines)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
-    row = {"auroc": 0.9, EVIL: EVIL, "reliability": [[0.1, 0.2, 0.5], [0.9, 0.8, 0.5]]}
+    row = KindReport(9, 9, 0.9, reliability=((0.1, 0.2, 0.5), (0.9, 0.8, 0.5)), why_not=EVIL)
     summary |= {
         "by_type": {EVIL: {"accepted": 1, "rejected": 1}},
         "rejected_by_stage": {"checks": {EVIL: 1}, EVIL: {EVIL: 1}},
         "cut_by_stage": {"checks": {EVIL: 1}},
         "verdicts": {EVIL: 3},
         "licences": {EVIL: 1},
-        "calibration": {"validator": EVIL, "kinds": {EVIL: row}, "why_not": EVIL},
+        "calibration": Calibration(EVIL, 0.05, 9, {EVIL: row}, why_not=EVIL),
     }
     diversity = summary["diversity"]
     diversity |= {"lacks": [EVIL], "question_openings": {EVIL: 2}, "answer_openings": {EVIL: 2}, "places": {EVIL: 1}}
     diversity["categories"] |= {"never_stated": [EVIL], "most_stated": {EVIL: {"stated": 1, "denied": 0, "boxed": 1}}}
-    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(summary))
     return datagen.open_run(tmp_path / "run")
 
 
@@ -177,10 +179,11 @@ def text_labelled(page: Page) -> int:
 def test_the_numbers_of_the_run_are_told(run: Run) -> None:
     page = Page(run.folder.report.read_text())
     summary = run.summary
-    assert f"{summary['accepted']} of {summary['samples']} samples accepted" in page.text
+    assert f"{summary.accepted} of {summary.samples} samples accepted" in page.text
     assert "balanced out" in page.text
     assert "were taken out to keep the set even" in page.text
-    for sentence in summary["diversity"]["lacks"]:
+    assert summary.diversity is not None
+    for sentence in summary.diversity.lacks:
         assert sentence in page.text
     assert "CC-BY-2.0" in page.text
     shown = [attrs["href"] for attrs in page.all("image")]
@@ -188,26 +191,20 @@ def test_the_numbers_of_the_run_are_told(run: Run) -> None:
     assert all(picture and picture.startswith("data:image/jpeg;base64,") for picture in shown)
 
 
-def test_a_calibration_is_drawn_whatever_its_keys(run: Run, tmp_path: Path) -> None:
+def test_a_calibration_is_drawn(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
-    summary = {
-        **run.summary,
-        "verdicts": {"supported": 3, "doubtful": 1},
-        "calibration": {
-            "validator": "/models/llava-x", "alpha": 0.05, "judged": True, "something_new": 0.25, "nested": [1, 2],
-            "kinds": {
-                "count": {"auroc": 0.875, "recall_at_5": 0.5, "reliability": [[0.1, 0.2, 0.4], [0.8, 0.9, 0.6]]},
-                "side": {"auroc": None, "why_not": "12 planted errors in 40 turns; 20 of each are needed"},
-            },
-        },
-    }  # fmt: skip
-    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
+    kinds = {
+        "count": KindReport(40, 30, 0.875, 0.5, reliability=((0.1, 0.2, 0.4), (0.8, 0.9, 0.6)), judged=True),
+        "side": KindReport(40, 12, why_not="12 planted errors in 40 turns; 20 of each are needed"),
+    }
+    found = Calibration("/models/llava-x", 0.05, 1040, kinds, judged=True)
+    summary = replace(run.summary, verdicts={"supported": 3, "doubtful": 1}, calibration=found)
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(summary))
     text = datagen.open_run(tmp_path / "run").write_report().read_text()
     page = assert_safe(text)
     for told in (
         "llava-x",
-        "something new",
-        "0.250",
+        "1 040",
         "AUROC",
         "0.875",
         "50.0 %",
@@ -239,8 +236,9 @@ def test_the_command_writes_where_it_is_told(run: Run, tmp_path: Path) -> None:
 
 def test_an_older_run_without_diversity_and_corpus_still_has_a_report(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
-    summary = {key: value for key, value in run.summary.items() if key not in ("diversity", "balance")}
-    (tmp_path / "run" / "summary.json").write_text(json.dumps(summary))
+    summary = asdict(run.summary)
+    del summary["diversity"], summary["balance"]
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(summary | {"of_later": 1}))
     manifest = (tmp_path / "run" / "run.yaml").read_text()
     for path in (*run.settings.corpus.captions, *run.settings.corpus.instances, run.settings.corpus.images or ""):
         manifest = manifest.replace(path, str(tmp_path / "gone"))
@@ -268,7 +266,7 @@ def test_examples_are_few_whatever_the_run_holds() -> None:
         examples.add(sample(n, f"type{n % 20}", "long " * 20_000 if n < 100 else "A dog.", **fate))
     accepted = draw_groups(examples, "accepted", {}, None)
     rejected = draw_groups(examples, "rejected", {}, None)
-    assert (len(accepted), len(rejected)) == (MOST_GROUPS["accepted"], MOST_GROUPS["rejected"])
+    assert (len(accepted), len(rejected)) == (MAX_GROUPS["accepted"], MAX_GROUPS["rejected"])
     assert all(len(group.cards) == N_EACH for group in (*accepted, *rejected))
     assert all(len(card.html) < 10_000 for group in (*accepted, *rejected) for card in group.cards)
     again = Examples()

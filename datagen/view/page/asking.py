@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from datagen.validator.models.family import Answerer
 
-MOST_QUESTION, MOST_ANSWER = 1_000, 4_000
+MAX_QUESTION, MAX_ANSWER = 1_000, 4_000
 """Characters."""
 
 
@@ -48,8 +48,8 @@ class Asker:
         question = question.strip()
         if self.name is None:
             raise ValidatorError("No validator is named; start the page with --validator NAME.")
-        if not question or len(question) > MOST_QUESTION:
-            raise ValidatorError(f"A question has between 1 and {MOST_QUESTION:,} characters.")
+        if not question or len(question) > MAX_QUESTION:
+            raise ValidatorError(f"A question has between 1 and {MAX_QUESTION:,} characters.")
         if not self._lock.acquire(blocking=False):
             raise BusyError("The validator is still answering another question; ask again in a moment.")
         try:
@@ -60,4 +60,4 @@ class Asker:
             answer = self._answerer.answer(load_picture(), question)
         finally:
             self._lock.release()
-        return answer if len(answer) <= MOST_ANSWER else f"{answer[:MOST_ANSWER]} …"
+        return answer if len(answer) <= MAX_ANSWER else f"{answer[:MAX_ANSWER]} …"

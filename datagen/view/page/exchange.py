@@ -13,15 +13,15 @@ from datagen.export import llava_record, record_fault
 from datagen.records import Sample
 from datagen.view.page.slim import SlimReview, SlimSample
 
-MOST_ROWS = 100
+MAX_ROWS = 100
 """Rows of a list that are sent at once."""
-MOST_TURNS, MOST_CHARACTERS = 100, 20_000
+MAX_TURNS, MAX_CHARACTERS = 100, 20_000
 """Of a correction."""
 PICTURE_SIZES = {"small": 112, "large": 1280}
 """Longer side of a picture, in pixels, as rows and cards show it."""
 
 
-class Row(Struct, frozen=True):
+class ListRow(Struct, frozen=True):
     """A sample in a list."""
 
     sample_id: str
@@ -47,7 +47,7 @@ class Page(Struct, frozen=True):
     name: str
     start: int
     n_found: int
-    rows: tuple[Row, ...]
+    rows: tuple[ListRow, ...]
 
 
 class Shown(Struct, frozen=True):
@@ -60,14 +60,14 @@ class Shown(Struct, frozen=True):
         is_stale: A decision was made on other turns than it has now.
     """
 
-    row: Row
+    row: ListRow
     card: str
     turns: tuple[tuple[str, str], ...]
     turns_digest: str
     is_stale: bool
 
 
-class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+class SentDecision(Struct, frozen=True, forbid_unknown_fields=True):
     """A decision as a browser sends it."""
 
     sample_id: str
@@ -83,11 +83,11 @@ def slim_of(sample: Sample, is_stale: bool) -> SlimSample:
     return msgspec.structs.replace(slim, review=SlimReview("stale")) if is_stale else slim
 
 
-def row_of(sample: SlimSample) -> Row:
+def row_of(sample: SlimSample) -> ListRow:
     """A sample as the list shows it."""
     why = f"{sample.stage}: {sample.reason}" if sample.stage else ""
     question = sample.turns[0].question if sample.turns else ""
-    return Row(
+    return ListRow(
         sample.sample_id, sample.image, sample.response_type, sample.status, why,
         sample.review.verb if sample.review else "", sample.p_value, question[:200],
     )  # fmt: skip
@@ -102,8 +102,8 @@ def require_turns(turns: Iterable[tuple[str, str]]) -> None:
     held = tuple(turns)
     if not held or not all(question and answer for question, answer in held):
         raise RunError("Each question needs an answer, and each answer a question; nothing was stored.")
-    if len(held) > MOST_TURNS or any(len(text) > MOST_CHARACTERS for turn in held for text in turn):
-        raise RunError(f"More than {MOST_TURNS} turns, or {MOST_CHARACTERS:,} characters in one; nothing was stored.")
+    if len(held) > MAX_TURNS or any(len(text) > MAX_CHARACTERS for turn in held for text in turn):
+        raise RunError(f"More than {MAX_TURNS} turns, or {MAX_CHARACTERS:,} characters in one; nothing was stored.")
 
 
 def require_trainable(sample: Sample) -> None:

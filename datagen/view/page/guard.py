@@ -29,7 +29,7 @@ HEADERS = {
 }
 
 
-class Guard:
+class PageGuard:
     """Refuses what does not come from the page itself.
 
     Args:

@@ -22,10 +22,10 @@ from datagen.review import decide, is_of, turns_digest, undecided
 from datagen.store import RunFolder, add_decision, read_decisions
 from datagen.view.card import card_body
 from datagen.view.page.exchange import (
-    MOST_ROWS,
+    MAX_ROWS,
     PICTURE_SIZES,
-    Asked,
     Page,
+    SentDecision,
     Shown,
     require_trainable,
     require_turns,
@@ -38,7 +38,7 @@ from datagen.view.page.material import Material
 if TYPE_CHECKING:
     from PIL import Image
 
-_MOST_VALUES = 300  # of one kind of label that are offered; categories can be many
+_MAX_VALUES = 300  # of one kind of label that are offered; categories can be many
 _LISTS_KEPT = 16
 _JPEG_QUALITY = 82
 
@@ -143,7 +143,7 @@ class LiveRun:
             if not self.folder.summary.is_file():
                 told["notes"].append("This run is being made anew; these are the samples of before.")
             counts = self._index.counts()
-            facets = {kind: list(values.items())[:_MOST_VALUES] for kind, values in counts.items()}
+            facets = {kind: list(values.items())[:_MAX_VALUES] for kind, values in counts.items()}
             told |= {"has_pictures": self._require()[1].pictures.folder is not None}
             return told | {"problem": None, "n_samples": len(self._index), "facets": facets}
 
@@ -160,7 +160,7 @@ class LiveRun:
         Args:
             wanted: What is in it, and in which order.
             start: Place of the first row.
-            count: Rows, at most ``MOST_ROWS``.
+            count: Rows, at most ``MAX_ROWS``.
             name: Of a list that was sent before; it is cut from as it was then.
             at: Id of a sample that the piece should hold, if the list does; wins over ``start``.
         """
@@ -173,7 +173,7 @@ class LiveRun:
                 self._lists[name] = found
                 while len(self._lists) > _LISTS_KEPT:
                     self._lists.popitem(last=False)
-            count = max(1, min(count, MOST_ROWS))
+            count = max(1, min(count, MAX_ROWS))
             number = index.number_of(at) if at else None
             for place in np.flatnonzero(found == number).tolist() if number is not None else ():
                 start = place - count // 2
@@ -209,7 +209,7 @@ class LiveRun:
             raise NotFoundError(f"No sample '{sample_id}' is in this run.")
         return number
 
-    def decide(self, asked: Asked) -> Shown:
+    def decide(self, asked: SentDecision) -> Shown:
         """Store a decision, and show the sample as it is then.
 
         Raises:

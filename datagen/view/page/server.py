@@ -17,13 +17,13 @@ from starlette.routing import Route
 from datagen.errors import DatagenError
 from datagen.view.card import STYLE
 from datagen.view.page.asking import Asker, BusyError
-from datagen.view.page.exchange import MOST_ROWS, PICTURE_SIZES, Asked
-from datagen.view.page.guard import Guard
+from datagen.view.page.exchange import MAX_ROWS, PICTURE_SIZES, SentDecision
+from datagen.view.page.guard import PageGuard
 from datagen.view.page.index import ChangedError, Wanted
 from datagen.view.page.live import LiveRun, NotFoundError
 
 STATIC = Path(__file__).parent / "static"
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 """Of what a browser sends."""
 FILTERS = ("type", "status", "review", "reason", "cut", "pixels", "claims", "category")
 """Kinds of label that a list can be filtered by, under their names in a query."""
@@ -46,9 +46,9 @@ def make_app(
     Args:
         live: The run.
         asker: Answers questions about pictures.
-        names: See ``Guard``.
-        token: See ``Guard``.
-        cookie: See ``Guard``.
+        names: See ``PageGuard``.
+        token: See ``PageGuard``.
+        cookie: See ``PageGuard``.
     """
 
     def static(name: str, kind: str) -> Callable[[Request], Response]:
@@ -63,7 +63,7 @@ def make_app(
         labels = tuple((kind, query[kind]) for kind in FILTERS if query.get(kind))
         most_p = _number(query.get("most_p", ""), float)
         wanted = Wanted(labels, most_p, query.get("text", "")[:200], query.get("sort") == "doubt")
-        start, count = _number(query.get("start", ""), int) or 0, _number(query.get("count", ""), int) or MOST_ROWS // 2
+        start, count = _number(query.get("start", ""), int) or 0, _number(query.get("count", ""), int) or MAX_ROWS // 2
         return _told(live.page(wanted, start, count, query.get("list", ""), query.get("at", "")))
 
     def sample(request: Request) -> Response:
@@ -75,7 +75,7 @@ def make_app(
         return Response(shown, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=3600"})
 
     async def decide(request: Request) -> Response:
-        asked = await _read(request, Asked)
+        asked = await _read(request, SentDecision)
         return _told(await run_in_threadpool(live.decide, asked))
 
     async def ask(request: Request) -> Response:
@@ -96,7 +96,7 @@ def make_app(
             Route("/decide", decide, methods=["POST"]),
             Route("/ask", ask, methods=["POST"]),
         ],
-        middleware=[Middleware(Guard, names=tuple(names), token=token, cookie=cookie)],
+        middleware=[Middleware(PageGuard, names=tuple(names), token=token, cookie=cookie)],
         exception_handlers={DatagenError: _refusal, ChangedError: _changed},
     )
 
@@ -124,7 +124,7 @@ async def _read(request: Request, kind: type[Known]) -> Known:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > MOST_BYTES:
+        if len(body) > MAX_BYTES:
             raise DatagenError("More was sent than a decision can hold.")
     try:
         return msgspec.json.decode(bytes(body), type=kind)

@@ -9,7 +9,7 @@ from msgspec import Struct
 Label = tuple[str, str]
 """What a sample can be filtered by: a kind such as ``"status"``, and a value such as ``"accepted"``."""
 
-_MOST_TEXT = 200_000  # characters of one sample that a search looks into
+_MAX_TEXT = 200_000  # characters of one sample that a search looks into
 _NEVER_SAID = 3.0  # of a sample without turns: nothing in it can be doubted
 
 
@@ -98,4 +98,4 @@ class SlimSample(Struct, frozen=True):
     def text(self) -> str:
         """What a search looks into."""
         said = (" ".join(text.split()) for turn in self.turns for text in (turn.question, turn.answer))
-        return "\n".join((self.sample_id, self.image, *said))[:_MOST_TEXT].casefold()
+        return "\n".join((self.sample_id, self.image, *said))[:_MAX_TEXT].casefold()

@@ -3,7 +3,7 @@
 "use strict";
 
 const CHUNK = 50;          // rows fetched at once
-const MOST_ROWS = 300;     // rows in the document; further ones replace those far away
+const MAX_ROWS = 300;     // rows in the document; further ones replace those far away
 const POLL_MS = 5000;
 const FACETS = ["status", "review", "type", "reason", "cut", "category", "claims", "pixels"];
 const REVIEWS = {none: "not decided", accept: "accepted by hand", reject: "rejected by hand", correct: "corrected", stale: "stale decision"};
@@ -228,13 +228,13 @@ async function extend(direction) {
     if (mine !== view.asked || page.version !== view.version) return;
     if (direction > 0) {
       view.rows.push(...page.rows);
-      const surplus = Math.max(0, view.rows.length - MOST_ROWS);
+      const surplus = Math.max(0, view.rows.length - MAX_ROWS);
       view.rows.splice(0, surplus);
       view.low += surplus;
     } else {
       view.rows.unshift(...page.rows.slice(0, view.low - start));
       view.low = start;
-      view.rows.length = Math.min(view.rows.length, MOST_ROWS);
+      view.rows.length = Math.min(view.rows.length, MAX_ROWS);
     }
     drawList();
   } finally {

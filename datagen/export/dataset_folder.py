@@ -1,4 +1,4 @@
-"""From the samples of a finished run to a folder that a trainer reads, with a manifest of every file in it."""
+"""An export written whole or not at all: rows proven one by one, and a manifest with the SHA-256 of every file."""
 
 from __future__ import annotations
 
@@ -8,75 +8,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
 
 from datagen.errors import ExportError
-from datagen.export.choosing import NOT_STATED, Choice, has_licence, is_exported, split_of
-from datagen.export.jsonfiles import (
-    FOLDER,
-    LlavaWriter,
-    MessagesWriter,
-    OpenAIWriter,
-    RowWriter,
-    dataset_info,
-    openai_fault,
-)
-from datagen.export.llava import llava_record
-from datagen.export.parquet import ParquetRows
-from datagen.export.proof import Fault, record_fault
-from datagen.export.rows import Row
-from datagen.export.tars import TarWriter
+from datagen.export.choosing import IMAGES, NOT_STATED, ExportSettings, has_licence, is_exported, split_of
+from datagen.export.llava_record import llava_record
+from datagen.export.rows import ExportRow, Writer
+from datagen.export.trainer_rules import LeftOut, record_fault
 from datagen.export.unfinished import unfinished_folder
 from datagen.records import Sample
 
 MANIFEST = "manifest.json"
 
-FindPicture = Callable[[str], Path | Fault]
+FindPicture = Callable[[str], Path | LeftOut]
 """Takes a file name under the image folder to a file that opens, or to the reason why there is none."""
-
-
-class ExportSettings(Struct, frozen=True, kw_only=True):
-    """What is asked of an export.
-
-    Attributes:
-        form: A name of ``FORMS``.
-        pictures: Of a form without pixels: copied or linked into ``images/``, or left where they are.
-        shard_bytes: Size after which Parquet and WebDataset begin another file.
-    """
-
-    form: str
-    choice: Choice = Choice()
-    pictures: Literal["copy", "link", "leave"] = "leave"
-    shard_bytes: int = 512_000_000
-
-
-class Form(NamedTuple):
-    """One form of export.
-
-    Attributes:
-        open_writer: Makes the writer of a split.
-        has_pixels: The pictures are inside the files.
-    """
-
-    open_writer: Callable[[Path, str, ExportSettings], RowWriter]
-    has_pixels: bool
-
-
-def _messages_writer(folder: Path, split: str, settings: ExportSettings) -> RowWriter:
-    return MessagesWriter(folder, split, "" if settings.pictures == "leave" else f"{FOLDER}/")
-
-
-FORMS = {
-    "llava": Form(lambda folder, split, _: LlavaWriter(folder, split), has_pixels=False),
-    "messages": Form(_messages_writer, has_pixels=False),
-    "openai": Form(lambda folder, split, _: OpenAIWriter(folder, split), has_pixels=True),
-    "parquet": Form(lambda folder, split, s: ParquetRows(folder, split, s.shard_bytes), has_pixels=True),
-    "webdataset": Form(lambda folder, split, s: TarWriter(folder, split, s.shard_bytes), has_pixels=True),
-}
-"""Name of a form to how it is written."""
 
 
 class Exported(NamedTuple):
@@ -92,7 +39,12 @@ class Exported(NamedTuple):
 
 
 def export_folder(
-    samples: Iterable[Sample], out: Path, settings: ExportSettings, find_picture: FindPicture, about: dict[str, Any]
+    samples: Iterable[Sample],
+    out: Path,
+    writer: type[Writer],
+    settings: ExportSettings,
+    find_picture: FindPicture,
+    about: dict[str, Any],
 ) -> Exported:
     """Write an export whole, or nothing; the same samples, pictures and settings give the same bytes.
 
@@ -101,7 +53,8 @@ def export_folder(
     Args:
         samples: In corpus order, accepted and rejected.
         out: The folder; may exist when it is empty or holds this very export.
-        settings: Form, choice and pictures.
+        writer: Of the form.
+        settings: Its name, choice and pictures.
         find_picture: Opens pictures; a row whose picture does not open is left out.
         about: What else the manifest tells, such as version and digest of the run's settings.
 
@@ -111,9 +64,7 @@ def export_folder(
     """
     _require_free(out)
     with unfinished_folder(out) as folder:
-        exported = _write_rows(samples, folder, settings, find_picture)
-        if settings.form == "llava":
-            _write_json(folder / "dataset_info.json", dataset_info(settings.choice.splits))
+        exported = _write_rows(samples, folder, writer, settings, find_picture)
         manifest = {**about, **_asked(settings), **exported._asdict(), "files": dict(_files(folder))}
         _write_json(folder / MANIFEST, manifest)
         _take_name(folder, out)
@@ -121,17 +72,26 @@ def export_folder(
 
 
 def _write_rows(
-    samples: Iterable[Sample], folder: Path, settings: ExportSettings, find_picture: FindPicture
+    samples: Iterable[Sample], folder: Path, writer: type[Writer], settings: ExportSettings, find_picture: FindPicture
 ) -> Exported:
     counts: Counter[str] = Counter()
     n_rows = dict.fromkeys(settings.choice.splits, 0)
     licences: set[str] = set()
     left_out: list[dict[str, str]] = []
     with ExitStack() as stack:
-        writers: dict[str, RowWriter] = {}
+        writers: dict[str, Writer] = {}
         for split in settings.choice.splits:
-            writers[split] = FORMS[settings.form].open_writer(folder, split, settings)
+            writers[split] = writer(folder, split, settings)
             stack.callback(writers[split].close)
+
+        def take(row: ExportRow) -> LeftOut | None:
+            fault = writers[row.split].add(row)
+            if fault is None:
+                n_rows[row.split] += 1
+                if not writer.has_pixels:
+                    _place(row, folder / IMAGES, settings.pictures)
+            return fault
+
         for sample in filter(is_exported, samples):
             counts["accepted"] += 1
             licences.add(sample.provenance.licence or NOT_STATED)
@@ -139,37 +99,31 @@ def _write_rows(
                 counts["other_licence"] += 1
                 continue
             row = prove(sample, settings, find_picture)
-            if isinstance(row, Fault):
-                left_out.append({"sample_id": sample.sample_id, **row._asdict()})
-                continue
-            writers[row.split].add(row)
-            n_rows[row.split] += 1
-            if not FORMS[settings.form].has_pixels:
-                _place(row, folder / FOLDER, settings.pictures)
+            fault = row if isinstance(row, LeftOut) else take(row)
+            if fault is not None:
+                left_out.append({"sample_id": sample.sample_id, **fault._asdict()})
     if not any(n_rows.values()):
         raise ExportError(_nothing_left(counts, licences, left_out))
     told = {"accepted": counts["accepted"], "other_licence": counts["other_licence"], "left_out": len(left_out)}
     return Exported({**told, "rows": n_rows}, left_out)
 
 
-def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -> Row | Fault:
+def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -> ExportRow | LeftOut:
     """Make the row of a sample, or say why trainers would get nothing from it."""
     if not sample.turns:
-        return Fault("no_answer", "it has no turns")
+        return LeftOut("no_answer", "it has no turns")
     record = llava_record(sample, settings.choice.rng_seed)
     record["image"] = record["image"].replace("\\", "/")
     fault = record_fault(record)
     if fault is not None:
         return fault
     picture = find_picture(sample.image)
-    if isinstance(picture, Fault):
+    if isinstance(picture, LeftOut):
         return picture
-    if settings.form == "openai" and (refused := openai_fault(picture)):
-        return Fault("image_refused", refused)
-    return Row(sample, record, split_of(sample.image_id, settings.choice), picture)
+    return ExportRow(sample, record, split_of(sample.image_id, settings.choice), picture)
 
 
-def _place(row: Row, folder: Path, how: str) -> None:
+def _place(row: ExportRow, folder: Path, how: str) -> None:
     """Copy or link a picture, once however many rows show it."""
     target = folder / row.image
     if how == "leave" or target.exists():

@@ -1,4 +1,4 @@
-"""From samples to their ledger of claims: one JSON line per claim, with the words, the verdict and what decided it."""
+"""Export form ``claims``: a JSON line per claim of the samples, with the words, the verdict and what decided it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,12 @@ def claim_records(sample: Sample) -> Iterator[dict[str, Any]]:
             }
 
 
-def write_claims(samples: Iterable[Sample], file: BinaryIO, rng_seed: int) -> int:
+def write_claims(samples: Iterable[Sample], file: BinaryIO) -> int:
     """Write the claims of accepted samples as JSON lines.
 
     Returns:
         How many samples were told of.
     """
-    del rng_seed
     n_samples = 0
     for sample in samples:
         if sample.status == "accepted":

@@ -1,4 +1,4 @@
-"""Rows as WebDataset shards: tar files in which a picture and its record share a key."""
+"""Export form ``webdataset``: shards that are tar files, in which a picture and its record share a key."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from datagen.export.rows import Row
+from datagen.export.choosing import ExportSettings
+from datagen.export.rows import ExportRow
 
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 _HEADER_BYTES = 1024
 """What a member costs beside its content: a header, and padding to a block."""
 
 
-class TarWriter:
+class WebDatasetShards:
     """Writes ``SPLIT-000000.tar`` and further ones; the names in a shard are sorted, its times and owners zero."""
 
-    def __init__(self, folder: Path, split: str, shard_bytes: int) -> None:
-        self.folder, self.split, self.shard_bytes = folder, split, shard_bytes
+    has_pixels = True
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        self.folder, self.split, self.shard_bytes = folder, split, settings.shard_bytes
         self.n_shards = self.n_rows = self.n_shard_bytes = 0
         self.tar = self._next_file()
 
-    def add(self, row: Row) -> None:
+    def add(self, row: ExportRow) -> None:
         """Write a row; ``.json`` holds the LLaVA record with image id, response type and licence."""
         sample = row.sample
         about = {

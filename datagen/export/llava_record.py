@@ -32,18 +32,37 @@ def llava_record(sample: Sample, rng_seed: int) -> dict[str, Any]:
     }
 
 
+class RecordArray:
+    """Writes records as one JSON array, one a line.
+
+    Args:
+        file: Stays open.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.n_written = 0
+        file.write(b"[")
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Write a record."""
+        self._file.write((b",\n" if self.n_written else b"\n") + msgspec.json.encode(record))
+        self.n_written += 1
+
+    def end(self) -> None:
+        """Complete the array."""
+        self._file.write(b"\n]\n")
+
+
 def write_llava(samples: Iterable[Sample], file: BinaryIO, rng_seed: int) -> int:
-    """Write accepted samples as one JSON array, one record a line, in the order given.
+    """Write accepted samples as one JSON array, in the order given.
 
     Returns:
         How many records were written.
     """
-    n_written = 0
-    file.write(b"[")
+    array = RecordArray(file)
     for sample in samples:
         if sample.status == "accepted":
-            file.write(b",\n" if n_written else b"\n")
-            file.write(msgspec.json.encode(llava_record(sample, rng_seed)))
-            n_written += 1
-    file.write(b"\n]\n")
-    return n_written
+            array.add(llava_record(sample, rng_seed))
+    array.end()
+    return array.n_written

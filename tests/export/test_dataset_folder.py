@@ -5,8 +5,9 @@ import hashlib
 import io
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -14,11 +15,12 @@ from msgspec.structs import replace
 from PIL import Image
 
 from datagen.errors import ExportError
-from datagen.export import FORMS, Choice, ExportSettings, Fault, export_folder, write_llava
+from datagen.export import FORMS, Exported, ExportSettings, LeftOut, RowChoice, export_folder, write_llava
 from datagen.records import Provenance, Sample, Turn
 
 N_IMAGES = 30
-HALF = Choice(validation_share=0.5)
+HALF = RowChoice(validation_share=0.5)
+FOLDERS = [name for name, form in FORMS.items() if isinstance(form, type)]
 
 
 def sample(n: int, response_type: str = "conversation", licence: str | None = "CC-BY-2.0") -> Sample:
@@ -42,9 +44,15 @@ class Finder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def __call__(self, name: str) -> Path | Fault:
+    def __call__(self, name: str) -> Path | LeftOut:
         path = self.folder / name
-        return path if path.is_file() else Fault("image_missing", f"{name} does not exist")
+        return path if path.is_file() else LeftOut("image_missing", f"{name} does not exist")
+
+
+def export(samples: Iterable[Sample], out: Path, settings: ExportSettings, *lent: Any) -> Exported:
+    writer = FORMS[settings.form]
+    assert isinstance(writer, type)
+    return export_folder(samples, out, writer, settings, *lent)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -55,11 +63,11 @@ def image_ids(rows: list[dict]) -> set[str]:
     return {row["id"].partition("-")[0] for row in rows}
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", FOLDERS)
 def test_the_same_bytes_each_time_and_every_file_in_the_manifest(form: str, images: Path, tmp_path: Path) -> None:
     settings = ExportSettings(form=form, choice=HALF, pictures="copy", shard_bytes=30_000)
     for name in ("a", "b"):
-        export_folder(iter(SAMPLES), tmp_path / name, settings, Finder(images), {"datagen": "1"})
+        export(iter(SAMPLES), tmp_path / name, settings, Finder(images), {"datagen": "1"})
     written = content(tmp_path / "a")
     assert written == content(tmp_path / "b")
     manifest = json.loads(written.pop("manifest.json"))
@@ -75,10 +83,10 @@ def test_the_same_bytes_each_time_and_every_file_in_the_manifest(form: str, imag
 def test_llava_is_what_the_run_writes_and_no_image_is_in_both_splits(images: Path, tmp_path: Path) -> None:
     expected = io.BytesIO()
     write_llava(SAMPLES, expected, 0)
-    export_folder(SAMPLES, tmp_path / "whole", ExportSettings(form="llava"), Finder(images), {})
+    export(SAMPLES, tmp_path / "whole", ExportSettings(form="llava"), Finder(images), {})
     assert (tmp_path / "whole" / "train.json").read_bytes() == expected.getvalue()
     assert not (tmp_path / "whole" / "images").exists()
-    export_folder(SAMPLES, tmp_path / "split", ExportSettings(form="llava", choice=HALF), Finder(images), {})
+    export(SAMPLES, tmp_path / "split", ExportSettings(form="llava", choice=HALF), Finder(images), {})
     sides = [image_ids(json.loads((tmp_path / "split" / f"{name}.json").read_bytes())) for name in HALF.splits]
     assert sides[0].isdisjoint(sides[1])
     assert len(sides[0] | sides[1]) == N_IMAGES
@@ -89,8 +97,8 @@ def test_llava_is_what_the_run_writes_and_no_image_is_in_both_splits(images: Pat
 
 def test_a_split_without_rows_is_still_a_file_of_its_kind(images: Path, tmp_path: Path) -> None:
     only = [sample(n) for n in range(3)]
-    export_folder(
-        only, tmp_path / "x", ExportSettings(form="llava", choice=Choice(validation_share=1e-9)), Finder(images), {}
+    export(
+        only, tmp_path / "x", ExportSettings(form="llava", choice=RowChoice(validation_share=1e-9)), Finder(images), {}
     )
     assert json.loads((tmp_path / "x" / "validation.json").read_bytes()) == []
 
@@ -98,7 +106,7 @@ def test_a_split_without_rows_is_still_a_file_of_its_kind(images: Path, tmp_path
 @pytest.mark.parametrize("how", ["copy", "link"])
 def test_messages_hold_parts_and_pictures_that_are_there(how: str, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
-    export_folder(SAMPLES, out, ExportSettings(form="messages", pictures=how), Finder(images), {})  # type: ignore[arg-type]
+    export(SAMPLES, out, ExportSettings(form="messages", pictures=how), Finder(images), {})  # type: ignore[arg-type]
     rows = [json.loads(line) for line in (out / "train.jsonl").read_bytes().splitlines()]
     assert len(rows) == len(SAMPLES)
     for row in rows:
@@ -114,7 +122,7 @@ def test_messages_hold_parts_and_pictures_that_are_there(how: str, images: Path,
 def test_openai_carries_the_picture_and_refuses_what_openai_refuses(images: Path, tmp_path: Path) -> None:
     (images / "big.png").write_bytes(b"\0" * 10_000_001)
     odd = [replace(sample(90), image="big.png"), sample(1)]
-    exported = export_folder(odd, tmp_path / "o", ExportSettings(form="openai"), Finder(images), {})
+    exported = export(odd, tmp_path / "o", ExportSettings(form="openai"), Finder(images), {})
     assert [(row["sample_id"], row["reason"]) for row in exported.left_out] == [("90-conversation", "image_refused")]
     row = json.loads((tmp_path / "o" / "train.jsonl").read_bytes())
     (url,) = [part["image_url"]["url"] for part in row["messages"][0]["content"] if part["type"] == "image_url"]
@@ -123,7 +131,7 @@ def test_openai_carries_the_picture_and_refuses_what_openai_refuses(images: Path
 
 def test_parquet_holds_pixels_in_one_schema_and_is_cut_by_size(images: Path, tmp_path: Path) -> None:
     settings = ExportSettings(form="parquet", shard_bytes=30_000)
-    export_folder(SAMPLES, tmp_path / "p", settings, Finder(images), {})
+    export(SAMPLES, tmp_path / "p", settings, Finder(images), {})
     files = sorted((tmp_path / "p" / "data").iterdir())
     assert len(files) > 2
     assert files[0].name == "train-00000.parquet"
@@ -142,7 +150,7 @@ def test_shards_pair_picture_and_record_under_sorted_names(images: Path, tmp_pat
     settings = ExportSettings(form="webdataset", shard_bytes=50_000)
     strange = replace(sample(1), sample_id="1-odd", image="picture.json")  # would take the name of its record
     (images / "picture.json").write_bytes((images / "001.jpg").read_bytes())
-    export_folder([*SAMPLES, strange], tmp_path / "w", settings, Finder(images), {})
+    export([*SAMPLES, strange], tmp_path / "w", settings, Finder(images), {})
     shards = sorted((tmp_path / "w").glob("train-*.tar"))
     assert len(shards) > 1
     ids = []
@@ -169,8 +177,8 @@ def test_rows_that_train_to_nothing_are_named_and_left_out(images: Path, tmp_pat
         sample(2),
         sample(3, licence="CC-BY-NC-2.0"),
     ]
-    settings = ExportSettings(form="llava", choice=Choice(licences=("cc-by",)))
-    exported = export_folder(broken, tmp_path / "x", settings, Finder(images), {})
+    settings = ExportSettings(form="llava", choice=RowChoice(licences=("cc-by",)))
+    exported = export(broken, tmp_path / "x", settings, Finder(images), {})
     reasons = [(row["sample_id"], row["reason"]) for row in exported.left_out]
     assert reasons == [("a", "no_answer"), ("b", "trainer_token"), ("c", "image_missing")]
     assert exported.counts == {"accepted": 5, "other_licence": 1, "left_out": 3, "rows": {"train": 1}}
@@ -182,31 +190,31 @@ def test_rows_that_train_to_nothing_are_named_and_left_out(images: Path, tmp_pat
 @pytest.mark.parametrize(
     ("samples", "choice", "sentence"),
     [
-        ([], Choice(), "nothing to export"),
-        ([sample(1)], Choice(licences=("cc0",)), "there is CC-BY-2.0"),
-        ([replace(sample(1), image="none.jpg")], Choice(), "none.jpg does not exist"),
+        ([], RowChoice(), "nothing to export"),
+        ([sample(1)], RowChoice(licences=("cc0",)), "there is CC-BY-2.0"),
+        ([replace(sample(1), image="none.jpg")], RowChoice(), "none.jpg does not exist"),
     ],
 )
 def test_nothing_to_write_is_one_sentence(
-    samples: list[Sample], choice: Choice, sentence: str, images: Path, tmp_path: Path
+    samples: list[Sample], choice: RowChoice, sentence: str, images: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ExportError, match=sentence):
-        export_folder(samples, tmp_path / "x", ExportSettings(form="llava", choice=choice), Finder(images), {})
+        export(samples, tmp_path / "x", ExportSettings(form="llava", choice=choice), Finder(images), {})
     assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_with_something_else_is_never_touched(images: Path, tmp_path: Path) -> None:
     out, settings = tmp_path / "x", ExportSettings(form="messages")
     out.mkdir()
-    export_folder(SAMPLES, out, settings, Finder(images), {})  # an empty folder is taken
+    export(SAMPLES, out, settings, Finder(images), {})  # an empty folder is taken
     before = content(out)
-    export_folder(SAMPLES, out, settings, Finder(images), {})  # the same again changes nothing
+    export(SAMPLES, out, settings, Finder(images), {})  # the same again changes nothing
     with pytest.raises(ExportError, match="another export"):
-        export_folder(SAMPLES[:5], out, settings, Finder(images), {})
+        export(SAMPLES[:5], out, settings, Finder(images), {})
     assert content(out) == before
     (out / "manifest.json").unlink()
     with pytest.raises(ExportError, match="no export of datagen's"):
-        export_folder(SAMPLES, out, settings, Finder(images), {})
+        export(SAMPLES, out, settings, Finder(images), {})
 
 
 def test_samples_are_streamed(images: Path, tmp_path: Path) -> None:
@@ -218,5 +226,5 @@ def test_samples_are_streamed(images: Path, tmp_path: Path) -> None:
             yield sample(n)
 
     settings = ExportSettings(form="webdataset", shard_bytes=5_000)
-    export_folder(endless(), tmp_path / "x", settings, Finder(images), {})
+    export(endless(), tmp_path / "x", settings, Finder(images), {})
     assert written[10] > 10_000

@@ -1,4 +1,4 @@
-"""From one LLaVA record to what the trainers would do wrong with it: nothing is written that trains to nothing.
+"""Trainer rules: what the loaders would do wrong with a record, so that no row is written that trains to nothing.
 
 The rules are those of the loaders of LLaVA, LLaMA-Factory and TRL: an odd row, a wrong count of image tokens or an
 empty answer is dropped or masked there without a word, and a special token in the text masks the whole sample.
@@ -10,7 +10,7 @@ import re
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from datagen.export.llava import IMAGE_TOKEN
+from datagen.export.llava_record import IMAGE_TOKEN
 
 _STRUCTURE = re.compile(
     r"</?s>|<\||<(?:video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"
@@ -18,14 +18,14 @@ _STRUCTURE = re.compile(
 )
 
 
-class Fault(NamedTuple):
+class LeftOut(NamedTuple):
     """Why a row is left out: a code to count and a sentence to read."""
 
     reason: str
     detail: str
 
 
-def record_fault(record: dict[str, Any]) -> Fault | None:
+def record_fault(record: dict[str, Any]) -> LeftOut | None:
     """Find the first rule of a loader that a record breaks.
 
     Args:
@@ -37,17 +37,17 @@ def record_fault(record: dict[str, Any]) -> Fault | None:
     """
     turns = record["conversations"]
     if len(turns) < 2 or len(turns) % 2:
-        return Fault("no_answer", f"{len(turns)} messages do not pair into questions and answers")
+        return LeftOut("no_answer", f"{len(turns)} messages do not pair into questions and answers")
     for number, (turn, role) in enumerate(zip(turns, cycle(("human", "gpt")), strict=False), start=1):
         value = turn["value"]
         if turn["from"] != role:
-            return Fault("roles", f"message {number} is from {turn['from']!r}, expected {role!r}")
+            return LeftOut("roles", f"message {number} is from {turn['from']!r}, expected {role!r}")
         n_tokens, n_expected = value.count(IMAGE_TOKEN), int(number == 1)
         if n_tokens != n_expected:
-            return Fault("image_tokens", f"message {number} holds {IMAGE_TOKEN} {n_tokens} times, not {n_expected}")
+            return LeftOut("image_tokens", f"message {number} holds {IMAGE_TOKEN} {n_tokens} times, not {n_expected}")
         if not value.replace(IMAGE_TOKEN, "").strip():
-            return Fault("empty_text", f"message {number} says nothing")
+            return LeftOut("empty_text", f"message {number} says nothing")
         found = _STRUCTURE.search(value)
         if found is not None:
-            return Fault("trainer_token", f"message {number} holds {found[0]!r}, which trainers read as structure")
+            return LeftOut("trainer_token", f"message {number} holds {found[0]!r}, which trainers read as structure")
     return None

@@ -32,7 +32,7 @@ def test_a_record_holds_the_words_and_the_verdict():
 
 def test_only_accepted_samples_are_told_of():
     file = io.BytesIO()
-    assert write_claims([SAMPLE, replace(SAMPLE, status="rejected")], file, 0) == 1
+    assert write_claims([SAMPLE, replace(SAMPLE, status="rejected")], file) == 1
     lines = file.getvalue().splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["the dogs", "Two dogs"]
 

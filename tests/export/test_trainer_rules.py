@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from datagen.export import Fault, record_fault
+from datagen.export import LeftOut, record_fault
 
 
 def record(*values: str, roles: str = "hghghg") -> dict[str, Any]:
@@ -40,6 +40,6 @@ def test_a_good_row_passes(opening: str) -> None:
 )
 def test_a_broken_row_is_named(reason: str, broken: dict[str, Any]) -> None:
     fault = record_fault(broken)
-    assert isinstance(fault, Fault)
+    assert isinstance(fault, LeftOut)
     assert fault.reason == reason
     assert fault.detail
