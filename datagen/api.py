@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -40,7 +41,7 @@ def run(
     validator: Validator | None = None,
     source: Source | None = None,
     checks: Iterable[Check] = (),
-    writers: Mapping[str, Any] | None = None,
+    writers: Mapping[str, Form] | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Make or resume a run.
@@ -55,7 +56,7 @@ def run(
         source: Gives the annotated images in place of the files that the settings name.
         checks: Functions from a ``Turn`` and its ``AnnotatedImage`` to what is wrong in one sentence, or None; a
             conversation is cut before the first turn that one objects to, with the check's name as the reason.
-        writers: Export forms by name, each written to ``out/NAME`` when the run is finished.
+        writers: Export forms of your own by name (see ``Writer``), each written to ``out/exports/NAME`` at the end.
         progress: Hears how far it is; silent by default.
 
     Raises:
@@ -65,6 +66,7 @@ def run(
     run_engine(_settings_of(config, plugs), Path(out), progress or Silence(), plugs=plugs)
     made = open_run(out)
     made.write_report()
+    made.write_exports(plugs.writers)
     made.send_results()
     return made
 
@@ -377,6 +379,31 @@ class Run(RunTables):
             images=None if images is None else Path(images),
         )
         return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest, own)
+
+    def write_exports(self, writers: Mapping[str, Form]) -> None:
+        """Write forms of the user's own into the run folder, in place of what an earlier start wrote there.
+
+        Args:
+            writers: By the names that their folders under ``exports`` get.
+
+        Raises:
+            SettingsError: A name is no folder's name.
+            ExportError: A folder of that name holds something else.
+        """
+        for name in writers if self.summary.accepted else ():
+            if Path(name).name != name:
+                raise SettingsError(f"writers: '{name}' is no name for a folder; use letters, digits and dashes.")
+            out = self.folder.exports / name
+            if (out / "manifest.json").is_file():
+                shutil.rmtree(out)
+            out.parent.mkdir(exist_ok=True)
+            self.export(name, out, writers=writers)
+
+    def __repr__(self) -> str:
+        if not self.folder.summary.is_file():
+            return f"<Run {self.folder.path}: not finished>"
+        told = self.summary
+        return f"<Run {self.folder.path}: {told.accepted} of {told.samples} samples accepted, {told.turns} turns>"
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""

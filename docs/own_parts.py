@@ -1,14 +1,19 @@
-"""A run with parts of one's own: teacher, check and validator are Python, and nothing but ``datagen`` is imported.
+"""A run with parts of one's own: source, teacher, check, validator and writer are Python; only ``datagen`` is imported.
 
-    python docs/own_parts.py IMAGES OUT     a folder of JPEG pictures; run it again to resume
+    python docs/own_parts.py RECORDS.json IMAGES OUT     run it again to resume
+
+RECORDS.json lists images as ``{"file_name": ..., "captions": [...], "boxes": [{"category": ..., "bbox": [...]}]}``.
 
 Each part is the least that datagen asks for; ``mypy --strict`` accepts them.
 """
 
 from __future__ import annotations
 
+import csv
+import json
 import sys
 from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import datagen
@@ -47,14 +52,34 @@ class LengthValidator:
                     yield datagen.TextScore(key, look.picture, -n_words / 20, -n_words / 10, -n_words / 30, n_words)
 
 
-def main(captions: str, images: str, out: str) -> None:
+class CsvTable:
+    """A writer takes rows that were proven sound, a split at a time; this one makes a table of turns."""
+
+    has_pixels = False
+
+    def __init__(self, folder: Path, split: str, settings: datagen.ExportSettings) -> None:
+        self.file = (folder / f"{split}.csv").open("w", newline="", encoding="utf-8")
+        self.table = csv.writer(self.file)
+
+    def add(self, row: datagen.ExportRow) -> None:
+        """Write the turns of a row."""
+        self.table.writerows([row.sample.image, turn.question, turn.answer] for turn in row.sample.turns)
+
+    def close(self) -> None:
+        """Complete the file."""
+        self.file.close()
+
+
+def main(records: str, images: str, out: str) -> None:
     """Make or resume the run."""
     run = datagen.run(
-        {"corpus": {"captions": [captions], "images": images}, "types": ["conversation"]},
+        {"types": ["conversation"]},
         out,
+        source=datagen.ImageRecords(json.loads(Path(records).read_text(encoding="utf-8")), images),
         teacher=caption_teacher,
-        validator=LengthValidator(),
         checks=[mentions_a_brand],
+        validator=LengthValidator(),
+        writers={"table": CsvTable},
     )
     print(run)
 

@@ -1,6 +1,7 @@
 """Python objects take the place of what settings name: typed, resumed, told in run.yaml, refused when missing."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import time
@@ -123,23 +124,29 @@ def test_objects_that_are_missing_are_named(corpus_files: CorpusFiles, tmp_path:
         datagen.run(settings_of(corpus_files, **{"validator.name": "python:seer-1"}), tmp_path / "other")
 
 
-def test_the_example_is_typed_and_survives_a_kill(corpus_files: CorpusFiles, tmp_path: Path) -> None:
-    command = [sys.executable, str(SCRIPT), str(corpus_files.captions), str(corpus_files.images), str(tmp_path / "run")]
+def test_the_example_survives_a_kill(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    texts = {
+        n: f"A {colour} dog is by {n} cups." for n, colour in enumerate(("brown", "black", "white", "grey"), start=1)
+    }
+    records = [
+        {"file_name": f"{n:012}.jpg", "captions": [text], "boxes": [{"category": "dog", "bbox": [10, 40, 50, 50]}]}
+        for n, text in texts.items()
+    ]
+    (tmp_path / "records.json").write_text(json.dumps(records))
+    out = tmp_path / "run"
+    command = [sys.executable, str(SCRIPT), str(tmp_path / "records.json"), str(corpus_files.images), str(out)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as killed:
-        for _ in wait_for(tmp_path / "run" / "replies.jsonl"):
+        for _ in wait_for(out / "replies.jsonl"):
             pass
         killed.kill()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    run = datagen.open_run(tmp_path / "run")
+    for _ in range(2):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    run = datagen.open_run(out)
+    assert done.stdout.strip() == repr(run) == f"<Run {out}: 4 of 4 samples accepted, 4 turns>"
     assert run.settings.validator.name == "python:length-1"
-    assert len(run.samples()) == 6
-    assert run.folder.scores.read_bytes()
-    typed = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--follow-imports=silent", str(SCRIPT)],
-        capture_output=True, text=True, check=False, cwd=SCRIPT.parent.parent,
-    )  # fmt: skip
-    assert typed.returncode == 0, typed.stdout
+    assert len(run.folder.scores.read_bytes().splitlines()) >= 4
+    assert (out / "exports" / "table" / "train.csv").read_text().count("What can be seen here?") == 4
 
 
 def wait_for(path: Path) -> Iterator[None]:

@@ -16,6 +16,7 @@ from datagen.checks import Check
 from datagen.config import PLUGGED, Settings
 from datagen.corpus import Source
 from datagen.errors import SettingsError
+from datagen.export import Form
 from datagen.records import Request
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer, FunctionTeacher
@@ -37,7 +38,7 @@ class Plugs(Struct, frozen=True):
     validator: Validator | None = None
     source: Source | None = None
     checks: tuple[Check, ...] = ()
-    writers: Mapping[str, Any] = {}
+    writers: Mapping[str, Form] = {}
 
 
 NO_PLUGS = Plugs()

@@ -38,6 +38,7 @@ class RunFolder:
         self.vectors = path / "vectors.jsonl"
         self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
+        self.exports = path / "exports"
         self.settings = path / "run.yaml"
         self.shard = path / "shard.json"
         self.merged = path / "shards" / "merged.json"
