@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"digestmap", "errors", "records", "randomness", "version"},
-    {"summary", "words"},
+    {"settings_table", "summary", "words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
     {
