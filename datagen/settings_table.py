@@ -37,7 +37,7 @@ class Setting(NamedTuple):
     @property
     def description(self) -> str:
         """What it means, as one sentence."""
-        return str(self.about["description"])
+        return str(self.about.get("description", ""))
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -91,7 +91,7 @@ class SettingsTable:
             name = f"{above}{field.name}"
             kind_of, about = _taken_apart(field.type)
             is_group = isinstance(kind_of, type) and kind_of.__module__ == self._kind.__module__
-            if not is_group or "description" in about:  # a group that may be left out is a setting, too
+            if not is_group or field.default is None:  # a group that may be left out is a setting, too
                 yield Setting(name, field.type, kind_of, about, field.default)
             if is_group:
                 self.groups[name] = kind_of
