@@ -52,12 +52,11 @@ class Setting(NamedTuple):
     @property
     def bounds(self) -> str:
         """The range of a number, such as ``from 0 to 1``; empty where it has none."""
-        ge, gt, le, lt = (self.about.get(name) for name in ("ge", "gt", "le", "lt"))
-        if ge is not None and le is not None:
-            return f"from {ge:g} to {le:g}"
-        low = f"at least {ge:g}" if ge is not None else f"above {gt:g}" if gt is not None else ""
-        high = f"at most {le:g}" if le is not None else f"below {lt:g}" if lt is not None else ""
-        return " and ".join(filter(None, (low, high)))
+        told = {name: f"{self.about[name]:,.10g}" for name in ("ge", "gt", "le", "lt") if name in self.about}
+        if {"ge", "le"} <= told.keys():
+            return f"from {told['ge']} to {told['le']}"
+        words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+        return " and ".join(f"{words[name]} {number}" for name, number in told.items())
 
     @property
     def takes(self) -> str:
@@ -158,15 +157,14 @@ class SettingsTable:
         Raises:
             SettingsError: A setting that must be given is not.
         """
-        for group in self.groups:
-            node: Any = tree
-            for part in group.split("."):
-                node = node.get(part) if isinstance(node, Mapping) else None
-            if isinstance(node, Mapping):
-                for row in self.rows.values():
-                    above, _, leaf = row.name.rpartition(".")
-                    if above == group and row.default is NODEFAULT and leaf not in node:
-                        raise SettingsError(f"{row.name} must be given with {group}: {row.description}")
+        for row in self.rows.values():
+            if row.default is NODEFAULT:
+                node: Any = tree
+                *parents, leaf = row.name.split(".")
+                for part in parents:
+                    node = node.get(part) if isinstance(node, Mapping) else None
+                if isinstance(node, Mapping) and leaf not in node:
+                    raise SettingsError(f"{row.name} must be given with {'.'.join(parents)}: {row.description}")
         return msgspec.convert(tree, kind, strict=False)
 
     def meant_by(self, name: str) -> str:
@@ -196,6 +194,9 @@ class SettingsTable:
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
+_ABOUT = ("description", "ge", "gt", "le", "lt", "pattern", "extra")
+
+
 def _unannotated(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
 
@@ -207,7 +208,7 @@ def _taken_apart(hint: Any) -> tuple[Any, dict[str, Any]]:
         if get_origin(hint) is Annotated:
             hint, *told = get_args(hint)
             for meta in told:
-                about |= {name: value for name, value in meta.__rich_repr__() if value is not None}
+                about |= {name: getattr(meta, name) for name in _ABOUT if getattr(meta, name) is not None}
         elif type(None) in get_args(hint):
             (hint,) = (one for one in get_args(hint) if one is not type(None))  # no setting takes two kinds of values
         else:
@@ -228,6 +229,4 @@ def _found(value: object, setting: Setting) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
         return f"'{value}'" if setting.choices else "a text"
-    return (
-        "a mapping" if isinstance(value, Mapping) else "a list" if isinstance(value, list | tuple) else "something else"
-    )
+    return {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value), f"a {type(value).__name__}")

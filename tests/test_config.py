@@ -61,6 +61,7 @@ def test_the_later_wins_and_null_takes_back(tmp_path: Path) -> None:
         ({"balance.yes_share": 1}, "balance.yes_share takes a number above 0 and below 1, or null; found 1."),
         ({"corpus.limit": 1.5}, "corpus.limit takes a whole number of at least 1, or null; found 1.5."),
         ({"teacher.name": None}, "teacher.name takes a text; found null."),
+        ({"corpus.images": Path("images")}, "corpus.images takes a text, or null; found a "),
         ({"types": "description"}, "types takes a list of texts; found a text."),
         ({"checks.exhaustive": True}, 'takes auto, yes or no; found true (write "yes" or "no" in quotes).'),
         ({"checks.words": 3}, "checks.words: Expected `object`, got `int`"),
