@@ -229,4 +229,5 @@ def _found(value: object, setting: Setting) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
         return f"'{value}'" if setting.choices else "a text"
-    return {dict: "a mapping", list: "a list", tuple: "a list"}.get(type(value), f"a {type(value).__name__}")
+    kind = type(value).__name__
+    return {"dict": "a mapping", "tuple": "a list"}.get(kind, f"a {kind}")
