@@ -19,7 +19,7 @@ import hashlib
 import json
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -57,7 +57,7 @@ class Planting(Struct, frozen=True):
     is_decided: bool
 
 
-def template_samples(settings: Settings, n_samples: int, images: tuple[AnnotatedImage, ...]) -> list[Told]:
+def template_samples(settings: Settings, n_samples: int, images: Sequence[AnnotatedImage]) -> list[Told]:
     """Samples that the embedded teacher writes, under as many seeds as it takes."""
     recipes = load_recipes(settings)
     made: list[Told] = []
@@ -74,7 +74,7 @@ def template_samples(settings: Settings, n_samples: int, images: tuple[Annotated
     return made
 
 
-def caption_samples(images: tuple[AnnotatedImage, ...]) -> list[Told]:
+def caption_samples(images: Sequence[AnnotatedImage]) -> list[Told]:
     """Each caption as an answer about its image, which is left with the other captions: sentences that people wrote."""
     made = []
     for image in images:

@@ -144,8 +144,8 @@ def plant_side(image: AnnotatedImage, text: str, rng: random.Random, corpus: Cor
     ]
     boxes = [box.box_unit for box in image.boxes if own and box.category == own[0].category]
     decided = (
-        len({m.category for m in own}) == 1 and bool(boxes) and all(contradicts_place(box, place) for box in boxes)
-    )  # type: ignore[arg-type]
+        len({m.category for m in own}) == 1 and bool(boxes) and all(contradicts_place(box, place) for box in boxes)  # type: ignore[arg-type]
+    )
     return _changed(text, match, wrong, decided, group=1)
 
 

@@ -123,7 +123,7 @@ def compare_runs(settings: Settings, folder: Path, start_s: float) -> None:
     n_samples = sum(1 for _ in (folder / "local" / "samples.jsonl").open("rb"))
     print(f"{'local':8} {n_samples:,} samples  {local_s:6.1f} s  {local_cpu:6.1f} CPU s")
     for turn in ("first", "second"):  # the second finds Ray's workers started
-        ray_s, ray_cpu = measure(lambda name=turn: run_engine(settings, folder / name, Silence()))
+        ray_s, ray_cpu = measure(lambda name=turn: run_engine(settings, folder / name, Silence()))  # type: ignore[misc]
         added = 1000 * (ray_cpu - local_cpu) / n_samples
         print(
             f"{'Ray':8} {turn:6} run       {ray_s:6.1f} s  {ray_cpu:6.1f} CPU s  "

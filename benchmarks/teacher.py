@@ -104,9 +104,9 @@ def ask_openai(url: str, n: int, concurrency: int | None, out: Path) -> dict[str
             try:
                 await client.chat.completions.create(
                     model="canned",
-                    messages=messages,
+                    messages=messages,  # type: ignore[arg-type]
                     max_tokens=900,
-                    temperature=0.7,  # type: ignore[arg-type]
+                    temperature=0.7,
                 )
             except openai.OpenAIError:
                 continue

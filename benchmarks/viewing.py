@@ -100,7 +100,7 @@ def main() -> None:
             }
             client.get("/sample?id=0-conversation")  # loads the annotations
             for name, path in questions.items():
-                times = [cpu_of(lambda path=path: client.get(path).raise_for_status()) for _ in range(N_TIMES)]
+                times = [cpu_of(lambda path=path: client.get(path).raise_for_status()) for _ in range(N_TIMES)]  # type: ignore[misc]
                 answer = client.get(path)
                 told = f"{name} ({len(answer.content):,} bytes)"
                 print(f"{told:44}{statistics.median(times):9.4f} s {plain / statistics.median(times):8.0f} x")

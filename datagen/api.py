@@ -225,9 +225,10 @@ class Run(RunTables):
         Raises:
             DatagenError: As one sentence.
         """
-        name, own = (validator, None) if validator is None or isinstance(validator, str) else (None, validator)
-        plugs = Plugs(validator=own, checks=tuple(checks))
-        overrides = {f"validator.{key}": value for key, value in {"name": name, **settings}.items()}
+        if isinstance(validator, str):
+            settings["name"], validator = validator, None
+        plugs = Plugs(validator=validator, checks=tuple(checks))
+        overrides = {f"validator.{name}": value for name, value in settings.items()}
         new = load_settings(None, {**dump_settings(self.settings), **overrides, **settings_of(plugs)})
         if new.validator.name == "none":
             raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")

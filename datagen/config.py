@@ -1,24 +1,26 @@
 """Settings of a run: from a YAML file and command-line options to one frozen record.
 
-Every setting has its default here and its meaning in the comment beside it. ``Settings`` is what
-``run.yaml`` stores; secrets are never part of it (keys come from the environment).
+Every setting stands here once, with its type, bounds, default and meaning. The help of the options, the page
+``docs/commands.md``, the sentences about wrong values and the JSON schema are made of these lines; see
+``settings_table.py``. ``Settings`` is what ``run.yaml`` stores; secrets are never part of it (keys come from the
+environment).
 """
 
-from __future__ import annotations
-
 import copy
-import hashlib
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
+from datagen.settings_table import SettingsTable
 from datagen.words import NO_WORDS, Words, read_words, words_of
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+ShareAboveZero = Annotated[float, Meta(gt=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
 Natural = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
@@ -28,190 +30,301 @@ VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*$", max_length=64)]
 class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where the annotated images come from."""
 
-    captions: tuple[str, ...] = ()  # COCO caption files; several are merged by image id
-    instances: tuple[str, ...] = ()  # COCO instance files
-    dataset: str | None = None  # a LLaVA dataset made elsewhere, whose records take the place of a teacher's replies
-    path: str | None = None  # a corpus in another format, known by the file's name; .jsonl: one image record a line
-    format: str | None = None  # name of the format of ``path``, where its name does not tell it
-    images: str | None = None  # image folder; None leaves the pictures unchecked
-    source: str | None = None  # "python:NAME" where a program gave the images; filled in by datagen.run
-    limit: Natural | None = None  # take only the first so many images
-    max_image_pixels: Natural = 50_000_000  # larger pictures are rejected unread
+    captions: Annotated[tuple[str, ...], Meta(description="COCO captions files, merged by image id.")] = ()
+    instances: Annotated[
+        tuple[str, ...], Meta(description="COCO instances files, which hold the bounding boxes; merged by image id.")
+    ] = ()
+    dataset: Annotated[
+        str | None, Meta(description="LLaVA dataset made elsewhere, whose records take the place of replies.")
+    ] = None
+    path: Annotated[
+        str | None,
+        Meta(description="Corpus in another format, known by the file's name, such as images.jsonl: one image a line."),
+    ] = None
+    format: Annotated[
+        str | None, Meta(description="Name of the format of `corpus.path`, where the file's name does not tell it.")
+    ] = None
+    images: Annotated[str | None, Meta(description="Folder of the pictures; without it they stay unchecked.")] = None
+    source: Annotated[
+        str | None, Meta(description='"python:NAME" where a program gave the images; filled in by `datagen.run`.')
+    ] = None
+    limit: Annotated[Natural | None, Meta(description="Take only the first N images.")] = None
+    max_image_pixels: Annotated[Natural, Meta(description="Larger pictures are rejected unread.")] = 50_000_000
 
 
 class ContextSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How an annotated image is told to the teacher."""
+    """How the captions and bounding boxes of an image are written for the teacher."""
 
-    style: Literal["default", "llava"] = "default"  # "llava" is byte-exact LLaVA rendering
-    max_boxes: NonNegative = 40  # default style: largest boxes kept, the rest counted in one line
+    style: Annotated[
+        Literal["default", "llava"],
+        Meta(description="How captions and boxes are written for the teacher; llava is LLaVA's way to the byte."),
+    ] = "default"
+    max_boxes: Annotated[
+        NonNegative, Meta(description="Default style: so many of the largest boxes, the rest counted in one line.")
+    ] = 40
 
 
 class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who writes the replies, and how hard it may be asked."""
 
-    name: str = "template"  # "template", or the endpoint's model name
-    base_url: str | None = None  # OpenAI-compatible endpoint; None is OpenAI's own
-    api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
-    concurrency: Natural | None = None  # most requests in flight; None finds how many the endpoint bears, up to 1,024
-    rpm: Positive | None = None  # requests per minute; None keeps to what the endpoint says and bears
-    tpm: Positive | None = None  # tokens per minute, prompt and completion together
-    timeout_s: Positive = 300.0  # for one answer
-    max_attempts: Natural = 8  # tries per request before it counts as failed
-    max_wait_s: Positive = 60.0  # longest pause between two tries, Retry-After aside
-    batch: bool = False  # OpenAI's Batch API: half the price, answers within a day
-    budget_usd: Positive | None = None  # hard stop: nothing is sent that could cost more, what is in flight included
-    prices: str | None = None  # price table of your own, in the form of datagen/data/prices.yaml, laid over it
-    price_in_usd_per_mtok: float | None = None  # None looks the model up in the price table
-    price_cached_usd_per_mtok: float | None = None  # of prompt tokens that the provider had cached
-    price_out_usd_per_mtok: float | None = None  # of the reply
+    name: Annotated[str, Meta(description='"template", or the name that the endpoint gives its model.')] = "template"
+    base_url: Annotated[
+        str | None,
+        Meta(description="OpenAI-compatible endpoint, such as http://localhost:8000/v1; by default OpenAI's."),
+    ] = None
+    api_key_env: Annotated[
+        VariableName, Meta(description="The environment variable that holds the key, never the key itself.")
+    ] = "OPENAI_API_KEY"
+    concurrency: Annotated[
+        Natural | None,
+        Meta(description="Most requests in flight; by default as many as the endpoint bears, up to 1,024."),
+    ] = None
+    rpm: Annotated[
+        Positive | None,
+        Meta(description="Rate limit, requests per minute; by default what the endpoint says and bears."),
+    ] = None
+    tpm: Annotated[
+        Positive | None, Meta(description="Rate limit, tokens per minute, prompt and completion together.")
+    ] = None
+    timeout_s: Annotated[Positive, Meta(description="Seconds to wait for one reply.")] = 300.0
+    max_attempts: Annotated[Natural, Meta(description="Tries per request before it counts as failed.")] = 8
+    max_wait_s: Annotated[
+        Positive, Meta(description="Longest pause in seconds between two tries, Retry-After aside.")
+    ] = 60.0
+    batch: Annotated[bool, Meta(description="Ask by OpenAI's Batch API: half the price, replies within a day.")] = False
+    budget_usd: Annotated[
+        Positive | None,
+        Meta(description="Hard stop in dollars: nothing is sent that could cost more; a later start may raise it."),
+    ] = None
+    prices: Annotated[
+        str | None, Meta(description="YAML file of prices, laid over the bundled datagen/data/prices.yaml.")
+    ] = None
+    price_in_usd_per_mtok: Annotated[
+        float | None, Meta(description="Dollars for a million prompt tokens; by default as the prices have it.")
+    ] = None
+    price_cached_usd_per_mtok: Annotated[
+        float | None, Meta(description="Dollars for a million prompt tokens that the provider had cached.")
+    ] = None
+    price_out_usd_per_mtok: Annotated[float | None, Meta(description="Dollars for a million tokens of replies.")] = None
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits of the wording checks, and what a contradicted claim costs."""
 
-    min_answer_words: NonNegative = 1  # whitespace-separated words
-    max_answer_words: Natural = 600  # a longer answer is a reply that ran away
-    min_description_words: NonNegative = 15  # for a reply that is one bare text
-    max_question_words: Natural = 80  # a longer one is no question
-    contradicted: Literal["cut", "keep"] = "cut"  # turns that the annotations contradict, and samples that disagree
-    exhaustive: Literal["auto", "yes", "no"] = "auto"  # every object of a category is boxed; auto: up to 200 categories
-    words: Words = NO_WORDS  # how people speak of the categories: a YAML file, or its tables written here
-    skip: tuple[str, ...] = ()  # names of checks to leave out ("off" would be a truth value in YAML)
+    min_answer_words: Annotated[NonNegative, Meta(description="Shortest answer, in words between white space.")] = 1
+    max_answer_words: Annotated[
+        Natural, Meta(description="Longest answer in words; a longer one is a reply that ran away.")
+    ] = 600
+    min_description_words: Annotated[
+        NonNegative, Meta(description="Shortest reply in words where the reply is one bare text.")
+    ] = 15
+    max_question_words: Annotated[
+        Natural, Meta(description="Longest question in words; a longer one is no question.")
+    ] = 80
+    contradicted: Annotated[
+        Literal["cut", "keep"],
+        Meta(description="What becomes of turns that the annotations contradict, and of samples that disagree."),
+    ] = "cut"
+    exhaustive: Annotated[
+        Literal["auto", "yes", "no"],
+        Meta(description="Whether every object of a category has its box; auto says yes up to 200 categories."),
+    ] = "auto"
+    words: Annotated[
+        Words,
+        Meta(
+            description="Synonyms, look-alikes and more of the categories: tables, or the YAML file that holds them.",
+            extra={"in_file": True},
+        ),
+    ] = NO_WORDS
+    skip: Annotated[  # "off" would be a truth value in YAML
+        tuple[str, ...], Meta(description="Names of checks to leave out.")
+    ] = ()
 
 
 class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which model tells that two questions mean the same."""
+    """Which embedding model tells that two questions mean the same."""
 
-    model: Annotated[str, Meta(min_length=1)]  # the endpoint's name for it
-    base_url: str | None = None  # OpenAI-compatible endpoint with /embeddings; None is OpenAI's own
-    api_key_env: VariableName = "OPENAI_API_KEY"  # the variable that holds the key, never the key itself
-    threshold: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.95  # cosine similarity; models differ, so look at what falls
-    batch_size: Annotated[int, Meta(ge=1, le=2048)] = 256  # questions in one request
-    timeout_s: Positive = 120.0  # for one answer
-    max_attempts: Natural = 8  # tries per request
+    model: Annotated[str, Meta(min_length=1, description="The name that the endpoint gives its embedding model.")]
+    base_url: Annotated[
+        str | None, Meta(description="OpenAI-compatible endpoint that has /embeddings; by default OpenAI's.")
+    ] = None
+    api_key_env: Annotated[
+        VariableName, Meta(description="The environment variable that holds the key, never the key itself.")
+    ] = "OPENAI_API_KEY"
+    threshold: Annotated[
+        ShareAboveZero, Meta(description="Cosine similarity of a repetition; models differ, so look at what falls.")
+    ] = 0.95
+    batch_size: Annotated[int, Meta(ge=1, le=2048, description="Questions in one request.")] = 256
+    timeout_s: Annotated[Positive, Meta(description="Seconds to wait for one answer.")] = 120.0
+    max_attempts: Annotated[Natural, Meta(description="Tries per request.")] = 8
 
 
 class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What counts as saying the same again."""
+    """What counts as a near-duplicate."""
 
-    threshold: Annotated[float, Meta(gt=0.0, le=1.0)] = 0.8  # Jaccard similarity of word sets
-    within_image: bool = True  # questions asked twice about one image
-    over_set: bool = True  # samples whose whole text repeats an earlier one's
-    min_words: NonNegative = 8  # shorter texts are duplicates only when equal
-    embeddings: EmbeddingSettings | None = None  # None compares the words of questions alone
+    threshold: Annotated[ShareAboveZero, Meta(description="Jaccard similarity of the word sets of two texts.")] = 0.8
+    within_image: Annotated[bool, Meta(description="Drop questions that are asked twice about one image.")] = True
+    over_set: Annotated[bool, Meta(description="Drop samples whose whole text repeats an earlier one's.")] = True
+    min_words: Annotated[NonNegative, Meta(description="Shorter texts are duplicates only when they are equal.")] = 8
+    embeddings: Annotated[
+        EmbeddingSettings | None,
+        Meta(description="Compare what questions mean by an embedding model, too; by default their words alone."),
+    ] = None
 
 
 class BalanceSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What of the whole set falls so that it stays even; off until a share is given."""
+    """What of the whole set is dropped so that it stays even; off until a share is given."""
 
-    yes_share: Annotated[float, Meta(gt=0.0, lt=1.0)] | None = None  # of yes among yes and no answers, such as 0.5
-    max_share_per_kind: Annotated[float, Meta(gt=0.0, le=1.0)] | None = None  # of the turns that ask for one thing
-    max_loss: Share = 0.5  # share of the turns that balance may cost; a cap that costs more is loosened
+    yes_share: Annotated[
+        Annotated[float, Meta(gt=0.0, lt=1.0)] | None,
+        Meta(description="Share of yes among the yes and no answers, such as 0.5."),
+    ] = None
+    max_share_per_kind: Annotated[
+        ShareAboveZero | None, Meta(description="Largest share of the turns that ask for one thing.")
+    ] = None
+    max_loss: Annotated[
+        Share, Meta(description="Share of the turns that balance may cost; a cap that costs more is loosened.")
+    ] = 0.5
 
 
 class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Which model looks at the pixels."""
 
-    name: str = "none"  # "none", a name of `datagen models`, a checkpoint folder, a hub id, or "endpoint:URL#MODEL"
-    device: str = "auto"  # auto, cpu, cuda, cuda:N, mps
-    precision: Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"] = "auto"
-    alpha: Share = 0.05  # share of true answers that may be lost
-    calibration_images: Natural = 400  # errors are planted on so many images to learn what scores are worth
-    batch_tokens: Natural = 32_768  # tokens in one forward pass
-    trust_remote_code: bool = False  # run code that comes with the checkpoint
-    api_key_env: VariableName = "VALIDATOR_API_KEY"  # endpoint: the variable that holds its key, if it wants one
-    concurrency: Natural = 16  # endpoint: questions in flight
+    name: Annotated[
+        str,
+        Meta(
+            description="none, nano, a name of `datagen models`, a checkpoint folder, a hub id or endpoint:URL#MODEL."
+        ),
+    ] = "none"
+    device: Annotated[str, Meta(description="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    precision: Annotated[
+        Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"],
+        Meta(description="How the validator's weights are held in memory."),
+    ] = "auto"
+    alpha: Annotated[Share, Meta(description="Share of true answers that the validator may lose.")] = 0.05
+    calibration_images: Annotated[
+        Natural, Meta(description="Errors are planted on so many images to learn what its scores are worth.")
+    ] = 400
+    batch_tokens: Annotated[Natural, Meta(description="Tokens in one forward pass.")] = 32_768
+    trust_remote_code: Annotated[bool, Meta(description="Run code that comes with the checkpoint.")] = False
+    api_key_env: Annotated[
+        VariableName, Meta(description="Endpoint: the environment variable that holds its key, if it wants one.")
+    ] = "VALIDATOR_API_KEY"
+    concurrency: Annotated[Natural, Meta(description="Endpoint: most questions in flight.")] = 16
 
 
 class RaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How a run is spread over a Ray cluster; with another engine it means nothing."""
 
-    address: str | None = None  # HOST:PORT of the head; None takes RAY_ADDRESS, the one on this machine, or starts one
-    workers: Natural | None = None  # most shards at work at once; None is as many as the cluster's CPUs bear
-    cpus_per_worker: Positive = 1.0  # CPUs that one of them occupies
-    shards: Natural | None = None  # parts of what is to be asked; None is several per worker
-    validators: Natural | None = None  # copies of it; None is one per GPU, or per machine where there is no GPU
-    cpus_per_validator: Positive = 2.0  # CPUs that one of them occupies
+    address: Annotated[
+        str | None,
+        Meta(description="Head of the cluster; by default RAY_ADDRESS, the cluster of this machine, or a new one."),
+    ] = None
+    workers: Annotated[
+        Natural | None, Meta(description="Most shards at work at once; by default as many as the CPUs bear.")
+    ] = None
+    cpus_per_worker: Annotated[Positive, Meta(description="CPUs that one of them occupies.")] = 1.0
+    shards: Annotated[
+        Natural | None, Meta(description="Parts of what is to be asked; by default several per worker.")
+    ] = None
+    validators: Annotated[
+        Natural | None,
+        Meta(description="Copies of the validator; by default one per GPU, or per machine where there is no GPU."),
+    ] = None
+    cpus_per_validator: Annotated[Positive, Meta(description="CPUs that one of them occupies.")] = 2.0
 
 
 class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything that decides a dataset."""
 
     corpus: CorpusSettings = CorpusSettings()
-    types: tuple[str, ...] = ("conversation", "description", "reasoning")  # names of `datagen recipes`
-    recipes_dir: str | None = None  # folder with prompts/ and seeds/ of your own, looked in first
+    types: Annotated[tuple[str, ...], Meta(description="Response types, names of `datagen recipes`.")] = (
+        "conversation",
+        "description",
+        "reasoning",
+    )
+    recipes_dir: Annotated[
+        str | None, Meta(description="Folder with prompts/ and seeds/ of your own, looked in first.")
+    ] = None
     context: ContextSettings = ContextSettings()
     teacher: TeacherSettings = TeacherSettings()
     checks: ChecksSettings = ChecksSettings()
     dedup: DedupSettings = DedupSettings()
     balance: BalanceSettings = BalanceSettings()
     validator: ValidatorSettings = ValidatorSettings()
-    python_checks: tuple[str, ...] = ()  # names of checks that a program gave; filled in by datagen.run
-    rng_seed: NonNegative = 0  # every random choice follows from it, the image id and the response type
-    engine: Literal["local", "ray"] = "local"  # where the work is done; the dataset is the same
+    python_checks: Annotated[
+        tuple[str, ...], Meta(description="Names of checks that a program gave; filled in by `datagen.run`.")
+    ] = ()
+    rng_seed: Annotated[
+        NonNegative, Meta(description="Every random choice follows from it, the image id and the response type.")
+    ] = 0
+    engine: Annotated[Literal["local", "ray"], Meta(description="Where the work is done; the dataset is the same.")] = (
+        "local"
+    )
     ray: RaySettings = RaySettings()
-    results: str | None = None  # URI to which pyarrow copies the finished files, such as s3://bucket/folder
-    max_failed: Share = 0.01  # share of failed requests above which the exit status is 3
+    results: Annotated[
+        str | None, Meta(description="URI to which the finished files are copied, such as s3://bucket/folder.")
+    ] = None
+    max_failed: Annotated[Share, Meta(description="Share of failed requests above which the exit status is 3.")] = 0.01
 
 
-def load_settings(config_file: Path | None, overrides: dict[str, Any]) -> Settings:
-    """Read settings from a YAML file and lay options over them.
+@cache
+def settings_table() -> SettingsTable:
+    """Every setting by its dotted name."""
+    return SettingsTable(Settings)
+
+
+def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Settings:
+    """Read settings from a YAML file and lay others over them.
 
     Args:
         config_file: YAML with the keys of ``Settings``, nested as they are; None for defaults.
-        overrides: Dotted keys such as ``"teacher.name"``; None values are passed over.
+        overrides: Nested in the same way, or dotted keys such as ``"teacher.name"``; the later over the earlier.
 
     Raises:
-        SettingsError: Unknown key, wrong type, value out of range, or unreadable file.
+        SettingsError: Unknown name, wrong type, value out of range, or unreadable file; names the setting.
     """
     tree: dict[str, Any] = {}
-    source = "the options"
+    table = settings_table()
     if config_file is not None:
-        source = str(config_file)
         tree = _read_yaml(config_file)
-    for dotted, value in copy.deepcopy(overrides).items():
-        if value is None:
-            continue
-        *parents, leaf = dotted.split(".")
-        node = tree
-        for parent in parents:
-            child = node.setdefault(parent, {})
-            if not isinstance(child, dict):
-                raise SettingsError(f"{source}: '{parent}' should hold settings of its own, such as '{leaf}'.")
-            node = child
-        node[leaf] = value
-    _take_in_words(tree, source)
-    try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{source}: {error}. datagen/config.py lists every setting.") from None
+        _take_in_words(tree, f"{config_file}: ")
+        table.check(tree, f"{config_file}: ")
+    table.lay_over(tree, copy.deepcopy(dict(overrides)))
+    _take_in_words(tree, "")
+    table.check(tree)
+    settings = table.convert(tree, Settings)
     _check_together(settings)
     return _resolved(settings)
 
 
-def _take_in_words(tree: dict[str, Any], source: str) -> None:
+def _take_in_words(tree: dict[str, Any], where: str) -> None:
     """Put the tables of a file of words in its place, so that a run does not change when the file does."""
     checks = tree.get("checks")
     if isinstance(checks, dict) and checks.get("words") is not None:
         words = checks["words"]
-        read = read_words(Path(words).expanduser()) if isinstance(words, str) else words_of(words, f"{source}: words")
+        read = (
+            read_words(Path(words).expanduser()) if isinstance(words, str) else words_of(words, f"{where}checks.words")
+        )
         tree["checks"] = {**checks, "words": msgspec.to_builtins(read)}
 
 
-def load_validator_settings(overrides: dict[str, Any]) -> ValidatorSettings:
+def load_validator_settings(overrides: Mapping[str, Any]) -> ValidatorSettings:
     """Settings of a validator alone, where there is no run.
 
     Args:
-        overrides: Dotted keys such as ``"validator.name"``; None values are passed over.
+        overrides: As of ``load_settings``.
 
     Raises:
-        SettingsError: Wrong type, value out of range, or an address that cannot be used.
+        SettingsError: A setting of something else, wrong type, value out of range, or an address that cannot be used.
     """
-    given = {key.removeprefix("validator."): value for key, value in overrides.items() if value is not None}
-    try:
-        settings = msgspec.convert(given, ValidatorSettings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"the options: {error}. datagen/config.py lists every setting.") from None
+    tree: dict[str, Any] = {}
+    settings_table().lay_over(tree, overrides)
+    settings_table().check(tree)
+    others = [name for name in tree if name != "validator"]
+    if others:
+        raise SettingsError(f"'{others[0]}' means nothing here; only settings of the validator do.")
+    settings = msgspec.convert(tree.get("validator", {}), ValidatorSettings, strict=False)
     if settings.name.startswith(ENDPOINT):
         endpoint_of(settings.name)
     return settings
@@ -283,6 +396,8 @@ def endpoint_of(name: str) -> tuple[str, str | None]:
 
 def _check_address(base_url: str, option: str) -> None:
     """Refuse an address that could carry a secret into ``run.yaml``, or that is none."""
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(base_url)
         is_plain = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -330,4 +445,6 @@ def dump_settings(settings: Settings) -> dict[str, Any]:
 
 def digest_of(value: object) -> str:
     """SHA-256 in hex, first 16 digits, over the JSON form of a value with sorted keys."""
+    import hashlib
+
     return hashlib.sha256(msgspec.json.encode(value, order="deterministic")).hexdigest()[:16]

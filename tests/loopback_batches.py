@@ -133,5 +133,5 @@ class BatchDesk:
         batch["request_counts"] = {"total": len(good) + len(bad), "completed": len(good), "failed": len(bad)}
         for name, lines in (("output_file_id", good[::-1]), ("error_file_id", bad)):  # in no order, as documented
             if lines:
-                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-                batch[name] = self._keep("file-out", text.encode())
+                written = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                batch[name] = self._keep("file-out", written.encode())

@@ -157,7 +157,7 @@ def test_wrong_use_is_told_in_a_sentence(tmp_path: Path, run: datagen.Run) -> No
         datagen.open_run(tmp_path)
     with pytest.raises(RunError, match="no sample '7-nothing'"):
         run.sample("7-nothing")
-    with pytest.raises(SettingsError, match="unknown field"):
+    with pytest.raises(SettingsError, match=r"no setting 'corpse'; did you mean corpus\?"):
         datagen.run({"corpse": {}}, tmp_path / "run")
 
 

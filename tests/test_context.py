@@ -1,5 +1,7 @@
 """Contexts: LLaVA's bytes, our notes, and the way back."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,12 +10,12 @@ from datagen.config import ContextSettings
 from datagen.context import parse_context, render_context
 from datagen.records import AnnotatedImage, Box
 
-BOTH = ("captions", "boxes")
+BOTH: tuple[Literal["captions", "boxes"], ...] = ("captions", "boxes")
 LLAVA, DEFAULT = ContextSettings(style="llava"), ContextSettings()
 
 
 def box(category: str, *corners: float, is_crowd: bool = False) -> Box:
-    return Box(category, corners, (corners[2] - corners[0]) * (corners[3] - corners[1]), is_crowd)
+    return Box(category, corners, (corners[2] - corners[0]) * (corners[3] - corners[1]), is_crowd)  # type: ignore[arg-type]
 
 
 def scene(*boxes: Box, captions: tuple[str, ...] = ()) -> AnnotatedImage:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"digestmap", "errors", "records", "randomness", "version"},
-    {"summary", "words"},
+    {"settings_table", "summary", "words"},
     {"config", "fate", "geometry", "lexicon"},
     {"claims", "context"},
     {
@@ -90,10 +90,11 @@ def test_every_module_says_what_it_is(path: Path) -> None:
     assert docstring and docstring.splitlines()[0].endswith((".", ":")), f"{path} does not open with one sentence"
 
 
-def test_help_loads_nothing_heavy() -> None:
+@pytest.mark.parametrize("command", [[], ["run"], ["settings"]])
+def test_help_loads_nothing_heavy(command: list[str]) -> None:
     code = (
         "import sys\n"
-        "sys.argv = ['datagen', '--help']\n"
+        f"sys.argv = ['datagen', *{command}, '--help']\n"
         "from datagen.cli import main\n"
         "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "heavy = {'torch', 'transformers', 'openai', 'ray', 'pandas', 'numpy', 'PIL', 'pycocotools'} & set(sys.modules)\n"
@@ -101,7 +102,7 @@ def test_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "demo" in done.stdout
+    assert ("settings" if command else "demo") in done.stdout
 
 
 def test_exported_names_exist() -> None:

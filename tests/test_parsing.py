@@ -366,5 +366,5 @@ def test_a_flood_of_one_mark_is_read_in_linear_time(unit: str) -> None:
     # Quadratic work would take many minutes here, so that the test needs no clock: it ends or it hangs.
     text = (unit * (200_000 // len(unit) + 1))[:200_000]
     for form in ("delimited", "json", "text"):
-        parse_reply(text, form, "length", DESCRIBE)  # type: ignore[arg-type]
-        parse_reply(f"{PLAIN}{text}", form, "stop", DESCRIBE)  # type: ignore[arg-type]
+        parse_reply(text, form, "length", DESCRIBE)
+        parse_reply(f"{PLAIN}{text}", form, "stop", DESCRIBE)

@@ -56,7 +56,7 @@ def test_every_claim_is_a_row(judged: datagen.Run) -> None:
 def test_a_run_without_a_validator_has_the_same_columns(judged: datagen.Run, unjudged: datagen.Run) -> None:
     turns, claims = unjudged.turns(), unjudged.claims()
     assert list(claims) == list(judged.claims())
-    assert [name for name in judged.turns() if not name.startswith("score_")] == list(turns)
+    assert [name for name in judged.turns() if not str(name).startswith("score_")] == list(turns)
     assert turns.verdict.isna().all()
     assert turns.p_value.isna().all()
     assert claims.chance.isna().all()

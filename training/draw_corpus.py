@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -38,7 +39,9 @@ def draw_corpus(folder: Path, n_images: int, seed: int, style: SceneStyle = DEMO
     atlas, rng = load_atlas(), np.random.default_rng(seed)
     (folder / "images").mkdir(parents=True, exist_ok=True)
     numbers = {name: number for number, name in enumerate(atlas.categories, start=1)}
-    images, captions, boxes = [], [], []
+    images: list[dict[str, Any]] = []
+    captions: list[dict[str, Any]] = []
+    boxes: list[dict[str, Any]] = []
     for n in range(1, n_images + 1):
         scene = draw_scene(rng, atlas, style=style)
         size = (round(HEIGHT_PX * scene.aspect), HEIGHT_PX)

@@ -54,7 +54,7 @@ class Judge:
         attention = "eager" if device == "cpu" else "sdpa"
         load: Any = AutoModelForImageTextToText.from_pretrained
         self.model = load(folder, dtype=torch.float32, attn_implementation=attention).to(device).eval()
-        self.processor: Any = AutoProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        self.processor: Any = AutoProcessor.from_pretrained(folder)
         self.size = NanoSize.of(self.model)
         self._writer = RowWriter(self.processor.tokenizer, self.size)
 

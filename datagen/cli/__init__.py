@@ -5,7 +5,15 @@ from __future__ import annotations
 import io
 import sys
 
-from datagen.cli import commands, exporting, money, pictures, sharing, viewing  # noqa: F401 (their commands join it)
+from datagen.cli import (  # noqa: F401 (their commands join it)
+    commands,
+    exporting,
+    money,
+    pictures,
+    settings_command,
+    sharing,
+    viewing,
+)
 from datagen.cli.app import app
 
 

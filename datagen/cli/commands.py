@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -11,9 +11,7 @@ from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.outcome import tell_outcome
 from datagen.cli.sentences import in_sentences
-
-if TYPE_CHECKING:
-    from datagen.config import Settings
+from datagen.config import Settings, dump_settings, load_settings
 
 
 @app.command()
@@ -27,44 +25,16 @@ def demo(out: options.Out = Path("runs/demo")) -> None:
 
 @app.command()
 @in_sentences
+@options.takes_settings(*options.RUN)
 def run(
     config: options.Config = None,
     *,
     out: options.Out,
-    captions: options.Captions = None,
-    instances: options.Instances = None,
-    corpus: options.Corpus = None,
-    images: options.Images = None,
-    types: options.Types = None,
-    recipes_dir: options.RecipesDir = None,
-    words: options.WordsFile = None,
-    context: options.Context = None,
-    limit: options.Limit = None,
-    rng_seed: options.RngSeed = None,
-    teacher: options.Teacher = None,
-    base_url: options.BaseUrl = None,
-    concurrency: options.Concurrency = None,
-    rpm: options.Rpm = None,
-    tpm: options.Tpm = None,
-    budget_usd: options.BudgetUsd = None,
-    prices: options.Prices = None,
-    batch: options.Batch = None,
-    validator: options.Validator = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    alpha: options.Alpha = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-    max_failed: options.MaxFailed = None,
-    engine: options.Engine = None,
     shard: options.ShardOption = None,
-    ray_address: options.RayAddress = None,
-    ray_workers: options.RayWorkers = None,
-    ray_shards: options.RayShards = None,
-    ray_validators: options.RayValidators = None,
-    results: options.Results = None,
+    given: options.Given,
 ) -> None:
     """Make a dataset from captions and boxes, or resume making it."""
-    settings = options.settings_of(locals())
+    settings = load_settings(config, given)
     if shard is None:
         _run_and_tell(settings, out)
         return
@@ -75,47 +45,31 @@ def run(
 
 @app.command("import")
 @in_sentences
+@options.takes_settings("captions", "instances", "limit", *options.VALIDATOR)
 def import_dataset(
     dataset: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset in LLaVA's JSON, or JSON Lines.")],
     *,
     out: options.Out,
     images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
-    captions: options.Captions = None,
-    instances: options.Instances = None,
-    limit: options.Limit = None,
-    validator: options.Validator = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    alpha: options.Alpha = None,
-    trust_remote_code: options.TrustRemoteCode = None,
+    given: options.Given,
 ) -> None:
     """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
-    told = options.overrides(locals())
-    from datagen.config import load_settings
-
-    _run_and_tell(load_settings(None, {"corpus.dataset": str(dataset), **told}), out)
+    named = {"corpus.dataset": str(dataset), "corpus.images": str(images)}
+    _run_and_tell(load_settings(None, {**named, **given}), out)
 
 
 @app.command()
 @in_sentences
-def validate(
-    run_path: options.RunArgument,
-    validator: options.Validator = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    alpha: options.Alpha = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-) -> None:
+@options.takes_settings(*options.VALIDATOR)
+def validate(run_path: options.RunArgument, *, given: options.Given) -> None:
     """Judge a run again with another validator or threshold; nothing is asked of the teacher."""
-    told = options.overrides(locals())
     from datagen.api import open_run
-    from datagen.config import dump_settings, load_settings
     from datagen.errors import SettingsError
 
     stored = open_run(run_path).settings
-    if validator is None and stored.validator.name == "none":
+    if "validator.name" not in given and stored.validator.name == "none":
         raise SettingsError(f"{run_path}: this run has no validator yet; name one with --validator.")
-    settings = load_settings(None, {**dump_settings(stored), **told})
+    settings = load_settings(None, {**dump_settings(stored), **given})
     _run_and_tell(settings, run_path, may_ask=False)
 
 
@@ -160,47 +114,36 @@ def report(
 
 @app.command()
 @in_sentences
-def recipes(recipes_dir: options.RecipesDir = None) -> None:
+def recipes(
+    recipes_dir: Annotated[str | None, typer.Option(metavar="FOLDER", help=options.help_of("recipes_dir"))] = None,
+) -> None:
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
 
-    for name, folder in sorted(available_types(options.overrides(locals())["recipes_dir"]).items()):
+    for name, folder in sorted(available_types(recipes_dir).items()):
         recipe = load_recipe(folder)
         typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
 
 
 @app.command()
 @in_sentences
-def lint(
-    captions: options.Captions = None,
-    instances: options.Instances = None,
-    corpus: options.Corpus = None,
-    images: options.Images = None,
-    limit: options.Limit = None,
-    words: options.WordsFile = None,
-) -> None:
+@options.takes_settings("captions", "instances", "corpus", "images", "limit", "words")
+def lint(*, given: options.Given) -> None:
     """Report what is wrong with the annotations, before a token is paid for."""
-    settings = options.settings_of(locals())
     from datagen.cli.story import lint_lines
 
-    for line in lint_lines(settings):
+    for line in lint_lines(load_settings(None, given)):
         typer.echo(line)
 
 
 @app.command("words")
 @in_sentences
-def show_words(
-    captions: options.Captions = None,
-    instances: options.Instances = None,
-    corpus: options.Corpus = None,
-    limit: options.Limit = None,
-    words: options.WordsFile = None,
-) -> None:
+@options.takes_settings("captions", "instances", "corpus", "limit", "words")
+def show_words(*, given: options.Given) -> None:
     """Tell which words stand for each category of a corpus, and how often its captions use them."""
-    settings = options.settings_of(locals())
     from datagen.cli.story import words_lines
 
-    for line in words_lines(settings):
+    for line in words_lines(load_settings(None, given)):
         typer.echo(line)
 
 

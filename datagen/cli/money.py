@@ -11,6 +11,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.sentences import in_sentences
+from datagen.config import load_settings
 
 if TYPE_CHECKING:
     from datagen.config import TeacherSettings
@@ -19,44 +20,16 @@ if TYPE_CHECKING:
 
 @app.command()
 @in_sentences
+@options.takes_settings(*options.RUN)
 def estimate(
     config: options.Config = None,
     *,
     out: Annotated[Path | None, typer.Option(help="Run folder; replies it holds are not asked for again.")] = None,
-    captions: options.Captions = None,
-    instances: options.Instances = None,
-    corpus: options.Corpus = None,
-    images: options.Images = None,
-    types: options.Types = None,
-    recipes_dir: options.RecipesDir = None,
-    words: options.WordsFile = None,
-    context: options.Context = None,
-    limit: options.Limit = None,
-    rng_seed: options.RngSeed = None,
-    teacher: options.Teacher = None,
-    base_url: options.BaseUrl = None,
-    concurrency: options.Concurrency = None,
-    rpm: options.Rpm = None,
-    tpm: options.Tpm = None,
-    budget_usd: options.BudgetUsd = None,
-    prices: options.Prices = None,
-    batch: options.Batch = None,
-    validator: options.Validator = None,
-    device: options.Device = None,
-    precision: options.Precision = None,
-    alpha: options.Alpha = None,
-    trust_remote_code: options.TrustRemoteCode = None,
-    max_failed: options.MaxFailed = None,
-    engine: options.Engine = None,
     shard: Annotated[str | None, typer.Option("--shard", metavar="K/N", help="Only one of N shards.")] = None,
-    ray_address: options.RayAddress = None,
-    ray_workers: options.RayWorkers = None,
-    ray_shards: options.RayShards = None,
-    ray_validators: options.RayValidators = None,
-    results: options.Results = None,
+    given: options.Given,
 ) -> None:
     """Tell what a run would ask, take and cost, with the same options; sends nothing, writes nothing."""
-    settings = options.settings_of(locals())
+    settings = load_settings(config, given)
     from datagen.engines.estimating import estimate_run
     from datagen.store.shards import Shard
 

@@ -1,117 +1,200 @@
-"""What the commands may be given: every option that more than one takes, and the setting that it stands for."""
+"""What the commands may be given: options that stand for settings, and the arguments that several commands share.
+
+An option for a setting is a row of ``OPTIONS``; its type, bounds, choices and help are those of the setting. Settings
+without a row are reached by ``--set``. What wins: a settings file, over it the options, over them ``--set``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import msgspec
 import typer
 
-if TYPE_CHECKING:
-    from datagen.config import Settings
+from datagen.config import settings_table
+from datagen.errors import SettingsError
 
-Captions = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="COCO captions file; may be given several times.")
-]
-Instances = Annotated[
-    list[Path] | None, typer.Option(metavar="FILE", help="COCO instances file; may be given several times.")
-]
-Corpus = Annotated[Path | None, typer.Option(metavar="FILE", help="A corpus in another format, such as images.jsonl.")]
-Images = Annotated[Path | None, typer.Option(help="Folder of the pictures.")]
-Limit = Annotated[int | None, typer.Option(help="Take only the first N images.")]
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 SampleId = Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Such as 1234-conversation.")]
-Validator = Annotated[
-    str | None, typer.Option(help="none, nano, a name of 'datagen models', a folder, a hub id or endpoint:URL#MODEL.")
-]
-Device = Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
-Precision = Annotated[str | None, typer.Option(help="auto, fp32, bf16, fp16, 8bit or 4bit.")]
-Alpha = Annotated[float | None, typer.Option(help="Share of true answers the validator may lose.")]
-TrustRemoteCode = Annotated[bool | None, typer.Option("--trust-remote-code", help="Run code of the checkpoint.")]
-Types = Annotated[str | None, typer.Option(help="Response types, separated by commas.")]
-WordsFile = Annotated[
-    Path | None,
-    typer.Option("--words", metavar="FILE", help="YAML file: synonyms, look-alikes, ... of the categories."),
-]
-RecipesDir = Annotated[Path | None, typer.Option(help="Folder with prompts/ and seeds/ of your own.")]
 Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")]
-Context = Annotated[str | None, typer.Option(help="default or llava (byte-exact).")]
-RngSeed = Annotated[int | None, typer.Option(help="Seed of every random choice.")]
-Teacher = Annotated[str | None, typer.Option(help="template, or the endpoint's model name.")]
-BaseUrl = Annotated[str | None, typer.Option(help="OpenAI-compatible endpoint.")]
-Concurrency = Annotated[int | None, typer.Option(help="Most requests in flight; found if left out.")]
-Rpm = Annotated[float | None, typer.Option(help="Requests per minute.")]
-Tpm = Annotated[float | None, typer.Option(help="Tokens per minute.")]
-BudgetUsd = Annotated[float | None, typer.Option(help="Hard stop for the teacher's cost; a later start may raise it.")]
-Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Price table laid over the bundled one.")]
-Batch = Annotated[bool | None, typer.Option("--batch", help="Ask by OpenAI's Batch API: half price, within a day.")]
-MaxFailed = Annotated[float | None, typer.Option(help="Share of failed requests for exit status 3.")]
-Results = Annotated[
-    str | None, typer.Option(metavar="URI", help="Where finished files are copied: s3://..., file://...")
-]
-Engine = Annotated[str | None, typer.Option(help="local or ray.")]
-RayAddress = Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Head of the Ray cluster.")]
-RayWorkers = Annotated[int | None, typer.Option(help="Most shards at work at once; as many as CPUs if left out.")]
-RayShards = Annotated[int | None, typer.Option(help="Parts of what is to be asked; several per worker if left out.")]
-RayValidators = Annotated[int | None, typer.Option(help="Copies of the validator; one per GPU if left out.")]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", metavar="K/N", help="Make one of N shards only, to be merged with 'datagen merge'."),
 ]
-
-SETTING_OF = {
-    "captions": "corpus.captions",
-    "instances": "corpus.instances",
-    "corpus": "corpus.path",
-    "images": "corpus.images",
-    "limit": "corpus.limit",
-    "types": "types",
-    "recipes_dir": "recipes_dir",
-    "words": "checks.words",
-    "context": "context.style",
-    "rng_seed": "rng_seed",
-    "teacher": "teacher.name",
-    "base_url": "teacher.base_url",
-    "concurrency": "teacher.concurrency",
-    "rpm": "teacher.rpm",
-    "tpm": "teacher.tpm",
-    "budget_usd": "teacher.budget_usd",
-    "prices": "teacher.prices",
-    "batch": "teacher.batch",
-    "validator": "validator.name",
-    "device": "validator.device",
-    "precision": "validator.precision",
-    "alpha": "validator.alpha",
-    "trust_remote_code": "validator.trust_remote_code",
-    "max_failed": "max_failed",
-    "engine": "engine",
-    "ray_address": "ray.address",
-    "ray_workers": "ray.workers",
-    "ray_shards": "ray.shards",
-    "ray_validators": "ray.validators",
-    "results": "results",
-}
-"""Parameter of a command to the setting it stands for."""
+Given = dict[str, Any]
+"""What a command was given of settings: dotted name to value, as ``load_settings`` takes them."""
 
 
-def overrides(options: Mapping[str, Any]) -> dict[str, Any]:
-    """A command's parameters by their names, as settings; None where one was not given, and others passed over."""
-    return {key: _plain(name, options[name]) for name, key in SETTING_OF.items() if name in options}
+class OptionRow(NamedTuple):
+    """An option that stands for a setting.
+
+    Attributes:
+        name: As a parameter, such as ``budget_usd`` for ``--budget-usd``.
+        setting: Its dotted name.
+        takes: What ``--help`` shows for a text, such as ``FILE``.
+        repeats: It is given once for each item of a list; otherwise commas part them.
+    """
+
+    name: str
+    setting: str
+    takes: str | None = None
+    repeats: bool = False
+
+    @property
+    def flag(self) -> str:
+        """As it is typed."""
+        return f"--{self.name.replace('_', '-')}"
 
 
-def settings_of(options: Mapping[str, Any]) -> Settings:
-    """Settings from a command's parameters alone, its settings file among them."""
-    from datagen.config import load_settings
+OPTIONS = (
+    OptionRow("captions", "corpus.captions", "FILE", repeats=True),
+    OptionRow("instances", "corpus.instances", "FILE", repeats=True),
+    OptionRow("corpus", "corpus.path", "FILE"),
+    OptionRow("images", "corpus.images", "FOLDER"),
+    OptionRow("types", "types", "TYPE,TYPE"),
+    OptionRow("recipes_dir", "recipes_dir", "FOLDER"),
+    OptionRow("words", "checks.words", "FILE"),
+    OptionRow("context", "context.style"),
+    OptionRow("limit", "corpus.limit"),
+    OptionRow("rng_seed", "rng_seed"),
+    OptionRow("teacher", "teacher.name", "NAME"),
+    OptionRow("base_url", "teacher.base_url", "URL"),
+    OptionRow("concurrency", "teacher.concurrency"),
+    OptionRow("rpm", "teacher.rpm"),
+    OptionRow("tpm", "teacher.tpm"),
+    OptionRow("budget_usd", "teacher.budget_usd"),
+    OptionRow("prices", "teacher.prices", "FILE"),
+    OptionRow("batch", "teacher.batch"),
+    OptionRow("validator", "validator.name", "NAME"),
+    OptionRow("device", "validator.device", "DEVICE"),
+    OptionRow("precision", "validator.precision"),
+    OptionRow("alpha", "validator.alpha"),
+    OptionRow("trust_remote_code", "validator.trust_remote_code"),
+    OptionRow("max_failed", "max_failed"),
+    OptionRow("engine", "engine"),
+    OptionRow("ray_address", "ray.address", "HOST:PORT"),
+    OptionRow("ray_workers", "ray.workers"),
+    OptionRow("ray_shards", "ray.shards"),
+    OptionRow("ray_validators", "ray.validators"),
+    OptionRow("results", "results", "URI"),
+)
+"""Every option that stands for a setting, in the order in which ``--help`` shows them."""
+ROW_OF = {row.name: row for row in OPTIONS}
 
-    return load_settings(options.get("config"), overrides(options))
+RUN = tuple(ROW_OF)
+VALIDATOR = ("validator", "device", "precision", "alpha", "trust_remote_code")
+LOADING = ("device", "precision", "trust_remote_code")
+
+SET = inspect.Parameter(
+    "set_",
+    inspect.Parameter.KEYWORD_ONLY,
+    default=None,
+    annotation=Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any setting of 'datagen settings', such as teacher.timeout_s=60; may be given several times.",
+        ),
+    ],
+)
 
 
-def _plain(name: str, given: Any) -> Any:
-    """What an option says, as a settings file would say it."""
-    if name == "types":
-        return None if given is None else [part.strip() for part in given.split(",") if part.strip()]
+def takes_settings(*names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command an option for each of some settings, and ``--set`` for all; it is told them as ``given``.
+
+    typer reads a command's options from its signature, so the signature is what is built here.
+
+    Args:
+        *names: Of rows of ``OPTIONS``; the options stand in this order after the command's own.
+    """
+    rows = [ROW_OF[name] for name in names]
+
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def called(*args: Any, **kwargs: Any) -> None:
+            told = {row.setting: _plain(row, kwargs.pop(row.name)) for row in rows}
+            given = {setting: value for setting, value in told.items() if value is not None}
+            given.update(map(assignment, kwargs.pop("set_") or ()))
+            command(*args, **kwargs, given=given)
+
+        signature = inspect.signature(command, eval_str=True)
+        own = [parameter for name, parameter in signature.parameters.items() if name != "given"]
+        made = [*own, *map(_parameter, rows), SET]
+        made.sort(key=lambda parameter: parameter.kind)  # what is given by position comes first
+        called.__signature__ = signature.replace(parameters=made)  # type: ignore[attr-defined]
+        return called
+
+    return with_options
+
+
+def _parameter(row: OptionRow) -> inspect.Parameter:
+    setting = settings_table().rows[row.setting]
+    kind = setting.kind if setting.kind in (bool, int, float) else str
+    option = typer.Option(row.flag, metavar=row.takes or "|".join(setting.choices) or None, help=help_of(row.name))
+    hint = Annotated[list[str] | None if row.repeats else kind | None, option]  # type: ignore[valid-type]
+    return inspect.Parameter(row.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hint)
+
+
+def help_of(name: str) -> str:
+    """What the option of a row means: what its setting says, and its range."""
+    row = ROW_OF[name]
+    setting = settings_table().rows[row.setting]
+    parts = [setting.description]
+    if row.repeats:
+        parts.append("May be given several times.")
+    if setting.bounds:
+        parts.append(f"{setting.bounds[0].upper()}{setting.bounds[1:]}.")
+    return " ".join(parts)
+
+
+def _plain(row: OptionRow, given: Any) -> Any:
+    """What an option says, as a settings file would say it; None where it was not given."""
     if isinstance(given, list):
-        return [str(path) for path in given] or None
-    return str(given) if isinstance(given, Path) else given
+        return given or None
+    if isinstance(given, str):
+        return _items(given) if _is_list(row.setting) else given
+    return given
+
+
+def assignment(text: str) -> tuple[str, Any]:
+    """Read ``NAME=VALUE``; the value is YAML, or taken as it is typed where the setting takes a text.
+
+    Raises:
+        SettingsError: There is no ``=``, or no setting of that name; tells the nearest.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--set {text}: expected NAME=VALUE, such as teacher.timeout_s=60.")
+    table = settings_table()
+    if name in table.rows:
+        for reading in _readings(name, value):
+            try:
+                msgspec.convert(reading, table.rows[name].type, strict=False)
+            except msgspec.ValidationError:
+                continue
+            return name, reading
+        return name, next(_readings(name, value))  # load_settings says what is wrong with it
+    if name in table.groups:
+        table.check({name: value}, "--set: ")
+    raise SettingsError(f"--set {name}: there is no such setting; {table.meant_by(name)}")
+
+
+def _readings(name: str, value: str) -> Iterator[Any]:
+    with contextlib.suppress(msgspec.DecodeError, ValueError, RecursionError):  # ValueError of dates like 2026-13-01
+        yield msgspec.yaml.decode(value)
+    yield _items(value) if _is_list(name) else value
+
+
+def _is_list(name: str) -> bool:
+    return settings_table().rows[name].kind is tuple
+
+
+def _items(value: str) -> Sequence[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]

@@ -8,31 +8,29 @@ from typing import Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.options import Device, Precision, RunArgument, TrustRemoteCode, overrides
+from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
 from datagen.cli.sentences import in_sentences
+from datagen.config import load_validator_settings
 
 NeededValidator = Annotated[str, typer.Option(help="A name of 'datagen models', a folder, a hub id or endpoint:URL.")]
 
 
 @app.command()
 @in_sentences
+@takes_settings(*LOADING)
 def ask(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
     question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.")],
     *,
     validator: NeededValidator,
-    device: Device = None,
-    precision: Precision = None,
-    trust_remote_code: TrustRemoteCode = None,
+    given: Given,
 ) -> None:
     """Ask a model one question about one picture."""
-    told = overrides(locals())
-    from datagen.config import load_validator_settings
     from datagen.corpus import PictureError, read_picture
     from datagen.errors import ValidatorError
     from datagen.validator.models import open_answerer
 
-    settings = load_validator_settings(told)
+    settings = load_validator_settings({"validator.name": validator, **given})
     if not question.strip():
         raise ValidatorError("The question is empty; give it in quotes after the picture.")
     try:
@@ -44,26 +42,24 @@ def ask(
 
 @app.command()
 @in_sentences
+@takes_settings("device", "precision")
 def find(
     run_path: RunArgument,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for, as a caption would say it.")],
     *,
     validator: NeededValidator = "clip-vit-b-32",
     top: Annotated[int, typer.Option(min=1, help="Show so many images.")] = 10,
-    device: Device = None,
-    precision: Precision = None,
+    given: Given,
 ) -> None:
     """Find the images of a run that are nearest to a text."""
-    told = overrides(locals())
     from datagen.api import open_run
     from datagen.cli.progress import BarProgress
     from datagen.cli.story import near_lines
-    from datagen.config import load_validator_settings
     from datagen.corpus import PictureChecker, load_corpus
     from datagen.engines.finding import find_images
 
     run = open_run(run_path)
-    settings = load_validator_settings(told)
+    settings = load_validator_settings({"validator.name": validator, **given})
     corpus = run.settings.corpus
     found = find_images(
         run.folder, load_corpus(corpus).images, PictureChecker(corpus), text, settings, top, BarProgress()

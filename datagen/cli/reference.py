@@ -7,19 +7,18 @@ Signatures, defaults and help texts are read from the code, so the page cannot s
 from __future__ import annotations
 
 import inspect
-import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 from typer.models import ArgumentInfo, OptionInfo
 
-from datagen import config
 from datagen.cli import app
-from datagen.cli.options import SETTING_OF
+from datagen.cli.options import ROW_OF
 from datagen.cli.sentences import EXIT_STATUS
+from datagen.config import settings_table
 from datagen.pipeline import STAGES, Stage
 from datagen.store import write_whole
 
@@ -30,10 +29,7 @@ Made from the code by `python -m datagen.cli.reference`; `make check` fails when
 `--help` after any command.
 """
 _WORDS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
-_EXAMPLES = """
-Options win over the file, and what neither names has the default. `RUN/run.yaml` keeps the settings of a run under
-`settings`. Keys are never settings: they stand in the environment, under the names that `teacher.api_key_env` and
-`validator.api_key_env` give.
+_SETTINGS = """`datagen run FILE.yaml --out RUN` and `datagen.run(...)` take them, nested as the dots say:
 
 ```yaml
 corpus: {captions: [captions.json], instances: [instances.json], images: pictures}
@@ -41,6 +37,15 @@ types: [conversation, description]
 teacher: {name: gpt-4o-mini, budget_usd: 20}
 validator: {name: llava-1.5-7b, alpha: 0.02}
 ```
+
+Many have an option of their own; `--set` reaches all: `--set teacher.timeout_s=60 --set checks.skip=refusal`. What
+stands behind `=` is YAML; a list may be given with commas, and `null` takes back what a file says. The file counts
+least, the options count more, `--set` counts most, and what none of them names has the default. `RUN/run.yaml` keeps
+the settings of a run under `settings`. `datagen settings --schema` prints their JSON schema, by which editors check and
+complete a file.
+
+Keys are never settings: they stand in the environment, under the names that `teacher.api_key_env` and the other
+`api_key_env` give.
 """
 
 
@@ -62,9 +67,12 @@ def render_page() -> str:
             *map(_stage, STAGES),
             "",
             "## Settings\n",
-            "`datagen run FILE.yaml --out RUN` and `datagen.run(...)` take them, nested as the dots say." + _EXAMPLES,
-            "| setting | default | meaning |\n|---|---|---|",
-            *(f"| `{key}` | {default} | {meaning} |" for key, default, meaning in _settings(config.Settings())),
+            _SETTINGS,
+            "| setting | default | takes | meaning |\n|---|---|---|---|",
+            *(
+                f"| `{row.name}` | {value_told(row.default)} | {_cell(row.takes)} | {_cell(row.description)} |"
+                for row in settings_table().rows.values()
+            ),
             "",
         )
     )
@@ -87,11 +95,8 @@ def _summary(function: Callable[..., Any] | None) -> str:
 def _section(name: str, function: Callable[..., Any] | None) -> str:
     """A command: what it does, how it is called, what it takes."""
     assert function is not None
-    hints = get_type_hints(function, include_extras=True)
-    told = [
-        _Parameter(key, hints[key], parameter.default)
-        for key, parameter in inspect.signature(function).parameters.items()
-    ]
+    signature = inspect.signature(function, eval_str=True)
+    told = [_Parameter(key, one.annotation, one.default) for key, one in signature.parameters.items()]
     arguments = [one for one in told if isinstance(one.info, ArgumentInfo)]
     options = [one for one in told if isinstance(one.info, OptionInfo)]
     needed = [one for one in options if one.is_required]
@@ -154,61 +159,20 @@ class _Parameter:
         if self.is_required:
             return "needed"
         default = self.default
-        if default is None and self.name in SETTING_OF:
+        if default is None and self.name in ROW_OF:
             if command in ("validate", "view"):
                 return "the run's"
-            default = _look_up(config.Settings(), SETTING_OF[self.name])
-        return "" if default is None else _value(default)
+            default = settings_table().rows[ROW_OF[self.name].setting].default
+        return "" if default is None else value_told(default)
 
 
-def _look_up(settings: object, dotted: str) -> object:
-    for name in dotted.split("."):
-        settings = getattr(settings, name)
-    return settings
-
-
-def _settings(settings: msgspec.Struct, above: str = "") -> Iterator[tuple[str, str, str]]:
-    """Every setting with its default and the comment that stands beside it in ``config.py``."""
-    comments = _comments(type(settings))
-    for name in settings.__struct_fields__:
-        value = getattr(settings, name)
-        is_group = isinstance(value, msgspec.Struct) and type(value).__module__ == config.__name__
-        if is_group:
-            yield from _settings(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", _value(value), comments[name]
-            if name == "embeddings":
-                yield from _settings_of(config.EmbeddingSettings, f"{above}{name}.")
-
-
-def _settings_of(kind: type[msgspec.Struct], above: str) -> Iterator[tuple[str, str, str]]:
-    """The settings of a group that is left out by default."""
-    comments = _comments(kind)
-    for field in msgspec.structs.fields(kind):
-        default = "needed" if field.default is msgspec.NODEFAULT else _value(field.default)
-        yield f"{above}{field.name}", default, comments[field.name]
-
-
-def _comments(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """What the comments beside the fields say."""
-    comments: dict[str, str] = {}
-    for line in inspect.getsource(kind).splitlines():
-        field = re.match(r"    (\w+): [^#]*(?:#\s*(.*))?$", line)
-        if field:
-            comments[field[1]] = _cell("; ".join(filter(None, (_choices(kind, field[1]), field[2]))))
-    return comments
-
-
-def _choices(kind: type[msgspec.Struct], name: str) -> str:
-    hint = get_type_hints(kind).get(name)
-    return f"`{'`, `'.join(get_args(hint))}`" if get_origin(hint) is Literal and len(get_args(hint)) > 1 else ""
-
-
-def _value(value: object) -> str:
+def value_told(value: object) -> str:
     """A default as a reader would write it."""
+    if value is msgspec.NODEFAULT:
+        return "needed"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if value == () or isinstance(value, msgspec.Struct):
+    if value is None or value == () or isinstance(value, msgspec.Struct):
         return ""
     if isinstance(value, tuple):
         return f"`{','.join(map(str, value))}`"

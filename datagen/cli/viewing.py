@@ -8,36 +8,36 @@ from typing import Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.options import Device, Precision, RunArgument, TrustRemoteCode, overrides
+from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
 from datagen.cli.sentences import in_sentences
+from datagen.config import dump_settings, load_validator_settings
 
 
 @app.command()
 @in_sentences
+@takes_settings(*LOADING)
 def view(
     run_path: RunArgument,
+    *,
     validator: Annotated[str | None, typer.Option(help="Who answers questions; by default the run's own.")] = None,
-    device: Device = None,
-    precision: Precision = None,
-    trust_remote_code: TrustRemoteCode = None,
     host: Annotated[
         str, typer.Option(help="Address to listen on; wider than this machine needs a token.")
     ] = "127.0.0.1",
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="8642, or a free one.")] = None,
     token: Annotated[bool, typer.Option("--token", help="Ask for a token on this machine too.")] = False,
     open_browser: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    given: Given,
 ) -> None:
     """Look through a run in the browser: filter, search, accept, correct or reject by hand, ask the validator."""
-    told = overrides(locals())
     _require_extra()
     from datagen.api import open_run
-    from datagen.config import dump_settings, load_settings
     from datagen.view.page.asking import Asker
     from datagen.view.page.live import LiveRun
     from datagen.view.page.serving import Door, serve
 
     run = open_run(run_path)
-    asked = load_settings(None, {**dump_settings(run.settings), **told}).validator
+    named = {} if validator is None else {"validator.name": validator}
+    asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named, **given})
 
     def announce(url: str) -> None:
         typer.echo(f"view      {url}")

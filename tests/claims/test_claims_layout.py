@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from datagen.claims.kinds.place import PLACES
 from datagen.claims.kinds.relation import RELATIONS
 from datagen.claims.layout import decide_between, decide_place, decide_relation
-from datagen.geometry import BoxUnit
+from datagen.records import BoxUnit
 
 NEAR = (0.2, 0.3, 0.8, 1.0)  # large and low
 FAR = (0.45, 0.3, 0.52, 0.4)  # small and high

@@ -41,7 +41,8 @@ def test_one_image_whole(folder: Path) -> None:
         "licence": "CC-BY-4.0",
         **SIZE,
     }
-    boxes = (Box("dog", (0.1, 0.1, 0.3, 0.3), pytest.approx(0.04)), Box("traffic light", (0, 0, 0.1, 0.2), 0.005, True))
+    area: Any = pytest.approx(0.04)
+    boxes = (Box("dog", (0.1, 0.1, 0.3, 0.3), area), Box("traffic light", (0, 0, 0.1, 0.2), 0.005, True))
     expected = AnnotatedImage("7", "a/007.jpg", 100, 50, ("A dog on a mat.",), boxes, "CC-BY-4.0")
     for corpus in (ImageRecords([record]).load(), load_corpus(in_a_file(folder / "i.jsonl", [record]))):
         assert list(corpus.images) == [expected]
@@ -50,7 +51,10 @@ def test_one_image_whole(folder: Path) -> None:
 
 
 def test_sizes_are_read_from_the_pictures_where_boxes_need_them(folder: Path) -> None:
-    records = [{"file_name": "1.jpg", "boxes": [DOG]}, {"file_name": "2.jpg", "captions": ["Hm."]}]
+    records: list[dict[str, Any]] = [
+        {"file_name": "1.jpg", "boxes": [DOG]},
+        {"file_name": "2.jpg", "captions": ["Hm."]},
+    ]
     for corpus in (
         ImageRecords(records, folder).load(),
         load_corpus(in_a_file(folder / "i.jsonl", records, images=folder)),
@@ -92,7 +96,7 @@ def test_numbers_of_numpy_and_paths_are_taken() -> None:
 
 
 def test_the_digest_is_of_the_content() -> None:
-    records = [{"file_name": "1.jpg", "captions": ["A dog."]}, {"file_name": "2.jpg"}]
+    records: list[dict[str, Any]] = [{"file_name": "1.jpg", "captions": ["A dog."]}, {"file_name": "2.jpg"}]
     source = ImageRecords(records)
     assert ImageRecords(iter(records), "elsewhere").identity() == source.identity()
     for other in (records[::-1], records[:1], [{**records[0], "captions": ["A cat."]}, records[1]]):

@@ -125,7 +125,7 @@ def test_an_import_that_was_killed_goes_on(
 ) -> None:
     command = ["import", str(dataset), *corpus_files.options, "--out"]
     run(*command, str(tmp_path / "whole"))
-    read = importing.read_records
+    read = importing.read_records  # type: ignore[attr-defined]
 
     def killed(path: Path) -> Any:
         for n, one in enumerate(read(path)):

@@ -18,7 +18,7 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 def test_without_ray_the_command_to_install_it_is_told(
     corpus_files: CorpusFiles, tmp_path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(cluster.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
     ended = CliRunner().invoke(app, ["run", *corpus_files.options, "--engine", "ray", "--out", str(tmp_path / "run")])
     assert ended.exit_code == 2
     assert ended.output.strip() == (

@@ -37,7 +37,7 @@ if is_there:
     from datagen.engines.ray.engine import Cluster
     from datagen.engines.ray.validators import Fleet
 else:
-    Cluster = object
+    Cluster = object  # type: ignore[assignment,misc]
 TESTS = Path(__file__).resolve().parent.parent
 CONCURRENCY = 4
 KEY, SECRET = "DATAGEN_TEST_KEY", "sk-not-to-be-seen-anywhere"

@@ -311,7 +311,7 @@ def spend(n_spenders, n_each, budget_usd, spent=None, watch=None):
         spenders = [Spender(line, shard, settings, (spent or {}).get(shard, 0.0)) for shard in range(1, n_spenders + 1)]
         tasks = [asyncio.ensure_future(one.spend(n_each)) for one in spenders]
         while not all(task.done() for task in tasks):
-            committed = sum(one.budget.spent_usd + one.budget.held_usd for one in spenders)
+            committed = sum(one.budget.spent_usd + one.budget.held_usd for one in spenders)  # type: ignore[misc]
             assert committed <= budget_usd + 1e-6
             await asyncio.sleep(0.05)
         for task in tasks:

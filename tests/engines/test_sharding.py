@@ -96,7 +96,7 @@ def test_verdicts_are_those_of_one_run(tmp_path: Path, oracle: Oracle, monkeypat
     def no_score(*_: object) -> None:
         raise AssertionError("the merge computed a score")
 
-    monkeypatch.setattr(sharding.ScoreStore, "add", no_score)
+    monkeypatch.setattr(sharding.ScoreStore, "add", no_score)  # type: ignore[attr-defined]
     assert merged(settings, tmp_path / "split").summary.calibration.judged
     same(tmp_path / "one", tmp_path / "split")
 

@@ -137,7 +137,7 @@ def made(files: CorpusFiles, out: Path, **overrides: object) -> datagen.Run:
 def n_built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Counts the requests that are planned while asking, by start."""
     built = [0]
-    plain, finish = pipeline.build_request, local.finish
+    plain, finish = pipeline.build_request, local.finish  # type: ignore[attr-defined]
 
     def counted(*asked: Any) -> Request | None:
         built[-1] += 1

@@ -163,7 +163,7 @@ def test_shards_pair_picture_and_record_under_sorted_names(images: Path, tmp_pat
             for picture, about in zip(members[::2], members[1::2], strict=True):
                 assert picture.name.removesuffix(".jpg") == about.name.removesuffix(".json")
                 record = json.load(tar.extractfile(about))  # type: ignore[arg-type]
-                assert tar.extractfile(picture).read() == (images / record["image"]).read_bytes()  # type: ignore[union-attr]
+                assert tar.extractfile(picture).read() == (images / record["image"]).read_bytes()
                 ids.append(record["id"])
     assert ids == [each.sample_id for each in SAMPLES] + ["1-odd"]
 

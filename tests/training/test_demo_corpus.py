@@ -181,7 +181,8 @@ def test_contact_sheet_shows_every_picture(tmp_path, monkeypatch):
 
 def test_area_counts_solid_pixels(instances):
     placed, found = SCENES[0].scene.objects[0], instances.anns[1]
-    large = tuple(side * OVERSAMPLING for side in SCENES[0].size_px)
+    width, height = SCENES[0].size_px
+    large = (width * OVERSAMPLING, height * OVERSAMPLING)
     assert found["area"] == pytest.approx(
         (stamp(placed, large, ATLAS)[..., 3] >= SOLID).sum() / OVERSAMPLING**2, rel=0.02
     )

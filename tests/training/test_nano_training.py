@@ -37,7 +37,7 @@ def trainer():
 def short(monkeypatch):
     """A clock that moves by a second a step, so that a run has the same number of steps everywhere."""
     ticks = iter(range(10_000))
-    monkeypatch.setattr(train_nano.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(train_nano.time, "monotonic", lambda: float(next(ticks)))  # type: ignore[attr-defined]
     monkeypatch.setattr(train_nano, "LOG_STEPS", 5)
 
 
@@ -130,7 +130,7 @@ def test_the_likeliest_answer_is_chosen(tmp_path, trainer):
     rows = RowWriter(trainer.tokenizer, SIZE).write(scenes, asked)
     is_shown = torch.ones(8, dtype=torch.bool)
     for _ in range(150):
-        trainer.step(Batch(frames, *truth, is_shown, rows), 3e-3)
+        trainer.step(Batch(frames, *truth, is_shown, rows), 3e-3)  # type: ignore[call-arg,arg-type]
     trainer.save(tmp_path)
     chosen = evaluate.Judge(tmp_path).choose(scenes, asked, to_pixels(frames))
     assert len(chosen) == sum(map(len, asked))

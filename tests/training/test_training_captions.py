@@ -53,8 +53,8 @@ def test_places_are_true():
                     continue
                 box = single[mention.category].box_unit
                 height = {"upper": "top", "lower": "bottom"}.get(match[1])
-                assert not contradicts_place(box, match[2]), caption
-                assert height is None or not contradicts_place(box, height), caption
+                assert not contradicts_place(box, match[2]), caption  # type: ignore[arg-type]
+                assert height is None or not contradicts_place(box, height), caption  # type: ignore[arg-type]
                 n_checked += 1
     assert n_checked > 50
 

@@ -8,9 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
+from datagen.summary import Calibration
 from datagen.validator.calibration import (
     MIN_CLEAN,
-    Calibration,
     Calibrator,
     Measured,
     _auroc,

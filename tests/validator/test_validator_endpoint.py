@@ -6,7 +6,7 @@ import base64
 import io
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -44,7 +44,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def chances_for(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def chances_for(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def ask(answer: Answer, probe: Probe = DOG) -> Any:
         with LoopbackServer(intercept=lambda body, n: answer) as server:
             validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))

@@ -212,7 +212,7 @@ def test_looks_ask_nothing_twice() -> None:
 def test_findings_hold_the_least_likely_claim_of_each_kind() -> None:
     inquiry = asked("Two dogs sit to the left of the bus.", Abilities())
     look, blank = Look("a.jpg", ()), Look("a.jpg", (), is_blank=True)
-    scores = {}
+    scores: dict[str, TextScore | ProbeScore] = {}
     for item in inquiry.items:
         key = score_key("m", look, item)
         if isinstance(item, Text):

@@ -318,7 +318,7 @@ def cuda_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("cuda_shown")
 def test_quantising_needs_bitsandbytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: None)  # type: ignore[attr-defined]
     folder = write_checkpoint(tmp_path / "llava")
     with pytest.raises(ValidatorError, match=r"needs bitsandbytes and accelerate; .*pip install 'datagen\[quant\]'"):
         opened(folder, precision="4bit")
@@ -342,10 +342,10 @@ def test_quantised_weights_are_asked_for_as_published(
         asked.update(options)
         raise ValueError("seen enough")
 
-    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(loading.importlib.util, "find_spec", lambda name: object())  # type: ignore[attr-defined]
     monkeypatch.setattr(loading, "pick_precision", lambda wanted, device: precision if wanted == precision else "bf16")
     monkeypatch.setattr(transformers.LlavaForConditionalGeneration, "from_pretrained", load)
-    settings = ValidatorSettings(name=str(write_checkpoint(tmp_path / "llava")), precision=precision)
+    settings = ValidatorSettings(name=str(write_checkpoint(tmp_path / "llava")), precision=precision)  # type: ignore[arg-type]
     with pytest.raises(ValidatorError, match="seen enough"):
         models.load_checkpoint(settings)
     quantising = asked["quantization_config"]

@@ -43,7 +43,7 @@ def change_json(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(tree), encoding="utf-8")
 
 
-def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     weights = load_file(folder / "model.safetensors")
     change(weights)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})

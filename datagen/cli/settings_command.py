@@ -1,0 +1,34 @@
+"""The command that lists the settings, or writes the JSON schema of a settings file."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from datagen.cli.app import app
+from datagen.cli.sentences import in_sentences
+from datagen.config import settings_table
+
+
+@app.command("settings")
+@in_sentences
+def list_settings(
+    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Only those below it, such as teacher.")] = "",
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of a settings file.")] = False,
+) -> None:
+    """List the settings: default, what each takes, and what it means."""
+    import msgspec
+
+    from datagen.errors import SettingsError
+
+    table = settings_table()
+    if schema:
+        typer.echo(msgspec.json.format(msgspec.json.encode(table.schema())))
+        return
+    rows = [row for row in table.rows.values() if f"{row.name}.".startswith(f"{name}." if name else "")]
+    if not rows:
+        raise SettingsError(f"There is no setting '{name}'; {table.meant_by(name)}")
+    for row in rows:
+        default = "needed" if row.default is msgspec.NODEFAULT else msgspec.json.encode(row.default).decode()
+        typer.echo(f"{row.name} = {default}\n    {row.description}\n    Takes {row.takes}.")

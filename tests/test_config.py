@@ -1,0 +1,99 @@
+"""Settings: from files, mappings and options to one record, with the name of the setting in every complaint."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import msgspec
+import pytest
+
+import datagen
+from datagen.config import dump_settings, load_settings, load_validator_settings, settings_table
+from datagen.errors import SettingsError
+
+CORPUS = {"corpus.captions": ["c.json"]}
+
+
+def test_the_schema_takes_real_settings_and_refuses_what_the_loader_refuses(tmp_path: Path) -> None:
+    schema = json.loads(msgspec.json.encode(settings_table().schema()))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    validator = jsonschema.Draft202012Validator(schema)
+    resolved = json.loads(msgspec.json.encode(dump_settings(datagen.demo_settings())))
+    validator.validate(resolved)
+    written = msgspec.yaml.decode(
+        b"corpus: {captions: [c.json]}\nchecks: {words: own.yaml, skip: [refusal]}\n"
+        b"dedup: {embeddings: {model: m}}\nteacher: {name: m, rpm: 60, budget_usd: null}\n"
+    )
+    validator.validate(written)
+    for wrong in (
+        {"corpse": {}},
+        {"validator": {"alpha": 2}},
+        {"engine": "spark"},
+        {"dedup": {"embeddings": {"threshold": 0.5}}},
+    ):
+        assert not validator.is_valid(wrong)
+        with pytest.raises(SettingsError):
+            load_settings(None, {**CORPUS, **wrong})
+
+
+def test_the_later_wins_and_null_takes_back(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("corpus: {captions: [c.json], limit: 5}\nteacher: {rpm: 10, tpm: 20}\ndedup: {embeddings: null}\n")
+    named = {"teacher.rpm": 30.0, "dedup.embeddings.model": "m"}
+    settings = load_settings(path, {**named, "corpus.limit": None, "teacher.rpm": 40.0})
+    assert (settings.teacher.rpm, settings.teacher.tpm, settings.corpus.limit) == (40.0, 20.0, None)
+    assert settings.dedup.embeddings is not None
+    assert settings.dedup.embeddings.model == "m"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"teacher": {"nmae": "m"}}, "There is no setting 'teacher.nmae'; did you mean teacher.name?"),
+        ({"rpm": 60}, "There is no setting 'rpm'; did you mean teacher.rpm?"),
+        ({"base_url": "u"}, "did you mean teacher.base_url or dedup.embeddings.base_url?"),
+        ({"balance": {"k": 1}}, "'balance.k'; balance has yes_share, max_share_per_kind, max_loss."),
+        ({"qwertz": 1}, "There is no setting 'qwertz'; 'datagen settings' lists them all."),
+        ({"teacher": "gpt-4o"}, "teacher holds settings of its own; give them below it, such as teacher.name."),
+        ({"teacher.name.size": 1}, "teacher.name takes a text; found a mapping."),
+        ({"teacher.name": "m", "teacher.name.size": 1}, "teacher.name takes a text, and has no settings below it."),
+        ({"validator.alpha": 2}, "validator.alpha takes a number from 0 to 1; found 2."),
+        ({"balance.yes_share": 1}, "balance.yes_share takes a number above 0 and below 1, or null; found 1."),
+        ({"corpus.limit": 1.5}, "corpus.limit takes a whole number of at least 1, or null; found 1.5."),
+        ({"teacher.name": None}, "teacher.name takes a text; found null."),
+        ({"corpus.images": Path("images")}, "corpus.images takes a text, or null; found a "),
+        ({"types": "description"}, "types takes a list of texts; found a text."),
+        ({"checks.exhaustive": True}, 'takes auto, yes or no; found true (write "yes" or "no" in quotes).'),
+        ({"checks.words": 3}, "checks.words: Expected `object`, got `int`"),
+        ({"dedup.embeddings": {}}, "dedup.embeddings.model must be given with dedup.embeddings"),
+    ],
+)
+def test_a_complaint_names_the_setting_what_it_takes_and_what_was_meant(
+    given: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(None, {**CORPUS, **given})
+    assert sentence in str(error.value)
+
+
+def test_a_complaint_about_a_file_names_the_file_and_never_a_key(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("teacher: {name: m, api_key_env: sk-secret, rpm: 1}\n")
+    with pytest.raises(SettingsError, match=r"settings\.yaml: teacher\.api_key_env takes a name") as error:
+        load_settings(path, {})
+    assert "sk-secret" not in str(error.value)
+
+
+def test_where_there_is_no_run_only_the_validator_is_asked_for() -> None:
+    assert load_validator_settings({"validator.name": "nano", "validator.alpha": 0.1}).alpha == 0.1
+    with pytest.raises(SettingsError, match="'teacher' means nothing here"):
+        load_validator_settings({"validator.name": "nano", "teacher.rpm": 3})
+
+
+def test_every_setting_is_described_and_its_default_is_one_that_it_takes() -> None:
+    table = settings_table()
+    assert len(table.rows) >= 67
+    for row in table.rows.values():
+        assert row.description.endswith("."), row.name
+        if row.default is not msgspec.NODEFAULT:
+            assert msgspec.convert(msgspec.to_builtins(row.default), row.type) == row.default, row.name
