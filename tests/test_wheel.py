@@ -37,7 +37,7 @@ def test_it_carries_prompts_seeds_and_the_demo_corpus(wheel: Path) -> None:
         for path in (ROOT / folder).rglob("*.*"):
             assert f"datagen/{folder}/{path.relative_to(ROOT / folder).as_posix()}" in names
     assert "datagen/data/demo/annotations/captions_demo.json" in names
-    assert "datagen/data/prices.yaml" in names
+    assert {"datagen/data/prices.yaml", "datagen/data/nano_guard.json"} <= names
     assert "datagen/py.typed" in names  # a type checker reads the annotations of the users' copy
     assert {f"datagen/view/page/static/page.{kind}" for kind in ("html", "css", "js")} <= names
     assert {"datagen/data/nano/model.safetensors", "datagen/data/nano/nano.json"} <= set(names)

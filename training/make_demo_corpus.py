@@ -74,7 +74,7 @@ def _read_scene(entry: dict[str, Any], scenery: dict[str, Any], atlas: Atlas) ->
     )
     things = [*decor, *crowd, *objects]
     lines = [line for key in ("decor", "crowd", "objects") for line in entry.get(key, ())]
-    shadows = [_shadow(thing) for thing, line in zip(things, lines, strict=True) if "air" not in line.split()]
+    shadows = [shadow(thing) for thing, line in zip(things, lines, strict=True) if "air" not in line.split()]
     scene = Scene(
         aspect,
         Backdrop(backdrop["kind"], colours, backdrop.get("level", 0.5)),
@@ -114,7 +114,8 @@ def _read_sprite(line: str, atlas: Atlas, aspect: float) -> Placed:
     return Placed(sprite, atlas.by_name[sprite].category, box, angle, "flip" in options)
 
 
-def _shadow(placed: Placed) -> Shape:
+def shadow(placed: Placed) -> Shape:
+    """What an object that stands on the ground casts."""
     left, top, right, bottom = placed.box_unit
     depth = 0.012 + 0.03 * (bottom - top)
     inset = 0.04 * (right - left)

@@ -19,12 +19,10 @@ from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
 from datagen.validator.planting import ErrorKind
-from datagen.validator.protocol import Item, LoadPicture, ManyAtOnce
+from datagen.validator.protocol import OUTSIDE, Item, LoadPicture, ManyAtOnce
 
 IMAGES_AT_ONCE = 32
 """Images whose samples are handed to the validator together, so that it can sort them by length."""
-OUTSIDE = "outside_domain"
-"""Reason of a fault that says nothing against the sample: the validator does not know such pictures."""
 
 
 def require_common_words(validator: Validator, name: str, categories: tuple[str, ...]) -> None:
@@ -145,6 +143,9 @@ def judge_samples(
     calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
+    n_outside = sum(fault.reason == OUTSIDE for fault in judge.faults)
+    if n_outside:
+        progress.note(f"{n_outside} pictures are none that the validator knows; their turns are kept, not judged.")
     return judge
 
 

@@ -26,6 +26,10 @@ MAX_ASPECT = 50
 """Processors scale the shorter side to 336 pixels; a strip of 1 x 3,000 would become a gigabyte."""
 
 
+OUTSIDE = "outside_domain"
+"""Reason of a fault that says nothing against the sample: the validator does not know such pictures."""
+
+
 class Text(Struct, frozen=True):
     """An answer to a question, whose likelihood is wanted."""
 
@@ -54,7 +58,7 @@ class Fault(Struct, frozen=True):
     """A picture, or one item about it, that cannot be scored while the run goes on.
 
     Attributes:
-        reason: Snake-case code: the picture's own, ``too_long``, or ``unscorable_text``.
+        reason: Snake-case code: the picture's own, ``too_long``, ``unscorable_text``, or ``outside_domain``.
         detail: The sentence for a person.
         item: None when the whole picture is at fault.
     """

@@ -1,16 +1,16 @@
-"""The bundled model: what it knows, and its refusal to speak of anything else.
+"""The bundled model ``nano``: what it knows, and its refusal to speak of photographs.
 
 ``nano`` was trained on drawn scenes of a few dozen things (``training/``). Of a photograph it has no idea, and its
-numbers would look as sure as ever; so it looks at the pictures first, and refuses.
+numbers would look as sure as ever; so every picture passes the guard before it is scored.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from PIL import Image
@@ -20,19 +20,31 @@ from datagen.errors import ValidatorError
 from datagen.records import ProbeKind, Score
 from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.checkpoint import CheckpointValidator
+from datagen.validator.domain_guard import load_guard, texture
 from datagen.validator.files import digest_files
 from datagen.validator.loading import Found, pick_device, pick_precision
 from datagen.validator.models.family import Answerer, Named
 from datagen.validator.models.lazy import LazyValidator
 from datagen.validator.models.llava import load_llava
-from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look
+from datagen.validator.protocol import OUTSIDE, Abilities, Fault, LoadPicture, Look, open_picture
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "data" / "nano"
-BUSIEST = 6.0
-"""Busyness above which a picture is taken for a photograph. Of 600 random scenes 92 % lie below, of 80 COCO
-photographs 10 %; the median of a few pictures leaves no doubt."""
-_PICTURES_TRIED = 64
-_SIDE, _BLOCK = 128, 8
+MAX_LOOKED_OVER = 64
+
+
+class PhotographError(ValidatorError):
+    """A picture that is no drawn scene.
+
+    Attributes:
+        reason: As ``protocol.open_picture`` wants it: the fault costs the picture its scores and nothing else.
+        detail: The sentence for a person.
+    """
+
+    reason = OUTSIDE
+    detail = "nano knows drawn scenes only, and this picture is a photograph"
+
+    def __init__(self) -> None:
+        super().__init__(f"{self.detail}; use another validator, such as llava-1.5-7b.")
 
 
 class Knowledge(Struct, frozen=True, kw_only=True):
@@ -76,60 +88,51 @@ class NanoValidator:
         self.identity, self.n_readers = self._checkpoint.identity, self._checkpoint.n_readers
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
-        """Refuse photographs.
+        """Refuse a run on photographs, by 64 of its pictures.
 
         Raises:
-            ValidatorError: Most pictures are no drawn scenes.
+            ValidatorError: More than half of those that can be read are no drawn scenes.
         """
-        refuse_photographs(names, load_picture)
+        every = list(dict.fromkeys(names))
+        few = every[:: max(1, -(-len(every) // MAX_LOOKED_OVER))]
+        seen = (open_picture(name, _guarded(load_picture)) for name in few)
+        found = Counter(one.reason if isinstance(one, Fault) else "drawn" for one in seen)
+        n_photographs, n_drawn = found[OUTSIDE], found["drawn"]
+        if n_photographs > n_drawn:
+            raise ValidatorError(
+                f"nano knows drawn scenes only, and {n_photographs} of {n_photographs + n_drawn} pictures looked at "
+                "are photographs; use another validator, such as llava-1.5-7b, or --validator none."
+            )
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
-        """Score every probe that is not known; see ``protocol.Validator``."""
-        yield from self._checkpoint.score(looks, load_picture, known)
+        """Score every probe that is not known, photographs apart; see ``protocol.Validator``."""
+        yield from self._checkpoint.score(looks, _guarded(load_picture), known)
 
 
-def refuse_photographs(names: Sequence[str], load_picture: LoadPicture) -> None:
-    """Look at a few pictures.
+def _guarded(load_picture: LoadPicture) -> LoadPicture:
+    def load(name: str) -> Image.Image:
+        picture = load_picture(name)
+        require_drawn(picture)
+        return picture
+
+    return load
+
+
+def require_drawn(picture: Image.Image) -> None:
+    """Let a drawn scene pass.
 
     Raises:
-        ValidatorError: Most of them are no drawn scenes.
+        PhotographError: The picture is none.
     """
-    found: list[float] = []
-    for name in list(dict.fromkeys(names))[:_PICTURES_TRIED]:
-        try:
-            found.append(busyness(load_picture(name)))
-        except Exception as error:
-            if not hasattr(error, "reason"):  # an unreadable picture is its record's failure, told elsewhere
-                raise
-    if found and float(np.median(found)) > BUSIEST:
-        n_busy = sum(value > BUSIEST for value in found)
-        raise ValidatorError(
-            f"nano knows drawn scenes only, and {n_busy} of {len(found)} pictures looked at are photographs; "
-            "use another validator, such as llava-1.5-7b, or --validator none."
-        )
-
-
-def busyness(picture: Image.Image) -> float:
-    """Typical fine structure of a picture: photographs have it everywhere, drawings lie mostly flat.
-
-    Returns:
-        Median over blocks of 8 x 8 pixels, after scaling to 128 x 128, of the standard deviation around the block's
-        own plane, in grey levels (of 255).
-    """
-    small = picture.convert("RGB").resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    grey = np.asarray(small, dtype=np.float64).mean(axis=2)
-    per_side = _SIDE // _BLOCK
-    blocks = grey.reshape(per_side, _BLOCK, per_side, _BLOCK).swapaxes(1, 2).reshape(-1, _BLOCK**2)
-    down, across = np.divmod(np.arange(_BLOCK**2), _BLOCK)
-    plane, _ = np.linalg.qr(np.stack([np.ones(_BLOCK**2), across, down], axis=1))
-    return float(np.median((blocks - blocks @ plane @ plane.T).std(axis=1)))
+    if not load_guard().passes(texture(picture)):
+        raise PhotographError
 
 
 def _open_answerer(settings: ValidatorSettings) -> Answerer:
     answerer = CheckpointAnswerer(load_llava(*find_nano(settings)))
-    answerer.look_over = lambda picture: refuse_photographs(["it"], lambda _: picture)
+    answerer.look_over = require_drawn
     return answerer
 
 
