@@ -1,41 +1,32 @@
-"""What Ray costs: the same run on the local engine and on a Ray cluster of this machine, and the shared limiter alone.
+"""What Ray costs on one machine: the same run in one process, in a process pool, and as Ray tasks.
 
-    python benchmarks/ray_overhead.py [--images 2000] [--requests 20000] [--workers 2]
+    python benchmarks/ray_overhead.py [--images 2000] [--workers 2]
 
 The embedded teacher answers, so nothing but work is measured: wall seconds, and CPU seconds of all processes
-together, Ray's own included. The corpus is the bundled one, repeated under other ids. The limiter is asked by one
-worker through the gate's actor, with requests that take a fifth of a second, and beside it without Ray.
+together, Ray's own included. The corpus is the bundled one, repeated under other ids.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
+import os
 import tempfile
 import time
-import uuid
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
-import ray
+from msgspec.structs import replace
 
-from datagen.config import Settings, TeacherSettings, load_settings
-from datagen.engines.local import run_local
+from datagen.config import Settings, load_settings
 from datagen.engines.progress import Silence
-from datagen.engines.ray.actors import open_gate
 from datagen.engines.ray.cluster import connected
-from datagen.engines.ray.entrance import Entrance
-from datagen.engines.ray.messages import Notes, Word, decode_word, encode
 from datagen.engines.starting import run_engine
-from datagen.store import RunFolder
-from datagen.teacher.limits import Limiter, RateLimiter
 
 DEMO = Path(__file__).resolve().parent.parent / "datagen" / "data" / "demo" / "annotations"
-LATENCY_S = 0.2
-IN_FLIGHT = 512
 
 
 def repeat_corpus(folder: Path, n_images: int) -> dict[str, Any]:
@@ -76,80 +67,39 @@ def measure(work: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - began, cpu_seconds() - cpu
 
 
-async def ask_all(limiter: RateLimiter, n_requests: int) -> None:
-    """Send nothing, as often as asked."""
-    left = iter(range(n_requests))
-
-    async def work() -> None:
-        for _ in left:
-            taken = await limiter.enter(500.0)
-            await asyncio.sleep(LATENCY_S)
-            limiter.answered(taken)
-            limiter.leave(taken, 480)
-
-    await asyncio.gather(*(work() for _ in range(IN_FLIGHT + IN_FLIGHT // 4)))
-
-
-def compare_limiters(n_requests: int, folder: Path) -> None:
-    """CPU per request with the limiter in this process, and with the gate's actor."""
-    settings = TeacherSettings(name="none", concurrency=IN_FLIGHT)
-    RunFolder(folder).asked.mkdir(parents=True)
-    gate = open_gate(settings, RunFolder(folder), uuid.uuid4().hex[:8])
-    n_exchanges = 0
-
-    async def exchange(notes: Notes) -> Word:
-        nonlocal n_exchanges
-        n_exchanges += 1
-        return decode_word(await gate.exchange.remote(encode(notes)))
-
-    async def through_the_gate() -> None:
-        entrance = Entrance(exchange, 1, 1, settings)
-        await ask_all(entrance, n_requests)
-        await entrance.close()
-
-    ray.get(gate.board.remote())
-    _, alone = measure(lambda: asyncio.run(ask_all(Limiter(IN_FLIGHT), n_requests)))
-    _, shared = measure(lambda: asyncio.run(through_the_gate()))
-    added = 1000 * (shared - alone) / n_requests
-    print(
-        f"limiter, {n_requests:,} requests: {1000 * alone / n_requests:.3f} ms CPU a request in the process, "
-        f"{1000 * shared / n_requests:.3f} shared, {added:.3f} more; {n_requests / n_exchanges:.0f} requests a message"
-    )
-
-
-def compare_runs(settings: Settings, folder: Path, start_s: float) -> None:
-    """One run on each engine; whole samples per second, CPU per sample."""
-    local_s, local_cpu = measure(lambda: run_local(settings, folder / "local", Silence()))
-    n_samples = sum(1 for _ in (folder / "local" / "samples.jsonl").open("rb"))
-    print(f"{'local':8} {n_samples:,} samples  {local_s:6.1f} s  {local_cpu:6.1f} CPU s")
-    for turn in ("first", "second"):  # the second finds Ray's workers started
-        ray_s, ray_cpu = measure(lambda name=turn: run_engine(settings, folder / name, Silence()))  # type: ignore[misc]
-        added = 1000 * (ray_cpu - local_cpu) / n_samples
-        print(
-            f"{'Ray':8} {turn:6} run       {ray_s:6.1f} s  {ray_cpu:6.1f} CPU s  "
-            f"ratio {ray_cpu / local_cpu:.2f} CPU, {ray_s / local_s:.2f} wall, {added:+.2f} ms CPU a sample"
-        )
-        same = (folder / "local" / "dataset.json").read_bytes() == (folder / turn / "dataset.json").read_bytes()
-        print(f"{'':8} the dataset is {'the same' if same else 'ANOTHER'}")
-    print(f"starting Ray took {start_s:.1f} CPU s")
+def compare_runs(settings: Settings, folder: Path, workers: int, start_s: float) -> None:
+    """One run in each way; the second over Ray finds its workers started."""
+    ways = {
+        "one process": replace(settings, engine="local", workers=1),
+        "process pool": replace(settings, engine="local", workers=workers),
+        "Ray, first": settings,
+        "Ray, second": settings,
+    }
+    first: tuple[float, float, bytes] | None = None
+    for name, of_way in ways.items():
+        out = folder / name
+        seconds, cpu = measure(partial(run_engine, of_way, out, Silence()))
+        samples = (out / "samples.jsonl").read_bytes()
+        first = first or (seconds, cpu, samples)
+        told = f"{seconds / first[0]:.2f} of the wall, {cpu / first[1]:.2f} of the CPU"
+        print(f"{name:14} {seconds:6.1f} s {cpu:6.1f} CPU s, {told}; {len(samples.splitlines()):,} samples")
+        print(f"{'':14} {'the same bytes' if samples == first[2] else 'OTHER BYTES'}", flush=True)
+    print(f"starting Ray took {start_s:.1f} CPU s; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=2000)
-    parser.add_argument("--requests", type=int, default=20_000)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tree = {"corpus": repeat_corpus(folder, options.images), "engine": "ray", "ray": {"workers": options.workers}}
-        settings = load_settings(None, tree)
+        corpus = repeat_corpus(folder, options.images)
+        settings = load_settings(None, {"corpus": corpus, "engine": "ray", "ray": {"workers": options.workers}})
         cpu = cpu_seconds()
         with connected(settings.ray):
-            start_s = cpu_seconds() - cpu
-            compare_limiters(options.requests, folder / "none")
-            compare_runs(settings, folder, start_s)
+            compare_runs(settings, folder, options.workers, cpu_seconds() - cpu)
 
 
 if __name__ == "__main__":

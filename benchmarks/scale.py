@@ -9,6 +9,10 @@ embedded teacher answers; no validator looks. CPU is told in microseconds, and i
 of a fixed piece of work done beside it every so often, as what else runs on a machine makes all work slower or faster.
 Sizes up to 30,000 are also taken through the same stages with everything held in lists, as the alternative.
 
+``--pool N`` makes a run of N samples with one process and with worker processes, in turn, and prints what each process
+used by task. From these it reckons for each task what more cores would take, ``max(driver, workers / 8, all / cores)``:
+the driver works on what the workers have answered while they work on what comes next.
+
 For the resume a stand-in for an LLM answers at once with 1.2 KB. The run is killed with ``kill -9`` after 99 % of its
 replies and started again twice, until it asks: once as it is, once with its caches taken away.
 """
@@ -17,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -33,6 +38,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 from measuring import peak_mb
 
 from datagen.api import open_run
@@ -41,6 +47,8 @@ from datagen.corpus import load_corpus
 from datagen.engines.gathering import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import prepare, run_local
+from datagen.engines.processes import MAX_WORKERS
+from datagen.engines.progress import Silence
 from datagen.export import write_llava
 from datagen.pipeline import derive, drop_repeats, plan_samples
 from datagen.recipes import load_recipes
@@ -191,6 +199,34 @@ class Stopwatch:
         self._since = time.process_time()
 
 
+class Meter(Silence):
+    """Hears how far a run is, and notes the CPU time of the driver and of its workers by task.
+
+    Attributes:
+        tasks: CPU seconds of the driver and of all workers, by task; what lies between tasks is its own.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, tuple[float, float]] = {}
+        self._task, self._before = "start", (0.0, 0.0)
+
+    def begin(self, task: str, total: int | None, n_done: int = 0) -> None:
+        """Book what came before, and note what begins."""
+        self._book(task)
+
+    def end(self) -> None:
+        """Book the task."""
+        self._book("between")
+
+    def _book(self, following: str) -> None:
+        workers = [one.cpu_times() for one in psutil.Process().children()]
+        now = time.process_time(), sum(one.user + one.system for one in workers)
+        spent = [max(0.0, one - before) for one, before in zip(now, self._before, strict=True)]
+        known = self.tasks.get(self._task, (0.0, 0.0))
+        self.tasks[self._task] = known[0] + spent[0], known[1] + spent[1]
+        self._task, self._before = following, now
+
+
 class StandIn:
     """Answers at once with as much as an LLM writes."""
 
@@ -208,10 +244,10 @@ class StandIn:
         """Nothing is open."""
 
 
-def settings_of(folder: Path) -> Settings:
+def settings_of(folder: Path, workers: int = 1) -> Settings:
     """Settings of a run on a made-up corpus."""
     corpus = {"captions": [str(folder / "captions.json")], "instances": [str(folder / "instances.json")]}
-    return load_settings(None, {"corpus": corpus, "types": list(TYPES)})
+    return load_settings(None, {"corpus": corpus, "types": list(TYPES), "workers": workers})
 
 
 def run_whole(folder: Path) -> None:
@@ -222,6 +258,49 @@ def run_whole(folder: Path) -> None:
     open_run(folder / "run").write_report()
     watch.end()
     print(json.dumps(watch.tasks))
+
+
+def run_metered(folder: Path, workers: int) -> None:
+    """Make a run, and print its wall seconds and what it took by task."""
+    meter, began = Meter(), time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=folder) as out:
+        run_local(settings_of(folder, workers), Path(out) / "run", meter)
+        meter.end()
+        samples = (Path(out) / "run" / "samples.jsonl").read_bytes()
+    digest = hashlib.sha256(samples).hexdigest()
+    print(json.dumps([time.perf_counter() - began, meter.tasks, digest]))
+
+
+def measure_pool(folder: Path, n_samples: int, workers: int, n_pairs: int) -> None:
+    """Compare one process with a pool, in turn, and reckon what more cores would give."""
+    walls: dict[int, list[float]] = {1: [], workers: []}
+    tasks: dict[int, list[dict[str, tuple[float, float]]]] = {1: [], workers: []}
+    digests = set()
+    for _ in range(n_pairs):
+        for n in (1, workers):
+            _, (wall, told, digest) = start("metered", folder, workers=n)
+            walls[n].append(wall)
+            tasks[n].append(told)
+            digests.add(digest)
+    print(f"{n_samples} samples, {n_pairs} pairs, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores; medians")
+    print(f"  samples.jsonl {'the same bytes in all' if len(digests) == 1 else 'DIFFERS'}")
+    medians = {
+        n: {name: tuple(statistics.median(one[name][k] for one in told) for k in (0, 1)) for name in told[0]}
+        for n, told in tasks.items()
+    }
+    alone, pooled = medians[1], medians[workers]
+    print(f"  {'us of CPU a sample':24} {'alone':>8} {'driver':>8} {'workers':>8}")
+    for name, (driver, helped) in pooled.items():
+        parts = alone.get(name, (0.0, 0.0))[0], driver, helped
+        print(f"  {name:24} " + " ".join(f"{1e6 * seconds / n_samples:8.1f}" for seconds in parts))
+    whole = sum(driver for driver, _ in alone.values())
+    ratio = statistics.median(one / other for one, other in zip(walls[1], walls[workers], strict=True))
+    print(f"  wall seconds, as the load allowed: {ratio:.2f} times as fast with {workers} workers")
+    for cores in (2, 4, 8, 16):
+        at_once = min(cores, MAX_WORKERS)
+        needed = sum(max(driver, helped / at_once, (driver + helped) / cores) for driver, helped in pooled.values())
+        gained, us = whole / needed, 1e6 * needed / n_samples
+        print(f"  reckoned for {cores:2} cores: {gained:.2f} times as fast, {us:.0f} us a sample")
 
 
 def ask_until_killed(folder: Path, kill_at: int) -> None:
@@ -253,10 +332,11 @@ def hold_everything(folder: Path) -> None:
     print(json.dumps(watch.tasks))
 
 
-def start(way: str, folder: Path, kill_at: int = 0) -> tuple[tuple[float, float], Any]:
+def start(way: str, folder: Path, kill_at: int = 0, workers: int = 1) -> tuple[tuple[float, float], Any]:
     """Run one way in a process of its own; gives its wall and CPU seconds, and what it printed."""
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, __file__, "--way", way, "--folder", str(folder), "--kill-at", str(kill_at)]
+    command += ["--workers", str(workers)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
@@ -311,12 +391,22 @@ def main() -> None:
     parser.add_argument("--resumes", type=int, nargs="*", help="by default the same sizes")
     parser.add_argument("--captions", type=Path, default=DEMO / "captions_demo.json")
     parser.add_argument("--instances", type=Path, default=DEMO / "instances_demo.json")
-    parser.add_argument("--way", choices=("whole", "held", "asked"), help=argparse.SUPPRESS)
+    parser.add_argument("--pool", type=int, metavar="N", help="compare one process with a pool on so many samples")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--way", choices=("whole", "held", "asked", "metered"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--kill-at", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way == "asked":
         ask_until_killed(options.folder, options.kill_at)
+    elif options.way == "metered":
+        run_metered(options.folder, options.workers)
+    elif options.pool:
+        with tempfile.TemporaryDirectory() as name:
+            n_images = -(-options.pool // len(TYPES))
+            make_corpus(Path(name), options.captions, options.instances, n_images)
+            measure_pool(Path(name), n_images * len(TYPES), options.workers, options.pairs)
     elif options.way:
         {"whole": run_whole, "held": hold_everything}[options.way](options.folder)
     else:

@@ -196,7 +196,9 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
             description="none, nano, a name of `datagen models`, a checkpoint folder, a hub id or endpoint:URL#MODEL."
         ),
     ] = "none"
-    device: Annotated[str, Meta(description="auto, cpu, cuda, cuda:N or mps.")] = "auto"
+    device: Annotated[
+        str, Meta(description="auto (every GPU), cpu, cuda, cuda:N, mps, or several, such as cuda:0,cuda:1.")
+    ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"],
         Meta(description="How the validator's weights are held in memory."),
@@ -221,12 +223,9 @@ class RaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
         Meta(description="Head of the cluster; by default RAY_ADDRESS, the cluster of this machine, or a new one."),
     ] = None
     workers: Annotated[
-        Natural | None, Meta(description="Most shards at work at once; by default as many as the CPUs bear.")
+        Natural | None, Meta(description="Most tasks at work at once; by default as many as the CPUs bear.")
     ] = None
     cpus_per_worker: Annotated[Positive, Meta(description="CPUs that one of them occupies.")] = 1.0
-    shards: Annotated[
-        Natural | None, Meta(description="Parts of what is to be asked; by default several per worker.")
-    ] = None
     validators: Annotated[
         Natural | None,
         Meta(description="Copies of the validator; by default one per GPU, or per machine where there is no GPU."),
@@ -258,6 +257,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rng_seed: Annotated[
         NonNegative, Meta(description="Every random choice follows from it, the image id and the response type.")
     ] = 0
+    workers: Annotated[
+        Natural | None,
+        Meta(description="Processes for parse, checks and claims; by default one per core, up to 8; 1 starts none."),
+    ] = None
     engine: Annotated[Literal["local", "ray"], Meta(description="Where the work is done; the dataset is the same.")] = (
         "local"
     )
@@ -288,14 +291,22 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
     table = settings_table()
     if config_file is not None:
         tree = _read_yaml(config_file)
+        _forget_outdated(tree)
         _take_in_words(tree, f"{config_file}: ")
         table.check(tree, f"{config_file}: ")
     table.lay_over(tree, copy.deepcopy(dict(overrides)))
+    _forget_outdated(tree)
     _take_in_words(tree, "")
     table.check(tree)
     settings = table.convert(tree, Settings)
     _check_together(settings)
     return _resolved(settings)
+
+
+def _forget_outdated(tree: dict[str, Any]) -> None:
+    """Pass over ``ray.shards``, which stands in settings of the time when asking was spread over Ray."""
+    if isinstance(tree.get("ray"), dict):
+        tree["ray"].pop("shards", None)
 
 
 def _take_in_words(tree: dict[str, Any], where: str) -> None:
@@ -360,10 +371,6 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
     if settings.teacher.batch and settings.teacher.name == "template":
         raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
-    if settings.teacher.batch and settings.engine == "ray":
-        raise SettingsError(
-            "--batch leaves all the work to OpenAI, so it needs no --engine ray; leave one of them out."
-        )
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):

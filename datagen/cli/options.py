@@ -77,10 +77,10 @@ OPTIONS = (
     OptionRow("alpha", "validator.alpha"),
     OptionRow("trust_remote_code", "validator.trust_remote_code"),
     OptionRow("max_failed", "max_failed"),
+    OptionRow("workers", "workers"),
     OptionRow("engine", "engine"),
     OptionRow("ray_address", "ray.address", "HOST:PORT"),
     OptionRow("ray_workers", "ray.workers"),
-    OptionRow("ray_shards", "ray.shards"),
     OptionRow("ray_validators", "ray.validators"),
     OptionRow("results", "results", "URI"),
 )

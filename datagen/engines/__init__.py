@@ -1,1 +1,1 @@
-"""Where the stages run. One engine today: ``local``, on this machine."""
+"""Where the stages run: asking and the whole set in this process, pure stages in a process pool, or as Ray tasks."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from datagen.config import ENDPOINT, Settings
 from datagen.dedup import FindVector
 from datagen.engines.asking import ask_all, run_to_end
+from datagen.engines.chunking import Pool, derive_all, written
 from datagen.engines.embedding import QuestionVectors
 from datagen.engines.importing import take_in
 from datagen.engines.inputs import Inputs
@@ -23,8 +24,9 @@ from datagen.engines.watermark import Watermark, is_for_good
 from datagen.errors import RunError
 from datagen.pipeline import Planned, make_sample
 from datagen.records import Reply, Request
-from datagen.store import ReplyStore, shard_files, take_in_replies
-from datagen.teacher import Teacher, open_teacher
+from datagen.store import ReplyStore, take_in_replies
+from datagen.teacher import Teacher
+from datagen.teacher import open_teacher as teacher_of_settings
 from datagen.teacher.prices import spent_in_all
 
 LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
@@ -32,9 +34,6 @@ LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
 takes a twentieth of the time at most where the machine is busy."""
 OpenTeacher = Callable[[Settings, float], Teacher]
 """Gives a teacher, told what was spent on stored replies in US dollars."""
-
-Ask = Callable[[Inputs, ReplyStore], None]
-"""Sees to it that every reply is stored."""
 
 
 class Gathered(Struct, frozen=True):
@@ -51,15 +50,15 @@ class Gathered(Struct, frozen=True):
 
 @contextmanager
 def gathered(
-    inputs: Inputs, *, may_ask: bool = True, open_teacher: OpenTeacher = open_teacher, ask: Ask | None = None
+    inputs: Inputs, pool: Pool | None = None, *, may_ask: bool = True, open_teacher: OpenTeacher = teacher_of_settings
 ) -> Iterator[Gathered]:
     """Ask for whatever is not stored yet, and lend the stores.
 
     Args:
         inputs: Of the run or shard.
+        pool: Works on chunks; None does all here.
         may_ask: False sends nothing.
         open_teacher: Who writes the replies.
-        ask: Has them written elsewhere; None asks here.
 
     Raises:
         DatagenError: Nothing more can be asked, or a reply is missing that may not be asked for.
@@ -70,9 +69,10 @@ def gathered(
             told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
             inputs.progress.note(told)
         if may_ask:
-            take_in_replies(shard_files(folder), replies)  # of workers, whose engine was killed
-            if ask is not None:
-                ask(inputs, replies)
+            take_in_replies(folder, replies)
+            is_own = open_teacher is not teacher_of_settings or inputs.plugs.teacher is not None
+            if pool is not None and settings.teacher.name == "template" and not is_own:
+                _write_in_chunks(inputs, replies, pool)
             else:
                 ask_for_replies(inputs, replies, open_teacher)
         elif not inputs.is_answered(replies):
@@ -81,11 +81,11 @@ def gathered(
             yield Gathered(replies)
             return
         with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors)) as vectors:
-            vectors.fetch(inputs.candidates(replies), inputs.progress, may_ask=may_ask)
+            vectors.fetch(derive_all(inputs, replies, pool), inputs.progress, may_ask=may_ask)
             yield Gathered(replies, vectors.find)
 
 
-def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = open_teacher) -> None:
+def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = teacher_of_settings) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
         take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
@@ -140,6 +140,30 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     with ended(progress):
         try:
             run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+        finally:
+            watermark.keep()
+
+
+def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
+    """Have the embedded teacher write wherever there is room; what is stored already is not stored again."""
+    watermark = inputs.open_watermark(replies)
+    n_types, n_settled = len(inputs.recipes), watermark.n_settled
+    if n_settled == inputs.n_samples:
+        return
+    first = watermark.n_passed // n_types
+    left = sorted({place for number in watermark.left if (place := number // n_types) < first})
+    inputs.progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    with ended(inputs.progress):
+        try:
+            for number, one in written(inputs, first, left, pool):
+                was_settled = watermark.is_settled(number)
+                if one.reply is not None and not replies.is_settled(one.reply.request_digest):
+                    replies.add(one.reply)
+                    replies.log.sync_if_due()
+                watermark.pass_by(number, is_left=one.is_left)
+                watermark.keep_if_due()
+                if not was_settled:
+                    inputs.progress.step(accepted=one.accepted)
         finally:
             watermark.keep()
 

@@ -220,7 +220,7 @@ class Inputs:
 
 
 _MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | frozenset(
-    "recipes_dir engine ray results max_failed validator.device "
+    "recipes_dir workers engine ray results max_failed validator.device "
     "validator.trust_remote_code teacher.api_key_env teacher.base_url teacher.batch teacher.budget_usd "
     "teacher.concurrency teacher.max_attempts teacher.max_wait_s teacher.prices teacher.rpm teacher.timeout_s "
     "teacher.tpm".split()

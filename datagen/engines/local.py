@@ -1,21 +1,25 @@
-"""The local engine: one process takes a corpus, or a shard of it, as far as it can go, resuming what is stored."""
+"""The local engine: one machine takes a corpus, or a shard of it, as far as it can go, resuming what is stored."""
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from datagen.config import Settings
+from datagen.engines.chunking import Pool, derive_all, job_of
 from datagen.engines.finishing import Outcome, finish
-from datagen.engines.gathering import ask_for_replies, gathered
+from datagen.engines.gathering import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import require_common_words
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs
+from datagen.engines.processes import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress
 from datagen.engines.spooling import spooled
 from datagen.pipeline import is_balanced
-from datagen.store import ReplyStore, RunFolder
+from datagen.store import RunFolder
 from datagen.validator import Validator, open_validator
 
 __all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
@@ -28,31 +32,31 @@ class Workplace(Protocol):
         """Find the validator that the settings name."""
         ...
 
-    def check_pictures(self, inputs: Inputs) -> None:
-        """Open every picture once."""
-        ...
-
-    def ask(self, inputs: Inputs, replies: ReplyStore) -> None:
-        """Ask for every reply that is not stored yet."""
+    def open_pool(self, inputs: Inputs) -> AbstractContextManager[Pool | None]:
+        """Lend workers for the pure stages; None where they are worth none."""
         ...
 
 
 class Here:
-    """This process."""
+    """This machine."""
 
     def open_validator(self, settings: Settings) -> Validator:
         """Find the validator that the settings name."""
         return open_validator(settings.validator)
 
-    def check_pictures(self, inputs: Inputs) -> None:
-        """Open every picture once."""
-        inputs.check_pictures()
+    def open_pool(self, inputs: Inputs) -> AbstractContextManager[Pool | None]:
+        """Lend a process pool; see ``Workplace``."""
+        n_workers = inputs.settings.workers
+        if n_workers is None:
+            n_workers = 1 if inputs.n_samples < MIN_POOLED else min(MAX_WORKERS, n_usable_cores())
+        if n_workers > 1 and not can_travel(inputs.plugs.checks):
+            inputs.progress.note("The checks in Python are no functions of a module, so one process does all the work.")
+            n_workers = 1
+        return nullcontext() if n_workers == 1 else worker_processes(job_of(inputs), n_workers)
 
-    def ask(self, inputs: Inputs, replies: ReplyStore) -> None:
-        """Ask for every reply that is not stored yet."""
-        ask_for_replies(inputs, replies)
 
-
+MIN_POOLED = 500
+"""Samples below which no worker process is started: each takes 0.4 s to start, and 300 samples take a second."""
 MOST_LOOKED_OVER = 1024
 """Names of pictures that a validator may choose from to glance at a few."""
 
@@ -93,13 +97,17 @@ def make_run(
     if not may_ask:
         folder.require()
     with folder.locked():
-        prepare(inputs, validator, place, may_ask=may_ask)
-        with gathered(inputs, may_ask=may_ask, ask=place.ask) as facts:
+        prepare(inputs, validator, may_ask=may_ask)
+        with (
+            place.open_pool(inputs) as pool,
+            gathered(inputs, pool, may_ask=may_ask) as facts,
+        ):
             inputs.write_manifest()
+            derive = partial(derive_all, inputs, facts.replies, pool)
             if validator is None and not is_balanced(settings):  # one pass
-                return finish(inputs, None, lambda: inputs.candidates(facts.replies), facts.find_vector)
-            with spooled(lambda: inputs.candidates(facts.replies), folder.spool) as candidates:
-                return finish(inputs, validator, candidates, facts.find_vector)
+                return finish(inputs, None, derive, facts.find_vector)
+            with spooled(derive, folder.spool) as spool:
+                return finish(inputs, validator, spool, facts.find_vector)
 
 
 def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator | None:
@@ -116,11 +124,9 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
     return validator
 
 
-def prepare(
-    inputs: Inputs, validator: Validator | None, place: Workplace | None = None, *, may_ask: bool = True
-) -> None:
+def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
     """Look at the pictures before anything is paid for, and write down what the run is about."""
-    (place or Here()).check_pictures(inputs)
+    inputs.check_pictures()
     if validator is not None:
         few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
         validator.look_over([image.file_name for image in few], inputs.pictures.read)

@@ -19,13 +19,14 @@ import numpy as np
 
 from datagen.config import Settings
 from datagen.dedup import FindVector
+from datagen.engines.chunking import derive_all
 from datagen.engines.embedding import QuestionVectors
 from datagen.engines.examined import Examined, RecordedValidator, examined_by
 from datagen.engines.finishing import Outcome, finish
 from datagen.engines.gathering import OpenTeacher, gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.judging import Judge, score_samples
-from datagen.engines.local import prepare, validator_for
+from datagen.engines.local import Here, prepare, validator_for
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress, ended
 from datagen.engines.trials import Examiner
@@ -78,8 +79,8 @@ def run_shard(
         folder.shard.unlink(missing_ok=True)
         prepare(inputs, validator)
         tally = Tally()
-        with gathered(inputs, open_teacher=open_teacher) as facts:
-            digest = _write_candidates(folder, tally.watch(inputs.candidates(facts.replies)))
+        with Here().open_pool(inputs) as pool, gathered(inputs, pool, open_teacher=open_teacher) as facts:
+            digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies, pool)))
         examined = None if validator is None else msgspec.to_builtins(_score(inputs, validator, digest))
         n_images, n_samples = len(inputs.corpus.images), inputs.n_samples
         record = ShardRecord(str(shard), inputs.common(), n_images, n_samples, tally.n_accepted, digest, examined)

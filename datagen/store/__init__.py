@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.store.asked import read_replies, shard_file, shard_files, stored_replies, take_in_replies
+from datagen.store.asked import stored_replies, take_in_replies
 from datagen.store.caches import cache_path, fingerprint, load_cache, save_cache
 from datagen.store.decisions import add_decision, read_decisions
 from datagen.store.facts import FactLog, read_facts
@@ -21,10 +21,7 @@ __all__ = [
     "load_cache",
     "read_decisions",
     "read_facts",
-    "read_replies",
     "save_cache",
-    "shard_file",
-    "shard_files",
     "stored_replies",
     "take_in_replies",
     "write_whole",

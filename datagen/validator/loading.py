@@ -99,16 +99,27 @@ def hush_transformers() -> None:
     transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+def devices_of(name: str) -> tuple[str, ...]:
+    """Take a device setting apart: a list has commas, and ``auto`` is every CUDA device where there are several."""
+    n_cuda = torch.cuda.device_count()
+    if name == "auto" and n_cuda > 1:
+        return tuple(f"cuda:{n}" for n in range(n_cuda))
+    return tuple(one.strip() for one in name.split(","))
+
+
 def pick_device(name: str) -> torch.device:
-    """Find the device that the settings name.
+    """Find the device that the settings name; of several the first, for what needs only one.
 
     Raises:
         ValidatorError: It is not known, or not on this machine.
     """
+    name = devices_of(name)[0]
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
-        raise ValidatorError(f"Device '{name}' is not known; give --device auto, cpu, cuda, cuda:N or mps.")
+        raise ValidatorError(
+            f"Device '{name}' is not known; give --device auto, cpu, cuda, cuda:N or mps, or several: cuda:0,cuda:1."
+        )
     device = torch.device(name)
     n_cuda = torch.cuda.device_count()
     if device.type == "cuda" and n_cuda <= (device.index or 0):

@@ -18,7 +18,7 @@ from datagen.engines.progress import Silence
 from datagen.engines.sharding import run_shard
 from datagen.errors import SettingsError
 from datagen.recipes import load_recipes
-from datagen.store import RunFolder, shard_file
+from datagen.store import RunFolder
 from datagen.store.shards import Shard
 from datagen.teacher.tokens import count_tokens
 
@@ -125,7 +125,7 @@ def test_what_a_killed_engine_of_workers_left_is_not_sent_again(corpus_files: Co
     lines = (tmp_path / "replies.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "replies.jsonl").write_bytes(b"".join(lines[:7]))
     (tmp_path / "summary.json").unlink()
-    held = shard_file(RunFolder(tmp_path), "session", 1, 1)
+    held = RunFolder(tmp_path).asked / "0badcafe-000001-001.jsonl"
     held.parent.mkdir()
     held.write_bytes(b"".join(lines[7:]))
     assert estimate_run(settings, tmp_path) == whole

@@ -46,7 +46,6 @@ def test_an_address_where_nobody_listens_is_told() -> None:
             pass
 
 
-def test_a_batch_needs_no_cluster(corpus_files: CorpusFiles) -> None:
-    asked = {"engine": "ray", "teacher": {"name": "gpt-4o", "batch": True}}
-    with pytest.raises(SettingsError, match="leave one of them out"):
-        load_settings(None, {**corpus_files.settings, **asked})
+def test_settings_of_a_version_that_asked_over_ray_still_load(corpus_files: CorpusFiles) -> None:
+    before = {"workers": 2, "shards": 5}
+    assert load_settings(None, {**corpus_files.settings, "engine": "ray", "ray": before}).ray == RaySettings(workers=2)

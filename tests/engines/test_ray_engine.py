@@ -2,10 +2,7 @@
 
 import importlib.util
 import os
-import subprocess
-import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,34 +10,28 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import psutil
 import pytest
 from conftest import CorpusFiles, make_corpus
-from loopback import LoopbackServer
 from oracle import Oracle
 
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
-from datagen.engines import judging
+from datagen.engines import chunking, judging
+from datagen.engines.chunking import work_on
 from datagen.engines.local import Here, make_run, run_local
 from datagen.engines.progress import Silence
 from datagen.engines.starting import run_engine
-from datagen.errors import BudgetError, TeacherError
-from datagen.records import Reply
-from datagen.store import RunFolder, read_facts, shard_files
+from datagen.errors import CorpusError
 
 is_there = importlib.util.find_spec("ray") is not None
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(not is_there, reason="pip install 'datagen[ray]'")]
 if is_there:
-    from datagen.engines.ray import engine
-    from datagen.engines.ray.actors import open_gate
+    from datagen.engines.ray import tasks
     from datagen.engines.ray.engine import Cluster
     from datagen.engines.ray.validators import Fleet
 else:
     Cluster = object  # type: ignore[assignment,misc]
 TESTS = Path(__file__).resolve().parent.parent
-CONCURRENCY = 4
-KEY, SECRET = "DATAGEN_TEST_KEY", "sk-not-to-be-seen-anywhere"
 DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 
 
@@ -51,7 +42,7 @@ def cluster():
     with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:  # sockets' paths must be short
         seen = os.pathsep.join([*map(str, (TESTS / "engines", TESTS)), os.environ.get("PYTHONPATH", "")])
         # What the nodes have in their environment, their workers have.
-        given = {"RAY_TMPDIR": folder, KEY: SECRET, "PYTHONPATH": seen.rstrip(os.pathsep)}
+        given = {"RAY_TMPDIR": folder, "PYTHONPATH": seen.rstrip(os.pathsep)}
         before = {name: os.environ.get(name) for name in given}
         os.environ.update(given)
         import ray
@@ -75,33 +66,14 @@ def settings_of(files, engine, **more):
     return load_settings(None, {**files.settings, "engine": engine, **more})
 
 
-def asking(files, server, engine="ray", **more):
-    teacher = {"name": "loopback", "base_url": server.base_url, "concurrency": CONCURRENCY, **more}
-    return settings_of(files, engine, teacher=teacher, ray={"shards": 5})
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
     return make_corpus(tmp_path_factory.mktemp("corpus"), n_images=20)
 
 
-@pytest.fixture(scope="module")
-def calm(files, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An undisturbed run of the local engine, with the replies that the others get."""
-    out = tmp_path_factory.mktemp("calm")
-    with LoopbackServer() as server:
-        run_local(asking(files, server, "local"), out, Silence())
-    return out
-
-
 def same(one: Path, other: Path, *more: str) -> None:
     for name in (*DERIVED, *more):
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
-
-
-def stored(out: Path) -> list[Reply]:
-    paths = [out / "replies.jsonl", *shard_files(RunFolder(out))]
-    return [reply for path in paths if path.exists() for _, reply in read_facts(path, Reply) if reply is not None]
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
@@ -111,26 +83,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
         time.sleep(0.01)
 
 
-def processes(nodes, name: str) -> list[psutil.Process]:
-    """Processes of these nodes that Ray has given this name."""
-    found = []
-    for node in nodes:
-        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
-        with suppress(psutil.Error):
-            found += [one for one in raylet.children(recursive=True) if name in " ".join(one.cmdline())]
-    return found
-
-
-def workers(cluster) -> list[psutil.Process]:
-    """Processes of this cluster that work on a shard."""
-    return processes(cluster.list_all_nodes(), "work_on_shard")
-
-
-def test_both_engines_give_the_same_bytes(cluster, files, tmp_path: Path) -> None:
-    run_local(settings_of(files, "local"), tmp_path / "local", Silence())
-    run_engine(settings_of(files, "ray"), tmp_path / "ray", Silence())
-    same(tmp_path / "local", tmp_path / "ray")
-    assert not (tmp_path / "ray" / "asked").exists()
+@pytest.fixture(autouse=True)
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunking, "SAMPLES_PER_CHUNK", 6)
 
 
 class SlowOracle(Oracle):
@@ -168,7 +123,7 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
     more = {"validator": {"name": "nano"}, "ray": {"validators": 2, "cpus_per_validator": 0.5}}
     settings = settings_of(files, "ray", **more)
     make_run(settings, tmp_path / "local", Silence(), HereWithOracle())
-    place = WithOracle(settings)
+    place = WithOracle()
     with ThreadPoolExecutor() as beside:
         running = beside.submit(make_run, settings, tmp_path / "ray", Silence(), place)
         wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
@@ -187,92 +142,39 @@ def read_lines(path: Path) -> list[bytes]:
     return path.read_bytes().splitlines() if path.exists() else []
 
 
-def test_the_budget_holds_over_workers_and_a_gate_that_is_lost_and_the_key_stays_secret(
-    cluster, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def marked_work(job, task, chunk):
+    """Tell where it works; on a node that is to be lost it does not end before that."""
     import ray
 
-    gates, out = [], tmp_path / "run"
-
-    def open_and_keep(*given):
-        gates.append(open_gate(*given))
-        return gates[-1]
-
-    monkeypatch.setattr(engine, "open_gate", open_and_keep)
-    monkeypatch.setenv(KEY, SECRET)
-    with LoopbackServer(delay_s=0.1, api_key=SECRET) as server:
-        settings = asking(files, server, name="gpt-4o", api_key_env=KEY, budget_usd=0.08)
-        with ThreadPoolExecutor() as beside:
-            running = beside.submit(run_engine, settings, out, Silence())
-            wait_for(lambda: running.done() or server.answered.total() >= 8)
-            assert not running.done(), running.result()
-            ray.kill(gates[0])
-            with pytest.raises(BudgetError, match=r"The budget of \$0.08 is used up"):
-                running.result()
-        assert len(gates) > 1
-        kept = stored(out)
-        spent_usd = sum(reply.cost_usd or 0 for reply in kept)
-        assert 8 < len(kept) == server.arrivals.total() < 60
-        assert 0.05 < spent_usd <= 0.08
-        run_engine(asking(files, server, name="gpt-4o", api_key_env=KEY, budget_usd=5), out, Silence())
-        assert server.arrivals.total() == len(server.answered) == 60
-    for folder in (out, Path(os.environ["RAY_TMPDIR"])):
-        for path in folder.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                assert SECRET.encode() not in path.read_bytes(), path
+    marks, node = Path(job.settings.corpus.images).parent, ray.get_runtime_context().get_node_id()
+    (marks / f"on-{node}").touch()
+    while (marks / f"doomed-{node}").exists():
+        time.sleep(0.05)
+    return work_on(job, task, chunk)
 
 
-def test_what_ends_one_worker_ends_the_run_with_its_sentence(cluster, files, tmp_path: Path) -> None:
-    with LoopbackServer(api_key="another") as server, pytest.raises(TeacherError, match="key"):
-        run_engine(asking(files, server, api_key_env=KEY), tmp_path / "run", Silence())
-    assert server.arrivals.total() == 0
-
-
-def test_a_driver_that_is_killed_goes_on_where_it_was(cluster, files, calm: Path, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    with LoopbackServer(delay_s=0.2) as server:
-        options = ["--teacher", "loopback", "--base-url", server.base_url, "--concurrency", str(CONCURRENCY)]
-        engine = ["--engine", "ray", "--ray-address", cluster.address, "--ray-shards", "5"]
-        command = [sys.executable, "-m", "datagen", "run", *files.options, *options, *engine, "--out", str(out)]
-        driver = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-        wait_for(lambda: server.answered.total() >= 15 or driver.poll() is not None)
-        assert driver.poll() is None
-        driver.kill()
-        driver.wait()
-        wait_for(lambda: not workers(cluster))
-        n_stored = len(stored(out))
-        assert n_stored >= 10
-        run_engine(asking(files, server), out, Silence())
-        assert server.answered.total() - len(server.answered) <= CONCURRENCY
-    assert len(stored(out)) == len(server.answered) == 60
-    same(calm, out)
-
-
-def test_workers_a_node_and_the_gate_are_lost_and_nothing_else(cluster, files, calm: Path, tmp_path: Path) -> None:
-    out, notes, failures = tmp_path / "run", [], []
-
-    class Listener(Silence):
-        def note(self, sentence: str) -> None:
-            notes.append(sentence)
-
-    def run() -> None:
-        try:
-            run_engine(asking(files, server), out, Listener())
-        except BaseException as error:
-            failures.append(error)
-            raise
-
-    with LoopbackServer(delay_s=0.3) as server:
-        running = threading.Thread(target=run)
-        running.start()
-        wait_for(lambda: server.answered.total() >= 8 or failures)
-        workers(cluster)[0].kill()
-        wait_for(lambda: server.answered.total() >= 20 or failures)
-        doomed = max(cluster.worker_nodes, key=lambda node: len(processes([node], "GateActor")))
+def test_both_engines_give_the_same_bytes_though_a_node_is_lost(
+    cluster, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks, "work_on", marked_work)
+    run_local(settings_of(files, "local"), tmp_path / "local", Silence())
+    doomed, marks = cluster.worker_nodes.copy().pop(), files.images.parent
+    (marks / f"doomed-{doomed.node_id}").touch()
+    with ThreadPoolExecutor() as beside:
+        running = beside.submit(run_engine, settings_of(files, "ray"), tmp_path / "ray", Silence())
+        wait_for(lambda: running.done() or (marks / f"on-{doomed.node_id}").exists())
+        assert not running.done(), running.result()
         cluster.remove_node(doomed, allow_graceful=False)
-        running.join(timeout=120)
-        assert not running.is_alive() and not failures
-        assert server.answered.total() - len(server.answered) <= 2 * CONCURRENCY
-    assert any("A worker was lost" in note for note in notes)
-    assert len(stored(out)) == len(server.answered) == 60
-    same(calm, out)
+        running.result()
+    same(tmp_path / "local", tmp_path / "ray")
+    assert len(list(marks.glob("on-*"))) > 1
+
+
+def refuse_to_work(job, task, chunk):
+    raise CorpusError("It cannot be read.")
+
+
+def test_what_a_task_raises_ends_the_run_with_its_sentence(cluster, files, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tasks, "work_on", refuse_to_work)
+    with pytest.raises(CorpusError, match="It cannot be read"):
+        run_engine(settings_of(files, "ray"), tmp_path / "ray", Silence())

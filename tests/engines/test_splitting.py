@@ -20,14 +20,13 @@ from oracle import Oracle
 import datagen
 from datagen.config import Settings, load_settings
 from datagen.corpus import load_corpus
-from datagen.engines.gathering import ask_for_replies
-from datagen.engines.inputs import Inputs
 from datagen.engines.local import Here, make_run
+from datagen.engines.plugs import Plugs
 from datagen.engines.progress import Silence
 from datagen.engines.sharding import merge_shards, run_shard
 from datagen.records import Decision, Reply, Request
 from datagen.review import turns_digest
-from datagen.store import ReplyStore, add_decision
+from datagen.store import add_decision
 from datagen.store.shards import Shard, shard_folders
 from datagen.validator.protocol import Abilities
 
@@ -76,17 +75,14 @@ class Inventor:
 
 
 class Place(Here):
-    """This process, with a teacher and a validator of the test's own."""
+    """This machine, with a validator of the test's own."""
 
-    def __init__(self, seed: int, oracle: Oracle | None) -> None:
-        self._seed, self._oracle = seed, oracle
+    def __init__(self, oracle: Oracle | None) -> None:
+        self._oracle = oracle
 
     def open_validator(self, settings: Settings) -> Oracle:
         assert self._oracle is not None
         return self._oracle
-
-    def ask(self, inputs: Inputs, replies: ReplyStore) -> None:
-        ask_for_replies(inputs, replies, lambda settings, spent_usd: Inventor(self._seed))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +157,10 @@ def test_any_split_gives_the_bytes_of_one_run(
         if settings.validator.name != "none":
             abilities, blind_to = Abilities(texts=True, blanks=True), QUESTIONS[0] if is_blind else None
             oracle = Oracle(corpus.images, CATEGORIES, abilities, blind_to)
-        finish_one = partial(make_run, settings, folder / "one", Silence(), Place(seed, oracle))
+        finish_one = partial(
+            make_run, settings, folder / "one", Silence(), Place(oracle),
+            plugs=Plugs(teacher=Inventor(seed)),
+        )  # fmt: skip
         finish_one()
         numbers = rng.sample(range(1, count + 1), count)
         for number in numbers:

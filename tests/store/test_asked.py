@@ -1,4 +1,4 @@
-"""What workers stored counts once: while it lies in their files, while it is taken in, and afterwards."""
+"""What Ray workers of an earlier version left counts once: while it lies in their files, while it is taken in, and afterwards."""
 
 from contextlib import closing
 from pathlib import Path
@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from datagen.records import Reply
-from datagen.store import ReplyStore, RunFolder, shard_file, shard_files, stored_replies, take_in_replies
+from datagen.store import ReplyStore, RunFolder, stored_replies, take_in_replies
 
 
 def reply(number: int, text: str = "words") -> Reply:
@@ -19,14 +19,19 @@ def write(path: Path, *replies: Reply, torn: bytes = b"") -> None:
     path.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in replies) + torn)
 
 
+def left(folder: RunFolder, shard: int, attempt: int) -> Path:
+    return folder.asked / f"0badcafe-{shard:06}-{attempt:03}.jsonl"
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     """Two attempts at one shard, the first killed while it wrote; another shard; and a run with a reply of its own."""
     folder = RunFolder(tmp_path)
     write(folder.replies, reply(1))
-    write(shard_file(folder, "session", 1, 1), reply(2), reply(3), torn=b'{"request_dig')
-    write(shard_file(folder, "session", 1, 2), reply(4))
-    write(shard_file(folder, "session", 2, 1), reply(5))
+    write(left(folder, 1, 1), reply(2), reply(3), torn=b'{"request_dig')
+    write(left(folder, 1, 2), reply(4))
+    write(left(folder, 2, 1), reply(5))
+    (folder.asked / "0badcafe.here").touch()
     return folder
 
 
@@ -37,23 +42,24 @@ def numbers(folder: RunFolder) -> list[int]:
 def test_what_workers_hold_counts_until_it_is_taken_in_and_then_once(folder: RunFolder) -> None:
     assert numbers(folder) == [1, 2, 3, 4, 5]
     with closing(ReplyStore(folder.replies)) as replies:
-        assert take_in_replies(shard_files(folder), replies) == 4
-    assert shard_files(folder) == []
+        assert take_in_replies(folder, replies) == 4
+    assert not folder.asked.exists()
     assert numbers(folder) == [1, 2, 3, 4, 5]
 
 
 def test_a_file_that_was_taken_in_but_not_removed_counts_once(folder: RunFolder) -> None:
-    left = shard_files(folder)[0]
-    before = left.read_bytes()
+    first = left(folder, 1, 1)
+    before = first.read_bytes()
     with closing(ReplyStore(folder.replies)) as replies:
-        take_in_replies(shard_files(folder), replies)
-        left.write_bytes(before)
+        take_in_replies(folder, replies)
+        write(first)
+        first.write_bytes(before)
         assert sorted(numbers(folder)) == [1, 2, 3, 4, 5]
-        assert take_in_replies(shard_files(folder), replies) == 0
+        assert take_in_replies(folder, replies) == 0
 
 
 def test_a_reply_that_was_paid_for_twice_counts_twice(folder: RunFolder) -> None:
-    write(shard_file(folder, "session", 2, 2), reply(5, text="other words"))
+    write(left(folder, 2, 2), reply(5, text="other words"))
     assert numbers(folder) == [1, 2, 3, 4, 5, 5]
 
 

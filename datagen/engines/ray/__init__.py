@@ -1,1 +1,1 @@
-"""Where a run is spread over the machines of a Ray cluster; nothing but ``cluster`` and ``actors`` loads Ray."""
+"""Where the parts of a run are spread over the machines of a Ray cluster; nothing outside this folder loads Ray."""

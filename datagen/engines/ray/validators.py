@@ -20,7 +20,6 @@ from ray.exceptions import RayActorError, RayTaskError
 from datagen.config import ENDPOINT, CorpusSettings, Settings
 from datagen.corpus import PictureChecker
 from datagen.corpus.ahead import reading_ahead
-from datagen.engines.ray.actors import cause_of
 from datagen.errors import RunError, ValidatorError
 from datagen.records import Score
 from datagen.validator import Fault, Look, Validator, look_keys, open_validator
@@ -59,6 +58,14 @@ class ValidatorActor:
         )
         with reading_ahead(self._pictures.read, wanted, n_threads=self._validator.n_readers) as read:
             return list(self._validator.score(looks, read, known))
+
+
+def cause_of(error: RayTaskError) -> BaseException:
+    """Take the worker's own error out of what Ray wraps around it."""
+    cause: BaseException = error
+    while isinstance(cause, RayTaskError):
+        cause = cause.cause
+    return cause
 
 
 def describe(make: MakeValidator) -> tuple[str, Abilities]:

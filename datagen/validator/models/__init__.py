@@ -13,6 +13,7 @@ from datagen.validator.loading import (
     Checkpoint,
     Found,
     check_quantising,
+    devices_of,
     is_quantised,
     pick_device,
     pick_precision,
@@ -26,6 +27,7 @@ from datagen.validator.models.llava import CODE_OF_ITS_OWN, LLAVA
 from datagen.validator.models.nano import NANO
 from datagen.validator.models.served import SERVED
 from datagen.validator.protocol import Validator
+from datagen.validator.replicas import Replicas
 
 NAMED: tuple[Named, ...] = (NANO, SERVED)
 """Validators that are known by their name."""
@@ -44,6 +46,14 @@ def open_by_name(settings: ValidatorSettings) -> Validator:
             f"The validator of this run is {settings.name.removeprefix(PLUGGED)}, in Python; give it to "
             "datagen.run(..., validator=...) or Run.validate, or name another."
         )
+    devices = devices_of(settings.device)
+    if len(devices) > 1 and _named(settings) is not SERVED:
+        return Replicas(settings, devices, _open_on_one)
+    return _open_on_one(settings)
+
+
+def _open_on_one(settings: ValidatorSettings) -> Validator:
+    """Find a validator on one device."""
     named = _named(settings)
     if named is not None:
         return named.open(settings)

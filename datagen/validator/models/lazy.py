@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Vali
 if TYPE_CHECKING:
     from datagen.validator.loading import Found
 
+_LOADING = threading.Lock()
+"""One model at a time: transformers swaps torch's initialisers for the whole process while it loads."""
 N_THREADS = 4
 """Readers of pictures ahead of a GPU or a network: a JPEG takes 6 to 8 ms, a large GPU a picture every 10."""
 
@@ -38,5 +41,6 @@ class LazyValidator:
         """Score every item that is not known; see ``protocol.Validator``."""
         if all(key in known for look in looks for key in look_keys(self.identity, look)):
             return
-        self._loaded = self._loaded or self._load()
+        with _LOADING:
+            self._loaded = self._loaded or self._load()
         yield from self._loaded.score(looks, load_picture, known)
