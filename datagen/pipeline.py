@@ -22,10 +22,9 @@ from datagen.corpus.llava import Dataset
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
-from datagen.fate import cut_or_reject, reject
 from datagen.parsing import parse_reply
 from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
-from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName
+from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName, cut_or_reject, reject
 from datagen.review import Reviewer
 from datagen.summary import Calibration
 from datagen.validator import Fault

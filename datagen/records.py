@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 BoxUnit = tuple[float, float, float, float]
 """Left, top, right, bottom as shares of image width and height, 0 to 1, y pointing down."""
@@ -410,3 +411,17 @@ class Finding(Struct, frozen=True):
     kind: str
     image_id: str | None
     detail: str
+
+
+def reject(sample: Sample, drop: Drop) -> Sample:
+    """Reject a sample; it keeps the turns it came with, so that a person can see what was wrong."""
+    return replace(sample, status="rejected", stage=drop.stage, reason=drop.reason, detail=drop.detail)
+
+
+def cut_or_reject(sample: Sample, turns: tuple[Turn, ...], drop: Drop | None) -> Sample:
+    """Go on with the turns that a stage kept: a drop cuts the conversation, or ends it when none is left."""
+    if drop is None:
+        return replace(sample, turns=turns)
+    if turns:
+        return replace(sample, turns=turns, cuts=(*sample.cuts, drop))
+    return reject(sample, drop)

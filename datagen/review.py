@@ -13,8 +13,7 @@ from msgspec.structs import replace
 
 from datagen import claims
 from datagen.config import ChecksSettings, digest_of
-from datagen.fate import reject
-from datagen.records import AnnotatedImage, Decision, Drop, Review, Sample, Turn
+from datagen.records import AnnotatedImage, Decision, Drop, Review, Sample, Turn, reject
 from datagen.summary import ReviewCounts
 
 ReadClaims = Callable[[str, tuple[Turn, ...]], tuple[Turn, ...]]

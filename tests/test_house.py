@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 FLOORS = (
     {"digestmap", "errors", "records", "randomness", "version"},
     {"settings_table", "summary", "words"},
-    {"config", "fate", "geometry", "lexicon"},
+    {"config", "geometry", "lexicon"},
     {"claims", "context"},
     {
         "checks",

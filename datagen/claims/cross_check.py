@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from datagen.claims.kinds import kind_of
-from datagen.fate import cut_or_reject
-from datagen.records import Claim, Drop, Sample, Turn
+from datagen.records import Claim, Drop, Sample, Turn, cut_or_reject
 
 WEIGHT = {
     "supported_by_both": 3,

@@ -31,8 +31,7 @@ from datagen.config import CorpusSettings
 from datagen.corpus.annotation_files import check_start
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
-from datagen.corpus.image_ids import id_of_file, id_text
-from datagen.corpus.images import MAX_SIDE_PX, AnnotatedImages, columns_of
+from datagen.corpus.images import MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
 from datagen.corpus.pictures import PictureError, picture_size
 from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError

@@ -19,7 +19,7 @@ from msgspec import Struct
 from datagen.config import CorpusSettings
 from datagen.corpus.annotation_files import check_start, explain_no_file
 from datagen.corpus.coco.coco_files import load_annotations
-from datagen.corpus.image_ids import id_of_file, id_text
+from datagen.corpus.images import id_of_file, id_text
 from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage

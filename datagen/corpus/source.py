@@ -14,8 +14,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from datagen.corpus.annotation_files import explain_unreadable
-from datagen.corpus.image_ids import ImagesById
-from datagen.corpus.images import ids_of
+from datagen.corpus.images import ImagesById, ids_of
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
 

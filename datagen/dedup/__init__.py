@@ -23,8 +23,7 @@ from datagen.dedup.repeated_questions import (
     words_of,
 )
 from datagen.dedup.word_sets import GrowingArray, PackedStrings
-from datagen.fate import cut_or_reject, reject
-from datagen.records import Drop, Sample
+from datagen.records import Drop, Sample, cut_or_reject, reject
 
 __all__ = ["Deduplicator", "FindVector", "Vector"]
 

@@ -18,9 +18,8 @@ from msgspec.structs import replace
 
 from datagen.config import BalanceSettings
 from datagen.diversity.question_kinds import polarity, question_kind, refers_back
-from datagen.fate import reject
 from datagen.randomness import rng_for
-from datagen.records import Drop, Sample, Turn
+from datagen.records import Drop, Sample, Turn, reject
 from datagen.summary import Balance, KindShare, LargestKind, YesShare
 
 Cell = tuple[str, str]

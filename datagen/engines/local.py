@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from datagen.config import Settings
 from datagen.engines.chunking import Pool, derive_all, job_of
@@ -17,10 +20,53 @@ from datagen.engines.judging import require_common_words
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs
 from datagen.engines.processes import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress
-from datagen.engines.spooling import spooled
 from datagen.pipeline import is_balanced
+from datagen.records import Sample
 from datagen.store import RunFolder
+from datagen.store.folder import translated_errors
 from datagen.validator import Validator, open_validator
+
+
+@contextmanager
+def spooled(make: Callable[[], Iterator[Sample]], path: Path) -> Iterator[Callable[[], Iterator[Sample]]]:
+    """Lend what gives the same samples as ``make``, from a file once it has given all of them.
+
+    Args:
+        make: Makes them anew at every call.
+        path: The file; removed at the end.
+
+    Raises:
+        RunError: The disk is full or gone.
+    """
+    is_whole = False
+
+    def give() -> Iterator[Sample]:
+        return read() if is_whole else written()
+
+    def written() -> Iterator[Sample]:
+        nonlocal is_whole
+        encoder = msgspec.json.Encoder()
+        with translated_errors(path):
+            file = path.open("wb")
+        with file:
+            for sample in make():
+                with translated_errors(path):
+                    file.write(encoder.encode(sample) + b"\n")
+                yield sample
+            with translated_errors(path):
+                file.flush()
+        is_whole = True
+
+    def read() -> Iterator[Sample]:
+        decoder = msgspec.json.Decoder(Sample)
+        with path.open("rb") as file:
+            yield from map(decoder.decode, file)
+
+    try:
+        yield give
+    finally:
+        path.unlink(missing_ok=True)
+
 
 __all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datagen.export.card import dataset_card
 from datagen.export.choosing import ExportSettings, RowChoice
 from datagen.export.claim_ledger import claim_records, write_claims
-from datagen.export.dataset_folder import Exported, FindPicture, export_folder
+from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
 from datagen.export.forms import FORMS
 from datagen.export.llava_record import llava_record, write_llava
 from datagen.export.rows import ExportRow, Form, Ledger, Writer
 from datagen.export.trainer_rules import LeftOut, record_fault
-from datagen.export.unfinished import unfinished_folder
 
 __all__ = [
     "FORMS",

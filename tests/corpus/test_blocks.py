@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from datagen.corpus.coco import blocks
-from datagen.corpus.coco.blocks import NotPlain, read_object
+from datagen.corpus.coco import reader
+from datagen.corpus.coco.reader import NotPlain, read_object
 
 HOSTILE = [
     "}, {",
@@ -131,7 +131,7 @@ def test_what_is_not_plain(text: bytes, block_bytes: int) -> None:
 
 
 def test_an_object_without_end_is_not_gathered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(blocks, "MAX_HELD_BYTES", 1000)
+    monkeypatch.setattr(reader, "MAX_HELD_BYTES", 1000)
     row = {"caption": "x" * 900}
     assert read(json.dumps({"annotations": [row] * 9}).encode(), 64) == {"annotations": [row] * 9}
     with pytest.raises(NotPlain):

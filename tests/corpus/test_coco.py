@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from datagen.config import CorpusSettings
 from datagen.corpus import Corpus, load_corpus
+from datagen.corpus.coco.boxes import MaskError, measure_mask
 from datagen.corpus.coco.listing import licence_name
-from datagen.corpus.coco.masks import MaskError, measure_mask
 from datagen.errors import CorpusError
 
 CATEGORIES = [{"id": 1, "name": "person", "supercategory": "person"}, {"id": 18, "name": "dog"}]

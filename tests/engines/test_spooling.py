@@ -5,9 +5,8 @@ from itertools import islice
 from pathlib import Path
 
 import datagen
-from datagen.engines.local import run_local
+from datagen.engines.local import run_local, spooled
 from datagen.engines.progress import Silence
-from datagen.engines.spooling import spooled
 from datagen.records import Sample
 
 

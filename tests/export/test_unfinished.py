@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.export.unfinished import unfinished_folder
+from datagen.export.dataset_folder import unfinished_folder
 
 
 def names(folder: Path) -> list[str]:

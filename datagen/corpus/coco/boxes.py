@@ -1,11 +1,183 @@
-"""From one COCO instance to a box in unit corners, with what was wrong about it."""
+"""From a COCO instance to a bounding box in unit corners; masks are measured by COCO's own rules.
+
+pycocotools is C code that believes what it is given: a run-length string that breaks off makes it
+read past the end, a far vertex makes it allocate without bound. So everything is proven here first.
+"""
 
 from __future__ import annotations
 
-from datagen.corpus.coco.masks import Mask, MaskError, check_rle_size, is_absent, measure_mask
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
 from datagen.corpus.coco.schema import BoxPx, InstanceRow
 from datagen.geometry import clip_to_unit
 from datagen.records import Box
+
+MAX_MASK_PX = 2**31 - 1
+"""Pixels of a frame that pycocotools can count in its 32-bit run lengths."""
+MAX_OUTLINE_PX = 1_000_000
+"""Length of a polygon; each pixel of it costs about 100 bytes while it is filled."""
+
+
+class MaskError(Exception):
+    """A segmentation that cannot be used.
+
+    Attributes:
+        kind: ``"rle_size_mismatch"`` or ``"mask_unreadable"``.
+        detail: What is wrong with it.
+    """
+
+    def __init__(self, kind: str, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
+
+
+class Mask(Struct, frozen=True):
+    """What a mask covers: pixels, and the box around them."""
+
+    area_px: float
+    box_px: BoxPx
+
+
+class _Rle(Struct):
+    size: tuple[int, int]  # height, width
+    counts: str | list[int]
+
+
+class _RleSize(Struct):
+    size: tuple[int, int]
+
+
+_Segmentation = _Rle | list[list[float]] | None
+
+
+def is_absent(segmentation: Raw) -> bool:
+    """Whether an annotation has no segmentation."""
+    return bytes(segmentation).strip() in (b"", b"null", b"[]")
+
+
+def frame_of(segmentation: Raw) -> Raw:
+    """Leave a segmentation all that ``check_rle_size`` reads of it: a run-length mask's size without its runs."""
+    if not bytes(segmentation).lstrip().startswith(b"{"):
+        return Raw()
+    try:
+        return Raw(msgspec.json.encode(msgspec.json.decode(segmentation, type=_RleSize)))
+    except ValueError:
+        return segmentation  # what is wrong with it is told later
+
+
+def check_rle_size(segmentation: Raw, width: int, height: int) -> None:
+    """Check the frame of a run-length mask against its image, without reading the mask.
+
+    Raises:
+        MaskError: The sizes differ, or there is none.
+    """
+    if not bytes(segmentation).lstrip().startswith(b"{"):
+        return  # polygons carry no frame
+    try:
+        rle = msgspec.json.decode(segmentation, type=_RleSize)
+    except ValueError as error:
+        raise MaskError("mask_unreadable", str(error)) from None
+    _check_size(rle.size, width, height)
+
+
+def measure_mask(segmentation: Raw, width: int, height: int) -> Mask:
+    """Measure a mask in run-length form (counts as list or string) or as polygons.
+
+    Args:
+        segmentation: JSON text as it stands in the file, not absent.
+        width: Of the image, pixels.
+        height: Of the image, pixels.
+
+    Raises:
+        MaskError: It is malformed, empty, or does not fit the image.
+    """
+    if width * height > MAX_MASK_PX:
+        raise MaskError("mask_unreadable", f"a frame of {width}x{height} is too large for a mask")
+    try:
+        decoded = msgspec.json.decode(segmentation, type=_Segmentation)
+    except ValueError as error:
+        raise MaskError("mask_unreadable", str(error)) from None
+    if isinstance(decoded, _Rle):
+        return _measure(_proven_rle(decoded, width, height))
+    return _measure(_filled_polygons(decoded or [], width, height))
+
+
+def _measure(rle: dict[str, Any]) -> Mask:
+    from pycocotools import mask as coco_mask
+
+    area_px = float(coco_mask.area(rle))
+    if area_px <= 0:
+        raise MaskError("mask_unreadable", "it covers no pixel")
+    left, top, width, height = (float(value) for value in coco_mask.toBbox(rle))
+    return Mask(area_px, (left, top, width, height))
+
+
+def _proven_rle(rle: _Rle, width: int, height: int) -> dict[str, Any]:
+    from pycocotools import mask as coco_mask
+
+    _check_size(rle.size, width, height)
+    counts = _unpacked(rle.counts) if isinstance(rle.counts, str) else rle.counts
+    if min(counts, default=0) < 0 or 0 in counts[1::2]:
+        raise MaskError("mask_unreadable", "a run has no length")
+    if sum(counts) != width * height:
+        raise MaskError("mask_unreadable", f"its runs cover {sum(counts)} pixels, the image has {width * height}")
+    if isinstance(rle.counts, str):
+        return {"size": [height, width], "counts": rle.counts.encode()}
+    proven: dict[str, Any] = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return proven
+
+
+def _check_size(size: tuple[int, int], width: int, height: int) -> None:
+    if size != (height, width):
+        raise MaskError("rle_size_mismatch", f"the mask is {size[1]}x{size[0]}, the image {width}x{height}")
+
+
+def _unpacked(text: str) -> list[int]:
+    """Unpack a compressed run-length string.
+
+    Groups of five bits, lowest first, one character each from "0" on; bit 32 says that the number
+    goes on, bit 16 of its last group is the sign. From the fourth number on, each is the
+    difference to the number two before (rleFrString in pycocotools' maskApi.c).
+    """
+    counts: list[int] = []
+    value = shift = 0
+    for character in text:
+        group = ord(character) - 48
+        if not 0 <= group < 64 or shift > 30:
+            raise MaskError("mask_unreadable", "its run-length string is not COCO's")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+        value = shift = 0
+    if shift:
+        raise MaskError("mask_unreadable", "its run-length string breaks off")
+    return counts
+
+
+def _filled_polygons(polygons: list[list[float]], width: int, height: int) -> dict[str, Any]:
+    from pycocotools import mask as coco_mask
+
+    usable = [points for points in polygons if len(points) >= 6]  # fewer than three corners enclose nothing
+    if not usable or any(len(points) % 2 for points in usable):
+        raise MaskError("mask_unreadable", "no polygon has three corners as x, y pairs")
+    outline_px = sum(
+        abs(b - a) for points in usable for axis in (points[0::2], points[1::2]) for a, b in pairwise([*axis, axis[0]])
+    )
+    farthest = max(abs(value) for points in usable for value in points)
+    if outline_px > MAX_OUTLINE_PX or farthest > MAX_OUTLINE_PX:
+        raise MaskError("mask_unreadable", "its outline is longer than any object's")
+    filled: dict[str, Any] = coco_mask.merge(coco_mask.frPyObjects(usable, height, width))
+    return filled
+
 
 Fault = tuple[str, str]
 """Kind of the finding, and what was found."""

@@ -12,9 +12,9 @@ from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Growing, GrowingTexts, Ints, Texts
-from datagen.corpus.coco.masks import frame_of, is_absent
+from datagen.corpus.coco.boxes import frame_of, is_absent
 from datagen.corpus.coco.schema import BoxPx, CaptionRow, Id, ImageRow, InstanceRow
-from datagen.corpus.image_ids import id_text
+from datagen.corpus.images import id_text
 
 Mask = NDArray[np.bool_]
 

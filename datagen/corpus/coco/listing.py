@@ -14,8 +14,7 @@ from datagen.corpus.buffers import Ints
 from datagen.corpus.coco.columns import Ids, ImageTable
 from datagen.corpus.coco.reader import Captions, Instances
 from datagen.corpus.coco.schema import CategoryRow, LicenceRow
-from datagen.corpus.image_ids import id_text
-from datagen.corpus.images import MAX_SIDE_PX
+from datagen.corpus.images import MAX_SIDE_PX, id_text
 from datagen.errors import CorpusError
 
 _CC_URL = re.compile(r"creativecommons\.org/licenses/(by(?:-(?:nc|nd|sa))*)/(\d\.\d)(?:/([a-z]{2})(?=/|$))?", re.I)

@@ -1,14 +1,23 @@
-"""From the path of a COCO file to its content as columns; the file is read a block at a time."""
+"""Reads a COCO file, a block of bytes at a time, into columns; what stands between the long lists is read whole.
+
+A list is cut behind the last object that ends in a block. Where that is gets guessed first: at ``}``, ``,``, ``{``.
+Such signs may also stand in a caption or deep inside an object, but then ``[`` + piece + ``]`` is no JSON; so a piece
+that decodes was cut well, whatever it holds. Where it does not, the brackets outside strings are counted.
+Nothing here explains a fault: whatever is not plain raises ``NotPlain``, and the file is then decoded whole.
+"""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import Struct
+import numpy as np
+from msgspec import Raw, Struct
+from numpy.typing import NDArray
 
-from datagen.corpus.coco.blocks import NotPlain, Take, read_object
 from datagen.corpus.coco.columns import (
     CaptionRows,
     CaptionTable,
@@ -29,6 +38,241 @@ from datagen.corpus.coco.schema import (
     LicenceRow,
 )
 from datagen.errors import CorpusError
+
+Take = Callable[[bytes], object]
+"""Decodes a JSON array and keeps what it needs of it; msgspec's errors tell that it is none."""
+
+BLOCK_BYTES = 1 << 18
+"""Read at a time. The rows of a block are let go before the next is read, so they stay in the processor's cache: with
+blocks of 2 MB decoding and letting go take a third longer."""
+MAX_HELD_BYTES = 64 << 20
+"""Longer objects are left to the decoder of whole files: counting brackets takes four times their size."""
+
+_FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_SPACE = re.compile(rb"[ \t\n\r]*")
+_KEY = re.compile(rb'("(?:[^"\\]|\\.){0,1000}+")[ \t\n\r]*:[ \t\n\r]*(?=[^ \t\n\r])', re.DOTALL)
+_SCALAR = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{},: \t\n\r]++)(?=[ \t\n\r]*[,}])', re.DOTALL)
+_BETWEEN = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
+_STEP = np.zeros(256, np.int8)
+_STEP[list(b"{[")] = 1
+_STEP[list(b"}]")] = -1
+
+
+class Readable(Protocol):
+    """A file of bytes."""
+
+    def read(self, size: int, /) -> bytes:
+        """Read at most so many bytes; none at the end."""
+
+
+class NotPlain(Exception):  # noqa: N818 - no fault: the file is only read in another way
+    """This file cannot be read in blocks."""
+
+
+def read_object(file: Readable, lists: Mapping[str, Take], block_bytes: int = BLOCK_BYTES) -> dict[str, Raw]:
+    """Read a file that holds one JSON object.
+
+    Args:
+        file: At its beginning.
+        lists: Keys whose values are long lists of objects, and what takes a piece of one, as a JSON array; at least
+            one piece comes, if the key is there.
+        block_bytes: Read at a time; an object may be longer.
+
+    Returns:
+        The other values by their keys; for those of ``lists`` that were there, nothing.
+
+    Raises:
+        NotPlain: The text is damaged or unusual, a piece was not taken, or a key stands twice.
+    """
+    text = _Text(file, block_bytes)
+    while len(text.held) < 3 and text.fill():
+        pass
+    text.at = 3 if text.held.startswith(b"\xef\xbb\xbf") else 0
+    text.expect(b"{")
+    values: dict[str, Raw] = {}
+    while not text.passes(b"}"):
+        if values:
+            text.expect(b",")
+        key = text.key()
+        if key in values:
+            raise NotPlain
+        values[key] = Raw()
+        if key in lists:
+            text.expect(b"[")
+            _take_list(text, lists[key])
+        else:
+            values[key] = text.value()
+    if text.skip_space():
+        raise NotPlain
+    return values
+
+
+class _Text:
+    """The part of a file that is held, and where in it we are."""
+
+    def __init__(self, file: Readable, block_bytes: int) -> None:
+        self.file = file
+        self.block_bytes = block_bytes
+        self.held = b""
+        self.at = 0
+
+    def fill(self) -> bool:
+        """Hold one block more, without what was passed; False at the end of the file."""
+        block = self.file.read(self.block_bytes)
+        self.held, self.at = self.held[self.at :] + block, 0
+        return bool(block)
+
+    def grow(self) -> None:
+        """Hold twice as much, as a value is longer than what is held."""
+        n_held = len(self.held) - self.at
+        more = self.file.read(max(n_held, self.block_bytes)) if n_held <= MAX_HELD_BYTES else b""
+        if not more:
+            raise NotPlain
+        self.held, self.at = self.held[self.at :] + more, 0
+
+    def skip_space(self) -> bytes:
+        """Pass white space; give the byte behind it, or none at the end of the file."""
+        while True:
+            space = _SPACE.match(self.held, self.at)
+            self.at = space.end() if space else self.at
+            if self.at < len(self.held) or not self.fill():
+                return self.held[self.at : self.at + 1]
+
+    def passes(self, sign: bytes) -> bool:
+        """Pass white space and this sign, if it is there."""
+        is_there = self.skip_space() == sign
+        self.at += is_there
+        return is_there
+
+    def expect(self, sign: bytes) -> None:
+        """Pass white space and this sign."""
+        if not self.passes(sign):
+            raise NotPlain
+
+    def key(self) -> str:
+        """Pass a key, its colon, and white space."""
+        if self.skip_space() != b'"':
+            raise NotPlain
+        while not (found := _KEY.match(self.held, self.at)):
+            if len(self.held) - self.at > 8192:
+                raise NotPlain
+            self.grow()
+        self.at = found.end()
+        try:
+            return msgspec.json.decode(found[1], type=str)
+        except _FAULTS:
+            raise NotPlain from None
+
+    def value(self) -> Raw:
+        """Pass a value that is no long list."""
+        n_bytes = 1 << 16  # most are short: looking at a whole block would take longer than reading them
+        while not (end := _end_of_value(self.held[self.at : self.at + n_bytes])):
+            n_bytes *= 8
+            if n_bytes > len(self.held) - self.at:
+                self.grow()
+        value = self.held[self.at : self.at + end]
+        self.at += end
+        try:
+            return msgspec.json.decode(value, type=Raw).copy()
+        except _FAULTS:
+            raise NotPlain from None
+
+
+def _take_list(text: _Text, take: Take) -> None:
+    """Have a list taken from behind its opening bracket on, and pass its closing one."""
+    is_first = True
+    while True:
+        text.fill()  # what was left of the last block is the beginning of an object
+        text.skip_space()
+        if not _take_guessed(text, take) and _take_counted(text, take, is_first):
+            return
+        is_first = False
+        if text.passes(b"]"):
+            return
+        text.expect(b",")
+
+
+def _take_guessed(text: _Text, take: Take) -> bool:
+    """Have all taken up to the last place that looks like the end of an object; False if it is none."""
+    end = text.held.rfind(b"}, {", text.at) + 1 or text.held.rfind(b"},{", text.at) + 1 or _last_between(text) + 1
+    if not end:
+        return False
+    try:
+        take(b"".join((b"[", memoryview(text.held)[text.at : end], b"]")))
+    except _FAULTS:
+        return False
+    text.at = end
+    return True
+
+
+def _last_between(text: _Text) -> int:
+    """Where the last two objects meet that stand on different lines; -1 for nowhere."""
+    n_bytes = 1 << 12
+    while True:
+        start = max(text.at, len(text.held) - n_bytes)
+        found = [between.start() for between in _BETWEEN.finditer(text.held, start)]
+        if found or start == text.at:
+            return found[-1] if found else -1
+        n_bytes *= 8
+
+
+def _take_counted(text: _Text, take: Take, is_first: bool) -> bool:
+    """Have all taken up to the end of the last whole object, or of the list; True for the list, which is passed."""
+    while True:
+        held = text.held[text.at :]
+        ends, depths = _count_brackets(held)
+        beyond, whole = ends[depths < 0], ends[depths == 0]
+        if beyond.size or whole.size:
+            break
+        text.grow()
+    n_bytes = int(beyond[0]) if beyond.size else int(whole[-1]) + 1
+    piece = held[:n_bytes]
+    if beyond.size and held[n_bytes] != ord("]"):
+        raise NotPlain  # another bracket closes the list
+    if not is_first and not piece.strip():
+        raise NotPlain  # a comma, and nothing behind it
+    try:
+        take(b"[%b]" % piece)
+    except _FAULTS:
+        raise NotPlain from None
+    text.at += n_bytes + (beyond.size > 0)
+    return beyond.size > 0
+
+
+def _end_of_value(text: bytes) -> int:
+    """How long the value is with which a text begins; 0 if the text ends before it."""
+    if text[:1] not in (b"{", b"["):
+        found = _SCALAR.match(text)
+        return found.end() if found else 0
+    ends, depths = _count_brackets(text)
+    closed = ends[depths == 0]
+    return int(closed[0]) + 1 if closed.size else 0
+
+
+def _count_brackets(text: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the brackets outside strings of a text that begins outside strings.
+
+    Returns:
+        Their positions, and how deep the text stands behind each; below 0 where it closes more than it opened.
+    """
+    codes = np.frombuffer(text, np.uint8)
+    quotes = np.flatnonzero(codes == ord('"'))
+    if b"\\" in text:
+        quotes = quotes[~_are_escaped(codes, quotes)]
+    steps = _STEP[codes]
+    brackets = np.flatnonzero(steps)
+    brackets = brackets[np.searchsorted(quotes, brackets) % 2 == 0]
+    return brackets, np.cumsum(steps[brackets], dtype=np.int64)
+
+
+def _are_escaped(codes: NDArray[np.uint8], quotes: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether an odd number of backslashes stands right before each quote."""
+    slashes = np.flatnonzero(codes == ord("\\"))
+    starts = slashes[np.diff(slashes, prepend=-2) > 1]  # of rows of backslashes
+    last_start = starts[np.searchsorted(starts, quotes) - 1]
+    escaped: NDArray[np.bool_] = (codes[quotes - 1] == ord("\\")) & (quotes > 0) & ((quotes - last_start) % 2 == 1)
+    return escaped
+
 
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
 RowsT = TypeVar("RowsT", CaptionRows, InstanceRows)

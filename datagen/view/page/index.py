@@ -19,7 +19,7 @@ import numpy as np
 from msgspec import Struct
 
 from datagen.errors import RunError
-from datagen.store.spans import SpanIndex
+from datagen.store.keyed import SpanIndex
 from datagen.view.page.slim import Label, SlimSample
 
 _BLOCK = 16_000_000
