@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from datagen.config import Settings
+from datagen.config import ENDPOINT, Settings
 from datagen.engines.chunking import Pool, derive_all, job_of
 from datagen.engines.finishing import Outcome, finish
 from datagen.engines.gathering import gathered
@@ -21,6 +21,7 @@ from datagen.engines.spooling import spooled
 from datagen.pipeline import is_balanced
 from datagen.store import RunFolder
 from datagen.validator import Validator, open_validator
+from datagen.validator.protocol import Billing
 
 __all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
 
@@ -96,7 +97,7 @@ def make_run(
     validator = validator_for(inputs, place)
     if not may_ask:
         folder.require()
-    with folder.locked():
+    with folder.locked(), closing(inputs.ledger):
         prepare(inputs, validator, may_ask=may_ask)
         with (
             place.open_pool(inputs) as pool,
@@ -119,7 +120,11 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
     settings = inputs.settings.validator
     if settings.name == "none":
         return None
+    if settings.name.startswith(ENDPOINT):  # the network is everywhere the same, and the budget is here
+        place = Here()
     validator = inputs.plugs.validator or (place or Here()).open_validator(inputs.settings)
+    if isinstance(validator, Billing):
+        validator.pay_by(inputs.ledger.payment("validator"))
     require_common_words(validator, settings.name, inputs.corpus.categories)
     return validator
 
