@@ -90,8 +90,9 @@ class Budget:
         """The sentence for a run that ends here, as the next request may cost so much."""
         lost = f" (${self.lost_usd:.4f} of it for answers that never came, at worst)" if self.lost_usd else ""
         return BudgetError(
-            f"The budget of ${self.limit_usd:g} is used up: ${self.spent_usd:.4f} are spent{lost}, and the next request "
-            f"may cost ${next_usd:.4f}. All that was paid for is stored; start again with a higher --budget-usd to go on."
+            f"The budget of ${self.limit_usd:g} is used up: ${self.spent_usd:.4f} are spent{lost}, and the next "
+            f"request may cost ${next_usd:.4f}. All that was paid for is stored; start again with a higher "
+            "--budget-usd to go on."
         )
 
 
