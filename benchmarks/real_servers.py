@@ -27,7 +27,7 @@ from pathlib import Path
 from datagen.config import TeacherSettings
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request
-from datagen.teacher.endpoint import EndpointTeacher
+from datagen.teacher.chat import ChatTeacher
 
 KEY = "sk-right-0123456789"
 LITELLM_PORT, TRANSFORMERS_PORT = 4811, 4812
@@ -120,7 +120,7 @@ def ask(url: str, model: str, key: str, reply_format: str) -> str:
     )
 
     async def main() -> str:
-        teacher = EndpointTeacher(settings)
+        teacher = ChatTeacher(settings)
         try:
             for _ in range(12):  # what is rejected each time stops the run at the tenth
                 reply = await teacher.answer(request)

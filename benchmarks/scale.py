@@ -309,7 +309,7 @@ def ask_until_killed(folder: Path, kill_at: int) -> None:
     inputs = Inputs(settings_of(folder), run, Stopwatch(kill_at))
     with run.locked():
         prepare(inputs, None)
-        with gathered(inputs, open_teacher=lambda settings, spent_usd: StandIn()):
+        with gathered(inputs, open_teacher=lambda settings, budget: StandIn()):
             raise SystemExit("it was not killed")
 
 

@@ -17,9 +17,9 @@ import bpe_openai
 
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
+from datagen.endpoint.token_estimate import TOKENS_OF_ANSWER_START, TOKENS_PER_MESSAGE, count_prompt, count_tokens
 from datagen.pipeline import plan_samples
 from datagen.recipes import load_recipes
-from datagen.teacher.tokens import TOKENS_OF_ANSWER_START, TOKENS_PER_MESSAGE, count_prompt, count_tokens
 
 
 def timed(count: Callable[[str], float], texts: list[str]) -> tuple[list[float], float]:

@@ -155,8 +155,14 @@ class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         ShareAboveZero, Meta(description="Cosine similarity of a repetition; models differ, so look at what falls.")
     ] = 0.95
     batch_size: Annotated[int, Meta(ge=1, le=2048, description="Questions in one request.")] = 256
+    concurrency: Annotated[Natural, Meta(description="Most requests in flight.")] = 8
+    rpm: Annotated[Positive | None, Meta(description="Rate limit, requests per minute.")] = None
+    tpm: Annotated[Positive | None, Meta(description="Rate limit, tokens per minute.")] = None
     timeout_s: Annotated[Positive, Meta(description="Seconds to wait for one answer.")] = 120.0
     max_attempts: Annotated[Natural, Meta(description="Tries per request.")] = 8
+    price_in_usd_per_mtok: Annotated[
+        float | None, Meta(description="Dollars per million tokens; by default what the price table says.")
+    ] = None
 
 
 class DedupSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -213,6 +219,16 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         VariableName, Meta(description="Endpoint: the environment variable that holds its key, if it wants one.")
     ] = "VALIDATOR_API_KEY"
     concurrency: Annotated[Natural, Meta(description="Endpoint: most questions in flight.")] = 16
+    rpm: Annotated[Positive | None, Meta(description="Endpoint: rate limit, questions per minute.")] = None
+    tpm: Annotated[Positive | None, Meta(description="Endpoint: rate limit, tokens per minute.")] = None
+    timeout_s: Annotated[Positive, Meta(description="Endpoint: seconds to wait for one answer.")] = 300.0
+    max_attempts: Annotated[Natural, Meta(description="Endpoint: tries per question.")] = 7
+    price_in_usd_per_mtok: Annotated[
+        float | None, Meta(description="Endpoint: dollars per million tokens in; by default what the price table says.")
+    ] = None
+    price_out_usd_per_mtok: Annotated[
+        float | None, Meta(description="Endpoint: dollars per million tokens of the answers.")
+    ] = None
 
 
 class RaySettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

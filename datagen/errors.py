@@ -5,7 +5,7 @@
     ├── CorpusError                   an annotation file or image folder is not what it claims
     ├── RecipeError                   a prompts/ or seeds/ folder is incomplete or inconsistent
     ├── TeacherError                  the endpoint cannot be used at all (key, model, address)
-    │   └── BudgetError      exit 130 the budget is used up; a higher one goes on where the run stopped
+    ├── BudgetError          exit 130 the budget is used up; a higher one goes on where the run stopped
     ├── EmbeddingError                the vectors of questions cannot be had
     ├── ValidatorError                a checkpoint or device cannot score these samples
     ├── RunError                      the run folder is locked, damaged, full or read-only
@@ -41,7 +41,7 @@ class TeacherError(DatagenError):
     """No request can succeed: bad key, unknown model, unreachable endpoint."""
 
 
-class BudgetError(TeacherError):
+class BudgetError(DatagenError):
     """The budget does not bear another request.
 
     It ends like an interrupted run, since that is its state: all that was paid for is stored, and the same

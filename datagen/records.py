@@ -399,6 +399,27 @@ class QuestionVector(Struct, frozen=True):
     half_floats: bytes
 
 
+BilledBy = Literal["validator", "embeddings"]
+
+
+class Bill(Struct, frozen=True, omit_defaults=True):
+    """What one answer of a served validator or an embeddings endpoint took: a fact, as it was paid for.
+
+    Attributes:
+        by: For what it was asked.
+        model: As the endpoint calls it.
+        usage: Its tokens.
+        cost_usd: None where no price was known.
+        at: Seconds since the epoch.
+    """
+
+    by: BilledBy
+    model: str
+    usage: Usage
+    cost_usd: float | None = None
+    at: float = 0.0
+
+
 class Finding(Struct, frozen=True):
     """Something in an annotation that would harm the data, found by lint.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from datagen.records import Sample
 
@@ -210,6 +210,7 @@ class Summary(Struct, frozen=True):
         verdicts: Turns by the validator's verdict.
         licences: Samples by the licence of their image.
         cost_usd: None where no price is known.
+        cost_usd_by: The parts of it, where others than the teacher billed; None where no price is known.
         balance: What balancing asked for and reached.
         calibration: What the validator is worth on this run.
         diversity: What the set asks, says and lacks.
@@ -231,6 +232,7 @@ class Summary(Struct, frozen=True):
     tokens: Tokens
     cost_usd: float | None
     cost_usd_per_accepted: float | None
+    cost_usd_by: dict[str, float | None] | UnsetType = UNSET
     balance: Balance | None = None
     calibration: Calibration | None = None
     diversity: DiversityReport | None = None
@@ -254,6 +256,7 @@ class Tally:
         self._n_turns = 0
         self._n_answer_words = 0
         self._cost_usd: float | None = None
+        self._billed: dict[str, float | None] = {}
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Pass samples through while counting them."""
@@ -287,6 +290,10 @@ class Tally:
             if turn.validation is not None:
                 self._verdicts[turn.validation.verdict] += 1
 
+    def bill(self, billed: Mapping[str, float | None]) -> None:
+        """Add what others than the teacher cost, in US dollars; None where no price is known."""
+        self._billed = dict(billed)
+
     @property
     def share_failed(self) -> float:
         """Requests that brought no answer, as a share of all requests."""
@@ -300,7 +307,9 @@ class Tally:
     def summary(self) -> Summary:
         """The tallies; what else was measured on the whole set is not known here."""
         n_samples = self.n_samples
-        cost = None if self._cost_usd is None else round(self._cost_usd, 6)
+        by = {"teacher": self._cost_usd, **self._billed} if self._n_requests else self._billed
+        known = [usd for usd in (self._cost_usd, *self._billed.values()) if usd is not None]
+        cost = round(sum(known), 6) if known else None
         return Summary(
             samples=n_samples,
             accepted=self.n_accepted,
@@ -317,6 +326,7 @@ class Tally:
             tokens=Tokens(self._tokens["prompt"], self._tokens["cached"], self._tokens["completion"]),
             cost_usd=cost,
             cost_usd_per_accepted=None if cost is None else _ratio(cost, self.n_accepted, digits=6),
+            cost_usd_by={name: usd and round(usd, 6) for name, usd in by.items()} if self._billed else UNSET,
         )
 
 

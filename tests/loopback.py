@@ -20,7 +20,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -279,11 +279,17 @@ class LoopbackServer:
         self.arrivals[digest] += 1
         self.seen.append((headers, body))
         fate = self.intercept(body, self.arrivals[digest]) if self.intercept is not None else None
+        if isinstance(fate, str):
+            self.faults_sent[fate] += 1
+            fate = self._faulty(fate, {"messages": [], **body})
         if isinstance(fate, Answer):
             return fate
         self.embedded.update(body["input"])
         rows = [{"object": "embedding", "index": n, "embedding": self.embed(x)} for n, x in enumerate(body["input"])]
-        return json_answer(200, {"object": "list", "data": rows[::-1], "model": body["model"]})
+        n_tokens = sum(len(text.split()) for text in body["input"])
+        usage = {"prompt_tokens": n_tokens, "total_tokens": n_tokens}
+        answer = json_answer(200, {"object": "list", "data": rows[::-1], "model": body["model"], "usage": usage})
+        return replace(answer, delay_s=self.delay_s)
 
     def _rate_limit(self) -> Answer | None:
         if self.rate_per_s is None:

@@ -14,7 +14,7 @@ FLOORS = (
     {"digestmap", "errors", "records", "randomness", "version"},
     {"settings_table", "summary", "words"},
     {"config", "geometry", "lexicon"},
-    {"claims", "context"},
+    {"claims", "context", "endpoint"},
     {
         "checks",
         "corpus",

@@ -2,7 +2,7 @@
 
 import msgspec
 import pytest
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 
 from datagen.pipeline import STAGES
 from datagen.records import Drop, Provenance, Sample, Turn
@@ -42,11 +42,22 @@ def test_nothing_is_no_division_by_zero() -> None:
 
 def test_an_older_summary_is_read_and_what_a_later_one_adds_is_passed_over() -> None:
     summary = Tally().summary()
-    told = {name: value for name, value in asdict(summary).items() if name not in ("balance", "diversity", "review")}
-    assert msgspec.convert(msgspec.to_builtins(told | {"of_later": 1}), Summary) == summary
+    plain = msgspec.to_builtins(summary)
+    told = {name: value for name, value in plain.items() if name not in ("balance", "diversity", "review")}
+    assert msgspec.convert(told | {"of_later": 1}, Summary) == summary
     del told["tokens"]
     with pytest.raises(msgspec.ValidationError, match="missing required field `tokens`"):
-        msgspec.convert(msgspec.to_builtins(told), Summary)
+        msgspec.convert(told, Summary)
+
+
+def test_the_cost_is_the_sum_of_who_billed_and_told_in_parts_only_then() -> None:
+    tally = Tally()
+    tally.add(replace(GOOD, provenance=replace(PROVENANCE, request_digest="d", cost_usd=1.0)))
+    assert b"cost_usd_by" not in msgspec.json.encode(tally.summary())
+    tally.bill({"validator": 0.25, "embeddings": None})
+    summary = tally.summary()
+    assert summary.cost_usd == 1.25
+    assert summary.cost_usd_by == {"teacher": 1.0, "validator": 0.25, "embeddings": None}
 
 
 def test_every_report_of_a_stage_has_its_field() -> None:

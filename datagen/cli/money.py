@@ -11,7 +11,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.sentences import in_sentences
-from datagen.config import load_settings
+from datagen.config import ENDPOINT, load_settings
 
 if TYPE_CHECKING:
     from datagen.config import TeacherSettings
@@ -36,6 +36,8 @@ def estimate(
     share = None if shard is None else Shard.parse(shard)
     for line in estimate_lines(estimate_run(settings, out, share), settings.teacher):
         typer.echo(line)
+    if settings.dedup.embeddings is not None or settings.validator.name.startswith(ENDPOINT):
+        typer.echo("beside    what embeddings or a served validator bill is not estimated; --budget-usd bounds it")
 
 
 def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
@@ -64,7 +66,7 @@ def _cost_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     if made.cost_usd is None:
         yield "cost      unknown: no price table has this model; give one with --prices"
         return
-    from datagen.teacher.prices import price_source
+    from datagen.endpoint.prices import price_source
 
     yield (
         f"cost      ${made.cost_usd:.4f}; ${made.uncached_usd:.4f} if nothing is cached, "
@@ -72,7 +74,7 @@ def _cost_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     )
     yield f"prices    {price_source(teacher.name, teacher)}"
     if made.spent_usd:
-        yield f"spent     ${made.spent_usd:.4f} on the stored replies"
+        yield f"spent     ${made.spent_usd:.4f} on what is stored"
     if teacher.budget_usd is not None:
         left = teacher.budget_usd - made.spent_usd
         bears = "bears it" if made.cost_usd <= left else f"ends the run after about {left / made.cost_usd:.0%} of it"

@@ -11,6 +11,8 @@ import numpy as np
 
 from datagen.config import IMPORTED, Settings
 from datagen.digestmap import DigestMap
+from datagen.endpoint.prices import cost_parts
+from datagen.engines.ledger import Ledger
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
@@ -35,6 +37,8 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
         tokens = summary.tokens
         yield f"tokens    {tokens.prompt} in ({tokens.cached} cached), {tokens.completion} out"
         yield f"cost      ${summary.cost_usd:.4f}, ${summary.cost_usd_per_accepted:.6f} per accepted sample"
+        if summary.cost_usd_by:
+            yield f"          {cost_parts(summary.cost_usd_by)}"
     if summary.verdicts:
         yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary.verdicts.items())
     yield f"dataset   {out / 'dataset.json'}"
@@ -87,6 +91,9 @@ def status_lines(run: Run) -> Iterator[str]:
     if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary.cost_usd):
         yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
+    billed = Ledger(run.settings, run.folder).billed()
+    if billed and summary is None:
+        yield f"beside    {cost_parts(billed)}"
     if summary is not None:
         yield from outcome_lines(summary, run.folder.path)
         yield from _decision_lines(run, summary)

@@ -16,13 +16,14 @@ from msgspec import Struct
 from openai.types import Batch
 
 from datagen.config import TeacherSettings
+from datagen.endpoint.budget import Account, Budget
+from datagen.endpoint.error_translation import PassingError, RefusedParameterError
+from datagen.endpoint.token_estimate import count_prompt
 from datagen.engines.asking import run_to_end
 from datagen.errors import RunError, TeacherError
 from datagen.records import BatchFact, Reply, Request
 from datagen.store import FactLog, ReplyStore, RunFolder
 from datagen.teacher.batch import ENDED, MOST_BYTES, MOST_REQUESTS, BatchTeacher
-from datagen.teacher.budget import Budget
-from datagen.teacher.faults import PassingError, RefusedParameterError
 
 MOST_OPEN = 8  # batches at once
 POLL_S = 15.0
@@ -78,16 +79,16 @@ def ask_by_batches(
     settings: TeacherSettings,
     folder: RunFolder,
     store: ReplyStore,
-    spent_usd: float,
+    budget: Budget | None,
     on_reply: Callable[[Reply], None],
     note: Callable[[str], None],
 ) -> None:
     """Ask for every reply that is not stored, by batches; see ``Batcher.ask_all``."""
-    budget = None if settings.budget_usd is None else Budget(settings, spent_usd)
+    account = None if budget is None else Account(budget, settings.name, settings)
     with closing(FactLog(folder.batches, BatchFact)) as log:
         opened, refused = open_batches(log)
         teacher = BatchTeacher(settings, refused)
-        batcher = Batcher(teacher, log, opened, store, budget, on_reply, note)
+        batcher = Batcher(teacher, log, opened, store, account, on_reply, note)
         run_to_end(batcher.ask_all(plan, folder.batch_file))
 
 
@@ -99,7 +100,7 @@ class Batcher:
         log: ``batches.jsonl``.
         opened: What ``open_batches`` found in it.
         store: Where replies go.
-        budget: What all may cost; None sets no bound.
+        account: Pays for all of them; None sets no bound.
         on_reply: Hears of each reply once it is stored.
         note: Hears what becomes of the batches.
         sleep: Waits between two looks; tests put a recorder here.
@@ -111,12 +112,13 @@ class Batcher:
         log: FactLog[BatchFact],
         opened: dict[str, Open],
         store: ReplyStore,
-        budget: Budget | None,
+        account: Account | None,
         on_reply: Callable[[Reply], None],
         note: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._teacher, self._log, self._open, self._store, self._budget = teacher, log, opened, store, budget
+        self._teacher, self._log, self._open, self._store = teacher, log, opened, store
+        self._account, self._budget = account, None if account is None else account.budget
         self._on_reply, self._note, self._sleep = on_reply, note, sleep
         self._rejected: set[str] = set()
         self._has_gained = False
@@ -131,7 +133,8 @@ class Batcher:
             file: Where a file of requests is put together.
 
         Raises:
-            TeacherError: No request can succeed, a batch was refused, or the budget is used up.
+            TeacherError: No request can succeed, or a batch was refused.
+            BudgetError: The budget is used up.
             RunError: A fact could not be stored.
         """
         try:
@@ -180,7 +183,7 @@ class Batcher:
                 n_batches += 1
             elif request is not None:  # the budget does not bear even one
                 if not self._open and self._budget is not None:
-                    raise self._budget.used_up(self._budget.worst_case(request).usd)
+                    raise self._budget.used_up(self._worst_usd(request))
                 await self._collect_some()
         return n_batches
 
@@ -192,7 +195,7 @@ class Batcher:
         n_bytes, worst_usd = 0, 0.0
         with file.open("wb") as lines:
             while request is not None and len(asked) < self._most_requests:
-                usd = self._budget.worst_case(request).usd if self._budget else 0.0
+                usd = self._worst_usd(request)
                 if self._budget is not None and not self._budget.bears(worst_usd + usd):
                     break
                 try:
@@ -208,6 +211,11 @@ class Batcher:
                 asked[request.digest] = (request.image.image_id, request.response_type)
                 request = next(wanted, None)
         return asked, worst_usd, request
+
+    def _worst_usd(self, request: Request) -> float:
+        if self._account is None:
+            return 0.0
+        return self._account.worst_case(count_prompt(request)[0], request.max_tokens).usd
 
     def _reject(self, request: Request) -> None:
         detail = "the messages hold characters that UTF-8 cannot carry"

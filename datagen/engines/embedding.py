@@ -1,9 +1,9 @@
-"""Gives questions their vectors: stored ones from the run folder, others from an embeddings endpoint."""
+"""Question embeddings: vectors from the run folder, and the missing ones from an endpoint, many requests at once."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+import asyncio
+from collections.abc import Callable, Container, Iterable, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -14,10 +14,17 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from datagen.config import EmbeddingSettings, TeacherSettings, digest_of
+from datagen.config import EmbeddingSettings, digest_of
 from datagen.dedup import Vector
+from datagen.endpoint.budget import Payment
+from datagen.endpoint.call import Call, garbled
+from datagen.endpoint.chat_completion import read_usage
+from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.target import Target
+from datagen.endpoint.token_estimate import count_tokens
+from datagen.engines.asking import run_to_end
 from datagen.engines.progress import Progress, ended
-from datagen.errors import EmbeddingError, RunError
+from datagen.errors import BudgetError, EmbeddingError, RunError
 from datagen.records import QuestionVector, Sample
 from datagen.store import VectorStore
 
@@ -27,28 +34,19 @@ _AT_HAND = 4096
 """Vectors held in memory; those of one image are asked for many times in a row."""
 
 
-class _Row(Struct):
-    index: int
-    embedding: list[float]
-
-
-class _Answer(Struct):
-    """The parts of an embeddings answer that are read."""
-
-    data: list[_Row]
-
-
 class QuestionVectors:
     """The vectors of a run's questions.
 
     Args:
         settings: Which model, and where.
         path: The run's file of vectors; made when missing.
+        payment: Pays for those that are asked for.
     """
 
-    def __init__(self, settings: EmbeddingSettings, path: Path) -> None:
+    def __init__(self, settings: EmbeddingSettings, path: Path, payment: Payment | None = None) -> None:
         self._settings = settings
         self._path = path
+        self._payment = payment or Payment()
         self._store = VectorStore(path)
         self.find = lru_cache(_AT_HAND)(self._find)
 
@@ -57,6 +55,7 @@ class QuestionVectors:
 
         Raises:
             EmbeddingError: The endpoint cannot be used; what it gave before is stored.
+            BudgetError: The budget is used up; the same holds.
             RunError: A vector is missing and nothing may be asked.
         """
         questions = dict.fromkeys(turn.question for one in samples if one.status == "accepted" for turn in one.turns)
@@ -67,13 +66,46 @@ class QuestionVectors:
             raise RunError(f"{self._path}: not every question has its vector; finish the run with 'datagen run' first.")
         progress.begin("asking for the vectors of questions", len(questions), len(questions) - len(missing))
         with ended(progress):
-            waiting = iter(missing)
-            ask = _Endpoint(self._settings)
-            while batch := list(islice(waiting, self._settings.batch_size)):
-                for question, vector in zip(batch, ask.vectors_of(batch), strict=True):
+            run_to_end(self._ask_all(missing, progress))
+
+    async def _ask_all(self, missing: Sequence[str], progress: Progress) -> None:
+        """Keep many requests in flight; when one fails for good, the others' answers are still stored."""
+        from datagen.endpoint.client import EndpointClient  # it loads the openai client
+
+        settings = self._settings
+        target = Target(
+            settings=settings,
+            model=settings.model,
+            base_url=settings.base_url,
+            option="dedup.embeddings.base_url",
+            error=EmbeddingError,
+        )
+        account = self._payment.account(settings.model, EmbeddingError)
+        client = EndpointClient(target, "embeddings", account, self._payment.keep)
+        waiting = iter(missing)
+        failures: list[Exception] = []
+
+        async def work() -> None:
+            while not failures and (batch := list(islice(waiting, self._settings.batch_size))):
+                try:
+                    vectors = await client.ask(VectorCall(self._settings.model, batch))
+                except StoppedError:
+                    return
+                except (PassingError, RecordError, EmbeddingError, BudgetError) as error:
+                    failures.append(error)
+                    client.stop()
+                    return
+                for question, vector in zip(batch, vectors, strict=True):
                     self._store.add(QuestionVector(self._key(question), vector.astype("<f2").tobytes()))
                     progress.step()
-        self._store.log.sync()
+
+        try:
+            await asyncio.gather(*(work() for _ in range(client.n_at_once)))
+        finally:
+            await client.close()
+            self._store.log.sync()
+        if failures:
+            raise failures[0] if isinstance(failures[0], BudgetError) else _failed(failures[0])
 
     def _find(self, question: str) -> Vector | None:
         fact = self._store.get(self._key(question))
@@ -90,69 +122,65 @@ class QuestionVectors:
         self._store.close()
 
 
-class _Endpoint:
-    """Any endpoint that speaks OpenAI's embeddings; retries are the client's."""
+class _Row(Struct):
+    index: int
+    embedding: list[float]
 
-    def __init__(self, settings: EmbeddingSettings) -> None:
-        from openai import OpenAI, OpenAIError
 
-        from datagen.teacher.faults import ErrorReader
+class _Answer(Struct):
+    """The parts of an embeddings answer that are read."""
 
-        self._settings = settings
-        key = os.environ.get(settings.api_key_env, "").strip()
-        base_url = settings.base_url or os.environ.get("OPENAI_BASE_URL") or None
-        if not key and base_url is None:
-            raise EmbeddingError(
-                f"The environment variable {settings.api_key_env} is not set: it must hold the key for the model of "
-                "dedup.embeddings. Set it, or name an endpoint of your own with dedup.embeddings.base_url."
-            )
-        if not (key.isascii() and key.isprintable()):
-            raise EmbeddingError(f"The key in {settings.api_key_env} holds characters that no key has; copy it again.")
+    data: list[_Row]
+    usage: Any = None
+
+
+class VectorCall(Call[list[Vector]]):
+    """Questions on their way to their vectors, of length 1, in the order of the questions."""
+
+    def __init__(self, model: str, questions: list[str]) -> None:
+        super().__init__()
+        self._fields = {"model": model, "input": questions, "encoding_format": "float"}
+        self._questions = questions
+
+    def fields(self, refused: Container[str]) -> dict[str, Any]:
+        """The request's JSON."""
+        return self._fields
+
+    def encode(self, fields: dict[str, Any]) -> tuple[bytes, ...]:
+        """JSON in one piece."""
+        return (msgspec.json.encode(fields),)
+
+    def read(self, content: bytes, shown: Callable[[str], str]) -> list[Vector]:
+        """Take the vectors out of an answer."""
         try:
-            self._client = OpenAI(
-                api_key=key or "none",  # servers of one's own need none, the client wants one
-                base_url=base_url,
-                max_retries=settings.max_attempts - 1,
-                timeout=settings.timeout_s,
-            )
-        except (ValueError, ImportError, OpenAIError) as error:
-            raise EmbeddingError(f"No connection for dedup.embeddings can be set up: {error}.") from None
-        as_asked = TeacherSettings(name=settings.model, api_key_env=settings.api_key_env)
-        self._errors = ErrorReader(as_asked, str(self._client.base_url), key or None)
+            answer = msgspec.json.decode(content, type=_Answer)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            raise garbled(content, "an answer with vectors", shown) from None
+        self.bill(read_usage(answer.usage))
+        rows = sorted(answer.data, key=lambda row: row.index)
+        if [row.index for row in rows] != list(range(len(self._questions))):
+            raise RecordError("odd_vectors", f"{len(self._questions)} vectors were asked for, {len(rows)} came")
+        vectors = [vector for row in rows if (vector := _unit(np.array(row.embedding))) is not None]
+        lengths = {len(vector) for vector in vectors}
+        if len(vectors) < len(rows) or len(lengths) != 1 or max(lengths) > _MOST_NUMBERS:
+            told = "a vector came that is empty, zero, too long or of another length than the others"
+            raise RecordError("odd_vectors", told)
+        return vectors
 
-    def vectors_of(self, questions: list[str]) -> Iterator[Vector]:
-        """Ask for vectors, of length 1, in the order of the questions.
+    def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
+        """By the length of the questions: four characters of English are a token."""
+        return sum(map(len, self._questions)) / 4
 
-        Raises:
-            EmbeddingError: No answer came, or none that can be read.
-        """
-        from openai import OpenAIError
+    def most_tokens(self) -> tuple[float, int]:
+        """The questions; there is no reply."""
+        return sum(map(count_tokens, self._questions)), 0
 
-        body = {"model": self._settings.model, "input": questions, "encoding_format": "float"}
-        try:
-            content = self._client.post("/embeddings", cast_to=bytes, body=body)
-        except UnicodeEncodeError:
-            raise self._failed("a question holds characters that UTF-8 cannot carry") from None
-        except OpenAIError as error:
-            raise self._failed(str(self._errors.meaning_of(error, {}))) from None
-        try:
-            rows = sorted(msgspec.json.decode(content, type=_Answer).data, key=lambda row: row.index)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            shown = self._errors.shown(content.decode(errors="replace")) or "nothing"
-            raise self._failed(f"expected an answer with vectors, got: {shown}") from None
-        if [row.index for row in rows] != list(range(len(questions))):
-            raise self._failed(f"{len(questions)} vectors were asked for, {len(rows)} came")
-        n_numbers = {len(row.embedding) for row in rows}
-        vectors = [_unit(np.array(row.embedding)) for row in rows]
-        if len(n_numbers) != 1 or max(n_numbers) > _MOST_NUMBERS or any(vector is None for vector in vectors):
-            raise self._failed("a vector came that is empty, zero, too long or of another length than the others")
-        return (vector for vector in vectors if vector is not None)
 
-    def _failed(self, what: str) -> EmbeddingError:
-        return EmbeddingError(
-            f"dedup.embeddings: {what.rstrip('.')}. Stored replies and vectors are kept: start the same command again, "
-            "or leave the setting out to compare words alone."
-        )
+def _failed(error: Exception) -> EmbeddingError:
+    return EmbeddingError(
+        f"dedup.embeddings: {str(error).rstrip('.')}. Stored replies and vectors are kept: start the same command "
+        "again, or leave the setting out to compare words alone."
+    )
 
 
 def _unit(numbers: NDArray[np.floating[Any]]) -> Vector | None:

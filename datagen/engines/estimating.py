@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ from msgspec import Struct
 from datagen.config import Settings
 from datagen.corpus import load_corpus
 from datagen.digestmap import DigestMap
+from datagen.endpoint.prices import cost_of, spent_on
+from datagen.endpoint.token_estimate import count_prompt, count_tokens
+from datagen.engines.ledger import Ledger
 from datagen.errors import SettingsError
 from datagen.pipeline import plan_samples
 from datagen.recipes import Recipe, load_recipes
 from datagen.records import AnnotatedImage, Reply, Request, Usage
 from datagen.store import RunFolder, stored_replies
 from datagen.store.shards import Shard, shard_folders
-from datagen.teacher.prices import cost_of, spent_on
-from datagen.teacher.tokens import count_prompt, count_tokens
 
 CACHE_FROM, CACHE_STEP = 1024, 128  # tokens; how OpenAI caches prompts, and others much alike
 LEAST_MEASURED = 5  # replies of a type, before they say more than its few-shots
@@ -59,7 +61,7 @@ class Estimate(Struct, frozen=True):
         cost_usd: None when the price is unknown; 0 for the embedded teacher.
         uncached_usd: If the provider caches nothing.
         most_usd: If, too, every reply is as long as it may be.
-        spent_usd: What the stored replies cost.
+        spent_usd: What all that is stored cost.
         time_s: Asking alone; None for batches.
         time_told: What the time rests on.
         n_nothing_to_ask: Samples without anything to tell.
@@ -118,7 +120,8 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     if shard is not None:
         shard.require_one_machine(settings)
         images = images[shard.cut(len(images))]
-    replies = _Stored(_all_stored(out, shard))
+    folders = _folders(out, shard)
+    replies = _Stored(chain.from_iterable(map(stored_replies, folders)))
     by_type = {recipe.name: TypeEstimate() for recipe in recipes}
     measured = {recipe.name: _Measured() for recipe in recipes}
     n_nothing_to_ask = 0
@@ -137,22 +140,26 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         _cost(settings, Usage(n_prompt, n_cached, n_completion)),
         _cost(settings, Usage(n_prompt, 0, n_completion)),
         _cost(settings, Usage(n_prompt, 0, n_most)),
-        spent_on(_all_stored(out, shard), settings.teacher),
+        spent_on(chain.from_iterable(map(stored_replies, folders)), settings.teacher) + _billed(settings, folders),
         time_s,
         told,
         n_nothing_to_ask,
     )
 
 
-def _all_stored(out: Path | None, shard: Shard | None) -> Iterator[Reply]:
-    """Read every reply that is paid for: of the run, of one shard, or of all shards that are not merged yet."""
+def _billed(settings: Settings, folders: Sequence[RunFolder]) -> float:
+    """US dollars that others than the teacher billed."""
+    return sum(usd or 0.0 for folder in folders for usd in Ledger(settings, folder).billed().values())
+
+
+def _folders(out: Path | None, shard: Shard | None) -> list[RunFolder]:
+    """Where facts that are paid for lie: of the run, of one shard, or of all shards that are not merged yet."""
     if out is None:
-        return
+        return []
     folders = [RunFolder(out)] if shard is None else [shard.folder_in(out)]
     if shard is None and not folders[0].settings.exists():
         folders += shard_folders(out)
-    for folder in folders:
-        yield from stored_replies(folder)
+    return folders
 
 
 class _Stored:

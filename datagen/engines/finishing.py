@@ -120,6 +120,7 @@ def finish(
                 reports[stage.report] = report
         _write(inputs, tally, diversity.watch(samples()))
         measured = {name: report() for name, report in reports.items()}
+    tally.bill(inputs.ledger.billed())
     return _close(inputs, tally, replace(tally.summary(), diversity=diversity.report(), **measured))
 
 

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from datagen.config import ENDPOINT, Settings
+from datagen.config import Settings
 from datagen.dedup import FindVector
+from datagen.endpoint.budget import Budget
+from datagen.endpoint.prices import spent_in_all
 from datagen.engines.asking import ask_all, run_to_end
 from datagen.engines.chunking import Pool, derive_all, written
 from datagen.engines.embedding import QuestionVectors
@@ -27,13 +29,12 @@ from datagen.records import Reply, Request
 from datagen.store import ReplyStore, take_in_replies
 from datagen.teacher import Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
-from datagen.teacher.prices import spent_in_all
 
 LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
 """The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it, and
 takes a twentieth of the time at most where the machine is busy."""
-OpenTeacher = Callable[[Settings, float], Teacher]
-"""Gives a teacher, told what was spent on stored replies in US dollars."""
+OpenTeacher = Callable[[Settings, Budget | None], Teacher]
+"""Gives a teacher, told what the run may cost."""
 
 
 class Gathered(Struct, frozen=True):
@@ -70,6 +71,12 @@ def gathered(
             inputs.progress.note(told)
         if may_ask:
             take_in_replies(folder, replies)
+        if inputs.ledger.budget is not None:
+            spent = replies.spent
+            inputs.ledger.begin(spent_in_all(spent.usd, spent.unpriced, settings.teacher))
+            for told in inputs.ledger.uncounted():
+                inputs.progress.note(told)
+        if may_ask:
             is_own = open_teacher is not teacher_of_settings or inputs.plugs.teacher is not None
             if pool is not None and settings.teacher.name == "template" and not is_own:
                 _write_in_chunks(inputs, replies, pool)
@@ -80,7 +87,8 @@ def gathered(
         if settings.dedup.embeddings is None:
             yield Gathered(replies)
             return
-        with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors)) as vectors:
+        payment = inputs.ledger.payment("embeddings")
+        with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors, payment)) as vectors:
             vectors.fetch(derive_all(inputs, replies, pool), inputs.progress, may_ask=may_ask)
             yield Gathered(replies, vectors.find)
 
@@ -127,14 +135,10 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         from datagen.engines.batching import require_collected
 
         require_collected(folder)
-    spent = replies.spent
-    spent_usd = 0.0 if teaching.budget_usd is None else spent_in_all(spent.usd, spent.unpriced, teaching)
     if teaching.batch:
-        _ask_by_batches(inputs, replies, watermark, spent_usd)
+        _ask_by_batches(inputs, replies, watermark)
         return
-    teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, spent_usd)
-    if uncounted := outside_budget(inputs.settings):
-        progress.note(f"--budget-usd counts the teacher alone, not what {' and '.join(uncounted)} may bill.")
+    teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
     progress.begin("asking the teacher", inputs.n_samples, n_done)
     is_asking = True
     with ended(progress):
@@ -168,15 +172,7 @@ def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
             watermark.keep()
 
 
-def outside_budget(settings: Settings) -> list[str]:
-    """Other endpoints of a run with a budget, which may bill too; none where there is no budget."""
-    if settings.teacher.budget_usd is None:
-        return []
-    others = ["dedup.embeddings"] if settings.dedup.embeddings is not None else []
-    return others + (["the validator's endpoint"] if settings.validator.name.startswith(ENDPOINT) else [])
-
-
-def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, spent_usd: float) -> None:
+def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> None:
     from datagen.engines.batching import ask_by_batches  # it loads the openai client
 
     def move_on() -> int:
@@ -194,7 +190,7 @@ def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, s
     with ended(progress):
         ask_by_batches(
             lambda: (item.request for _, item in inputs.unsettled(watermark) if item.request is not None),
-            inputs.settings.teacher, inputs.folder, replies, spent_usd,
+            inputs.settings.teacher, inputs.folder, replies, inputs.ledger.budget,
             lambda reply: progress.step(reply.cost_usd), progress.note,
         )  # fmt: skip
         move_on()

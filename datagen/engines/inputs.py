@@ -25,6 +25,7 @@ from datagen.corpus import (
     open_source,
 )
 from datagen.engines.checking import check_pictures
+from datagen.engines.ledger import Ledger
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
 from datagen.engines.watermark import Watermark
@@ -50,6 +51,7 @@ class Inputs:
     Attributes:
         corpus: The whole of it, whatever the shard.
         images: Those to work on, in corpus order.
+        ledger: What it costs.
 
     Raises:
         DatagenError: The inputs cannot be read, as one sentence.
@@ -71,6 +73,7 @@ class Inputs:
         self.plugs = plugs
         self.folder = folder
         self.progress = progress
+        self.ledger = Ledger(settings, folder)
         self.shard = shard
         self.is_merge = is_merge
         if shard is not None and settings.corpus.dataset:

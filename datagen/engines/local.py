@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from datagen.config import Settings
+from datagen.config import ENDPOINT, Settings
 from datagen.engines.chunking import Pool, derive_all, job_of
 from datagen.engines.finishing import Outcome, finish
 from datagen.engines.gathering import gathered
@@ -25,6 +25,9 @@ from datagen.records import Sample
 from datagen.store import RunFolder
 from datagen.store.folder import translated_errors
 from datagen.validator import Validator, open_validator
+from datagen.validator.protocol import Billing
+
+__all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
 
 
 @contextmanager
@@ -66,9 +69,6 @@ def spooled(make: Callable[[], Iterator[Sample]], path: Path) -> Iterator[Callab
         yield give
     finally:
         path.unlink(missing_ok=True)
-
-
-__all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
 
 
 class Workplace(Protocol):
@@ -142,7 +142,7 @@ def make_run(
     validator = validator_for(inputs, place)
     if not may_ask:
         folder.require()
-    with folder.locked():
+    with folder.locked(), closing(inputs.ledger):
         prepare(inputs, validator, may_ask=may_ask)
         with (
             place.open_pool(inputs) as pool,
@@ -165,7 +165,11 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
     settings = inputs.settings.validator
     if settings.name == "none":
         return None
+    if settings.name.startswith(ENDPOINT):  # the network is everywhere the same, and the budget is here
+        place = Here()
     validator = inputs.plugs.validator or (place or Here()).open_validator(inputs.settings)
+    if isinstance(validator, Billing):
+        validator.pay_by(inputs.ledger.payment("validator"))
     require_common_words(validator, settings.name, inputs.corpus.categories)
     return validator
 

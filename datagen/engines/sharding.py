@@ -38,7 +38,7 @@ from datagen.summary import Tally
 from datagen.teacher import open_teacher
 from datagen.validator import Validator
 
-FACTS = ("replies", "scores", "vectors")
+FACTS = ("replies", "scores", "vectors", "costs")
 """Fact files that a merge lays together."""
 
 
@@ -75,7 +75,7 @@ def run_shard(
         raise RunError(f"{out}: holds a run that was not split; choose another --out.")
     inputs = Inputs(settings, folder, progress, shard, plugs=plugs)
     validator = validator or validator_for(inputs)
-    with folder.locked():
+    with folder.locked(), closing(inputs.ledger):
         folder.shard.unlink(missing_ok=True)
         prepare(inputs, validator)
         tally = Tally()

@@ -7,6 +7,7 @@ from pathlib import PurePath
 from typing import Any
 
 from datagen.config import Settings
+from datagen.endpoint.prices import cost_parts
 from datagen.summary import Balance, Summary
 
 
@@ -88,8 +89,9 @@ def _result(summary: Summary) -> str:
         if rows:
             text += f"\n{title}:\n\n" + _table(("stage", "reason", "number"), rows)
     tokens = summary.tokens
-    if tokens.prompt or tokens.completion:
+    if tokens.prompt or tokens.completion or summary.cost_usd_by:
         cost = "unknown" if summary.cost_usd is None else f"{summary.cost_usd:.2f} USD"
+        cost += f" ({cost_parts(summary.cost_usd_by)})" if summary.cost_usd_by else ""
         text += f"\n{tokens.prompt} prompt tokens, {tokens.completion} completion tokens, cost {cost}.\n"
     return text
 

@@ -17,12 +17,25 @@ from openai import APIConnectionError, APIStatusError, OpenAIError
 from openai.types import Batch
 
 from datagen.config import TeacherSettings
+from datagen.endpoint.chat_completion import (
+    decode_completion,
+    encode_request,
+    read_usage,
+    request_fields,
+    text_or_fault,
+)
+from datagen.endpoint.error_translation import (
+    ErrorReader,
+    HttpAnswer,
+    PassingError,
+    RecordError,
+    RefusedParameterError,
+)
+from datagen.endpoint.openai_client import as_answer, open_client
+from datagen.endpoint.prices import cost_of
 from datagen.errors import TeacherError
 from datagen.records import Reply, Request, Usage
-from datagen.teacher.client import open_client
-from datagen.teacher.completion import decode_completion, encode_request, read_usage, request_fields, text_or_fault
-from datagen.teacher.faults import ErrorReader, PassingError, RecordError, RefusedParameterError
-from datagen.teacher.prices import cost_of
+from datagen.teacher.chat import target_of
 
 MOST_REQUESTS = 50_000  # in one file
 MOST_BYTES = 200_000_000
@@ -65,8 +78,9 @@ class BatchTeacher:
         self.refused = refused
         self._settings = settings
         self._sleep = sleep
-        self._client, key, _ = open_client(settings)
-        self._errors = ErrorReader(settings, str(self._client.base_url), key)
+        target = target_of(settings)
+        self._client, key, _ = open_client(target)
+        self._errors = ErrorReader(target, str(self._client.base_url), key)
 
     def encode(self, request: Request) -> bytes:
         """One line of an input file, with its line break.
@@ -145,7 +159,7 @@ class BatchTeacher:
                         if line is not None:
                             yield line
         except OpenAIError as error:
-            meaning = self._errors.meaning_of(error, {})
+            meaning = self._errors.meaning_of(as_answer(error))
             if isinstance(meaning, PassingError):
                 raise meaning from None
             raise TeacherError(f"The batch's file {file_id} cannot be fetched ({meaning}).") from None
@@ -209,10 +223,8 @@ class BatchTeacher:
         return completion
 
     def _meaning_of_line(self, status: int, body: Any) -> Exception:
-        inner = body.get("error", body) if isinstance(body, dict) else body
-        response = httpx2.Response(status, request=httpx2.Request("POST", str(self._client.base_url)))
         known = {"max_tokens", "temperature", "response_format"} - self.refused
-        return self._errors.meaning_of(APIStatusError(str(inner), response=response, body=inner), dict.fromkeys(known))
+        return self._errors.meaning_of(HttpAnswer(status, {}, msgspec.json.encode(body)), known)
 
     async def _try(self, ask: Callable[[], Awaitable[Given]]) -> Given:
         """Ask until it works or no try is left.
@@ -227,7 +239,7 @@ class BatchTeacher:
                 if isinstance(error, APIStatusError) and error.status_code in (404, 405):
                     told = self._errors.shown(str(error))
                     raise TeacherError(f"The endpoint offers no batches ({told}); leave out --batch.") from None
-                meaning = self._errors.meaning_of(error, {})
+                meaning = self._errors.meaning_of(as_answer(error))
                 if not isinstance(meaning, PassingError):
                     raise (meaning if isinstance(meaning, TeacherError) else TeacherError(f"{meaning}.")) from None
                 if attempt == self._settings.max_attempts:

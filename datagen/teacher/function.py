@@ -7,9 +7,9 @@ import inspect
 import time
 from collections.abc import Awaitable, Callable
 
+from datagen.endpoint.error_translation import StoppedError
 from datagen.errors import TeacherError
 from datagen.records import Reply, Request
-from datagen.teacher.protocol import StoppedError
 
 Answer = str | Reply | Awaitable[str] | Awaitable[Reply]
 """What a teacher's function gives: the reply's text, or a whole ``Reply`` for one that knows its tokens and cost."""

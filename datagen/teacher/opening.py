@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from datagen.config import PLUGGED, Settings
 from datagen.errors import TeacherError
 from datagen.teacher.protocol import Teacher
 
+if TYPE_CHECKING:
+    from datagen.endpoint.budget import Budget
 
-def open_teacher(settings: Settings, spent_usd: float = 0.0) -> Teacher:
+
+def open_teacher(settings: Settings, budget: Budget | None = None) -> Teacher:
     """Make the teacher that the settings name.
 
     Args:
         settings: Of the run.
-        spent_usd: What its replies cost so far; counts against the budget.
+        budget: Of the run, which counts what was spent already; None sets no bound.
 
     Raises:
         TeacherError: The endpoint's key is missing.
@@ -27,10 +32,6 @@ def open_teacher(settings: Settings, spent_usd: float = 0.0) -> Teacher:
             f"The teacher of this run is {settings.teacher.name.removeprefix(PLUGGED)}, in Python; start it again from "
             "the program that gives it to datagen.run(..., teacher=...)."
         )
-    from datagen.teacher.endpoint import EndpointTeacher
+    from datagen.teacher.chat import ChatTeacher
 
-    if settings.teacher.budget_usd is None:
-        return EndpointTeacher(settings.teacher)
-    from datagen.teacher.budget import Budget
-
-    return EndpointTeacher(settings.teacher, budget=Budget(settings.teacher, spent_usd))
+    return ChatTeacher(settings.teacher, budget=budget)

@@ -7,10 +7,6 @@ from typing import Protocol, runtime_checkable
 from datagen.records import Reply, Request
 
 
-class StoppedError(Exception):
-    """The request was not sent, or not sent again, because the run ends."""
-
-
 @runtime_checkable
 class Teacher(Protocol):
     """Writes the reply to a request.

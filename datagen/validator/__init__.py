@@ -2,9 +2,9 @@
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
 ``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
-``models`` holds the families of models, a file and a table row each; ``catalogue`` gives names.
-``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads the answers,
-``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
+``models`` holds the families of models, a file and a table row each; ``chances`` reads what a served one answers;
+``catalogue`` gives names. ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads
+the answers, ``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from datagen.records import Probe, ProbeKind, Score
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from datagen.endpoint.budget import Payment
+
 LoadPicture = Callable[[str], "Image"]
 """Opens a picture by file name; a failure carries ``reason`` and ``detail`` as attributes."""
 
@@ -129,6 +131,15 @@ class ManyAtOnce(Protocol):
     """
 
     n_at_once: int
+
+
+@runtime_checkable
+class Billing(Protocol):
+    """A validator that costs money."""
+
+    def pay_by(self, payment: Payment) -> None:
+        """Have it paid for out of a run's budget, and its bills kept."""
+        ...
 
 
 def score_key(identity: str, look: Look, item: Item) -> str:

@@ -9,11 +9,9 @@ from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
-from datagen.config import load_settings
-from datagen.engines.gathering import outside_budget
+from datagen.endpoint.prices import spent_on
 from datagen.records import Reply
 from datagen.store import read_facts
-from datagen.teacher.prices import spent_on
 
 
 def invoke(files: CorpusFiles, url: str, out: Path, *options: str, teacher: str = "gpt-4o"):
@@ -67,25 +65,3 @@ def test_an_own_price_table_gives_the_price(corpus_files: CorpusFiles, tmp_path:
     tokens = datagen.open_run(tmp_path / "run").summary.tokens
     cost = datagen.open_run(tmp_path / "run").summary.cost_usd
     assert abs(cost - (tokens.prompt + tokens.completion) / 1e6) < 1e-5
-
-
-def test_who_else_may_bill_is_told_where_there_is_a_budget() -> None:
-    others = {"validator.name": "endpoint:http://localhost:1/v1#eyes", "dedup.embeddings.model": "vectors"}
-    teacher = {"teacher.name": "gpt-4o", "corpus.captions": ["made up"], "corpus.images": "made up"}
-    assert outside_budget(load_settings(None, {**teacher, **others})) == []
-    bounded = {**teacher, "teacher.budget_usd": 1.0}
-    assert outside_budget(load_settings(None, bounded)) == []
-    assert outside_budget(load_settings(None, {**bounded, **others})) == [
-        "dedup.embeddings",
-        "the validator's endpoint",
-    ]
-
-
-def test_the_run_says_that_vectors_are_not_counted(corpus_files: CorpusFiles, tmp_path: Path) -> None:
-    settings = tmp_path / "settings.yaml"
-    with LoopbackServer() as server:
-        settings.write_text(f"dedup: {{embeddings: {{model: v, base_url: '{server.base_url}'}}}}\n")
-        asked = ["run", str(settings), *corpus_files.options, "--base-url", server.base_url, "--teacher", "gpt-4o"]
-        ended = CliRunner().invoke(app, [*asked, "--out", str(tmp_path / "run"), "--budget-usd", "0.001"])
-    assert ended.exit_code == 130
-    assert "counts the teacher alone, not what dedup.embeddings may bill" in " ".join(ended.output.split())

@@ -13,6 +13,7 @@ import datagen
 from datagen.cli import app
 from datagen.cli.money import _duration
 from datagen.config import load_settings
+from datagen.endpoint.token_estimate import count_tokens
 from datagen.engines.estimating import LEAST_MEASURED, estimate_run
 from datagen.engines.progress import Silence
 from datagen.engines.sharding import run_shard
@@ -20,7 +21,6 @@ from datagen.errors import SettingsError
 from datagen.recipes import load_recipes
 from datagen.store import RunFolder
 from datagen.store.shards import Shard
-from datagen.teacher.tokens import count_tokens
 
 
 def settings_for(files: CorpusFiles, **teacher: Any) -> Any:

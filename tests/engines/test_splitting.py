@@ -166,7 +166,7 @@ def test_any_split_gives_the_bytes_of_one_run(
         for number in numbers:
             run_shard(
                 settings, Shard(number, count), folder / "split", Silence(),
-                open_teacher=lambda settings, spent_usd: Inventor(seed), validator=oracle,
+                open_teacher=lambda settings, budget: Inventor(seed), validator=oracle,
             )  # fmt: skip
         merge = partial(merge_shards, settings, shard_folders(folder / "split"), folder / "split", Silence())
         merge()

@@ -14,7 +14,7 @@ import msgspec
 import pytest
 from conftest import CorpusFiles
 from loopback import LoopbackServer
-from msgspec.structs import asdict, replace
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 import datagen
@@ -236,7 +236,7 @@ def test_the_command_writes_where_it_is_told(run: Run, tmp_path: Path) -> None:
 
 def test_an_older_run_without_diversity_and_corpus_still_has_a_report(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
-    summary = asdict(run.summary)
+    summary = msgspec.to_builtins(run.summary)
     del summary["diversity"], summary["balance"]
     (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(summary | {"of_later": 1}))
     manifest = (tmp_path / "run" / "run.yaml").read_text()

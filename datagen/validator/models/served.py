@@ -1,79 +1,131 @@
-"""Looks come in; chances stream out of a vision model that is served elsewhere, by vLLM, SGLang or another.
+"""A served vision-language model as a validator: looks go to vLLM, SGLang or another endpoint, chances come back.
 
 A probe is asked as a question with the picture beside it. Where the endpoint tells how likely other words were,
 the chances come from the first word that tells the answers apart; elsewhere they are read off the reply.
-Threads wait for the network, retries are the openai client's own.
 """
 
 from __future__ import annotations
 
 import base64
 import io
-import os
-import re
-import threading
-from collections import deque
-from collections.abc import Container, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
+from contextlib import closing
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from openai import APIConnectionError, APIStatusError, OpenAI, OpenAIError
 from PIL import Image
 
 from datagen.config import ENDPOINT, ValidatorSettings, digest_of, endpoint_of
-from datagen.errors import ValidatorError
+from datagen.endpoint.budget import Payment
+from datagen.endpoint.call import Call, garbled
+from datagen.endpoint.chat_completion import CompletionChoice, decode_completion, read_usage
+from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.loop_thread import LoopThread
+from datagen.endpoint.target import Target
+from datagen.endpoint.token_estimate import count_tokens, most_picture_tokens
+from datagen.errors import DatagenError, ValidatorError
 from datagen.records import Probe, ProbeScore, Score
-from datagen.validator.completions import Choice, Completion, read_chances
+from datagen.validator.chances import read_chances
 from datagen.validator.models.family import Named
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, open_picture, score_key
+
+if TYPE_CHECKING:
+    from datagen.endpoint.client import EndpointClient
 
 MAX_SIDE_PX = 1024  # what served models scale down to at most, about; 200 KB a picture over the wire
 _JPEG_QUALITY = 90
 _TOP = 20  # the most that vLLM and OpenAI tell by default
 _PROBE_TOKENS = 8
 _ANSWER_TOKENS = 512
-_TRIES = 3  # for replies that are none; the client retries what failed on the way
-_RETRIES = 6
-_TIMEOUT_S = 300.0
-_MAX_WORDS = 300
-_KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
+_PICTURE_TOKENS = 1000  # of most models at 1,024 pixels; only reserves tokens, the endpoint's own count replaces it
 
 
-class _UnusableError(Exception):
-    """One question that the endpoint does not answer, while others go on."""
+class SentPicture(msgspec.Struct, frozen=True):
+    """A picture as it is sent.
 
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
+    Attributes:
+        url: JPEG as a data URL, at most ``MAX_SIDE_PX`` on its longer side.
+        most_tokens: That it may be billed for.
+    """
+
+    url: str
+    most_tokens: int
 
 
-class EndpointValidator:
+class PictureCall(Call[CompletionChoice]):
+    """A question about a picture on its way to its answer."""
+
+    is_guess = True  # what a picture is billed differs thirtyfold between models
+
+    def __init__(self, model: str, question: str, sent: SentPicture, max_tokens: int, *, wants_logprobs: bool) -> None:
+        super().__init__()
+        content = [{"type": "image_url", "image_url": {"url": sent.url}}, {"type": "text", "text": question}]
+        self._fields: dict[str, Any] = {
+            "model": model,
+            "messages": [{"role": "user", "content": content}],
+            "max_tokens": max_tokens,
+            "temperature": 0.0,
+        }
+        self._logprobs = {"logprobs": True, "top_logprobs": _TOP} if wants_logprobs else {}
+        self._question, self._sent, self._max_tokens = question, sent, max_tokens
+
+    def fields(self, refused: Container[str]) -> dict[str, Any]:
+        """The request's JSON."""
+        fields = {**self._fields, **({} if "logprobs" in refused else self._logprobs)}
+        if "max_tokens" in refused:
+            fields["max_completion_tokens"] = fields.pop("max_tokens")
+        return {name: value for name, value in fields.items() if name != "temperature" or name not in refused}
+
+    def encode(self, fields: dict[str, Any]) -> tuple[bytes, ...]:
+        """JSON in one piece."""
+        return (msgspec.json.encode(fields),)
+
+    def read(self, content: bytes, shown: Callable[[str], str]) -> CompletionChoice:
+        """Take the first choice out of a completion."""
+        try:
+            completion = decode_completion(content)
+            choice = completion.choices[0]
+        except (ValueError, IndexError, RecursionError):
+            raise garbled(content, "a chat completion", shown) from None
+        self.bill(read_usage(completion.usage))
+        return choice
+
+    def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
+        """As most models count pictures."""
+        return _PICTURE_TOKENS + len(self._question) / 4 + self._max_tokens
+
+    def most_tokens(self) -> tuple[float, int]:
+        """As the dearest model counts pictures."""
+        return self._sent.most_tokens + count_tokens(self._question), self._max_tokens
+
+
+class ServedValidator:
     """Asks a served model; see ``protocol.Validator``.
 
     Args:
-        settings: Uses ``name`` (``endpoint:URL#MODEL``), ``api_key_env`` and ``concurrency``.
+        settings: Uses ``name`` (``endpoint:URL#MODEL``) and all that says how hard it may be asked.
 
     Raises:
         ValidatorError: The key cannot be used, or without a model's name the endpoint cannot tell it.
     """
 
     def __init__(self, settings: ValidatorSettings) -> None:
+        self._settings, self._payment = settings, Payment()
         self._url, model = endpoint_of(settings.name)
-        self._key_env = settings.api_key_env
-        self._key = os.environ.get(settings.api_key_env, "").strip()
-        if not (self._key.isascii() and self._key.isprintable()):
-            raise ValidatorError(f"The key in {self._key_env} holds characters that no key has; copy it again.")
-        # Servers of one's own need no key, the client wants one.
-        self._client = OpenAI(api_key=self._key or "none", base_url=self._url, max_retries=_RETRIES, timeout=_TIMEOUT_S)
-        self._n_at_once = settings.concurrency
-        self._has_answered = threading.Event()
-        self._tells_logprobs = True
-        self._model = model or self._only_model()
+        self._loop = LoopThread()
+        self._client: EndpointClient | None = None
+        self._model = model or ""
+        client = self._open()
+        if not model:
+            self._model, self._client = self._only_model(client), None
         self.identity = f"endpoint-{digest_of([self._url, self._model, MAX_SIDE_PX])}"
         self.abilities = Abilities(texts=False, blanks=False)
         self.n_readers = 4
+
+    def pay_by(self, payment: Payment) -> None:
+        """Have questions paid for out of a run's budget, and their bills kept."""
+        self._payment, self._client = payment, None
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
         """Any picture will do."""
@@ -81,52 +133,69 @@ class EndpointValidator:
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
-        """Ask every probe that is not known; texts and blank pictures are passed over."""
-        waiting: deque[Future[Score | Fault]] = deque()
-        with ThreadPoolExecutor(self._n_at_once) as pool:
-            try:
-                for question in self._questions(looks, load_picture, known):
-                    if isinstance(question, Fault):
-                        yield question
-                        continue
-                    waiting.append(pool.submit(self._judge, *question))
-                    if len(waiting) >= 2 * self._n_at_once:  # few pictures are held, and no worker idles
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        """Ask every probe that is not known; texts and blank pictures are passed over.
+
+        Whatever was answered is given before an error is raised, as it is paid for.
+
+        Raises:
+            ValidatorError: No question can succeed.
+            BudgetError: The budget is used up.
+        """
+        client, failure = self._client or self._open(), None
+
+        def work() -> Iterator[Coroutine[Any, Any, Score | Fault]]:
+            for question in self._questions(looks, load_picture, known):
+                if failure is not None:
+                    return
+                yield _given(question) if isinstance(question, Fault) else self._judge(client, *question)
+
+        # Twice as many as are asked at once: few pictures are held, and none waits for the next to be opened.
+        with closing(self._loop.ended(work(), 2 * self._settings.concurrency)) as ended:
+            for future in ended:
+                try:
+                    yield future.result()
+                except StoppedError:
+                    continue
+                except DatagenError as error:  # raised at the end: others in flight are paid for
+                    failure = failure or error
+                    self._loop.call(client.stop)
+        if failure is not None:
+            self._client = None  # it has stopped
+            raise failure
 
     def _questions(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str]
-    ) -> Iterator[tuple[Look, Probe, str] | Fault]:
+    ) -> Iterator[tuple[Look, Probe, SentPicture] | Fault]:
+        asked: set[str] = set()  # an image with planted errors is looked at for itself and for another
         for name, at_picture in groupby(looks, key=lambda look: look.picture):
-            probes = [
-                (look, item)
-                for look in at_picture
-                for item in look.items
-                if isinstance(item, Probe) and not look.is_blank and score_key(self.identity, look, item) not in known
-            ]
+            probes: dict[str, tuple[Look, Probe]] = {}
+            for look in at_picture:
+                for item in () if look.is_blank else look.items:
+                    key = score_key(self.identity, look, item)
+                    if isinstance(item, Probe) and key not in known and key not in asked:
+                        probes[key] = look, item
             if not probes:
                 continue
+            asked.update(probes)
             picture = open_picture(name, load_picture)
             if isinstance(picture, Fault):
                 yield picture
                 continue
-            url = as_data_url(picture)
-            yield from ((look, probe, url) for look, probe in probes)
+            sent = as_sent(picture)
+            yield from ((look, probe, sent) for look, probe in probes.values())
 
-    def _judge(self, look: Look, probe: Probe, picture_url: str) -> Score | Fault:
+    async def _judge(self, client: EndpointClient, look: Look, probe: Probe, sent: SentPicture) -> Score | Fault:
         options = ", ".join(probe.answers[:-1]) + f" or {probe.answers[-1]}"
         question = f"{probe.question} Answer only with {options}."
         try:
-            choice = self._ask(question, picture_url, _PROBE_TOKENS, wants_logprobs=True)
-        except _UnusableError as error:
-            return Fault(look.picture, error.reason, str(error), probe)
+            choice = await client.ask(PictureCall(self._model, question, sent, _PROBE_TOKENS, wants_logprobs=True))
+        except RecordError as error:
+            return Fault(look.picture, error.code, str(error), probe)
+        except PassingError as error:
+            return Fault(look.picture, "garbled" if error.code == "garbled" else "gave_up", str(error), probe)
         chances = read_chances(choice, probe.answers)
         if chances is None:
-            words = self._shown(choice.message.content or "nothing")
+            words = client.errors.shown(choice.message.text or "nothing")
             return Fault(look.picture, "unscorable_text", f"to '{question}' the endpoint said: {words}", probe)
         return ProbeScore(score_key(self.identity, look, probe), look.picture, chances)
 
@@ -136,64 +205,45 @@ class EndpointValidator:
         Raises:
             ValidatorError: No answer comes.
         """
+        client = self._client or self._open()
+        call = PictureCall(self._model, question, as_sent(picture), _ANSWER_TOKENS, wants_logprobs=False)
         try:
-            choice = self._ask(question, as_data_url(picture), _ANSWER_TOKENS, wants_logprobs=False)
-        except _UnusableError as error:
-            raise ValidatorError(f"{self._url}: {error}.") from None
-        return (choice.message.content or "").strip()
+            return self._loop.run(client.ask(call)).message.text.strip()
+        except (PassingError, RecordError) as error:
+            raise _failed(self._url, error) from None
+        except DatagenError:
+            self._client = None  # it has stopped
+            raise
 
-    def _ask(self, question: str, picture_url: str, max_tokens: int, *, wants_logprobs: bool) -> Choice:
-        content = [{"type": "image_url", "image_url": {"url": picture_url}}, {"type": "text", "text": question}]
-        body: dict[str, Any] = {
-            "model": self._model,
-            "messages": [{"role": "user", "content": content}],
-            "max_tokens": max_tokens,
-            "temperature": 0.0,
-        }
-        for _ in range(_TRIES):
-            tells = wants_logprobs and self._tells_logprobs
-            asked = {**body, "logprobs": True, "top_logprobs": _TOP} if tells else body
-            try:
-                content_bytes = self._client.post("/chat/completions", cast_to=bytes, body=asked)
-                choice = msgspec.json.decode(content_bytes, type=Completion).choices[0]
-            except OpenAIError as error:
-                if tells and isinstance(error, APIStatusError) and "logprobs" in str(error.body):
-                    self._tells_logprobs = False
-                    continue
-                raise self._meaning_of(error) from None
-            except (ValueError, IndexError, msgspec.MsgspecError):
-                continue
-            self._has_answered.set()
-            return choice
-        raise _UnusableError("garbled", f"{_TRIES} replies were no chat completions")
+    def _open(self) -> EndpointClient:
+        from datagen.endpoint.client import EndpointClient  # it loads the openai client
 
-    def _meaning_of(self, error: OpenAIError) -> Exception:
-        """What an error of the client means: for the run (``ValidatorError``), or for this question alone."""
-        if isinstance(error, APIStatusError):
-            words = self._shown(_words_of(error.body) or str(error))
-            status = error.status_code
-            if status == 401 or (status == 403 and not self._has_answered.is_set()):
-                return ValidatorError(f"{self._url} does not accept the key in {self._key_env} ({status}: {words}).")
-            if status == 402:
-                return ValidatorError(f"{self._url} says that the quota is used up ({words}).")
-            if status == 404:
-                return ValidatorError(f"{self._url} has no model '{self._model}', or does not end in /v1 ({words}).")
-            return _UnusableError(
-                "gave_up" if status in (408, 409, 429) or status >= 500 else "request_rejected", f"{status} {words}"
-            )
-        words = self._shown(str(error))
-        if isinstance(error, APIConnectionError) and not self._has_answered.is_set():
-            return ValidatorError(
-                f"Nothing answers at {self._url} ({words}). Does the server run? Is the address right?"
-            )
-        return _UnusableError("gave_up", words)
+        target = Target(
+            settings=self._settings, model=self._model, base_url=self._url, option="the address", error=ValidatorError
+        )
+        account = self._payment.account(self._model, ValidatorError)
+        self._client = EndpointClient(target, "chat/completions", account, self._payment.keep)
+        self._loop.at_end(self._client.close)
+        return self._client
 
-    def _only_model(self) -> str:
+    def _only_model(self, client: EndpointClient) -> str:
         """The model that the endpoint serves, when it serves one."""
+        from openai import OpenAIError
+
+        from datagen.endpoint.openai_client import as_answer
+
+        api = client.openai.with_options(max_retries=self._settings.max_attempts - 1)
+
+        async def list_models() -> list[str]:
+            return [model.id for model in (await api.models.list()).data]
+
         try:
-            names = [model.id for model in self._client.models.list().data]
+            names = self._loop.run(list_models())
         except OpenAIError as error:
-            raise _as_validator_error(self._url, self._meaning_of(error)) from None
+            meaning = client.errors.meaning_of(as_answer(error))
+            if isinstance(meaning, PassingError) and meaning.code == "unreachable":
+                meaning = client.errors.nobody_answers(str(meaning))
+            raise (meaning if isinstance(meaning, ValidatorError) else _failed(self._url, meaning)) from None
         except (AttributeError, TypeError, ValueError):
             names = []
         if len(names) != 1:
@@ -201,32 +251,23 @@ class EndpointValidator:
             raise ValidatorError(f"{self._url}: {held}; name a model, as in --validator endpoint:{self._url}#MODEL.")
         return str(names[0])
 
-    def _shown(self, text: str) -> str:
-        """Text fit for a message: one line, bounded, no keys."""
-        text = text.replace(self._key, "[key]") if self._key else text
-        text = " ".join(_KEY_LIKE.sub("[key]", text).split()).rstrip(".")
-        return text if len(text) <= _MAX_WORDS else text[: _MAX_WORDS - 1] + "…"
+
+async def _given(fault: Fault) -> Fault:
+    return fault
 
 
-def _as_validator_error(url: str, error: Exception) -> ValidatorError:
-    return error if isinstance(error, ValidatorError) else ValidatorError(f"{url}: {error}.")
+def _failed(url: str, error: Exception) -> ValidatorError:
+    return ValidatorError(f"{url}: {error}.")
 
 
-def _words_of(body: object) -> str:
-    if isinstance(body, dict):
-        return str(body.get("message") or body.get("detail") or body.get("error") or body)
-    return str(body or "")
-
-
-def as_data_url(picture: Image.Image) -> str:
-    """A picture as the text that goes into a request: JPEG, at most ``MAX_SIDE_PX`` on its longer side."""
-    shown = picture.convert("RGB")
-    shown.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
+def as_sent(picture: Image.Image) -> SentPicture:
+    """Make a picture ready to be sent."""
+    small = picture.convert("RGB")
+    small.thumbnail((MAX_SIDE_PX, MAX_SIDE_PX))
     file = io.BytesIO()
-    shown.save(file, "JPEG", quality=_JPEG_QUALITY)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    small.save(file, "JPEG", quality=_JPEG_QUALITY)
+    url = f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
+    return SentPicture(url, most_picture_tokens(*small.size))
 
 
-SERVED = Named(
-    answers_to=lambda name: name.startswith(ENDPOINT), open=EndpointValidator, open_answerer=EndpointValidator
-)
+SERVED = Named(answers_to=lambda name: name.startswith(ENDPOINT), open=ServedValidator, open_answerer=ServedValidator)

@@ -15,10 +15,13 @@ from PIL import Image
 from tiny_checkpoints import picture
 
 from datagen.config import ValidatorSettings, load_settings
+from datagen.endpoint import client
+from datagen.endpoint.budget import Payment
+from datagen.endpoint.rate_limiter import Limiter
 from datagen.errors import SettingsError, ValidatorError
 from datagen.records import ProbeScore
 from datagen.validator import Fault, Look, Probe, Text, open_validator, score_key
-from datagen.validator.models import served
+from datagen.validator.models.served import ServedValidator
 
 DOG = Probe("Is there a dog in the image?", ("Yes", "No"), "a dog")
 COUNT = Probe("How many dogs are there?", ("One", "Two", "Three"), "a dog")
@@ -39,7 +42,7 @@ def say(text: str | None, *tokens: dict[str, float]) -> Answer:
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(served, "_RETRIES", 1)
+    monkeypatch.setattr(client, "FIRST_PAUSE_S", 0.001)
     monkeypatch.delenv("VALIDATOR_API_KEY", raising=False)
 
 
@@ -190,7 +193,7 @@ def test_an_unknown_model_and_a_wrong_address_are_said() -> None:
     gone = error_answer(404, "The model `m` does not exist.", "model_not_found")
     with LoopbackServer(intercept=lambda body, n: gone) as server:
         validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
-        with pytest.raises(ValidatorError, match="has no model 'm', or does not end in /v1"):
+        with pytest.raises(ValidatorError, match="has no model 'm'"):
             list(validator.score([LOOK], picture))
     with pytest.raises(ValidatorError, match="Nothing answers at"):
         list(open_validator(ValidatorSettings(name="endpoint:http://127.0.0.1:1/v1#m")).score([LOOK], picture))
@@ -216,6 +219,54 @@ def test_addresses_that_are_none_or_hold_secrets(name: str) -> None:
 
 def test_one_free_question() -> None:
     with LoopbackServer(reply=lambda body: " A red cup. ") as server:
-        validator = served.EndpointValidator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
+        validator = ServedValidator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
         assert validator.answer(picture("a"), "What is this?") == "A red cup."
         assert "logprobs" not in server.seen[0][1]
+
+
+def test_a_probe_that_several_looks_share_is_paid_for_once() -> None:
+    with LoopbackServer(reply=lambda body: "Yes, two") as server:
+        validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
+        looks = [LOOK, Look("a.jpg", (DOG,)), Look("b.jpg", (DOG,)), Look("a.jpg", (COUNT, DOG))]
+        assert len(list(validator.score(looks, picture))) == 3 == server.arrivals.total()
+
+
+def test_log_probabilities_in_another_form_are_passed_over(chances_for: Any) -> None:
+    told = {"choices": [{"message": {"content": "No"}, "logprobs": {"content": [{"tok": 1}]}}]}
+    assert chances_for(json_answer(200, told)) == (0.01, 0.99)
+
+
+def test_a_text_in_parts_is_read(chances_for: Any) -> None:
+    told = {"choices": [{"message": {"content": [{"type": "text", "text": "No"}]}}]}
+    assert chances_for(json_answer(200, told)) == (0.01, 0.99)
+
+
+def test_what_was_answered_is_given_before_a_failure_is_told() -> None:
+    def quota(body: dict[str, Any], n: int) -> Answer:
+        return say("Two") if "How many" in json.dumps(body) else error_answer(402, "no credit")
+
+    with LoopbackServer(intercept=quota) as server:
+        validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m", concurrency=1))
+        given: list[object] = []
+        with pytest.raises(ValidatorError, match=r"quota is used up \(no credit\)"):
+            given.extend(validator.score([Look("a.jpg", (COUNT, DOG))], picture))
+        assert [type(one) for one in given] == [ProbeScore]
+        scores = validator.score([Look("a.jpg", (COUNT,))], picture)  # it can be asked again
+        assert isinstance(next(iter(scores)), ProbeScore)
+
+
+def test_the_bills_go_to_whoever_pays() -> None:
+    kept: list[tuple[str, int]] = []
+    with LoopbackServer(reply=lambda body: "Yes, two") as server:
+        validator = ServedValidator(ValidatorSettings(name=f"endpoint:{server.base_url}#m"))
+        validator.pay_by(Payment(keep=lambda model, usage: kept.append((model, usage.n_completion_tokens))))
+        assert len(list(validator.score([LOOK], picture))) == 2
+    assert kept == [("m", 2), ("m", 2)]
+
+
+def test_a_rate_limit_of_ones_own_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[Any, ...]] = []
+    limiter = Limiter
+    monkeypatch.setattr(client, "Limiter", lambda *limits: made.append(limits) or limiter(*limits))
+    open_validator(ValidatorSettings(name="endpoint:http://127.0.0.1:1/v1#m", rpm=60, tpm=9000, concurrency=3))
+    assert made == [(3, 60, 9000)]

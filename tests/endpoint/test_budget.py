@@ -6,14 +6,15 @@ import pytest
 from loopback import LoopbackServer, json_answer
 
 from datagen.config import TeacherSettings
+from datagen.endpoint.budget import FIRST_MARGIN, Account, Budget
+from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, SettingsError, TeacherError
 from datagen.records import AnnotatedImage, Message, Request, Usage
 from datagen.teacher import StoppedError, open_teacher
-from datagen.teacher.budget import FIRST_MARGIN, Budget
-from datagen.teacher.endpoint import EndpointTeacher
-from datagen.teacher.tokens import count_prompt
+from datagen.teacher.chat import ChatTeacher
 
 MILLION = 1e6
+DEAR = {"price_in_usd_per_mtok": 100.0}
 
 
 def settings_of(budget_usd, **more):
@@ -25,6 +26,11 @@ def settings_of(budget_usd, **more):
 def request_of(n, max_tokens=100):
     messages = (Message("system", "Answer with === between the parts."), Message("user", f"image {n}"))
     return Request(f"d{n}", AnnotatedImage(str(n), "x.jpg", 1, 1), "t", "r", messages, 0.7, max_tokens, "delimited")
+
+
+def account_of(budget_usd, **more):
+    settings = settings_of(budget_usd, **more)
+    return Account(Budget(budget_usd), settings.name, settings)
 
 
 def worst(n=1, max_tokens=100):
@@ -44,8 +50,8 @@ def ask(budget_usd, n_requests, spent_usd=0.0, intercept=None, sleep=None, **mor
 
     async def main(url):
         settings = settings_of(budget_usd, base_url=url, **more)
-        budget = Budget(settings, spent_usd)
-        teacher = EndpointTeacher(settings, sleep=no_pause, budget=budget)
+        budget = Budget(budget_usd, spent_usd)
+        teacher = ChatTeacher(settings, sleep=no_pause, budget=budget)
         try:
             asked = (teacher.answer(request_of(n)) for n in range(n_requests))
             return await asyncio.gather(*asked, return_exceptions=True), budget
@@ -58,27 +64,59 @@ def ask(budget_usd, n_requests, spent_usd=0.0, intercept=None, sleep=None, **mor
 
 
 def test_the_worst_case_is_the_whole_prompt_and_the_longest_reply():
-    hold = Budget(settings_of(1.0)).worst_case(request_of(1))
-    assert hold.usd == pytest.approx(worst())
-    assert Budget(settings_of(1.0, batch=True)).worst_case(request_of(1)).usd == pytest.approx(worst() / 2)
+    n_prompt, _ = count_prompt(request_of(1))
+    assert account_of(1.0).worst_case(n_prompt, 100).usd == pytest.approx(worst())
+    assert account_of(1.0, batch=True).worst_case(n_prompt, 100).usd == pytest.approx(worst() / 2)
 
 
 def test_prompts_that_are_longer_than_estimated_raise_the_worst_case():
-    budget = Budget(settings_of(1.0))
+    account = account_of(1.0)
 
     async def main():
-        async with budget.holding(request_of(1)) as hold:
-            hold.usage = Usage(round(3 * hold.n_prompt), 0, 5)
+        async with account.holding(50, 100) as hold:
+            hold.usage = Usage(150, 0, 5)
 
-    before = budget.worst_case(request_of(1)).usd
+    before = account.worst_case(50, 100).usd
     asyncio.run(main())
-    assert budget.worst_case(request_of(1)).usd > before
-    assert budget.held_usd == 0
+    assert account.worst_case(50, 100).usd > before
+    assert account.budget.held_usd == 0
+
+
+def test_a_guess_goes_alone_until_one_is_measured():
+    account, at_once = account_of(1.0), []
+
+    async def hold_one(n):
+        async with account.holding(1000, 10, is_guess=True) as hold:
+            at_once.append(account._n_held)
+            await asyncio.sleep(0.001)
+            hold.usage = Usage(n * 10, 0, 1)
+
+    async def main():
+        await asyncio.gather(*(hold_one(n) for n in range(4)))  # the first is measured at nothing
+
+    asyncio.run(main())
+    assert at_once[:2] == [1, 1] and max(at_once) == 2
+    assert account.worst_case(1000, 10).usd < FIRST_MARGIN * 1000 / MILLION
+
+
+def test_two_models_draw_on_one_budget():
+    budget, settings = Budget(1.0), settings_of(1.0)
+    cheap, dear = Account(budget, "loopback", settings), Account(budget, "loopback", settings_of(1, **DEAR))
+
+    async def main():
+        async with cheap.holding(1000, 0) as hold:
+            hold.usage = Usage(1000)
+            assert not budget.bears(1.0)
+        async with dear.holding(1000, 0) as hold:
+            hold.usage = Usage(1000)
+
+    asyncio.run(main())
+    assert budget.spent_usd == pytest.approx(0.001 + 0.1)
 
 
 def test_without_a_price_nothing_is_sent():
     with pytest.raises(SettingsError, match=r"price of 'loopback'.*teacher\.prices"):
-        Budget(TeacherSettings(name="loopback", budget_usd=1.0))
+        Account(Budget(1.0), "loopback", TeacherSettings(name="loopback"))
 
 
 def test_the_embedded_teacher_is_free_under_any_budget():
@@ -147,19 +185,20 @@ def test_an_endpoint_that_counts_no_tokens_is_refused_after_its_first_answers():
 
 
 def test_stop_lets_those_who_wait_go():
-    budget = Budget(settings_of(1.5 * worst()))
+    account = account_of(1.5 * worst())
+    asked = (count_prompt(request_of(1))[0], 100)
 
     async def main():
-        async with budget.holding(request_of(1)):
+        async with account.holding(*asked):
             waiting = asyncio.create_task(hold_another())
             await asyncio.sleep(0)
-            budget.stop()
+            account.stop()
             with pytest.raises(StoppedError):
                 await waiting
 
     async def hold_another():
-        async with budget.holding(request_of(2)):
+        async with account.holding(*asked):
             pass
 
     asyncio.run(main())
-    assert budget.held_usd == 0
+    assert account.budget.held_usd == 0

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from datagen import records
+from datagen.endpoint.error_translation import RecordError
 from datagen.records import Request, Usage
-from datagen.teacher.faults import RecordError
 
 _TURNS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -39,7 +39,7 @@ _RESPONSE_FORMAT = {
 }
 
 
-class Message(Struct):
+class ChoiceMessage(Struct):
     """What the model said; reasoning that some servers send beside it is not read."""
 
     content: str | list[Any] | None = None
@@ -54,17 +54,18 @@ class Message(Struct):
         return self.content or ""
 
 
-class Choice(Struct):
-    """One of the answers; only the first is read."""
+class CompletionChoice(Struct):
+    """One of the answers; only the first is read, and its log-probabilities only where they were asked for."""
 
-    message: Message
+    message: ChoiceMessage
     finish_reason: str | None = None
+    logprobs: Any = None
 
 
 class Completion(Struct):
     """The parts of a chat completion that are read; usage is loose, as servers differ there most."""
 
-    choices: list[Choice]
+    choices: list[CompletionChoice]
     usage: Any = None
 
 
@@ -128,7 +129,7 @@ def decode_completion(content: bytes) -> Completion:
         return msgspec.convert(json.loads(mended), Completion)
 
 
-def text_or_fault(choice: Choice, max_tokens: int | None, shown: Callable[[str], str]) -> str:
+def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Callable[[str], str]) -> str:
     """The words of an answer.
 
     Args:

@@ -3,9 +3,9 @@ import datetime
 import pytest
 
 from datagen.config import TeacherSettings
+from datagen.endpoint.prices import Price, cost_of, price_of, price_source, spent_on
 from datagen.errors import SettingsError
 from datagen.records import Reply, Usage
-from datagen.teacher.prices import Price, cost_of, price_of, price_source, spent_on
 
 NONE = TeacherSettings()
 

@@ -7,9 +7,9 @@ import time
 import pytest
 from virtual_time import run
 
-from datagen.teacher.limits import FIRST_IN_FLIGHT, FOUND_TO, Limiter, _duration_s
-from datagen.teacher.pacing import Pace
-from datagen.teacher.protocol import StoppedError
+from datagen.endpoint.error_translation import StoppedError
+from datagen.endpoint.pacing import Pace
+from datagen.endpoint.rate_limiter import FIRST_IN_FLIGHT, FOUND_TO, Limiter, _duration_s
 
 
 class Endpoint:

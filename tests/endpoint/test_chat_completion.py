@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from datagen.endpoint.chat_completion import encode_request, request_fields
 from datagen.records import AnnotatedImage, Message, Request
-from datagen.teacher.completion import encode_request, request_fields
 
 CONSTANT = (Message("system", 'Be "brief".'), Message("user", "a\nb"), Message("assistant", "Ünï"))
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from datagen.endpoint.token_estimate import TOKENS_OF_JSON_SCHEMA, count_prompt, count_tokens, most_picture_tokens
 from datagen.records import AnnotatedImage, Message, Request
-from datagen.teacher.tokens import TOKENS_OF_JSON_SCHEMA, count_prompt, count_tokens
 
 RECORDED = json.loads((Path(__file__).parent / "recorded_tokens.json").read_text(encoding="utf-8"))["texts"]
 ENGLISH = [row for row in RECORDED if row["text"].isascii()]
@@ -65,3 +65,9 @@ def test_the_messages_before_the_last_are_the_constant_part():
     assert n_prompt == pytest.approx(n_constant + count_tokens("e") + 4 + 3)
     as_json = Request("d", image, "t", "r", messages, 0.7, 10, "json")
     assert count_prompt(as_json)[0] == pytest.approx(n_prompt + TOKENS_OF_JSON_SCHEMA)
+
+
+def test_a_picture_is_at_most_what_the_dearest_model_bills():
+    assert most_picture_tokens(512, 512) == 2833 + 5667  # OpenAI's own example for gpt-4o-mini
+    assert most_picture_tokens(1024, 1024) == 25_501
+    assert most_picture_tokens(1, 1) == most_picture_tokens(512, 1) < most_picture_tokens(513, 1)

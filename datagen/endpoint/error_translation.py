@@ -1,4 +1,8 @@
-"""Says what an error of the openai client means: for the try, for the record, or for the whole run."""
+"""Translates the errors of an endpoint, from status and body: a fault of the try, of the record, or of the whole run.
+
+``http`` and ``openai_client`` bring every failure into the two forms of this module, ``HttpAnswer`` and
+``NoAnswerError``; nothing beyond them knows aiohttp's or openai's exceptions.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +11,14 @@ import email.utils
 import math
 import re
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from openai import APIConnectionError, APIStatusError, APITimeoutError, OpenAIError
+import msgspec
 
-from datagen.config import TeacherSettings
-from datagen.errors import TeacherError
+from datagen.endpoint.target import Target
+from datagen.errors import DatagenError
 
 MAX_RETRY_AFTER_S = 600.0
 MAX_DETAIL_CHARS = 300
@@ -28,11 +32,34 @@ _REFUSED = {
     "max_tokens": re.compile(r"max_completion_tokens"),
     "temperature": re.compile(r"unsupported.*temperature|temperature.*(unsupported|not support)"),
     "response_format": re.compile(r"response_format|json_schema|grammar|guided"),
+    "logprobs": re.compile(r"logprobs"),
 }
-# Of httpx, which the client uses for files and batches, and of aiohttp, which carries the requests.
-_NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionTimeoutError"})
 # Servers quote keys in part ("sk-ab***yz"), so whatever looks like one is cut out too.
 _KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
+
+
+class HttpAnswer(NamedTuple):
+    """What came back, whatever it says."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+class NoAnswerError(Exception):
+    """Nothing came back, or not all of it.
+
+    Attributes:
+        code: ``unreachable`` (no connection), ``timeout``, ``connection`` (one that broke), or ``garbled``.
+    """
+
+    def __init__(self, code: Literal["unreachable", "timeout", "connection", "garbled"], detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class StoppedError(Exception):
+    """The request was not sent, or not sent again, because the run ends."""
 
 
 class PassingError(Exception):
@@ -66,10 +93,10 @@ class RefusedParameterError(Exception):
 
 
 class ErrorReader:
-    """The one place that knows the openai client's errors.
+    """Says what an answer that is no success means, and hides keys from whatever is shown.
 
     Args:
-        settings: Names the model and the key's variable.
+        target: Names the model and the key's variable, and what is raised where no request can succeed.
         base_url: The address asked; login and query are not shown.
         key: Cut out of whatever is shown.
 
@@ -77,12 +104,10 @@ class ErrorReader:
         has_answered: Whether the endpoint ever answered, so that its key, model and address are right.
     """
 
-    def __init__(self, settings: TeacherSettings, base_url: str, key: str | None) -> None:
-        self._model = settings.name
-        self._key_env = settings.api_key_env
+    def __init__(self, target: Target, base_url: str, key: str | None) -> None:
+        self._target = target
         self._address = address_of(base_url)
         self._key = key
-        self._timeout_s = settings.timeout_s
         self.has_answered = False
 
     def shown(self, text: str) -> str:
@@ -92,48 +117,35 @@ class ErrorReader:
         text = " ".join(_KEY_LIKE.sub("[key]", text).split())
         return text if len(text) <= MAX_DETAIL_CHARS else text[: MAX_DETAIL_CHARS - 1] + "…"
 
-    def nobody_answers(self, detail: str) -> TeacherError:
+    def nobody_answers(self, detail: str) -> DatagenError:
         """The sentence for an address where no server was ever heard."""
-        return TeacherError(f"Nothing answers at {self._address} ({detail}). Does the server run? Is --base-url right?")
+        told = f"Nothing answers at {self._address} ({detail}). Does the server run? Is {self._target.option} right?"
+        return self._target.error(told)
 
-    def rejects_all(self, detail: str) -> TeacherError:
+    def rejects_all(self, detail: str) -> DatagenError:
         """The sentence for an endpoint that took none of the first requests."""
-        return TeacherError(f"{self._address} rejects every request ({detail}).")
+        return self._target.error(f"{self._address} rejects every request ({detail}).")
 
-    def meaning_of(self, error: OpenAIError, sent: Mapping[str, Any]) -> Exception:
-        """Translate a client error.
+    def meaning_of(self, came: HttpAnswer | NoAnswerError, sent: Collection[str] = ()) -> Exception:
+        """Translate a failure.
 
         Args:
-            error: As the client raised it, its cause attached.
-            sent: The request's JSON, to tell which parameter a refusal can mean.
+            came: An answer whose status is no success, or why there is none.
+            sent: The request's parameters, to tell which one a refusal can mean.
 
         Returns:
-            ``PassingError``, ``RecordError``, ``RefusedParameterError`` or ``TeacherError``.
+            ``PassingError``, ``RecordError``, ``RefusedParameterError``, or the target's own error for the whole run.
         """
-        if isinstance(error, APIStatusError):
-            return self._meaning_of_status(error, sent)
-        cause = error.__cause__ or error
-        kind = type(cause).__name__
-        detail = self.shown(f"{kind} {cause}")
-        if not isinstance(error, APIConnectionError):
-            return PassingError("garbled", detail)
-        if any(base.__name__ in _NO_CONNECTION for base in type(cause).__mro__):
-            return PassingError("unreachable", detail)
-        if isinstance(error, APITimeoutError):
-            return PassingError("timeout", f"no whole answer within {self._timeout_s:g} s")
-        return PassingError("connection", detail)
-
-    def _meaning_of_status(self, error: APIStatusError, sent: Mapping[str, Any]) -> Exception:
-        status = error.status_code
-        codes = {str(error.code), str(error.type)}
-        said = _words_of(error.body) or str(error)
+        if isinstance(came, NoAnswerError):
+            return PassingError(came.code, self.shown(str(came)))
+        status, (codes, said) = came.status, _told_by(came)
         words, low = self.shown(said), said.lower()
         run_fault = self._run_fault(status, codes, words, low)
         if run_fault is not None:
-            return TeacherError(run_fault)
+            return self._target.error(run_fault)
         if status in (408, 409, 429) or status >= 500:
             code = {408: "timeout", 429: "rate_limited"}.get(status, "server_error")
-            return PassingError(code, f"{status} {words}", _retry_after_s(error.response.headers))
+            return PassingError(code, f"{status} {words}", _retry_after_s(came.headers))
         if "context_length_exceeded" in codes or any(sign in low for sign in _TOO_LONG):
             return RecordError("context_too_long", words)
         if "content_filter" in codes:
@@ -148,12 +160,12 @@ class ErrorReader:
         where = self._address
         # A proxy's moderation answers 403 to a single prompt; a key that has worked is not the fault.
         if status == 401 or (status == 403 and not self.has_answered):
-            return f"{where} does not accept the key in {self._key_env} ({status}: {words})."
+            return f"{where} does not accept the key in {self._target.settings.api_key_env} ({status}: {words})."
         if status == 402 or "insufficient_quota" in codes:
             return f"{where} says that the quota is used up ({words}). Add credit, then start the same command again."
         is_unknown = status in (400, 422) and not self.has_answered and _NO_MODEL.search(low)
         if "model_not_found" in codes or is_unknown or (status == 404 and "model" in low and not low.startswith("<")):
-            return f"{where} has no model '{self._model}' ({words})."
+            return f"{where} has no model '{self._target.model}' ({words})."
         if status in (404, 405) or status < 400:
             return f"{where}: expected an OpenAI-compatible endpoint ({status}: {words}); does it end in /v1?"
         return None
@@ -168,12 +180,22 @@ def address_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
-def _words_of(body: object) -> str:
-    """The server's own words in an error body of any shape."""
-    if isinstance(body, Mapping):
-        words = body.get("message") or body.get("detail") or body.get("error")
-        return str(words or dict(body)) if body else ""
-    return str(body).strip() if body else ""
+def _told_by(answer: HttpAnswer) -> tuple[set[str], str]:
+    """The codes and the words in an error's body, which has another shape with every server."""
+    try:
+        body: Any = msgspec.json.decode(answer.content)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        body = None
+    inner = body.get("error", body) if isinstance(body, Mapping) else body
+    codes: set[str] = set()
+    words = str(inner).strip() if inner else ""
+    if isinstance(inner, Mapping) and inner:
+        codes = {str(inner.get("code")), str(inner.get("type"))}
+        words = str(inner.get("message") or inner.get("detail") or inner.get("error") or dict(inner))
+    words = words or answer.content.decode(errors="replace").strip()
+    if not words and 300 <= answer.status < 400:
+        words = f"a redirect to {address_of(answer.headers.get('location', 'nowhere'))}"
+    return codes, words or f"status {answer.status}"
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

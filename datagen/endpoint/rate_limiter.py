@@ -1,4 +1,4 @@
-"""Decides when the next request may be sent: one gate for all requests of a run, opened by what the endpoint bears.
+"""The rate limiter: decides when the next request may be sent, by what the endpoint bears.
 
 Four limits stand together: requests in flight, the user's requests and tokens per minute, what the
 endpoint says of its limits in ``x-ratelimit-*`` headers, and the pace at which it stopped refusing.
@@ -12,12 +12,11 @@ import re
 import time
 from collections import deque
 from collections.abc import Mapping
-from typing import Protocol
 
 from msgspec import Struct
 
-from datagen.teacher.pacing import LearntPace, Pace
-from datagen.teacher.protocol import StoppedError
+from datagen.endpoint.error_translation import StoppedError
+from datagen.endpoint.pacing import LearntPace, Pace
 
 FIRST_IN_FLIGHT = 8
 RAMP_S = 0.05  # requests in flight may double this often at the start: 1,000 after 0.35 s, if nothing is refused
@@ -45,52 +44,6 @@ class Pass(Struct):
     n_tokens: float
 
 
-class RateLimiter(Protocol):
-    """What a teacher asks for leave to send, here or on another machine; ``Limiter`` tells what each method means."""
-
-    most_in_flight: int
-
-    async def enter(self, n_tokens: float) -> Pass:
-        """Wait until a request may be sent."""
-        ...
-
-    def leave(self, taken: Pass, n_tokens_used: int | None = None) -> None:
-        """A request has ended."""
-        ...
-
-    def answered(self, taken: Pass) -> None:
-        """Hear of an answer."""
-        ...
-
-    def refused(self, taken: Pass, retry_after_s: float | None) -> None:
-        """Hear of a refusal for want of capacity."""
-        ...
-
-    def heed(self, headers: Mapping[str, str], taken: Pass) -> None:
-        """Read what the endpoint says of its limits."""
-        ...
-
-    def stop(self) -> None:
-        """Let nobody through any more."""
-        ...
-
-
-class Place(Protocol):
-    """Somebody in the queue; a future is one."""
-
-    def done(self) -> bool:
-        """Whether nobody waits at it any more."""
-        ...
-
-    def set_result(self, result: Pass, /) -> None:
-        """Hear that the request may be sent."""
-        ...
-
-    def set_exception(self, exception: BaseException, /) -> None:
-        """Hear that it may not be, as the run ends."""
-        ...
-
-
 class Limiter:
     """The gate. Requests go through in the order in which they came.
 
@@ -104,7 +57,7 @@ class Limiter:
         self.most_in_flight = concurrency or FOUND_TO
         self._limit = float(concurrency or min(FOUND_FROM, FOUND_TO))
         self._n_in_flight = 0
-        self._waiting: deque[tuple[Place, float]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Pass], float]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._is_stopped = False
         self._opened_at: float | None = None
@@ -126,22 +79,14 @@ class Limiter:
         if not self._waiting and not self._is_stopped and self._wait_s(now) <= 0:
             return self._let_through(now, n_tokens)
         place: asyncio.Future[Pass] = loop.create_future()
-        self.queue(place, n_tokens)
+        self._waiting.append((place, n_tokens))
+        self._open(loop)
         try:
             return await place
         except asyncio.CancelledError:
             if place.done() and not place.cancelled() and place.exception() is None:
                 self.leave(place.result(), 0)
             raise
-
-    def queue(self, place: Place, n_tokens: float) -> None:
-        """Have a request of so many tokens let through in its turn, which may be at once."""
-        self._waiting.append((place, n_tokens))
-        self._open(asyncio.get_running_loop())
-
-    def adopt(self, n_tokens: float) -> Pass:
-        """Count a request that is in flight already, by leave of a limiter before this one."""
-        return self._let_through(asyncio.get_running_loop().time(), n_tokens)
 
     def leave(self, taken: Pass, n_tokens_used: int | None = None) -> None:
         """A request has ended; reserved tokens that it did not use are given back.

@@ -1,4 +1,4 @@
-"""Turns the tokens of a reply into US dollars: settings first, then a table of one's own, then the bundled one."""
+"""Prices: tokens of an answer become US dollars, by settings first, then a table of one's own, then the bundled one."""
 
 from __future__ import annotations
 
@@ -22,6 +22,25 @@ Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
 # What may stand behind a family's name without changing its price: a date, "-0613", "-latest".
 # Anything else ("-audio", "-pro") is another product, and an unknown price beats a wrong one.
 _VERSION = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{4}|latest)")
+
+
+class Tariff(Struct, frozen=True):
+    """What the settings say of the price of a model that is no teacher.
+
+    Attributes:
+        prices: File of a price table that is laid over the bundled one.
+        price_in_usd_per_mtok: Wins over every table, as do the next two.
+        batch: By the Batch API, at its discount.
+    """
+
+    prices: str | None = None
+    price_in_usd_per_mtok: float | None = None
+    price_cached_usd_per_mtok: float | None = None
+    price_out_usd_per_mtok: float | None = None
+    batch: bool = False
+
+
+PriceSettings = TeacherSettings | Tariff
 
 
 class Price(Struct, frozen=True, array_like=True):
@@ -63,11 +82,11 @@ def _own(path: str) -> PriceTable:
         raise SettingsError(f"{path}: {told}; expected 'date: 2026-11-21' and {example}.") from None
 
 
-def _tables(settings: TeacherSettings) -> tuple[PriceTable, ...]:
+def _tables(settings: PriceSettings) -> tuple[PriceTable, ...]:
     return (_own(settings.prices), _bundled()) if settings.prices else (_bundled(),)
 
 
-def price_source(model: str, settings: TeacherSettings) -> str:
+def price_source(model: str, settings: PriceSettings) -> str:
     """Say where a model's price comes from, and of which day it is.
 
     Raises:
@@ -81,14 +100,14 @@ def price_source(model: str, settings: TeacherSettings) -> str:
     return "nowhere"
 
 
-def batch_share(settings: TeacherSettings) -> float:
+def batch_share(settings: PriceSettings) -> float:
     """What a request costs, as a share of the list price: less than 1 by way of the Batch API."""
     if not settings.batch:
         return 1.0
     return 1.0 - next((t.batch_discount for t in _tables(settings) if t.batch_discount is not None), 0.0)
 
 
-def price_of(model: str, settings: TeacherSettings) -> Price | None:
+def price_of(model: str, settings: PriceSettings) -> Price | None:
     """Find what a model costs.
 
     Args:
@@ -113,7 +132,7 @@ def price_of(model: str, settings: TeacherSettings) -> Price | None:
     return Price(price_in, price_in if price_cached is None else price_cached, price_out)
 
 
-def cost_of(usage: Usage, model: str, settings: TeacherSettings) -> float | None:
+def cost_of(usage: Usage, model: str, settings: PriceSettings) -> float | None:
     """Price a reply's tokens.
 
     Returns:
@@ -128,18 +147,23 @@ def cost_of(usage: Usage, model: str, settings: TeacherSettings) -> float | None
     return usd * batch_share(settings)
 
 
-def spent_on(replies: Iterable[Reply], settings: TeacherSettings) -> float:
+def spent_on(replies: Iterable[Reply], settings: PriceSettings) -> float:
     """US dollars that stored replies cost; those stored while the price was unknown are priced now."""
     costs = (cost_of(r.usage, r.teacher, settings) if r.cost_usd is None else r.cost_usd for r in replies)
     return sum(usd for usd in costs if usd is not None)
 
 
-def spent_in_all(priced_usd: float, unpriced: Mapping[str, Usage], settings: TeacherSettings) -> float:
+def spent_in_all(priced_usd: float, unpriced: Mapping[str, Usage], settings: PriceSettings) -> float:
     """US dollars that replies cost, given as the sum of those that were priced and the others' tokens by teacher."""
     return priced_usd + sum(cost_of(usage, teacher, settings) or 0.0 for teacher, usage in unpriced.items())
 
 
-def _listed_price(model: str, settings: TeacherSettings) -> Price | None:
+def cost_parts(by: Mapping[str, float | None]) -> str:
+    """Tell who cost what, such as ``teacher $1.2000, validator of unknown price``."""
+    return ", ".join(f"{name} of unknown price" if usd is None else f"{name} ${usd:.4f}" for name, usd in by.items())
+
+
+def _listed_price(model: str, settings: PriceSettings) -> Price | None:
     """The price in the first table that has one."""
     return next((price for price in (_find(model, table) for table in _tables(settings)) if price is not None), None)
 

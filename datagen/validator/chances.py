@@ -1,4 +1,4 @@
-"""A chat completion comes in; the chances of the answers that a question could have come out."""
+"""Reads the chances of a question's possible answers from a chat completion, by its log-probabilities or its words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 
+import msgspec
 from msgspec import Struct
+
+from datagen.endpoint.chat_completion import CompletionChoice
 
 _FLOOR = 1e-4  # chance of an answer that was not among the words told
 
@@ -33,37 +36,26 @@ class Logprobs(Struct):
     content: list[Token] | None = None
 
 
-class Message(Struct):
-    """The reply's text."""
-
-    content: str | None = None
-
-
-class Choice(Struct):
-    """One reply."""
-
-    message: Message
-    logprobs: Logprobs | None = None
-
-
-class Completion(Struct):
-    """The parts of a chat completion that are read."""
-
-    choices: list[Choice]
-
-
-def read_chances(choice: Choice, answers: tuple[str, ...]) -> tuple[float, ...] | None:
+def read_chances(choice: CompletionChoice, answers: tuple[str, ...]) -> tuple[float, ...] | None:
     """How a model shares belief among the answers that it was given.
 
     Returns:
         One chance per answer, together 1; None when the reply names none of them.
     """
-    tokens = (choice.logprobs.content or []) if choice.logprobs else []
-    weights = _weights_from_words(tokens, answers) or _weights_from_reply(choice.message.content or "", answers)
+    weights = _weights_from_words(_tokens_of(choice), answers) or _weights_from_reply(choice.message.text, answers)
     if weights is None:
         return None
     weights = [max(weight, _FLOOR) for weight in weights]
     return tuple(round(weight / sum(weights), 6) for weight in weights)
+
+
+def _tokens_of(choice: CompletionChoice) -> Sequence[Token]:
+    """What is told of the words; nothing where the server tells it in a form of its own."""
+    try:
+        told = msgspec.convert(choice.logprobs, Logprobs | None)
+    except msgspec.ValidationError:
+        return ()
+    return (told.content if told else None) or ()
 
 
 def _weights_from_words(tokens: Sequence[Token], answers: tuple[str, ...]) -> list[float] | None:

@@ -15,11 +15,12 @@ import pytest
 from loopback import ANSWER_FAULTS, WAY_FAULTS, Answer, LoopbackServer, error_answer, json_answer, reply_for
 
 from datagen.config import TeacherSettings
+from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MOST_REJECTED
+from datagen.endpoint.error_translation import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, address_of
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request, Usage
 from datagen.teacher import StoppedError
-from datagen.teacher.endpoint import FIRST_CONTACT_ATTEMPTS, MOST_REJECTED, EndpointTeacher
-from datagen.teacher.faults import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, address_of
+from datagen.teacher.chat import ChatTeacher
 
 KEY = "sk-very-secret-0123456789"
 
@@ -53,7 +54,7 @@ def ask(server, *requests, one_by_one=False, **settings):
 
     async def main():
         given = {"name": "loopback", "base_url": server.base_url, **settings}
-        teacher = EndpointTeacher(TeacherSettings(**given), sleep=record)
+        teacher = ChatTeacher(TeacherSettings(**given), sleep=record)
         try:
             if one_by_one:
                 return [await teacher.answer(request) for request in requests]
@@ -347,9 +348,9 @@ def test_an_endpoint_that_takes_none_of_the_first_requests_is_given_up():
 def test_what_waits_for_another_try_ends_when_the_run_ends():
     async def main():
         with LoopbackServer(intercept=lambda body, arrival: error_answer(503, "busy", Retry_After="300")) as server:
-            teacher = EndpointTeacher(TeacherSettings(name="loopback", base_url=server.base_url))
+            teacher = ChatTeacher(TeacherSettings(name="loopback", base_url=server.base_url))
             asked = [asyncio.create_task(teacher.answer(request_of(str(i)))) for i in range(3)]
-            while len(teacher._pauses) != 3:
+            while len(teacher._client.pauses) != 3:
                 await asyncio.sleep(0.001)
             teacher.stop()
             outcomes = await asyncio.gather(*asked, return_exceptions=True)
@@ -373,7 +374,7 @@ def test_an_address_where_nobody_listens_is_given_up_soon():
 
     async def main(port):
         settings = TeacherSettings(name="m", base_url=f"http://user:pass@127.0.0.1:{port}/v1?key=x", max_attempts=50)
-        teacher = EndpointTeacher(settings, sleep=record)
+        teacher = ChatTeacher(settings, sleep=record)
         try:
             await teacher.answer(request_of())
         finally:
@@ -394,7 +395,7 @@ def test_a_server_that_goes_away_later_costs_only_the_record():
 
     async def main():
         with LoopbackServer() as server:
-            teacher = EndpointTeacher(TeacherSettings(name="m", base_url=server.base_url, max_attempts=5), no_pause)
+            teacher = ChatTeacher(TeacherSettings(name="m", base_url=server.base_url, max_attempts=5), no_pause)
             first = await teacher.answer(request_of("one"))
         second = await teacher.answer(request_of("two"))
         await teacher.close()
@@ -407,10 +408,10 @@ def test_a_server_that_goes_away_later_costs_only_the_record():
 
 def test_openai_without_a_key_names_the_variable(monkeypatch):
     with pytest.raises(TeacherError, match=r"variable MY_KEY is not set.*--base-url"):
-        EndpointTeacher(TeacherSettings(name="gpt-4o", api_key_env="MY_KEY"))
+        ChatTeacher(TeacherSettings(name="gpt-4o", api_key_env="MY_KEY"))
     monkeypatch.setenv("MY_KEY", "sk-\u00e4\u4e00")
     with pytest.raises(TeacherError, match="MY_KEY holds characters") as caught:
-        EndpointTeacher(TeacherSettings(name="gpt-4o", api_key_env="MY_KEY"))
+        ChatTeacher(TeacherSettings(name="gpt-4o", api_key_env="MY_KEY"))
     assert "\u4e00" not in str(caught.value)
 
 
@@ -419,13 +420,13 @@ def test_openai_without_a_key_names_the_variable(monkeypatch):
 )
 def test_an_address_that_is_none_gets_its_sentence(url):
     with pytest.raises(TeacherError, match="can be set up"):
-        EndpointTeacher(TeacherSettings(name="m", base_url=url))
+        ChatTeacher(TeacherSettings(name="m", base_url=url))
 
 
 def test_a_proxy_that_cannot_be_used_gets_its_sentence(monkeypatch):
     monkeypatch.setenv("ALL_PROXY", "gopher://127.0.0.1:1")
     with pytest.raises(TeacherError, match="can be set up"):
-        EndpointTeacher(TeacherSettings(name="m", base_url="http://10.0.0.1/v1"))
+        ChatTeacher(TeacherSettings(name="m", base_url="http://10.0.0.1/v1"))
 
 
 # Secrets
@@ -446,7 +447,7 @@ def test_the_key_is_in_no_message_reply_repr_or_log(monkeypatch, caplog):
             repr(caught.value),
             repr(reply),
             repr(gave_up),
-            repr(EndpointTeacher(settings)),
+            repr(ChatTeacher(settings)),
             caplog.text,
         ]
     )
@@ -553,7 +554,7 @@ def test_many_requests_with_mixed_faults_all_end_and_get_their_own_answer():
                     await asyncio.sleep(0)
 
                 settings = TeacherSettings(name="loopback", base_url=server.base_url, concurrency=32)
-                teacher = EndpointTeacher(settings, sleep=no_pause)
+                teacher = ChatTeacher(settings, sleep=no_pause)
                 waiting, replies = iter(requests), {}
 
                 async def work():
@@ -616,7 +617,7 @@ async def _answer_once(url):
     async def no_pause(seconds):
         pass
 
-    teacher = EndpointTeacher(TeacherSettings(name="m", base_url=url), sleep=no_pause)
+    teacher = ChatTeacher(TeacherSettings(name="m", base_url=url), sleep=no_pause)
     reply = await teacher.answer(request_of())
     await teacher.close()
     return reply

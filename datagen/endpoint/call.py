@@ -1,0 +1,78 @@
+"""A call: one thing asked of an endpoint, its JSON, how its answer is read, and what became of it so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from typing import Any, Generic, TypeVar
+
+from datagen.endpoint.chat_completion import sum_usage
+from datagen.endpoint.error_translation import PassingError
+from datagen.records import Usage
+
+MAX_SHOWN_BYTES = 2000
+
+Result = TypeVar("Result")
+
+
+class Call(Generic[Result]):
+    """One thing asked of an endpoint, and what has happened to it so far; tokens of every billed try are added up.
+
+    Attributes:
+        is_guess: How many tokens its prompt has may be estimated badly; see ``Account.holding``.
+        latest: Tokens of the latest answer.
+        latency_s: Of the latest answer.
+    """
+
+    is_guess = False
+
+    def __init__(self) -> None:
+        self.n_attempts = 0
+        self.n_billed = 0
+        self.usage = Usage()
+        self.latest: Usage | None = None
+        self.latency_s = 0.0
+
+    def fields(self, refused: Container[str]) -> dict[str, Any]:
+        """The request's JSON as a mapping, without parameters that the endpoint does not take."""
+        raise NotImplementedError
+
+    def encode(self, fields: dict[str, Any]) -> tuple[bytes, ...]:
+        """JSON of ``fields`` in pieces.
+
+        Raises:
+            UnicodeEncodeError: A text holds half a surrogate pair.
+        """
+        raise NotImplementedError
+
+    def read(self, content: bytes, shown: Callable[[str], str]) -> Result:
+        """Read an answer; what it says of tokens goes to ``bill`` before anything is raised.
+
+        Args:
+            content: Of an answer whose status is a success.
+            shown: Makes the endpoint's words fit for a message.
+
+        Raises:
+            PassingError: It is none, and another try may bring one.
+            RecordError: It says that there is none.
+        """
+        raise NotImplementedError
+
+    def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
+        """About how many tokens it will use, for the rate limiter; the endpoint's own count replaces it."""
+        raise NotImplementedError
+
+    def most_tokens(self) -> tuple[float, int]:
+        """Tokens of the prompt, estimated, and of the longest reply, for the budget."""
+        raise NotImplementedError
+
+    def bill(self, usage: Usage) -> None:
+        """Count what an answer took."""
+        self.latest = usage
+        self.n_billed += 1
+        self.usage = sum_usage(self.usage, usage) if self.n_billed > 1 else usage
+
+
+def garbled(content: bytes, expected: str, shown: Callable[[str], str]) -> PassingError:
+    """The fault of an answer that is none."""
+    start = shown(content[:MAX_SHOWN_BYTES].decode(errors="replace"))
+    return PassingError("garbled", f"expected {expected}, got: {start or 'nothing'}")

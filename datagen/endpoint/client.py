@@ -1,0 +1,245 @@
+"""The client of an endpoint: asks until there is an answer, under a rate limiter, a budget and retries.
+
+Teacher, served validators and embeddings hand their requests over as a ``Call``, which knows its JSON and how to read
+the answer's; everything between the two happens here, the same way for all of them. tenacity says how often to try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wait_exponential
+
+from datagen.endpoint.budget import Account, Hold
+from datagen.endpoint.call import Call, Result
+from datagen.endpoint.error_translation import (
+    ErrorReader,
+    HttpAnswer,
+    NoAnswerError,
+    PassingError,
+    RecordError,
+    RefusedParameterError,
+)
+from datagen.endpoint.http import HttpClient
+from datagen.endpoint.openai_client import open_client
+from datagen.endpoint.rate_limiter import Limiter, Pass
+from datagen.endpoint.target import Target
+from datagen.errors import DatagenError
+from datagen.records import Usage
+
+FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
+FIRST_PAUSE_S = 0.5
+MOST_REJECTED = 10  # rejected before anything was answered, and the rest will be too
+
+MAY_BE_BILLED = frozenset({"timeout", "connection", "garbled"})  # an answer may have been made that never came
+WAITING_SHARE = 4  # one request in so many more waits for its turn or another try, so that the endpoint is kept full
+
+_log = logging.getLogger(__name__)
+
+
+class EndpointClient:
+    """Sends calls to one path of one endpoint; everything about it happens on one event loop.
+
+    Args:
+        target: Whom to ask, and how hard.
+        path: Under the address, such as ``chat/completions``.
+        account: Pays; None where no budget is kept.
+        keep_bill: Hears of the tokens of every answer that the endpoint counted.
+        sleep: Waits between two tries; tests put a recorder here.
+
+    Attributes:
+        n_at_once: How many calls are worth handing over at once; more would only wait.
+        errors: Makes words fit for a message, and says whether the endpoint ever answered.
+        pauses: Of the calls that wait for another try.
+
+    Raises:
+        DatagenError: Of the target's kind: the key is missing or unusable, or the address is not one.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        path: str,
+        account: Account | None = None,
+        keep_bill: Callable[[str, Usage], None] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._target, self._account, self._keep_bill, self._sleep = target, account, keep_bill, sleep
+        self.pauses: set[asyncio.Future[None]] = set()
+        self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=target.max_wait_s)
+        self._refused_parameters: set[str] = set()
+        self._was_heard = False
+        self._n_rejected = 0
+        self._reply_tokens: float | None = None  # mean of the replies so far
+        self._limiter = Limiter(target.settings.concurrency, target.settings.rpm, target.settings.tpm)
+        most = self._limiter.most_in_flight
+        self.n_at_once = most + max(1, most // WAITING_SHARE)
+        self.openai, key, proxy = open_client(target)
+        self._http = HttpClient(self.openai, path, target.settings.timeout_s, most, proxy)
+        self.errors = ErrorReader(target, str(self.openai.base_url), key)
+
+    async def ask(self, call: Call[Result]) -> Result:
+        """Ask until there is an answer, a final fault, or no try left.
+
+        Raises:
+            PassingError: What the last try met.
+            RecordError: A fault of this call alone.
+            DatagenError: Key, model, address or quota make every call useless, or the budget is used up.
+            StoppedError: ``stop`` was called first.
+        """
+        try:
+            try:
+                return await self._ask_once(call)
+            except PassingError as fault:
+                return await self._ask_again(call, fault)
+        except PassingError as fault:
+            if fault.code == "unreachable" and not self._was_heard:
+                raise self.errors.nobody_answers(str(fault)) from None
+            raise
+
+    def stop(self) -> None:
+        """Send nothing further; calls that wait for another try end at once."""
+        self._limiter.stop()
+        if self._account is not None:
+            self._account.stop()
+        for pause in self.pauses:
+            pause.cancel()
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._http.close()
+        await self.openai.close()
+
+    def _is_enough(self, state: RetryCallState) -> bool:
+        fault = state.outcome.exception() if state.outcome else None
+        is_unmet = isinstance(fault, PassingError) and fault.code == "unreachable" and not self._was_heard
+        n_allowed = self._target.settings.max_attempts
+        if is_unmet:
+            n_allowed = min(n_allowed, FIRST_CONTACT_ATTEMPTS)
+        return state.attempt_number >= n_allowed
+
+    def _pause_s(self, state: RetryCallState) -> float:
+        """Never sooner than the server asks; later when it keeps refusing.
+
+        Both pauses are spread, so that all requests that failed together do not come back together.
+        """
+        backoff_s = self._backoff(state) * random.uniform(0.5, 1.0)
+        fault = state.outcome.exception() if state.outcome else None
+        if not isinstance(fault, PassingError) or fault.retry_after_s is None:
+            return backoff_s
+        return max(backoff_s, fault.retry_after_s * random.uniform(1.0, 1.1))
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, unless the run ends meanwhile."""
+        pause: asyncio.Future[None] = asyncio.ensure_future(self._sleep(seconds))
+        self.pauses.add(pause)
+        try:
+            await asyncio.wait([pause])
+        finally:
+            self.pauses.discard(pause)
+            pause.cancel()
+
+    async def _ask_again(self, call: Call[Result], first_fault: PassingError) -> Result:
+        """Try on as often as the settings allow.
+
+        tenacity hears of the first try only when it failed: its bookkeeping costs as much CPU as the whole
+        rest of this module, and nearly all calls do without.
+        """
+        failed = [first_fault]
+
+        async def ask() -> Result:
+            if failed:
+                raise failed.pop()
+            return await self._ask_once(call)
+
+        retrying = AsyncRetrying(
+            sleep=self._pause,
+            stop=self._is_enough,
+            wait=self._pause_s,
+            retry=retry_if_exception_type(PassingError),
+            reraise=True,
+        )
+        return await retrying(ask)
+
+    async def _ask_once(self, call: Call[Result]) -> Result:
+        """Send the call and read its answer; a refused parameter is left out and costs no try."""
+        call.n_attempts += 1
+        while True:
+            try:
+                async with self._holding(call) as hold:
+                    return await self._exchange(call, hold)
+            except RefusedParameterError as error:
+                if error.name not in self._refused_parameters:
+                    self._refused_parameters.add(error.name)
+                    _log.warning("%s does not take '%s'; it is not sent from now on.", self._target.model, error.name)
+
+    def _holding(self, call: Call[Any]) -> AbstractAsyncContextManager[Hold]:
+        if self._account is None:
+            return nullcontext(Hold())
+        return self._account.holding(*call.most_tokens(), is_guess=call.is_guess)
+
+    async def _exchange(self, call: Call[Result], hold: Hold) -> Result:
+        taken = await self._limiter.enter(call.reserved_tokens(self._reply_tokens))
+        n_used: int | None = 0
+        try:
+            started = time.perf_counter()
+            hold.is_lost = True  # also where the run is interrupted meanwhile
+            content = await self._send(call, taken)
+            call.latency_s = time.perf_counter() - started
+            call.latest, n_used = None, None
+            try:
+                return call.read(content, self.errors.shown)
+            finally:
+                if call.latest is not None:
+                    n_used = self._count(call.latest)
+                    hold.is_uncounted = n_used is None
+                    hold.usage = call.latest if n_used else None
+        except (PassingError, RecordError, RefusedParameterError, DatagenError) as fault:
+            hold.is_lost = isinstance(fault, PassingError) and fault.code in MAY_BE_BILLED
+            raise
+        finally:
+            self._limiter.leave(taken, n_used)
+
+    def _count(self, usage: Usage) -> int | None:
+        """Take note of an answer's tokens; gives how many, None where the server counts nothing."""
+        if usage.n_completion_tokens:
+            mean = self._reply_tokens or usage.n_completion_tokens
+            self._reply_tokens = usage.n_completion_tokens + 0.95 * (mean - usage.n_completion_tokens)
+        n_used = usage.n_prompt_tokens + usage.n_completion_tokens
+        if n_used and self._keep_bill is not None:
+            self._keep_bill(self._target.model, usage)
+        return n_used or None
+
+    async def _send(self, call: Call[Any], taken: Pass) -> bytes:
+        """One HTTP exchange; the limiter hears how it went."""
+        fields = call.fields(self._refused_parameters)
+        came: HttpAnswer | NoAnswerError
+        try:
+            came = await self._http.post(*call.encode(fields))
+        except UnicodeEncodeError:
+            raise RecordError("request_rejected", "the messages hold characters that UTF-8 cannot carry") from None
+        except NoAnswerError as error:
+            came = error
+        else:
+            self._was_heard = True
+            self._limiter.heed(came.headers, taken)
+            if 200 <= came.status < 300:
+                self.errors.has_answered = True
+                self._limiter.answered(taken)
+                return came.content
+        meaning = self.errors.meaning_of(came, fields)
+        if isinstance(meaning, PassingError) and meaning.is_refusal:
+            self._limiter.refused(taken, meaning.retry_after_s)
+        elif isinstance(meaning, RecordError) and meaning.code == "request_rejected":
+            self._n_rejected += 1
+            if self._n_rejected >= MOST_REJECTED and not self.errors.has_answered:
+                meaning = self.errors.rejects_all(str(meaning))
+        if isinstance(meaning, DatagenError):
+            self.stop()
+        raise meaning from None

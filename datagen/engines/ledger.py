@@ -1,0 +1,97 @@
+"""What a run's endpoints cost: one budget for all of them, and the bills of those that write no replies.
+
+What the teacher billed stands in its replies. A score or a vector is often one of many that an answer brought, or is
+missing where the answer was of no use, so what validators and embeddings billed stands in ``costs.jsonl``, a line an
+answer, before anything is made of it. A resume counts from both files; a run of an older datagen has no such file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+
+from datagen.config import ENDPOINT, Settings, endpoint_of
+from datagen.endpoint.budget import Budget, Payment
+from datagen.endpoint.prices import Tariff, cost_of, price_of
+from datagen.records import Bill, BilledBy, Usage
+from datagen.store import FactLog, RunFolder, read_facts
+
+
+class Ledger:
+    """The money of one run.
+
+    Args:
+        settings: Of the run.
+        folder: Where its bills are kept.
+
+    Attributes:
+        budget: Shared by whoever asks; None sets no bound.
+    """
+
+    def __init__(self, settings: Settings, folder: RunFolder) -> None:
+        limit_usd = settings.teacher.budget_usd
+        self.budget = None if limit_usd is None else Budget(limit_usd)
+        self._settings, self._path = settings, folder.costs
+        self._log: FactLog[Bill] | None = None
+
+    def begin(self, replies_usd: float) -> None:
+        """Count what was spent before, in US dollars on replies and by the kept bills on everything else."""
+        if self.budget is not None:
+            self.budget.spent_usd = replies_usd + sum(usd or 0.0 for usd in self.billed().values())
+
+    def payment(self, by: BilledBy) -> Payment:
+        """Say how one who asks is paid for."""
+        return Payment(self._tariff(by), self.budget, partial(self._keep, by))
+
+    def billed(self) -> dict[str, float | None]:
+        """US dollars that were billed, by whom; None where no price is known."""
+        told: dict[str, float | None] = {}
+        if self._path.exists():
+            for _, bill in read_facts(self._path, Bill):
+                if bill is not None:
+                    usd = self._cost(bill.by, bill.model, bill.usage) if bill.cost_usd is None else bill.cost_usd
+                    before = told.get(bill.by)
+                    told[bill.by] = before if usd is None else (before or 0.0) + usd
+        return told
+
+    def uncounted(self) -> Iterator[str]:
+        """Say what the budget leaves out: whoever is asked at a price that nobody knows."""
+        if self.budget is None:
+            return
+        embeddings, name = self._settings.dedup.embeddings, self._settings.validator.name
+        asked: list[tuple[BilledBy, str, str]] = []
+        if embeddings is not None:
+            asked.append(("embeddings", embeddings.model, "dedup.embeddings"))
+        if name.startswith(ENDPOINT):
+            asked.append(("validator", endpoint_of(name)[1] or "", "validator"))
+        for by, model, setting in asked:
+            if price_of(model, self._tariff(by)) is None:
+                what = "the validator's endpoint" if by == "validator" else setting
+                yield (
+                    f"--budget-usd leaves out what {what} may bill, as its price is unknown; "
+                    f"give {setting}.price_in_usd_per_mtok (0 where it costs nothing) to have it counted."
+                )
+
+    def close(self) -> None:
+        """Force every bill to disk."""
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def _keep(self, by: BilledBy, model: str, usage: Usage) -> None:
+        if self._log is None:
+            self._log = FactLog(self._path, Bill)
+        self._log.append(Bill(by, model, usage, self._cost(by, model, usage), round(time.time(), 3)))
+        self._log.sync_if_due()
+
+    def _cost(self, by: BilledBy, model: str, usage: Usage) -> float | None:
+        return cost_of(usage, model, self._tariff(by))
+
+    def _tariff(self, by: BilledBy) -> Tariff:
+        table, validator = self._settings.teacher.prices, self._settings.validator
+        if by == "validator":
+            price_in, price_out = validator.price_in_usd_per_mtok, validator.price_out_usd_per_mtok
+            return Tariff(table, price_in, None, 0.0 if price_in == 0 and price_out is None else price_out)
+        embeddings = self._settings.dedup.embeddings
+        return Tariff(table, None if embeddings is None else embeddings.price_in_usd_per_mtok, None, 0.0)

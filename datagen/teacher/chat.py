@@ -1,0 +1,158 @@
+"""The chat teacher: asks a served LLM for replies by chat completions; a request goes in, its reply comes out.
+
+``endpoint.client`` sends, waits and tries again; here a request becomes a call, and what became of it a ``Reply``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Container
+from typing import Any
+
+from datagen.config import TeacherSettings
+from datagen.endpoint.budget import Account, Budget
+from datagen.endpoint.call import Call, garbled
+from datagen.endpoint.chat_completion import (
+    decode_completion,
+    encode_request,
+    read_usage,
+    request_fields,
+    text_or_fault,
+)
+from datagen.endpoint.client import EndpointClient
+from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.prices import cost_of
+from datagen.endpoint.target import Target
+from datagen.endpoint.token_estimate import count_prompt
+from datagen.errors import BudgetError, TeacherError
+from datagen.records import Reply, Request, Usage
+
+CHARS_PER_TOKEN = 4  # of English; only reserves tokens, the endpoint's own count replaces it
+
+
+class ReplyCall(Call[str]):
+    """A request on its way to its reply."""
+
+    def __init__(self, model: str, request: Request) -> None:
+        super().__init__()
+        self.finish_reason: str | None = None
+        self._model, self._request = model, request
+
+    def fields(self, refused: Container[str]) -> dict[str, Any]:
+        """The request's JSON."""
+        return request_fields(self._model, self._request, refused)
+
+    def encode(self, fields: dict[str, Any]) -> tuple[bytes, ...]:
+        """Two pieces, the first of which all requests of a type share."""
+        return encode_request(fields)
+
+    def read(self, content: bytes, shown: Callable[[str], str]) -> str:
+        """Take the text out of a completion, or raise what it says instead."""
+        try:
+            completion = decode_completion(content)
+            choice = completion.choices[0]
+        except (ValueError, IndexError, RecursionError):
+            raise garbled(content, "a chat completion", shown) from None
+        self.bill(read_usage(completion.usage))
+        self.finish_reason = choice.finish_reason
+        try:
+            return text_or_fault(choice, self._request.max_tokens, shown)
+        except RecordError as fault:
+            if fault.code == "empty_reply" and self.n_billed == 1:  # once more only: it is billed
+                raise PassingError(fault.code, str(fault)) from None
+            raise
+
+    def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
+        """The prompt by its length, the reply like those before it."""
+        n_prompt = sum([len(message.content) for message in self._request.messages]) / CHARS_PER_TOKEN
+        return n_prompt + (self._request.max_tokens if mean_reply_tokens is None else mean_reply_tokens)
+
+    def most_tokens(self) -> tuple[float, int]:
+        """The prompt, estimated, and the longest reply."""
+        return count_prompt(self._request)[0], self._request.max_tokens
+
+
+class ChatTeacher:
+    """Any endpoint that speaks OpenAI's chat completions.
+
+    Args:
+        settings: Whom to ask, how hard, and at what price.
+        sleep: Waits between two tries; tests put a recorder here.
+        budget: What the run may cost; None sets no bound.
+
+    Raises:
+        TeacherError: The key is missing or unusable, or the address is not one.
+        SettingsError: There is a budget but no price.
+    """
+
+    def __init__(
+        self,
+        settings: TeacherSettings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        budget: Budget | None = None,
+    ) -> None:
+        self.name = settings.name
+        self._settings = settings
+        account = None if budget is None else Account(budget, settings.name, settings)
+        self._client = EndpointClient(target_of(settings), "chat/completions", account, sleep=sleep)
+        self.n_at_once = self._client.n_at_once
+
+    async def answer(self, request: Request) -> Reply:
+        """Ask until there is a reply, a final fault, or no try left.
+
+        Raises:
+            TeacherError: Key, model, address or quota make every request useless.
+            BudgetError: The budget is used up.
+            StoppedError: ``stop`` was called first.
+        """
+        call = ReplyCall(self.name, request)
+        try:
+            return self._reply(request, call, text=await self._client.ask(call))
+        except RecordError as error:
+            # A request that the server did not take cost nothing, and the server may be mended: ask again next time.
+            is_final = error.code != "request_rejected"
+            return self._reply(request, call, error=error.code, detail=str(error), is_final=is_final)
+        except PassingError as error:
+            detail = f"{call.n_attempts} tries, the last: {error}"
+        except (BudgetError, StoppedError):
+            if not call.n_billed:
+                raise
+            detail = f"{call.n_attempts} tries, then the run ended"  # stored, as it was paid for
+        return self._reply(request, call, error="gave_up", detail=detail, is_final=False)
+
+    def stop(self) -> None:
+        """Send nothing further; requests that wait for another try end at once."""
+        self._client.stop()
+
+    async def close(self) -> None:
+        """Give back connections."""
+        await self._client.close()
+
+    def _reply(self, request: Request, call: ReplyCall, **outcome: Any) -> Reply:
+        is_billed = call.usage != Usage()
+        return Reply(
+            request_digest=request.digest,
+            image_id=request.image.image_id,
+            response_type=request.response_type,
+            teacher=self.name,
+            finish_reason=call.finish_reason,
+            usage=call.usage,
+            cost_usd=cost_of(call.usage, self.name, self._settings) if is_billed else None,
+            latency_s=round(call.latency_s, 4),
+            n_attempts=call.n_attempts,
+            at=round(time.time(), 3),
+            **{"text": "", **outcome},
+        )
+
+
+def target_of(settings: TeacherSettings) -> Target:
+    """Whom the settings name."""
+    return Target(
+        settings=settings,
+        model=settings.name,
+        base_url=settings.base_url,
+        option="--base-url",
+        error=TeacherError,
+        max_wait_s=settings.max_wait_s,
+    )
