@@ -27,10 +27,6 @@ from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName, cut_or_reject, reject
 from datagen.review import Reviewer
 from datagen.summary import Calibration
-from datagen.validator import Fault
-from datagen.validator.calibration import Calibrator
-from datagen.validator.evidence import Findings, Inquiry
-from datagen.validator.judging import judge_turns
 
 PictureCheck = Callable[[AnnotatedImage], tuple[str, str] | None]
 """Gives None for a picture that can be used, or (reason, sentence)."""
@@ -369,28 +365,6 @@ def _begin(planned: Planned, reply: Reply | None, settings: Settings, settings_d
         status="accepted",
         provenance=provenance,
     )
-
-
-def give_verdict(
-    sample: Sample,
-    inquiries: tuple[Inquiry, ...],
-    findings: tuple[Findings | None, ...],
-    fault: Fault | None,
-    calibrator: Calibrator,
-) -> Sample:
-    """Give turns their verdicts; the conversation is cut before the first doubtful one.
-
-    Args:
-        sample: Accepted by every earlier stage.
-        inquiries: What was asked about each turn.
-        findings: What was found on each; None where nothing was.
-        fault: Why the sample could not be scored at all, or None.
-        calibrator: Of the run.
-    """
-    if fault is not None:
-        return reject(sample, Drop("validate", fault.reason, fault.detail))
-    judged = judge_turns(sample.turns, inquiries, findings, sample.image_id, calibrator)
-    return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 
 def derive(

@@ -11,13 +11,13 @@ from datagen.engines.abreast import abreast
 from datagen.engines.progress import Progress
 from datagen.engines.trials import Examiner
 from datagen.errors import ValidatorError
-from datagen.pipeline import give_verdict
 from datagen.records import Sample, Score, Turn
 from datagen.store import ScoreStore
 from datagen.summary import Calibration
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, read_findings
+from datagen.validator.judging import give_verdict
 from datagen.validator.planting import ErrorKind
 from datagen.validator.protocol import OUTSIDE, Item, LoadPicture, ManyAtOnce
 

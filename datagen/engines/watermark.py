@@ -9,12 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
-from datagen.pipeline import Planned
 from datagen.store import ReplyStore, fingerprint, load_cache, save_cache
+
+if TYPE_CHECKING:
+    from datagen.pipeline import Planned
 
 MOST_WAITING = 16_384
 """Items behind one that is slow to be answered; it is then listed as left, so that the mark moves on."""

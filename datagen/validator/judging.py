@@ -7,10 +7,33 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.records import Drop, ProbeResult, Turn, TurnVerdict, Validation
+from datagen.records import Drop, ProbeResult, Sample, Turn, TurnVerdict, Validation, cut_or_reject, reject
 from datagen.validator.calibration import Calibrator, Measured, Opinion
 from datagen.validator.evidence import Findings, Inquiry
 from datagen.validator.planting import TOLD
+from datagen.validator.protocol import Fault
+
+
+def give_verdict(
+    sample: Sample,
+    inquiries: tuple[Inquiry, ...],
+    findings: tuple[Findings | None, ...],
+    fault: Fault | None,
+    calibrator: Calibrator,
+) -> Sample:
+    """Give turns their verdicts; the conversation is cut before the first doubtful one.
+
+    Args:
+        sample: Accepted by every earlier stage.
+        inquiries: What was asked about each turn.
+        findings: What was found on each; None where nothing was.
+        fault: Why the sample could not be scored at all, or None.
+        calibrator: Of the run.
+    """
+    if fault is not None:
+        return reject(sample, Drop("validate", fault.reason, fault.detail))
+    judged = judge_turns(sample.turns, inquiries, findings, sample.image_id, calibrator)
+    return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 
 class Judged(Struct, frozen=True):
