@@ -51,7 +51,7 @@ oldest:
 	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
 	$(OLDEST)/$(notdir $(BIN))/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt \
 		'transformers==$(shell sed -n 's/.*"transformers>=\([0-9.]*\)".*/\1/p' pyproject.toml).*'
-	$(OLDEST)/$(notdir $(BIN))/python -m pytest tests/validator tests/engines/test_judging.py
+	$(OLDEST)/$(notdir $(BIN))/python -m pytest tests/validator tests/engines/test_score_run.py
 
 clean:
 	rm -rf $(VENV) $(OLDEST) runs

@@ -30,7 +30,7 @@ THRESHOLD = 0.8
 N_WORDS = 60_000
 COPY_SHARE = 0.1
 BLOCK = 4096
-MOST_NEW = 1 / 6
+MAX_NEW = 1 / 6
 Work = Callable[[list[str], list[list[str]]], list[bool]]
 """From keys and texts to whether each repeats an earlier one."""
 
@@ -59,7 +59,7 @@ def make_texts(n_texts: int, folder: Path) -> None:
         if n and rng.random() < COPY_SHARE and source not in copied:
             copied |= {source, n}
             text = texts[source].copy()
-            new = rng.random(len(text)) < rng.choice([0.0, rng.random() * MOST_NEW])
+            new = rng.random(len(text)) < rng.choice([0.0, rng.random() * MAX_NEW])
             text[new] = rng.integers(N_WORDS // 2, N_WORDS, new.sum())
             before, after = set(texts[source].tolist()), set(text.tolist())
             near[n] = len(before & after) / len(before | after) >= THRESHOLD

@@ -47,7 +47,7 @@ def stream(path: Path) -> int:
     """Our way: index the file, then pass over its texts once more and store them."""
     from datagen.config import CorpusSettings
     from datagen.corpus import load_dataset
-    from datagen.engines.importing import take_in
+    from datagen.engines.import_dataset import take_in
     from datagen.engines.progress import Silence
     from datagen.store import ReplyStore
 

@@ -44,10 +44,10 @@ from measuring import peak_mb
 from datagen.api import open_run
 from datagen.config import Settings, load_settings
 from datagen.corpus import load_corpus
-from datagen.engines.gathering import gathered
+from datagen.engines.gather_facts import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import prepare, run_local
-from datagen.engines.processes import MAX_WORKERS
+from datagen.engines.process_pool import MAX_WORKERS
 from datagen.engines.progress import Silence
 from datagen.export import write_llava
 from datagen.pipeline import derive, drop_repeats, plan_samples

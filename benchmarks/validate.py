@@ -30,8 +30,8 @@ from datagen.engines.progress import Silence
 from datagen.records import Turn
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.dialogue import Dialogue
-from datagen.validator.evidence import blank_look_for, inquire, look_for
 from datagen.validator.loading import Checkpoint
+from datagen.validator.measures import blank_look_for, inquire, look_for
 from datagen.validator.models import load_checkpoint
 from datagen.validator.models.nano import FOLDER, NanoValidator
 from datagen.validator.protocol import Abilities, Look

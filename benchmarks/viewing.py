@@ -24,8 +24,8 @@ from starlette.testclient import TestClient
 import datagen
 from datagen.config import ValidatorSettings
 from datagen.records import Sample, Validation
-from datagen.view.page.asking import Asker
-from datagen.view.page.live import LiveRun
+from datagen.view.page.live_run import LiveRun
+from datagen.view.page.questions import Asker
 from datagen.view.page.server import make_app
 
 N_TIMES = 5

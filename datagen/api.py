@@ -16,7 +16,7 @@ from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there
 from datagen.engines.plugs import NO_PLUGS, Plugs, settings_of
 from datagen.engines.progress import Progress, Silence
-from datagen.engines.starting import run_engine
+from datagen.engines.start import run_engine
 from datagen.errors import RunError, SettingsError
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
@@ -26,8 +26,8 @@ from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
-from datagen.view.browser import Browser, SampleListing
 from datagen.view.notebook import Cards, SampleView
+from datagen.view.notebook_browser import Browser, SampleListing
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form
@@ -89,7 +89,7 @@ def preview(
     Raises:
         DatagenError: As one sentence; ``RunError`` when there is no such image or type, or nothing to tell.
     """
-    from datagen.engines.previewing import preview_request
+    from datagen.engines.preview import preview_request
 
     return preview_request(_settings_of(config, Plugs(source=source)), response_type, image_id, source).messages
 
@@ -282,7 +282,7 @@ class Run(RunTables):
         """
         uri = self.settings.results
         if uri is not None:
-            from datagen.export.sending import send_results
+            from datagen.export.copy_results import send_results
 
             folder = self.folder
             files = [folder.settings, folder.samples, folder.dataset, folder.card, folder.report, folder.summary]
@@ -365,7 +365,7 @@ class Run(RunTables):
             ExportError: Nothing is left to write, or ``out`` holds something else.
             RunError: The run is not finished.
         """
-        from datagen.engines.exporting import Order, export_run
+        from datagen.engines.export_run import Order, export_run
 
         self._require_finished()
         reviewer = reviewer or self.reviewer()

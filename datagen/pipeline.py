@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks import Check, check_turns, check_with
 from datagen.config import Settings, digest_of
-from datagen.corpus.llava import Dataset
+from datagen.corpus.llava_dataset import Dataset
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
@@ -56,7 +56,7 @@ class Planned(Struct, frozen=True):
         return first if self.number == 1 else f"{first}-{self.number}"
 
 
-class Asked(Struct, frozen=True):
+class SampleOrigin(Struct, frozen=True):
     """A planned sample with what the teacher said, if it was asked: all that the stages of one sample need.
 
     Attributes:
@@ -136,7 +136,7 @@ def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
     return f"image {image.image_id} has no {needs}, so nothing can be told to the teacher"
 
 
-def take_reply(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+def take_reply(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """A request without an answer ends here."""
     del settings
     if asked.planned.drop is not None:
@@ -148,7 +148,7 @@ def take_reply(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     return sample
 
 
-def parse_turns(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """Raw text becomes questions and answers."""
     recipe, reply = asked.planned.recipe, asked.reply
     assert reply is not None  # take_reply has rejected the others
@@ -159,14 +159,14 @@ def parse_turns(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     return cut_or_reject(sample, parsed.turns, parsed.drop)
 
 
-def check_wording(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """Refusals, leaks of the context, broken and trainer-breaking text."""
     is_description = asked.planned.recipe.settings.reply_format == "text"
     checked = check_turns(sample.turns, is_description, settings.checks)
     return cut_or_reject(sample, checked.turns, checked.drop)
 
 
-def check_claims(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+def check_claims(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """What the answers say, held against captions and boxes: the hallucination check that costs no GPU."""
     planned = asked.planned
     judged = claims.judge_turns(sample.turns, planned.image, planned.categories, settings.checks)
@@ -175,7 +175,7 @@ def check_claims(sample: Sample, asked: Asked, settings: Settings) -> Sample:
     return sample if found is None else cut_or_reject(sample, judged[: found[0]], found[1])
 
 
-def check_in_python(sample: Sample, asked: Asked, settings: Settings) -> Sample:
+def check_in_python(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """Checks of the user's own; they see the claims."""
     del settings
     checked = check_with(asked.checks, sample.turns, asked.planned.image)
@@ -285,7 +285,7 @@ class Stage(Struct, frozen=True, kw_only=True):
 
     name: StageName
     what: str
-    of_sample: Callable[[Sample, Asked, Settings], Sample] | None = None
+    of_sample: Callable[[Sample, SampleOrigin, Settings], Sample] | None = None
     of_image: Callable[[Sequence[Sample], Settings], Sequence[Sample]] | None = None
     of_set: Callable[[Samples, Lent], tuple[Samples, Report | None]] | None = None
     settings: tuple[str, ...] = ()
@@ -320,7 +320,7 @@ STAGES = (
     Stage(name="review", what="rejected by hand", of_set=review, report="review"),
 )  # fmt: skip
 """The whole flow, in order. Stages of one sample and of one image run in any process (``derive``), those of the set in
-the engine, once all before them have ended (``datagen/engines/finishing.py`` loops over them)."""
+the engine, once all before them have ended (``datagen/engines/finish_run.py`` loops over them)."""
 
 STAGE_NAMES: tuple[StageName, ...] = tuple(dict.fromkeys(stage.name for stage in STAGES))
 """The stages at which a sample can fall, in order, each once."""
@@ -334,7 +334,7 @@ def make_sample(
     checks: tuple[Check, ...] = (),
 ) -> Sample:
     """Take one planned sample through every stage that needs no other sample."""
-    sample, asked = _begin(planned, reply, settings, settings_digest), Asked(planned, reply, checks)
+    sample, asked = _begin(planned, reply, settings, settings_digest), SampleOrigin(planned, reply, checks)
     for stage in STAGES:
         if stage.of_sample is not None:
             sample = stage.of_sample(sample, asked, settings)

@@ -112,7 +112,7 @@ class SettingsTable:
                 if not isinstance(child, dict):
                     raise SettingsError(self._no_group(".".join(parents[:n])))
                 node = child
-            node[leaf] = value
+            node[leaf] = msgspec.to_builtins(value) if isinstance(value, Struct) else value  # a group as it is declared
 
     def check(self, tree: Mapping[str, Any], where: str = "") -> None:
         """See that every name is one of a setting, and every value one that it takes.

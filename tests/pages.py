@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from datagen.api import open_run
 from datagen.config import ValidatorSettings
 from datagen.records import Claim, Drop, Provenance, Sample, Turn, Validation
-from datagen.view.page.asking import Asker
-from datagen.view.page.live import LiveRun
+from datagen.view.page.live_run import LiveRun
+from datagen.view.page.questions import Asker
 
 EVIL = '<script>window.hacked=1</script>"\'><img src=x onerror="window.hacked=2"><svg onload="alert(3)">'
 
@@ -60,7 +60,7 @@ def served(app: Any) -> Iterator[str]:
     """Serve an app on a free port of this machine."""
     import uvicorn
 
-    from datagen.view.page.serving import Door, listen
+    from datagen.view.page.listen import Door, listen
 
     listening = listen(Door(port=None))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", ws="none"))

@@ -55,11 +55,11 @@ def judge_turns(
 def is_exhaustive(categories: tuple[str, ...], settings: ChecksSettings) -> bool:
     """Whether a category without a box is not in the picture."""
     if settings.exhaustive == "auto":
-        return len(categories) <= MOST_EXHAUSTIVE
+        return len(categories) <= MAX_EXHAUSTIVE
     return settings.exhaustive == "yes"
 
 
-MOST_EXHAUSTIVE = 200
+MAX_EXHAUSTIVE = 200
 """Corpora with more categories (LVIS has 1,203, Open Images 600) box only some of them on each image."""
 
 

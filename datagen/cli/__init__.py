@@ -7,12 +7,12 @@ import sys
 
 from datagen.cli import (  # noqa: F401 (their commands join it)
     commands,
-    exporting,
-    money,
-    pictures,
+    estimate_command,
+    export_command,
+    picture_commands,
     settings_command,
-    sharing,
-    viewing,
+    shard_commands,
+    view_command,
 )
 from datagen.cli.app import app
 

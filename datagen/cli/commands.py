@@ -9,8 +9,8 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
+from datagen.cli.exit_status import in_sentences
 from datagen.cli.outcome import tell_outcome
-from datagen.cli.sentences import in_sentences
 from datagen.config import Settings, dump_settings, load_settings
 
 
@@ -38,7 +38,7 @@ def run(
     if shard is None:
         _run_and_tell(settings, out)
         return
-    from datagen.cli.sharing import make_shard
+    from datagen.cli.shard_commands import make_shard
 
     make_shard(settings, shard, out)
 
@@ -78,8 +78,8 @@ def validate(run_path: options.RunArgument, *, given: options.Given) -> None:
 def status(run_path: options.RunArgument) -> None:
     """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
     from datagen.api import open_run
-    from datagen.cli.sharing import changed_lines, is_only_shards, shard_lines
-    from datagen.cli.story import status_lines
+    from datagen.cli.printed import status_lines
+    from datagen.cli.shard_commands import changed_lines, is_only_shards, shard_lines
 
     if is_only_shards(run_path):
         for line in shard_lines(run_path):
@@ -94,7 +94,7 @@ def status(run_path: options.RunArgument) -> None:
 def show(run_path: options.RunArgument, sample_id: options.SampleId) -> None:
     """Tell one sample's whole story: context, reply, turns, verdict, fate."""
     from datagen.api import open_run
-    from datagen.cli.story import sample_story
+    from datagen.cli.printed import sample_story
 
     for line in sample_story(open_run(run_path), sample_id):
         typer.echo(line)
@@ -130,7 +130,7 @@ def recipes(
 @options.takes_settings("captions", "instances", "corpus", "images", "limit", "words")
 def lint(*, given: options.Given) -> None:
     """Report what is wrong with the annotations, before a token is paid for."""
-    from datagen.cli.story import lint_lines
+    from datagen.cli.printed import lint_lines
 
     for line in lint_lines(load_settings(None, given)):
         typer.echo(line)
@@ -141,14 +141,14 @@ def lint(*, given: options.Given) -> None:
 @options.takes_settings("captions", "instances", "corpus", "limit", "words")
 def show_words(*, given: options.Given) -> None:
     """Tell which words stand for each category of a corpus, and how often its captions use them."""
-    from datagen.cli.story import words_lines
+    from datagen.cli.printed import words_lines
 
     for line in words_lines(load_settings(None, given)):
         typer.echo(line)
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
-    from datagen.cli.progress import BarProgress
-    from datagen.engines.starting import run_engine
+    from datagen.cli.progress_bar import BarProgress
+    from datagen.engines.start import run_engine
 
     tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from datagen.cli.sentences import TOO_MANY_FAILED
+from datagen.cli.exit_status import TOO_MANY_FAILED
 
 if TYPE_CHECKING:
     from datagen.config import Settings
-    from datagen.engines.finishing import Outcome
+    from datagen.engines.finish_run import Outcome
 
 
 def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
     """Write the report of a finished run and tell how it ended."""
     from datagen.api import open_run
-    from datagen.cli.story import outcome_lines
+    from datagen.cli.printed import outcome_lines
 
     made = open_run(out)
     made.write_report()

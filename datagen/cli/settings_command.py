@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.sentences import in_sentences
+from datagen.cli.exit_status import in_sentences
 from datagen.config import settings_table
 
 

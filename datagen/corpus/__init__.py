@@ -5,7 +5,7 @@ from __future__ import annotations
 from datagen.corpus.formats import FORMATS, PLACES, corpus_if_there, identity_in, load_corpus, named_places, open_source
 from datagen.corpus.image_records import ImageRecords
 from datagen.corpus.images import ImagesById
-from datagen.corpus.llava import load_dataset
+from datagen.corpus.llava_dataset import load_dataset
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,

@@ -12,7 +12,7 @@ from msgspec import Struct
 from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.coco import open_coco
 from datagen.corpus.image_records import open_records
-from datagen.corpus.llava import open_llava
+from datagen.corpus.llava_dataset import open_llava
 from datagen.corpus.source import Corpus, Source
 from datagen.errors import CorpusError, SettingsError
 

@@ -16,8 +16,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from datagen.compact_map import DigestMap
 from datagen.corpus.buffers import Ints, Texts, ends_of, texts_of
-from datagen.digestmap import DigestMap
 from datagen.records import AnnotatedImage, Box, Finding
 
 MAX_SIDE_PX = 10_000_000

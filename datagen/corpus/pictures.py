@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from datagen.compact_map import DigestMap, Numbers
 from datagen.config import CorpusSettings
-from datagen.digestmap import DigestMap, Numbers
 from datagen.records import AnnotatedImage
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class PictureError(Exception):
 
 
 _IS_FAULTY, _IS_LOOKED_AT, _STAMP = 1 << 63, 1 << 62, (1 << 62) - 1
-_MOST_FAULTS = 4096
+_MAX_FAULTS = 4096
 """Faults whose sentences are remembered; others are found again when somebody asks."""
 
 
@@ -106,7 +106,7 @@ class PictureChecker:
         self.n_opened += 1
         fault = check_picture(self.folder, image.file_name, self.max_pixels, size)
         if fault is not None:
-            if len(self._faults) >= _MOST_FAULTS:
+            if len(self._faults) >= _MAX_FAULTS:
                 self._faults.clear()
             self._faults[key] = fault
         return fault

@@ -35,7 +35,7 @@ from datagen.records import Usage
 
 FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
 FIRST_PAUSE_S = 0.5
-MOST_REJECTED = 10  # rejected before anything was answered, and the rest will be too
+MAX_REJECTED = 10  # rejected before anything was answered, and the rest will be too
 
 MAY_BE_BILLED = frozenset({"timeout", "connection", "garbled"})  # an answer may have been made that never came
 WAITING_SHARE = 4  # one request in so many more waits for its turn or another try, so that the endpoint is kept full
@@ -238,7 +238,7 @@ class EndpointClient:
             self._limiter.refused(taken, meaning.retry_after_s)
         elif isinstance(meaning, RecordError) and meaning.code == "request_rejected":
             self._n_rejected += 1
-            if self._n_rejected >= MOST_REJECTED and not self.errors.has_answered:
+            if self._n_rejected >= MAX_REJECTED and not self.errors.has_answered:
                 meaning = self.errors.rejects_all(str(meaning))
         if isinstance(meaning, DatagenError):
             self.stop()

@@ -7,17 +7,17 @@ import math
 SLACK_S = 0.02  # what a late timer may catch up
 REFUSED_SHARE = 0.05  # refusals rarer than this concern their own requests, not the pace
 SIGMAS = 3.0  # by which refusals must exceed that share before they count as frequent
-LEAST_REFUSALS = 3
+MIN_REFUSALS = 3
 MOSTLY_REFUSED = 0.5  # then all wait for as long as the endpoint asks
 MAX_PAUSE_S = 600.0
 
 WINDOW_S = 1.0
-LEAST_ACCEPTED = 5  # in half a window, before it counts as measured
+MIN_ACCEPTED = 5  # in half a window, before it counts as measured
 FIRST_PACE = 8.0  # requests per second, after a refusal before anything is known
 BACK_OFF = 0.95  # of the pace at which the endpoint accepted
 RECOVERY_S = 3.0  # until the pace is where it was refused; it grows slowly around that point, fast beyond it
 RECOVERY_REQUESTS = 40  # or the time that so many take, if that is longer
-MOST_IN_VAIN = 3  # lowerings without effect, after which refusals are borne
+MAX_IN_VAIN = 3  # lowerings without effect, after which refusals are borne
 
 
 class Pace:
@@ -76,7 +76,7 @@ class LearntPace:
             return False
         self._n_refused += 1
         expected = self._tolerated * self._n_sent
-        if self._n_refused < LEAST_REFUSALS or self._n_refused <= expected + SIGMAS * math.sqrt(expected):
+        if self._n_refused < MIN_REFUSALS or self._n_refused <= expected + SIGMAS * math.sqrt(expected):
             return False
         share = self._n_refused / self._n_sent
         self._slow_down(now, share, retry_after_s)
@@ -88,13 +88,13 @@ class LearntPace:
 
     def _slow_down(self, now: float, share: float, retry_after_s: float) -> None:
         elapsed_s, n_accepted = now - self._since, self._n_sent - self._n_refused
-        self._is_guess = elapsed_s < WINDOW_S / 2 or n_accepted < LEAST_ACCEPTED  # too early to have measured anything
+        self._is_guess = elapsed_s < WINDOW_S / 2 or n_accepted < MIN_ACCEPTED  # too early to have measured anything
         if not self._is_guess:
             accepted = n_accepted / elapsed_s
             is_in_vain = share > 0.7 * self._share_before and accepted < 0.93 * self._accepted_before
             self._n_in_vain = self._n_in_vain + 1 if is_in_vain else 0
             self._share_before, self._accepted_before = share, accepted
-        if self._n_in_vain == MOST_IN_VAIN:
+        if self._n_in_vain == MAX_IN_VAIN:
             self._tolerated, self._known, self._pace.per_s = min(0.5, 2 * share), None, None
             self._n_in_vain = 0
         elif not self._is_guess:

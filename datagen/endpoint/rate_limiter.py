@@ -21,7 +21,7 @@ from datagen.endpoint.pacing import LearntPace, Pace
 FIRST_IN_FLIGHT = 8
 RAMP_S = 0.05  # requests in flight may double this often at the start: 1,000 after 0.35 s, if nothing is refused
 FOUND_FROM, FOUND_TO = 64, 1024  # where the search for a concurrency starts and ends when none is set
-LEAST_IN_FLIGHT = 8
+MIN_IN_FLIGHT = 8
 HEADROOM = 2.0  # requests in flight after a refusal, over what the pace needs
 LATENCY_HOLDS = 1.5  # twice the requests in flight must not cost more than this in latency, or they gain nothing
 TRIED_AGAIN_AFTER = 50  # rounds; the endpoint may bear more by then
@@ -122,7 +122,7 @@ class Limiter:
         self._held_until = max(self._held_until, self._learnt.grows_from)
         if self._latency_s is not None:
             needed = HEADROOM * (self._learnt.pace(now).per_s or math.inf) * self._latency_s  # Little's law
-            self._limit = max(min(LEAST_IN_FLIGHT, self.most_in_flight), min(self._limit, needed))
+            self._limit = max(min(MIN_IN_FLIGHT, self.most_in_flight), min(self._limit, needed))
             self._latency.begin(now)
 
     def heed(self, headers: Mapping[str, str], taken: Pass) -> None:

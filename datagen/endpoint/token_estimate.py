@@ -83,7 +83,7 @@ def _count_constant(messages: tuple[Message, ...]) -> float:
     return sum(count_tokens(message.content) + TOKENS_PER_MESSAGE for message in messages)
 
 
-MOST_TOKENS_PER_PICTURE, MOST_TOKENS_PER_TILE, TILE_PX = 2833, 5667, 512
+MAX_TOKENS_PER_PICTURE, MAX_TOKENS_PER_TILE, TILE_PX = 2833, 5667, 512
 """What gpt-4o-mini bills for a picture, and for each tile of it (https://platform.openai.com/docs/guides/images-vision):
 more than any other model whose count is published; gpt-4o bills a thirty-third, Qwen2.5-VL a twentieth."""
 
@@ -91,4 +91,4 @@ more than any other model whose count is published; gpt-4o bills a thirty-third,
 def most_picture_tokens(width_px: int, height_px: int) -> int:
     """Estimate how many tokens a picture is at most."""
     n_tiles = -(-width_px // TILE_PX) * -(-height_px // TILE_PX)
-    return MOST_TOKENS_PER_PICTURE + MOST_TOKENS_PER_TILE * n_tiles
+    return MAX_TOKENS_PER_PICTURE + MAX_TOKENS_PER_TILE * n_tiles

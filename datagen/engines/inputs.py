@@ -24,11 +24,11 @@ from datagen.corpus import (
     named_places,
     open_source,
 )
-from datagen.engines.checking import check_pictures
-from datagen.engines.ledger import Ledger
+from datagen.engines.check_pictures import check_pictures
+from datagen.engines.cost_ledger import Ledger
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
-from datagen.engines.watermark import Watermark
+from datagen.engines.resume_mark import Watermark
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, load_recipes

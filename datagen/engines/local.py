@@ -12,14 +12,14 @@ from typing import Protocol
 import msgspec
 
 from datagen.config import ENDPOINT, Settings
-from datagen.engines.chunking import Pool, derive_all, job_of
-from datagen.engines.finishing import Outcome, finish
-from datagen.engines.gathering import gathered
+from datagen.engines.chunks import Pool, derive_all, job_of
+from datagen.engines.finish_run import Outcome, finish
+from datagen.engines.gather_facts import gathered
 from datagen.engines.inputs import Inputs
-from datagen.engines.judging import require_common_words
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs
-from datagen.engines.processes import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
+from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress
+from datagen.engines.score_run import require_common_words
 from datagen.pipeline import is_balanced
 from datagen.records import Sample
 from datagen.store import RunFolder
@@ -103,7 +103,7 @@ class Here:
 
 MIN_POOLED = 500
 """Samples below which no worker process is started: each takes 0.4 s to start, and 300 samples take a second."""
-MOST_LOOKED_OVER = 1024
+MAX_LOOKED_OVER = 1024
 """Names of pictures that a validator may choose from to glance at a few."""
 
 
@@ -178,7 +178,7 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
     """Look at the pictures before anything is paid for, and write down what the run is about."""
     inputs.check_pictures()
     if validator is not None:
-        few = islice(inputs.usable_images(), MOST_LOOKED_OVER)
+        few = islice(inputs.usable_images(), MAX_LOOKED_OVER)
         validator.look_over([image.file_name for image in few], inputs.pictures.read)
     if may_ask:
         inputs.write_manifest()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datagen.export.card import dataset_card
-from datagen.export.choosing import ExportSettings, RowChoice
 from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
 from datagen.export.forms import FORMS
-from datagen.export.llava_record import llava_record, write_llava
+from datagen.export.llava_row import llava_record, write_llava
 from datagen.export.rows import ExportRow, Form, Ledger, Writer
+from datagen.export.splits import ExportSettings, RowChoice
 from datagen.export.trainer_rules import LeftOut, record_fault
 
 __all__ = [

@@ -16,9 +16,9 @@ import filelock
 import msgspec
 
 from datagen.errors import ExportError
-from datagen.export.choosing import IMAGES, NOT_STATED, ExportSettings, has_licence, is_exported, split_of
-from datagen.export.llava_record import llava_record
+from datagen.export.llava_row import llava_record
 from datagen.export.rows import ExportRow, Writer
+from datagen.export.splits import IMAGES, NOT_STATED, ExportSettings, has_licence, is_exported, split_of
 from datagen.export.trainer_rules import LeftOut, record_fault
 from datagen.records import Sample
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
-from datagen.export.choosing import TRAIN, ExportSettings
-from datagen.export.llava_record import RecordArray
+from datagen.export.llava_row import RecordArray
 from datagen.export.rows import ExportRow
+from datagen.export.splits import TRAIN, ExportSettings
 
 
 class LlavaJson:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from datagen.export.choosing import ExportSettings
 from datagen.export.rows import ExportRow, chat_messages
+from datagen.export.splits import ExportSettings
 from datagen.export.trainer_rules import LeftOut
 
 _MEDIA_TYPES = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}

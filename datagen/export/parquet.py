@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from datagen.export.choosing import ExportSettings
 from datagen.export.rows import ExportRow, chat_messages
+from datagen.export.splits import ExportSettings
 
 if TYPE_CHECKING:
     import pyarrow as pa

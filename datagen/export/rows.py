@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
-from datagen.export.choosing import ExportSettings
-from datagen.export.llava_record import IMAGE_TOKEN
+from datagen.export.llava_row import IMAGE_TOKEN
+from datagen.export.splits import ExportSettings
 from datagen.export.trainer_rules import LeftOut
 from datagen.records import Sample
 

@@ -10,7 +10,7 @@ import re
 from itertools import cycle
 from typing import Any, NamedTuple
 
-from datagen.export.llava_record import IMAGE_TOKEN
+from datagen.export.llava_row import IMAGE_TOKEN
 
 _STRUCTURE = re.compile(
     r"</?s>|<\||<(?:video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"

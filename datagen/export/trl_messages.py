@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from datagen.export.choosing import IMAGES, ExportSettings
 from datagen.export.rows import ExportRow, chat_messages
+from datagen.export.splits import IMAGES, ExportSettings
 
 
 class TrlMessages:

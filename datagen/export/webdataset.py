@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from datagen.export.choosing import ExportSettings
 from datagen.export.rows import ExportRow
+from datagen.export.splits import ExportSettings
 
 _SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 _HEADER_BYTES = 1024

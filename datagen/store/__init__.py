@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datagen.store.asked import stored_replies, take_in_replies
-from datagen.store.caches import cache_path, fingerprint, load_cache, save_cache
+from datagen.store.append_log import FactLog, read_facts
 from datagen.store.decisions import add_decision, read_decisions
-from datagen.store.facts import FactLog, read_facts
 from datagen.store.folder import RunFolder, write_whole
-from datagen.store.keyed import ReplyStore, ScoreStore, VectorStore
+from datagen.store.key_index import ReplyStore, ScoreStore, VectorStore
+from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache
+from datagen.store.worker_replies import stored_replies, take_in_replies
 
 __all__ = [
     "FactLog",

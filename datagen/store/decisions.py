@@ -9,7 +9,7 @@ import filelock
 
 from datagen.errors import RunError
 from datagen.records import Decision
-from datagen.store.facts import FactLog, read_facts
+from datagen.store.append_log import FactLog, read_facts
 
 _WAIT_S = 10.0
 

@@ -37,8 +37,8 @@ from datagen.errors import TeacherError
 from datagen.records import Reply, Request, Usage
 from datagen.teacher.chat import target_of
 
-MOST_REQUESTS = 50_000  # in one file
-MOST_BYTES = 200_000_000
+MAX_REQUESTS = 50_000  # in one file
+MAX_BYTES = 200_000_000
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 MAX_LINE_BYTES = 32 * 2**20

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from datagen.summary import Calibration, KindReport
-from datagen.validator.evidence import MEASURES, as_row
+from datagen.validator.measures import MEASURES, as_row
 from datagen.validator.planting import ERROR_KINDS, ErrorKind
 
 N_FOLDS = 5
@@ -33,7 +33,7 @@ MIN_AUROC = 0.6
 _RIDGE = 1.0
 _STEPS = 25
 _LONGEST_STEP = 5.0  # far-off Newton steps of nearly separable turns are cut
-_LEAST_SPREAD = 1e-9
+_MIN_SPREAD = 1e-9
 _BINS = 10
 
 Array = NDArray[np.float64]
@@ -197,7 +197,7 @@ class _Regression(Struct, frozen=True):
         n_known = np.maximum(known.sum(0), 1)
         centre = np.where(known, rows, 0).sum(0) / n_known
         spread = np.sqrt(np.where(known, (rows - centre) ** 2, 0).sum(0) / n_known)
-        spread[spread < _LEAST_SPREAD] = np.inf  # what never changes tells nothing
+        spread[spread < _MIN_SPREAD] = np.inf  # what never changes tells nothing
         inputs = _standardised(rows, centre, spread)
         shares = np.where(is_wrong, 0.5 / max(1, is_wrong.sum()), 0.5 / max(1, (~is_wrong).sum()))
         each = shares * len(rows)

@@ -10,8 +10,8 @@ from msgspec import Struct
 
 from datagen.records import Probe, ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
+from datagen.validator.image_features import blank_like, look_at
 from datagen.validator.loading import Checkpoint
-from datagen.validator.pictures import blank_like, look_at
 from datagen.validator.protocol import (
     Abilities,
     Fault,
@@ -23,7 +23,7 @@ from datagen.validator.protocol import (
     open_picture,
     score_key,
 )
-from datagen.validator.scoring import AnswerScore, Row, cut_batches, plant_trees, score_rows
+from datagen.validator.scoring import AnswerScore, TreeRow, cut_batches, plant_trees, score_rows
 
 if TYPE_CHECKING:
     import torch
@@ -35,7 +35,7 @@ ROW_TOKENS = 4096
 """Longest tree: attention inside a row grows with the square of it."""
 
 
-class Asked(Struct, frozen=True):
+class LaidOutItem(Struct, frozen=True):
     """One item of a look, laid out: a text is one script, a probe one for each answer."""
 
     item: Item
@@ -71,13 +71,13 @@ class CheckpointValidator:
     ) -> Iterator[Score | Fault]:
         album = _Album(self._checkpoint, looks, load_picture)
         yield from album.faults.values()
-        rows: list[Row] = []
-        told: list[tuple[Look, list[Asked]]] = []
+        rows: list[TreeRow] = []
+        told: list[tuple[Look, list[LaidOutItem]]] = []
         for look in looks:
             features = album.features(look)
             if features is None:
                 continue
-            asked: list[Asked] = []
+            asked: list[LaidOutItem] = []
             for item in look.items:
                 laid_out = self._lay_out(look, item, len(features))
                 if isinstance(laid_out, Fault):
@@ -98,7 +98,7 @@ class CheckpointValidator:
                 look, asked = told[index]
                 yield from (score for score in read_scores(look, asked, answers) if score.key not in known)
 
-    def _lay_out(self, look: Look, item: Item, n_features: int) -> Asked | Fault:
+    def _lay_out(self, look: Look, item: Item, n_features: int) -> LaidOutItem | Fault:
         answers = (item.answer,) if isinstance(item, Text) else item.answers
         try:
             scripts = tuple(self._dialogue.write(item.question, answer) for answer in answers)
@@ -109,10 +109,10 @@ class CheckpointValidator:
         if limit is not None and longest > limit:
             detail = f"{longest} tokens with the picture, the model reads {limit}"
             return Fault(look.picture, "too_long", detail, item)
-        return Asked(item, score_key(self.identity, look, item), scripts)
+        return LaidOutItem(item, score_key(self.identity, look, item), scripts)
 
 
-def read_scores(look: Look, asked: Sequence[Asked], answers: Sequence[AnswerScore]) -> Iterator[Score]:
+def read_scores(look: Look, asked: Sequence[LaidOutItem], answers: Sequence[AnswerScore]) -> Iterator[Score]:
     """Make scores of what a model found; ``answers`` holds one entry per script, item after item."""
     at = 0
     for one in asked:

@@ -26,7 +26,7 @@ from datagen.validator.loading import Checkpoint
 _LOGITS_AT_ONCE = 2**26  # 256 MiB in fp32
 
 
-class Row(Struct, frozen=True):
+class TreeRow(Struct, frozen=True):
     """One picture and the tree of all that is asked of it.
 
     Attributes:
@@ -65,7 +65,7 @@ class AnswerScore(Struct, frozen=True):
 
 def plant_trees(
     groups: Sequence[tuple[Script, ...]], features: torch.Tensor, row_tokens: int
-) -> Iterator[tuple[list[int], Row]]:
+) -> Iterator[tuple[list[int], TreeRow]]:
     """Lay scripts about one picture out as rows.
 
     Args:
@@ -127,12 +127,12 @@ class _Tree:
             path.append(node)
         self._paths.append(tuple(path[script.span[0] :]))
 
-    def row(self, head: tuple[int, ...], features: torch.Tensor) -> Row:
+    def row(self, head: tuple[int, ...], features: torch.Tensor) -> TreeRow:
         """The finished row."""
-        return Row(head, features, tuple(self.ids), tuple(self._parents), tuple(self._depths), tuple(self._paths))
+        return TreeRow(head, features, tuple(self.ids), tuple(self._parents), tuple(self._depths), tuple(self._paths))
 
 
-def cut_batches(rows: Sequence[Row], batch_tokens: int) -> Iterator[list[int]]:
+def cut_batches(rows: Sequence[TreeRow], batch_tokens: int) -> Iterator[list[int]]:
     """Group rows of like length so that each batch, padding included, keeps below a limit.
 
     Args:
@@ -154,7 +154,7 @@ def cut_batches(rows: Sequence[Row], batch_tokens: int) -> Iterator[list[int]]:
         yield batch
 
 
-def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[list[AnswerScore]]:
+def score_rows(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> list[list[AnswerScore]]:
     """Score a batch, in halves where it does not fit into memory.
 
     Returns:
@@ -183,7 +183,7 @@ def score_rows(checkpoint: Checkpoint, rows: Sequence[Row]) -> list[list[AnswerS
 
 
 @torch.inference_mode()
-def _run(checkpoint: Checkpoint, rows: Sequence[Row]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _run(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """One forward pass: log-probability and margin of every answer node, row after row, nodes in order."""
     model, device = checkpoint.model, checkpoint.device
     picture = checkpoint.image_token_id
@@ -217,12 +217,12 @@ def _run(checkpoint: Checkpoint, rows: Sequence[Row]) -> tuple[NDArray[np.float6
     return through_head(model.lm_head, hidden[row_index, before], ids[row_index, at])
 
 
-def wanted(row: Row) -> list[int]:
+def wanted(row: TreeRow) -> list[int]:
     """Nodes that are part of any answer, in order."""
     return sorted({node for path in row.paths for node in path})
 
 
-def _mask(rows: Sequence[Row], length: int, dtype: torch.dtype) -> torch.Tensor:
+def _mask(rows: Sequence[TreeRow], length: int, dtype: torch.dtype) -> torch.Tensor:
     """What each token may see, to be added to attention: shape (rows, 1, length, length), 0 or the lowest number."""
     is_open = np.zeros((len(rows), length, length), dtype=bool)
     for seen, row in zip(is_open, rows, strict=True):
@@ -252,7 +252,7 @@ def through_head(
 
 
 def _read_off(
-    checkpoint: Checkpoint, rows: Sequence[Row], logprobs: NDArray[np.float64], margins: NDArray[np.float64]
+    checkpoint: Checkpoint, rows: Sequence[TreeRow], logprobs: NDArray[np.float64], margins: NDArray[np.float64]
 ) -> list[list[AnswerScore]]:
     if not np.isfinite(logprobs).all():
         raise ValidatorError(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from datagen.view.card import sample_card
+from datagen.view.sample_card import sample_card
 
 __all__ = ["sample_card"]

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from datagen.config import CorpusSettings
 from datagen.corpus import PictureChecker
 from datagen.records import AnnotatedImage, Sample
-from datagen.view.card import sample_card
 from datagen.view.report_examples import small_picture
+from datagen.view.sample_card import sample_card
 
 PICTURE_PX = 640
 """Longer side of a picture; COCO's are as large, others are made smaller."""

@@ -24,9 +24,9 @@ from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
 from datagen.review import told_of
 from datagen.summary import Calibration, KindReport, Summary
-from datagen.view.card import STYLE
 from datagen.view.report_charts import Point, bar, columns, reliability
 from datagen.view.report_examples import Examples, ReadPicture, draw_groups
+from datagen.view.sample_card import STYLE
 
 _SHOWN = STAGE_NAMES[:-1]  # what people rejected is shown where somebody did
 _HERE = Path(__file__).parent

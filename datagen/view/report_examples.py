@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from datagen.corpus import PictureError
 from datagen.records import AnnotatedImage, Claim, Sample, Turn, Validation
-from datagen.view.card import card_body
+from datagen.view.sample_card import card_body
 
 if TYPE_CHECKING:
     from PIL import Image

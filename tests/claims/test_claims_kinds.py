@@ -18,7 +18,7 @@ from datagen.claims.kind import Kind, Spoiling
 from datagen.claims.kinds import KINDS, PLANTED_ERRORS, kind_of
 from datagen.diversity.coverage import Diversity
 from datagen.records import AnnotatedImage, Box, Claim, ClaimVerdict, ProbeKind, Provenance, Sample, Turn
-from datagen.validator.evidence import MEASURES, inquire
+from datagen.validator.measures import MEASURES, inquire
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE
 from datagen.validator.protocol import Abilities
 

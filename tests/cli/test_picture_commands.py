@@ -17,7 +17,7 @@ from tiny_checkpoints import TEMPLATE, open_tiny, picture, write_checkpoint
 from typer.testing import CliRunner
 
 from datagen.cli import app
-from datagen.engines import finding
+from datagen.engines import find_images
 from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.catalogue import CATALOGUE
 
@@ -141,7 +141,7 @@ def test_find_lists_the_nearest_first(made: Path, clip: Path, corpus_files: Corp
 def test_features_are_computed_once(
     made: Path, clip: Path, corpus_files: CorpusFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finding, "PICTURES_A_PART", 4)
+    monkeypatch.setattr(find_images, "PICTURES_A_PART", 4)
     command = ["find", str(made), "a cup", "--validator", str(clip), "--device", "cpu"]
     first = run(*command)
     parts = sorted((made / "features").glob("*/*.safetensors"))
@@ -150,13 +150,13 @@ def test_features_are_computed_once(
     def unwanted(*_: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(finding, "_see_part", unwanted)
+    monkeypatch.setattr(find_images, "_see_part", unwanted)
     assert run(*command).splitlines()[-6:] == first.splitlines()[-6:]
     monkeypatch.undo()
-    monkeypatch.setattr(finding, "PICTURES_A_PART", 4)
+    monkeypatch.setattr(find_images, "PICTURES_A_PART", 4)
     seen: list[int] = []
-    see = finding._see_part
-    monkeypatch.setattr(finding, "_see_part", lambda names, *rest: seen.append(len(names)) or see(names, *rest))
+    see = find_images._see_part
+    monkeypatch.setattr(find_images, "_see_part", lambda names, *rest: seen.append(len(names)) or see(names, *rest))
     parts[1].write_bytes(b"torn")  # of a machine that lost power
     assert run(*command).splitlines()[-6:] == first.splitlines()[-6:]
     assert seen == [2]

@@ -10,9 +10,9 @@ import pytest
 from conftest import CorpusFiles
 
 from datagen.config import CorpusSettings
-from datagen.corpus import llava as module
+from datagen.corpus import llava_dataset as module
 from datagen.corpus import load_corpus, load_dataset
-from datagen.corpus.llava import COCO_CATEGORIES, read_records
+from datagen.corpus.llava_dataset import COCO_CATEGORIES, read_records
 from datagen.errors import CorpusError
 
 

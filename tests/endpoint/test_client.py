@@ -11,7 +11,7 @@ from loopback import Answer, LoopbackServer, error_answer, json_answer
 from datagen.config import TeacherSettings
 from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.call import Call, garbled
-from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MOST_REJECTED, EndpointClient
+from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MAX_REJECTED, EndpointClient
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
 from datagen.endpoint.prices import Tariff
 from datagen.endpoint.target import Target
@@ -131,7 +131,7 @@ def test_a_refused_parameter_is_left_out_from_then_on() -> None:
 
 def test_an_endpoint_that_takes_none_of_the_first_calls_is_given_up() -> None:
     with LoopbackServer(intercept=lambda body, n: error_answer(400, "odd")) as server:
-        told = ask(server, *(WordCall(str(n)) for n in range(MOST_REJECTED)))
+        told = ask(server, *(WordCall(str(n)) for n in range(MAX_REJECTED)))
     assert all(isinstance(error, RecordError) for error in told[:-1])
     assert isinstance(told[-1], EmbeddingError) and "rejects every request" in str(told[-1])
 

@@ -16,11 +16,11 @@ from oracle import Oracle
 
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
-from datagen.engines import chunking, judging
-from datagen.engines.chunking import work_on
+from datagen.engines import chunks, score_run
+from datagen.engines.chunks import work_on
 from datagen.engines.local import Here, make_run, run_local
 from datagen.engines.progress import Silence
-from datagen.engines.starting import run_engine
+from datagen.engines.start import run_engine
 from datagen.errors import CorpusError
 
 is_there = importlib.util.find_spec("ray") is not None
@@ -85,7 +85,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
 
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunking, "SAMPLES_PER_CHUNK", 6)
+    monkeypatch.setattr(chunks, "SAMPLES_PER_CHUNK", 6)
 
 
 class SlowOracle(Oracle):
@@ -119,7 +119,7 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
 ) -> None:
     import ray
 
-    monkeypatch.setattr(judging, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(score_run, "IMAGES_AT_ONCE", 2)
     more = {"validator": {"name": "nano"}, "ray": {"validators": 2, "cpus_per_validator": 0.5}}
     settings = settings_of(files, "ray", **more)
     make_run(settings, tmp_path / "local", Silence(), HereWithOracle())

@@ -23,7 +23,7 @@ from datagen.corpus import load_corpus
 from datagen.engines import local
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
-from datagen.engines.sharding import merge_shards, run_shard
+from datagen.engines.run_shards import merge_shards, run_shard
 from datagen.errors import RunError
 from datagen.store.shards import Shard, shard_folders
 from datagen.validator.protocol import Abilities
@@ -135,7 +135,9 @@ def test_every_shard_has_its_validator_glance_at_the_pictures_of_the_whole_run(
 
 
 def test_a_balanced_run_with_a_validator_ends_alike(files: CorpusFiles, tmp_path: Path, oracle: Oracle) -> None:
-    settings = judged(files, **{"types": None, "balance.yes_share": 0.4, "balance.max_share_per_kind": 0.3})
+    settings = judged(
+        files, **{"types": list(Settings().types), "balance.yes_share": 0.4, "balance.max_share_per_kind": 0.3}
+    )
     run_local(settings, tmp_path / "one", Silence())
     make_shards(settings, 4, tmp_path / "split")
     merge(settings, tmp_path / "split")

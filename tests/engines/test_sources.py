@@ -21,7 +21,7 @@ from datagen.corpus import FileSource, ImageRecords, load_corpus
 from datagen.engines.local import run_local
 from datagen.engines.plugs import Plugs, settings_of
 from datagen.engines.progress import Silence
-from datagen.engines.sharding import merge_shards, run_shard
+from datagen.engines.run_shards import merge_shards, run_shard
 from datagen.errors import CorpusError, RunError, SettingsError
 from datagen.store.shards import Shard, shard_folders
 

@@ -23,7 +23,7 @@ from datagen.corpus import load_corpus
 from datagen.engines.local import Here, make_run
 from datagen.engines.plugs import Plugs
 from datagen.engines.progress import Silence
-from datagen.engines.sharding import merge_shards, run_shard
+from datagen.engines.run_shards import merge_shards, run_shard
 from datagen.records import Decision, Reply, Request
 from datagen.review import turns_digest
 from datagen.store import add_decision

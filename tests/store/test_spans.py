@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.store.keyed import SpanIndex
+from datagen.store.key_index import SpanIndex
 
 ENTRIES = st.tuples(st.integers(0, 2**41), st.integers(0, 2**31 - 1), st.booleans())
 

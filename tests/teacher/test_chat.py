@@ -15,7 +15,7 @@ import pytest
 from loopback import ANSWER_FAULTS, WAY_FAULTS, Answer, LoopbackServer, error_answer, json_answer, reply_for
 
 from datagen.config import TeacherSettings
-from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MOST_REJECTED
+from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MAX_REJECTED
 from datagen.endpoint.error_translation import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, address_of
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request, Usage
@@ -335,7 +335,7 @@ def test_an_endpoint_that_takes_none_of_the_first_requests_is_given_up():
     with LoopbackServer(intercept=lambda body, arrival: refusal) as server:
         with pytest.raises(TeacherError, match=r"rejects every request \(400 No connected db\.\)"):
             ask(server, *requests, concurrency=2)
-        assert server.arrivals.total() <= MOST_REJECTED + 2
+        assert server.arrivals.total() <= MAX_REJECTED + 2
 
     def take_the_first(body, arrival):
         return None if body["messages"][-1]["content"] == "0" else refusal

@@ -14,7 +14,7 @@ from datagen.claims.kinds.count import MAX_ASKED
 from datagen.config import ChecksSettings
 from datagen.lexicon import lexicon_for
 from datagen.records import AnnotatedImage, Claim, Probe, ProbeScore, SimilarityScore, TextScore, Turn
-from datagen.validator.evidence import Inquiry, blank_look_for, inquire, look_for, probe_claim, read_findings
+from datagen.validator.measures import Inquiry, blank_look_for, inquire, look_for, probe_claim, read_findings
 from datagen.validator.planting import plant_errors
 from datagen.validator.protocol import Abilities, Look, Text, score_key
 

@@ -18,8 +18,8 @@ from datagen.claims.kinds.place import side_question
 from datagen.claims.kinds.presence import presence_question
 from datagen.config import ValidatorSettings, dump_settings, load_settings
 from datagen.corpus import load_corpus
-from datagen.engines.judging import require_common_words
 from datagen.engines.progress import Silence
+from datagen.engines.score_run import require_common_words
 from datagen.errors import ValidatorError
 from datagen.geometry import unique_boxes
 from datagen.records import ProbeScore

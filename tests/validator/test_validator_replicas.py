@@ -10,9 +10,9 @@ import torch
 
 import datagen
 from datagen.config import ValidatorSettings, dump_settings, load_settings
-from datagen.engines import judging
-from datagen.engines.abreast import abreast
+from datagen.engines import score_run
 from datagen.engines.local import run_local
+from datagen.engines.ordered_threads import map_in_order
 from datagen.engines.progress import Silence
 from datagen.errors import ValidatorError
 from datagen.records import Score
@@ -53,7 +53,7 @@ def test_two_replicas_work_at_once_and_answers_keep_their_order() -> None:
     )
     calls = [(Look(str(n), ()),) for n in range(8)]
     found: list[Any] = []
-    for _, results in abreast(lambda looks: two.score(looks, no_picture), calls, two.n_at_once):
+    for _, results in map_in_order(lambda looks: two.score(looks, no_picture), calls, two.n_at_once):
         found += results
     assert [one.picture for one in found] == [str(n) for n in range(8)]
     assert {one.reason for one in found} == {"x:0", "x:1"}
@@ -80,7 +80,7 @@ def test_devices_are_listed_or_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_replicas_of_a_model_give_the_bytes_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "IMAGES_AT_ONCE", 2)
+    monkeypatch.setattr(score_run, "IMAGES_AT_ONCE", 2)
     loaded: list[int] = []
     score = LazyValidator.score
 

@@ -16,8 +16,8 @@ from datagen.records import ProbeScore, Score, TextScore
 from datagen.validator import Fault, Look, Probe, Text, checkpoint, look_keys, score_key, scoring
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.dialogue import Dialogue
+from datagen.validator.image_features import blank_like, look_at
 from datagen.validator.loading import Checkpoint
-from datagen.validator.pictures import blank_like, look_at
 
 SIZES = {"a": (40, 30), "b": (30, 70), "c": (64, 64)}
 CUP = Text("What stands on the table?", "A red cup stands on the table.")
@@ -173,7 +173,7 @@ def test_a_batch_too_large_for_memory_is_halved(
     expected = scores_of(CheckpointValidator(small, 100_000))
     run, sizes = scoring._run, []
 
-    def limited(loaded: Checkpoint, rows: list[scoring.Row]) -> object:
+    def limited(loaded: Checkpoint, rows: list[scoring.TreeRow]) -> object:
         sizes.append(len(rows))
         if len(rows) > 1:
             raise MemoryError if said is None else RuntimeError(said)
@@ -185,7 +185,7 @@ def test_a_batch_too_large_for_memory_is_halved(
 
 
 def test_memory_for_not_even_one_picture(small: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    def never(loaded: Checkpoint, rows: list[scoring.Row]) -> None:
+    def never(loaded: Checkpoint, rows: list[scoring.TreeRow]) -> None:
         raise torch.OutOfMemoryError
 
     monkeypatch.setattr(scoring, "_run", never)
@@ -194,7 +194,7 @@ def test_memory_for_not_even_one_picture(small: Checkpoint, monkeypatch: pytest.
 
 
 def test_other_runtime_errors_are_not_taken_for_memory(small: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(loaded: Checkpoint, rows: list[scoring.Row]) -> None:
+    def broken(loaded: Checkpoint, rows: list[scoring.TreeRow]) -> None:
         raise RuntimeError("shapes differ")
 
     monkeypatch.setattr(scoring, "_run", broken)
@@ -223,13 +223,13 @@ def test_the_head_works_in_chunks(small: Checkpoint, monkeypatch: pytest.MonkeyP
     assert_close(scores_of(CheckpointValidator(small, 4096)), expected)
 
 
-def a_row(small: Checkpoint, features: torch.Tensor) -> scoring.Row:
+def a_row(small: Checkpoint, features: torch.Tensor) -> scoring.TreeRow:
     script = Dialogue(small.tokenizer, None, "<image>").write(CUP.question, CUP.answer)
     return next(scoring.plant_trees([(script,)], features, 4096))[1]
 
 
 def test_placeholders_without_features_are_refused(small: Checkpoint) -> None:
-    holed = scoring.Row((small.image_token_id,), torch.zeros(4, 32), (9, 8), (-1, 0), (0, 1), ((1,),))
+    holed = scoring.TreeRow((small.image_token_id,), torch.zeros(4, 32), (9, 8), (-1, 0), (0, 1), ((1,),))
     with pytest.raises(ValidatorError, match="5 image placeholders stand for 4 features"):
         scoring.score_rows(small, [holed])
 

@@ -13,7 +13,7 @@ from pages import sample, write_samples
 from datagen.errors import RunError
 from datagen.records import Sample, Turn
 from datagen.view.page.index import ChangedError, SampleIndex, Wanted, stamp_of
-from datagen.view.page.slim import SlimSample
+from datagen.view.page.list_rows import SlimSample
 
 SAMPLES = [
     *(sample(n) for n in range(1, 60)),

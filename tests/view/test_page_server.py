@@ -20,11 +20,11 @@ import datagen
 from datagen.errors import SettingsError, ValidatorError
 from datagen.records import Decision, Turn
 from datagen.store import add_decision, read_decisions
-from datagen.view.page.asking import BusyError
-from datagen.view.page.exchange import MAX_ROWS, PICTURE_SIZES
-from datagen.view.page.guard import host_name, is_loopback
+from datagen.view.page.listen import Door, address, listen
+from datagen.view.page.messages import MAX_ROWS, PICTURE_SIZES
+from datagen.view.page.questions import BusyError
+from datagen.view.page.request_guard import host_name, is_loopback
 from datagen.view.page.server import MAX_BYTES, make_app
-from datagen.view.page.serving import Door, address, listen
 
 HERE = "http://localhost:8642"
 

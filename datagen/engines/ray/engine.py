@@ -8,7 +8,7 @@ from pathlib import Path
 from ray.exceptions import RayError, RayTaskError
 
 from datagen.config import Settings
-from datagen.engines.chunking import Pool, job_of
+from datagen.engines.chunks import Pool, job_of
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import Outcome, make_run
 from datagen.engines.plugs import NO_PLUGS, Plugs

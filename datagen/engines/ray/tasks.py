@@ -8,7 +8,7 @@ import ray
 from ray.exceptions import RayTaskError
 
 from datagen.config import RaySettings
-from datagen.engines.chunking import Job, Task, work_on
+from datagen.engines.chunks import Job, Task, work_on
 from datagen.engines.ray.validators import cause_of
 
 CHUNKS_PER_WORKER = 2

@@ -19,7 +19,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from datagen.config import ENDPOINT, CorpusSettings, Settings
 from datagen.corpus import PictureChecker
-from datagen.corpus.ahead import reading_ahead
+from datagen.corpus.read_ahead import reading_ahead
 from datagen.errors import RunError, ValidatorError
 from datagen.records import Score
 from datagen.validator import Fault, Look, Validator, look_keys, open_validator
@@ -27,7 +27,7 @@ from datagen.validator.protocol import Abilities, LoadPicture
 
 CALLS_PER_COPY = 2
 """While a copy works on one, the next lies beside it."""
-MOST_LOSSES = 5
+MAX_LOSSES = 5
 """Copies that one call may lose before it is taken for the cause."""
 POLL_S = 0.2
 
@@ -133,7 +133,7 @@ class Fleet:
             raise cause_of(error) from None
 
     def _score(self, looks: tuple[Look, ...], stored: frozenset[str]) -> list[Score | Fault]:
-        for _ in range(MOST_LOSSES):
+        for _ in range(MAX_LOSSES):
             copy = self._take()
             try:
                 found: list[Score | Fault] = ray.get(copy.score.remote(looks, stored))
@@ -145,7 +145,7 @@ class Fleet:
                 self._free.put(copy)
                 return found
         raise RunError(
-            f"The validator was lost {MOST_LOSSES} times over the same pictures ({looks[0].picture} and others), "
+            f"The validator was lost {MAX_LOSSES} times over the same pictures ({looks[0].picture} and others), "
             "for want of memory or with its machine; what is scored is stored, so start again with fewer "
             "--ray-validators."
         )

@@ -38,7 +38,7 @@ from datagen.teacher.template.scenes import (
     LOOKALIKES,
     SETTING_WORDS,
     SETTINGS,
-    Setting,
+    SceneSetting,
 )
 
 MIN_AREA = 0.001
@@ -91,7 +91,7 @@ class Facts(Struct, frozen=True):
     boxes: dict[str, tuple[Box, ...]]
     uncounted: frozenset[str]
     absent: tuple[str, ...]
-    setting: Setting | None
+    setting: SceneSetting | None
     setting_is_told: bool
     names: dict[str, str]
     colors: dict[str, str]
@@ -314,14 +314,14 @@ def _captions(
 
 def _setting_of(
     image: AnnotatedImage, boxes: dict[str, tuple[Box, ...]], words: frozenset[str]
-) -> tuple[Setting | None, bool]:
+) -> tuple[SceneSetting | None, bool]:
     seen = {name for name, found in boxes.items() if found[0].area_unit >= 2 * MIN_AREA}
     lines = Counter(
         group
         for caption in image.captions
         for group in {match.lastgroup for match in SETTING_WORDS.finditer(caption.lower())}
     )
-    best: tuple[int, Setting | None, bool] = (2, None, False)
+    best: tuple[int, SceneSetting | None, bool] = (2, None, False)
     for n, setting in enumerate(SETTINGS):
         n_told = lines[f"s{n}"]
         n_signs = len(setting.signs & seen)
@@ -332,7 +332,7 @@ def _setting_of(
 
 
 def _absent(
-    image: AnnotatedImage, readings: dict[str, _Reading], words: frozenset[str], setting: Setting | None
+    image: AnnotatedImage, readings: dict[str, _Reading], words: frozenset[str], setting: SceneSetting | None
 ) -> tuple[str, ...]:
     boxed = {box.category for box in image.boxes}
     if boxed.isdisjoint(_COCO):

@@ -33,7 +33,7 @@ LOOKALIKES = tuple(
 """Annotators label one as another: what only the boxes name is doubted where captions name its look-alike."""
 
 
-class Setting(Struct, frozen=True):
+class SceneSetting(Struct, frozen=True):
     """A kind of place.
 
     Attributes:
@@ -59,10 +59,10 @@ _OUTDOORS = ("on a beach", "on a ski slope", "in a farm field", "at a harbor", "
 _INDOORS = ("in a kitchen", "in a bathroom", "in a bedroom", "in an office", "in a living room")
 
 
-def _setting(place: str, words: str, signs: str, unlikely: str, elsewhere: tuple[str, ...]) -> Setting:
+def _setting(place: str, words: str, signs: str, unlikely: str, elsewhere: tuple[str, ...]) -> SceneSetting:
     preposition, _, name = place.partition(" ")
     pattern = re.compile(rf"\b(?:{words})\b", re.IGNORECASE)
-    return Setting(
+    return SceneSetting(
         name, preposition, words, pattern, frozenset(signs.split(", ")), tuple(unlikely.split(", ")), elsewhere
     )
 

@@ -20,12 +20,12 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score
 from datagen.validator.answering import write_answer
-from datagen.validator.checkpoint import Asked, read_scores
+from datagen.validator.checkpoint import LaidOutItem, read_scores
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.files import first_line
+from datagen.validator.image_features import blank_like
 from datagen.validator.loading import Checkpoint, Found, compute_dtype, find_template, hush_transformers, load_model
 from datagen.validator.models.family import Answerer, Family
-from datagen.validator.pictures import blank_like
 from datagen.validator.processors import load_processor
 from datagen.validator.protocol import (
     Abilities,
@@ -152,7 +152,7 @@ class ImageTextValidator:
 
     def _score_look(self, look: Look, picture: Image.Image) -> Iterator[Score | Fault]:
         seen = see(self._eyes, picture)
-        asked: list[Asked] = []
+        asked: list[LaidOutItem] = []
         for item in look.items:
             laid_out = self._lay_out(look, item, seen)
             if isinstance(laid_out, Fault):
@@ -162,7 +162,7 @@ class ImageTextValidator:
         scripts = [script for one in asked for script in one.scripts]
         yield from read_scores(look, asked, score_scripts(self._eyes, seen, scripts, self._batch_tokens))
 
-    def _lay_out(self, look: Look, item: Item, seen: Seen) -> Asked | Fault:
+    def _lay_out(self, look: Look, item: Item, seen: Seen) -> LaidOutItem | Fault:
         answers = (item.answer,) if isinstance(item, Text) else item.answers
         try:
             scripts = tuple(self._eyes.dialogue.write(item.question, answer) for answer in answers)
@@ -174,7 +174,7 @@ class ImageTextValidator:
         limit = self._eyes.checkpoint.max_tokens
         if limit is not None and longest > limit:
             return Fault(look.picture, "too_long", f"{longest} tokens with the picture, the model reads {limit}", item)
-        return Asked(item, score_key(self.identity, look, item), scripts)
+        return LaidOutItem(item, score_key(self.identity, look, item), scripts)
 
 
 def see(eyes: Eyes, picture: Image.Image) -> Seen:

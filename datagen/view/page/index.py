@@ -19,8 +19,8 @@ import numpy as np
 from msgspec import Struct
 
 from datagen.errors import RunError
-from datagen.store.keyed import SpanIndex
-from datagen.view.page.slim import Label, SlimSample
+from datagen.store.key_index import SpanIndex
+from datagen.view.page.list_rows import Label, SlimSample
 
 _BLOCK = 16_000_000
 

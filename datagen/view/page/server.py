@@ -15,12 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from datagen.errors import DatagenError
-from datagen.view.card import STYLE
-from datagen.view.page.asking import Asker, BusyError
-from datagen.view.page.exchange import MAX_ROWS, PICTURE_SIZES, SentDecision
-from datagen.view.page.guard import PageGuard
 from datagen.view.page.index import ChangedError, Wanted
-from datagen.view.page.live import LiveRun, NotFoundError
+from datagen.view.page.live_run import LiveRun, NotFoundError
+from datagen.view.page.messages import MAX_ROWS, PICTURE_SIZES, SentDecision
+from datagen.view.page.questions import Asker, BusyError
+from datagen.view.page.request_guard import PageGuard
+from datagen.view.sample_card import STYLE
 
 STATIC = Path(__file__).parent / "static"
 MAX_BYTES = 5_000_000

@@ -1,0 +1,78 @@
+"""The commands that ask a model about pictures: one question, the nearest images, and which models there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from datagen.cli.app import app
+from datagen.cli.exit_status import in_sentences
+from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
+from datagen.config import load_validator_settings
+
+NeededValidator = Annotated[str, typer.Option(help="A name of 'datagen models', a folder, a hub id or endpoint:URL.")]
+
+
+@app.command()
+@in_sentences
+@takes_settings(*LOADING)
+def ask(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In quotes.")],
+    *,
+    validator: NeededValidator,
+    given: Given,
+) -> None:
+    """Ask a model one question about one picture."""
+    from datagen.corpus import PictureError, read_picture
+    from datagen.errors import ValidatorError
+    from datagen.validator.models import open_answerer
+
+    settings = load_validator_settings({"validator.name": validator, **given})
+    if not question.strip():
+        raise ValidatorError("The question is empty; give it in quotes after the picture.")
+    try:
+        picture = read_picture(image.parent, image.name, 50_000_000)
+    except PictureError as error:
+        raise ValidatorError(f"{error.detail.replace(image.name, str(image), 1)}.") from None
+    typer.echo(open_answerer(settings).answer(picture, question))
+
+
+@app.command()
+@in_sentences
+@takes_settings("device", "precision")
+def find(
+    run_path: RunArgument,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to look for, as a caption would say it.")],
+    *,
+    validator: NeededValidator = "clip-vit-b-32",
+    top: Annotated[int, typer.Option(min=1, help="Show so many images.")] = 10,
+    given: Given,
+) -> None:
+    """Find the images of a run that are nearest to a text."""
+    from datagen.api import open_run
+    from datagen.cli.printed import near_lines
+    from datagen.cli.progress_bar import BarProgress
+    from datagen.corpus import PictureChecker, load_corpus
+    from datagen.engines.find_images import find_images
+
+    run = open_run(run_path)
+    settings = load_validator_settings({"validator.name": validator, **given})
+    corpus = run.settings.corpus
+    found = find_images(
+        run.folder, load_corpus(corpus).images, PictureChecker(corpus), text, settings, top, BarProgress()
+    )
+    for line in near_lines(found):
+        typer.echo(line)
+
+
+@app.command()
+@in_sentences
+def models() -> None:
+    """List the validators that have a name: memory for their weights, where they come from, what is here."""
+    from datagen.cli.printed import model_lines
+
+    for line in model_lines():
+        typer.echo(line)

@@ -1,0 +1,279 @@
+"""What the commands print: the outcome of a run, its status, one sample's story, the findings of lint."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from datagen.compact_map import DigestMap
+from datagen.config import IMPORTED, Settings
+from datagen.endpoint.prices import cost_parts
+from datagen.engines.cost_ledger import Ledger
+from datagen.records import AnnotatedImage, Sample, Turn, Validation
+from datagen.review import told_of, told_since
+from datagen.store import stored_replies
+from datagen.summary import DiversityReport, Reasons, Summary
+
+if TYPE_CHECKING:
+    from datagen.api import Run
+    from datagen.engines.find_images import Near
+
+
+def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
+    """Tell how a run ended."""
+    yield f"accepted  {summary.accepted} of {summary.samples} samples ({100 * summary.share_accepted:.1f} %)"
+    yield f"turns     {summary.turns}, {summary.words_per_answer:.1f} words an answer"
+    for name, fates in summary.by_type.items():
+        yield f"          {name}: {fates.accepted} accepted, {fates.rejected} rejected"
+    yield from _reasons("rejected", summary.rejected_by_stage)
+    yield from _reasons("cut", summary.cut_by_stage)
+    if summary.review:
+        yield f"by hand   {told_of(summary.review)}"
+    if summary.cost_usd:
+        tokens = summary.tokens
+        yield f"tokens    {tokens.prompt} in ({tokens.cached} cached), {tokens.completion} out"
+        yield f"cost      ${summary.cost_usd:.4f}, ${summary.cost_usd_per_accepted:.6f} per accepted sample"
+        if summary.cost_usd_by:
+            yield f"          {cost_parts(summary.cost_usd_by)}"
+    if summary.verdicts:
+        yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary.verdicts.items())
+    yield f"dataset   {out / 'dataset.json'}"
+    if (out / "report.html").is_file():
+        yield f"report    {out / 'report.html'}"
+
+
+def _reasons(title: str, table: Reasons) -> Iterator[str]:
+    for stage, reasons in table.items():
+        for reason, number in reasons.items():
+            yield f"{title:9} {number} in {stage}: {reason}"
+
+
+RATE_WINDOW_S = 60.0
+"""Replies are counted over this long before the latest one, so that pauses between two starts do not count."""
+
+
+def status_lines(run: Run) -> Iterator[str]:
+    """Tell how far a run is, from its facts alone, so that it can be watched while it works."""
+    outcomes = DigestMap()  # 0 for an answer, else the place of its error in the list
+    errors: list[str | None] = [None]
+    recent, latest = deque[float](), 0.0
+    spent: Counter[str] = Counter()
+    cost_usd: float | None = None
+    for reply in stored_replies(run.folder):
+        if reply.error not in errors:
+            errors.append(reply.error)
+        outcomes.put(reply.request_digest, errors.index(reply.error))
+        if reply.error is None and reply.at:
+            recent.append(reply.at)
+            latest = max(latest, reply.at)
+            while recent[0] <= latest - RATE_WINDOW_S:
+                recent.popleft()
+        usage = reply.usage
+        spent.update(prompt=usage.n_prompt_tokens, cached=usage.n_cached_tokens, completion=usage.n_completion_tokens)
+        if reply.cost_usd is not None:
+            cost_usd = (cost_usd or 0.0) + reply.cost_usd
+    yield f"run       {run.folder.path}"
+    yield f"teacher   {run.settings.teacher.name}"
+    numbers, counts = np.unique(outcomes.arrays()[1], return_counts=True)
+    tally = Counter({errors[number]: n for number, n in zip(numbers.tolist(), counts.tolist(), strict=True)})
+    yield f"replies   {tally.pop(None, 0)} stored, {run.manifest.get('samples', 0)} samples planned"
+    for error, number in tally.most_common():
+        yield f"failed    {number} {error}"
+    recent = deque(at for at in recent if at > latest - RATE_WINDOW_S)  # workers' files are not in order
+    seconds = latest - min(recent, default=latest)
+    if seconds >= 1:
+        yield f"rate      {len(recent) / seconds:.1f} replies/s"
+    summary = run.summary if run.folder.summary.is_file() else None
+    if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary.cost_usd):
+        yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
+        yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
+    billed = Ledger(run.settings, run.folder).billed()
+    if billed and summary is None:
+        yield f"beside    {cost_parts(billed)}"
+    if summary is not None:
+        yield from outcome_lines(summary, run.folder.path)
+        yield from _decision_lines(run, summary)
+        yield from _diversity_lines(summary.diversity)
+    else:
+        yield "not finished: start the same command again to go on"
+
+
+def _decision_lines(run: Run, summary: Summary) -> Iterator[str]:
+    """Tell what was decided by hand since the run was finished; what it obeys stands in its outcome."""
+    reviewer = run.reviewer()
+    if reviewer.digest is not None:
+        for _ in run.iter_samples(reviewer):
+            pass
+    counts = reviewer.report()
+    since = told_since(summary.review, counts)
+    if since:
+        yield f"since     {told_of(counts) if counts else 'every decision was undone'}"
+        yield f"          {since}"
+
+
+def _diversity_lines(diversity: DiversityReport | None) -> Iterator[str]:
+    """Tell what a finished set asks and what it lacks; a run of an older datagen has no record of it."""
+    if not diversity or not diversity.turns:
+        return
+    kinds = sorted(diversity.question_kinds.items(), key=lambda item: -item[1])
+    shares = [f"{kind} {100 * n / diversity.turns:.1f} %" for kind, n in kinds if n]
+    yield f"asked     {', '.join(shares)}"
+    yes, no = diversity.yes_no.yes, diversity.yes_no.no
+    if yes + no:
+        yield f"yes       {100 * yes / (yes + no):.1f} % of {yes + no} yes/no answers"
+    for sentence in diversity.lacks:
+        yield f"lacks     {sentence}"
+
+
+def sample_story(run: Run, sample_id: str) -> Iterator[str]:
+    """Tell everything about one sample, from what the teacher was told to its fate."""
+    sample = run.sample(sample_id)
+    image = run.images.get(sample.image_id)
+    yield f"# {sample.sample_id}  ({sample.image})"
+    yield from _told(run.settings, image, sample)
+    reply = run.reply_to(sample)
+    if reply is not None:
+        tokens = f"{reply.usage.n_prompt_tokens} + {reply.usage.n_completion_tokens} tokens"
+        yield from (
+            "",
+            f"## Reply of {reply.teacher} ({tokens}, answered at try {reply.n_attempts})",
+            _visible(reply.text) or "(none)",
+        )
+    yield from ("", "## Turns")
+    for number, turn in enumerate(sample.turns, start=1):
+        yield f"{number}. Q: {_visible(turn.question)}"
+        yield f"   A: {_visible(turn.answer)}"
+        yield from _claim_lines(turn)
+        if turn.validation is not None:
+            yield from _validation_lines(turn, turn.validation)
+    for cut in sample.cuts:
+        yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
+    yield from ("", f"## Fate: {sample.status}")
+    if sample.review is not None:
+        was = ", ".join(filter(None, (sample.review.status, sample.review.stage, sample.review.reason)))
+        yield f"a person decided: {sample.review.verb} (before: {was})"
+    if sample.stage:
+        yield f"{sample.stage}: {sample.reason} ({sample.detail})"
+    spent = sample.provenance
+    yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
+
+
+def _visible(text: str) -> str:
+    """Text without the signs that steer a terminal."""
+    return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:
+    """What the validator was asked about a turn, and what it makes of the answers."""
+    told = f"   pixels: {seen.verdict}"
+    if seen.p_value is not None:
+        told += f"; {seen.p_value:.1%} of clean turns look as wrong"
+        told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
+    yield _visible(told)
+    for probe in seen.probes or ():
+        claim = turn.claims[probe.claim]
+        text = turn.question if claim.in_question else turn.answer
+        yield _visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}')")
+
+
+def _claim_lines(turn: Turn) -> Iterator[str]:
+    """What a turn claims, what the annotations say to it, and why."""
+    for claim in turn.claims:
+        text = turn.question if claim.in_question else turn.answer
+        yield _visible(f"   [{claim.verdict}] {claim.kind} '{text[claim.start : claim.end]}': {claim.evidence}")
+
+
+def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:
+    from datagen.context import render_context
+    from datagen.recipes import available_types, context_parts, load_recipe
+
+    yield from ("", "## Context")
+    if sample.response_type == IMPORTED:
+        yield "(imported: what its teacher was told is not known)"
+        return
+    folder = available_types(settings.recipes_dir).get(sample.response_type)
+    if image is None or folder is None:
+        yield "(the corpus or the recipe is no longer where the run found it)"
+        return
+    recipe = load_recipe(folder)
+    if recipe.digest != sample.provenance.recipe_digest:
+        yield "(the recipe was edited since; this is what it would tell today)"
+    yield render_context(image, context_parts(recipe, settings.context), settings.context)
+
+
+def near_lines(found: Sequence[Near]) -> Iterator[str]:
+    """Tell which images were found, nearest first, each with its first caption."""
+    if not found:
+        yield "no picture of this run can be opened"
+    for near in found:
+        caption = _visible(near.image.captions[0]) if near.image.captions else ""
+        yield _visible(f"{near.similarity:7.4f}  {near.image.image_id:12}  {near.image.file_name}  {caption}".rstrip())
+
+
+def model_lines() -> Iterator[str]:
+    """Tell which validators have a name, what each needs, and which lie on this machine."""
+    from datagen.validator.catalogue import CATALOGUE
+    from datagen.validator.files import cached_folder
+
+    precisions = ("fp32", "bf16", "8bit", "4bit")
+    heads = "".join(f"{precision:>6}" for precision in precisions)
+    yield f"{'name':22}{heads}  here  hub id: what it is asked"
+    yield f"{'nano':22}{'   0.0' * 2}{'     -' * 2}  yes   bundled: claims about drawn scenes like the demo's"
+    for listed in CATALOGUE:
+        sizes = (listed.weights_gb(precision) for precision in precisions)
+        told = "".join("     -" if size is None else f"{size:6.1f}" for size in sizes)
+        here = "yes" if cached_folder(listed.hub_id) else "no"
+        yield f"{listed.name:22}{told}  {here:4}  {listed.hub_id}: {listed.good_for}"
+    yield ""
+    yield "Numbers are GB for the weights; pictures and texts take 1 to 4 GB more. bf16 stands for fp16 as well."
+    yield "8bit and 4bit need a CUDA GPU and: pip install 'datagen[quant]'."
+    yield "Also: none; a checkpoint folder; a hub id such as owner/model (LLaVA, LLaVA-NeXT, Imp, CLIP, SigLIP, or any"
+    yield "chat model with eyes that transformers loads); endpoint:URL#MODEL for one served by vLLM or SGLang."
+
+
+def lint_lines(settings: Settings) -> Iterator[str]:
+    """Tell every finding, then how often each kind was found."""
+    from datagen.corpus import PictureChecker, load_corpus
+    from datagen.corpus.lint import lint_corpus
+
+    corpus = load_corpus(settings.corpus)
+    check = PictureChecker(settings.corpus).check if settings.corpus.images else None
+    tally: Counter[str] = Counter()
+    for findings in (corpus.findings, lint_corpus(corpus.images, corpus.categories, check, settings.checks.words)):
+        for finding in findings:
+            tally[finding.kind] += 1
+            where = f"image {finding.image_id}: " if finding.image_id else ""
+            yield f"{finding.kind:24} {where}{finding.detail}"
+    yield ""
+    yield f"{len(corpus.images)} images, {len(corpus.categories)} categories"
+    for kind, number in tally.most_common():
+        yield f"{number:6} {kind}"
+
+
+def words_lines(settings: Settings) -> Iterator[str]:
+    """Tell what the words of a corpus resolve to: per category its spellings, with their use in captions."""
+    from datagen.claims import unknown_names, vocabulary_for
+    from datagen.corpus import load_corpus
+
+    corpus = load_corpus(settings.corpus)
+    vocabulary = vocabulary_for(corpus.categories, settings.checks.words)
+    used: Counter[tuple[str, str]] = Counter()
+    for image in corpus.images:
+        for caption in image.captions:
+            found = vocabulary.lexicon.find(caption)
+            used.update((mention.category, caption[mention.start : mention.end].lower()) for mention in found)
+    for category in (*corpus.categories, *vocabulary.claimed):
+        own = [(word, form) for word, form in vocabulary.lexicon.forms.items() if form and form.category == category]
+        own.sort(key=lambda item: -used[category, item[0]])
+        told = [f"{word}{' (unsure)' * form.is_unsure} {used[category, word] or ''}".strip() for word, form in own]
+        yield f"{category:16} {', '.join(told)}"
+        if vocabulary.lookalikes.get(category):
+            yield f"{'':16} taken for {', '.join(sorted(vocabulary.lookalikes[category]))}"
+        if category in vocabulary.claimed:
+            yield f"{'':16} borne out by {', '.join(vocabulary.hypernyms[category])}"
+    for name in unknown_names(corpus.categories, settings.checks.words):
+        yield f"! the words speak of '{name}', which is no category of this corpus"

@@ -1,0 +1,87 @@
+"""The commands about shards: what ``run --shard`` prints, ``merge``, and the status of a run that is shards so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datagen.cli.app import app
+from datagen.cli.exit_status import in_sentences
+from datagen.cli.outcome import exit_if_many_failed, tell_outcome
+
+if TYPE_CHECKING:
+    from datagen.config import Settings
+
+
+def make_shard(settings: Settings, shard: str, out: Path) -> None:
+    """Make or resume one shard, and tell how it ended."""
+    from datagen.cli.progress_bar import BarProgress
+    from datagen.engines.run_shards import run_shard
+    from datagen.store.shards import Shard
+
+    which = Shard.parse(shard)
+    tally = run_shard(settings, which, out, BarProgress())
+    typer.echo(f"shard     {which}: {tally.n_accepted} of {tally.n_samples} samples are candidates")
+    typer.echo(f"folder    {which.folder_in(out).path}")
+    typer.echo(f"next      datagen merge {out}   (when all {which.count} are made)")
+    exit_if_many_failed(tally.share_failed, tally.failure, settings)
+
+
+@app.command()
+@in_sentences
+def merge(
+    run_path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that the shards are of.")],
+    shards: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SHARD]...", help="Shards that lie elsewhere: their folders, or runs that hold some."),
+    ] = None,
+) -> None:
+    """Make the finished run of its shards: the same bytes as those of a run that was never split."""
+    from datagen.api import open_run
+    from datagen.cli.progress_bar import BarProgress
+    from datagen.engines.run_shards import merge_shards
+    from datagen.errors import RunError
+    from datagen.store import RunFolder
+    from datagen.store.shards import shard_folders
+
+    folders = shard_folders(run_path)
+    for path in shards or ():
+        folders += shard_folders(path) or [RunFolder(path)]
+    if not folders:
+        raise RunError(f"{run_path}: holds no shards; make them with 'datagen run --shard K/N --out {run_path}'.")
+    settings = open_run(folders[0].path).settings
+    tell_outcome(merge_shards(settings, folders, run_path, BarProgress()), settings, run_path)
+
+
+def is_only_shards(run_path: Path) -> bool:
+    """Whether a folder holds shards that were not merged yet."""
+    return (run_path / "shards").is_dir() and not (run_path / "run.yaml").exists()
+
+
+def changed_lines(run_path: Path) -> Iterator[str]:
+    """Tell which shards are no longer what the run was merged from."""
+    from datagen.store import RunFolder
+    from datagen.store.shards import changed_since_merge
+
+    changed = changed_since_merge(RunFolder(run_path))
+    if changed:
+        yield f"changed   {', '.join(changed)} since the merge: start 'datagen merge {run_path}' again"
+
+
+def shard_lines(run_path: Path) -> Iterator[str]:
+    """Tell how far each shard is."""
+    from datagen.api import open_run
+    from datagen.store import stored_replies
+    from datagen.store.shards import read_record, shard_folders
+
+    for folder in shard_folders(run_path):
+        record = read_record(folder)
+        if record is not None:
+            yield f"{folder.path.name}  done, {record.n_candidates} of {record.n_samples} samples are candidates"
+            continue
+        planned = open_run(folder.path).manifest.get("samples") if folder.settings.is_file() else "?"
+        n_stored = sum(1 for _ in stored_replies(folder))
+        yield f"{folder.path.name}  at work or stopped, {n_stored} replies stored for {planned} samples"

@@ -1,0 +1,108 @@
+"""Sends planned requests to the teacher, many at once, and stores each reply before it counts."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from datagen.errors import RunError
+from datagen.records import Reply, Request
+from datagen.store import ReplyStore
+from datagen.store.append_log import SYNC_INTERVAL_S
+from datagen.teacher import StoppedError, Teacher
+
+
+async def ask_all(
+    requests: Iterator[Request],
+    teacher: Teacher,
+    store: ReplyStore,
+    on_reply: Callable[[Request, Reply], None],
+) -> None:
+    """Keep as many requests in flight as the teacher takes, until none is left, with no barrier between them.
+
+    When the teacher fails for good, no further request is sent, those in flight are waited for
+    and stored (they are paid for), and then the error is raised.
+
+    Raises:
+        TeacherError: No request can succeed.
+        RunError: A reply could not be stored.
+    """
+    failures: list[Exception] = []
+
+    async def work() -> None:
+        try:
+            for request in requests:
+                if failures:
+                    return
+                reply = await teacher.answer(request)
+                store.add(reply)
+                on_reply(request, reply)
+                await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
+        except StoppedError:
+            pass
+        except Exception as error:  # raised at the end; others in flight must not be cancelled for it
+            failures.append(error)
+            teacher.stop()
+
+    async def sync_now_and_then() -> None:
+        try:
+            while True:
+                await asyncio.sleep(SYNC_INTERVAL_S / 2)
+                await asyncio.to_thread(store.log.sync)  # a slow disk must not keep the endpoint waiting
+        except RunError as error:
+            failures.append(error)
+            teacher.stop()
+
+    syncing = asyncio.create_task(sync_now_and_then())
+    try:
+        with _rare_collections():
+            await asyncio.gather(*(work() for _ in range(teacher.n_at_once)))
+    finally:
+        syncing.cancel()
+        await teacher.close()
+        store.log.sync()
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for reference cycles more rarely: by default this takes a fifth of the CPU of asking, and finds none."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine from plain code, also where an event loop runs already, as in a notebook.
+
+    An interrupt cancels it, so that its clean-up still happens.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        await coroutine
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        ended = beside.submit(asyncio.run, main())
+        try:
+            ended.result()
+        except KeyboardInterrupt:
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

@@ -1,0 +1,252 @@
+"""What a run would ask, take and cost: settings in, an estimate per response type out; nothing is sent or written."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from datagen.compact_map import DigestMap
+from datagen.config import Settings
+from datagen.corpus import load_corpus
+from datagen.endpoint.prices import cost_of, spent_on
+from datagen.endpoint.token_estimate import count_prompt, count_tokens
+from datagen.engines.cost_ledger import Ledger
+from datagen.errors import SettingsError
+from datagen.pipeline import plan_samples
+from datagen.recipes import Recipe, load_recipes
+from datagen.records import AnnotatedImage, Reply, Request, Usage
+from datagen.store import RunFolder, stored_replies
+from datagen.store.shards import Shard, shard_folders
+
+CACHE_FROM, CACHE_STEP = 1024, 128  # tokens; how OpenAI caches prompts, and others much alike
+MIN_MEASURED = 5  # replies of a type, before they say more than its few-shots
+ASSUMED_IN_FLIGHT = 64
+ASSUMED_TOKENS_PER_S = 50.0  # of one request; hosted models write 30 to 150
+
+
+class TypeEstimate(Struct):
+    """One response type's share.
+
+    Attributes:
+        n_requests: To be sent.
+        n_stored: Whose replies are stored, so that they are not sent again.
+        n_prompt: Tokens in.
+        n_cached: Of these, likely found in the provider's cache.
+        n_completion: Tokens out.
+        n_most: Tokens out if every reply were as long as it may be.
+        reply_tokens: Of one reply.
+        reply_source: Where that number comes from.
+    """
+
+    n_requests: int = 0
+    n_stored: int = 0
+    n_prompt: float = 0.0
+    n_cached: float = 0.0
+    n_completion: float = 0.0
+    n_most: int = 0
+    reply_tokens: float = 0.0
+    reply_source: str = ""
+
+
+class Estimate(Struct, frozen=True):
+    """What a run will come to, as far as it is not paid for yet.
+
+    Attributes:
+        by_type: Per response type.
+        cost_usd: None when the price is unknown; 0 for the embedded teacher.
+        uncached_usd: If the provider caches nothing.
+        most_usd: If, too, every reply is as long as it may be.
+        spent_usd: What all that is stored cost.
+        time_s: Asking alone; None for batches.
+        time_told: What the time rests on.
+        n_nothing_to_ask: Samples without anything to tell.
+    """
+
+    by_type: dict[str, TypeEstimate]
+    cost_usd: float | None
+    uncached_usd: float | None
+    most_usd: float | None
+    spent_usd: float
+    time_s: float | None
+    time_told: str
+    n_nothing_to_ask: int
+
+    @property
+    def total(self) -> TypeEstimate:
+        """All types together."""
+        names = ("n_requests", "n_stored", "n_prompt", "n_cached", "n_completion", "n_most")
+        return TypeEstimate(**{name: sum(getattr(of, name) for of in self.by_type.values()) for name in names})
+
+
+class _Measured(Struct):
+    """What the stored replies of a type say: sums of their tokens, and of our own count of their prompts."""
+
+    n: int = 0
+    n_prompt: int = 0
+    n_cached: int = 0
+    n_completion: int = 0
+    n_counted: float = 0.0
+    latency_s: float = 0.0
+
+    def add(self, usage: Usage, latency_s: float, n_counted: float) -> None:
+        self.n += 1
+        self.n_prompt += usage.n_prompt_tokens
+        self.n_cached += usage.n_cached_tokens
+        self.n_completion += usage.n_completion_tokens
+        self.n_counted += n_counted
+        self.latency_s += latency_s
+
+
+def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | None = None) -> Estimate:
+    """Estimate what ``run`` would send with these settings; pictures are not opened.
+
+    Args:
+        settings: Of the run.
+        out: The run folder, if it may hold replies already: they are not sent again, and tell what others will take.
+        shard: Only this share of the run, whose replies lie in its own folder.
+
+    Raises:
+        DatagenError: The settings, annotations or recipes cannot be used.
+    """
+    if settings.corpus.dataset is not None:
+        raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
+    corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
+    images: Sequence[AnnotatedImage] = corpus.images
+    if shard is not None:
+        shard.require_one_machine(settings)
+        images = images[shard.cut(len(images))]
+    folders = _folders(out, shard)
+    replies = _Stored(chain.from_iterable(map(stored_replies, folders)))
+    by_type = {recipe.name: TypeEstimate() for recipe in recipes}
+    measured = {recipe.name: _Measured() for recipe in recipes}
+    n_nothing_to_ask = 0
+    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories):
+        if item.request is None:
+            n_nothing_to_ask += 1
+            continue
+        _count(item.request, by_type[item.recipe.name], measured[item.recipe.name], replies)
+    for recipe in recipes:
+        _settle(recipe, by_type[recipe.name], measured[recipe.name], is_batch=settings.teacher.batch)
+    usages = [(of.n_prompt, of.n_cached, of.n_completion, of.n_most) for of in by_type.values()]
+    n_prompt, n_cached, n_completion, n_most = (round(sum(column)) for column in zip(*usages, strict=True))
+    time_s, told = _time(settings, by_type, measured)
+    return Estimate(
+        by_type,
+        _cost(settings, Usage(n_prompt, n_cached, n_completion)),
+        _cost(settings, Usage(n_prompt, 0, n_completion)),
+        _cost(settings, Usage(n_prompt, 0, n_most)),
+        spent_on(chain.from_iterable(map(stored_replies, folders)), settings.teacher) + _billed(settings, folders),
+        time_s,
+        told,
+        n_nothing_to_ask,
+    )
+
+
+def _billed(settings: Settings, folders: Sequence[RunFolder]) -> float:
+    """US dollars that others than the teacher billed."""
+    return sum(usd or 0.0 for folder in folders for usd in Ledger(settings, folder).billed().values())
+
+
+def _folders(out: Path | None, shard: Shard | None) -> list[RunFolder]:
+    """Where facts that are paid for lie: of the run, of one shard, or of all shards that are not merged yet."""
+    if out is None:
+        return []
+    folders = [RunFolder(out)] if shard is None else [shard.folder_in(out)]
+    if shard is None and not folders[0].settings.exists():
+        folders += shard_folders(out)
+    return folders
+
+
+class _Stored:
+    """The latest reply to each request without its text, at some forty bytes each."""
+
+    def __init__(self, replies: Iterable[Reply]) -> None:
+        self._places = DigestMap()
+        self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "QQQdBB")
+        for place, reply in enumerate(replies):
+            self._places.put(reply.request_digest, place)
+            usage = reply.usage
+            tokens = usage.n_prompt_tokens, usage.n_cached_tokens, usage.n_completion_tokens
+            told = (*(max(0, n) for n in tokens), reply.latency_s, reply.error is None, reply.is_final)
+            for column, value in zip(self._columns, told, strict=True):
+                column.append(value)
+
+    def get(self, digest: str) -> tuple[Usage, float, bool, bool] | None:
+        """Tokens, latency in seconds, whether it is an answer, whether it is final."""
+        place = self._places.get(digest)
+        if place is None:
+            return None
+        n_prompt, n_cached, n_completion, latency_s, is_answer, is_final = (one[place] for one in self._columns)
+        return Usage(n_prompt, n_cached, n_completion), latency_s, bool(is_answer), bool(is_final)
+
+
+def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored) -> None:
+    n_prompt, n_constant = count_prompt(request)
+    stored = replies.get(request.digest)
+    if stored is not None and stored[3]:
+        usage, latency_s, is_answer, _ = stored
+        of.n_stored += 1
+        if is_answer and usage.n_completion_tokens:
+            measured.add(usage, latency_s, n_prompt)
+        return
+    of.n_prompt += n_prompt
+    if of.n_requests and n_constant >= CACHE_FROM:  # the first of a type fills the cache
+        of.n_cached += n_constant // CACHE_STEP * CACHE_STEP
+    of.n_requests += 1
+    of.n_most += request.max_tokens
+
+
+def _settle(recipe: Recipe, of: TypeEstimate, measured: _Measured, *, is_batch: bool) -> None:
+    """Turn counts into an estimate, by what the run's own replies took once there are a few."""
+    if is_batch:  # worked on over hours and in any order: no hit is counted on
+        of.n_cached = 0.0
+    if measured.n >= MIN_MEASURED:
+        of.reply_tokens = measured.n_completion / measured.n
+        of.reply_source = f"mean of {measured.n} stored replies"
+        of.n_prompt *= measured.n_prompt / measured.n_counted
+        of.n_cached = of.n_prompt * min(1.0, measured.n_cached / max(1, measured.n_prompt))
+    elif recipe.fewshots:
+        n_tokens = [count_tokens(shot.reply) for shot in recipe.fewshots]
+        of.reply_tokens = min(sum(n_tokens) / len(n_tokens), recipe.settings.max_tokens)
+        of.reply_source = f"mean of {len(n_tokens)} few-shots"
+    else:
+        of.reply_tokens = recipe.settings.max_tokens
+        of.reply_source = "the longest allowed, as there are no few-shots"
+    of.n_completion = of.n_requests * of.reply_tokens
+
+
+def _cost(settings: Settings, usage: Usage) -> float | None:
+    return 0.0 if settings.teacher.name == "template" else cost_of(usage, settings.teacher.name, settings.teacher)
+
+
+def _time(
+    settings: Settings, by_type: dict[str, TypeEstimate], measured: dict[str, _Measured]
+) -> tuple[float | None, str]:
+    """Seconds of asking: what the limits allow, or what so many in flight take, whichever is longer."""
+    teacher = settings.teacher
+    if teacher.name == "template":
+        return None, "about a millisecond a sample: nothing is sent"
+    if teacher.batch:
+        return None, "up to 24 hours: each batch is answered within a day"
+    n_requests = sum(of.n_requests for of in by_type.values())
+    n_tokens = sum(of.n_prompt + of.n_completion for of in by_type.values())
+    in_flight = teacher.concurrency or ASSUMED_IN_FLIGHT
+    n_measured = sum(of.n for of in measured.values())
+    if n_measured >= MIN_MEASURED:
+        latency_s = sum(of.latency_s for of in measured.values()) / n_measured
+        told = f"{in_flight} in flight, {latency_s:.1f} s a reply as stored"
+        time_s = n_requests * latency_s / in_flight
+    else:
+        told = f"{in_flight} in flight, {ASSUMED_TOKENS_PER_S:g} tokens a second each, both assumed"
+        if teacher.concurrency:
+            told = f"{in_flight} in flight, {ASSUMED_TOKENS_PER_S:g} tokens a second each assumed"
+        time_s = sum(of.n_completion for of in by_type.values()) / ASSUMED_TOKENS_PER_S / in_flight
+    for name, n_units, per_minute in (("rpm", n_requests, teacher.rpm), ("tpm", n_tokens, teacher.tpm)):
+        if per_minute and 60 * n_units / per_minute > time_s:
+            time_s, told = 60 * n_units / per_minute, f"the {name} of {per_minute:g}"
+    return time_s, told

@@ -1,0 +1,158 @@
+"""From stored facts to the finished files of a run: the stages that see the set as a whole, one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, closing
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from datagen.config import Settings
+from datagen.dedup import FindVector
+from datagen.diversity import Diversity, boxed_images
+from datagen.engines.inputs import Inputs
+from datagen.engines.planted_trials import Examiner
+from datagen.engines.progress import ended
+from datagen.engines.score_run import Judge, judge_samples
+from datagen.errors import RunError
+from datagen.export import dataset_card, write_llava
+from datagen.pipeline import STAGES, Report, Samples
+from datagen.recipes import Recipe
+from datagen.records import Sample
+from datagen.review import Reviewer, claims_from
+from datagen.store import ScoreStore, read_decisions, write_whole
+from datagen.summary import Summary, Tally
+from datagen.validator import Validator
+
+
+class Outcome(Struct, frozen=True):
+    """How a run ended.
+
+    Attributes:
+        summary: The content of ``summary.json``.
+        share_failed: Requests without any answer, as a share of all.
+        failure: What the first of them met, or None.
+    """
+
+    summary: Summary
+    share_failed: float
+    failure: str | None = None
+
+
+class Workbench:
+    """What the stages that see the whole set are lent: see ``pipeline.Lent``.
+
+    Args:
+        inputs: Of the whole run.
+        validator: None leaves the pixels out.
+        find_vector: Vectors of questions.
+        others: What shards have chosen to plant errors on; see ``Examiner``.
+        lent: Closes what is opened here.
+    """
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        validator: Validator | None,
+        find_vector: FindVector | None,
+        others: Mapping[str, str | None] | None,
+        lent: ExitStack,
+    ) -> None:
+        self.settings: Settings = inputs.settings
+        self.recipes: tuple[Recipe, ...] = inputs.recipes
+        self.find_vector = find_vector
+        self._inputs, self._validator, self._others, self._lent = inputs, validator, others, lent
+
+    def judge(self, samples: Samples) -> Judge | None:
+        """Score what is not scored yet, calibrate on everything, and write down on what."""
+        inputs, validator = self._inputs, self._validator
+        if validator is None:
+            return None
+        scores = self._lent.enter_context(closing(ScoreStore(inputs.folder.scores)))
+        inputs.progress.begin("looking at the pictures", inputs.n_samples)
+        with ended(inputs.progress):
+            examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, self.settings, self._others)
+            judge = judge_samples(
+                samples(), validator, scores, inputs.pictures.read, examiner,
+                self.settings.validator.alpha, inputs.progress,
+            )  # fmt: skip
+        with write_whole(inputs.folder.calibration) as file:
+            file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
+        return judge
+
+    def reviewer(self) -> Reviewer:
+        """What people decided, to be laid over the finished samples."""
+        decisions, corpus = read_decisions(self._inputs.folder.decisions), self._inputs.corpus
+        return Reviewer(decisions, claims_from(corpus.by_id, corpus.categories, self.settings.checks))
+
+
+def finish(
+    inputs: Inputs,
+    validator: Validator | None,
+    candidates: Samples,
+    find_vector: FindVector | None = None,
+    others: Mapping[str, str | None] | None = None,
+) -> Outcome:
+    """Derive everything that follows from the candidates and the stored scores, and write it whole.
+
+    Args:
+        inputs: Of the whole run.
+        validator: None leaves the pixels out.
+        candidates: Gives every sample as it stands before it is compared with all others.
+        find_vector: Vectors of questions.
+        others: What shards have chosen to plant errors on; see ``Examiner``.
+
+    Raises:
+        DatagenError: As one sentence.
+    """
+    tally, samples = Tally(), candidates
+    diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
+    reports: dict[str, Report] = {}
+    with ExitStack() as lent:
+        bench = Workbench(inputs, validator, find_vector, others, lent)
+        for stage in STAGES:
+            if stage.of_set is None:
+                continue
+            samples, report = stage.of_set(samples, bench)
+            if stage.report is not None and report is not None:
+                reports[stage.report] = report
+        _write(inputs, tally, diversity.watch(samples()))
+        measured = {name: report() for name, report in reports.items()}
+    tally.bill(inputs.ledger.billed())
+    return _close(inputs, tally, replace(tally.summary(), diversity=diversity.report(), **measured))
+
+
+def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:
+    """Write every sample, and the accepted ones as the dataset, in one pass."""
+    encoder = msgspec.json.Encoder()
+    inputs.progress.begin("writing the dataset", inputs.n_samples)
+    with (
+        ended(inputs.progress),
+        write_whole(inputs.folder.samples) as samples_file,
+        write_whole(inputs.folder.dataset) as dataset_file,
+    ):
+
+        def written() -> Iterator[Sample]:
+            for sample in tally.watch(samples):
+                samples_file.write(encoder.encode(sample) + b"\n")
+                inputs.progress.step(accepted=sample.status == "accepted")
+                yield sample
+
+        write_llava(written(), dataset_file, inputs.settings.rng_seed)
+
+
+def _close(inputs: Inputs, tally: Tally, summary: Summary) -> Outcome:
+    """Check that nothing disappeared, then write the summary and the card."""
+    if tally.n_samples != inputs.n_samples:
+        raise RunError(
+            f"{inputs.folder.path}: {inputs.n_samples} samples were planned, {tally.n_samples} were written."
+        )
+    if "not_asked" in summary.rejected_by_stage.get("teacher", {}):
+        inputs.folder.watermark.unlink(missing_ok=True)  # it was wrong; the next start looks at every request
+    with write_whole(inputs.folder.summary) as file:
+        file.write(msgspec.json.format(msgspec.json.encode(summary), indent=2) + b"\n")
+    with write_whole(inputs.folder.card) as file:
+        file.write(dataset_card(inputs.settings, summary, inputs.described()).encode())
+    return Outcome(summary, tally.share_failed, tally.failure)

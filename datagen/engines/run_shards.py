@@ -1,0 +1,235 @@
+"""A run in several shards, and the merge that makes of them what one run would have made.
+
+A shard does everything that needs no other shard: it asks, parses, checks, reads claims, and scores all that might
+be accepted, some of which the merge finds to be copies. The merge lays the stored facts together and goes over the
+candidates of all shards in corpus order. It needs neither teacher nor model nor pictures.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from itertools import chain
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from datagen.config import Settings
+from datagen.dedup import FindVector
+from datagen.engines.chunks import derive_all
+from datagen.engines.finish_run import Outcome, finish
+from datagen.engines.gather_facts import OpenTeacher, gathered
+from datagen.engines.inputs import Inputs
+from datagen.engines.local import Here, prepare, validator_for
+from datagen.engines.planted_trials import Examiner
+from datagen.engines.plugs import NO_PLUGS, Plugs
+from datagen.engines.progress import Progress, ended
+from datagen.engines.question_vectors import QuestionVectors
+from datagen.engines.score_run import Judge, score_samples
+from datagen.engines.shard_scores import Examined, RecordedValidator, examined_by
+from datagen.errors import RunError
+from datagen.records import Sample
+from datagen.store import RunFolder, ScoreStore, write_whole
+from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
+from datagen.summary import Tally
+from datagen.teacher import open_teacher
+from datagen.validator import Validator
+
+FACTS = ("replies", "scores", "vectors", "costs")
+"""Fact files that a merge lays together."""
+
+
+def run_shard(
+    settings: Settings,
+    shard: Shard,
+    out: Path,
+    progress: Progress,
+    *,
+    open_teacher: OpenTeacher = open_teacher,
+    validator: Validator | None = None,
+    plugs: Plugs = NO_PLUGS,
+) -> Tally:
+    """Take one shard as far as it can go alone; a second call resumes it.
+
+    Args:
+        settings: The run's, the same for every shard.
+        shard: Which one.
+        out: The run's folder; the shard gets its own inside.
+        progress: Hears how far it is.
+        open_teacher: Who writes the replies.
+        validator: Scores them; None opens the one that the settings name.
+        plugs: Python objects that take the place of what settings name.
+
+    Returns:
+        The tally of its candidates.
+
+    Raises:
+        DatagenError: Any failure that is not one record's, as one sentence.
+    """
+    shard.require_one_machine(settings)
+    run, folder = RunFolder(out), shard.folder_in(out)
+    if run.settings.exists() and not run.merged.exists():
+        raise RunError(f"{out}: holds a run that was not split; choose another --out.")
+    inputs = Inputs(settings, folder, progress, shard, plugs=plugs)
+    validator = validator or validator_for(inputs)
+    with folder.locked(), closing(inputs.ledger):
+        folder.shard.unlink(missing_ok=True)
+        prepare(inputs, validator)
+        tally = Tally()
+        with Here().open_pool(inputs) as pool, gathered(inputs, pool, open_teacher=open_teacher) as facts:
+            digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies, pool)))
+        examined = None if validator is None else msgspec.to_builtins(_score(inputs, validator, digest))
+        n_images, n_samples = len(inputs.corpus.images), inputs.n_samples
+        record = ShardRecord(str(shard), inputs.common(), n_images, n_samples, tally.n_accepted, digest, examined)
+        with write_whole(folder.shard) as file:
+            file.write(msgspec.json.encode(record) + b"\n")
+    return tally
+
+
+def _write_candidates(folder: RunFolder, samples: Iterator[Sample]) -> str:
+    """Write every sample as it stands before it is compared with all others; give the file's digest."""
+    encoder, digest = msgspec.json.Encoder(), hashlib.blake2b(digest_size=16)
+    with write_whole(folder.candidates) as file:
+        for sample in samples:
+            line = encoder.encode(sample) + b"\n"
+            digest.update(line)
+            file.write(line)
+    return digest.hexdigest()
+
+
+def _score(inputs: Inputs, validator: Validator, digest: str) -> Examined:
+    """Score every candidate: which of them are copies of others is not known before the merge."""
+    progress = inputs.progress
+    with closing(ScoreStore(inputs.folder.scores)) as scores:
+        progress.begin("looking at the pictures", inputs.n_samples)
+        with ended(progress):
+            examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, inputs.settings)
+            candidates = read_candidates(inputs.folder, digest)
+            judge = Judge(validator, scores)
+            deque(score_samples(candidates, judge, inputs.pictures.read, examiner, progress), maxlen=0)
+    return examined_by(judge, examiner)
+
+
+def merge_shards(
+    settings: Settings, folders: Sequence[RunFolder], out: Path, progress: Progress, *, plugs: Plugs = NO_PLUGS
+) -> Outcome:
+    """Make one finished run of all shards, the same bytes as those of a run that was never split.
+
+    Args:
+        settings: The run's.
+        folders: Of the shards, in any order.
+        out: The run's folder.
+        progress: Hears how far it is.
+        plugs: Python objects that take the place of what settings name; of these only the source is used.
+
+    Raises:
+        RunError: A shard is missing, unfinished, twice there, or of another run.
+        DatagenError: Any other failure that is not one record's, as one sentence.
+    """
+    in_order = _in_order(folders)
+    records = [record for shard in in_order if (record := read_record(shard)) is not None]
+    folder = RunFolder(out)
+    if folder.settings.exists() and not folder.merged.exists():
+        raise RunError(f"{out}: holds a run that was not split; choose another folder to merge into.")
+    inputs = Inputs(settings, folder, progress, is_merge=True, plugs=plugs)
+    _require_same(inputs, records)
+    validator = _recorded(records)
+    with folder.locked(), ExitStack() as lent:
+        for shard in in_order:
+            lent.enter_context(shard.held_for_reading())
+        folder.summary.unlink(missing_ok=True)  # until it is there again, the run is not finished
+        note_merged(folder, in_order)
+        inputs.write_manifest()
+        _join_facts(in_order, folder, progress)
+
+        def candidates() -> Iterator[Sample]:
+            digests = [record.candidates for record in records]
+            return chain.from_iterable(map(read_candidates, in_order, digests))
+
+        asked = settings.dedup.embeddings
+        find_vector: FindVector | None = None
+        if asked is not None:
+            vectors = lent.enter_context(closing(QuestionVectors(asked, folder.vectors)))
+            vectors.fetch(candidates(), progress, may_ask=False)
+            find_vector = vectors.find
+        return finish(inputs, validator, candidates, find_vector, None if validator is None else validator.others)
+
+
+def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
+    first = records[0]
+    for record in records[1:]:
+        told = told_differences(first.common, record.common)
+        if told:
+            alike = f"shards {first.shard} and {record.shard} were not made alike: {told}"
+            raise RunError(f"{alike}; start one of them again with the settings of the other.")
+    told = told_differences(first.common, inputs.common())
+    if told:
+        raise RunError(f"the shards were made with something else than is found here: {told}; start them again.")
+
+
+def _recorded(records: Sequence[ShardRecord]) -> RecordedValidator | None:
+    examined = [msgspec.convert(one.examined, Examined) for one in records if one.examined is not None]
+    for one, record in zip(examined, records, strict=False):
+        for what, of in (("weights or precision of the validator", "identity"), ("pictures", "chosen")):
+            if getattr(one, of) != getattr(examined[0], of):
+                told = f"shards {records[0].shard} and {record.shard} saw different {what}"
+                raise RunError(f"{told}; every machine needs the same, and the whole image folder.")
+    return RecordedValidator(examined) if examined else None
+
+
+def _in_order(folders: Sequence[RunFolder]) -> list[RunFolder]:
+    """Put shards in order, and see that all are there and finished."""
+    by_number: dict[int, RunFolder] = {}
+    count = 0
+    for folder in folders:
+        record = read_record(folder)
+        if record is None:
+            raise RunError(f"{folder.path}: this shard is not finished; start its command again.")
+        shard = Shard.parse(record.shard)
+        if count not in (0, shard.count):
+            raise RunError(f"{folder.path}: is shard {shard}, but others are of {count}; merge shards of one run.")
+        if shard.number in by_number:
+            raise RunError(f"{folder.path}: is shard {shard}, and so is {by_number[shard.number].path}; name one.")
+        count = shard.count
+        by_number[shard.number] = folder
+    missing = [f"{number}/{count}" for number in range(1, count + 1) if number not in by_number]
+    if missing or not count:
+        told = f"shards {', '.join(missing[:20])} are missing" if count else "there is no shard to merge"
+        raise RunError(f"{told}; make them with 'datagen run --shard K/N'.")
+    return [by_number[number] for number in sorted(by_number)]
+
+
+def _join_facts(shards: Sequence[RunFolder], folder: RunFolder, progress: Progress) -> None:
+    """Join every shard's facts; what the run's folder has alone, such as another validator's scores, stays."""
+    progress.begin("joining the facts", len(FACTS))
+    with ended(progress):
+        for name in FACTS:
+            sources = [path for shard in shards if (path := getattr(shard, name)).exists()]
+            if sources:
+                _join(sources, getattr(folder, name))
+            progress.step()
+
+
+def _join(sources: Sequence[Path], target: Path) -> None:
+    with write_whole(target) as file:
+        if target.exists():
+            known = np.sort(np.fromiter((_digest(line) for source in sources for line in _lines(source)), np.uint64))
+            for line in _lines(target):
+                place = int(known.searchsorted(np.uint64(_digest(line))))
+                if place == len(known) or int(known[place]) != _digest(line):
+                    file.write(line)  # before the shards' own: the later of two facts about the same thing counts
+        for source in sources:
+            file.writelines(_lines(source))
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    """Read whole lines; a torn last one is none."""
+    with path.open("rb") as file:
+        yield from (line for line in file if line.endswith(b"\n"))
+
+
+def _digest(line: bytes) -> int:
+    return int.from_bytes(hashlib.blake2b(line, digest_size=8).digest(), "big")

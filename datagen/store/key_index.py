@@ -1,0 +1,239 @@
+"""Facts by key: they stay on disk, and only where each one stands is held in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic
+
+import msgspec
+from msgspec import Struct
+
+from datagen.compact_map import DigestMap
+from datagen.records import QuestionVector, Reply, Score, Usage
+from datagen.store.append_log import Fact, FactLog
+from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache
+
+Entry = tuple[int, int, bool]
+"""Where a line starts and how long it is, in bytes, and a mark."""
+
+START_BITS, LENGTH_BITS = 40, 23  # one bit is left for the mark: a file of a terabyte, lines of 8 MB
+
+
+class SpanIndex:
+    """A mapping from text keys to entries; one that is too large to be packed lies in a dict of its own.
+
+    Args:
+        packed: Entries of an earlier index.
+    """
+
+    def __init__(self, packed: DigestMap | None = None) -> None:
+        self._packed = DigestMap() if packed is None else packed
+        self._large: dict[str, Entry] = {}
+
+    def __len__(self) -> int:
+        return len(self._packed) + sum(key not in self._packed for key in self._large)
+
+    def put(self, key: str, entry: Entry) -> None:
+        """Set a key's entry."""
+        start, length, is_marked = entry
+        if start < 1 << START_BITS and length < 1 << LENGTH_BITS:
+            self._packed.put(key, start << (LENGTH_BITS + 1) | length << 1 | is_marked)
+            self._large.pop(key, None)
+        else:
+            self._large[key] = entry
+
+    def get(self, key: str) -> Entry | None:
+        """Find a key's entry."""
+        if self._large and key in self._large:
+            return self._large[key]
+        packed = self._packed.get(key)
+        if packed is None:
+            return None
+        return packed >> (LENGTH_BITS + 1), (packed >> 1) % (1 << LENGTH_BITS), bool(packed & 1)
+
+    def packed(self) -> DigestMap | None:
+        """Everything, to be kept in a file; None when not all of it is packed."""
+        return None if self._large else self._packed
+
+
+MIN_SAVED = 8192
+"""Facts whose places are not worth a file: a start reads them again in some 20 ms."""
+_SAVED_SHARE = 8  # the index is saved again when it has grown by this part, so that saving costs little in all
+
+
+class Spent(Struct):
+    """What stored replies cost.
+
+    Attributes:
+        usd: Of those that were priced.
+        unpriced: Tokens of the others, by the teacher's name.
+    """
+
+    usd: float = 0.0
+    unpriced: dict[str, Usage] = {}
+
+    def add(self, reply: Reply) -> None:
+        """Count one reply."""
+        if reply.cost_usd is not None:
+            self.usd += reply.cost_usd
+            return
+        usage, before = reply.usage, self.unpriced.get(reply.teacher, Usage())
+        self.unpriced[reply.teacher] = Usage(
+            before.n_prompt_tokens + usage.n_prompt_tokens,
+            before.n_cached_tokens + min(usage.n_cached_tokens, usage.n_prompt_tokens),
+            before.n_completion_tokens + usage.n_completion_tokens,
+        )
+
+
+class _IndexHead(Struct):
+    """Of which part of a fact file an index is, and what was counted there."""
+
+    end: int
+    fingerprint: str
+    n_damaged: int
+    spent: Spent
+
+
+class KeyedFacts(Generic[Fact]):
+    """A fact log and the place of each key's latest line.
+
+    The index is kept in a file beside the log, so that opening reads only what was written since. It is taken only
+    where the log is as it was up to there, and read anew when a fact is not where it says.
+
+    Args:
+        path: The log; made when missing.
+        kind: The record type of its lines.
+        key_of: What a fact is found by.
+        is_marked: A mark that is known of each without reading it.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: type[Fact],
+        key_of: Callable[[Fact], str],
+        is_marked: Callable[[Fact], bool] = lambda fact: False,
+    ) -> None:
+        self.log: FactLog[Fact] = FactLog(path, kind)
+        self.spent = Spent()
+        self._key_of, self._is_marked = key_of, is_marked
+        self._spans = SpanIndex()
+        self._n_saved = self._n_unsaved = 0
+        start = self._load()
+        self._is_loaded = start > 0
+        self._scan(start)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self._spans.get(key) is not None
+
+    def mark(self, key: str) -> bool | None:
+        """The mark of a key's latest fact; None when there is none."""
+        entry = self._spans.get(key)
+        return None if entry is None else entry[2]
+
+    def get(self, key: str) -> Fact | None:
+        """The latest fact under a key, or None."""
+        entry = self._spans.get(key)
+        fact = None if entry is None else self._read(key, entry[0], entry[1])
+        if entry is None or fact is not None or not self._is_loaded:
+            return fact
+        self._is_loaded = False
+        self._spans, self.spent, self.log.n_damaged = SpanIndex(), Spent(), 0
+        self._scan(0)
+        return self.get(key)
+
+    def _read(self, key: str, start: int, length: int) -> Fact | None:
+        try:
+            fact = self.log.read_at((start, start + length))
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            return None
+        return fact if self._key_of(fact) == key else None
+
+    def add(self, fact: Fact) -> None:
+        """Store a fact; it counts once this returns. Syncing is left to the caller, who stores many at once."""
+        self._remember(fact, self.log.append(fact))
+        if self._n_unsaved >= max(MIN_SAVED, self._n_saved // _SAVED_SHARE):  # len() would merge the index
+            self._save()
+
+    def _scan(self, start: int) -> None:
+        for span, fact in self.log.scan(start):
+            self._remember(fact, span)
+
+    def _remember(self, fact: Fact, span: tuple[int, int]) -> None:
+        start, end = span
+        self._spans.put(self._key_of(fact), (start, end - start, self._is_marked(fact)))
+        self._n_unsaved += 1
+        if isinstance(fact, Reply):
+            self.spent.add(fact)
+
+    def _load(self) -> int:
+        """Take up the saved index; gives where in the log it ends."""
+        found = load_cache(cache_path(self.log.path), _IndexHead)
+        if found is None or found[0].end > self.log.end:
+            return 0
+        head, arrays = found
+        if fingerprint(self.log.path, head.end) != head.fingerprint or [a.dtype.str for a in arrays] != ["<u8"] * 2:
+            return 0
+        self._spans, self.spent, self.log.n_damaged = SpanIndex(DigestMap(*arrays)), head.spent, head.n_damaged
+        self._n_saved = len(arrays[0])
+        return head.end
+
+    def _save(self) -> None:
+        packed = self._spans.packed()
+        self._n_saved, self._n_unsaved = len(self._spans), 0
+        told = fingerprint(self.log.path, self.log.end)
+        if packed is not None and told is not None:
+            save_cache(
+                cache_path(self.log.path),
+                _IndexHead(self.log.end, told, self.log.n_damaged, self.spent),
+                packed.arrays(),
+            )
+
+    def close(self) -> None:
+        """Force everything to disk and close the file."""
+        if self._n_unsaved >= MIN_SAVED:
+            self._save()
+        self.log.close()
+
+
+class ReplyStore(KeyedFacts[Reply]):
+    """Replies by request digest.
+
+    A later line about the same request wins, so an answer replaces an earlier failure.
+    """
+
+    def __init__(self, path: Path) -> None:
+        # Marked where asking again may help.
+        super().__init__(path, Reply, lambda reply: reply.request_digest, lambda reply: not reply.is_final)
+
+    @property
+    def n_stored(self) -> int:
+        """Requests with a stored reply, whatever it says."""
+        return len(self)
+
+    def is_settled(self, request_digest: str) -> bool:
+        """Whether asking again would be waste: an answer or a final refusal is stored."""
+        return self.mark(request_digest) is False
+
+
+class ScoreStore(KeyedFacts[Score]):
+    """Validator scores by their key."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Score, lambda score: score.key)  # type: ignore[arg-type]  # a union reads as one record
+
+    def add(self, score: Score) -> None:
+        """Store a score; it counts once this returns."""
+        super().add(score)
+        self.log.sync_if_due()
+
+
+class VectorStore(KeyedFacts[QuestionVector]):
+    """Vectors of questions by their key."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, QuestionVector, lambda vector: vector.key)

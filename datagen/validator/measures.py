@@ -1,0 +1,159 @@
+"""From a turn's claims to the questions put to a validator, and from its scores to the turn's measures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from msgspec import Struct
+
+from datagen.claims.kind import Probed
+from datagen.claims.kinds import KINDS, kind_of
+from datagen.records import Claim, ProbeScore, Score, SimilarityScore, TextScore, Turn
+from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
+from datagen.validator.protocol import Abilities, Item, Look, Text, score_key
+
+FindScore = Callable[[str], Score | None]
+"""Gives a stored score by its key, or None."""
+
+MEASURES = (
+    "logprob_mean", "logprob_min", "margin_mean", "gain_mean", "gain_min", "log_tokens", "similarity",
+    "phrase", *dict.fromkeys(measure for kind in KINDS for measure in kind.measures), "statement", "claims",
+)  # fmt: skip
+"""Names of a turn's numbers. The first six are of the whole answer, ``gain`` being what the picture adds to it in
+nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
+true: of the least likely claim by each measure of the claim kinds, and of all."""
+_MIN_CHANCE = 1e-6  # scores are stored with six digits
+
+
+class Inquiry(Struct, frozen=True):
+    """What is asked about one turn.
+
+    Attributes:
+        text: The whole answer; None for a validator that only takes probes.
+        probes: Index of a claim of the turn, and how it is asked; some claims are asked about more than once.
+        suffers: The kinds of error that the turn could have, as far as the validator could notice.
+    """
+
+    text: Text | None
+    probes: tuple[tuple[int, Probed], ...]
+    suffers: tuple[ErrorKind, ...]
+
+    @property
+    def items(self) -> Iterator[Item]:
+        """Everything to be scored."""
+        if self.text is not None:
+            yield self.text
+        for _, probed in self.probes:
+            yield probed.probe
+
+
+class Findings(Struct, frozen=True):
+    """What a validator found on one turn.
+
+    Attributes:
+        measures: By name, those of ``MEASURES`` that there are.
+        chances: Index of a probe of the inquiry to the probability that the claim's answer is right.
+    """
+
+    measures: dict[str, float]
+    chances: dict[int, float]
+
+
+def inquire(turn: Turn, abilities: Abilities) -> Inquiry:
+    """Decide what to ask about a turn."""
+    text = Text(turn.question, turn.answer) if abilities.texts else None
+    probes = tuple((n, probed) for n, claim in enumerate(turn.claims) for probed in probe_claim(claim, abilities))
+    open_to = {probed.error.name for _, probed in probes if probed.error is not None}
+    if text is not None:
+        open_to |= {error.name for claim in turn.claims for error in kind_of(claim.kind).errors_of(claim)}
+    if text is not None or probes:
+        open_to.add(OTHER_IMAGE.name)
+    return Inquiry(text, probes, tuple(kind for kind in ERROR_KINDS if kind in open_to))
+
+
+def probe_claim(claim: Claim, abilities: Abilities) -> tuple[Probed, ...]:
+    """Put a claim as short questions, before pixels.
+
+    Returns:
+        The claim's own question first; nothing that the validator has not learned to answer, or of a thing that it
+        does not know.
+    """
+    if abilities.categories is not None and not abilities.categories.issuperset((claim.category, *claim.others)):
+        return ()
+    return tuple(probed for probed in kind_of(claim.kind).probe(claim) if probed.kind in abilities.probes)
+
+
+def look_for(inquiries: Iterable[Inquiry], picture: str) -> Look:
+    """Ask everything about one picture in one look, nothing twice."""
+    return Look(picture, tuple(dict.fromkeys(item for inquiry in inquiries for item in inquiry.items)))
+
+
+def blank_look_for(inquiries: Iterable[Inquiry], picture: str) -> Look:
+    """Ask what the texts are worth without a picture."""
+    texts = dict.fromkeys(inquiry.text for inquiry in inquiries if inquiry.text is not None)
+    return Look(picture, tuple(texts), is_blank=True)
+
+
+def read_findings(
+    inquiry: Inquiry, identity: str, picture: str, find: FindScore, blank_of: str | None = None
+) -> Findings | None:
+    """Gather what was found on one turn.
+
+    Args:
+        inquiry: As it was asked.
+        identity: The validator's.
+        picture: File name of the picture it was held against.
+        find: Looks up stored scores.
+        blank_of: File name of the picture whose blank it was held against; None for the same.
+
+    Returns:
+        None when a score is missing, or when there was nothing to ask.
+    """
+    shown, blank = Look(picture, ()), Look(blank_of or picture, (), is_blank=True)
+    measures: dict[str, float] = {}
+    if inquiry.text is not None:
+        score = find(score_key(identity, shown, inquiry.text))
+        if isinstance(score, SimilarityScore):
+            measures["similarity"] = score.similarity
+        elif isinstance(score, TextScore):
+            _measure_text(measures, score, find(score_key(identity, blank, inquiry.text)))
+        else:
+            return None
+    chances: dict[int, float] = {}
+    for n, (_, probed) in enumerate(inquiry.probes):
+        score = find(score_key(identity, shown, probed.probe))
+        if isinstance(score, ProbeScore):
+            chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
+            _keep_least(measures, probed.measure, _log_odds(chances[n]))
+            _keep_least(measures, "claims", _log_odds(chances[n]))
+        elif isinstance(score, SimilarityScore):
+            # An absence is no phrase that the picture should resemble.
+            _keep_least(measures, "phrase", score.similarity if probed.agrees == (0,) else 1.0)
+        else:
+            return None
+    return Findings(measures, chances) if measures else None
+
+
+def _measure_text(measures: dict[str, float], score: TextScore, blank: Score | None) -> None:
+    measures["logprob_mean"] = score.logprob_mean
+    measures["logprob_min"] = score.logprob_min
+    measures["margin_mean"] = score.margin_mean
+    measures["log_tokens"] = round(math.log(score.n_tokens), 6)
+    if isinstance(blank, TextScore):
+        measures["gain_mean"] = round(score.logprob_mean - blank.logprob_mean, 6)
+        measures["gain_min"] = round(score.logprob_min - blank.logprob_min, 6)
+
+
+def _keep_least(measures: dict[str, float], name: str, value: float) -> None:
+    measures[name] = min(value, measures.get(name, value))
+
+
+def _log_odds(chance: float) -> float:
+    chance = min(max(chance, _MIN_CHANCE), 1 - _MIN_CHANCE)
+    return round(math.log(chance / (1 - chance)), 6)
+
+
+def as_row(measures: dict[str, float]) -> Sequence[float]:
+    """Measures in the order of ``MEASURES``, NaN where there is none."""
+    return [measures.get(name, math.nan) for name in MEASURES]

@@ -1,0 +1,109 @@
+"""The hallucination check's verdict: turns get their scores, and are cut before the first one that is doubtful."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from datagen.records import Drop, ProbeResult, Sample, Turn, TurnVerdict, Validation, cut_or_reject, reject
+from datagen.validator.calibration import Calibrator, Measured, Opinion
+from datagen.validator.measures import Findings, Inquiry
+from datagen.validator.planting import TOLD
+from datagen.validator.protocol import Fault
+
+
+def give_verdict(
+    sample: Sample,
+    inquiries: tuple[Inquiry, ...],
+    findings: tuple[Findings | None, ...],
+    fault: Fault | None,
+    calibrator: Calibrator,
+) -> Sample:
+    """Give turns their verdicts; the conversation is cut before the first doubtful one.
+
+    Args:
+        sample: Accepted by every earlier stage.
+        inquiries: What was asked about each turn.
+        findings: What was found on each; None where nothing was.
+        fault: Why the sample could not be scored at all, or None.
+        calibrator: Of the run.
+    """
+    if fault is not None:
+        return reject(sample, Drop("validate", fault.reason, fault.detail))
+    judged = judge_turns(sample.turns, inquiries, findings, sample.image_id, calibrator)
+    return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
+
+
+class Judged(Struct, frozen=True):
+    """A conversation with its verdicts.
+
+    Attributes:
+        turns: What is kept: all turns before the first doubtful one.
+        drop: Why the rest was cut; with no turns kept, why the sample is rejected.
+        seen: Every turn with its scores and verdict, for a person to look at.
+    """
+
+    turns: tuple[Turn, ...]
+    drop: Drop | None
+    seen: tuple[Turn, ...]
+
+
+def judge_turns(
+    turns: Sequence[Turn],
+    inquiries: Sequence[Inquiry],
+    findings: Sequence[Findings | None],
+    image_id: str,
+    calibrator: Calibrator,
+) -> Judged:
+    """Write each turn's scores and verdict, and cut before the first doubtful answer.
+
+    Args:
+        turns: The conversation.
+        inquiries: What was asked about each turn.
+        findings: What was found on each; None where nothing could be asked or scored.
+        image_id: Decides which regressions may judge.
+        calibrator: Of the run.
+    """
+    seen: list[Turn] = []
+    drop: Drop | None = None
+    n_kept = len(turns)
+    for n, (turn, inquiry, found) in enumerate(zip(turns, inquiries, findings, strict=True)):
+        opinion = None
+        if found is not None:
+            opinion = calibrator.opinion(Measured(image_id, found.measures, inquiry.suffers))
+        seen.append(replace(turn, validation=_validation(inquiry, found, opinion)))
+        if opinion is not None and opinion.is_doubtful and drop is None:
+            n_kept, drop = n, Drop("validate", "doubtful_answer", _why(n, turn, inquiry, found, opinion))
+    return Judged(tuple(seen[:n_kept]), drop, tuple(seen))
+
+
+def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | None) -> Validation:
+    if found is None:
+        return Validation("not judged")
+    probes = tuple(
+        ProbeResult(claim, probed.probe.question, found.chances[n])
+        for n, (claim, probed) in enumerate(inquiry.probes)
+        if n in found.chances
+    )
+    scored = Validation("not judged", measures=found.measures, probes=probes)
+    if opinion is None:
+        return scored
+    verdict: TurnVerdict = "doubtful" if opinion.is_doubtful else "supported"
+    return replace(scored, verdict=verdict, p_value=opinion.p_value, worst=opinion.worst, doubts=opinion.doubts)
+
+
+def _why(n: int, turn: Turn, inquiry: Inquiry, found: Findings | None, opinion: Opinion) -> str:
+    rare = f"only {opinion.p_value:.1%} of clean turns look as wrong"
+    if found is None or not found.chances:
+        return f"answer {n + 1}: likely {TOLD[opinion.worst]}; {rare}"
+    least = min(found.chances, key=lambda index: found.chances[index])
+    index, probed = inquiry.probes[least]
+    claim = turn.claims[index]
+    said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
+    error = opinion.worst if probed.error is None else probed.error.name
+    return (
+        f"answer {n + 1}: likely {TOLD[error]}; asked '{probed.probe.question}', the validator gives "
+        f"'{said}' {found.chances[least]:.0%}; {rare}"
+    )

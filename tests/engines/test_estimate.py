@@ -1,0 +1,204 @@
+"""What a run will cost is told before it is made, and is right."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CorpusFiles
+from loopback import LoopbackServer, digest_of, json_answer
+from typer.testing import CliRunner
+
+import datagen
+from datagen.cli import app
+from datagen.cli.estimate_command import _duration
+from datagen.config import load_settings
+from datagen.endpoint.token_estimate import count_tokens
+from datagen.engines.estimate import MIN_MEASURED, estimate_run
+from datagen.engines.progress import Silence
+from datagen.engines.run_shards import run_shard
+from datagen.errors import SettingsError
+from datagen.recipes import load_recipes
+from datagen.store import RunFolder
+from datagen.store.shards import Shard
+
+
+def settings_for(files: CorpusFiles, **teacher: Any) -> Any:
+    return load_settings(None, {**files.settings, "teacher": {"name": "gpt-4o", **teacher}})
+
+
+def settings_with(server: LoopbackServer) -> dict[str, Any]:
+    return {"name": "gpt-4o", "base_url": server.base_url}
+
+
+def billed(body: dict[str, Any], arrival: int) -> Any:
+    """Answer as a server would that counts a fifth more tokens than we do, and caches half of each prompt."""
+    del arrival
+    n_prompt = round(1.2 * sum(count_tokens(m["content"]) + 4 for m in body["messages"]) + 3)
+    usage = {
+        "prompt_tokens": n_prompt,
+        "completion_tokens": 77,
+        "prompt_tokens_details": {"cached_tokens": n_prompt // 2},
+    }
+    text = f"Question:\nWhat is number {digest_of(body)[:6]}?\n===\nAnswer:\nA quiet scene on a lawn with a dog."
+    return json_answer(200, {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": usage})
+
+
+def test_it_counts_requests_tokens_and_money(corpus_files: CorpusFiles) -> None:
+    made = estimate_run(settings_for(corpus_files))
+    total = made.total
+    assert (total.n_requests, total.n_stored, made.n_nothing_to_ask) == (18, 0, 0)
+    assert all(of.n_requests == 6 for of in made.by_type.values())
+    assert 0.5 < total.n_cached / total.n_prompt < 1
+    expected = (total.n_prompt - total.n_cached) * 2.5 + total.n_cached * 1.25 + total.n_completion * 10
+    assert made.cost_usd == pytest.approx(expected / 1e6, rel=1e-3)
+    assert made.cost_usd < made.uncached_usd < made.most_usd
+    recipe = load_recipes(settings_for(corpus_files))[0]
+    few_shots = [count_tokens(shot.reply) for shot in recipe.fewshots]
+    assert made.by_type[recipe.name].reply_tokens == pytest.approx(sum(few_shots) / len(few_shots))
+    assert f"{len(few_shots)} few-shots" in made.by_type[recipe.name].reply_source
+
+
+def test_a_batch_costs_half_of_what_is_uncached(corpus_files: CorpusFiles) -> None:
+    plain, batch = estimate_run(settings_for(corpus_files)), estimate_run(settings_for(corpus_files, batch=True))
+    assert batch.cost_usd == pytest.approx(plain.uncached_usd / 2)
+    assert batch.time_s is None and "24 hours" in batch.time_told
+
+
+def test_the_runs_own_replies_say_what_the_rest_will_take(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer(intercept=billed) as server:
+        endpoint = {"name": "gpt-4o", "base_url": server.base_url}
+        part = {**corpus_files.settings, "teacher": endpoint}
+        part["corpus"] = {**part["corpus"], "limit": MIN_MEASURED}
+        datagen.run(part, tmp_path / "run")
+        settings = load_settings(None, {**corpus_files.settings, "teacher": endpoint})
+        before = estimate_run(settings, tmp_path / "run")
+        n_before = server.arrivals.total()
+        made = datagen.run(settings, tmp_path / "run")
+        assert server.arrivals.total() == n_before + before.total.n_requests
+    assert (before.total.n_requests, before.total.n_stored) == (3, 3 * MIN_MEASURED)
+    assert "stored replies" in before.by_type["conversation"].reply_source
+    tokens = made.summary.tokens
+    share = 3 / 18
+    assert before.total.n_prompt == pytest.approx(share * tokens.prompt, rel=0.1)
+    assert before.total.n_cached == pytest.approx(share * tokens.cached, rel=0.1)
+    assert before.total.n_completion == pytest.approx(share * tokens.completion)
+    assert before.spent_usd + before.cost_usd == pytest.approx(made.summary.cost_usd, rel=0.02)
+    after = estimate_run(settings, tmp_path / "run")
+    assert after.total.n_requests == 0 and after.cost_usd == 0
+    assert after.spent_usd == pytest.approx(made.summary.cost_usd, rel=1e-4)
+
+
+def test_a_reply_that_may_still_come_is_counted_as_to_be_sent(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer(intercept=lambda body, arrival: "server_error") as server:
+        teacher = {"name": "gpt-4o", "base_url": server.base_url, "max_attempts": 1}
+        datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path / "run")
+    made = estimate_run(settings_for(corpus_files, base_url="http://localhost:1/v1"), tmp_path / "run")
+    assert (made.total.n_requests, made.total.n_stored) == (18, 0)
+
+
+def test_shards_are_estimated_each_by_itself_with_their_own_replies(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    settings = settings_for(corpus_files)
+    whole = estimate_run(settings, tmp_path)
+    shares = [estimate_run(settings, tmp_path, Shard(number, 4)) for number in range(1, 5)]
+    assert [one.total.n_requests for one in shares] == [3, 6, 3, 6]
+    assert sum(one.total.n_prompt for one in shares) == pytest.approx(whole.total.n_prompt)
+    with LoopbackServer(intercept=billed) as server:
+        run_shard(settings_for(corpus_files, base_url=server.base_url), Shard(2, 4), tmp_path, Silence())
+    own, other = (estimate_run(settings, tmp_path, Shard(number, 4)) for number in (2, 3))
+    assert (own.total.n_requests, own.total.n_stored) == (0, 6)
+    assert own.spent_usd > 0 == other.spent_usd
+    assert (other.total.n_requests, other.total.n_stored) == (3, 0)
+    rest = estimate_run(settings, tmp_path)  # not merged yet: what all shards hold
+    assert (rest.total.n_requests, rest.total.n_stored, rest.spent_usd) == (12, 6, own.spent_usd)
+    told = CliRunner().invoke(app, ["estimate", *corpus_files.options, "--shard", "2/4", "--out", str(tmp_path)])
+    assert "requests  6 to send" in told.output  # of another teacher: nothing of that is stored
+    told = CliRunner().invoke(app, ["estimate", *corpus_files.options, "--shard", "2/4", "--engine", "ray"])
+    assert told.exit_code == 2 and "made on one machine" in told.stderr
+
+
+def test_what_a_killed_engine_of_workers_left_is_not_sent_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    settings = settings_for(corpus_files)
+    with LoopbackServer(intercept=billed) as server:
+        datagen.run({**corpus_files.settings, "teacher": settings_with(server)}, tmp_path)
+    whole = estimate_run(settings, tmp_path)
+    lines = (tmp_path / "replies.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "replies.jsonl").write_bytes(b"".join(lines[:7]))
+    (tmp_path / "summary.json").unlink()
+    held = RunFolder(tmp_path).asked / "0badcafe-000001-001.jsonl"
+    held.parent.mkdir()
+    held.write_bytes(b"".join(lines[7:]))
+    assert estimate_run(settings, tmp_path) == whole
+    told = CliRunner().invoke(app, ["status", str(tmp_path)]).output
+    assert "replies   18 stored, 18 samples planned" in told
+    assert f"cost      ${whole.spent_usd:.4f}" in told
+
+
+@pytest.mark.parametrize(
+    ("teacher", "told", "is_longer"),
+    [
+        ({}, "both assumed", False),
+        ({"concurrency": 2}, "2 in flight", True),
+        ({"rpm": 6}, "the rpm of 6", True),
+        ({"tpm": 1000}, "the tpm of 1000", True),
+    ],
+)
+def test_time_follows_the_limits(corpus_files: CorpusFiles, teacher: Any, told: str, is_longer: bool) -> None:
+    made, free = estimate_run(settings_for(corpus_files, **teacher)), estimate_run(settings_for(corpus_files))
+    assert told in made.time_told
+    assert made.time_s is not None and free.time_s is not None
+    assert (made.time_s > free.time_s) == is_longer
+    if "rpm" in teacher:
+        assert made.time_s == pytest.approx(180)
+
+
+def test_the_command_sends_and_writes_nothing(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_network(*arguments: object, **options: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", no_network)
+    out = tmp_path / "run"
+    options = [*corpus_files.options, "--teacher", "gpt-4o", "--budget-usd", "0.01", "--out", str(out)]
+    result = CliRunner().invoke(app, ["estimate", *options])
+    assert result.exit_code == 0, result.output
+    assert not out.exists()
+    for told in (
+        "18 to send",
+        "few-shots",
+        "likely cached",
+        "cost      $0.",
+        "bundled table of",
+        "ends the run after about",
+    ):
+        assert told in result.output, told
+
+
+def test_the_command_tells_what_it_does_not_know(corpus_files: CorpusFiles) -> None:
+    def told(*options: str) -> str:
+        result = CliRunner().invoke(app, ["estimate", *corpus_files.options, *options])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    assert "unknown" in told("--teacher", "unheard-of") and "--prices" in told("--teacher", "unheard-of")
+    assert "free" in told()
+    assert "bears it" in told("--teacher", "gpt-4o", "--budget-usd", "100")
+
+
+def test_it_takes_the_options_of_run() -> None:
+    from typer.main import get_command
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    names = [{option.name for option in commands[name].params} for name in ("run", "estimate")]
+    assert names[0] == names[1]
+
+
+def test_a_dataset_made_elsewhere_asks_nobody(tmp_path: Path) -> None:
+    settings = load_settings(None, {"corpus.dataset": str(tmp_path / "data.json")})
+    with pytest.raises(SettingsError, match="nothing to estimate"):
+        estimate_run(settings)
+
+
+def test_durations_are_told_in_the_unit_that_fits() -> None:
+    assert [_duration(seconds) for seconds in (12, 600, 7200)] == ["12 s", "10 min", "2.0 h"]
