@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
-    {"digestmap", "errors", "records", "randomness", "version"},
+    {"compact_map", "errors", "records", "randomness", "version"},
     {"settings_table", "summary", "words"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},
