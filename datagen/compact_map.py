@@ -1,4 +1,4 @@
-"""From texts to numbers of 64 bits, at sixteen bytes an entry, so that a million of them are no burden."""
+"""A compact hash map from texts to 64-bit numbers, at sixteen bytes an entry."""
 
 from __future__ import annotations
 

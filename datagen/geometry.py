@@ -1,4 +1,4 @@
-"""What boxes say and what they leave open: counts with bounds, sides, relations.
+"""Geometry of bounding boxes: counts with bounds, sides, relations, and what the boxes leave open.
 
 The one place where box numbers become words. The context, the embedded teacher, the corpus lint
 and the checks all ask here, so that what one writes the other accepts.

@@ -1,4 +1,4 @@
-"""Category names in running text: plurals, articles, synonyms, and where a sentence names them.
+"""The lexicon: category names in running text, with plurals, articles and synonyms.
 
 The words come from ``words``: COCO's 80 categories are built in, names of other corpora work through
 regular plurals and a file of words. Matching is longest first, so "hot dog" is never a dog and "teddy

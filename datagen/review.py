@@ -1,4 +1,4 @@
-"""What people decided by hand, laid over what the pipeline decided: one function, which every reader of samples obeys.
+"""Human review: what people accepted, rejected or corrected by hand, laid over what the pipeline decided.
 
 A decision is bound to the questions and answers that the person saw. Where a later run gives the sample others, the
 decision is passed over and counted, never guessed at; where the same ones come back, it counts again.

@@ -1,4 +1,4 @@
-"""The record of ``summary.json``: what a whole run came to, from tallies and cost to calibration and diversity."""
+"""The summary of a run (summary.json) as typed records, and the tally that fills it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a run to tables for questions: one row a sample, a turn, a claim, or a turn of the calibration."""
+"""A run as pandas DataFrames: one row a sample, a turn, a claim, or a turn of the calibration set."""
 
 from __future__ import annotations
 

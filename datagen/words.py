@@ -1,4 +1,4 @@
-"""How people speak of a corpus's categories, as tables: COCO's come with the package, a user's file adds its own."""
+"""Word tables of a corpus: synonyms, wider words, look-alikes; COCO's are bundled, a user's file adds more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From parsed turns to those that may stay: cut before the first turn that a check objects to."""
+"""Wording checks: a conversation is cut before the first turn that one of them objects to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From one turn to what is wrong with its wording: each check is named by the fault it finds.
+"""The wording checks: refusals, leaks of the context, empty or broken turns, strings that break trainers.
 
 ``TURN_CHECKS`` and ``DESCRIPTION_CHECKS`` are the tables that ``checks`` runs, in order; a function's
 name is the reason code. Patterns keep to what no honest answer says: an answer that is lost costs

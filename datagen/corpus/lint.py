@@ -1,4 +1,4 @@
-"""From annotated images to findings: what would harm the data, before a token is paid for.
+"""Lint: finds what is wrong with the annotations, such as boxes out of frame, before a token is paid for.
 
 Precise rather than complete: a sentence is judged only where its grammar is plain, a count only
 where it is stated of the whole image, a place only where nobody would say it.

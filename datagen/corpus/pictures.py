@@ -1,4 +1,4 @@
-"""From a file name under the image folder to pixels, or to the reason why there are none.
+"""Opens pictures safely: no path out of the image folder, bounded size, decoded to the end, or the reason why not.
 
 File names come from annotation files and pictures from anywhere: neither is trusted. A name may
 not lead out of the folder, the size in a picture's header is checked before any pixel is decoded,

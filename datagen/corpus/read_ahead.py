@@ -1,4 +1,4 @@
-"""Pictures that will be asked for soon come in by name; each is decoded before its turn comes."""
+"""Decodes pictures ahead in threads, so that a GPU need not wait for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Looks at every picture of a corpus once, and keeps what was found in the run folder for the next start."""
+"""Opens every picture of a corpus once, and keeps in the run folder which are sound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run would ask, take and cost: settings in, an estimate per response type out; nothing is sent or written."""
+"""Estimates requests, tokens, cost and time of a run from its settings; nothing is sent or written."""
 
 from __future__ import annotations
 

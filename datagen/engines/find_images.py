@@ -1,4 +1,4 @@
-"""The images of a run that are nearest to a text: features are computed once, kept in the run folder, and compared."""
+"""Finds the images nearest to a text by CLIP features, which are computed once and kept in the run folder."""
 
 from __future__ import annotations
 

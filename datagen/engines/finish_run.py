@@ -1,4 +1,4 @@
-"""From stored facts to the finished files of a run: the stages that see the set as a whole, one after another."""
+"""Finishes a run: the stages that see the whole set, one after another, then its files."""
 
 from __future__ import annotations
 

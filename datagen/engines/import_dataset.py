@@ -1,4 +1,4 @@
-"""Takes a dataset made elsewhere into a run: its records become stored replies, and all that follows is the same."""
+"""Imports a LLaVA dataset made elsewhere: its records become stored replies of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several pieces of work under way at once, their results taken in order."""
+"""Runs pieces of work in threads, a bounded number ahead, and gives their results in order."""
 
 from __future__ import annotations
 

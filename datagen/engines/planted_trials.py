@@ -1,4 +1,4 @@
-"""On which images of a run errors are planted, and which: what a validator is calibrated on."""
+"""Chooses the images on which errors are planted, and the errors: the calibration set of a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The request for one image, as a run would send it: for reading before anything is paid for."""
+"""The request for one image, word for word, as a run would send it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an engine tells the person who waits; the command line draws it, Python callers may stay silent."""
+"""The progress protocol: what an engine tells whoever waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Question embeddings: vectors from the run folder, and the missing ones from an endpoint, many requests at once."""
+"""Question embeddings: stored vectors from the run folder, missing ones from an embeddings endpoint."""
 
 from __future__ import annotations
 

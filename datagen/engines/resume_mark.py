@@ -1,4 +1,4 @@
-"""How far a run's plan is settled, kept in the run folder so that a resume need not plan everything again to find out.
+"""The resume mark: how far the plan of a run is settled, so that a resume need not plan everything again.
 
 Planning a request renders its context and takes a digest: 0.1 ms, or minutes of a run of a million before the first
 request goes out. What is kept here only spares that work; whether a reply is there, the replies alone say.

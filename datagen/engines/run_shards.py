@@ -1,4 +1,4 @@
-"""A run in several shards, and the merge that makes of them what one run would have made.
+"""Runs a corpus in shards, and merges them into what one run would have made.
 
 A shard does everything that needs no other shard: it asks, parses, checks, reads claims, and scores all that might
 be accepted, some of which the merge finds to be copies. The merge lays the stored facts together and goes over the

@@ -1,4 +1,4 @@
-"""Holds accepted samples against the pixels: scores are stored as they come, verdicts follow from them."""
+"""Scores accepted samples against the pixels and calibrates: the hallucination check by a vision-language model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hands a run to the engine that its settings name."""
+"""Hands a run to the engine that its settings name, this machine or a Ray cluster."""
 
 from __future__ import annotations
 

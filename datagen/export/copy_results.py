@@ -1,4 +1,4 @@
-"""Copies the results of a finished run to wherever pyarrow can write: a folder, or an object store by its URI."""
+"""Copies the results of a finished run to a folder or object store, by any URI that pyarrow writes."""
 
 from __future__ import annotations
 

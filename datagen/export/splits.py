@@ -1,4 +1,4 @@
-"""From the samples of a run to the rows of an export: which go out, and into which split."""
+"""Chooses the rows of an export, by licence, and their split, by image."""
 
 from __future__ import annotations
 

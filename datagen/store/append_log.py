@@ -1,4 +1,4 @@
-"""Facts of a run: replies, scores and the like, one JSON line each, handed to the system before they count."""
+"""Append-only logs of facts (replies, scores, ...): one JSON line each, durable, with torn last lines mended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log of what people decided: short, written a line at a time, and by several processes if need be."""
+"""The log of decisions made by hand, a line each, safe for several processes."""
 
 from __future__ import annotations
 

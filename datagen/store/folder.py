@@ -1,4 +1,4 @@
-"""A run folder: its file names, its lock, and writing whole files so that no reader sees half of one."""
+"""The run folder: file names, the lock, and files written whole and then renamed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Facts by key: they stay on disk, and only where each one stands is held in memory."""
+"""A key index over an append-only log: the facts stay on disk, sixteen bytes each in memory."""
 
 from __future__ import annotations
 

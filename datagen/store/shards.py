@@ -1,4 +1,4 @@
-"""A share of a run: which images it takes, where it lies, and what it says of itself when it is done."""
+"""A shard of a run: which images it takes, its folder, and its record once it is done."""
 
 from __future__ import annotations
 

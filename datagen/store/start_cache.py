@@ -1,4 +1,4 @@
-"""Files that only make a start faster: whole or not there at all, and taken for nothing where anything is off.
+"""Caches that only make a start faster: whole or not there at all, and ignored where anything is off.
 
 What stands in them can be made again from the facts; so they are written without waiting for the disk, and a
 failure to write one is no failure of the run.

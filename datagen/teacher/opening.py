@@ -1,4 +1,4 @@
-"""Settings come in; the teacher that they name comes out."""
+"""Opens the teacher that the settings name."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Pixels: pictures with texts and claims about them go in, scores and verdicts come out.
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
-``pictures`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
-``models`` holds the families of models, a file and a table row each; ``chances`` reads what a served one answers;
-``catalogue`` gives names. ``planting`` makes errors on purpose, ``evidence`` says what to ask about a sample and reads
-the answers, ``calibration`` learns from the planted errors what the scores are worth, ``judging`` gives verdicts.
+``image_features`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
+``models`` holds the families of models, a file and a table row each, ``catalogue`` their short names, ``replicas`` one
+copy per device. ``planting`` makes errors on purpose, ``measures`` says what to ask about a turn and reads the answers,
+``calibration`` learns from the planted errors what the scores are worth, ``verdicts`` gives verdicts.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A picture and a question come in; a model's own answer comes out, written greedily."""
+"""Free questions: a model answers one question about one picture in its own words, by greedy decoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From planted errors to what a validator's numbers are worth on this run: P(wrong) per kind of error, and a threshold.
+"""Calibrates a validator on planted errors: P(wrong) per kind by logistic regression, and a conformal threshold.
 
 Each kind of error gets a logistic regression of its own over all measures of a turn: clean turns against the same
 turns with one error planted. Images are dealt into folds; every turn is judged by regressions that were fitted on the
@@ -44,7 +44,7 @@ class Measured(Struct, frozen=True):
 
     Attributes:
         image_id: Decides the fold.
-        measures: See ``evidence.MEASURES``.
+        measures: See ``measures.MEASURES``.
         suffers: The kinds of error that it could have.
         planted: The error that was planted; None for a turn of the run as it is.
     """

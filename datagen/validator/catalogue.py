@@ -1,4 +1,4 @@
-"""The validators that are known by a short name: where each comes from and what it needs."""
+"""Short names of published models, such as llava-1.5-7b: where each comes from and how much memory it needs."""
 
 from __future__ import annotations
 

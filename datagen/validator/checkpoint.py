@@ -1,4 +1,4 @@
-"""Looks come in, pictures together; scores of their items, or faults, stream out of a loaded checkpoint."""
+"""The validator for models built like LLaVA: pictures and their questions in batches, log-probabilities out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A question and an answer come in; token ids and the place of the answer in them come out."""
+"""Tokenises a question and an answer by the model's chat template, and says where in the tokens the answer stands."""
 
 from __future__ import annotations
 

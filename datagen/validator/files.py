@@ -1,4 +1,4 @@
-"""A checkpoint's name comes in; its folder, settings, soundness and digest come out, before anything is loaded."""
+"""Finds a checkpoint (folder, short name or hub id), checks its files and takes their digest; no weights are loaded."""
 
 from __future__ import annotations
 

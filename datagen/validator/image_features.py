@@ -1,4 +1,4 @@
-"""Pictures come in, each once; the feature vectors that the language model reads come out."""
+"""Image features: each picture goes through the vision tower and projector once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A validator's settings come in; a loaded checkpoint with its tokenizer and image processor comes out.
+"""Loads a vision-language checkpoint: weights, tokenizer and image processor, on a device and in a precision.
 
 The only file that loads transformers models. Weights are safetensors, remote code runs only when
 the settings say so, and whatever is wrong with a checkpoint is told in one sentence.

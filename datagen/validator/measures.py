@@ -1,4 +1,4 @@
-"""From a turn's claims to the questions put to a validator, and from its scores to the turn's measures."""
+"""From a turn's claims to the probes put to a validator, and from its scores to the turn's measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Planted errors: from a turn believed true to turns that are known to be false, one error each.
+"""Plants errors: from a turn believed true to turns that are known to be false, one error each.
 
 They are what the field's teachers get wrong: a number off by one, a thing that is not there, the wrong side, a
 relation turned around; each kind of claim knows how it is spoilt. Another image's answers need no planting.

@@ -1,4 +1,4 @@
-"""A checkpoint's folder comes in; its tokenizer and image processor come out, ready for stills alone."""
+"""Loads a checkpoint's tokenizer and image processor, for still pictures alone."""
 
 from __future__ import annotations
 

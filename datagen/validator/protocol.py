@@ -1,4 +1,4 @@
-"""What every validator can do: pictures with texts and questions about them go in, scores or faults come out.
+"""What every validator can do: score texts and probes about pictures by their likelihood.
 
 A validator knows nothing of samples, claims or verdicts. It is asked about one picture at a time, and the
 answer to each question depends on that question and that picture alone: so a score can be stored under a

@@ -1,4 +1,4 @@
-"""Picture features and token rows come in; log-probabilities of the answers' tokens come out.
+"""Log-probabilities of answers: one forward pass over picture features and a tree of tokens, at answer positions only.
 
 All that is asked of one picture stands in one row: the picture first, then a tree of tokens in which texts that
 begin alike share their beginning. A token sees the picture, its own ancestors and nothing else, and its position

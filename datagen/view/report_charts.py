@@ -1,4 +1,4 @@
-"""Small charts as inline SVG: every function takes numbers and gives one ``svg`` element.
+"""Charts of the report as inline SVG.
 
 Colours come from classes of ``report.css``, so that a chart follows the reader's light or dark scheme. Bars stand in
 tables whose cells tell the same numbers, so they are hidden from screen readers; the other charts carry their text.

@@ -1,4 +1,4 @@
-"""From a finished sample to one HTML card: the picture with its boxes, the conversation, its fate.
+"""The sample card: one sample as HTML, with picture, bounding boxes, conversation, claims and fate.
 
 An SVG overlay carries the boxes, so a card costs no image work. Every string that came from a
 file or a model is escaped.

@@ -1,4 +1,4 @@
-"""Looks come in; scores stream out of any chat model with eyes that transformers can load, by its own processor.
+"""Any image-text-to-text chat model that transformers loads, scored through its own processor and forward pass.
 
 The plain way: one row per answer, padded to a batch, through the model's own forward pass. It takes no more than
 that a model has a chat template, one placeholder for a picture, and reads from left to right; all three

@@ -1,4 +1,4 @@
-"""Looks come in; cosines of pictures and texts come out of CLIP or SigLIP.
+"""CLIP and SigLIP: image-text similarity as a score.
 
 A text is compared sentence by sentence and gets the mean: the models read 64 or 77 tokens, and a whole
 answer cut there would be judged by its beginning. A probe is compared by its noun phrase. Both ask

@@ -1,4 +1,4 @@
-"""Imp's published files come in; a LLaVA with their weights comes out, without running their code.
+"""Imp-v1-3b without its remote code: its weights become a LLaVA of transformers' own classes.
 
 Imp (MILVLG/imp-v1-3b) is SigLIP so400m, a two-layer projector and Phi-2, so transformers' own classes
 can run it, but for one thing: Phi's head has a bias and LLaVA's has none. Its weights were published

@@ -1,4 +1,4 @@
-"""A checkpoint that was found comes in; a validator comes out that loads it when its first score is asked for."""
+"""A validator whose checkpoint is found and checked at once, and loaded when its first score is asked for."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The local page over a run.
 
-``slim`` and ``index`` find samples, ``material`` draws them, ``live`` follows the run and its decisions; ``exchange``
-is what page and browser tell each other, ``asking`` lends the validator, ``guard`` keeps strangers out, ``server``
-answers, ``serving`` listens; ``static/`` is what a browser loads.
+``list_rows`` and ``index`` find samples, ``card_data`` draws them, ``live_run`` follows the run and its decisions;
+``messages`` is what page and browser tell each other, ``questions`` lends the validator, ``request_guard`` keeps
+strangers out, ``server`` answers, ``listen`` listens; ``static/`` is what a browser loads.
 """
 
 from __future__ import annotations

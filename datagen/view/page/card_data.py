@@ -1,4 +1,4 @@
-"""What the cards of a run are drawn with: its annotations by image, its pictures, its vocabulary."""
+"""What the cards of a page are drawn with: annotations by image, pictures, vocabulary."""
 
 from __future__ import annotations
 

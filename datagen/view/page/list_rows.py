@@ -1,4 +1,4 @@
-"""What the page reads of a sample for its list: few fields, the labels it can be filtered by, its place by doubt."""
+"""What the page reads of a sample for its list: few fields, filter labels, place by doubt."""
 
 from __future__ import annotations
 

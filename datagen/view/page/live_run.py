@@ -1,4 +1,4 @@
-"""A run as it stands now: its samples, what was decided on them, its pictures; it follows the files as they change."""
+"""A run as it stands now, for the page: samples, decisions and pictures, following the files as they change."""
 
 from __future__ import annotations
 

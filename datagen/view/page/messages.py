@@ -1,4 +1,4 @@
-"""What page and browser tell each other: rows, pieces of lists, one sample, and decisions, which are checked here."""
+"""The messages between page and browser; decisions that come in are checked here."""
 
 from __future__ import annotations
 

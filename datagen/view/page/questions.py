@@ -1,4 +1,4 @@
-"""Questions about a picture, put to the validator one at a time; it is opened when the first one comes."""
+"""Questions to the validator from the page, one at a time; it is opened with the first."""
 
 from __future__ import annotations
 
