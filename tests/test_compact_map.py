@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen import digestmap
+from datagen import compact_map
 from datagen.compact_map import DigestMap
 
 NUMBERS = st.integers(0, 2**64 - 1)
@@ -15,7 +15,7 @@ NUMBERS = st.integers(0, 2**64 - 1)
 @given(st.lists(st.tuples(st.sampled_from("abcdefghij"), NUMBERS), max_size=60), st.integers(1, 10))
 def test_it_answers_like_a_dict(puts: list[tuple[str, int]], least: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digestmap, "MIN_WAITING", least)
+        patch.setattr(compact_map, "MIN_WAITING", least)
         found, expected = DigestMap(), dict[str, int]()
         for text, number in puts:
             found.put(text, number)

@@ -311,7 +311,7 @@ def test_batches_need_an_endpoint(corpus_files: CorpusFiles, tmp_path: Path) -> 
 
 SCRIPT = """
 import os, sys
-import datagen.engines.ask_in_batches as batching
+from datagen.engines import ask_in_batches
 from datagen.cli import main
 ask_in_batches.POLL_S, ask_in_batches.MAX_REQUESTS = 0.01, 7
 n_left = int(sys.argv.pop(1))

@@ -238,7 +238,11 @@ def test_a_driver_that_is_interrupted_or_killed_leaves_no_orphan(
 ) -> None:
     out = tmp_path / "run"
     run, workers = started(files, out)
+    for worker in workers:
+        worker.suspend()  # so that the run cannot end before the signal comes
     run.send_signal(how)
+    for worker in workers:
+        worker.resume()
     _, told = run.communicate(timeout=60)
     assert run.returncode == (130 if how == signal.SIGINT else -9)
     assert "Traceback" not in told

@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from datagen import digestmap
+from datagen import compact_map
 from datagen.records import Reply, TextScore, Usage
 from datagen.store import ReplyStore, ScoreStore, append_log, cache_path, key_index
 
@@ -136,14 +136,14 @@ def test_a_log_with_no_index_beside_it_stays_alone(tmp_path: Path) -> None:
 
 def test_adding_does_not_merge_the_index_each_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     n_merged = 0
-    plain = digestmap.DigestMap._merge
+    plain = compact_map.DigestMap._merge
 
-    def counted(self: digestmap.DigestMap) -> None:
+    def counted(self: compact_map.DigestMap) -> None:
         nonlocal n_merged
         n_merged += 1
         plain(self)
 
-    monkeypatch.setattr(digestmap.DigestMap, "_merge", counted)
+    monkeypatch.setattr(compact_map.DigestMap, "_merge", counted)
     store = ReplyStore(tmp_path / "replies.jsonl")
     for n in range(1000):
         store.add(reply(f"r{n}"))
