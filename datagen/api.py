@@ -14,7 +14,7 @@ import msgspec
 from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there
-from datagen.engines.plugs import NO_PLUGS, Plugs, settings_of
+from datagen.engines.plugs import NO_PLUGS, Plugs, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.engines.start import run_engine
 from datagen.errors import RunError, SettingsError
@@ -206,6 +206,7 @@ class Run(RunTables):
         validator: str | Validator | None = None,
         progress: Progress | None = None,
         *,
+        source: Source | None = None,
         checks: Iterable[Check] = (),
         **settings: object,
     ) -> Run:
@@ -216,7 +217,8 @@ class Run(RunTables):
         Args:
             validator: Its name, or a validator of your own; None keeps the run's.
             progress: Hears how far it is; silent by default.
-            checks: The checks in Python that the run was made with, if it was.
+            source: The source in Python that the run was made with, if it was; likewise ``checks``.
+            checks: The checks in Python.
             **settings: Settings of a validator by name, such as ``alpha=0.02`` or ``device="cuda"``.
 
         Returns:
@@ -227,7 +229,7 @@ class Run(RunTables):
         """
         if isinstance(validator, str):
             settings["name"], validator = validator, None
-        plugs = Plugs(validator=validator, checks=tuple(checks))
+        plugs = Plugs(validator=validator, source=source, checks=tuple(checks))
         overrides = {f"validator.{name}": value for name, value in settings.items()}
         new = load_settings(None, {**dump_settings(self.settings), **overrides, **settings_of(plugs)})
         if new.validator.name == "none":
@@ -371,6 +373,8 @@ class Run(RunTables):
         reviewer = reviewer or self.reviewer()
         name = form if isinstance(form, str) else getattr(form, "__name__", type(form).__name__)
         own = {**(writers or {}), **({} if isinstance(form, str) else {name: form})}
+        for called, one in own.items():
+            require_form(called, one)
         order = Order(
             form=name,
             validation_share=validation_share,
@@ -391,9 +395,8 @@ class Run(RunTables):
             SettingsError: A name is no folder's name.
             ExportError: A folder of that name holds something else.
         """
+        require_folder_names(writers)
         for name in writers if self.summary.accepted else ():
-            if Path(name).name != name:
-                raise SettingsError(f"writers: '{name}' is no name for a folder; use letters, digits and dashes.")
             out = self.folder.exports / name
             if (out / "manifest.json").is_file():
                 shutil.rmtree(out)

@@ -103,7 +103,7 @@ class SettingsTable:
             SettingsError: Something else stands where a group of settings should.
         """
         for dotted, value in overrides.items():
-            *parents, leaf = dotted.split(".")
+            *parents, leaf = str(dotted).split(".")
             node = tree
             for n, parent in enumerate(parents, start=1):
                 child = node.get(parent)
@@ -134,6 +134,9 @@ class SettingsTable:
     def _flat(self, tree: Mapping[str, Any], above: str, where: str) -> Iterator[tuple[str, Any]]:
         for key, value in tree.items():
             name = f"{above}{key}"
+            if "." in str(key) and name in self.rows:
+                told = ": {".join(name.split(".")) + ": ..." + "}" * name.count(".")
+                raise SettingsError(f"{where}write '{name}' nested, as {told}.")
             if name in self.groups and isinstance(value, Mapping):
                 yield from self._flat(value, f"{name}.", where)
             elif name in self.rows:

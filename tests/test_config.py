@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import msgspec
@@ -82,6 +83,16 @@ def test_a_complaint_about_a_file_names_the_file_and_never_a_key(tmp_path: Path)
     with pytest.raises(SettingsError, match=r"settings\.yaml: teacher\.api_key_env takes a name") as error:
         load_settings(path, {})
     assert "sk-secret" not in str(error.value)
+
+
+def test_a_dotted_name_in_a_file_is_told_how_to_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("dedup.embeddings.model: x\n")
+    with pytest.raises(SettingsError, match=r"s.yaml: write 'dedup.embeddings.model' nested, as dedup: \{embeddings: "):
+        load_settings(path, {})
+    wrong: dict[Any, Any] = {5: 6}
+    with pytest.raises(SettingsError, match="no setting '5'"):
+        load_settings(None, wrong)
 
 
 def test_where_there_is_no_run_only_the_validator_is_asked_for() -> None:

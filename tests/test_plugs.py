@@ -1,19 +1,22 @@
 """Python objects take the place of what settings name: typed, resumed, told in run.yaml, refused when missing."""
 
 import asyncio
+import importlib.util
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CorpusFiles
+from PIL import Image
 
 import datagen
-from datagen.errors import SettingsError, TeacherError, ValidatorError
+from datagen.errors import ExportError, SettingsError, TeacherError, ValidatorError
 
 SCRIPT = Path(__file__).resolve().parent.parent / "docs" / "own_parts.py"
 
@@ -112,6 +115,80 @@ def test_a_check_is_told_and_missed_when_it_is_not_there(corpus_files: CorpusFil
         datagen.run(run.settings, tmp_path, teacher=caption_of)
     with pytest.raises(SettingsError, match="two are called 'speaks_of_scene_four'"):
         datagen.run(settings_of(corpus_files), tmp_path / "x", checks=[speaks_of_scene_four] * 2)
+
+
+def test_a_check_that_gives_no_sentence_costs_its_turn(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    checks: Any = [lambda turn, image: 5 if "number 4" in turn.answer else None]
+    run = datagen.run(settings_of(corpus_files), tmp_path, teacher=caption_of, checks=checks)
+    assert run.summary.rejected_by_stage["checks"] == {"check_raised": 1}
+    (fallen,) = (sample for sample in run.iter_samples() if sample.status == "rejected")
+    assert "<lambda> gave int, expected a sentence or None" in str(fallen.detail)
+
+
+async def _awaited(turn: datagen.Turn, image: datagen.AnnotatedImage) -> None:
+    pass
+
+
+class Empty:
+    """Has nothing that is asked for."""
+
+
+@pytest.mark.parametrize(
+    ("plugs", "told"),
+    [
+        ({"teacher": "gpt-4o"}, "teacher: expected a function"),
+        ({"teacher": Empty}, "teacher: expected a function"),
+        ({"validator": "nano"}, "validator: str lacks identity"),
+        ({"validator": Empty}, "validator: Empty is a class; make one of it"),
+        ({"source": [1]}, "source: list lacks name"),
+        ({"checks": [_awaited]}, "is no plain function"),
+        ({"checks": [partial(say, "x")]}, "is no plain function"),
+        ({"writers": [Empty]}, "expected a mapping"),
+        ({"writers": {"w": Empty}}, "w lacks has_pixels, add, close"),
+        ({"writers": {"w": 5}}, "w lacks __call__"),
+        *(({"writers": {name: print}}, "is no name for a folder") for name in ("", ".", "..", "a/b", "\0", 5)),
+    ],
+)
+def test_what_is_no_plug_is_refused_before_anything_is_asked(
+    corpus_files: CorpusFiles, tmp_path: Path, plugs: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SettingsError, match=told):
+        datagen.run(settings_of(corpus_files), tmp_path / "run", **{"teacher": caption_of, **plugs})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_writer_that_raises_leaves_the_run_whole(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    class Torn:
+        has_pixels = False
+
+        def __init__(self, folder: Path, split: str, settings: datagen.ExportSettings) -> None:
+            pass
+
+        def add(self, row: datagen.ExportRow) -> None:
+            raise ValueError("no such column")
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(ExportError, match="torn: the writer raised ValueError: no such column"):
+        datagen.run(settings_of(corpus_files), tmp_path, teacher=caption_of, writers={"torn": Torn})
+    assert datagen.open_run(tmp_path).summary.accepted == 6
+    assert not list((tmp_path / "exports").iterdir())
+
+
+def test_a_run_of_a_source_is_judged_again_with_the_source(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 20)).save(tmp_path / "1.png")
+    records = [{"file_name": "1.png", "captions": ["A dog sits on a mat."]}]
+    source = datagen.ImageRecords(records, tmp_path)
+    run = datagen.run({"types": ["conversation"]}, tmp_path / "run", source=source, teacher=caption_of)
+    spec = importlib.util.spec_from_file_location("own_parts", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    parts = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(parts)
+    with pytest.raises(datagen.DatagenError, match=r"Run\.validate \(source="):
+        run.validate(parts.LengthValidator())
+    assert run.validate(parts.LengthValidator(), source=source).settings.validator.name == "python:length-1"
 
 
 def test_objects_that_are_missing_are_named(corpus_files: CorpusFiles, tmp_path: Path) -> None:

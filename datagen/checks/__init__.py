@@ -60,13 +60,17 @@ def check_turns(turns: tuple[Turn, ...], is_description: bool, settings: ChecksS
 def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: AnnotatedImage) -> Checked:
     """Put turns, whose claims are read already, to checks of one's own, in order.
 
-    A check that raises costs the turn it was asked about, as ``check_raised``: it must not cost the run.
+    A check that raises, or gives no sentence, costs the turn it was asked about, as ``check_raised``: it must not cost
+    the run.
     """
     for n, turn in enumerate(turns):
         for check in checks:
             reason = check.__name__
             try:
                 detail = check(turn, image)
+                if detail is not None and not isinstance(detail, str):
+                    told = f"{check.__name__} gave {type(detail).__name__}, expected a sentence or None"
+                    reason, detail = "check_raised", told
             except Exception as error:
                 reason, detail = "check_raised", f"{check.__name__} raised {type(error).__name__}: {error}"
             if detail is not None:

@@ -88,7 +88,8 @@ def status_lines(run: Run) -> Iterator[str]:
     if seconds >= 1:
         yield f"rate      {len(recent) / seconds:.1f} replies/s"
     summary = run.summary if run.folder.summary.is_file() else None
-    if run.settings.teacher.name not in ("template", IMPORTED) and not (summary and summary.cost_usd):
+    is_paid = len(numbers) and run.settings.teacher.name not in ("template", IMPORTED)
+    if is_paid and not (summary and summary.cost_usd):
         yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
         yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
     billed = Ledger(run.settings, run.folder).billed()

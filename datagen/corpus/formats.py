@@ -60,7 +60,7 @@ def find_format(settings: CorpusSettings) -> Format:
     if settings.source is not None:
         raise CorpusError(
             f"The images of this run come from {settings.source.removeprefix(PLUGGED)}, in Python; start it again from "
-            "the program that gives it to datagen.run(..., source=...)."
+            "the program that gives them to datagen.run or Run.validate (source=...)."
         )
     named = named_places(settings)
     if not named:

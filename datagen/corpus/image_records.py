@@ -133,7 +133,11 @@ def _converted(record: Mapping[str, Any], place: str) -> ImageRecord:
     """Check a record that a program made; numpy's numbers and paths are taken for what they are."""
     try:
         plain = msgspec.to_builtins(record, enc_hook=_plain)
+        msgspec.json.encode(plain)
         return msgspec.convert(plain, ImageRecord)
+    except UnicodeEncodeError:
+        told = "holds half of a surrogate pair, which is no text. Decode its texts anew"
+        raise CorpusError(f"{place}: {told}.") from None
     except (msgspec.ValidationError, TypeError, RecursionError) as error:
         name = record.get("file_name") if isinstance(record, Mapping) else None
         raise CorpusError(f"{place}{f' ({name})' if name else ''}: {_fault(error)}") from None

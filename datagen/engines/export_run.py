@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from datagen.config import CorpusSettings, Settings, digest_of, dump_settings
 from datagen.corpus import check_picture, picture_path
-from datagen.errors import ExportError, SettingsError
+from datagen.errors import DatagenError, ExportError, SettingsError
 from datagen.export import (
     FORMS,
     Exported,
@@ -89,7 +89,15 @@ def export_run(
     if decisions_digest is not None:
         about["decisions_digest"] = decisions_digest
     with translated_errors(out):
-        return export_folder(samples, out, form, settings, find, about)
+        try:
+            return export_folder(samples, out, form, settings, find, about)
+        except (DatagenError, OSError):
+            raise
+        except Exception as error:
+            if order.form not in (writers or {}):
+                raise
+            told = f"{order.form}: the writer raised {type(error).__name__}: {error}"
+            raise ExportError(f"{told}; the run itself is whole.") from error
 
 
 def _write_ledger(write: Ledger, samples: Iterable[Sample], out: Path, order: Order) -> Exported:

@@ -189,14 +189,7 @@ class Inputs:
 
     def common(self) -> dict[str, Any]:
         """List all that the shards of one run must agree in, wherever their files lie."""
-        told: dict[str, Any] = {"datagen": version("datagen")}
-        for name, value in dump_settings(self.settings).items():
-            if name in _MAY_DIFFER:
-                continue
-            if isinstance(value, dict):
-                told |= {key: one for part, one in value.items() if (key := f"{name}.{part}") not in _MAY_DIFFER}
-            else:
-                told[name] = value
+        told: dict[str, Any] = {"datagen": version("datagen"), **common_settings(self.settings)}
         told |= {f"recipe {recipe.name}": recipe.digest for recipe in self.recipes}
         told |= self.source.digest()
         told["images"] = len(self.corpus.images)
@@ -220,6 +213,20 @@ class Inputs:
                 f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
                 "choose another --out."
             )
+
+
+def common_settings(settings: Settings) -> dict[str, Any]:
+    """Settings by dotted names that all shards of one run must agree in, as JSON reads them back."""
+    told: dict[str, Any] = {}
+    for name, value in dump_settings(settings).items():
+        if name in _MAY_DIFFER:
+            continue
+        if isinstance(value, dict):
+            told |= {key: one for part, one in value.items() if (key := f"{name}.{part}") not in _MAY_DIFFER}
+        else:
+            told[name] = value
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return plain
 
 
 _MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | frozenset(

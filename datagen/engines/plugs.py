@@ -7,7 +7,9 @@ which one is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 from msgspec import Struct
@@ -48,8 +50,9 @@ def settings_of(plugs: Plugs) -> dict[str, Any]:
     """What settings say of that which was plugged in, by name, under dotted keys; ``run.yaml`` tells it.
 
     Raises:
-        SettingsError: Two checks share a name.
+        SettingsError: One is not what it should be, or two checks share a name.
     """
+    _require_shapes(plugs)
     told: dict[str, Any] = {}
     names = [check.__name__ for check in plugs.checks]
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -64,6 +67,56 @@ def settings_of(plugs: Plugs) -> dict[str, Any]:
     if plugs.source is not None:
         told["corpus.source"] = PLUGGED + _name_of(plugs.source)
     return told
+
+
+_VALIDATOR = ("identity", "abilities", "n_readers", "look_over", "score")
+_SOURCE = ("name", "pictures", "is_exhaustive", "identity", "describe", "digest", "stamp", "load")
+
+
+def _require_shapes(plugs: Plugs) -> None:
+    """Refuse at once what would otherwise fail deep inside a run, perhaps after it was paid for."""
+    teacher = plugs.teacher
+    if teacher is not None and (isinstance(teacher, type) or not (isinstance(teacher, Teacher) or callable(teacher))):
+        raise SettingsError("teacher: expected a function from a request to its reply's text, or a datagen.Teacher.")
+    for what, given, names in (("validator", plugs.validator, _VALIDATOR), ("source", plugs.source, _SOURCE)):
+        missing = [name for name in names if not hasattr(given, name)]
+        if given is not None and (missing or isinstance(given, type)):
+            lacks = "is a class; make one of it" if isinstance(given, type) else f"lacks {', '.join(missing)}"
+            raise SettingsError(f"{what}: {_name_of(given)} {lacks}; see datagen.{what.title()}.")
+    for check in plugs.checks:
+        if not hasattr(check, "__name__") or inspect.iscoroutinefunction(check):
+            raise SettingsError(f"checks: {check!r} is no plain function; write one with 'def' that calls it.")
+    if not isinstance(plugs.writers, Mapping):
+        raise SettingsError("writers: expected a mapping from names to writers, such as {'table': CsvTable}.")
+    require_folder_names(plugs.writers)
+    for name, form in plugs.writers.items():
+        require_form(name, form)
+
+
+def require_folder_names(names: Iterable[str]) -> None:
+    """Refuse names under which a folder inside another cannot be made.
+
+    Raises:
+        SettingsError: Names the first.
+    """
+    for name in names:
+        is_name = isinstance(name, str) and name not in ("", "..") and "\0" not in name
+        if not is_name or PurePath(name).name != name:
+            raise SettingsError(f"writers: {name!r} is no name for a folder; use letters, digits and dashes.")
+
+
+def require_form(name: str, form: object) -> None:
+    """Refuse what is no export form.
+
+    Raises:
+        SettingsError: Tells what is missing.
+    """
+    if isinstance(form, type):
+        missing = [part for part in ("has_pixels", "add", "close") if not hasattr(form, part)]
+    else:
+        missing = [] if callable(form) else ["__call__"]
+    if missing:
+        raise SettingsError(f"writers: {name} lacks {', '.join(missing)}; see datagen.Writer.")
 
 
 def require_plugs(settings: Settings, plugs: Plugs) -> None:

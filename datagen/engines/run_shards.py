@@ -22,7 +22,7 @@ from datagen.dedup import FindVector
 from datagen.engines.chunks import derive_all
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import OpenTeacher, gathered
-from datagen.engines.inputs import Inputs
+from datagen.engines.inputs import Inputs, common_settings
 from datagen.engines.local import Here, prepare, validator_for
 from datagen.engines.planted_trials import Examiner
 from datagen.engines.plugs import NO_PLUGS, Plugs
@@ -159,13 +159,18 @@ def merge_shards(
 
 
 def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
+    # What the datagen that made a shard did not know, or left open, stood at today's default.
+    defaults = common_settings(Settings())
+    known = [
+        {**defaults, **{name: one for name, one in record.common.items() if one is not None}} for record in records
+    ]
     first = records[0]
-    for record in records[1:]:
-        told = told_differences(first.common, record.common)
+    for record, common in zip(records[1:], known[1:], strict=True):
+        told = told_differences(known[0], common)
         if told:
             alike = f"shards {first.shard} and {record.shard} were not made alike: {told}"
             raise RunError(f"{alike}; start one of them again with the settings of the other.")
-    told = told_differences(first.common, inputs.common())
+    told = told_differences(known[0], inputs.common())
     if told:
         raise RunError(f"the shards were made with something else than is found here: {told}; start them again.")
 

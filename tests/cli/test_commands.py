@@ -90,6 +90,14 @@ def test_status_tells_what_is_stored(demo: Path) -> None:
     assert "lacks     Counts are small: " in out
 
 
+def test_status_says_nothing_of_cost_before_the_first_reply(demo: Path, tmp_path: Path) -> None:
+    told = (demo / "run.yaml").read_text().replace("name: template", "name: gpt-4o-mini")
+    (tmp_path / "run.yaml").write_text(told)
+    out = run("status", str(tmp_path))
+    assert "gpt-4o-mini" in out
+    assert "cost" not in out
+
+
 def test_status_of_an_unfinished_run(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_bytes((demo / "run.yaml").read_bytes())
     lines = (demo / "replies.jsonl").read_bytes().splitlines(keepends=True)

@@ -195,3 +195,8 @@ def test_anything_gives_a_corpus_or_one_sentence(records: list[Any]) -> None:
         assert "\n" not in str(error)
     else:
         assert len(corpus.images) == len(records)
+
+
+def test_half_a_surrogate_pair_is_told() -> None:
+    with pytest.raises(CorpusError, match=r"records\[0\]: holds half of a surrogate pair"):
+        ImageRecords([{"file_name": "1.jpg", "captions": ["A dog \ud800."]}])

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from conftest import CorpusFiles
 from hypothesis import given
@@ -177,6 +178,19 @@ def test_what_does_not_belong_together_is_told(tmp_path: Path, spoil: Callable[[
     with pytest.raises(RunError, match=told):
         merged(settings, tmp_path)
     assert not (tmp_path / "summary.json").exists()
+
+
+def test_shards_of_a_datagen_that_knew_fewer_settings_merge(tmp_path: Path) -> None:
+    settings = demo_settings(types=["description"])
+    make_shards(settings, 2, tmp_path)
+    for n in (1, 2):
+        path = Shard(n, 2).folder_in(tmp_path).shard
+        record = msgspec.json.decode(path.read_bytes())
+        del record["common"]["python_checks"]
+        record["common"]["validator.timeout_s"] = None  # of the time when it had no default
+        path.write_bytes(msgspec.json.encode(record))
+    merged(settings, tmp_path)
+    assert (tmp_path / "summary.json").exists()
 
 
 def test_a_shard_changed_after_the_merge_is_noticed(tmp_path: Path) -> None:
