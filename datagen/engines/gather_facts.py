@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
@@ -18,17 +19,19 @@ from datagen.endpoint.prices import spent_in_all
 from datagen.engines.ask_teacher import ask_all, run_to_end
 from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.import_dataset import take_in
-from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import RunError
 from datagen.pipeline import Planned, make_sample
-from datagen.records import Reply, Request
 from datagen.store import ReplyStore, take_in_replies
 from datagen.teacher import Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
+
+if TYPE_CHECKING:
+    from datagen.engines.inputs import Inputs
+    from datagen.records import Reply, Request
 
 LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
 """The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it, and

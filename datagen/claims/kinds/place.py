@@ -14,14 +14,14 @@ from datagen.claims.kind import (
     Probed,
     Ruling,
     Spoiling,
+    ask_presence,
     ask_yes_no,
     captions_agree,
     is_the,
     support,
+    turn_words,
 )
-from datagen.claims.kinds.presence import ask_presence
 from datagen.claims.layout import decide_place
-from datagen.claims.rewording import turn_words
 from datagen.lexicon import PLURAL_ONLY, with_article
 from datagen.records import Claim, Probe
 

@@ -15,14 +15,14 @@ from datagen.claims.kind import (
     Probed,
     Ruling,
     Spoiling,
+    ask_presence,
     ask_yes_no,
     captions_agree,
     is_the,
     support,
+    turn_words,
 )
-from datagen.claims.kinds.presence import ask_presence
 from datagen.claims.layout import decide_between, decide_relation
-from datagen.claims.rewording import turn_words
 from datagen.lexicon import with_article
 from datagen.records import Claim, Probe, ProbeKind
 
