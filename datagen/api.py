@@ -13,11 +13,12 @@ import msgspec
 
 from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings
-from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there
+from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
+from datagen.engines.local import Outcome, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, settings_of
 from datagen.engines.progress import Progress, Silence
-from datagen.engines.start import run_engine
 from datagen.errors import RunError, SettingsError
+from datagen.recipes import build_request, load_recipes
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
@@ -71,6 +72,28 @@ def run(
     return made
 
 
+def run_engine(
+    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+) -> Outcome:
+    """Make or finish a run with the engine that the settings name; see ``local.make_run``.
+
+    Raises:
+        DatagenError: Any failure that is not one record's, as one sentence.
+    """
+    if settings.results is not None:
+        from datagen.export.copy_results import require_writable
+
+        require_writable(settings.results)
+    if settings.engine == "ray":
+        from datagen.engines.ray.cluster import require_ray
+
+        require_ray()
+        from datagen.engines.ray.engine import run_ray
+
+        return run_ray(settings, out, progress, may_ask=may_ask, plugs=plugs)
+    return run_local(settings, out, progress, may_ask=may_ask, plugs=plugs)
+
+
 def preview(
     config: Settings | Mapping[str, Any] | str | Path,
     response_type: str | None = None,
@@ -89,9 +112,20 @@ def preview(
     Raises:
         DatagenError: As one sentence; ``RunError`` when there is no such image or type, or nothing to tell.
     """
-    from datagen.engines.preview import preview_request
-
-    return preview_request(_settings_of(config, Plugs(source=source)), response_type, image_id, source).messages
+    settings = _settings_of(config, Plugs(source=source))
+    recipes = {recipe.name: recipe for recipe in load_recipes(settings)}
+    name = response_type or settings.types[0]
+    if name not in recipes:
+        raise RunError(f"No response type '{name}' in these settings; there is {', '.join(recipes)}.")
+    images = load_corpus(settings.corpus, source).images
+    chosen = [image for image in images if image_id in (None, image.image_id)]
+    if not chosen:
+        raise RunError(f"No image '{image_id}' in this corpus; ids look like {images[0].image_id}.")
+    for image in chosen:
+        request = build_request(recipes[name], image, settings)
+        if request is not None:
+            return request.messages
+    raise RunError(f"Nothing is annotated that a teacher could be told about {'it' if image_id else 'any image'}.")
 
 
 def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs = NO_PLUGS) -> Settings:

@@ -148,7 +148,7 @@ def show_words(*, given: options.Given) -> None:
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
+    from datagen.api import run_engine
     from datagen.cli.progress_bar import BarProgress
-    from datagen.engines.start import run_engine
 
     tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)

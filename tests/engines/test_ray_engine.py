@@ -14,13 +14,13 @@ import pytest
 from conftest import CorpusFiles, make_corpus
 from oracle import Oracle
 
+from datagen.api import run_engine
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
 from datagen.engines import chunks, score_run
 from datagen.engines.chunks import work_on
 from datagen.engines.local import Here, make_run, run_local
 from datagen.engines.progress import Silence
-from datagen.engines.start import run_engine
 from datagen.errors import CorpusError
 
 is_there = importlib.util.find_spec("ray") is not None
