@@ -27,8 +27,7 @@ from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
-from datagen.view.notebook import Cards, SampleView
-from datagen.view.notebook_browser import Browser, SampleListing
+from datagen.view.notebook import Browser, Cards, SampleListing, SampleView
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form

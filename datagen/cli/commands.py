@@ -9,8 +9,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
-from datagen.cli.outcome import tell_outcome
+from datagen.cli.exit_status import in_sentences, tell_outcome
 from datagen.config import Settings, dump_settings, load_settings
 
 

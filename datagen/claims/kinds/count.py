@@ -22,8 +22,9 @@ from datagen.claims.kind import (
 )
 from datagen.claims.kinds.presence import name_absent, verify_presence
 from datagen.claims.phrases import Phrase
-from datagen.lexicon import NUMBER_WORDS, counted, number_word, with_article
+from datagen.lexicon import counted, number_word, with_article
 from datagen.records import Claim, Comparison, Probe
+from datagen.words import NUMBER_WORDS
 
 MAX_COUNT = 12
 """Above this, annotators stop counting well."""
