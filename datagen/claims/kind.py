@@ -241,15 +241,19 @@ def like(before: str, after: str) -> str:
     return after[:1].upper() + after[1:] if before[:1].isupper() else after
 
 
-def turn_words(answer: str, claim: Claim, opposite: dict[str, str]) -> str | None:
-    """Replace every word of a claim that has an opposite by it; None where there is none."""
-    span = answer[claim.start : claim.end]
+def turning(opposite: dict[str, str]) -> Plant:
+    """Plants by replacing every word of a claim that has an opposite by it; None where there is none."""
     # What takes "up more" of the frame takes up less, not down.
     words = re.compile(
         rf"\b(?:{'|'.join(sorted(opposite, key=len, reverse=True))})\b(?! (?:\w+ )?(?:more|less)\b)", re.IGNORECASE
     )
-    turned = words.sub(lambda found: like(found[0], opposite[found[0].lower()]), span)
-    return None if turned == span else replaced(answer, claim.start, claim.end, turned)
+
+    def turn(answer: str, claim: Claim, _: Spoiling) -> str | None:
+        span = answer[claim.start : claim.end]
+        turned = words.sub(lambda found: like(found[0], opposite[found[0].lower()]), span)
+        return None if turned == span else replaced(answer, claim.start, claim.end, turned)
+
+    return turn
 
 
 def is_the(name: str) -> str:
