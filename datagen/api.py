@@ -127,7 +127,7 @@ def preview(
     raise RunError(f"Nothing is annotated that a teacher could be told about {'it' if image_id else 'any image'}.")
 
 
-def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs = NO_PLUGS) -> Settings:
+def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs) -> Settings:
     plugged = settings_of(plugs)
     if isinstance(config, str | Path):
         return load_settings(Path(config), plugged)
