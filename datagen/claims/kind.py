@@ -108,7 +108,7 @@ class Probed(Struct, frozen=True):
     Attributes:
         kind: The form of the question; validators learn forms, and ``statement`` is any other yes/no question.
         agrees: Indices of the answers under which the claim is true.
-        measure: The number of a turn that its log-odds enter; see ``validator.evidence.MEASURES``.
+        measure: The number of a turn that its log-odds enter; see ``validator.measures.MEASURES``.
         error: What is wrong with the claim where the answer is another one.
     """
 
