@@ -47,14 +47,14 @@ def stream(path: Path) -> int:
     """Our way: index the file, then pass over its texts once more and store them."""
     from datagen.config import CorpusSettings
     from datagen.corpus import load_dataset
-    from datagen.engines.import_dataset import take_in
+    from datagen.engines.gather_facts import take_in_dataset
     from datagen.engines.progress import Silence
     from datagen.store import ReplyStore
 
     dataset = load_dataset(CorpusSettings(dataset=str(path)))
     with tempfile.TemporaryDirectory() as folder:
         store = ReplyStore(Path(folder) / "replies.jsonl")
-        take_in(dataset, path, store, Silence())
+        take_in_dataset(dataset, path, store, Silence())
         store.close()
     return len(dataset.records)
 

@@ -21,10 +21,10 @@ from typing import Any
 import psutil
 from msgspec.structs import replace
 
+from datagen.api import run_engine
 from datagen.config import Settings, load_settings
 from datagen.engines.progress import Silence
 from datagen.engines.ray.cluster import connected
-from datagen.engines.start import run_engine
 
 DEMO = Path(__file__).resolve().parent.parent / "datagen" / "data" / "demo" / "annotations"
 

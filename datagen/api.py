@@ -13,11 +13,12 @@ import msgspec
 
 from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings
-from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there
+from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
+from datagen.engines.local import Outcome, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
-from datagen.engines.start import run_engine
 from datagen.errors import RunError, SettingsError
+from datagen.recipes import build_request, load_recipes
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
@@ -26,8 +27,7 @@ from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
-from datagen.view.notebook import Cards, SampleView
-from datagen.view.notebook_browser import Browser, SampleListing
+from datagen.view.notebook import Browser, Cards, SampleListing, SampleView
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form
@@ -71,6 +71,28 @@ def run(
     return made
 
 
+def run_engine(
+    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+) -> Outcome:
+    """Make or finish a run with the engine that the settings name; see ``local.make_run``.
+
+    Raises:
+        DatagenError: Any failure that is not one record's, as one sentence.
+    """
+    if settings.results is not None:
+        from datagen.export.copy_results import require_writable
+
+        require_writable(settings.results)
+    if settings.engine == "ray":
+        from datagen.engines.ray.cluster import require_ray
+
+        require_ray()
+        from datagen.engines.ray.engine import run_ray
+
+        return run_ray(settings, out, progress, may_ask=may_ask, plugs=plugs)
+    return run_local(settings, out, progress, may_ask=may_ask, plugs=plugs)
+
+
 def preview(
     config: Settings | Mapping[str, Any] | str | Path,
     response_type: str | None = None,
@@ -89,12 +111,23 @@ def preview(
     Raises:
         DatagenError: As one sentence; ``RunError`` when there is no such image or type, or nothing to tell.
     """
-    from datagen.engines.preview import preview_request
+    settings = _settings_of(config, Plugs(source=source))
+    recipes = {recipe.name: recipe for recipe in load_recipes(settings)}
+    name = response_type or settings.types[0]
+    if name not in recipes:
+        raise RunError(f"No response type '{name}' in these settings; there is {', '.join(recipes)}.")
+    images = load_corpus(settings.corpus, source).images
+    chosen = [image for image in images if image_id in (None, image.image_id)]
+    if not chosen:
+        raise RunError(f"No image '{image_id}' in this corpus; ids look like {images[0].image_id}.")
+    for image in chosen:
+        request = build_request(recipes[name], image, settings)
+        if request is not None:
+            return request.messages
+    raise RunError(f"Nothing is annotated that a teacher could be told about {'it' if image_id else 'any image'}.")
 
-    return preview_request(_settings_of(config, Plugs(source=source)), response_type, image_id, source).messages
 
-
-def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs = NO_PLUGS) -> Settings:
+def _settings_of(config: Settings | Mapping[str, Any] | str | Path, plugs: Plugs) -> Settings:
     plugged = settings_of(plugs)
     if isinstance(config, str | Path):
         return load_settings(Path(config), plugged)

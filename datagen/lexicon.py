@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.words import NO_WORDS, Words, built_in_words, merged
+from datagen.words import NO_WORDS, NUMBER_WORDS, Words, built_in_words, merged
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     category: tuple(word for table in (built_in_words().synonyms, built_in_words().kinds, built_in_words().unsure)
@@ -37,12 +37,6 @@ PLURAL_ONLY = frozenset({"skis", "scissors"})
 """Names that are plural already: "a pair of scissors", never "a scissors"."""
 UNCOUNTED = frozenset({"broccoli"})
 """Names that take "some" in place of an article."""
-
-NUMBER_WORDS = (
-    "zero", "one", "two", "three", "four", "five", "six",
-    "seven", "eight", "nine", "ten", "eleven", "twelve",
-)  # fmt: skip
-"""Index is the number; above twelve digits are clearer."""
 
 _RUN = re.compile(r"[\w-]+")
 _LOOKS_PLURAL = re.compile(r"[^su\Wi]s$|ies$")

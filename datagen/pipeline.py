@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import groupby, permutations
 from operator import attrgetter
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -18,15 +18,17 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks import Check, check_turns, check_with
 from datagen.config import Settings, digest_of
-from datagen.corpus.llava_dataset import Dataset
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
 from datagen.parsing import parse_reply
 from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName, cut_or_reject, reject
-from datagen.review import Reviewer
-from datagen.summary import Calibration
+
+if TYPE_CHECKING:
+    from datagen.corpus.llava_dataset import Dataset
+    from datagen.review import Reviewer
+    from datagen.summary import Calibration
 
 PictureCheck = Callable[[AnnotatedImage], tuple[str, str] | None]
 """Gives None for a picture that can be used, or (reason, sentence)."""

@@ -13,6 +13,11 @@ from datagen.errors import SettingsError
 Names = tuple[str, ...]
 MAX_FILE_BYTES = 5_000_000
 MAX_WORD_LENGTH = 60
+NUMBER_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six",
+    "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
+"""Index is the number; above twelve digits are clearer."""
 BUILT_IN = Path(__file__).resolve().parent / "data" / "words" / "coco.yaml"
 
 

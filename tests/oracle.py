@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Container, Iterable, Iterator, Sequence
 
+from datagen.claims.kind import presence_question
 from datagen.claims.kinds.count import ANSWERS, MAX_ASKED, count_question
 from datagen.claims.kinds.place import quarter_question, side_question
-from datagen.claims.kinds.presence import presence_question
 from datagen.claims.kinds.relation import relation_question
 from datagen.geometry import count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.records import AnnotatedImage, ProbeScore, Score, TextScore

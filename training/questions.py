@@ -14,9 +14,9 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
+from datagen.claims.kind import presence_question
 from datagen.claims.kinds.count import count_question
 from datagen.claims.kinds.place import quarter_question, side_question
-from datagen.claims.kinds.presence import presence_question
 from datagen.claims.kinds.relation import relation_question, size_question
 from datagen.claims.layout import CLEARLY_LARGER, area_of
 from datagen.geometry import Relation, count_objects, horizontal_place, relation_between, unique_boxes, vertical_place

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from datagen.claims.clause import Statement
 from datagen.claims.cross_check import settle_disagreements
 from datagen.claims.extract import read_answer, read_turn
 from datagen.claims.verify import gather_evidence, verify, verify_all
@@ -19,7 +18,6 @@ from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
 __all__ = [
-    "Statement",
     "claim_lexicon",
     "first_contradiction",
     "gather_evidence",

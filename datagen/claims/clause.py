@@ -6,12 +6,15 @@ The claim kinds read clauses in this form: a row of words then matches over whol
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS
-from datagen.claims.phrases import Phrase
 from datagen.records import Comparison
+
+if TYPE_CHECKING:
+    from datagen.claims.phrases import Phrase
 
 _FIRST_SLOT = 0xE000  # Unicode's private use area: no text that people write has a meaning there
 SLOT = "[\ue000-\uf8ff]"

@@ -11,7 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from datagen.lexicon import NUMBER_WORDS
+from datagen.words import NUMBER_WORDS
 
 FLAGS = re.IGNORECASE | re.ASCII  # without ASCII, "ſix" would match "six" and find no number
 

@@ -7,17 +7,20 @@ cross-check between samples, the hallucination check by pixels, its calibration,
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from datagen.claims.clause import Clause, Statement
-from datagen.claims.phrases import Phrase
-from datagen.claims.vocabulary import Vocabulary
 from datagen.geometry import Count
 from datagen.lexicon import PLURAL_ONLY, Lexicon, with_article
 from datagen.records import BoxUnit, Claim, ClaimVerdict, Probe, ProbeKind
+
+if TYPE_CHECKING:
+    from datagen.claims.clause import Clause, Statement
+    from datagen.claims.phrases import Phrase
+    from datagen.claims.vocabulary import Vocabulary
 
 YES_NO = ("Yes", "No")
 
@@ -78,6 +81,9 @@ class PlantedError(Struct, frozen=True):
     told: str
 
 
+ABSENT_OBJECT = PlantedError("absent object", "something that is not there")
+
+
 class Spoiling(Struct, frozen=True):
     """What a planter of errors may draw on.
 
@@ -102,7 +108,7 @@ class Probed(Struct, frozen=True):
     Attributes:
         kind: The form of the question; validators learn forms, and ``statement`` is any other yes/no question.
         agrees: Indices of the answers under which the claim is true.
-        measure: The number of a turn that its log-odds enter; see ``validator.evidence.MEASURES``.
+        measure: The number of a turn that its log-odds enter; see ``validator.measures.MEASURES``.
         error: What is wrong with the claim where the answer is another one.
     """
 
@@ -181,6 +187,22 @@ def needs_pixels(statement: Statement, _: Evidence) -> Ruling:
     return "unknown", f"{statement.category}: only the picture can tell"
 
 
+def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
+    """Why a category without box and caption may be there all the same, or None."""
+    category = statement.category
+    if category not in evidence.vocabulary.names or not evidence.is_decided:
+        return "not everything is annotated here"
+    if statement.is_unsure:
+        return f"'{statement.word}' may mean something else"
+    if evidence.is_busy and category in evidence.vocabulary.overlooked:
+        return "the picture is busy, and small things are easily missed"
+    rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
+    shown = [name for name in rivals if name in evidence.boxes or name in evidence.named]
+    if shown:
+        return f"{shown[0]} may be taken for it"
+    return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
+
+
 def captions_agree(statement: Statement, evidence: Evidence) -> bool:
     """Whether a caption states the same, numbers aside."""
     return any(
@@ -196,6 +218,42 @@ def captions_agree(statement: Statement, evidence: Evidence) -> bool:
 def ask_yes_no(claim: Claim, question: str, error: PlantedError | None) -> Probed:
     """Put a claim as a yes/no question of the general form; yes agrees."""
     return Probed("statement", Probe(question, YES_NO, with_article(claim.category)), (0,), "statement", error)
+
+
+def presence_question(name: str) -> str:
+    """Ask whether a thing is there."""
+    return f"Is there {with_article(name)} in the image?"
+
+
+def ask_presence(name: str, is_there: bool = True) -> Probed:
+    """Put it to a validator that a thing is there, or that it is not."""
+    probe = Probe(presence_question(name), YES_NO, with_article(name))
+    return Probed("presence", probe, (0,) if is_there else (1,), "presence", ABSENT_OBJECT)
+
+
+def replaced(answer: str, start: int, end: int, said: str) -> str:
+    """Put words in place of others, with a capital where those had one."""
+    return answer[:start] + like(answer[start:end], said) + answer[end:]
+
+
+def like(before: str, after: str) -> str:
+    """Begin with a capital where the text before did."""
+    return after[:1].upper() + after[1:] if before[:1].isupper() else after
+
+
+def turning(opposite: dict[str, str]) -> Plant:
+    """Plants by replacing every word of a claim that has an opposite by it; None where there is none."""
+    # What takes "up more" of the frame takes up less, not down.
+    words = re.compile(
+        rf"\b(?:{'|'.join(sorted(opposite, key=len, reverse=True))})\b(?! (?:\w+ )?(?:more|less)\b)", re.IGNORECASE
+    )
+
+    def turn(answer: str, claim: Claim, _: Spoiling) -> str | None:
+        span = answer[claim.start : claim.end]
+        turned = words.sub(lambda found: like(found[0], opposite[found[0].lower()]), span)
+        return None if turned == span else replaced(answer, claim.start, claim.end, turned)
+
+    return turn
 
 
 def is_the(name: str) -> str:

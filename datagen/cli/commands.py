@@ -9,8 +9,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
-from datagen.cli.outcome import tell_outcome
+from datagen.cli.exit_status import in_sentences, tell_outcome
 from datagen.config import Settings, dump_settings, load_settings
 
 
@@ -148,7 +147,7 @@ def show_words(*, given: options.Given) -> None:
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
+    from datagen.api import run_engine
     from datagen.cli.progress_bar import BarProgress
-    from datagen.engines.start import run_engine
 
     tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)

@@ -1,4 +1,4 @@
-"""Turns failures into one sentence on standard error and the exit status that belongs to them."""
+"""How a command ends: failures as one sentence on standard error, the exit status, and what a run came to."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import ParamSpec
+from pathlib import Path
+from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
 from datagen.errors import DatagenError
+
+if TYPE_CHECKING:
+    from datagen.config import Settings
+    from datagen.engines.finish_run import Outcome
 
 Params = ParamSpec("Params")
 
@@ -58,3 +63,25 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
+    """Write the report of a finished run and tell how it ended."""
+    from datagen.api import open_run
+    from datagen.cli.printed import outcome_lines
+
+    made = open_run(out)
+    made.write_report()
+    sent_to = made.send_results()
+    for line in outcome_lines(outcome.summary, out):
+        typer.echo(line)
+    if sent_to is not None:
+        typer.echo(f"results   {sent_to}")
+    exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
+
+
+def exit_if_many_failed(share_failed: float, failure: str | None, settings: Settings) -> None:
+    """End with a status of its own where more requests failed than the settings bear."""
+    if share_failed > settings.max_failed:
+        typer.echo(f"datagen: {100 * share_failed:.1f} % of the requests failed, the first by {failure}", err=True)
+        raise typer.Exit(TOO_MANY_FAILED)

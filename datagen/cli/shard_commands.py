@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
-from datagen.cli.outcome import exit_if_many_failed, tell_outcome
+from datagen.cli.exit_status import exit_if_many_failed, in_sentences, tell_outcome
 
 if TYPE_CHECKING:
     from datagen.config import Settings

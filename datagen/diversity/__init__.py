@@ -6,8 +6,8 @@ decides which turns fall so that a set does not say yes to everything.
 
 from __future__ import annotations
 
-from datagen.diversity.balance import Census, Plan, plan
+from datagen.diversity.balance import Census, plan
 from datagen.diversity.coverage import Diversity, boxed_images
-from datagen.diversity.question_kinds import ALL_KINDS, question_kind
+from datagen.diversity.question_kinds import question_kind
 
-__all__ = ["ALL_KINDS", "Census", "Diversity", "Plan", "boxed_images", "plan", "question_kind"]
+__all__ = ["Census", "Diversity", "boxed_images", "plan", "question_kind"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from typing import Any, Generic, TypeVar
 
-from datagen.endpoint.chat_completion import sum_usage
+from datagen.endpoint.chat_completion import CompletionChoice, decode_completion, read_usage, sum_usage
 from datagen.endpoint.error_translation import PassingError
 from datagen.records import Usage
 
@@ -70,6 +70,21 @@ class Call(Generic[Result]):
         self.latest = usage
         self.n_billed += 1
         self.usage = sum_usage(self.usage, usage) if self.n_billed > 1 else usage
+
+
+def billed_choice(call: Call[Any], content: bytes, shown: Callable[[str], str]) -> CompletionChoice:
+    """Take the first choice out of a chat completion, and bill the call.
+
+    Raises:
+        PassingError: It is none.
+    """
+    try:
+        completion = decode_completion(content)
+        choice = completion.choices[0]
+    except (ValueError, IndexError, RecursionError):
+        raise garbled(content, "a chat completion", shown) from None
+    call.bill(read_usage(completion.usage))
+    return choice
 
 
 def garbled(content: bytes, expected: str, shown: Callable[[str], str]) -> PassingError:

@@ -20,12 +20,11 @@ OPENAI_URL = "https://api.openai.com/v1"
 _NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout"})  # of httpx, which the openai client uses
 
 
-def open_client(target: Target, max_retries: int = 0) -> tuple[AsyncOpenAI, str | None, str | None]:
+def open_client(target: Target) -> tuple[AsyncOpenAI, str | None, str | None]:
     """Make a client.
 
     Args:
         target: Whom to ask; without an address, OPENAI_BASE_URL or OpenAI itself.
-        max_retries: How often the client itself tries again.
 
     Returns:
         The client, its key, and the proxy on the way.
@@ -44,7 +43,7 @@ def open_client(target: Target, max_retries: int = 0) -> tuple[AsyncOpenAI, str 
         client = AsyncOpenAI(
             api_key=key or "none",  # servers of one's own need none, the client wants one
             base_url=base_url,
-            max_retries=max_retries,
+            max_retries=0,
             timeout=Timeout(target.settings.timeout_s, connect=CONNECT_TIMEOUT_S),
         )
     except (ValueError, ImportError, OpenAIError) as error:  # ImportError: a SOCKS proxy without its package

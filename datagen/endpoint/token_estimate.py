@@ -10,22 +10,31 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from datagen.records import Message, Request
+from msgspec import Struct
 
-PER_WORD = 1.01
-PER_LONG_LETTER = 0.15  # of an ASCII word, beyond so many letters:
-LONG_FROM = 7
-PER_FOREIGN_LETTER = 0.45  # Latin with accents, Cyrillic, Arabic, ...
-PER_CJK_LETTER = 0.95
-PER_DIGITS = 1.03  # for each three digits that stand together
-PER_SIGNS = 0.97  # for each run of signs
-PER_FOREIGN_SIGN = 1.15
-PER_BREAK = 1.05
-PER_SPACE = 1.1  # of those that stand alone; most belong to the word behind them
+from datagen.records import Message, Request
 
 TOKENS_PER_MESSAGE = 4  # role and marks, in OpenAI's chat form
 TOKENS_OF_ANSWER_START = 3
 TOKENS_OF_JSON_SCHEMA = 70
+
+
+class TokensPer(Struct, frozen=True):
+    """The coefficients: how many tokens each kind of piece comes to."""
+
+    word: float = 1.01
+    long_letter: float = 0.15  # of an ASCII word, beyond so many letters:
+    long_from: int = 7
+    foreign_letter: float = 0.45  # Latin with accents, Cyrillic, Arabic, ...
+    cjk_letter: float = 0.95
+    digits: float = 1.03  # for each three digits that stand together
+    signs: float = 0.97  # for each run of signs
+    foreign_sign: float = 1.15
+    line_break: float = 1.05
+    space: float = 1.1  # of those that stand alone; most belong to the word behind them
+
+
+PER = TokensPer()
 
 _PIECE = re.compile(
     r"[^\w\r\n]?(?P<word>[A-Za-z]+(?![^\W\d_]))"
@@ -54,15 +63,15 @@ def count_tokens(text: str) -> float:
 
 def _tokens_of(kind: str, piece: str) -> float:
     if kind == "word":
-        return PER_WORD + PER_LONG_LETTER * max(0, len(piece) - LONG_FROM)
+        return PER.word + PER.long_letter * max(0, len(piece) - PER.long_from)
     if kind == "digits":
-        return PER_DIGITS * -(-len(piece) // 3)
+        return PER.digits * -(-len(piece) // 3)
     if kind == "signs":
-        return PER_SIGNS if piece.isascii() else PER_FOREIGN_SIGN * sum(not sign.isascii() for sign in piece)
+        return PER.signs if piece.isascii() else PER.foreign_sign * sum(not sign.isascii() for sign in piece)
     if kind == "foreign":
         n_cjk = len(_CJK.findall(piece))
-        return max(1.0, PER_CJK_LETTER * n_cjk + PER_FOREIGN_LETTER * (len(piece) - n_cjk))
-    return PER_BREAK if kind == "breaks" else PER_SPACE
+        return max(1.0, PER.cjk_letter * n_cjk + PER.foreign_letter * (len(piece) - n_cjk))
+    return PER.line_break if kind == "breaks" else PER.space
 
 
 def count_prompt(request: Request) -> tuple[float, float]:

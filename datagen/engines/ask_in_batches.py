@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -103,7 +103,6 @@ class Batcher:
         account: Pays for all of them; None sets no bound.
         on_reply: Hears of each reply once it is stored.
         note: Hears what becomes of the batches.
-        sleep: Waits between two looks; tests put a recorder here.
     """
 
     def __init__(
@@ -115,11 +114,10 @@ class Batcher:
         account: Account | None,
         on_reply: Callable[[Reply], None],
         note: Callable[[str], None],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._teacher, self._log, self._open, self._store = teacher, log, opened, store
         self._account, self._budget = account, None if account is None else account.budget
-        self._on_reply, self._note, self._sleep = on_reply, note, sleep
+        self._on_reply, self._note = on_reply, note
         self._rejected: set[str] = set()
         self._has_gained = False
         self._most_requests = MAX_REQUESTS
@@ -266,7 +264,7 @@ class Batcher:
         if self._failure is not None:
             raise self._failure
         if not has_ended:
-            await self._sleep(POLL_S)
+            await asyncio.sleep(POLL_S)
 
     async def _collect(self, opened: Open, batch: Batch) -> None:
         before = frozenset(self._teacher.refused)
@@ -310,7 +308,7 @@ class Batcher:
                 if attempt == DOWNLOAD_TRIES:
                     told = f"The answers of {opened.batch_id} cannot be fetched ({fault})"
                     raise TeacherError(f"{told}; they are kept, so start again to collect them.") from None
-                await self._sleep(POLL_S)
+                await asyncio.sleep(POLL_S)
             else:
                 return spent_usd
         return spent_usd

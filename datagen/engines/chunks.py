@@ -11,22 +11,24 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, groupby, islice
-from typing import Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
 from datagen.checks import Check
 from datagen.config import Settings
-from datagen.engines.inputs import Inputs
 from datagen.engines.ordered_threads import map_in_order
 from datagen.engines.resume_mark import is_for_good
 from datagen.errors import RunError
 from datagen.pipeline import Planned, derive, make_sample, plan_samples
 from datagen.recipes import Recipe
 from datagen.records import AnnotatedImage, Drop, Reply, Request, Sample
-from datagen.store import ReplyStore
 from datagen.version import __version__
+
+if TYPE_CHECKING:
+    from datagen.engines.inputs import Inputs
+    from datagen.store import ReplyStore
 
 SAMPLES_PER_CHUNK = 48
 """About 0.1 s of work: handing a chunk over and back costs some 2 ms, and an interrupt waits for one."""

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.config import Settings
-from datagen.dedup import FindVector
 from datagen.diversity import Diversity, boxed_images
-from datagen.engines.inputs import Inputs
 from datagen.engines.planted_trials import Examiner
 from datagen.engines.progress import ended
 from datagen.engines.score_run import Judge, judge_samples
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
-from datagen.recipes import Recipe
-from datagen.records import Sample
 from datagen.review import Reviewer, claims_from
 from datagen.store import ScoreStore, read_decisions, write_whole
 from datagen.summary import Summary, Tally
-from datagen.validator import Validator
+
+if TYPE_CHECKING:
+    from datagen.config import Settings
+    from datagen.dedup import FindVector
+    from datagen.engines.inputs import Inputs
+    from datagen.recipes import Recipe
+    from datagen.records import Sample
+    from datagen.validator import Validator
 
 
 class Outcome(Struct, frozen=True):

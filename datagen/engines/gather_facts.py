@@ -8,27 +8,31 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from datagen.config import Settings
+from datagen.corpus.llava_dataset import Dataset, digest_record, read_records
 from datagen.dedup import FindVector
 from datagen.endpoint.budget import Budget
 from datagen.endpoint.prices import spent_in_all
 from datagen.engines.ask_teacher import ask_all, run_to_end
 from datagen.engines.chunks import Pool, derive_all, written
-from datagen.engines.import_dataset import take_in
-from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import plugged_teacher
-from datagen.engines.progress import ended
+from datagen.engines.progress import Progress, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import RunError
 from datagen.pipeline import Planned, make_sample
+from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore, take_in_replies
 from datagen.teacher import Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
+
+if TYPE_CHECKING:
+    from datagen.engines.inputs import Inputs
 
 LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
 """The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it, and
@@ -96,7 +100,7 @@ def gathered(
 def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = teacher_of_settings) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
-        take_in(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
+        take_in_dataset(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
     progress, watermark = inputs.progress, inputs.open_watermark(replies)
     in_flight: dict[str, tuple[int, Planned]] = {}
@@ -194,3 +198,36 @@ def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -
             lambda reply: progress.step(reply.cost_usd), progress.note,
         )  # fmt: skip
         move_on()
+
+
+def take_in_dataset(dataset: Dataset, path: Path, replies: ReplyStore, progress: Progress) -> None:
+    """Store every record of a dataset made elsewhere that is not stored yet, in the order of the file.
+
+    Args:
+        dataset: The index of the file.
+        path: The file itself, read once more for the texts.
+        replies: Where they go.
+        progress: Hears of every record.
+
+    Raises:
+        CorpusError: The file was changed or damaged since it was indexed.
+        RunError: The disk is full or gone.
+    """
+    images = dataset.corpus.images
+    wanted = {
+        record.digest: images[record.image].image_id if record.image >= 0 else ""
+        for record in dataset.records
+        if not replies.is_settled(record.digest)
+    }
+    if not wanted:
+        return
+    progress.begin("taking in the dataset", len(wanted))
+    with ended(progress):
+        for _, content in read_records(path):
+            digest = digest_record(content)
+            image_id = wanted.pop(digest, None)
+            if image_id is None:
+                continue
+            replies.add(Reply(digest, image_id, IMPORTED.name, IMPORTED.name, content))
+            progress.step()
+    replies.log.sync()

@@ -5,20 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
 
 from datagen import claims
 from datagen.config import Settings, digest_of
-from datagen.corpus import Corpus
 from datagen.diversity import boxed_images
 from datagen.lexicon import lexicon_for
-from datagen.pipeline import PictureCheck
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Sample, Turn
-from datagen.validator import Validator
 from datagen.validator.planting import ErrorKind, plant_errors
+
+if TYPE_CHECKING:
+    from datagen.corpus import Corpus
+    from datagen.pipeline import PictureCheck
+    from datagen.validator import Validator
 
 _TRIES = 8  # pictures drawn to find one that shares little with another
 

@@ -38,7 +38,7 @@ _SERVE = "from datagen.engines.process_pool import serve; serve()"
 
 
 class WorkerProcesses:
-    """Implements ``chunking.Pool`` by processes of this machine, which are started when there is work for them.
+    """Implements ``chunks.Pool`` by processes of this machine, which are started when there is work for them.
 
     Args:
         job: Sent to each of them once.

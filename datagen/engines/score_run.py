@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import groupby, islice
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from datagen.corpus.read_ahead import reading_ahead
 from datagen.engines.ordered_threads import map_in_order
-from datagen.engines.planted_trials import Examiner
-from datagen.engines.progress import Progress
 from datagen.errors import ValidatorError
-from datagen.records import Sample, Score, Turn
-from datagen.store import ScoreStore
-from datagen.summary import Calibration
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.measures import Inquiry, blank_look_for, inquire, look_for, read_findings
-from datagen.validator.planting import ErrorKind
 from datagen.validator.protocol import OUTSIDE, Item, LoadPicture, ManyAtOnce
 from datagen.validator.verdicts import give_verdict
+
+if TYPE_CHECKING:
+    from datagen.engines.planted_trials import Examiner
+    from datagen.engines.progress import Progress
+    from datagen.records import Sample, Score, Turn
+    from datagen.store import ScoreStore
+    from datagen.summary import Calibration
+    from datagen.validator.planting import ErrorKind
 
 IMAGES_AT_ONCE = 32
 """Images whose samples are handed to the validator together, so that it can sort them by length."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datagen.engines.planted_trials import Examiner
-from datagen.engines.score_run import Judge
 from datagen.errors import RunError
-from datagen.records import Score
 from datagen.validator import Fault, Look, score_key
 from datagen.validator.protocol import Abilities, Item, LoadPicture
+
+if TYPE_CHECKING:
+    from datagen.engines.planted_trials import Examiner
+    from datagen.engines.score_run import Judge
+    from datagen.records import Score
 
 
 class NotedFault(Struct, frozen=True):

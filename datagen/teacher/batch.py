@@ -62,22 +62,15 @@ class BatchTeacher:
     Args:
         settings: Whom to ask, and at what price.
         refused: Parameters that the model is known not to take; learnt ones are added.
-        sleep: Waits between two tries; tests put a recorder here.
 
     Raises:
         TeacherError: The key is missing or unusable, or the address is not one.
     """
 
-    def __init__(
-        self,
-        settings: TeacherSettings,
-        refused: set[str],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
+    def __init__(self, settings: TeacherSettings, refused: set[str]) -> None:
         self.name = settings.name
         self.refused = refused
         self._settings = settings
-        self._sleep = sleep
         target = target_of(settings)
         self._client, key, _ = open_client(target)
         self._errors = ErrorReader(target, str(self._client.base_url), key)
@@ -248,7 +241,7 @@ class BatchTeacher:
                         f"The endpoint {where} ({meaning}). Batches that it took go on; start again to collect them."
                     ) from None
                 pause_s = min(FIRST_PAUSE_S * 2 ** (attempt - 1), self._settings.max_wait_s)
-                await self._sleep(max(pause_s, meaning.retry_after_s or 0.0))
+                await asyncio.sleep(max(pause_s, meaning.retry_after_s or 0.0))
         raise AssertionError("max_attempts is at least 1")
 
     async def close(self) -> None:

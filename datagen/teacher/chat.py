@@ -12,14 +12,8 @@ from typing import Any
 
 from datagen.config import TeacherSettings
 from datagen.endpoint.budget import Account, Budget
-from datagen.endpoint.call import Call, garbled
-from datagen.endpoint.chat_completion import (
-    decode_completion,
-    encode_request,
-    read_usage,
-    request_fields,
-    text_or_fault,
-)
+from datagen.endpoint.call import Call, billed_choice
+from datagen.endpoint.chat_completion import encode_request, request_fields, text_or_fault
 from datagen.endpoint.client import EndpointClient
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
 from datagen.endpoint.prices import cost_of
@@ -49,12 +43,7 @@ class ReplyCall(Call[str]):
 
     def read(self, content: bytes, shown: Callable[[str], str]) -> str:
         """Take the text out of a completion, or raise what it says instead."""
-        try:
-            completion = decode_completion(content)
-            choice = completion.choices[0]
-        except (ValueError, IndexError, RecursionError):
-            raise garbled(content, "a chat completion", shown) from None
-        self.bill(read_usage(completion.usage))
+        choice = billed_choice(self, content, shown)
         self.finish_reason = choice.finish_reason
         try:
             return text_or_fault(choice, self._request.max_tokens, shown)

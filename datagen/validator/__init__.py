@@ -1,7 +1,7 @@
 """Pixels: pictures with texts and claims about them go in, scores and verdicts come out.
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
-``image_features`` looks, ``scoring`` runs the model, ``checkpoint`` joins these four for models built like LLaVA;
+``scoring`` runs the model, ``checkpoint`` sees the pictures and joins these three for models built like LLaVA;
 ``models`` holds the families of models, a file and a table row each, ``catalogue`` their short names, ``replicas`` one
 copy per device. ``planting`` makes errors on purpose, ``measures`` says what to ask about a turn and reads the answers,
 ``calibration`` learns from the planted errors what the scores are worth, ``verdicts`` gives verdicts.

@@ -1,16 +1,20 @@
-"""The validator for models built like LLaVA: pictures and their questions in batches, log-probabilities out."""
+"""The validator for models built like LLaVA: pictures and their questions in batches, log-probabilities out.
+
+Each picture goes through the vision tower and projector once, whatever is asked of it.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Container, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from itertools import islice
 
+import torch
 from msgspec import Struct
+from PIL import Image
 
 from datagen.records import Probe, ProbeScore, Score, TextScore
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
-from datagen.validator.image_features import blank_like, look_at
 from datagen.validator.loading import Checkpoint
 from datagen.validator.protocol import (
     Abilities,
@@ -25,14 +29,11 @@ from datagen.validator.protocol import (
 )
 from datagen.validator.scoring import AnswerScore, TreeRow, cut_batches, plant_trees, score_rows
 
-if TYPE_CHECKING:
-    import torch
-    from PIL.Image import Image
-
 LOOKS_AT_ONCE = 96
 """Enough to sort rows by length, few to lose at a kill; their picture features are held together."""
 ROW_TOKENS = 4096
 """Longest tree: attention inside a row grows with the square of it."""
+_PICTURES_AT_ONCE = 8  # 8 x 577 patches keep a large GPU busy and need little memory beside the language model
 
 
 class LaidOutItem(Struct, frozen=True):
@@ -160,7 +161,7 @@ class _Album:
         blanks = look_at(checkpoint, (blank_like(checkpoint, size) for size in sizes))
         self._blanks = dict(zip(sizes, blanks, strict=True))
 
-    def _load(self, names: Iterable[str], load_picture: LoadPicture) -> Iterator[tuple[str, Image]]:
+    def _load(self, names: Iterable[str], load_picture: LoadPicture) -> Iterator[tuple[str, Image.Image]]:
         for name in names:
             picture = open_picture(name, load_picture)
             if isinstance(picture, Fault):
@@ -186,3 +187,35 @@ def _cut_windows(looks: Sequence[Look]) -> Iterator[list[Look]]:
         window.append(look)
     if window:
         yield window
+
+
+def look_at(checkpoint: Checkpoint, pictures: Iterable[Image.Image]) -> Iterator[torch.Tensor]:
+    """Run the vision tower and projector.
+
+    Args:
+        checkpoint: The model and its image processor.
+        pictures: Any mode and size; taken a few at a time, so that few are in memory.
+
+    Yields:
+        Per picture, features of shape (tokens, hidden) on the model's device.
+    """
+    coming = (picture.convert("RGB") for picture in pictures)
+    while chunk := list(islice(coming, _PICTURES_AT_ONCE)):
+        seen = checkpoint.image_processor(images=chunk, return_tensors="pt")
+        pixels = seen["pixel_values"].to(checkpoint.device, checkpoint.dtype)
+        # LLaVA-NeXT cuts a picture into tiles by its size and needs that to join them again.
+        sizes = {"image_sizes": seen["image_sizes"]} if "image_sizes" in seen else {}
+        with torch.inference_mode():
+            yield from checkpoint.model.get_image_features(pixels, **sizes).pooler_output
+
+
+def blank_like(checkpoint: Checkpoint, size: tuple[int, int]) -> Image.Image:
+    """Make the picture that shows nothing: the processor's mean colour, so its pixels become 0.
+
+    Args:
+        checkpoint: Names the mean colour.
+        size: Width and height; LLaVA-NeXT gives other sizes other token counts.
+    """
+    mean = checkpoint.image_processor.image_mean
+    red, green, blue = (round(255 * share) for share in mean)
+    return Image.new("RGB", size, (red, green, blue))

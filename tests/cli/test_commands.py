@@ -164,12 +164,12 @@ def test_version_and_wrong_usage() -> None:
 def test_an_interrupt_is_exit_status_130(
     corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datagen.engines import start
+    from datagen import api
 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(start, "run_local", interrupted)
+    monkeypatch.setattr(api, "run_local", interrupted)
     run("run", *corpus_files.options, "--out", str(tmp_path), exit_code=130)
 
 

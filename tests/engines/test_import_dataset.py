@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from datagen.api import open_run
 from datagen.cli import app
-from datagen.engines import import_dataset
+from datagen.engines import gather_facts
 from datagen.errors import RunError
 from datagen.records import Sample
 
@@ -125,7 +125,7 @@ def test_an_import_that_was_killed_goes_on(
 ) -> None:
     command = ["import", str(dataset), *corpus_files.options, "--out"]
     run(*command, str(tmp_path / "whole"))
-    read = import_dataset.read_records  # type: ignore[attr-defined]
+    read = gather_facts.read_records  # type: ignore[attr-defined]
 
     def killed(path: Path) -> Any:
         for n, one in enumerate(read(path)):
@@ -133,12 +133,12 @@ def test_an_import_that_was_killed_goes_on(
                 raise RunError("killed")
             yield one
 
-    monkeypatch.setattr(import_dataset, "read_records", killed)
+    monkeypatch.setattr(gather_facts, "read_records", killed)
     run(*command, str(tmp_path / "cut"), exit_code=1)
     assert len((tmp_path / "cut" / "replies.jsonl").read_text().splitlines()) == 4
     told = run("validate", str(tmp_path / "cut"), "--validator", "none", exit_code=1)
     assert "finish the run" in told
-    monkeypatch.setattr(import_dataset, "read_records", read)
+    monkeypatch.setattr(gather_facts, "read_records", read)
     run(*command, str(tmp_path / "cut"))
     for name in (*FILES, "replies.jsonl"):
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()

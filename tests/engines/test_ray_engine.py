@@ -14,19 +14,19 @@ import pytest
 from conftest import CorpusFiles, make_corpus
 from oracle import Oracle
 
+from datagen.api import run_engine
 from datagen.config import load_settings
 from datagen.corpus import load_corpus
 from datagen.engines import chunks, score_run
 from datagen.engines.chunks import work_on
 from datagen.engines.local import Here, make_run, run_local
 from datagen.engines.progress import Silence
-from datagen.engines.start import run_engine
 from datagen.errors import CorpusError
 
 is_there = importlib.util.find_spec("ray") is not None
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(not is_there, reason="pip install 'datagen[ray]'")]
 if is_there:
-    from datagen.engines.ray import tasks
+    from datagen.engines.ray import engine as ray_engine
     from datagen.engines.ray.engine import Cluster
     from datagen.engines.ray.validators import Fleet
 else:
@@ -156,7 +156,7 @@ def marked_work(job, task, chunk):
 def test_both_engines_give_the_same_bytes_though_a_node_is_lost(
     cluster, files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tasks, "work_on", marked_work)
+    monkeypatch.setattr(ray_engine, "work_on", marked_work)
     run_local(settings_of(files, "local"), tmp_path / "local", Silence())
     doomed, marks = cluster.worker_nodes.copy().pop(), files.images.parent
     (marks / f"doomed-{doomed.node_id}").touch()
@@ -175,6 +175,6 @@ def refuse_to_work(job, task, chunk):
 
 
 def test_what_a_task_raises_ends_the_run_with_its_sentence(cluster, files, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(tasks, "work_on", refuse_to_work)
+    monkeypatch.setattr(ray_engine, "work_on", refuse_to_work)
     with pytest.raises(CorpusError, match="It cannot be read"):
         run_engine(settings_of(files, "ray"), tmp_path / "ray", Silence())

@@ -14,11 +14,12 @@ from datagen.api import demo_settings
 from datagen.corpus import load_corpus
 from datagen.corpus.lint import lint_text
 from datagen.geometry import count_objects, relation_between, unique_boxes
-from datagen.lexicon import NUMBER_WORDS, counted, lexicon_for, plural
+from datagen.lexicon import counted, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import write_reply
 from datagen.teacher.template.image_facts import gather_facts
 from datagen.teacher.template.scenes import COCO_NAMES, DENIABLE
+from datagen.words import NUMBER_WORDS
 
 TYPES = ("conversation", "description", "reasoning", "negation")
 NUMBERS = "|".join(NUMBER_WORDS[1:])

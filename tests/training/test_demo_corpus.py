@@ -12,8 +12,9 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from datagen.geometry import count_objects, doubled_pairs
-from datagen.lexicon import NUMBER_WORDS, Lexicon
+from datagen.lexicon import Lexicon
 from datagen.records import Box
+from datagen.words import NUMBER_WORDS
 from training.atlas import SOLID, load_atlas
 from training.make_demo_corpus import (
     DEMO,

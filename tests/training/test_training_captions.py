@@ -5,7 +5,8 @@ import re
 import numpy as np
 
 from datagen.geometry import contradicts_place, count_objects, unique_boxes
-from datagen.lexicon import NUMBER_WORDS, Lexicon, counted, with_article
+from datagen.lexicon import Lexicon, counted, with_article
+from datagen.words import NUMBER_WORDS
 from training.atlas import load_atlas
 from training.captions import join_words, write_captions
 from training.scenes import draw_scene

@@ -14,8 +14,8 @@ from synthetic import photograph
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import datagen
+from datagen.claims.kind import presence_question
 from datagen.claims.kinds.place import side_question
-from datagen.claims.kinds.presence import presence_question
 from datagen.config import ValidatorSettings, dump_settings, load_settings
 from datagen.corpus import load_corpus
 from datagen.engines.progress import Silence

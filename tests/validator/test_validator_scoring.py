@@ -14,9 +14,8 @@ from tiny_checkpoints import KINDS, TEMPLATE, open_tiny, picture, write_checkpoi
 from datagen.errors import ValidatorError
 from datagen.records import ProbeScore, Score, TextScore
 from datagen.validator import Fault, Look, Probe, Text, checkpoint, look_keys, score_key, scoring
-from datagen.validator.checkpoint import CheckpointValidator
+from datagen.validator.checkpoint import CheckpointValidator, blank_like, look_at
 from datagen.validator.dialogue import Dialogue
-from datagen.validator.image_features import blank_like, look_at
 from datagen.validator.loading import Checkpoint
 
 SIZES = {"a": (40, 30), "b": (30, 70), "c": (64, 64)}

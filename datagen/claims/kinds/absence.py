@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 from datagen.claims.clause import FRAME, SLOTS, Clause, Statement, state
 from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS
-from datagen.claims.kind import Evidence, Kind, Ruling, ShortAnswer
-from datagen.claims.kinds.count import COUNT
-from datagen.claims.kinds.presence import ABSENT_OBJECT, PRESENCE, ask_presence, doubt_of_absence
+from datagen.claims.kind import ABSENT_OBJECT, Evidence, Kind, Ruling, ShortAnswer, ask_presence, doubt_of_absence
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.records import Claim
 
@@ -63,7 +61,7 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
 
 def excludes(_: Claim, other: Claim) -> bool:
     """Any number of the thing, and its presence where something bears that out."""
-    return other.kind == COUNT.name or (other.kind == PRESENCE.name and other.verdict != "unknown")
+    return other.kind == "count" or (other.kind == "presence" and other.verdict != "unknown")
 
 
 ABSENCE = Kind(

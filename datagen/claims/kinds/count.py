@@ -7,12 +7,24 @@ from collections.abc import Iterator
 
 from datagen.claims.clause import Clause, Statement, state
 from datagen.claims.grammar import FLAGS, NUMBERS
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ShortAnswer, Spoiling, support
-from datagen.claims.kinds.presence import ABSENT_OBJECT, ask_presence, name_absent, verify_presence
+from datagen.claims.kind import (
+    ABSENT_OBJECT,
+    Evidence,
+    Kind,
+    PlantedError,
+    Probed,
+    Ruling,
+    ShortAnswer,
+    Spoiling,
+    ask_presence,
+    replaced,
+    support,
+)
+from datagen.claims.kinds.presence import name_absent, verify_presence
 from datagen.claims.phrases import Phrase
-from datagen.claims.rewording import replaced
-from datagen.lexicon import NUMBER_WORDS, counted, number_word, with_article
+from datagen.lexicon import counted, number_word, with_article
 from datagen.records import Claim, Comparison, Probe
+from datagen.words import NUMBER_WORDS
 
 MAX_COUNT = 12
 """Above this, annotators stop counting well."""

@@ -13,15 +13,14 @@ from datagen.claims.kind import (
     PlantedError,
     Probed,
     Ruling,
-    Spoiling,
+    ask_presence,
     ask_yes_no,
     captions_agree,
     is_the,
     support,
+    turning,
 )
-from datagen.claims.kinds.presence import ask_presence
 from datagen.claims.layout import decide_place
-from datagen.claims.rewording import turn_words
 from datagen.lexicon import PLURAL_ONLY, with_article
 from datagen.records import Claim, Probe
 
@@ -149,11 +148,6 @@ def suffers(claim: Claim) -> tuple[PlantedError, ...]:
     return (WRONG_SIDE,) if claim.place in (*_SIDE_OF, *_QUARTERS_OF) else ()
 
 
-def turn_side(answer: str, claim: Claim, _: Spoiling) -> str | None:
-    """Say the other side."""
-    return turn_words(answer, claim, _TURNED)
-
-
 PLACE = Kind(
     name="place",
     says="where in the frame a thing is",
@@ -161,7 +155,7 @@ PLACE = Kind(
     read_clause=read_clause,
     verify=verify_place,
     probe=probe,
-    plants=((WRONG_SIDE, turn_side),),
+    plants=((WRONG_SIDE, turning(_TURNED)),),
     suffers=suffers,
     measures=("presence", "place"),
     narrows=True,

@@ -6,21 +6,19 @@ import re
 
 from datagen.claims.clause import Clause, Statement, state
 from datagen.claims.kind import (
-    YES_NO,
+    ABSENT_OBJECT,
     Evidence,
     Kind,
-    PlantedError,
-    Probed,
     Ruling,
     Spoiling,
+    ask_presence,
+    doubt_of_absence,
+    replaced,
     support,
 )
 from datagen.claims.phrases import Phrase
-from datagen.claims.rewording import replaced
 from datagen.lexicon import PLURAL_ONLY, UNCOUNTED, plural, with_article
-from datagen.records import Claim, Probe
-
-ABSENT_OBJECT = PlantedError("absent object", "something that is not there")
+from datagen.records import Claim
 
 
 def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
@@ -42,33 +40,6 @@ def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
     if doubt:
         return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
     return "contradicted", f"{category}: text names one, no box and no caption shows one"
-
-
-def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
-    """Why a category without box and caption may be there all the same, or None."""
-    category = statement.category
-    if category not in evidence.vocabulary.names or not evidence.is_decided:
-        return "not everything is annotated here"
-    if statement.is_unsure:
-        return f"'{statement.word}' may mean something else"
-    if evidence.is_busy and category in evidence.vocabulary.overlooked:
-        return "the picture is busy, and small things are easily missed"
-    rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
-    shown = [name for name in rivals if name in evidence.boxes or name in evidence.named]
-    if shown:
-        return f"{shown[0]} may be taken for it"
-    return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
-
-
-def presence_question(name: str) -> str:
-    """Ask whether a thing is there."""
-    return f"Is there {with_article(name)} in the image?"
-
-
-def ask_presence(name: str, is_there: bool = True) -> Probed:
-    """Put it to a validator that a thing is there, or that it is not."""
-    probe = Probe(presence_question(name), YES_NO, with_article(name))
-    return Probed("presence", probe, (0,) if is_there else (1,), "presence", ABSENT_OBJECT)
 
 
 def name_absent(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:

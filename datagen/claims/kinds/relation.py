@@ -14,15 +14,14 @@ from datagen.claims.kind import (
     PlantedError,
     Probed,
     Ruling,
-    Spoiling,
+    ask_presence,
     ask_yes_no,
     captions_agree,
     is_the,
     support,
+    turning,
 )
-from datagen.claims.kinds.presence import ask_presence
 from datagen.claims.layout import decide_between, decide_relation
-from datagen.claims.rewording import turn_words
 from datagen.lexicon import with_article
 from datagen.records import Claim, Probe, ProbeKind
 
@@ -153,11 +152,6 @@ def _ask(form: ProbeKind, name: str, question: str) -> Probed:
     return Probed(form, Probe(question, YES_NO, with_article(name)), (0,), "relation", TURNED_RELATION)
 
 
-def turn_relation(answer: str, claim: Claim, _: Spoiling) -> str | None:
-    """Say the opposite relation."""
-    return turn_words(answer, claim, _TURNED)
-
-
 RELATION = Kind(
     name="relation",
     says="how one thing lies to another",
@@ -166,7 +160,7 @@ RELATION = Kind(
     verify=verify_relation,
     excludes=excludes,
     probe=probe,
-    plants=((TURNED_RELATION, turn_relation),),
+    plants=((TURNED_RELATION, turning(_TURNED)),),
     measures=("presence", "relation"),
     caption_fault="caption_side_disagrees",
 )

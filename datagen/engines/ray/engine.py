@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
+import ray
 from ray.exceptions import RayError, RayTaskError
 
-from datagen.config import Settings
-from datagen.engines.chunks import Pool, job_of
+from datagen.config import RaySettings, Settings
+from datagen.engines.chunks import Job, Pool, Task, job_of, work_on
 from datagen.engines.inputs import Inputs
 from datagen.engines.local import Outcome, make_run
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.progress import Progress
 from datagen.engines.ray.cluster import connected
-from datagen.engines.ray.tasks import Tasks
-from datagen.engines.ray.validators import Fleet
+from datagen.engines.ray.validators import Fleet, cause_of
 from datagen.errors import RunError
 from datagen.validator import Validator
+
+CHUNKS_PER_WORKER = 2
+"""While one is worked on, the next lies on its way."""
+MAX_RETRIES = 5
+"""Workers or machines that one chunk may lose; a task is a pure function, so Ray may start it again anywhere."""
 
 
 def run_ray(
@@ -64,3 +70,30 @@ class Cluster:
         """Give back what was occupied."""
         if self._fleet is not None:
             self._fleet.close()
+
+
+class Tasks:
+    """Implements ``chunks.Pool`` by tasks, spread over the machines.
+
+    A task reserves no CPU: copies of a validator may hold all of them, and would wait for the samples that they are to
+    look at. How many run at once is how many are handed out.
+
+    Args:
+        job: Put into the object store once; every machine fetches it from there.
+        settings: How many tasks may run at once.
+    """
+
+    def __init__(self, job: Job, settings: RaySettings) -> None:
+        room = int(ray.cluster_resources().get("CPU", 0.0) / settings.cpus_per_worker)
+        self.n_at_once = CHUNKS_PER_WORKER * max(1, min(settings.workers or room, room))
+        self._job = ray.put(job)
+        task: Any = ray.remote(work_on)
+        self._task = task.options(num_cpus=0, max_retries=MAX_RETRIES, scheduling_strategy="SPREAD")
+
+    def work(self, task: Task, chunk: bytes) -> bytes:
+        """Have a chunk worked on somewhere; see ``Pool``."""
+        try:
+            answer: bytes = ray.get(self._task.remote(self._job, task, chunk))
+        except RayTaskError as error:
+            raise cause_of(error) from None
+        return answer

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from ray.actor import ActorHandle
 from ray.exceptions import RayActorError, RayTaskError
 
-from datagen.config import ENDPOINT, CorpusSettings, Settings
+from datagen.config import CorpusSettings, Settings
 from datagen.corpus import PictureChecker
 from datagen.corpus.read_ahead import reading_ahead
 from datagen.errors import RunError, ValidatorError
@@ -209,8 +209,6 @@ def _placed(settings: Settings) -> tuple[dict[str, Any], str, int]:
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     n_gpus = int(sum(node.get("GPU", 0) for node in nodes))
     spread = {"scheduling_strategy": "SPREAD"}
-    if validator.name.startswith(ENDPOINT):
-        return {"num_cpus": 0, **spread}, validator.device, 1  # its concurrency is for the whole run
     if validator.device.startswith("cuda") and not n_gpus:
         raise ValidatorError("--device cuda: no machine of the Ray cluster has a GPU; use --device cpu.")
     if n_gpus and (validator.device == "auto" or validator.device.startswith("cuda")):

@@ -20,10 +20,9 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score
 from datagen.validator.answering import write_answer
-from datagen.validator.checkpoint import LaidOutItem, read_scores
+from datagen.validator.checkpoint import LaidOutItem, blank_like, read_scores
 from datagen.validator.dialogue import Dialogue, Script, UnscorableError
 from datagen.validator.files import first_line
-from datagen.validator.image_features import blank_like
 from datagen.validator.loading import Checkpoint, Found, compute_dtype, find_template, hush_transformers, load_model
 from datagen.validator.models.family import Answerer, Family
 from datagen.validator.processors import load_processor

@@ -18,8 +18,8 @@ from PIL import Image
 
 from datagen.config import ENDPOINT, ValidatorSettings, digest_of, endpoint_of
 from datagen.endpoint.budget import Payment
-from datagen.endpoint.call import Call, garbled
-from datagen.endpoint.chat_completion import CompletionChoice, decode_completion, read_usage
+from datagen.endpoint.call import Call, billed_choice
+from datagen.endpoint.chat_completion import CompletionChoice
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
 from datagen.endpoint.loop_thread import LoopThread
 from datagen.endpoint.target import Target
@@ -83,13 +83,7 @@ class PictureCall(Call[CompletionChoice]):
 
     def read(self, content: bytes, shown: Callable[[str], str]) -> CompletionChoice:
         """Take the first choice out of a completion."""
-        try:
-            completion = decode_completion(content)
-            choice = completion.choices[0]
-        except (ValueError, IndexError, RecursionError):
-            raise garbled(content, "a chat completion", shown) from None
-        self.bill(read_usage(completion.usage))
-        return choice
+        return billed_choice(self, content, shown)
 
     def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
         """As most models count pictures."""

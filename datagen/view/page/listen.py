@@ -7,15 +7,18 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import uvicorn
 from msgspec import Struct
 
 from datagen.errors import DatagenError, SettingsError
-from datagen.view.page.live_run import LiveRun
-from datagen.view.page.questions import Asker
 from datagen.view.page.request_guard import is_address, is_loopback
 from datagen.view.page.server import make_app
+
+if TYPE_CHECKING:
+    from datagen.view.page.live_run import LiveRun
+    from datagen.view.page.questions import Asker
 
 DEFAULT_PORT = 8642
 

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -15,12 +16,11 @@ import msgspec
 import numpy as np
 
 from datagen.config import Settings
-from datagen.corpus import PictureError
+from datagen.corpus import Corpus, ImagesById, PictureChecker, PictureError, corpus_if_there
 from datagen.errors import DatagenError, RunError
-from datagen.records import Decision, Sample
-from datagen.review import decide, is_of, turns_digest, undecided
+from datagen.records import Decision, Sample, Turn
+from datagen.review import claims_from, decide, is_of, turns_digest, undecided
 from datagen.store import RunFolder, add_decision, read_decisions
-from datagen.view.page.card_data import Material
 from datagen.view.page.index import SampleIndex, Wanted, stamp_of
 from datagen.view.page.messages import (
     MAX_ROWS,
@@ -37,6 +37,35 @@ from datagen.view.sample_card import card_body
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+class Material:
+    """What a run's cards are drawn with; the annotations are loaded when the first card needs them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.pictures = PictureChecker(settings.corpus)
+        self._loading = threading.Lock()
+
+    def load(self) -> None:
+        """Read the annotations, once however many ask."""
+        with self._loading:
+            self.images.prepared()
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The annotations; empty where their files are no longer there, or a program gave them."""
+        return corpus_if_there(self.settings.corpus)
+
+    @cached_property
+    def images(self) -> ImagesById:
+        """Annotated images by id."""
+        return self.corpus.by_id
+
+    def read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        """Find the claims of corrected turns."""
+        return claims_from(self.images, self.corpus.categories, self.settings.checks)(image_id, turns)
+
 
 _MAX_VALUES = 300  # of one kind of label that are offered; categories can be many
 _LISTS_KEPT = 16

@@ -10,8 +10,8 @@ from conftest import CorpusFiles
 
 import datagen
 from datagen.errors import RunError, SettingsError
-from datagen.view import notebook_browser as browser_module
-from datagen.view.notebook_browser import WIDGET
+from datagen.view import notebook as browser_module
+from datagen.view.notebook import WIDGET
 
 
 @pytest.fixture(scope="module")
