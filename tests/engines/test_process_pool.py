@@ -218,9 +218,17 @@ COMMAND = (sys.executable, "-m", "datagen", "run", "--workers", "2", "--types", 
 def started(files: CorpusFiles, out: Path) -> tuple[subprocess.Popen[str], list[psutil.Process]]:
     """A command whose endpoint takes its time, and the workers that derive what is stored once it is killed."""
     command = [*COMMAND, *files.options, "--out", str(out)]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    run = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
+        preexec_fn=hear_interrupts if os.name == "posix" else None,  # noqa: PLW1509 (no thread is started by then)
+    )  # fmt: skip
     workers = wait_for(lambda: psutil.Process(run.pid).children() if run.poll() is None else None)
     return run, workers
+
+
+def hear_interrupts() -> None:
+    """What a shell starts in the background ignores SIGINT, and so would the command."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(found: Callable[[], Any], seconds: float = 120.0) -> Any:
