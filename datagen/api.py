@@ -15,7 +15,7 @@ from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
 from datagen.engines.local import Outcome, run_local
-from datagen.engines.plugs import NO_PLUGS, Plugs, require_folder_names, require_form, settings_of
+from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
 from datagen.recipes import build_request, load_recipes
@@ -62,7 +62,7 @@ def run(
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
     """
-    plugs = Plugs(teacher, validator, source, tuple(checks), writers or {})
+    plugs = Plugs(teacher, validator, source, listed(checks), writers or {})
     run_engine(_settings_of(config, plugs), Path(out), progress or Silence(), plugs=plugs)
     made = open_run(out)
     made.write_report()
@@ -262,7 +262,7 @@ class Run(RunTables):
         """
         if isinstance(validator, str):
             settings["name"], validator = validator, None
-        plugs = Plugs(validator=validator, source=source, checks=tuple(checks))
+        plugs = Plugs(validator=validator, source=source, checks=listed(checks))
         overrides = {f"validator.{name}": value for name, value in settings.items()}
         new = load_settings(None, {**dump_settings(self.settings), **overrides, **settings_of(plugs)})
         if new.validator.name == "none":

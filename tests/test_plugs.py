@@ -113,6 +113,8 @@ def test_a_check_is_told_and_missed_when_it_is_not_there(corpus_files: CorpusFil
     assert run.summary.rejected_by_stage["checks"] == {"speaks_of_scene_four": 1}
     with pytest.raises(SettingsError, match=r"made with checks in Python \(speaks_of_scene_four\)"):
         datagen.run(run.settings, tmp_path, teacher=caption_of)
+    with pytest.raises(SettingsError, match="expected a list of functions"):
+        datagen.run(settings_of(corpus_files), tmp_path / "x", checks=speaks_of_scene_four)  # type: ignore[arg-type]
     with pytest.raises(SettingsError, match="two are called 'speaks_of_scene_four'"):
         datagen.run(settings_of(corpus_files), tmp_path / "x", checks=[speaks_of_scene_four] * 2)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Container
 from typing import Any, Generic, TypeVar
 
@@ -14,7 +15,7 @@ MAX_SHOWN_BYTES = 2000
 Result = TypeVar("Result")
 
 
-class Call(Generic[Result]):
+class Call(ABC, Generic[Result]):
     """One thing asked of an endpoint, and what has happened to it so far; tokens of every billed try are added up.
 
     Attributes:
@@ -32,18 +33,21 @@ class Call(Generic[Result]):
         self.latest: Usage | None = None
         self.latency_s = 0.0
 
+    @abstractmethod
     def fields(self, refused: Container[str]) -> dict[str, Any]:
         """The request's JSON as a mapping, without parameters that the endpoint does not take."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def encode(self, fields: dict[str, Any]) -> tuple[bytes, ...]:
         """JSON of ``fields`` in pieces.
 
         Raises:
             UnicodeEncodeError: A text holds half a surrogate pair.
         """
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def read(self, content: bytes, shown: Callable[[str], str]) -> Result:
         """Read an answer; what it says of tokens goes to ``bill`` before anything is raised.
 
@@ -55,15 +59,17 @@ class Call(Generic[Result]):
             PassingError: It is none, and another try may bring one.
             RecordError: It says that there is none.
         """
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
         """About how many tokens it will use, for the rate limiter; the endpoint's own count replaces it."""
-        raise NotImplementedError
+        ...
 
+    @abstractmethod
     def most_tokens(self) -> tuple[float, int]:
         """Tokens of the prompt, estimated, and of the longest reply, for the budget."""
-        raise NotImplementedError
+        ...
 
     def bill(self, usage: Usage) -> None:
         """Count what an answer took."""

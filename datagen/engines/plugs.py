@@ -46,6 +46,17 @@ class Plugs(Struct, frozen=True):
 NO_PLUGS = Plugs()
 
 
+def listed(checks: Iterable[Check]) -> tuple[Check, ...]:
+    """Take checks as they were given.
+
+    Raises:
+        SettingsError: One function stands where a list of them should.
+    """
+    if callable(checks):
+        raise SettingsError("checks: expected a list of functions; put the one that was given into brackets.")
+    return tuple(checks)
+
+
 def settings_of(plugs: Plugs) -> dict[str, Any]:
     """What settings say of that which was plugged in, by name, under dotted keys; ``run.yaml`` tells it.
 
