@@ -124,17 +124,6 @@ def recipes(
         typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
 
 
-@app.command()
-@in_sentences
-@options.takes_settings("captions", "instances", "corpus", "images", "limit", "words")
-def lint(*, given: options.Given) -> None:
-    """Report what is wrong with the annotations, before a token is paid for."""
-    from datagen.cli.printed import lint_lines
-
-    for line in lint_lines(load_settings(None, given)):
-        typer.echo(line)
-
-
 @app.command("words")
 @in_sentences
 @options.takes_settings("captions", "instances", "corpus", "limit", "words")

@@ -31,7 +31,9 @@ EXIT_STATUS = {
     0: "Done.",
     1: "Failed, with one sentence that says why and what to do.",
     2: "Wrong usage or settings.",
-    TOO_MANY_FAILED: "Finished, but a larger share of the requests failed than `max_failed` allows.",
+    TOO_MANY_FAILED: (
+        "Finished, but a larger share of the requests failed than `max_failed` allows; of `lint`, some images are lost."
+    ),
     INTERRUPTED: "Interrupted, or the budget is used up; the same command goes on where it stopped.",
 }
 """What each exit status means."""

@@ -136,13 +136,6 @@ def test_recipes_lists_the_types() -> None:
     assert [line.split()[0] for line in out.splitlines()] == ["conversation", "description", "negation", "reasoning"]
 
 
-def test_lint_names_findings_and_counts_them(corpus_files: CorpusFiles) -> None:
-    out = run("lint", *corpus_files.options)
-    assert "image 1: " in out
-    assert "box_never_captioned" in out
-    assert "6 images, 6 categories" in out
-
-
 def test_llava_context_reaches_the_teacher(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     with LoopbackServer() as server:
         args = ["--teacher", "loopback", "--base-url", server.base_url, "--context", "llava", "--limit", "1"]
