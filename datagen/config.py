@@ -106,6 +106,12 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         float | None, Meta(description="Dollars for a million prompt tokens that the provider had cached.")
     ] = None
     price_out_usd_per_mtok: Annotated[float | None, Meta(description="Dollars for a million tokens of replies.")] = None
+    planted_errors: Annotated[
+        Share,
+        Meta(
+            description="Embedded teacher: share of its replies into which an error is planted, to see what is caught."
+        ),
+    ] = 0.0
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -387,6 +393,8 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
     if settings.teacher.batch and settings.teacher.name == "template":
         raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
+    if settings.teacher.planted_errors and settings.teacher.name != "template":
+        raise SettingsError("teacher.planted_errors needs the embedded teacher: others bring errors of their own.")
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):

@@ -10,6 +10,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import in_sentences, tell_outcome
+from datagen.cli.next_step import tell_next
 from datagen.config import Settings, dump_settings, load_settings
 
 
@@ -108,7 +109,9 @@ def report(
     """Write a finished run as one HTML page: what fell and why, diversity, examples; it opens without network."""
     from datagen.api import open_run
 
-    typer.echo(f"report    {open_run(run_path).write_report(out)}")
+    path = open_run(run_path).write_report(out)
+    typer.echo(f"report    {path}")
+    tell_next("open {} in a browser", at=path)
 
 
 @app.command()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
+from datagen.cli.next_step import tell_next
 from datagen.errors import DatagenError
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
         typer.echo(line)
     if sent_to is not None:
         typer.echo(f"results   {sent_to}")
+    tell_next("datagen view {}", "datagen export {} --out FOLDER", at=out)
     exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
 
 

@@ -12,6 +12,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
+from datagen.cli.next_step import tell_next
 from datagen.config import load_settings
 
 if TYPE_CHECKING:
@@ -66,8 +67,11 @@ def lint(
     typer.echo(f"images    {n_images}, with {len(corpus.categories)} categories", err=as_json)
     n_usable = n_images - len(tally.fallen)
     typer.echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)
-    if hint or n_usable < n_images or not n_images:
-        raise typer.Exit(1 if hint or not n_usable else TOO_MANY_FAILED)
+    if hint or not n_usable:
+        raise typer.Exit(1)
+    tell_next("datagen run with the same options and --out FOLDER")
+    if n_usable < n_images:
+        raise typer.Exit(TOO_MANY_FAILED)
 
 
 def _outlook(hint: str | None, n_usable: int, n_images: int) -> str:

@@ -16,7 +16,7 @@ from datagen.engines.cost_ledger import Ledger
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
-from datagen.summary import DiversityReport, Reasons, Summary
+from datagen.summary import DiversityReport, PlantedFates, Reasons, Summary
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -31,6 +31,7 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
         yield f"          {name}: {fates.accepted} accepted, {fates.rejected} rejected"
     yield from _reasons("rejected", summary.rejected_by_stage)
     yield from _reasons("cut", summary.cut_by_stage)
+    yield from _planted_lines(summary)
     if summary.review:
         yield f"by hand   {told_of(summary.review)}"
     if summary.cost_usd:
@@ -50,6 +51,20 @@ def _reasons(title: str, table: Reasons) -> Iterator[str]:
     for stage, reasons in table.items():
         for reason, number in reasons.items():
             yield f"{title:9} {number} in {stage}: {reason}"
+
+
+def _planted_lines(summary: Summary) -> Iterator[str]:
+    """Tell what became of errors that were planted into the teacher's replies."""
+    if not summary.planted:
+        return
+    fates = summary.planted.values()
+    n = {name: sum(getattr(one, name) for one in fates) for name in PlantedFates.__struct_fields__}
+    yield f"planted   {n['planted']} errors into the teacher's replies, to be caught"
+    yield f"caught    {n['by_annotations']} by captions and boxes, {n['by_validator']} by the validator"
+    if n["beside"]:
+        yield f"          {n['beside']} more fell with something else"
+    missed = ", ".join(f"{one.missed} {kind}" for kind, one in summary.planted.items() if one.missed)
+    yield f"missed    {n['missed']}{f' ({missed})' * bool(missed)}"
 
 
 RATE_WINDOW_S = 60.0
