@@ -393,8 +393,6 @@ def _check_together(settings: Settings) -> None:
             raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
     if settings.teacher.batch and settings.teacher.name == "template":
         raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
-    if settings.teacher.planted_errors and settings.teacher.name != "template":
-        raise SettingsError("teacher.planted_errors needs the embedded teacher: others bring errors of their own.")
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.validator.name.startswith(ENDPOINT):
@@ -460,6 +458,8 @@ def _resolved(settings: Settings) -> Settings:
     if corpus.dataset is not None:  # nobody is asked; the records are all there is
         teacher = msgspec.structs.replace(teacher, name=IMPORTED)
         settings = msgspec.structs.replace(settings, types=(IMPORTED,))
+    if teacher.name != "template":  # others bring errors of their own
+        teacher = msgspec.structs.replace(teacher, planted_errors=0.0)
     name = settings.validator.name
     is_folder = name != "none" and Path(name).expanduser().is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)

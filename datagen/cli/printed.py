@@ -157,6 +157,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield from (
             "",
             f"## Reply of {reply.teacher} ({tokens}, answered at try {reply.n_attempts})",
+            *filter(None, [reply.detail]),
             visible(reply.text) or "(none)",
         )
     yield from ("", "## Turns")
