@@ -1,6 +1,8 @@
 """The next command is told at a terminal alone, as it can be typed there."""
 
 import io
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,8 +16,8 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture(name="screen")
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Take pytest's streams away; in a fixture it would put them back before the test."""
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", Terminal())
     monkeypatch.setattr(sys, "stderr", screen)
@@ -27,10 +29,11 @@ def installed(monkeypatch: pytest.MonkeyPatch, folder: Path, on_path: Path | Non
     for name in ("datagen", "datagen.exe"):
         (folder / name).touch()
     monkeypatch.setattr(sys, "executable", str(folder / "python"))
-    monkeypatch.setattr(next_step.shutil, "which", lambda name: None if on_path is None else str(on_path / name))
+    monkeypatch.setattr(shutil, "which", lambda name: None if on_path is None else str(on_path / name))
 
 
-def test_steps_are_told_with_the_folder_as_a_shell_takes_it(screen: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_steps_are_told_with_the_folder_as_a_shell_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     monkeypatch.setattr(next_step, "called_here", lambda: "datagen")
     next_step.tell_next("datagen view {}", "datagen export {} --out FOLDER", at=Path("my runs/one"))
     assert screen.getvalue().splitlines() == [
@@ -39,7 +42,8 @@ def test_steps_are_told_with_the_folder_as_a_shell_takes_it(screen: Terminal, mo
     ]
 
 
-def test_nothing_is_told_where_no_person_reads(screen: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_told_where_no_person_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
     next_step.tell_next("datagen view {}", at=Path("run"))
     assert not screen.getvalue()
@@ -64,11 +68,11 @@ def test_another_datagen_on_the_path_is_not_taken_for_this_one(monkeypatch: pyte
 
 def test_where_the_shell_finds_it_its_name_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, tmp_path / "own", on_path=tmp_path / "own")
-    if next_step.os.name != "nt":  # it is datagen.exe there
+    if os.name != "nt":  # it is datagen.exe there
         assert next_step.called_here() == "datagen"
 
 
 def test_without_a_script_the_module_is_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setattr(next_step.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert next_step.called_here().endswith(" -m datagen")

@@ -224,7 +224,7 @@ def test_a_corpus_without_boxes_is_one_fault():
 
 
 def test_what_costs_samples_is_an_error_and_what_every_corpus_has_a_note():
-    reasons = set(re.findall(r"``(image_\w+)``", PictureError.__doc__))
+    reasons = set(re.findall(r"``(image_\w+)``", PictureError.__doc__ or ""))
     assert reasons | {"nothing_annotated"} == ERRORS
     assert {level_of(kind) for kind in ERRORS} == {"error"}
     ordinary = scene(["A dog."], [box("dog"), box("cup", LOW), box("sheep", MIDDLE, True)])
