@@ -12,7 +12,6 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
-from datagen.cli.next_step import tell_next
 from datagen.config import load_settings
 
 if TYPE_CHECKING:
@@ -69,7 +68,6 @@ def lint(
     typer.echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)
     if hint or not n_usable:
         raise typer.Exit(1)
-    tell_next("datagen run with the same options and --out FOLDER")
     if n_usable < n_images:
         raise typer.Exit(TOO_MANY_FAILED)
 

@@ -59,7 +59,7 @@ def _planted_lines(summary: Summary) -> Iterator[str]:
         return
     fates = summary.planted.values()
     n = {name: sum(getattr(one, name) for one in fates) for name in PlantedFates.__struct_fields__}
-    yield f"planted   {n['planted']} errors into the teacher's replies, to be caught"
+    yield f"planted   {n['planted']} errors into the teacher's replies"
     yield f"caught    {n['by_annotations']} by captions and boxes, {n['by_validator']} by the validator"
     if n["beside"]:
         yield f"          {n['beside']} more fell with something else"
