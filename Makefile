@@ -11,19 +11,28 @@ BIN := $(VENV)/Scripts
 else
 BIN := $(VENV)/bin
 endif
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check docs notebooks bench oldest setup clean
 setup: $(READY)
 
-$(READY): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml constraints.txt
+	@echo "setting up $(VENV) for datagen, once: a minute or two"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r constraints.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	$(PIP) -e '.[view]' -c constraints.txt
+	$(BIN)/python -c "open('$(INSTALLED)', 'w').close()"
+
+$(READY): $(INSTALLED)
+	@echo "adding what tests and checks need"
+	$(PIP) -r constraints.txt
+	$(PIP) -e '.[dev]' -c constraints.txt
 	$(BIN)/python -c "open('$(READY)', 'w').close()"
 
-demo: $(READY)
+demo: $(INSTALLED)
 	$(BIN)/python -m datagen demo --out runs/demo
+	@echo "datagen is $(BIN)/datagen; after '. $(BIN)/activate' it is found as datagen"
 
 test: $(READY)
 	$(BIN)/python -m pytest

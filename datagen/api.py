@@ -143,7 +143,8 @@ def demo_settings() -> Settings:
         "images": str(demo / "images"),
     }
     types = ["conversation", "description", "reasoning", "negation"]
-    return load_settings(None, {"corpus": corpus, "types": types, "validator": {"name": "nano"}})
+    teacher = {"planted_errors": 0.2}  # one that is never wrong would leave only false alarms to look at
+    return load_settings(None, {"corpus": corpus, "types": types, "teacher": teacher, "validator": {"name": "nano"}})
 
 
 def open_run(path: str | Path) -> Run:

@@ -106,6 +106,12 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         float | None, Meta(description="Dollars for a million prompt tokens that the provider had cached.")
     ] = None
     price_out_usd_per_mtok: Annotated[float | None, Meta(description="Dollars for a million tokens of replies.")] = None
+    planted_errors: Annotated[
+        Share,
+        Meta(
+            description="Embedded teacher: share of its replies into which an error is planted, to see what is caught."
+        ),
+    ] = 0.0
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -452,6 +458,8 @@ def _resolved(settings: Settings) -> Settings:
     if corpus.dataset is not None:  # nobody is asked; the records are all there is
         teacher = msgspec.structs.replace(teacher, name=IMPORTED)
         settings = msgspec.structs.replace(settings, types=(IMPORTED,))
+    if teacher.name != "template":  # others bring errors of their own
+        teacher = msgspec.structs.replace(teacher, planted_errors=0.0)
     name = settings.validator.name
     is_folder = name != "none" and Path(name).expanduser().is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)

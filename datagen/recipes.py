@@ -196,8 +196,8 @@ def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> 
         return None
     messages = (*constant_messages(recipe, settings.context), Message("user", context))
     sampling = recipe.settings
-    is_embedded = settings.teacher.name == "template"
-    embedded = (settings.rng_seed, sampling.template, image) if is_embedded else None
+    told = embedded_teacher(settings)
+    embedded = None if told is None else (*told, sampling.template, image)
     digest = digest_of(
         [
             settings.teacher.name, embedded, image.image_id, recipe.name, messages,
@@ -208,6 +208,14 @@ def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> 
         digest, image, recipe.name, recipe.digest, messages,
         sampling.temperature, sampling.max_tokens, sampling.reply_format, sampling.template,
     )  # fmt: skip
+
+
+def embedded_teacher(settings: Settings) -> tuple[float, ...] | None:
+    """What decides the embedded teacher's replies beside image and recipe; None where another one writes."""
+    if settings.teacher.name != "template":
+        return None
+    share = settings.teacher.planted_errors
+    return (settings.rng_seed, share) if share else (settings.rng_seed,)
 
 
 def draw_question(recipe: Recipe, image_id: str, rng_seed: int) -> str:

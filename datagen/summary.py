@@ -198,6 +198,24 @@ class ReviewCounts(Struct, frozen=True):
     digest: str | None
 
 
+class PlantedFates(Struct, frozen=True):
+    """What became of errors of one kind that were planted into the embedded teacher's replies.
+
+    Attributes:
+        planted: All of them; each is one of those below.
+        by_annotations: Caught by captions and boxes.
+        by_validator: Caught before the pixels.
+        beside: Gone for another reason, as with an earlier turn.
+        missed: In the dataset.
+    """
+
+    planted: int = 0
+    by_annotations: int = 0
+    by_validator: int = 0
+    beside: int = 0
+    missed: int = 0
+
+
 class Summary(Struct, frozen=True):
     """The content of ``summary.json``; the last four are None where there is nothing to tell, and in older runs.
 
@@ -215,6 +233,7 @@ class Summary(Struct, frozen=True):
         calibration: What the validator is worth on this run.
         diversity: What the set asks, says and lacks.
         review: What people decided by hand.
+        planted: By kind of error what became of those that ``teacher.planted_errors`` asked for.
     """
 
     samples: int
@@ -237,6 +256,7 @@ class Summary(Struct, frozen=True):
     calibration: Calibration | None = None
     diversity: DiversityReport | None = None
     review: ReviewCounts | None = None
+    planted: dict[str, PlantedFates] | UnsetType = UNSET
 
 
 class Tally:

@@ -71,5 +71,5 @@ def test_the_demo_runs_elsewhere_with_the_network_off(wheel: Path, tmp_path: Pat
     demo = [sys.executable, "-m", "datagen", "demo", "--out", "demo"]
     subprocess.run(demo, cwd=tmp_path, env=environment, check=True, capture_output=True)
     summary = json.loads((tmp_path / "demo" / "summary.json").read_text())
-    assert summary["accepted"] > 80
+    assert summary["accepted"] > 65
     assert summary["calibration"]["judged"]

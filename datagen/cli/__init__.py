@@ -9,6 +9,7 @@ from datagen.cli import (  # noqa: F401 (their commands join it)
     commands,
     estimate_command,
     export_command,
+    lint_command,
     picture_commands,
     settings_command,
     shard_commands,

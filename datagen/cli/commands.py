@@ -10,6 +10,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import in_sentences, tell_outcome
+from datagen.cli.next_step import tell_next
 from datagen.config import Settings, dump_settings, load_settings
 
 
@@ -108,7 +109,9 @@ def report(
     """Write a finished run as one HTML page: what fell and why, diversity, examples; it opens without network."""
     from datagen.api import open_run
 
-    typer.echo(f"report    {open_run(run_path).write_report(out)}")
+    path = open_run(run_path).write_report(out)
+    typer.echo(f"report    {path}")
+    tell_next("open {} in a browser", at=path)
 
 
 @app.command()
@@ -122,17 +125,6 @@ def recipes(
     for name, folder in sorted(available_types(recipes_dir).items()):
         recipe = load_recipe(folder)
         typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
-
-
-@app.command()
-@in_sentences
-@options.takes_settings("captions", "instances", "corpus", "images", "limit", "words")
-def lint(*, given: options.Given) -> None:
-    """Report what is wrong with the annotations, before a token is paid for."""
-    from datagen.cli.printed import lint_lines
-
-    for line in lint_lines(load_settings(None, given)):
-        typer.echo(line)
 
 
 @app.command("words")

@@ -11,6 +11,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import in_sentences
+from datagen.cli.next_step import tell_next
 from datagen.config import ENDPOINT, load_settings
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def estimate(
         typer.echo(line)
     if settings.dedup.embeddings is not None or settings.validator.name.startswith(ENDPOINT):
         typer.echo("beside    what embeddings or a served validator bill is not estimated; --budget-usd bounds it")
+    tell_next("datagen run with the same options, --budget-usd and --out FOLDER")
 
 
 def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:

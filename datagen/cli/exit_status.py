@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
+from datagen.cli.next_step import tell_next
 from datagen.errors import DatagenError
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ EXIT_STATUS = {
     0: "Done.",
     1: "Failed, with one sentence that says why and what to do.",
     2: "Wrong usage or settings.",
-    TOO_MANY_FAILED: "Finished, but a larger share of the requests failed than `max_failed` allows.",
+    TOO_MANY_FAILED: (
+        "Finished, but a larger share of the requests failed than `max_failed` allows; of `lint`, some images are lost."
+    ),
     INTERRUPTED: "Interrupted, or the budget is used up; the same command goes on where it stopped.",
 }
 """What each exit status means."""
@@ -77,6 +80,7 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
         typer.echo(line)
     if sent_to is not None:
         typer.echo(f"results   {sent_to}")
+    tell_next("datagen view {}", "datagen export {} --out FOLDER", at=out)
     exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
 
 

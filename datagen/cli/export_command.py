@@ -10,6 +10,7 @@ from typer.core import TyperCommand
 
 from datagen.cli.app import app
 from datagen.cli.exit_status import in_sentences
+from datagen.cli.next_step import tell_next
 from datagen.cli.options import RunArgument
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def export(
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
     typer.echo(f"{told} samples written to {out}")
+    if out.is_dir():
+        tell_next("train on it; {}/manifest.json names every file", at=out)
 
 
 def _tell_left_out(exported: Exported) -> None:

@@ -1,4 +1,4 @@
-"""What the commands print: the outcome of a run, its status, one sample's story, the findings of lint."""
+"""What the commands print: the outcome of a run, its status, one sample's story, the words of a corpus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from datagen.engines.cost_ledger import Ledger
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
-from datagen.summary import DiversityReport, Reasons, Summary
+from datagen.summary import DiversityReport, PlantedFates, Reasons, Summary
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -31,6 +31,7 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
         yield f"          {name}: {fates.accepted} accepted, {fates.rejected} rejected"
     yield from _reasons("rejected", summary.rejected_by_stage)
     yield from _reasons("cut", summary.cut_by_stage)
+    yield from _planted_lines(summary)
     if summary.review:
         yield f"by hand   {told_of(summary.review)}"
     if summary.cost_usd:
@@ -50,6 +51,20 @@ def _reasons(title: str, table: Reasons) -> Iterator[str]:
     for stage, reasons in table.items():
         for reason, number in reasons.items():
             yield f"{title:9} {number} in {stage}: {reason}"
+
+
+def _planted_lines(summary: Summary) -> Iterator[str]:
+    """Tell what became of errors that were planted into the teacher's replies."""
+    if not summary.planted:
+        return
+    fates = summary.planted.values()
+    n = {name: sum(getattr(one, name) for one in fates) for name in PlantedFates.__struct_fields__}
+    yield f"planted   {n['planted']} errors into the teacher's replies"
+    yield f"caught    {n['by_annotations']} by captions and boxes, {n['by_validator']} by the validator"
+    if n["beside"]:
+        yield f"          {n['beside']} more fell with something else"
+    missed = ", ".join(f"{one.missed} {kind}" for kind, one in summary.planted.items() if one.missed)
+    yield f"missed    {n['missed']}{f' ({missed})' * bool(missed)}"
 
 
 RATE_WINDOW_S = 60.0
@@ -142,12 +157,13 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield from (
             "",
             f"## Reply of {reply.teacher} ({tokens}, answered at try {reply.n_attempts})",
-            _visible(reply.text) or "(none)",
+            *filter(None, [reply.detail]),
+            visible(reply.text) or "(none)",
         )
     yield from ("", "## Turns")
     for number, turn in enumerate(sample.turns, start=1):
-        yield f"{number}. Q: {_visible(turn.question)}"
-        yield f"   A: {_visible(turn.answer)}"
+        yield f"{number}. Q: {visible(turn.question)}"
+        yield f"   A: {visible(turn.answer)}"
         yield from _claim_lines(turn)
         if turn.validation is not None:
             yield from _validation_lines(turn, turn.validation)
@@ -163,7 +179,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Text without the signs that steer a terminal."""
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
@@ -174,18 +190,18 @@ def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:
     if seen.p_value is not None:
         told += f"; {seen.p_value:.1%} of clean turns look as wrong"
         told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
-    yield _visible(told)
+    yield visible(told)
     for probe in seen.probes or ():
         claim = turn.claims[probe.claim]
         text = turn.question if claim.in_question else turn.answer
-        yield _visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}')")
+        yield visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}')")
 
 
 def _claim_lines(turn: Turn) -> Iterator[str]:
     """What a turn claims, what the annotations say to it, and why."""
     for claim in turn.claims:
         text = turn.question if claim.in_question else turn.answer
-        yield _visible(f"   [{claim.verdict}] {claim.kind} '{text[claim.start : claim.end]}': {claim.evidence}")
+        yield visible(f"   [{claim.verdict}] {claim.kind} '{text[claim.start : claim.end]}': {claim.evidence}")
 
 
 def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:
@@ -211,8 +227,8 @@ def near_lines(found: Sequence[Near]) -> Iterator[str]:
     if not found:
         yield "no picture of this run can be opened"
     for near in found:
-        caption = _visible(near.image.captions[0]) if near.image.captions else ""
-        yield _visible(f"{near.similarity:7.4f}  {near.image.image_id:12}  {near.image.file_name}  {caption}".rstrip())
+        caption = visible(near.image.captions[0]) if near.image.captions else ""
+        yield visible(f"{near.similarity:7.4f}  {near.image.image_id:12}  {near.image.file_name}  {caption}".rstrip())
 
 
 def model_lines() -> Iterator[str]:
@@ -234,25 +250,6 @@ def model_lines() -> Iterator[str]:
     yield "8bit and 4bit need a CUDA GPU and: pip install 'datagen[quant]'."
     yield "Also: none; a checkpoint folder; a hub id such as owner/model (LLaVA, LLaVA-NeXT, Imp, CLIP, SigLIP, or any"
     yield "chat model with eyes that transformers loads); endpoint:URL#MODEL for one served by vLLM or SGLang."
-
-
-def lint_lines(settings: Settings) -> Iterator[str]:
-    """Tell every finding, then how often each kind was found."""
-    from datagen.corpus import PictureChecker, load_corpus
-    from datagen.corpus.lint import lint_corpus
-
-    corpus = load_corpus(settings.corpus)
-    check = PictureChecker(settings.corpus).check if settings.corpus.images else None
-    tally: Counter[str] = Counter()
-    for findings in (corpus.findings, lint_corpus(corpus.images, corpus.categories, check, settings.checks.words)):
-        for finding in findings:
-            tally[finding.kind] += 1
-            where = f"image {finding.image_id}: " if finding.image_id else ""
-            yield f"{finding.kind:24} {where}{finding.detail}"
-    yield ""
-    yield f"{len(corpus.images)} images, {len(corpus.categories)} categories"
-    for kind, number in tally.most_common():
-        yield f"{number:6} {kind}"
 
 
 def words_lines(settings: Settings) -> Iterator[str]:

@@ -7,6 +7,7 @@ where it is stated of the whole image, a place only where nobody would say it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Literal
 
 from datagen.claims import gather_evidence, read_answer, unknown_names, verify
 from datagen.claims.kinds import kind_of
@@ -14,6 +15,27 @@ from datagen.geometry import doubled_pairs
 from datagen.lexicon import Lexicon, lexicon_for
 from datagen.records import AnnotatedImage, Finding
 from datagen.words import NO_WORDS, Words
+
+Level = Literal["error", "warning", "note"]
+"""How much a finding weighs: an error costs the image its samples, a warning says that an annotation was mended or may
+be wrong, a note is what ordinary corpora are full of."""
+ERRORS = frozenset(
+    {
+        "image_missing",
+        "image_outside_folder",
+        "image_size_differs",
+        "image_too_large",
+        "image_unreadable",
+        "nothing_annotated",
+    }
+)
+NOTES = frozenset({"box_never_captioned", "crowd"})
+"""Captions name the few things that matter and crowds are boxed as one: 160 of the 174 findings in 80 COCO images."""
+
+
+def level_of(kind: str) -> Level:
+    """How much the findings of a kind weigh."""
+    return "error" if kind in ERRORS else "note" if kind in NOTES else "warning"
 
 
 def lint_corpus(
@@ -40,9 +62,9 @@ def lint_corpus(
             "word_without_category", None, f"the words speak of '{name}', which is no category of this corpus"
         )
     lacking: dict[str, list[Finding]] = {"no_captions": [], "no_boxes": []}
-    n_images = 0
+    n_annotated = 0
     for image in images:
-        n_images += 1
+        n_annotated += bool(image.captions or image.boxes)
         fault = check_image(image) if check_image is not None else None
         if fault is not None:
             yield Finding(fault[0], image.image_id, fault[1])
@@ -52,14 +74,17 @@ def lint_corpus(
             else:
                 yield finding
     for kind, findings in lacking.items():
-        if findings and len(findings) == n_images:
-            yield Finding(kind, None, f"none of the {n_images} images has {kind.removeprefix('no_')}")
+        if findings and len(findings) == n_annotated:
+            yield Finding(kind, None, f"none of the {n_annotated} images has {kind.removeprefix('no_')}")
         else:
             yield from findings
 
 
 def lint_image(image: AnnotatedImage, lexicon: Lexicon) -> Iterator[Finding]:
     """Find what is wrong or open in one image's annotations."""
+    if not image.captions and not image.boxes:
+        yield Finding("nothing_annotated", image.image_id, "neither caption nor box, so nothing can be told of it")
+        return
     named = {category for caption in image.captions for category in lexicon.named(caption)}
     if not image.captions:
         yield Finding("no_captions", image.image_id, "no caption describes the image")

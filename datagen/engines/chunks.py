@@ -145,11 +145,14 @@ def _plan(job: Job, chunk: bytes) -> bytes:
 
 
 def _write(job: Job, chunk: bytes) -> bytes:
+    from datagen.engines.planted_replies import with_error
     from datagen.teacher.template import write_reply
 
     made: list[Written] = []
     for item in _planned_for(job, _shown_decoder.decode(chunk)):
         reply = None if item.request is None else write_reply(item.request, job.settings.rng_seed)
+        if reply is not None and item.request is not None and job.settings.teacher.planted_errors:
+            reply = with_error(reply, item.request, job.settings, job.categories)
         is_left = not (is_for_good(item) if reply is None else reply.is_final)
         is_judged = not made and reply is not None
         accepted = make_sample(item, reply, job.settings, "", job.checks).status == "accepted" if is_judged else None

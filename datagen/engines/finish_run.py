@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
+from datagen.engines.planted_replies import PlantedTally
 from datagen.engines.planted_trials import Examiner
 from datagen.engines.progress import ended
 from datagen.engines.score_run import Judge, judge_samples
@@ -18,7 +19,7 @@ from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
 from datagen.review import Reviewer, claims_from
-from datagen.store import ScoreStore, read_decisions, write_whole
+from datagen.store import ScoreStore, read_decisions, stored_replies, write_whole
 from datagen.summary import Summary, Tally
 
 if TYPE_CHECKING:
@@ -121,8 +122,15 @@ def finish(
             samples, report = stage.of_set(samples, bench)
             if stage.report is not None and report is not None:
                 reports[stage.report] = report
-        _write(inputs, tally, diversity.watch(samples()))
+        finished = diversity.watch(samples())
+        planted = None
+        if inputs.settings.teacher.planted_errors:
+            planted = PlantedTally(stored_replies(inputs.folder))
+            finished = planted.watch(finished)
+        _write(inputs, tally, finished)
         measured = {name: report() for name, report in reports.items()}
+        if planted is not None:
+            measured["planted"] = planted.fates
     tally.bill(inputs.ledger.billed())
     return _close(inputs, tally, replace(tally.summary(), diversity=diversity.report(), **measured))
 

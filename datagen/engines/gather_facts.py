@@ -19,6 +19,7 @@ from datagen.endpoint.budget import Budget
 from datagen.endpoint.prices import spent_in_all
 from datagen.engines.ask_teacher import ask_all, run_to_end
 from datagen.engines.chunks import Pool, derive_all, written
+from datagen.engines.planted_replies import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import Progress, ended
 from datagen.engines.question_vectors import QuestionVectors
@@ -143,6 +144,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         _ask_by_batches(inputs, replies, watermark)
         return
     teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
+    if teaching.planted_errors:
+        teacher = LyingTeacher(teacher, inputs.settings, inputs.corpus.categories)
     progress.begin("asking the teacher", inputs.n_samples, n_done)
     is_asking = True
     with ended(progress):

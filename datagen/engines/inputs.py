@@ -31,7 +31,7 @@ from datagen.engines.progress import Progress
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
-from datagen.recipes import Recipe, load_recipes
+from datagen.recipes import Recipe, embedded_teacher, load_recipes
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import ReplyStore, RunFolder, write_whole
 from datagen.store.shards import Shard, shard_folders
@@ -134,8 +134,8 @@ class Inputs:
     def _plan_digest(self) -> str:
         """Digest of what decides the requests, pictures aside."""
         teacher, recipes = self.settings.teacher.name, [(recipe.name, recipe.digest) for recipe in self.recipes]
-        rng_seed = self.settings.rng_seed if teacher == "template" else None
-        return digest_of([version("datagen"), teacher, rng_seed, self.settings.context, recipes, self._corpus_told()])
+        embedded = embedded_teacher(self.settings)
+        return digest_of([version("datagen"), teacher, embedded, self.settings.context, recipes, self._corpus_told()])
 
     def _corpus_told(self) -> list[Any]:
         """The corpus, told without reading it again, and by the first and the last of the images."""

@@ -101,6 +101,11 @@ def _limits(settings: Settings, summary: Summary) -> str:
         "The teacher saw captions and boxes, never the pixels: what annotators left out is not in the answers.",
         "The text is English, and no person has read every sample.",
     ]
+    if summary.planted:
+        n_planted = sum(one.planted for one in summary.planted.values())
+        n_missed = sum(one.missed for one in summary.planted.values())
+        told = f"{n_planted} errors were planted into the teacher's replies to see what catches them"
+        limits.append(f"{told}; {n_missed} of them are in the dataset: do not train on it.")
     if settings.validator.name == "none":
         limits.append("No validator looked at the pixels of this run.")
     elif summary.verdicts.get("not judged"):

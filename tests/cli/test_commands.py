@@ -32,10 +32,27 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_demo_makes_all_four_types_of_every_scene(demo: Path) -> None:
     summary = json.loads((demo / "summary.json").read_text())
     assert summary["samples"] == 24 * 4
-    assert summary["share_accepted"] > 0.85
+    assert summary["share_accepted"] > 0.7  # an error is planted into every fifth reply
+    planted = summary["planted"].values()
+    assert sum(one["missed"] for one in planted) <= 0.2 * sum(one["planted"] for one in planted)
+    assert sum(one["by_validator"] for one in planted) > 0
     assert summary["calibration"]["judged"]
     assert summary["verdicts"]["supported"] > summary["turns"] / 2
     assert len(json.loads((demo / "dataset.json").read_text())) == summary["accepted"]
+
+
+def test_the_readme_shows_what_the_demo_prints(demo: Path) -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("and prints:\n\n```\n")[2].partition("```")[0].splitlines()
+    told = run("status", str(demo)).splitlines()
+    same = [
+        line for line in shown if " in checks: " in line or line.startswith("planted")
+    ]  # pixels may differ by machine
+    assert len(same) > 4
+    assert set(same) <= set(told)
+    story = run("show", str(demo), "11-reasoning")
+    for line in readme.partition("the evidence:\n\n```\n")[2].partition("```")[0].splitlines():
+        assert line.removeprefix("   A: ... ") in story
 
 
 def test_the_same_command_twice_gives_the_same_bytes(demo: Path, tmp_path: Path) -> None:
@@ -134,13 +151,6 @@ def test_export_writes_what_the_run_wrote(demo: Path, tmp_path: Path) -> None:
 def test_recipes_lists_the_types() -> None:
     out = run("recipes")
     assert [line.split()[0] for line in out.splitlines()] == ["conversation", "description", "negation", "reasoning"]
-
-
-def test_lint_names_findings_and_counts_them(corpus_files: CorpusFiles) -> None:
-    out = run("lint", *corpus_files.options)
-    assert "image 1: " in out
-    assert "box_never_captioned" in out
-    assert "6 images, 6 categories" in out
 
 
 def test_llava_context_reaches_the_teacher(corpus_files: CorpusFiles, tmp_path: Path) -> None:

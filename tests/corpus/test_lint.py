@@ -1,10 +1,13 @@
 """What lint finds in annotations, and what it leaves alone."""
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.corpus.lint import lint_corpus, lint_image, lint_text
+from datagen.corpus import PictureError
+from datagen.corpus.lint import ERRORS, level_of, lint_corpus, lint_image, lint_text
 from datagen.lexicon import Lexicon
 from datagen.records import AnnotatedImage, Box
 
@@ -62,7 +65,7 @@ def test_boxes_and_captions_are_held_against_each_other():
 
 def test_missing_halves_are_told_once():
     assert kinds(scene(boxes=[box("dog")])) == ["no_captions"]
-    assert kinds(scene()) == ["no_captions", "no_boxes"]
+    assert kinds(scene()) == ["nothing_annotated"]
     (finding,) = lint_image(scene(["two dogs and a cat"]), LEXICON)
     assert (finding.kind, finding.detail) == ("no_boxes", "no object is boxed, though captions name cat, dog")
 
@@ -216,6 +219,17 @@ def test_a_corpus_without_boxes_is_one_fault():
     found = list(lint_corpus([scene(["a dog"]), scene(["a cat"])], CATEGORIES))
     assert [(f.kind, f.image_id, f.detail) for f in found] == [("no_boxes", None, "none of the 2 images has boxes")]
     assert list(lint_corpus([], CATEGORIES)) == []
+    with_an_empty_one = lint_corpus([scene(["a dog"]), scene(), scene(["a cat"])], CATEGORIES)
+    assert [finding.kind for finding in with_an_empty_one] == ["nothing_annotated", "no_boxes"]
+
+
+def test_what_costs_samples_is_an_error_and_what_every_corpus_has_a_note():
+    reasons = set(re.findall(r"``(image_\w+)``", PictureError.__doc__ or ""))
+    assert reasons | {"nothing_annotated"} == ERRORS
+    assert {level_of(kind) for kind in ERRORS} == {"error"}
+    ordinary = scene(["A dog."], [box("dog"), box("cup", LOW), box("sheep", MIDDLE, True)])
+    assert {level_of(kind) for kind in kinds(ordinary)} == {"note"}
+    assert level_of("doubled_box") == "warning"
 
 
 @settings(deadline=None)

@@ -1,0 +1,145 @@
+"""The command that lints a corpus, and what it prints: errors first, warnings counted, and whether a run would stop."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from datagen.cli import options
+from datagen.cli.app import app
+from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
+from datagen.config import load_settings
+
+if TYPE_CHECKING:
+    from datagen.corpus.lint import Level
+    from datagen.records import Finding
+
+N_NAMED = 20
+"""Errors of one kind that are named; ``--all`` names every one."""
+
+
+@app.command()
+@in_sentences
+@options.takes_settings("captions", "instances", "corpus", "images", "limit", "words")
+def lint(
+    *,
+    show_all: Annotated[bool, typer.Option("--all", help="Name every finding, notes too, as they come.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Every finding as a line of JSON, with its level.")] = False,
+    given: options.Given,
+) -> None:
+    """Report what is wrong with annotations and pictures, before a token is paid for.
+
+    Errors cost an image its samples, warnings may be wrong annotations, notes are what ordinary corpora are full of.
+    The last line says whether a run would stop. Exit status: 0 every image can be used, 3 some cannot, 1 a run would
+    stop.
+    """
+    from msgspec.structs import replace
+
+    from datagen.corpus import PictureChecker, load_corpus, open_source
+    from datagen.corpus.lint import lint_corpus
+    from datagen.errors import CorpusError
+
+    settings = load_settings(None, given)
+    corpus_settings = settings.corpus
+    try:
+        source = open_source(corpus_settings)
+        corpus = load_corpus(corpus_settings, source)
+    except CorpusError as error:
+        typer.echo(f"datagen: {error}", err=True)
+        typer.echo("run       would stop at this; nothing else was looked at", err=as_json)
+        raise typer.Exit(1) from None
+    pictures = PictureChecker(replace(corpus_settings, images=corpus_settings.images or source.pictures))
+    hint = pictures.explain_missing(corpus.images)
+    check = None if pictures.folder is None or hint else pictures.check
+    tally = _Tally()
+    for finding in chain(corpus.findings, lint_corpus(corpus.images, corpus.categories, check, settings.checks.words)):
+        tally.add(finding)
+        if as_json or show_all:
+            typer.echo(_as_json(finding) if as_json else _as_line(finding))
+    for line in tally.lines(n_examples=0 if as_json or show_all else N_NAMED):
+        typer.echo(line, err=as_json)
+    n_images = len(corpus.images)
+    typer.echo(f"images    {n_images}, with {len(corpus.categories)} categories", err=as_json)
+    n_usable = n_images - len(tally.fallen)
+    typer.echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)
+    if hint or not n_usable:
+        raise typer.Exit(1)
+    if n_usable < n_images:
+        raise typer.Exit(TOO_MANY_FAILED)
+
+
+def _outlook(hint: str | None, n_usable: int, n_images: int) -> str:
+    if hint:
+        return f"would stop: {hint}"
+    if not n_usable:
+        return "would make nothing: no image can be used"
+    if n_usable < n_images:
+        return f"would not stop: {n_usable} of {n_images} images can be used, {n_images - n_usable} fall out"
+    return f"would not stop: {'every image' if n_images > 1 else 'the image'} can be used"
+
+
+class _Tally:
+    """Counts findings by kind, and keeps the first few of each.
+
+    Attributes:
+        fallen: Images that an error costs their samples.
+    """
+
+    def __init__(self) -> None:
+        self.fallen: set[str | None] = set()
+        self._counts: dict[Level, dict[str, int]] = {"error": {}, "warning": {}, "note": {}}
+        self._first: defaultdict[str, list[Finding]] = defaultdict(list)
+
+    def add(self, finding: Finding) -> None:
+        """Count one."""
+        level = _level(finding)
+        counts, first = self._counts[level], self._first[finding.kind]
+        counts[finding.kind] = counts.get(finding.kind, 0) + 1
+        if len(first) < (N_NAMED if level == "error" else 1):
+            first.append(finding)
+        if level == "error":
+            self.fallen.add(finding.image_id)
+
+    def lines(self, n_examples: int) -> Iterator[str]:
+        """Tell errors, then warnings, the most frequent first, each with examples; then how many notes there are."""
+        for level in ("error", "warning"):
+            for kind, number in _falling(self._counts[level]):
+                is_cut = n_examples and number > 1 and level == "warning"
+                yield f"{level:9} {number} {kind}{', such as' if is_cut else ''}"
+                for finding in self._first[kind][:n_examples]:
+                    yield f"          {_told(finding)}"
+                if n_examples and level == "error" and number > N_NAMED:
+                    yield f"          and {number - N_NAMED} more; --all names them"
+        if self._counts["note"]:
+            told = ", ".join(f"{number} {kind}" for kind, number in _falling(self._counts["note"]))
+            yield f"note      {told}{' (ordinary; --all names them)' if n_examples else ''}"
+
+
+def _falling(counts: dict[str, int]) -> list[tuple[str, int]]:
+    return sorted(counts.items(), key=lambda item: -item[1])
+
+
+def _level(finding: Finding) -> Level:
+    from datagen.corpus.lint import level_of
+
+    return level_of(finding.kind)
+
+
+def _told(finding: Finding) -> str:
+    from datagen.cli.printed import visible
+
+    return visible(f"image {finding.image_id}: {finding.detail}" if finding.image_id else finding.detail)
+
+
+def _as_line(finding: Finding) -> str:
+    return f"{_level(finding):9} {finding.kind:21} {_told(finding)}"
+
+
+def _as_json(finding: Finding) -> str:
+    import msgspec
+
+    return msgspec.json.encode({"level": _level(finding), **msgspec.to_builtins(finding)}).decode()
