@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from datagen.errors import SettingsError
 
 Names = tuple[str, ...]
+ShapeT = TypeVar("ShapeT")
 MAX_FILE_BYTES = 5_000_000
 MAX_WORD_LENGTH = 60
 NUMBER_WORDS = (
@@ -18,7 +20,16 @@ NUMBER_WORDS = (
     "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 """Index is the number; above twelve digits are clearer."""
-BUILT_IN = Path(__file__).resolve().parent / "data" / "words" / "coco.yaml"
+COCO_CATEGORIES = tuple(
+    """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
+    mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
+    teddy bear, hair drier, toothbrush""".replace("\n   ", "").split(", ")
+)
+BUILT_IN = Path(__file__).resolve().parent / "data"
 
 
 class Words(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -144,4 +155,14 @@ def merged(first: Words, second: Words) -> Words:
 @lru_cache(maxsize=1)
 def built_in_words() -> Words:
     """The package's own words, for COCO's 80 categories."""
-    return read_words(BUILT_IN)
+    return read_words(BUILT_IN / "words" / "coco.yaml")
+
+
+def read_bundled(name: str, shape: type[ShapeT]) -> ShapeT:
+    """Read a table of the package.
+
+    Args:
+        name: Of a YAML file under ``datagen/data``.
+        shape: What it holds.
+    """
+    return msgspec.yaml.decode((BUILT_IN / name).read_bytes(), type=shape)

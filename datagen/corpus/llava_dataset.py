@@ -23,23 +23,13 @@ from datagen.corpus.images import id_of_file, id_text
 from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage
+from datagen.words import COCO_CATEGORIES
 
 MAX_RECORD_CHARS = 64_000_000
 """A record that does not end before this is a broken file; LLaVA's longest have some thousand."""
 _BLOCK_CHARS = 4_000_000
 _SPACE = re.compile(r"\s*")
 _SHAPE = "A LLaVA dataset is a JSON array, or JSON Lines, of objects with 'id', 'image' and 'conversations'"
-
-COCO_CATEGORIES = tuple(
-    """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
-    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
-    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
-    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
-    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
-    mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
-    teddy bear, hair drier, toothbrush""".replace("\n   ", "").split(", ")
-)
-"""What claims are read with where no instances file names categories."""
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -240,6 +230,7 @@ def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
         images.append(msgspec.structs.replace(found, image_id=image_id, file_name=name))
     held = {image.image_id for image in images}
     findings = tuple(finding for finding in annotated.findings if finding.image_id in held)
+    # Where no instances file names categories, claims are read with COCO's.
     return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, findings)
 
 

@@ -24,22 +24,8 @@ from datagen.teacher.template.captions import (
     stated_number,
     words_of,
 )
-from datagen.teacher.template.scenes import (
-    ANIMALS,
-    BIG,
-    CLUTTER,
-    COCO_NAMES,
-    DENIABLE,
-    DISHES,
-    FOOD_DISTRACTORS,
-    FOODS,
-    GENERAL_DISTRACTORS,
-    HELD,
-    LOOKALIKES,
-    SETTING_WORDS,
-    SETTINGS,
-    SceneSetting,
-)
+from datagen.teacher.template.scenes import DENIABLE, SETTING_WORDS, WORLD, SceneSetting
+from datagen.words import COCO_CATEGORIES
 
 MIN_AREA = 0.001
 """Smaller objects (as shares of the image) are not counted, as people would argue: 18 x 18 pixels of a COCO photograph.
@@ -53,7 +39,7 @@ _ARGUABLE = frozenset("book, banana, apple, orange, carrot, broccoli, cake, pizz
 _PIECES = re.compile(r"\b(?:slic|piece|bunch|pile|stack|cut|half|halves|chopped|pair)", re.IGNORECASE)
 _ONLOOKERS = frozenset("crowd audience spectators onlookers fans others team family crowded".split())
 _GENERIC_NAMES = frozenset("adult individual someone people kid".split())
-_COCO = frozenset(COCO_NAMES)
+_COCO = frozenset(COCO_CATEGORIES)
 
 
 class Action(Struct, frozen=True):
@@ -144,7 +130,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
     mentions = [_mentions(caption, image) for caption in image.captions]
     words = frozenset(word for caption in image.captions for word in words_of(caption))
     readings = _readings(image.captions, mentions)
-    has_dishes = not DISHES.isdisjoint(words)
+    has_dishes = not WORLD.dishes.isdisjoint(words)
     boxes: dict[str, tuple[Box, ...]] = {}
     for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
         if not _is_mistakable(box.category, readings, has_dishes):
@@ -177,7 +163,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
 
 
 def _mentions(caption: str, image: AnnotatedImage) -> list[Mention]:
-    found = lexicon_for(COCO_NAMES).find(caption)
+    found = lexicon_for(COCO_CATEGORIES).find(caption)
     for name in dict.fromkeys(box.category for box in image.boxes):
         if name not in _COCO:
             found += _lexicon_of(name).find(caption)
@@ -217,9 +203,9 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
 def _is_mistakable(name: str, readings: dict[str, _Reading], has_dishes: bool) -> bool:
     if name in readings:
         return False
-    if name in FOODS and has_dishes:
+    if name in WORLD.foods and has_dishes:
         return True
-    return any(name in group and not group.isdisjoint(readings) for group in LOOKALIKES)
+    return any(name in group and not group.isdisjoint(readings) for group in WORLD.lookalikes)
 
 
 def _exact_counts(
@@ -322,7 +308,7 @@ def _setting_of(
         for group in {match.lastgroup for match in SETTING_WORDS.finditer(caption.lower())}
     )
     best: tuple[int, SceneSetting | None, bool] = (2, None, False)
-    for n, setting in enumerate(SETTINGS):
+    for n, setting in enumerate(WORLD.settings):
         n_told = lines[f"s{n}"]
         n_signs = len(setting.signs & seen)
         score = 2 * n_told + n_signs
@@ -339,16 +325,16 @@ def _absent(
         return ()
     shown = boxed | readings.keys()
     n_people = sum(box.category == "person" for box in image.boxes)
-    is_busy = len(image.boxes) > 20 or any(box.is_crowd for box in image.boxes) or not words.isdisjoint(CLUTTER)
-    likely = setting.unlikely if setting else FOOD_DISTRACTORS if len(boxed & FOODS) >= 2 else ()
+    is_busy = len(image.boxes) > 20 or any(box.is_crowd for box in image.boxes) or not words.isdisjoint(WORLD.clutter)
+    likely = setting.unlikely if setting else WORLD.food_distractors if len(boxed & WORLD.foods) >= 2 else ()
     absent: list[str] = []
-    for name in dict.fromkeys((*likely, *GENERAL_DISTRACTORS)):
+    for name in dict.fromkeys((*likely, *WORLD.distractors)):
         if len(absent) >= MANY and name not in likely:
             break
-        doubt = DENIABLE[name]
-        if name in shown or not doubt.rivals.isdisjoint(shown) or not doubt.words.isdisjoint(words):
+        rivals, doubtful = DENIABLE[name]
+        if name in shown or not rivals.isdisjoint(shown) or not doubtful.isdisjoint(words):
             continue
-        if (is_busy and name not in BIG) or (n_people >= MANY and name in HELD):
+        if (is_busy and name not in WORLD.big) or (n_people >= MANY and name in WORLD.held):
             continue
         absent.append(name)
     return tuple(absent)
@@ -386,8 +372,8 @@ def _actions(
         head = [word for word in caption.words[1:at] if word not in ("is", "are")]
         if not 1 <= len(head) <= 3 or stems[caption.words[at][:4]] < min(2, len(captions)):
             continue
-        doer = lexicon_for(COCO_NAMES).find(head[-1])
-        if not doer or doer[0].is_plural or doer[0].category not in {"person"} | ANIMALS:
+        doer = lexicon_for(COCO_CATEGORIES).find(head[-1])
+        if not doer or doer[0].is_plural or doer[0].category not in {"person"} | WORLD.animals:
             continue
         start = caption.text.lower().find(caption.words[at])
         if doer[0].category in unique and readings[doer[0].category].singular_only:
