@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.export.splits import RowChoice, has_licence, split_of
+from datagen.export.rows import RowChoice, has_licence, split_of
 
 
 def test_the_split_depends_on_image_and_seed_alone() -> None:
