@@ -8,8 +8,6 @@ from pathlib import Path
 
 from datagen.errors import CorpusError
 
-_PACKED = {b"\x1f\x8b": "compressed with gzip", b"PK\x03\x04": "a zip archive"}
-
 
 def check_start(path: Path, data: bytes, shape: str) -> None:
     """Look at the first bytes of a file that should be JSON.
@@ -22,7 +20,7 @@ def check_start(path: Path, data: bytes, shape: str) -> None:
     Raises:
         CorpusError: It is empty, packed, or UTF-16.
     """
-    for magic, name in _PACKED.items():
+    for magic, name in ((b"\x1f\x8b", "compressed with gzip"), (b"PK\x03\x04", "a zip archive")):
         if data.startswith(magic):
             raise CorpusError(f"{path}: is {name}; unpack it and name the .json file.")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -31,28 +29,30 @@ def check_start(path: Path, data: bytes, shape: str) -> None:
         raise CorpusError(f"{path}: is empty. {shape}; copy or download it again.")
 
 
-def explain_unreadable(error: OSError, name: str) -> str:
-    """Say what the system's error means for a file of annotations; ``name`` is told where the error names no file."""
-    path = Path(error.filename or name)
-    if path.is_dir():
-        return f"{path}: is a folder; name the file in it."
+def explain_unreadable(error: OSError | ValueError, name: str, kind: str = "annotation") -> str:
+    """Say what the system's error means for a file.
+
+    Args:
+        error: A ``ValueError`` tells of a NUL in the name.
+        name: Told where the error names no file.
+        kind: What the file holds.
+    """
+    path = Path(getattr(error, "filename", None) or name)
     if isinstance(error, FileNotFoundError):
-        return f"{path}: no such annotation file. {explain_no_file(path)}"
-    return f"{path}: cannot be read ({error.strerror or error})."
+        if not path.parent.is_dir():
+            return f"{path}: no such {kind} file. There is no folder {path.parent} either."
+        near = difflib.get_close_matches(path.name, _file_names(path.parent), n=3, cutoff=0.5)
+        meant = f"Did you mean {' or '.join(near)}?" if near else None
+        return f"{path}: no such {kind} file. {meant or f'The folder {path.parent} holds no file of a similar name.'}"
+    if isinstance(error, OSError) and path.is_dir():
+        held = [name for name in _file_names(path) if name.endswith((".json", ".jsonl"))][:5]
+        return f"{path}: is a folder; name the file in it. It holds {', '.join(held) or 'no .json file'}."
+    return f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})."
 
 
-def explain_no_file(path: Path) -> str:
-    """Name files that may have been meant instead of one that is not there."""
-    folder = path.parent
-    if not folder.is_dir():
-        return f"There is no folder {folder} either."
-    near = difflib.get_close_matches(path.name, file_names(folder), n=3, cutoff=0.5)
-    return f"Did you mean {' or '.join(near)}?" if near else f"The folder {folder} holds no file of a similar name."
-
-
-def file_names(folder: Path, suffix: str = "") -> list[str]:
+def _file_names(folder: Path) -> list[str]:
     """Names of a folder's files in order, from its first 10,000 entries (an image folder is long)."""
     try:
-        return sorted(entry.name for entry in islice(folder.iterdir(), 10_000) if entry.name.endswith(suffix))
+        return sorted(entry.name for entry in islice(folder.iterdir(), 10_000))
     except OSError:  # a folder may be there and not be readable
         return []

@@ -17,8 +17,8 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import CorpusSettings
-from datagen.corpus.annotation_files import check_start, explain_no_file
-from datagen.corpus.coco.coco_files import load_annotations
+from datagen.corpus.annotation_files import check_start, explain_unreadable
+from datagen.corpus.coco import load_annotations
 from datagen.corpus.images import id_of_file, id_text
 from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError
@@ -118,13 +118,10 @@ def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
                 if not isinstance(value, dict) or (number == 1 and "conversations" not in value):
                     raise CorpusError(f"{path}: {_explain_shape(value, number)}")
                 yield value, _compact(value)
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such dataset file. {explain_no_file(path)}") from None
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
     except OSError as error:
-        told = "is a folder; name the file in it" if path.is_dir() else f"cannot be read ({error.strerror})"
-        raise CorpusError(f"{path}: {told}.") from None
+        raise CorpusError(explain_unreadable(error, str(path), "dataset")) from None
 
 
 def digest_record(content: str) -> str:
