@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -135,21 +135,12 @@ def _lowered(tree: object) -> object:
 def merged(first: Words, second: Words) -> Words:
     """Lay one set of words over another: ``first`` comes first in every row, so it wins."""
 
-    def rows(a: dict[str, Names], b: dict[str, Names]) -> dict[str, Names]:
-        return {key: (*a.get(key, ()), *b.get(key, ())) for key in dict.fromkeys((*a, *b))}
+    def laid(name: str) -> Any:
+        a, b = getattr(first, name), getattr(second, name)
+        return a + b if isinstance(a, tuple) else {key: (*a.get(key, ()), *b.get(key, ())) for key in {**a, **b}}
 
-    return Words(
-        synonyms=rows(first.synonyms, second.synonyms),
-        kinds=rows(first.kinds, second.kinds),
-        unsure=rows(first.unsure, second.unsure),
-        hypernyms=rows(first.hypernyms, second.hypernyms),
-        hints=rows(first.hints, second.hints),
-        lookalikes=first.lookalikes + second.lookalikes,
-        decoys=first.decoys + second.decoys,
-        overlooked=first.overlooked + second.overlooked,
-        uncountable=first.uncountable + second.uncountable,
-        plurals={**second.plurals, **first.plurals},
-    )
+    tables = {name: laid(name) for name in Words.__struct_fields__ if name != "plurals"}
+    return Words(**tables, plurals={**second.plurals, **first.plurals})
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
-from datagen.lexicon import SYNONYMS, Lexicon, Mention, lexicon_for, plural
+from datagen.lexicon import Lexicon, Mention, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.captions import (
     Caption,
@@ -25,7 +25,7 @@ from datagen.teacher.template.captions import (
     words_of,
 )
 from datagen.teacher.template.scenes import DENIABLE, SETTING_WORDS, WORLD, SceneSetting
-from datagen.words import COCO_CATEGORIES
+from datagen.words import COCO_CATEGORIES, built_in_words
 
 MIN_AREA = 0.001
 """Smaller objects (as shares of the image) are not counted, as people would argue: 18 x 18 pixels of a COCO photograph.
@@ -35,10 +35,7 @@ MAX_COUNT = 10
 MANY = 5
 """From this number on, every one of the objects must be twice as large to be counted."""
 
-_ARGUABLE = frozenset("book, banana, apple, orange, carrot, broccoli, cake, pizza, sandwich, skis, donut".split(", "))
 _PIECES = re.compile(r"\b(?:slic|piece|bunch|pile|stack|cut|half|halves|chopped|pair)", re.IGNORECASE)
-_ONLOOKERS = frozenset("crowd audience spectators onlookers fans others team family crowded".split())
-_GENERIC_NAMES = frozenset("adult individual someone people kid".split())
 _COCO = frozenset(COCO_CATEGORIES)
 
 
@@ -223,9 +220,9 @@ def _exact_counts(
         smallest = min(box.area_unit for box in boxes[name])
         if smallest < MIN_AREA * (2 if n >= MANY else 1) or _captions_object(name, n, readings.get(name)):
             continue
-        if name == "person" and not _ONLOOKERS.isdisjoint(words) and n < 6:
+        if name == "person" and not WORLD.onlookers.isdisjoint(words) and n < 6:
             continue
-        if n > 1 and name in _ARGUABLE and not _is_countable(boxes[name], image.captions):
+        if n > 1 and name in WORLD.arguable and not _is_countable(boxes[name], image.captions):
             continue
         exact[name] = n
     return exact
@@ -260,7 +257,7 @@ def _lower_bounds(
             and name != "person"
             and (reading.singular_only or any(1 < number < n for number in reading.numbers))
         )
-        if n >= 2 and name not in exact and name not in _ARGUABLE and not is_doubted:
+        if n >= 2 and name not in exact and name not in WORLD.arguable and not is_doubted:
             bounds[name] = min(n, counts[name].at_least)
     return bounds
 
@@ -272,7 +269,7 @@ def _uncounted(boxes: dict[str, tuple[Box, ...]], counted: set[str], readings: d
         for name, found in boxes.items()
         if len(found) > 1
         and name not in counted
-        and (readings[name].is_plural if name in readings else name not in _ARGUABLE)
+        and (readings[name].is_plural if name in readings else name not in WORLD.arguable)
     )
 
 
@@ -345,8 +342,11 @@ def _person_names(unique: dict[str, Box], readings: dict[str, _Reading]) -> dict
     if "person" not in unique or reading is None:
         return {}
     word, n = Counter(reading.words).most_common(1)[0]
-    fits = n >= 2 and 2 * n > len(reading.words) and word in SYNONYMS["person"] and plural(word) != word
-    return {"person": word} if fits and word not in _GENERIC_NAMES else {}
+    words = built_in_words()
+    is_known = any(word in table.get("person", ()) for table in (words.synonyms, words.kinds, words.unsure))
+    is_generic = word in ("adult", "individual", "someone", "people", "kid")
+    fits = n >= 2 and 2 * n > len(reading.words) and is_known and plural(word) != word
+    return {"person": word} if fits and not is_generic else {}
 
 
 def _colors(captions: tuple[Caption, ...], unique: dict[str, Box], readings: dict[str, _Reading]) -> dict[str, str]:
