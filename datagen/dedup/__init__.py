@@ -56,21 +56,15 @@ class Deduplicator:
         self._exact = ExactTexts()
         self._near: dict[str, NearDuplicateIndex] = {}
 
-    def admit(self, sample: Sample) -> Sample:
-        """Judge one sample against those admitted before it, and remember it when it stays.
-
-        Returns:
-            The sample unchanged; cut before the first question asked before, with the cut noted;
-            or rejected. Detail names the earlier twin and the Jaccard similarity of the wording.
-        """
-        (judged,) = self.admit_all([sample])
-        return judged
-
     def admit_all(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Judge samples in order, just as ``admit`` does one by one, but twenty times faster.
+        """Judge samples in order against those admitted before, and remember those that stay.
 
         Samples wait until some thousand texts can be compared at once, or until one asks what a
         waiting one asks about the same image: what is left of its text depends on that one's fate.
+
+        Yields:
+            Each sample unchanged; cut before the first question asked before, with the cut noted; or rejected. Detail
+            names the earlier twin and the Jaccard similarity of the wording.
         """
         waiting: list[_Waiting] = []
         of_image: dict[str, list[_Waiting]] = {}

@@ -26,7 +26,7 @@ def sample(image_id: str, *turns: tuple[str, str], kind: str = "conversation") -
 
 def admit_all(*samples: Sample, **options: object) -> list[Sample]:
     deduplicator = Deduplicator(DedupSettings(**options))  # type: ignore[arg-type]
-    return [deduplicator.admit(one) for one in samples]
+    return [next(deduplicator.admit_all([one])) for one in samples]
 
 
 def test_different_samples_pass_unchanged() -> None:
@@ -175,7 +175,7 @@ def test_questions_of_an_image_long_gone_are_forgotten(monkeypatch: pytest.Monke
     fates = [one.status for one in deduplicator.admit_all([again, *others, again])]
     assert fates == ["accepted", "accepted", "accepted", "rejected", "accepted", "rejected"]
     late = sample("1", ("What is the dog doing?", "It sleeps in the sun."))
-    assert deduplicator.admit(late).status == "accepted"
+    assert next(deduplicator.admit_all([late])).status == "accepted"
 
 
 @settings(deadline=None)
