@@ -35,7 +35,6 @@ MIN_SOURCE_BYTES = 16 << 20
 MAX_FINDINGS = 100_000
 KEPT_FILES = 8
 """Older files go when a new one is written: train2017 takes 90 MB."""
-_UNFINISHED = ".unfinished"
 
 
 class _About(Struct, frozen=True):
@@ -153,7 +152,7 @@ def _digest(value: Any) -> str:
 @contextlib.contextmanager
 def _written_beside(path: Path) -> Iterator[Path]:
     """Give a file that takes its name when it is whole."""
-    handle, name = tempfile.mkstemp(_UNFINISHED, f".{path.stem}.", path.parent)
+    handle, name = tempfile.mkstemp(".unfinished", f".{path.stem}.", path.parent)
     os.close(handle)
     try:
         yield Path(name)
@@ -165,7 +164,7 @@ def _written_beside(path: Path) -> Iterator[Path]:
 def _tidy(folder: Path) -> None:
     """Remove the oldest files, and those of processes that were killed while writing."""
     kept = sorted(folder.glob("*.arrow"), key=lambda path: path.stat().st_mtime, reverse=True)
-    dead = [path for path in folder.glob(f".*{_UNFINISHED}") if time.time() - path.stat().st_mtime > 86_400]
+    dead = [path for path in folder.glob(".*.unfinished") if time.time() - path.stat().st_mtime > 86_400]
     for path in (*kept[KEPT_FILES:], *dead):
         path.unlink(missing_ok=True)
 

@@ -17,10 +17,9 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import CorpusSettings
-from datagen.corpus.annotation_files import check_start, explain_unreadable
 from datagen.corpus.coco import load_annotations
 from datagen.corpus.images import id_of_file, id_text
-from datagen.corpus.source import Corpus, FileSource
+from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage
 from datagen.words import COCO_CATEGORIES

@@ -12,15 +12,10 @@ if TYPE_CHECKING:
 
     ReadPicture = Callable[[str], Image]
 
-N_THREADS = 4
-"""Decoders: a JPEG takes 6 to 8 ms, a large GPU a picture every 10."""
-N_AHEAD = 64
-"""Pictures held decoded, at most; about 60 MB of photographs."""
-
 
 @contextmanager
 def reading_ahead(
-    read: ReadPicture, names: Iterable[str], *, n_threads: int = N_THREADS, n_ahead: int = N_AHEAD
+    read: ReadPicture, names: Iterable[str], *, n_threads: int = 4, n_ahead: int = 64
 ) -> Iterator[ReadPicture]:
     """Read pictures in threads while somebody works with the ones before.
 
@@ -30,8 +25,8 @@ def reading_ahead(
     Args:
         read: Opens a picture by name; what it raises is raised when that picture is asked for.
         names: In the order in which they will be asked for, once each; not read further than needed.
-        n_threads: 0 gives ``read`` itself.
-        n_ahead: Pictures that may wait, decoded.
+        n_threads: Decoders: a JPEG takes 6 to 8 ms, a large GPU a picture every 10. 0 gives ``read`` itself.
+        n_ahead: Pictures that may wait, decoded; 64 photographs are about 60 MB.
 
     Yields:
         A reader for any name: those in ``names`` are there sooner.

@@ -9,8 +9,8 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.annotation_files import check_start, explain_unreadable
 from datagen.corpus.coco.schema import CaptionsFile, InstancesFile
+from datagen.corpus.source import check_start, explain_unreadable
 from datagen.errors import CorpusError
 
 
