@@ -24,7 +24,6 @@ UNCOUNTED = frozenset({"broccoli"})
 """Names that take "some" in place of an article."""
 
 _RUN = re.compile(r"[\w-]+")
-_LOOKS_PLURAL = re.compile(r"[^su\Wi]s$|ies$")
 _FRUIT_BEFORE = re.compile(
     r"\b(?:an?|the|one|each|another|half|whole|single|sliced|peeled|cut|fresh|ripe|navel)\s+$", re.IGNORECASE
 )
@@ -161,7 +160,7 @@ class Lexicon:
             return name, self._words.plurals[name]
         if _is_plural(name):
             return None, name
-        if _LOOKS_PLURAL.search(name):  # other corpora name "Sneakers"
+        if re.search(r"[^su\Wi]s$|ies$", name):  # other corpora name "Sneakers"
             return _singular(name), name
         return name, plural(name)
 

@@ -42,12 +42,11 @@ _UNFIT = re.compile(
     r"[<>{}\[\]|#@=_]|https?",
     re.IGNORECASE,
 )
-_META = re.compile(
+_META = re.compile(  # "A nice picture of"
     r"^(?:(?:a|an|the|this)\s+)?(?:(?:black and white|old|vintage|color|colou?rful|blurry|nice|beautiful|up close)\s+)*"
     r"(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)\s+",
     re.IGNORECASE,
 )
-_EXISTENTIAL = re.compile(r"^(?:there\s+(?:is|are)|this\s+is|these\s+are|here\s+(?:is|are)|we see)\s+", re.IGNORECASE)
 _THIRD_PERSON = frozenset(
     {"carry": "carries", "fly": "flies", "try": "tries"}.get(
         verb, verb + ("es" if verb.endswith(("s", "x", "ch", "sh", "ss", "o")) else "s")
@@ -57,7 +56,6 @@ _THIRD_PERSON = frozenset(
 ) | {"has"}
 _OPENERS = _WORDS.determiners | _WORDS.plural_nouns
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
-_WRONG_ARTICLE = re.compile(r"\b([Aa]) ((?!uni|use|one|eu|ut)[aeiou])")
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
@@ -128,8 +126,9 @@ def clean_caption(raw: str) -> Caption | None:
     letters = [char for char in text if char.isalpha()]
     if sum(map(str.isupper, letters)) > len(letters) / 2 or _UNFIT.search(text) or not text.isascii():
         return None
-    text = re.sub(r"\s+([.,;:!?])", r"\1", _EXISTENTIAL.sub("", _META.sub("", text)))
-    text = _WRONG_ARTICLE.sub(r"\1n \2", text)
+    there_is = r"^(?:there\s+(?:is|are)|this\s+is|these\s+are|here\s+(?:is|are)|we see)\s+"
+    text = re.sub(r"\s+([.,;:!?])", r"\1", re.sub(there_is, "", _META.sub("", text), flags=re.IGNORECASE))
+    text = re.sub(r"\b([Aa]) ((?!uni|use|one|eu|ut)[aeiou])", r"\1n \2", text)  # "a elephant"
     words = words_of(text)
     if not 4 <= len(words) <= 26 or re.search(r"[.!?;:\"()]", text) or not text[0].isalpha():
         return None
