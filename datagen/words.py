@@ -29,7 +29,6 @@ COCO_CATEGORIES = tuple(
     mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
     teddy bear, hair drier, toothbrush""".replace("\n   ", "").split(", ")
 )
-BUILT_IN = Path(__file__).resolve().parent / "data"
 
 
 class Words(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -146,7 +145,7 @@ def merged(first: Words, second: Words) -> Words:
 @lru_cache(maxsize=1)
 def built_in_words() -> Words:
     """The package's own words, for COCO's 80 categories."""
-    return read_words(BUILT_IN / "words" / "coco.yaml")
+    return words_of(read_bundled("words/coco.yaml", dict), "datagen/data/words/coco.yaml")
 
 
 def read_bundled(name: str, shape: type[ShapeT]) -> ShapeT:
@@ -156,4 +155,4 @@ def read_bundled(name: str, shape: type[ShapeT]) -> ShapeT:
         name: Of a YAML file under ``datagen/data``.
         shape: What it holds.
     """
-    return msgspec.yaml.decode((BUILT_IN / name).read_bytes(), type=shape)
+    return msgspec.yaml.decode((Path(__file__).resolve().parent / "data" / name).read_bytes(), type=shape)

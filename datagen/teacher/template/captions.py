@@ -14,6 +14,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from datagen.lexicon import plural
 from datagen.words import read_bundled
 
 Form = Literal["phrase", "clause", "plain", "fragment"]
@@ -47,13 +48,7 @@ _META = re.compile(  # "A nice picture of"
     r"(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)\s+",
     re.IGNORECASE,
 )
-_THIRD_PERSON = frozenset(
-    {"carry": "carries", "fly": "flies", "try": "tries"}.get(
-        verb, verb + ("es" if verb.endswith(("s", "x", "ch", "sh", "ss", "o")) else "s")
-    )
-    for verb in _WORDS.verbs
-    if verb not in ("has", "have")
-) | {"has"}
+_THIRD_PERSON = {"has", "goes"} | {plural(verb) for verb in _WORDS.verbs if verb not in ("has", "have", "go")}
 _OPENERS = _WORDS.determiners | _WORDS.plural_nouns
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
