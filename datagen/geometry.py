@@ -24,12 +24,6 @@ DOUBLED_IOU = 0.85
 Place = Literal["left", "right", "top", "bottom", "middle"]
 Relation = Literal["left of", "right of", "above", "below"]
 
-SIDE_LIMIT = 0.5
-"""A writer puts an object on the left only when it ends before the middle of the frame."""
-MIDDLE_TOLERANCE = 0.12
-"""Greatest distance of a centre from 0.5 that a writer still calls the middle."""
-WIDEST_IN_PLACE = 0.6
-"""An object wider (or taller) than this share of the frame has no side and no middle."""
 JUDGE_SLACK = 0.08
 """How far over the middle line a judge lets an object's nearest edge lie before it objects."""
 
@@ -149,15 +143,13 @@ def vertical_place(box: BoxUnit) -> Place | None:
 
 
 def _place(start: float, end: float, low: Place, high: Place) -> Place | None:
-    if end - start > WIDEST_IN_PLACE:
+    if end - start > 0.6:  # too wide (or tall) for a side or a middle
         return None
-    if abs((start + end) / 2 - 0.5) <= MIDDLE_TOLERANCE:
+    if abs((start + end) / 2 - 0.5) <= 0.12:
         return "middle"
-    if end <= SIDE_LIMIT:
+    if end <= 0.5:  # on the left only when it ends before the middle of the frame
         return low
-    if start >= 1 - SIDE_LIMIT:
-        return high
-    return None
+    return high if start >= 0.5 else None
 
 
 def contradicts_place(box: BoxUnit, place: Place) -> bool:

@@ -16,22 +16,7 @@ from msgspec.structs import replace
 
 from datagen.words import NO_WORDS, NUMBER_WORDS, Words, built_in_words, merged
 
-SYNONYMS: dict[str, tuple[str, ...]] = {
-    category: tuple(word for table in (built_in_words().synonyms, built_in_words().kinds, built_in_words().unsure)
-                    for word in table.get(category, ()))
-    for category in dict.fromkeys((*built_in_words().synonyms, *built_in_words().kinds, *built_in_words().unsure))
-}  # fmt: skip
-"""Words that also name a COCO category, narrower ones included."""
-
-IRREGULAR_PLURALS = {
-    "person": "people", "man": "men", "woman": "women", "child": "children", "mouse": "mice", "knife": "knives",
-    "sheep": "sheep", "skis": "skis", "scissors": "scissors", "foot": "feet", "tooth": "teeth", "goose": "geese",
-    "wine glass": "wine glasses", "glass of wine": "glasses of wine",
-    "glass of red wine": "glasses of red wine", "glass of white wine": "glasses of white wine", "calf": "calves",
-    "aircraft": "aircraft", "cattle": "cattle", "ox": "oxen", "broccoli": "broccoli", "luggage": "luggage",
-    "someone": "someone", "gentleman": "gentlemen",
-    "crowd of people": "crowds of people", "fish": "fish", "deer": "deer",
-}  # fmt: skip
+IRREGULAR_PLURALS = built_in_words().plurals
 
 PLURAL_ONLY = frozenset({"skis", "scissors"})
 """Names that are plural already: "a pair of scissors", never "a scissors"."""
@@ -39,16 +24,12 @@ UNCOUNTED = frozenset({"broccoli"})
 """Names that take "some" in place of an article."""
 
 _RUN = re.compile(r"[\w-]+")
-_LOOKS_PLURAL = re.compile(r"[^su\Wi]s$|ies$")
 _FRUIT_BEFORE = re.compile(
     r"\b(?:an?|the|one|each|another|half|whole|single|sliced|peeled|cut|fresh|ripe|navel)\s+$", re.IGNORECASE
 )
-_FUNCTION_WORDS = (
-    "and|or|on|in|is|are|at|with|by|next|near|of|to|from|that|which|sits|sitting|lies|lying|beside|for|"
-    "above|below|under|behind|over|together|scattered"
-)
 _COLOUR_AFTER = re.compile(
-    rf"\s+(?:(?!(?:{_FUNCTION_WORDS})\b)[a-z]|(?:and|or)\s+"
+    r"\s+(?:(?!(?:and|or|on|in|is|are|at|with|by|next|near|of|to|from|that|which|sits|sitting|lies|lying|beside|for|"
+    r"above|below|under|behind|over|together|scattered)\b)[a-z]|(?:and|or)\s+"
     r"(?:red|blue|green|yellow|white|black|brown|purple|pink|gr[ae]y)\b)",
     re.IGNORECASE,
 )
@@ -140,7 +121,6 @@ class Lexicon:
 
     def __init__(self, categories: Iterable[str], words: Words = NO_WORDS) -> None:
         self._words = merged(words, built_in_words())
-        self._plurals = {**IRREGULAR_PLURALS, **self._words.plurals}
         forms: dict[str, _Form | None] = {}
         categories = tuple(dict.fromkeys(categories))
         # The corpus's own names come first: where it has both "person" and "man", a man is a man.
@@ -176,11 +156,11 @@ class Lexicon:
         """Singular and plural of a name; None for a number that it does not have."""
         if name in PLURAL_ONLY:
             return None, name
-        if name in self._plurals:
-            return name, self._plurals[name]
+        if name in self._words.plurals:
+            return name, self._words.plurals[name]
         if _is_plural(name):
             return None, name
-        if _LOOKS_PLURAL.search(name):  # other corpora name "Sneakers"
+        if re.search(r"[^su\Wi]s$|ies$", name):  # other corpora name "Sneakers"
             return _singular(name), name
         return name, plural(name)
 

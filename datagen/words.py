@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,6 +12,7 @@ from msgspec import Struct
 from datagen.errors import SettingsError
 
 Names = tuple[str, ...]
+ShapeT = TypeVar("ShapeT")
 MAX_FILE_BYTES = 5_000_000
 MAX_WORD_LENGTH = 60
 NUMBER_WORDS = (
@@ -18,7 +20,15 @@ NUMBER_WORDS = (
     "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 """Index is the number; above twelve digits are clearer."""
-BUILT_IN = Path(__file__).resolve().parent / "data" / "words" / "coco.yaml"
+COCO_CATEGORIES = tuple(
+    """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
+    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
+    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
+    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
+    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
+    mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
+    teddy bear, hair drier, toothbrush""".replace("\n   ", "").split(", ")
+)
 
 
 class Words(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -124,24 +134,25 @@ def _lowered(tree: object) -> object:
 def merged(first: Words, second: Words) -> Words:
     """Lay one set of words over another: ``first`` comes first in every row, so it wins."""
 
-    def rows(a: dict[str, Names], b: dict[str, Names]) -> dict[str, Names]:
-        return {key: (*a.get(key, ()), *b.get(key, ())) for key in dict.fromkeys((*a, *b))}
+    def laid(name: str) -> Any:
+        a, b = getattr(first, name), getattr(second, name)
+        return a + b if isinstance(a, tuple) else {key: (*a.get(key, ()), *b.get(key, ())) for key in {**a, **b}}
 
-    return Words(
-        synonyms=rows(first.synonyms, second.synonyms),
-        kinds=rows(first.kinds, second.kinds),
-        unsure=rows(first.unsure, second.unsure),
-        hypernyms=rows(first.hypernyms, second.hypernyms),
-        hints=rows(first.hints, second.hints),
-        lookalikes=first.lookalikes + second.lookalikes,
-        decoys=first.decoys + second.decoys,
-        overlooked=first.overlooked + second.overlooked,
-        uncountable=first.uncountable + second.uncountable,
-        plurals={**second.plurals, **first.plurals},
-    )
+    tables = {name: laid(name) for name in Words.__struct_fields__ if name != "plurals"}
+    return Words(**tables, plurals={**second.plurals, **first.plurals})
 
 
 @lru_cache(maxsize=1)
 def built_in_words() -> Words:
     """The package's own words, for COCO's 80 categories."""
-    return read_words(BUILT_IN)
+    return words_of(read_bundled("words/coco.yaml", dict), "datagen/data/words/coco.yaml")
+
+
+def read_bundled(name: str, shape: type[ShapeT]) -> ShapeT:
+    """Read a table of the package.
+
+    Args:
+        name: Of a YAML file under ``datagen/data``.
+        shape: What it holds.
+    """
+    return msgspec.yaml.decode((Path(__file__).resolve().parent / "data" / name).read_bytes(), type=shape)

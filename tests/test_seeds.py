@@ -8,14 +8,15 @@ import pytest
 from datagen.config import ContextSettings, Settings
 from datagen.context import render_context
 from datagen.corpus.lint import lint_image, lint_text
-from datagen.lexicon import SYNONYMS, Lexicon
+from datagen.lexicon import Lexicon
 from datagen.recipes import Fewshot, Recipe, bundled_folder, load_recipes
+from datagen.words import COCO_CATEGORIES
 
 TYPES = ("conversation", "description", "reasoning", "negation")
 RECIPES = {recipe.name: recipe for recipe in load_recipes(Settings(types=TYPES))}
 SHOTS = [(recipe, shot) for recipe in RECIPES.values() for shot in recipe.fewshots]
 NAMES = [f"{recipe.name}-{shot.name}" for recipe, shot in SHOTS]
-LEXICON = Lexicon(dict.fromkeys([*SYNONYMS, *(box.category for _, shot in SHOTS for box in shot.image.boxes)]))
+LEXICON = Lexicon(dict.fromkeys([*COCO_CATEGORIES, *(box.category for _, shot in SHOTS for box in shot.image.boxes)]))
 DOUBLED = {"conversation-03", "description-03", "reasoning-03", "negation-03"}
 LEAKS = re.compile(
     r"\b(captions?|boxe[sd]|bounding|coordinates?|annotat\w+|sentences?|descriptions?|listed|given|according|"

@@ -22,11 +22,10 @@ from datagen.claims.layout import CLEARLY_LARGER, area_of
 from datagen.geometry import Relation, count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.lexicon import counted, number_word, plural, with_article
 from datagen.records import Box
-from datagen.teacher.template import shared_wording as told
-from datagen.teacher.template.negation import COUNT_Q as COUNT_CLAIM
-from datagen.teacher.template.negation import SIDE_Q as SIDE_CLAIM
+from datagen.teacher.template.negation import CLAIMS
 from datagen.teacher.template.shared_wording import (
     OPPOSITE,
+    SHARED,
     be,
     capital,
     many_of,
@@ -156,10 +155,10 @@ def _presence(facts: Facts, name: str, is_there: bool, probes: float) -> Questio
         return _question("presence", probe("presence", name), (yes, no) if is_there else (no, yes), (name,), asked)
     n = facts.counts.get(name, 1)
     amount = asked if n == 1 else counted(name, n)
-    yes = pick(rng, told.YES_OPEN_A, amount=amount, be="is" if n == 1 else "are")
+    yes = pick(rng, SHARED["there"]["confirmation"], amount=amount, be="is" if n == 1 else "are")
     none = plural(name) if be(name) == "are" else name
-    no = pick(rng, told.NO_A, name=none, be=be(name), any=asked)
-    text = pick(rng, told.THERE_Q, a=asked, be="is")
+    no = pick(rng, SHARED["there"]["refusal"], name=none, be=be(name), any=asked)
+    text = pick(rng, SHARED["there"]["questions"], a=asked, be="is")
     return _question("presence", text, (yes, no) if is_there else (no, yes), (name,), asked, is_probe=False)
 
 
@@ -176,18 +175,18 @@ def _ask_count(facts: Facts, probes: float) -> Iterator[list[Question]]:
             answers = tuple(capital(f"{number_word(m)}.") for m in (n, *others))
             yield [_question("count", probe("count", name), answers, (name,), many_of(name))]
         elif rng.random() < 0.5:
-            wording = rng.choice(told.COUNT_A)
+            wording = rng.choice(SHARED["count"]["answers"])
             answers = tuple(
                 capital(wording.format(there=there_is(counted(name, m), m), amount=counted(name, m)))
                 for m in (n, *others)
             )
-            text = pick(rng, told.COUNT_Q, names=many_of(name))
+            text = pick(rng, SHARED["count"]["questions"], names=many_of(name))
             yield [_question("count", text, answers, (name,), many_of(name), is_probe=False)]
         else:
             near = [m for m in (n - 2, n - 1, n + 1, n + 2) if 2 <= m <= MOST]
             is_true = n > 1 and rng.random() < 0.5
             claim = counted(name, n if is_true else rng.choice(near))
-            text = pick(rng, COUNT_CLAIM.closed, wrong=claim)
+            text = pick(rng, CLAIMS["count"].closed, wrong=claim)
             yield [_question("count", text, _yes_no(is_true), (name,), claim, is_probe=False)]
 
 
@@ -201,7 +200,7 @@ def _ask_side(facts: Facts, probes: float) -> Iterator[list[Question]]:
             yield [_question("side", probe("side", name), answers, (name,), the)]
         elif side in ("left", "right") and rng.random() < 0.5 and be(name) == "is":
             is_true = rng.random() < 0.5
-            text = pick(rng, SIDE_CLAIM.closed, name=name, wrong=side if is_true else _MIRROR[side])
+            text = pick(rng, CLAIMS["side"].closed, name=name, wrong=side if is_true else _MIRROR[side])
             yield [_question("side", text, _yes_no(is_true), (name,), the, is_probe=False)]
         elif (place := side if side in ("left", "right") else vertical_place(box)) in _MIRROR:
             state = rng.getstate()
@@ -229,7 +228,7 @@ def _ask_quadrant(facts: Facts, probes: float) -> Iterator[list[Question]]:
 def _where(facts: Facts, kind: Kind, name: str, places: tuple[str, ...]) -> Question:
     rng = facts.rng
     words = {"the": f"the {name}", "be": be(name), "appear": verb(name, "appears", "appear")}
-    text, wording = pick(rng, told.WHERE_Q, **words), rng.choice(told.WHERE_A)
+    text, wording = pick(rng, SHARED["where"]["questions"], **words), rng.choice(SHARED["where"]["answers"])
     answers = tuple(capital(wording.format(place=place, **words)) for place in places)
     return _question(kind, text, answers, (name,), words["the"], is_probe=False)
 
@@ -251,12 +250,12 @@ def _relation(rng: random.Random, a: str, b: str, relation: Relation, probes: fl
         return _question("relation", probe("relation", a, b, asked), _yes_no(is_true), (a, b), *the)
     said, reverse = relation_phrase(rng, relation), relation_phrase(rng, OPPOSITE[relation])
     if rng.random() < 0.5:
-        text, wording = pick(rng, told.RELATION_Q, **words), rng.choice(told.RELATION_A)
+        text, wording = pick(rng, SHARED["relation"]["questions"], **words), rng.choice(SHARED["relation"]["answers"])
         answers = tuple(capital(wording.format(relation=phrase, **words)) for phrase in (said, reverse))
     else:
-        text = pick(rng, told.IS_RELATION_Q, relation=relation_phrase(rng, asked), **words)
+        text = pick(rng, SHARED["is_relation"]["questions"], relation=relation_phrase(rng, asked), **words)
         right, false = (
-            pick(rng, told.IS_RELATION_YES if is_yes else told.IS_RELATION_NO, relation=phrase, **words)
+            pick(rng, SHARED["is_relation"]["confirmation" if is_yes else "refusal"], relation=phrase, **words)
             for is_yes, phrase in ((is_true, said), (not is_true, reverse))
         )
         answers = (right, false)
@@ -278,8 +277,8 @@ def _size(rng: random.Random, big: str, small: str, probes: float) -> Question:
         size: Size = "larger" if rng.random() < 0.5 else "smaller"
         is_true = (a == big) == (size == "larger")
         return _question("size", probe("size", a, b, size=size), _yes_no(is_true), (a, b), f"the {a}", f"the {b}")
-    text = pick(rng, told.LARGER_Q, do=verb(a, "does", "do"), the_a=f"the {a}", the_b=f"the {b}")
-    wording = rng.choice(told.LARGER_A)
+    text = pick(rng, SHARED["larger"]["questions"], do=verb(a, "does", "do"), the_a=f"the {a}", the_b=f"the {b}")
+    wording = rng.choice(SHARED["larger"]["answers"])
     said = tuple(
         capital(wording.format(the_big=f"the {one}", the_small=f"the {other}", **_verbs_of(one)))
         for one, other in ((big, small), (small, big))
@@ -298,7 +297,8 @@ def _pairs(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 def _ask_caption(facts: Facts, probes: float) -> Iterator[list[Question]]:
     caption = write_captions(facts.scene, np.random.default_rng(facts.rng.getrandbits(32)), n_captions=1)[0]
-    yield [Question("caption", pick(facts.rng, told.SHOWN_Q), capital(caption.rstrip(".")) + ".", (), is_probe=False)]
+    text = pick(facts.rng, SHARED["shown"]["questions"])
+    yield [Question("caption", text, capital(caption.rstrip(".")) + ".", (), is_probe=False)]
 
 
 _ASKERS: dict[Kind, Callable[[Facts, float], Iterator[list[Question]]]] = {

@@ -21,23 +21,20 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from datagen.corpus.buffers import Texts
+from datagen.corpus.buffers import Texts, texts_of
 from datagen.corpus.images import MAX_SIDE_PX, Annotations, Columns
 from datagen.records import Finding
 from datagen.version import __version__
 
 VARIABLE = "DATAGEN_CACHE"
 """Environment variable: the folder for cached files, or ``off``."""
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever a change of the code makes other columns of the same files."""
 MIN_SOURCE_BYTES = 16 << 20
 """Smaller annotation files are read in a tenth of a second."""
 MAX_FINDINGS = 100_000
 KEPT_FILES = 8
 """Older files go when a new one is written: train2017 takes 90 MB."""
-_SETTLED_NS = 2 * 10**9
-"""A file changed so lately may change again without its time telling."""
-_UNFINISHED = ".unfinished"
 
 
 class _About(Struct, frozen=True):
@@ -94,8 +91,9 @@ def find_cache(files: Mapping[str, Sequence[str]]) -> Cache | None:
         which = [(kind, [str(Path(path).resolve()) for path in paths]) for kind, paths in files.items()]
     except (OSError, ValueError):
         return None  # told when it is read
-    newest_ns = max((one.st_mtime_ns for one in found), default=0)
-    if sum(one.st_size for one in found) < MIN_SOURCE_BYTES or time.time_ns() - newest_ns < _SETTLED_NS:
+    # A file changed within two seconds may change again without its time telling.
+    is_settled = time.time() - max((one.st_mtime for one in found), default=0) > 2
+    if not is_settled or sum(one.st_size for one in found) < MIN_SOURCE_BYTES:
         return None
     state = [FORMAT, __version__, which, [(one.st_size, one.st_mtime_ns) for one in found]]
     return Cache(folder / f"{_digest(which)[:32]}.arrow", _digest(state))
@@ -129,7 +127,7 @@ def write_cache(cache: Cache, kept: Annotations) -> bool:
             about = _About(cache.sources, kept.columns.category_names, kept.columns.licence_names, kept.findings)
             schema = _schema().with_metadata({"datagen": msgspec.json.encode(about)})
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-                writer.write_batch(pa.RecordBatch.from_arrays(_arrays(kept.columns), schema=schema))
+                writer.write_batch(_batch(kept.columns, schema))
         _tidy(cache.path.parent)
     except (OSError, pa.ArrowException):
         return False
@@ -154,7 +152,7 @@ def _digest(value: Any) -> str:
 @contextlib.contextmanager
 def _written_beside(path: Path) -> Iterator[Path]:
     """Give a file that takes its name when it is whole."""
-    handle, name = tempfile.mkstemp(_UNFINISHED, f".{path.stem}.", path.parent)
+    handle, name = tempfile.mkstemp(".unfinished", f".{path.stem}.", path.parent)
     os.close(handle)
     try:
         yield Path(name)
@@ -166,7 +164,7 @@ def _written_beside(path: Path) -> Iterator[Path]:
 def _tidy(folder: Path) -> None:
     """Remove the oldest files, and those of processes that were killed while writing."""
     kept = sorted(folder.glob("*.arrow"), key=lambda path: path.stat().st_mtime, reverse=True)
-    dead = [path for path in folder.glob(f".*{_UNFINISHED}") if time.time() - path.stat().st_mtime > 86_400]
+    dead = [path for path in folder.glob(".*.unfinished") if time.time() - path.stat().st_mtime > 86_400]
     for path in (*kept[KEPT_FILES:], *dead):
         path.unlink(missing_ok=True)
 
@@ -174,64 +172,48 @@ def _tidy(folder: Path) -> None:
 def _schema() -> Any:
     import pyarrow as pa
 
-    def required(name: str, kind: Any) -> Any:
-        return pa.field(name, kind, nullable=False)
-
-    box = pa.struct(
-        [
-            required("corners", pa.list_(required("corner", pa.float64()), 4)),
-            required("area", pa.float64()),
-            required("category", pa.int32()),
-            required("is_crowd", pa.uint8()),
-        ]
-    )
+    corners = pa.list_(pa.float64(), 4)
+    box = pa.struct([("corners", corners), ("area", pa.float64()), ("category", pa.int32()), ("is_crowd", pa.uint8())])
     return pa.schema(
         [
-            required("image_id", pa.large_string()),
-            required("file_name", pa.large_string()),
-            required("size", pa.list_(required("side", pa.int32()), 2)),
-            required("licence", pa.int32()),
-            required("captions", pa.large_list(required("caption", pa.large_string()))),
-            required("boxes", pa.large_list(required("box", box))),
+            ("image_id", pa.large_string()),
+            ("file_name", pa.large_string()),
+            ("size", pa.list_(pa.int32(), 2)),
+            ("licence", pa.int32()),
+            ("captions", pa.large_list(pa.large_string())),
+            ("boxes", pa.large_list(box)),
         ]
     )
 
 
-def _arrays(columns: Columns) -> list[Any]:
+def _batch(columns: Columns, schema: Any) -> Any:
     """The columns as Arrow arrays over the same memory."""
     import pyarrow as pa
 
-    image_id, file_name, size, licence, captions, boxes = (field.type for field in _schema())
-    box = boxes.value_type
+    def numbers(values: NDArray[Any]) -> Any:
+        values = np.ascontiguousarray(values)  # pyarrow.array would import pandas to look at it
+        return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), values.size, [None, pa.py_buffer(values)])
 
-    def plain(kind: Any, values: NDArray[Any]) -> Any:
-        return pa.Array.from_buffers(kind, values.size, [None, pa.py_buffer(np.ascontiguousarray(values))])
-
-    def rows_of(kind: Any, values: NDArray[Any]) -> Any:
-        children = [plain(kind.value_type, values)]
-        return pa.Array.from_buffers(kind, len(values), [None], children=children)
-
-    def texts(kind: Any, values: Texts) -> Any:
-        buffers = [None, pa.py_buffer(values.offsets), pa.py_buffer(np.ascontiguousarray(values.data))]
-        return pa.Array.from_buffers(kind, len(values), buffers)
-
-    def lists(kind: Any, ends: NDArray[np.int64], values: Any) -> Any:
-        return pa.Array.from_buffers(kind, len(ends) - 1, [None, pa.py_buffer(ends)], children=[values])
+    def texts(values: Texts) -> Any:
+        data = pa.py_buffer(np.ascontiguousarray(values.data))
+        return pa.LargeStringArray.from_buffers(len(values), pa.py_buffer(values.offsets), data)
 
     parts = [
-        rows_of(box.field("corners").type, columns.corners),
-        plain(pa.float64(), columns.areas),
-        plain(pa.int32(), columns.categories),
-        plain(pa.uint8(), columns.crowds.view(np.uint8)),
+        pa.FixedSizeListArray.from_arrays(numbers(columns.corners), 4),
+        numbers(columns.areas),
+        numbers(columns.categories),
+        numbers(columns.crowds.view(np.uint8)),
     ]
-    return [
-        texts(image_id, columns.image_ids),
-        texts(file_name, columns.file_names),
-        rows_of(size, columns.sizes),
-        plain(licence, columns.licences),
-        lists(captions, columns.captions_end, texts(captions.value_type, columns.captions)),
-        lists(boxes, columns.boxes_end, pa.Array.from_buffers(box, len(columns.areas), [None], children=parts)),
+    boxes = pa.StructArray.from_arrays(parts, fields=[*schema.field("boxes").type.value_type])
+    arrays = [
+        texts(columns.image_ids),
+        texts(columns.file_names),
+        pa.FixedSizeListArray.from_arrays(numbers(columns.sizes), 2),
+        numbers(columns.licences),
+        pa.LargeListArray.from_arrays(numbers(columns.captions_end), texts(columns.captions)),
+        pa.LargeListArray.from_arrays(numbers(columns.boxes_end), boxes),
     ]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _mapped(cache: Cache) -> Annotations | None:
@@ -268,40 +250,33 @@ def _within(values: NDArray[Any], low: int, high: int) -> bool:
 
 
 def _columns(batch: Any, about: _About) -> Columns:
-    """The columns of a batch over its own memory; see ``_arrays``."""
+    """The columns of a batch over its own memory; see ``_batch``."""
 
-    def plain(array: Any, dtype: type[np.generic]) -> NDArray[Any]:
-        if array.offset:
-            raise ValueError("a column that does not begin at 0")
-        buffer = array.buffers()[1]
-        return np.frombuffer(buffer, dtype, len(array)) if len(array) else np.empty(0, dtype)
-
-    def offsets(array: Any) -> NDArray[np.int64]:
-        found = np.frombuffer(array.buffers()[1], np.int64, len(array) + 1) if len(array) else np.zeros(1, np.int64)
-        if array.offset or found[0]:
-            raise ValueError("a column that does not begin at 0")
-        return found
+    def numbers(array: Any) -> NDArray[Any]:  # array.to_numpy() would import pandas
+        values = np.frombuffer(array.buffers()[1] or b"", array.type.to_pandas_dtype())
+        return values[array.offset : array.offset + len(array)]
 
     def texts(array: Any) -> Texts:
-        ends = offsets(array)
-        data = array.buffers()[2]
-        return Texts(np.frombuffer(data, np.uint8, ends[-1]) if ends[-1] else np.empty(0, np.uint8), ends)
+        if not len(array):
+            return texts_of(())
+        _, ends, data = array.buffers()
+        ends = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]
+        return Texts(np.frombuffer(data or b"", np.uint8), ends)
 
     image_ids, file_names, sizes, licences, captions, boxes = batch.columns
-    box = boxes.values
-    corners, areas, categories, crowds = (box.field(n) for n in range(4))
+    corners, areas, categories, crowds = (boxes.values.field(n) for n in range(4))
     return Columns(
         texts(image_ids),
         texts(file_names),
-        plain(sizes.values, np.int32).reshape(-1, 2),
-        plain(licences, np.int32),
-        offsets(captions),
-        offsets(boxes),
+        numbers(sizes.values).reshape(-1, 2)[: len(sizes)],
+        numbers(licences),
+        numbers(captions.offsets),
+        numbers(boxes.offsets),
         texts(captions.values),
-        plain(corners.values, np.float64).reshape(-1, 4),
-        plain(areas, np.float64),
-        plain(categories, np.int32),
-        plain(crowds, np.uint8).view(np.bool_),
+        numbers(corners.values).reshape(-1, 4)[: len(corners)],
+        numbers(areas),
+        numbers(categories),
+        numbers(crowds).view(np.bool_),
         about.category_names,
         about.licence_names,
     )

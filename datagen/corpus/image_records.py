@@ -28,18 +28,16 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.config import CorpusSettings
-from datagen.corpus.annotation_files import check_start
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
 from datagen.corpus.images import MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
 from datagen.corpus.pictures import PictureError, picture_size
-from datagen.corpus.source import Corpus, FileSource
+from datagen.corpus.source import Corpus, FileSource, check_start
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Box, Finding
 
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE_PX)]
 _Name = Annotated[str, Meta(min_length=1)]
-_SHAPE = "A file of image records is JSON Lines: one object a line, with 'file_name', 'captions' and 'boxes'"
 
 
 class BoxRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -157,7 +155,8 @@ def _read_lines(path: Path) -> Iterator[tuple[str, ImageRecord]]:
     number = 0
     try:
         with path.open("rb") as file:
-            check_start(path, file.read(4096), _SHAPE)
+            shape = "A file of image records is JSON Lines: one object a line, with 'file_name', 'captions' and 'boxes'"
+            check_start(path, file.read(4096), shape)
             file.seek(0)
             for number, line in enumerate(file, start=1):
                 if line.strip():

@@ -128,12 +128,12 @@ class Annotations(Struct, frozen=True):
 class AnnotatedImages(Sequence[AnnotatedImage]):
     """A corpus's images in its order: a sequence whose records are made when asked for, and not kept.
 
-    Slices are views. A pickle holds the columns of the images in view and no others; its arrays can travel out of
-    band (protocol 5).
+    Slices are views, but for those with a step. A pickle holds the columns of the images in view and no others; its
+    arrays can travel out of band (protocol 5).
 
     Args:
         columns: The images' content.
-        rows: Which of them, in which order; None takes all.
+        rows: Which of them, without a step; None takes all.
     """
 
     __slots__ = ("_rows", "columns")
@@ -148,32 +148,25 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
     @overload
     def __getitem__(self, index: int) -> AnnotatedImage: ...
     @overload
-    def __getitem__(self, index: slice) -> AnnotatedImages: ...
-    def __getitem__(self, index: int | slice) -> AnnotatedImage | AnnotatedImages:
+    def __getitem__(self, index: slice) -> Sequence[AnnotatedImage]: ...
+    def __getitem__(self, index: int | slice) -> AnnotatedImage | Sequence[AnnotatedImage]:
         found = self._rows[index]
-        if isinstance(found, range):
-            return AnnotatedImages(self.columns, found)
-        return next(self.columns.records(found, found + 1))
+        if not isinstance(found, range):
+            return next(self.columns.records(found, found + 1))
+        if found.step != 1:
+            return [next(self.columns.records(row, row + 1)) for row in found]
+        return AnnotatedImages(self.columns, found)
 
     def __iter__(self) -> Iterator[AnnotatedImage]:
         rows = self._rows
-        if rows.step != 1:
-            for row in rows:
-                yield from self.columns.records(row, row + 1)
-            return
         for start in range(rows.start, rows.stop, _CHUNK):
             yield from self.columns.records(start, min(start + _CHUNK, rows.stop))
 
     def ids(self) -> Iterator[str]:
         """The images' ids, without making their records, which takes twenty times as long."""
         rows, ids = self._rows, self.columns.image_ids
-        if rows.step != 1:
-            return (ids.read(row, row + 1)[0] for row in rows)
         starts = range(rows.start, rows.stop, _CHUNK)
         return chain.from_iterable(ids.read(start, min(start + _CHUNK, rows.stop)) for start in starts)
-
-    def __reversed__(self) -> Iterator[AnnotatedImage]:
-        return iter(self[::-1])
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence) or isinstance(other, str | bytes):
@@ -186,10 +179,7 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
         return f"<{len(self)} annotated images>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        rows = self._rows
-        if rows.step != 1:
-            return AnnotatedImages, (self.columns, rows)
-        return AnnotatedImages, (self.columns.cut(rows.start, rows.stop),)
+        return AnnotatedImages, (self.columns.cut(self._rows.start, self._rows.stop),)
 
 
 def ids_of(images: Sequence[AnnotatedImage]) -> Iterator[str]:

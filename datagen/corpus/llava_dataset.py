@@ -17,29 +17,18 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import CorpusSettings
-from datagen.corpus.annotation_files import check_start, explain_no_file
-from datagen.corpus.coco.coco_files import load_annotations
+from datagen.corpus.coco import load_annotations
 from datagen.corpus.images import id_of_file, id_text
-from datagen.corpus.source import Corpus, FileSource
+from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage
+from datagen.words import COCO_CATEGORIES
 
 MAX_RECORD_CHARS = 64_000_000
 """A record that does not end before this is a broken file; LLaVA's longest have some thousand."""
 _BLOCK_CHARS = 4_000_000
 _SPACE = re.compile(r"\s*")
 _SHAPE = "A LLaVA dataset is a JSON array, or JSON Lines, of objects with 'id', 'image' and 'conversations'"
-
-COCO_CATEGORIES = tuple(
-    """person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
-    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
-    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
-    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
-    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv, laptop,
-    mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase, scissors,
-    teddy bear, hair drier, toothbrush""".replace("\n   ", "").split(", ")
-)
-"""What claims are read with where no instances file names categories."""
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -128,13 +117,10 @@ def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
                 if not isinstance(value, dict) or (number == 1 and "conversations" not in value):
                     raise CorpusError(f"{path}: {_explain_shape(value, number)}")
                 yield value, _compact(value)
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such dataset file. {explain_no_file(path)}") from None
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
     except OSError as error:
-        told = "is a folder; name the file in it" if path.is_dir() else f"cannot be read ({error.strerror})"
-        raise CorpusError(f"{path}: {told}.") from None
+        raise CorpusError(explain_unreadable(error, str(path), "dataset")) from None
 
 
 def digest_record(content: str) -> str:
@@ -240,6 +226,7 @@ def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
         images.append(msgspec.structs.replace(found, image_id=image_id, file_name=name))
     held = {image.image_id for image in images}
     findings = tuple(finding for finding in annotated.findings if finding.image_id in held)
+    # Where no instances file names categories, claims are read with COCO's.
     return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, findings)
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
-N_PROBED = 20
-"""Pictures that are looked for in other folders, to name the one that was meant."""
 N_LISTED = 200
 """Folders looked into, and entries read of each, for a hint at the right one."""
 
@@ -301,7 +299,7 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
         if _holds_any(folder, (name,)):
             return None
         n_names += 1
-        if n_names <= N_PROBED:
+        if n_names <= 20:  # so many are looked for in other folders, to name the one that was meant
             names.append(name)
     if not names:
         return None

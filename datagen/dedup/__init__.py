@@ -10,8 +10,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from typing import Literal
 
-import numpy as np
-
+from datagen.compact_map import DigestMap
 from datagen.config import DedupSettings
 from datagen.dedup.near_duplicates import NearDuplicateIndex, Twin
 from datagen.dedup.repeated_questions import (
@@ -22,7 +21,7 @@ from datagen.dedup.repeated_questions import (
     question_key,
     words_of,
 )
-from datagen.dedup.word_sets import GrowingArray, PackedStrings
+from datagen.dedup.word_sets import PackedStrings
 from datagen.records import Drop, Sample, cut_or_reject, reject
 
 __all__ = ["Deduplicator", "FindVector", "Vector"]
@@ -57,21 +56,15 @@ class Deduplicator:
         self._exact = ExactTexts()
         self._near: dict[str, NearDuplicateIndex] = {}
 
-    def admit(self, sample: Sample) -> Sample:
-        """Judge one sample against those admitted before it, and remember it when it stays.
-
-        Returns:
-            The sample unchanged; cut before the first question asked before, with the cut noted;
-            or rejected. Detail names the earlier twin and the Jaccard similarity of the wording.
-        """
-        (judged,) = self.admit_all([sample])
-        return judged
-
     def admit_all(self, samples: Iterable[Sample]) -> Iterator[Sample]:
-        """Judge samples in order, just as ``admit`` does one by one, but twenty times faster.
+        """Judge samples in order against those admitted before, and remember those that stay.
 
         Samples wait until some thousand texts can be compared at once, or until one asks what a
         waiting one asks about the same image: what is left of its text depends on that one's fate.
+
+        Yields:
+            Each sample unchanged; cut before the first question asked before, with the cut noted; or rejected. Detail
+            names the earlier twin and the Jaccard similarity of the wording.
         """
         waiting: list[_Waiting] = []
         of_image: dict[str, list[_Waiting]] = {}
@@ -142,49 +135,25 @@ class Deduplicator:
 
 
 class ExactTexts:
-    """Names of texts by their digests of 128 bits, at 20 bytes and the name each.
+    """Names of texts by their digests of 128 bits, at 32 bytes and the name each."""
 
-    Args:
-        max_waiting: Digests kept in a dictionary before they are merged into the sorted array.
-    """
-
-    def __init__(self, max_waiting: int = 1 << 14) -> None:
-        self._max_waiting = max_waiting
+    def __init__(self) -> None:
+        self._places = DigestMap()
+        self._digests = bytearray()
         self._names = PackedStrings()
-        self._rests = GrowingArray(np.empty(0, np.uint64))  # the other half of the digests, by number
-        self._waiting: dict[bytes, int] = {}
-        self._heads = np.empty(0, np.uint64)  # sorted
-        self._numbers = np.empty(0, np.uint32)
 
     def get(self, digest: bytes) -> str | None:
         """Find the name of a text."""
-        number = self._waiting.get(digest)
-        if number is not None:
-            return self._names[number]
-        head, rest = np.frombuffer(digest, np.uint64)
-        for place in range(int(self._heads.searchsorted(head)), len(self._heads)):
-            if self._heads[place] != head:
-                break
-            if self._rests.values[self._numbers[place]] == rest:
-                return self._names[int(self._numbers[place])]
-        return None
+        place = self._places.get(digest.hex())
+        if place is None or self._digests[16 * place : 16 * place + 16] != digest:  # the map tells by 64 bits of it
+            return None
+        return self._names[place]
 
     def add(self, digest: bytes, name: str) -> None:
         """Remember a text that is not known yet."""
-        self._waiting[digest] = len(self._names)
+        self._places.put(digest.hex(), len(self._names))
+        self._digests += digest
         self._names.append(name)
-        self._rests.extend(np.frombuffer(digest, np.uint64)[1:])
-        if len(self._waiting) >= max(self._max_waiting, len(self._heads) // 8):
-            self._merge()
-
-    def _merge(self) -> None:
-        heads = np.frombuffer(b"".join(self._waiting), np.uint64)[::2]
-        numbers = np.fromiter(self._waiting.values(), np.uint32, len(self._waiting))
-        order = np.argsort(heads, kind="stable")
-        places = self._heads.searchsorted(heads[order])
-        self._heads = np.insert(self._heads, places, heads[order])
-        self._numbers = np.insert(self._numbers, places, numbers[order])
-        self._waiting = {}
 
 
 def _digest(sample: Sample, words: list[str]) -> bytes:

@@ -73,30 +73,12 @@ class NearDuplicateIndex:
         self._order = WordOrder(np.zeros(0, np.int64), limits.max_rare)
         self._reorder_at = limits.first_reorder
 
-    def find(self, tokens: Iterable[str]) -> Twin | None:
-        """Find the most similar set; among equally similar ones the first added.
-
-        Returns:
-            Its key and the Jaccard similarity, or None when no set reaches the threshold.
-        """
-        queries = self._vocabulary.sets_of([tokens])
-        near = self._near(queries, self._index.beside(self._postings_of(queries)), self._stored)
-        best = max(((score, -n) for _, n, score in near), default=None)
-        return None if best is None else (self._keys[-best[1]], best[0])
-
-    def add(self, key: str, tokens: Iterable[str]) -> None:
-        """Remember a set under a key."""
-        own = self._vocabulary.sets_of([tokens])
-        postings = self._postings_of(own)
-        self._keep([key], own, renumbered(postings, np.full(len(postings), len(self._keys))))
-
     def admit(self, keys: Sequence[str], texts: Sequence[Iterable[str]]) -> list[Twin | None]:
-        """Do in order for each text: find its twin, and add it when it has none.
-
-        This is what calling ``find`` and ``add`` does, many times faster from some fifty texts on.
+        """Do in order for each text: find its twin, and add it when it has none; many at once cost far less.
 
         Returns:
-            For each text the key and similarity of its twin, or None when it was added.
+            For each text the key of the most similar one added before, among equally similar ones of the first, and
+            the Jaccard similarity; or None where none reaches the threshold and the text was added.
         """
         twins: list[Twin | None] = []
         for first in range(0, len(texts), self._limits.block):

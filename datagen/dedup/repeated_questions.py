@@ -20,11 +20,23 @@ from numpy.typing import NDArray
 from datagen.dedup.near_duplicates import jaccard
 from datagen.lexicon import IRREGULAR_PLURALS
 from datagen.records import Drop, Sample
+from datagen.words import read_bundled
 
 Vector = NDArray[np.float64]
 FindVector = Callable[[str], Vector | None]
 """From a question to its embedding, a vector of length 1, or None where it has none."""
 
+
+class _QuestionWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """The tables of ``data/words/questions.yaml``, which says what each is."""
+
+    empty: frozenset[str]
+    same: dict[str, str]
+    verbs: tuple[str, ...]
+    turning: frozenset[str]
+
+
+_WORDS = read_bundled("words/questions.yaml", _QuestionWords)
 _WORD = re.compile(r"\w+")
 _PICTURE = r"(?:the|this) (?:given )?(?:image|picture|photo|photograph|scene)"
 _SEEN = r"(?:visible|shown|seen|present|depicted|placed|located)"
@@ -58,20 +70,6 @@ _REWRITES = tuple(
         (r"\b(hold|holding|holds) in (?:his|her|its|their) hands?\b", r"\1"),
     )
 )  # fmt: skip
-_EMPTY_WORDS = frozenset(
-    "a an the is are be been being am does do please you me see there this that these those here "
-    "currently actually exactly now".split()
-)
-_SAME = {
-    "buses": "bus", "sofa": "couch", "bike": "bicycle", "motorbike": "motorcycle", "television": "tv",
-    "fridge": "refrigerator", "plane": "airplane", "grey": "gray", "kid": "child", "kids": "child",
-    **{several: one for one, several in IRREGULAR_PLURALS.items()},
-}  # fmt: skip
-_VERBS = (
-    "wear hold ride sit stand look smile carry play watch use eat drink read walk run chase lie hang fly lead face "
-    "drive pull push throw hit catch cut cook jump sleep point wait cross surf ski"
-).split()
-"""Whose "is ...ing" and "does ..." ask the same; "do" is none of them, as "What does he do?" asks for a trade."""
 
 
 def words_of(text: str) -> list[str]:
@@ -94,7 +92,7 @@ def question_key(question: str) -> str:
     if text.startswith(_THERE):  # "a dog" and "dogs" are not the same here
         return " ".join(asked)
     # "What does the man do?" asks about doing, so that a last "do" is no auxiliary.
-    content = [_folded(word) for word in asked if word not in _EMPTY_WORDS] + ["do"] * (asked[-1:] == ["do"])
+    content = [_folded(word) for word in asked if word not in _WORDS.empty] + ["do"] * (asked[-1:] == ["do"])
     # With fewer than two words left, as in "What do you see?", only the same wording is the same question.
     return " ".join(content if len(content) >= 2 else words)
 
@@ -120,13 +118,11 @@ def _ing(verb: str) -> str:
     return f"{verb.removesuffix('e')}ing"
 
 
-_FORMS = {**_SAME, **{_ing(verb): verb for verb in _VERBS}}
-
-_TURNING_WORDS = frozenset(
-    "not no never without left right above below under over behind front inside outside before after first second "
-    "third last next more less fewer most least all both only one two three four five six seven eight nine ten".split()
-)
-"""Words that turn a question round: an embedding model puts it near all others about the same things."""
+_FORMS = {
+    **_WORDS.same,
+    **{several: one for one, several in IRREGULAR_PLURALS.items()},
+    **{_ing(verb): verb for verb in _WORDS.verbs},
+}
 
 
 class QuestionEmbeddings:
@@ -160,7 +156,7 @@ class QuestionEmbeddings:
 
 
 def _turning_words(question: str) -> list[str]:
-    return sorted(word for word in words_of(question) if word in _TURNING_WORDS or word.isdecimal())
+    return sorted(word for word in words_of(question) if word in _WORDS.turning or word.isdecimal())
 
 
 class _KeptQuestion(Struct, frozen=True):

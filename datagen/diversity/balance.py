@@ -11,6 +11,7 @@ goes on without them. Turns that are leant on stay, and the record says what sha
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
@@ -24,8 +25,7 @@ from datagen.summary import Balance, KindShare, LargestKind, YesShare
 
 Cell = tuple[str, str]
 """Kind of question, and ``yes``, ``no`` or ``-``."""
-Counts = dict[Cell, int]
-REASON = "balanced_out"
+Counts = Counter[Cell]
 
 
 class Census:
@@ -37,7 +37,7 @@ class Census:
 
     def __init__(self, rng_seed: int) -> None:
         self.rng_seed = rng_seed
-        self.n_turns: Counts = {}
+        self.n_turns: Counts = Counter()
         self.draws: dict[Cell, array[float]] = {}
 
     def count(self, samples: Iterable[Sample]) -> Census:
@@ -46,7 +46,7 @@ class Census:
             if sample.status == "accepted":
                 for n, turn in enumerate(sample.turns):
                     cell = cell_of(turn)
-                    self.n_turns[cell] = self.n_turns.get(cell, 0) + 1
+                    self.n_turns[cell] += 1
                     if is_free(sample.turns, n):
                         self.draws.setdefault(cell, array("d")).append(draw(self.rng_seed, sample, n))
         return self
@@ -76,7 +76,7 @@ class Plan(Struct, frozen=True):
             cell = cell_of(turn)
             limit = self.below.get(cell)
             if limit is not None and is_free(sample.turns, n) and draw(self.rng_seed, sample, n) < limit:
-                drops.append(Drop("dedup", REASON, f"turn {n + 1}, '{turn.question}': {self.why[cell]}"))
+                drops.append(Drop("dedup", "balanced_out", f"turn {n + 1}, '{turn.question}': {self.why[cell]}"))
             else:
                 kept.append(turn)
         if not drops:
@@ -95,10 +95,10 @@ def plan(census: Census, settings: BalanceSettings) -> Plan:
     """
     turns = census.n_turns
     uneven, over = _falling(census, settings)
-    falling = _plus(uneven, over)
-    below = {cell: _limit(census.draws[cell], n) for cell, n in falling.items()}
-    why = {cell: "; ".join(_told_why(turns, settings, cell, uneven, over)) for cell in falling}
-    return Plan(census.rng_seed, below, why, _report(turns, _minus(turns, falling), settings))
+    falling = uneven + over
+    below = {cell: _limit(census.draws[cell], n) for cell, n in sorted(falling.items())}
+    why = {cell: "; ".join(_told_why(turns, settings, cell, uneven, over)) for cell in below}
+    return Plan(census.rng_seed, below, why, _report(turns, turns - falling, settings))
 
 
 def _falling(census: Census, settings: BalanceSettings) -> tuple[Counts, Counts]:
@@ -106,20 +106,19 @@ def _falling(census: Census, settings: BalanceSettings) -> tuple[Counts, Counts]
 
     Each may undo the other, so they take turns until neither takes more.
     """
-    free = {cell: len(draws) for cell, draws in census.draws.items()}
-    most = int(settings.max_loss * sum(census.n_turns.values()))
-    uneven: Counts = {}
-    over: Counts = {}
+    free = Counter({cell: len(draws) for cell, draws in census.draws.items()})
+    most = int(settings.max_loss * census.n_turns.total())
+    uneven, over = Counts(), Counts()
     for _ in range(20):  # of 1,500 made-up sets 1,175 settle after two rounds, and one takes all twenty
-        fallen = _plus(uneven, over)
-        left, still_free = _minus(census.n_turns, fallen), _minus(free, fallen)
+        fallen = uneven + over
+        left, still_free = census.n_turns - fallen, free - fallen
         if settings.yes_share is not None:
-            found = _even_out(left, still_free, settings.yes_share, most - sum(fallen.values()))
-            uneven, left, still_free = _plus(uneven, found), _minus(left, found), _minus(still_free, found)
+            found = _even_out(left, still_free, settings.yes_share, most - fallen.total())
+            uneven, left, still_free = uneven + found, left - found, still_free - found
         if settings.max_share_per_kind is not None:
-            spent = sum(uneven.values()) + sum(over.values())
-            over = _plus(over, _cap_kinds(left, still_free, settings.max_share_per_kind, most - spent))
-        if _plus(uneven, over) == fallen:
+            spent = uneven.total() + over.total()
+            over += _cap_kinds(left, still_free, settings.max_share_per_kind, most - spent)
+        if uneven + over == fallen:
             break
     return uneven, over
 
@@ -144,10 +143,10 @@ def _even_out(turns: Counts, free: Counts, share: float, most: int) -> Counts:
     """How many turns of each cell fall so that ``share`` of the yes and no answers say yes."""
     yes, no = _told(turns, "yes"), _told(turns, "no")
     if not yes or not no:
-        return {}  # whatever falls, the other side stays at nothing
+        return Counts()  # whatever falls, the other side stays at nothing
     surplus = {"yes": yes - no * share / (1 - share), "no": no - yes * (1 - share) / share}
     side = max(surplus, key=lambda name: surplus[name])
-    cells = {cell: n for cell, n in free.items() if cell[1] == side}
+    cells = Counts({cell: n for cell, n in free.items() if cell[1] == side})
     return _spread(min(most, max(0, round(surplus[side]))), cells)
 
 
@@ -166,10 +165,10 @@ def _cap_kinds(turns: Counts, free: Counts, cap: float, most: int) -> Counts:
             low, high = (low, middle) if total - _kept_under(kinds, middle) <= most else (middle, high)
         low = high
     limit = int(low * _kept_under(kinds, low) + 1e-9)
-    falling: Counts = {}
+    falling = Counts()
     for kind, n in kinds.items():
         if n > limit and low < 1:
-            falling |= _spread(n - limit, {cell: m for cell, m in free.items() if cell[0] == kind})
+            falling += _spread(n - limit, Counts({cell: m for cell, m in free.items() if cell[0] == kind}))
     return falling
 
 
@@ -188,14 +187,14 @@ def _kept_under(kinds: Mapping[str, int], cap: float) -> float:
 
 def _spread(number: int, cells: Counts) -> Counts:
     """Take ``number`` turns from cells in proportion to their size, as far as they go."""
-    total = sum(cells.values())
+    total = cells.total()
     number = max(0, min(number, total))  # an allowance may be overdrawn by rounding
     if not number:
-        return {}
+        return Counts()
     exact = {cell: number * cells[cell] / total for cell in sorted(cells)}
-    taken = {cell: int(share) for cell, share in exact.items()}
+    taken = Counts({cell: int(share) for cell, share in exact.items()})
     rest = sorted(exact, key=lambda cell: (taken[cell] - exact[cell], cell))
-    for cell in rest[: number - sum(taken.values())]:
+    for cell in rest[: number - taken.total()]:
         taken[cell] += 1
     return taken
 
@@ -212,7 +211,7 @@ def _told_why(turns: Counts, settings: BalanceSettings, cell: Cell, uneven: Coun
         yes, no = _told(turns, "yes"), _told(turns, "no")
         yield f"{_share(yes, yes + no):.1%} of the yes/no answers say yes, {settings.yes_share:.1%} is asked"
     if cell in over:
-        share = _share(_of_kind(turns, cell[0]), sum(turns.values()))
+        share = _share(_of_kind(turns, cell[0]), turns.total())
         yield f"{share:.1%} of the turns ask for {cell[0]}, the cap is {settings.max_share_per_kind:.1%}"
 
 
@@ -223,24 +222,15 @@ def _report(before: Counts, after: Counts, settings: BalanceSettings) -> Balance
     def largest(turns: Counts) -> KindShare:
         kinds = sorted({kind for kind, _ in turns})
         kind = max(kinds, key=lambda name: _of_kind(turns, name), default=None)
-        share = _share(_of_kind(turns, kind), sum(turns.values())) if kind else 0.0
+        share = _share(_of_kind(turns, kind), turns.total()) if kind else 0.0
         return KindShare(kind, round(share, 4))
 
     return Balance(
-        turns_before=sum(before.values()),
-        turns_after=sum(after.values()),
+        turns_before=before.total(),
+        turns_after=after.total(),
         yes_share=YesShare(settings.yes_share, yes_share(before), yes_share(after)),
         largest_kind=LargestKind(settings.max_share_per_kind, largest(before), largest(after)),
     )
-
-
-def _minus(turns: Counts, falling: Counts) -> Counts:
-    return {cell: n - falling.get(cell, 0) for cell, n in turns.items()}
-
-
-def _plus(some: Counts, more: Counts) -> Counts:
-    every = {cell: some.get(cell, 0) + more.get(cell, 0) for cell in some.keys() | more.keys()}
-    return {cell: every[cell] for cell in sorted(every) if every[cell]}
 
 
 def _of_kind(turns: Counts, kind: str) -> int:

@@ -12,8 +12,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import pairwise
 
-from msgspec import Struct
-
 from datagen.claims.kinds import kind_of
 from datagen.diversity.question_kinds import ALL_KINDS, polarity, question_kind
 from datagen.records import AnnotatedImage, Claim, Sample, Turn
@@ -27,36 +25,8 @@ _WORD = re.compile(r"[\w'’-]+")
 _MANY = 10  # counts from here on are one row
 
 
-class GapLimits(Struct, frozen=True):
-    """From where on a lopsided set is worth a sentence; shares are of 1.
-
-    Attributes:
-        min_turns: Turns, or answers of a sort, below which no share is worth a sentence.
-        rare_kind: Share of the turns below which a kind of question is as good as missing.
-        even_yes: Share of yes among yes/no answers outside which a model learns to guess.
-        common_opening: Share of a type's texts with one opening from which it is a habit.
-        small_count: The largest number that counts as small.
-        mostly_small: Share of exact counts up to ``small_count`` from which counts are always small.
-        narrow_lengths: Span from the 10th to the 90th percentile of answer lengths, over the median, below which all
-            are alike.
-        lopsided: Share of one side of a pair from which it is favoured.
-        few_denied: Share of the categories below which absences follow a habit that a model can learn.
-        n_named: Categories that one sentence names.
-    """
-
-    min_turns: int = 50
-    rare_kind: float = 0.02
-    even_yes: tuple[float, float] = (0.4, 0.6)
-    common_opening: float = 0.3
-    small_count: int = 3
-    mostly_small: float = 0.9
-    narrow_lengths: float = 0.25
-    lopsided: float = 0.65
-    few_denied: float = 0.5
-    n_named: int = 8
-
-
-_LIMITS = GapLimits()
+MIN_TURNS = 50
+"""Turns, or answers of a sort, below which no share is worth a sentence."""
 
 
 class Diversity:
@@ -220,23 +190,17 @@ def _histogram(lengths: Mapping[int, int]) -> dict[str, int]:
 
 
 def _top(counts: Counter[str], names: Collection[str]) -> list[str]:
-    known = sorted((name for name in names if counts[name]), key=lambda name: (-counts[name], name))
-    return known[:N_LISTED]
+    return [name for name in _ranked(counts) if counts[name] and name in names][:N_LISTED]
 
 
 def _merged(openings: Iterable[Openings]) -> dict[str, int]:
     every: Counter[str] = Counter()
     for one in openings:
         every.update(one.counts)
-    return dict(sorted(every.items(), key=lambda item: (-item[1], item[0]))[:N_LISTED])
+    return dict([*_ranked(every).items()][:N_LISTED])
 
 
-def _commonest(openings: Openings) -> tuple[str, int, int]:
-    word, number = min(openings.counts.items(), key=lambda item: (-item[1], item[0]))
-    return word, number, openings.n_texts
-
-
-def _ranked(counts: Counter[str]) -> dict[str, int]:
+def _ranked(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
@@ -251,7 +215,7 @@ def _at_least(number: int) -> str:
 def _gaps(seen: Diversity) -> Iterator[str]:
     """Say what a set lacks, worst first in each matter."""
     n_turns = seen.kinds.total()
-    if n_turns < _LIMITS.min_turns:
+    if n_turns < MIN_TURNS:
         yield f"Only {n_turns} turns were accepted, too few to say what is missing."
         return
     for find in (_categories, _kinds, _yes, _counts, _sides, _openings, _lengths):
@@ -260,7 +224,7 @@ def _gaps(seen: Diversity) -> Iterator[str]:
 
 def _categories(seen: Diversity) -> Iterator[str]:
     never = {name: seen.boxed.get(name, 0) for name in seen.never_stated()}
-    boxed = sorted((name for name, n in never.items() if n), key=lambda name: (-never[name], name))
+    boxed = [name for name, n in _ranked(never).items() if n]
     unboxed = [name for name, n in never.items() if not n]
     of = f"of {len(seen.categories)} categories"
     if boxed:
@@ -270,13 +234,13 @@ def _categories(seen: Diversity) -> Iterator[str]:
         yield f"{len(unboxed)} {of} have no box in this corpus, and no answer says that one is there: {_few(unboxed)}."
     denied = {name: n for name in seen.categories if (n := seen.denied[name])}
     total = sum(denied.values())
-    if total >= _LIMITS.min_turns and len(denied) < _LIMITS.few_denied * len(seen.categories):
-        most = min(denied, key=lambda name: (-denied[name], name))
+    if total >= MIN_TURNS and len(denied) < len(seen.categories) / 2:  # a habit that a model can learn
+        most = next(iter(_ranked(denied)))
         yield f"Only {len(denied)} {of} are ever said to be absent, {most} {_percent(denied[most], total)} of the time."
 
 
 def _kinds(seen: Diversity) -> Iterator[str]:
-    n_turns, most = seen.kinds.total(), _LIMITS.rare_kind * seen.kinds.total()
+    n_turns, most = seen.kinds.total(), 0.02 * seen.kinds.total()  # below that a kind is as good as missing
     kinds = {kind: seen.kinds[kind] for kind in ALL_KINDS if kind != "other"}
     missing = [kind for kind, n in kinds.items() if not n]
     rare = sorted((kind for kind, n in kinds.items() if 0 < n < most), key=lambda kind: kinds[kind])
@@ -284,32 +248,28 @@ def _kinds(seen: Diversity) -> Iterator[str]:
         yield f"Kinds of question never asked: {', '.join(missing)}."
     if rare:
         told = ", ".join(f"{kind} ({_percent(kinds[kind], n_turns)})" for kind in rare)
-        yield f"Kinds of question under {100 * _LIMITS.rare_kind:.0f} % of the turns: {told}."
+        yield f"Kinds of question under 2 % of the turns: {told}."
 
 
 def _yes(seen: Diversity) -> Iterator[str]:
     yes, no = seen.polarities["yes"], seen.polarities["no"]
-    low, high = _LIMITS.even_yes
-    if yes + no >= _LIMITS.min_turns and not low <= yes / (yes + no) <= high:
-        yield (
-            f"{_percent(yes, yes + no)} of {yes + no} yes/no answers say yes, where {100 * low:.0f} to "
-            f"{100 * high:.0f} % is even."
-        )
+    if yes + no >= MIN_TURNS and not 0.4 <= yes / (yes + no) <= 0.6:  # a model learns to guess
+        yield f"{_percent(yes, yes + no)} of {yes + no} yes/no answers say yes, where 40 to 60 % is even."
 
 
 def _counts(seen: Diversity) -> Iterator[str]:
     total = sum(seen.numbers.values())
-    small = sum(n for number, n in seen.numbers.items() if number <= _LIMITS.small_count)
-    if total >= _LIMITS.min_turns and small >= _LIMITS.mostly_small * total:
+    small = sum(n for number, n in seen.numbers.items() if number <= 3)
+    if total >= MIN_TURNS and small >= 0.9 * total:
         yield (
-            f"Counts are small: {_percent(small, total)} of {total} exact counts are {_LIMITS.small_count} or less, "
+            f"Counts are small: {_percent(small, total)} of {total} exact counts are 3 or less, "
             f"the largest is {max(seen.numbers)}{' or more' if max(seen.numbers) >= _MANY else ''}."
         )
 
 
 def _sides(seen: Diversity) -> Iterator[str]:
     total = sum(seen.places.values())
-    if total >= _LIMITS.min_turns:
+    if total >= MIN_TURNS:
         never = [
             side
             for side in ("left", "right", "top", "bottom", "middle")
@@ -324,7 +284,7 @@ def _sides(seen: Diversity) -> Iterator[str]:
 
 def _lopsided(pair: tuple[str, str], counts: list[int]) -> Iterator[str]:
     total = sum(counts)
-    if total < _LIMITS.min_turns or max(counts) < _LIMITS.lopsided * total or not min(counts):
+    if total < MIN_TURNS or max(counts) < 0.65 * total or not min(counts):
         return
     more = counts.index(max(counts))
     yield f"'{pair[more]}' is said {counts[more]} times, '{pair[1 - more]}' only {counts[1 - more]} times."
@@ -333,15 +293,15 @@ def _lopsided(pair: tuple[str, str], counts: list[int]) -> Iterator[str]:
 def _openings(seen: Diversity) -> Iterator[str]:
     for what, openings in (("questions", seen.questions), ("answers", seen.answers)):
         for name, one in sorted(openings.items()):
-            words, n, total = _commonest(one)
-            if total >= _LIMITS.min_turns and n >= _LIMITS.common_opening * total:
-                yield f"{_percent(n, total)} of the {name} {what} open with '{words}'."
+            words, n = next(iter(_ranked(one.counts).items()))
+            if one.n_texts >= MIN_TURNS and n >= 0.3 * one.n_texts:
+                yield f"{_percent(n, one.n_texts)} of the {name} {what} open with '{words}'."
 
 
 def _lengths(seen: Diversity) -> Iterator[str]:
     for name, lengths in sorted(seen.lengths.items()):
         p10, p50, p90 = (quantile(lengths, share) for share in (0.1, 0.5, 0.9))
-        if lengths.total() >= _LIMITS.min_turns and p90 - p10 < _LIMITS.narrow_lengths * p50:
+        if lengths.total() >= MIN_TURNS and p90 - p10 < p50 / 4:
             yield f"Answers of {name} are all of one length: 80 % have {p10} to {p90} words."
 
 
@@ -355,8 +315,8 @@ def _counted(number: int, noun: str) -> str:
 
 
 def _few(names: list[str]) -> str:
-    more = len(names) - _LIMITS.n_named
-    return ", ".join(names[: _LIMITS.n_named]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - 8
+    return ", ".join(names[:8]) + (f" and {more} more" if more > 0 else "")
 
 
 def _either(names: list[str]) -> str:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from datagen.export.card import dataset_card
+from datagen.export.chat_jsonl import OpenAITuning, TrlMessages
 from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
-from datagen.export.llava_json import LlavaJson
-from datagen.export.llava_row import llava_record, write_llava
-from datagen.export.openai_tuning import OpenAITuning
+from datagen.export.llava_json import LlavaJson, llava_record, write_llava
 from datagen.export.parquet import ParquetFiles
-from datagen.export.rows import ExportRow, Form, Ledger, Writer
-from datagen.export.splits import ExportSettings, RowChoice
-from datagen.export.trainer_rules import LeftOut, record_fault
-from datagen.export.trl_messages import TrlMessages
+from datagen.export.rows import ExportRow, ExportSettings, Form, Ledger, LeftOut, RowChoice, Writer, record_fault
 from datagen.export.webdataset import WebDatasetShards
 
 __all__ = [

@@ -13,11 +13,8 @@ from pyarrow.fs import FileSystem, FileType
 
 from datagen.errors import ExportError, SettingsError
 
-BLOCK_BYTES = 8 << 20
 LAST = "summary.json"
 """Copied after everything else: where it stands, the rest is whole."""
-_PROBE = ".datagen-can-write-here"
-_SECRETS = ("key", "secret", "token", "password", "credential", "sas")
 
 
 def require_writable(uri: str) -> None:
@@ -29,7 +26,8 @@ def require_writable(uri: str) -> None:
     """
     parts = urlsplit(uri)
     named = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    if parts.password or any(word in name for name in named for word in _SECRETS):
+    secrets = ("key", "secret", "token", "password", "credential", "sas")
+    if parts.password or any(word in name for name in named for word in secrets):
         raise SettingsError(
             "--results holds a password or key, but settings are written to files; "
             "give it by the environment, as the store's own tools take it."
@@ -39,10 +37,11 @@ def require_writable(uri: str) -> None:
     with _told(uri):
         store, folder = FileSystem.from_uri(uri)
         store.create_dir(folder, recursive=True)
-        with store.open_output_stream(f"{folder}/{_PROBE}") as probe:
+        path = f"{folder}/.datagen-can-write-here"
+        with store.open_output_stream(path) as probe:
             probe.write(b"")
         with suppress(OSError):  # a store may let us write and not delete
-            store.delete_file(f"{folder}/{_PROBE}")
+            store.delete_file(path)
 
 
 def send_results(files: list[Path], uri: str) -> None:
@@ -62,7 +61,7 @@ def send_results(files: list[Path], uri: str) -> None:
             store.delete_file(f"{folder}/{LAST}")
         for path in sorted(files, key=lambda path: (path.name == LAST, path.name)):
             with path.open("rb") as source, store.open_output_stream(f"{folder}/{path.name}") as target:
-                shutil.copyfileobj(source, target, BLOCK_BYTES)
+                shutil.copyfileobj(source, target, 8 << 20)
 
 
 @contextmanager

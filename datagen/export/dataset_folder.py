@@ -16,10 +16,18 @@ import filelock
 import msgspec
 
 from datagen.errors import ExportError
-from datagen.export.llava_row import llava_record
-from datagen.export.rows import ExportRow, Writer
-from datagen.export.splits import IMAGES, NOT_STATED, ExportSettings, has_licence, is_exported, split_of
-from datagen.export.trainer_rules import LeftOut, record_fault
+from datagen.export.llava_json import llava_record
+from datagen.export.rows import (
+    IMAGES,
+    NOT_STATED,
+    ExportRow,
+    ExportSettings,
+    LeftOut,
+    Writer,
+    has_licence,
+    record_fault,
+    split_of,
+)
 from datagen.records import Sample
 
 _ENDING = ".unfinished"
@@ -108,8 +116,10 @@ def export_folder(
     _require_free(out)
     with unfinished_folder(out) as folder:
         exported = _write_rows(samples, folder, writer, settings, find_picture)
-        manifest = {**about, **_asked(settings), **exported._asdict(), "files": dict(_files(folder))}
-        _write_json(folder / MANIFEST, manifest)
+        asked: dict[str, Any] = msgspec.to_builtins(settings)
+        form = {"format": asked.pop("form"), "export": asked}
+        manifest = msgspec.json.encode({**about, **form, **exported._asdict(), "files": dict(_files(folder))})
+        (folder / MANIFEST).write_bytes(msgspec.json.format(manifest, indent=2) + b"\n")
         _take_name(folder, out)
     return exported
 
@@ -135,7 +145,9 @@ def _write_rows(
                     _place(row, folder / IMAGES, settings.pictures)
             return fault
 
-        for sample in filter(is_exported, samples):
+        for sample in samples:
+            if sample.status != "accepted":
+                continue
             counts["accepted"] += 1
             licences.add(sample.provenance.licence or NOT_STATED)
             if not has_licence(sample.provenance.licence, settings.choice.licences):
@@ -196,19 +208,13 @@ def _require_free(out: Path) -> None:
 
 def _take_name(folder: Path, out: Path) -> None:
     if (out / MANIFEST).is_file():
-        if (out / MANIFEST).read_bytes() == (folder / MANIFEST).read_bytes() and dict(_files(out)) == dict(
-            _files(folder)
-        ):
+        is_same = (out / MANIFEST).read_bytes() == (folder / MANIFEST).read_bytes()
+        if is_same and dict(_files(out)) == dict(_files(folder)):
             return
         raise ExportError(f"{out}: holds another export, or one that was changed; choose another --out or remove it.")
     if out.is_dir():
         out.rmdir()
     folder.rename(out)
-
-
-def _asked(settings: ExportSettings) -> dict[str, Any]:
-    asked: dict[str, Any] = msgspec.to_builtins(settings)
-    return {"format": asked.pop("form"), "export": asked}
 
 
 def _files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -218,7 +224,3 @@ def _files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             yield path.relative_to(folder).as_posix(), {"bytes": path.stat().st_size, "sha256": digest}
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")

@@ -7,32 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from datagen.export.rows import ExportRow, chat_messages
-from datagen.export.splits import ExportSettings
+from datagen.export.rows import ExportRow, ExportSettings, chat_messages
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 GROUP_ROWS = 100
 """Rows of a group: the hub's viewer reads a group at a time."""
-GROUP_BYTES = 64_000_000
-"""Pixels of a group, which is what an export holds in memory."""
-
-_TEXT = {"dtype": "string", "_type": "Value"}
-_FEATURES = {
-    "id": _TEXT,
-    "image_id": _TEXT,
-    "response_type": _TEXT,
-    "licence": _TEXT,
-    "images": {"feature": {"_type": "Image"}, "_type": "List"},
-    "messages": {
-        "feature": {
-            "role": _TEXT,
-            "content": {"feature": {"type": _TEXT, "text": _TEXT}, "_type": "List"},
-        },
-        "_type": "List",
-    },
-}
 
 
 def parquet_schema() -> pa.Schema:
@@ -42,9 +23,17 @@ def parquet_schema() -> pa.Schema:
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     part = pa.struct([("type", pa.string()), ("text", pa.string())])
     message = pa.struct([("role", pa.string()), ("content", pa.list_(part))])
-    texts = [(name, pa.string()) for name in ("id", "image_id", "response_type", "licence")]
-    fields = [*texts, ("images", pa.list_(image)), ("messages", pa.list_(message))]
-    return pa.schema(fields, metadata={"huggingface": msgspec.json.encode({"info": {"features": _FEATURES}})})
+    names = ("id", "image_id", "response_type", "licence")
+    fields = [*((name, pa.string()) for name in names), ("images", pa.list_(image)), ("messages", pa.list_(message))]
+
+    text = {"dtype": "string", "_type": "Value"}
+    content = {"feature": {"type": text, "text": text}, "_type": "List"}
+    features = {
+        **dict.fromkeys(names, text),
+        "images": {"feature": {"_type": "Image"}, "_type": "List"},
+        "messages": {"feature": {"role": text, "content": content}, "_type": "List"},
+    }
+    return pa.schema(fields, metadata={"huggingface": msgspec.json.encode({"info": {"features": features}})})
 
 
 class ParquetFiles:
@@ -75,7 +64,8 @@ class ParquetFiles:
             }
         )
         self.n_group_bytes += len(pixels)
-        if len(self.rows) == GROUP_ROWS or self.n_group_bytes >= min(GROUP_BYTES, self.shard_bytes):
+        # The pixels of a group, 64 MB at most, are what an export holds in memory.
+        if len(self.rows) == GROUP_ROWS or self.n_group_bytes >= min(64_000_000, self.shard_bytes):
             self._write_group()
 
     def close(self) -> None:

@@ -1,15 +1,122 @@
-"""One row on its way out, proven against the trainers' rules, and what writes it: the protocol of an export form."""
+"""One row on its way out: chosen by licence, split by image, proven against the trainers' rules; and what writes it.
+
+The rules are those of the loaders of LLaVA, LLaMA-Factory and TRL: an odd row, a wrong count of image tokens or an
+empty answer is dropped or masked there without a word, and a special token in the text masks the whole sample.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
+from itertools import cycle
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
-from datagen.export.llava_row import IMAGE_TOKEN
-from datagen.export.splits import ExportSettings
-from datagen.export.trainer_rules import LeftOut
+from msgspec import Struct
+
+from datagen.randomness import rng_for
 from datagen.records import Sample
+
+IMAGE_TOKEN = "<image>"
+TRAIN, VALIDATION = "train", "validation"
+IMAGES = "images"
+"""Where pictures are copied or linked to, inside the export."""
+NOT_STATED = "not stated"
+
+
+class RowChoice(Struct, frozen=True, kw_only=True):
+    """Which samples are exported, and how they are divided.
+
+    Attributes:
+        rng_seed: The run's seed; decides the split together with the image id.
+        validation_share: Share of images held out, 0 to 1.
+        licences: Licences to keep, see ``has_licence``; empty keeps all.
+    """
+
+    rng_seed: int = 0
+    validation_share: float = 0.0
+    licences: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The splits that are written."""
+        return (TRAIN, VALIDATION) if self.validation_share else (TRAIN,)
+
+
+class ExportSettings(Struct, frozen=True, kw_only=True):
+    """What is asked of an export.
+
+    Attributes:
+        form: Its name, as the manifest tells it.
+        pictures: Of a form without pixels: copied or linked into ``images/``, or left where they are.
+        shard_bytes: Size after which Parquet and WebDataset begin another file.
+    """
+
+    form: str
+    choice: RowChoice = RowChoice()
+    pictures: Literal["copy", "link", "leave"] = "leave"
+    shard_bytes: int = 512_000_000
+
+
+def split_of(image_id: str, choice: RowChoice) -> str:
+    """Choose an image's split by its id alone, so that all of its samples stand on one side."""
+    if not choice.validation_share:
+        return TRAIN
+    is_held_out = rng_for(choice.rng_seed, image_id, "split").random() < choice.validation_share
+    return VALIDATION if is_held_out else TRAIN
+
+
+def has_licence(licence: str | None, wanted: tuple[str, ...]) -> bool:
+    """Whether a licence is among those wanted, case aside.
+
+    A name without version stands for each of its versions, and never for a stricter licence:
+    ``cc-by`` takes ``CC-BY-2.0``, not ``CC-BY-NC-2.0``. ``not stated`` takes images without one.
+    """
+    if not wanted:
+        return True
+    name = (licence or NOT_STATED).casefold()
+    return any(re.fullmatch(rf"{re.escape(each.casefold())}(?:-\d.*)?", name) for each in wanted)
+
+
+_STRUCTURE = re.compile(
+    r"</?s>|<\||<(?:video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"
+    r"|\[/?INST\]|\b(?:ASSISTANT|USER):"
+)
+
+
+class LeftOut(NamedTuple):
+    """Why a row is left out: a code to count and a sentence to read."""
+
+    reason: str
+    detail: str
+
+
+def record_fault(record: dict[str, Any]) -> LeftOut | None:
+    """Find the first rule of a loader that a record breaks.
+
+    Args:
+        record: In LLaVA's form, ``{id, image, conversations: [{from, value}]}``.
+
+    Returns:
+        None for a row that every loader takes whole. Reasons: ``no_answer``, ``roles``, ``image_tokens``,
+        ``empty_text``, ``trainer_token``.
+    """
+    turns = record["conversations"]
+    if len(turns) < 2 or len(turns) % 2:
+        return LeftOut("no_answer", f"{len(turns)} messages do not pair into questions and answers")
+    for number, (turn, role) in enumerate(zip(turns, cycle(("human", "gpt")), strict=False), start=1):
+        value = turn["value"]
+        if turn["from"] != role:
+            return LeftOut("roles", f"message {number} is from {turn['from']!r}, expected {role!r}")
+        n_tokens, n_expected = value.count(IMAGE_TOKEN), int(number == 1)
+        if n_tokens != n_expected:
+            return LeftOut("image_tokens", f"message {number} holds {IMAGE_TOKEN} {n_tokens} times, not {n_expected}")
+        if not value.replace(IMAGE_TOKEN, "").strip():
+            return LeftOut("empty_text", f"message {number} says nothing")
+        found = _STRUCTURE.search(value)
+        if found is not None:
+            return LeftOut("trainer_token", f"message {number} holds {found[0]!r}, which trainers read as structure")
+    return None
 
 
 class ExportRow(NamedTuple):

@@ -8,12 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from datagen.export.rows import ExportRow
-from datagen.export.splits import ExportSettings
-
-_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
-_HEADER_BYTES = 1024
-"""What a member costs beside its content: a header, and padding to a block."""
+from datagen.export.rows import ExportRow, ExportSettings
 
 
 class WebDatasetShards:
@@ -36,9 +31,10 @@ class WebDatasetShards:
             "licence": sample.provenance.licence,
         }
         suffix = PurePosixPath(row.image).suffix.lower()
-        kind = suffix if suffix in _SUFFIXES else ".jpg"  # readers choose a decoder by it, and that one reads them all
+        known = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+        kind = suffix if suffix in known else ".jpg"  # readers choose a decoder by it, and that one reads them all
         members = {kind: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
-        n_bytes = sum(len(content) + _HEADER_BYTES for content in members.values())
+        n_bytes = sum(len(content) + 1024 for content in members.values())  # a header, and padding to a block
         if self.n_shard_bytes and self.n_shard_bytes + n_bytes > self.shard_bytes:
             self.tar.close()
             self.tar, self.n_shard_bytes = self._next_file(), 0

@@ -19,7 +19,6 @@ from datagen.records import Drop, Turn
 
 __all__ = ["Parsed", "parse_reply"]
 
-_CUT_REASONS = {"length": "truncated", "max_tokens": "truncated", "content_filter": "content_filter"}
 _TITLE = re.compile(
     r"[#*_>\s]{0,8}(?:(?:an? |the )?(?:detailed |image |scene |full |complete |visual ){0,2}"
     r"(?:description|answer|caption|response|overview)(?: of the (?:image|scene|picture|photo))?|image|scene)"
@@ -53,7 +52,8 @@ def parse_reply(
         raise ValueError("a bare text needs the question that it answers")
     if reply_format == "llava":
         return read_llava(text)
-    cut_reason = _CUT_REASONS.get((finish_reason or "").lower())
+    cut_reasons = {"length": "truncated", "max_tokens": "truncated", "content_filter": "content_filter"}
+    cut_reason = cut_reasons.get((finish_reason or "").lower())
     body = clean_reply(text)
     if not body:
         if cut_reason:

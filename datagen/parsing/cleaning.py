@@ -36,7 +36,6 @@ _CLOSING_REMARK = re.compile(
     re.IGNORECASE,
 )
 _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
-_QUOTE_PAIRS = (('"', '"'), ("“", "”"), ("'", "'"), ("‘", "’"), ("«", "»"))
 
 
 def clean_reply(text: str) -> str:
@@ -145,7 +144,7 @@ def unquote(text: str) -> str:
     """Take off bold marks, then quotes around a whole text, unless such quotes stand inside it as well."""
     text = unbold(text)
     inner = text[1:-1]
-    for left, right in _QUOTE_PAIRS:
+    for left, right in ('""', "“”", "''", "‘’", "«»"):
         if inner and text[0] == left and text[-1] == right and left not in inner and right not in inner:
             return inner.strip()
     return text

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.store.append_log import FactLog, read_facts
-from datagen.store.decisions import add_decision, read_decisions
+from datagen.store.append_log import FactLog, add_decision, read_decisions, read_facts
 from datagen.store.folder import RunFolder, write_whole
 from datagen.store.key_index import ReplyStore, ScoreStore, VectorStore
 from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache

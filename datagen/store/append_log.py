@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import filelock
 import msgspec
 
+from datagen.errors import RunError
+from datagen.records import Decision
 from datagen.store.folder import sync_folder, translated_errors
 
 Fact = TypeVar("Fact", bound=msgspec.Struct)
@@ -80,11 +84,13 @@ class FactLog(Generic[Fact]):
 
     def _mend_torn_line(self) -> int:
         end = start = os.lseek(self._file, 0, os.SEEK_END)
-        blocks: list[bytes] = []
-        while start > 0 and (not blocks or b"\n" not in blocks[0]):
-            stop, start = start, max(0, start - 65536)
-            blocks.insert(0, self._read(start, stop))
-        torn = b"".join(blocks).rpartition(b"\n")[2]
+        last = b""
+        with self.path.open("rb") as file:
+            while start > 0 and b"\n" not in last:
+                stop, start = start, max(0, start - 65536)
+                file.seek(start)
+                last = file.read(stop - start) + last
+        torn = last.rpartition(b"\n")[2]
         if not torn:
             return end
         try:
@@ -98,22 +104,11 @@ class FactLog(Generic[Fact]):
             end += 1
         return end
 
-    def _read(self, start: int, end: int) -> bytes:
-        os.lseek(self._file, start, os.SEEK_SET)
-        pieces = []
-        while start < end:
-            piece = os.read(self._file, end - start)
-            if not piece:
-                break
-            pieces.append(piece)
-            start += len(piece)
-        return b"".join(pieces)
-
-    def append(self, fact: Fact) -> tuple[int, int]:
+    def append(self, fact: Fact) -> int:
         """Write one fact.
 
         Returns:
-            Where its line starts and ends in the file, in bytes, without the line break.
+            Where its line starts in the file, in bytes.
 
         Raises:
             RunError: The disk is full or gone.
@@ -127,7 +122,7 @@ class FactLog(Generic[Fact]):
                 rest = rest[os.write(self._file, rest) :]
         self._end = start + len(line)
         self._is_dirty = True
-        return start, self._end - 1
+        return start
 
     def sync(self) -> None:
         """Force what was written onto the disk; safe to call from another thread."""
@@ -144,24 +139,60 @@ class FactLog(Generic[Fact]):
         if time.monotonic() - self._last_sync >= SYNC_INTERVAL_S:
             self.sync()
 
-    def read_at(self, span: tuple[int, int]) -> Fact:
+    def read_at(self, start: int) -> Fact:
         """Read one fact back by what ``append`` or ``scan`` returned."""
-        return self._decoder.decode(self._read(*span))
+        os.lseek(self._file, start, os.SEEK_SET)
+        line = b""
+        while b"\n" not in line and (piece := os.read(self._file, 4096)):  # most lines are shorter
+            line += piece
+        return self._decoder.decode(line.partition(b"\n")[0])
 
     @property
     def end(self) -> int:
         """Bytes written so far."""
         return self._end
 
-    def scan(self, start: int = 0) -> Iterator[tuple[tuple[int, int], Fact]]:
-        """Read the facts from a line's start on, in the order of writing, passing over damaged lines."""
-        for span, fact in read_facts(self.path, self._kind, start):
+    def scan(self, start: int = 0) -> Iterator[tuple[int, Fact]]:
+        """Read the facts from a line's start on, with their starts, passing over damaged lines."""
+        for (at, _), fact in read_facts(self.path, self._kind, start):
             if fact is None:
                 self.n_damaged += 1
             else:
-                yield span, fact
+                yield at, fact
 
     def close(self) -> None:
         """Force everything to disk and close the file."""
         self.sync()
         os.close(self._file)
+
+
+def read_decisions(path: Path) -> dict[str, Decision]:
+    """The latest decision about each sample, by its id; damaged lines are passed over.
+
+    Raises:
+        RunError: The file is there and cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        return {fact.sample_id: fact for _, fact in read_facts(path, Decision) if fact is not None}
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read ({error.strerror or error}).") from None
+
+
+def add_decision(path: Path, decision: Decision) -> None:
+    """Store a decision; it is on disk when this returns.
+
+    The log is opened for one line, so that two pages on one run do not write over each other's lines.
+
+    Raises:
+        RunError: The disk is full, or the folder cannot be written.
+    """
+    try:
+        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=10)
+        with lock, closing(FactLog(path, Decision)) as log:
+            log.append(decision)
+    except filelock.Timeout:
+        raise RunError(f"{path}: another process has held its lock for 10 s.") from None
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written ({error.strerror or error}).") from None

@@ -16,7 +16,6 @@ import filelock
 from datagen.errors import RunError
 
 UNFINISHED = ".unfinished"
-_NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 class RunFolder:
@@ -97,7 +96,7 @@ class RunFolder:
         try:
             lock = self._acquired()
         except OSError as error:
-            if error.errno not in _NOT_WRITABLE:
+            if error.errno not in (errno.EROFS, errno.EACCES, errno.EPERM):
                 raise RunError(f"{self.path}: cannot be read ({error.strerror or error}).") from None
         try:
             yield

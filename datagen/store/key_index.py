@@ -14,52 +14,8 @@ from datagen.records import QuestionVector, Reply, Score, Usage
 from datagen.store.append_log import Fact, FactLog
 from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache
 
-Entry = tuple[int, int, bool]
-"""Where a line starts and how long it is, in bytes, and a mark."""
-
-START_BITS, LENGTH_BITS = 40, 23  # one bit is left for the mark: a file of a terabyte, lines of 8 MB
-
-
-class SpanIndex:
-    """A mapping from text keys to entries; one that is too large to be packed lies in a dict of its own.
-
-    Args:
-        packed: Entries of an earlier index.
-    """
-
-    def __init__(self, packed: DigestMap | None = None) -> None:
-        self._packed = DigestMap() if packed is None else packed
-        self._large: dict[str, Entry] = {}
-
-    def __len__(self) -> int:
-        return len(self._packed) + sum(key not in self._packed for key in self._large)
-
-    def put(self, key: str, entry: Entry) -> None:
-        """Set a key's entry."""
-        start, length, is_marked = entry
-        if start < 1 << START_BITS and length < 1 << LENGTH_BITS:
-            self._packed.put(key, start << (LENGTH_BITS + 1) | length << 1 | is_marked)
-            self._large.pop(key, None)
-        else:
-            self._large[key] = entry
-
-    def get(self, key: str) -> Entry | None:
-        """Find a key's entry."""
-        if self._large and key in self._large:
-            return self._large[key]
-        packed = self._packed.get(key)
-        if packed is None:
-            return None
-        return packed >> (LENGTH_BITS + 1), (packed >> 1) % (1 << LENGTH_BITS), bool(packed & 1)
-
-    def packed(self) -> DigestMap | None:
-        """Everything, to be kept in a file; None when not all of it is packed."""
-        return None if self._large else self._packed
-
-
 MIN_SAVED = 8192
 """Facts whose places are not worth a file: a start reads them again in some 20 ms."""
-_SAVED_SHARE = 8  # the index is saved again when it has grown by this part, so that saving costs little in all
 
 
 class Spent(Struct):
@@ -118,37 +74,37 @@ class KeyedFacts(Generic[Fact]):
         self.log: FactLog[Fact] = FactLog(path, kind)
         self.spent = Spent()
         self._key_of, self._is_marked = key_of, is_marked
-        self._spans = SpanIndex()
+        self._places = DigestMap()  # where a key's line starts, in bytes, times two; one more for its mark
         self._n_saved = self._n_unsaved = 0
         start = self._load()
         self._is_loaded = start > 0
         self._scan(start)
 
     def __len__(self) -> int:
-        return len(self._spans)
+        return len(self._places)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and self._spans.get(key) is not None
+        return isinstance(key, str) and key in self._places
 
     def mark(self, key: str) -> bool | None:
         """The mark of a key's latest fact; None when there is none."""
-        entry = self._spans.get(key)
-        return None if entry is None else entry[2]
+        place = self._places.get(key)
+        return None if place is None else bool(place & 1)
 
     def get(self, key: str) -> Fact | None:
         """The latest fact under a key, or None."""
-        entry = self._spans.get(key)
-        fact = None if entry is None else self._read(key, entry[0], entry[1])
-        if entry is None or fact is not None or not self._is_loaded:
+        place = self._places.get(key)
+        fact = None if place is None else self._read(key, place >> 1)
+        if place is None or fact is not None or not self._is_loaded:
             return fact
         self._is_loaded = False
-        self._spans, self.spent, self.log.n_damaged = SpanIndex(), Spent(), 0
+        self._places, self.spent, self.log.n_damaged = DigestMap(), Spent(), 0
         self._scan(0)
         return self.get(key)
 
-    def _read(self, key: str, start: int, length: int) -> Fact | None:
+    def _read(self, key: str, start: int) -> Fact | None:
         try:
-            fact = self.log.read_at((start, start + length))
+            fact = self.log.read_at(start)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             return None
         return fact if self._key_of(fact) == key else None
@@ -156,16 +112,16 @@ class KeyedFacts(Generic[Fact]):
     def add(self, fact: Fact) -> None:
         """Store a fact; it counts once this returns. Syncing is left to the caller, who stores many at once."""
         self._remember(fact, self.log.append(fact))
-        if self._n_unsaved >= max(MIN_SAVED, self._n_saved // _SAVED_SHARE):  # len() would merge the index
+        # Saved again when it has grown by an eighth, so that saving costs little in all; len() would merge the index.
+        if self._n_unsaved >= max(MIN_SAVED, self._n_saved // 8):
             self._save()
 
     def _scan(self, start: int) -> None:
-        for span, fact in self.log.scan(start):
-            self._remember(fact, span)
+        for at, fact in self.log.scan(start):
+            self._remember(fact, at)
 
-    def _remember(self, fact: Fact, span: tuple[int, int]) -> None:
-        start, end = span
-        self._spans.put(self._key_of(fact), (start, end - start, self._is_marked(fact)))
+    def _remember(self, fact: Fact, start: int) -> None:
+        self._places.put(self._key_of(fact), start << 1 | self._is_marked(fact))
         self._n_unsaved += 1
         if isinstance(fact, Reply):
             self.spent.add(fact)
@@ -178,20 +134,16 @@ class KeyedFacts(Generic[Fact]):
         head, arrays = found
         if fingerprint(self.log.path, head.end) != head.fingerprint or [a.dtype.str for a in arrays] != ["<u8"] * 2:
             return 0
-        self._spans, self.spent, self.log.n_damaged = SpanIndex(DigestMap(*arrays)), head.spent, head.n_damaged
+        self._places, self.spent, self.log.n_damaged = DigestMap(*arrays), head.spent, head.n_damaged
         self._n_saved = len(arrays[0])
         return head.end
 
     def _save(self) -> None:
-        packed = self._spans.packed()
-        self._n_saved, self._n_unsaved = len(self._spans), 0
+        self._n_saved, self._n_unsaved = len(self._places), 0
         told = fingerprint(self.log.path, self.log.end)
-        if packed is not None and told is not None:
-            save_cache(
-                cache_path(self.log.path),
-                _IndexHead(self.log.end, told, self.log.n_damaged, self.spent),
-                packed.arrays(),
-            )
+        if told is not None:
+            head = _IndexHead(self.log.end, told, self.log.n_damaged, self.spent)
+            save_cache(cache_path(self.log.path), head, self._places.arrays())
 
     def close(self) -> None:
         """Force everything to disk and close the file."""

@@ -18,7 +18,6 @@ from datagen.store.folder import RunFolder, write_whole
 
 SHARDS = "shards"
 """Folder of the shards, inside the run's."""
-_SPELLED = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 
 
 class Shard(Struct, frozen=True):
@@ -39,7 +38,7 @@ class Shard(Struct, frozen=True):
         Raises:
             SettingsError: It is something else.
         """
-        found = _SPELLED.fullmatch(text.strip())
+        found = re.fullmatch(r"([0-9]{1,6})/([0-9]{1,6})", text.strip())
         if found is None or not 1 <= int(found[1]) <= int(found[2]):
             raise SettingsError(f"--shard {text}: expected K/N with K from 1 to N, such as 3/16.")
         return cls(int(found[1]), int(found[2]))

@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 
 from datagen.store.folder import UNFINISHED
 
-_MAGIC = b"datagen cache 1\n"
-_N_SAMPLED, _SAMPLE_BYTES, _TAIL_BYTES = 16, 4096, 65_536
+_N_DIGEST = 16  # bytes
 
 Head = TypeVar("Head", bound=msgspec.Struct)
 
@@ -32,39 +31,28 @@ def cache_path(path: Path) -> Path:
 
 def save_cache(path: Path, head: msgspec.Struct, arrays: Sequence[NDArray[Any]] = ()) -> None:
     """Write a cache, or leave the old one where that fails."""
-    told = msgspec.json.encode([head, [(array.dtype.str, len(array)) for array in arrays]])
-    digest = hashlib.blake2b(told, digest_size=16)
-    contents = [np.ascontiguousarray(array).data for array in arrays]
-    for content in contents:
-        digest.update(content)
+    content = msgspec.msgpack.encode([head, [(array.dtype.str, array.tobytes()) for array in arrays]])
     beside = path.with_name(f"{path.name}{UNFINISHED}")
     with contextlib.suppress(OSError):
-        with beside.open("wb") as file:
-            file.write(_MAGIC + digest.hexdigest().encode() + b"\n" + told + b"\n")
-            file.writelines(contents)
+        beside.write_bytes(_digest_of(content) + content)
         beside.replace(path)
 
 
 def load_cache(path: Path, kind: type[Head]) -> tuple[Head, list[NDArray[Any]]] | None:
     """Read a cache; None when it is missing, damaged, or of another version."""
     try:
-        content = path.read_bytes()
-        digest, told, rest = content.removeprefix(_MAGIC).split(b"\n", 2)
-        if not content.startswith(_MAGIC):
+        file = path.read_bytes()
+        content = memoryview(file)[_N_DIGEST:]
+        if _digest_of(content) != file[:_N_DIGEST]:
             return None
-        found = hashlib.blake2b(told, digest_size=16)
-        found.update(rest)
-        if found.hexdigest().encode() != digest:
-            return None
-        head, shapes = msgspec.json.decode(told, type=tuple[kind, list[tuple[str, int]]])  # type: ignore[valid-type]
-        arrays, start = [], 0
-        for name, length in shapes:
-            kind_of = np.dtype(name)
-            arrays.append(np.frombuffer(rest, kind_of, length, start))
-            start += length * kind_of.itemsize
+        head, arrays = msgspec.msgpack.decode(content, type=tuple[kind, list[tuple[str, bytes]]])  # type: ignore[valid-type]
+        return head, [np.frombuffer(numbers, np.dtype(name)) for name, numbers in arrays]
     except (OSError, ValueError, TypeError, msgspec.MsgspecError):
         return None
-    return head, arrays
+
+
+def _digest_of(content: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(content, digest_size=_N_DIGEST).digest()
 
 
 def fingerprint(path: Path, end: int) -> str | None:
@@ -76,14 +64,14 @@ def fingerprint(path: Path, end: int) -> str | None:
         None when the file ends before.
     """
     digest = hashlib.blake2b(str(end).encode(), digest_size=16)
+    tail = max(0, end - 65_536)
     try:
         with path.open("rb") as file:
             if os.fstat(file.fileno()).st_size < end:
                 return None
-            for start in [*range(0, end, max(_SAMPLE_BYTES, end // _N_SAMPLED)), max(0, end - _TAIL_BYTES)]:
+            for start in [*range(0, end, max(4096, end // 16)), tail]:
                 file.seek(start)
-                last = start == max(0, end - _TAIL_BYTES)
-                digest.update(file.read(min(end - start, _TAIL_BYTES if last else _SAMPLE_BYTES)))
+                digest.update(file.read(min(end - start, 65_536 if start == tail else 4096)))
     except OSError:
         return None
     return digest.hexdigest()

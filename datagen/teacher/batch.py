@@ -41,9 +41,7 @@ MAX_REQUESTS = 50_000  # in one file
 MAX_BYTES = 200_000_000
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
-MAX_LINE_BYTES = 32 * 2**20
 FIRST_PAUSE_S = 1.0
-CLOCKS_DIFFER_S = 86_400.0
 
 Given = TypeVar("Given")
 
@@ -97,7 +95,7 @@ class BatchTeacher:
 
         Args:
             file_id: What ``upload`` gave.
-            uploaded_at: Seconds since the epoch; batches made long before are not looked at.
+            uploaded_at: Seconds since the epoch; batches made a day before, more than clocks differ, are passed over.
             may_exist: Whether to look before the first try, too.
 
         Raises:
@@ -107,7 +105,7 @@ class BatchTeacher:
 
         async def look_and_create() -> Batch:
             nonlocal may_exist
-            found = await self._find(file_id, uploaded_at - CLOCKS_DIFFER_S) if may_exist else None
+            found = await self._find(file_id, uploaded_at - 86_400) if may_exist else None
             may_exist = True
             if found is not None:
                 return found
@@ -145,8 +143,8 @@ class BatchTeacher:
             async with self._client.files.with_streaming_response.content(file_id) as answer:
                 async for piece in answer.iter_bytes():
                     *whole, rest = (rest + piece).split(b"\n")
-                    if len(rest) > MAX_LINE_BYTES:
-                        raise TeacherError(f"The batch's file {file_id} has a line over {MAX_LINE_BYTES} bytes.")
+                    if len(rest) > 32 << 20:
+                        raise TeacherError(f"The batch's file {file_id} has a line over {32 << 20} bytes.")
                     for text in whole:
                         line = _decode(decoder, text)
                         if line is not None:

@@ -22,8 +22,6 @@ from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
 
-CHARS_PER_TOKEN = 4  # of English; only reserves tokens, the endpoint's own count replaces it
-
 
 class ReplyCall(Call[str]):
     """A request on its way to its reply."""
@@ -53,8 +51,8 @@ class ReplyCall(Call[str]):
             raise
 
     def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
-        """The prompt by its length, the reply like those before it."""
-        n_prompt = sum([len(message.content) for message in self._request.messages]) / CHARS_PER_TOKEN
+        """The prompt by its length, at four letters of English a token, the reply like those before it."""
+        n_prompt = sum([len(message.content) for message in self._request.messages]) / 4
         return n_prompt + (self._request.max_tokens if mean_reply_tokens is None else mean_reply_tokens)
 
     def most_tokens(self) -> tuple[float, int]:

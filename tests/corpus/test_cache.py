@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from datagen.config import CorpusSettings
-from datagen.corpus import Corpus, cache, load_corpus
-from datagen.corpus.coco import coco_files
+from datagen.corpus import Corpus, cache, coco, load_corpus
 
 HOUR = 3_600
 
@@ -60,13 +59,13 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.n = 0
-        read_all = coco_files._read_all
+        read_all = coco._read_all
 
         def counted(settings: CorpusSettings) -> Any:
             self.n += 1
             return read_all(settings)
 
-        monkeypatch.setattr(coco_files, "_read_all", counted)
+        monkeypatch.setattr(coco, "_read_all", counted)
 
 
 @pytest.fixture
@@ -118,13 +117,13 @@ def test_a_file_still_warm_is_not_kept(folder: Path, corpus: CorpusSettings) -> 
 def test_a_file_changed_while_it_is_read_is_not_kept(
     folder: Path, corpus: CorpusSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read_all = coco_files._read_all
+    read_all = coco._read_all
 
     def disturbed(settings: CorpusSettings) -> Any:
         os.utime(corpus.captions[0], (0, 0))
         return read_all(settings)
 
-    monkeypatch.setattr(coco_files, "_read_all", disturbed)
+    monkeypatch.setattr(coco, "_read_all", disturbed)
     load_corpus(corpus)
     assert not folder.exists()
 
@@ -270,8 +269,8 @@ def test_wrong_columns_are_read_again(folder: Path, corpus: CorpusSettings, read
 def test_other_processes_map_the_same_file(folder: Path, corpus: CorpusSettings) -> None:
     load_corpus(corpus)
     code = (
-        "import sys; from datagen.corpus import cache, load_corpus; from datagen.corpus.coco import coco_files; from datagen.config import CorpusSettings\n"
-        "cache.MIN_SOURCE_BYTES = 0; coco_files._read_all = None\n"
+        "import sys; from datagen.corpus import cache, load_corpus; import datagen.corpus.coco as coco; from datagen.config import CorpusSettings\n"
+        "cache.MIN_SOURCE_BYTES = 0; coco._read_all = None\n"
         "print(len(load_corpus(CorpusSettings(instances=(sys.argv[1],), captions=(sys.argv[2],))).images))"
     )
     command = [sys.executable, "-c", code, corpus.instances[0], corpus.captions[0]]

@@ -12,8 +12,9 @@ from conftest import CorpusFiles
 from datagen.config import CorpusSettings
 from datagen.corpus import llava_dataset as module
 from datagen.corpus import load_corpus, load_dataset
-from datagen.corpus.llava_dataset import COCO_CATEGORIES, read_records
+from datagen.corpus.llava_dataset import read_records
 from datagen.errors import CorpusError
+from datagen.words import COCO_CATEGORIES
 
 
 def record(image: object = "000000000001.jpg", *values: str, **more: object) -> dict[str, Any]:

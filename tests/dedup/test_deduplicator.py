@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen import dedup
+from datagen import compact_map, dedup
 from datagen.config import DedupSettings, load_settings
 from datagen.dedup import Deduplicator, ExactTexts
 from datagen.dedup.repeated_questions import AskedQuestions
@@ -26,7 +26,7 @@ def sample(image_id: str, *turns: tuple[str, str], kind: str = "conversation") -
 
 def admit_all(*samples: Sample, **options: object) -> list[Sample]:
     deduplicator = Deduplicator(DedupSettings(**options))  # type: ignore[arg-type]
-    return [deduplicator.admit(one) for one in samples]
+    return [next(deduplicator.admit_all([one])) for one in samples]
 
 
 def test_different_samples_pass_unchanged() -> None:
@@ -175,14 +175,14 @@ def test_questions_of_an_image_long_gone_are_forgotten(monkeypatch: pytest.Monke
     fates = [one.status for one in deduplicator.admit_all([again, *others, again])]
     assert fates == ["accepted", "accepted", "accepted", "rejected", "accepted", "rejected"]
     late = sample("1", ("What is the dog doing?", "It sleeps in the sun."))
-    assert deduplicator.admit(late).status == "accepted"
+    assert next(deduplicator.admit_all([late])).status == "accepted"
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40))), st.integers(1, 5))
-def test_texts_are_known_by_their_whole_digest(texts: list[tuple[int, int]], most: int) -> None:
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40))))
+def test_texts_are_known_by_their_whole_digest(texts: list[tuple[int, int]]) -> None:
     known: dict[bytes, str] = {}
-    exact = ExactTexts(max_waiting=most)
+    exact = ExactTexts()
     for n, (head, rest) in enumerate(texts):
         digest = head.to_bytes(8, "little") + rest.to_bytes(8, "little")
         assert exact.get(digest) == known.get(digest)
@@ -192,8 +192,15 @@ def test_texts_are_known_by_their_whole_digest(texts: list[tuple[int, int]], mos
     assert all(exact.get(digest) == name for digest, name in known.items())
 
 
+def test_texts_that_the_map_takes_for_one_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compact_map, "_digest_of", lambda text: 7)
+    exact = ExactTexts()
+    exact.add(b"a" * 16, "first")
+    assert (exact.get(b"a" * 16), exact.get(b"b" * 16)) == ("first", None)
+
+
 def test_exact_copies_are_named_across_many_samples(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dedup, "ExactTexts", partial(ExactTexts, max_waiting=3))
+    monkeypatch.setattr(compact_map, "MIN_WAITING", 3)
 
     def saying(n: int, answer: str) -> Sample:
         spent = Provenance("t", "r", "q", "s", 0, 0, 0, None, None)

@@ -1,6 +1,7 @@
 """Balance reaches the share that was asked, loses nothing silently, and does not depend on order."""
 
 from array import array
+from collections import Counter
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ from conftest import CorpusFiles, make_corpus
 
 import datagen
 from datagen.config import BalanceSettings, load_settings
-from datagen.diversity.balance import REASON, Census, Plan, cell_of, is_free, plan
+from datagen.diversity.balance import Census, Plan, cell_of, is_free, plan
 from datagen.errors import SettingsError
 from datagen.records import Provenance, Sample, Turn
 
@@ -64,7 +65,7 @@ def test_nothing_disappears_without_a_word() -> None:
     assert [one.sample_id for one in after] == [one.sample_id for one in samples]
     for before, one in zip(samples, after, strict=True):
         if one.status == "rejected":
-            assert (one.stage, one.reason) == ("dedup", REASON)
+            assert (one.stage, one.reason) == ("dedup", "balanced_out")
             assert one.turns == before.turns
             assert "80.0% of the yes/no answers say yes, 50.0% is asked" in (one.detail or "")
         else:
@@ -76,7 +77,7 @@ def test_a_cut_names_the_turn_it_took() -> None:
     _, after = balanced(YES_HEAVY, yes_share=0.5)
     cuts = [cut for one in after for cut in one.cuts]
     assert cuts
-    assert all((cut.stage, cut.reason) == ("dedup", REASON) for cut in cuts)
+    assert all((cut.stage, cut.reason) == ("dedup", "balanced_out") for cut in cuts)
     assert all(cut.detail.startswith(("turn 1, 'Is there a dog?'", "turn 3, 'Is there a dog?'")) for cut in cuts)
 
 
@@ -106,10 +107,10 @@ def test_a_cap_that_costs_too_much_is_loosened() -> None:
 
 def test_a_spent_allowance_takes_nothing_more() -> None:
     census = Census(0)
-    census.n_turns = {
+    census.n_turns = Counter({
         ("count", "yes"): 7, ("count", "-"): 16, ("color", "yes"): 11, ("color", "no"): 140, ("color", "-"): 244,
         ("existence", "yes"): 12, ("existence", "no"): 1,
-    }  # fmt: skip
+    })  # fmt: skip
     free = {
         ("count", "-"): 15,
         ("color", "yes"): 11,
@@ -169,7 +170,7 @@ def test_a_run_with_balance_adds_up_and_can_be_replayed(larger_corpus: CorpusFil
     assert summary.balance.yes_share.after == pytest.approx(0.3, abs=0.04)
     told = summary.diversity.yes_no
     assert told.yes / (told.yes + told.no) == pytest.approx(summary.balance.yes_share.after, abs=1e-4)
-    assert summary.cut_by_stage["dedup"][REASON] > 0
+    assert summary.cut_by_stage["dedup"]["balanced_out"] > 0
     card = made.folder.card.read_text()
     kept = f"{summary.balance.turns_after} of {summary.balance.turns_before} turns kept"
     assert f"| balance | yes of yes and no 30 %: {kept} |" in card

@@ -6,7 +6,8 @@ import pytest
 
 from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.image_facts import Facts, gather_facts
-from datagen.teacher.template.scenes import COCO_NAMES, DENIABLE, GENERAL_DISTRACTORS, SETTINGS
+from datagen.teacher.template.scenes import DENIABLE, WORLD
+from datagen.words import COCO_CATEGORIES
 
 
 def box_at(category: str, left: float, top: float = 0.3, size: float = 0.12, is_crowd: bool = False) -> Box:
@@ -136,13 +137,13 @@ def test_setting_needs_words_or_many_signs() -> None:
 
 
 def test_tables_name_only_known_categories() -> None:
-    known = set(COCO_NAMES)
+    known = set(COCO_CATEGORIES)
     assert len(known) == 80
     assert known >= set(DENIABLE)
-    assert set(GENERAL_DISTRACTORS) <= set(DENIABLE)
-    for guard in DENIABLE.values():
-        assert guard.rivals <= known
-    for setting in SETTINGS:
+    assert set(WORLD.distractors) <= set(DENIABLE)
+    for rivals, _ in DENIABLE.values():
+        assert rivals <= known
+    for setting in WORLD.settings:
         assert setting.signs <= known
         assert set(setting.unlikely) <= set(DENIABLE)
         assert setting.elsewhere

@@ -205,11 +205,32 @@ def test_no_two_sentences_open_alike() -> None:
     import random
 
     from datagen.teacher.template.captions import clean_caption
-    from datagen.teacher.template.shared_wording import SECOND_PHRASE, second_sentence
+    from datagen.teacher.template.shared_wording import SHARED, second_sentence
 
     caption = clean_caption("a brown dog on a green lawn")
     assert caption is not None
     rng, said = random.Random(0), []
-    for _ in SECOND_PHRASE:
+    for _ in SHARED["shown"]["second"]:
         said.append(second_sentence(rng, caption, said))
-    assert len(set(said)) == len(SECOND_PHRASE)
+    assert len(set(said)) == len(SHARED["shown"]["second"])
+
+
+def test_every_table_of_wordings_is_used_and_its_braces_are_names() -> None:
+    import inspect
+    import string
+
+    from datagen.teacher.template import conversation, description, negation, reasoning, shared_wording
+
+    for module in (conversation, description, negation, reasoning):
+        source = inspect.getsource(module)
+        section = module.__name__.rpartition(".")[2]
+        assert [kind for kind in shared_wording.wordings(section) if f'SAID["{kind}"]' not in source] == []
+    assert [kind for kind in negation.CLAIMS if f'CLAIMS["{kind}"]' not in inspect.getsource(negation)] == []
+    for section in ("shared", "conversation", "description", "reasoning", "negation", "claims"):
+        for kind, roles in shared_wording.wordings(section).items():
+            for role, wordings in roles.items():
+                assert len(set(wordings)) == len(wordings) > 0, f"{section}.{kind}.{role}"
+                fields = {
+                    field for text in wordings for _, field, _, _ in string.Formatter().parse(text) if field is not None
+                }
+                assert all(map(str.isidentifier, fields)), f"{section}.{kind}.{role}: {fields}"

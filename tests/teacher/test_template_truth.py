@@ -18,18 +18,18 @@ from datagen.lexicon import counted, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import write_reply
 from datagen.teacher.template.image_facts import gather_facts
-from datagen.teacher.template.scenes import COCO_NAMES, DENIABLE
-from datagen.words import NUMBER_WORDS
+from datagen.teacher.template.scenes import DENIABLE
+from datagen.words import COCO_CATEGORIES, NUMBER_WORDS
 
 TYPES = ("conversation", "description", "reasoning", "negation")
 NUMBERS = "|".join(NUMBER_WORDS[1:])
-LEXICON = lexicon_for(COCO_NAMES)
+LEXICON = lexicon_for(COCO_CATEGORIES)
 
 
 def scene_at(n: int) -> AnnotatedImage:
     """A scene of one to nine objects of a few categories, some doubled, some crowds, some tiny."""
     rng = random.Random(n)
-    names = rng.sample(COCO_NAMES, rng.randint(1, 5))
+    names = rng.sample(COCO_CATEGORIES, rng.randint(1, 5))
     boxes: list[Box] = []
     for _ in range(rng.randint(1, 9)):
         width, height = rng.uniform(0.02, 0.4), rng.uniform(0.02, 0.4)
@@ -166,7 +166,7 @@ def test_what_is_denied_is_neither_shown_nor_confusable(template: str) -> None:
             if found:
                 n_checked += 1
                 assert found[0].category not in boxed, answer
-                assert DENIABLE[found[0].category].rivals.isdisjoint(boxed), answer
+                assert DENIABLE[found[0].category][0].isdisjoint(boxed), answer
     assert n_checked > 50
 
 

@@ -1,5 +1,63 @@
-"""The COCO format: captions files and instances files, read in blocks, into columns, each fault one sentence."""
+"""The COCO format: captions and instances files (2014, 2017, LVIS, person keypoints) as a source, merged by image id.
 
-from datagen.corpus.coco.coco_files import load_annotations, open_coco
+Files are read in blocks (``reader``), into columns (``columns``, ``listing``, ``merging``), each fault one sentence.
+"""
 
-__all__ = ["load_annotations", "open_coco"]
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from datagen.config import CorpusSettings
+from datagen.corpus.cache import cached
+from datagen.corpus.coco.columns import Ids
+from datagen.corpus.coco.merging import merge_files
+from datagen.corpus.coco.reader import read_captions, read_instances
+from datagen.corpus.images import AnnotatedImages, Annotations
+from datagen.corpus.source import Corpus, FileSource
+
+
+def open_coco(settings: CorpusSettings) -> FileSource:
+    """The files that ``captions`` and ``instances`` name."""
+    files = {"captions": settings.captions, "instances": settings.instances}
+    return FileSource(name="coco", files=files, read=lambda: load_annotations(settings))
+
+
+def load_annotations(settings: CorpusSettings) -> Corpus:
+    """Load annotated images from COCO files.
+
+    Images stand in order of first appearance, instance files before caption files. Large files are kept as columns in
+    the user's cache folder (see ``datagen.corpus.cache``), so the next start maps them. An image without boxes whose
+    size no file states has width and height 0.
+
+    Args:
+        settings: Uses ``captions`` and ``instances``.
+
+    Raises:
+        CorpusError: A file is not what it should be, or two files contradict each other.
+    """
+    kept = cached({"instances": settings.instances, "captions": settings.captions}, lambda: _read_all(settings))
+    return Corpus(AnnotatedImages(kept.columns), kept.columns.category_names, kept.findings)
+
+
+def _read_all(settings: CorpusSettings) -> Annotations:
+    """Read and merge the files."""
+    with _collector_paused():
+        ids = Ids()
+        instances = [read_instances(Path(name), ids) for name in settings.instances]
+        captions = [read_captions(Path(name), ids) for name in settings.captions]
+        return merge_files(instances, captions, ids)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the garbage collector from walking millions of fresh records that hold no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -16,8 +16,6 @@ from datagen.corpus.coco.schema import BoxPx, InstanceRow
 from datagen.geometry import clip_to_unit
 from datagen.records import Box
 
-MAX_MASK_PX = 2**31 - 1
-"""Pixels of a frame that pycocotools can count in its 32-bit run lengths."""
 MAX_OUTLINE_PX = 1_000_000
 """Length of a polygon; each pixel of it costs about 100 bytes while it is filled."""
 
@@ -96,7 +94,7 @@ def measure_mask(segmentation: Raw, width: int, height: int) -> Mask:
     Raises:
         MaskError: It is malformed, empty, or does not fit the image.
     """
-    if width * height > MAX_MASK_PX:
+    if width * height >= 2**31:  # pycocotools counts pixels in 32-bit run lengths
         raise MaskError("mask_unreadable", f"a frame of {width}x{height} is too large for a mask")
     try:
         decoded = msgspec.json.decode(segmentation, type=_Segmentation)
@@ -182,9 +180,6 @@ def _filled_polygons(polygons: list[list[float]], width: int, height: int) -> di
 Fault = tuple[str, str]
 """Kind of the finding, and what was found."""
 
-SLACK_PX = 1.0
-"""How far a box may reach over the frame unremarked: COCO rounds to hundredths of a pixel."""
-
 
 def make_box(row: InstanceRow, category: str, width: int, height: int) -> tuple[Box | None, list[Fault]]:
     """Make a box of an instance.
@@ -240,7 +235,7 @@ def _corners(box_px: BoxPx, width: int, height: int, faults: list[Fault]) -> Box
     if x >= 0 and y >= 0 and right_px <= width and bottom_px <= height:
         return corners
     over_px = max(-x, -y, right_px - width, bottom_px - height)
-    if over_px > SLACK_PX:
+    if over_px > 1:  # unremarked up to there: COCO rounds to hundredths of a pixel
         faults.append(
             ("box_out_of_frame", f"{_told(box_px)} reaches {over_px:.4g} px over the {width}x{height} frame; clipped")
         )

@@ -22,7 +22,6 @@ NO_ID = np.iinfo(np.int64).min
 _FIRST_TEXT = 10**18
 """Numbers up to here stand for themselves, those from here on for a text or a longer number."""
 _NUMBER = re.compile(r"0|-?[1-9][0-9]{0,17}")
-_NO_BOX = (np.nan,) * 4  # JSON has no such number, so it cannot come from a file
 
 
 class Ids:
@@ -199,8 +198,9 @@ class CaptionRows:
 def _box_array(boxes: list[BoxPx | None]) -> NDArray[np.float64]:
     try:
         values = np.fromiter(chain.from_iterable(boxes), np.float64, 4 * len(boxes))  # type: ignore[arg-type]
-    except TypeError:  # some have none
-        values = np.array([_NO_BOX if box is None else box for box in boxes], np.float64)
+    except TypeError:  # some have none; JSON has no NaN, so it cannot come from a file
+        no_box = (np.nan,) * 4
+        values = np.array([no_box if box is None else box for box in boxes], np.float64)
     return values.reshape(-1, 4)
 
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.annotation_files import check_start, explain_no_file, file_names
 from datagen.corpus.coco.schema import CaptionsFile, InstancesFile
+from datagen.corpus.source import check_start, explain_unreadable
 from datagen.errors import CorpusError
 
 
@@ -62,13 +62,8 @@ def decode_whole(path: Path, shape: type[FileT]) -> FileT:
 def _read_bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
-        raise CorpusError(f"{path}: no such annotation file. {explain_no_file(path)}") from None
-    except (OSError, ValueError) as error:  # a NUL in the path is a ValueError
-        if path.is_dir():
-            held = ", ".join(file_names(path, ".json")[:5]) or "no .json file"
-            raise CorpusError(f"{path}: is a folder; name the file in it. It holds {held}.") from None
-        raise CorpusError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    except (OSError, ValueError) as error:
+        raise CorpusError(explain_unreadable(error, str(path))) from None
     check_start(path, data, _SHAPE)
     return data
 

@@ -17,9 +17,6 @@ from datagen.corpus.coco.schema import CategoryRow, LicenceRow
 from datagen.corpus.images import MAX_SIDE_PX, id_text
 from datagen.errors import CorpusError
 
-_CC_URL = re.compile(r"creativecommons\.org/licenses/(by(?:-(?:nc|nd|sa))*)/(\d\.\d)(?:/([a-z]{2})(?=/|$))?", re.I)
-_CC0_URL = re.compile(r"creativecommons\.org/publicdomain/zero/(\d\.\d)", re.I)
-
 Rows = NDArray[np.int32]
 
 
@@ -209,8 +206,9 @@ def licence_name(name: str | None, url: str | None) -> str | None:
     Returns:
         For other licences the file's own name, else the address, else None.
     """
-    if match := _CC_URL.search(url or ""):
+    by = r"creativecommons\.org/licenses/(by(?:-(?:nc|nd|sa))*)/(\d\.\d)(?:/([a-z]{2})(?=/|$))?"
+    if match := re.search(by, url or "", re.IGNORECASE):
         return "-".join(("CC", *(part.upper() for part in match.groups() if part)))
-    if match := _CC0_URL.search(url or ""):
+    if match := re.search(r"creativecommons\.org/publicdomain/zero/(\d\.\d)", url or "", re.IGNORECASE):
         return f"CC0-{match[1]}"
     return " ".join((name or "").split()) or (url or "").strip() or None

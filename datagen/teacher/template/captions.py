@@ -14,68 +14,43 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from datagen.lexicon import plural
+from datagen.words import read_bundled
+
 Form = Literal["phrase", "clause", "plain", "fragment"]
 
-_NUMBERS = {
-    "one": 1, "single": 1, "lone": 1, "two": 2, "pair": 2, "couple": 2, "both": 2, "three": 3, "four": 4, "five": 5,
-    "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12, "dozen": 12,
-}  # fmt: skip
-_VAGUE = frozenset("several many group bunch herd flock crowd lots fleet row stack pile few various number".split())
-_COLORS = frozenset("red orange yellow green blue purple pink brown black white gray grey silver tan".split())
-_MALE = frozenset("man men boy boys guy guys he his him male gentleman father son".split())
-_FEMALE = frozenset("woman women girl girls lady ladies she her female mother daughter".split())
-_STOP = frozenset(
-    "a an the of in on at to and or with by for from is are was were be being been it its that this there their his "
-    "her he she they them some while as into onto up down out over next near two one who which has have".split()
-)
+
+class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
+    """The tables of ``data/template/captions.yaml``, which says what each is."""
+
+    numbers: dict[str, int]
+    vague: frozenset[str]
+    colors: frozenset[str]
+    male: frozenset[str]
+    female: frozenset[str]
+    empty: frozenset[str]
+    determiners: frozenset[str]
+    verbs: frozenset[str]
+    sure_verbs: frozenset[str]
+    plural_nouns: frozenset[str]
+    doers: frozenset[str]
+
+
+_WORDS = read_bundled("template/captions.yaml", _CaptionWords)
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding|coordinates?|pictures|photos|images|"
     r"cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly)\b|"
     r"[<>{}\[\]|#@=_]|https?",
     re.IGNORECASE,
 )
-_META = re.compile(
+_META = re.compile(  # "A nice picture of"
     r"^(?:(?:a|an|the|this)\s+)?(?:(?:black and white|old|vintage|color|colou?rful|blurry|nice|beautiful|up close)\s+)*"
     r"(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)\s+",
     re.IGNORECASE,
 )
-_EXISTENTIAL = re.compile(r"^(?:there\s+(?:is|are)|this\s+is|these\s+are|here\s+(?:is|are)|we see)\s+", re.IGNORECASE)
-_DETERMINERS = frozenset(
-    "a an the some several many two three four five six seven eight nine ten various different multiple few both "
-    "another lots".split()
-)
-_VERBS = frozenset(
-    (
-        "stand sit ride walk lie hold eat look play swing hit jump run fly drive rest graze wait pose prepare cut "
-        "talk watch use wear carry perform catch throw serve ski surf skate travel pass move hang fill cover show "
-        "feature contain include lay peck feed lean face share reach cross make take get give go come try see "
-        "fall float sleep smile pull push read write cook work enjoy gather observe line sail land display set "
-        "skateboard snowboard approach attempt bend brush chase climb drink follow gaze kick kneel laugh leap "
-        "lick march dance overlook paddle peer perch point practice race relax return roll sell shine sniff spray "
-        "spread stare stick stop stretch surround tower turn wade wind race compete need want like has have speak "
-        "teach stay remain pet grab rub mill assemble nibble investigate inspect"
-    ).split()
-)
-_SURE_VERBS = frozenset(
-    "stand sit ride hold eat carry wear throw graze hang lie fly run drive swing wait gather sniff".split()
-)
-_IRREGULAR_S = {"carry": "carries", "fly": "flies", "try": "tries"}
-_THIRD_PERSON = frozenset(
-    _IRREGULAR_S.get(verb, verb + ("es" if verb.endswith(("s", "x", "ch", "sh", "ss", "o")) else "s"))
-    for verb in _VERBS
-    if verb not in ("has", "have")
-) | {"has"}
-_NOUNS_PLURAL = frozenset(
-    "people men women boys girls kids children adults friends players skiers surfers horses cows zebras elephants "
-    "giraffes bears dogs cats birds cars buses boats trains planes bikes vegetables fruits flowers".split()
-)
-_DOERS = _NOUNS_PLURAL | frozenset(
-    "man woman boy girl guy lady person child kid player skier surfer snowboarder skateboarder rider batter pitcher "
-    "catcher dog cat bird horse cow bear elephant giraffe zebra sheep bus train boat truck car lambs toilet".split()
-)
-_OPENERS = _DETERMINERS | _NOUNS_PLURAL
+_THIRD_PERSON = {"has", "goes"} | {plural(verb) for verb in _WORDS.verbs if verb not in ("has", "have", "go")}
+_OPENERS = _WORDS.determiners | _WORDS.plural_nouns
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
-_WRONG_ARTICLE = re.compile(r"\b([Aa]) ((?!uni|use|one|eu|ut)[aeiou])")
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
@@ -118,10 +93,10 @@ class Caption(Struct, frozen=True):
         if match is None or self.form not in ("phrase", "fragment"):
             return None
         doer = match["doer"].lower().split()
-        if doer[-1] not in _DOERS or "and" in doer or "of" in doer:
+        if doer[-1] not in _WORDS.doers | _WORDS.plural_nouns or "and" in doer or "of" in doer:
             return None
         is_one = self.words[0] in ("a", "an", "one", "another")
-        if not is_one and doer[-1] not in _NOUNS_PLURAL and doer[-1] != "sheep":
+        if not is_one and doer[-1] not in _WORDS.plural_nouns and doer[-1] != "sheep":
             return None
         return f"{match['doer']} {'is' if is_one else 'are'} {match['doing']}."
 
@@ -136,7 +111,7 @@ def content_of(words: tuple[str, ...]) -> frozenset[str]:
     return frozenset(
         word[:-1] if word.endswith("s") and len(word) > 3 and not word.endswith("ss") else word
         for word in words
-        if word not in _STOP
+        if word not in _WORDS.empty
     )
 
 
@@ -146,8 +121,9 @@ def clean_caption(raw: str) -> Caption | None:
     letters = [char for char in text if char.isalpha()]
     if sum(map(str.isupper, letters)) > len(letters) / 2 or _UNFIT.search(text) or not text.isascii():
         return None
-    text = re.sub(r"\s+([.,;:!?])", r"\1", _EXISTENTIAL.sub("", _META.sub("", text)))
-    text = _WRONG_ARTICLE.sub(r"\1n \2", text)
+    there_is = r"^(?:there\s+(?:is|are)|this\s+is|these\s+are|here\s+(?:is|are)|we see)\s+"
+    text = re.sub(r"\s+([.,;:!?])", r"\1", re.sub(there_is, "", _META.sub("", text), flags=re.IGNORECASE))
+    text = re.sub(r"\b([Aa]) ((?!uni|use|one|eu|ut)[aeiou])", r"\1n \2", text)  # "a elephant"
     words = words_of(text)
     if not 4 <= len(words) <= 26 or re.search(r"[.!?;:\"()]", text) or not text[0].isalpha():
         return None
@@ -163,7 +139,7 @@ def _form_of(words: tuple[str, ...]) -> Form:
                 break
             continue
         if word in {"is", "are", "was", "were", "am"} or (
-            word in _THIRD_PERSON and before not in _DETERMINERS and before != "of"
+            word in _THIRD_PERSON and before not in _WORDS.determiners and before != "of"
         ):
             return "clause" if words[0] in _OPENERS else "plain"
     if any(_is_bare_verb(before, word) for before, word in pairwise(words)):
@@ -173,9 +149,9 @@ def _form_of(words: tuple[str, ...]) -> Form:
 
 def _is_bare_verb(before: str, word: str) -> bool:
     """Whether a word is the verb of "two dogs run": sure verbs after most words, doubtful ones after plurals."""
-    if word in _SURE_VERBS:
-        return before not in _STOP
-    return word in _VERBS and before in _NOUNS_PLURAL
+    if word in _WORDS.sure_verbs:
+        return before not in _WORDS.empty
+    return word in _WORDS.verbs and before in _WORDS.plural_nouns
 
 
 def stated_number(words: tuple[str, ...], at: int) -> int | None:
@@ -185,15 +161,15 @@ def stated_number(words: tuple[str, ...], at: int) -> int | None:
         The number; -3, at least three, for "several", "a group of" and their like; None when nothing is said.
     """
     for word in reversed(words[max(0, at - 4) : at]):
-        if word in ("of", "large", "small", "big", "little", "young", "different") or word in _COLORS:
+        if word in ("of", "large", "small", "big", "little", "young", "different") or word in _WORDS.colors:
             continue
         if word.isdigit():
             return int(word)
-        if word in _NUMBERS:
-            return _NUMBERS[word]
-        if word in _VAGUE:
+        if word in _WORDS.numbers:
+            return _WORDS.numbers[word]
+        if word in _WORDS.vague:
             return -3
-        if word in _STOP or word.endswith("ing"):
+        if word in _WORDS.empty or word.endswith("ing"):
             return None
     return None
 
@@ -202,7 +178,7 @@ def _colors_of(words: tuple[str, ...]) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     seen: set[str] = set()
     for word in words:
-        if word in _COLORS:
+        if word in _WORDS.colors:
             seen.add("gray" if word == "grey" else word)
         elif word != "and":
             if seen:
@@ -226,7 +202,7 @@ def agreed_colors(captions: tuple[Caption, ...]) -> dict[str, tuple[str, ...]]:
 
 def gender_of(caption: Caption) -> str | None:
     """``"m"`` or ``"f"`` when a caption speaks of men only or of women only, else None."""
-    male, female = not _MALE.isdisjoint(caption.words), not _FEMALE.isdisjoint(caption.words)
+    male, female = not _WORDS.male.isdisjoint(caption.words), not _WORDS.female.isdisjoint(caption.words)
     return None if male == female else ("m" if male else "f")
 
 
@@ -243,7 +219,7 @@ def clash(a: Caption, b: Caption) -> bool:
 
 
 def _numbers_in(caption: Caption) -> set[int]:
-    return {_NUMBERS[word] for word in _NUMBERS.keys() & caption.words}
+    return {_WORDS.numbers[word] for word in _WORDS.numbers.keys() & caption.words}
 
 
 def rank_captions(cleaned: list[tuple[Caption, set[str], bool]], boxed: frozenset[str]) -> tuple[Caption, ...]:

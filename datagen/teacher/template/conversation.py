@@ -14,24 +14,9 @@ from datagen.lexicon import counted, number_word, plural, with_article
 from datagen.teacher.template.captions import Caption, second_caption, words_of
 from datagen.teacher.template.image_facts import Facts
 from datagen.teacher.template.shared_wording import (
-    COUNT_A,
-    COUNT_Q,
-    IS_RELATION_NO,
-    IS_RELATION_Q,
-    IS_RELATION_YES,
-    LARGER_A,
-    LARGER_Q,
-    NO_A,
     OPPOSITE,
     QA,
-    RELATION_A,
-    RELATION_Q,
-    SHOWN_PHRASE,
-    SHOWN_Q,
-    THERE_Q,
-    WHERE_A,
-    WHERE_Q,
-    YES_OPEN_A,
+    SHARED,
     be,
     common_side,
     draw_relation,
@@ -48,7 +33,10 @@ from datagen.teacher.template.shared_wording import (
     there_is,
     thing,
     verb,
+    wordings,
 )
+
+SAID = wordings("conversation")
 
 
 class Talk(Struct):
@@ -122,39 +110,30 @@ def write_conversation(facts: Facts, rng: random.Random) -> list[QA]:
 
 
 def _ask_shown(talk: Talk) -> None:
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SHARED["shown"]
     if not talk.first_about("shown"):
         return
     if facts.captions:
         caption = facts.captions[int(rng.random() ** 2 * min(2, len(facts.captions)))]
         talk.told = caption
-        talk.add(pick(rng, SHOWN_Q), tell(rng, caption), *caption.named)
+        talk.add(pick(rng, said["questions"]), tell(rng, caption), *caption.named)
     elif facts.present:
         names = facts.present[:3]
-        talk.add(pick(rng, SHOWN_Q), pick(rng, SHOWN_PHRASE, text=list_things(facts, names)), *names)
+        talk.add(pick(rng, said["questions"]), pick(rng, said["phrase"], text=list_things(facts, names)), *names)
 
 
 def _ask_more_shown(talk: Talk) -> None:
-    questions = (
-        "Can you add another detail about the scene?", "How else could one describe the picture?",
-        "What more can you say about the picture?", "Is there another way to describe the scene?",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["more"]
     told = talk.told
     if told is None or not talk.first_about("more"):
         return
     other = second_caption(facts.captions, told)
     if other is not None:
-        talk.add(pick(rng, questions), second_sentence(rng, other), *other.named)
+        talk.add(pick(rng, said["questions"]), second_sentence(rng, other), *other.named)
 
 
 def _ask_count(talk: Talk) -> None:
-    answers = (
-        "There are at least {amount} in the image.", "At least {amount} can be made out, and there may be more.",
-        "I can make out at least {amount}; the exact number is hard to tell.", "The picture shows at least {amount}.",
-        "It is hard to be exact, but at least {amount} are there.",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SHARED["count"]
     pool = [name for name, n in facts.exact.items() if n > 1 or (facts.unique.get(name) and rng.random() < 0.2)]
     pool += [name for name, n in facts.at_least.items() if n >= 3]
     name = talk.draw("count", pool)
@@ -162,41 +141,29 @@ def _ask_count(talk: Talk) -> None:
         return
     n = facts.exact.get(name)
     if n is None:
-        answer = pick(rng, answers, amount=counted(name, facts.at_least[name]))
+        answer = pick(rng, SAID["at_least"]["answers"], amount=counted(name, facts.at_least[name]))
     else:
-        answer = pick(rng, COUNT_A, there=there_is(counted(name, n), n), amount=counted(name, n))
-    talk.add(pick(rng, COUNT_Q, names=many_of(name)), answer, name)
+        answer = pick(rng, said["answers"], there=there_is(counted(name, n), n), amount=counted(name, n))
+    talk.add(pick(rng, said["questions"], names=many_of(name)), answer, name)
 
 
 def _ask_where(talk: Talk) -> None:
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SHARED["where"]
     name = talk.draw("where", [name for name, box in facts.unique.items() if place_phrase(rng, box.box_unit)])
     if name is not None:
         words = {"the": facts.the(name), "be": be(name), "appear": verb(name, "appears", "appear")}
         place = place_phrase(rng, facts.unique[name].box_unit) or ""
-        talk.add(pick(rng, WHERE_Q, **words), pick(rng, WHERE_A, place=place, **words), name)
+        talk.add(pick(rng, said["questions"], **words), pick(rng, said["answers"], place=place, **words), name)
 
 
 def _ask_side_of_all(talk: Talk) -> None:
-    questions = (
-        "On which side of the image are the {names}?", "Are the {names} on the left or on the right?",
-        "Which half of the picture holds the {names}?", "On what side would I look for the {names}?",
-    )  # fmt: skip
-    side_all_answers = (
-        "All {n} of them are {place}.", "The {names} are all {place}.", "You can find all {n} {names} {place}.",
-        "They are {place}, all {n} of them.",
-    )  # fmt: skip
-    side_both_answers = (
-        "Both of them are {place}.", "Both {names} are {place}.", "You can find both {names} {place}.",
-        "They are both {place}.",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["side_of_all"]
     name = talk.draw("where", [name for name, n in facts.exact.items() if n > 1 and common_side(facts.boxes[name])])
     if name is not None:
         words = {"names": many_of(name), "n": number_word(facts.exact[name])}
         place = side_phrase(rng, common_side(facts.boxes[name]) or "")
-        answers = side_all_answers if facts.exact[name] > 2 else side_both_answers
-        talk.add(pick(rng, questions, **words), pick(rng, answers, place=place, **words), name)
+        answers = said["all"] if facts.exact[name] > 2 else said["both"]
+        talk.add(pick(rng, said["questions"], **words), pick(rng, answers, place=place, **words), name)
 
 
 def _ask_presence(talk: Talk) -> None:
@@ -215,10 +182,7 @@ def _ask_presence(talk: Talk) -> None:
 
 
 def _presence_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, str, str]:
-    answers = (
-        "Yes, there {be} {amount} {place}.", "Yes, {amount} can be seen {place}.", "Yes, you can see {amount} {place}.",
-        "Yes, the image shows {amount} {place}.",
-    )  # fmt: skip
+    said = SHARED["there"]
     place = None
     n = facts.exact.get(name, 0)
     if name in facts.unique:
@@ -227,26 +191,24 @@ def _presence_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, st
         place = side_phrase(rng, common_side(facts.boxes[name]) or "")
     number = "are" if facts.is_several(name) else "is"
     words = {"amount": thing(facts, name), "be": number}
-    answer = pick(rng, answers, place=place, **words) if place else pick(rng, YES_OPEN_A, **words)
+    fitting = SAID["presence"]["answers"] if place else said["confirmation"]
+    answer = pick(rng, fitting, place=place or "", **words)
     is_many = number == "are" and rng.random() < 0.7
     asked = f"any {many_of(name)}" if is_many else with_article(name)
-    return pick(rng, THERE_Q, a=asked, be="are" if is_many else "is"), answer, name
+    return pick(rng, said["questions"], a=asked, be="are" if is_many else "is"), answer, name
 
 
 def _denial_turn(facts: Facts, rng: random.Random, name: str) -> tuple[str, str, str]:
-    no_instead = (
-        "No, there {be} no {name} in the image; it shows {present}.", "No, the picture shows {present}, but no {name}.",
-        "No, no {name} can be seen here, but {present} can.",
-    )  # fmt: skip
+    said = SHARED["there"]
     present = facts.present[:3] if name not in facts.present else ()
     is_many = be(name) == "are" or rng.random() < 0.25
     asked = f"any {plural(name)}" if is_many else with_article(name)
-    question = pick(rng, THERE_Q, a=asked, be="are" if is_many else "is")
+    question = pick(rng, said["questions"], a=asked, be="are" if is_many else "is")
     none = plural(name) if is_many else name
     words = {"name": none, "be": "are" if is_many else "is", "any": asked}
     if present and rng.random() < 0.4:
-        return question, pick(rng, no_instead, present=list_things(facts, present), **words), name
-    return question, pick(rng, NO_A, **words), name
+        return question, pick(rng, SAID["denial"]["instead"], present=list_things(facts, present), **words), name
+    return question, pick(rng, said["refusal"], **words), name
 
 
 def _ask_relation(talk: Talk) -> None:
@@ -256,51 +218,42 @@ def _ask_relation(talk: Talk) -> None:
         return
     a, b, relation = drawn
     words = {"the_a": facts.the(a), "the_b": facts.the(b), "be": be(a)}
-    said = relation_phrase(rng, relation)
+    truth = relation_phrase(rng, relation)
     if rng.random() < 0.5:
-        talk.add(pick(rng, RELATION_Q, **words), pick(rng, RELATION_A, relation=said, **words), a, b)
+        said = SHARED["relation"]
+        talk.add(pick(rng, said["questions"], **words), pick(rng, said["answers"], relation=truth, **words), a, b)
         return
-    asked, answers = (relation, IS_RELATION_YES) if rng.random() < 0.5 else (OPPOSITE[relation], IS_RELATION_NO)
-    question = pick(rng, IS_RELATION_Q, relation=relation_phrase(rng, asked), **words)
-    talk.add(question, pick(rng, answers, relation=said, **words), a, b)
+    said = SHARED["is_relation"]
+    asked, told = (relation, "confirmation") if rng.random() < 0.5 else (OPPOSITE[relation], "refusal")
+    question = pick(rng, said["questions"], relation=relation_phrase(rng, asked), **words)
+    talk.add(question, pick(rng, said[told], relation=truth, **words), a, b)
 
 
 def _ask_larger(talk: Talk) -> None:
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SHARED["larger"]
     drawn = draw_sizes(facts, rng, 2)
     if drawn is None or not talk.first_about("larger"):
         return
     big, small = drawn
     a, b = drawn if rng.random() < 0.5 else (small, big)
-    question = pick(rng, LARGER_Q, do=verb(a, "does", "do"), the_a=facts.the(a), the_b=facts.the(b))
+    question = pick(rng, said["questions"], do=verb(a, "does", "do"), the_a=facts.the(a), the_b=facts.the(b))
     words = {word: verb(big, f"{word}s", word) for word in ("take", "appear", "cover", "fill")}
-    talk.add(question, pick(rng, LARGER_A, the_big=facts.the(big), the_small=facts.the(small), **words), a, b)
+    words |= {"the_big": facts.the(big), "the_small": facts.the(small)}
+    talk.add(question, pick(rng, said["answers"], **words), a, b)
 
 
 def _ask_size(talk: Talk) -> None:
-    questions = (
-        "How large does {the} appear in the frame?", "How much of the picture does {the} take up?",
-        "What share of the image does {the} fill, roughly?", "How much room does {the} get in the frame?",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["size"]
     for name, box in facts.unique.items():
-        said = size_sentence(rng, facts, name, box)
-        if said is not None and be(name) == "is" and talk.first_about("size"):
-            question = pick(rng, questions, the=facts.the(name))
-            talk.add(question, said, name)
+        answer = size_sentence(rng, facts, name, box)
+        if answer is not None and be(name) == "is" and talk.first_about("size"):
+            question = pick(rng, said["questions"], the=facts.the(name))
+            talk.add(question, answer, name)
             return
 
 
 def _ask_more_of(talk: Talk) -> None:
-    questions = (
-        "Are there more {a} or more {b} in the image?", "Which are there more of, {a} or {b}?",
-        "Do you see more {a} or more {b}?", "Which are more numerous in the picture, {a} or {b}?",
-    )  # fmt: skip
-    answers = (
-        "There are more {name}: {more} against {fewer}.", "The {name} are more numerous, with {more} against {fewer}.",
-        "There are more {name}, as the image shows {more} and {fewer}.", "{more} can be seen against {fewer}.",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["more_of"]
     many = [name for name, n in facts.exact.items() if n > 1]
     pairs = [(a, b) for a in many for b in many if facts.exact[a] > facts.exact[b]]
     if not pairs or not talk.first_about("more of"):
@@ -309,73 +262,51 @@ def _ask_more_of(talk: Talk) -> None:
     a, b = (more, fewer) if rng.random() < 0.5 else (fewer, more)
     amounts = {"more": counted(more, facts.exact[more]), "fewer": counted(fewer, facts.exact[fewer])}
     talk.about.update({("count", more), ("count", fewer)})
-    question = pick(rng, questions, a=many_of(a), b=many_of(b))
-    talk.add(question, pick(rng, answers, name=many_of(more), **amounts), a, b)
+    question = pick(rng, said["questions"], a=many_of(a), b=many_of(b))
+    talk.add(question, pick(rng, said["answers"], name=many_of(more), **amounts), a, b)
 
 
 def _ask_else(talk: Talk) -> None:
-    questions = (
-        "What else can be seen?", "What other things are in the picture?", "Which other objects are there?",
-        "What else would you point out in the scene?", "What else is in view?", "What more does the image show?",
-    )  # fmt: skip
-    answers = (
-        "The scene also includes {things}.", "You can also see {things}.", "There {be} also {things} in the picture.",
-        "Apart from that, the image also shows {things}.", "The picture also shows {things}.",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["else"]
     rest = [name for name in facts.present if name not in talk.mentioned]
     if not talk.turns or not rest or not talk.first_about("else"):
         return
     names = rest[:4]
     number = "are" if facts.is_several(names[0]) else "is"
-    talk.add(pick(rng, questions), pick(rng, answers, things=list_things(facts, names), be=number), *names)
+    talk.add(
+        pick(rng, said["questions"]), pick(rng, said["answers"], things=list_things(facts, names), be=number), *names
+    )
 
 
 def _ask_doing(talk: Talk) -> None:
-    questions = (
-        "What is the {who} doing?", "What is the {who} in the picture doing?",
-        "Can you describe what the {who} is up to?", "How would you describe the activity of the {who}?",
-    )  # fmt: skip
-    answers = ("The {who} is {doing}.", "In this scene, the {who} is {doing}.", "The {who} can be seen {doing}.")
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["doing"]
     told = talk.told.text if talk.told else ""
     actions = [action for action in facts.actions if action.doing not in told]
     if actions and talk.first_about("doing"):
         action = actions[0]
         words = {"who": action.subject}
-        answer = pick(rng, answers, doing=action.doing, **words)
-        talk.add(pick(rng, questions, **words), answer, action.category)
+        answer = pick(rng, said["answers"], doing=action.doing, **words)
+        talk.add(pick(rng, said["questions"], **words), answer, action.category)
 
 
 def _ask_color(talk: Talk) -> None:
-    questions = (
-        "What color {be} {the}?", "Which color {be} {the} in the picture?", "Can you tell me the color of {the}?",
-        "How would you describe the color of {the}?",
-    )  # fmt: skip
-    answers = ("{the} {be} {color}.", "{the} in the image {be} {color}.", "{the} {be} {color} in color.")
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["color"]
     name = talk.draw("color", list(facts.colors))
     if name is not None:
         words = {"the": facts.the(name), "be": be(name)}
-        talk.add(pick(rng, questions, **words), pick(rng, answers, color=facts.colors[name], **words), name)
+        talk.add(
+            pick(rng, said["questions"], **words), pick(rng, said["answers"], color=facts.colors[name], **words), name
+        )
 
 
 def _ask_place(talk: Talk) -> None:
-    questions = (
-        "What kind of place is this?", "Where does this scene take place?", "Where was this picture taken?",
-        "What is the setting of the image?",
-    )  # fmt: skip
-    answers = (
-        "The scene is set {where}.", "The picture was taken {where}.", "This is {place}.", "The setting is {place}.",
-    )  # fmt: skip
-    facts, rng = talk.facts, talk.rng
+    facts, rng, said = talk.facts, talk.rng, SAID["place"]
     setting = facts.setting
     if setting is None or not facts.setting_is_told or not talk.first_about("place"):
         return
-    if talk.told is not None and setting.named.search(talk.told.text):
+    if talk.told is not None and setting.is_named_in(talk.told.text):
         return
-    where = f"{setting.preposition} {setting.name}"
-    talk.add(pick(rng, questions), pick(rng, answers, where=where, place=setting.name))
+    talk.add(pick(rng, said["questions"]), pick(rng, said["answers"], where=setting.place, place=setting.name))
 
 
 KINDS = (

@@ -28,7 +28,10 @@ from datagen.teacher.template.shared_wording import (
     size_sentence,
     tell,
     verb,
+    wordings,
 )
+
+SAID = wordings("description")
 
 
 class Draft(Struct):
@@ -69,16 +72,12 @@ def write_description(facts: Facts, rng: random.Random) -> list[QA]:
 
 
 def _open(draft: Draft) -> None:
-    openings = (
-        "The image shows {things}.", "This picture brings together {things}.", "The scene holds {things}.",
-        "In this image there {be} {things}.", "In this picture one sees {things}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["opening"]
     if not facts.captions:
         names = facts.present[:4]
         if names:
             are = "are" if facts.is_several(names[0]) else "is"
-            draft.add(pick(rng, openings, things=list_things(facts, names), be=are), *names)
+            draft.add(pick(rng, said["wordings"], things=list_things(facts, names), be=are), *names)
         return
     told: Caption | None = facts.captions[0]
     draft.add(tell(rng, facts.captions[0]), *facts.captions[0].named)
@@ -88,16 +87,7 @@ def _open(draft: Draft) -> None:
 
 
 def _place_objects(draft: Draft) -> int:
-    one_placed = (
-        "{the} {be} {place}.", "{the} can be found {place}.", "One finds {the} {place}.", "{the} {appear} {place}.",
-        "{place}, one sees {the}.",
-    )  # fmt: skip
-    two_placed = (
-        "{the_a} {be_a} {place_a}, while {the_b} {be_b} {place_b}.",
-        "{the_a} {be_a} {place_a}, and {the_b} {be_b} {place_b}.",
-        "{place_a} {be_a} {the_a}; {the_b} {be_b} {place_b}.", "One finds {the_a} {place_a} and {the_b} {place_b}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["placed"]
     placed = [
         (name, place)
         for name, box in sorted(facts.unique.items(), key=lambda item: -item[1].area_unit)
@@ -112,10 +102,10 @@ def _place_objects(draft: Draft) -> int:
     if len(placed) >= 2:
         (a, place_a), (b, place_b) = placed[:2]
         words = {"the_a": facts.the(a), "be_a": be(a), "place_a": place_a, "the_b": facts.the(b), "be_b": be(b)}
-        draft.add(pick(rng, two_placed, place_b=place_b, **words), a, b)
+        draft.add(pick(rng, said["two"], place_b=place_b, **words), a, b)
     for name, place in placed[2:] if len(placed) >= 2 else placed:
         words = {"the": facts.the(name), "be": be(name), "appear": verb(name, "appears", "appear"), "place": place}
-        draft.add(pick(rng, one_placed, **words), name)
+        draft.add(pick(rng, said["one"], **words), name)
     return len(placed)
 
 
@@ -128,36 +118,23 @@ def _add_size(draft: Draft) -> None:
 
 
 def _add_extent(draft: Draft) -> None:
-    wide = (
-        "{the} {reach} almost from the left edge to the right edge.",
-        "{the} {stretch} across nearly the whole width of the frame.",
-        "From side to side, {the} {take} up almost the full width.",
-    )
-    tall = (
-        "{the} {reach} almost from the bottom edge to the top edge.",
-        "{the} {span} nearly the whole height of the frame.",
-        "From top to bottom, {the} {take} up almost the full height.",
-    )
+    said = SAID["extent"]
     for name, box in draft.facts.unique.items():
         endings = {"reach": "es", "stretch": "es", "take": "s", "span": "s"}
         words = {word: verb(name, f"{word}{ending}", word) for word, ending in endings.items()}
         words["the"] = draft.facts.the(name)
-        for extent, wordings in ((width_of(box.box_unit), wide), (height_of(box.box_unit), tall)):
+        for extent, fitting in ((width_of(box.box_unit), said["wide"]), (height_of(box.box_unit), said["tall"])):
             if extent > 0.85:
-                draft.add(pick(draft.rng, wordings, **words), name)
+                draft.add(pick(draft.rng, fitting, **words), name)
                 return
 
 
 def _add_only(draft: Draft) -> None:
     """Say of the main object that there is no other, where it could be expected."""
-    wordings = (
-        "No other {name} can be seen.", "There is just one {name} in the scene.", "There is no second {name} in view.",
-        "The scene has only one {name}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["only"]
     for name, box in sorted(facts.unique.items(), key=lambda item: -item[1].area_unit)[:1]:
         if name in draft.named and box.area_unit > 0.01:
-            draft.add(pick(rng, wordings, name=one_of(name)))
+            draft.add(pick(rng, said["wordings"], name=one_of(name)))
 
 
 def _add_third(draft: Draft) -> None:
@@ -170,50 +147,35 @@ def _add_third(draft: Draft) -> None:
 
 
 def _add_counts(draft: Draft) -> None:
-    counts = (
-        "There are {things} in view.", "One can count {things}.", "The scene includes {things}.",
-        "{things} are part of the picture.", "{things} can be counted.",
-    )  # fmt: skip
-    counts_open = (
-        "There are at least {things} in view.", "At least {things} can be made out.",
-        "The scene includes at least {things}.", "One can make out at least {things}.",
-    )  # fmt: skip
-    side_of_all = (
-        "The {names} are {place}.", "All of the {names} are {place}.", "The {n} {names} are gathered {place}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["counts"]
     told = words_of(" ".join(draft.sentences[:2]))
     exact = [name for name, n in facts.exact.items() if n > 1 and number_word(n) not in told][:3]
     if exact:
-        draft.add(pick(rng, counts, things=join_list(counted(name, facts.exact[name]) for name in exact)), *exact)
+        things = join_list(counted(name, facts.exact[name]) for name in exact)
+        draft.add(pick(rng, said["exact"], things=things), *exact)
     for name in exact[:2]:
         side = common_side(facts.boxes[name])
         if side:
             words = {"names": many_of(name), "n": number_word(facts.exact[name]), "place": side_phrase(rng, side)}
-            draft.add(pick(rng, side_of_all if facts.exact[name] > 2 else side_of_all[:1], **words))
+            fitting = (*said["side"], *(said["side_of_many"] if facts.exact[name] > 2 else ()))
+            draft.add(pick(rng, fitting, **words))
             break
     open_counts = [name for name, n in facts.at_least.items() if n >= 3][:2]
     if open_counts:
         things = " and at least ".join(counted(name, facts.at_least[name]) for name in open_counts)
-        draft.add(pick(rng, counts_open, things=things), *open_counts)
+        draft.add(pick(rng, said["at_least"], things=things), *open_counts)
 
 
 def _add_color(draft: Draft) -> None:
-    wordings = ("{the} {be} {color}.", "{the} {be} {color} in color.", "The color of {the} is {color}.")
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["color"]
     for name, color in facts.colors.items():
         if color.split()[0] not in " ".join(draft.sentences).lower():
-            draft.add(pick(rng, wordings, the=facts.the(name), be=be(name), color=color), name)
+            draft.add(pick(rng, said["wordings"], the=facts.the(name), be=be(name), color=color), name)
             return
 
 
 def _add_relation(draft: Draft) -> None:
-    wordings = (
-        "{the_a} {be} {relation} {the_b}.", "Compared with each other, {the_a} {be} {relation} {the_b}.",
-        "Across the frame, {the_a} {be} {relation} {the_b}.",
-        "In the layout of the picture, {the_a} {be} {relation} {the_b}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["relation"]
     drawn = draw_relation(facts, rng)
     if drawn is None:
         _add_sizes(draft)
@@ -223,16 +185,11 @@ def _add_relation(draft: Draft) -> None:
     if relation in ("left of", "right of") and sides == {"left", "right"}:
         return
     words = {"the_a": facts.the(a), "the_b": facts.the(b), "be": be(a), "relation": relation_phrase(rng, relation)}
-    draft.add(pick(rng, wordings, **words), a, b)
+    draft.add(pick(rng, said["wordings"], **words), a, b)
 
 
 def _add_sizes(draft: Draft) -> None:
-    sizes = (
-        "{the_big} {take} up more of the picture than {the_small}.",
-        "{the_big} {look} larger in the frame than {the_small}.",
-        "Next to {the_big}, {the_small} {cover} much less of the view.",
-    )
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["sizes"]
     drawn = draw_sizes(facts, rng, 3)
     if drawn is None:
         return
@@ -242,33 +199,24 @@ def _add_sizes(draft: Draft) -> None:
         "look": verb(big, "looks", "look"),
         "cover": verb(small, "covers", "cover"),
     }
-    draft.add(pick(rng, sizes, the_big=facts.the(big), the_small=facts.the(small), **words), big, small)
+    draft.add(pick(rng, said["wordings"], the_big=facts.the(big), the_small=facts.the(small), **words), big, small)
 
 
 def _add_setting(draft: Draft) -> None:
-    wordings = (
-        "{things} fit the setting, {place}.", "With {things} in view, the setting is clearly {place}.",
-        "{things} go with a scene set {where}.", "{things} mark the setting as {place}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["setting"]
     setting = facts.setting
-    if setting is None or not facts.setting_is_told or setting.named.search(" ".join(draft.sentences)):
+    if setting is None or not facts.setting_is_told or setting.is_named_in(" ".join(draft.sentences)):
         return
     signs = [name for name in facts.present if name in setting.signs][:3]
     if len(signs) >= 2:
         things = list_things(facts, signs)
-        where = f"{setting.preposition} {setting.name}"
-        draft.add(pick(rng, wordings, things=things, place=setting.name, where=where), *signs)
+        draft.add(pick(rng, said["wordings"], things=things, place=setting.name, where=setting.place), *signs)
 
 
 def _add_rest(draft: Draft) -> None:
-    rest_wordings = (
-        "Further details include {things}.", "The scene also has {things}.",
-        "Looking around, one also notices {things}.", "Beyond that, {things} can be seen.",
-        "The picture also has {things}.", "Also in view are {things}.",
-    )  # fmt: skip
-    facts, rng = draft.facts, draft.rng
+    facts, rng, said = draft.facts, draft.rng, SAID["rest"]
     rest = [name for name in facts.present if name not in draft.named][:5]
     if rest:
-        wordings = rest_wordings if facts.is_several(rest[0]) or len(rest) > 1 else rest_wordings[:5]
-        draft.add(pick(rng, wordings, things=list_things(facts, rest)), *rest)
+        is_several = facts.is_several(rest[0]) or len(rest) > 1
+        fitting = (*said["any"], *(said["several"] if is_several else ()))
+        draft.add(pick(rng, fitting, things=list_things(facts, rest)), *rest)

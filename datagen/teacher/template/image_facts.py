@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
-from datagen.lexicon import SYNONYMS, Lexicon, Mention, lexicon_for, plural
+from datagen.lexicon import Lexicon, Mention, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.captions import (
     Caption,
@@ -24,22 +24,8 @@ from datagen.teacher.template.captions import (
     stated_number,
     words_of,
 )
-from datagen.teacher.template.scenes import (
-    ANIMALS,
-    BIG,
-    CLUTTER,
-    COCO_NAMES,
-    DENIABLE,
-    DISHES,
-    FOOD_DISTRACTORS,
-    FOODS,
-    GENERAL_DISTRACTORS,
-    HELD,
-    LOOKALIKES,
-    SETTING_WORDS,
-    SETTINGS,
-    SceneSetting,
-)
+from datagen.teacher.template.scenes import DENIABLE, SETTING_WORDS, WORLD, SceneSetting
+from datagen.words import COCO_CATEGORIES, built_in_words
 
 MIN_AREA = 0.001
 """Smaller objects (as shares of the image) are not counted, as people would argue: 18 x 18 pixels of a COCO photograph.
@@ -49,11 +35,8 @@ MAX_COUNT = 10
 MANY = 5
 """From this number on, every one of the objects must be twice as large to be counted."""
 
-_ARGUABLE = frozenset("book, banana, apple, orange, carrot, broccoli, cake, pizza, sandwich, skis, donut".split(", "))
 _PIECES = re.compile(r"\b(?:slic|piece|bunch|pile|stack|cut|half|halves|chopped|pair)", re.IGNORECASE)
-_ONLOOKERS = frozenset("crowd audience spectators onlookers fans others team family crowded".split())
-_GENERIC_NAMES = frozenset("adult individual someone people kid".split())
-_COCO = frozenset(COCO_NAMES)
+_COCO = frozenset(COCO_CATEGORIES)
 
 
 class Action(Struct, frozen=True):
@@ -144,7 +127,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
     mentions = [_mentions(caption, image) for caption in image.captions]
     words = frozenset(word for caption in image.captions for word in words_of(caption))
     readings = _readings(image.captions, mentions)
-    has_dishes = not DISHES.isdisjoint(words)
+    has_dishes = not WORLD.dishes.isdisjoint(words)
     boxes: dict[str, tuple[Box, ...]] = {}
     for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
         if not _is_mistakable(box.category, readings, has_dishes):
@@ -177,7 +160,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
 
 
 def _mentions(caption: str, image: AnnotatedImage) -> list[Mention]:
-    found = lexicon_for(COCO_NAMES).find(caption)
+    found = lexicon_for(COCO_CATEGORIES).find(caption)
     for name in dict.fromkeys(box.category for box in image.boxes):
         if name not in _COCO:
             found += _lexicon_of(name).find(caption)
@@ -217,9 +200,9 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
 def _is_mistakable(name: str, readings: dict[str, _Reading], has_dishes: bool) -> bool:
     if name in readings:
         return False
-    if name in FOODS and has_dishes:
+    if name in WORLD.foods and has_dishes:
         return True
-    return any(name in group and not group.isdisjoint(readings) for group in LOOKALIKES)
+    return any(name in group and not group.isdisjoint(readings) for group in WORLD.lookalikes)
 
 
 def _exact_counts(
@@ -237,9 +220,9 @@ def _exact_counts(
         smallest = min(box.area_unit for box in boxes[name])
         if smallest < MIN_AREA * (2 if n >= MANY else 1) or _captions_object(name, n, readings.get(name)):
             continue
-        if name == "person" and not _ONLOOKERS.isdisjoint(words) and n < 6:
+        if name == "person" and not WORLD.onlookers.isdisjoint(words) and n < 6:
             continue
-        if n > 1 and name in _ARGUABLE and not _is_countable(boxes[name], image.captions):
+        if n > 1 and name in WORLD.arguable and not _is_countable(boxes[name], image.captions):
             continue
         exact[name] = n
     return exact
@@ -274,7 +257,7 @@ def _lower_bounds(
             and name != "person"
             and (reading.singular_only or any(1 < number < n for number in reading.numbers))
         )
-        if n >= 2 and name not in exact and name not in _ARGUABLE and not is_doubted:
+        if n >= 2 and name not in exact and name not in WORLD.arguable and not is_doubted:
             bounds[name] = min(n, counts[name].at_least)
     return bounds
 
@@ -286,7 +269,7 @@ def _uncounted(boxes: dict[str, tuple[Box, ...]], counted: set[str], readings: d
         for name, found in boxes.items()
         if len(found) > 1
         and name not in counted
-        and (readings[name].is_plural if name in readings else name not in _ARGUABLE)
+        and (readings[name].is_plural if name in readings else name not in WORLD.arguable)
     )
 
 
@@ -322,7 +305,7 @@ def _setting_of(
         for group in {match.lastgroup for match in SETTING_WORDS.finditer(caption.lower())}
     )
     best: tuple[int, SceneSetting | None, bool] = (2, None, False)
-    for n, setting in enumerate(SETTINGS):
+    for n, setting in enumerate(WORLD.settings):
         n_told = lines[f"s{n}"]
         n_signs = len(setting.signs & seen)
         score = 2 * n_told + n_signs
@@ -339,16 +322,16 @@ def _absent(
         return ()
     shown = boxed | readings.keys()
     n_people = sum(box.category == "person" for box in image.boxes)
-    is_busy = len(image.boxes) > 20 or any(box.is_crowd for box in image.boxes) or not words.isdisjoint(CLUTTER)
-    likely = setting.unlikely if setting else FOOD_DISTRACTORS if len(boxed & FOODS) >= 2 else ()
+    is_busy = len(image.boxes) > 20 or any(box.is_crowd for box in image.boxes) or not words.isdisjoint(WORLD.clutter)
+    likely = setting.unlikely if setting else WORLD.food_distractors if len(boxed & WORLD.foods) >= 2 else ()
     absent: list[str] = []
-    for name in dict.fromkeys((*likely, *GENERAL_DISTRACTORS)):
+    for name in dict.fromkeys((*likely, *WORLD.distractors)):
         if len(absent) >= MANY and name not in likely:
             break
-        doubt = DENIABLE[name]
-        if name in shown or not doubt.rivals.isdisjoint(shown) or not doubt.words.isdisjoint(words):
+        rivals, doubtful = DENIABLE[name]
+        if name in shown or not rivals.isdisjoint(shown) or not doubtful.isdisjoint(words):
             continue
-        if (is_busy and name not in BIG) or (n_people >= MANY and name in HELD):
+        if (is_busy and name not in WORLD.big) or (n_people >= MANY and name in WORLD.held):
             continue
         absent.append(name)
     return tuple(absent)
@@ -359,8 +342,11 @@ def _person_names(unique: dict[str, Box], readings: dict[str, _Reading]) -> dict
     if "person" not in unique or reading is None:
         return {}
     word, n = Counter(reading.words).most_common(1)[0]
-    fits = n >= 2 and 2 * n > len(reading.words) and word in SYNONYMS["person"] and plural(word) != word
-    return {"person": word} if fits and word not in _GENERIC_NAMES else {}
+    words = built_in_words()
+    is_known = any(word in table.get("person", ()) for table in (words.synonyms, words.kinds, words.unsure))
+    is_generic = word in ("adult", "individual", "someone", "people", "kid")
+    fits = n >= 2 and 2 * n > len(reading.words) and is_known and plural(word) != word
+    return {"person": word} if fits and not is_generic else {}
 
 
 def _colors(captions: tuple[Caption, ...], unique: dict[str, Box], readings: dict[str, _Reading]) -> dict[str, str]:
@@ -386,8 +372,8 @@ def _actions(
         head = [word for word in caption.words[1:at] if word not in ("is", "are")]
         if not 1 <= len(head) <= 3 or stems[caption.words[at][:4]] < min(2, len(captions)):
             continue
-        doer = lexicon_for(COCO_NAMES).find(head[-1])
-        if not doer or doer[0].is_plural or doer[0].category not in {"person"} | ANIMALS:
+        doer = lexicon_for(COCO_CATEGORIES).find(head[-1])
+        if not doer or doer[0].is_plural or doer[0].category not in {"person"} | WORLD.animals:
             continue
         start = caption.text.lower().find(caption.words[at])
         if doer[0].category in unique and readings[doer[0].category].singular_only:

@@ -18,8 +18,8 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
+from datagen.compact_map import DigestMap
 from datagen.errors import RunError
-from datagen.store.key_index import SpanIndex
 from datagen.view.page.list_rows import Label, SlimSample
 
 _BLOCK = 16_000_000
@@ -73,14 +73,14 @@ class SampleIndex:
         self.stamp = stamp_of(path)
         self._decoder = msgspec.json.Decoder(SlimSample)
         self._ids: dict[Label, int] = {}
-        self._by_id = SpanIndex()
+        self._by_id = DigestMap()
         self._texts = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the index)
         self.close = weakref.finalize(self, self._texts.close)
         self._changed: dict[int, SlimSample] = {}
         starts, text_starts, offsets = array("q", [0]), array("q", [0]), array("q", [0])
         labels, doubts, p_values = array("l"), array("d"), array("d")
         for sample, length in self._lines():
-            self._by_id.put(sample.sample_id, (starts[-1], length, False))
+            self._by_id.put(sample.sample_id, len(starts) - 1)
             starts.append(starts[-1] + length)
             text_starts.append(text_starts[-1] + self._texts.write(sample.text().encode("utf-8", "replace") + b"\0"))
             labels.extend(self._numbers(sample.labels()))
@@ -118,8 +118,7 @@ class SampleIndex:
 
     def number_of(self, sample_id: str) -> int | None:
         """Find a sample's place in corpus order."""
-        entry = self._by_id.get(sample_id)
-        return None if entry is None else int(np.searchsorted(self._starts, entry[0]))
+        return self._by_id.get(sample_id)
 
     def lines(self, numbers: Iterable[int]) -> list[bytes]:
         """Read the lines of some samples.

@@ -1,0 +1,59 @@
+"""Export forms ``messages`` (TRL) and ``openai`` (fine-tuning with vision): a line of chat messages per sample."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import msgspec
+
+from datagen.export.rows import IMAGES, ExportRow, ExportSettings, LeftOut, chat_messages
+
+
+class TrlMessages:
+    """Writes ``SPLIT.jsonl``; a picture's path begins with ``images/`` where pictures are part of the export."""
+
+    has_pixels = False
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        self.file = (folder / f"{split}.jsonl").open("wb")
+        self.prefix = "" if settings.pictures == "leave" else f"{IMAGES}/"
+
+    def add(self, row: ExportRow) -> None:
+        """Write a row."""
+        messages = chat_messages(row.record, {"type": "image"})
+        line = {"id": row.sample.sample_id, "messages": messages, "images": [self.prefix + row.image]}
+        self.file.write(msgspec.json.encode(line) + b"\n")
+
+    def close(self) -> None:
+        """Complete the file."""
+        self.file.close()
+
+
+class OpenAITuning:
+    """Writes ``SPLIT.jsonl``; ``id`` is no key of that form."""
+
+    has_pixels = True
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        del settings
+        self.file = (folder / f"{split}.jsonl").open("wb")
+
+    def add(self, row: ExportRow) -> LeftOut | None:
+        """Write a row, unless OpenAI would refuse its picture for its kind or size."""
+        picture = row.picture
+        kinds = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
+        kind = kinds.get(picture.suffix.lower())
+        if kind is None:
+            return LeftOut("image_refused", f"{picture.name} is none of {', '.join(kinds)}")
+        n_bytes = picture.stat().st_size
+        if n_bytes > 10_000_000:  # says OpenAI's vision guide
+            return LeftOut("image_refused", f"{picture.name} has {n_bytes} bytes, the limit is 10 MB")
+        pixels = base64.b64encode(picture.read_bytes()).decode("ascii")
+        part = {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{pixels}"}}
+        self.file.write(msgspec.json.encode({"messages": chat_messages(row.record, part)}) + b"\n")
+        return None
+
+    def close(self) -> None:
+        """Complete the file."""
+        self.file.close()
