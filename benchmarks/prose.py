@@ -1,6 +1,6 @@
 """What the claims check catches in an LLM's prose with marked errors, and what it cuts of clean replies.
 
-    python benchmarks/prose.py REPLIES.jsonl --captions F --instances F [--half tune|measure] [--misses] [--cuts]
+    python benchmarks/prose.py REPLIES.jsonl --captions F.. --instances F.. [--half tune|measure] [--misses] [--cuts]
 
 A line of the replies is {"image_id", "type", "reply", "errors": [{"quote", "kind", "object", "why"}]}; an image may
 bring its own annotations: {"id", "captions", "instances" [{category, bbox (corners, 0-1)}], "responses"
@@ -31,6 +31,8 @@ from datagen.records import AnnotatedImage, Box, Claim, Turn
 DESCRIBE = "Describe this image in detail."
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 CONTRADICTED = "contradicted"
+OPENING = 5
+"""A quote that begins so early is a short answer: what it says stands in the question ("Is there a dog?" "No.")."""
 
 
 class Marked(Struct, frozen=True):
@@ -94,37 +96,55 @@ def find_quote(quote: str, turns: Iterable[Turn]) -> tuple[int, bool, int, int] 
     return None
 
 
+def hits_of(error: dict[str, Any], told: Marked) -> tuple[int, list[Claim]] | None:
+    """The turn of an error and the claims that overlap it."""
+    at = find_quote(error["quote"], told.turns)
+    if at is None:
+        return None
+    n, is_question, start, end = at
+    return n, [
+        claim
+        for claim in told.turns[n].claims
+        if (claim.in_question is is_question and claim.start < end and start < claim.end)
+        or (claim.in_question and start <= OPENING and not is_question)
+    ]
+
+
 def measure(marked: list[Marked], *, misses: bool, cuts: bool) -> None:
     """Print the tables of one set of replies."""
     tally: dict[str, Counter[str]] = defaultdict(Counter)
     clean: dict[str, Counter[str]] = defaultdict(Counter)
     sentences: Counter[str] = Counter()
+    by_kind: Counter[str] = Counter()
     for told in marked:
         first = next((n for n, turn in enumerate(told.turns) if against(turn)), None)
         if not told.errors:
             clean[told.type].update(n=1, cut=first is not None)
-            if cuts and first is not None:
-                for claim in against(told.turns[first]):
-                    print(f"  cut {told.image.image_id} {told.type}: {_quoted(told.turns[first], claim)}")
+            if first is not None:
+                by_kind.update({claim.kind for claim in against(told.turns[first])})
+            for claim in against(told.turns[first]) if cuts and first is not None else ():
+                print(f"  cut {told.image.image_id} {told.type}: {_quoted(told.turns[first or 0], claim)}")
         for error in told.errors:
-            at = find_quote(error["quote"], told.turns)
-            if at is None:
+            hits = hits_of(error, told)
+            if hits is None:
                 print(f"  a quote of {told.image.image_id} is not in its reply")
                 continue
-            n, is_question, start, end = at
-            hits = [
-                claim for claim in told.turns[n].claims
-                if claim.in_question is is_question and claim.start < end and start < claim.end
-            ]  # fmt: skip
-            is_caught = any(claim.verdict == CONTRADICTED for claim in hits)
+            n, found = hits
+            is_caught = any(claim.verdict == CONTRADICTED for claim in found)
             for kind in (error["kind"], "all"):
-                tally[kind].update(n=1, caught=is_caught, cut=first is not None and first <= n, read=bool(hits))
+                tally[kind].update(n=1, caught=is_caught, cut=first is not None and first <= n, read=bool(found))
             if misses and not is_caught:
-                print(f"  missed {error['kind']} {told.image.image_id} {told.type}: '{error['quote']}' in "
-                      f"'{_sentence(told.turns[n], start, is_question)}' ({error['why']}): "
-                      f"{[(claim.kind, claim.evidence) for claim in hits]}")  # fmt: skip
+                said = [(claim.kind, claim.evidence) for claim in found]
+                print(f"  missed {error['kind']} {told.image.image_id}: '{error['quote']}' ({error['why']}): {said}")
         for turn in told.turns:
             count_sentences(turn, sentences)
+    report(tally, clean, by_kind, sentences)
+
+
+def report(
+    tally: dict[str, Counter[str]], clean: dict[str, Counter[str]], by_kind: Counter[str], sentences: Counter[str]
+) -> None:
+    """Print what was counted."""
     print(f"{'marked error':16}{'n':>5}{'read':>8}{'caught':>22}{'turn cut':>22}")
     for kind, counts in sorted(tally.items(), key=lambda row: (row[0] == "all", -row[1]["n"])):
         n = counts["n"]
@@ -132,6 +152,8 @@ def measure(marked: list[Marked], *, misses: bool, cuts: bool) -> None:
               f"{interval(counts['cut'], n):>22}")  # fmt: skip
     for kind, counts in (*sorted(clean.items()), ("all", sum(clean.values(), Counter()))):
         print(f"clean {kind:14} {counts['n']:5} replies, cut {interval(counts['cut'], counts['n'])}")
+    if by_kind:
+        print("clean replies are cut for " + ", ".join(f"{kind} {n}" for kind, n in by_kind.most_common()))
     n = sentences.pop("n", 0)
     print(f"{n} sentences: " + ", ".join(f"{name} {interval(m, n)}" for name, m in sentences.most_common()))
 
@@ -146,7 +168,7 @@ def count_sentences(turn: Turn, tally: Counter[str]) -> None:
         tally.update({"any claim": bool(inside), "a decided claim": any(c.verdict != "unknown" for c in inside)})
         tally.update({"beyond presence": any(c.kind != "presence" for c in inside)})
         tally.update({"decided beyond presence": any(c.kind != "presence" and c.verdict != "unknown" for c in inside)})
-        tally.update({kind: True for kind in {c.kind for c in inside}})
+        tally.update(dict.fromkeys({c.kind for c in inside}, True))
 
 
 def _quoted(turn: Turn, claim: Claim) -> str:
@@ -163,13 +185,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("replies", type=Path)
-    parser.add_argument("--captions", type=Path, required=True)
-    parser.add_argument("--instances", type=Path, required=True)
+    parser.add_argument("--captions", type=Path, nargs="+", required=True)
+    parser.add_argument("--instances", type=Path, nargs="+", required=True)
     parser.add_argument("--half", choices=("tune", "measure"), help="of the images; both without it")
     parser.add_argument("--misses", action="store_true", help="print the errors that were not caught")
     parser.add_argument("--cuts", action="store_true", help="print what clean replies were cut for")
     options = parser.parse_args()
-    files = {"captions": [str(options.captions)], "instances": [str(options.instances)]}
+    files = {"captions": [*map(str, options.captions)], "instances": [*map(str, options.instances)]}
     corpus = load_corpus(load_settings(None, {"corpus": files}).corpus)
     images = {image.image_id: image for image in corpus.images}
     marked = [
