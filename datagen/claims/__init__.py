@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from datagen.claims.coreference import Discourse
 from datagen.claims.cross_check import settle_disagreements
 from datagen.claims.extract import read_answer, read_turn
 from datagen.claims.verify import gather_evidence, verify, verify_all
@@ -45,8 +46,10 @@ def judge_turns(
     """
     lexicon = claim_lexicon(categories, settings.words)
     evidence = gather_evidence(image, categories, settings.words, is_exhaustive=is_exhaustive(categories, settings))
+    discourse = Discourse(lexicon)
     return tuple(
-        replace(turn, claims=verify_all(read_turn(turn.question, turn.answer, lexicon), evidence)) for turn in turns
+        replace(turn, claims=verify_all(read_turn(turn.question, turn.answer, lexicon, discourse), evidence))
+        for turn in turns
     )
 
 

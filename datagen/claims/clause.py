@@ -6,11 +6,13 @@ The claim kinds read clauses in this form: a row of words then matches over whol
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS
+from datagen.claims.syntax import Noun, Sentence
 from datagen.records import Comparison
 
 if TYPE_CHECKING:
@@ -21,25 +23,46 @@ SLOT = "[\ue000-\uf8ff]"
 """Matches a noun phrase in ``Clause.text``."""
 SLOTS = re.compile(SLOT)
 VERBS = (
-    r"(?:(?:is|are|was|were|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|positioned|"
+    r"(?:(?:is|are|was|were|has|have|been|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|positioned|"
     r"situated|placed|"
     r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
     r"now|"
-    r"slightly|directly|immediately|right(?= (?:next|beside))|further|far|a little|which|who|"
+    r"slightly|directly|immediately|right(?= (?:next|beside|above|below|behind|under|in front|on top))|further|far|"
+    r"a little|which|who|"
     r"in the (?:background|foreground|distance)|\w+ly|\w+ing|hangs?|waits?|walks?|runs?|flies|fly|"
-    r"(?:in|on|over|at|along) (?:the|an?) "
+    r"(?:in|on|over|at|along|against|by) (?:the|an?) "
     r"(?!(?:left|right|top|bottom|side|middle|cent|front|back|corner|upper|lower))[a-z]+)\s+)"
 )
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
-FRAME = r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|\s+of\s+it)"
+BETWEEN = (
+    r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
+    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
+)
+"""Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
+FRAME = (
+    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|"
+    r"(?:(?<=half)|(?<=part)|(?<=area)|(?<=corner))\s+of\s+it)"
+)
 """Words that speak of the whole picture: "of the image"."""
 GOVERNED = re.compile(
-    r"(?<!look )(?<!looks )\b(?:of|in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
+    r"(?<!look )(?<!looks )\b(?:(?<!most )(?<!some )(?<!all )(?<!both )(?<!one )(?<!each )(?<!many )(?<!several "
+    r")(?<!few )"
+    r"of|(?:in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
     r"against|"
-    r"into|onto|inside|through|holding|riding|wearing|between|than|like|and)\s+$",
+    r"into|onto|inside|through|holding|riding|wearing|between|than|like|and))\s+$",
     FLAGS,
 )
 """Words before a noun phrase after which what follows may be said of something else: "a man WITH a dog on the left"."""
+SAID_OF = re.compile(
+    r",?\s*(?:(?:is|are|was|were|can|appears?|sits?|stands?|lies|lie|hangs?|rests?)\b|['’](?:s|re)\b)", FLAGS
+)
+"""A verb right behind a noun phrase that follows "and": it opens a clause of its own."""
+_DEFINITE = frozenset("the this that these those his her its their".split())
+_DENYING = re.compile(
+    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|nobody|no[ -]one|out of sight|at home)\b",
+    FLAGS,
+)
+"""Words of ``ABSENCES`` that are none of ``DENIALS``."""
 _ABSENCE = re.compile(
     "|".join(f"(?:{row.words.replace('X', f'(?:any )?(?P<x{n}>{SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
 )
@@ -55,6 +78,7 @@ class Statement(Struct, frozen=True, gc=False):
         is_definite: What it names was taken for granted.
         is_all: The place is said of every such thing.
         is_plural: The noun is plural.
+        is_plain: Its number is that of those who do something, in an answer perhaps not of all.
     """
 
     kind: str
@@ -75,6 +99,7 @@ class Statement(Struct, frozen=True, gc=False):
     is_all: bool = False
     is_plural: bool = False
     in_question: bool = False
+    is_plain: bool = False
 
 
 def state(
@@ -97,7 +122,20 @@ def state(
         kind, phrase.category, phrase.word, start, end, number, comparison, place, relation, others, value,
         (phrase.is_firm or phrase.measure == "open") if is_firm is None else is_firm,
         phrase.is_loose, phrase.is_unsure, phrase.is_definite, phrase.is_all, phrase.is_plural, in_question,
+        phrase.is_plain,
     )  # fmt: skip
+
+
+class Subject(Struct, frozen=True, gc=False):
+    """Who or what a verb is said of, a category or not; the fields are those of ``Statement``."""
+
+    category: str
+    word: str
+    start: int
+    is_plural: bool
+    is_definite: bool
+    number: int | None = None
+    is_firm: bool = True
 
 
 class Clause:
@@ -109,6 +147,7 @@ class Clause:
         end: One past its last.
         phrases: Its noun phrases, left to right.
         in_question: Nothing of it is stated unless the answer lets it stand.
+        sentence: The sentence that it is of, for kinds that read by syntax; None makes one of the clause alone.
 
     Attributes:
         text: The clause with its slots; positions in it become those of ``source`` by ``origin``.
@@ -116,8 +155,18 @@ class Clause:
         denied: What is denied ("the dog cannot be seen"), each with the end of the denial.
     """
 
-    def __init__(self, source: str, start: int, end: int, phrases: list[Phrase], *, in_question: bool = False) -> None:
+    def __init__(
+        self,
+        source: str,
+        start: int,
+        end: int,
+        phrases: list[Phrase],
+        *,
+        in_question: bool = False,
+        sentence: Sentence | None = None,
+    ) -> None:
         pieces: list[str] = []
+        self.sentence = Sentence(source, start, end) if sentence is None else sentence
         self.source, self.start, self.end = source, start, end
         self.phrases, self.in_question = phrases, in_question
         self._cuts: list[tuple[int, int]] = []  # clause position after a slot, source position there
@@ -133,7 +182,7 @@ class Clause:
         denial = DENIALS.search(text)
         self.silent = end if denial is None else self.origin(denial.start())
         self.denied: list[tuple[Phrase, int]] = []
-        if phrases and (denial is not None or "missing" in text or "absent" in text):
+        if phrases and (denial is not None or _DENYING.search(text) is not None):
             for match in _ABSENCE.finditer(text):
                 slot = next(group for group in match.groups() if group is not None)
                 self.denied.append((self.phrase(slot), self.origin(match.end())))
@@ -150,3 +199,82 @@ class Clause:
                 break
             base, at = cut, cut_at
         return at + position - base
+
+    def is_governed(self, start: int, end: int) -> bool:
+        """Whether what follows a noun phrase (``start`` to ``end`` in ``text``) may be said of something before it."""
+        before = GOVERNED.search(self.text, 0, start)
+        return before is not None and not (before[0].lower().startswith("and") and SAID_OF.match(self.text, end))
+
+    def subject_at(self, position: int) -> Phrase | None:
+        """What the words from a position in ``text`` on are said of by syntax, where that is a category."""
+        sentence = self.sentence
+        at = bisect_left(sentence.starts, self.origin(position))
+        if at == 0 or at > len(sentence.words):
+            return None
+        n = at - 1
+        if sentence.words[n] == ",":  # "The cup is tall, taking up the left half", "there is one dog, at the left edge"
+            named = [phrase for phrase in self.phrases if phrase.end <= sentence.starts[n]]
+            return named[0] if len(named) == 1 and not self.is_governed(self.text.index(chr(_FIRST_SLOT)), 1) else None
+        while n > 0 and sentence.tags[n] in "RG" and sentence.tags[n - 1] in "VR":
+            n -= 1
+        noun = sentence.subject_before(n + 1) if sentence.tags[n] == "V" else None
+        return None if noun is None else self.phrase_of(noun)
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether it opens its sentence."""
+        starts = self.sentence.starts
+        return not starts or self.start <= starts[0]
+
+    def words(self) -> range:
+        """Indices of the sentence's words that stand in the clause before a denial."""
+        starts = self.sentence.starts
+        return range(bisect_left(starts, self.start), bisect_left(starts, min(self.end, self.silent)))
+
+    def nouns(self) -> list[Noun]:
+        """The clause's noun phrases, those outside the categories too, before a denial."""
+        limit = min(self.end, self.silent)
+        return [noun for noun in self.sentence.nouns if self.start <= noun.end - 1 < limit]
+
+    def phrase_of(self, noun: Noun) -> Phrase | None:
+        """The phrase that names a category with a noun phrase's head."""
+        return next((phrase for phrase in self.phrases if phrase.end == noun.end), None)
+
+    def subject_before(self, at: int) -> Subject | None:
+        """Who or what the verb at an index of the sentence is said of, by name or by a pronoun."""
+        noun = self.sentence.subject_before(at)
+        if noun is not None and noun.end <= self.start:  # "a man, who is sitting": the clause has "who" for him
+            told = self.phrases[0] if self.phrases else None
+            if told is None or self.source[told.start : told.end].lower() not in ("who", "which", "that", ""):
+                return None
+            start = max(told.start, self.start)
+            return Subject(told.category, told.word, start, told.is_plural, told.is_definite, told.number)
+        if noun is not None:
+            return self.named(noun)
+        n = self.sentence.pronoun_before(at)
+        return None if n is None else self.stood_for(n)
+
+    def named(self, noun: Noun) -> Subject | None:
+        """A noun phrase as a subject; None where it is denied, or need not be in the picture."""
+        phrase = self.phrase_of(noun)
+        if noun.determiner == "no":
+            return None
+        if phrase is None:
+            return Subject(noun.head, noun.head, noun.start, noun.is_plural, noun.determiner in _DEFINITE)
+        if phrase.measure in ("none", "others"):
+            return None
+        return Subject(
+            phrase.category, noun.head, max(phrase.start, self.start), phrase.is_plural, phrase.is_definite,
+            phrase.number, phrase.is_firm or phrase.measure in ("open", None),
+        )  # fmt: skip
+
+    def stood_for(self, n: int) -> Subject | None:
+        """What the pronoun at an index of the sentence stands for."""
+        word, start = self.sentence.words[n], self.sentence.starts[n]
+        for phrase in self.phrases:
+            if phrase.start == start:
+                return Subject(phrase.category, phrase.word, start, phrase.is_plural, True, None, True)
+        noun = self.sentence.meant() if word in ("it", "they") else None
+        if noun is None or noun.is_plural is not (word == "they"):
+            return None
+        return Subject(noun.head, noun.head, start, noun.is_plural, is_definite=True)

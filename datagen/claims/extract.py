@@ -13,6 +13,7 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from datagen.claims.clause import SLOTS, Clause, Statement
+from datagen.claims.coreference import Discourse
 from datagen.claims.grammar import (
     AS_IT_IS,
     CLAUSE_BREAKS,
@@ -22,21 +23,30 @@ from datagen.claims.grammar import (
     POLITE,
     REFUTES,
     SELECTS,
+    SUPPOSED,
     SUPPOSES,
 )
 from datagen.claims.kind import ShortAnswer
 from datagen.claims.kinds import KINDS, kind_of
 from datagen.claims.phrases import Phrase, noun_phrases
+from datagen.claims.syntax import Sentence
 from datagen.lexicon import Lexicon
 
 _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
-_PICTURE_SHOWS = re.compile(r"\b(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)\b", FLAGS)
-_PRONOUN = re.compile(
-    r"\s*(?:(?:yes|no|actually|here),?\s+)?(?P<word>they|it|both of them|both|all(?: \w+)? of them)\s+(?=(?:is|are|"
-    r"can|sits?|stands?|appears?)\b)",
+_PICTURE_SHOWS = re.compile(
+    r"\b(?:(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)|there(?: is| are|['’]s)(?! then))\b", FLAGS
+)
+_AIMS = re.compile(
+    r"(?:trying|about|waiting|ready|wants?|prepar\w+|hopes?|hope|such|e\.g|if|whether|as|suggest\w*|impl\w+)\b", FLAGS
+)
+"""Hedges before which their own subject and verb are stated."""
+_JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
+_FINITE = re.compile(
+    r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
+    r"runs?|looks?|plays?|eats?|takes?|hangs?|rests?|carr\w+|appears?|contains?|includes?|fills?|stretch\w*|serves?|"
+    r"\w+ing|\w+ed)\b",
     FLAGS,
 )
-_RELATIVE = re.compile(r"(?P<word>which|who)\s+(?=(?:is|are|sits?|stands?|lies|appears?)\b)", FLAGS)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
@@ -47,12 +57,23 @@ _SHORT_ANSWER_READERS = tuple(kind.read_short_answer for kind in KINDS if kind.r
 _NARROWING = frozenset(kind.name for kind in KINDS if kind.narrows)
 
 
-def read_turn(question: str, answer: str, lexicon: Lexicon) -> list[Statement]:
-    """Read what a turn states: its answer, and what its question takes for granted or has confirmed."""
-    asked = read_statements(_bare_question(question), lexicon, None, in_question=True)
+def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse | None = None) -> list[Statement]:
+    """Read what a turn states: its answer, and what its question takes for granted or has confirmed.
+
+    Args:
+        question: As it was put.
+        answer: As it was given.
+        lexicon: The corpus's words.
+        discourse: What the turns before spoke of; it learns of this one.
+    """
+    discourse = Discourse(lexicon) if discourse is None else discourse
+    asked = read_statements(_bare_question(question), lexicon, discourse, in_question=True)
     subjects = {s.category: s for s in asked if kind_of(s.kind).is_existence}
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
-    said = read_answer(answer, lexicon, antecedent)
+    said = [
+        replace(s, comparison="at least") if s.is_plain and s.comparison == "exact" else s
+        for s in read_answer(answer, lexicon, discourse)
+    ]
     if SUPPOSES.search(question):
         return [statement for statement in said if _stands(statement, answer)]
     if SELECTS.search(question):
@@ -78,7 +99,10 @@ def _stands(statement: Statement, answer: str) -> bool:
         (statement.start, statement.end),
     )
     if if_supposed == "if shown":
-        return _PICTURE_SHOWS.search(answer, start, statement.start) is not None
+        return _PICTURE_SHOWS.search(answer, start, statement.end) is not None
+    if if_supposed == "if plain":
+        start = max(start, *(answer.rfind(mark, start, statement.start) for mark in (", and ", ", but ", "; ")))
+        return SUPPOSED.search(answer, start, statement.end) is None
     return AS_IT_IS.search(answer, start, end) is not None
 
 
@@ -97,72 +121,110 @@ def _as_phrase(statement: Statement) -> Phrase:
     )  # fmt: skip
 
 
-def read_answer(text: str, lexicon: Lexicon, antecedent: Phrase | None = None) -> list[Statement]:
-    """Read what a text states, without a question before it."""
-    statements = read_statements(text, lexicon, antecedent)
+def read_answer(text: str, lexicon: Lexicon, discourse: Discourse | None = None) -> list[Statement]:
+    """Read what a text states; ``discourse`` knows what was said before it."""
+    discourse = Discourse(lexicon) if discourse is None else discourse
+    antecedent = discourse.antecedent
+    statements = read_statements(text, lexicon, discourse)
     numbers: dict[str, set[int | None]] = {}
     for statement in statements:
         if statement.comparison == "exact":
             numbers.setdefault(statement.category, set()).add(statement.number)
-    return [  # "Two dogs lie here. ... Three dogs run there": neither counts them all
-        replace(s, comparison="at least") if s.comparison == "exact" and len(numbers[s.category]) > 1 else s
-        for s in statements
+    read: list[Statement] = []
+    for s in statements:
+        if s.comparison == "exact" and len(numbers[s.category]) > 1:
+            # "Two dogs lie here. ... Three dogs run there": neither counts them all
+            read.append(replace(s, comparison="at least"))
+        elif s.comparison == "at most" and s.number is None:
+            n_told = _told_of(s.category, statements, antecedent)
+            if n_told is not None:
+                read.append(replace(s, number=n_told))
+        else:
+            read.append(s)
+    return read
+
+
+def _told_of(category: str, statements: list[Statement], antecedent: Phrase | None) -> int | None:
+    """How many of a kind a text has told of, so that "no other dog" says there are no more; None for "dogs"."""
+    told = [
+        s for s in statements if s.category == category and kind_of(s.kind).is_existence and s.comparison != "at most"
     ]
+    if any(s.is_plural and s.number is None for s in told):
+        return None
+    if antecedent is not None and antecedent.category == category and antecedent.is_plural:
+        return None
+    named = {s.word for s in told if s.number is None and s.end - s.start > 4}
+    n_indefinite = sum(s.number or 1 for s in told if not s.is_definite)
+    return max(1, n_indefinite, len(named), *(s.number or 1 for s in told)) if told else 1
 
 
-def read_statements(
-    text: str, lexicon: Lexicon, antecedent: Phrase | None, *, in_question: bool = False
-) -> list[Statement]:
+def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_question: bool = False) -> list[Statement]:
     """Read the sentences of a text one by one.
 
     Args:
         text: An answer, or a question.
         lexicon: The corpus's words.
-        antecedent: What "it" or "they" at the start stands for.
+        discourse: What was spoken of before; it learns of this text.
         in_question: Sentences that ask are read too.
     """
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
-    if not mentions and antecedent is None and not _BARE_READERS:
-        return []
     found: list[Statement] = []
     done = 0
-    for sentence in _SENTENCE.finditer(text):
+    for match in _SENTENCE.finditer(text):
         inside = []
-        while done < len(mentions) and mentions[done].start < sentence.end():
+        while done < len(mentions) and mentions[done].start < match.end():
             inside.append(mentions[done])
             done += 1
-        if sentence[0].endswith("?") and not in_question:
+        if match[0].endswith("?") and not in_question:
             continue
-        phrases = noun_phrases(text, inside, sentence.start(), sentence.end())
-        for start, end in _clauses(text, sentence.start(), sentence.end()):
+        sentence = Sentence(text, match.start(), match.end(), discourse.before)
+        phrases = noun_phrases(text, inside, match.start(), match.end())
+        subjects: list[Phrase] = []  # of the clauses so far
+        spans = list(_clauses(text, match.start(), match.end()))
+        has_hedge = HEDGES.search(text, match.start(), match.end()) is not None
+        for start, end in spans:
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
-            pronoun = _PRONOUN.match(text, start, end) if antecedent is not None else None
-            if pronoun is not None and antecedent is not None:
-                is_all = (
-                    pronoun["word"].lower() not in ("it", "they")
-                    or " both " in text[start:end]
-                    or " all " in text[start:end]
-                )
-                own.insert(0, replace(antecedent, start=pronoun.start("word"), end=pronoun.end("word"), measure="open",
-                                      number=None, is_all=is_all))  # fmt: skip
-            relative = _RELATIVE.match(text, start, end)
-            named = [phrase for phrase in phrases if relative is not None and start - 2 <= phrase.end <= start]
-            if relative is not None and named:
-                span = {"start": relative.start("word"), "end": relative.end("word")}
-                own.insert(0, replace(named[-1], **span, measure="open", number=None))
-            if not own and not _BARE_READERS:
-                continue
-            if not HEDGES.search(text, start, end):
-                found += _read_clause(Clause(text, start, end, own, in_question=in_question))
-            elif not in_question:  # "the dog might be waiting": there is a dog all the same
-                granted = [phrase for phrase in own if phrase.is_definite and phrase.measure in ("some", None)]
+            is_first = not in_question and start == 0
+            subject = discourse.subject_of(text, start, end, phrases, subjects, is_first=is_first)
+            if subject is not None:
+                own.insert(0, subject)
+            meant = discourse.object_of(text, start, end, subjects)
+            if meant is not None:
+                own = sorted([*own, meant], key=lambda phrase: phrase.start)
+            subjects += own[:1]
+            stated = _stated_before(text, start, end, match.end()) if has_hedge else end
+            if stated > start and (own or _BARE_READERS):
+                told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
+                found += _read_clause(Clause(text, start, stated, told, in_question=in_question, sentence=sentence))
+            if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
+                granted = [
+                    phrase
+                    for phrase in own
+                    if phrase.end > stated and phrase.is_definite and phrase.measure in ("some", None)
+                ]
                 if granted:
-                    clause = Clause(text, start, end, own)
+                    clause = Clause(text, start, end, own, sentence=sentence)
                     found += [statement for phrase in granted for statement in _read_phrase(phrase, clause)]
-        if phrases and not in_question:
-            antecedent = phrases[0]
+        discourse.add(sentence, phrases)
     return found
+
+
+def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:
+    """Where what a clause states ends: "A man bends over it | and seems to ride off"."""
+    hedge = HEDGES.search(text, start, end)
+    if hedge is None:
+        # "A thief | who sees it would take it": what has no verb yet is as sure as what follows
+        is_open = end < sentence_end - 1 and _FINITE.search(text, start, end) is None
+        return start if is_open and HEDGES.search(text, end, sentence_end) is not None else end
+    if _AIMS.match(hedge[0]):  # "a man is | trying to hit it"
+        stated = hedge.start()
+    else:
+        joints = [joint.start() for joint in _JOINTS.finditer(text, start, hedge.start())]
+        if not joints:
+            return start
+        stated = joints[-1]
+    return stated if _FINITE.search(text, start, stated) is not None else start
 
 
 def _clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -178,6 +240,8 @@ def _read_clause(clause: Clause) -> Iterator[Statement]:
     """Denials first, then what each noun phrase says by itself, then what the clause says of them."""
     for read_clause in _DENIALS:
         yield from read_clause(clause)
+    if clause.start >= clause.end:
+        return
     if not clause.phrases:
         for read_clause in _BARE_READERS:
             yield from read_clause(clause)
@@ -186,7 +250,7 @@ def _read_clause(clause: Clause) -> Iterator[Statement]:
     narrowing = [statement for statement in told if statement.kind in _NARROWING]
     denied = {phrase.start for phrase, _ in clause.denied}
     for phrase in clause.phrases:
-        if phrase.end > clause.silent or phrase.start in denied:
+        if (phrase.end > clause.silent and phrase.measure != "none") or phrase.start in denied:
             continue
         is_narrowed = any(statement.start <= phrase.start < statement.end for statement in narrowing)
         yield from _read_phrase(replace(phrase, is_whole=False) if is_narrowed else phrase, clause)

@@ -15,11 +15,30 @@ from datagen.words import NUMBER_WORDS
 
 FLAGS = re.IGNORECASE | re.ASCII  # without ASCII, "ſix" would match "six" and find no number
 
-NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {"dozen": 12}
+NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {
+    "half a dozen": 6,
+    "a dozen": 12,
+    "dozen": 12,
+    "thirteen": 13,
+    "fourteen": 14,
+    "fifteen": 15,
+    "sixteen": 16,
+    "seventeen": 17,
+    "eighteen": 18,
+    "nineteen": 19,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+}
 """Number words and what they are worth."""
 
-Measure = Literal["exact", "at least", "at most", "none", "some", "open"]
-"""How a quantity binds: ``none`` denies, ``some`` says only that there is one, ``open`` says no number."""
+NUMBER_FORMS = "|".join(sorted(NUMBERS, key=len, reverse=True)).replace(" ", r"\s+")
+"""The same as a regular expression, the longest first."""
+
+Measure = Literal["exact", "at least", "at most", "none", "others", "some", "open"]
+"""How a quantity binds: ``none`` denies, ``others`` denies more than the text has told of, ``some`` says only
+that there is one, ``open`` says no number."""
 
 
 class Quantity(Struct, frozen=True):
@@ -33,12 +52,19 @@ class Quantity(Struct, frozen=True):
 
 
 QUANTITIES = (
+    Quantity("N (?:more|other|additional|further)|another N", "at least", "There are three more dogs."),
+    Quantity("no (?:other|additional|further|second)", "others", "There is no other dog."),
     Quantity("at least N|no fewer than N|no less than N|N or more", "at least", "There are at least three dogs."),
     Quantity("more than N|over N", "at least", "There are more than two dogs.", offset=1),
     Quantity("at most N|up to N|no more than N", "at most", "There are at most three dogs."),
     Quantity("fewer than N|less than N", "at most", "There are fewer than four dogs.", offset=-1),
-    Quantity("an? single|only one|just one|exactly one", "exact", "There is only one dog.", number=1),
+    Quantity("the only|the sole", "exact", "One sees the only dog.", number=1),
+    Quantity("an? lone|an? solitary|an? single|only one|just one|exactly one", "exact", "There is only one dog.",
+    number=1),
     Quantity("exactly N|precisely N|only N|just N|a total of N", "exact", "There are exactly three dogs."),
+    Quantity("as many as N", "at least", "There are as many as three dogs."),
+    Quantity("a trio of", "at least", "A trio of dogs runs.", number=3),
+    Quantity("twin|a brace of", "at least", "Twin dogs run.", number=2),
     Quantity("a couple of|a couple", "at least", "A couple of dogs run.", number=2),
     Quantity("a pair of", "exact", "A pair of dogs run.", number=2),
     Quantity("both of the|both the|both", "at least", "Both dogs run.", number=2),
@@ -48,7 +74,7 @@ QUANTITIES = (
         "rows of|groups of",
         "at least", "There are several dogs.", number=2,
     ),
-    Quantity("no|zero|not a single|not any", "none", "There are no dogs.", number=0),
+    Quantity("no|zero|not a single|not one|not any", "none", "There are no dogs.", number=0),
     Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
     Quantity("one", "some", "One dog runs."),
     Quantity("N", "exact", "There are 3 dogs."),
@@ -61,7 +87,8 @@ DEFINITE = frozenset("the this that these those his her its their both".split())
 """Determiners that take for granted that the thing is there."""
 
 ROUGH = frozenset(
-    "about around nearly almost over roughly approximately or than least most up maybe perhaps another".split()
+    "two three several many half about around nearly almost over roughly approximately or than least most up maybe "
+    "perhaps another".split()
 )
 """Words before a number that make it no exact count."""
 PART = frozenset(
@@ -118,6 +145,7 @@ HEDGES = re.compile(
     r"often|typically|generally|commonly|sometimes|always|known to|tend to|tends to|prefer|need to|needs to|unless|"
     r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|"
     r"prepar\w+ to|waiting for|ready to|"
+    r"needs?|requires?|"
     r"appears? to (?!be (?:on|in|at|to|near|left|right|above|below)\b))\b",
     FLAGS,
 )
@@ -125,9 +153,10 @@ HEDGES = re.compile(
 
 CLAUSE_BREAKS = re.compile(
     r"[;:()—]|, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
-    r"whereas|but|though|although|because|since|so that|so(?! many)|as if|"
+    r"whereas|but|though|although|because|since|so that|so(?! many)|as if|hence|thus|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
-    r"creating|as well as if)\b)|, (?=and (?:the|there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|"
+    r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )|, (?=and (?:the|"
+    r"there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|"
     r"might|could|has|have|sits?|stands?|lies)\b)",
     FLAGS,
 )
@@ -187,14 +216,26 @@ ABSENCES = (
         "notice|find|feature)"
         "s? X", "The image does not show a dog."),
     Row("absent", "there (?:is|are)(?: not|n't) X", "There isn't a dog."),
-    Row("absent", "X (?:is|are) (?:missing|absent|nowhere)", "The dog is missing."),
+    Row("absent", "X (?:is|are) (?:missing|absent|nowhere|out of sight)", "The dog is missing."),
     Row("absent", "missing (?:one )?is X", "The missing one is the dog."),
+    Row("absent", "there (?:is|are|'s) (?:neither|nowhere) X", "There is neither a dog nor a cat."),
+    Row("absent", "neither X nor", "It shows neither a dog nor a cat."),
+    Row("absent", "nor X (?:in|is|are|can|here|anywhere|around)", "Nor a dog is in view."),
+    Row("absent", "(?:free|devoid|bare|empty) of (?:any )?X", "The room is free of dogs."),
+    Row("absent", "(?:lacks?|lacking) (?:any )?X", "The room lacks a dog."),
+    Row("absent", "(?:nobody|no one|no-one|none of [a-z ]{0,20}) (?:has|have|is holding|holds|brought|has brought|"
+        "carries|is carrying|owns|wears|is wearing|rides|is riding) X", "Nobody has brought a dog."),
+    Row("absent", "(?:left|forgot|forgotten) X at home", "They have left a dog at home."),
+    Row("absent", "no sign of X", "There is no sign of a dog."),
+    Row("absent", "without any X", "The room is without any dogs."),
 )  # fmt: skip
 """Denials of a thing; a thing with a number ("does not show three dogs") is not denied by them."""
 
 ASKS_EXISTENCE = re.compile(
-    r"^(?:(?:is|are) there|(?:do|can|could) you (?:see|notice|spot|find)|(?:does|do) the (?:image|picture|scene|photo)"
-    r" (?:show|include|have|contain)) (?P<x>X)|^(?:is|are|can) (?P<y>X) (?:part of|in the (?:image|picture|scene|"
+    r"^(?:(?:is|are) there(?: any)?|(?:do|can|could) you (?:see|notice|spot|find)(?: any)?|(?:does|do) the (?:image|"
+    r"picture|scene|photo)"
+    r" (?:show|include|have|contain)(?: any)?) (?P<x>X)|^(?:is|are|can) (?P<y>X) (?:part of|in the (?:image|picture|"
+    r"scene|"
     r"photo)|visible|"
     r"shown|present|be (?:seen|found))".replace(" ", r"\s+").replace("X", "[\ue000-\uf8ff]"),
     FLAGS,
@@ -218,13 +259,24 @@ SELECTS = re.compile(r"\bwhich\b(?: one)? (?:of|statement)\b|\bwho is right\b|\b
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
 DENIED_HERE = re.compile(
-    r"\s*(?:$|[.,;!]|in (?:it|view|sight|the (?:image|picture|photo|scene|frame)|this (?:image|picture|photo|scene))|"
-    r"here\b|anywhere|at all|visible|present|to be seen|(?:can|could) be (?:seen|found))".replace(" ", r"\s+"),
+    r"\s*(?:$|[.,;!]|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the (?:image|picture|photo|scene|"
+    r"frame)|this (?:image|picture|photo|scene))|"
+    r"here\b|anywhere|around(?! the| an?| it)|at all|(?:is |are )?(?:visible|present|to be seen|in sight|in view)|"
+    r"(?:can|could|to) be (?:seen|found|spotted|made out)|anywhere|on view|appears?\b|exists?\b|runs?\b|for\b|is in "
+    r"the way|(?:is |are )?available|"
+    r"ha(?:s|ve) been (?:placed|put|left|parked|set)(?: (?:here|there|out))?\s*[.,;])".replace(" ", r"\s+"),
     FLAGS,
 )
 """What may follow a denied thing: "no dog on the bed" denies none elsewhere, "no dog in it" does."""
-AS_IT_IS = re.compile(r"\b(?:now|as it is|in the (?:image|picture|photo|scene))\b", FLAGS)
+AS_IT_IS = re.compile(
+    r"\b(?:now|at present|currently|at the moment|as it is|in the (?:image|picture|photo|scene))\b", FLAGS
+)
 """What brings a clause back from a changed picture to the one that is there."""
+SUPPOSED = re.compile(
+    r"\b(?:would|could|might|will|should|may|must|if|then|once|until|instead|suppose|imagine|becomes?|turns?|gets?)\b|'d\b",
+    FLAGS,
+)
+"""What marks a sentence of the changed picture; one without it is about the one that is there."""
 OWNED = re.compile(r"['’]s?\s+(?:(?!(?:is|has|was|being|been|got)\b)[a-z-]+,?\s+){0,2}$", FLAGS)
 """An owner before a noun: "the girl's umbrella" takes the umbrella for granted."""
 REFUTES = re.compile(
@@ -235,9 +287,21 @@ REFUTES = re.compile(
 """An answer with one of these may deny what its question took for granted."""
 
 
+NOBODY = re.compile(
+    r"\b(?:(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
+    r"in sight|"
+    r"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame))|there(?: is|['’]s) (?:nobody|no one|no-one)"
+    r"(?=\s*(?:$|[.,;!]|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|scene|frame))))",
+    FLAGS,
+)
+"""Denies any people in the picture."""
+NOBODY_ELSE = re.compile(r"\b(?:nobody|no one|no-one|not anyone) else\b(?! (?:would|could|can|will|might|may))", FLAGS)
+"""Denies people beside those that the text has told of."""
+
+
 def compiled(words: str) -> str:
     """Turn a row's words into a regular expression's text: spaces and ``N`` stand for classes."""
-    number = rf"(?:\d{{1,2}}|{'|'.join(NUMBERS)})"
+    number = rf"(?:\d{{1,2}}|{NUMBER_FORMS})"
     return re.sub(r"\bN\b", lambda _: number, words).replace(" ", r"\s+")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
@@ -38,6 +38,8 @@ class Evidence(Struct, frozen=True):
         told: What the captions state, caption by caption.
         named: Per category, how many captions name it.
         open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
+        nouns: Every word of the captions, in the singular, with the number of captions that have it.
+        owners: Categories that captions name as owners alone: "a child's umbrella" may lie there without one.
         is_decided: A category without a box is not there, small and look-alike things aside.
         is_busy: So many boxes that small things are easily missed.
         vocabulary: The corpus's words.
@@ -49,6 +51,8 @@ class Evidence(Struct, frozen=True):
     told: tuple[tuple[Statement, ...], ...]
     named: dict[str, int]
     open_words: dict[str, str]
+    nouns: Mapping[str, int]
+    owners: frozenset[str]
     is_decided: bool
     is_busy: bool
     vocabulary: Vocabulary
@@ -144,7 +148,8 @@ class Kind(Struct, frozen=True, kw_only=True):
         is_existence: It says that a thing is there, so that "it" may mean it.
         narrows: A number beside it counts only the things of which it is said.
         if_supposed: What becomes of it under a question that changes the picture ("If two more came, ...?"): it
-            stands, stands where the answer says that the picture shows it or that it is so now, or falls.
+            stands, stands where the answer says that the picture shows it, that it is so now, or says it without
+            "would", or falls.
         bears_out_wider: Whether boxes and captions of its narrower categories bear out a claim about "animals",
             given how many are boxed and whether any is boxed or named; None leaves such a claim unknown.
         caption_fault: What lint calls a caption in which the boxes contradict such a claim; None where it does not say.
@@ -166,7 +171,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     denies: bool = False
     is_existence: bool = False
     narrows: bool = False
-    if_supposed: Literal["stands", "if shown", "if now", "falls"] = "falls"
+    if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
     bears_out_wider: Callable[[Statement, int, bool], bool] | None = None
     caption_fault: str | None = None
 
@@ -187,6 +192,10 @@ def needs_pixels(statement: Statement, _: Evidence) -> Ruling:
     return "unknown", f"{statement.category}: only the picture can tell"
 
 
+SURELY_NAMED = 2
+"""A look-alike that so many captions call by its own name is what it is, and nobody takes it for another thing."""
+
+
 def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     """Why a category without box and caption may be there all the same, or None."""
     category = statement.category
@@ -197,7 +206,10 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     if evidence.is_busy and category in evidence.vocabulary.overlooked:
         return "the picture is busy, and small things are easily missed"
     rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
-    shown = [name for name in rivals if name in evidence.boxes or name in evidence.named]
+    shown = [
+        name for name in rivals
+        if (name in evidence.boxes or name in evidence.named) and evidence.named.get(name, 0) < SURELY_NAMED
+    ]  # fmt: skip
     if shown:
         return f"{shown[0]} may be taken for it"
     return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None

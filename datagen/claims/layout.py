@@ -6,7 +6,7 @@ by size and by the lower edge (what stands nearer on the ground reaches lower), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from datagen.geometry import (
@@ -25,14 +25,17 @@ IN_CORNER, OFF_CORNER = 0.3, 0.25
 """A centre this near to two edges lies in a corner; a box that keeps this far from both edges of an axis does not."""
 CLOSE, FAR = 0.1, 0.35
 """Gaps up to ``CLOSE`` are next to each other; from ``FAR`` on, and beyond 1.5 times the larger side, they are not."""
-APART = 0.15
-"""A thing this far from another is not on it."""
+APART = 0.12
+"""A thing this far from another is neither on it nor in its hands."""
 BESIDE = 0.02
 """A gap from which on a thing lies beyond two others, not between them."""
 CLEARLY_LARGER = 1.5
 """Ratio of areas from which on nobody would call the smaller one larger."""
 LOWER = 0.1
 """Difference of lower edges that tells which of two things stands nearer."""
+TURNED = 0.03
+"""Two things that lie apart, with centres at least so far from each other, lie the one way and not the other."""
+OVERLAP = 0.15
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
@@ -60,9 +63,49 @@ def decide_place(place: str, box: BoxUnit, others: Sequence[BoxUnit]) -> bool | 
         return _decide_foreground(box, others)
     if place == "background":
         return _decide_background(box, others)
-    if contradicts_place(box, cast("Place", place)):
+    if contradicts_place(box, cast("Place", place)) or (place in _SPAN and _is_far_side(_SPAN[place](box))):
         return False
     return True if place in (horizontal_place(box), vertical_place(box)) else None
+
+
+def _is_far_side(distances: tuple[float, float]) -> bool:
+    """Whether a box that touches the middle lies so far to the other side that nobody would name this one."""
+    near, far = distances
+    return near >= 1 - FAR_SIDE_END and (near + far) / 2 >= FAR_SIDE_CENTRE
+
+
+def is_off_strictly(place: str, box: BoxUnit, part: str) -> bool:
+    """Whether a box lies beyond a narrower part of the frame than a side of it.
+
+    Args:
+        place: left, right, top or bottom.
+        box: Corners, 0 to 1.
+        part: ``half``, ``edge`` (a box that keeps ``OFF_EDGE`` from it is off) or ``corner``.
+    """
+    near, far = _SPAN[place](box)  # distances from that edge of the box's nearest and farthest side
+    if part == "half":
+        return near >= 0.5
+    return near > (OFF_EDGE if part == "edge" else OFF_CORNER) and far > 0.6
+
+
+_SPAN: dict[str, Callable[[BoxUnit], tuple[float, float]]] = {
+    "left": lambda box: (box[0], box[2]),
+    "right": lambda box: (1 - box[2], 1 - box[0]),
+    "top": lambda box: (box[1], box[3]),
+    "bottom": lambda box: (1 - box[3], 1 - box[1]),
+}
+FAR_SIDE_END, FAR_SIDE_CENTRE = 0.54, 0.66
+OFF_EDGE = 0.4
+DOMINANT = 4.0
+"""A thing this many times as large as any other of its kind is meant by "the dog"."""
+
+
+def meant_of(boxes: Sequence[BoxUnit]) -> Sequence[BoxUnit]:
+    """Of the boxes of a kind those that "the dog" may mean: the one beside which all others are small, or all."""
+    if len(boxes) < 2:
+        return boxes
+    first, second = sorted(boxes, key=area_of, reverse=True)[:2]
+    return [first] if area_of(first) >= DOMINANT * area_of(second) and area_of(first) >= 0.03 else boxes
 
 
 def _decide_corner(box: BoxUnit) -> bool | None:
@@ -90,27 +133,38 @@ def _decide_background(box: BoxUnit, others: Sequence[BoxUnit]) -> bool | None:
     return False if is_foremost and others else None
 
 
-def decide_relation(relation: str, a: BoxUnit, b: BoxUnit) -> bool | None:
+def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool = False) -> bool | None:
     """Whether one box lies to another as a relation says.
 
     Args:
         relation: Any of the grammar's but ``between``.
         a: The first thing's corners.
         b: The second's.
+        is_grounded: Both stand on the ground.
     """
     if relation in OPPOSITE:
         found: tuple[str, ...] = relation_between(a, b)
-        return True if relation in found else False if OPPOSITE[relation] in found else None
+        if relation in found:
+            return True
+        low, high = (0, 2) if relation in ("left of", "right of") else (1, 3)
+        first, second = (b, a) if relation in ("left of", "above") else (a, b)
+        shared = first[high] - second[low]
+        narrower = min(first[high] - first[low], second[high] - second[low])
+        is_turned = shared <= OVERLAP * narrower and centre_of(second)[low] - centre_of(first)[low] >= TURNED
+        return False if OPPOSITE[relation] in found or is_turned else None
     if relation in ("larger", "smaller"):
         large, small = (a, b) if relation == "larger" else (b, a)
         if area_of(large) > CLEARLY_LARGER * area_of(small):
             return True
         return False if CLEARLY_LARGER * area_of(large) < area_of(small) else None
-    if relation == "nearer":
+    if relation in ("nearer", "farther"):
+        a, b = (a, b) if relation == "nearer" else (b, a)
         return True if _is_nearer(a, b, LOWER, 1) else False if _is_nearer(b, a, 1.5 * LOWER, 3) else None
     if relation in ("in front of", "behind"):  # a person in front of a screen may sit on either side of it
         front, back = (a, b) if relation == "in front of" else (b, a)
         is_over = min(a[2], b[2]) > max(a[0], b[0])
+        if is_grounded and _is_nearer(back, front, 1.5 * LOWER, 3):
+            return False
         return True if is_over and front[3] >= back[3] + LOWER / 2 else None
     return _decide_contact(relation, a, b)
 
@@ -124,14 +178,13 @@ def _decide_contact(relation: str, a: BoxUnit, b: BoxUnit) -> bool | None:
     if relation == "next to":
         return True if gap <= CLOSE else False if gap > max(FAR, 1.5 * side) else None
     directions = relation_between(a, b)
+    # Boxes that touch do not prove that one thing lies on, under or in the hands of the other.
     if relation == "on":
-        if gap == 0 and centre_of(a)[1] <= centre_of(b)[1] + LOWER:
-            return True
         return False if gap > APART or "below" in directions else None
     if relation == "under":
-        if gap <= CLOSE and centre_of(a)[1] > centre_of(b)[1]:
-            return True
         return False if gap > max(FAR, side) or "above" in directions else None
+    if relation == "holding":
+        return False if gap > APART else None
     return None
 
 

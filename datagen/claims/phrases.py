@@ -19,6 +19,7 @@ from datagen.claims.grammar import (
     JOINED,
     NOT_ADJECTIVES,
     NOT_SHOWN_BEFORE,
+    NUMBER_FORMS,
     NUMBERS,
     OWNED,
     PART,
@@ -38,16 +39,18 @@ _QUANTITY_GROUPS = tuple(f"q{n}" for n in range(len(QUANTITIES)))
 _QUANTITY = "|".join(f"(?P<q{n}>{compiled(row.words)})" for n, row in enumerate(QUANTITIES))
 _QUANTITY_BEFORE = re.compile(
     rf"(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
-    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:(?!(?:{NOT_ADJECTIVES}|{'|'.join(NUMBERS)})\b)[a-z-]+,?\s+){{0,3}})(?<!,\s)$",
+    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:(?!(?:{NOT_ADJECTIVES}|{NUMBER_FORMS})\b)[a-z-]*(?:[^s\W]|[su]s|sports),?\s+){{0,3}})(?<!,\s)$",
     FLAGS,
 )
 _SPACE, _WORD = " \t\n\r\f\v", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,"
-_STATED = re.compile(rf"\d+|\b(?:{'|'.join(NUMBERS)})\b", FLAGS)
-_RANGE = re.compile(rf"(?:\d|\b(?:{'|'.join(NUMBERS)}))\s+$", FLAGS)
+_STATED = re.compile(rf"\d+|\b(?:{NUMBER_FORMS})\b", FLAGS)
+_RANGE = re.compile(rf"(?:\d|\b(?:{NUMBER_FORMS}))\s+$", FLAGS)
 _SELECTED = re.compile(
     r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|\w+ing)\b",
     FLAGS,
 )
+_ONE = re.compile(r"(?:an?|one|another|each|every|a single|only one|just one)\s", FLAGS)
+_VERB = re.compile(r"\s+[a-z]+[^su\W]s\b", FLAGS)
 _ENDS = re.compile(r"\s*(?:[.,;!?)]|$|(?:and|or|but|rather)\b)", FLAGS)
 
 
@@ -66,7 +69,9 @@ class Phrase(Struct, frozen=True, gc=False):
         is_unsure: A word that often means something else.
         is_definite: "the dog" takes for granted that there is one.
         is_whole: The number is said of all such things in the picture.
+        is_plain: It is said of what they do, not of there being so many: a caption means all, an answer may not.
         is_firm: The noun names the thing itself, with a determiner.
+        is_stand_in: A pronoun, or no word at all, stands for it: that it is there was said before.
         is_all: "both dogs", "all of the dogs": what is said holds of each.
     """
 
@@ -81,8 +86,10 @@ class Phrase(Struct, frozen=True, gc=False):
     is_unsure: bool = False
     is_definite: bool = False
     is_whole: bool = False
+    is_plain: bool = False
     is_firm: bool = False
     is_all: bool = False
+    is_stand_in: bool = False
 
     @property
     def is_counted(self) -> bool:
@@ -96,8 +103,11 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
     floor = start
     for mention in mentions:
         phrase = read_phrase(text, mention, floor, end)
-        if phrase.measure is None and phrases and phrases[-1].is_firm and JOINED.fullmatch(text, floor, mention.start):
-            phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
+        if phrase.measure is None and phrases and JOINED.fullmatch(text, floor, mention.start):
+            if phrases[-1].measure == "none":  # "no car, bus or truck"
+                phrase = replace(phrase, measure="none", number=0)
+            elif phrases[-1].is_firm:
+                phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
         n_times = sum(other.category == mention.category for other in mentions)
         phrases.append(phrase if n_times == 1 else replace(phrase, is_whole=False))
         floor = mention.end
@@ -118,6 +128,8 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     follows = not is_compound or FOLLOWS.match(text, mention.end, sentence_end) is not None
     lowest = max(floor, mention.start - _REACH)
     match = _QUANTITY_BEFORE.search(text, lowest, mention.start)
+    if not follows and match is not None and _ONE.match(match[0]):
+        follows = _VERB.match(text, mention.end, sentence_end) is not None  # "a dog trots", never "a dog bowls"
     if match is None:
         is_owned = OWNED.search(text, max(0, floor - 2), mention.start) is not None
         return Phrase(
@@ -143,6 +155,12 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         existence = EXISTENCE.search(text, max(floor - _REACH, 0), start)
         if (existence or SHOWN_AFTER.match(text, mention.end, sentence_end)) and not mention.is_plural:
             measure, number = "exact", 1
+    # "Two people walk by" tells of two, "there are two people" of all.
+    is_plain = is_whole and QUANTITIES[int(group[1:])].words == "N" and number != 1 and not (
+        EXISTENCE.search(text, max(floor - _REACH, 0), start) is not None
+        or SHOWN_AFTER.match(text, mention.end, sentence_end) is not None
+        or _ENDS.match(text, mention.end, sentence_end) is not None
+    )  # fmt: skip
     is_definite = words.split()[0] in DEFINITE or before in ("the", "these", "those")
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
     is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
@@ -159,6 +177,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         is_unsure=mention.is_unsure,
         is_definite=is_definite,
         is_whole=is_whole,
+        is_plain=is_plain,
         is_firm=follows
         and (is_case or NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None)
         and not is_likened,
@@ -181,12 +200,14 @@ def _measured(
     row: Quantity, words: str, mention: Mention, is_pairs: bool, is_rough: bool
 ) -> tuple[Measure, int | None]:
     """Measure and number of a matched quantity; ``open`` where the number is not of these things."""
-    if row.measure in ("none", "some"):
+    if row.measure in ("none", "others", "some"):
         return row.measure, row.number
     number = row.number
     if number is None:
         stated = _STATED.search(words)
-        number = (NUMBERS.get(stated[0]) or int(stated[0])) + row.offset if stated is not None else None
+        number = (
+            (NUMBERS.get(" ".join(stated[0].split())) or int(stated[0])) + row.offset if stated is not None else None
+        )
     agrees = (
         mention.is_plural != (number is not None and number - row.offset == 1)
         or plural(mention.category) == mention.category

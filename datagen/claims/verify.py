@@ -7,13 +7,17 @@ look-alike or a busy picture leave the claim unknown.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from datagen.claims.clause import Statement
 from datagen.claims.extract import read_captions
 from datagen.claims.kind import Evidence, Ruling, support
 from datagen.claims.kinds import kind_of
+from datagen.claims.syntax import singular
 from datagen.claims.vocabulary import vocabulary_for
 from datagen.geometry import count_objects
 from datagen.records import AnnotatedImage, BoxUnit, Claim
@@ -23,6 +27,8 @@ NOTICED_AREA = 0.001
 """Smaller objects (as shares of the image) are boxed, but a person would not count them."""
 BUSY = 20
 """From this many boxes on a picture is busy, and small things are missed."""
+ONE_OR_SO = 2
+"""Up to so many things of several categories somebody may still call the only one: one may be a double."""
 _WORDS = re.compile(r"[a-z]+")
 
 
@@ -54,12 +60,17 @@ def gather_evidence(
     captions = image.captions if with_captions else ()
     named: dict[str, int] = {}
     open_words: dict[str, str] = {}
+    shown: set[str] = set()
     for caption in captions:
-        for category in lexicon.named(caption):
+        mentions = lexicon.find(caption)
+        for category in {mention.category for mention in mentions}:
             named[category] = named.get(category, 0) + 1
+        shown.update(m.category for m in mentions if not caption.startswith(("'", "’"), m.end))
         for word in _WORDS.findall(caption.lower()):
-            for category in vocabulary.hints.get(word, ()):
-                open_words.setdefault(category, word)
+            members = vocabulary.hints.get(word, ())
+            if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
+                for category in members:
+                    open_words.setdefault(category, word)
     return Evidence(
         counts=count_objects(image.boxes),
         boxes=boxes,
@@ -67,6 +78,8 @@ def gather_evidence(
         told=read_captions(captions, lexicon),
         named=named,
         open_words=open_words,
+        nouns=Counter(noun for caption in captions for noun in {singular(w) for w in _WORDS.findall(caption.lower())}),
+        owners=frozenset(named.keys() - shown),
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,
         vocabulary=vocabulary,
@@ -75,6 +88,7 @@ def gather_evidence(
 
 def verify(statement: Statement, evidence: Evidence) -> Claim:
     """Hold one statement against the annotations."""
+    statement = _as_annotated(statement, evidence)
     if statement.category not in evidence.vocabulary.names and statement.category in evidence.vocabulary.hypernyms:
         verdict, reason = _verify_wider(statement, evidence)
     else:
@@ -88,13 +102,35 @@ def verify(statement: Statement, evidence: Evidence) -> Claim:
     )  # fmt: skip
 
 
+def _as_annotated(statement: Statement, evidence: Evidence) -> Statement:
+    """A statement under the annotations' name: "the animals" are cows where only cows are boxed."""
+    category = statement.category
+    if category in evidence.boxes or category in evidence.named or not statement.is_definite:
+        return statement
+    members = evidence.vocabulary.hypernyms.get(category) if category not in evidence.vocabulary.names else None
+    if members is not None:
+        shown = [name for name in members if name in evidence.boxes]
+        if kind_of(statement.kind).bears_out_wider is not None:
+            return statement
+    else:
+        shown = [name for name in evidence.boxes if name.endswith(f" {category}")]
+    return replace(statement, category=shown[0]) if len(shown) == 1 else statement
+
+
 def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
     """A word that stands for several categories can only be borne out."""
     members = evidence.vocabulary.hypernyms[statement.category]
     shown = [name for name in members if name in evidence.boxes]
     told = [name for name in (*members, statement.category) if name in evidence.named]
     n_shown = sum(evidence.counts[name].at_least for name in shown)
-    bears_out = kind_of(statement.kind).bears_out_wider
+    kind = kind_of(statement.kind)
+    if kind.denies and statement.is_firm:
+        seen = [name for name in shown if evidence.noticed[name] and evidence.counts[name].at_least]
+        if seen:
+            return "contradicted", f"{statement.category}: text says there is none, boxes show {seen[0]}"
+    if statement.comparison == "exact" and statement.number == 1 and statement.is_firm and n_shown > ONE_OR_SO:
+        return "contradicted", f"{statement.category}: text says 1, boxes show {' and '.join(shown)}"
+    bears_out = kind.bears_out_wider
     if bears_out is not None and bears_out(statement, n_shown, bool(shown or told)):
         return support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"
     return "unknown", f"'{statement.category}' may stand for several categories"

@@ -15,8 +15,13 @@ LEXICON = claim_lexicon(
 )
 
 
+KINDS = ("count", "presence", "absence", "place", "relation")
+"""Those that the tables of this file's subject read; the others have tests of their own."""
+
+
 def told(statements: list[Statement]) -> list[tuple]:
     """Statements as short tuples: kind, category, and what else is said."""
+    statements = [s for s in statements if s.kind in KINDS]
     more = [(s.number, s.comparison) if s.kind == "count" else (s.place or s.relation, *s.others) for s in statements]
     return [(s.kind, s.category, *(x for x in rest if x)) for s, rest in zip(statements, more, strict=True)]
 
@@ -27,11 +32,11 @@ def said(text: str) -> list[tuple]:
 
 @pytest.mark.parametrize("row", QUANTITIES, ids=lambda row: row.example)
 def test_each_quantity_is_read_as_its_row_says(row: Quantity):
-    (statement,) = read_answer(row.example, LEXICON)
+    (statement,) = (s for s in read_answer(row.example, LEXICON) if s.kind in KINDS)
     kinds = {"none": "absence", "some": "presence"}
     assert (statement.kind, statement.category, statement.is_firm) == (kinds.get(row.measure, "count"), "dog", True)
     if statement.kind == "count":
-        assert statement.comparison == row.measure
+        assert statement.comparison == ("at most" if row.measure == "others" else row.measure)
         assert statement.number == row.number or row.number is None
 
 
@@ -55,7 +60,7 @@ def test_each_denial_is_read_as_its_row_says(row: Row):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("The man holds a hot dog.", [("presence", "person"), ("presence", "hot dog")]),
+        ("The man holds a hot dog.", [("presence", "person"), ("presence", "hot dog"), ("relation", "person", "holding", "hot dog")]),
         ("There are three dogs and one cat.", [("count", "dog", 3, "exact"), ("count", "cat", 1, "exact")]),
         ("Three dogs are on the left.", [("count", "dog", 3, "at least"), ("place", "dog", "left")]),
         ("The two dogs run.", [("count", "dog", 2, "at least")]),
@@ -80,7 +85,7 @@ def test_each_denial_is_read_as_its_row_says(row: Row):
         ("Two to three dogs run.", [("presence", "dog")]),
         ("Over on the left side, one sees the dog.", [("presence", "dog"), ("place", "dog", "left")]),
         ("The dog is in the background on the left.", [("presence", "dog"), ("place", "dog", "background"), ("place", "dog", "left")]),
-        ("There is a dog, which is to the left of the cat.", [("presence", "dog"), ("presence", "dog"), ("presence", "cat"), ("relation", "dog", "left of", "cat")]),
+        ("There is a dog, which is to the left of the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "left of", "cat")]),
         ("The dog runs in the sky above the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "above", "cat")]),
         ("The dog is between two cats.", [("presence", "dog"), ("count", "cat", 2, "at least"), ("relation", "dog", "between", "cat", "cat")]),
         ("Two kids and a man see glasses.", [("count", "person", 2, "at least"), ("presence", "person")]),
@@ -113,7 +118,7 @@ def test_loose_mentions_are_not_firm(text):
     ],
 )
 def test_prose_that_takes_a_dog_for_granted_is_firm(text):
-    assert [s.is_firm for s in read_answer(text, LEXICON) if s.category == "dog"] == [True]
+    assert {s.is_firm for s in read_answer(text, LEXICON) if s.category == "dog"} == {True}
 
 
 def test_larger_is_firm_only_of_the_frame():
@@ -140,7 +145,7 @@ def test_larger_is_firm_only_of_the_frame():
         ("Is the dog to the left of the cat?", "Yes, it is.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "left of", "cat")]),
         ("How many dogs are there?", "Three.", [("count", "dog", 3, "exact")]),
         ("How many people are there?", "4", [("count", "person", 4, "exact")]),
-        ("Where are the dogs?", "They are on the left.", [("presence", "dog"), ("presence", "dog"), ("place", "dog", "left")]),
+        ("Where are the dogs?", "They are on the left.", [("presence", "dog"), ("place", "dog", "left")]),
         ("Which of these statements is right: the dog is above the cat, or below it?", "The dog is below the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "below", "cat")]),
         ("Which side would the dog be on in a mirror?", "The dog is on the left now, so it would be on the right.", [("presence", "dog"), ("place", "dog", "left")]),
         ("If two more dogs came, how many would there be?", "There would then be four dogs.", []),
@@ -153,7 +158,7 @@ def test_turns(question, answer, expected):
 
 def test_spans_and_sides_are_told():
     text = "Look: the two brown dogs are on the left side of the image."
-    count, place = read_answer(text, LEXICON)
+    count, place = (s for s in read_answer(text, LEXICON) if s.kind in KINDS)
     assert text[count.start : count.end] == "two brown dogs"
     assert text[place.start : place.end] == "two brown dogs are on the left side of the image"
     (asked,) = read_turn("What is the dog doing?", "Running.", LEXICON)

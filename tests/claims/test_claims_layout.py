@@ -68,18 +68,22 @@ HIGH, LOW = (0.4, 0.0, 0.6, 0.3), (0.4, 0.6, 0.6, 0.9)
         ("next to", LEFT, RIGHT, False),
         ("next to", LEFT, (0.5, 0.4, 0.7, 0.6), None),
         ("next to", (0.0, 0.0, 0.3, 0.9), (0.7, 0.0, 1.0, 0.9), None),  # large things may be neighbours over a gap
-        ("on", HIGH, (0.3, 0.25, 0.7, 0.6), True),
+        ("on", HIGH, (0.3, 0.25, 0.7, 0.6), None),  # boxes that touch prove nothing
         ("on", HIGH, LOW, False),
         ("on", LOW, (0.4, 0.3, 0.6, 0.6), False),  # wholly below it
         ("on", (0.4, 0.4, 0.6, 0.7), (0.3, 0.3, 0.7, 0.5), None),
         ("on", HIGH, (0.4, 0.4, 0.6, 0.7), None),
-        ("under", LOW, (0.3, 0.2, 0.7, 0.65), True),
+        ("under", LOW, (0.3, 0.2, 0.7, 0.65), None),
         ("under", HIGH, LOW, False),
         ("under", LOW, (0.4, 0.1, 0.6, 0.4), None),
         ("nearer", NEAR, FAR, True),
         ("nearer", FAR, NEAR, False),
         ("nearer", LEFT, RIGHT, None),
         ("nearer", FAR, (0.4, 0.3, 0.48, 0.52), None),
+        ("farther", FAR, NEAR, True),
+        ("farther", NEAR, FAR, False),
+        ("holding", HIGH, (0.3, 0.25, 0.7, 0.6), None),
+        ("holding", HIGH, LOW, False),
         ("in front of", NEAR, FAR, True),
         ("in front of", FAR, NEAR, None),  # "in front of the screen" is no matter of depth
         ("behind", FAR, NEAR, True),
@@ -107,6 +111,8 @@ def test_between(a: BoxUnit, b: BoxUnit, c: BoxUnit, expected: bool | None):
     assert decide_between(a, b, c) is expected
 
 
+TOLD_BY_CAPTIONS = ("on", "under", "holding")
+"""Contact, which boxes refute and never prove."""
 SIDE = st.floats(0, 1)
 BOXES = st.tuples(SIDE, SIDE, SIDE, SIDE).map(
     lambda s: (min(s[0], s[2]), min(s[1], s[3]), max(s[0], s[2]), max(s[1], s[3]))
@@ -128,5 +134,5 @@ def test_every_row_of_the_grammar_can_be_borne_out():
     ]
     for place in {name for row in PLACES for name in row.meaning.split()}:
         assert any(decide_place(place, box, [other]) for box in grid for other in grid), place
-    for relation in {row.meaning for row in RELATIONS} - {"between"}:
+    for relation in {row.meaning for row in RELATIONS} - {"between", *TOLD_BY_CAPTIONS}:
         assert any(decide_relation(relation, a, b) for a in grid for b in grid), relation

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from datagen.claims.kind import Kind, PlantedError, needs_pixels
 from datagen.claims.kinds.absence import ABSENCE
+from datagen.claims.kinds.action import ACTION
+from datagen.claims.kinds.attribute import ATTRIBUTE
 from datagen.claims.kinds.count import COUNT
+from datagen.claims.kinds.person import PERSON
 from datagen.claims.kinds.place import PLACE
 from datagen.claims.kinds.presence import PRESENCE
 from datagen.claims.kinds.relation import RELATION
+from datagen.claims.kinds.scene import SCENE
 
-KINDS: tuple[Kind, ...] = (COUNT, PRESENCE, ABSENCE, PLACE, RELATION)
+KINDS: tuple[Kind, ...] = (COUNT, PRESENCE, ABSENCE, PLACE, RELATION, ATTRIBUTE, PERSON, SCENE, ACTION)
 
 PLANTED_ERRORS: tuple[PlantedError, ...] = tuple(dict.fromkeys(error for kind in KINDS for error, _ in kind.plants))
 """The errors that the kinds plant, each once."""

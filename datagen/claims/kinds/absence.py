@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from datagen.claims.clause import FRAME, SLOTS, Clause, Statement, state
-from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS
+from datagen.claims.clause import FRAME, SLOT, SLOTS, Clause, Statement, state
+from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS, NOBODY
 from datagen.claims.kind import ABSENT_OBJECT, Evidence, Kind, Ruling, ShortAnswer, ask_presence, doubt_of_absence
+from datagen.claims.layout import gap_between
 from datagen.claims.phrases import Phrase, noun_phrases
+from datagen.claims.syntax import singular
 from datagen.records import Claim
 
 _ENDS_QUESTION = re.compile(
@@ -16,16 +18,45 @@ _ENDS_QUESTION = re.compile(
 )
 
 
+_NOT_HAVING = re.compile(
+    rf"(?:\b(?:not|never)|n['’]t)\s+(?:carry|hold|hav|wear|bring|brought|us|rid)\w*\s+(?:any\s+)?(?P<y>{SLOT})(?!\s+(?:and|or)\b)",
+    FLAGS,
+)
+"""Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
+_NOBODY_WORDS = frozenset(("nobody", "one", "no-one", "soul"))
+_LISTED = re.compile(r",?\s+(?:or|nor|and)\s|,\s", FLAGS)
+_SOMEWHERE = re.compile(
+    r"\b(?:on|at|near|next|under|behind|beside|by|around (?:the|it)|with|(?:in|inside) (?!(?:the|this) (?:image|"
+    r"picture|photo|"
+    r"scene|frame)|sight|view))\b",
+    FLAGS,
+)
+
+
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Denials of a thing; one with a number ("does not show three dogs") denies the number alone."""
     for phrase, end in clause.denied:
+        if phrase.number is None or clause.source.startswith(("a single", "any single"), phrase.start):
+            yield state("absence", phrase, phrase.start, end, clause.in_question, is_firm=True)
+    for owned in _NOT_HAVING.finditer(clause.text) if len(clause.phrases) > 1 else ():
+        phrase = clause.phrase(owned["y"])
         if phrase.number is None:
-            yield state("absence", phrase, phrase.start, end, clause.in_question)
+            at = clause.origin(owned.start()), phrase.end
+            yield state("absence", phrase, *at, clause.in_question, value="with someone", is_firm=True)
+    if not _NOBODY_WORDS.isdisjoint(clause.sentence.words):
+        for match in NOBODY.finditer(clause.source, clause.start, clause.end):
+            yield Statement("absence", "person", "people", *match.span(), in_question=clause.in_question)
 
 
 def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     """Read "no dog", unless it denies only one of some place: "no dog on the bed"."""
-    if phrase.measure != "none" or not (phrase.is_whole or DENIED_HERE.match(clause.source, phrase.end)):
+    if phrase.measure != "none":
+        return None
+    listed = _LISTED.match(clause.source, phrase.end, clause.end)  # "no cup, fork or knife on the table"
+    if listed is not None:
+        if _SOMEWHERE.search(clause.source, listed.end(), clause.end) is not None:
+            return None
+    elif DENIED_HERE.match(clause.source, phrase.end) is None:
         return None
     return state("absence", phrase, phrase.start, phrase.end, clause.in_question)
 
@@ -40,16 +71,19 @@ def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
         return
     match = ASKS_EXISTENCE.match(Clause(text, 0, len(text), phrases).text)
     if match is not None and _ENDS_QUESTION.match(text, phrases[0].end):
-        yield state("absence", phrases[0], phrases[0].start, phrases[0].end, True)
+        yield state("absence", phrases[0], phrases[0].start, phrases[0].end, True, is_firm=True)
 
 
 def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     """One clearly visible box, or two captions that name it, speak against it."""
     category = statement.category
+    if statement.value is not None:
+        return _verify_not_had(statement, evidence)
+    is_loose = statement.is_loose and not category.endswith(f" {singular(statement.word)}")  # no plant: no potted one
     count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
-    if count is not None and count.at_least and evidence.noticed[category] and not statement.is_loose:
+    if count is not None and count.at_least and evidence.noticed[category] and not is_loose:
         return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"
-    if n_captions >= 2 and not statement.is_loose:
+    if n_captions >= 2 and not is_loose and category not in evidence.owners:
         return "contradicted", f"{category}: text says there is none, {n_captions} captions name it"
     if count is not None or n_captions:
         return "unknown", f"{category}: text says there is none, the annotations are at odds"
@@ -59,8 +93,23 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     return "supported_by_boxes", f"{category}: no box and no caption shows one"
 
 
-def excludes(_: Claim, other: Claim) -> bool:
+def _verify_not_had(statement: Statement, evidence: Evidence) -> Ruling:
+    """Of one person alone who has a thing boxed on them it is plain that they have it."""
+    category = statement.category
+    people, count = evidence.counts.get("person"), evidence.counts.get(category)
+    saying = f"{category}: text says that someone has none"
+    if people is None or count is None or not people.is_exact or people.at_least != 1 or not evidence.noticed[category]:
+        return "unknown", f"{saying}, the annotations do not tell who has what"
+    owner = evidence.boxes["person"][0]
+    if any(gap_between(box, owner) == 0 for box in evidence.boxes[category]):
+        return "contradicted", f"{saying}, a box shows one with the only person"
+    return "unknown", f"{saying}, what is boxed lies apart"
+
+
+def excludes(claim: Claim, other: Claim) -> bool:
     """Any number of the thing, and its presence where something bears that out."""
+    if claim.value is not None:
+        return False
     return other.kind == "count" or (other.kind == "presence" and other.verdict != "unknown")
 
 
@@ -69,6 +118,7 @@ ABSENCE = Kind(
     says="there is no such thing",
     examples=("There is no dog.", *(row.example for row in ABSENCES)),
     read_clause=read_clause,
+    reads_bare=True,
     read_phrase=read_phrase,
     read_short_answer=read_short_answer,
     verify=verify_absence,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from datagen.claims.clause import FRAME, GOVERNED, SLOT, VERBS, Clause, Statement, state
+from datagen.claims.clause import BETWEEN, FRAME, SLOT, VERBS, Clause, Statement, state
 from datagen.claims.grammar import FLAGS, Row, one_of
 from datagen.claims.kind import (
     Evidence,
@@ -20,19 +20,36 @@ from datagen.claims.kind import (
     support,
     turning,
 )
-from datagen.claims.layout import decide_place
+from datagen.claims.layout import decide_place, is_off_strictly, meant_of
+from datagen.claims.phrases import Phrase
 from datagen.lexicon import PLURAL_ONLY, with_article
-from datagen.records import Claim, Probe
+from datagen.records import BoxUnit, Claim, Probe
 
-_NEAR = "(?:on|in|at|to|toward|towards|near|around|along|close to|over on|over to)"
-_PART_OF = "(?:[ -]hand side| (?:side|half|part|area|portion|edge|corner|section|third))?"
-_FAR = "(?:far |very |extreme )?"
+_COVERS = (
+    "(?:tak|fill|occup|cover|dominat)\\w*(?: up)?"
+    "(?:,? (?:nearly|almost|roughly))?(?: (?:(?:most|much|nearly all|almost all|all|part|a (?:large|good|big) "
+    "(?:part|portion|share)) of))?"
+)
+_NEAR = (
+    "(?:on|in|at|to|toward|towards|near|around|along|close to|closer to|over on|over to|off to|far to|against|across|"
+    f"{_COVERS})"
+)
+_PART_OF = (
+    "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|"
+    "quarter|foreground))?"
+)
+_OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:to the )?"
+_FAR = "(?:far |very |extreme |outer |entire |whole )?"
 
 PLACES = (
     Row("top left", f"{_NEAR} the {_FAR}(?:upper|top)[ -]left{_PART_OF}", "The dog is in the upper left corner."),
     Row("top right", f"{_NEAR} the {_FAR}(?:upper|top)[ -]right{_PART_OF}", "The dog is in the top right corner."),
     Row("bottom left", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]left{_PART_OF}", "The dog is in the lower left part."),
     Row("bottom right", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]right{_PART_OF}", "The dog is toward the lower right."),
+    Row("left", f"{_OFF}left of (?:the )?(?:cent(?:er|re)|middle)", "The dog is a bit left of the centre."),
+    Row("right", f"{_OFF}right of (?:the )?(?:cent(?:er|re)|middle)", "The dog is to the right of the middle."),
+    Row("top", f"{_OFF}above (?:the )?(?:cent(?:er|re)|middle)", "The dog is just above the middle."),
+    Row("bottom", f"{_OFF}below (?:the )?(?:cent(?:er|re)|middle)", "The dog is slightly below the centre."),
     Row("left", f"{_NEAR} the {_FAR}left{_PART_OF}", "The dog is on the left side of the image."),
     Row("right", f"{_NEAR} the {_FAR}right{_PART_OF}", "The dog is on the right-hand side."),
     Row("top", f"{_NEAR} the {_FAR}(?:top|upper){_PART_OF}", "The dog is at the top of the picture."),
@@ -43,6 +60,9 @@ PLACES = (
     Row("background", "(?:in|at) the (?:background|distance|back)", "The dog is in the background."),
 )
 """Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
+
+MANY, MOST = 4, 0.75
+"""Of this many things or more, this share elsewhere speaks against "the dogs are on the left"."""
 
 WRONG_SIDE = PlantedError("side", "a wrong side")
 SIDES = ("Left", "Right")
@@ -62,15 +82,32 @@ _KEYWORDS = (
     "distance", "back",
 )  # fmt: skip
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
-_NEXT_PLACE = (
-    r"(?=\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
+_HELD = re.compile(
+    rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|"
+    rf"right))?{_PART_OF}{FRAME}?\s+(?:shows?|features?|"
+    rf"has|holds?|contains?|includes?|is\s+(?:occupied|dominated|filled|taken\s+up)\s+(?:by|with))\s+(?P<x>{SLOT})".replace(
+        " ", r"\s+"
+    ),
+    FLAGS,
 )
-_PLACE_END = rf"(?:{FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now)\b|\s*,))"
+"""The place as the subject: "the left side of the image shows a dog"."""
+_CLOSES = re.compile(r"\s*(?:$|[.,;!?)]|(?:and|while|with)\b)", FLAGS)
+_PARTS = re.compile(r"\b(?:half|edge|border|corner|far|extreme|very)\b", FLAGS)
+_PART_NAMES = {"half": "half", "corner": "corner"}
+"""Parts of the frame that say more than a side does; a statement carries them as its value."""
+_NEXT_PLACE = (
+    r"(?=,?\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
+)
+_PLACE_END = (
+    rf"(?:{FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now|sits?|stands?|lies?|hangs?|rests?|"
+    r"appears?|there|you|we|but|as)\b|\s*,))"
+)
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
-_OWNER_BEFORE = re.compile(rf"(?P<x>{SLOT})\s+{VERBS}{{0,5}}$", FLAGS)
+_OWNER_BEFORE = re.compile(rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN})*$", FLAGS)
 _OWNER_AFTER = re.compile(
-    rf"\s*,?\s*(?:(?:is|are|there\s+(?:is|are)|one\s+(?:sees|finds)|you\s+can\s+see|we\s+(?:see|"
-    rf"find))\s+)(?P<x>{SLOT})",
+    rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|there(?:\s+(?:is|are)|['’]s)|"
+    rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|we\s+(?:see|find))\s+)(?P<x>{SLOT})"
+    rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})\s+(?!(?:and|or)\b|{SLOT})",
     FLAGS,
 )
 
@@ -80,23 +117,37 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     lowered = clause.text.lower()
     if not any(word in lowered for word in _KEYWORDS):
         return
+    for match in _HELD.finditer(clause.text):
+        phrase = clause.phrase(match["x"])
+        if clause.origin(match.start()) < clause.silent and phrase.measure not in ("none", "others"):
+            for side in filter(None, match.group("a", "b")):
+                place = {"upper": "top", "lower": "bottom"}.get(side.lower(), side.lower())
+                yield state("place", phrase, clause.origin(match.start()), phrase.end, clause.in_question, place=place)
     for match in _PLACE.finditer(clause.text):
         if clause.origin(match.start()) >= clause.silent:
             break
         row = PLACES[int((match.lastgroup or "p0")[1:])]
-        owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
-        if owner is None:
-            owner = _OWNER_AFTER.match(clause.text, match.end())
-        elif GOVERNED.search(clause.text, 0, owner.start()):
-            continue  # "a man with a dog on the left": who is on the left?
-        if owner is None:
+        owner = _owner_of(match, clause)
+        if owner is None or owner.measure in ("none", "others"):
             continue
-        phrase = clause.phrase(owner["x"])
-        if phrase.measure == "none":
-            continue
-        start, end = min(clause.origin(match.start()), phrase.start), max(clause.origin(match.end()), phrase.end)
+        start, end = min(clause.origin(match.start()), owner.start), max(clause.origin(match.end()), owner.end)
+        part = _PARTS.search(match[0])
         for place in row.meaning.split():
-            yield state("place", phrase, start, end, clause.in_question, place=place)
+            value = _PART_NAMES.get(part[0].lower(), "edge") if part is not None and place in _TURNED else None
+            yield state("place", owner, start, end, clause.in_question, place=place, value=value)
+
+
+def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
+    """What a place is said of: the thing right before it or after it, or the subject of its verb."""
+    owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
+    if owner is not None and not clause.is_governed(owner.start(), owner.end("x")):
+        return clause.phrase(owner["x"])
+    if owner is not None:  # "a man with a dog on the left": which? But "a man with a dog STANDS on the left"
+        return clause.subject_at(match.start())
+    owner = _OWNER_AFTER.match(clause.text, match.end())
+    if owner is not None:
+        return clause.phrase(owner[owner.lastgroup or "x"])
+    return clause.subject_at(match.start()) if _CLOSES.match(clause.text, match.end()) is not None else None
 
 
 def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
@@ -104,14 +155,21 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     category, place = statement.category, statement.place or ""
     by_caption = captions_agree(statement, evidence)
     saying = f"{category}: text says {place}"
-    own = evidence.boxes.get(category, [])
+    own: Sequence[BoxUnit] = evidence.boxes.get(category, [])
     if not own:
         return support(by_caption, False), f"{saying}, no box shows one"
+    if statement.is_definite and not statement.is_plural and not statement.is_all:
+        own = meant_of(own)
     everything = [box for boxes in evidence.boxes.values() for box in boxes]
-    decided = [decide_place(place, box, [other for other in everything if other is not box]) for box in own]
+    decided = [
+        False if statement.value is not None and is_off_strictly(place, box, statement.value)
+        else decide_place(place, box, [other for other in everything if other is not box])
+        for box in own
+    ]  # fmt: skip
     n_there, n_not = decided.count(True), decided.count(False)
     is_each = statement.is_all and evidence.counts[category].is_exact and not statement.is_loose
-    if n_not == len(own) or (is_each and n_not):
+    is_most = statement.is_plural and statement.is_definite and len(own) >= MANY and n_not >= MOST * len(own)
+    if n_not == len(own) or (is_each and n_not) or is_most:
         if by_caption:
             return "unknown", f"{saying}, a caption too, but the boxes lie elsewhere"
         where = "no box is there" if n_not == len(own) else f"{n_not} of {len(own)} boxes are not there"

@@ -23,7 +23,7 @@ from datagen.records import Claim
 
 def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     """What is named is there, unless its number says more or denies it."""
-    if phrase.is_counted or phrase.measure == "none" or (phrase.measure == "open" and phrase.start == phrase.end):
+    if phrase.is_counted or phrase.measure in ("none", "others") or phrase.is_stand_in:
         return None
     return state("presence", phrase, phrase.start, phrase.end, clause.in_question)
 
@@ -35,6 +35,8 @@ def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
     if n_captions or is_boxed:
         said = [f"{n_captions} of {len(evidence.told)} captions name it"] * bool(n_captions)
         boxed = [f"boxes show {len(evidence.boxes.get(category, ()))}"] * is_boxed
+        if statement.is_definite and not n_captions and evidence.told:
+            boxed.append("no caption names it")
         return support(bool(n_captions), is_boxed), f"{category}: {' and '.join(said + boxed)}"
     doubt = doubt_of_absence(statement, evidence)
     if doubt:

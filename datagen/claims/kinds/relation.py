@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from datagen.claims.clause import GOVERNED, SLOT, VERBS, Clause, Statement, state
+from datagen.claims.clause import BETWEEN, SLOT, SLOTS, VERBS, Clause, Statement, state
 from datagen.claims.grammar import FLAGS, Row, one_of
 from datagen.claims.kind import (
     YES_NO,
@@ -21,12 +21,12 @@ from datagen.claims.kind import (
     support,
     turning,
 )
-from datagen.claims.layout import decide_between, decide_relation
+from datagen.claims.layout import decide_between, decide_relation, meant_of
 from datagen.lexicon import with_article
-from datagen.records import Claim, Probe, ProbeKind
+from datagen.records import BoxUnit, Claim, Probe, ProbeKind
 
 RELATIONS = (
-    Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|left of|(?:farther|"
+    Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|(?:just |slightly )?left of|(?:farther|"
         "further) (?:to the )?left than",
         "The dog is to the left of the cat."),
     Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
@@ -35,11 +35,13 @@ RELATIONS = (
     Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
-    Row("next to", "next to|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
-    Row("on", "on top of|on", "The dog is on the cat."),
-    Row("under", "under|underneath", "The dog is under the cat."),
+    Row("next to", "next to|right by|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
+    Row("on", "on top of|atop|on", "The dog is on the cat."),
+    Row("under", "(?:right )?under|underneath", "The dog is under the cat."),
     Row("nearer", "nearer (?:to the (?:camera|viewer) )?than|closer (?:to the (?:camera|viewer) )?than",
         "The dog is nearer to the camera than the cat."),
+    Row("farther", "(?:farther|further) (?:away |back )?(?:from the (?:camera|viewer) )?than",
+        "The dog is farther away than the cat."),
     Row("in front of", "in front of", "The dog is in front of the cat."),
     Row("behind", "behind", "The dog is behind the cat."),
     Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?more (?:of the \\w+ |space )?than"
@@ -47,6 +49,8 @@ RELATIONS = (
         "bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
     Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?less (?:of the \\w+ |space )?than"
         "|(?:much |clearly )?smaller (?:in the \\w+ )?than", "The dog covers less of the frame than the cat."),
+    Row("holding", "hold(?:s|ing)?|carr(?:y|ies|ying)|rid(?:e|es|ing)|wear(?:s|ing)?|push(?:es|ing)?",
+        "The dog is carrying the cat."),
     Row("between", "(?:in )?between", "The dog is between the cat and the bed."),
 )  # fmt: skip
 """How one thing lies to another: "X [is] WORDS Y"."""
@@ -55,17 +59,44 @@ TURNED_RELATION = PlantedError("relation", "a wrong relation")
 
 _PLANAR = ("left of", "right of", "above", "below")
 _SIZES = ("larger", "smaller")
-_RELATION_WORDS = {"nearer": "nearer to the camera than"}
+_RELATION_WORDS = {"nearer": "nearer to the camera than", "farther": "farther from the camera than"}
 _OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
-_OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between"})
+_TURNED_BY = {"behind": "in front of", "in front of": "behind", "under": "on", "above": "below", "below": "above"}
+"""Depth is told by captions alone; of one thing a single caption tells it."""
+_OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between", "holding"})
 """Relations that a thing nobody boxed may have where the boxed ones have not."""
 _PAIRS = (("left", "right"), ("above", "below"), ("higher", "lower"), ("up", "down"), ("larger", "smaller"),
           ("more", "less"), ("behind", "in front of"))  # fmt: skip
 _TURNED = {**dict(_PAIRS), **{b: a for a, b in _PAIRS}, "bigger": "smaller"}
-_RELATION = re.compile(
-    rf"(?P<x>{SLOT})\s+{VERBS}{{0,4}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?", FLAGS
+_PLACED = (
+    r"(?:(?:on|in|at|near) the (?:far |upper |lower |top |bottom )?(?:left|right|top|bottom)"
+    r"(?: (?:side|edge|corner|half))?,?\s+)"
 )
+_RELATION = re.compile(
+    rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN}|"
+    rf"{_PLACED}){{0,5}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?",
+    FLAGS,
+)
+_FRONTED = re.compile(
+    rf"(?:^|,)\s*(?:(?:right|directly|just)\s+)?(?:{{rows}})\s+(?P<y>{SLOT})\s*(?:,\s*|\s(?=(?:is|are|sits?|stands?|lies|lie|hangs?|there)\b))"
+    rf"(?:there\s+)?(?:is\s+|are\s+|sits?\s+|stands?\s+|lies?\s+|hangs?\s+)?(?P<x>{SLOT})".replace(
+        "{rows}", one_of(RELATIONS, "r")
+    ),
+    FLAGS,
+)
+"""The place before the thing: "To the left of the cat sits a dog"."""
+_TRAILING = re.compile(
+    rf"^\s*(?P<x>{SLOT})\s[^,\ue000-\uf8ff]*,\s*(?:(?:right|directly|just)\s+)?(?:{{rows}})\s+(?P<y>{SLOT})".replace(
+        "{rows}", one_of(RELATIONS, "r")
+    ),
+    FLAGS,
+)
+"""The place behind a comma: "The dog has found a spot, right behind the cat"."""
 _ROW_GROUPS = tuple(f"r{n}" for n in range(len(RELATIONS)))
+_ON_GROUND = frozenset(
+    "person bicycle car motorcycle bus train truck bench dog horse sheep cow elephant bear zebra giraffe".split()
+) | {"fire hydrant", "stop sign", "parking meter"}  # fmt: skip
+"""Things that stand on the ground, so that what reaches lower in the frame is nearer."""
 _OF_FRAME = re.compile(r"\bmore\b|\bless\b|\bin the\b", FLAGS)  # a far boat is larger than a near person
 
 
@@ -73,10 +104,14 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     """Two or three things with a row of ``RELATIONS`` between them."""
     if len(clause.phrases) < 2:
         return
-    for match in _RELATION.finditer(clause.text):
+    text = clause.text
+    fronted = _FRONTED.search(text) if "," in text or not SLOTS.match(text.lstrip()) else None
+    trailing = _TRAILING.match(text) if "," in text else None
+    found = [match for match in (fronted, trailing) if match is not None]
+    for match in (*found, *_RELATION.finditer(text)):
         if clause.origin(match.start()) >= clause.silent:
             break
-        if GOVERNED.search(clause.text, 0, match.start()):
+        if clause.is_governed(match.start("x"), match.end("x")) and match.re is _RELATION:
             continue
         row = next(row for row, group in zip(RELATIONS, _ROW_GROUPS, strict=True) if match[group] is not None)
         first, second = clause.phrase(match["x"]), clause.phrase(match["y"])
@@ -84,12 +119,14 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             continue
         others = [second]
         if row.meaning == "between":
-            if match["z"] is None and not second.is_plural:
+            third = match.groupdict().get("z")
+            if third is None and not second.is_plural:
                 continue
-            others.append(second if match["z"] is None else clause.phrase(match["z"]))
+            others.append(second if third is None else clause.phrase(third))
         is_of_frame = row.meaning not in _SIZES or _OF_FRAME.search(match[0]) is not None
         yield state(
-            "relation", first, first.start, others[-1].end, clause.in_question, relation=row.meaning,
+            "relation", first, min(first.start, second.start), max(first.end, others[-1].end), clause.in_question,
+            relation=row.meaning,
             others=tuple(other.category for other in others),
             is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
         )  # fmt: skip
@@ -99,14 +136,27 @@ def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
     """One pair of boxes that lies so bears it out; every pair lying otherwise speaks against it."""
     first, relation = statement.category, statement.relation or ""
     by_caption = captions_agree(statement, evidence)
+    turned = _TURNED_BY.get(relation)
+    if turned and not by_caption and statement.others and first not in statement.others:
+        n_against = sum(
+            any(o.kind == "relation" and o.category == first and o.relation == turned and o.others == statement.others
+                for o in caption)
+            for caption in evidence.told
+        )  # fmt: skip
+        if n_against >= (1 if evidence.counts.get(first) and evidence.counts[first].at_least == 1 else 2):
+            return "contradicted", f"{first}: text says {relation} the {statement.others[0]}, captions say {turned}"
     saying = f"{first} and {' and '.join(statement.others)}: text says {relation.removesuffix(' of')}"
-    own, theirs = evidence.boxes.get(first, []), [evidence.boxes.get(other, []) for other in statement.others]
+    own: Sequence[BoxUnit] = evidence.boxes.get(first, [])
+    theirs = [evidence.boxes.get(other, []) for other in statement.others]
+    if statement.is_definite and not statement.is_plural and not statement.is_all:
+        own = meant_of(own)
     if not own or not all(theirs) or first in statement.others:
         return support(by_caption, False), f"{saying}, the boxes do not tell"
     if relation == "between":
         decided = [decide_between(a, b, c) for a in own for b in theirs[0] for c in theirs[1] if b is not c]
     else:
-        decided = [decide_relation(relation, a, b) for a in own for b in theirs[0]]
+        is_grounded = _ON_GROUND.issuperset((first, *statement.others))
+        decided = [decide_relation(relation, a, b, is_grounded=is_grounded) for a in own for b in theirs[0]]
     if decided and not any(one is not False for one in decided) and not by_caption:
         missed = [name for name in (first, *statement.others) if name in evidence.vocabulary.overlooked]
         if evidence.is_busy and missed and relation in _OF_ONE_PAIR:

@@ -1,0 +1,151 @@
+"""Coreference: whom or what "it", "she" or a clause without a subject speaks of, where only one thing can be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
+from datagen.claims.grammar import FLAGS
+from datagen.claims.phrases import Phrase
+from datagen.claims.syntax import Sentence
+from datagen.lexicon import Lexicon
+
+_PRONOUN = re.compile(
+    r"\s*(?:(?:yes|no|well|actually|here|now|and|but|so|because|since|while|as|that|instead|indeed|currently|sure|"
+    r"in fact|at the moment|right now|of course),?\s+){0,3}(?P<word>they|it|he|she|both of them|both|all(?: \w+)? "
+    r"of them)"
+    r"(?:(?=['’](?:s|re)\s)|\s+)(?=['’]|(?:is|are|was|were|can|has|have|\w+s|sit|stand|lie|appear|take|fill|occupy|"
+    r"hang|rest|look|hold|wear)\b)",
+    FLAGS,
+)
+_RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
+_RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|have|takes?|fills?)\s", FLAGS)
+_OBJECT = re.compile(
+    r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
+    r"on top of|find|see|spot|locate) (?P<word>it|them)\b(?!['’])",
+    FLAGS,
+)
+_FRAGMENT = re.compile(
+    r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
+    r"slightly|right|directly) |[a-z]{3,}ing )",
+    FLAGS,
+)
+"""Openings of an answer that goes on the question's sentence."""
+_EACH = re.compile(r" (?:both|all) ")
+_OTHER_SEX = {
+    "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
+    "she": frozenset("man men boy gentleman guy father groom policeman fireman businessman grandfather".split()),
+}
+
+
+class Discourse:
+    """What a conversation has spoken of so far, questions included.
+
+    Args:
+        lexicon: The corpus's words.
+
+    Attributes:
+        before: The last sentence.
+    """
+
+    def __init__(self, lexicon: Lexicon) -> None:
+        form = lexicon.forms.get("man")
+        self._person = None if form is None else form.category
+        self._antecedent: Phrase | None = None
+        self._last: tuple[Sentence, Sequence[Phrase]] | None = None  # not yet asked for its topic
+        self._people: dict[str, Phrase] = {}
+        self.before: Sentence | None = None
+
+    def add(self, sentence: Sentence, phrases: Sequence[Phrase]) -> None:
+        """Go on to the next sentence."""
+        self._settle()
+        self._last = (sentence, phrases)
+        self.before = sentence
+        for phrase in phrases:
+            if phrase.category == self._person and not phrase.is_plural and phrase.measure not in ("none", "others"):
+                self._people[phrase.word] = phrase
+
+    def _settle(self) -> None:
+        if self._last is None:
+            return
+        (sentence, phrases), self._last = self._last, None
+        if not sentence.goes_on():
+            topic = sentence.topic()
+            named = next((phrase for phrase in phrases if topic and phrase.end == topic.end), None)
+            self._antecedent = None if named is not None and named.measure in ("none", "others") else named
+
+    @property
+    def antecedent(self) -> Phrase | None:
+        """What "it" or "they" in the next sentence stands for."""
+        self._settle()
+        return self._antecedent
+
+    def subject_of(
+        self,
+        text: str,
+        start: int,
+        end: int,
+        phrases: Sequence[Phrase],
+        before: Sequence[Phrase],
+        *,
+        is_first: bool = False,
+    ) -> Phrase | None:
+        """What a clause speaks of without naming it.
+
+        Args:
+            text: The whole text.
+            start: The clause's first character.
+            end: One past its last.
+            phrases: Those of its sentence.
+            before: The subjects of the sentence's clauses before it.
+            is_first: It opens an answer, which may have no verb: "Where is the dog?" "On the left."
+        """
+        pronoun = _PRONOUN.match(text, start, end)
+        if pronoun is not None:
+            word = pronoun["word"].lower()
+            meant = self._one_of_people(word) if word in _OTHER_SEX else self.antecedent
+            if meant is None and word in _OTHER_SEX and not self._people and self._person is not None:
+                meant = Phrase(self._person, word, 0, 0, is_loose=True, is_firm=True)
+            if meant is None or meant.is_plural is (word in ("he", "she", "it")):
+                return None
+            is_all = word not in ("it", "they", "he", "she") or _EACH.search(text[start:end]) is not None
+            first, last = pronoun.span("word")
+            return replace(
+                meant, start=first, end=last, measure="open", number=None, is_stand_in=True, is_all=is_all, is_definite=True
+            )  # fmt: skip
+        if is_first and _FRAGMENT.match(text, start, end) is not None and self.antecedent is not None:
+            return replace(
+                self.antecedent, start=start, end=start, measure="open", number=None, is_stand_in=True, is_definite=True
+            )
+        relative = _RELATIVE.match(text, start, end)
+        if relative is not None:
+            named = [phrase for phrase in phrases if start - 2 <= phrase.end <= start]
+            first, last = relative.span("word")
+        elif before and _RESUMED.match(text, start, end) is not None:  # "The dog, which is brown, | stands there"
+            named, first, last = [before[0]], start - 1, start - 1  # the space before it stands for the subject
+        else:
+            return None
+        return (
+            replace(named[-1], start=first, end=last, measure="open", number=None, is_stand_in=True) if named else None
+        )
+
+    def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
+        """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""
+        pronoun = _OBJECT.search(text, start, end)
+        if pronoun is None:
+            return None
+        meant = before[0] if before else self.antecedent
+        if meant is None or meant.is_plural is not (pronoun["word"].lower() == "them"):
+            return None
+        return replace(
+            meant, start=pronoun.start("word"), end=pronoun.end("word"), measure="open", number=None, is_stand_in=True
+        )
+
+    def _one_of_people(self, pronoun: str) -> Phrase | None:
+        """The only person told of so far whom a pronoun may mean."""
+        if len(self._people) == 1:  # "A woman sits there. He sleeps": whoever wrote it means her
+            return next(iter(self._people.values()))
+        meant = [phrase for word, phrase in self._people.items() if word not in _OTHER_SEX[pronoun]]
+        return meant[0] if len(meant) == 1 else None

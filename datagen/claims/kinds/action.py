@@ -1,0 +1,276 @@
+"""Action: "The dog sleeps on the bed" says what someone or something does, and on what it sits, lies or rides.
+
+Captions alone tell it. It is contradicted where they give the one that is meant an action that shuts the other out (who
+sleeps does not run), or where two of them seat it on one thing and the text on another that no caption names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from datagen.claims.clause import Clause, Statement, Subject
+from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, turning
+from datagen.claims.layout import meant_of
+from datagen.lexicon import PLURAL_ONLY
+from datagen.records import Claim
+
+_FORMS: dict[str, str] = {
+    "sitting": "sit sits sitting sat seated perch perches perched perching",
+    "standing": "stand stands standing stood",
+    "lying": "lie lies lying lay lays laying reclining reclines lounging lounges sprawled",
+    "kneeling": "kneel kneels kneeling crouch crouches crouching squatting squats",
+    "walking": "walk walks walking strolling strolls stroll wandering wanders",
+    "running": "run runs running jogging jogs galloping gallops sprinting sprints racing",
+    "jumping": "jump jumps jumping leap leaps leaping",
+    "flying": "fly flies flying soaring soars airborne",
+    "swimming": "swim swims swimming",
+    "sleeping": "sleep sleeps sleeping asleep napping naps snoozing snooze snoozes nap dozing dozes",
+    "eating": "eat eats eating chewing chews munching munches grazing grazes graze feeding devouring",
+    "drinking": "drink drinks drinking sipping sips",
+    "reading": "read reads reading",
+    "dancing": "dance dances dancing",
+    "cooking": "cook cooks cooking",
+    "looking": "staring stares stare watching watches looking gazing gazes observing observes",
+    "talking": "talk talks talking chatting chats",
+    "typing": "type types typing texting texts",
+    "crying": "cry cries crying weeping",
+    "smiling": "smile smiles smiling laughing laughs grinning",
+    "driving": "drive drives driving",
+    "parked": "parked",
+    "skateboarding": "skateboarding skateboards",
+    "surfing": "surf surfs surfing",
+    "skiing": "ski skis skiing",
+    "snowboarding": "snowboarding snowboards",
+    "riding": "ride rides riding",
+    "playing": "play plays playing",
+    "cutting": "cut cuts cutting slicing slices",
+    "petting": "pet pets petting stroking strokes",
+    "pulling": "pulling pulls",
+    "climbing": "climb climbs climbing",
+    "carrying": "carry carries carrying",
+}
+VALUES = {form: value for value, forms in _FORMS.items() for form in forms.split()}
+"""Per form of a verb the action."""
+_WORDS = frozenset(VALUES) - {"skis", "surf", "ski", "cut", "pet", "cook", "type", "types", "play", "plays",
+"texts"} | {
+    "cut", "play", "plays"
+}  # fmt: skip
+_SPORTS = {
+    "tennis": "tennis", "baseball": "baseball", "soccer": "soccer", "football": "football", "golf": "golf",
+    "basketball": "basketball", "frisbee": "frisbee", "volleyball": "volleyball", "wii": "video game",
+    "guitar": "guitar", "piano": "piano", "chess": "chess", "cards": "cards", "hockey": "hockey", "cricket": "cricket",
+}  # fmt: skip
+_RIDDEN = {"wave": "surfing", "skateboard": "skateboarding", "surfboard": "surfing", "snowboard": "snowboarding"}
+_SHUT_OUT: dict[str, str] = {
+    "sitting": "standing walking running jumping swimming dancing skiing snowboarding surfing skateboarding",
+    "standing": "lying swimming sleeping flying sitting",
+    "lying": "walking running jumping dancing skiing skateboarding surfing swimming flying",
+    "sleeping": "eating drinking walking running jumping reading dancing cooking looking talking typing playing riding "
+                "driving climbing swimming skiing surfing skateboarding snowboarding flying pulling carrying petting",
+    "parked": "driving flying running",
+    "flying": "sitting walking swimming",
+    "swimming": "walking running eating dancing riding",
+    "crying": "smiling",
+    "kneeling": "walking running jumping",
+    "reading": "eating dancing swimming surfing skiing skateboarding snowboarding running jumping",
+    "dancing": "eating typing cooking riding driving",
+    "walking": "driving skiing surfing skateboarding snowboarding",
+}  # fmt: skip
+_BOARDS = (
+    "skateboarding",
+    "surfing",
+    "skiing",
+    "snowboarding",
+    "tennis",
+    "baseball",
+    "soccer",
+    "football",
+    "golf",
+    "basketball",
+    "frisbee",
+    "volleyball",
+    "hockey",
+    "cricket",
+    "video game",
+    "chess",
+    "guitar",
+    "piano",
+)
+SHUT_OUT = frozenset(
+    {frozenset((a, b)) for a, others in _SHUT_OUT.items() for b in others.split()}
+    | {frozenset((a, b)) for a in _BOARDS for b in _BOARDS if a != b}
+)
+"""Pairs of actions that one being does not do at once, and nobody takes for one another."""
+SELDOM = frozenset(
+    frozenset(pair.split())
+    for pair in ("walking running", "standing running", "standing walking", "sitting lying", "lying kneeling")
+)
+"""Pairs that may be taken for one another: two captions must speak against the text."""
+ANIMATE = frozenset("person bird cat dog horse sheep cow elephant bear zebra giraffe".split())
+_OF_THINGS = frozenset(("parked", "driving", "flying"))
+"""Actions of things; that a bicycle "stands" or "lies" there says only where it is."""
+_SEATS = frozenset(("sitting", "lying", "sleeping", "riding"))
+_ONTO = frozenset("on atop in top of down upright comfortably".split())
+_GENERAL = frozenset(
+    "ground floor grass top edge side back surface seat furniture something lap end middle corner front field area "
+    "air sand snow way street road sidewalk water line row picture image scene background foreground left right".split()
+)
+"""Seats that two people may name for one thing."""
+WRONG_ACTION = PlantedError("action", "a wrong action")
+
+
+def read_clause(clause: Clause) -> Iterator[Statement]:
+    """Verbs of the table with their subject, in any form; those before a denial only."""
+    sentence = clause.sentence
+    words = sentence.words
+    if _WORDS.isdisjoint(words):
+        return
+    span = clause.words()
+    for n in span:
+        if words[n] not in _WORDS or (
+            sentence.tags[n] == "n" and words[n] not in ("lying", "asleep", "airborne", "parked")
+        ):
+            continue
+        subject = _subject(clause, n)
+        if subject is None:
+            continue
+        value, end = _action(clause, n)
+        if value is None or (subject.category not in ANIMATE and value not in _OF_THINGS):
+            continue
+        yield Statement(
+            "action", subject.category, subject.word, min(subject.start, sentence.starts[n]), end, value=value,
+            is_plural=subject.is_plural, is_definite=subject.is_definite, number=subject.number,
+            is_firm=subject.is_firm, in_question=clause.in_question,
+        )  # fmt: skip
+
+
+def _action(clause: Clause, at: int) -> tuple[str | None, int]:
+    """The action with what it is done on, and where its words end."""
+    sentence = clause.sentence
+    words, value = sentence.words, VALUES[sentence.words[at]]
+    noun = next((noun for noun in sentence.nouns if noun.first > at), None)
+    between = words[at + 1 : noun.first] if noun is not None else []
+    end = sentence.ends[at]
+    if noun is None or noun.end > clause.end:
+        return (value if value not in ("playing", "carrying", "pulling") else None), end
+    if value == "playing":
+        sport = next((_SPORTS[word] for word in (noun.head, *noun.modifiers) if word in _SPORTS), None)
+        return (sport if sport is not None and len(between) < 2 else None), noun.end
+    phrase = clause.phrase_of(noun)
+    name = phrase.category if phrase is not None else noun.head
+    if value == "riding":
+        if name in _RIDDEN:
+            return _RIDDEN[name], noun.end
+        if len(between) > 1 or not set(between) <= {"on", "in", "atop", "along"}:
+            return "riding", end
+        return (f"riding on {name}" if name not in _GENERAL else "riding"), noun.end
+    if value in ("carrying", "pulling"):
+        return None, end
+    is_on = "on" in between or "atop" in between
+    if value in _SEATS and is_on and set(between) <= _ONTO:
+        return (f"{value} on {name}" if name not in _GENERAL else value), noun.end
+    return value, end
+
+
+def _subject(clause: Clause, at: int) -> Subject | None:
+    """Who does it: of a verb behind "and" or a comma the one of the verb before it."""
+    sentence = clause.sentence
+    tags, words = sentence.tags, sentence.words
+    n = at - 1
+    while n >= 0 and tags[n] == "R":
+        n -= 1
+    n = max(n, 0)
+    while n > 0 and tags[n] in "VRE" and tags[at] != "V":
+        n -= 1
+    if (n == 0 and tags[n] in "RX") or at == 0:
+        n = 0
+    fragment = clause.phrases[0] if clause.phrases and clause.phrases[0].start == clause.phrases[0].end else None
+    if fragment is not None and (at == 0 or (n <= 1 and words[0] in ("yes", "no"))):
+        return Subject(fragment.category, fragment.word, clause.start, fragment.is_plural, is_definite=True)
+    if words[n] not in (",", "and", "while"):
+        return clause.subject_before(n + 1)
+    for phrase in clause.phrases[:1]:  # "who looks sad and is crying", "she sits down and reads"
+        told = clause.source[phrase.start : phrase.end].lower()
+        if told in ("he", "she", "it", "they", "who", "which", "that", ""):
+            start = max(phrase.start, clause.start)
+            return Subject(phrase.category, phrase.word, start, phrase.is_plural, phrase.is_definite, phrase.number)
+    first = next((one for one in sentence.nouns if one.last < n and one.end <= clause.end), None)
+    if first is None or (first.first and tags[first.first - 1] not in "CRX"):
+        return None
+    return clause.named(first)
+
+
+def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
+    """What captions say that the same one does."""
+    category, said = statement.category, statement.value or ""
+    act, _, on = said.partition(" on ")
+    saying = f"{category}: text says {said}"
+    told = [[one for one in caption if one.kind == "action" and one.category == category] for caption in evidence.told]
+    acts = {(one.value or "").partition(" on ")[0] for caption in told for one in caption}
+    if not acts:
+        return "unknown", f"{saying}, no caption tells what it does"
+    shown = f"captions say {' and '.join(sorted({one.value or '' for caption in told for one in caption}))}"
+    everyone = [one for caption in told for one in caption]
+    if act in acts:
+        seats = [
+            (one.value or "").partition(" on ")[2] for one in everyone if (one.value or "").startswith(f"{act} on ")
+        ]
+        is_elsewhere = (
+            on and len(seats) >= 2 and len(set(seats)) == 1 and on not in seats and on not in evidence.named
+            and on not in evidence.nouns and on not in evidence.boxes
+        )  # fmt: skip
+        if not is_elsewhere:
+            return "supported_by_caption", f"{saying}, {shown}"
+        if _is_only(statement, everyone, evidence):
+            return "contradicted", f"{saying}, {shown}"
+        return "unknown", f"{saying}, {shown}, perhaps of another one"
+    n_against = sum(
+        any(frozenset((act, (one.value or "").partition(" on ")[0])) in SHUT_OUT for one in caption) for caption in told
+    )
+    n_seldom = sum(
+        any(frozenset((act, (one.value or "").partition(" on ")[0])) in SELDOM for one in caption) for caption in told
+    )
+    if not n_against and n_seldom < 2:
+        return "unknown", f"{saying}, {shown}"
+    if not _is_only(statement, everyone, evidence):
+        return "unknown", f"{saying}, {shown}, perhaps of another one"
+    return "contradicted", f"{saying}, {shown}"
+
+
+def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) -> bool:
+    count = evidence.counts.get(statement.category)
+    if count is None:
+        return not statement.is_plural and not any(one.is_plural for one in told)
+    if count.is_exact and count.at_least == 1:
+        return True
+    if statement.is_plural and told and all(one.is_plural for one in told):
+        return count.is_exact and any(one.number == count.at_least for one in told)
+    return (
+        statement.is_definite and not statement.is_plural and not any(one.is_plural for one in told)
+        and len(meant_of(evidence.boxes[statement.category])) == 1
+    )  # fmt: skip
+
+
+def probe(claim: Claim) -> Iterator[Probed]:
+    """Ask whether it does that."""
+    if claim.value:
+        verb = "Are" if claim.category in PLURAL_ONLY else "Is"
+        said = claim.value.replace(" on ", " on a ") if claim.value not in _BOARDS[4:] else f"playing {claim.value}"
+        yield ask_yes_no(claim, f"{verb} the {claim.category} {said}?", WRONG_ACTION)
+
+
+_PAIRS = (("sitting", "standing"), ("sits", "stands"), ("sit", "stand"), ("sleeping", "running"), ("sleeps", "runs"),
+          ("lying", "jumping"), ("lies", "jumps"), ("walking", "sleeping"), ("walks", "sleeps"))  # fmt: skip
+_TURNED = {**{b: a for a, b in _PAIRS}, **dict(_PAIRS)}
+
+ACTION = Kind(
+    name="action",
+    says="what someone or something does",
+    examples=("The dog is sleeping.", "A dog runs.", "The dog sits on the bed.", "The person is playing tennis."),
+    read_clause=read_clause,
+    reads_bare=True,
+    verify=verify_action,
+    probe=probe,
+    plants=((WRONG_ACTION, turning(_TURNED)),),
+    if_supposed="if plain",
+)

@@ -1,0 +1,278 @@
+"""Attribute: "The dog is brown" says of a thing its colour, material, pattern, size or state.
+
+Captions alone tell it. A value is contradicted where they give the same thing, the only one of its kind, another value
+of the same sort ("a brown dog"), and none that may be meant by it ("a tan dog").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from datagen.claims.clause import Clause, Statement, Subject
+from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, Spoiling, ask_yes_no, replaced
+from datagen.claims.layout import meant_of
+from datagen.records import Claim
+
+COLOURS: dict[str, str] = {
+    "red": "red crimson scarlet maroon burgundy ruby",
+    "orange": "orange ginger",
+    "yellow": "yellow golden gold blond blonde",
+    "green": "green emerald",
+    "blue": "blue navy azure",
+    "purple": "purple violet lavender lilac magenta",
+    "pink": "pink rose salmon fuchsia",
+    "brown": "brown chestnut bronze",
+    "black": "black jet-black dark-colored",
+    "white": "white ivory snow-white off-white",
+    "grey": "gray grey silver silvery charcoal",
+    "blue/green": "turquoise teal aqua cyan",
+    "brown/white/yellow": "tan beige cream khaki",
+    "green/yellow": "lime olive",
+}
+ALIKE = (
+    {"red", "orange"}, {"red", "pink"}, {"red", "brown"}, {"orange", "yellow"}, {"orange", "brown"}, {"yellow",
+    "brown"},
+    {"pink", "purple"}, {"purple", "blue"}, {"brown", "black"}, {"brown", "grey"}, {"grey", "white"}, {"grey", "black"},
+    {"orange", "pink"},
+)  # fmt: skip
+"""Colours that two people may give the same thing."""
+MATERIALS: dict[str, str] = {
+    "wood": "wooden wood oak", "metal": "metal steel iron metallic aluminum aluminium chrome cast-iron",
+    "stone": "stone marble granite", "concrete": "concrete cement", "brick": "brick", "plastic": "plastic",
+    "glass": "glass", "leather": "leather", "cloth": "velvet cotton wool woolen denim",
+}  # fmt: skip
+ALIKE_MATERIALS = ({"stone", "concrete"}, {"stone", "brick"}, {"brick", "concrete"})
+PATTERNS: dict[str, str] = {
+    "plain": "plain", "striped": "striped", "checked": "checkered checked plaid",
+    "dotted": "polka-dotted polka-dot spotted dotted", "flowered": "floral flowered flowery",
+}  # fmt: skip
+STATES: tuple[tuple[str, str, str, str], ...] = (
+    ("opening", "open", "open opened", "closed shut folded furled"),
+    ("filling", "empty", "empty deserted vacant", "full filled crowded packed jammed busy"),
+    ("wetness", "wet", "wet soaked", "dry"),
+    ("cooking", "raw", "raw uncooked", "cooked baked grilled fried"),
+    ("size", "large", "large big huge giant enormous massive oversized", "small little tiny miniature"),
+    ("height", "tall", "tall", "short"),
+    ("cleanness", "clean", "clean spotless", "dirty muddy filthy"),
+    ("wholeness", "sliced", "sliced cut chopped", "whole uncut"),
+    ("dressing", "barefoot", "barefoot", "booted"),
+    ("light", "lit", "lit glowing", "unlit"),
+)
+"""A sort, the name of one side, its words, and those of the other side."""
+_NOT_COLOURED = frozenset(
+    "wine tea pepper meat onion bean light juice sky house board rice bread sauce slice peel tree chocolate skin eye "
+    "hair area part side section people person man woman boy girl child player line market card star medal paper "
+    "background space stripe tone color colour shade".split()
+)
+"""Heads whose colour is a name, a part, or matter of many things."""
+_WORN = frozenset(
+    "shirt t-shirt tee jacket coat sweater hoodie dress skirt suit hat cap helmet shorts pants trousers jeans shoe "
+    "boot "
+    "sneaker scarf glove uniform jersey top blouse vest tie sock sandal goggle wetsuit outfit bag backpack".split()
+)
+"""What people wear: told of one thing alone where there is one person."""
+_COPULAS = frozenset("is are was were 's ’s 're ’re looks look appears appear stays remains has have".split())
+WRONG_COLOUR = PlantedError("colour", "a wrong colour")
+
+
+def _sorts() -> Iterator[tuple[str, str, str]]:
+    for sort, table in (("colour", COLOURS), ("material", MATERIALS), ("pattern", PATTERNS)):
+        yield from ((word, sort, value) for value, words in table.items() for word in words.split())
+    for sort, name, words, others in STATES:
+        yield from ((word, sort, name) for word in words.split())
+        yield from ((word, sort, f"not {name}") for word in others.split())
+
+
+_SHADES = frozenset(
+    "a an in bright pale light dark deep neon plain solid all half almost completely vivid glossy soft polished partly "
+    "been made built painted colored coloured left out of kept".split()
+)
+"""What may stand between a verb and the value it gives: "is MADE OF POLISHED steel"."""
+_PELT = frozenset("coat fur feather plumage".split())
+"""What has an animal's own colour: "its coat is brown"."""
+VALUES = {word: (sort, value) for word, sort, value in _sorts()}
+"""Per word its sort and value."""
+_WORDS = frozenset(VALUES)
+
+
+def read_clause(clause: Clause) -> Iterator[Statement]:
+    """Values before a noun ("the brown dog"), behind a verb ("is brown") or of a material ("made of steel")."""
+    words = clause.sentence.words
+    if _WORDS.isdisjoint(words) and not any("-" in word for word in words):
+        return
+    span = clause.words()
+    hits = [n for n in span if words[n] in _WORDS or ("-" in words[n] and _values_of(words[n]))]
+    if not hits:
+        return
+    taken: set[int] = set()
+    for noun in clause.nouns():
+        inside = [n for n in hits if noun.first <= n < noun.last]
+        taken.update(inside)
+        subject = clause.named(noun) if inside and noun.head not in _NOT_COLOURED else None
+        if subject is not None:
+            yield from _stated(clause, subject, noun.end, inside)
+    for n in hits:
+        if n in taken:
+            continue
+        run = [n]
+        while (step := 1 if run[-1] + 1 in hits else 2 if run[-1] + 2 in hits else 0) and (
+            step == 1 or words[run[-1] + 1] in ("and", ",")
+        ):
+            run.append(run[-1] + step)
+        taken.update(run)
+        subject = _subject(clause, n)
+        if subject is not None and (subject.word not in _NOT_COLOURED or subject.word in ("hair", "eye")):
+            yield from _stated(clause, subject, 0, run)
+
+
+def _values_of(word: str) -> list[tuple[str, str]]:
+    """Sort and value of a word: "bone-dry" is dry, "red-brown" both."""
+    return [VALUES[part] for part in (word, *(word.split("-") if word not in VALUES else ())) if part in VALUES]
+
+
+def _subject(clause: Clause, at: int) -> Subject | None:
+    """That of which a value behind its verb is said."""
+    sentence = clause.sentence
+    n = at - 1
+    while n >= 0 and (sentence.tags[n] == "R" or sentence.words[n] in _SHADES):
+        n -= 1
+    if n < 0 or sentence.words[n] not in _COPULAS:
+        return None
+    subject = clause.subject_before(n)
+    if subject is not None and subject.word in (*_PELT, "color", "colour"):
+        owner = sentence.meant()
+        return subject if owner is None else clause.named(owner) or subject
+    return subject
+
+
+def _stated(clause: Clause, subject: Subject, end: int, indices: list[int]) -> Iterator[Statement]:
+    """One statement a sort: colours are told together, "black and white"."""
+    sentence = clause.sentence
+    by_sort: dict[str, list[tuple[int, str]]] = {}
+    for n in indices:
+        for sort, value in _values_of(sentence.words[n]):
+            by_sort.setdefault(sort, []).append((n, value))
+    for sort, told in by_sort.items():
+        found = [n for n, _ in told]
+        values = dict.fromkeys(value for _, value in told)
+        first, last = sentence.starts[found[0]], max(end, sentence.ends[found[-1]])
+        yield Statement(
+            "attribute", subject.category, subject.word, min(first, subject.start), last,
+            value=f"{sort}: {' and '.join(values)}", is_plural=subject.is_plural, is_definite=subject.is_definite,
+            number=subject.number, is_firm=subject.is_firm, in_question=clause.in_question,
+        )  # fmt: skip
+
+
+def _told(statement: Statement) -> tuple[str, frozenset[str]]:
+    sort, _, values = (statement.value or ": ").partition(": ")
+    return sort, frozenset(values.split(" and "))
+
+
+def _may_be_same(sort: str, a: str, b: str) -> bool:
+    alike = ALIKE if sort == "colour" else ALIKE_MATERIALS if sort == "material" else ()
+    return any(x == y or {x, y} in alike for x in a.split("/") for y in b.split("/"))
+
+
+def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
+    """What captions give the same thing decides, where there is one such thing, or all of them are told alike."""
+    sort, said = _told(statement)
+    name = statement.word
+    own = [
+        [one for one in caption if one.kind == "attribute" and _told(one)[0] == sort
+         and (one.word == name or one.category == statement.category)]
+        for caption in evidence.told
+    ]  # fmt: skip
+    told = {value for caption in own for one in caption for value in _told(one)[1]}
+    n_captions = sum(map(bool, own))
+    saying = f"{name}: text says {' and '.join(sorted(said))}"
+    if not told:
+        return "unknown", f"{saying}, no caption tells its {sort}"
+    shown = f"captions say {' and '.join(sorted(told))}"
+    if all(any(_may_be_same(sort, a, b) for b in told) for a in said):
+        return "supported_by_caption", f"{saying}, {shown}"
+    if any(_may_be_same(sort, a, b) for a in said for b in told):
+        return "unknown", f"{saying}, {shown}"
+    if sort in _OF_TASTE and n_captions < 2 and statement.word not in _FILLED:
+        return "unknown", f"{saying}, {shown}, which is a matter of taste"
+    if not _is_only(statement, [one for caption in own for one in caption], n_captions, evidence):
+        return "unknown", f"{saying}, {shown}, perhaps of another one"
+    return "contradicted", f"{saying}, {shown}"
+
+
+_OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light"))
+_FILLED = frozenset(("glass", "bottle", "cup", "pool", "bowl", "plate"))
+"""Things that are full or empty for everybody."""
+
+
+def _is_only(statement: Statement, told: list[Statement], n_captions: int, evidence: Evidence) -> bool:
+    """Whether a text and the captions speak of the same thing: there is one, one stands out, or all are told alike."""
+    count = evidence.counts.get(statement.category)
+    persons = evidence.counts.get("person")
+    if statement.word in _WORN and persons is not None and persons.at_least > 1:
+        return False
+    plurals = [one for one in told if one.is_plural]
+    if count is None:
+        return len(plurals) == len(told) if statement.is_plural or plurals else True
+    if (count.is_exact and count.at_least == 1) or len(meant_of(evidence.boxes[statement.category])) == 1:
+        return True
+    if len(plurals) == len(told):  # "yellow bananas" are all of them, "two brown dogs" where there are two
+        return all(one.number is None or one.number >= count.at_least for one in plurals)
+    return n_captions >= 2 and not statement.is_plural and not plurals
+
+
+def excludes(a: Claim, b: Claim) -> bool:
+    """Another value of the same sort; which of several things is meant nobody knows, so only where captions told."""
+    if b.kind != "attribute" or "unknown" in (a.verdict, b.verdict):
+        return False
+    sort, _, mine = (a.value or "").partition(": ")
+    other_sort, _, theirs = (b.value or "").partition(": ")
+    return sort == other_sort and not any(
+        _may_be_same(sort, x, y) for x in mine.split(" and ") for y in theirs.split(" and ")
+    )
+
+
+def probe(claim: Claim) -> Iterator[Probed]:
+    """Ask for a colour; other sorts are asked of validators that take any question."""
+    sort, _, value = (claim.value or "").partition(": ")
+    if not value.startswith("not "):
+        error = WRONG_COLOUR if sort == "colour" else None
+        said = f"made of {value}" if sort == "material" else value
+        yield ask_yes_no(claim, f"Is the {claim.category} {said}?", error)
+
+
+_WRONG = {"red": "blue", "orange": "purple", "yellow": "blue", "green": "red", "blue": "yellow", "purple": "yellow",
+          "pink": "green", "brown": "pink", "black": "white", "white": "black", "grey": "red"}  # fmt: skip
+
+
+def recolour(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
+    """Give a thing another colour, one that nobody takes for its own."""
+    sort, _, value = (claim.value or "").partition(": ")
+    if sort != "colour" or " and " in value:
+        return None
+    span = answer[claim.start : claim.end]
+    for word in COLOURS.get(value, "").split():
+        at = span.lower().find(word)
+        if at >= 0:
+            return replaced(answer, claim.start + at, claim.start + at + len(word), _WRONG[value])
+    return None
+
+
+ATTRIBUTE = Kind(
+    name="attribute",
+    says="colour, material, pattern, size or state of a thing",
+    examples=(
+        "The dog is brown.",
+        "A brown dog runs.",
+        "The bed is made of wood.",
+        "The striped cat sleeps.",
+        "The bed is empty.",
+    ),
+    read_clause=read_clause,
+    reads_bare=True,
+    verify=verify_attribute,
+    excludes=excludes,
+    probe=probe,
+    plants=((WRONG_COLOUR, recolour),),
+    suffers=lambda claim: (WRONG_COLOUR,) if (claim.value or "").startswith("colour") else (),
+    if_supposed="if plain",
+)
