@@ -14,7 +14,7 @@ from pages import EVIL, asker_of, live_of, sample, served, write_samples
 
 import datagen
 from datagen.errors import ValidatorError
-from datagen.records import Claim, Drop, Turn, Validation
+from datagen.records import Claim, Cut, Turn, Validation
 from datagen.store import read_decisions
 from datagen.view.page.server import make_app
 
@@ -265,7 +265,7 @@ def test_a_hostile_run_runs_no_script(walk: Walk, folder: Path) -> None:
     claims = (Claim("count", EVIL, 0, 9, "contradicted", EVIL),)
     hostile = [
         replace(sample(n), sample_id=f"{n}{EVIL}", image=EVIL, response_type=EVIL, turns=(Turn(EVIL, EVIL, claims, Validation("doubtful", worst=EVIL, doubts={EVIL: 0.9}, measures={EVIL: 1.0})),),
-                cuts=(Drop("checks", EVIL, EVIL),), status="rejected", stage="checks", reason=EVIL, detail=EVIL)
+                cuts=(Cut("checks", EVIL, EVIL),), status="rejected", stage="checks", reason=EVIL, detail=EVIL)
         for n in range(1, 4)
     ]  # fmt: skip
     write_samples(folder, hostile)

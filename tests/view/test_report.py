@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.records import Claim, Drop, ProbeResult, Provenance, Sample, Turn, Validation
+from datagen.records import Claim, Cut, ProbeResult, Provenance, Sample, Turn, Validation
 from datagen.summary import Calibration, KindReport
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
@@ -102,7 +102,7 @@ def hostile(run: Run, tmp_path: Path) -> Run:
     seen = Validation("doubtful", 0.5, EVIL, {EVIL: 0.9}, {EVIL: 1.0}, (ProbeResult(0, EVIL, 0.1),))
     turns = (Turn(EVIL, EVIL, claims, seen),)
     samples = [
-        sample(1, EVIL, turns=turns, cuts=(Drop("checks", EVIL, EVIL),)),
+        sample(1, EVIL, turns=turns, cuts=(Cut("checks", EVIL, EVIL),)),
         sample(2, turns=turns, status="rejected", stage="checks", reason=EVIL, detail=EVIL),
     ]
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in samples)

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 from msgspec.structs import replace
 
-from datagen.records import AnnotatedImage, Box, Claim, Drop, ProbeResult, Provenance, Review, Sample, Turn, Validation
+from datagen.records import AnnotatedImage, Box, Claim, Cut, ProbeResult, Provenance, Review, Sample, Turn, Validation
 from datagen.view import sample_card
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -18,7 +18,7 @@ def make(text: str) -> tuple[Sample, AnnotatedImage]:
     )
     seen = Validation(text, 0.25, text, {text: 0.9})  # type: ignore[arg-type]
     turns = (Turn(text, text, claims, seen),)
-    drop = Drop("checks", text, text)
+    drop = Cut("checks", text, text, turns, 1)
     sample = Sample(
         text,
         "1",

@@ -1,0 +1,171 @@
+"""The hallucination rate of a teacher: the share of its checkable claims that are contradicted, with an interval.
+
+It is taken over everything that the teacher wrote, kept, cut or rejected: what the checks left of a dataset says
+nothing about who wrote it. Beside it stands the share of its turns that the validator doubts.
+
+Claims about one picture are right or wrong together, so the 95 % interval takes the image as the cluster: Wilson's, at
+the effective sample size that the linearised variance of the ratio gives, corrected for few images (Korn and Graubard,
+"Confidence intervals for proportions with small expected number of positive counts", Survey Methodology 24, 1998). On
+made-up runs of 5 to 400 images with rates of 0.3 to 30 %, it holds the truth in 85 to 100 % of the cases, mostly in 95;
+an interval that takes claims for independent in as few as 52 %, a bootstrap of the images in as few as 3 %, as it says
+"0 to 0" where nothing was found.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+
+from msgspec import Struct
+
+from datagen.records import Turn
+
+_Z = 1.959964  # of the standard normal distribution, 2.5 % lie above
+_T_OF_FEW = {1: 12.7062, 2: 4.3027}  # of Student's, by degrees of freedom; the expansion is poor there
+
+
+class Rate(Struct, frozen=True):
+    """A share of what was judged, with its 95 % interval by image; the three are None where nothing was judged.
+
+    Attributes:
+        found: Contradicted claims, or doubted turns.
+        judged: Claims that captions or boxes decide, or turns that the validator judged.
+        images: On which these stand.
+    """
+
+    found: int
+    judged: int
+    images: int
+    share: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class HallucinationRate(Struct, frozen=True):
+    """Of claims the contradicted among the decided ones, of turns the doubted among those that the validator judged."""
+
+    claims: Rate
+    turns: Rate
+
+
+class Hallucinations(Struct, frozen=True):
+    """The rates of a run over everything that its teacher wrote.
+
+    Attributes:
+        by_kind: Of a claim; turns count under each kind that they claim something of.
+    """
+
+    overall: HallucinationRate
+    by_teacher: dict[str, HallucinationRate]
+    by_type: dict[str, HallucinationRate]
+    by_kind: dict[str, HallucinationRate]
+
+
+class _Ratio:
+    """A ratio of sums over images, from five sums; an image's two numbers are handed over together."""
+
+    def __init__(self) -> None:
+        self.n_images = self.found = self.judged = 0
+        self._found_squared = self._judged_squared = self._crossed = 0
+
+    def add(self, found: int, judged: int) -> None:
+        """Count one image on which something was judged."""
+        self.n_images += 1
+        self.found += found
+        self.judged += judged
+        self._found_squared += found * found
+        self._judged_squared += judged * judged
+        self._crossed += found * judged
+
+    def rate(self) -> Rate:
+        """The share with its interval."""
+        if not self.judged:
+            return Rate(0, 0, 0)
+        share = self.found / self.judged
+        low, high = (0.0, 1.0) if self.n_images == 1 else _wilson(share, self._effective_size(share))
+        return Rate(self.found, self.judged, self.n_images, round(share, 5), round(low, 5), round(high, 5))
+
+    def _effective_size(self, share: float) -> float:
+        """How many independent claims would tell as much; where all are alike, as many as there are images."""
+        n = self.n_images
+        size = float(n)
+        if 0 < self.found < self.judged:
+            spread = self._found_squared - 2 * share * self._crossed + share * share * self._judged_squared
+            variance = n / (n - 1) * spread / self.judged**2
+            size = min(float(self.judged), share * (1 - share) / variance) if variance > 0 else float(self.judged)
+        return size * (_Z / _student(n - 1)) ** 2
+
+
+def _wilson(share: float, size: float) -> tuple[float, float]:
+    middle = share + _Z * _Z / (2 * size)
+    half = _Z * math.sqrt(share * (1 - share) / size + _Z * _Z / (4 * size * size))
+    whole = 1 + _Z * _Z / size
+    return max(0.0, (middle - half) / whole), min(1.0, (middle + half) / whole)
+
+
+def _student(freedom: int) -> float:
+    """The value above which 2.5 % of Student's distribution lie (Abramowitz and Stegun 26.7.5), to 1 %."""
+    if freedom in _T_OF_FEW:
+        return _T_OF_FEW[freedom]
+    z, f = _Z, float(freedom)
+    return (
+        z
+        + (z**3 + z) / (4 * f)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * f**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * f**3)
+    )
+
+
+_Group = tuple[str, str]
+"""``overall``, ``by_teacher``, ``by_type`` or ``by_kind``, and the name in it."""
+
+
+class HallucinationTally:
+    """Gathers the rates while turns pass, image by image; memory grows with the groups alone.
+
+    Turns of one image must come together, as they do in a run; ``image_id`` tells where the next begins.
+    """
+
+    def __init__(self) -> None:
+        self._ratios: dict[tuple[str, _Group], _Ratio] = defaultdict(_Ratio)
+        self._image_id: str | None = None
+        self._found: Counter[tuple[str, _Group]] = Counter()  # of this image
+        self._judged: Counter[tuple[str, _Group]] = Counter()
+
+    def add(self, image_id: str, teacher: str, response_type: str, turns: tuple[Turn, ...]) -> None:
+        """Count turns as the teacher wrote them."""
+        if image_id != self._image_id:
+            self._close_image()
+            self._image_id = image_id
+        groups = (("overall", ""), ("by_teacher", teacher), ("by_type", response_type))
+        for turn in turns:
+            for claim in turn.claims:
+                if claim.verdict != "unknown":
+                    self._count("claims", (*groups, ("by_kind", claim.kind)), claim.verdict == "contradicted")
+            if turn.validation is not None and turn.validation.verdict != "not judged":
+                kinds = (("by_kind", kind) for kind in dict.fromkeys(claim.kind for claim in turn.claims))
+                self._count("turns", (*groups, *kinds), turn.validation.verdict == "doubtful")
+
+    def _count(self, what: str, groups: tuple[_Group, ...], is_found: bool) -> None:
+        for group in groups:
+            self._judged[what, group] += 1
+            self._found[what, group] += is_found
+
+    def _close_image(self) -> None:
+        for key, judged in self._judged.items():
+            self._ratios[key].add(self._found[key], judged)
+        self._found.clear()
+        self._judged.clear()
+
+    def rates(self) -> Hallucinations:
+        """The rates of all turns so far; names in alphabetical order."""
+        self._close_image()
+        self._image_id = None
+        named: dict[str, dict[str, HallucinationRate]] = {"by_teacher": {}, "by_type": {}, "by_kind": {}}
+        for of, name in sorted({group for _, group in self._ratios} - {("overall", "")}):
+            named[of][name] = self._of((of, name))
+        return Hallucinations(self._of(("overall", "")), **named)
+
+    def _of(self, group: _Group) -> HallucinationRate:
+        claims, turns = (self._ratios[what, group].rate() for what in ("claims", "turns"))
+        return HallucinationRate(claims, turns)
