@@ -54,8 +54,8 @@ def lies(request: datagen.Request) -> str:
 
 
 def test_what_was_cut_is_there_with_its_cause_and_gives_the_rate_of_the_summary(tmp_path: Path) -> None:
-    settings = {**dump_settings(datagen.demo_settings()), "validator": {"name": "none"}, "types": ["conversation"]}
-    run = datagen.run(settings, tmp_path / "run", teacher=lies)
+    plain = {"validator": {"name": "none"}, "types": ["conversation"], "dedup": {"over_set": False}}
+    run = datagen.run({**dump_settings(datagen.demo_settings()), **plain}, tmp_path / "run", teacher=lies)
     turns, claims, summary = run.turns(), run.claims(), run.summary
     lost = turns[turns.fate == "cut"]
     assert len(lost) > 20
@@ -73,7 +73,7 @@ def test_what_was_cut_is_there_with_its_cause_and_gives_the_rate_of_the_summary(
     assert (len(wrong), len(decided)) == (rates.overall.claims.found, rates.overall.claims.judged)
     assert set(wrong.fate) == {"cut"}
     assert rates.by_teacher == {"python:lies": rates.overall}
-    exported = (tmp_path / "run" / "dataset.json").read_text(encoding="utf-8")
+    exported = run.folder.dataset.read_text(encoding="utf-8")
     assert "Is it warm?" in exported  # where there is an elephant
     assert exported.count("Is there an elephant?") == (turns[turns.fate == "kept"].turn == 2).sum()
 
