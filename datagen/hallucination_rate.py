@@ -40,6 +40,18 @@ class Rate(Struct, frozen=True):
     low: float | None = None
     high: float | None = None
 
+    def told(self, judged: str) -> str:
+        """The rate in words, such as "5.2 % of 499 claims (95 %: 3.4 to 7.9 %)"; ``judged`` names what was judged."""
+        if self.share is None or self.low is None or self.high is None:
+            return f"none of the {judged}"
+        ends = f"{_percent(self.low)} to {_percent(self.high)}"
+        return f"{_percent(self.share)} % of {self.judged:,} {judged} (95 %: {ends} %)"
+
+
+def _percent(share: float) -> str:
+    """Two digits behind the point where one would say nothing."""
+    return f"{100 * share:.2f}" if 0 < share < 0.01 else f"{100 * share:.1f}"
+
 
 class HallucinationRate(Struct, frozen=True):
     """Of claims the contradicted among the decided ones, of turns the doubted among those that the validator judged."""
