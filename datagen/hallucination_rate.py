@@ -42,10 +42,12 @@ class Rate(Struct, frozen=True):
 
     def told(self, judged: str) -> str:
         """The rate in words, such as "5.2 % of 499 claims (95 %: 3.4 to 7.9 %)"; ``judged`` names what was judged."""
-        if self.share is None or self.low is None or self.high is None:
-            return f"none of the {judged}"
-        ends = f"{_percent(self.low)} to {_percent(self.high)}"
-        return f"{_percent(self.share)} % of {self.judged:,} {judged} (95 %: {ends} %)"
+        return f"{_percent(self.share or 0.0)} % of {self.judged} {judged} (95 %: {self.interval})"
+
+    @property
+    def interval(self) -> str:
+        """The ends of the interval in words, such as "3.4 to 7.9 %"; of nothing, all that may be."""
+        return f"{_percent(self.low or 0.0)} to {_percent(1.0 if self.high is None else self.high)} %"
 
 
 def _percent(share: float) -> str:

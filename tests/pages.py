@@ -42,7 +42,12 @@ def sample(n: int, **more: Any) -> Sample:
     if n % 5 == 0:
         made = replace(made, status="rejected", stage="dedup", reason="near_copy", detail="says what 1 says")
     elif n % 11 == 0:
-        made = replace(made, cuts=(Cut("checks", "leaks_context", "turn 2"),))
+        wrong = Claim("count", thing, 0, 3, "contradicted", "a box")
+        cut = (
+            Turn(f"How many {thing}s?", f"Six {thing}s beside number {n}.", (wrong,)),
+            Turn("Is it warm?", "It may be."),
+        )
+        made = replace(made, cuts=(Cut("checks", "count_contradicted", "turn 2", cut, 1),))
     return replace(made, **more)
 
 

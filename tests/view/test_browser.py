@@ -218,6 +218,18 @@ def test_filters_search_and_order_narrow_the_list(walk: Walk, folder: Path) -> N
     assert walk.faults == []
 
 
+def test_cut_turns_are_struck_told_and_put_out_of_sight(walk: Walk, folder: Path) -> None:
+    with page(folder) as address:
+        walk.open(f"{address}/#turns=cut+short").at("11-conversation")
+        assert walk.tab.locator("#card del").count() == 4
+        assert "2 of 3 turns cut" in walk.row("11-conversation")
+        assert "turns kept" in walk.text("#tally")
+        walk.press("c")
+        walk.wait("document.querySelector('#card del').offsetParent === null")
+        walk.press("c")
+        walk.wait("document.querySelector('#card del').offsetParent !== null")
+
+
 def test_what_is_decided_can_be_filtered_by(walk: Walk, folder: Path) -> None:
     with page(folder) as url:
         walk.open(url).at("1-conversation")
