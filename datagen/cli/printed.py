@@ -17,7 +17,7 @@ from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
 from datagen.summary import DiversityReport, PlantedFates, Reasons, Summary
-from datagen.turn_fates import FatedTurn, fated_turns
+from datagen.turn_fates import fated_turns
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -199,11 +199,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
             visible(reply.text) or "(none)",
         )
     yield from ("", "## Turns")
-    for told in fated_turns(sample):
-        yield from _turn_story(told)
-    for cut in sample.cuts:
-        if not cut.turns:
-            yield visible(f"cut in {cut.stage}: {cut.reason} ({cut.detail})")
+    yield from turn_lines(sample)
     yield from ("", f"## Fate: {sample.status}")
     if sample.review is not None:
         was = ", ".join(filter(None, (sample.review.status, sample.review.stage, sample.review.reason)))
@@ -214,17 +210,21 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
 
 
-def _turn_story(told: FatedTurn) -> Iterator[str]:
-    """Tell one turn, with what is wrong with it where it was cut."""
-    turn, number = told.turn, told.number
-    yield f"{number}. Q: {visible(turn.question)}"
-    yield f"   A: {visible(turn.answer)}"
-    if told.fate == "cut":
-        why = told.detail if told.cause == "itself" else f"with {told.cause}"
-        yield visible(f"   CUT in {told.stage}: {told.reason} ({why})")
-    yield from _claim_lines(turn)
-    if turn.validation is not None:
-        yield from _validation_lines(turn, turn.validation)
+def turn_lines(sample: Sample) -> Iterator[str]:
+    """Tell a sample's turns, each with its claims and what the pixels say, and why some were cut."""
+    for told in fated_turns(sample):
+        turn = told.turn
+        yield f"{told.number}. Q: {visible(turn.question)}"
+        yield f"   A: {visible(turn.answer)}"
+        if told.fate == "cut":
+            why = told.detail if told.cause == "itself" else f"with {told.cause}"
+            yield visible(f"   CUT in {told.stage}: {told.reason} ({why})")
+        yield from _claim_lines(turn)
+        if turn.validation is not None:
+            yield from _validation_lines(turn, turn.validation)
+    for cut in sample.cuts:
+        if not cut.turns:  # it could not be read as a turn, or an older version did not keep it
+            yield visible(f"cut in {cut.stage}: {cut.reason} ({cut.detail})")
 
 
 def visible(text: str) -> str:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from datagen.cli.printed import outcome_lines
+from datagen.cli.printed import outcome_lines, turn_lines
 from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.records import Cut, Drop, Provenance, Sample, Turn, cut_or_reject
 from datagen.summary import Fates, Summary, Tally, TurnCounts
 
 COUNTS = TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120)
@@ -44,4 +45,21 @@ def test_a_run_of_before_turns_were_counted_is_told() -> None:
         "accepted  235 of 237 samples (99.2 %)",
         "turns     238, 12.0 words an answer",
         "          conversation: 235 accepted, 2 rejected",
+    ]
+
+
+def test_a_sample_tells_what_was_cut_and_why() -> None:
+    turns = tuple(Turn(f"Question {n}?", f"Answer {n}.") for n in range(1, 4))
+    whole = Sample("1-a", "1", "1.jpg", "a", turns, "accepted", Provenance("m", "r", "q", "s"))
+    cut = cut_or_reject(whole, turns[:1], Drop("checks", "count_contradicted", "turn 2: 'two'"))
+    assert list(turn_lines(replace(cut, cuts=(Cut("parse", "truncated", "after 3"), *cut.cuts)))) == [
+        "1. Q: Question 1?",
+        "   A: Answer 1.",
+        "2. Q: Question 2?",
+        "   A: Answer 2.",
+        "   CUT in checks: count_contradicted (turn 2: 'two')",
+        "3. Q: Question 3?",
+        "   A: Answer 3.",
+        "   CUT in checks: count_contradicted (with an earlier turn)",
+        "cut in parse: truncated (after 3)",
     ]
