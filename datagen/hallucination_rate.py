@@ -130,40 +130,51 @@ def _student(freedom: int) -> float:
     )
 
 
-_Group = tuple[str, str]
-"""``overall``, ``by_teacher``, ``by_type`` or ``by_kind``, and the name in it."""
+_Key = tuple[str, str, str]
+"""``claims`` or ``turns``; ``overall``, ``by_teacher``, ``by_type`` or ``by_kind``; and the name in it."""
 
 
 class HallucinationTally:
-    """Gathers the rates while turns pass, image by image; memory grows with the groups alone.
+    """Gathers the rates while samples pass, image by image; memory grows with the groups alone.
 
-    Turns of one image must come together, as they do in a run; ``image_id`` tells where the next begins.
+    Samples of one image must come together, as they do in a run; ``image_id`` tells where the next begins.
     """
 
     def __init__(self) -> None:
-        self._ratios: dict[tuple[str, _Group], _Ratio] = defaultdict(_Ratio)
+        self._ratios: dict[_Key, _Ratio] = defaultdict(_Ratio)
         self._image_id: str | None = None
-        self._found: Counter[tuple[str, _Group]] = Counter()  # of this image
-        self._judged: Counter[tuple[str, _Group]] = Counter()
+        self._found: Counter[_Key] = Counter()  # of this image
+        self._judged: Counter[_Key] = Counter()
 
     def add(self, image_id: str, teacher: str, response_type: str, turns: tuple[Turn, ...]) -> None:
-        """Count turns as the teacher wrote them."""
+        """Count the turns of one sample as the teacher wrote them."""
         if image_id != self._image_id:
             self._close_image()
             self._image_id = image_id
-        groups = (("overall", ""), ("by_teacher", teacher), ("by_type", response_type))
+        found, judged = Counter[str](), Counter[str]()  # claims of this sample, by kind
         for turn in turns:
             for claim in turn.claims:
                 if claim.verdict != "unknown":
-                    self._count("claims", (*groups, ("by_kind", claim.kind)), claim.verdict == "contradicted")
+                    judged[claim.kind] += 1
+                    if claim.verdict == "contradicted":
+                        found[claim.kind] += 1
             if turn.validation is not None and turn.validation.verdict != "not judged":
-                kinds = (("by_kind", kind) for kind in dict.fromkeys(claim.kind for claim in turn.claims))
-                self._count("turns", (*groups, *kinds), turn.validation.verdict == "doubtful")
+                is_found = turn.validation.verdict == "doubtful"
+                self._count("turns", teacher, response_type, is_found, 1)
+                for kind in {claim.kind for claim in turn.claims}:
+                    self._count_group(("turns", "by_kind", kind), is_found, 1)
+        self._count("claims", teacher, response_type, found.total(), judged.total())
+        for kind, n_judged in judged.items():
+            self._count_group(("claims", "by_kind", kind), found[kind], n_judged)
 
-    def _count(self, what: str, groups: tuple[_Group, ...], is_found: bool) -> None:
-        for group in groups:
-            self._judged[what, group] += 1
-            self._found[what, group] += is_found
+    def _count(self, what: str, teacher: str, response_type: str, found: int, judged: int) -> None:
+        for of, name in (("overall", ""), ("by_teacher", teacher), ("by_type", response_type)):
+            self._count_group((what, of, name), found, judged)
+
+    def _count_group(self, key: _Key, found: int, judged: int) -> None:
+        if judged:
+            self._judged[key] += judged
+            self._found[key] += found
 
     def _close_image(self) -> None:
         for key, judged in self._judged.items():
@@ -176,10 +187,10 @@ class HallucinationTally:
         self._close_image()
         self._image_id = None
         named: dict[str, dict[str, HallucinationRate]] = {"by_teacher": {}, "by_type": {}, "by_kind": {}}
-        for of, name in sorted({group for _, group in self._ratios} - {("overall", "")}):
-            named[of][name] = self._of((of, name))
-        return Hallucinations(self._of(("overall", "")), **named)
+        for of, name in sorted({key[1:] for key in self._ratios} - {("overall", "")}):
+            named[of][name] = self._of(of, name)
+        return Hallucinations(self._of("overall", ""), **named)
 
-    def _of(self, group: _Group) -> HallucinationRate:
-        claims, turns = (self._ratios[what, group].rate() for what in ("claims", "turns"))
+    def _of(self, of: str, name: str) -> HallucinationRate:
+        claims, turns = (self._ratios[what, of, name].rate() for what in ("claims", "turns"))
         return HallucinationRate(claims, turns)

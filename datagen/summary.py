@@ -349,10 +349,14 @@ class Tally:
         written, counts = written_turns(sample), self._turns[sample.response_type]
         self._hallucinations.add(sample.image_id, sample.provenance.teacher, sample.response_type, written)
         counts["written"] += len(written)
+        if sample.status == "accepted":
+            counts["kept"] += len(sample.turns)
+            if not sample.cuts:  # as most are
+                return
         for told in fated_turns(sample):
-            counts[told.fate] += 1
-            counts["at_fault"] += told.cause == "itself"
             if told.fate != "kept":
+                counts[told.fate] += 1
+                counts["at_fault"] += told.cause == "itself"
                 self._turns_lost[told.stage or ""][told.reason or ""] += 1
 
     def bill(self, billed: Mapping[str, float | None]) -> None:
