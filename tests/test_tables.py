@@ -73,6 +73,11 @@ def test_what_was_cut_is_there_with_its_cause_and_gives_the_rate_of_the_summary(
     assert (len(wrong), len(decided)) == (rates.overall.claims.found, rates.overall.claims.judged)
     assert set(wrong.fate) == {"cut"}
     assert rates.by_teacher == {"python:lies": rates.overall}
+    keeping = {**dump_settings(datagen.demo_settings()), **plain, "checks": {"contradicted": "keep"}}
+    kept = datagen.run(keeping, tmp_path / "kept", teacher=lies).summary
+    assert kept.hallucinations == rates  # what is kept changes, not who wrote it
+    assert kept.claims is not None
+    assert kept.claims["contradicted"] == rates.overall.claims.found
     exported = run.folder.dataset.read_text(encoding="utf-8")
     assert "Is it warm?" in exported  # where there is an elephant
     assert exported.count("Is there an elephant?") == (turns[turns.fate == "kept"].turn == 2).sum()

@@ -58,11 +58,9 @@ def _turn_lines(summary: Summary) -> Iterator[str]:
         yield f"turns     {summary.turns}, {words}"
         return
     kept = f"{counts.kept} of {counts.written} kept ({100 * counts.kept / max(1, counts.written):.1f} %)"
-    n_lost = counts.cut + counts.rejected
     yield f"turns     {kept}, {words}"
-    if n_lost:
-        lost = f"{counts.cut} cut, {counts.rejected} in rejected samples"
-        yield f"lost      {lost}: {counts.at_fault} at fault, {n_lost - counts.at_fault} with others"
+    if counts.cut + counts.rejected:
+        yield f"lost      {counts.cut} cut, {counts.rejected} in rejected samples; {counts.at_fault} of these at fault"
 
 
 def _wrong_lines(summary: Summary) -> Iterator[str]:
@@ -71,13 +69,13 @@ def _wrong_lines(summary: Summary) -> Iterator[str]:
     if rates is None:
         return
     if rates.overall.claims.judged:
-        yield f"wrong     {rates.overall.claims.told('checkable claims of the teacher')}"
+        yield f"wrong     {rates.overall.claims.told('checkable claims')}"
         kinds = {kind: rate.claims.share for kind, rate in rates.by_kind.items() if rate.claims.share}
         ranked = sorted(kinds.items(), key=lambda item: -item[1])
         if ranked:
-            yield "          " + ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in ranked)
+            yield "          as written: " + ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in ranked)
     if rates.overall.turns.judged:
-        yield f"doubted   {rates.overall.turns.told('turns before the pixels')}"
+        yield f"doubted   {rates.overall.turns.told('judged turns')}"
         if calibration and calibration.clean_flagged is not None:
             yield f"          of correct turns {100 * calibration.clean_flagged:.1f} % are doubted too"
     if summary.claims:
