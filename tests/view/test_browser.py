@@ -346,7 +346,9 @@ def test_of_100_000_samples_only_some_are_ever_sent(walk: Walk, folder: Path) ->
         assert max(len(answer.body()) for answer in lists) < 30_000
         walk.tab.locator("#list button").last.click()
         walk.wait("Number(document.getElementById('place').textContent.split(' ')[0].replace(',', '')) > 300")
+        before = walk.tab.evaluate("location.hash")
         walk.press("k")
+        walk.wait(f"location.hash !== '{before}'")  # else the page would write its own over the address that follows
         walk.tab.goto(f"{url}/#at=77777-conversation")
         walk.tab.reload()
         walk.at("77777-conversation")
