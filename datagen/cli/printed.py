@@ -73,7 +73,7 @@ def _wrong_lines(summary: Summary) -> Iterator[str]:
         kinds = {kind: rate.claims.share for kind, rate in rates.by_kind.items() if rate.claims.share}
         ranked = sorted(kinds.items(), key=lambda item: -item[1])
         if ranked:
-            yield "          as written: " + ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in ranked)
+            yield "          worst: " + ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in ranked[:3])
     if rates.overall.turns.judged:
         yield f"doubted   {rates.overall.turns.told('judged turns')}"
         if calibration and calibration.clean_flagged is not None:

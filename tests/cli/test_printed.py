@@ -32,7 +32,7 @@ def test_what_was_lost_and_what_is_wrong_come_first() -> None:
         "turns     238 of 395 kept (60.3 %), 12.0 words an answer",
         "lost      150 cut, 7 in rejected samples; 120 of these at fault",
         "wrong     12.0 % of 100 checkable claims (95 %: 7.0 to 20.0 %)",
-        "          as written: count 12.0 %",
+        "          worst: count 12.0 %",
         "doubted   7.5 % of 40 judged turns (95 %: 2.0 to 19.0 %)",
         "left      90 claims borne out, 0 contradicted, 31 unchecked",
         "          conversation: 235 accepted, 2 rejected; 238 of 395 turns",
