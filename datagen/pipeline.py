@@ -13,7 +13,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from datagen import claims
 from datagen.checks import Check, check_turns, check_with
@@ -151,14 +150,15 @@ def take_reply(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sampl
 
 
 def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
-    """Raw text becomes questions and answers."""
+    """Raw text becomes questions and answers, each with its claims: before anything is cut, so that all have them."""
     recipe, reply = asked.planned.recipe, asked.reply
     assert reply is not None  # take_reply has rejected the others
     question = None
     if recipe.settings.reply_format == "text":
         question = draw_question(recipe, reply.image_id, settings.rng_seed)
     parsed = parse_reply(reply.text, recipe.settings.reply_format, reply.finish_reason, question)
-    return cut_or_reject(sample, parsed.turns, parsed.drop)
+    told = claims.judge_turns(parsed.turns, asked.planned.image, asked.planned.categories, settings.checks)
+    return cut_or_reject(sample, told, parsed.drop)
 
 
 def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
@@ -170,11 +170,9 @@ def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sa
 
 def check_claims(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """What the answers say, held against captions and boxes: the hallucination check that costs no GPU."""
-    planned = asked.planned
-    judged = claims.judge_turns(sample.turns, planned.image, planned.categories, settings.checks)
-    found = claims.first_contradiction(judged) if settings.checks.contradicted == "cut" else None
-    sample = replace(sample, turns=judged)
-    return sample if found is None else cut_or_reject(sample, judged[: found[0]], found[1])
+    del asked
+    found = claims.first_contradiction(sample.turns) if settings.checks.contradicted == "cut" else None
+    return sample if found is None else cut_or_reject(sample, sample.turns[: found[0]], found[1])
 
 
 def check_in_python(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
@@ -308,7 +306,7 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 STAGES = (
     Stage(name="teacher", what="no usable picture, or no answer", of_sample=take_reply),
-    Stage(name="parse", what="no readable turns in the reply", of_sample=parse_turns, settings=("rng_seed",)),
+    Stage(name="parse", what="no readable turns in the reply", of_sample=parse_turns, settings=("rng_seed", "checks")),
     Stage(name="checks", what="refused, leaking or broken wording", of_sample=check_wording, settings=("checks",)),
     Stage(name="checks", what="contradicted by captions or boxes", of_sample=check_claims, settings=("checks",)),
     Stage(name="checks", what="a check in Python", of_sample=check_in_python, settings=("python_checks",)),

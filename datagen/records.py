@@ -240,6 +240,19 @@ class Drop(Struct, frozen=True):
     detail: str
 
 
+class Cut(Drop, frozen=True, omit_defaults=True):
+    """Turns that were cut off a conversation which went on, and why.
+
+    Attributes:
+        turns: As they stood, with claims and verdicts. The first is at fault, the others went with it. Empty where what
+            was lost could not be read as a turn, and in runs of older versions.
+        at: Place of the first of them among the turns that stood until then, from 0.
+    """
+
+    turns: tuple[Turn, ...] = ()
+    at: int = 0
+
+
 class Provenance(Struct, frozen=True):
     """What made a sample, enough to make it again."""
 
@@ -280,8 +293,9 @@ class Sample(Struct, frozen=True):
         stage: None when accepted, else the stage that rejected it.
         reason: None when accepted, else the reason code.
         detail: None, or the sentence for a person.
-        cuts: Turns that were cut off while the sample went on, as drops.
-        review: None, or what a person decided; the fields above obey it.
+        cuts: What was cut off while the sample went on, in the order of the cuts.
+        review: None, or what a person decided; the fields above obey it, but for ``cuts``.
+        over_first_turn: It fell because its first turn did, and not as a whole.
     """
 
     sample_id: str
@@ -294,8 +308,9 @@ class Sample(Struct, frozen=True):
     stage: StageName | None = None
     reason: str | None = None
     detail: str | None = None
-    cuts: tuple[Drop, ...] = ()
+    cuts: tuple[Cut, ...] = ()
     review: Review | None = None
+    over_first_turn: bool = False
 
 
 class Decision(Struct, frozen=True, omit_defaults=True):
@@ -440,9 +455,14 @@ def reject(sample: Sample, drop: Drop) -> Sample:
 
 
 def cut_or_reject(sample: Sample, turns: tuple[Turn, ...], drop: Drop | None) -> Sample:
-    """Go on with the turns that a stage kept: a drop cuts the conversation, or ends it when none is left."""
+    """Go on with the first turns, which a stage kept: a drop cuts off the others, or rejects where none is left."""
     if drop is None:
         return replace(sample, turns=turns)
     if turns:
-        return replace(sample, turns=turns, cuts=(*sample.cuts, drop))
-    return reject(sample, drop)
+        return replace(sample, turns=turns, cuts=(*sample.cuts, cut_of(drop, sample.turns[len(turns) :], len(turns))))
+    return replace(reject(sample, drop), over_first_turn=bool(sample.turns))
+
+
+def cut_of(drop: Drop, turns: tuple[Turn, ...], at: int) -> Cut:
+    """Keep cut turns with the reason why they were cut; see ``Cut``."""
+    return Cut(drop.stage, drop.reason, drop.detail, turns, at if turns else 0)

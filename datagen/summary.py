@@ -7,17 +7,38 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import UNSET, Struct, UnsetType
 
+from datagen.hallucination_rate import Hallucinations, HallucinationTally
 from datagen.records import Sample
+from datagen.turn_fates import fated_turns, written_turns
 
 Reasons = dict[str, dict[str, int]]
 """Stage to reason code to how often."""
 
 
+class TurnCounts(Struct, frozen=True):
+    """What became of turns that the teacher wrote; those that people added or took out by hand make a difference.
+
+    Attributes:
+        written: That could be read in its replies.
+        kept: In accepted samples.
+        cut: Off samples which went on.
+        rejected: In rejected samples.
+        at_fault: Of those cut or rejected, the ones over which it happened; the others went with them.
+    """
+
+    written: int
+    kept: int
+    cut: int
+    rejected: int
+    at_fault: int
+
+
 class Fates(Struct, frozen=True):
-    """Samples of one response type."""
+    """Samples of one response type, and their turns; None in older runs."""
 
     accepted: int
     rejected: int
+    turns: TurnCounts | None = None
 
 
 class Tokens(Struct, frozen=True):
@@ -217,14 +238,14 @@ class PlantedFates(Struct, frozen=True):
 
 
 class Summary(Struct, frozen=True):
-    """The content of ``summary.json``; the last four are None where there is nothing to tell, and in older runs.
+    """The content of ``summary.json``; what may be None is so where there is nothing to tell, and in older runs.
 
     Attributes:
         samples: Accepted and rejected together.
         by_type: By response type.
         rejected_by_stage: Samples that fell.
-        cut_by_stage: Turns that were cut off samples which went on.
-        turns: Of accepted samples, as are words, verdicts and licences.
+        cut_by_stage: Cuts of samples which went on.
+        turns: Of accepted samples, as are words, verdicts, claims and licences.
         verdicts: Turns by the validator's verdict.
         licences: Samples by the licence of their image.
         cost_usd: None where no price is known.
@@ -234,6 +255,10 @@ class Summary(Struct, frozen=True):
         diversity: What the set asks, says and lacks.
         review: What people decided by hand.
         planted: By kind of error what became of those that ``teacher.planted_errors`` asked for.
+        turn_counts: What became of all turns that the teacher wrote.
+        turns_lost_by_stage: Turns cut or rejected, those that were not at fault among them.
+        claims: By what captions and boxes say to them: ``supported``, ``contradicted``, ``unknown``.
+        hallucinations: How much of what the teacher wrote is wrong, whatever became of it.
     """
 
     samples: int
@@ -257,6 +282,10 @@ class Summary(Struct, frozen=True):
     diversity: DiversityReport | None = None
     review: ReviewCounts | None = None
     planted: dict[str, PlantedFates] | UnsetType = UNSET
+    turn_counts: TurnCounts | None = None
+    turns_lost_by_stage: Reasons | None = None
+    claims: dict[str, int] | None = None
+    hallucinations: Hallucinations | None = None
 
 
 class Tally:
@@ -275,6 +304,10 @@ class Tally:
         self._tokens: Counter[str] = Counter()
         self._n_turns = 0
         self._n_answer_words = 0
+        self._turns: dict[str, Counter[str]] = defaultdict(Counter)  # by response type
+        self._turns_lost: dict[str, Counter[str]] = defaultdict(Counter)
+        self._claims: Counter[str] = Counter()
+        self._hallucinations = HallucinationTally()
         self._cost_usd: float | None = None
         self._billed: dict[str, float | None] = {}
 
@@ -289,6 +322,7 @@ class Tally:
         self._by_type[sample.response_type][sample.status] += 1
         for cut in sample.cuts:
             self._cuts[cut.stage][cut.reason] += 1
+        self._add_turns(sample)
         spent = sample.provenance
         self._n_requests += bool(spent.request_digest)
         self._tokens["prompt"] += spent.n_prompt_tokens
@@ -307,8 +341,23 @@ class Tally:
         self._n_turns += len(sample.turns)
         for turn in sample.turns:
             self._n_answer_words += len(turn.answer.split())
+            self._claims.update(claim.verdict.partition("_")[0] for claim in turn.claims)
             if turn.validation is not None:
                 self._verdicts[turn.validation.verdict] += 1
+
+    def _add_turns(self, sample: Sample) -> None:
+        written, counts = written_turns(sample), self._turns[sample.response_type]
+        self._hallucinations.add(sample.image_id, sample.provenance.teacher, sample.response_type, written)
+        counts["written"] += len(written)
+        if sample.status == "accepted":
+            counts["kept"] += len(sample.turns)
+            if not sample.cuts:  # as most are
+                return
+        for told in fated_turns(sample):
+            if told.fate != "kept":
+                counts[told.fate] += 1
+                counts["at_fault"] += told.cause == "itself"
+                self._turns_lost[told.stage or ""][told.reason or ""] += 1
 
     def bill(self, billed: Mapping[str, float | None]) -> None:
         """Add what others than the teacher cost, in US dollars; None where no price is known."""
@@ -335,7 +384,10 @@ class Tally:
             accepted=self.n_accepted,
             rejected=n_samples - self.n_accepted,
             share_accepted=_ratio(self.n_accepted, n_samples),
-            by_type={name: Fates(counts["accepted"], counts["rejected"]) for name, counts in self._by_type.items()},
+            by_type={
+                name: Fates(counts["accepted"], counts["rejected"], _turn_counts(self._turns[name]))
+                for name, counts in self._by_type.items()
+            },
             rejected_by_stage=_sorted_counts(self._rejected),
             cut_by_stage=_sorted_counts(self._cuts),
             turns=self._n_turns,
@@ -347,6 +399,10 @@ class Tally:
             cost_usd=cost,
             cost_usd_per_accepted=None if cost is None else _ratio(cost, self.n_accepted, digits=6),
             cost_usd_by={name: usd and round(usd, 6) for name, usd in by.items()} if self._billed else UNSET,
+            turn_counts=_turn_counts(sum(self._turns.values(), Counter())),
+            turns_lost_by_stage=_sorted_counts(self._turns_lost),
+            claims=dict(sorted(self._claims.items())),
+            hallucinations=self._hallucinations.rates(),
         )
 
 
@@ -354,6 +410,10 @@ FAILED_REQUESTS = frozenset(
     {"gave_up", "request_rejected", "context_too_long", "empty_reply", "not_asked", "teacher_raised"}
 )
 """Reasons that count against ``--max-failed``: no answer came. A refusal is an answer, if a poor one."""
+
+
+def _turn_counts(counts: Counter[str]) -> TurnCounts:
+    return TurnCounts(**{name: counts[name] for name in TurnCounts.__struct_fields__})
 
 
 def _sorted_counts(table: dict[str, Counter[str]]) -> Reasons:

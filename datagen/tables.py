@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from datagen.errors import RunError
-from datagen.records import Claim, Sample, Turn
+from datagen.records import Claim, Sample
 from datagen.store import RunFolder, read_facts
 from datagen.summary import Calibration, Summary
+from datagen.turn_fates import FatedTurn, fated_turns
 from datagen.validator.calibration import Calibrator, Measured, Tried
 from datagen.validator.planting import ERROR_KINDS
 
@@ -43,31 +44,33 @@ class RunTables(ABC):
         """All samples as a table: one row each, turns and provenance as objects.
 
         Columns: sample_id, image_id, image, response_type, status, stage, reason, detail, review (what a person
-        decided), n_turns, question, answer (of the first turn), turns, cuts, and each part of the provenance.
+        decided), n_turns, n_cut (turns cut off), question, answer (of the first turn), turns, cuts, over_first_turn
+        (it fell because its first turn did), and each part of the provenance.
         """
         return _samples_table(self.iter_samples())
 
     def turns(self) -> pd.DataFrame:
-        """Every turn as a row: question, answer, claims counted by verdict, and what the validator found.
+        """Every turn that the teacher wrote as a row: its fate, its claims by verdict, and what the validator found.
 
-        Columns: sample_id, image_id, image, response_type, status, stage and reason (the sample's), turn (from 1),
-        question, answer, n_words, n_claims, n_supported, n_contradicted, n_unknown (by the annotations), verdict
-        (``supported``, ``doubtful``, ``not judged``, None without a validator), p_value (share of sound turns that
-        look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its probability, 0 to 1), and
-        ``score_NAME`` (the raw measures, log-probabilities in nats).
+        Columns: sample_id, image_id, image, response_type, status (the sample's), turn (from 1, as they were written),
+        fate (``kept``, ``cut`` or ``rejected``), stage, reason and cause of the loss (``itself``, ``an earlier turn``
+        or ``the sample``), question, answer, n_words, n_claims, n_supported, n_contradicted, n_unknown (by the
+        annotations), verdict (``supported``, ``doubtful``, ``not judged``, None without a validator), p_value (share of
+        sound turns that look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its probability, 0 to 1),
+        and ``score_NAME`` (the raw measures, log-probabilities in nats).
 
-        Turns that were cut off a sample are not among them, those of rejected samples are.
+        The dataset is ``turns[turns.fate == "kept"]``. In runs of older versions what was cut is not among them.
         """
         return _turns_table(self.iter_samples())
 
     def claims(self) -> pd.DataFrame:
         """Every claim as a row: its words, what the annotations say to it, and what the validator says.
 
-        Columns: sample_id, image_id, image, response_type, status, turn (from 1), text (the words that claim),
-        kind, category, verdict and evidence (by captions and boxes), number, comparison, place, relation, others,
-        in_question, value (what it says where no column before fits), asked (the question put to the validator; of
-        several, the one it doubts most), chance (its probability that the claim is true, 0 to 1; NaN where it was
-        not asked), turn_verdict.
+        Columns: sample_id, image_id, image, response_type, status, turn, fate, stage, reason, cause (see ``turns``),
+        text (the words that claim), kind, category, verdict and evidence (by captions and boxes), number, comparison,
+        place, relation, others, in_question, value (what it says where no column before fits), asked (the question put
+        to the validator; of several, the one it doubts most), chance (its probability that the claim is true, 0 to 1;
+        NaN where it was not asked), turn_verdict.
         """
         return _claims_table(self.iter_samples())
 
@@ -121,7 +124,8 @@ def _samples_table(samples: Iterable[Sample]) -> pd.DataFrame:
         plain["review"] = plain["review"] and plain["review"]["verb"]
         first = plain["turns"][0] if plain["turns"] else {}
         opening = {key: first.get(key) for key in ("question", "answer")}
-        rows.append({**plain, "n_turns": len(plain["turns"]), **opening, **provenance})
+        n_cut = sum(len(cut.turns) for cut in sample.cuts)
+        rows.append({**plain, "n_turns": len(plain["turns"]), "n_cut": n_cut, **opening, **provenance})
     return pd.DataFrame(rows)
 
 
@@ -131,10 +135,10 @@ def _turns_table(samples: Iterable[Sample]) -> pd.DataFrame:
 
     doubts = [_doubt_column(kind) for kind in ERROR_KINDS]
     columns = [
-        *_PLACE, "stage", "reason", "question", "answer", "n_words",
+        *_PLACE, "question", "answer", "n_words",
         "n_claims", "n_supported", "n_contradicted", "n_unknown", "verdict", "p_value", "worst", *doubts,
     ]  # fmt: skip
-    rows = [{**_place(sample, n), **_turn_row(sample, turn)} for sample, n, turn in _turns_of(samples)]
+    rows = [{**_place(sample, told), **_turn_row(told)} for sample, told in _turns_of(samples)]
     return pd.DataFrame(rows, columns=[*columns, *sorted({name for row in rows for name in row} - set(columns))])
 
 
@@ -143,8 +147,8 @@ def _claims_table(samples: Iterable[Sample]) -> pd.DataFrame:
     import pandas as pd
 
     rows = []
-    for sample, n, turn in _turns_of(samples):
-        seen = turn.validation
+    for sample, told in _turns_of(samples):
+        turn, seen = told.turn, told.turn.validation
         asked = sorted((seen and seen.probes) or (), key=lambda probe: -probe.chance)
         probes = {probe.claim: probe for probe in asked}  # of several about one claim, the least likely
         for index, claim in enumerate(turn.claims):
@@ -152,7 +156,7 @@ def _claims_table(samples: Iterable[Sample]) -> pd.DataFrame:
             probe = probes.get(index)
             rows.append(
                 {
-                    **_place(sample, n),
+                    **_place(sample, told),
                     "text": said[claim.start : claim.end],
                     **{field: getattr(claim, field) for field in _CLAIM_FIELDS},
                     "others": ", ".join(claim.others),
@@ -205,24 +209,26 @@ def _thresholds_table(validator: str, measured: Sequence[Measured], alphas: Iter
     return pd.DataFrame(rows).set_index("alpha").astype(float)
 
 
-_PLACE = ["sample_id", "image_id", "image", "response_type", "status", "turn"]
+_OF_SAMPLE = ["sample_id", "image_id", "image", "response_type", "status"]
+_OF_TURN = ["fate", "stage", "reason", "cause"]
+_PLACE = [*_OF_SAMPLE, "turn", *_OF_TURN]
 
 
-def _turns_of(samples: Iterable[Sample]) -> Iterator[tuple[Sample, int, Turn]]:
-    return ((sample, n, turn) for sample in samples for n, turn in enumerate(sample.turns, start=1))
+def _turns_of(samples: Iterable[Sample]) -> Iterator[tuple[Sample, FatedTurn]]:
+    return ((sample, told) for sample in samples for told in fated_turns(sample))
 
 
-def _place(sample: Sample, n: int) -> dict[str, Any]:
-    """Where a turn stands."""
-    return {**{name: getattr(sample, name) for name in _PLACE[:-1]}, "turn": n}
+def _place(sample: Sample, told: FatedTurn) -> dict[str, Any]:
+    """Where a turn stands, and what became of it."""
+    of_sample = {name: getattr(sample, name) for name in _OF_SAMPLE}
+    return {**of_sample, "turn": told.number, **{name: getattr(told, name) for name in _OF_TURN}}
 
 
-def _turn_row(sample: Sample, turn: Turn) -> dict[str, Any]:
+def _turn_row(told: FatedTurn) -> dict[str, Any]:
+    turn = told.turn
     verdicts = Counter(claim.verdict.partition("_")[0] for claim in turn.claims)
     seen = turn.validation
     return {
-        "stage": sample.stage,
-        "reason": sample.reason,
         "question": turn.question,
         "answer": turn.answer,
         "n_words": len(turn.answer.split()),

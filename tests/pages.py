@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from datagen.api import open_run
 from datagen.config import ValidatorSettings
-from datagen.records import Claim, Drop, Provenance, Sample, Turn, Validation
+from datagen.records import Claim, Cut, Provenance, Sample, Turn, Validation
 from datagen.view.page.live_run import LiveRun
 from datagen.view.page.questions import Asker
 
@@ -42,7 +42,12 @@ def sample(n: int, **more: Any) -> Sample:
     if n % 5 == 0:
         made = replace(made, status="rejected", stage="dedup", reason="near_copy", detail="says what 1 says")
     elif n % 11 == 0:
-        made = replace(made, cuts=(Drop("checks", "leaks_context", "turn 2"),))
+        wrong = Claim("count", thing, 0, 3, "contradicted", "a box")
+        cut = (
+            Turn(f"How many {thing}s?", f"Six {thing}s beside number {n}.", (wrong,)),
+            Turn("Is it warm?", "It may be."),
+        )
+        made = replace(made, cuts=(Cut("checks", "count_contradicted", "turn 2", cut, 1),))
     return replace(made, **more)
 
 

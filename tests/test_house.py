@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"compact_map", "errors", "records", "randomness", "version"},
-    {"settings_table", "summary", "words"},
+    {"hallucination_rate", "settings_table", "turn_fates", "words"},
+    {"summary"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},
     {

@@ -1,17 +1,19 @@
 """The tallies add up."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from msgspec.structs import replace
 
 from datagen.pipeline import STAGES
-from datagen.records import Drop, Provenance, Sample, Turn
-from datagen.summary import Fates, Summary, Tally, Tokens
+from datagen.records import Claim, Cut, Provenance, Review, Sample, Turn, Validation
+from datagen.summary import Fates, Summary, Tally, Tokens, TurnCounts
 
 PROVENANCE = Provenance("m", "r", "q", "s", 100, 40, 10, 0.5, "CC-BY-2.0")
 GOOD = Sample("1-a", "1", "1.jpg", "a", (Turn("Q?", "one two three"),), "accepted", PROVENANCE)
 BAD = replace(GOOD, sample_id="2-a", status="rejected", stage="teacher", reason="gave_up", detail="x")
-CUT = replace(GOOD, sample_id="1-b", response_type="b", cuts=(Drop("parse", "truncated", "x"),))
+CUT = replace(GOOD, sample_id="1-b", response_type="b", cuts=(Cut("parse", "truncated", "x", GOOD.turns * 2, 1),))
 
 
 def test_the_tally_counts_samples_tokens_and_money() -> None:
@@ -19,15 +21,47 @@ def test_the_tally_counts_samples_tokens_and_money() -> None:
     assert list(tally.watch([GOOD, BAD, CUT])) == [GOOD, BAD, CUT]
     summary = tally.summary()
     assert (summary.samples, summary.accepted, summary.rejected) == (3, 2, 1)
-    assert summary.by_type == {"a": Fates(1, 1), "b": Fates(1, 0)}
+    assert summary.by_type == {
+        "a": Fates(1, 1, TurnCounts(written=2, kept=1, cut=0, rejected=1, at_fault=0)),
+        "b": Fates(1, 0, TurnCounts(written=3, kept=1, cut=2, rejected=0, at_fault=1)),
+    }
     assert summary.rejected_by_stage == {"teacher": {"gave_up": 1}}
     assert summary.cut_by_stage == {"parse": {"truncated": 1}}
+    assert summary.turns_lost_by_stage == {"parse": {"truncated": 2}, "teacher": {"gave_up": 1}}
+    assert summary.turn_counts == TurnCounts(written=5, kept=2, cut=2, rejected=1, at_fault=1)
     assert summary.tokens == Tokens(300, 120, 30)
     assert summary.cost_usd == 1.5
     assert summary.cost_usd_per_accepted == 0.75
     assert summary.words_per_answer == 3.0
     assert summary.licences == {"CC-BY-2.0": 2}
     assert tally.share_failed == pytest.approx(1 / 3)
+
+
+def test_the_hallucination_rate_is_of_all_that_the_teacher_wrote() -> None:
+    wrong = Turn("How many?", "Two.", (claim("count", "contradicted"),), Validation("doubtful", 0.01))
+    right = Turn("What?", "A dog.", (claim("presence", "supported_by_boxes"), claim("count", "unknown")))
+    seen = replace(right, validation=Validation("supported", 0.6))
+    cut = replace(GOOD, turns=(seen,), cuts=(Cut("checks", "count_contradicted", "x", (wrong, right), 1),))
+    rejected = replace(GOOD, image_id="2", turns=(wrong,), status="rejected", stage="checks", reason="x")
+    by_hand = replace(GOOD, image_id="3", turns=(right,), review=Review("correct", "accepted", turns=(wrong, right)))
+    tally = Tally()
+    for sample in (cut, rejected, by_hand):
+        tally.add(sample)
+    summary = tally.summary()
+    assert summary.claims == {"supported": 2, "unknown": 2}
+    assert summary.turn_counts == TurnCounts(written=6, kept=2, cut=2, rejected=1, at_fault=1)
+    told = summary.hallucinations
+    assert told is not None
+    assert (told.overall.claims.found, told.overall.claims.judged, told.overall.claims.images) == (3, 6, 3)
+    assert (told.overall.turns.found, told.overall.turns.judged) == (3, 4)
+    assert told.by_teacher == {"m": told.overall}
+    assert (told.by_kind["count"].claims.found, told.by_kind["count"].claims.judged) == (3, 3)
+    assert (told.by_kind["presence"].claims.found, told.by_kind["presence"].claims.judged) == (0, 3)
+    assert (told.by_kind["presence"].turns.found, told.by_kind["presence"].turns.judged) == (0, 1)
+
+
+def claim(kind: str, verdict: Any) -> Claim:
+    return Claim(kind, "dog", 0, 1, verdict, "")
 
 
 def test_an_unknown_price_is_not_zero() -> None:
@@ -43,8 +77,11 @@ def test_nothing_is_no_division_by_zero() -> None:
 def test_an_older_summary_is_read_and_what_a_later_one_adds_is_passed_over() -> None:
     summary = Tally().summary()
     plain = msgspec.to_builtins(summary)
-    told = {name: value for name, value in plain.items() if name not in ("balance", "diversity", "review")}
-    assert msgspec.convert(told | {"of_later": 1}, Summary) == summary
+    later = ("balance", "diversity", "review", "turn_counts", "turns_lost_by_stage", "claims", "hallucinations")
+    told = {name: value for name, value in plain.items() if name not in later}
+    assert msgspec.convert(told | {"of_later": 1}, Summary) == replace(
+        summary, turn_counts=None, turns_lost_by_stage=None, claims=None, hallucinations=None
+    )
     del told["tokens"]
     with pytest.raises(msgspec.ValidationError, match="missing required field `tokens`"):
         msgspec.convert(told, Summary)

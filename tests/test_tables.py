@@ -30,15 +30,57 @@ def unjudged(tmp_path_factory: pytest.TempPathFactory, corpus_files: CorpusFiles
 
 def test_every_turn_is_a_row(judged: datagen.Run) -> None:
     turns, samples = judged.turns(), judged.samples()
-    assert len(turns) == samples.n_turns.sum() > 200
+    assert len(turns) == samples.n_turns.sum() + samples.n_cut.sum() > 200
     assert (turns.n_claims == turns.n_supported + turns.n_contradicted + turns.n_unknown).all()
-    accepted = turns[turns.status == "accepted"]
+    accepted = turns[turns.fate == "kept"]
     assert accepted.verdict.value_counts().to_dict() == judged.summary.verdicts
     assert (accepted[accepted.verdict == "supported"].p_value > 0).all()
     row = turns[(turns.sample_id == "1-conversation") & (turns.turn == 2)].iloc[0]
     assert row.question == judged.sample("1-conversation").turns[1].question
     assert row.n_words == len(row.answer.split())
     assert {"doubt_count", "doubt_absent_object", "score_presence"} <= set(turns)
+
+
+def lies(request: datagen.Request) -> str:
+    """A teacher whose second answer is wrong wherever there is no elephant."""
+    return "\n===\n".join(
+        f"Question:\n{question}\n===\nAnswer:\n{answer}"
+        for question, answer in (
+            ("What is this?", f"A drawn scene with the number {request.image.image_id}."),
+            ("Is there an elephant?", "Yes, there is an elephant here."),
+            ("Is it warm?", f"That cannot be seen in scene {request.image.image_id}."),
+        )
+    )
+
+
+def test_what_was_cut_is_there_with_its_cause_and_gives_the_rate_of_the_summary(tmp_path: Path) -> None:
+    plain = {"validator": {"name": "none"}, "types": ["conversation"], "dedup": {"over_set": False}}
+    run = datagen.run({**dump_settings(datagen.demo_settings()), **plain}, tmp_path / "run", teacher=lies)
+    turns, claims, summary = run.turns(), run.claims(), run.summary
+    lost = turns[turns.fate == "cut"]
+    assert len(lost) > 20
+    assert set(lost[lost.turn == 2].cause) == {"itself"}
+    assert set(lost[lost.turn == 3].cause) == {"an earlier turn"}
+    assert set(lost.reason) == {"presence_contradicted"}
+    assert turns[turns.fate == "kept"].reason.isna().all()
+    counts, rates = summary.turn_counts, summary.hallucinations
+    assert counts is not None
+    assert rates is not None
+    assert {"kept": counts.kept, "cut": counts.cut} == turns.fate.value_counts().to_dict()
+    assert counts.at_fault == (turns.cause == "itself").sum()
+    decided = claims[claims.verdict != "unknown"]
+    wrong = decided[decided.verdict == "contradicted"]
+    assert (len(wrong), len(decided)) == (rates.overall.claims.found, rates.overall.claims.judged)
+    assert set(wrong.fate) == {"cut"}
+    assert rates.by_teacher == {"python:lies": rates.overall}
+    keeping = {**dump_settings(datagen.demo_settings()), **plain, "checks": {"contradicted": "keep"}}
+    kept = datagen.run(keeping, tmp_path / "kept", teacher=lies).summary
+    assert kept.hallucinations == rates  # what is kept changes, not who wrote it
+    assert kept.claims is not None
+    assert kept.claims["contradicted"] == rates.overall.claims.found
+    exported = run.folder.dataset.read_text(encoding="utf-8")
+    assert "Is it warm?" in exported  # where there is an elephant
+    assert exported.count("Is there an elephant?") == (turns[turns.fate == "kept"].turn == 2).sum()
 
 
 def test_every_claim_is_a_row(judged: datagen.Run) -> None:

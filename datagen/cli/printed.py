@@ -17,6 +17,7 @@ from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
 from datagen.summary import DiversityReport, PlantedFates, Reasons, Summary
+from datagen.turn_fates import fated_turns
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
 def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     """Tell how a run ended."""
     yield f"accepted  {summary.accepted} of {summary.samples} samples ({100 * summary.share_accepted:.1f} %)"
-    yield f"turns     {summary.turns}, {summary.words_per_answer:.1f} words an answer"
+    yield from _turn_lines(summary)
+    yield from _wrong_lines(summary)
     for name, fates in summary.by_type.items():
-        yield f"          {name}: {fates.accepted} accepted, {fates.rejected} rejected"
+        told = f"{fates.accepted} accepted, {fates.rejected} rejected"
+        told += f"; {fates.turns.kept} of {fates.turns.written} turns" if fates.turns else ""
+        yield f"          {name}: {told}"
     yield from _reasons("rejected", summary.rejected_by_stage)
     yield from _reasons("cut", summary.cut_by_stage)
     yield from _planted_lines(summary)
@@ -45,6 +49,38 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     yield f"dataset   {out / 'dataset.json'}"
     if (out / "report.html").is_file():
         yield f"report    {out / 'report.html'}"
+
+
+def _turn_lines(summary: Summary) -> Iterator[str]:
+    """Tell what became of the turns, and what the kept ones say."""
+    counts, words = summary.turn_counts, f"{summary.words_per_answer:.1f} words an answer"
+    if counts is None:  # of an older version
+        yield f"turns     {summary.turns}, {words}"
+        return
+    kept = f"{counts.kept} of {counts.written} kept ({100 * counts.kept / max(1, counts.written):.1f} %)"
+    yield f"turns     {kept}, {words}"
+    if counts.cut + counts.rejected:
+        yield f"lost      {counts.cut} cut, {counts.rejected} in rejected samples; {counts.at_fault} of these at fault"
+
+
+def _wrong_lines(summary: Summary) -> Iterator[str]:
+    """Tell how much of what the teacher wrote is wrong, and what is left of it."""
+    rates, calibration = summary.hallucinations, summary.calibration
+    if rates is None:
+        return
+    if rates.overall.claims.judged:
+        yield f"wrong     {rates.overall.claims.told('checkable claims')}"
+        kinds = {kind: rate.claims.share for kind, rate in rates.by_kind.items() if rate.claims.share}
+        ranked = sorted(kinds.items(), key=lambda item: -item[1])
+        if ranked:
+            yield "          worst: " + ", ".join(f"{kind} {100 * share:.1f} %" for kind, share in ranked[:3])
+    if rates.overall.turns.judged:
+        yield f"doubted   {rates.overall.turns.told('judged turns')}"
+        if calibration and calibration.clean_flagged is not None:
+            yield f"          of correct turns {100 * calibration.clean_flagged:.1f} % are doubted too"
+    if summary.claims:
+        right, wrong, left = (summary.claims.get(verdict, 0) for verdict in ("supported", "contradicted", "unknown"))
+        yield f"left      {right} claims borne out, {wrong} contradicted, {left} unchecked"
 
 
 def _reasons(title: str, table: Reasons) -> Iterator[str]:
@@ -161,14 +197,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
             visible(reply.text) or "(none)",
         )
     yield from ("", "## Turns")
-    for number, turn in enumerate(sample.turns, start=1):
-        yield f"{number}. Q: {visible(turn.question)}"
-        yield f"   A: {visible(turn.answer)}"
-        yield from _claim_lines(turn)
-        if turn.validation is not None:
-            yield from _validation_lines(turn, turn.validation)
-    for cut in sample.cuts:
-        yield f"cut in {cut.stage}: {cut.reason} ({cut.detail})"
+    yield from turn_lines(sample)
     yield from ("", f"## Fate: {sample.status}")
     if sample.review is not None:
         was = ", ".join(filter(None, (sample.review.status, sample.review.stage, sample.review.reason)))
@@ -177,6 +206,23 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
         yield f"{sample.stage}: {sample.reason} ({sample.detail})"
     spent = sample.provenance
     yield f"recipe {spent.recipe_digest}, request {spent.request_digest}, licence {spent.licence or 'not stated'}"
+
+
+def turn_lines(sample: Sample) -> Iterator[str]:
+    """Tell a sample's turns, each with its claims and what the pixels say, and why some were cut."""
+    for told in fated_turns(sample):
+        turn = told.turn
+        yield f"{told.number}. Q: {visible(turn.question)}"
+        yield f"   A: {visible(turn.answer)}"
+        if told.fate == "cut":
+            why = told.detail if told.cause == "itself" else f"with {told.cause}"
+            yield visible(f"   CUT in {told.stage}: {told.reason} ({why})")
+        yield from _claim_lines(turn)
+        if turn.validation is not None:
+            yield from _validation_lines(turn, turn.validation)
+    for cut in sample.cuts:
+        if not cut.turns:  # it could not be read as a turn, or an older version did not keep it
+            yield visible(f"cut in {cut.stage}: {cut.reason} ({cut.detail})")
 
 
 def visible(text: str) -> str:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from datagen.config import BalanceSettings
 from datagen.diversity.question_kinds import polarity, question_kind, refers_back
 from datagen.randomness import rng_for
-from datagen.records import Drop, Sample, Turn, reject
+from datagen.records import Cut, Drop, Sample, Turn, cut_of, cut_or_reject
 from datagen.summary import Balance, KindShare, LargestKind, YesShare
 
 Cell = tuple[str, str]
@@ -71,19 +71,21 @@ class Plan(Struct, frozen=True):
         """Let the turns of one sample fall; a sample of which none stays is rejected."""
         if sample.status != "accepted":
             return sample
-        kept, drops = [], []
+        kept: list[Turn] = []
+        cuts: list[Cut] = []
         for n, turn in enumerate(sample.turns):
             cell = cell_of(turn)
             limit = self.below.get(cell)
             if limit is not None and is_free(sample.turns, n) and draw(self.rng_seed, sample, n) < limit:
-                drops.append(Drop("dedup", "balanced_out", f"turn {n + 1}, '{turn.question}': {self.why[cell]}"))
+                drop = Drop("dedup", "balanced_out", f"turn {n + 1}, '{turn.question}': {self.why[cell]}")
+                cuts.append(cut_of(drop, (turn,), len(kept)))
             else:
                 kept.append(turn)
-        if not drops:
+        if not cuts:
             return sample
         if not kept:
-            return reject(sample, drops[0])
-        return replace(sample, turns=tuple(kept), cuts=(*sample.cuts, *drops))
+            return cut_or_reject(sample, (), cuts[0])
+        return replace(sample, turns=tuple(kept), cuts=(*sample.cuts, *cuts))
 
 
 def plan(census: Census, settings: BalanceSettings) -> Plan:

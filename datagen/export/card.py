@@ -8,6 +8,7 @@ from typing import Any
 
 from datagen.config import Settings
 from datagen.endpoint.prices import cost_parts
+from datagen.hallucination_rate import HallucinationRate
 from datagen.summary import Balance, Summary
 
 
@@ -49,8 +50,8 @@ _SIZES = (
 def _what_it_is(settings: Settings, summary: Summary) -> str:
     return (
         f"{summary.accepted} samples with {summary.turns} question-answer turns, in LLaVA's JSON form "
-        f"(`dataset.json`). Every sample, accepted or rejected, stands in `samples.jsonl` with what made it "
-        f"and why it fell.\n\n"
+        f"(`dataset.json`).{_lost(summary)} Every sample, accepted or rejected, stands in `samples.jsonl` with what "
+        f"made it, what was cut off it, and why it fell.\n\n"
         f"| setting | value |\n|---|---|\n"
         f"| teacher | `{_plain(settings.teacher.name)}` |\n"
         f"| response types | {', '.join(settings.types)} |\n"
@@ -58,6 +59,20 @@ def _what_it_is(settings: Settings, summary: Summary) -> str:
         f"| validator | `{_plain(PurePath(settings.validator.name).name)}` |\n"
         f"| rng_seed | {settings.rng_seed} |\n" + _balance(summary.balance)
     )
+
+
+def _lost(summary: Summary) -> str:
+    """Tell how much of what the teacher wrote is not in the dataset, and how much of it is wrong."""
+    counts, rates = summary.turn_counts, summary.hallucinations
+    told = ""
+    if counts is not None:
+        told = (
+            f" Of {counts.written} turns that the teacher wrote, {counts.cut} were cut off these samples and "
+            f"{counts.rejected} fell with {summary.rejected} rejected ones."
+        )
+    if rates is not None and rates.overall.claims.judged:
+        told += f" Wrong: {rates.overall.claims.told('claims that captions or boxes decide')}."
+    return told
 
 
 def _balance(balance: Balance | None) -> str:
@@ -82,9 +97,13 @@ def _licences(summary: Summary) -> str:
 
 
 def _result(summary: Summary) -> str:
-    by_type = [(name, fates.accepted, fates.rejected) for name, fates in summary.by_type.items()]
-    text = _table(("response type", "accepted", "rejected"), by_type)
-    for title, fallen in (("Rejected", summary.rejected_by_stage), ("Turns cut off", summary.cut_by_stage)):
+    heads = ("response type", "accepted", "rejected", "turns kept", "turns cut", "turns rejected")
+    by_type = [
+        (name, fates.accepted, fates.rejected, *((of.kept, of.cut, of.rejected) if (of := fates.turns) else ("",) * 3))
+        for name, fates in summary.by_type.items()
+    ]
+    text = _table(heads, by_type) + _hallucinations(summary)
+    for title, fallen in (("Rejected", summary.rejected_by_stage), ("Cut short", summary.cut_by_stage)):
         rows = [(stage, reason, n) for stage, reasons in fallen.items() for reason, n in reasons.items()]
         if rows:
             text += f"\n{title}:\n\n" + _table(("stage", "reason", "number"), rows)
@@ -94,6 +113,26 @@ def _result(summary: Summary) -> str:
         cost += f" ({cost_parts(summary.cost_usd_by)})" if summary.cost_usd_by else ""
         text += f"\n{tokens.prompt} prompt tokens, {tokens.completion} completion tokens, cost {cost}.\n"
     return text
+
+
+def _hallucinations(summary: Summary) -> str:
+    """How much of what the teacher wrote is wrong, kept or not: per teacher, response type and kind of claim."""
+    rates = summary.hallucinations
+    if rates is None:
+        return ""
+    groups = {"teacher": rates.by_teacher, "response type": rates.by_type, "claims of": rates.by_kind}
+    rows = [(f"{of} {name}", *_rates(rate)) for of, named in groups.items() for name, rate in named.items()]
+    if not rows:
+        return ""
+    return (
+        "\nHow much of what the teacher wrote is wrong, whether it was kept, cut or rejected; 95 % intervals, with the "
+        "image as cluster:\n\n" + _table(("", "contradicted by captions or boxes", "doubted by the validator"), rows)
+    )
+
+
+def _rates(rate: HallucinationRate) -> tuple[str, str]:
+    claims, turns = rate.claims, rate.turns
+    return claims.told("claims") if claims.judged else "-", turns.told("turns") if turns.judged else "-"
 
 
 def _limits(settings: Settings, summary: Summary) -> str:
@@ -106,6 +145,13 @@ def _limits(settings: Settings, summary: Summary) -> str:
         n_missed = sum(one.missed for one in summary.planted.values())
         told = f"{n_planted} errors were planted into the teacher's replies to see what catches them"
         limits.append(f"{told}; {n_missed} of them are in the dataset: do not train on it.")
+    if summary.claims and summary.claims.get("unknown"):
+        n_claims = sum(summary.claims.values())
+        limits.append(
+            f"Of {n_claims} claims in it, {summary.claims['unknown']} could not be checked by captions or boxes."
+        )
+    if summary.claims and summary.claims.get("contradicted"):
+        limits.append(f"{summary.claims['contradicted']} claims in it are contradicted by captions or boxes.")
     if settings.validator.name == "none":
         limits.append("No validator looked at the pixels of this run.")
     elif summary.verdicts.get("not judged"):

@@ -20,6 +20,7 @@ from datagen.corpus import PictureChecker
 from datagen.errors import RunError, SettingsError
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import read_facts
+from datagen.turn_fates import fated_turns
 from datagen.view.report_examples import small_picture
 from datagen.view.sample_card import sample_card
 
@@ -60,7 +61,11 @@ class SampleView:
         self._draw = draw
 
     def __repr__(self) -> str:
-        turns = "".join(f"\nQ: {turn.question}\nA: {turn.answer}" for turn in self.sample.turns)
+        turns = "".join(
+            f"\nQ: {told.turn.question}\nA: {told.turn.answer}"
+            + (f"\n   (cut: {told.reason})" if told.fate == "cut" else "")
+            for told in fated_turns(self.sample)
+        )
         return f"{self.sample.sample_id}: {self.sample.status} {self.sample.reason or ''}".rstrip() + turns
 
     def _repr_html_(self) -> str:

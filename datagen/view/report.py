@@ -20,10 +20,11 @@ from msgspec.structs import asdict
 
 from datagen.config import Settings
 from datagen.corpus import identity_in
+from datagen.hallucination_rate import Hallucinations, Rate
 from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
 from datagen.review import told_of
-from datagen.summary import Calibration, KindReport, Summary
+from datagen.summary import Calibration, KindReport, Reasons, Summary
 from datagen.view.report_charts import Point, bar, columns, reliability
 from datagen.view.report_examples import Examples, ReadPicture, draw_groups
 from datagen.view.sample_card import STYLE
@@ -114,7 +115,9 @@ def render_report(
         validator=PurePath(settings.validator.name).name,
         manifest=manifest,
         summary=summary,
-        funnel=list(_funnel(summary)),
+        funnel=list(_funnel(summary.samples, summary.rejected_by_stage)),
+        turn_funnel=list(_turn_funnel(summary)),
+        wrong=list(_wrong(summary.hallucinations)),
         reasons=list(_reasons(summary)),
         timing=timing,
         note=note,
@@ -149,36 +152,60 @@ def _environment() -> jinja2.Environment:
 
 
 class Step(Struct, frozen=True):
-    """One stage of the funnel: samples that fell in it and that were left after it."""
+    """One stage of a funnel: samples or turns that were lost in it and that were left after it."""
 
     stage: str
     n_fallen: int
     n_left: int
 
 
-def _funnel(summary: Summary) -> Iterator[Step]:
-    left, rejected = summary.samples, summary.rejected_by_stage
-    for stage in (*_SHOWN, *sorted(set(rejected) - set(_SHOWN))):
-        fallen = sum(rejected.get(stage, {}).values())
+def _funnel(left: int, lost: Reasons) -> Iterator[Step]:
+    for stage in (*_SHOWN, *sorted(set(lost) - set(_SHOWN))):
+        fallen = sum(lost.get(stage, {}).values())
         left -= fallen
         yield Step(stage, fallen, left)
 
 
+def _turn_funnel(summary: Summary) -> Iterator[Step]:
+    """The turns from the checks on: none falls before there are any."""
+    if summary.turn_counts is not None:
+        steps = _funnel(summary.turn_counts.written, summary.turns_lost_by_stage or {})
+        yield from (step for step in steps if step.stage != "teacher")
+
+
+class Wrong(Struct, frozen=True):
+    """A row of the table of hallucinations: of a teacher, a response type or a kind of claim."""
+
+    of: str
+    name: str
+    claims: Rate
+    turns: Rate
+
+
+def _wrong(rates: Hallucinations | None) -> Iterator[Wrong]:
+    if rates is None:
+        return
+    groups = {"teacher": rates.by_teacher, "type": rates.by_type, "claims of": rates.by_kind}
+    for of, named in groups.items():
+        yield from (Wrong(of, name, rate.claims, rate.turns) for name, rate in islice(named.items(), _MAX_ROWS))
+
+
 class Reason(Struct, frozen=True):
-    """How many samples fell, and how many conversations were shortened, for one reason."""
+    """How many samples fell, how many conversations were cut, and how many turns this cost, for one reason."""
 
     stage: str
     reason: str
     n_rejected: int
     n_cut: int
+    n_turns: int
 
 
 def _reasons(summary: Summary) -> Iterator[Reason]:
-    rejected, cut = summary.rejected_by_stage, summary.cut_by_stage
+    rejected, cut, turns = summary.rejected_by_stage, summary.cut_by_stage, summary.turns_lost_by_stage or {}
     pairs = {(stage, reason) for table in (rejected, cut) for stage, found in table.items() for reason in found}
     order = {stage: n for n, stage in enumerate(STAGE_NAMES)}
     rows = [
-        Reason(stage, reason, rejected.get(stage, {}).get(reason, 0), cut.get(stage, {}).get(reason, 0))
+        Reason(stage, reason, *(table.get(stage, {}).get(reason, 0) for table in (rejected, cut, turns)))
         for stage, reason in pairs
     ]
     rows.sort(key=lambda row: (order.get(row.stage, len(order)), -row.n_rejected - row.n_cut, row.reason))

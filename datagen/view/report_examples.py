@@ -124,12 +124,15 @@ def _draw(sample: Sample, image: AnnotatedImage | None, read: ReadPicture | None
 
 def _shortened(sample: Sample) -> Sample:
     """Keep a card from filling the page, whatever a model wrote."""
-    turns = tuple(
+    cuts = tuple(replace(cut, detail=_clip(cut.detail), turns=_clipped(cut.turns)) for cut in sample.cuts[:_MAX_TURNS])
+    return replace(sample, turns=_clipped(sample.turns), cuts=cuts, detail=sample.detail and _clip(sample.detail))
+
+
+def _clipped(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    return tuple(
         Turn(_clip(turn.question), _clip(turn.answer), _claims_inside(turn), _validation_of(turn))
-        for turn in sample.turns[:_MAX_TURNS]
+        for turn in turns[:_MAX_TURNS]
     )
-    cuts = tuple(replace(cut, detail=_clip(cut.detail)) for cut in sample.cuts[:_MAX_TURNS])
-    return replace(sample, turns=turns, cuts=cuts, detail=sample.detail and _clip(sample.detail))
 
 
 def _claims_inside(turn: Turn) -> tuple[Claim, ...]:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 
 from datagen.records import AnnotatedImage, Claim, ProbeResult, Sample, Turn, Validation
+from datagen.turn_fates import FatedTurn, fated_turns
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#5f5f5f")
 """Okabe and Ito's colours (2008), told apart by colour-blind readers; one per category in turn."""
@@ -30,6 +31,11 @@ STYLE = """
 .dg-card .dg-talk dt{font-weight:600;margin:.7rem 0 0}
 .dg-card .dg-talk dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
+.dg-card del{color:var(--soft);text-decoration:line-through}
+.dg-card dt.dg-cut del{font-weight:500}
+.dg-card dt.dg-cut,.dg-card dd.dg-cut{border-left:3px solid var(--bad);padding-left:.7rem}
+.dg-card dt.dg-behind,.dg-card dd.dg-behind{border-left-color:var(--line)}
+.dg-card p.dg-lost{margin:.7rem 0 0}
 .dg-card mark{background:none;color:inherit;text-decoration:underline .11em;text-underline-offset:.2em}
 .dg-card mark.dg-supported{text-decoration-color:var(--good)}
 .dg-card mark.dg-contradicted{text-decoration:underline wavy var(--bad) .11em}
@@ -127,12 +133,29 @@ MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?", "doubtful": 
 
 
 def _turns(sample: Sample) -> str:
-    told = "".join(
-        f"<dt>{_marked(turn.question, (claim for claim in turn.claims if claim.in_question))}</dt>"
-        f"<dd>{_marked(turn.answer, (claim for claim in turn.claims if not claim.in_question))}{_findings(turn)}</dd>"
-        for turn in sample.turns
-    )
+    told = "".join(map(_turn, fated_turns(sample)))
     return f"<dl>{told}</dl>" if told else ""
+
+
+def _turn(told: FatedTurn) -> str:
+    """A turn; one that was cut is struck through, and says why."""
+    turn, style, why = told.turn, "", ""
+    question = _marked(turn.question, (claim for claim in turn.claims if claim.in_question))
+    answer = _marked(turn.answer, (claim for claim in turn.claims if not claim.in_question))
+    if told.fate == "cut":
+        question, answer = f"<del>{question}</del>", f"<del>{answer}</del>"
+        style = ' class="dg-cut"' if told.cause == "itself" else ' class="dg-cut dg-behind"'
+        why = f"<br><small>{_why(told)}</small>"
+    return f"<dt{style}>{question}</dt><dd{style}>{answer}{why}{_findings(turn)}</dd>"
+
+
+def _why(told: FatedTurn) -> str:
+    """Why a turn was cut; what stood behind a turn at fault has no fault of its own."""
+    if told.cause != "itself":
+        return f"cut with {escape(told.cause or '')}"
+    return f'<span class="dg-doubtful">✂ cut in {escape(told.stage or "")}:</span> ' + escape(
+        f"{(told.reason or '').replace('_', ' ')}. {told.detail}"
+    )
 
 
 def _verdict(claim: Claim) -> str:
@@ -199,7 +222,10 @@ def _pixels(seen: Validation) -> Iterator[str]:
 
 
 def _cuts(sample: Sample) -> str:
+    """What was cut off that could not be read as a turn, or was not stored as one."""
     return "".join(
-        f"<p><small>cut in {escape(cut.stage)}: {escape(cut.reason)}. {escape(cut.detail)}</small></p>"
+        '<p class="dg-lost"><small>✂ '
+        f"cut in {escape(cut.stage)}: {escape(cut.reason)}. {escape(cut.detail)}</small></p>"
         for cut in sample.cuts
+        if not cut.turns
     )

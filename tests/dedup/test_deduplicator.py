@@ -13,7 +13,7 @@ from datagen.config import DedupSettings, load_settings
 from datagen.dedup import Deduplicator, ExactTexts
 from datagen.dedup.repeated_questions import AskedQuestions
 from datagen.errors import SettingsError
-from datagen.records import Drop, Provenance, Sample, Turn
+from datagen.records import Cut, Provenance, Sample, Turn
 
 MADE = Provenance("template", "r", "q", "s")
 LONG = "A brown dog runs over a wide green lawn while two people watch it from a wooden fence."
@@ -42,7 +42,7 @@ def test_question_asked_in_another_sample_cuts_the_conversation() -> None:
     assert cut.status == "accepted"
     assert cut.turns == second.turns[:1]
     detail = "turn 2 asks what turn 1 of 1-conversation asks, similarity 0.43"
-    assert cut.cuts == (Drop("dedup", "question_asked_again", detail),)
+    assert cut.cuts == (Cut("dedup", "question_asked_again", detail, second.turns[1:], 1),)
 
 
 def test_question_asked_again_first_rejects_the_sample() -> None:

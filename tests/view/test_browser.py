@@ -14,7 +14,7 @@ from pages import EVIL, asker_of, live_of, sample, served, write_samples
 
 import datagen
 from datagen.errors import ValidatorError
-from datagen.records import Claim, Drop, Turn, Validation
+from datagen.records import Claim, Cut, Turn, Validation
 from datagen.store import read_decisions
 from datagen.view.page.server import make_app
 
@@ -218,6 +218,18 @@ def test_filters_search_and_order_narrow_the_list(walk: Walk, folder: Path) -> N
     assert walk.faults == []
 
 
+def test_cut_turns_are_struck_told_and_put_out_of_sight(walk: Walk, folder: Path) -> None:
+    with page(folder) as address:
+        walk.open(f"{address}/#turns=cut+short").at("11-conversation")
+        assert walk.tab.locator("#card del").count() == 4
+        assert "2 of 3 turns cut" in walk.row("11-conversation")
+        assert "turns kept" in walk.text("#tally")
+        walk.press("c")
+        walk.wait("document.querySelector('#card del').offsetParent === null")
+        walk.press("c")
+        walk.wait("document.querySelector('#card del').offsetParent !== null")
+
+
 def test_what_is_decided_can_be_filtered_by(walk: Walk, folder: Path) -> None:
     with page(folder) as url:
         walk.open(url).at("1-conversation")
@@ -265,7 +277,7 @@ def test_a_hostile_run_runs_no_script(walk: Walk, folder: Path) -> None:
     claims = (Claim("count", EVIL, 0, 9, "contradicted", EVIL),)
     hostile = [
         replace(sample(n), sample_id=f"{n}{EVIL}", image=EVIL, response_type=EVIL, turns=(Turn(EVIL, EVIL, claims, Validation("doubtful", worst=EVIL, doubts={EVIL: 0.9}, measures={EVIL: 1.0})),),
-                cuts=(Drop("checks", EVIL, EVIL),), status="rejected", stage="checks", reason=EVIL, detail=EVIL)
+                cuts=(Cut("checks", EVIL, EVIL),), status="rejected", stage="checks", reason=EVIL, detail=EVIL)
         for n in range(1, 4)
     ]  # fmt: skip
     write_samples(folder, hostile)
@@ -334,7 +346,9 @@ def test_of_100_000_samples_only_some_are_ever_sent(walk: Walk, folder: Path) ->
         assert max(len(answer.body()) for answer in lists) < 30_000
         walk.tab.locator("#list button").last.click()
         walk.wait("Number(document.getElementById('place').textContent.split(' ')[0].replace(',', '')) > 300")
+        before = walk.tab.evaluate("location.hash")
         walk.press("k")
+        walk.wait(f"location.hash !== '{before}'")  # else the page would write its own over the address that follows
         walk.tab.goto(f"{url}/#at=77777-conversation")
         walk.tab.reload()
         walk.at("77777-conversation")

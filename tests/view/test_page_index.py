@@ -75,6 +75,19 @@ def test_counts_are_those_of_the_labels(index: SampleIndex) -> None:
     assert list(counts["type"].values()) == sorted(counts["type"].values(), reverse=True)
 
 
+def test_what_was_cut_is_found_and_counted_beside_what_is_kept(tmp_path: Path) -> None:
+    write_samples(tmp_path, SAMPLES)
+    index = SampleIndex(tmp_path / "samples.jsonl")
+    cut = [n for n, one in enumerate(SLIM) if one.cuts and one.status == "accepted"]
+    assert index.find(Wanted((("claims", "contradicted"),))).tolist() == cut
+    assert index.find(Wanted((("turns", "cut short"),))).tolist() == cut
+    assert index.find(Wanted(text="six dogs beside")).tolist() == [n for n in cut if "dog" in SLIM[n].text()]
+    kept, lost = (sum(len(one.turns) for one in SLIM if one.status == fate) for fate in ("accepted", "rejected"))
+    assert index.turn_counts() == {"kept": kept, "cut": 2 * len(cut), "rejected": lost}
+    index.change(cut[0], replace(SLIM[cut[0]], status="rejected"))
+    assert index.turn_counts() == {"kept": kept - 1, "cut": 2 * len(cut), "rejected": lost + 1}
+
+
 def test_samples_are_read_back_by_number_and_id(index: SampleIndex) -> None:
     assert index.samples([3, 0]) == [SLIM[3], SLIM[0]]
     assert index.number_of("4-conversation") == 3

@@ -81,9 +81,9 @@ def test_a_list_comes_in_pieces_of_bounded_size(page: Page) -> None:
     ("query", "n_found"),
     [
         ({"status": "rejected"}, 60), ({"type": "negation", "status": "rejected"}, 30), ({"reason": "dedup: near_copy"}, 60),
-        ({"category": "dog"}, 150), ({"cut": "checks: leaks_context"}, 22), ({"text": "DOG number 7"}, 6),
+        ({"category": "dog"}, 150), ({"cut": "checks: count_contradicted"}, 22), ({"text": "DOG number 7"}, 6),
         ({"most_p": 0.5}, 64), ({"pixels": "supported"}, 225), ({"claims": "unknown"}, 200), ({"review": "accept"}, 0),
-        ({"text": "12-conversation"}, 3), ({"status": "nonsense"}, 0),
+        ({"text": "12-conversation"}, 3), ({"turns": "cut short"}, 22), ({"claims": "contradicted"}, 22), ({"status": "nonsense"}, 0),
     ],
 )  # fmt: skip
 def test_filters_narrow_the_list(page: Page, query: dict[str, Any], n_found: int) -> None:

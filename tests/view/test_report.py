@@ -20,8 +20,9 @@ from typer.testing import CliRunner
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.records import Claim, Drop, ProbeResult, Provenance, Sample, Turn, Validation
-from datagen.summary import Calibration, KindReport
+from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.records import Claim, Cut, ProbeResult, Provenance, Sample, Turn, Validation
+from datagen.summary import Calibration, KindReport, TurnCounts
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
 from datagen.view.report_examples import MAX_GROUPS, N_EACH, Examples, draw_groups
@@ -102,7 +103,7 @@ def hostile(run: Run, tmp_path: Path) -> Run:
     seen = Validation("doubtful", 0.5, EVIL, {EVIL: 0.9}, {EVIL: 1.0}, (ProbeResult(0, EVIL, 0.1),))
     turns = (Turn(EVIL, EVIL, claims, seen),)
     samples = [
-        sample(1, EVIL, turns=turns, cuts=(Drop("checks", EVIL, EVIL),)),
+        sample(1, EVIL, turns=turns, cuts=(Cut("checks", EVIL, EVIL),)),
         sample(2, turns=turns, status="rejected", stage="checks", reason=EVIL, detail=EVIL),
     ]
     lines = b"".join(msgspec.json.encode(one) + b"\n" for one in samples)
@@ -189,6 +190,41 @@ def test_the_numbers_of_the_run_are_told(run: Run) -> None:
     shown = [attrs["href"] for attrs in page.all("image")]
     assert shown
     assert all(picture and picture.startswith("data:image/jpeg;base64,") for picture in shown)
+
+
+def test_what_was_lost_and_what_is_wrong_is_told(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    rate = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(3, 40, 9, 0.075, 0.02, 0.19))
+    told = {
+        "turn_counts": TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120),
+        "turns_lost_by_stage": {"checks": {"count_contradicted": 157}},
+        "claims": {"supported": 90, "unknown": 31},
+        "hallucinations": Hallucinations(rate, {"m": rate}, {"conversation": rate}, {"count": rate}),
+    }
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(replace(run.summary, **told)))
+    page = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text())
+    text = " ".join(page.text.split())
+    for sentence in (
+        "238 of 395 turns kept: 150 were cut, 7 fell with rejected samples.",
+        "12.0 % of the teacher’s 100 checkable claims are wrong (95 %: 7.0 to 20.0 %).",
+        "120 at fault, 37 with others",
+        "31 unchecked",
+        "claims of count12.0 % 12 of 100 7.0 to 20.0 % 7.5 % 3 of 40 2.0 to 19.0 %",
+    ):
+        assert sentence in text
+
+
+def test_a_summary_of_before_turns_were_counted_is_told(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    plain = msgspec.to_builtins(run.summary)
+    for name in ("turn_counts", "turns_lost_by_stage", "claims", "hallucinations"):
+        del plain[name]
+    for fates in plain["by_type"].values():
+        del fates["turns"]
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(plain))
+    page = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text())
+    assert f"{run.summary.turns} {run.summary.turns_per_sample:.1f} a sample" in " ".join(page.text.split())
+    assert "wrong" not in page.text
 
 
 def test_a_calibration_is_drawn(run: Run, tmp_path: Path) -> None:

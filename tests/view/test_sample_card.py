@@ -5,7 +5,20 @@ from html.parser import HTMLParser
 
 from msgspec.structs import replace
 
-from datagen.records import AnnotatedImage, Box, Claim, Drop, ProbeResult, Provenance, Review, Sample, Turn, Validation
+from datagen.records import (
+    AnnotatedImage,
+    Box,
+    Claim,
+    Cut,
+    Drop,
+    ProbeResult,
+    Provenance,
+    Review,
+    Sample,
+    Turn,
+    Validation,
+    cut_or_reject,
+)
 from datagen.view import sample_card
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
@@ -18,7 +31,7 @@ def make(text: str) -> tuple[Sample, AnnotatedImage]:
     )
     seen = Validation(text, 0.25, text, {text: 0.9})  # type: ignore[arg-type]
     turns = (Turn(text, text, claims, seen),)
-    drop = Drop("checks", text, text)
+    drop = Cut("checks", text, text, turns, 1)
     sample = Sample(
         text,
         "1",
@@ -105,6 +118,27 @@ def test_a_decision_by_hand_is_told() -> None:
     assert "by hand: accept (before: rejected: near_copy)" in sample_card(
         replace(make("x")[0], review=review), None, None
     )
+
+
+def test_cut_turns_are_struck_through_where_they_stood() -> None:
+    turns = tuple(Turn(f"Question {n}?", f"Answer {n}.") for n in range(1, 5))
+    whole = replace(make("x")[0], turns=turns, cuts=(), status="accepted", stage=None, reason=None, detail=None)
+    cut = cut_or_reject(whole, turns[:2], Drop("checks", "count_contradicted", "turn 3: 'two' <b>"))
+    card = sample_card(cut, None, None)
+    assert re.findall(r"<dt[^>]*>(.*?)</dt>", card) == [
+        "Question 1?",
+        "Question 2?",
+        "<del>Question 3?</del>",
+        "<del>Question 4?</del>",
+    ]
+    assert "cut in checks:</span> count contradicted. turn 3: &#x27;two&#x27; &lt;b&gt;" in card
+    assert card.count("cut with an earlier turn") == 1
+
+
+def test_a_cut_of_an_older_run_is_told_without_its_turns() -> None:
+    card = sample_card(replace(make("x")[0], cuts=(Cut("parse", "truncated", "after 2"),)), None, None)
+    assert "<del>" not in card
+    assert "cut in parse: truncated. after 2" in card
 
 
 def test_without_turns_and_boxes_no_list_stands_empty() -> None:

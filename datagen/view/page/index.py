@@ -78,7 +78,7 @@ class SampleIndex:
         self.close = weakref.finalize(self, self._texts.close)
         self._changed: dict[int, SlimSample] = {}
         starts, text_starts, offsets = array("q", [0]), array("q", [0]), array("q", [0])
-        labels, doubts, p_values = array("l"), array("d"), array("d")
+        labels, doubts, p_values, turns = array("l"), array("d"), array("d"), array("i")
         for sample, length in self._lines():
             self._by_id.put(sample.sample_id, len(starts) - 1)
             starts.append(starts[-1] + length)
@@ -87,9 +87,11 @@ class SampleIndex:
             offsets.append(len(labels))
             doubts.append(sample.doubt)
             p_values.append(_number(sample.p_value))
+            turns.extend(sample.turn_counts)
         self._texts.flush()
         self._starts, self._text_starts, self._offsets = (np.array(of) for of in (starts, text_starts, offsets))
         self._labels, self._doubts, self._p_values = np.array(labels, np.int32), np.array(doubts), np.array(p_values)
+        self._turns = np.array(turns, np.int32).reshape(-1, 3)
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -115,6 +117,7 @@ class SampleIndex:
         self._changed[number] = sample
         self._numbers(sample.labels())
         self._doubts[number], self._p_values[number] = sample.doubt, _number(sample.p_value)
+        self._turns[number] = sample.turn_counts
 
     def number_of(self, sample_id: str) -> int | None:
         """Find a sample's place in corpus order."""
@@ -147,6 +150,10 @@ class SampleIndex:
         wanted = list(numbers)
         lines = self.lines(wanted)
         return [self._changed.get(n) or self._decoder.decode(line) for n, line in zip(wanted, lines, strict=True)]
+
+    def turn_counts(self) -> dict[str, int]:
+        """How many turns were kept, cut, and lost with rejected samples."""
+        return dict(zip(("kept", "cut", "rejected"), self._turns.sum(axis=0).tolist(), strict=True))
 
     def counts(self) -> dict[str, dict[str, int]]:
         """How many samples carry each label, by kind, the commonest first."""

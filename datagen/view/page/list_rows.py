@@ -41,6 +41,7 @@ class SlimCut(Struct, frozen=True):
 
     stage: str
     reason: str
+    turns: tuple[SlimTurn, ...] = ()
 
 
 class SlimReview(Struct, frozen=True):
@@ -63,6 +64,17 @@ class SlimSample(Struct, frozen=True):
     review: SlimReview | None = None
 
     @property
+    def cut_turns(self) -> tuple[SlimTurn, ...]:
+        """Turns that were cut off."""
+        return tuple(turn for cut in self.cuts for turn in cut.turns)
+
+    @property
+    def turn_counts(self) -> tuple[int, int, int]:
+        """How many turns are kept, cut, and lost with the sample."""
+        n, is_kept = len(self.turns), self.status == "accepted"
+        return (n if is_kept else 0), len(self.cut_turns), (0 if is_kept else n)
+
+    @property
     def p_value(self) -> float | None:
         """The share of clean turns that look as wrong as its worst turn; None where no turn was judged."""
         judged = [one.validation.p_value for one in self.turns if one.validation]
@@ -80,7 +92,7 @@ class SlimSample(Struct, frozen=True):
         return 2.0 - weight / max(1, len(verdicts))
 
     def labels(self) -> Iterator[Label]:
-        """Everything it can be filtered by; a label may come twice."""
+        """Everything it can be filtered by, cut turns too; a label may come twice."""
         yield "type", self.response_type
         yield "status", self.status
         yield "review", self.review.verb if self.review else "none"
@@ -88,7 +100,8 @@ class SlimSample(Struct, frozen=True):
             yield "reason", f"{self.stage}: {self.reason}"
         for cut in self.cuts:
             yield "cut", f"{cut.stage}: {cut.reason}"
-        for turn in self.turns:
+        yield "turns", "lost" if self.status == "rejected" else "cut short" if self.cuts else "all kept"
+        for turn in (*self.turns, *self.cut_turns):
             if turn.validation and turn.validation.verdict:
                 yield "pixels", turn.validation.verdict
             for claim in turn.claims:
@@ -97,5 +110,6 @@ class SlimSample(Struct, frozen=True):
 
     def text(self) -> str:
         """What a search looks into."""
-        said = (" ".join(text.split()) for turn in self.turns for text in (turn.question, turn.answer))
+        turns = (*self.turns, *self.cut_turns)
+        said = (" ".join(text.split()) for turn in turns for text in (turn.question, turn.answer))
         return "\n".join((self.sample_id, self.image, *said))[:_MAX_TEXT].casefold()

@@ -174,7 +174,8 @@ class LiveRun:
             counts = self._index.counts()
             facets = {kind: list(values.items())[:_MAX_VALUES] for kind, values in counts.items()}
             told |= {"has_pictures": self._require()[1].pictures.folder is not None}
-            return told | {"problem": None, "n_samples": len(self._index), "facets": facets}
+            told |= {"n_samples": len(self._index), "turns": self._index.turn_counts()}
+            return told | {"problem": None, "facets": facets}
 
     def _unfinished(self) -> str:
         stored = self._replies.count(self.folder.replies)

@@ -22,7 +22,7 @@ PICTURE_SIZES = {"small": 112, "large": 1280}
 
 
 class ListRow(Struct, frozen=True):
-    """A sample in a list."""
+    """A sample in a list; ``n_cut`` of its turns were cut off."""
 
     sample_id: str
     image: str
@@ -32,6 +32,8 @@ class ListRow(Struct, frozen=True):
     review: str
     p_value: float | None
     question: str
+    n_turns: int
+    n_cut: int
 
 
 class Page(Struct, frozen=True):
@@ -90,6 +92,7 @@ def row_of(sample: SlimSample) -> ListRow:
     return ListRow(
         sample.sample_id, sample.image, sample.response_type, sample.status, why,
         sample.review.verb if sample.review else "", sample.p_value, question[:200],
+        len(sample.turns), len(sample.cut_turns),
     )  # fmt: skip
 
 

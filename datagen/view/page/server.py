@@ -25,7 +25,7 @@ from datagen.view.sample_card import STYLE
 STATIC = Path(__file__).parent / "static"
 MAX_BYTES = 5_000_000
 """Of what a browser sends."""
-FILTERS = ("type", "status", "review", "reason", "cut", "pixels", "claims", "category")
+FILTERS = ("type", "status", "review", "turns", "reason", "cut", "pixels", "claims", "category")
 """Kinds of label that a list can be filtered by, under their names in a query."""
 
 Known = TypeVar("Known")

@@ -5,7 +5,7 @@
 const CHUNK = 50;          // rows fetched at once
 const MAX_ROWS = 300;     // rows in the document; further ones replace those far away
 const POLL_MS = 5000;
-const FACETS = ["status", "review", "type", "reason", "cut", "category", "claims", "pixels"];
+const FACETS = ["status", "review", "type", "turns", "reason", "cut", "category", "claims", "pixels"];
 const REVIEWS = {none: "not decided", accept: "accepted by hand", reject: "rejected by hand", correct: "corrected", stale: "stale decision"};
 
 const $ = (id) => document.getElementById(id);
@@ -147,6 +147,7 @@ function rowElement(row, place) {
   const fate = document.createElement("span");
   fate.className = row.status;
   fate.textContent = `${row.status === "accepted" ? "✓" : "✗"} ${row.why.replaceAll("_", " ") || row.status}`;
+  if (row.n_cut) fate.textContent += ` · ${row.n_cut} of ${row.n_turns + row.n_cut} turns cut`;
   if (row.p_value !== null) fate.textContent += ` · score ${(100 * row.p_value).toFixed(1)} %`;
   if (row.review) {
     const hand = document.createElement("i");
@@ -430,7 +431,8 @@ async function refreshState() {
   view.hasPictures = state.has_pictures;
   const number = (kind, value) => (state.facets[kind] ?? []).find(([name]) => name === value)?.[1] ?? 0;
   const decided = state.n_samples - number("review", "none") - number("review", "stale");
-  $("tally").textContent = `${number("status", "accepted").toLocaleString()} of ${state.n_samples.toLocaleString()} samples accepted · ${decided.toLocaleString()} decided by hand`;
+  const {kept, cut, rejected} = state.turns;
+  $("tally").textContent = `${number("status", "accepted").toLocaleString()} of ${state.n_samples.toLocaleString()} samples accepted · ${kept.toLocaleString()} of ${(kept + cut + rejected).toLocaleString()} turns kept · ${decided.toLocaleString()} decided by hand`;
   $("reviewed").max = Math.max(1, state.n_samples);
   $("reviewed").value = decided;
   fillFacets(state.facets);
@@ -464,12 +466,13 @@ const KEYS = {
   j: ACTIONS.next, ArrowRight: ACTIONS.next, k: ACTIONS.previous, ArrowLeft: ACTIONS.previous,
   a: ACTIONS.accept, r: ACTIONS.reject, e: edit, u: undo,
   b: () => document.body.classList.toggle("no-boxes"),
+  c: () => document.body.classList.toggle("no-cuts"),
   q: () => $("question").focus(),
   "/": () => $("text").focus(),
   "?": () => $("help").showModal(),
 };
 
-const AT_ONCE = new Set(["/", "q", "b", "?"]); // what is typed behind "/" is text, even while a list is on its way
+const AT_ONCE = new Set(["/", "q", "b", "c", "?"]); // what is typed behind "/" is text, even while a list is on its way
 
 let working = Promise.resolve(); // one after another, so that quick keys do not overtake each other
 

@@ -1,0 +1,77 @@
+"""The fate of every turn that a teacher wrote: kept, cut off its conversation, or lost with its rejected sample.
+
+A conversation is cut before its first turn at fault, so that turns without any fault go with it. Who asks how much a
+teacher made up, or looks for what was lost, must tell the two apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from msgspec import Struct
+
+from datagen.records import Sample, Turn
+
+Fate = Literal["kept", "cut", "rejected"]
+Cause = Literal["itself", "an earlier turn", "the sample"]
+
+
+class FatedTurn(Struct, frozen=True):
+    """A turn, what became of it, and why.
+
+    Attributes:
+        number: Its place in the conversation as the teacher wrote it, from 1.
+        fate: In the dataset, cut off a sample that went on, or in a rejected sample.
+        stage: Where it was lost; None of a kept one, as are the following.
+        reason: The reason code.
+        detail: The sentence for a person.
+        cause: What was at fault: the turn itself, a turn before it, or the sample as a whole, such as a copy of
+            another.
+    """
+
+    number: int
+    turn: Turn
+    fate: Fate
+    stage: str | None = None
+    reason: str | None = None
+    detail: str | None = None
+    cause: Cause | None = None
+
+
+def fated_turns(sample: Sample) -> tuple[FatedTurn, ...]:
+    """Put the turns of a sample, the cut ones among them, into the order in which they were written."""
+    placed: list[_Placed] = [*_standing(sample)]
+    for cut in reversed(sample.cuts):
+        placed[cut.at : cut.at] = [
+            (turn, "cut", (cut.stage, cut.reason, cut.detail), "an earlier turn" if n else "itself")
+            for n, turn in enumerate(cut.turns)
+        ]
+    return tuple(
+        FatedTurn(number, turn, fate, *why, cause) for number, (turn, fate, why, cause) in enumerate(placed, start=1)
+    )
+
+
+_Why = tuple[str | None, str | None, str | None]
+_Placed = tuple[Turn, Fate, _Why, Cause | None]
+
+
+def _standing(sample: Sample) -> Iterator[_Placed]:
+    """The turns that no stage cut."""
+    if sample.status == "accepted":
+        yield from ((turn, "kept", (None, None, None), None) for turn in sample.turns)
+        return
+    why = sample.stage, sample.reason, sample.detail
+    is_of_turn = sample.over_first_turn and sample.review is None
+    for n, turn in enumerate(sample.turns):
+        cause: Cause = "the sample"
+        if is_of_turn:
+            cause = "an earlier turn" if n else "itself"
+        yield turn, "rejected", why, cause
+
+
+def written_turns(sample: Sample) -> tuple[Turn, ...]:
+    """All turns as the teacher wrote them, whatever became of them and whoever corrected them; in no order."""
+    before = sample.review.turns if sample.review is not None else None
+    stood = sample.turns if before is None else before
+    return (*stood, *(turn for cut in sample.cuts for turn in cut.turns))

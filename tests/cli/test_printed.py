@@ -1,0 +1,65 @@
+"""The first five lines of a run's outcome are those by which one decides whether to train on it."""
+
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from datagen.cli.printed import outcome_lines, turn_lines
+from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.records import Cut, Drop, Provenance, Sample, Turn, cut_or_reject
+from datagen.summary import Fates, Summary, Tally, TurnCounts
+
+COUNTS = TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120)
+RATE = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(3, 40, 9, 0.075, 0.02, 0.19))
+
+
+def lines_of(**told: object) -> list[str]:
+    summary: Summary = replace(
+        Tally().summary(), samples=237, accepted=235, share_accepted=0.992, turns=238, words_per_answer=12.0, **told
+    )
+    return list(outcome_lines(summary, Path("run")))
+
+
+def test_what_was_lost_and_what_is_wrong_come_first() -> None:
+    lines = lines_of(
+        turn_counts=COUNTS,
+        by_type={"conversation": Fates(235, 2, COUNTS)},
+        hallucinations=Hallucinations(RATE, {"m": RATE}, {"conversation": RATE}, {"count": RATE}),
+        claims={"supported": 90, "unknown": 31},
+    )
+    assert lines[:8] == [
+        "accepted  235 of 237 samples (99.2 %)",
+        "turns     238 of 395 kept (60.3 %), 12.0 words an answer",
+        "lost      150 cut, 7 in rejected samples; 120 of these at fault",
+        "wrong     12.0 % of 100 checkable claims (95 %: 7.0 to 20.0 %)",
+        "          worst: count 12.0 %",
+        "doubted   7.5 % of 40 judged turns (95 %: 2.0 to 19.0 %)",
+        "left      90 claims borne out, 0 contradicted, 31 unchecked",
+        "          conversation: 235 accepted, 2 rejected; 238 of 395 turns",
+    ]
+
+
+def test_a_run_of_before_turns_were_counted_is_told() -> None:
+    lines = lines_of(turn_counts=None, by_type={"conversation": Fates(235, 2)}, hallucinations=None, claims=None)
+    assert lines[:3] == [
+        "accepted  235 of 237 samples (99.2 %)",
+        "turns     238, 12.0 words an answer",
+        "          conversation: 235 accepted, 2 rejected",
+    ]
+
+
+def test_a_sample_tells_what_was_cut_and_why() -> None:
+    turns = tuple(Turn(f"Question {n}?", f"Answer {n}.") for n in range(1, 4))
+    whole = Sample("1-a", "1", "1.jpg", "a", turns, "accepted", Provenance("m", "r", "q", "s"))
+    cut = cut_or_reject(whole, turns[:1], Drop("checks", "count_contradicted", "turn 2: 'two'"))
+    assert list(turn_lines(replace(cut, cuts=(Cut("parse", "truncated", "after 3"), *cut.cuts)))) == [
+        "1. Q: Question 1?",
+        "   A: Answer 1.",
+        "2. Q: Question 2?",
+        "   A: Answer 2.",
+        "   CUT in checks: count_contradicted (turn 2: 'two')",
+        "3. Q: Question 3?",
+        "   A: Answer 3.",
+        "   CUT in checks: count_contradicted (with an earlier turn)",
+        "cut in parse: truncated (after 3)",
+    ]

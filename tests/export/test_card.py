@@ -1,0 +1,54 @@
+"""The dataset card says what was lost, and how wrong the teacher is, before anything else."""
+
+from pathlib import Path
+
+import pytest
+from conftest import CorpusFiles
+from msgspec.structs import replace
+
+import datagen
+from datagen.export import dataset_card
+from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.summary import Fates, TurnCounts
+
+RATE = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(0, 0, 0))
+
+
+@pytest.fixture(scope="module")
+def run(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> datagen.Run:
+    return datagen.run(corpus_files.settings, tmp_path_factory.mktemp("card") / "run")
+
+
+def card_of(run: datagen.Run, **told: object) -> str:
+    return dataset_card(run.settings, replace(run.summary, **told), [("captions", "captions.json")])
+
+
+def test_losses_and_the_hallucination_rate_stand_in_the_first_lines(run: datagen.Run) -> None:
+    card = card_of(
+        run,
+        rejected=2,
+        by_type={"conversation": Fates(235, 2, TurnCounts(395, 238, 150, 7, 120))},
+        turn_counts=TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120),
+        hallucinations=Hallucinations(RATE, {"m|odel": RATE}, {}, {"count": RATE}),
+        claims={"supported": 90, "unknown": 31, "contradicted": 4},
+    )
+    opening = card.partition("# Visual-instruction dataset")[2].partition("| setting |")[0]
+    assert "Of 395 turns that the teacher wrote, 150 were cut off these samples and 7 fell with 2 rejected" in opening
+    assert "12.0 % of 100 claims that captions or boxes decide (95 %: 7.0 to 20.0 %)" in opening
+    assert "| conversation | 235 | 2 | 238 | 150 | 7 |" in card
+    assert "| teacher m odel | 12.0 % of 100 claims (95 %: 7.0 to 20.0 %) | - |" in card
+    assert "| claims of count | 12.0 %" in card
+    assert "Of 125 claims in it, 31 could not be checked" in card
+    assert "4 claims in it are contradicted" in card
+
+
+def test_a_summary_of_before_turns_were_counted_makes_a_card(run: datagen.Run) -> None:
+    old = {name: Fates(one.accepted, one.rejected) for name, one in run.summary.by_type.items()}
+    card = card_of(run, by_type=old, turn_counts=None, hallucinations=None, claims=None)
+    assert "that the teacher wrote" not in card
+    assert f"{run.summary.accepted} samples with {run.summary.turns} question-answer turns" in card
+
+
+def test_the_runs_own_card_tells_its_summary(run: datagen.Run, tmp_path: Path) -> None:
+    assert run.summary.turn_counts is not None
+    assert f"Of {run.summary.turn_counts.written} turns that the teacher wrote" in run.folder.card.read_text("utf-8")
