@@ -201,4 +201,4 @@ def test_a_dataset_made_elsewhere_asks_nobody(tmp_path: Path) -> None:
 
 
 def test_durations_are_told_in_the_unit_that_fits() -> None:
-    assert [_duration(seconds) for seconds in (12, 600, 7200)] == ["12 s", "10 min", "2.0 h"]
+    assert [duration(seconds) for seconds in (12, 600, 7200)] == ["12 s", "10 min", "2.0 h"]
