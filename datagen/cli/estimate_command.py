@@ -27,9 +27,11 @@ def estimate(
     *,
     out: Annotated[Path | None, typer.Option(help="Run folder; replies it holds are not asked for again.")] = None,
     shard: Annotated[str | None, typer.Option("--shard", metavar="K/N", help="Only one of N shards.")] = None,
+    change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Tell what a run would ask, take and cost, with the same options; sends nothing, writes nothing."""
+    del change  # nothing is written, so nothing changes
     settings = load_settings(config, given)
     from datagen.engines.estimate import estimate_run
     from datagen.store.shards import Shard

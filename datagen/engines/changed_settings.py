@@ -20,12 +20,13 @@ from datagen.option_table import name_for_user
 from datagen.recipes import Recipe
 from datagen.store import RunFolder, stored_replies
 
-_ASKING = "api_key_env base_url concurrency max_attempts price_in_usd_per_mtok rpm timeout_s tpm"
+_ASKING = "api_key_env concurrency max_attempts price_in_usd_per_mtok rpm timeout_s tpm"
 WHERE_AND_HOW = frozenset(
     "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
-    "results max_failed max_unreadable teacher.batch teacher.budget_usd teacher.max_wait_s teacher.prices "
-    "teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device validator.batch_tokens "
-    "validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.batch_size".split()
+    "results max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
+    "teacher.prices teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device "
+    "validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.base_url "
+    "dedup.embeddings.batch_size".split()
 ) | {f"{group}.{name}" for group in ("teacher", "validator", "dedup.embeddings") for name in _ASKING.split()}
 """Settings that decide no sample: they say where things are, or how hard to ask. Recipes are compared by digests."""
 MAX_TOLD = 60
@@ -158,4 +159,6 @@ def _told(value: Any, setting: str) -> str:
     if isinstance(value, msgspec.Struct):  # embeddings have a model; tables of words are too long to show
         value = getattr(value, "model", "other tables")
     text = visible(str(value))
-    return text if len(text) <= MAX_TOLD else f"{text[: MAX_TOLD - 1]}…"
+    if len(text) <= MAX_TOLD:
+        return text
+    return f"…{text[1 - MAX_TOLD :]}" if "/" in text else f"{text[: MAX_TOLD - 1]}…"  # of a path the end tells more

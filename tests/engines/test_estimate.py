@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
-from datagen.cli.estimate_command import _duration
+from datagen.cli.printed import duration
 from datagen.config import load_settings
 from datagen.endpoint.token_estimate import count_tokens
 from datagen.engines.estimate import MIN_MEASURED, estimate_run
