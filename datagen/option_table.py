@@ -117,5 +117,7 @@ def told_in_python(function: Callable[Params, Given]) -> Callable[Params, Given]
             if not _at_terminal.get():
                 error.args = tuple(in_python(str(one)) for one in error.args)
             raise
+        except KeyboardInterrupt as stopped:  # without the frames in between, so that its sentence is seen
+            raise KeyboardInterrupt(*stopped.args) from None
 
     return called

@@ -118,5 +118,5 @@ def shard_lines(run_path: Path) -> Iterator[str]:
         yield f"{folder.path.name}  {n_stored} replies stored for {planned} samples"
         beat = read_heartbeat(folder)
         yield from (f"          {line}" for line in work_lines(beat))
-        if beat is None or beat.state in ("stopped", "killed"):
+        if folder.settings.is_file() and (beat is None or beat.state in ("stopped", "killed")):
             yield f"          next      datagen resume {folder.path}"

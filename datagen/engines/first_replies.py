@@ -64,8 +64,10 @@ class FirstReplies:
             TeacherError: They are enough to know that the rest would be paid for in vain.
         """
         n_looked: Counter[str] = Counter()
-        for item in planned:
-            if all(n_looked[name] >= LOOKED_AT * (self._most or 0) for name in self._unproven):
+        items = iter(planned)
+        while any(n_looked[name] < LOOKED_AT * (self._most or 0) for name in self._unproven):
+            item = next(items, None)
+            if item is None:
                 return
             n_looked[item.recipe.name] += 1
             reply = None if item.request is None else find_reply(item.request.digest)
