@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
+from datagen.option_table import told_in_python
 from datagen.settings_table import SettingsTable
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
@@ -304,6 +305,7 @@ def settings_table() -> SettingsTable:
     return SettingsTable(Settings)
 
 
+@told_in_python
 def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """Read settings from a YAML file and lay others over them.
 

@@ -99,9 +99,9 @@ def refuse_changes(folder: RunFolder, now: Settings, recipes: Sequence[Recipe]) 
         return
     manifest = read_manifest(folder)
     try:
-        before = load_settings(None, manifest["settings"])
-    except (KeyError, TypeError, SettingsError):
-        return  # damaged, or of a version that had other settings; it is written anew
+        before = load_settings(None, settings_table().known(manifest["settings"]))
+    except (KeyError, TypeError, AttributeError, SettingsError):
+        return  # damaged; it is written anew
     found = [*changes(before, now), *_other_recipes(manifest, before, now, recipes)]
     if not found:
         return

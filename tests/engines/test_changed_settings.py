@@ -103,6 +103,16 @@ def test_python_is_told_the_settings_and_may_say_change(corpus_files: CorpusFile
     assert datagen.run({**settings, "corpus.limit": 1}, tmp_path / "run", change=True).summary.samples == 1
 
 
+def test_a_run_of_another_version_is_kept_by_the_settings_that_both_know(
+    corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    made = datagen.run({**corpus_files.settings, "types": ["description"]}, tmp_path / "run")
+    told = made.folder.settings.read_text().replace("settings:\n", "settings:\n  novelty: 3\n", 1)
+    made.folder.settings.write_text(told)
+    with pytest.raises(RunError, match=r"corpus\.limit  all → 1"):
+        datagen.run({**corpus_files.settings, "types": ["description"], "corpus.limit": 1}, tmp_path / "run")
+
+
 def test_a_run_that_holds_no_answer_may_become_anything(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     datagen.run({**corpus_files.settings, "types": ["description"]}, tmp_path / "run")
     for name in ("summary.json", "replies.jsonl"):
