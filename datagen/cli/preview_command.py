@@ -14,6 +14,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
+from datagen.cli.next_step import tell_next
 from datagen.config import load_settings
 
 if TYPE_CHECKING:
@@ -68,9 +69,8 @@ def preview(
     typer.echo(f"accepted  {summary.accepted} of {summary.samples} samples about {about}")
     if summary.cost_usd:
         typer.echo(f"cost      ${summary.cost_usd:.4f}")
-    typer.echo(
-        f"kept      {keep}   (raise --limit there to go on)" if keep else "kept      nothing; --keep RUN keeps it"
-    )
+    typer.echo(f"kept      {keep or 'nothing; --keep RUN keeps it'}")
+    tell_next(f"datagen run with the same options, without --limit, and --out {keep or 'FOLDER'}")
     if not summary.accepted:
         raise typer.Exit(TOO_MANY_FAILED)
 

@@ -119,7 +119,7 @@ class RunFolder:
             lock.acquire(timeout=0)
         except filelock.Timeout:
             raise RunError(
-                f"{self.path}: another datagen process works on it; 'datagen status {self.path}' tells how far it is."
+                f"{self.path}: another datagen process is working on this run; 'datagen status {self.path}' tells how far it is."
             ) from None
         return lock
 

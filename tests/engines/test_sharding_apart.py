@@ -99,7 +99,7 @@ def test_a_disk_that_fails_and_a_shard_at_work_are_told(
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(RunError, match="2-of-2: another datagen process works on it"):
+        with pytest.raises(RunError, match="2-of-2: another datagen process is working on this run"):
             merge(settings, out)
 
     def fail(*_: object, **__: object) -> None:
