@@ -118,9 +118,8 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise RunError(
-                f"{self.path}: another datagen process is working on this run; 'datagen status {self.path}' tells how far it is."
-            ) from None
+            told = f"another datagen process is working on this run; 'datagen status {self.path}' tells how far it is"
+            raise RunError(f"{self.path}: {told}.") from None
         return lock
 
 

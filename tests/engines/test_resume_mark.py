@@ -128,8 +128,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
     return make_corpus(tmp_path_factory.mktemp("corpus"), n_images=12)
 
 
-def made(files: CorpusFiles, out: Path, change: bool = False, **overrides: object) -> datagen.Run:
-    run_local(load_settings(None, {**files.settings, **overrides}), out, Silence(), may_change=change)
+def made(files: CorpusFiles, out: Path, **overrides: object) -> datagen.Run:
+    run_local(load_settings(None, {**files.settings, **overrides}), out, Silence(), may_change=True)
     return datagen.open_run(out)
 
 
@@ -168,8 +168,8 @@ def test_a_second_start_plans_nothing_to_find_that_nothing_is_to_be_asked(
 def test_a_changed_plan_is_planned_whole(files: CorpusFiles, tmp_path: Path, n_built: list[int]) -> None:
     made(files, tmp_path / "run", **{"corpus.limit": 6})
     made(files, tmp_path / "run")
-    made(files, tmp_path / "run", change=True, types=["reasoning", "conversation"])
-    made(files, tmp_path / "run", change=True, rng_seed=5)
+    made(files, tmp_path / "run", types=["reasoning", "conversation"])
+    made(files, tmp_path / "run", rng_seed=5)
     assert n_built[:4] == [18, 36, 24, 36]
 
 
