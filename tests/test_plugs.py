@@ -142,7 +142,7 @@ class Empty:
             {"teacher": "gpt-4o"},
             "teacher: a Python object is meant here; a name stands in the settings, as teacher.name",
         ),
-        ({"teacher": Empty}, "teacher: a Python object is meant here; a name stands in the settings, as teacher.name"),
+        ({"teacher": Empty}, "teacher: expected a function"),
         ({"validator": "nano"}, "validator: a Python object is meant here"),
         ({"validator": Empty}, "validator: Empty is a class; make one of it"),
         ({"source": [1]}, "source: list lacks name"),
