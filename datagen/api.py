@@ -18,6 +18,7 @@ from datagen.engines.local import Outcome, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
+from datagen.option_table import told_in_python
 from datagen.recipes import build_request, load_recipes
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
@@ -28,11 +29,13 @@ from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
 from datagen.view.notebook import Browser, Cards, SampleListing, SampleView
+from datagen.view.progress_line import progress_here
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form
 
 
+@told_in_python
 def run(
     config: Settings | Mapping[str, Any] | str | Path,
     out: str | Path,
@@ -42,9 +45,12 @@ def run(
     source: Source | None = None,
     checks: Iterable[Check] = (),
     writers: Mapping[str, Form] | None = None,
-    progress: Progress | None = None,
+    progress: Progress | bool | None = None,
+    change: bool = False,
 ) -> Run:
     """Make or resume a run.
+
+    What ends it before its time says how to go on: a second call with the same arguments, or ``datagen resume``.
 
     Args:
         config: Settings, a mapping with the same nesting, or the path of a YAML file.
@@ -57,13 +63,16 @@ def run(
         checks: Functions from a ``Turn`` and its ``AnnotatedImage`` to what is wrong in one sentence, or None; a
             conversation is cut before the first turn that one objects to, with the check's name as the reason.
         writers: Export forms of your own by name (see ``Writer``), each written to ``out/exports/NAME`` at the end.
-        progress: Hears how far it is; silent by default.
+        progress: Hears how far it is; by default a bar at a terminal, a line in a notebook, nothing elsewhere. True or
+            False has the bar or leaves it out.
+        change: Let settings rewrite or shrink what the folder holds, which is refused otherwise.
 
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
+        KeyboardInterrupt: With a sentence that says how to go on.
     """
     plugs = Plugs(teacher, validator, source, listed(checks), writers or {})
-    run_engine(_settings_of(config, plugs), Path(out), progress or Silence(), plugs=plugs)
+    run_engine(_settings_of(config, plugs), Path(out), _heard_by(progress), may_change=change, plugs=plugs)
     made = open_run(out)
     made.write_report()
     made.write_exports(plugs.writers)
@@ -71,8 +80,24 @@ def run(
     return made
 
 
+def _heard_by(progress: Progress | bool | None) -> Progress:
+    if progress is None:
+        return progress_here()
+    if isinstance(progress, bool):
+        from datagen.view.progress_bar import BarProgress
+
+        return BarProgress() if progress else Silence()
+    return progress
+
+
 def run_engine(
-    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+    settings: Settings,
+    out: Path,
+    progress: Progress,
+    *,
+    may_ask: bool = True,
+    may_change: bool = False,
+    plugs: Plugs = NO_PLUGS,
 ) -> Outcome:
     """Make or finish a run with the engine that the settings name; see ``local.make_run``.
 
@@ -89,10 +114,11 @@ def run_engine(
         require_ray()
         from datagen.engines.ray.engine import run_ray
 
-        return run_ray(settings, out, progress, may_ask=may_ask, plugs=plugs)
-    return run_local(settings, out, progress, may_ask=may_ask, plugs=plugs)
+        return run_ray(settings, out, progress, may_ask=may_ask, may_change=may_change, plugs=plugs)
+    return run_local(settings, out, progress, may_ask=may_ask, may_change=may_change, plugs=plugs)
 
 
+@told_in_python
 def preview(
     config: Settings | Mapping[str, Any] | str | Path,
     response_type: str | None = None,
@@ -202,7 +228,9 @@ class Run(RunTables):
 
     def _require_finished(self) -> None:
         if not (self.folder.samples.is_file() and self.folder.summary.is_file()):
-            raise RunError(f"{self.folder.path}: this run is not finished; start the same command again to finish it.")
+            raise RunError(
+                f"{self.folder.path}: this run is not finished; 'datagen resume {self.folder.path}' goes on."
+            )
 
     def iter_samples(self, reviewer: Reviewer | None = None) -> Iterator[Sample]:
         """Read the samples one by one, in corpus order, as people decided by hand.
@@ -235,10 +263,11 @@ class Run(RunTables):
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 
+    @told_in_python
     def validate(
         self,
         validator: str | Validator | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         *,
         source: Source | None = None,
         checks: Iterable[Check] = (),
@@ -250,7 +279,7 @@ class Run(RunTables):
 
         Args:
             validator: Its name, or a validator of your own; None keeps the run's.
-            progress: Hears how far it is; silent by default.
+            progress: As of ``run``.
             source: The source in Python that the run was made with, if it was; likewise ``checks``.
             checks: The checks in Python.
             **settings: Settings of a validator by name, such as ``alpha=0.02`` or ``device="cuda"``.
@@ -268,7 +297,7 @@ class Run(RunTables):
         new = load_settings(None, {**dump_settings(self.settings), **overrides, **settings_of(plugs)})
         if new.validator.name == "none":
             raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")
-        run_engine(new, self.folder.path, progress or Silence(), may_ask=False, plugs=plugs)
+        run_engine(new, self.folder.path, _heard_by(progress), may_ask=False, plugs=plugs)
         judged = open_run(self.folder.path)
         judged.write_report()
         judged.send_results()
@@ -367,6 +396,7 @@ class Run(RunTables):
         images = corpus_if_there(self.settings.corpus).by_id
         return {image_id: images[image_id] for image_id in image_ids if image_id in images}
 
+    @told_in_python
     def export(
         self,
         form: str | Form,

@@ -16,8 +16,10 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
+from datagen.option_table import told_in_python
 from datagen.settings_table import SettingsTable
 from datagen.words import NO_WORDS, Words, read_words, words_of
+from datagen.yaml_text import decode_yaml
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 ShareAboveZero = Annotated[float, Meta(gt=0.0, le=1.0)]
@@ -290,6 +292,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     results: Annotated[
         str | None, Meta(description="URI to which the finished files are copied, such as s3://bucket/folder.")
     ] = None
+    max_unreadable: Annotated[
+        Natural | None,
+        Meta(description="The run stops when so many replies of a response type came and none can be read; or never."),
+    ] = 20
     max_failed: Annotated[Share, Meta(description="Share of failed requests above which the exit status is 3.")] = 0.01
 
 
@@ -299,11 +305,12 @@ def settings_table() -> SettingsTable:
     return SettingsTable(Settings)
 
 
+@told_in_python
 def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """Read settings from a YAML file and lay others over them.
 
     Args:
-        config_file: YAML with the keys of ``Settings``, nested as they are; None for defaults.
+        config_file: YAML with the keys of ``Settings``, nested as they are, or a run's ``run.yaml``; None for defaults.
         overrides: Nested in the same way, or dotted keys such as ``"teacher.name"``; the later over the earlier.
 
     Raises:
@@ -365,7 +372,7 @@ def load_validator_settings(overrides: Mapping[str, Any]) -> ValidatorSettings:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = msgspec.yaml.decode(path.read_bytes())
+        tree = decode_yaml(path.read_bytes())
     except FileNotFoundError:
         raise SettingsError(f"{path}: no such settings file.") from None
     except OSError as error:
@@ -378,6 +385,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: looks like a COCO file, not settings; give each file its own --captions.")
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: expected a mapping of settings, found {type(tree).__name__}.")
+    if "datagen" in tree and isinstance(tree.get("settings"), dict):  # a run.yaml
+        return dict(tree["settings"])
     return tree
 
 

@@ -17,6 +17,11 @@ A single record that fails never raises: it becomes a dropped record with stage,
 from __future__ import annotations
 
 
+def visible(text: str) -> str:
+    """Foreign text without the signs that steer a terminal, fit for a sentence or a listing."""
+    return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
 class DatagenError(Exception):
     """A failure that the command line prints as one sentence, without a traceback."""
 

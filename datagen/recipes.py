@@ -21,6 +21,7 @@ from datagen.context import ContextPart, parse_context, render_context
 from datagen.errors import RecipeError
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Message, Request
+from datagen.yaml_text import decode_yaml
 
 ReplyFormat = Literal["delimited", "json", "text", "llava"]
 
@@ -120,7 +121,7 @@ def load_recipe(folder: Path) -> Recipe:
         raise RecipeError(f"{folder}: a response type's name has letters, digits, _ and - only; rename the folder.")
     file = folder / "recipe.yaml"
     try:
-        settings = msgspec.yaml.decode(_read(file), type=RecipeFile)
+        settings = decode_yaml(_read(file).encode(), RecipeFile)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise RecipeError(f"{file}: {' '.join(str(error).split())}.") from None
     questions: tuple[str, ...] = ()

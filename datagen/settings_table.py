@@ -131,6 +131,17 @@ class SettingsTable:
             except msgspec.ValidationError:
                 raise SettingsError(f"{where}{name} takes {setting.takes}; found {_found(value, setting)}.") from None
 
+    def known(self, tree: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+        """Leave out what no setting is called, as another version of datagen wrote it."""
+        told: dict[str, Any] = {}
+        for key, value in tree.items():
+            name = f"{above}{key}"
+            if name in self.groups and isinstance(value, Mapping):
+                told[key] = self.known(value, f"{name}.")
+            elif name in self.rows:
+                told[key] = value
+        return told
+
     def _flat(self, tree: Mapping[str, Any], above: str, where: str) -> Iterator[tuple[str, Any]]:
         for key, value in tree.items():
             name = f"{above}{key}"

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.errors import SettingsError
+from datagen.yaml_text import decode_yaml
 
 Names = tuple[str, ...]
 ShapeT = TypeVar("ShapeT")
@@ -87,7 +88,7 @@ def read_words(path: Path) -> Words:
     if len(content) > MAX_FILE_BYTES:
         raise SettingsError(f"{path}: a file of words may have {MAX_FILE_BYTES // 1_000_000} MB at most.")
     try:
-        tree = msgspec.yaml.decode(content)
+        tree = decode_yaml(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
     return words_of(tree, str(path))

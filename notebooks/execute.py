@@ -50,6 +50,8 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
         cell.metadata = {}
         for output in cell.get("outputs", ()):
             output.get("data", {}).pop(WIDGET, None)
+        if "outputs" in cell:  # a line of progress leaves an empty output behind
+            cell.outputs = [output for output in cell.outputs if output.get("data") != {"text/plain": ""}]
     return notebook
 
 

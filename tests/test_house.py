@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
-    {"compact_map", "errors", "records", "randomness", "version"},
-    {"hallucination_rate", "settings_table", "turn_fates", "words"},
+    {"compact_map", "errors", "records", "randomness", "version", "yaml_text"},
+    {"hallucination_rate", "option_table", "settings_table", "turn_fates", "words"},
     {"summary"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},

@@ -138,9 +138,12 @@ class Empty:
 @pytest.mark.parametrize(
     ("plugs", "told"),
     [
-        ({"teacher": "gpt-4o"}, "teacher: expected a function"),
+        (
+            {"teacher": "gpt-4o"},
+            "teacher: a Python object is meant here; a name stands in the settings, as teacher.name",
+        ),
         ({"teacher": Empty}, "teacher: expected a function"),
-        ({"validator": "nano"}, "validator: str lacks identity"),
+        ({"validator": "nano"}, "validator: a Python object is meant here"),
         ({"validator": Empty}, "validator: Empty is a class; make one of it"),
         ({"source": [1]}, "source: list lacks name"),
         ({"checks": [_awaited]}, "is no plain function"),

@@ -151,7 +151,7 @@ def test_a_run_is_judged_again_in_python(tmp_path: Path) -> None:
     assert oracle.n_scored == n_scored > 0
     assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("python:oracle", 0.05)
     assert mild.summary.verdicts["supported"] > n_strict
-    assert datagen.run(settings, tmp_path / "run").settings.validator.name == "none"
+    assert datagen.run(settings, tmp_path / "run", change=True).settings.validator.name == "none"
     assert not run.folder.calibration.exists()
 
 

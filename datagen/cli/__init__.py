@@ -11,6 +11,7 @@ from datagen.cli import (  # noqa: F401 (their commands join it)
     export_command,
     lint_command,
     picture_commands,
+    preview_command,
     settings_command,
     shard_commands,
     view_command,

@@ -20,7 +20,7 @@ def demo(out: options.Out = Path("runs/demo")) -> None:
     """Run the whole pipeline on the bundled corpus and teacher: no network, no key, no GPU."""
     from datagen.api import demo_settings
 
-    _run_and_tell(demo_settings(), out)
+    _run_and_tell(demo_settings(), out, may_change=True)  # the bundled corpus alone: another one is refused
 
 
 @app.command()
@@ -31,16 +31,43 @@ def run(
     *,
     out: options.Out,
     shard: options.ShardOption = None,
+    change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Make a dataset from captions and boxes, or resume making it."""
     settings = load_settings(config, given)
     if shard is None:
-        _run_and_tell(settings, out)
+        _run_and_tell(settings, out, may_change=change)
         return
     from datagen.cli.shard_commands import make_shard
 
-    make_shard(settings, shard, out)
+    make_shard(settings, shard, out, may_change=change)
+
+
+@app.command()
+@in_sentences
+@options.takes_settings(*options.RUN)
+def resume(run_path: options.RunArgument, *, change: options.ChangeOption = False, given: options.Given) -> None:
+    """Go on with a run, or with the shards that lie in its folder, by its own settings; options win over them."""
+    from datagen.cli.shard_commands import is_only_shards, resume_shards, shard_of
+
+    if is_only_shards(run_path):
+        resume_shards(run_path, given, may_change=change)
+        return
+    from datagen.api import open_run
+    from datagen.errors import RunError
+
+    stored = open_run(run_path)
+    if stored.folder.merged.exists() and not stored.folder.summary.is_file():
+        raise RunError(f"{run_path}: its shards were not put together to the end; start 'datagen merge {run_path}'.")
+    settings = load_settings(None, {**dump_settings(stored.settings), **given})
+    shard = shard_of(stored)
+    if shard is not None:
+        from datagen.cli.shard_commands import make_shard
+
+        make_shard(settings, shard, run_path.absolute().parents[1], may_change=change)
+        return
+    _run_and_tell(settings, run_path, may_change=change)
 
 
 @app.command("import")
@@ -51,11 +78,12 @@ def import_dataset(
     *,
     out: options.Out,
     images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
+    change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
     named = {"corpus.dataset": str(dataset), "corpus.images": str(images)}
-    _run_and_tell(load_settings(None, {**named, **given}), out)
+    _run_and_tell(load_settings(None, {**named, **given}), out, may_change=change)
 
 
 @app.command()
@@ -78,9 +106,16 @@ def validate(run_path: options.RunArgument, *, given: options.Given) -> None:
 def status(run_path: options.RunArgument) -> None:
     """Tell how far a run is, how much it spent, how fast it goes, what fell and why."""
     from datagen.api import open_run
-    from datagen.cli.printed import status_lines
+    from datagen.cli.printed import status_lines, work_lines
     from datagen.cli.shard_commands import changed_lines, is_only_shards, shard_lines
+    from datagen.engines.heartbeat import read_heartbeat
+    from datagen.store import RunFolder
 
+    beat = read_heartbeat(RunFolder(run_path))
+    if beat is not None and not (run_path / "run.yaml").exists():  # its corpus is still being looked at
+        for line in work_lines(beat):
+            typer.echo(line)
+        return
     if is_only_shards(run_path):
         for line in shard_lines(run_path):
             typer.echo(line)
@@ -138,8 +173,9 @@ def show_words(*, given: options.Given) -> None:
         typer.echo(line)
 
 
-def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True) -> None:
+def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True, may_change: bool = False) -> None:
     from datagen.api import run_engine
-    from datagen.cli.progress_bar import BarProgress
+    from datagen.view.progress_bar import BarProgress
 
-    tell_outcome(run_engine(settings, out, BarProgress(), may_ask=may_ask), settings, out)
+    outcome = run_engine(settings, out, BarProgress(), may_ask=may_ask, may_change=may_change)
+    tell_outcome(outcome, settings, out)

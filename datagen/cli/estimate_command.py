@@ -27,9 +27,11 @@ def estimate(
     *,
     out: Annotated[Path | None, typer.Option(help="Run folder; replies it holds are not asked for again.")] = None,
     shard: Annotated[str | None, typer.Option("--shard", metavar="K/N", help="Only one of N shards.")] = None,
+    change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Tell what a run would ask, take and cost, with the same options; sends nothing, writes nothing."""
+    del change  # nothing is written, so nothing changes
     settings = load_settings(config, given)
     from datagen.engines.estimate import estimate_run
     from datagen.store.shards import Shard
@@ -44,6 +46,8 @@ def estimate(
 
 def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     """Tell an estimate and what it assumes."""
+    from datagen.cli.printed import duration
+
     total = made.total
     yield f"teacher   {teacher.name}{', by the Batch API' if teacher.batch else ''}"
     nothing = f", {made.n_nothing_to_ask} with nothing to ask" if made.n_nothing_to_ask else ""
@@ -58,7 +62,7 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     if made.time_s is None:
         yield f"time      {made.time_told}"
     else:
-        yield f"time      {_duration(made.time_s)} ({made.time_told})"
+        yield f"time      {duration(made.time_s)} ({made.time_told})"
 
 
 def _cost_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
@@ -81,9 +85,3 @@ def _cost_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
         left = teacher.budget_usd - made.spent_usd
         bears = "bears it" if made.cost_usd <= left else f"ends the run after about {left / made.cost_usd:.0%} of it"
         yield f"budget    ${max(0.0, left):.4f} left of ${teacher.budget_usd:g}: {bears}"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

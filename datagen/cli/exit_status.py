@@ -14,6 +14,7 @@ import typer
 
 from datagen.cli.next_step import tell_next
 from datagen.errors import DatagenError
+from datagen.option_table import at_terminal
 
 if TYPE_CHECKING:
     from datagen.config import Settings
@@ -33,9 +34,10 @@ EXIT_STATUS = {
     1: "Failed, with one sentence that says why and what to do.",
     2: "Wrong usage or settings.",
     TOO_MANY_FAILED: (
-        "Finished, but a larger share of the requests failed than `max_failed` allows; of `lint`, some images are lost."
+        "Finished, but more of the requests failed than `max_failed` allows, or nothing was accepted; of `lint`, some "
+        "images are lost."
     ),
-    INTERRUPTED: "Interrupted, or the budget is used up; the same command goes on where it stopped.",
+    INTERRUPTED: "Interrupted, or the budget is used up; `datagen resume RUN` goes on where it stopped.",
 }
 """What each exit status means."""
 
@@ -46,14 +48,16 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
     @functools.wraps(command)
     def wrapped(*args: Params.args, **kwargs: Params.kwargs) -> None:
         try:
-            command(*args, **kwargs)
+            with at_terminal():
+                command(*args, **kwargs)
             if sys.stdout is not None:  # None when it was closed before the start
                 sys.stdout.flush()
         except DatagenError as error:
             typer.echo(f"datagen: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
-        except KeyboardInterrupt:
-            typer.echo("datagen: interrupted; start the same command again to go on where it stopped.", err=True)
+        except KeyboardInterrupt as stopped:
+            how = str(stopped) or "interrupted; start the same command again to go on where it stopped."
+            typer.echo(f"datagen: {how}", err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The reader went away (as in "| head"); point stdout elsewhere so that closing it stays quiet.
@@ -82,6 +86,10 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
         typer.echo(f"results   {sent_to}")
     tell_next("datagen view {}", "datagen export {} --out FOLDER", at=out)
     exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
+    if not outcome.summary.accepted:
+        told = "no sample was accepted; 'datagen show' tells of each, such as"
+        typer.echo(f"datagen: {told} 'datagen show {out} {next(made.iter_samples()).sample_id}'.", err=True)
+        raise typer.Exit(TOO_MANY_FAILED)
 
 
 def exit_if_many_failed(share_failed: float, failure: str | None, settings: Settings) -> None:

@@ -130,7 +130,7 @@ def _level(finding: Finding) -> Level:
 
 
 def _told(finding: Finding) -> str:
-    from datagen.cli.printed import visible
+    from datagen.errors import visible
 
     return visible(f"image {finding.image_id}: {finding.detail}" if finding.image_id else finding.detail)
 

@@ -1,7 +1,8 @@
 """What the commands may be given: options that stand for settings, and the arguments that several commands share.
 
-An option for a setting is a row of ``OPTIONS``; its type, bounds, choices and help are those of the setting. Settings
-without a row are reached by ``--set``. What wins: a settings file, over it the options, over them ``--set``.
+An option for a setting is a row of ``option_table.OPTIONS``; its type, bounds, choices and help are those of the
+setting. Settings without a row are reached by ``--set``. What wins: a settings file, over it the options, over them
+``--set``.
 """
 
 from __future__ import annotations
@@ -11,18 +12,24 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from datagen.config import settings_table
 from datagen.errors import SettingsError
+from datagen.option_table import ROW_OF, OptionRow
 
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
+ChangeOption = Annotated[
+    bool, typer.Option("--change", help="Let other settings rewrite or shrink what the run folder holds.")
+]
 RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
 SampleId = Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Such as 1234-conversation.")]
-Config = Annotated[Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings; options win over them.")]
+Config = Annotated[
+    Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings, or a run's run.yaml; options win over them.")
+]
 ShardOption = Annotated[
     str | None,
     typer.Option("--shard", metavar="K/N", help="Make one of N shards only, to be merged with 'datagen merge'."),
@@ -30,62 +37,6 @@ ShardOption = Annotated[
 Given = dict[str, Any]
 """What a command was given of settings: dotted name to value, as ``load_settings`` takes them."""
 
-
-class OptionRow(NamedTuple):
-    """An option that stands for a setting.
-
-    Attributes:
-        name: As a parameter, such as ``budget_usd`` for ``--budget-usd``.
-        setting: Its dotted name.
-        takes: What ``--help`` shows for a text, such as ``FILE``.
-        repeats: It is given once for each item of a list; otherwise commas part them.
-    """
-
-    name: str
-    setting: str
-    takes: str | None = None
-    repeats: bool = False
-
-    @property
-    def flag(self) -> str:
-        """As it is typed."""
-        return f"--{self.name.replace('_', '-')}"
-
-
-OPTIONS = (
-    OptionRow("captions", "corpus.captions", "FILE", repeats=True),
-    OptionRow("instances", "corpus.instances", "FILE", repeats=True),
-    OptionRow("corpus", "corpus.path", "FILE"),
-    OptionRow("images", "corpus.images", "FOLDER"),
-    OptionRow("types", "types", "TYPE,TYPE"),
-    OptionRow("recipes_dir", "recipes_dir", "FOLDER"),
-    OptionRow("words", "checks.words", "FILE"),
-    OptionRow("context", "context.style"),
-    OptionRow("limit", "corpus.limit"),
-    OptionRow("rng_seed", "rng_seed"),
-    OptionRow("teacher", "teacher.name", "NAME"),
-    OptionRow("base_url", "teacher.base_url", "URL"),
-    OptionRow("concurrency", "teacher.concurrency"),
-    OptionRow("rpm", "teacher.rpm"),
-    OptionRow("tpm", "teacher.tpm"),
-    OptionRow("budget_usd", "teacher.budget_usd"),
-    OptionRow("prices", "teacher.prices", "FILE"),
-    OptionRow("batch", "teacher.batch"),
-    OptionRow("validator", "validator.name", "NAME"),
-    OptionRow("device", "validator.device", "DEVICE"),
-    OptionRow("precision", "validator.precision"),
-    OptionRow("alpha", "validator.alpha"),
-    OptionRow("trust_remote_code", "validator.trust_remote_code"),
-    OptionRow("max_failed", "max_failed"),
-    OptionRow("workers", "workers"),
-    OptionRow("engine", "engine"),
-    OptionRow("ray_address", "ray.address", "HOST:PORT"),
-    OptionRow("ray_workers", "ray.workers"),
-    OptionRow("ray_validators", "ray.validators"),
-    OptionRow("results", "results", "URI"),
-)
-"""Every option that stands for a setting, in the order in which ``--help`` shows them."""
-ROW_OF = {row.name: row for row in OPTIONS}
 
 RUN = tuple(ROW_OF)
 VALIDATOR = ("validator", "device", "precision", "alpha", "trust_remote_code")

@@ -54,9 +54,9 @@ def find(
     """Find the images of a run that are nearest to a text."""
     from datagen.api import open_run
     from datagen.cli.printed import near_lines
-    from datagen.cli.progress_bar import BarProgress
     from datagen.corpus import PictureChecker, load_corpus
     from datagen.engines.find_images import find_images
+    from datagen.view.progress_bar import BarProgress
 
     run = open_run(run_path)
     settings = load_validator_settings({"validator.name": validator, **given})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,8 @@ from datagen.compact_map import DigestMap
 from datagen.config import IMPORTED, Settings
 from datagen.endpoint.prices import cost_parts
 from datagen.engines.cost_ledger import Ledger
+from datagen.engines.heartbeat import SILENT_S, Heartbeat, read_heartbeat
+from datagen.errors import visible
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
@@ -128,6 +131,8 @@ def status_lines(run: Run) -> Iterator[str]:
         if reply.cost_usd is not None:
             cost_usd = (cost_usd or 0.0) + reply.cost_usd
     yield f"run       {run.folder.path}"
+    beat = read_heartbeat(run.folder)
+    yield from work_lines(beat)
     yield f"teacher   {run.settings.teacher.name}"
     numbers, counts = np.unique(outcomes.arrays()[1], return_counts=True)
     tally = Counter({errors[number]: n for number, n in zip(numbers.tolist(), counts.tolist(), strict=True)})
@@ -150,8 +155,39 @@ def status_lines(run: Run) -> Iterator[str]:
         yield from outcome_lines(summary, run.folder.path)
         yield from _decision_lines(run, summary)
         yield from _diversity_lines(summary.diversity)
+    elif beat is None or beat.state not in ("working", "silent"):
+        yield f"next      datagen resume {run.folder.path}   (it is not finished)"
+
+
+def work_lines(beat: Heartbeat | None) -> Iterator[str]:
+    """Tell which process works on a run, at what and how far it is; or that it stopped, and why."""
+    if beat is None:
+        return
+    process, state, age_s = f"process {beat.pid} on {visible(beat.host)}", beat.state, time.time() - beat.at
+    if state == "stopped":
+        yield f"stopped   {duration(age_s)} ago: {visible(beat.ended or '')}"
+        return
+    if state == "killed":
+        yield f"stopped   {process} was killed; last heard {duration(age_s)} ago, at: {visible(beat.task)}"
+        return
+    told = f", but was last heard {duration(age_s)} ago" if age_s > SILENT_S else ""
+    if state == "silent":
+        yield f"silent    {process} was last heard {duration(age_s)} ago; look there whether it still works"
     else:
-        yield "not finished: start the same command again to go on"
+        yield f"working   {process}, for {duration(time.time() - beat.since)}{told}"
+    far = f"{beat.n_done:,}" if beat.total is None else f"{beat.n_done:,} of {beat.total:,}"
+    share = f" ({100 * beat.n_done / beat.total:.1f} %)" if beat.total else ""
+    left = f", about {duration(beat.left_s)} left" if beat.left_s is not None else ""
+    yield f"          {visible(beat.task)}: {far}{share}{left}"
+    if beat.n_retries or beat.n_refusals:
+        yield f"          {beat.n_retries:,} retries, {beat.n_refusals:,} answers asked for fewer requests (429)"
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def _decision_lines(run: Run, summary: Summary) -> Iterator[str]:
@@ -223,11 +259,6 @@ def turn_lines(sample: Sample) -> Iterator[str]:
     for cut in sample.cuts:
         if not cut.turns:  # it could not be read as a turn, or an older version did not keep it
             yield visible(f"cut in {cut.stage}: {cut.reason} ({cut.detail})")
-
-
-def visible(text: str) -> str:
-    """Text without the signs that steer a terminal."""
-    return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:

@@ -17,8 +17,8 @@ from typer.models import ArgumentInfo, OptionInfo
 
 from datagen.cli import app
 from datagen.cli.exit_status import EXIT_STATUS
-from datagen.cli.options import ROW_OF
 from datagen.config import settings_table
+from datagen.option_table import ROW_OF
 from datagen.pipeline import STAGES, Stage
 from datagen.store import write_whole
 

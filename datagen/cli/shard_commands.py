@@ -4,29 +4,59 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from datagen.cli.app import app
 from datagen.cli.exit_status import exit_if_many_failed, in_sentences, tell_outcome
+from datagen.config import Settings, dump_settings, load_settings
 
 if TYPE_CHECKING:
-    from datagen.config import Settings
+    from datagen.api import Run
 
 
-def make_shard(settings: Settings, shard: str, out: Path) -> None:
+def make_shard(settings: Settings, shard: str, out: Path, *, may_change: bool = False) -> None:
     """Make or resume one shard, and tell how it ended."""
-    from datagen.cli.progress_bar import BarProgress
     from datagen.engines.run_shards import run_shard
     from datagen.store.shards import Shard
+    from datagen.view.progress_bar import BarProgress
 
     which = Shard.parse(shard)
-    tally = run_shard(settings, which, out, BarProgress())
+    tally = run_shard(settings, which, out, BarProgress(), may_change=may_change)
     typer.echo(f"shard     {which}: {tally.n_accepted} of {tally.n_samples} samples are candidates")
     typer.echo(f"folder    {which.folder_in(out).path}")
     typer.echo(f"next      datagen merge {out}   (when all {which.count} are made)")
     exit_if_many_failed(tally.share_failed, tally.failure, settings)
+
+
+def shard_of(run: Run) -> str | None:
+    """Which shard a folder is of, such as ``1/4``; None where it is a whole run's."""
+    told = run.manifest.get("shard")
+    return None if told is None else str(told)
+
+
+def resume_shards(run_path: Path, given: dict[str, Any], *, may_change: bool = False) -> None:
+    """Go on with every shard of a folder that is not done and not at work, one after another."""
+    from datagen.api import open_run
+    from datagen.engines.heartbeat import read_heartbeat
+    from datagen.errors import RunError
+    from datagen.store.shards import read_record, shard_folders
+
+    left = [folder for folder in shard_folders(run_path) if read_record(folder) is None]
+    if not left:
+        raise RunError(f"{run_path}: every shard here is done; put them together with 'datagen merge {run_path}'.")
+    at_work = [folder for folder in left if (beat := read_heartbeat(folder)) and beat.state == "working"]
+    left = [folder for folder in left if folder not in at_work]
+    if not left:
+        raise RunError(f"{run_path}: every shard that is not done is at work; 'datagen status {run_path}' tells.")
+    for folder in left:
+        stored = open_run(folder.path)
+        shard = shard_of(stored)
+        if shard is None:
+            raise RunError(f"{folder.settings}: says nothing of a shard; start its command again.")
+        settings = load_settings(None, {**dump_settings(stored.settings), **given})
+        make_shard(settings, shard, run_path, may_change=may_change)
 
 
 @app.command()
@@ -40,11 +70,11 @@ def merge(
 ) -> None:
     """Make the finished run of its shards: the same bytes as those of a run that was never split."""
     from datagen.api import open_run
-    from datagen.cli.progress_bar import BarProgress
     from datagen.engines.run_shards import merge_shards
     from datagen.errors import RunError
     from datagen.store import RunFolder
     from datagen.store.shards import shard_folders
+    from datagen.view.progress_bar import BarProgress
 
     folders = shard_folders(run_path)
     for path in shards or ():
@@ -73,6 +103,8 @@ def changed_lines(run_path: Path) -> Iterator[str]:
 def shard_lines(run_path: Path) -> Iterator[str]:
     """Tell how far each shard is."""
     from datagen.api import open_run
+    from datagen.cli.printed import work_lines
+    from datagen.engines.heartbeat import read_heartbeat
     from datagen.store import stored_replies
     from datagen.store.shards import read_record, shard_folders
 
@@ -83,4 +115,8 @@ def shard_lines(run_path: Path) -> Iterator[str]:
             continue
         planned = open_run(folder.path).manifest.get("samples") if folder.settings.is_file() else "?"
         n_stored = sum(1 for _ in stored_replies(folder))
-        yield f"{folder.path.name}  at work or stopped, {n_stored} replies stored for {planned} samples"
+        yield f"{folder.path.name}  {n_stored} replies stored for {planned} samples"
+        beat = read_heartbeat(folder)
+        yield from (f"          {line}" for line in work_lines(beat))
+        if folder.settings.is_file() and (beat is None or beat.state in ("stopped", "killed")):
+            yield f"          next      datagen resume {folder.path}"

@@ -29,7 +29,7 @@ from datagen.endpoint.error_translation import (
 from datagen.endpoint.http import HttpClient
 from datagen.endpoint.openai_client import open_client
 from datagen.endpoint.rate_limiter import Limiter, Pass
-from datagen.endpoint.target import Target
+from datagen.endpoint.target import Target, Traffic
 from datagen.errors import DatagenError
 from datagen.records import Usage
 
@@ -55,6 +55,7 @@ class EndpointClient:
 
     Attributes:
         n_at_once: How many calls are worth handing over at once; more would only wait.
+        traffic: What was met so far.
         errors: Makes words fit for a message, and says whether the endpoint ever answered.
         pauses: Of the calls that wait for another try.
 
@@ -71,6 +72,7 @@ class EndpointClient:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._target, self._account, self._keep_bill, self._sleep = target, account, keep_bill, sleep
+        self.traffic = Traffic()
         self.pauses: set[asyncio.Future[None]] = set()
         self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=target.max_wait_s)
         self._refused_parameters: set[str] = set()
@@ -137,6 +139,7 @@ class EndpointClient:
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, unless the run ends meanwhile."""
+        self.traffic.n_retries += 1
         pause: asyncio.Future[None] = asyncio.ensure_future(self._sleep(seconds))
         self.pauses.add(pause)
         try:
@@ -235,6 +238,7 @@ class EndpointClient:
                 return came.content
         meaning = self.errors.meaning_of(came, fields)
         if isinstance(meaning, PassingError) and meaning.is_refusal:
+            self.traffic.n_refusals += 1
             self._limiter.refused(taken, meaning.retry_after_s)
         elif isinstance(meaning, RecordError) and meaning.code == "request_rejected":
             self._n_rejected += 1

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct
 from datagen.config import TeacherSettings
 from datagen.errors import SettingsError
 from datagen.records import Reply, Usage
+from datagen.yaml_text import decode_yaml
 
 Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
 
@@ -73,7 +74,7 @@ def _bundled() -> PriceTable:
 @cache
 def _own(path: str) -> PriceTable:
     try:
-        return msgspec.yaml.decode(Path(path).read_bytes(), type=PriceTable)
+        return decode_yaml(Path(path).read_bytes(), PriceTable)
     except OSError as error:
         raise SettingsError(f"{path}: the price table cannot be read ({error.strerror}).") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:

@@ -8,6 +8,13 @@ from datagen.config import EmbeddingSettings, TeacherSettings, ValidatorSettings
 from datagen.errors import DatagenError
 
 
+class Traffic(Struct):
+    """What a client of an endpoint met: tries after a failed one, and answers that asked for fewer requests (429)."""
+
+    n_retries: int = 0
+    n_refusals: int = 0
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """One model of one endpoint.
 

@@ -20,6 +20,7 @@ from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.error_translation import PassingError, RefusedParameterError
 from datagen.endpoint.token_estimate import count_prompt
 from datagen.engines.ask_teacher import run_to_end
+from datagen.engines.first_replies import FirstReplies
 from datagen.errors import RunError, TeacherError
 from datagen.records import BatchFact, Reply, Request
 from datagen.store import FactLog, ReplyStore, RunFolder
@@ -80,6 +81,7 @@ def ask_by_batches(
     folder: RunFolder,
     store: ReplyStore,
     budget: Budget | None,
+    first: FirstReplies,
     on_reply: Callable[[Reply], None],
     note: Callable[[str], None],
 ) -> None:
@@ -88,7 +90,7 @@ def ask_by_batches(
     with closing(FactLog(folder.batches, BatchFact)) as log:
         opened, refused = open_batches(log)
         teacher = BatchTeacher(settings, refused)
-        batcher = Batcher(teacher, log, opened, store, account, on_reply, note)
+        batcher = Batcher(teacher, log, opened, store, account, first, on_reply, note)
         run_to_end(batcher.ask_all(plan, folder.batch_file))
 
 
@@ -101,6 +103,7 @@ class Batcher:
         opened: What ``open_batches`` found in it.
         store: Where replies go.
         account: Pays for all of them; None sets no bound.
+        first: Lets a few of a response type through until one of its replies can be read: the first batches are small.
         on_reply: Hears of each reply once it is stored.
         note: Hears what becomes of the batches.
     """
@@ -112,12 +115,13 @@ class Batcher:
         opened: dict[str, Open],
         store: ReplyStore,
         account: Account | None,
+        first: FirstReplies,
         on_reply: Callable[[Reply], None],
         note: Callable[[str], None],
     ) -> None:
         self._teacher, self._log, self._open, self._store = teacher, log, opened, store
         self._account, self._budget = account, None if account is None else account.budget
-        self._on_reply, self._note = on_reply, note
+        self._first, self._on_reply, self._note = first, on_reply, note
         self._rejected: set[str] = set()
         self._has_gained = False
         self._most_requests = MAX_REQUESTS
@@ -169,7 +173,8 @@ class Batcher:
 
     async def _submit_all(self, planned: Iterator[Request], file: Path) -> int:
         """Make batches of all that is wanted; gives how many."""
-        wanted = (request for request in planned if self._is_wanted(request.digest))
+        self._first.forget_asked()
+        wanted = (one for one in planned if self._is_wanted(one.digest) and self._first.takes(one.response_type))
         request = next(wanted, None)
         n_batches = 0
         while request is not None:
@@ -317,10 +322,15 @@ class Batcher:
         self._store.add(reply)
         if reply.is_final:
             self._has_gained = True
-            self._on_reply(reply)
         elif reply.error == "request_rejected":
             self._rejected.add(reply.request_digest)
-            self._on_reply(reply)
+        else:
+            return
+        self._on_reply(reply)
+        try:
+            self._first.hear(reply)
+        except TeacherError as error:  # raised once all that was paid for is stored
+            self._failure = error
 
     def _failed(self, batch: Batch, n_requests: int) -> None:
         """Learn from a batch that was refused as a whole; it cost nothing."""

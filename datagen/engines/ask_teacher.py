@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+from datagen.engines.first_replies import FirstReplies
 from datagen.errors import RunError
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore
@@ -21,8 +22,11 @@ async def ask_all(
     teacher: Teacher,
     store: ReplyStore,
     on_reply: Callable[[Request, Reply], None],
+    first: FirstReplies | None = None,
 ) -> None:
     """Keep as many requests in flight as the teacher takes, until none is left, with no barrier between them.
+
+    ``first`` holds back requests of a response type until one of its replies can be read, and hears each reply.
 
     When the teacher fails for good, no further request is sent, those in flight are waited for
     and stored (they are paid for), and then the error is raised.
@@ -36,17 +40,26 @@ async def ask_all(
     async def work() -> None:
         try:
             for request in requests:
+                if first is not None:
+                    await first.admit(request.response_type)
                 if failures:
                     return
                 reply = await teacher.answer(request)
                 store.add(reply)
                 on_reply(request, reply)
+                if first is not None:
+                    first.hear(reply)
                 await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
         except StoppedError:
             pass
         except Exception as error:  # raised at the end; others in flight must not be cancelled for it
-            failures.append(error)
-            teacher.stop()
+            fail(error)
+
+    def fail(error: Exception) -> None:
+        failures.append(error)
+        teacher.stop()
+        if first is not None:
+            first.stop()
 
     async def sync_now_and_then() -> None:
         try:
@@ -54,8 +67,7 @@ async def ask_all(
                 await asyncio.sleep(SYNC_INTERVAL_S / 2)
                 await asyncio.to_thread(store.log.sync)  # a slow disk must not keep the endpoint waiting
         except RunError as error:
-            failures.append(error)
-            teacher.stop()
+            fail(error)
 
     syncing = asyncio.create_task(sync_now_and_then())
     try:

@@ -21,7 +21,7 @@ from datagen.config import Settings
 from datagen.engines.ordered_threads import map_in_order
 from datagen.engines.resume_mark import is_for_good
 from datagen.errors import RunError
-from datagen.pipeline import Planned, derive, make_sample, plan_samples
+from datagen.pipeline import Planned, derive, plan_samples
 from datagen.recipes import Recipe
 from datagen.records import AnnotatedImage, Drop, Reply, Request, Sample
 from datagen.version import __version__
@@ -101,12 +101,10 @@ class Written(Struct, frozen=True, array_like=True):
     Attributes:
         reply: None where there is nothing to ask.
         is_left: The next start is to look at it again.
-        accepted: Whether it passes the checks; known of the first of a chunk, for the progress bar.
     """
 
     reply: Reply | None
     is_left: bool
-    accepted: bool | None = None
 
 
 def work_on(job: Job, task: Task, chunk: bytes) -> bytes:
@@ -154,9 +152,7 @@ def _write(job: Job, chunk: bytes) -> bytes:
         if reply is not None and item.request is not None and job.settings.teacher.planted_errors:
             reply = with_error(reply, item.request, job.settings, job.categories)
         is_left = not (is_for_good(item) if reply is None else reply.is_final)
-        is_judged = not made and reply is not None
-        accepted = make_sample(item, reply, job.settings, "", job.checks).status == "accepted" if is_judged else None
-        made.append(Written(reply, is_left, accepted))
+        made.append(Written(reply, is_left))
     return _encoder.encode(made)
 
 

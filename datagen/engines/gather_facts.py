@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
@@ -19,13 +17,14 @@ from datagen.endpoint.budget import Budget
 from datagen.endpoint.prices import spent_in_all
 from datagen.engines.ask_teacher import ask_all, run_to_end
 from datagen.engines.chunks import Pool, derive_all, written
+from datagen.engines.first_replies import FirstReplies
+from datagen.engines.heartbeat import Pulse
 from datagen.engines.planted_replies import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import Progress, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import RunError
-from datagen.pipeline import Planned, make_sample
 from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore, take_in_replies
@@ -35,9 +34,6 @@ from datagen.teacher import open_teacher as teacher_of_settings
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs
 
-LOOK_INTERVAL_S, LOOK_SHARE = 0.05, 20
-"""The bar's share of accepted samples is of a few replies a second: judging one costs more than asking for it, and
-takes a twentieth of the time at most where the machine is busy."""
 OpenTeacher = Callable[[Settings, Budget | None], Teacher]
 """Gives a teacher, told what the run may cost."""
 
@@ -104,15 +100,14 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         take_in_dataset(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
     progress, watermark = inputs.progress, inputs.open_watermark(replies)
-    in_flight: dict[str, tuple[int, Planned]] = {}
+    in_flight: dict[str, int] = {}
     n_done, is_asking = watermark.n_settled, False
-    look_at = -math.inf
 
     def unanswered() -> Iterator[Request]:
         nonlocal n_done
         for number, item in inputs.unsettled(watermark):
             if item.request is not None and not replies.is_settled(item.request.digest):
-                in_flight[item.request.digest] = number, item
+                in_flight[item.request.digest] = number
                 yield item.request
                 continue
             watermark.pass_by(number, is_left=not is_for_good(item))
@@ -121,14 +116,9 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
                 progress.step()
 
     def on_reply(request: Request, reply: Reply) -> None:
-        nonlocal look_at
-        (number, item), now, accepted = in_flight.pop(request.digest), time.monotonic(), None
-        watermark.pass_by(number, is_left=not reply.is_final)
+        watermark.pass_by(in_flight.pop(request.digest), is_left=not reply.is_final)
         watermark.keep_if_due()
-        if now >= look_at:
-            accepted = make_sample(item, reply, inputs.settings, "", inputs.plugs.checks).status == "accepted"
-            look_at = now + max(LOOK_INTERVAL_S, LOOK_SHARE * (time.monotonic() - now))
-        progress.step(reply.cost_usd, accepted)
+        progress.step(reply.cost_usd)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
     requests = unanswered()
@@ -140,17 +130,22 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         from datagen.engines.ask_in_batches import require_collected
 
         require_collected(folder)
+    watched = FirstReplies(() if teaching.name == "template" else inputs.recipes, inputs.settings)
+    if replies.n_stored:
+        watched.recall(inputs.planned(), replies.get)
     if teaching.batch:
-        _ask_by_batches(inputs, replies, watermark)
+        _ask_by_batches(inputs, replies, watermark, watched)
         return
     teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
+    if isinstance(progress, Pulse):
+        progress.traffic = getattr(teacher, "traffic", progress.traffic)
     if teaching.planted_errors:
         teacher = LyingTeacher(teacher, inputs.settings, inputs.corpus.categories)
     progress.begin("asking the teacher", inputs.n_samples, n_done)
     is_asking = True
     with ended(progress):
         try:
-            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply))
+            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched))
         finally:
             watermark.keep()
 
@@ -174,12 +169,12 @@ def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
                 watermark.pass_by(number, is_left=one.is_left)
                 watermark.keep_if_due()
                 if not was_settled:
-                    inputs.progress.step(accepted=one.accepted)
+                    inputs.progress.step()
         finally:
             watermark.keep()
 
 
-def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> None:
+def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, watched: FirstReplies) -> None:
     from datagen.engines.ask_in_batches import ask_by_batches  # it loads the openai client
 
     def move_on() -> int:
@@ -197,7 +192,7 @@ def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -
     with ended(progress):
         ask_by_batches(
             lambda: (item.request for _, item in inputs.unsettled(watermark) if item.request is not None),
-            inputs.settings.teacher, inputs.folder, replies, inputs.ledger.budget,
+            inputs.settings.teacher, inputs.folder, replies, inputs.ledger.budget, watched,
             lambda reply: progress.step(reply.cost_usd), progress.note,
         )  # fmt: skip
         move_on()

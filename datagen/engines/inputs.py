@@ -1,9 +1,10 @@
-"""What a run, or a shard of one, works on: settings, recipes, corpus, pictures, each read once."""
+"""What a run, or a shard of one, works on: settings, recipes, corpus, pictures, each read once, when needed."""
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
 from typing import Any
@@ -18,12 +19,13 @@ from datagen.corpus import (
     Corpus,
     PictureChecker,
     Source,
-    identity_in,
     load_corpus,
     load_dataset,
     named_places,
     open_source,
 )
+from datagen.corpus.llava_dataset import Dataset
+from datagen.engines.changed_settings import WHERE_AND_HOW
 from datagen.engines.check_pictures import check_pictures
 from datagen.engines.cost_ledger import Ledger
 from datagen.engines.plugs import NO_PLUGS, Plugs
@@ -34,7 +36,7 @@ from datagen.pipeline import Planned, derive, plan_imported, plan_samples, requi
 from datagen.recipes import Recipe, embedded_teacher, load_recipes
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import ReplyStore, RunFolder, write_whole
-from datagen.store.shards import Shard, shard_folders
+from datagen.store.shards import Shard
 
 
 class Inputs:
@@ -49,12 +51,10 @@ class Inputs:
         plugs: Python objects that take the place of what settings name.
 
     Attributes:
-        corpus: The whole of it, whatever the shard.
-        images: Those to work on, in corpus order.
         ledger: What it costs.
 
     Raises:
-        DatagenError: The inputs cannot be read, as one sentence.
+        DatagenError: The settings or recipes cannot be used, as one sentence.
     """
 
     def __init__(
@@ -79,16 +79,34 @@ class Inputs:
         if shard is not None and settings.corpus.dataset:
             raise SettingsError("--shard: a dataset made elsewhere is taken in as a whole; leave it out.")
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
-        self.dataset = load_dataset(settings.corpus) if settings.corpus.dataset else None
-        self.corpus: Corpus = self.dataset.corpus if self.dataset else load_corpus(settings.corpus, self.source)
-        whole: Sequence[AnnotatedImage] = self.corpus.images
-        if self.dataset is None:
-            require_distinct_ids(self.corpus.by_id, [recipe.name for recipe in self.recipes])
-        self.images = whole if shard is None else whole[shard.cut(len(whole))]
         self.pictures = PictureChecker(settings.corpus)
-        hint = None if is_merge else self.pictures.explain_missing(self.corpus.images)
+
+    @cached_property
+    def dataset(self) -> Dataset | None:
+        """The dataset made elsewhere, where one takes the place of a teacher."""
+        return load_dataset(self.settings.corpus) if self.settings.corpus.dataset else None
+
+    @cached_property
+    def corpus(self) -> Corpus:
+        """The whole of it, whatever the shard; read when it is first asked for, after all that is cheap to check.
+
+        Raises:
+            CorpusError: Annotations cannot be used.
+            RunError: The image folder holds none of the pictures.
+        """
+        corpus = self.dataset.corpus if self.dataset else load_corpus(self.settings.corpus, self.source)
+        if self.dataset is None:
+            require_distinct_ids(corpus.by_id, [recipe.name for recipe in self.recipes])
+        hint = None if self.is_merge else self.pictures.explain_missing(corpus.images)
         if hint:
             raise RunError(hint)
+        return corpus
+
+    @cached_property
+    def images(self) -> Sequence[AnnotatedImage]:
+        """Those to work on, in corpus order."""
+        whole: Sequence[AnnotatedImage] = self.corpus.images
+        return whole if self.shard is None else whole[self.shard.cut(len(whole))]
 
     @property
     def n_samples(self) -> int:
@@ -180,7 +198,6 @@ class Inputs:
         )
         if self.folder.settings.is_file() and self.folder.settings.read_bytes() == manifest:
             return
-        self._refuse_another_corpus()
         folder = self.folder
         for outdated in (folder.summary, folder.report, folder.calibration, folder.shard):
             outdated.unlink(missing_ok=True)
@@ -196,47 +213,23 @@ class Inputs:
         plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))  # as it is read back
         return plain
 
-    def _refuse_another_corpus(self) -> None:
-        """Keep one folder for one corpus: its files may move, but not give way to others."""
-        if not self.folder.settings.is_file():
-            if self.shard is None and not self.is_merge and shard_folders(self.folder.path):
-                told = "holds the shards of a run; put them together with 'datagen merge' first"
-                raise RunError(f"{self.folder.path}: {told}.")
-            return
-        try:
-            before = set(identity_in(msgspec.yaml.decode(self.folder.settings.read_bytes())))
-        except (msgspec.MsgspecError, TypeError, AttributeError):
-            return  # damaged; it is written anew
-        now = set(self.source.identity())
-        if before and now.isdisjoint(before):
-            raise RunError(
-                f"{self.folder.path}: holds a run on {', '.join(sorted(before))}, not on {', '.join(sorted(now))}; "
-                "choose another --out."
-            )
-
 
 def common_settings(settings: Settings) -> dict[str, Any]:
     """Settings by dotted names that all shards of one run must agree in, as JSON reads them back."""
     told: dict[str, Any] = {}
     for name, value in dump_settings(settings).items():
-        if name in _MAY_DIFFER:
+        if name in MAY_DIFFER:
             continue
         if isinstance(value, dict):
-            told |= {key: one for part, one in value.items() if (key := f"{name}.{part}") not in _MAY_DIFFER}
+            told |= {key: one for part, one in value.items() if (key := f"{name}.{part}") not in MAY_DIFFER}
         else:
             told[name] = value
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
     return plain
 
 
-_MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | frozenset(
-    "recipes_dir workers engine ray results max_failed validator.device "
-    "validator.trust_remote_code teacher.api_key_env teacher.base_url teacher.batch teacher.budget_usd "
-    "teacher.concurrency teacher.max_attempts teacher.max_wait_s teacher.prices teacher.rpm teacher.timeout_s "
-    "teacher.tpm".split()
-)
-"""Settings that may be others on another machine: they say where things are, or how hard to ask. What stands in the
-source and in the recipes is compared by digests."""
+MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | WHERE_AND_HOW
+"""Settings that may be others on another machine; what the source and the recipes hold is compared by digests."""
 
 
 def _alone(source: Source, settings: Settings) -> Source:

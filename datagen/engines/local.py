@@ -15,8 +15,10 @@ from datagen.config import ENDPOINT, Settings
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import gathered
+from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs
+from datagen.engines.preflight import require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress
 from datagen.engines.score_run import require_common_words
@@ -108,10 +110,16 @@ MAX_LOOKED_OVER = 1024
 
 
 def run_local(
-    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+    settings: Settings,
+    out: Path,
+    progress: Progress,
+    *,
+    may_ask: bool = True,
+    may_change: bool = False,
+    plugs: Plugs = NO_PLUGS,
 ) -> Outcome:
     """Make or finish a run in this process; see ``make_run``."""
-    return make_run(settings, out, progress, Here(), may_ask=may_ask, plugs=plugs)
+    return make_run(settings, out, progress, Here(), may_ask=may_ask, may_change=may_change, plugs=plugs)
 
 
 def make_run(
@@ -121,6 +129,7 @@ def make_run(
     place: Workplace,
     *,
     may_ask: bool = True,
+    may_change: bool = False,
     plugs: Plugs = NO_PLUGS,
 ) -> Outcome:
     """Make or finish a run.
@@ -131,6 +140,7 @@ def make_run(
         progress: Hears how far it is.
         place: Where the large parts are worked on; the result is the same everywhere.
         may_ask: False judges what is stored and sends nothing.
+        may_change: Settings may rewrite or shrink what the folder holds.
         plugs: Python objects that take the place of what settings name.
 
     Raises:
@@ -138,11 +148,19 @@ def make_run(
     """
     folder = RunFolder(out)
     require_plugs(settings, plugs)
-    inputs = Inputs(settings, folder, progress, plugs=plugs)
-    validator = validator_for(inputs, place)
     if not may_ask:
         folder.require()
-    with folder.locked(), closing(inputs.ledger):
+    with folder.locked():
+        inputs = Inputs(settings, folder, progress, plugs=plugs)
+        require_ready(inputs, may_ask=may_ask, may_change=may_change)
+        with beating(folder, progress, plugs) as inputs.progress:
+            return _make(inputs, place, may_ask=may_ask)
+
+
+def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
+    settings, folder = inputs.settings, inputs.folder
+    validator = validator_for(inputs, place)
+    with closing(inputs.ledger):
         prepare(inputs, validator, may_ask=may_ask)
         with (
             place.open_pool(inputs) as pool,

@@ -86,6 +86,13 @@ _SOURCE = ("name", "pictures", "is_exhaustive", "identity", "describe", "digest"
 
 def _require_shapes(plugs: Plugs) -> None:
     """Refuse at once what would otherwise fail deep inside a run, perhaps after it was paid for."""
+    for what, given, setting in (
+        ("teacher", plugs.teacher, "teacher.name"),
+        ("validator", plugs.validator, "validator.name"),
+        ("source", plugs.source, "corpus.path"),
+    ):
+        if isinstance(given, str):
+            raise SettingsError(f"{what}: a Python object is meant here; a name stands in the settings, as {setting}.")
     teacher = plugs.teacher
     if teacher is not None and (isinstance(teacher, type) or not (isinstance(teacher, Teacher) or callable(teacher))):
         raise SettingsError("teacher: expected a function from a request to its reply's text, or a datagen.Teacher.")

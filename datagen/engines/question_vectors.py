@@ -34,6 +34,17 @@ _AT_HAND = 4096
 """Vectors held in memory; those of one image are asked for many times in a row."""
 
 
+def embedding_target(settings: EmbeddingSettings) -> Target:
+    """Whom the settings name."""
+    return Target(
+        settings=settings,
+        model=settings.model,
+        base_url=settings.base_url,
+        option="dedup.embeddings.base_url",
+        error=EmbeddingError,
+    )
+
+
 class QuestionVectors:
     """The vectors of a run's questions.
 
@@ -72,14 +83,7 @@ class QuestionVectors:
         """Keep many requests in flight; when one fails for good, the others' answers are still stored."""
         from datagen.endpoint.client import EndpointClient  # it loads the openai client
 
-        settings = self._settings
-        target = Target(
-            settings=settings,
-            model=settings.model,
-            base_url=settings.base_url,
-            option="dedup.embeddings.base_url",
-            error=EmbeddingError,
-        )
+        settings, target = self._settings, embedding_target(self._settings)
         account = self._payment.account(settings.model, EmbeddingError)
         client = EndpointClient(target, "embeddings", account, self._payment.keep)
         waiting = iter(missing)

@@ -22,10 +22,12 @@ from datagen.dedup import FindVector
 from datagen.engines.chunks import derive_all
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import OpenTeacher, gathered
-from datagen.engines.inputs import Inputs, common_settings
+from datagen.engines.heartbeat import beating
+from datagen.engines.inputs import MAY_DIFFER, Inputs, common_settings
 from datagen.engines.local import Here, prepare, validator_for
 from datagen.engines.planted_trials import Examiner
 from datagen.engines.plugs import NO_PLUGS, Plugs
+from datagen.engines.preflight import refuse_another_corpus, require_ready
 from datagen.engines.progress import Progress, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.score_run import Judge, score_samples
@@ -48,6 +50,7 @@ def run_shard(
     out: Path,
     progress: Progress,
     *,
+    may_change: bool = False,
     open_teacher: OpenTeacher = open_teacher,
     validator: Validator | None = None,
     plugs: Plugs = NO_PLUGS,
@@ -59,6 +62,7 @@ def run_shard(
         shard: Which one.
         out: The run's folder; the shard gets its own inside.
         progress: Hears how far it is.
+        may_change: Settings may rewrite or shrink what the shard holds.
         open_teacher: Who writes the replies.
         validator: Scores them; None opens the one that the settings name.
         plugs: Python objects that take the place of what settings name.
@@ -74,18 +78,23 @@ def run_shard(
     if run.settings.exists() and not run.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another --out.")
     inputs = Inputs(settings, folder, progress, shard, plugs=plugs)
-    validator = validator or validator_for(inputs)
     with folder.locked(), closing(inputs.ledger):
-        folder.shard.unlink(missing_ok=True)
-        prepare(inputs, validator)
-        tally = Tally()
-        with Here().open_pool(inputs) as pool, gathered(inputs, pool, open_teacher=open_teacher) as facts:
-            digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies, pool)))
-        examined = None if validator is None else msgspec.to_builtins(_score(inputs, validator, digest))
-        n_images, n_samples = len(inputs.corpus.images), inputs.n_samples
-        record = ShardRecord(str(shard), inputs.common(), n_images, n_samples, tally.n_accepted, digest, examined)
-        with write_whole(folder.shard) as file:
-            file.write(msgspec.json.encode(record) + b"\n")
+        require_ready(inputs, may_change=may_change)
+        with beating(folder, progress, plugs) as inputs.progress:
+            return _make_shard(inputs, shard, open_teacher, validator or validator_for(inputs))
+
+
+def _make_shard(inputs: Inputs, shard: Shard, open_teacher: OpenTeacher, validator: Validator | None) -> Tally:
+    folder, tally = inputs.folder, Tally()
+    folder.shard.unlink(missing_ok=True)
+    prepare(inputs, validator)
+    with Here().open_pool(inputs) as pool, gathered(inputs, pool, open_teacher=open_teacher) as facts:
+        digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies, pool)))
+    examined = None if validator is None else msgspec.to_builtins(_score(inputs, validator, digest))
+    n_images, n_samples = len(inputs.corpus.images), inputs.n_samples
+    record = ShardRecord(str(shard), inputs.common(), n_images, n_samples, tally.n_accepted, digest, examined)
+    with write_whole(folder.shard) as file:
+        file.write(msgspec.json.encode(record) + b"\n")
     return tally
 
 
@@ -135,15 +144,16 @@ def merge_shards(
     if folder.settings.exists() and not folder.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another folder to merge into.")
     inputs = Inputs(settings, folder, progress, is_merge=True, plugs=plugs)
+    refuse_another_corpus(inputs)
     _require_same(inputs, records)
     validator = _recorded(records)
-    with folder.locked(), ExitStack() as lent:
+    with folder.locked(), beating(folder, progress, plugs) as inputs.progress, ExitStack() as lent:
         for shard in in_order:
             lent.enter_context(shard.held_for_reading())
         folder.summary.unlink(missing_ok=True)  # until it is there again, the run is not finished
         note_merged(folder, in_order)
         inputs.write_manifest()
-        _join_facts(in_order, folder, progress)
+        _join_facts(in_order, folder, inputs.progress)
 
         def candidates() -> Iterator[Sample]:
             digests = [record.candidates for record in records]
@@ -153,7 +163,7 @@ def merge_shards(
         find_vector: FindVector | None = None
         if asked is not None:
             vectors = lent.enter_context(closing(QuestionVectors(asked, folder.vectors)))
-            vectors.fetch(candidates(), progress, may_ask=False)
+            vectors.fetch(candidates(), inputs.progress, may_ask=False)
             find_vector = vectors.find
         return finish(inputs, validator, candidates, find_vector, None if validator is None else validator.others)
 
@@ -162,7 +172,8 @@ def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
     # What the datagen that made a shard did not know, or left open, stood at today's default.
     defaults = common_settings(Settings())
     known = [
-        {**defaults, **{name: one for name, one in record.common.items() if one is not None}} for record in records
+        {**defaults, **{key: one for key, one in record.common.items() if one is not None and key not in MAY_DIFFER}}
+        for record in records
     ]
     first = records[0]
     for record, common in zip(records[1:], known[1:], strict=True):

@@ -16,6 +16,7 @@ import filelock
 from datagen.errors import RunError
 
 UNFINISHED = ".unfinished"
+_LOCK = ".lock"
 
 
 class RunFolder:
@@ -39,6 +40,7 @@ class RunFolder:
         self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
         self.exports = path / "exports"
+        self.heartbeat = path / ".working.json"
         self.settings = path / "run.yaml"
         self.shard = path / "shard.json"
         self.merged = path / "shards" / "merged.json"
@@ -68,9 +70,12 @@ class RunFolder:
     def locked(self) -> Iterator[None]:
         """Create the folder and hold it for this process alone; the system frees it after a kill.
 
+        A folder that was made for this and got nothing, as its start was refused, is taken away again.
+
         Raises:
             RunError: Another process holds it, it holds something else, or it cannot be written.
         """
+        is_new = not self.path.exists()
         with translated_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             # run.yaml is the first file that takes its name; before it stand only shards and names with a dot.
@@ -84,6 +89,10 @@ class RunFolder:
             yield
         finally:
             lock.release()
+            if is_new and {entry.name for entry in self.path.iterdir()} <= {_LOCK}:
+                with contextlib.suppress(OSError):
+                    (self.path / _LOCK).unlink(missing_ok=True)
+                    self.path.rmdir()
 
     @contextmanager
     def held_for_reading(self) -> Iterator[None]:
@@ -105,11 +114,12 @@ class RunFolder:
                 lock.release()
 
     def _acquired(self) -> filelock.BaseFileLock:
-        lock = filelock.FileLock(self.path / ".lock")
+        lock = filelock.FileLock(self.path / _LOCK)
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout:
-            raise RunError(f"{self.path}: another datagen process is working on this run; wait for it.") from None
+            told = f"another datagen process is working on this run; 'datagen status {self.path}' tells how far it is"
+            raise RunError(f"{self.path}: {told}.") from None
         return lock
 
 

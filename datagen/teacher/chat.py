@@ -83,7 +83,7 @@ class ChatTeacher:
         self._settings = settings
         account = None if budget is None else Account(budget, settings.name, settings)
         self._client = EndpointClient(target_of(settings), "chat/completions", account, sleep=sleep)
-        self.n_at_once = self._client.n_at_once
+        self.n_at_once, self.traffic = self._client.n_at_once, self._client.traffic
 
     async def answer(self, request: Request) -> Reply:
         """Ask until there is a reply, a final fault, or no try left.

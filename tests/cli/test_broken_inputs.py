@@ -233,7 +233,8 @@ def test_a_bad_reply_is_rejected_with_its_reason(name: str, bench: Bench) -> Non
             "1",
         )
         result = CliRunner().invoke(app, args)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
+    assert "no sample was accepted" in result.stderr
     (sample,) = datagen.open_run(bench.out).iter_samples()
     assert (sample.status, sample.stage) == ("rejected", stage)
     assert not reason or sample.reason == reason

@@ -121,7 +121,7 @@ def test_status_of_an_unfinished_run(demo: Path, tmp_path: Path) -> None:
     (tmp_path / "replies.jsonl").write_bytes(b"".join(lines[:10]) + lines[10][:40])
     out = run("status", str(tmp_path))
     assert "replies   10 stored, 96 samples planned" in out
-    assert "not finished" in out
+    assert f"next      datagen resume {tmp_path}   (it is not finished)" in out
     run("show", str(tmp_path), "1-conversation", exit_code=1)
 
 
@@ -196,7 +196,7 @@ def test_show_steers_no_terminal(corpus_files: CorpusFiles, tmp_path: Path) -> N
     evil = "Question:\nWhat is\x1b[31m shown?\n===\nAnswer:\nA dog \x07 sits on the lawn."
     with LoopbackServer(reply=lambda body: evil) as server:
         args = ["--teacher", "loopback", "--base-url", server.base_url, "--types", "conversation", "--limit", "1"]
-        run("run", *corpus_files.options, *args, "--out", str(tmp_path))
+        run("run", *corpus_files.options, *args, "--out", str(tmp_path), exit_code=3)
     out = run("show", str(tmp_path), "1-conversation")
     assert "\x1b" not in out
     assert "\\x1b[31m" in out

@@ -227,7 +227,7 @@ def test_an_answer_lost_on_the_way_costs_nothing_twice(
 
 
 def test_an_endpoint_without_batches_is_told_as_such(corpus_files: CorpusFiles, tmp_path: Path) -> None:
-    with LoopbackServer() as server, pytest.raises(TeacherError, match=r"no batches.*leave out --batch"):
+    with LoopbackServer() as server, pytest.raises(TeacherError, match=r"no batches.*leave out teacher\.batch"):
         run(corpus_files, server, tmp_path / "run", base_url=server.base_url + "/elsewhere")
 
 
@@ -296,7 +296,7 @@ def test_without_batch_open_batches_are_not_paid_for_again(corpus_files: CorpusF
             run(corpus_files, server, tmp_path / "run")
         ended = (tmp_path / "run" / "batches.jsonl").read_bytes().splitlines(keepends=True)
         (tmp_path / "run" / "batches.jsonl").write_bytes(b"".join(ended[:2]))
-        with pytest.raises(RunError, match="1 batches are not collected yet; start again with --batch"):
+        with pytest.raises(RunError, match=r"1 batches are not collected yet; start again with teacher\.batch"):
             run(corpus_files, server, tmp_path / "run", batch=False)
         assert server.arrivals.total() == 0
 

@@ -84,7 +84,7 @@ def test_without_endpoints_nothing_is_told_of_them(corpus_files: CorpusFiles, tm
 
 def spent_until_it_ended(corpus_files: CorpusFiles, out: Path, server: LoopbackServer, budget_usd: float) -> float:
     teacher = {"budget_usd": budget_usd}
-    with pytest.raises(BudgetError, match=r"is used up: .*higher --budget-usd"):
+    with pytest.raises(BudgetError, match=r"is used up: .*higher teacher\.budget_usd"):
         datagen.run(watched(corpus_files, server, teacher=teacher), out)
     spent = sum(bill.cost_usd or 0 for bill in bills(out))
     assert 0 < spent <= budget_usd

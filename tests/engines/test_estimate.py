@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
-from datagen.cli.estimate_command import _duration
+from datagen.cli.printed import duration
 from datagen.config import load_settings
 from datagen.endpoint.token_estimate import count_tokens
 from datagen.engines.estimate import MIN_MEASURED, estimate_run
@@ -201,4 +201,4 @@ def test_a_dataset_made_elsewhere_asks_nobody(tmp_path: Path) -> None:
 
 
 def test_durations_are_told_in_the_unit_that_fits() -> None:
-    assert [_duration(seconds) for seconds in (12, 600, 7200)] == ["12 s", "10 min", "2.0 h"]
+    assert [duration(seconds) for seconds in (12, 600, 7200)] == ["12 s", "10 min", "2.0 h"]

@@ -35,7 +35,7 @@ def test_a_run_stopped_under_new_settings_does_not_show_the_old_result(
 
     monkeypatch.setattr(local, "finish", stop)
     with pytest.raises(KeyboardInterrupt):
-        datagen.run({**corpus_files.settings, "rng_seed": 7}, tmp_path)
+        datagen.run({**corpus_files.settings, "rng_seed": 7}, tmp_path, change=True)
     with pytest.raises(RunError, match="not finished"):
         _ = datagen.open_run(tmp_path).summary
     monkeypatch.undo()

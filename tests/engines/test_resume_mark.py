@@ -129,7 +129,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
 
 
 def made(files: CorpusFiles, out: Path, **overrides: object) -> datagen.Run:
-    run_local(load_settings(None, {**files.settings, **overrides}), out, Silence())
+    run_local(load_settings(None, {**files.settings, **overrides}), out, Silence(), may_change=True)
     return datagen.open_run(out)
 
 

@@ -139,7 +139,7 @@ def leave_unfinished(out: Path) -> None:
 
 
 def change(out: Path) -> None:
-    run_shard(demo_settings(rng_seed=5), Shard(2, 3), out, Silence())
+    run_shard(demo_settings(rng_seed=5), Shard(2, 3), out, Silence(), may_change=True)
 
 
 def double(out: Path) -> None:
@@ -213,7 +213,7 @@ def test_the_commands(tmp_path: Path, corpus_files: CorpusFiles) -> None:
     call("run", *corpus_files.options, "--out", elsewhere, "--shard", "1/2")
     assert "2-of-2  done" in call("status", run)
     Shard(2, 2).folder_in(elsewhere).path.mkdir()
-    assert "at work or stopped, 0 replies" in call("status", elsewhere)
+    assert "2-of-2  0 replies stored for ? samples" in call("status", elsewhere)
     assert "accepted" in call("merge", run, Shard(1, 2).folder_in(elsewhere).path)
     call("run", *corpus_files.options, "--out", tmp_path / "one")
     same(tmp_path / "one", run)

@@ -99,7 +99,7 @@ def test_a_disk_that_fails_and_a_shard_at_work_are_told(
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None
         other.stdout.readline()
-        with pytest.raises(RunError, match="2-of-2: another datagen process is working"):
+        with pytest.raises(RunError, match="2-of-2: another datagen process is working on this run"):
             merge(settings, out)
 
     def fail(*_: object, **__: object) -> None:
@@ -199,7 +199,9 @@ def test_a_shard_that_is_killed_goes_on_where_it_was(files: CorpusFiles, tmp_pat
             time.sleep(0.005)
         shard.kill()
         assert shard.wait() < 0
-        assert "1-of-2  at work or stopped" in CliRunner().invoke(app, ["status", str(out)]).output
+        told = CliRunner().invoke(app, ["status", str(out)]).output
+        assert "replies stored for 9 samples\n" in told and f"process {shard.pid} on " in told and "was killed" in told
+        assert f"next      datagen resume {Shard(1, 2).folder_in(out).path}" in told
         assert "not finished" in CliRunner().invoke(app, ["merge", str(out)]).stderr
         asked = {"teacher.name": "loopback", "teacher.base_url": server.base_url}
         settings = load_settings(None, {**files.settings, **asked})

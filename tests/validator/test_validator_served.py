@@ -212,7 +212,7 @@ def test_the_only_model_needs_no_name() -> None:
 
 @pytest.mark.parametrize("name", ["endpoint:nowhere", "endpoint:http://u:p@host/v1#m", "endpoint:http://h/v1?key=x"])
 def test_addresses_that_are_none_or_hold_secrets(name: str) -> None:
-    with pytest.raises(SettingsError, match="--validator endpoint:URL#MODEL") as caught:
+    with pytest.raises(SettingsError, match=r"^validator\.name endpoint:URL#MODEL") as caught:
         load_settings(None, {"corpus.captions": ["c"], "corpus.images": "i", "validator.name": name})
     assert "u:p" not in str(caught.value)
 

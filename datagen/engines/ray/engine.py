@@ -27,7 +27,13 @@ MAX_RETRIES = 5
 
 
 def run_ray(
-    settings: Settings, out: Path, progress: Progress, *, may_ask: bool = True, plugs: Plugs = NO_PLUGS
+    settings: Settings,
+    out: Path,
+    progress: Progress,
+    *,
+    may_ask: bool = True,
+    may_change: bool = False,
+    plugs: Plugs = NO_PLUGS,
 ) -> Outcome:
     """Make or finish a run on a Ray cluster; see ``make_run``.
 
@@ -38,7 +44,7 @@ def run_ray(
     with connected(settings.ray):
         place = Cluster()
         try:
-            return make_run(settings, out, progress, place, may_ask=may_ask, plugs=plugs)
+            return make_run(settings, out, progress, place, may_ask=may_ask, may_change=may_change, plugs=plugs)
         except RayTaskError:
             raise
         except RayError as error:

@@ -1,0 +1,136 @@
+"""A working run says so; a killed, a stopped and a finished one are told apart."""
+
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from conftest import CorpusFiles
+from loopback import LoopbackServer
+from typer.testing import CliRunner
+
+import datagen
+from datagen.cli import app
+from datagen.engines import heartbeat, local
+from datagen.engines.heartbeat import Heartbeat, beating, read_heartbeat
+from datagen.engines.progress import Silence
+from datagen.errors import RunError
+from datagen.store import RunFolder
+
+posix = pytest.mark.skipif(os.name != "posix", reason="asks the system for a process")
+
+
+def beat(**more: Any) -> Heartbeat:
+    now = time.time()
+    told = {"pid": os.getpid(), "host": platform.node(), "born": heartbeat._born(os.getpid()), "since": now, "at": now}
+    return Heartbeat(**{**told, **more})
+
+
+def dead_pid() -> int:
+    process = subprocess.Popen([sys.executable, "-c", "pass"])
+    process.wait()
+    return process.pid
+
+
+@posix
+def test_a_process_that_is_gone_or_another_of_its_number_is_no_work() -> None:
+    assert beat().state == "working"
+    assert beat(pid=dead_pid()).state == "killed"
+    if Path("/proc/self/stat").exists():
+        assert beat(born="1").state == "killed"
+    assert beat(ended="interrupted").state == "stopped"
+
+
+def test_another_machine_is_believed_for_a_while() -> None:
+    assert beat(host="elsewhere", pid=1).state == "working"
+    assert beat(host="elsewhere", pid=1, at=time.time() - 1000).state == "silent"
+
+
+def test_the_time_left_follows_from_what_this_start_did() -> None:
+    told = beat(total=100, n_done=40, n_before=20, at=1000.0, task_since=980.0)
+    assert told.left_s == pytest.approx(60)
+    assert beat(total=100).left_s is None
+
+
+def test_it_counts_and_goes_when_the_work_is_done(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with beating(folder, Silence()) as pulse:
+        pulse.begin("asking", 10, 2)
+        pulse.step()
+        told = msgspec.json.decode(pulse.encode(), type=Heartbeat)
+        assert (told.task, told.n_done, told.n_before, told.total) == ("asking", 3, 2, 10)
+    assert read_heartbeat(folder) is None
+
+
+def test_a_failure_says_why_where_there_is_something_to_go_on_with(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    with pytest.raises(RunError), beating(folder, Silence()):
+        raise RunError("the disk is full\nand more")
+    assert read_heartbeat(folder) is None
+    folder.settings.write_text("datagen: 1\n")
+    with pytest.raises(RunError), beating(folder, Silence()):
+        raise RunError("the disk is full\nand more")
+    told = read_heartbeat(folder)
+    assert told is not None and told.ended == "the disk is full"
+    folder.heartbeat.write_text("{half")
+    assert read_heartbeat(folder) is None
+
+
+def test_an_interrupt_in_a_program_says_how_to_go_on(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(local, "finish", stop)
+    with pytest.raises(KeyboardInterrupt, match=f"'datagen resume {tmp_path}' goes on where it stopped"):
+        datagen.run(corpus_files.settings, tmp_path)
+    with pytest.raises(KeyboardInterrupt, match="start the program again"):
+        datagen.run(corpus_files.settings, tmp_path / "own", teacher=lambda request: "A dog sits on a lawn.")
+    out = CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
+    assert "stopped   " in out and "ago: interrupted" in out
+    assert f"next      datagen resume {tmp_path}" in out
+    monkeypatch.undo()
+    assert CliRunner().invoke(app, ["resume", str(tmp_path)]).exit_code == 0
+    assert "stopped" not in CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
+
+
+@posix
+def test_status_tells_a_working_run_from_a_killed_one(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with LoopbackServer({"rate_limited": 0.9}, max_faults=2, delay_s=0.2, retry_after_s=0.01) as server:
+        command = [sys.executable, "-m", "datagen", "run", *corpus_files.options, "--out", str(out)]
+        asked = ["--teacher", "loopback", "--base-url", server.base_url, "--concurrency", "1"]
+        process = subprocess.Popen([*command, *asked], stderr=subprocess.DEVNULL)
+        give_up = time.monotonic() + 120
+        while time.monotonic() < give_up and process.poll() is None:
+            told = read_heartbeat(RunFolder(out))
+            if told is not None and told.n_done >= 2 and told.n_refusals:
+                break
+            time.sleep(0.02)
+        working = CliRunner().invoke(app, ["status", str(out)]).stdout
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        killed = CliRunner().invoke(app, ["status", str(out)]).stdout
+    assert f"working   process {process.pid} on " in working
+    assert "asking the teacher: " in working and " of 18 (" in working and " left" in working
+    assert "answers asked for fewer requests (429)" in working
+    assert "next " not in working
+    assert f"stopped   process {process.pid} on " in killed and "was killed" in killed
+    assert f"next      datagen resume {out}" in killed
+
+
+def test_status_before_the_run_has_its_settings(tmp_path: Path) -> None:
+    told = beat(task="checking the pictures", total=118_000, n_done=590, host="else\x1bwhere")
+    (tmp_path / ".working.json").write_bytes(msgspec.json.encode(told))
+    out = CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
+    assert "checking the pictures: 590 of 118,000 (0.5 %)" in out
+    assert "\x1b" not in out
+    assert json.loads((tmp_path / ".working.json").read_bytes())["total"] == 118_000
