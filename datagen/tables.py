@@ -55,9 +55,9 @@ class RunTables(ABC):
         Columns: sample_id, image_id, image, response_type, status (the sample's), turn (from 1, as they were written),
         fate (``kept``, ``cut`` or ``rejected``), stage, reason and cause of the loss (``itself``, ``an earlier turn``
         or ``the sample``), question, answer, n_words, n_claims, n_supported, n_contradicted, n_unknown (by the
-        annotations), verdict (``supported``, ``not doubted``, ``doubtful``, ``not judged``, None without a
-        validator), p_value (share of correct turns that look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its probability, 0 to 1),
-        and ``score_NAME`` (the raw measures, log-probabilities in nats).
+        annotations), verdict (``supported``, ``not doubted``, ``doubtful``, ``not judged``, None without a validator),
+        p_value (share of correct turns that look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its
+        probability, 0 to 1), and ``score_NAME`` (the raw measures, log-probabilities in nats).
 
         The dataset is ``turns[turns.fate == "kept"]``. In runs of older versions what was cut is not among them.
         """

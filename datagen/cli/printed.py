@@ -91,7 +91,7 @@ def _calibration_lines(found: Calibration | None) -> Iterator[str]:
     if found is None:
         return
     if found.share_wrong is not None:
-        yield f"          share of wrong turns before that, by the validator: {found.share_wrong}"
+        yield f"          wrong turns before the validator's cuts, by its estimate: {found.share_wrong}"
     for reason, number in found.unscored.items():
         yield f"          {number} questions without a score: {reason}"
     if found.why_not:

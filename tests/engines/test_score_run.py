@@ -210,7 +210,7 @@ def test_a_model_with_random_weights_may_not_judge(tmp_path: Path) -> None:
     assert found.n_turns > 60 and found.kinds["other image"].n_planted > 60
     assert found.share_wrong is None and not found.judged and "does not tell the answers" in found.why_not
     assert set(run.summary.verdicts) == {"not judged"} and run.summary.rejected_by_stage.get("validate") is None
-    turns = [turn for sample in run.iter_samples() for turn in sample.turns]
+    turns = [turn for sample in run.iter_samples() if sample.status == "accepted" for turn in sample.turns]
     assert all(turn.validation.measures and not turn.validation.probes for turn in turns)  # chances are no evidence
 
 
