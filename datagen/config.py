@@ -217,7 +217,7 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"],
         Meta(description="How the validator's weights are held in memory."),
     ] = "auto"
-    alpha: Annotated[Share, Meta(description="Share of true answers that the validator may lose.")] = 0.05
+    alpha: Annotated[Share, Meta(description="Share of correct answers that the validator may lose.")] = 0.05
     calibration_images: Annotated[
         Natural, Meta(description="Errors are planted on so many images to learn what its scores are worth.")
     ] = 400

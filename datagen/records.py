@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from msgspec import Struct
@@ -15,7 +16,7 @@ StageName = str
 
 Comparison = Literal["exact", "at least", "at most"]
 ClaimVerdict = Literal["supported_by_caption", "supported_by_boxes", "supported_by_both", "contradicted", "unknown"]
-TurnVerdict = Literal["supported", "doubtful", "not judged"]
+TurnVerdict = Literal["supported", "not doubted", "doubtful", "not judged"]
 
 
 class Box(Struct, frozen=True, gc=False):  # no cycles: a corpus of a million boxes costs the collector nothing
@@ -196,12 +197,13 @@ class Validation(Struct, frozen=True, omit_defaults=True):
     """What a validator, which sees the pixels, found on one turn: the hallucination check.
 
     Attributes:
-        verdict: ``not judged`` where it could not be scored, or where the calibration trusts no kind of error.
-        p_value: Share of sound turns of the run that look as wrong, 0 to 1; small for a turn that is likely wrong.
+        verdict: ``not judged`` where it could not be scored, or where the calibration trusts no kind of error; ``not
+            doubted`` where nothing speaks against it, but the validator sees too little to bear it out.
+        p_value: Share of correct turns of the run that look as wrong, 0 to 1; small for a turn that is likely wrong.
         worst: The kind of error that it most likely has, such as ``"count"``.
         doubts: Per kind of error the probability that it has one, 0 to 1, at even odds beforehand.
         measures: The raw numbers by name: log-probabilities in nats, log-odds, cosines.
-        probes: The questions about single claims; None where nothing could be scored.
+        probes: The questions about single claims, of the kinds that are judged; None where nothing could be scored.
     """
 
     verdict: TurnVerdict
@@ -210,6 +212,13 @@ class Validation(Struct, frozen=True, omit_defaults=True):
     doubts: dict[str, float] = {}
     measures: dict[str, float] = {}
     probes: tuple[ProbeResult, ...] | None = None
+
+    @property
+    def standing(self) -> str | None:
+        """The p-value in words; None where there is none."""
+        if self.p_value is None:
+            return None
+        return f"more suspicious than {math.floor(1000 * (1 - self.p_value) + 1e-6) / 10:g} % of correct answers"
 
 
 class Turn(Struct, frozen=True):
@@ -398,7 +407,23 @@ class SimilarityScore(Struct, frozen=True, tag="similarity", tag_field="of"):
     similarity: float
 
 
-Score = TextScore | ProbeScore | SimilarityScore
+class NoScore(Struct, frozen=True, tag="none", tag_field="of"):
+    """An answer of a validator from which no score can be read: a fact too, as it was paid for and would come again.
+
+    Attributes:
+        key: Of the score that it stands for.
+        picture: File name.
+        reason: Snake-case code, such as ``not_a_number``.
+        detail: The sentence for a person.
+    """
+
+    key: str
+    picture: str
+    reason: str
+    detail: str
+
+
+Score = TextScore | ProbeScore | SimilarityScore | NoScore
 """One line of ``scores.jsonl``."""
 
 

@@ -53,9 +53,12 @@ class KindReport(Struct, frozen=True):
     """How well one kind of error is told from clean turns, on images that fitted nothing.
 
     Attributes:
-        n_clean: Clean turns that could have this error.
-        n_planted: Turns that it was planted in.
+        n_clean: Clean turns that it was planted in.
+        n_planted: Turns with this error.
         auroc: Chance that a planted error is doubted more than a clean turn.
+        auroc_grey: The same on a grey picture: what words alone tell.
+        gain: By how much, at least (at 99 % confidence, by a bootstrap over images), ``auroc`` lies above both that and
+            a coin's 0.5. The kind is judged where this is above 0.05.
         recall_at_5: Share of planted errors found when 5 % of clean turns are flagged.
         calibration_error: Mean distance of the stated probability from the observed share, both classes weighing alike.
         reliability: (mean stated probability, observed share, weight) of up to ten bins.
@@ -67,6 +70,8 @@ class KindReport(Struct, frozen=True):
     n_clean: int
     n_planted: int
     auroc: float | None = None
+    auroc_grey: float | None = None
+    gain: float | None = None
     recall_at_5: float | None = None
     calibration_error: float | None = None
     reliability: tuple[tuple[float, float, float], ...] = ()
@@ -75,14 +80,27 @@ class KindReport(Struct, frozen=True):
     why_not: str | None = None
 
 
+class WrongShare(Struct, frozen=True):
+    """Share of wrong turns in the run as the teacher wrote it, with the ends of its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.estimate:.1%} ({self.low:.1%} to {self.high:.1%})"
+
+
 class Calibration(Struct, frozen=True):
     """What a validator is worth on a run.
 
     Attributes:
         validator: Its identity.
-        alpha: Share of clean turns that may be lost.
-        n_turns: Clean turns measured.
+        alpha: Share of correct answers that may be lost.
+        n_turns: Clean turns measured: turns of the run whose claims the annotations bear out.
         kinds: By kind of error.
+        unscored: Questions from whose answers no score can be read, by reason; their turns are not judged.
+        share_wrong: Wrong turns among those that reach the validator; None where nothing is judged.
         recall: Share of all planted errors that the threshold rejects.
         clean_flagged: Share of clean turns that it rejects: the measured price, to hold against ``alpha``.
         judged: False when no kind can be trusted.
@@ -93,6 +111,8 @@ class Calibration(Struct, frozen=True):
     alpha: float
     n_turns: int
     kinds: dict[str, KindReport]
+    unscored: dict[str, int] = {}
+    share_wrong: WrongShare | None = None
     recall: float | None = None
     clean_flagged: float | None = None
     judged: bool = False

@@ -21,8 +21,8 @@ from datagen.validator.planting import ERROR_KINDS
 if TYPE_CHECKING:
     import pandas as pd
 
-SOUND = "sound"
-"""What the calibration calls the run's own turns, before their own picture."""
+SOUND, UNKNOWN = "sound", "not known"
+"""What the calibration calls the run's own turns before their own picture: borne out by the annotations, or not."""
 _CLAIM_FIELDS = tuple(field for field in Claim.__struct_fields__ if field not in ("start", "end"))
 
 
@@ -55,9 +55,9 @@ class RunTables(ABC):
         Columns: sample_id, image_id, image, response_type, status (the sample's), turn (from 1, as they were written),
         fate (``kept``, ``cut`` or ``rejected``), stage, reason and cause of the loss (``itself``, ``an earlier turn``
         or ``the sample``), question, answer, n_words, n_claims, n_supported, n_contradicted, n_unknown (by the
-        annotations), verdict (``supported``, ``doubtful``, ``not judged``, None without a validator), p_value (share of
-        sound turns that look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its probability, 0 to 1),
-        and ``score_NAME`` (the raw measures, log-probabilities in nats).
+        annotations), verdict (``supported``, ``not doubted``, ``doubtful``, ``not judged``, None without a validator),
+        p_value (share of correct turns that look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its
+        probability, 0 to 1), and ``score_NAME`` (the raw measures, log-probabilities in nats).
 
         The dataset is ``turns[turns.fate == "kept"]``. In runs of older versions what was cut is not among them.
         """
@@ -75,10 +75,11 @@ class RunTables(ABC):
         return _claims_table(self.iter_samples())
 
     def calibration_set(self) -> pd.DataFrame:
-        """What the run's validator was calibrated on: sound turns, and turns with an error planted, a row each.
+        """What the run's validator was calibrated on: turns of the run, and turns with an error planted, a row each.
 
-        Columns: sample_id, image_id, picture (what it was held against), planted (``sound``, ``count``,
-        ``absent object``, ``side``, ``relation``, ``other image``), question, answer, p_value, worst, doubtful,
+        Columns: sample_id, image_id, picture (what it was held against), planted (``sound`` where the annotations bear
+        the turn out, ``not known``, ``count``, ``absent object``, ``side``, ``relation``, ``other image``), question,
+        answer, p_value, worst, doubtful,
         ``doubt_KIND``, ``score_NAME``; see ``turns``. Each row is judged by regressions that its image did not fit.
 
         Raises:
@@ -92,7 +93,8 @@ class RunTables(ABC):
         """What the validator would find, and what it would cost, at other values of ``alpha``; nothing is scored.
 
         Columns: sound_flagged (share of sound turns lost), recall (share of all planted errors found), and
-        ``recall_KIND`` of each kind that is judged; NaN where ``alpha`` is too small for so few turns.
+        ``recall_KIND`` of each kind that is judged; NaN where ``alpha`` is too small for so few turns. From some value
+        on nothing changes, as no turn is flagged that is more likely right than wrong.
 
         Raises:
             RunError: The run has no validator, or is not finished.
@@ -104,6 +106,9 @@ class RunTables(ABC):
         path, found = self.folder.calibration, self.summary.calibration
         if found is None or not path.is_file():
             raise RunError(f"{self.folder.path}: no validator was calibrated on this run; see 'datagen validate'.")
+        if found.judged and found.share_wrong is None:
+            told = "the validator was calibrated by an earlier version; 'datagen validate' does it anew from the scores"
+            raise RunError(f"{self.folder.path}: {told}.")
         tried: list[Tried] = []
         for _, one in read_facts(path, Tried):
             if one is None:
@@ -177,14 +182,14 @@ def _calibration_table(tried: Sequence[Tried], calibrator: Calibrator) -> pd.Dat
         opinion = calibrator.opinion(one.measured)
         judged: dict[str, Any] = {"p_value": math.nan, "worst": None, "doubtful": None}
         if opinion is not None:
-            judged = {"p_value": opinion.p_value, "worst": opinion.worst, "doubtful": opinion.is_doubtful}
+            judged = {"p_value": opinion.p_value, "worst": opinion.worst, "doubtful": opinion.verdict == "doubtful"}
             judged |= {_doubt_column(kind): doubt for kind, doubt in opinion.doubts.items()}
         rows.append(
             {
                 "sample_id": one.sample_id,
                 "image_id": one.measured.image_id,
                 "picture": one.picture,
-                "planted": one.measured.planted or SOUND,
+                "planted": one.measured.planted or (SOUND if one.measured.is_clean else UNKNOWN),
                 "question": one.question,
                 "answer": one.answer,
                 **judged,

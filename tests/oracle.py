@@ -58,7 +58,7 @@ class Oracle:
                     yield self._probe(look, item, key) if isinstance(item, Probe) else self._text(look, item, key)
 
     def _probe(self, look: Look, probe: Probe, key: str) -> ProbeScore:
-        truth = self._truth[look.picture].get(probe.question)
+        truth = self._truth.get(look.picture, {}).get(probe.question)
         weights = [1.0 if answer == truth else 0.03 + _noise(key + answer) / 30 for answer in probe.answers]
         return ProbeScore(key, look.picture, tuple(round(weight / sum(weights), 6) for weight in weights))
 

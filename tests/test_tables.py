@@ -112,7 +112,7 @@ def test_a_run_without_a_validator_has_the_same_columns(judged: datagen.Run, unj
 def test_the_calibration_set_gives_the_reported_figures(judged: datagen.Run) -> None:
     tried, told = judged.calibration_set(), judged.summary.calibration
     assert told is not None
-    assert set(tried.planted) <= {"sound", *ERROR_KINDS}
+    assert set(tried.planted) <= {"sound", "not known", *ERROR_KINDS}
     sound = tried[tried.planted == "sound"]
     assert len(sound) == told.n_turns
     assert (sound.doubtful == True).mean() == pytest.approx(told.clean_flagged, abs=1e-6)  # noqa: E712 (None is none)
@@ -145,14 +145,28 @@ def test_a_run_is_judged_again_in_python(tmp_path: Path) -> None:
     run = datagen.run(settings, tmp_path / "run")
     with pytest.raises(SettingsError, match="no validator yet"):
         run.validate(alpha=0.1)
-    first = run.validate(oracle, alpha=0.3)
-    n_scored, n_strict = oracle.n_scored, first.summary.verdicts["supported"]
-    mild = first.validate(oracle, alpha=0.05)
+    first = run.validate(oracle, alpha=0.0001)
+    assert set(first.summary.verdicts) == {"not judged"}
+    n_scored, mild = oracle.n_scored, first.validate(oracle, alpha=0.05)
     assert oracle.n_scored == n_scored > 0
     assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("python:oracle", 0.05)
-    assert mild.summary.verdicts["supported"] > n_strict
+    assert mild.summary.verdicts["not judged"] < 0.2 * mild.summary.turns
     assert datagen.run(settings, tmp_path / "run", change=True).settings.validator.name == "none"
     assert not run.folder.calibration.exists()
+
+
+def test_a_calibration_of_an_earlier_version_is_told(judged: datagen.Run, tmp_path: Path) -> None:
+    import shutil
+
+    shutil.copytree(judged.folder.path, tmp_path / "run")
+    summary = judged.folder.summary.read_text(encoding="utf-8")
+    start = summary.index('"share_wrong"')
+    earlier = summary[:start] + summary[summary.index("}", start) :].lstrip("},\n ")
+    (tmp_path / "run" / "summary.json").write_text(earlier, encoding="utf-8")
+    run = datagen.open_run(tmp_path / "run")
+    assert run.summary.calibration is not None and run.summary.calibration.judged
+    with pytest.raises(RunError, match="was calibrated by an earlier version; 'datagen validate' does it anew"):
+        run.thresholds()
 
 
 def test_a_damaged_calibration_is_told(judged: datagen.Run, tmp_path: Path) -> None:

@@ -93,12 +93,12 @@ class Spoiling(Struct, frozen=True):
 
     Attributes:
         lexicon: The corpus's, to find where a thing is named.
-        absent: Categories that the image does not show, of those that the corpus does.
+        rivals: For a thing that the image shows, those that it does not and that are as likely beside the rest of it.
         rng: Decides how the claim is spoilt.
     """
 
     lexicon: Lexicon
-    absent: Sequence[str]
+    rivals: Callable[[str], Sequence[str]]
     rng: random.Random
 
 

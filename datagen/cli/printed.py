@@ -19,7 +19,7 @@ from datagen.errors import visible
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import stored_replies
-from datagen.summary import DiversityReport, PlantedFates, Reasons, Summary
+from datagen.summary import Calibration, DiversityReport, PlantedFates, Reasons, Summary
 from datagen.turn_fates import fated_turns
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
             yield f"          {cost_parts(summary.cost_usd_by)}"
     if summary.verdicts:
         yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary.verdicts.items())
+    yield from _calibration_lines(summary.calibration)
     yield f"dataset   {out / 'dataset.json'}"
     if (out / "report.html").is_file():
         yield f"report    {out / 'report.html'}"
@@ -84,6 +85,17 @@ def _wrong_lines(summary: Summary) -> Iterator[str]:
     if summary.claims:
         right, wrong, left = (summary.claims.get(verdict, 0) for verdict in ("supported", "contradicted", "unknown"))
         yield f"left      {right} claims borne out, {wrong} contradicted, {left} unchecked"
+
+
+def _calibration_lines(found: Calibration | None) -> Iterator[str]:
+    if found is None:
+        return
+    if found.share_wrong is not None:
+        yield f"          wrong turns before the validator's cuts, by its estimate: {found.share_wrong}"
+    for reason, number in found.unscored.items():
+        yield f"          {number} questions without a score: {reason}"
+    if found.why_not:
+        yield f"          no turn is judged: {found.why_not}"
 
 
 def _reasons(title: str, table: Reasons) -> Iterator[str]:
@@ -265,7 +277,7 @@ def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:
     """What the validator was asked about a turn, and what it makes of the answers."""
     told = f"   pixels: {seen.verdict}"
     if seen.p_value is not None:
-        told += f"; {seen.p_value:.1%} of clean turns look as wrong"
+        told += f"; {seen.standing}"
         told += "; chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
     yield visible(told)
     for probe in seen.probes or ():

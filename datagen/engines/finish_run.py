@@ -80,7 +80,7 @@ class Workbench:
             examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, self.settings, self._others)
             judge = judge_samples(
                 samples(), validator, scores, inputs.pictures.read, examiner,
-                self.settings.validator.alpha, inputs.progress,
+                self.settings.validator, inputs.progress,
             )  # fmt: skip
         with write_whole(inputs.folder.calibration) as file:
             file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)

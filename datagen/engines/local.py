@@ -17,7 +17,7 @@ from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import gathered
 from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
-from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs
+from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
 from datagen.engines.preflight import require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress
@@ -197,6 +197,7 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
     inputs.check_pictures()
     if validator is not None:
         few = islice(inputs.usable_images(), MAX_LOOKED_OVER)
-        validator.look_over([image.file_name for image in few], inputs.pictures.read)
+        with telling_what_it_raised(inputs.settings.validator.name):
+            validator.look_over([image.file_name for image in few], inputs.pictures.read)
     if may_ask:
         inputs.write_manifest()

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from msgspec.structs import replace
 
 from datagen import claims
+from datagen.claims.kind import Spoiling
 from datagen.config import Settings
 from datagen.lexicon import lexicon_for
 from datagen.parsing import parse_reply
@@ -64,7 +65,7 @@ def with_error(reply: Reply, request: Request, settings: Settings, categories: t
     found = [
         (error, number, turn.answer, wrong.answer)
         for number, turn in enumerate(claims.judge_turns(turns, request.image, categories, settings.checks), start=1)
-        for error, wrong in plant_errors(turn, lexicon, absent, rng).items()
+        for error, wrong in plant_errors(turn, Spoiling(lexicon, lambda _: absent, rng)).items()
         if reply.text.count(turn.answer) == 1
     ]
     if not found:

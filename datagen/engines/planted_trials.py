@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -11,19 +12,20 @@ import numpy as np
 from msgspec import Struct
 
 from datagen import claims
+from datagen.claims.kind import Spoiling
 from datagen.config import Settings, digest_of
 from datagen.diversity import boxed_images
 from datagen.lexicon import lexicon_for
 from datagen.randomness import rng_for
-from datagen.records import AnnotatedImage, Sample, Turn
-from datagen.validator.planting import ErrorKind, plant_errors
+from datagen.records import AnnotatedImage, Turn
+from datagen.validator.planting import ErrorKind, Frequencies, is_clean, plant_errors
 
 if TYPE_CHECKING:
     from datagen.corpus import Corpus
     from datagen.pipeline import PictureCheck
     from datagen.validator import Validator
 
-_TRIES = 8  # pictures drawn to find one that shares little with another
+_TRIES = 8  # other pictures tried, to find one that shares little with an image
 
 
 class Trial(Struct, frozen=True):
@@ -31,16 +33,18 @@ class Trial(Struct, frozen=True):
 
     Attributes:
         other: Another picture, against which the same answers are wrong; None when there is none.
+        shown: Categories that it shows, boxed or named in a caption.
         absent: Categories that it does not show.
     """
 
     image: AnnotatedImage
     other: str | None
+    shown: frozenset[str]
     absent: tuple[str, ...]
 
 
 class Examiner:
-    """Decides on which images errors are planted, and plants them.
+    """Decides on which images errors are planted, and plants them in turns that the annotations bear out.
 
     Which they are depends on the whole corpus, and on nothing else: a shard tries the same errors on the same images
     as the whole run. Only pictures that come into question are opened.
@@ -73,13 +77,16 @@ class Examiner:
         self._plantable = tuple(
             name for name in corpus.categories if name in annotated and (known is None or name in known)
         )
+        self._frequencies = Frequencies(corpus.images, corpus.categories)
         self.others: dict[str, str | None] = {}
-        self._given_others, self._trials = others, dict[str, Trial]()
+        self._trials = dict[str, Trial]()
         if others is None:
-            chosen = islice(self._usable_by_lot(), settings.validator.calibration_images)
+            chosen = list(islice(self._usable_by_lot(), settings.validator.calibration_images))
             self._chosen = {self._images[n].image_id: n for n in chosen}
+            self._other_of: Mapping[str, str | None] = self._swap_pictures([self._images[n] for n in chosen])
         else:
             self._chosen = {image.image_id: n for n, image in enumerate(self._images) if image.image_id in others}
+            self._other_of = others
 
     @property
     def chosen(self) -> str:
@@ -89,30 +96,31 @@ class Examiner:
     def trial(self, image_id: str) -> Trial | None:
         """What is tried on an image; None for most images of a large run."""
         if image_id in self._chosen and image_id not in self._trials:
-            image, others = self._images[self._chosen[image_id]], self._given_others
-            self.others[image_id] = self._choose_other(image) if others is None else others[image_id]
-            self._trials[image_id] = Trial(image, self.others[image_id], self._absent_from(image))
+            image, other = self._images[self._chosen[image_id]], self._other_of[image_id]
+            shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
+            # Where nobody says what it shows, nothing is known to be absent.
+            absent = tuple(name for name in self._plantable if shown and name not in shown)
+            self.others[image_id] = other
+            self._trials[image_id] = Trial(image, other, frozenset(shown), absent)
         return self._trials.get(image_id)
 
-    def plant(self, trial: Trial, sample: Sample) -> list[tuple[ErrorKind, Turn]]:
-        """Every planted turn of a sample, with its claims read anew.
+    def plant(self, trial: Trial, sample_id: str, turn: Turn) -> list[tuple[ErrorKind, Turn]]:
+        """Every error that fits a turn, with its claims read anew; none that the annotations would bear out as well.
 
         What is planted in a turn does not depend on the turns beside it: a shard does not know which of them the
         merge will let fall.
         """
+
+        def rivals(name: str) -> list[str]:
+            return self._frequencies.rivals(name, trial.shown, trial.absent)
+
+        rng = rng_for(self._settings.rng_seed, sample_id, f"planted errors in {turn.question}")
         planted: list[tuple[ErrorKind, Turn]] = []
-        for turn in sample.turns:
-            rng = rng_for(self._settings.rng_seed, sample.sample_id, f"planted errors in {turn.question}")
-            for kind, wrong in plant_errors(turn, self._lexicon, trial.absent, rng).items():
-                (read,) = claims.judge_turns((wrong,), trial.image, self._categories, self._settings.checks)
+        for kind, wrong in plant_errors(turn, Spoiling(self._lexicon, rivals, rng)).items():
+            (read,) = claims.judge_turns((wrong,), trial.image, self._categories, self._settings.checks)
+            if not is_clean(read):
                 planted.append((kind, read))
         return planted
-
-    def _absent_from(self, image: AnnotatedImage) -> tuple[str, ...]:
-        if not image.boxes and not image.captions:
-            return ()  # nobody says what it shows
-        shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
-        return tuple(name for name in self._plantable if name not in shown)
 
     def _usable_by_lot(self) -> Iterator[int]:
         """Places of images whose pictures open, in an order that their ids decide."""
@@ -121,15 +129,27 @@ class Examiner:
             if self._check_picture(self._images[n]) is None:
                 yield n
 
-    def _choose_other(self, image: AnnotatedImage) -> str | None:
-        """Another picture, of a few drawn the one that shares the fewest categories: most answers are wrong there."""
-        rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
-        shown = {box.category for box in image.boxes}
-        drawn = [self._images[rng.randrange(len(self._images))] for _ in range(_TRIES)]
-        others = [one for one in drawn if one.file_name != image.file_name and self._check_picture(one) is None]
-        if not others:
-            return None
-        return min(others, key=lambda one: len(shown & {box.category for box in one.boxes})).file_name
+    def _swap_pictures(self, images: Sequence[AnnotatedImage]) -> dict[str, str | None]:
+        """Give every image another's picture, each picture once: so the pictures by themselves tell nothing.
+
+        Of a few swaps tried for each image those are made that leave fewer shared categories: most answers are wrong
+        before the other picture.
+        """
+        shown = [{box.category for box in image.boxes} for image in images]
+        at = [*range(1, len(images)), 0][: len(images)]
+
+        def shared(n: int, other: int) -> float:
+            return math.inf if images[n].file_name == images[other].file_name else len(shown[n] & shown[other])
+
+        for n, image in enumerate(images):
+            rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
+            for m in (rng.randrange(len(images)) for _ in range(_TRIES)):
+                if shared(n, at[m]) + shared(m, at[n]) < shared(n, at[n]) + shared(m, at[m]):
+                    at[n], at[m] = at[m], at[n]
+        return {
+            image.image_id: None if shared(n, at[n]) == math.inf else images[at[n]].file_name
+            for n, image in enumerate(images)
+        }
 
 
 def _lot(image_id: str) -> int:

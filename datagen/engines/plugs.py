@@ -8,7 +8,9 @@ which one is missing.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePath
 from typing import Any
 
@@ -17,7 +19,7 @@ from msgspec import Struct
 from datagen.checks import Check
 from datagen.config import PLUGGED, Settings
 from datagen.corpus import Source
-from datagen.errors import SettingsError
+from datagen.errors import DatagenError, SettingsError, ValidatorError
 from datagen.export import Form
 from datagen.records import Request
 from datagen.teacher import Teacher
@@ -157,6 +159,26 @@ def plugged_teacher(settings: Settings, plugs: Plugs) -> Teacher | None:
     if plugs.teacher is None or isinstance(plugs.teacher, Teacher):
         return plugs.teacher
     return FunctionTeacher(plugs.teacher, settings.teacher.name, settings.teacher.concurrency)
+
+
+@contextmanager
+def telling_what_it_raised(name: str) -> Iterator[None]:
+    """Make one sentence of what a plugged-in validator raises; the traceback stays with it as its cause.
+
+    Args:
+        name: Of the validator, as the settings have it; what another validator raises passes as it is.
+
+    Raises:
+        ValidatorError: The validator raised something else.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, DatagenError) or not name.startswith(PLUGGED):
+            raise
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{PurePath(frame.filename).name}, line {frame.lineno}"
+        raise ValidatorError(f"{name} raised {type(error).__name__}: {error} ({where}); mend it and resume.") from error
 
 
 def _name_of(given: object) -> str:

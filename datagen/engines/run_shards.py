@@ -117,7 +117,7 @@ def _score(inputs: Inputs, validator: Validator, digest: str) -> Examined:
         with ended(progress):
             examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, inputs.settings)
             candidates = read_candidates(inputs.folder, digest)
-            judge = Judge(validator, scores)
+            judge = Judge(validator, scores, inputs.settings.validator.name)
             deque(score_samples(candidates, judge, inputs.pictures.read, examiner, progress), maxlen=0)
     return examined_by(judge, examiner)
 

@@ -107,6 +107,8 @@ def _result(summary: Summary) -> str:
         rows = [(stage, reason, n) for stage, reasons in fallen.items() for reason, n in reasons.items()]
         if rows:
             text += f"\n{title}:\n\n" + _table(("stage", "reason", "number"), rows)
+    if summary.calibration is not None and summary.calibration.share_wrong is not None:
+        text += f"\nWrong turns before the validator's cuts, by its estimate: {summary.calibration.share_wrong}.\n"
     tokens = summary.tokens
     if tokens.prompt or tokens.completion or summary.cost_usd_by:
         cost = "unknown" if summary.cost_usd is None else f"{summary.cost_usd:.2f} USD"
@@ -156,8 +158,12 @@ def _limits(settings: Settings, summary: Summary) -> str:
         limits.append("No validator looked at the pixels of this run.")
     elif summary.verdicts.get("not judged"):
         limits.append(
-            f"The validator did not judge {summary.verdicts['not judged']} of {summary.turns} turns; "
-            "its reason stands in `samples.jsonl`."
+            f"The validator did not judge {summary.verdicts['not judged']} of {summary.turns} turns"
+            + (
+                f": {_plain(summary.calibration.why_not)}."
+                if summary.calibration and summary.calibration.why_not
+                else "."
+            )
         )
     limits += map(_plain, summary.diversity.lacks if summary.diversity else ())
     return "\n".join(f"- {limit}" for limit in limits) + "\n"

@@ -1,35 +1,54 @@
-"""Calibrates a validator on planted errors: P(wrong) per kind by logistic regression, and a conformal threshold.
+"""Calibrates a validator on planted errors: whether it sees, P(wrong) per kind of error, and a conformal threshold.
 
-Each kind of error gets a logistic regression of its own over all measures of a turn: clean turns against the same
-turns with one error planted. Images are dealt into folds; every turn is judged by regressions that were fitted on the
-other folds, so nothing is reported, or rejected, on the images it was fitted on.
+Each kind of error gets a logistic regression of its own over all measures of a turn: clean turns, which the
+annotations bear out, against the same turns with one error planted. Images are dealt into folds; every turn is judged
+by regressions that were fitted on the other folds, so nothing is reported, or rejected, on the images it was fitted on.
+
+A kind is judged only if the validator sees: by a bootstrap over images its AUROC lies surely above that of a coin, and
+above that of the same regression on a grey picture, by ``MIN_GAIN`` at least. A validator that does not tell another
+image's answers judges nothing.
 
 A turn is doubted as much as the kind of error says that doubts it most. Its rank among the clean turns by that is its
-conformal p-value, and the threshold is the conformal quantile that loses at most a chosen share of clean turns.
+conformal p-value, which bounds false alarms; and it is doubtful only if it is more likely wrong than right, given the
+share of wrong turns in the run.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datagen.summary import Calibration, KindReport
+from datagen.records import TurnVerdict
+from datagen.summary import Calibration, KindReport, WrongShare
 from datagen.validator.measures import MEASURES, as_row
-from datagen.validator.planting import ERROR_KINDS, ErrorKind
+from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 
 N_FOLDS = 5
 MIN_CLEAN = 30
 """Clean turns below which no share of 5 % can be measured."""
 MIN_PLANTED = 20
 """Planted errors of a kind below which it is not judged."""
-MIN_AUROC = 0.6
-"""0.5 is a coin; a kind that is hardly told apart would reject at random."""
+MIN_IMAGES = 8
+"""Images with such errors below which a bootstrap over them says nothing: seven coins fall alike once in 64 times."""
+CONFIDENCE = 0.99
+"""Of seeing. Five kinds are tried: at 95 % each, one validator in five that sees nothing would judge something."""
+MIN_GAIN = 0.05
+"""AUROC that seeing must surely bring. Less may come of the arithmetic: the last digits of a score depend on what else
+is in its batch, and on grey pictures they alone told other images' answers, surely, at .5001."""
+MIN_PRECISION = 0.95
+"""Share of right turns among the supported ones, if half of all turns were wrong."""
+MIN_SHARE_WRONG = 0.1
+"""No run is taken for better than this when the odds of a turn are told: a wrong answer that stays costs more than a
+right one that goes. Of spoilt conversations 0.02 found 84 % and this 92 %; of sound ones both flagged 1 %."""
+_N_RESAMPLES = 1000
 _RIDGE = 1.0
 _STEPS = 25
 _LONGEST_STEP = 5.0  # far-off Newton steps of nearly separable turns are cut
@@ -47,12 +66,20 @@ class Measured(Struct, frozen=True):
         measures: See ``measures.MEASURES``.
         suffers: The kinds of error that it could have.
         planted: The error that was planted; None for a turn of the run as it is.
+        grey: The measures that it would have if the picture were grey.
+        is_clean: A turn of the run that the annotations bear out.
+        spoilt: The kinds of error that were planted in copies of it.
+        swap: The words that were said, and those that were planted in their place.
     """
 
     image_id: str
     measures: dict[str, float]
     suffers: tuple[ErrorKind, ...]
     planted: ErrorKind | None = None
+    grey: dict[str, float] = {}
+    is_clean: bool = False
+    spoilt: tuple[ErrorKind, ...] = ()
+    swap: tuple[str, str] | None = None
 
 
 class Tried(Struct, frozen=True):
@@ -77,13 +104,14 @@ class Opinion(Struct, frozen=True):
         doubts: Per kind of error that is judged, the probability that the turn has one (even odds beforehand).
         p_value: Share of clean turns that look as wrong; small for a turn that is likely wrong.
         worst: The kind that decided.
-        is_doubtful: The p-value lies below the threshold.
+        verdict: ``doubtful`` below the threshold and more likely wrong than right; ``supported`` where every error that
+            it could have is judged, and so little doubted that ``MIN_PRECISION`` of such turns are right.
     """
 
     doubts: dict[str, float]
     p_value: float
     worst: ErrorKind
-    is_doubtful: bool
+    verdict: TurnVerdict
 
 
 class Calibrator:
@@ -91,7 +119,7 @@ class Calibrator:
 
     Args:
         validator: Its identity.
-        measured: Clean and planted turns, in any order.
+        measured: Turns of the run, clean or not, and planted ones, in any order.
         alpha: Share of clean turns that may be lost, 0 to 1.
 
     Attributes:
@@ -101,86 +129,211 @@ class Calibrator:
     def __init__(self, validator: str, measured: Iterable[Measured], alpha: float) -> None:
         # Sorted, so that sums and with them the last digits do not depend on the order of the run.
         held = sorted(measured, key=lambda one: (one.image_id, one.planted or "", sorted(one.measures.items())))
-        clean = [one for one in held if one.planted is None]
+        own = [one for one in held if one.planted is None]
+        clean = [one for one in own if one.is_clean]
         planted = [one for one in held if one.planted is not None]
         self._kinds: dict[ErrorKind, _Kind] = {}
-        self._clean: tuple[Array, ...] = ()
         self._thresholds: tuple[float, ...] = ()
         reports: dict[str, KindReport] = {}
         for kind in ERROR_KINDS:
             kind_fitted, reports[kind] = _fit(
-                [one for one in clean if kind in one.suffers], [one for one in planted if one.planted == kind]
+                [one for one in clean if kind in one.spoilt and kind in one.suffers],
+                [one for one in planted if one.planted == kind],
             )
             if kind_fitted is not None:
                 self._kinds[kind] = kind_fitted
         blind = Calibration(validator, alpha, len(clean), reports)
-        rank = int(alpha * (len(clean) * (N_FOLDS - 1) / N_FOLDS + 1))
-        if len(clean) < MIN_CLEAN:
-            self.calibration = replace(blind, why_not=f"{len(clean)} turns were scored, {MIN_CLEAN} are needed")
-        elif not self._kinds:
-            self.calibration = replace(blind, why_not="no kind of planted error is told from clean turns")
-        elif rank < 1:
-            self.calibration = replace(blind, why_not=f"{len(clean)} turns are too few to lose a share of {alpha:g}")
-        else:
-            self._clean = self._rank(clean)
-            self._thresholds = tuple(_threshold(doubts, alpha) for doubts in self._clean)
-            self.calibration = self._measured(blind, clean, planted)
+        clean = [one for one in clean if self._is_judged(one)]
+        why_not = self._why_not(blind, len(clean))
+        if why_not is not None:
+            self._kinds = {}
+            reports = {kind: replace(report, judged=False) for kind, report in reports.items()}
+            self.calibration = replace(blind, kinds=reports, why_not=why_not)
+            return
+        self._clean = self._rank(clean)
+        self._thresholds = tuple(_threshold(doubts, alpha) for doubts in self._clean)
+        own = [one for one in own if self._is_judged(one)]
+        planted = [one for one in planted if self._is_judged(one)]
+        of_own, of_clean, of_planted = (self._worst_of(turns) for turns in (own, clean, planted))
+        many = Counter(one.planted for one in planted)  # all kinds weigh alike
+        of_wrong = _weights(planted) / [many[one.planted] for one in planted]
+        self._odds = _Odds(of_own, of_clean, of_planted, of_wrong)
+        self.calibration = self._measured(blind, clean, planted)
+
+    def trusts(self, kind: ErrorKind) -> bool:
+        """Whether the validator judges a kind of error."""
+        return kind in self._kinds
 
     def opinion(self, one: Measured) -> Opinion | None:
         """Judge one turn by regressions that its image fitted nothing of; None where nothing is judged."""
-        if not self._thresholds or not any(kind in self._kinds for kind in one.suffers):
+        if not self._is_judged(one):
             return None
-        fold, doubts = fold_of(one.image_id), self._doubts(one)
+        doubts = {kind: float(doubt) for kind, doubt in zip(self._kinds, self._doubts([one])[0], strict=True)}
+        doubts = {kind: doubt for kind, doubt in doubts.items() if kind in one.suffers}
         worst = max(doubts, key=lambda kind: doubts[kind])
-        clean = self._clean[fold]
+        clean = self._clean[fold_of(one.image_id)]
         n_above = len(clean) - int(np.searchsorted(clean, doubts[worst], side="left"))
         return Opinion(
             {kind: round(doubt, 6) for kind, doubt in doubts.items()},
             round((1 + n_above) / (1 + len(clean)), 6),
             worst,
-            doubts[worst] > self._thresholds[fold],
+            self._verdict(one, doubts),
         )
 
-    def _doubts(self, one: Measured) -> dict[ErrorKind, float]:
-        fold, row = fold_of(one.image_id), _rows([one])
-        kinds = [kind for kind in one.suffers if kind in self._kinds]
-        return {kind: float(self._kinds[kind].doubts(row, fold)[0]) for kind in kinds}
+    def _verdict(self, one: Measured, doubts: dict[ErrorKind, float]) -> TurnVerdict:
+        worst = max(doubts.values())
+        if self._is_doubtful(np.array([worst]), [one])[0]:
+            return "doubtful"
+        is_all = doubts.keys() == set(one.suffers) and doubts.keys() != {OTHER_IMAGE.name}
+        is_sure = all(doubt <= self._kinds[kind].supported_to for kind, doubt in doubts.items())
+        return "supported" if is_all and is_sure else "not doubted"
 
-    def _doubt(self, one: Measured) -> float:
-        return max(self._doubts(one).values(), default=0.0)
+    def _why_not(self, blind: Calibration, n_clean: int) -> str | None:
+        """Why the whole validator judges nothing, or None."""
+        rank = int(blind.alpha * (n_clean * (N_FOLDS - 1) / N_FOLDS + 1))
+        if blind.n_turns < MIN_CLEAN:
+            return f"captions and boxes bear out {blind.n_turns} of the turns that were scored, {MIN_CLEAN} are needed"
+        if OTHER_IMAGE.name not in self._kinds:
+            return (
+                "it does not tell the answers about an image from those about another "
+                f"({blind.kinds[OTHER_IMAGE.name].why_not})"
+            )
+        if rank < 1:
+            return f"{n_clean} turns are too few to lose a share of {blind.alpha:g}"
+        return None
+
+    def _is_judged(self, one: Measured) -> bool:
+        return any(kind in self._kinds for kind in one.suffers)
+
+    def _doubts(self, turns: Sequence[Measured]) -> Array:
+        """Shape (turns, kinds judged); NaN where a turn cannot have the error."""
+        rows, folds = _rows(turns), _folds(turns)
+        found = np.full((len(turns), len(self._kinds)), np.nan)
+        for n, (name, kind) in enumerate(self._kinds.items()):
+            suffers = np.array([name in one.suffers for one in turns], dtype=bool)
+            for fold in range(N_FOLDS):
+                here = suffers & (folds == fold)
+                if here.any():
+                    found[here, n] = kind.doubts(rows[here], fold)
+        return found
+
+    def _worst(self, turns: Sequence[Measured]) -> Array:
+        """Per turn the greatest of its doubts, 0 where nothing is judged."""
+        found: Array = np.nan_to_num(self._doubts(turns), nan=0.0).max(axis=1, initial=0.0)
+        return found
+
+    def _worst_of(self, turns: Sequence[Measured]) -> _Worst:
+        return _Worst(self._worst(turns), [one.image_id for one in turns])
 
     def _rank(self, clean: Sequence[Measured]) -> tuple[Array, ...]:
         """Per fold, the doubts about the clean turns of the other folds, rising."""
-        doubts, folds = np.array([self._doubt(one) for one in clean]), _folds(clean)
+        doubts, folds = self._worst(clean), _folds(clean)
         return tuple(np.sort(doubts[folds != fold]) for fold in range(N_FOLDS))
+
+    def _is_doubtful(self, worst: Array, turns: Sequence[Measured]) -> NDArray[np.bool_]:
+        thresholds = np.array(self._thresholds)[_folds(turns)]
+        found: NDArray[np.bool_] = (worst > thresholds) & (self._odds.chance(worst) > 0.5)
+        return found
 
     def _measured(self, blind: Calibration, clean: Sequence[Measured], planted: Sequence[Measured]) -> Calibration:
         def fallen(turns: Sequence[Measured]) -> float | None:
-            hits = [self._doubt(one) > self._thresholds[fold_of(one.image_id)] for one in turns]
-            return round(sum(hits) / len(hits), 6) if hits else None
+            return round(float(self._is_doubtful(self._worst(turns), turns).mean()), 6) if turns else None
 
         kinds = {
             kind: replace(report, recall=fallen([one for one in planted if one.planted == kind]))
             for kind, report in blind.kinds.items()
         }
-        return replace(blind, kinds=kinds, recall=fallen(planted), clean_flagged=fallen(clean), judged=True)
+        return replace(
+            blind, kinds=kinds, recall=fallen(planted), clean_flagged=fallen(clean),
+            share_wrong=self._odds.share_wrong, judged=True,
+        )  # fmt: skip
 
 
 class _Kind:
-    """The regressions of one kind of error, one per fold left out, and the doubts they give to clean turns."""
+    """The regressions of one kind of error, one per fold left out, and the doubts they give.
 
-    def __init__(self, clean: Sequence[Measured], planted: Sequence[Measured]) -> None:
-        rows, folds = _rows([*clean, *planted]), _folds([*clean, *planted])
-        is_wrong = np.arange(len(rows)) >= len(clean)
-        self._fitted = [_Regression.fit(rows[folds != fold], is_wrong[folds != fold]) for fold in range(N_FOLDS)]
+    Attributes:
+        clean: Doubts about the clean turns.
+        wrong: Doubts about the planted ones.
+        weights: Of the planted ones.
+        supported_to: Up to this doubt turns are right, at ``MIN_PRECISION``.
+    """
+
+    def __init__(self, clean: Sequence[Measured], planted: Sequence[Measured], is_grey: bool = False) -> None:
+        turns = [*clean, *planted]
+        rows = np.array([as_row(one.grey if is_grey else one.measures) for one in turns], dtype=np.float64)
+        folds, is_wrong = _folds(turns), np.arange(len(turns)) >= len(clean)
+        self.weights = _weights(planted)
+        weights = np.concatenate([np.ones(len(clean)), self.weights])
+        fitted_on = [folds != fold for fold in range(N_FOLDS)]
+        self._fitted = [_Regression.fit(rows[here], is_wrong[here], weights[here]) for here in fitted_on]
         doubts = np.empty(len(rows))
         for fold, regression in enumerate(self._fitted):
             doubts[folds == fold] = regression.doubt(rows[folds == fold])
         self.clean, self.wrong = doubts[: len(clean)], doubts[len(clean) :]
+        self.supported_to = _supported_to(self.clean, self.wrong, self.weights)
 
     def doubts(self, rows: Array, fold: int) -> Array:
         """Probability of this error in turns of a fold, shape (n,)."""
         return self._fitted[fold].doubt(rows)
+
+
+class _Odds:
+    """The share of wrong turns in a run, and the chance that a turn is one of them, from its greatest doubt.
+
+    Args:
+        own: Greatest doubts about the run's turns, and the image of each.
+        clean: Those about clean turns.
+        wrong: Those about planted ones.
+        of_wrong: Weights of these.
+
+    Attributes:
+        share_wrong: The estimate with its interval.
+    """
+
+    def __init__(self, own: _Worst, clean: _Worst, wrong: _Worst, of_wrong: Array) -> None:
+        weights = np.concatenate([np.ones(len(clean.doubts)), of_wrong])
+        rows = _log_odds(np.concatenate([clean.doubts, wrong.doubts]))[:, None]
+        self._regression = _Regression.fit(rows, np.arange(len(rows)) >= len(clean.doubts), weights)
+        self.share_wrong = _share_wrong(own, clean, wrong, of_wrong)
+
+    def chance(self, worst: Array) -> Array:
+        """Chance that turns are wrong that are doubted so much."""
+        even, share = self._regression.doubt(_log_odds(worst)[:, None]), max(MIN_SHARE_WRONG, self.share_wrong.estimate)
+        found: Array = even * share / (even * share + (1 - even) * (1 - share))
+        return found
+
+
+class _Worst(NamedTuple):
+    """Greatest doubts about turns, and the image of each turn."""
+
+    doubts: Array
+    images: list[str]
+
+
+def _share_wrong(own: _Worst, clean: _Worst, wrong: _Worst, of_wrong: Array) -> WrongShare:
+    """Estimate the share of wrong turns after Rogan and Gladen (Am. J. Epidemiol. 107, 1978).
+
+    Of a run's turns as many are held more likely wrong than right as come of the wrong ones, found at the rate of
+    planted errors, and of the right ones, at the rate of clean turns: (found - false) / (true - false). The interval
+    comes of a bootstrap over images.
+    """
+    images = sorted({image for one in (own, clean, wrong) for image in one.images})
+    place, draws = {image: n for n, image in enumerate(images)}, _draws(len(images))
+
+    def found(turns: _Worst, weights: Array | float = 1.0) -> Array:
+        at = np.array([place[image] for image in turns.images])
+        each = np.broadcast_to(weights, len(at))
+        hits, every = (np.bincount(at, each * here, len(images)) for here in (turns.doubts > 0.5, 1.0))
+        rate: Array = (draws @ hits) / (draws @ every)
+        return rate
+
+    with np.errstate(invalid="ignore", divide="ignore"):  # a resample may hold no planted error at all
+        false = found(clean)
+        shares = np.clip((found(own) - false) / (found(wrong, of_wrong) - false), 0, 1)
+    low, high = np.nanquantile(shares[1:], (0.025, 0.975))
+    # Of n turns none may be seen to be wrong, and 3 / n be so all the same: the rule of three.
+    return WrongShare(_rounded(shares[0]), _rounded(low), _rounded(max(high, min(1.0, 3 / len(own.doubts)))))
 
 
 class _Regression(Struct, frozen=True):
@@ -191,16 +344,22 @@ class _Regression(Struct, frozen=True):
     weights: Array
 
     @classmethod
-    def fit(cls, rows: Array, is_wrong: NDArray[np.bool_]) -> _Regression:
-        """Newton's method with a ridge; both classes weigh alike, so that doubts mean even odds beforehand."""
+    def fit(cls, rows: Array, is_wrong: NDArray[np.bool_], shares: Array) -> _Regression:
+        """Newton's method with a ridge; both classes weigh alike, so that doubts mean even odds beforehand.
+
+        Args:
+            rows: Shape (n, measures).
+            is_wrong: Shape (n,).
+            shares: Weights of the rows within their class.
+        """
         known = ~np.isnan(rows)
         n_known = np.maximum(known.sum(0), 1)
         centre = np.where(known, rows, 0).sum(0) / n_known
         spread = np.sqrt(np.where(known, (rows - centre) ** 2, 0).sum(0) / n_known)
         spread[spread < _MIN_SPREAD] = np.inf  # what never changes tells nothing
         inputs = _standardised(rows, centre, spread)
-        shares = np.where(is_wrong, 0.5 / max(1, is_wrong.sum()), 0.5 / max(1, (~is_wrong).sum()))
-        each = shares * len(rows)
+        whole = np.where(is_wrong, shares[is_wrong].sum(), shares[~is_wrong].sum())
+        each = shares / np.maximum(whole, 1e-9) * len(rows) / 2
         penalty = np.diag([*[_RIDGE] * (inputs.shape[1] - 1), 1e-9])
         weights = np.zeros(inputs.shape[1])
         for _ in range(_STEPS):
@@ -238,32 +397,111 @@ def _threshold(clean: Array, alpha: float) -> float:
 
 
 def _fit(clean: Sequence[Measured], planted: Sequence[Measured]) -> tuple[_Kind | None, KindReport]:
-    """Fit one kind of error and say how well it can be told."""
+    """Fit one kind of error and say how well it can be told, and whether by seeing."""
     report = KindReport(len(clean), len(planted))
+    images = sorted({one.image_id for one in (*clean, *planted)})
     if planted and not clean:
         return None, replace(report, why_not="the validator is not asked what would show it")
-    if min(len(clean), len(planted)) < MIN_PLANTED:
-        told = f"{len(planted)} planted errors in {len(clean)} turns; {MIN_PLANTED} of each are needed"
-        return None, replace(report, why_not=told)
-    kind = _Kind(clean, planted)
-    bins = _reliability(kind.clean, kind.wrong)
+    if min(len(clean), len(planted)) < MIN_PLANTED or len(images) < MIN_IMAGES or not _weights(planted).any():
+        told = f"{len(planted)} planted errors in {len(clean)} turns about {len(images)} images"
+        return None, replace(report, why_not=f"{told}; {MIN_PLANTED} of each about {MIN_IMAGES} images are needed")
+    kind, grey = _Kind(clean, planted), _Kind(clean, planted, is_grey=True)
+    draws = _draws(len(images))
+    place = {image: n for n, image in enumerate(images)}
+    at = [np.array([place[one.image_id] for one in turns]) for turns in (clean, planted)]
+    seen, unseen = (_aurocs(one, at[0], at[1], draws) for one in (kind, grey))
+    gains, bins = seen - np.maximum(unseen, 0.5), _reliability(kind)
+    # Resamples of few images lie too close together: of 120 validators that give noise about ten images 9 would judge
+    # without the last factor, and 2 do with it.
+    margin = (gains[0] - np.nanquantile(gains[1:], 1 - CONFIDENCE)) * (1 + 3 / len(images))
     report = replace(
         report,
-        auroc=_auroc(kind.clean, kind.wrong),
-        recall_at_5=round(float((kind.wrong > np.quantile(kind.clean, 0.95)).mean()), 6),
-        calibration_error=round(sum(weight * abs(stated - seen) for stated, seen, weight in bins), 6),
+        auroc=_rounded(seen[0]),
+        auroc_grey=_rounded(unseen[0]),
+        gain=_rounded(gains[0] - margin),
+        recall_at_5=_rounded(np.average(kind.wrong > np.quantile(kind.clean, 0.95), weights=kind.weights)),
+        calibration_error=_rounded(sum(weight * abs(stated - found) for stated, found, weight in bins)),
         reliability=bins,
     )
-    assert report.auroc is not None
-    if report.auroc < MIN_AUROC:
-        return None, replace(report, why_not=f"told apart with AUROC {report.auroc:.3f} only, {MIN_AUROC} is needed")
+    assert report.gain is not None
+    if report.gain <= MIN_GAIN:
+        told = f"AUROC {report.auroc:.3f}, {report.auroc_grey:.3f} on a grey picture"
+        return None, replace(report, why_not=f"seeing does not surely beat guessing: {told}")
     return kind, replace(report, judged=True)
 
 
-def _reliability(clean: Array, wrong: Array) -> tuple[tuple[float, float, float], ...]:
-    doubts = np.concatenate([clean, wrong])
-    is_wrong = np.arange(len(doubts)) >= len(clean)
-    weights = np.where(is_wrong, 0.5 / len(wrong), 0.5 / len(clean))
+def _weights(planted: Sequence[Measured]) -> Array:
+    """Weights of planted turns, 1 in the mean of each kind: each word is planted as often as it is replaced.
+
+    Else words would tell by themselves: numbers grow when "two" only ever becomes "three", and whoever speaks of the
+    left side first makes "right" suspicious. What is never said truly weighs nothing.
+    """
+    said, instead = (Counter((one.planted, one.swap[n]) for one in planted if one.swap) for n in (0, 1))
+    each = np.array(
+        [said[one.planted, one.swap[1]] / instead[one.planted, one.swap[1]] if one.swap else 1.0 for one in planted]
+    )
+    kinds = np.array([one.planted for one in planted])
+    for kind in set(kinds):
+        each[kinds == kind] /= max(each[kinds == kind].mean(), 1e-9)
+    return each
+
+
+def _draws(n_images: int) -> Array:
+    """How often each image stands in each resample, the images as they are first; shape (resamples + 1, images)."""
+    drawn = np.random.default_rng(0).multinomial(n_images, np.full(n_images, 1 / n_images), _N_RESAMPLES)
+    found: Array = np.vstack([np.ones(n_images), drawn])
+    return found
+
+
+def _aurocs(kind: _Kind, clean_at: NDArray[np.int64], wrong_at: NDArray[np.int64], draws: Array) -> Array:
+    """AUROC in each resample of images.
+
+    Args:
+        kind: The doubts.
+        clean_at: Image of each clean turn.
+        wrong_at: Image of each planted one.
+        draws: Shape (resamples, images).
+    """
+    n_images = draws.shape[1]
+    wins = np.zeros((n_images, n_images))
+    for image in np.unique(clean_at):
+        held = np.sort(kind.clean[clean_at == image])
+        won = np.searchsorted(held, kind.wrong, side="left") + np.searchsorted(held, kind.wrong, side="right")
+        wins[:, image] = np.bincount(wrong_at, kind.weights * won / 2, n_images)
+    n_clean, n_wrong = np.bincount(clean_at, minlength=n_images), np.bincount(wrong_at, kind.weights, n_images)
+    pairs = (draws @ n_wrong) * (draws @ n_clean)
+    with np.errstate(invalid="ignore"):  # a resample may hold no planted error at all
+        found: Array = ((draws @ wins) * draws).sum(1) / pairs
+    return found
+
+
+def _supported_to(clean: Array, wrong: Array, weights: Array) -> float:
+    """The greatest doubt up to which ``MIN_PRECISION`` of turns are right, if half of all are wrong; -1 for none.
+
+    One more planted error is taken to lie there than does, so that a few of them prove nothing.
+    """
+    held, order = np.sort(clean), np.argsort(wrong)
+    missed = np.concatenate([[0], np.cumsum(weights[order])])
+    right = np.arange(1, len(held) + 1) / len(held)
+    wrongly = (1 + missed[np.searchsorted(wrong[order], held, side="right")]) / (1 + missed[-1])
+    good = np.flatnonzero(right >= MIN_PRECISION * (right + wrongly))
+    return float(held[good[-1]]) if len(good) else -1.0
+
+
+def _rounded(value: float) -> float:
+    return round(float(value), 6)
+
+
+def _log_odds(chances: Array) -> Array:
+    held = np.clip(chances, 1e-6, 1 - 1e-6)
+    found: Array = np.log(held / (1 - held))
+    return found
+
+
+def _reliability(kind: _Kind) -> tuple[tuple[float, float, float], ...]:
+    doubts = np.concatenate([kind.clean, kind.wrong])
+    is_wrong = np.arange(len(doubts)) >= len(kind.clean)
+    weights = np.concatenate([np.ones(len(kind.clean)) / len(kind.clean), kind.weights / kind.weights.sum()]) / 2
     bins = np.minimum((doubts * _BINS).astype(int), _BINS - 1)
     found = []
     for number in range(_BINS):
@@ -273,13 +511,6 @@ def _reliability(clean: Array, wrong: Array) -> tuple[tuple[float, float, float]
             stated = float((doubts * weights)[here].sum()) / weight
             found.append((round(stated, 6), round(float(weights[here & is_wrong].sum()) / weight, 6), round(weight, 6)))
     return tuple(found)
-
-
-def _auroc(clean: Array, wrong: Array) -> float:
-    """Chance that a wrong turn is doubted more than a clean one, ties counting half."""
-    held = np.sort(clean)
-    below, up_to = np.searchsorted(held, wrong, side="left"), np.searchsorted(held, wrong, side="right")
-    return round(float((below + up_to).sum()) / (2 * len(clean) * len(wrong)), 6)
 
 
 def fold_of(image_id: str) -> int:

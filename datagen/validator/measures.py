@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 
 from msgspec import Struct
 
@@ -11,7 +12,7 @@ from datagen.claims.kind import Probed
 from datagen.claims.kinds import KINDS, kind_of
 from datagen.records import Claim, ProbeScore, Score, SimilarityScore, TextScore, Turn
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
-from datagen.validator.protocol import Abilities, Item, Look, Text, score_key
+from datagen.validator.protocol import GREY, Abilities, Item, Look, Text, score_key
 
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
@@ -23,6 +24,7 @@ MEASURES = (
 """Names of a turn's numbers. The first six are of the whole answer, ``gain`` being what the picture adds to it in
 nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
 true: of the least likely claim by each measure of the claim kinds, and of all."""
+MAX_GREY_ITEMS = 32
 _MIN_CHANCE = 1e-6  # scores are stored with six digits
 
 
@@ -95,6 +97,17 @@ def blank_look_for(inquiries: Iterable[Inquiry], picture: str) -> Look:
     return Look(picture, tuple(texts), is_blank=True)
 
 
+def grey_looks_for(inquiries: Iterable[Inquiry], abilities: Abilities) -> Iterator[Look]:
+    """Ask everything of the grey picture, but for texts of which the blank look tells already what words are worth.
+
+    Looks are kept as short as those at pictures: attention within one grows with the square of what is asked.
+    """
+    items = dict.fromkeys(item for inquiry in inquiries for item in inquiry.items)
+    wanted = (item for item in items if not (abilities.blanks and isinstance(item, Text)))
+    while asked := tuple(islice(wanted, MAX_GREY_ITEMS)):
+        yield Look(GREY, asked)
+
+
 def read_findings(
     inquiry: Inquiry, identity: str, picture: str, find: FindScore, blank_of: str | None = None
 ) -> Findings | None:
@@ -111,9 +124,22 @@ def read_findings(
         None when a score is missing, or when there was nothing to ask.
     """
     shown, blank = Look(picture, ()), Look(blank_of or picture, (), is_blank=True)
+    return _findings(inquiry, identity, find, shown, shown, blank)
+
+
+def read_grey(inquiry: Inquiry, identity: str, abilities: Abilities, picture: str, find: FindScore) -> dict[str, float]:
+    """Gather the measures that a turn would have if its picture were grey; none where a score is missing."""
+    grey, blank = Look(GREY, ()), Look(picture, (), is_blank=True)
+    found = _findings(inquiry, identity, find, blank if abilities.blanks else grey, grey, blank)
+    return {} if found is None else found.measures
+
+
+def _findings(
+    inquiry: Inquiry, identity: str, find: FindScore, of_text: Look, of_probes: Look, blank: Look
+) -> Findings | None:
     measures: dict[str, float] = {}
     if inquiry.text is not None:
-        score = find(score_key(identity, shown, inquiry.text))
+        score = find(score_key(identity, of_text, inquiry.text))
         if isinstance(score, SimilarityScore):
             measures["similarity"] = score.similarity
         elif isinstance(score, TextScore):
@@ -121,8 +147,8 @@ def read_findings(
         else:
             return None
     chances: dict[int, float] = {}
-    for n, (_, probed) in enumerate(inquiry.probes):
-        score = find(score_key(identity, shown, probed.probe))
+    scores = [find(score_key(identity, of_probes, probed.probe)) for _, probed in inquiry.probes]
+    for n, ((_, probed), score) in enumerate(zip(inquiry.probes, scores, strict=True)):
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
             _keep_least(measures, probed.measure, _log_odds(chances[n]))

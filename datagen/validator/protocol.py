@@ -32,6 +32,24 @@ OUTSIDE = "outside_domain"
 """Reason of a fault that says nothing against the sample: the validator does not know such pictures."""
 
 
+GREY = "a plain grey picture"
+"""Stands where a picture's file name does, for a control that shows nothing: what words alone can find out."""
+_GREY_PX = (336, 336)
+
+
+def with_grey(load_picture: LoadPicture) -> LoadPicture:
+    """Open the grey picture as well; to a validator it is one more picture."""
+
+    def load(name: str) -> Image:
+        if name != GREY:
+            return load_picture(name)
+        from PIL import Image
+
+        return Image.new("RGB", _GREY_PX, (127, 127, 127))
+
+    return load
+
+
 class Text(Struct, frozen=True):
     """An answer to a question, whose likelihood is wanted."""
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.records import Drop, ProbeResult, Sample, Turn, TurnVerdict, Validation, cut_or_reject, reject
+from datagen.records import Drop, ProbeResult, Sample, Turn, Validation, cut_or_reject, reject
 from datagen.validator.calibration import Calibrator, Measured, Opinion
 from datagen.validator.measures import Findings, Inquiry
 from datagen.validator.planting import TOLD
@@ -69,14 +69,26 @@ def judge_turns(
     seen: list[Turn] = []
     drop: Drop | None = None
     n_kept = len(turns)
-    for n, (turn, inquiry, found) in enumerate(zip(turns, inquiries, findings, strict=True)):
+    for n, (turn, inquiry, measured) in enumerate(zip(turns, inquiries, findings, strict=True)):
+        found = None if measured is None else replace(measured, chances=_trusted(inquiry, measured, calibrator))
         opinion = None
         if found is not None:
             opinion = calibrator.opinion(Measured(image_id, found.measures, inquiry.suffers))
-        seen.append(replace(turn, validation=_validation(inquiry, found, opinion)))
-        if opinion is not None and opinion.is_doubtful and drop is None:
-            n_kept, drop = n, Drop("validate", "doubtful_answer", _why(n, turn, inquiry, found, opinion))
+        validation = _validation(inquiry, found, opinion)
+        seen.append(replace(turn, validation=validation))
+        if found is not None and opinion is not None and opinion.verdict == "doubtful" and drop is None:
+            told = f"answer {n + 1}: {_why(turn, inquiry, found, opinion)}; {validation.standing}"
+            n_kept, drop = n, Drop("validate", "doubtful_answer", told)
     return Judged(tuple(seen[:n_kept]), drop, tuple(seen))
+
+
+def _trusted(inquiry: Inquiry, found: Findings, calibrator: Calibrator) -> dict[int, float]:
+    """The chances that are evidence: of kinds of error that the validator was shown to see."""
+    return {
+        n: found.chances[n]
+        for n, (_, probed) in enumerate(inquiry.probes)
+        if n in found.chances and probed.error is not None and calibrator.trusts(probed.error.name)
+    }
 
 
 def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | None) -> Validation:
@@ -90,20 +102,18 @@ def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | Non
     scored = Validation("not judged", measures=found.measures, probes=probes)
     if opinion is None:
         return scored
-    verdict: TurnVerdict = "doubtful" if opinion.is_doubtful else "supported"
-    return replace(scored, verdict=verdict, p_value=opinion.p_value, worst=opinion.worst, doubts=opinion.doubts)
+    return replace(scored, verdict=opinion.verdict, p_value=opinion.p_value, worst=opinion.worst, doubts=opinion.doubts)
 
 
-def _why(n: int, turn: Turn, inquiry: Inquiry, found: Findings | None, opinion: Opinion) -> str:
-    rare = f"only {opinion.p_value:.1%} of clean turns look as wrong"
-    if found is None or not found.chances:
-        return f"answer {n + 1}: likely {TOLD[opinion.worst]}; {rare}"
+def _why(turn: Turn, inquiry: Inquiry, found: Findings, opinion: Opinion) -> str:
+    if not found.chances:
+        return f"likely {TOLD[opinion.worst]}"
     least = min(found.chances, key=lambda index: found.chances[index])
     index, probed = inquiry.probes[least]
     claim = turn.claims[index]
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
     error = opinion.worst if probed.error is None else probed.error.name
     return (
-        f"answer {n + 1}: likely {TOLD[error]}; asked '{probed.probe.question}', the validator gives "
-        f"'{said}' {found.chances[least]:.0%}; {rare}"
+        f"likely {TOLD[error]}; asked '{probed.probe.question}', the validator gives "
+        f"'{said}' {found.chances[least]:.0%}"
     )

@@ -35,16 +35,20 @@ _MAX_ROWS = 40  # of any table whose rows come from data
 _PAUSE_S = 60.0
 _LABELS = {
     "auroc": "AUROC",
+    "auroc_grey": "AUROC on a grey picture",
+    "gain": "gained by seeing, at least",
+    "share_wrong": "wrong turns (95 % interval)",
+    "unscored": "questions without a score",
     "recall_at_5": "found at 5 % false alarms",
     "calibration_error": "calibration error",
-    "n_clean": "clean turns",
+    "n_clean": "correct turns",
     "n_planted": "planted errors",
     "recall": "found at the threshold",
     "judged": "used for verdicts",
     "why_not": "why not",
-    "clean_flagged": "clean turns lost",
-    "alpha": "clean turns that may be lost",
-    "n_turns": "turns measured",
+    "clean_flagged": "correct turns lost",
+    "alpha": "correct turns that may be lost",
+    "n_turns": "correct turns measured",
 }
 """What the fields of a calibration mean; others are shown as they are."""
 _SHARES = frozenset({"recall_at_5", "recall", "clean_flagged", "alpha"})
@@ -254,6 +258,8 @@ def _shown(key: str, value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return _number(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{_words(name)}: {n}" for name, n in value.items()) or "–"
     if isinstance(value, float):
         return _percent(value) if key in _SHARES else f"{value:.3f}"
     return PurePath(str(value)).name if key == "validator" else str(value)

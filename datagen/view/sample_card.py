@@ -216,7 +216,7 @@ def _probe(probe: ProbeResult) -> str:
 def _pixels(seen: Validation) -> Iterator[str]:
     """What the validator measured on a turn."""
     if seen.p_value is not None:
-        yield f"pixels: {seen.p_value:.1%} of clean turns look as wrong"
+        yield f"pixels: {seen.standing}"
     if seen.doubts:
         yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
 

@@ -87,7 +87,7 @@ def test_a_kind_plants_its_errors_and_suffers_what_can_be_planted(kind: Kind) ->
     for example in kind.examples:
         assert {error.name for claim in claims_of(kind, example) for error in kind.errors_of(claim)} <= set(ERROR_KINDS)
     for error, plant in kind.plants:
-        spoiling = Spoiling(LEXICON, ("elephant",), random.Random(0))
+        spoiling = Spoiling(LEXICON, lambda name: ("elephant",), random.Random(0))
         wrong = {
             (example, plant(example, claim, spoiling))
             for example in kind.examples

@@ -47,7 +47,8 @@ def test_every_command_and_every_setting_has_its_row() -> None:
 
 def test_defaults_come_from_the_settings() -> None:
     assert (
-        "| `--alpha X` | `0.05` | Share of true answers that the validator may lose. From 0 to 1. |" in SECTIONS["run"]
+        "| `--alpha X` | `0.05` | Share of correct answers that the validator may lose. From 0 to 1. |"
+        in SECTIONS["run"]
     )
     assert "| `--alpha X` | the run's |" in SECTIONS["validate"]
     assert "| `--validator TEXT` | the run's | Who answers questions; by default the run's own. |" in SECTIONS["view"]

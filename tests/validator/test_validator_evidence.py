@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from datagen.claims import judge_turns
-from datagen.claims.kind import YES_NO
+from datagen.claims.kind import YES_NO, Spoiling
 from datagen.claims.kinds import kind_of
 from datagen.claims.kinds.count import MAX_ASKED
 from datagen.config import ChecksSettings
@@ -109,8 +109,12 @@ def read(question: str, answer: str) -> Turn:
     return judge_turns((Turn(question, answer),), IMAGE, NAMES, ChecksSettings())[0]
 
 
+def spoiling(seed: int) -> Spoiling:
+    return Spoiling(lexicon_for(NAMES), lambda name: ("elephant", "umbrella"), random.Random(seed))
+
+
 def planted(answer: str, seed: int = 0, question: str = "What is shown?") -> dict[str, str]:
-    found = plant_errors(read(question, answer), lexicon_for(NAMES), ("elephant", "umbrella"), random.Random(seed))
+    found = plant_errors(read(question, answer), spoiling(seed))
     return {kind: turn.answer for kind, turn in found.items()}
 
 
@@ -118,10 +122,13 @@ def planted(answer: str, seed: int = 0, question: str = "What is shown?") -> dic
     ("kind", "answer", "wrong"),
     [
         ("count", "There are three dogs here.", ("There are two dogs here.", "There are four dogs here.")),
-        ("count", "Two people are shown.", ("Three people are shown.",)),
-        ("count", "I count 4 brown dogs.", ("I count 3 brown dogs.", "I count 5 brown dogs.")),
-        ("count", "I see one dog and two cats.", ("I see two dogs and two cats.", "I see one dog and three cats.")),
-        ("count", "At least three dogs can be seen.", ("At least four dogs can be seen.",)),
+        ("count", "There are two people.", ("There are three people.",)),
+        ("count", "There are 4 dogs.", ("There are 3 dogs.", "There are 5 dogs.")),
+        (
+            "count",
+            "There is one dog, and there are two cats.",
+            ("There is one dog, and there are three cats.",),
+        ),
         ("absent object", "A dog sits.", ("An elephant sits.", "An umbrella sits.")),
         ("absent object", "The bus is red.", ("The elephant is red.", "The umbrella is red.")),
         ("absent object", "Several dogs run.", ("Several elephants run.", "Several umbrellas run.")),
@@ -162,7 +169,15 @@ def test_each_planted_turn_says_something_else() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["It may be a dog.", "There is one dog.", "There is no dog.", "A sunny day.", "At most two dogs are seen."],
+    [
+        "It may be a dog.",
+        "There is one dog.",
+        "There is no dog.",
+        "A sunny day.",
+        "At most two dogs are seen.",
+        "At least three dogs can be seen.",
+        "There are eight dogs.",
+    ],
 )
 def test_nothing_is_planted_where_nothing_is_claimed(answer: str) -> None:
     assert "count" not in planted(answer)
@@ -172,10 +187,10 @@ def test_nothing_is_planted_where_nothing_is_claimed(answer: str) -> None:
 def test_contradicted_claims_and_questions_are_left_alone() -> None:
     turn = read("Is there a dog?", "Yes.")
     assert any(one.in_question for one in turn.claims)
-    assert plant_errors(turn, lexicon_for(NAMES), ("elephant",), random.Random(0)) == {}
+    assert plant_errors(turn, spoiling(0)) == {}
     turn = read("?", "There are three dogs.")
     wrong = replace(turn, claims=tuple(replace(one, verdict="contradicted") for one in turn.claims))
-    assert plant_errors(wrong, lexicon_for(NAMES), ("elephant",), random.Random(0)) == {}
+    assert plant_errors(wrong, spoiling(0)) == {}
 
 
 def test_planting_repeats_with_the_seed() -> None:

@@ -27,7 +27,7 @@ from datagen.validator import Look, Probe, open_validator
 from datagen.validator.domain_guard import load_guard, texture
 from datagen.validator.models import open_answerer
 from datagen.validator.models.nano import FOLDER, NanoValidator, PhotographError, load_knowledge, require_drawn
-from datagen.validator.protocol import OUTSIDE, Abilities, Fault
+from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Fault
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
 
@@ -215,7 +215,7 @@ def test_a_run_on_scenes_and_photographs_keeps_both_and_judges_the_scenes(
     assert verdicts[True] == {"not judged"} and "supported" in verdicts[False]
     assert "outside_domain" not in str(run.summary.rejected_by_stage)
     scored = {json.loads(line)["picture"] for line in (tmp_path / "run" / "scores.jsonl").read_text().splitlines()}
-    assert not scored & photographed and len(scored) == 21
+    assert not scored & photographed and len(scored - {GREY}) == 21
     assert "3 pictures are none that the validator knows; their turns are kept, not judged." in notes
 
 

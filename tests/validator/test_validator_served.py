@@ -19,7 +19,7 @@ from datagen.endpoint import client
 from datagen.endpoint.budget import Payment
 from datagen.endpoint.rate_limiter import Limiter
 from datagen.errors import SettingsError, ValidatorError
-from datagen.records import ProbeScore
+from datagen.records import NoScore, ProbeScore
 from datagen.validator import Fault, Look, Probe, Text, open_validator, score_key
 from datagen.validator.models.served import ServedValidator
 
@@ -92,11 +92,12 @@ def test_without_words_the_reply_is_read(chances_for: Any, reply: str, best: int
     assert chances[best] > 0.98
 
 
-def test_a_reply_that_names_no_answer_is_a_fault(chances_for: Any) -> None:
-    fault = chances_for(say("I cannot tell."))
-    assert isinstance(fault, Fault)
-    assert (fault.reason, fault.item) == ("unscorable_text", DOG)
-    assert "I cannot tell" in fault.detail
+def test_a_reply_that_names_no_answer_is_kept_as_a_fact(chances_for: Any) -> None:
+    """It was paid for, and would come again."""
+    found = chances_for(say("I cannot tell."))
+    assert isinstance(found, NoScore)
+    assert found.key and found.reason == "unreadable_answer"
+    assert "I cannot tell" in found.detail
 
 
 def test_every_probe_is_asked_once_with_its_picture() -> None:

@@ -107,7 +107,7 @@ def test_the_validators_numbers_are_told() -> None:
     seen = Validation("doubtful", 0.012, doubts={"count": 0.9}, probes=probes)
     turn = Turn("How many?", "Two dogs.", claims, seen)
     card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
-    for told in ("✗ doubtful", "1.2% of clean turns look as wrong", "chance of error: count 90%"):
+    for told in ("✗ doubtful", "more suspicious than 98.8 % of correct answers", "chance of error: count 90%"):
         assert told in card
     assert 'nobody counted · <span class="dg-doubtful">✗ pixels 10%</span>: &lt;Two?&gt;</li>' in card
     assert "presence, unknown · pixels 90%</li>" in card

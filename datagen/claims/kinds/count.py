@@ -211,21 +211,20 @@ def _numbers_that_agree(claim: Claim) -> tuple[int, ...]:
 
 
 def miscount(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
-    """Say another number of a thing."""
-    if claim.number is None or not 1 <= claim.number < MAX_ASKED or claim.comparison == "at most":
+    """Say a number of a thing that is off by one.
+
+    Only exact counts of two and more change: "at least three" could only grow, and "there is two dogs" would be found
+    by its grammar; either way words would tell, without a picture, what is wrong.
+    """
+    if claim.comparison != "exact" or claim.number is None or not 2 <= claim.number < MAX_ASKED:
         return None
-    if claim.number == 1 and re.search(
-        r"\bis\s+$", answer[: claim.start] + answer[claim.start : claim.end].partition("one")[0]
-    ):
-        return None  # "there is two dogs" would be found by its grammar
+    wrong = claim.number + 1 if claim.number == 2 or spoiling.rng.random() < 0.5 else claim.number - 1
     span = answer[claim.start : claim.end]
-    is_open = claim.comparison == "at least" or claim.number == 1
-    wrong = claim.number + 1 if is_open or claim.number == 2 or spoiling.rng.random() < 0.5 else claim.number - 1
     whole = re.search(rf"\b{re.escape(counted(claim.category, claim.number))}\b", span, re.IGNORECASE)
     if whole is not None:
         return replaced(answer, claim.start + whole.start(), claim.start + whole.end(), counted(claim.category, wrong))
     number = _NUMBER.search(span)
-    if number is None or claim.number == 1 or number[0].lower() not in (str(claim.number), number_word(claim.number)):
+    if number is None or number[0].lower() not in (str(claim.number), number_word(claim.number)):
         return None
     said = str(wrong) if number[0].isdigit() else number_word(wrong)
     return replaced(answer, claim.start + number.start(), claim.start + number.end(), said)

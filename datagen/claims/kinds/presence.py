@@ -45,8 +45,8 @@ def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
 
 
 def name_absent(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
-    """Name a thing that is not there in place of one that is."""
-    options = [name for name in spoiling.absent if name not in PLURAL_ONLY and name not in UNCOUNTED]
+    """Name a thing that is not there in place of one that is, and as likely beside the rest of the picture."""
+    options = [name for name in spoiling.rivals(claim.category) if name not in PLURAL_ONLY and name not in UNCOUNTED]
     if not options:
         return None
     for mention in spoiling.lexicon.find(answer):

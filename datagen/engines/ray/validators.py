@@ -23,7 +23,7 @@ from datagen.corpus.read_ahead import reading_ahead
 from datagen.errors import RunError, ValidatorError
 from datagen.records import Score
 from datagen.validator import Fault, Look, Validator, look_keys, open_validator
-from datagen.validator.protocol import Abilities, LoadPicture
+from datagen.validator.protocol import Abilities, LoadPicture, with_grey
 
 CALLS_PER_COPY = 2
 """While a copy works on one, the next lies beside it."""
@@ -56,7 +56,7 @@ class ValidatorActor:
         wanted = dict.fromkeys(
             look.picture for look in looks if any(key not in known for key in look_keys(identity, look))
         )
-        with reading_ahead(self._pictures.read, wanted, n_threads=self._validator.n_readers) as read:
+        with reading_ahead(with_grey(self._pictures.read), wanted, n_threads=self._validator.n_readers) as read:
             return list(self._validator.score(looks, read, known))
 
 

@@ -25,7 +25,7 @@ from datagen.endpoint.loop_thread import LoopThread
 from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_tokens, most_picture_tokens
 from datagen.errors import DatagenError, ValidatorError
-from datagen.records import Probe, ProbeScore, Score
+from datagen.records import NoScore, Probe, ProbeScore, Score
 from datagen.validator.chances import read_chances
 from datagen.validator.models.family import Named
 from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, open_picture, score_key
@@ -187,11 +187,11 @@ class ServedValidator:
             return Fault(look.picture, error.code, str(error), probe)
         except PassingError as error:
             return Fault(look.picture, "garbled" if error.code == "garbled" else "gave_up", str(error), probe)
-        chances = read_chances(choice, probe.answers)
+        key, chances = score_key(self.identity, look, probe), read_chances(choice, probe.answers)
         if chances is None:
             words = client.errors.shown(choice.message.text or "nothing")
-            return Fault(look.picture, "unscorable_text", f"to '{question}' the endpoint said: {words}", probe)
-        return ProbeScore(score_key(self.identity, look, probe), look.picture, chances)
+            return NoScore(key, look.picture, "unreadable_answer", f"to '{question}' the endpoint said: {words}")
+        return ProbeScore(key, look.picture, chances)
 
     def answer(self, picture: Image.Image, question: str) -> str:
         """Ask one free question about one picture.

@@ -76,7 +76,7 @@ class SlimSample(Struct, frozen=True):
 
     @property
     def p_value(self) -> float | None:
-        """The share of clean turns that look as wrong as its worst turn; None where no turn was judged."""
+        """The share of correct turns that look as wrong as its worst turn; None where no turn was judged."""
         judged = [one.validation.p_value for one in self.turns if one.validation]
         return min((value for value in judged if value is not None), default=None)
 
