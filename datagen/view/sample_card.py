@@ -18,8 +18,8 @@ from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Tur
 from datagen.turn_fates import FatedTurn, fated_turns
 
 COLOURS = (
-    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#f0e442",
-    "#117733", "#882255", "#44aa99", "#999933", "#aa4499", "#dd3355", "#5566cc", "#996633",
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#f0e442",
+    "#117733", "#882255", "#44aa99", "#999933", "#aa4499", "#c51b48", "#4455bb", "#7f4f24",
 )  # fmt: skip
 """Okabe and Ito's colours (2008) and Tol's muted ones (2021), told apart by colour-blind readers."""
 N_LINKED = 16
@@ -111,6 +111,7 @@ Places = Mapping[str, int]
 
 def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | None, places: Places) -> str:
     width, height = (image.width, image.height) if image and image.width and image.height else (640, 480)
+    colours = colours_of(places)
     picture = (
         f'<image href="{escape(picture_url)}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
         if picture_url
@@ -118,18 +119,18 @@ def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | Non
     )
     legend = "".join(
         f'<li class="{_linked("dg-k", [place])}"><svg viewBox="0 0 1 1" aria-hidden="true">'
-        f'<path d="M0 0h1v1H0z" fill="{colour_of(name)}"/></svg>{escape(name)}</li>'
+        f'<path d="M0 0h1v1H0z" fill="{colours[name]}"/></svg>{escape(name)}</li>'
         for name, place in places.items()
     )
     legend = f"<ul>{legend}</ul>" if legend else ""
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_alt(sample, image))}">'
-        f"{picture}{''.join(_boxes(image, width, height, places)) if image else ''}</svg>"
+        f"{picture}{''.join(_boxes(image, width, height, places, colours)) if image else ''}</svg>"
         f"<figcaption>{escape(sample.image)}</figcaption>{legend}{_captions(image)}</figure>"
     )
 
 
-def _boxes(image: AnnotatedImage, width: int, height: int, places: Places) -> Iterator[str]:
+def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colours: Mapping[str, str]) -> Iterator[str]:
     """Boxes with their names, the largest first, so that no box lies under a larger one's area for a pointer."""
     boxes = sorted(image.boxes, key=lambda box: -_area(box))
     named: set[str] = set()
@@ -137,7 +138,7 @@ def _boxes(image: AnnotatedImage, width: int, height: int, places: Places) -> It
         left, top, right, bottom = (
             share * side for share, side in zip(box.box_unit, (width, height, width, height), strict=True)
         )
-        colour = colour_of(box.category)
+        colour = colours[box.category]
         dashes = "8 5" if box.is_crowd else "none"
         rect = (
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" '
@@ -164,9 +165,20 @@ def _area(box: Box) -> float:
     return (right - left) * (bottom - top)
 
 
-def colour_of(category: str) -> str:
-    """The colour of a category: the same on every picture of every run; two may share one, so boxes carry names."""
-    return COLOURS[zlib.crc32(category.encode("utf-8", "replace")) % len(COLOURS)]
+def colours_of(categories: Iterable[str]) -> dict[str, str]:
+    """Give a picture's categories their colours.
+
+    A category has the same colour on every picture of every run, but where another one of the picture, earlier in the
+    alphabet, has taken it: then the next one that is free.
+    """
+    free, colours = list(COLOURS), {}
+    for name in sorted(categories):
+        place = zlib.crc32(name.encode("utf-8", "replace")) % len(COLOURS)
+        ring = COLOURS[place:] + COLOURS[:place]
+        colours[name] = next((one for one in ring if one in free), ring[0])  # more categories than colours
+        if colours[name] in free:
+            free.remove(colours[name])
+    return colours
 
 
 def _ink_on(colour: str) -> str:
@@ -202,7 +214,7 @@ def _alt(sample: Sample, image: AnnotatedImage | None) -> str:
 
 
 def _fate(sample: Sample) -> str:
-    why = f" in {escape(sample.stage)}: {escape(sample.reason or '')}" if sample.stage else ""
+    why = f" in {escape(sample.stage)}: {escape((sample.reason or '').replace('_', ' '))}" if sample.stage else ""
     detail = f"<br><small>{escape(sample.detail)}</small>" if sample.detail else ""
     if sample.review is not None:
         was = ": ".join(filter(None, (sample.review.status, sample.review.reason)))
@@ -342,7 +354,7 @@ def _cuts(sample: Sample) -> str:
     """What was cut off that could not be read as a turn, or was not stored as one."""
     return "".join(
         '<p class="dg-lost"><small>✂ '
-        f"cut in {escape(cut.stage)}: {escape(cut.reason)}. {escape(cut.detail)}</small></p>"
+        f"cut in {escape(cut.stage)}: {escape(cut.reason.replace('_', ' '))}. {escape(cut.detail)}</small></p>"
         for cut in sample.cuts
         if not cut.turns
     )

@@ -20,7 +20,7 @@ from datagen.records import (
     cut_or_reject,
 )
 from datagen.view import sample_card
-from datagen.view.sample_card import COLOURS, N_LINKED, STYLE, card_body, colour_of
+from datagen.view.sample_card import COLOURS, N_LINKED, STYLE, card_body, colours_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
@@ -79,9 +79,16 @@ def test_a_category_has_one_colour_on_every_picture() -> None:
     sample, image = make("plain")
     alone = replace(image, boxes=(Box("dog", (0.1, 0.1, 0.2, 0.2), 0.01),))
     for one in (image, alone):
-        stroke = colour_of("dog")
+        stroke = colours_of(["dog"])["dog"]
         assert re.search(rf'stroke="{stroke}"[^>]*>dog</text>', card_body(sample, one, None))
-    assert len({colour_of(f"category {n}") for n in range(200)}) == len(COLOURS)
+    assert len({colours_of([f"category {n}"])[f"category {n}"] for n in range(200)}) == len(COLOURS)
+
+
+def test_categories_of_one_picture_share_no_colour_while_there_are_enough() -> None:
+    names = [f"category {n}" for n in range(len(COLOURS) + 4)]
+    assert len(set(colours_of(names[: len(COLOURS)]).values())) == len(COLOURS)
+    assert set(colours_of(names).values()) == set(COLOURS)
+    assert colours_of(reversed(names)) == colours_of(names)
 
 
 def test_names_stand_on_few_boxes_and_of_many_on_the_largest_of_each_category() -> None:

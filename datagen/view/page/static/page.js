@@ -154,18 +154,18 @@ function rowElement(row, place) {
   const cut = row.n_cut ? `${row.n_cut} of ${row.n_turns + row.n_cut} turns cut` : "";
   const told = [row.why.replaceAll("_", " "), cut].filter(Boolean).join(" · ") || row.status;
   fate.textContent = `${row.status === "accepted" ? "✓" : "✗"} ${told}`;
+  const question = document.createElement("span");
   if (row.p_value !== null) {
     const percent = Math.floor(1000 * (1 - row.p_value) + 1e-6) / 10;
-    fate.textContent += ` · suspicion ${percent} %`;
-    fate.title = `Its worst answer is more suspicious than ${percent} % of correct answers.`;
+    question.textContent = `suspicion ${percent} % · `;
+    question.title = `Its worst answer is more suspicious than ${percent} % of correct answers.`;
   }
   if (row.review) {
     const hand = document.createElement("i");
     hand.textContent = row.review === "stale" || row.review === "correct" ? REVIEWS[row.review] : "by hand";
     name.append(" ", hand);
   }
-  const question = document.createElement("span");
-  question.textContent = row.question || "no turns";
+  question.textContent += row.question || "no turns";
   button.append(picture, name, fate, question);
   button.setAttribute("aria-label", `${row.sample_id}, ${row.status} ${row.why} ${row.review ? REVIEWS[row.review] : ""}`.trim());
   item.append(button);
