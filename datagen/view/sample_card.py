@@ -35,7 +35,7 @@ STYLE = """
 .dg-card figure{margin:0;flex:1 1 20rem;min-width:16rem}
 .dg-card svg{width:100%;height:auto;border-radius:.35rem;background:#8883}
 .dg-card .dg-box rect{vector-effect:non-scaling-stroke;stroke-width:2.5px}
-.dg-card .dg-box text{font-family:system-ui,sans-serif;font-weight:600}
+.dg-card text.dg-box{font-family:system-ui,sans-serif;font-weight:600}
 .dg-card figcaption,.dg-card small{color:var(--soft);font-size:.82rem}
 .dg-card .dg-talk{flex:1.4 1 24rem;min-width:18rem}
 .dg-card .dg-talk dl{margin:.4rem 0 0}
@@ -131,33 +131,32 @@ def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | Non
 
 
 def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colours: Mapping[str, str]) -> Iterator[str]:
-    """Boxes with their names, the largest first, so that no box lies under a larger one's area for a pointer."""
-    boxes = sorted(image.boxes, key=lambda box: -_area(box))
+    """Boxes, the largest first, so that a pointer finds the smaller one; then their names, which no box crosses."""
+    size, names = max(width, height) / 34, ""
     named: set[str] = set()
-    for box in boxes:
+    for box in sorted(image.boxes, key=lambda box: -_area(box)):
         left, top, right, bottom = (
             share * side for share, side in zip(box.box_unit, (width, height, width, height), strict=True)
         )
-        colour = colours[box.category]
-        dashes = "8 5" if box.is_crowd else "none"
-        rect = (
+        colour, dashes = colours[box.category], "8 5" if box.is_crowd else "none"
+        style = f"dg-box {_linked('dg-k', [places[box.category]])}"
+        yield (
+            f'<g class="{style}"><title>{escape(box.category)}{" (a group)" if box.is_crowd else ""}</title>'
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" '
-            f'fill="none" pointer-events="all" stroke="{colour}" stroke-dasharray="{dashes}"/>'
+            f'fill="none" pointer-events="all" stroke="{colour}" stroke-dasharray="{dashes}"/></g>'
         )
-        name = ""
-        if len(boxes) <= _ALL_NAMED or box.category not in named:
-            size = max(width, height) / 34
-            y = top - size * 0.35 if top > size * 1.4 else top + size
-            # Towards the middle, so that the frame cuts no name off.
-            x, anchor = (left + size * 0.2, "start") if left < width * 0.7 else (right - size * 0.2, "end")
-            name = (
-                f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}" paint-order="stroke" '
-                f'stroke="{colour}" stroke-width="{size * 0.4:.1f}" stroke-linejoin="round" fill="{_ink_on(colour)}" '
-                f'aria-hidden="true">{escape(box.category)}</text>'
-            )
-            named.add(box.category)
-        title = f"<title>{escape(box.category)}{' (a group)' if box.is_crowd else ''}</title>"
-        yield f'<g class="dg-box {_linked("dg-k", [places[box.category]])}">{title}{rect}{name}</g>'
+        if len(image.boxes) > _ALL_NAMED and box.category in named:
+            continue
+        named.add(box.category)
+        y = top - size * 0.35 if top > size * 1.4 else top + size
+        # Towards the middle, so that the frame cuts no name off.
+        x, anchor = (left + size * 0.2, "start") if left < width * 0.7 else (right - size * 0.2, "end")
+        names += (
+            f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}" '
+            f'paint-order="stroke" stroke="{colour}" stroke-width="{size * 0.4:.1f}" stroke-linejoin="round" '
+            f'fill="{_ink_on(colour)}" pointer-events="none" aria-hidden="true">{escape(box.category)}</text>'
+        )
+    yield names
 
 
 def _area(box: Box) -> float:

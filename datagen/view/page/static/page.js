@@ -332,7 +332,11 @@ function addZoom() {
 function zoom() {
   const picture = $("card").querySelector("figure>svg");
   if (!picture) return;
-  $("enlarged").replaceChildren(picture.cloneNode(true));
+  const enlarged = picture.cloneNode(true);
+  for (const name of enlarged.querySelectorAll("text")) { // names need not grow with the picture
+    for (const size of ["font-size", "stroke-width"]) name.setAttribute(size, 0.6 * Number(name.getAttribute(size)));
+  }
+  $("enlarged").replaceChildren(enlarged);
   setNear(false);
   $("zoom").showModal();
   $("enlarged").focus();
