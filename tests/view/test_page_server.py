@@ -438,7 +438,7 @@ def test_a_taken_port_gives_way_or_is_told() -> None:
 def test_the_reply_behind_a_sample_is_told_word_for_word(finished: Path) -> None:
     stored = {reply.request_digest: reply.text for reply in read_replies(finished)}
     with Page(make_app(live_of(finished), asker_of()), base_url=HERE) as client:
-        for one in datagen.open_run(finished).samples():
+        for one in datagen.open_run(finished).iter_samples():
             assert client.told("/reply", id=one.sample_id) == {"text": stored[one.provenance.request_digest]}
         assert client.get("/reply", params={"id": EVIL}).status_code == 404
         (finished / "replies.jsonl").rename(finished / "elsewhere")
