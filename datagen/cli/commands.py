@@ -10,6 +10,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import in_sentences, tell_outcome
+from datagen.cli.fit_width import echo_fitted
 from datagen.cli.next_step import tell_next
 from datagen.config import Settings, dump_settings, load_settings
 
@@ -113,15 +114,12 @@ def status(run_path: options.RunArgument) -> None:
 
     beat = read_heartbeat(RunFolder(run_path))
     if beat is not None and not (run_path / "run.yaml").exists():  # its corpus is still being looked at
-        for line in work_lines(beat):
-            typer.echo(line)
+        echo_fitted(work_lines(beat))
         return
     if is_only_shards(run_path):
-        for line in shard_lines(run_path):
-            typer.echo(line)
+        echo_fitted(shard_lines(run_path))
         return
-    for line in (*status_lines(open_run(run_path)), *changed_lines(run_path)):
-        typer.echo(line)
+    echo_fitted((*status_lines(open_run(run_path)), *changed_lines(run_path)))
 
 
 @app.command()
@@ -131,8 +129,7 @@ def show(run_path: options.RunArgument, sample_id: options.SampleId) -> None:
     from datagen.api import open_run
     from datagen.cli.printed import sample_story
 
-    for line in sample_story(open_run(run_path), sample_id):
-        typer.echo(line)
+    echo_fitted(sample_story(open_run(run_path), sample_id))
 
 
 @app.command()

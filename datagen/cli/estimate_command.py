@@ -11,6 +11,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import in_sentences
+from datagen.cli.fit_width import echo_fitted
 from datagen.cli.next_step import tell_next
 from datagen.config import ENDPOINT, load_settings
 
@@ -37,8 +38,7 @@ def estimate(
     from datagen.store.shards import Shard
 
     share = None if shard is None else Shard.parse(shard)
-    for line in estimate_lines(estimate_run(settings, out, share), settings.teacher):
-        typer.echo(line)
+    echo_fitted(estimate_lines(estimate_run(settings, out, share), settings.teacher))
     if settings.dedup.embeddings is not None or settings.validator.name.startswith(ENDPOINT):
         typer.echo("beside    what embeddings or a served validator bill is not estimated; --budget-usd bounds it")
     tell_next("datagen run with the same options, --budget-usd and --out FOLDER")

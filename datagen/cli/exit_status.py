@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
+from datagen.cli.fit_width import echo_fitted
 from datagen.cli.next_step import tell_next
 from datagen.errors import DatagenError
 from datagen.option_table import at_terminal
@@ -80,8 +81,7 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
     made = open_run(out)
     made.write_report()
     sent_to = made.send_results()
-    for line in outcome_lines(outcome.summary, out):
-        typer.echo(line)
+    echo_fitted(outcome_lines(outcome.summary, out))
     if sent_to is not None:
         typer.echo(f"results   {sent_to}")
     tell_next("datagen view {}", "datagen export {} --out FOLDER", at=out)

@@ -16,7 +16,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 from msgspec import Struct
-from msgspec.structs import asdict
+from msgspec.structs import asdict, astuple
 
 from datagen.config import Settings
 from datagen.corpus import identity_in
@@ -24,7 +24,7 @@ from datagen.hallucination_rate import Hallucinations, Rate
 from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
 from datagen.review import told_of
-from datagen.summary import Calibration, KindReport, Reasons, Summary
+from datagen.summary import Calibration, KindReport, PlantedFates, Reasons, Summary
 from datagen.view.report_charts import Point, bar, columns, reliability
 from datagen.view.report_examples import Examples, ReadPicture, draw_groups
 from datagen.view.sample_card import STYLE
@@ -33,6 +33,7 @@ _SHOWN = STAGE_NAMES[:-1]  # what people rejected is shown where somebody did
 _HERE = Path(__file__).parent
 _MAX_ROWS = 40  # of any table whose rows come from data
 _PAUSE_S = 60.0
+_NARROW = "\u202f"  # a space that no line breaks at
 _LABELS = {
     "auroc": "AUROC",
     "auroc_grey": "AUROC on a grey picture",
@@ -109,6 +110,9 @@ def render_report(
         timing: Of the teacher; None for the embedded one.
         note: What the summary does not know yet.
     """
+    calibration, planted = summary.calibration, summary.planted or {}
+    validator = PurePath(settings.validator.name).name
+    fingerprint = PurePath(calibration.validator).name if calibration else ""
     style = Markup((_HERE / "report.css").read_text(encoding="utf-8") + STYLE)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return _environment().get_template("report.html.j2").render(
@@ -116,7 +120,11 @@ def render_report(
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         source=identity_in(manifest),
         settings=settings,
-        validator=PurePath(settings.validator.name).name,
+        validator=validator,
+        judge=fingerprint if validator == "none" else validator,
+        fingerprint="" if fingerprint == validator else fingerprint,
+        planted=planted,
+        planted_sum=PlantedFates(*(sum(row) for row in zip(*map(astuple, planted.values()), strict=True))),
         manifest=manifest,
         summary=summary,
         funnel=list(_funnel(summary.samples, summary.rejected_by_stage)),
@@ -126,7 +134,7 @@ def render_report(
         timing=timing,
         note=note,
         review=summary.review and told_of(summary.review),
-        calibration=_calibration(summary.calibration),
+        calibration=_calibration(calibration),
         diversity=summary.diversity if summary.turns else None,  # of nothing there is nothing to tell
         balance=summary.balance,
         groups={fate: draw_groups(examples, fate, images, read) for fate in ("accepted", "rejected", "cut")},
@@ -240,7 +248,11 @@ def _calibration(calibration: Calibration | None) -> CalibrationView | None:
     keys = [key for key in keys if any(row[key] is not None for row in kinds.values())]
     texts = {key for key in keys if any(isinstance(row[key], str) for row in kinds.values())}
     return CalibrationView(
-        facts=tuple((_label(key), _shown(key, value)) for key, value in asdict(calibration).items() if key != "kinds"),
+        facts=tuple(
+            (_label(key), _shown(key, value))
+            for key, value in asdict(calibration).items()
+            if key not in ("kinds", "validator")
+        ),
         columns=tuple(TableHead(_label(key), "t" if key in texts else "n") for key in keys),
         rows=tuple((name, tuple(_shown(key, row[key]) for key in keys)) for name, row in kinds.items()),
         plots=tuple((name, row["reliability"]) for name, row in kinds.items() if row["reliability"]),
@@ -270,11 +282,11 @@ def _share(part: float, whole: float) -> float:
 
 
 def _number(value: float) -> str:
-    return f"{value:,}".replace(",", " ")
+    return f"{value:,}".replace(",", _NARROW)
 
 
 def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    return f"{100 * share:.1f}{_NARROW}%"
 
 
 def _duration(seconds: float) -> str:

@@ -74,7 +74,7 @@ def reliability(points: Sequence[Point], title: str) -> Markup:
     )
     told = ", ".join(f"stated {stated:.2f}, observed {seen:.2f}" for stated, seen, _ in sorted(points))
     return Markup(
-        f'<svg class="square" viewBox="-34 -10 {size + 48} {size + 52}" role="img" '
+        f'<svg class="square" viewBox="-36 -20 {size + 56} {size + 62}" role="img" '
         f'aria-label="Reliability of {escape(title)}. {told}">'
         f'<rect class="track" width="{size}" height="{size}"/><path class="axis dashed" d="M0 {size}L{size} 0"/>'
         f'<polyline class="line" points="{line}"/>{dots}'

@@ -91,7 +91,9 @@ def draw_groups(
         read: Opens pictures; None leaves the frames empty.
     """
     return tuple(
-        CardGroup(name, number, tuple(_draw(sample, images.get(sample.image_id), read) for sample in samples))
+        CardGroup(
+            name, number, tuple(_draw(sample, images.get(sample.image_id), read, fate == "cut") for sample in samples)
+        )
         for name, number, samples in examples.of(fate)
     )
 
@@ -117,9 +119,9 @@ def _groups(sample: Sample) -> Iterable[Group]:
     ]
 
 
-def _draw(sample: Sample, image: AnnotatedImage | None, read: ReadPicture | None) -> Card:
+def _draw(sample: Sample, image: AnnotatedImage | None, read: ReadPicture | None, are_cuts_open: bool) -> Card:
     url = None if read is None else small_picture(sample.image, read)
-    return Card(sample.sample_id, card_body(_shortened(sample), image and _with_few_boxes(image), url))
+    return Card(sample.sample_id, card_body(_shortened(sample), image and _with_few_boxes(image), url, are_cuts_open))
 
 
 def _shortened(sample: Sample) -> Sample:

@@ -1,20 +1,30 @@
 """The sample card: one sample as HTML, with picture, bounding boxes, conversation, claims and fate.
 
-An SVG overlay carries the boxes, so a card costs no image work. Every string that came from a
-file or a model is escaped.
+An SVG overlay carries the boxes, so a card costs no image work. A claim points at the boxes of its categories, and a
+box at its claims, by style alone: both carry the class of a category, and ``:has()`` lights one where the other is
+pointed at. So it works in a report and a notebook, where no script runs. Every string that came from a file or a model
+is escaped.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
+from itertools import groupby
 
-from datagen.records import AnnotatedImage, Claim, ProbeResult, Sample, Turn, Validation
+from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Turn, Validation
 from datagen.turn_fates import FatedTurn, fated_turns
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#5f5f5f")
-"""Okabe and Ito's colours (2008), told apart by colour-blind readers; one per category in turn."""
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#f0e442",
+    "#117733", "#882255", "#44aa99", "#999933", "#aa4499", "#c51b48", "#4455bb", "#7f4f24",
+)  # fmt: skip
+"""Okabe and Ito's colours (2008) and Tol's muted ones (2021), told apart by colour-blind readers."""
+N_LINKED = 16
+"""Categories of a picture, and claims of a turn, that point at each other; further ones do not."""
+_ALL_NAMED = 12  # up to so many boxes each carries its name; of more, the largest of each category
 
 STYLE = """
 .dg-card{--ink:#1d2430;--soft:#5b6675;--line:#d6dbe2;--page:#fff;--good:#12703f;--bad:#b3261e;
@@ -24,17 +34,22 @@ STYLE = """
  --good:#62c991;--bad:#ff8a80}}
 .dg-card figure{margin:0;flex:1 1 20rem;min-width:16rem}
 .dg-card svg{width:100%;height:auto;border-radius:.35rem;background:#8883}
+.dg-card .dg-box rect{vector-effect:non-scaling-stroke;stroke-width:2.5px}
+.dg-card text.dg-box{font-family:system-ui,sans-serif;font-weight:600}
 .dg-card figcaption,.dg-card small{color:var(--soft);font-size:.82rem}
 .dg-card .dg-talk{flex:1.4 1 24rem;min-width:18rem}
 .dg-card .dg-talk dl{margin:.4rem 0 0}
-.dg-card .dg-talk dl>*{float:none;clear:none;width:auto;padding:0}
+.dg-card .dg-talk dt,.dg-card .dg-talk dd{float:none;clear:none;width:auto;padding:0}
 .dg-card .dg-talk dt{font-weight:600;margin:.7rem 0 0}
 .dg-card .dg-talk dd{margin:.15rem 0 0;white-space:pre-wrap;overflow-wrap:anywhere}
 .dg-card .dg-fate{font-weight:700}.dg-card .dg-accepted{color:var(--good)}.dg-card .dg-rejected{color:var(--bad)}
 .dg-card del{color:var(--soft);text-decoration:line-through}
-.dg-card dt.dg-cut del{font-weight:500}
-.dg-card dt.dg-cut,.dg-card dd.dg-cut{border-left:3px solid var(--bad);padding-left:.7rem}
-.dg-card dt.dg-behind,.dg-card dd.dg-behind{border-left-color:var(--line)}
+.dg-card .dg-cut dt{font-weight:500}
+.dg-card .dg-cut{border-left:3px solid var(--bad);padding-left:.7rem;margin-top:.7rem}
+.dg-card .dg-cut dt{margin-top:0}
+.dg-card .dg-behind{border-left-color:var(--line)}
+.dg-card .dg-talk details.dg-cuts{margin:.8rem 0 0}
+.dg-card .dg-cuts>summary{font-size:.95rem;width:auto}
 .dg-card p.dg-lost{margin:.7rem 0 0}
 .dg-card mark{background:none;color:inherit;text-decoration:underline .11em;text-underline-offset:.2em}
 .dg-card mark.dg-supported{text-decoration-color:var(--good)}
@@ -48,7 +63,17 @@ STYLE = """
 .dg-card summary .dg-contradicted,.dg-card summary .dg-doubtful{font-weight:600}
 .dg-card ul{list-style:none;padding:0;margin:.35rem 0 0;display:flex;flex-wrap:wrap;gap:.15rem .8rem}
 .dg-card li svg{width:.7em;height:.7em;margin-right:.35em;background:none;border-radius:2px}
-"""
+.dg-card .dg-captions{font-size:.9rem;margin:.5rem 0 0}
+.dg-card .dg-captions li{flex-basis:100%;color:var(--ink)}
+.dg-card mark:focus-visible{outline:2px solid #0072b2;outline-offset:2px}
+.dg-card:has(.dg-points:is(:hover,:focus)) .dg-box{opacity:.15}
+""" + "".join(
+    f".dg-card:has(.dg-k{n}:is(:hover,:focus)) .dg-box.dg-k{n}{{opacity:1}}"
+    f".dg-card:has(:is(.dg-box,figure li).dg-k{n}:hover) mark.dg-k{n},"
+    f".dg-turn:has(li.dg-w{n}:hover) mark.dg-w{n},.dg-card mark.dg-w{n}:is(:hover,:focus){{background:#e69f0055}}\n"
+    for n in range(N_LINKED)
+)
+"""Of all cards; ``dg-k3`` is the fourth category that is boxed in a picture, ``dg-w3`` the fourth claim of a turn."""
 
 
 def sample_card(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
@@ -56,52 +81,127 @@ def sample_card(sample: Sample, image: AnnotatedImage | None, picture_url: str |
     return f"<style>{STYLE}</style>{card_body(sample, image, picture_url)}"
 
 
-def card_body(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
+def card_body(
+    sample: Sample, image: AnnotatedImage | None, picture_url: str | None, are_cuts_open: bool = False
+) -> str:
     """Draw one sample, for a page that carries ``STYLE`` once.
 
     No style stands on an element, so that the page's security policy need not allow any.
 
     Args:
         sample: The finished sample.
-        image: Its annotations, for the boxes; None when the corpus is not at hand.
+        image: Its annotations, for boxes and captions; None when the corpus is not at hand.
         picture_url: A URL, relative path or data URI of the picture; None leaves an empty frame.
+        are_cuts_open: Cut turns are in sight; else a line tells of them, and a reader opens it.
 
     Returns:
         One ``article`` element.
     """
+    places = {name: n for n, name in enumerate(dict.fromkeys(box.category for box in image.boxes))} if image else {}
     return (
         f'<article class="dg-card" aria-label="Sample {escape(sample.sample_id)}">'
-        f"{_figure(sample, image, picture_url)}"
-        f'<div class="dg-talk">{_fate(sample)}{_turns(sample)}{_cuts(sample)}</div></article>'
+        f"{_figure(sample, image, picture_url, places)}"
+        f'<div class="dg-talk">{_fate(sample)}{_turns(sample, places, are_cuts_open)}{_cuts(sample)}</div></article>'
     )
 
 
-def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
+Places = Mapping[str, int]
+"""The categories that are boxed in a picture, numbered from 0."""
+
+
+def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | None, places: Places) -> str:
     width, height = (image.width, image.height) if image and image.width and image.height else (640, 480)
-    colour_of = _colours(box.category for box in image.boxes) if image else {}
+    colours = colours_of(places)
     picture = (
         f'<image href="{escape(picture_url)}" width="{width}" height="{height}" preserveAspectRatio="none"/>'
         if picture_url
         else ""
     )
-    boxes = "".join(
-        f'<rect x="{box.box_unit[0] * width:.1f}" y="{box.box_unit[1] * height:.1f}" '
-        f'width="{(box.box_unit[2] - box.box_unit[0]) * width:.1f}" '
-        f'height="{(box.box_unit[3] - box.box_unit[1]) * height:.1f}" fill="none" '
-        f'stroke="{colour_of[box.category]}" stroke-width="{max(width, height) / 220:.1f}" '
-        f'stroke-dasharray="{"8 5" if box.is_crowd else "none"}">'
-        f"<title>{escape(box.category)}{' (a group)' if box.is_crowd else ''}</title></rect>"
-        for box in (image.boxes if image else ())
-    )
     legend = "".join(
-        f'<li><svg viewBox="0 0 1 1" aria-hidden="true"><path d="M0 0h1v1H0z" fill="{colour}"/></svg>'
-        f"{escape(name)}</li>"
-        for name, colour in colour_of.items()
+        f'<li class="{_linked("dg-k", [place])}"><svg viewBox="0 0 1 1" aria-hidden="true">'
+        f'<path d="M0 0h1v1H0z" fill="{colours[name]}"/></svg>{escape(name)}</li>'
+        for name, place in places.items()
     )
     legend = f"<ul>{legend}</ul>" if legend else ""
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_alt(sample, image))}">'
-        f"{picture}{boxes}</svg><figcaption>{escape(sample.image)}</figcaption>{legend}</figure>"
+        f"{picture}{''.join(_boxes(image, width, height, places, colours)) if image else ''}</svg>"
+        f"<figcaption>{escape(sample.image)}</figcaption>{legend}{_captions(image)}</figure>"
+    )
+
+
+def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colours: Mapping[str, str]) -> Iterator[str]:
+    """Boxes, the largest first, so that a pointer finds the smaller one; then their names, which no box crosses."""
+    size, names = max(width, height) / 34, ""
+    named: set[str] = set()
+    for box in sorted(image.boxes, key=lambda box: -_area(box)):
+        left, top, right, bottom = (
+            share * side for share, side in zip(box.box_unit, (width, height, width, height), strict=True)
+        )
+        colour, dashes = colours[box.category], "8 5" if box.is_crowd else "none"
+        style = f"dg-box {_linked('dg-k', [places[box.category]])}"
+        yield (
+            f'<g class="{style}"><title>{escape(box.category)}{" (a group)" if box.is_crowd else ""}</title>'
+            f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" '
+            f'fill="none" pointer-events="all" stroke="{colour}" stroke-dasharray="{dashes}"/></g>'
+        )
+        if len(image.boxes) > _ALL_NAMED and box.category in named:
+            continue
+        named.add(box.category)
+        y = top - size * 0.35 if top > size * 1.4 else top + size
+        # Towards the middle, so that the frame cuts no name off.
+        x, anchor = (left + size * 0.2, "start") if left < width * 0.7 else (right - size * 0.2, "end")
+        names += (
+            f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}" '
+            f'paint-order="stroke" stroke="{colour}" stroke-width="{size * 0.4:.1f}" stroke-linejoin="round" '
+            f'fill="{_ink_on(colour)}" pointer-events="none" aria-hidden="true">{escape(box.category)}</text>'
+        )
+    yield names
+
+
+def _area(box: Box) -> float:
+    left, top, right, bottom = box.box_unit
+    return (right - left) * (bottom - top)
+
+
+def colours_of(categories: Iterable[str]) -> dict[str, str]:
+    """Give a picture's categories their colours.
+
+    A category has the same colour on every picture of every run, but where another one of the picture, earlier in the
+    alphabet, has taken it: then the next one that is free.
+    """
+    free, colours = list(COLOURS), {}
+    for name in sorted(categories):
+        place = zlib.crc32(name.encode("utf-8", "replace")) % len(COLOURS)
+        ring = COLOURS[place:] + COLOURS[:place]
+        colours[name] = next((one for one in ring if one in free), ring[0])  # more categories than colours
+        if colours[name] in free:
+            free.remove(colours[name])
+    return colours
+
+
+def _ink_on(colour: str) -> str:
+    """Black or white, whichever is read better on a colour (WCAG 2.2, relative luminance)."""
+    red, green, blue = (
+        (share / 12.92 if share <= 0.04045 else ((share + 0.055) / 1.055) ** 2.4)
+        for share in (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    )
+    return "#000" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 else "#fff"
+
+
+def _linked(prefix: str, numbers: Iterable[int]) -> str:
+    return " ".join(f"{prefix}{n}" for n in numbers if n < N_LINKED)
+
+
+def _captions(image: AnnotatedImage | None) -> str:
+    """What people wrote about the picture, where a reader opens it."""
+    if image is None or not image.captions:
+        return ""
+    number = len(image.captions)
+    listed = "".join(f"<li>{escape(caption)}</li>" for caption in image.captions)
+    return (
+        f'<details class="dg-captions"><summary>{number} caption{"s" if number > 1 else ""} by people</summary>'
+        f"<ul>{listed}</ul></details>"
     )
 
 
@@ -112,12 +212,8 @@ def _alt(sample: Sample, image: AnnotatedImage | None) -> str:
     return f"Picture {sample.image}" + (f", boxed: {told}" if told else "")
 
 
-def _colours(categories: Iterable[str]) -> dict[str, str]:
-    return {name: COLOURS[n % len(COLOURS)] for n, name in enumerate(dict.fromkeys(categories))}
-
-
 def _fate(sample: Sample) -> str:
-    why = f" in {escape(sample.stage)}: {escape(sample.reason or '')}" if sample.stage else ""
+    why = f" in {escape(sample.stage)}: {escape((sample.reason or '').replace('_', ' '))}" if sample.stage else ""
     detail = f"<br><small>{escape(sample.detail)}</small>" if sample.detail else ""
     if sample.review is not None:
         was = ": ".join(filter(None, (sample.review.status, sample.review.reason)))
@@ -132,67 +228,96 @@ MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?", "doubtful": 
 """Signs of the verdicts, so that colour is not alone in telling them."""
 
 
-def _turns(sample: Sample) -> str:
-    told = "".join(map(_turn, fated_turns(sample)))
-    return f"<dl>{told}</dl>" if told else ""
+def _turns(sample: Sample, places: Places, are_cuts_open: bool) -> str:
+    """The conversation; what was cut out of it is behind a line that says how much and why."""
+    told = ""
+    runs = groupby(fated_turns(sample), key=lambda one: one.fate == "cut" and (one.stage, one.reason, one.detail))
+    for why, turns in runs:
+        drawn = [_turn(one, places) for one in turns]
+        listed = f"<dl>{''.join(drawn)}</dl>"
+        if not why:
+            told += listed
+            continue
+        number = f"{len(drawn)} turn{'s' if len(drawn) > 1 else ''}"
+        stage, reason, _ = why
+        told += (
+            f'<details class="dg-cuts"{" open" if are_cuts_open else ""}><summary><span class="dg-doubtful">✂ '
+            f"{number} cut</span> in {escape(stage or '')}: {escape((reason or '').replace('_', ' '))}</summary>"
+            f"{listed}</details>"
+        )
+    return told
 
 
-def _turn(told: FatedTurn) -> str:
+def _turn(told: FatedTurn, places: Places) -> str:
     """A turn; one that was cut is struck through, and says why."""
-    turn, style, why = told.turn, "", ""
-    question = _marked(turn.question, (claim for claim in turn.claims if claim.in_question))
-    answer = _marked(turn.answer, (claim for claim in turn.claims if not claim.in_question))
+    turn, style, why = told.turn, "dg-turn", ""
+    question = _marked(turn, True, places)
+    answer = _marked(turn, False, places)
     if told.fate == "cut":
         question, answer = f"<del>{question}</del>", f"<del>{answer}</del>"
-        style = ' class="dg-cut"' if told.cause == "itself" else ' class="dg-cut dg-behind"'
+        style += " dg-cut" if told.cause == "itself" else " dg-cut dg-behind"
         why = f"<br><small>{_why(told)}</small>"
-    return f"<dt{style}>{question}</dt><dd{style}>{answer}{why}{_findings(turn)}</dd>"
+    return f'<div class="{style}"><dt>{question}</dt><dd>{answer}{why}{_findings(turn, places)}</dd></div>'
 
 
 def _why(told: FatedTurn) -> str:
     """Why a turn was cut; what stood behind a turn at fault has no fault of its own."""
     if told.cause != "itself":
         return f"cut with {escape(told.cause or '')}"
-    return f'<span class="dg-doubtful">✂ cut in {escape(told.stage or "")}:</span> ' + escape(
-        f"{(told.reason or '').replace('_', ' ')}. {told.detail}"
-    )
+    return f'<span class="dg-doubtful">✂ cut:</span> {escape(told.detail or "")}'
 
 
 def _verdict(claim: Claim) -> str:
     return claim.verdict.partition("_")[0]
 
 
-def _marked(text: str, claims: Iterable[Claim]) -> str:
-    """A text with its claims underlined; of two that share words the worse one shows."""
+def _marked(turn: Turn, in_question: bool, places: Places) -> str:
+    """A text with its claims underlined; of two that share words the worse one shows, and stands for both."""
+    text = turn.question if in_question else turn.answer
+    claims = [(n, claim) for n, claim in enumerate(turn.claims) if claim.in_question == in_question]
     shown: list[Claim] = []
-    for claim in sorted(claims, key=lambda claim: ("contradicted", "unknown", "supported").index(_verdict(claim))):
+    for _, claim in sorted(claims, key=lambda c: ("contradicted", "unknown", "supported").index(_verdict(c[1]))):
         if all(claim.end <= other.start or claim.start >= other.end for other in shown):
             shown.append(claim)
     pieces, at = [], 0
     for claim in sorted(shown, key=lambda claim: claim.start):
+        there = [(n, other) for n, other in claims if other.start < claim.end and claim.start < other.end]
+        numbers = _linked("dg-w", (n for n, _ in there))
+        boxed = _pointing((other for _, other in there), places)
+        styles = " ".join(filter(None, (f"dg-{_verdict(claim)}", numbers, boxed)))
+        tab = ' tabindex="0"' if boxed else ""
         pieces.append(escape(text[at : claim.start]))
-        pieces.append(f'<mark class="dg-{_verdict(claim)}">{escape(text[claim.start : claim.end])}</mark>')
+        pieces.append(
+            f'<mark class="{styles}"{tab} title="{escape(_told(claim))}">{escape(text[claim.start : claim.end])}</mark>'
+        )
         at = claim.end
     return "".join(pieces) + escape(text[at:])
 
 
-def _findings(turn: Turn) -> str:
-    """What annotations and pixels say to a turn: told in a line, and in full where a reader opens it."""
+def _pointing(claims: Iterable[Claim], places: Places) -> str:
+    """The classes of what points at boxes; none where nothing of it is boxed."""
+    named = dict.fromkeys(name for claim in claims for name in (claim.category, *claim.others))
+    boxed = _linked("dg-k", (places[name] for name in named if name in places))
+    return f"dg-points {boxed}" if boxed else ""
+
+
+def _findings(turn: Turn, places: Places) -> str:
+    """What annotations and validator say to a turn: told in a line, and in full where a reader opens it."""
     told = [_verdict(claim) for claim in turn.claims]
     heads = [_sign(verdict, f"{n} {verdict}") for verdict, n in sorted(Counter(told).items())]
     seen = turn.validation
     probes = (seen and seen.probes) or ()
     lines = [
-        _claim(turn, claim) + "".join(_probe(probe) for probe in probes if probe.claim == n)
+        f'<li class="{" ".join(filter(None, (_linked("dg-w", [n]), _pointing([claim], places))))}">'
+        + _claim(turn, claim) + "".join(_probe(probe) for probe in probes if probe.claim == n) + "</li>"
         for n, claim in enumerate(turn.claims)
-    ]
+    ]  # fmt: skip
     if seen is not None:
-        heads.append("pixels: " + _sign(seen.verdict, seen.verdict))
-        lines += (escape(line) for line in _pixels(seen))
+        heads.append("validator: " + _sign(seen.verdict, seen.verdict))
+        lines += (f"<li>{escape(line)}</li>" for line in _pixels(seen))
     if not lines:
         return f"<small>{' · '.join(heads)}</small>" if heads else ""
-    listed = "".join(f"<li>{line}</li>" for line in lines)
-    return f"<details><summary>{' · '.join(heads)}</summary><ul>{listed}</ul></details>"
+    return f"<details><summary>{' · '.join(heads)}</summary><ul>{''.join(lines)}</ul></details>"
 
 
 def _sign(verdict: str, text: str) -> str:
@@ -203,13 +328,16 @@ def _sign(verdict: str, text: str) -> str:
 
 def _claim(turn: Turn, claim: Claim) -> str:
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
-    why = f"{claim.kind}, {claim.verdict.replace('_', ' ')}" + (f": {claim.evidence}" if claim.evidence else "")
-    return f"{_sign(_verdict(claim), said)} {escape(why)}"
+    return f"{_sign(_verdict(claim), said)} {escape(_told(claim))}"
+
+
+def _told(claim: Claim) -> str:
+    return f"{claim.kind}, {claim.verdict.replace('_', ' ')}" + (f": {claim.evidence}" if claim.evidence else "")
 
 
 def _probe(probe: ProbeResult) -> str:
     """What the validator makes of one question about a claim; it stands there only where the answer is no."""
-    told = f"pixels {probe.chance:.0%}"
+    told = f"validator {probe.chance:.0%}"
     return f" · {_sign('doubtful', told)}: {escape(probe.question)}" if probe.chance < 0.5 else f" · {told}"
 
 
@@ -225,7 +353,7 @@ def _cuts(sample: Sample) -> str:
     """What was cut off that could not be read as a turn, or was not stored as one."""
     return "".join(
         '<p class="dg-lost"><small>✂ '
-        f"cut in {escape(cut.stage)}: {escape(cut.reason)}. {escape(cut.detail)}</small></p>"
+        f"cut in {escape(cut.stage)}: {escape(cut.reason.replace('_', ' '))}. {escape(cut.detail)}</small></p>"
         for cut in sample.cuts
         if not cut.turns
     )

@@ -145,15 +145,14 @@ def test_keys_walk_and_decide(walk: Walk, folder: Path) -> None:
         walk.at("2-conversation")
         walk.press("r")
         walk.at("3-conversation")
-        assert walk.row("2-conversation").splitlines()[:2] == [
-            "2-conversation by hand",
-            "✗ review: rejected by hand · score 80.0 %",
-        ]
+        name, fate, question = walk.row("2-conversation").splitlines()[:3]
+        assert (name, fate) == ("2-conversation by hand", "✗ review: rejected by hand")
+        assert question == "suspicion 20 % · Is there a cat?"
         walk.press("j", "j")
         walk.at("5-conversation")
         walk.press("a")
         walk.at("6-conversation")
-        assert walk.row("5-conversation").splitlines()[:2] == ["5-conversation by hand", "✓ accepted · score 50.0 %"]
+        assert walk.row("5-conversation").splitlines()[:2] == ["5-conversation by hand", "✓ accepted"]
         walk.press("u")
         walk.at("5-conversation")
         walk.wait("document.getElementById('said').textContent.includes('taken back')")
@@ -195,8 +194,7 @@ def test_filters_search_and_order_narrow_the_list(walk: Walk, folder: Path) -> N
         walk.tab.locator("[name=status]").select_option("rejected")
         walk.found("40")
         walk.at("5-conversation")
-        walk.tab.locator("#more summary").click()
-        walk.tab.locator("[name=type]").select_option("negation")
+        walk.tab.locator("[name=type]").select_option("negation")  # in sight, without opening anything
         walk.found("20")
         walk.tab.get_by_role("button", name="Clear filters").click()
         walk.found("200")
@@ -206,7 +204,8 @@ def test_filters_search_and_order_narrow_the_list(walk: Walk, folder: Path) -> N
         walk.at("12-conversation")
         walk.press("Escape")
         walk.tab.locator("#text").fill("")
-        walk.tab.locator("[name=most_p]").fill("40")
+        walk.tab.locator("#more summary").click()
+        walk.tab.locator("[name=most_p]").fill("60")
         walk.tab.locator("[name=sort]").select_option("doubt")
         walk.found("21")
         walk.tab.reload()  # the address remembers
@@ -224,10 +223,76 @@ def test_cut_turns_are_struck_told_and_put_out_of_sight(walk: Walk, folder: Path
         assert walk.tab.locator("#card del").count() == 4
         assert "2 of 3 turns cut" in walk.row("11-conversation")
         assert "turns kept" in walk.text("#tally")
+        assert "✂ 2 turns cut in checks: count contradicted" in walk.text("#card")
+        assert not walk.tab.locator("#card del").first.is_visible()
         walk.press("c")
-        walk.wait("document.querySelector('#card del').offsetParent === null")
+        walk.wait("document.querySelector('#card details.dg-cuts').open")
+        walk.tab.reload()  # the browser remembers
+        walk.at("11-conversation")
+        assert walk.tab.locator("#card del").first.is_visible()
         walk.press("c")
-        walk.wait("document.querySelector('#card del').offsetParent !== null")
+        walk.wait("!document.querySelector('#card details.dg-cuts').open")
+
+
+def test_a_claim_lights_its_boxes_and_a_box_its_claims(walk: Walk, finished: Path) -> None:
+    opacity = "box => getComputedStyle(box).opacity"
+    with page(finished) as address:
+        walk.open(address).at("1-conversation")
+        boxes = walk.tab.locator("#card .dg-box")
+        claim = walk.tab.locator("#card mark.dg-points.dg-k0").first
+        claim.focus()
+        of_claim = set((claim.get_attribute("class") or "").split())
+        told = {
+            (boxes.nth(n).get_attribute("class") or "").split()[1]: boxes.nth(n).evaluate(opacity)
+            for n in range(boxes.count())
+        }
+        assert told == {style: "1" if style in of_claim else "0.15" for style in told}
+        assert set(told.values()) == {"1", "0.15"}
+        assert claim.get_attribute("title")
+        claim.blur()
+        dull = claim.evaluate("mark => getComputedStyle(mark).backgroundColor")
+        walk.tab.locator("#card figure li.dg-k0").hover()
+        assert claim.evaluate("mark => getComputedStyle(mark).backgroundColor") != dull
+    assert walk.faults == []
+
+
+def test_the_picture_is_enlarged_and_put_away(walk: Walk, finished: Path) -> None:
+    with page(finished) as address:
+        walk.open(address).at("1-conversation")
+        walk.press("z")
+        shown = walk.tab.locator("#enlarged svg")
+        fitting = shown.bounding_box()
+        walk.tab.get_by_role("button", name="Twice as large").click()
+        assert shown.bounding_box()["width"] > 1.9 * fitting["width"]
+        walk.press("j", "Escape")  # no key moves on behind an open picture
+        assert not shown.is_visible()
+        walk.tab.get_by_role("button", name="Zoom").click()
+        assert shown.is_visible()
+        walk.tab.locator("#zoom-close").click()
+        walk.at("1-conversation")
+    assert walk.faults == []
+
+
+def test_the_reply_is_read_when_it_is_asked_for(walk: Walk, finished: Path) -> None:
+    with page(finished) as address:
+        walk.open(address).at("1-conversation")
+        assert not [answer for answer in walk.answers if "/reply" in answer.url]
+        walk.tab.locator("#raw summary").click()
+        walk.wait("document.getElementById('reply').textContent.length > 20")
+        assert walk.text("#card dt >> nth=0") in walk.text("#reply")
+        walk.press("j")
+        walk.wait("document.getElementById('place').textContent.startsWith('2 of')")
+        assert not walk.tab.locator("#reply").is_visible()
+    assert walk.faults == []
+
+
+def test_the_large_picture_comes_before_the_small_ones(walk: Walk, finished: Path) -> None:
+    with page(finished) as address:
+        walk.open(address).at("1-conversation")
+        walk.wait("document.querySelector('#list img[src]') !== null")
+        pictures = [answer.url for answer in walk.answers if "/picture" in answer.url]
+        assert "size=large" in pictures[0]
+    assert walk.faults == []
 
 
 def test_what_is_decided_can_be_filtered_by(walk: Walk, folder: Path) -> None:
@@ -321,6 +386,8 @@ def test_a_picture_that_does_not_open_leaves_an_empty_frame(walk: Walk, folder: 
     manifest.write_text(told)
     with page(folder) as url:
         walk.open(url).at("1-conversation")
+        while not [answer for answer in walk.answers if "size=small" in answer.url and answer.status == 404]:
+            walk.tab.wait_for_timeout(25)
         walk.wait("!document.querySelector('#list img').hasAttribute('src')")
 
 

@@ -18,7 +18,7 @@ from starlette.testclient import TestClient
 
 import datagen
 from datagen.errors import SettingsError, ValidatorError
-from datagen.records import Decision, Turn
+from datagen.records import Decision, Reply, Turn
 from datagen.store import add_decision, read_decisions
 from datagen.view.page.listen import Door, address, listen
 from datagen.view.page.messages import MAX_ROWS, PICTURE_SIZES
@@ -433,3 +433,20 @@ def test_a_taken_port_gives_way_or_is_told() -> None:
         SettingsError, match=r"^--host 203\.0\.113\.7: cannot be listened on \([\w ']+\); try another\.$"
     ):
         listen(Door(host="203.0.113.7"))
+
+
+def test_the_reply_behind_a_sample_is_told_word_for_word(finished: Path) -> None:
+    stored = {reply.request_digest: reply.text for reply in read_replies(finished)}
+    with Page(make_app(live_of(finished), asker_of()), base_url=HERE) as client:
+        for one in datagen.open_run(finished).iter_samples():
+            assert client.told("/reply", id=one.sample_id) == {"text": stored[one.provenance.request_digest]}
+        assert client.get("/reply", params={"id": EVIL}).status_code == 404
+        (finished / "replies.jsonl").rename(finished / "elsewhere")
+        try:
+            assert client.told("/reply", id="1-conversation") == {"text": ""}
+        finally:
+            (finished / "elsewhere").rename(finished / "replies.jsonl")
+
+
+def read_replies(folder: Path) -> list[Reply]:
+    return [msgspec.json.decode(line, type=Reply) for line in (folder / "replies.jsonl").read_bytes().splitlines()]

@@ -22,7 +22,7 @@ from datagen.api import Run
 from datagen.cli import app
 from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
 from datagen.records import Claim, Cut, ProbeResult, Provenance, Sample, Turn, Validation
-from datagen.summary import Calibration, KindReport, TurnCounts
+from datagen.summary import Calibration, KindReport, PlantedFates, TurnCounts
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
 from datagen.view.report_examples import MAX_GROUPS, N_EACH, Examples, draw_groups
@@ -205,7 +205,7 @@ def test_what_was_lost_and_what_is_wrong_is_told(run: Run, tmp_path: Path) -> No
     page = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text())
     text = " ".join(page.text.split())
     for sentence in (
-        "238 of 395 turns kept: 150 were cut, 7 fell with rejected samples.",
+        "238 of 395 turns kept: 150 were cut, 7 went with rejected samples.",
         "12.0 % of the teacher’s 100 checkable claims are wrong (95 %: 7.0 to 20.0 %).",
         "120 at fault, 37 with others",
         "31 unchecked",
@@ -227,6 +227,34 @@ def test_a_summary_of_before_turns_were_counted_is_told(run: Run, tmp_path: Path
     assert "wrong" not in page.text
 
 
+def test_planted_errors_and_what_became_of_them_are_told(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    planted = {"wrong_count": PlantedFates(5, 4, 0, 0, 1), "side": PlantedFates(6, 3, 2, 1, 0)}
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(replace(run.summary, planted=planted)))
+    text = " ".join(assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text()).text.split())
+    assert "11 errors were planted" in text
+    assert "7 were caught by captions and boxes, 2 by the validator, 1 went for another reason; 1 is in the" in text
+    assert "wrong count 5 4 0 0 1" in " ".join(re.sub(r"(?<=count)|(?<=\d)(?=\d)", " ", text).split())
+    assert "lanted" not in Page(run.folder.report.read_text()).text
+
+
+def test_samples_stand_before_what_was_rejected(run: Run) -> None:
+    page = Page(run.folder.report.read_text())
+    ids = [attrs["id"] for tag, attrs in page.elements if tag == "h2"]
+    assert ids[:3] == ["glance", "examples", "fate"]
+
+
+def test_the_validator_is_told_by_its_name(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    manifest = (tmp_path / "run" / "run.yaml").read_text()
+    (tmp_path / "run" / "run.yaml").write_text(manifest.replace("name: none", "name: nano"))
+    found = Calibration("3185af3dc873cd12-fp32", 0.05, 40, {}, judged=True)
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(replace(run.summary, calibration=found)))
+    text = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text()).text
+    assert "Validator: nano" in text
+    assert text.index("3185af3dc873cd12") > text.index("How it was made", text.index("Validator: nano"))
+
+
 def test_a_calibration_is_drawn(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
     kinds = {
@@ -240,11 +268,11 @@ def test_a_calibration_is_drawn(run: Run, tmp_path: Path) -> None:
     page = assert_safe(text)
     for told in (
         "llava-x",
-        "1 040",
+        "1\u202f040",
         "AUROC",
         "0.875",
-        "50.0 %",
-        "5.0 %",
+        "50.0\u202f%",
+        "5.0\u202f%",
         "12 planted errors",
         "count",
         "doubtful",

@@ -20,6 +20,7 @@ from datagen.records import (
     cut_or_reject,
 )
 from datagen.view import sample_card
+from datagen.view.sample_card import COLOURS, N_LINKED, STYLE, card_body, colours_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
@@ -74,6 +75,59 @@ def test_boxes_stand_where_they_belong() -> None:
     assert len(set(re.findall(r'stroke="(#\w+)"', card))) == 2
 
 
+def test_a_category_has_one_colour_on_every_picture() -> None:
+    sample, image = make("plain")
+    alone = replace(image, boxes=(Box("dog", (0.1, 0.1, 0.2, 0.2), 0.01),))
+    for one in (image, alone):
+        stroke = colours_of(["dog"])["dog"]
+        assert re.search(rf'stroke="{stroke}"[^>]*>dog</text>', card_body(sample, one, None))
+    assert len({colours_of([f"category {n}"])[f"category {n}"] for n in range(200)}) == len(COLOURS)
+
+
+def test_categories_of_one_picture_share_no_colour_while_there_are_enough() -> None:
+    names = [f"category {n}" for n in range(len(COLOURS) + 4)]
+    assert len(set(colours_of(names[: len(COLOURS)]).values())) == len(COLOURS)
+    assert set(colours_of(names).values()) == set(COLOURS)
+    assert colours_of(reversed(names)) == colours_of(names)
+
+
+def test_names_stand_on_few_boxes_and_of_many_on_the_largest_of_each_category() -> None:
+    sample, image = make("plain")
+
+    def names(number: int) -> list[str]:
+        boxes = tuple(Box("dog", (0.0, 0.0, 0.01 * n, 0.1), 0.01) for n in range(1, number))
+        card = card_body(sample, replace(image, boxes=(*boxes, Box("cat", (0.9, 0.9, 1.0, 1.0), 0.01))), None)
+        return re.findall(r'text-anchor="(\w+)"[^>]*>(\w+)</text>', card)
+
+    assert sorted(names(12)) == [("end", "cat"), *[("start", "dog")] * 11]
+    assert sorted(names(60)) == [("end", "cat"), ("start", "dog")]
+
+
+def test_claims_point_at_the_boxes_of_their_categories() -> None:
+    claims = (
+        Claim("relation", "dog", 0, 3, "unknown", "", others=("cat",)),
+        Claim("scene", "street", 4, 7, "unknown", ""),
+    )
+    sample, image = make("plain")
+    boxes = tuple(Box(name, (0.1, 0.1, 0.2, 0.2), 0.01) for name in ("cat", "dog"))
+    turn = Turn("What?", "Dog and a cat.", claims)
+    card = card_body(replace(sample, turns=(turn,), cuts=()), replace(image, boxes=boxes), None)
+    assert re.findall(r'<mark class="(.*?)"( tabindex="0")? title', card) == [
+        ("dg-unknown dg-w0 dg-points dg-k1 dg-k0", ' tabindex="0"'),
+        ("dg-unknown dg-w1", ""),
+    ]
+    assert re.findall(r'<g class="dg-box (.*?)"><title>(.*?)<', card) == [("dg-k0", "cat"), ("dg-k1", "dog")]
+    assert f".dg-box.dg-k{N_LINKED - 1}" in STYLE
+
+
+def test_captions_are_there_for_who_opens_them() -> None:
+    sample, image = make("plain")
+    card = card_body(sample, replace(image, captions=("A <b>.", "Two.")), None)
+    assert "<summary>2 captions by people</summary><ul><li>A &lt;b&gt;.</li><li>Two.</li></ul>" in card
+    assert "<summary>1 caption by people" in card_body(sample, image, None)
+    assert "by people" not in card_body(sample, replace(image, captions=()), None)
+
+
 def test_a_sample_without_its_corpus_still_shows() -> None:
     sample, _ = make("plain")
     card = sample_card(sample, None, None)
@@ -83,7 +137,10 @@ def test_a_sample_without_its_corpus_still_shows() -> None:
 
 def test_claims_are_marked_in_place_and_told_with_their_evidence() -> None:
     card = sample_card(*make("plain"), picture_url=None)
-    assert '<mark class="dg-contradicted">plain</mark>' in card
+    assert (
+        '<mark class="dg-contradicted dg-w0 dg-w1 dg-points dg-k0" tabindex="0" title="count, contradicted: plain">'
+        in card
+    )
     assert (
         '<span class="dg-contradicted">✗ 1 contradicted</span> · <span class="dg-supported">✓ 1 supported</span>'
         in card
@@ -98,7 +155,10 @@ def test_of_two_claims_on_the_same_words_the_worse_is_marked() -> None:
         Claim("place", "dog", 8, 12, "unknown", ""),
     ))  # fmt: skip
     card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
-    assert '<mark class="dg-contradicted">Two</mark> big <mark class="dg-unknown">dogs</mark>.' in card
+    assert re.findall(r'<mark class="(.*?)" title.*?>(.*?)<', card)[:2] == [
+        ("dg-contradicted dg-w0 dg-w1", "Two"),
+        ("dg-unknown dg-w0 dg-w2", "dogs"),
+    ]
 
 
 def test_the_validators_numbers_are_told() -> None:
@@ -109,8 +169,8 @@ def test_the_validators_numbers_are_told() -> None:
     card = sample_card(replace(make("plain")[0], turns=(turn,)), None, None)
     for told in ("✗ doubtful", "more suspicious than 98.8 % of correct answers", "chance of error: count 90%"):
         assert told in card
-    assert 'nobody counted · <span class="dg-doubtful">✗ pixels 10%</span>: &lt;Two?&gt;</li>' in card
-    assert "presence, unknown · pixels 90%</li>" in card
+    assert 'nobody counted · <span class="dg-doubtful">✗ validator 10%</span>: &lt;Two?&gt;</li>' in card
+    assert "presence, unknown · validator 90%</li>" in card
 
 
 def test_a_decision_by_hand_is_told() -> None:
@@ -131,7 +191,10 @@ def test_cut_turns_are_struck_through_where_they_stood() -> None:
         "<del>Question 3?</del>",
         "<del>Question 4?</del>",
     ]
-    assert "cut in checks:</span> count contradicted. turn 3: &#x27;two&#x27; &lt;b&gt;" in card
+    assert "✂ 2 turns cut</span> in checks: count contradicted</summary>" in card
+    assert "✂ cut:</span> turn 3: &#x27;two&#x27; &lt;b&gt;" in card
+    assert '<details class="dg-cuts">' in card
+    assert '<details class="dg-cuts" open>' in card_body(cut, None, None, are_cuts_open=True)
     assert card.count("cut with an earlier turn") == 1
 
 

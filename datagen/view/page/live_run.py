@@ -18,9 +18,9 @@ import numpy as np
 from datagen.config import Settings
 from datagen.corpus import Corpus, ImagesById, PictureChecker, PictureError, corpus_if_there
 from datagen.errors import DatagenError, RunError
-from datagen.records import Decision, Sample, Turn
+from datagen.records import Decision, Reply, Sample, Turn
 from datagen.review import claims_from, decide, is_of, turns_digest, undecided
-from datagen.store import RunFolder, add_decision, read_decisions
+from datagen.store import RunFolder, add_decision, read_decisions, read_facts
 from datagen.view.page.index import SampleIndex, Wanted, stamp_of
 from datagen.view.page.messages import (
     MAX_ROWS,
@@ -69,6 +69,7 @@ class Material:
 
 _MAX_VALUES = 300  # of one kind of label that are offered; categories can be many
 _LISTS_KEPT = 16
+_MAX_REPLY = 100_000  # characters
 _JPEG_QUALITY = 82
 
 
@@ -231,6 +232,25 @@ class LiveRun:
         card = card_body(sample, material.images.get(sample.image_id), url if has_picture else None)
         turns = tuple((turn.question, turn.answer) for turn in sample.turns)
         return Shown(row_of(slim_of(sample, is_stale)), card, turns, turns_digest(undecided(sample).turns), is_stale)
+
+    def reply(self, sample_id: str) -> str:
+        """The teacher's reply behind a sample, word for word; empty where the run keeps none.
+
+        The file of replies is read through for it, so it is asked for only where a reader wants to see it.
+
+        Raises:
+            NotFoundError: There is no such sample.
+        """
+        with self._lock:
+            self.refresh()
+            sample, _ = self._read(self._number(sample_id), None)
+        if not self.folder.replies.is_file():
+            return ""
+        digest, text = sample.provenance.request_digest, ""
+        for _, reply in read_facts(self.folder.replies, Reply, holding=digest.encode()):
+            if reply is not None and reply.request_digest == digest:
+                text = reply.text or reply.detail or ""
+        return text[:_MAX_REPLY]
 
     def _number(self, sample_id: str) -> int:
         index, _ = self._require()

@@ -69,6 +69,9 @@ def make_app(
     def sample(request: Request) -> Response:
         return _told(live.show(request.query_params.get("id", "")))
 
+    def reply(request: Request) -> Response:
+        return _told({"text": live.reply(request.query_params.get("id", ""))})
+
     def picture(request: Request) -> Response:
         size = request.query_params.get("size", "")
         shown = live.picture(request.query_params.get("sample", ""), size if size in PICTURE_SIZES else "small")
@@ -92,6 +95,7 @@ def make_app(
             Route("/state", state),
             Route("/samples", samples),
             Route("/sample", sample),
+            Route("/reply", reply),
             Route("/picture", picture),
             Route("/decide", decide, methods=["POST"]),
             Route("/ask", ask, methods=["POST"]),

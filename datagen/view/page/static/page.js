@@ -25,8 +25,12 @@ const view = {
   cards: new Map(), // samples fetched ahead, by id
   editing: false,
   hasPictures: true,
+  cutsOpen: localStorage.getItem("cuts-open") === "yes",
   asked: 0,
 };
+const FIRST_PICTURE_MS = 3000;
+let pictureThere; // the large picture is loaded before the small ones of the list ask for the same connections
+const afterPicture = new Promise((resolve) => { pictureThere = resolve; });
 
 // ---------------------------------------------------------------- talking to the server
 
@@ -70,7 +74,7 @@ function filters() {
   const asked = new URLSearchParams();
   for (const [name, value] of new FormData($("filters"))) {
     const text = value.trim();
-    if (text) asked.set(name, name === "most_p" ? String(Number(text) / 100) : text);
+    if (text) asked.set(name, name === "most_p" ? ((100 - Number(text)) / 100).toFixed(6) : text);
   }
   return asked;
 }
@@ -141,21 +145,27 @@ function rowElement(row, place) {
   picture.loading = "lazy";
   picture.alt = "";
   picture.addEventListener("error", () => picture.removeAttribute("src")); // an empty frame, as on the card
-  if (view.hasPictures) picture.src = `/picture?size=small&sample=${encodeURIComponent(row.sample_id)}&version=${view.version}`;
+  const small = `/picture?size=small&sample=${encodeURIComponent(row.sample_id)}&version=${view.version}`;
+  if (view.hasPictures) afterPicture.then(() => { picture.src = small; });
   const name = document.createElement("b");
   name.textContent = row.sample_id;
   const fate = document.createElement("span");
   fate.className = row.status;
-  fate.textContent = `${row.status === "accepted" ? "✓" : "✗"} ${row.why.replaceAll("_", " ") || row.status}`;
-  if (row.n_cut) fate.textContent += ` · ${row.n_cut} of ${row.n_turns + row.n_cut} turns cut`;
-  if (row.p_value !== null) fate.textContent += ` · score ${(100 * row.p_value).toFixed(1)} %`;
+  const cut = row.n_cut ? `${row.n_cut} of ${row.n_turns + row.n_cut} turns cut` : "";
+  const told = [row.why.replaceAll("_", " "), cut].filter(Boolean).join(" · ") || row.status;
+  fate.textContent = `${row.status === "accepted" ? "✓" : "✗"} ${told}`;
+  const question = document.createElement("span");
+  if (row.p_value !== null) {
+    const percent = Math.floor(1000 * (1 - row.p_value) + 1e-6) / 10;
+    question.textContent = `suspicion ${percent} % · `;
+    question.title = `Its worst answer is more suspicious than ${percent} % of correct answers.`;
+  }
   if (row.review) {
     const hand = document.createElement("i");
     hand.textContent = row.review === "stale" || row.review === "correct" ? REVIEWS[row.review] : "by hand";
     name.append(" ", hand);
   }
-  const question = document.createElement("span");
-  question.textContent = row.question || "no turns";
+  question.textContent += row.question || "no turns";
   button.append(picture, name, fate, question);
   button.setAttribute("aria-label", `${row.sample_id}, ${row.status} ${row.why} ${row.review ? REVIEWS[row.review] : ""}`.trim());
   item.append(button);
@@ -211,6 +221,7 @@ async function reload(at = "") {
     told.className = "soft empty";
     told.textContent = "No sample is like that. Clear a filter to see others.";
     $("card").replaceChildren(told);
+    $("raw").hidden = true;
     setButtons();
     return;
   }
@@ -290,6 +301,14 @@ async function show(place) {
 function draw(shown) {
   view.shown = shown;
   $("card").innerHTML = trusted.createHTML(shown.card);
+  const picture = $("card").querySelector("image");
+  if (!picture) pictureThere();
+  for (const what of ["load", "error"]) picture?.addEventListener(what, pictureThere);
+  setTimeout(pictureThere, FIRST_PICTURE_MS);
+  addZoom();
+  openCuts();
+  $("raw").open = false;
+  $("raw").hidden = false;
   if (shown.is_stale) {
     const told = document.createElement("p");
     told.className = "soft";
@@ -298,6 +317,51 @@ function draw(shown) {
   }
   setButtons();
   remember();
+}
+
+function addZoom() {
+  const nearer = document.createElement("button");
+  nearer.type = "button";
+  nearer.title = "Enlarge the picture (z)";
+  nearer.textContent = "Zoom";
+  nearer.addEventListener("click", zoom);
+  $("card").querySelector("figcaption").append(nearer);
+  $("card").querySelector("figure>svg").addEventListener("click", zoom);
+}
+
+function zoom() {
+  const picture = $("card").querySelector("figure>svg");
+  if (!picture) return;
+  const enlarged = picture.cloneNode(true);
+  for (const name of enlarged.querySelectorAll("text")) { // names need not grow with the picture
+    for (const size of ["font-size", "stroke-width"]) name.setAttribute(size, 0.6 * Number(name.getAttribute(size)));
+  }
+  $("enlarged").replaceChildren(enlarged);
+  setNear(false);
+  $("zoom").showModal();
+  $("enlarged").focus();
+}
+
+function setNear(isNear, at = null) {
+  const box = $("enlarged");
+  box.classList.toggle("near", isNear);
+  $("nearer").setAttribute("aria-pressed", String(isNear));
+  if (!isNear) return;
+  const frame = box.getBoundingClientRect(); // what was pointed at stays in the middle
+  const [x, y] = at ? [at.clientX - frame.left, at.clientY - frame.top] : [frame.width / 2, frame.height / 2];
+  box.scrollTo(2 * x - frame.width / 2, 2 * y - frame.height / 2);
+}
+
+function openCuts() {
+  for (const cuts of $("card").querySelectorAll(".dg-cuts")) cuts.open = view.cutsOpen;
+}
+
+async function readReply() {
+  const id = view.shown?.row.sample_id;
+  if (!$("raw").open || !id) return;
+  $("reply").textContent = "Loading …";
+  const {text} = await send(`/reply?id=${encodeURIComponent(id)}`);
+  if (view.shown?.row.sample_id === id) $("reply").textContent = text || "The run keeps no reply to this sample.";
 }
 
 function setButtons() {
@@ -422,6 +486,7 @@ async function refreshState() {
   $("problem").textContent = [state.problem, ...state.notes].filter(Boolean).join(" ");
   $("work").hidden = $("bar").hidden = Boolean(state.problem);
   $("ask").hidden = !state.validator;
+  $("nobody").hidden = Boolean(state.validator);
   $("validator").textContent = state.validator ?? "";
   if (state.problem) {
     $("tally").textContent = "";
@@ -466,13 +531,18 @@ const KEYS = {
   j: ACTIONS.next, ArrowRight: ACTIONS.next, k: ACTIONS.previous, ArrowLeft: ACTIONS.previous,
   a: ACTIONS.accept, r: ACTIONS.reject, e: edit, u: undo,
   b: () => document.body.classList.toggle("no-boxes"),
-  c: () => document.body.classList.toggle("no-cuts"),
-  q: () => $("question").focus(),
+  c: () => {
+    view.cutsOpen = !view.cutsOpen;
+    localStorage.setItem("cuts-open", view.cutsOpen ? "yes" : "no");
+    openCuts();
+  },
+  z: zoom,
+  q: () => $("ask").hidden ? $("nobody").scrollIntoView() : $("question").focus(),
   "/": () => $("text").focus(),
   "?": () => $("help").showModal(),
 };
 
-const AT_ONCE = new Set(["/", "q", "b", "c", "?"]); // what is typed behind "/" is text, even while a list is on its way
+const AT_ONCE = new Set(["/", "q", "b", "c", "z", "?"]); // what is typed behind "/" is text, even while a list is on its way
 
 let working = Promise.resolve(); // one after another, so that quick keys do not overtake each other
 
@@ -482,7 +552,7 @@ function act(action) {
 
 document.addEventListener("keydown", (event) => {
   const field = event.target.closest?.("input:not([type=checkbox]), textarea, select");
-  if (event.key === "Escape" && !$("help").open) {
+  if (event.key === "Escape" && !document.querySelector("dialog[open]")) {
     if (view.editing) leaveEdit();
     else if (field) field.blur();
     say("");
@@ -493,7 +563,7 @@ document.addEventListener("keydown", (event) => {
     act(save);
     return;
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || field || $("help").open || event.isComposing) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || field || document.querySelector("dialog[open]") || event.isComposing) return;
   if (event.target.closest?.("#list") && (event.key === "ArrowDown" || event.key === "ArrowUp")) {
     event.preventDefault();
     act(async () => {
@@ -542,6 +612,10 @@ $("add").addEventListener("click", () => {
 $("edit").addEventListener("submit", (event) => { event.preventDefault(); act(save); });
 $("cancel").addEventListener("click", leaveEdit);
 $("ask").addEventListener("submit", (event) => { event.preventDefault(); guarded(ask)(); });
+$("nearer").addEventListener("click", () => setNear(!$("enlarged").classList.contains("near")));
+$("enlarged").addEventListener("click", (event) => setNear(!$("enlarged").classList.contains("near"), event));
+$("zoom-close").addEventListener("click", () => $("zoom").close());
+$("raw").addEventListener("toggle", guarded(readReply));
 $("help-button").addEventListener("click", () => $("help").showModal());
 for (const name of ["go-on", "single-keys"]) {
   $(name).checked = localStorage.getItem(name) !== "no";
