@@ -113,8 +113,15 @@ class Discourse:
             is_all = word not in ("it", "they", "he", "she") or _EACH.search(text[start:end]) is not None
             first, last = pronoun.span("word")
             return replace(
-                meant, start=first, end=last, measure="open", number=None, is_stand_in=True, is_all=is_all, is_definite=True
-            )  # fmt: skip
+                meant,
+                start=first,
+                end=last,
+                measure="open",
+                number=None,
+                is_stand_in=True,
+                is_all=is_all,
+                is_definite=True,
+            )
         if is_first and _FRAGMENT.match(text, start, end) is not None and self.antecedent is not None:
             return replace(
                 self.antecedent, start=start, end=start, measure="open", number=None, is_stand_in=True, is_definite=True

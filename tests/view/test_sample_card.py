@@ -94,10 +94,10 @@ def test_categories_of_one_picture_share_no_colour_while_there_are_enough() -> N
 def test_names_stand_on_few_boxes_and_of_many_on_the_largest_of_each_category() -> None:
     sample, image = make("plain")
 
-    def names(number: int) -> list[str]:
+    def names(number: int) -> list[tuple[str, ...]]:
         boxes = tuple(Box("dog", (0.0, 0.0, 0.01 * n, 0.1), 0.01) for n in range(1, number))
         card = card_body(sample, replace(image, boxes=(*boxes, Box("cat", (0.9, 0.9, 1.0, 1.0), 0.01))), None)
-        return re.findall(r'text-anchor="(\w+)"[^>]*>(\w+)</text>', card)
+        return [found.groups() for found in re.finditer(r'text-anchor="(\w+)"[^>]*>(\w+)</text>', card)]
 
     assert sorted(names(12)) == [("end", "cat"), *[("start", "dog")] * 11]
     assert sorted(names(60)) == [("end", "cat"), ("start", "dog")]
