@@ -40,6 +40,11 @@ _OTHER_SEX = {
 }
 
 
+def _stand_in(meant: Phrase, start: int, end: int) -> Phrase:
+    """A phrase in the place of the word that stands for it, without its number."""
+    return replace(meant, start=start, end=end, measure="open", number=None, is_stand_in=True)
+
+
 class Discourse:
     """What a conversation has spoken of so far, questions included.
 
@@ -112,13 +117,9 @@ class Discourse:
                 return None
             is_all = word not in ("it", "they", "he", "she") or _EACH.search(text[start:end]) is not None
             first, last = pronoun.span("word")
-            return replace(
-                meant, start=first, end=last, measure="open", number=None, is_stand_in=True, is_all=is_all, is_definite=True
-            )  # fmt: skip
+            return replace(_stand_in(meant, first, last), is_all=is_all, is_definite=True)
         if is_first and _FRAGMENT.match(text, start, end) is not None and self.antecedent is not None:
-            return replace(
-                self.antecedent, start=start, end=start, measure="open", number=None, is_stand_in=True, is_definite=True
-            )
+            return replace(_stand_in(self.antecedent, start, start), is_definite=True)
         relative = _RELATIVE.match(text, start, end)
         if relative is not None:
             named = [phrase for phrase in phrases if start - 2 <= phrase.end <= start]
@@ -127,9 +128,7 @@ class Discourse:
             named, first, last = [before[0]], start - 1, start - 1  # the space before it stands for the subject
         else:
             return None
-        return (
-            replace(named[-1], start=first, end=last, measure="open", number=None, is_stand_in=True) if named else None
-        )
+        return _stand_in(named[-1], first, last) if named else None
 
     def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""
@@ -139,9 +138,7 @@ class Discourse:
         meant = before[0] if before else self.antecedent
         if meant is None or meant.is_plural is not (pronoun["word"].lower() == "them"):
             return None
-        return replace(
-            meant, start=pronoun.start("word"), end=pronoun.end("word"), measure="open", number=None, is_stand_in=True
-        )
+        return _stand_in(meant, *pronoun.span("word"))
 
     def _one_of_people(self, pronoun: str) -> Phrase | None:
         """The only person told of so far whom a pronoun may mean."""
