@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from datagen.claims.grammar import FLAGS
 from datagen.claims.phrases import Phrase
-from datagen.claims.syntax import Sentence
+from datagen.claims.syntax import Noun, Sentence
 from datagen.lexicon import Lexicon
 
 _PRONOUN = re.compile(
@@ -33,6 +33,7 @@ _FRAGMENT = re.compile(
     FLAGS,
 )
 """Openings of an answer that goes on the question's sentence."""
+_NEUTER = frozenset(("baby", "infant", "toddler", "child"))
 _EACH = re.compile(r" (?:both|all) ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
@@ -58,7 +59,8 @@ class Discourse:
     def __init__(self, lexicon: Lexicon) -> None:
         form = lexicon.forms.get("man")
         self._person = None if form is None else form.category
-        self._antecedent: Phrase | None = None
+        self._topic: Noun | None = None
+        self._named: list[Phrase] = []
         self._last: tuple[Sentence, Sequence[Phrase]] | None = None  # not yet asked for its topic
         self._people: dict[str, Phrase] = {}
         self.before: Sentence | None = None
@@ -76,16 +78,28 @@ class Discourse:
         if self._last is None:
             return
         (sentence, phrases), self._last = self._last, None
-        if not sentence.goes_on():
-            topic = sentence.topic()
-            named = next((phrase for phrase in phrases if topic and phrase.end == topic.end), None)
-            self._antecedent = None if named is not None and named.measure in ("none", "others") else named
+        if sentence.goes_on():
+            return
+        topic = sentence.topic()
+        self._topic = topic
+        self._named = [phrase for phrase in phrases if phrase.measure not in ("none", "others")]
 
-    @property
-    def antecedent(self) -> Phrase | None:
-        """What "it" or "they" in the next sentence stands for."""
+    def antecedent(self, word: str) -> Phrase | None:
+        """What "it" or "they" in the next sentence stands for: the topic, or else the only thing that fits."""
         self._settle()
-        return self._antecedent
+        is_plural, topic = word not in ("it", "its"), self._topic
+        named = None if topic is None else next((phrase for phrase in self._named if phrase.end == topic.end), None)
+        if named is not None and self._fits(named, word, is_plural=is_plural):
+            return named
+        if named is None and topic is not None and topic.is_plural is is_plural:
+            return None  # a thing outside the categories is as likely
+        fitting = [phrase for phrase in self._named if self._fits(phrase, word, is_plural=is_plural)]
+        return fitting[0] if len({phrase.category for phrase in fitting}) == 1 and named is not None else None
+
+    def _fits(self, phrase: Phrase, word: str, *, is_plural: bool) -> bool:
+        return phrase.is_plural is is_plural and (
+            is_plural or phrase.category != self._person or phrase.word in _NEUTER
+        )
 
     def subject_of(
         self,
@@ -110,16 +124,17 @@ class Discourse:
         pronoun = _PRONOUN.match(text, start, end)
         if pronoun is not None:
             word = pronoun["word"].lower()
-            meant = self._one_of_people(word) if word in _OTHER_SEX else self.antecedent
+            meant = self._one_of_people(word) if word in _OTHER_SEX else self.antecedent(word)
             if meant is None and word in _OTHER_SEX and not self._people and self._person is not None:
                 meant = Phrase(self._person, word, 0, 0, is_loose=True, is_firm=True)
             if meant is None or meant.is_plural is (word in ("he", "she", "it")):
                 return None
-            is_all = word not in ("it", "they", "he", "she") or _EACH.search(text[start:end]) is not None
+            is_all = word.startswith(("both", "all")) or _EACH.search(text[start:end]) is not None
             first, last = pronoun.span("word")
             return replace(_stand_in(meant, first, last), is_all=is_all, is_definite=True)
-        if is_first and _FRAGMENT.match(text, start, end) is not None and self.antecedent is not None:
-            return replace(_stand_in(self.antecedent, start, start), is_definite=True)
+        if is_first and _FRAGMENT.match(text, start, end) is not None:
+            meant = self.antecedent("it") or self.antecedent("they") or self._asked_person()
+            return None if meant is None else replace(_stand_in(meant, start, start), is_definite=True)
         relative = _RELATIVE.match(text, start, end)
         if relative is not None:
             named = [phrase for phrase in phrases if start - 2 <= phrase.end <= start]
@@ -135,10 +150,15 @@ class Discourse:
         pronoun = _OBJECT.search(text, start, end)
         if pronoun is None:
             return None
-        meant = before[0] if before else self.antecedent
+        meant = before[0] if before else self.antecedent(pronoun["word"].lower())
         if meant is None or meant.is_plural is not (pronoun["word"].lower() == "them"):
             return None
         return _stand_in(meant, *pronoun.span("word"))
+
+    def _asked_person(self) -> Phrase | None:
+        """The person that a question is about."""
+        topic = self._topic
+        return next((phrase for phrase in self._named if topic is not None and phrase.end == topic.end), None)
 
     def _one_of_people(self, pronoun: str) -> Phrase | None:
         """The only person told of so far whom a pronoun may mean."""

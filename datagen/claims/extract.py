@@ -72,7 +72,7 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = [
         replace(s, comparison="at least") if s.is_plain and s.comparison == "exact" else s
-        for s in read_answer(answer, lexicon, discourse)
+        for s in read_answer(answer, lexicon, discourse, may_go_on=len(subjects) == 1)
     ]
     if SUPPOSES.search(question):
         return [statement for statement in said if _stands(statement, answer)]
@@ -121,11 +121,20 @@ def _as_phrase(statement: Statement) -> Phrase:
     )  # fmt: skip
 
 
-def read_answer(text: str, lexicon: Lexicon, discourse: Discourse | None = None) -> list[Statement]:
-    """Read what a text states; ``discourse`` knows what was said before it."""
+def read_answer(
+    text: str, lexicon: Lexicon, discourse: Discourse | None = None, *, may_go_on: bool = False
+) -> list[Statement]:
+    """Read what a text states.
+
+    Args:
+        text: An answer, or a caption.
+        lexicon: The corpus's words.
+        discourse: Knows what was said before it.
+        may_go_on: It may go on the sentence of its question, which is about one thing: "On the left."
+    """
     discourse = Discourse(lexicon) if discourse is None else discourse
-    antecedent = discourse.antecedent
-    statements = read_statements(text, lexicon, discourse)
+    antecedent = discourse.antecedent("they")
+    statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on)
     numbers: dict[str, set[int | None]] = {}
     for statement in statements:
         if statement.comparison == "exact":
@@ -158,7 +167,9 @@ def _told_of(category: str, statements: list[Statement], antecedent: Phrase | No
     return max(1, n_indefinite, len(named), *(s.number or 1 for s in told)) if told else 1
 
 
-def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_question: bool = False) -> list[Statement]:
+def read_statements(
+    text: str, lexicon: Lexicon, discourse: Discourse, *, in_question: bool = False, may_go_on: bool = False
+) -> list[Statement]:
     """Read the sentences of a text one by one.
 
     Args:
@@ -166,6 +177,7 @@ def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_que
         lexicon: The corpus's words.
         discourse: What was spoken of before; it learns of this text.
         in_question: Sentences that ask are read too.
+        may_go_on: Its first clause may have its subject in the question.
     """
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
@@ -185,7 +197,7 @@ def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_que
         has_hedge = HEDGES.search(text, match.start(), match.end()) is not None
         for start, end in spans:
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
-            is_first = not in_question and start == 0
+            is_first = may_go_on and start == 0
             subject = discourse.subject_of(text, start, end, phrases, subjects, is_first=is_first)
             if subject is not None:
                 own.insert(0, subject)
@@ -201,7 +213,11 @@ def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_que
                 granted = [
                     phrase
                     for phrase in own
-                    if phrase.end > stated and phrase.is_definite and phrase.measure in ("some", None)
+                    if phrase.end > stated
+                    and phrase.is_definite
+                    # "The cars have to slow down" speaks of any cars.
+                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1))
+                    and phrase.measure in ("some", None)
                 ]
                 if granted:
                     clause = Clause(text, start, end, own, sentence=sentence)

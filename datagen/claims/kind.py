@@ -138,6 +138,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         plants: The errors that can be planted in such a claim, each with how.
         excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true; None
             where any two may be: there may be a dog on either side.
+        agrees_within: Of two such claims in one conversation that exclude each other the later one falls.
         measures: Names of the numbers that its probes give, beside the shared ``statement``.
         suffers: The errors that a claim may be, if it is wrong; None for those of ``plants``.
         read_phrase: What a noun phrase says by itself.
@@ -171,6 +172,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     denies: bool = False
     is_existence: bool = False
     narrows: bool = False
+    agrees_within: bool = False
     if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
     bears_out_wider: Callable[[Statement, int, bool], bool] | None = None
     caption_fault: str | None = None

@@ -16,6 +16,7 @@ from datagen.claims.grammar import (
     FOLLOWS,
     GIVEN,
     HOLDING,
+    IDENTIFIES,
     JOINED,
     NOT_ADJECTIVES,
     NOT_SHOWN_BEFORE,
@@ -165,6 +166,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
     is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
     is_case = is_case or (is_definite and before in GIVEN)  # "for the dog", not "for a dog"
+    is_named = words in ("a", "an") and IDENTIFIES.search(text, max(0, start - 12), start) is not None
     return Phrase(
         mention.category,
         word,
@@ -179,8 +181,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         is_whole=is_whole,
         is_plain=is_plain,
         is_firm=follows
-        and (is_case or NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None)
-        and not is_likened,
+        and (is_case or is_named or NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None)
+        and not is_likened
+        and words != "its",  # "its bed" may be a truck's
         is_all=words.startswith("both") or before == "all",
     )
 

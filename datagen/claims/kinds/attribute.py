@@ -199,6 +199,8 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     return "contradicted", f"{saying}, {shown}"
 
 
+FEW = 4
+"""Of so many "yellow bananas" none is red; of more there may be one."""
 _OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light"))
 _FILLED = frozenset(("glass", "bottle", "cup", "pool", "bowl", "plate"))
 """Things that are full or empty for everybody."""
@@ -216,8 +218,9 @@ def _is_only(statement: Statement, told: list[Statement], n_captions: int, evide
     if (count.is_exact and count.at_least == 1) or len(meant_of(evidence.boxes[statement.category])) == 1:
         return True
     if len(plurals) == len(told):  # "yellow bananas" are all of them, "two brown dogs" where there are two
-        return all(one.number is None or one.number >= count.at_least for one in plurals)
-    return n_captions >= 2 and not statement.is_plural and not plurals
+        is_each = statement.is_plural or (count.at_least <= FEW and _told(statement)[0] in ("colour", "material"))
+        return is_each and all(one.number is None or one.number >= count.at_least for one in plurals)
+    return n_captions >= 2 and count.at_least <= 2 and not statement.is_plural and not plurals
 
 
 def excludes(a: Claim, b: Claim) -> bool:

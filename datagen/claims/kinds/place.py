@@ -13,6 +13,7 @@ from datagen.claims.kind import (
     PlantedError,
     Probed,
     Ruling,
+    ShortAnswer,
     ask_presence,
     ask_yes_no,
     captions_agree,
@@ -106,7 +107,8 @@ _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN})*$", FLAGS)
 _OWNER_AFTER = re.compile(
     rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|there(?:\s+(?:is|are)|['’]s)|"
-    rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|we\s+(?:see|find))\s+)(?P<x>{SLOT})"
+    rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|(?:we|you)\s+(?:see|find|"
+    rf"have))\s+)(?:(?:a\s+)?part\s+of\s+)?(?P<x>{SLOT})"
     rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})\s+(?!(?:and|or)\b|{SLOT})",
     FLAGS,
 )
@@ -135,6 +137,17 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         for place in row.meaning.split():
             value = _PART_NAMES.get(part[0].lower(), "edge") if part is not None and place in _TURNED else None
             yield state("place", owner, start, end, clause.in_question, place=place, value=value)
+
+
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The side in "Which side is the dog on?" "The left."."""
+    match = _BARE_SIDE.match(turn.answer)
+    if match is not None and turn.antecedent is not None and _ASKS_SIDE.search(turn.question):
+        yield state("place", turn.antecedent, *match.span("side"), False, place=match["side"].lower())
+
+
+_BARE_SIDE = re.compile(r"\W*(?:the )?(?P<side>left|right)(?:[ -]hand)?(?: (?:side|half|one))?\W*$", FLAGS)
+_ASKS_SIDE = re.compile(r"\b(?:which|what) (?:side|half)\b|\bleft or (?:(?:on |to )?the )?right\b", FLAGS)
 
 
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
@@ -211,6 +224,7 @@ PLACE = Kind(
     says="where in the frame a thing is",
     examples=("The dog is on the left side of the image.", *(row.example for row in PLACES)),
     read_clause=read_clause,
+    read_short_answer=read_short_answer,
     verify=verify_place,
     probe=probe,
     plants=((WRONG_SIDE, turning(_TURNED)),),

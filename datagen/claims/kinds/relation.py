@@ -14,6 +14,7 @@ from datagen.claims.kind import (
     PlantedError,
     Probed,
     Ruling,
+    ShortAnswer,
     ask_presence,
     ask_yes_no,
     captions_agree,
@@ -22,6 +23,7 @@ from datagen.claims.kind import (
     turning,
 )
 from datagen.claims.layout import decide_between, decide_relation, meant_of
+from datagen.claims.phrases import noun_phrases
 from datagen.lexicon import with_article
 from datagen.records import BoxUnit, Claim, Probe, ProbeKind
 
@@ -132,6 +134,32 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         )  # fmt: skip
 
 
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The side in "Is the cup left or right of the bowl?" "To the right."."""
+    match = _BARE_SIDE.match(turn.answer)
+    if match is None or not _ASKS_SIDE.search(turn.question):
+        return
+    text = SLOTS.sub(" ", turn.question)
+    phrases = noun_phrases(text, turn.lexicon.find(text), 0, len(text))
+    if len(phrases) == 2:
+        yield state(
+            "relation", phrases[0], *match.span("side"), False, relation=f"{match['side'].lower()} of",
+            others=(phrases[1].category,), is_firm=phrases[0].is_firm and phrases[1].is_firm,
+        )  # fmt: skip
+
+
+_BARE_SIDE = re.compile(
+    r"\W*(?:(?:it|he|she|that)(?:['’]s| is| stands| sits| lies) )?(?:(?:on|to|at) )?(?:the |its )?(?P<side>left|right)"
+    r"(?: side)?(?: of it)?\W*$",
+    FLAGS,
+)
+_ASKS_SIDE = re.compile(
+    r"\bleft or (?:(?:on |to )?the )?right of\b|\bin relation to\b|\bcompared (?:with|to)\b|"
+    r"\b(?:which|what) side of (?:the|her|his) (?!image|picture|photo|scene|frame)",
+    FLAGS,
+)
+
+
 def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
     """One pair of boxes that lies so bears it out; every pair lying otherwise speaks against it."""
     first, relation = statement.category, statement.relation or ""
@@ -207,6 +235,7 @@ RELATION = Kind(
     says="how one thing lies to another",
     examples=("The dog is to the left of the cat.", *(row.example for row in RELATIONS)),
     read_clause=read_clause,
+    read_short_answer=read_short_answer,
     verify=verify_relation,
     excludes=excludes,
     probe=probe,
