@@ -247,7 +247,7 @@ class Clause:
         if noun is not None and noun.end <= self.start:  # "a man, who is sitting": the clause has "who" for him
             told = self.phrases[0] if self.phrases else None
             if told is None or self.source[told.start : told.end].lower() not in ("who", "which", "that", ""):
-                return None
+                return self.named(noun)
             start = max(told.start, self.start)
             return Subject(told.category, told.word, start, told.is_plural, told.is_definite, told.number)
         if noun is not None:

@@ -44,7 +44,7 @@ _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
     r"runs?|looks?|plays?|eats?|takes?|hangs?|rests?|carr\w+|appears?|contains?|includes?|fills?|stretch\w*|serves?|"
-    r"\w+ing|\w+ed)\b",
+    r"\w+ing|\w+ed|\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
     FLAGS,
 )
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
@@ -164,7 +164,7 @@ def _told_of(category: str, statements: list[Statement], antecedent: Phrase | No
         return None
     named = {s.word for s in told if s.number is None and s.end - s.start > 4}
     n_indefinite = sum(s.number or 1 for s in told if not s.is_definite)
-    return max(1, n_indefinite, len(named), *(s.number or 1 for s in told)) if told else 1
+    return max(1, n_indefinite, len(named), *(s.number or 1 for s in told)) if told else 2
 
 
 def read_statements(

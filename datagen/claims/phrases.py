@@ -106,7 +106,8 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
         phrase = read_phrase(text, mention, floor, end)
         if phrase.measure is None and phrases and JOINED.fullmatch(text, floor, mention.start):
             if phrases[-1].measure == "none":  # "no car, bus or truck"
-                phrase = replace(phrase, measure="none", number=0)
+                follows = FOLLOWS.match(text, mention.end, end) is not None
+                phrase = replace(phrase, measure="none", number=0, is_firm=follows)
             elif phrases[-1].is_firm:
                 phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
         n_times = sum(other.category == mention.category for other in mentions)

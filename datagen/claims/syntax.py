@@ -81,6 +81,7 @@ _NOUNS_IN_ING = frozenset(
     "crossing awning parking pudding dressing topping frosting icing stuffing seating sibling lighting drawing landing "
     "opening covering setting meeting gathering duckling sterling something nothing anything everything earring".split()
 )
+_NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
 _HAS = frozenset("'s ’s 're ’re 've ’ve".split())
 _PRENOMINAL_ENDINGS = ("ful", "ous", "ish", "ive", "able", "ible", "al", "ic", "ary", "less", "est")
 _MODIFIER_CLASSES = frozenset("AMn")
@@ -236,6 +237,8 @@ class Sentence:
                           and self._goes_on(at + 1)):  # fmt: skip
                     break
                 at += 1
+            if head < 0 and n > first and at > n and words[at - 1] in _NOUNS_TOO:
+                head = at - 1  # "the glass", but "the glass door"
             if head > n and words[first] in ("a", "an") and words[head].endswith("s") and tags[head - 1] == "n":
                 head -= 1 if singular(words[head]) != words[head] else 0  # "a silver holder LENDS"
             if head >= 0:
@@ -300,11 +303,19 @@ class Sentence:
         Of a question it is what is asked about, "the bus" in "What colour is the bus in the picture?".
         """
         nouns, words = self.nouns, self.words
-        free = [n for n in nouns if n.head not in _FRAME_NOUNS and not (n.first and words[n.first - 1] in _PLACING)]
+        free = [n for n in nouns if n.head not in _FRAME_NOUNS and not self._is_placing(n)]
         if words and words[-1] == "?":
             free = [n for n in free if n.determiner in _ASKED]
             free = [n for n in free if words[n.last + 1] not in _HAS or self.tags[n.last + 1] == "V"]
         return free[0] if free else None
+
+    def _is_placing(self, noun: Noun) -> bool:
+        """Whether it only says where something is: "on the table", "to the left of the table"."""
+        before = noun.first - 1
+        if before > 1 and self.words[before] == "of":
+            part = next((n for n in self.nouns if n.last == before - 1 and n.head in _FRAME_NOUNS), None)
+            before = part.first - 1 if part is not None else before
+        return before >= 0 and self.words[before] in _PLACING
 
     def goes_on(self) -> bool:
         """Whether a pronoun opens it, so that it is about what the sentence before was about."""

@@ -188,7 +188,7 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     if not told:
         return "unknown", f"{saying}, no caption tells its {sort}"
     shown = f"captions say {' and '.join(sorted(told))}"
-    if all(any(_may_be_same(sort, a, b) for b in told) for a in said):
+    if all(any(not set(a.split("/")).isdisjoint(b.split("/")) for b in told) for a in said):
         return "supported_by_caption", f"{saying}, {shown}"
     if any(_may_be_same(sort, a, b) for a in said for b in told):
         return "unknown", f"{saying}, {shown}"
