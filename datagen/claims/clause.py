@@ -36,7 +36,9 @@ VERBS = (
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
-    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
+    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
+    r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
+    r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )
 """Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
 FRAME = (
@@ -46,7 +48,7 @@ FRAME = (
 """Words that speak of the whole picture: "of the image"."""
 GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:(?<!most )(?<!some )(?<!all )(?<!both )(?<!one )(?<!each )(?<!many )(?<!several "
-    r")(?<!few )"
+    r")(?<!few )(?<!part )(?<!portion )(?<!half )(?<!number )(?<!pair )(?<!couple )(?<!group )"
     r"of|(?:in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
     r"against|"
     r"into|onto|inside|through|holding|riding|wearing|between|than|like|and))\s+$",

@@ -24,7 +24,8 @@ _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|
 _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|have|takes?|fills?)\s", FLAGS)
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
-    r"on top of|find|see|spot|locate) (?P<word>it|them)\b(?!['’])",
+    r"on top of|find|see|spot|locate) (?P<word>it|them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
+    r"lies)\b)))\b(?!['’])",
     FLAGS,
 )
 _FRAGMENT = re.compile(
@@ -91,6 +92,8 @@ class Discourse:
         named = None if topic is None else next((phrase for phrase in self._named if phrase.end == topic.end), None)
         if named is not None and self._fits(named, word, is_plural=is_plural):
             return named
+        if named is not None and is_plural and named.category == self._person:
+            return named  # "the person ... they"
         if named is None and topic is not None and topic.is_plural is is_plural:
             return None  # a thing outside the categories is as likely
         fitting = [phrase for phrase in self._named if self._fits(phrase, word, is_plural=is_plural)]
@@ -127,7 +130,7 @@ class Discourse:
             meant = self._one_of_people(word) if word in _OTHER_SEX else self.antecedent(word)
             if meant is None and word in _OTHER_SEX and not self._people and self._person is not None:
                 meant = Phrase(self._person, word, 0, 0, is_loose=True, is_firm=True)
-            if meant is None or meant.is_plural is (word in ("he", "she", "it")):
+            if meant is None or (meant.is_plural and word in ("he", "she", "it")):
                 return None
             is_all = word.startswith(("both", "all")) or _EACH.search(text[start:end]) is not None
             first, last = pronoun.span("word")
@@ -150,8 +153,12 @@ class Discourse:
         pronoun = _OBJECT.search(text, start, end)
         if pronoun is None:
             return None
-        meant = before[0] if before else self.antecedent(pronoun["word"].lower())
-        if meant is None or meant.is_plural is not (pronoun["word"].lower() == "them"):
+        word = pronoun["word"].lower()
+        if word in ("him", "her"):
+            meant = self._one_of_people("he" if word == "him" else "she")
+        else:
+            meant = before[0] if before else self.antecedent(word)
+        if meant is None or meant.is_plural is not (word == "them"):
             return None
         return _stand_in(meant, *pronoun.span("word"))
 

@@ -36,6 +36,7 @@ _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
 _PICTURE_SHOWS = re.compile(
     r"\b(?:(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)|there(?: is| are|['’]s)(?! then))\b", FLAGS
 )
+_SEEMS = re.compile(r"\b(?:appears?|seems?) to be\b", FLAGS)
 _AIMS = re.compile(
     r"(?:trying|about|waiting|ready|wants?|prepar\w+|hopes?|hope|such|e\.g|if|whether|as|suggest\w*|impl\w+)\b", FLAGS
 )
@@ -209,6 +210,10 @@ def read_statements(
             if stated > start and (own or _BARE_READERS):
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
                 found += _read_clause(Clause(text, start, stated, told, in_question=in_question, sentence=sentence))
+            seeming = _SEEMS.search(text, start, end) if stated < end else None
+            if seeming is not None and HEDGES.search(text, seeming.end(), end) is None:
+                whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence)
+                found += [said for said in _read_clause(whole) if kind_of(said.kind).if_seeming]
             if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
                 granted = [
                     phrase

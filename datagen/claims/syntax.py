@@ -35,7 +35,8 @@ _CLASSES = {
     "came come comes goes go went seen shown found fallen",
     "R": "not very quite rather too also just only still almost nearly slightly somewhat clearly already now then away "
     "together apart up down out back again ever never always often even more less here right-side perhaps maybe "
-    "well fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further farther closer so there",
+    "well close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further farther closer "
+    "so there",
 }  # fmt: skip
 _VERBS = (
     "sit stand lie lay rest hang hold wear walk run ride eat drink play watch show feature contain include carry face "
@@ -82,6 +83,7 @@ _NOUNS_IN_ING = frozenset(
     "opening covering setting meeting gathering duckling sterling something nothing anything everything earring".split()
 )
 _NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
+_SEEM = frozenset("seems seem appears appear".split())
 _HAS = frozenset("'s ’s 're ’re 've ’ve".split())
 _PRENOMINAL_ENDINGS = ("ful", "ous", "ish", "ive", "able", "ible", "al", "ic", "ary", "less", "est")
 _MODIFIER_CLASSES = frozenset("AMn")
@@ -273,6 +275,8 @@ class Sentence:
         words, tags, nouns = self.words, self.tags, self.nouns
         n = at - 1
         is_relative = False
+        if n > 0 and words[n] == "to" and words[n - 1] in _SEEM:
+            n -= 2  # "the man seems TO be"
         while n >= 0 and (tags[n] in "RV" or words[n] in ("which", "that", "who", ",", "both", "all")):
             is_relative = is_relative or words[n] in ("which", "that", "who")
             if words[n] == "," and not is_relative and not (n and tags[n - 1] == "n"):
@@ -293,7 +297,7 @@ class Sentence:
     def pronoun_before(self, at: int) -> int | None:
         """Index of the pronoun that the verb at an index is said of."""
         n = at - 1
-        while n >= 0 and self.tags[n] in "RV":
+        while n >= 0 and (self.tags[n] in "RV" or (self.words[n] == "to" and n and self.words[n - 1] in _SEEM)):
             n -= 1
         return n if n >= 0 and self.words[n] in ("it", "they", "he", "she") else None
 
@@ -321,6 +325,8 @@ class Sentence:
         """Whether a pronoun opens it, so that it is about what the sentence before was about."""
         if self.words and self.words[-1] == "?" and not _PRONOUNS.isdisjoint(self.words):
             return True
+        if len(self.words) <= SHORT and not set(self.tags) & set("DVM"):
+            return True  # "Yes, quite near."
         for word, tag in zip(self.words, self.tags, strict=True):
             if word in _PRONOUNS:
                 return True
@@ -340,6 +346,8 @@ class Sentence:
         return None
 
 
+SHORT = 6
+"""Words and marks of a sentence that may be a mere answer."""
 MAX_BACK = 6
 """Sentences after which nobody remembers what "it" was."""
 _EACH_OF = frozenset("no each both all some none neither either one".split())

@@ -71,7 +71,7 @@ _WORN = frozenset(
     "sneaker scarf glove uniform jersey top blouse vest tie sock sandal goggle wetsuit outfit bag backpack".split()
 )
 """What people wear: told of one thing alone where there is one person."""
-_COPULAS = frozenset("is are was were 's ’s 're ’re looks look appears appear stays remains has have".split())
+_COPULAS = frozenset("be is are was were 's ’s 're ’re looks look appears appear stays remains has have".split())
 WRONG_COLOUR = PlantedError("colour", "a wrong colour")
 
 
@@ -278,4 +278,5 @@ ATTRIBUTE = Kind(
     plants=((WRONG_COLOUR, recolour),),
     suffers=lambda claim: (WRONG_COLOUR,) if (claim.value or "").startswith("colour") else (),
     if_supposed="if plain",
+    if_seeming=True,
 )

@@ -18,6 +18,7 @@ from datagen.claims.kind import (
     ask_yes_no,
     captions_agree,
     is_the,
+    opens_with,
     support,
     turning,
 )
@@ -32,14 +33,15 @@ _COVERS = (
     "(?:part|portion|share)) of))?"
 )
 _NEAR = (
-    "(?:on|in|at|to|toward|towards|near|around|along|close to|closer to|over on|over to|off to|far to|against|across|"
+    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|at|to|toward|towards|near|"
+    "around|along|close to|closer to|over on|over to|off to|far to|against|across|"
     f"{_COVERS})"
 )
 _PART_OF = (
     "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|"
     "quarter|foreground))?"
 )
-_OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:to the )?"
+_OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
 _FAR = "(?:far |very |extreme |outer |entire |whole )?"
 
 PLACES = (
@@ -104,7 +106,11 @@ _PLACE_END = (
     r"appears?|there|you|we|but|as)\b|\s*,))"
 )
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
-_OWNER_BEFORE = re.compile(rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN})*$", FLAGS)
+_OWNER_BEFORE = re.compile(
+    rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN})*(?:,\s+(?:all|both|"
+    rf"each)(?:\s+of\s+(?:them|which))?\s+)?$",
+    FLAGS,
+)
 _OWNER_AFTER = re.compile(
     rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|there(?:\s+(?:is|are)|['’]s)|"
     rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|(?:we|you)\s+(?:see|find|"
@@ -141,6 +147,11 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
     """The side in "Which side is the dog on?" "The left."."""
+    asked = None if turn.antecedent is not None else _PLACE.search(turn.question)
+    given = opens_with(turn) if asked is not None else None
+    if asked is not None and given is not None:  # "What is on the left?" "A dog."
+        for place in PLACES[int((asked.lastgroup or "p0")[1:])].meaning.split():
+            yield state("place", given, given.start, given.end, False, place=place)
     match = _BARE_SIDE.match(turn.answer)
     if match is not None and turn.antecedent is not None and _ASKS_SIDE.search(turn.question):
         yield state("place", turn.antecedent, *match.span("side"), False, place=match["side"].lower())
@@ -232,5 +243,6 @@ PLACE = Kind(
     measures=("presence", "place"),
     narrows=True,
     if_supposed="if now",
+    if_seeming=True,
     caption_fault="caption_side_disagrees",
 )
