@@ -80,6 +80,8 @@ def opens_with(turn: ShortAnswer) -> Phrase | None:
     phrases = noun_phrases(text, turn.lexicon.find(text)[:1], 0, len(text))
     if not phrases or not _ASKS_WHAT.match(turn.question) or not _GIVES.match(text[: phrases[0].start]):
         return None
+    if _ENDS_ANSWER.match(text, phrases[0].end) is None:
+        return None
     return phrases[0] if phrases[0].is_firm or phrases[0].measure in ("exact", "some") else None
 
 
@@ -90,6 +92,7 @@ _ASKS_WHAT = re.compile(
     r"hold|made of|kind of))",
     FLAGS,
 )
+_ENDS_ANSWER = re.compile(r"\s*(?:[.,;!]|$|(?:and|there|here)\b)", FLAGS)
 _GIVES = re.compile(
     r"\W*(?:(?:there(?: is| are|['’]s)|it is|it['’]s|that is|that['’]s|(?:you|one|we|i)(?: can)? see)\s*)?(?:a? "
     r"?part of\s*)?$",
