@@ -13,11 +13,8 @@ from datagen.claims.syntax import Noun, Sentence
 from datagen.lexicon import Lexicon
 
 _PRONOUN = re.compile(
-    r"\s*(?:(?:yes|no|well|actually|here|now|and|but|so|because|since|while|as|that|instead|indeed|currently|sure|"
-    r"in fact|at the moment|right now|of course),?\s+){0,3}(?P<word>they|it|he|she|both of them|both|all(?: \w+)? "
-    r"of them)"
-    r"(?:(?=['’](?:s|re)\s)|\s+)(?=['’]|(?:is|are|was|were|can|has|have|\w+s|sit|stand|lie|appear|take|fill|occupy|"
-    r"hang|rest|look|hold|wear)\b)",
+    r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|both|they|it|"
+    r"he|she)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
@@ -124,17 +121,17 @@ class Discourse:
             before: The subjects of the sentence's clauses before it.
             is_first: It opens an answer, which may have no verb: "Where is the dog?" "On the left."
         """
-        pronoun = _PRONOUN.match(text, start, end)
+        limit = next((phrase.start for phrase in phrases if start <= phrase.start < end), end)
+        pronoun = _PRONOUN.search(text, start, limit)
         if pronoun is not None:
             word = pronoun["word"].lower()
-            meant = self._one_of_people(word) if word in _OTHER_SEX else self.antecedent(word)
-            if meant is None and word in _OTHER_SEX and not self._people and self._person is not None:
-                meant = Phrase(self._person, word, 0, 0, is_loose=True, is_firm=True)
+            fitting = self._people_for(word) if word in _OTHER_SEX else [self.antecedent(word)]
+            meant = fitting[-1] if fitting else None
             if meant is None or (meant.is_plural and word in ("he", "she", "it")):
                 return None
-            is_all = word.startswith(("both", "all")) or _EACH.search(text[start:end]) is not None
-            first, last = pronoun.span("word")
-            return replace(_stand_in(meant, first, last), is_all=is_all, is_definite=True)
+            is_all = word.startswith(("both", "all", "each")) or _EACH.search(text[start:end]) is not None
+            # Of several people it is open who is meant, and a place of all of them alone is wrong.
+            return replace(_stand_in(meant, *pronoun.span("word")), is_all=is_all, is_definite=len(fitting) == 1)
         if is_first and _FRAGMENT.match(text, start, end) is not None:
             meant = self.antecedent("it") or self.antecedent("they") or self._asked_person()
             return None if meant is None else replace(_stand_in(meant, start, start), is_definite=True)
@@ -155,7 +152,8 @@ class Discourse:
             return None
         word = pronoun["word"].lower()
         if word in ("him", "her"):
-            meant = self._one_of_people("he" if word == "him" else "she")
+            fitting = self._people_for("he" if word == "him" else "she")
+            meant = fitting[0] if len(fitting) == 1 else None
         else:
             meant = before[0] if before else self.antecedent(word)
         if meant is None or meant.is_plural is not (word == "them"):
@@ -167,9 +165,10 @@ class Discourse:
         topic = self._topic
         return next((phrase for phrase in self._named if topic is not None and phrase.end == topic.end), None)
 
-    def _one_of_people(self, pronoun: str) -> Phrase | None:
-        """The only person told of so far whom a pronoun may mean."""
-        if len(self._people) == 1:  # "A woman sits there. He sleeps": whoever wrote it means her
-            return next(iter(self._people.values()))
-        meant = [phrase for word, phrase in self._people.items() if word not in _OTHER_SEX[pronoun]]
-        return meant[0] if len(meant) == 1 else None
+    def _people_for(self, pronoun: str) -> list[Phrase]:
+        """Those told of so far whom a pronoun may mean; someone not told of where nobody is."""
+        if not self._people:
+            return [] if self._person is None else [Phrase(self._person, pronoun, 0, 0, is_loose=True, is_firm=True)]
+        fitting = [phrase for word, phrase in self._people.items() if word not in _OTHER_SEX[pronoun]]
+        # "A woman sits there. He sleeps": whoever wrote it means her.
+        return fitting or list(self._people.values())

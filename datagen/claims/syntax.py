@@ -309,8 +309,8 @@ class Sentence:
         nouns, words = self.nouns, self.words
         free = [n for n in nouns if n.head not in _FRAME_NOUNS and not self._is_placing(n)]
         if words and words[-1] == "?":
-            free = [n for n in free if n.determiner in _ASKED]
             free = [n for n in free if words[n.last + 1] not in _HAS or self.tags[n.last + 1] == "V"]
+            free = [n for n in free if n.determiner in _ASKED] or free  # "Is there a dog?" asks of it too
         return free[0] if free else None
 
     def _is_placing(self, noun: Noun) -> bool:

@@ -33,10 +33,12 @@ def told(*turns: tuple[str, str]) -> list[tuple[str, str, str | None]]:
         ((("Tell me.", "The dog is tall, taking up most of the left half."),), [("place", "dog", "left")]),
         ((("Tell me.", "A dog sits there, and a cup is visible above it."),), [("relation", "cup", "above")]),
         ((("Where is the dog?", "You'll find it on the left."),), [("place", "dog", "left")]),
+        ((("Is there a dog?", "Yes, it is on the left."),), [("place", "dog", "left")]),
+        ((("Tell me.", "Two dogs run. One of them is on the left."),), [("place", "dog", "left")]),
+        ((("Tell me.", "A man and a boy sit there. He is on the left."),), [("place", "person", "left")]),
         # nothing is read where it could be another thing
         ((("What is on the bench?", "It is on the left."),), []),
         ((("Tell me.", "The sign is near the dog. It is on the left."),), []),
-        ((("Tell me.", "A man and a boy sit there. He is on the left."),), []),
         ((("Is there a dog?", "There is no dog. It is on the left."),), []),
         ((("Where are the dogs?", "It is on the left."),), []),
     ],
