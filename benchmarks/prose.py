@@ -31,6 +31,7 @@ from datagen.records import AnnotatedImage, Box, Claim, Turn
 DESCRIBE = "Describe this image in detail."
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]*")
 CONTRADICTED = "contradicted"
+PRESENCE = ("presence", "thing")
 OPENING = 5
 """A quote that begins so early is a short answer: what it says stands in the question ("Is there a dog?" "No.")."""
 
@@ -164,10 +165,11 @@ def count_sentences(turn: Turn, tally: Counter[str]) -> None:
         if not match[0].strip():
             continue
         inside = [c for c in turn.claims if not c.in_question and match.start() <= c.start < match.end()]
+        more = [c for c in inside if c.kind not in PRESENCE]
         tally.update(n=1)
         tally.update({"any claim": bool(inside), "a decided claim": any(c.verdict != "unknown" for c in inside)})
-        tally.update({"beyond presence": any(c.kind != "presence" for c in inside)})
-        tally.update({"decided beyond presence": any(c.kind != "presence" and c.verdict != "unknown" for c in inside)})
+        tally.update({"beyond presence": bool(more)})
+        tally.update({"decided beyond presence": any(c.verdict != "unknown" for c in more)})
         tally.update(dict.fromkeys({c.kind for c in inside}, True))
 
 

@@ -3,7 +3,7 @@
 ``kinds`` is the table of what can be claimed, a file each, in the form that ``kind`` asks for. ``grammar`` holds the
 tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text
 states; ``verify`` holds it against captions and, with ``layout``, boxes; ``cross_check`` holds the samples of one image
-against each other.
+against each other, and those of one conversation. ``coverage`` counts what all this leaves unchecked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from datagen.claims.coreference import Discourse
-from datagen.claims.cross_check import settle_disagreements
+from datagen.claims.coverage import Coverage, measure_coverage
+from datagen.claims.cross_check import disagreement, settle_disagreements
 from datagen.claims.extract import read_answer, read_turn
 from datagen.claims.verify import gather_evidence, verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
@@ -19,11 +20,13 @@ from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
 __all__ = [
+    "Coverage",
     "claim_lexicon",
     "first_contradiction",
     "gather_evidence",
     "is_exhaustive",
     "judge_turns",
+    "measure_coverage",
     "read_answer",
     "read_turn",
     "settle_disagreements",
@@ -65,11 +68,17 @@ MAX_EXHAUSTIVE = 200
 
 
 def first_contradiction(turns: tuple[Turn, ...]) -> tuple[int, Drop] | None:
-    """The first turn that the annotations contradict, and how."""
+    """The first turn that the annotations or the turns before it contradict, and how."""
     for n, turn in enumerate(turns):
         for claim in turn.claims:
             if claim.verdict == "contradicted":
                 return n, Drop("checks", f"{claim.kind}_contradicted", f"turn {n + 1}: {_quoted(turn, claim)}")
+        for m, earlier in enumerate(turns[: n + 1]):
+            pair = disagreement(earlier.claims, turn.claims)
+            if pair is not None:
+                told, claim = pair
+                detail = f"turn {n + 1}: {_quoted(turn, claim)} against turn {m + 1}: {_quoted(earlier, told)}"
+                return n, Drop("checks", "turns_disagree", detail)
     return None
 
 

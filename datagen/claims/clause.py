@@ -36,7 +36,9 @@ VERBS = (
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
-    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
+    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
+    r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
+    r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )
 """Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
 FRAME = (
@@ -46,7 +48,7 @@ FRAME = (
 """Words that speak of the whole picture: "of the image"."""
 GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:(?<!most )(?<!some )(?<!all )(?<!both )(?<!one )(?<!each )(?<!many )(?<!several "
-    r")(?<!few )"
+    r")(?<!few )(?<!part )(?<!portion )(?<!half )(?<!number )(?<!pair )(?<!couple )(?<!group )"
     r"of|(?:in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
     r"against|"
     r"into|onto|inside|through|holding|riding|wearing|between|than|like|and))\s+$",
@@ -59,7 +61,8 @@ SAID_OF = re.compile(
 """A verb right behind a noun phrase that follows "and": it opens a clause of its own."""
 _DEFINITE = frozenset("the this that these those his her its their".split())
 _DENYING = re.compile(
-    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|nobody|no[ -]one|out of sight|at home)\b",
+    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|nobody|no[ -]one|none of|of them|out of "
+    r"sight|at home)\b",
     FLAGS,
 )
 """Words of ``ABSENCES`` that are none of ``DENIALS``."""
@@ -246,7 +249,7 @@ class Clause:
         if noun is not None and noun.end <= self.start:  # "a man, who is sitting": the clause has "who" for him
             told = self.phrases[0] if self.phrases else None
             if told is None or self.source[told.start : told.end].lower() not in ("who", "which", "that", ""):
-                return None
+                return self.named(noun)
             start = max(told.start, self.start)
             return Subject(told.category, told.word, start, told.is_plural, told.is_definite, told.number)
         if noun is not None:

@@ -9,22 +9,20 @@ from msgspec.structs import replace
 
 from datagen.claims.grammar import FLAGS
 from datagen.claims.phrases import Phrase
-from datagen.claims.syntax import Sentence
+from datagen.claims.syntax import Noun, Sentence
 from datagen.lexicon import Lexicon
 
 _PRONOUN = re.compile(
-    r"\s*(?:(?:yes|no|well|actually|here|now|and|but|so|because|since|while|as|that|instead|indeed|currently|sure|"
-    r"in fact|at the moment|right now|of course),?\s+){0,3}(?P<word>they|it|he|she|both of them|both|all(?: \w+)? "
-    r"of them)"
-    r"(?:(?=['’](?:s|re)\s)|\s+)(?=['’]|(?:is|are|was|were|can|has|have|\w+s|sit|stand|lie|appear|take|fill|occupy|"
-    r"hang|rest|look|hold|wear)\b)",
+    r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|both|they|it|"
+    r"he|she)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
 _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|have|takes?|fills?)\s", FLAGS)
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
-    r"on top of|find|see|spot|locate) (?P<word>it|them)\b(?!['’])",
+    r"on top of|find|see|spot|locate) (?P<word>it|them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
+    r"lies)\b)))\b(?!['’])",
     FLAGS,
 )
 _FRAGMENT = re.compile(
@@ -33,11 +31,17 @@ _FRAGMENT = re.compile(
     FLAGS,
 )
 """Openings of an answer that goes on the question's sentence."""
+_NEUTER = frozenset(("baby", "infant", "toddler", "child"))
 _EACH = re.compile(r" (?:both|all) ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
     "she": frozenset("man men boy gentleman guy father groom policeman fireman businessman grandfather".split()),
 }
+
+
+def _stand_in(meant: Phrase, start: int, end: int) -> Phrase:
+    """A phrase in the place of the word that stands for it, without its number."""
+    return replace(meant, start=start, end=end, measure="open", number=None, is_stand_in=True)
 
 
 class Discourse:
@@ -53,7 +57,8 @@ class Discourse:
     def __init__(self, lexicon: Lexicon) -> None:
         form = lexicon.forms.get("man")
         self._person = None if form is None else form.category
-        self._antecedent: Phrase | None = None
+        self._topic: Noun | None = None
+        self._named: list[Phrase] = []
         self._last: tuple[Sentence, Sequence[Phrase]] | None = None  # not yet asked for its topic
         self._people: dict[str, Phrase] = {}
         self.before: Sentence | None = None
@@ -71,16 +76,30 @@ class Discourse:
         if self._last is None:
             return
         (sentence, phrases), self._last = self._last, None
-        if not sentence.goes_on():
-            topic = sentence.topic()
-            named = next((phrase for phrase in phrases if topic and phrase.end == topic.end), None)
-            self._antecedent = None if named is not None and named.measure in ("none", "others") else named
+        if sentence.goes_on():
+            return
+        topic = sentence.topic()
+        self._topic = topic
+        self._named = [phrase for phrase in phrases if phrase.measure not in ("none", "others")]
 
-    @property
-    def antecedent(self) -> Phrase | None:
-        """What "it" or "they" in the next sentence stands for."""
+    def antecedent(self, word: str) -> Phrase | None:
+        """What "it" or "they" in the next sentence stands for: the topic, or else the only thing that fits."""
         self._settle()
-        return self._antecedent
+        is_plural, topic = word not in ("it", "its"), self._topic
+        named = None if topic is None else next((phrase for phrase in self._named if phrase.end == topic.end), None)
+        if named is not None and self._fits(named, word, is_plural=is_plural):
+            return named
+        if named is not None and is_plural and named.category == self._person:
+            return named  # "the person ... they"
+        if named is None and topic is not None and topic.is_plural is is_plural:
+            return None  # a thing outside the categories is as likely
+        fitting = [phrase for phrase in self._named if self._fits(phrase, word, is_plural=is_plural)]
+        return fitting[0] if len({phrase.category for phrase in fitting}) == 1 and named is not None else None
+
+    def _fits(self, phrase: Phrase, word: str, *, is_plural: bool) -> bool:
+        return phrase.is_plural is is_plural and (
+            is_plural or phrase.category != self._person or phrase.word in _NEUTER
+        )
 
     def subject_of(
         self,
@@ -102,30 +121,20 @@ class Discourse:
             before: The subjects of the sentence's clauses before it.
             is_first: It opens an answer, which may have no verb: "Where is the dog?" "On the left."
         """
-        pronoun = _PRONOUN.match(text, start, end)
+        limit = next((phrase.start for phrase in phrases if start <= phrase.start < end), end)
+        pronoun = _PRONOUN.search(text, start, limit)
         if pronoun is not None:
             word = pronoun["word"].lower()
-            meant = self._one_of_people(word) if word in _OTHER_SEX else self.antecedent
-            if meant is None and word in _OTHER_SEX and not self._people and self._person is not None:
-                meant = Phrase(self._person, word, 0, 0, is_loose=True, is_firm=True)
-            if meant is None or meant.is_plural is (word in ("he", "she", "it")):
+            fitting = self._people_for(word) if word in _OTHER_SEX else [self.antecedent(word)]
+            meant = fitting[-1] if fitting else None
+            if meant is None or (meant.is_plural and word in ("he", "she", "it")):
                 return None
-            is_all = word not in ("it", "they", "he", "she") or _EACH.search(text[start:end]) is not None
-            first, last = pronoun.span("word")
-            return replace(
-                meant,
-                start=first,
-                end=last,
-                measure="open",
-                number=None,
-                is_stand_in=True,
-                is_all=is_all,
-                is_definite=True,
-            )
-        if is_first and _FRAGMENT.match(text, start, end) is not None and self.antecedent is not None:
-            return replace(
-                self.antecedent, start=start, end=start, measure="open", number=None, is_stand_in=True, is_definite=True
-            )
+            is_all = word.startswith(("both", "all", "each")) or _EACH.search(text[start:end]) is not None
+            # Of several people it is open who is meant, and a place of all of them alone is wrong.
+            return replace(_stand_in(meant, *pronoun.span("word")), is_all=is_all, is_definite=len(fitting) == 1)
+        if is_first and _FRAGMENT.match(text, start, end) is not None:
+            meant = self.antecedent("it") or self.antecedent("they") or self._asked_person()
+            return None if meant is None else replace(_stand_in(meant, start, start), is_definite=True)
         relative = _RELATIVE.match(text, start, end)
         if relative is not None:
             named = [phrase for phrase in phrases if start - 2 <= phrase.end <= start]
@@ -134,25 +143,32 @@ class Discourse:
             named, first, last = [before[0]], start - 1, start - 1  # the space before it stands for the subject
         else:
             return None
-        return (
-            replace(named[-1], start=first, end=last, measure="open", number=None, is_stand_in=True) if named else None
-        )
+        return _stand_in(named[-1], first, last) if named else None
 
     def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""
         pronoun = _OBJECT.search(text, start, end)
         if pronoun is None:
             return None
-        meant = before[0] if before else self.antecedent
-        if meant is None or meant.is_plural is not (pronoun["word"].lower() == "them"):
+        word = pronoun["word"].lower()
+        if word in ("him", "her"):
+            fitting = self._people_for("he" if word == "him" else "she")
+            meant = fitting[0] if len(fitting) == 1 else None
+        else:
+            meant = before[0] if before else self.antecedent(word)
+        if meant is None or meant.is_plural is not (word == "them"):
             return None
-        return replace(
-            meant, start=pronoun.start("word"), end=pronoun.end("word"), measure="open", number=None, is_stand_in=True
-        )
+        return _stand_in(meant, *pronoun.span("word"))
 
-    def _one_of_people(self, pronoun: str) -> Phrase | None:
-        """The only person told of so far whom a pronoun may mean."""
-        if len(self._people) == 1:  # "A woman sits there. He sleeps": whoever wrote it means her
-            return next(iter(self._people.values()))
-        meant = [phrase for word, phrase in self._people.items() if word not in _OTHER_SEX[pronoun]]
-        return meant[0] if len(meant) == 1 else None
+    def _asked_person(self) -> Phrase | None:
+        """The person that a question is about."""
+        topic = self._topic
+        return next((phrase for phrase in self._named if topic is not None and phrase.end == topic.end), None)
+
+    def _people_for(self, pronoun: str) -> list[Phrase]:
+        """Those told of so far whom a pronoun may mean; someone not told of where nobody is."""
+        if not self._people:
+            return [] if self._person is None else [Phrase(self._person, pronoun, 0, 0, is_loose=True, is_firm=True)]
+        fitting = [phrase for word, phrase in self._people.items() if word not in _OTHER_SEX[pronoun]]
+        # "A woman sits there. He sleeps": whoever wrote it means her.
+        return fitting or list(self._people.values())

@@ -65,6 +65,16 @@ def exclude(a: Claim, b: Claim) -> bool:
     return (rules[0] is not None and rules[0](a, b)) or (rules[1] is not None and rules[1](b, a))
 
 
+def disagreement(earlier: Sequence[Claim], later: Sequence[Claim]) -> tuple[Claim, Claim] | None:
+    """Two claims of one conversation that cannot both be true, numbers, denials and scenes only."""
+    for claim in later:
+        if kind_of(claim.kind).agrees_within:
+            for told in earlier:
+                if told is not claim and kind_of(told.kind).agrees_within and exclude(told, claim):
+                    return told, claim
+    return None
+
+
 def _cut(sample: Sample, n: int, turn: Turn, claim: Claim, other_id: str, other: Claim) -> Sample:
     text = turn.question if claim.in_question else turn.answer
     detail = f"turn {n + 1}: '{text[claim.start : claim.end]}' ({claim.evidence}) against {other_id} ({other.evidence})"

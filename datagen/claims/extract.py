@@ -36,6 +36,7 @@ _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
 _PICTURE_SHOWS = re.compile(
     r"\b(?:(?:image|picture|scene|photo)(?: \w+)? (?:shows?|has|holds)|there(?: is| are|['’]s)(?! then))\b", FLAGS
 )
+_SEEMS = re.compile(r"\b(?:appears?|seems?) to be\b", FLAGS)
 _AIMS = re.compile(
     r"(?:trying|about|waiting|ready|wants?|prepar\w+|hopes?|hope|such|e\.g|if|whether|as|suggest\w*|impl\w+)\b", FLAGS
 )
@@ -44,7 +45,7 @@ _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
     r"runs?|looks?|plays?|eats?|takes?|hangs?|rests?|carr\w+|appears?|contains?|includes?|fills?|stretch\w*|serves?|"
-    r"\w+ing|\w+ed)\b",
+    r"\w+ing|\w+ed|\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
     FLAGS,
 )
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
@@ -72,7 +73,7 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = [
         replace(s, comparison="at least") if s.is_plain and s.comparison == "exact" else s
-        for s in read_answer(answer, lexicon, discourse)
+        for s in read_answer(answer, lexicon, discourse, may_go_on=len(subjects) == 1)
     ]
     if SUPPOSES.search(question):
         return [statement for statement in said if _stands(statement, answer)]
@@ -121,11 +122,20 @@ def _as_phrase(statement: Statement) -> Phrase:
     )  # fmt: skip
 
 
-def read_answer(text: str, lexicon: Lexicon, discourse: Discourse | None = None) -> list[Statement]:
-    """Read what a text states; ``discourse`` knows what was said before it."""
+def read_answer(
+    text: str, lexicon: Lexicon, discourse: Discourse | None = None, *, may_go_on: bool = False
+) -> list[Statement]:
+    """Read what a text states.
+
+    Args:
+        text: An answer, or a caption.
+        lexicon: The corpus's words.
+        discourse: Knows what was said before it.
+        may_go_on: It may go on the sentence of its question, which is about one thing: "On the left."
+    """
     discourse = Discourse(lexicon) if discourse is None else discourse
-    antecedent = discourse.antecedent
-    statements = read_statements(text, lexicon, discourse)
+    antecedent = discourse.antecedent("they")
+    statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on)
     numbers: dict[str, set[int | None]] = {}
     for statement in statements:
         if statement.comparison == "exact":
@@ -155,10 +165,12 @@ def _told_of(category: str, statements: list[Statement], antecedent: Phrase | No
         return None
     named = {s.word for s in told if s.number is None and s.end - s.start > 4}
     n_indefinite = sum(s.number or 1 for s in told if not s.is_definite)
-    return max(1, n_indefinite, len(named), *(s.number or 1 for s in told)) if told else 1
+    return max(1, n_indefinite, len(named), *(s.number or 1 for s in told)) if told else 2
 
 
-def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_question: bool = False) -> list[Statement]:
+def read_statements(
+    text: str, lexicon: Lexicon, discourse: Discourse, *, in_question: bool = False, may_go_on: bool = False
+) -> list[Statement]:
     """Read the sentences of a text one by one.
 
     Args:
@@ -166,6 +178,7 @@ def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_que
         lexicon: The corpus's words.
         discourse: What was spoken of before; it learns of this text.
         in_question: Sentences that ask are read too.
+        may_go_on: Its first clause may have its subject in the question.
     """
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
@@ -185,7 +198,7 @@ def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_que
         has_hedge = HEDGES.search(text, match.start(), match.end()) is not None
         for start, end in spans:
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
-            is_first = not in_question and start == 0
+            is_first = may_go_on and start == 0
             subject = discourse.subject_of(text, start, end, phrases, subjects, is_first=is_first)
             if subject is not None:
                 own.insert(0, subject)
@@ -197,11 +210,19 @@ def read_statements(text: str, lexicon: Lexicon, discourse: Discourse, *, in_que
             if stated > start and (own or _BARE_READERS):
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
                 found += _read_clause(Clause(text, start, stated, told, in_question=in_question, sentence=sentence))
+            seeming = _SEEMS.search(text, start, end) if stated < end else None
+            if seeming is not None and HEDGES.search(text, seeming.end(), end) is None:
+                whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence)
+                found += [said for said in _read_clause(whole) if kind_of(said.kind).if_seeming]
             if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
                 granted = [
                     phrase
                     for phrase in own
-                    if phrase.end > stated and phrase.is_definite and phrase.measure in ("some", None)
+                    if phrase.end > stated
+                    and phrase.is_definite
+                    # "The cars have to slow down" speaks of any cars.
+                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1))
+                    and phrase.measure in ("some", None)
                 ]
                 if granted:
                     clause = Clause(text, start, end, own, sentence=sentence)

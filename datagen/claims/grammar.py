@@ -145,7 +145,10 @@ HEDGES = re.compile(
     r"often|typically|generally|commonly|sometimes|always|known to|tend to|tends to|prefer|need to|needs to|unless|"
     r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|"
     r"prepar\w+ to|waiting for|ready to|"
-    r"needs?|requires?|"
+    r"can (?!(?:\w+ )?(?:be|see|spot|find|make|count|notice|observe)\b)|it takes|ha(?:s|ve) to|needs?|requires?|"
+    r"allow\w*|lets?|"
+    r"letting|enabl\w+|invit\w+|helps?|seats|fits|meant|designed|intended|useful|"
+    r"ideal|perfect|suitable|handy|convenient|enough|"
     r"appears? to (?!be (?:on|in|at|to|near|left|right|above|below)\b))\b",
     FLAGS,
 )
@@ -170,6 +173,9 @@ NOT_SHOWN_BEFORE = re.compile(
     FLAGS,
 )
 """Words before a noun phrase after which it need not be in the picture: "shaped like a bear", "as a bear"."""
+
+IDENTIFIES = re.compile(r"\b(?:it is|that is|this is|it's|that's)\s+$", FLAGS)
+"""What names the thing asked about: "it is a dog"; of "it is the dog" it may be the one that is missing."""
 
 ACTS = re.compile(
     r"\s+(?:is|are|was|were|has|have|can|also|do|does|(?!next|close|due|out|in|on|near|and|or)[a-z]+ "
@@ -206,10 +212,12 @@ class Row(Struct, frozen=True):
 
 
 ABSENCES = (
-    Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this)|visible|shown|present|included|there|"
+    Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this) (?:image|picture|photo|scene|frame)|"
+    "in (?:sight|view)|visible|shown|present|included|there|"
         "to be seen|here)",
         "A dog is not part of this picture."),
-    Row("absent", "X (?:is|are)n't (?:part of|in (?:the|this)|visible|shown|present|included|there|to be seen|here)",
+    Row("absent", "X (?:is|are)n't (?:part of|in (?:the|this) (?:image|picture|photo|scene|frame)|in (?:sight|view)|"
+    "visible|shown|present|included|there|to be seen|here)",
         "The dog isn't visible."),
     Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
     Row("absent", "(?:do|does|did|can|could|is|are)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|"
@@ -223,7 +231,8 @@ ABSENCES = (
     Row("absent", "nor X (?:in|is|are|can|here|anywhere|around)", "Nor a dog is in view."),
     Row("absent", "(?:free|devoid|bare|empty) of (?:any )?X", "The room is free of dogs."),
     Row("absent", "(?:lacks?|lacking) (?:any )?X", "The room lacks a dog."),
-    Row("absent", "(?:nobody|no one|no-one|none of [a-z ]{0,20}) (?:has|have|is holding|holds|brought|has brought|"
+    Row("absent", "(?:nobody|no one|no-one|no one|not one of them|neither of them|none of [^,.]{0,20}?) (?:has|have|"
+    "is holding|holds|brought|has brought|"
         "carries|is carrying|owns|wears|is wearing|rides|is riding) X", "Nobody has brought a dog."),
     Row("absent", "(?:left|forgot|forgotten) X at home", "They have left a dog at home."),
     Row("absent", "no sign of X", "There is no sign of a dog."),

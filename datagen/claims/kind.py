@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
+from datagen.claims.grammar import FLAGS
+from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.geometry import Count
 from datagen.lexicon import PLURAL_ONLY, Lexicon, with_article
 from datagen.records import BoxUnit, Claim, ClaimVerdict, Probe, ProbeKind
 
 if TYPE_CHECKING:
     from datagen.claims.clause import Clause, Statement
-    from datagen.claims.phrases import Phrase
     from datagen.claims.vocabulary import Vocabulary
 
 YES_NO = ("Yes", "No")
@@ -71,6 +72,32 @@ class ShortAnswer(Struct, frozen=True):
     lexicon: Lexicon
     antecedent: Phrase | None
     said: Sequence[Statement]
+
+
+def opens_with(turn: ShortAnswer) -> Phrase | None:
+    """The thing that an answer gives to "what" or "who": "A dog.", "There is a dog there."."""
+    text = _SLOTS.sub(" ", turn.answer)
+    phrases = noun_phrases(text, turn.lexicon.find(text)[:1], 0, len(text))
+    if not phrases or not _ASKS_WHAT.match(turn.question) or not _GIVES.match(text[: phrases[0].start]):
+        return None
+    if _ENDS_ANSWER.match(text, phrases[0].end) is None:
+        return None
+    return phrases[0] if phrases[0].is_firm or phrases[0].measure in ("exact", "some") else None
+
+
+_SLOTS = re.compile("[\ue000-\uf8ff]")
+_ASKS_WHAT = re.compile(
+    r"(?:and |so )?(?:what|who|which (?:animal|object|thing|vehicle|item|person|piece)s?)\b(?!.*\b(?:colou?r|doing|"
+    r"happen|wear|"
+    r"hold|made of|kind of))",
+    FLAGS,
+)
+_ENDS_ANSWER = re.compile(r"\s*(?:[.,;!]|$|(?:and|there|here)\b)", FLAGS)
+_GIVES = re.compile(
+    r"\W*(?:(?:there(?: is| are|['’]s)|it is|it['’]s|that is|that['’]s|(?:you|one|we|i)(?: can)? see)\s*)?(?:a? "
+    r"?part of\s*)?$",
+    FLAGS,
+)
 
 
 class PlantedError(Struct, frozen=True):
@@ -138,6 +165,8 @@ class Kind(Struct, frozen=True, kw_only=True):
         plants: The errors that can be planted in such a claim, each with how.
         excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true; None
             where any two may be: there may be a dog on either side.
+        if_seeming: "The man seems to be sleeping" says it as well as "the man is sleeping" does.
+        agrees_within: Of two such claims in one conversation that exclude each other the later one falls.
         measures: Names of the numbers that its probes give, beside the shared ``statement``.
         suffers: The errors that a claim may be, if it is wrong; None for those of ``plants``.
         read_phrase: What a noun phrase says by itself.
@@ -171,6 +200,8 @@ class Kind(Struct, frozen=True, kw_only=True):
     denies: bool = False
     is_existence: bool = False
     narrows: bool = False
+    if_seeming: bool = False
+    agrees_within: bool = False
     if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
     bears_out_wider: Callable[[Statement, int, bool], bool] | None = None
     caption_fault: str | None = None

@@ -23,6 +23,8 @@ from datagen.records import BoxUnit
 
 IN_CORNER, OFF_CORNER = 0.3, 0.25
 """A centre this near to two edges lies in a corner; a box that keeps this far from both edges of an axis does not."""
+MIDWAY = 0.2
+"""Distance of a centre from the middle line up to which a thing is in the middle of the frame's width."""
 CLOSE, FAR = 0.1, 0.35
 """Gaps up to ``CLOSE`` are next to each other; from ``FAR`` on, and beyond 1.5 times the larger side, they are not."""
 APART = 0.12
@@ -63,6 +65,10 @@ def decide_place(place: str, box: BoxUnit, others: Sequence[BoxUnit]) -> bool | 
         return _decide_foreground(box, others)
     if place == "background":
         return _decide_background(box, others)
+    if place == "middle":  # said of what stands midway across the frame, however low
+        x, _ = centre_of(box)
+        is_off = box[2] < 0.3 or box[0] > 0.7 or ((box[3] < 0.3 or box[1] > 0.7) and abs(x - 0.5) > MIDWAY)
+        return False if is_off else True if place in (horizontal_place(box), vertical_place(box)) else None
     if contradicts_place(box, cast("Place", place)) or (place in _SPAN and _is_far_side(_SPAN[place](box))):
         return False
     return True if place in (horizontal_place(box), vertical_place(box)) else None

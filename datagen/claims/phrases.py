@@ -16,6 +16,7 @@ from datagen.claims.grammar import (
     FOLLOWS,
     GIVEN,
     HOLDING,
+    IDENTIFIES,
     JOINED,
     NOT_ADJECTIVES,
     NOT_SHOWN_BEFORE,
@@ -105,7 +106,8 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
         phrase = read_phrase(text, mention, floor, end)
         if phrase.measure is None and phrases and JOINED.fullmatch(text, floor, mention.start):
             if phrases[-1].measure == "none":  # "no car, bus or truck"
-                phrase = replace(phrase, measure="none", number=0)
+                follows = FOLLOWS.match(text, mention.end, end) is not None
+                phrase = replace(phrase, measure="none", number=0, is_firm=follows)
             elif phrases[-1].is_firm:
                 phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
         n_times = sum(other.category == mention.category for other in mentions)
@@ -165,6 +167,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
     is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
     is_case = is_case or (is_definite and before in GIVEN)  # "for the dog", not "for a dog"
+    is_named = words in ("a", "an") and IDENTIFIES.search(text, max(0, start - 12), start) is not None
     return Phrase(
         mention.category,
         word,
@@ -179,8 +182,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         is_whole=is_whole,
         is_plain=is_plain,
         is_firm=follows
-        and (is_case or NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None)
-        and not is_likened,
+        and (is_case or is_named or NOT_SHOWN_BEFORE.search(text, max(0, start - 30), start) is None)
+        and not is_likened
+        and words != "its",  # "its bed" may be a truck's
         is_all=words.startswith("both") or before == "all",
     )
 

@@ -35,7 +35,8 @@ _CLASSES = {
     "came come comes goes go went seen shown found fallen",
     "R": "not very quite rather too also just only still almost nearly slightly somewhat clearly already now then away "
     "together apart up down out back again ever never always often even more less here right-side perhaps maybe "
-    "well fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further farther closer so there",
+    "well close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further farther closer "
+    "so there",
 }  # fmt: skip
 _VERBS = (
     "sit stand lie lay rest hang hold wear walk run ride eat drink play watch show feature contain include carry face "
@@ -81,6 +82,8 @@ _NOUNS_IN_ING = frozenset(
     "crossing awning parking pudding dressing topping frosting icing stuffing seating sibling lighting drawing landing "
     "opening covering setting meeting gathering duckling sterling something nothing anything everything earring".split()
 )
+_NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
+_SEEM = frozenset("seems seem appears appear".split())
 _HAS = frozenset("'s ’s 're ’re 've ’ve".split())
 _PRENOMINAL_ENDINGS = ("ful", "ous", "ish", "ive", "able", "ible", "al", "ic", "ary", "less", "est")
 _MODIFIER_CLASSES = frozenset("AMn")
@@ -236,6 +239,8 @@ class Sentence:
                           and self._goes_on(at + 1)):  # fmt: skip
                     break
                 at += 1
+            if head < 0 and n > first and at > n and words[at - 1] in _NOUNS_TOO:
+                head = at - 1  # "the glass", but "the glass door"
             if head > n and words[first] in ("a", "an") and words[head].endswith("s") and tags[head - 1] == "n":
                 head -= 1 if singular(words[head]) != words[head] else 0  # "a silver holder LENDS"
             if head >= 0:
@@ -270,6 +275,8 @@ class Sentence:
         words, tags, nouns = self.words, self.tags, self.nouns
         n = at - 1
         is_relative = False
+        if n > 0 and words[n] == "to" and words[n - 1] in _SEEM:
+            n -= 2  # "the man seems TO be"
         while n >= 0 and (tags[n] in "RV" or words[n] in ("which", "that", "who", ",", "both", "all")):
             is_relative = is_relative or words[n] in ("which", "that", "who")
             if words[n] == "," and not is_relative and not (n and tags[n - 1] == "n"):
@@ -290,7 +297,7 @@ class Sentence:
     def pronoun_before(self, at: int) -> int | None:
         """Index of the pronoun that the verb at an index is said of."""
         n = at - 1
-        while n >= 0 and self.tags[n] in "RV":
+        while n >= 0 and (self.tags[n] in "RV" or (self.words[n] == "to" and n and self.words[n - 1] in _SEEM)):
             n -= 1
         return n if n >= 0 and self.words[n] in ("it", "they", "he", "she") else None
 
@@ -300,16 +307,26 @@ class Sentence:
         Of a question it is what is asked about, "the bus" in "What colour is the bus in the picture?".
         """
         nouns, words = self.nouns, self.words
-        free = [n for n in nouns if n.head not in _FRAME_NOUNS and not (n.first and words[n.first - 1] in _PLACING)]
+        free = [n for n in nouns if n.head not in _FRAME_NOUNS and not self._is_placing(n)]
         if words and words[-1] == "?":
-            free = [n for n in free if n.determiner in _ASKED]
             free = [n for n in free if words[n.last + 1] not in _HAS or self.tags[n.last + 1] == "V"]
+            free = [n for n in free if n.determiner in _ASKED] or free  # "Is there a dog?" asks of it too
         return free[0] if free else None
+
+    def _is_placing(self, noun: Noun) -> bool:
+        """Whether it only says where something is: "on the table", "to the left of the table"."""
+        before = noun.first - 1
+        if before > 1 and self.words[before] == "of":
+            part = next((n for n in self.nouns if n.last == before - 1 and n.head in _FRAME_NOUNS), None)
+            before = part.first - 1 if part is not None else before
+        return before >= 0 and self.words[before] in _PLACING
 
     def goes_on(self) -> bool:
         """Whether a pronoun opens it, so that it is about what the sentence before was about."""
         if self.words and self.words[-1] == "?" and not _PRONOUNS.isdisjoint(self.words):
             return True
+        if len(self.words) <= SHORT and not set(self.tags) & set("DVM"):
+            return True  # "Yes, quite near."
         for word, tag in zip(self.words, self.tags, strict=True):
             if word in _PRONOUNS:
                 return True
@@ -329,6 +346,8 @@ class Sentence:
         return None
 
 
+SHORT = 6
+"""Words and marks of a sentence that may be a mere answer."""
 MAX_BACK = 6
 """Sentences after which nobody remembers what "it" was."""
 _EACH_OF = frozenset("no each both all some none neither either one".split())

@@ -15,8 +15,10 @@ from datagen.claims.kinds.place import PLACE
 from datagen.claims.kinds.presence import PRESENCE
 from datagen.claims.kinds.relation import RELATION
 from datagen.claims.kinds.scene import SCENE
+from datagen.claims.kinds.thing import THING
+from datagen.claims.kinds.writing import WRITING
 
-KINDS: tuple[Kind, ...] = (COUNT, PRESENCE, ABSENCE, PLACE, RELATION, ATTRIBUTE, PERSON, SCENE, ACTION)
+KINDS: tuple[Kind, ...] = (COUNT, PRESENCE, ABSENCE, PLACE, RELATION, ATTRIBUTE, PERSON, SCENE, ACTION, THING, WRITING)
 
 PLANTED_ERRORS: tuple[PlantedError, ...] = tuple(dict.fromkeys(error for kind in KINDS for error, _ in kind.plants))
 """The errors that the kinds plant, each once."""

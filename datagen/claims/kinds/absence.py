@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datagen.claims.clause import FRAME, SLOT, SLOTS, Clause, Statement, state
 from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS, NOBODY
 from datagen.claims.kind import ABSENT_OBJECT, Evidence, Kind, Ruling, ShortAnswer, ask_presence, doubt_of_absence
-from datagen.claims.layout import gap_between
+from datagen.claims.layout import area_of, gap_between
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import singular
 from datagen.records import Claim
@@ -23,6 +23,11 @@ _NOT_HAVING = re.compile(
     FLAGS,
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
+_ON_IT = re.compile(rf"\s+(?:on|at)\s+(?P<y>{SLOT})", FLAGS)
+_SURFACES = frozenset(("dining table", "bed", "couch"))
+"""What things lie on so that their boxes lie in its own."""
+INSIDE = 0.8
+"""Share of a box inside another's from which on the thing lies there."""
 _NOBODY_WORDS = frozenset(("nobody", "one", "no-one", "soul"))
 _LISTED = re.compile(r",?\s+(?:or|nor|and)\s|,\s", FLAGS)
 _SOMEWHERE = re.compile(
@@ -36,6 +41,8 @@ _SOMEWHERE = re.compile(
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Denials of a thing; one with a number ("does not show three dogs") denies the number alone."""
     for phrase, end in clause.denied:
+        if clause.source.startswith(("another", "a second", "a different"), phrase.start):
+            continue  # "there isn't another dog" beside the one told of
         if phrase.number is None or clause.source.startswith(("a single", "any single"), phrase.start):
             yield state("absence", phrase, phrase.start, end, clause.in_question, is_firm=True)
     for owned in _NOT_HAVING.finditer(clause.text) if len(clause.phrases) > 1 else ():
@@ -53,6 +60,10 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if phrase.measure != "none":
         return None
     listed = _LISTED.match(clause.source, phrase.end, clause.end)  # "no cup, fork or knife on the table"
+    on = _ON_IT.match(clause.text, clause.text.index(chr(0xE000 + clause.phrases.index(phrase))) + 1)
+    if on is not None and clause.phrase(on["y"]).category in _SURFACES:
+        return state("absence", phrase, phrase.start, clause.phrase(on["y"]).end, clause.in_question,
+                     value=f"on {clause.phrase(on['y']).category}")  # fmt: skip
     if listed is not None:
         if _SOMEWHERE.search(clause.source, listed.end(), clause.end) is not None:
             return None
@@ -77,6 +88,8 @@ def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
 def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     """One clearly visible box, or two captions that name it, speak against it."""
     category = statement.category
+    if statement.value is not None and statement.value.startswith("on "):
+        return _verify_not_on(statement, evidence)
     if statement.value is not None:
         return _verify_not_had(statement, evidence)
     is_loose = statement.is_loose and not category.endswith(f" {singular(statement.word)}")  # no plant: no potted one
@@ -91,6 +104,19 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     if doubt:
         return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
     return "supported_by_boxes", f"{category}: no box and no caption shows one"
+
+
+def _verify_not_on(statement: Statement, evidence: Evidence) -> Ruling:
+    """A thing whose box lies in that of a table is on it, or at it."""
+    category, place = statement.category, (statement.value or "").removeprefix("on ")
+    saying = f"{category}: text says there is none on the {place}"
+    for box in evidence.boxes.get(category, ()):
+        for under in evidence.boxes.get(place, ()):
+            across = max(0.0, min(box[2], under[2]) - max(box[0], under[0]))
+            down = max(0.0, min(box[3], under[3]) - max(box[1], under[1]))
+            if evidence.noticed[category] and across * down >= INSIDE * area_of(box):
+                return "contradicted", f"{saying}, a box shows one there"
+    return "unknown", f"{saying}, the boxes leave it open"
 
 
 def _verify_not_had(statement: Statement, evidence: Evidence) -> Ruling:
@@ -123,6 +149,7 @@ ABSENCE = Kind(
     read_short_answer=read_short_answer,
     verify=verify_absence,
     excludes=excludes,
+    agrees_within=True,
     probe=lambda claim: [ask_presence(claim.category, is_there=False)],
     plants=(),
     suffers=lambda claim: (ABSENT_OBJECT,),

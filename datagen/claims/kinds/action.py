@@ -25,7 +25,7 @@ _FORMS: dict[str, str] = {
     "flying": "fly flies flying soaring soars airborne",
     "swimming": "swim swims swimming",
     "sleeping": "sleep sleeps sleeping asleep napping naps snoozing snooze snoozes nap dozing dozes",
-    "eating": "eat eats eating chewing chews munching munches grazing grazes graze feeding devouring",
+    "eating": "eat eats eating chewing chews munching munches grazing grazes graze devouring",
     "drinking": "drink drinks drinking sipping sips",
     "reading": "read reads reading",
     "dancing": "dance dances dancing",
@@ -72,7 +72,9 @@ _SHUT_OUT: dict[str, str] = {
     "swimming": "walking running eating dancing riding",
     "crying": "smiling",
     "kneeling": "walking running jumping",
-    "reading": "eating dancing swimming surfing skiing skateboarding snowboarding running jumping",
+    "riding": "walking lying kneeling running",
+    "cooking": "reading swimming riding dancing",
+    "reading": "typing eating dancing swimming surfing skiing skateboarding snowboarding running jumping",
     "dancing": "eating typing cooking riding driving",
     "walking": "driving skiing surfing skateboarding snowboarding",
 }  # fmt: skip
@@ -127,6 +129,12 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         return
     span = clause.words()
     for n in span:
+        if words[n] in ("nap", "snooze") and words[n - 1] in ("a", "little", "short") and n > span.start + 1:
+            taken = next((k for k in range(n - 1, max(n - 4, -1), -1) if words[k].startswith(("tak", "hav"))), None)
+            subject = None if taken is None else _subject(clause, taken)
+            if subject is not None and subject.category in ANIMATE:  # "takes a nap"
+                yield _told(clause, subject, "sleeping", sentence.starts[n], sentence.ends[n])
+            continue
         if words[n] not in _WORDS or (
             sentence.tags[n] == "n" and words[n] not in ("lying", "asleep", "airborne", "parked")
         ):
@@ -135,13 +143,19 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if subject is None:
             continue
         value, end = _action(clause, n)
+        if value == "flying" and subject.category == "person":
+            continue  # a kite, or as a passenger
         if value is None or (subject.category not in ANIMATE and value not in _OF_THINGS):
             continue
-        yield Statement(
-            "action", subject.category, subject.word, min(subject.start, sentence.starts[n]), end, value=value,
-            is_plural=subject.is_plural, is_definite=subject.is_definite, number=subject.number,
-            is_firm=subject.is_firm, in_question=clause.in_question,
-        )  # fmt: skip
+        yield _told(clause, subject, value, sentence.starts[n], end)
+
+
+def _told(clause: Clause, subject: Subject, value: str, start: int, end: int) -> Statement:
+    return Statement(
+        "action", subject.category, subject.word, min(subject.start, start), end, value=value,
+        is_plural=subject.is_plural, is_definite=subject.is_definite, number=subject.number,
+        is_firm=subject.is_firm, in_question=clause.in_question,
+    )  # fmt: skip
 
 
 def _action(clause: Clause, at: int) -> tuple[str | None, int]:
@@ -180,7 +194,11 @@ def _subject(clause: Clause, at: int) -> Subject | None:
     while n >= 0 and tags[n] == "R":
         n -= 1
     n = max(n, 0)
-    while n > 0 and tags[n] in "VRE" and tags[at] != "V":
+    while (
+        n > 0
+        and tags[at] != "V"
+        and (tags[n] in "VRE" or (words[n] == "to" and words[n - 1].startswith(("seem", "appear"))))
+    ):
         n -= 1
     if (n == 0 and tags[n] in "RX") or at == 0:
         n = 0
@@ -273,4 +291,5 @@ ACTION = Kind(
     probe=probe,
     plants=((WRONG_ACTION, turning(_TURNED)),),
     if_supposed="if plain",
+    if_seeming=True,
 )

@@ -71,7 +71,7 @@ _WORN = frozenset(
     "sneaker scarf glove uniform jersey top blouse vest tie sock sandal goggle wetsuit outfit bag backpack".split()
 )
 """What people wear: told of one thing alone where there is one person."""
-_COPULAS = frozenset("is are was were 's ’s 're ’re looks look appears appear stays remains has have".split())
+_COPULAS = frozenset("be is are was were 's ’s 're ’re looks look appears appear stays remains has have".split())
 WRONG_COLOUR = PlantedError("colour", "a wrong colour")
 
 
@@ -188,7 +188,7 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     if not told:
         return "unknown", f"{saying}, no caption tells its {sort}"
     shown = f"captions say {' and '.join(sorted(told))}"
-    if all(any(_may_be_same(sort, a, b) for b in told) for a in said):
+    if all(any(not set(a.split("/")).isdisjoint(b.split("/")) for b in told) for a in said):
         return "supported_by_caption", f"{saying}, {shown}"
     if any(_may_be_same(sort, a, b) for a in said for b in told):
         return "unknown", f"{saying}, {shown}"
@@ -199,6 +199,8 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     return "contradicted", f"{saying}, {shown}"
 
 
+FEW = 4
+"""Of so many "yellow bananas" none is red; of more there may be one."""
 _OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light"))
 _FILLED = frozenset(("glass", "bottle", "cup", "pool", "bowl", "plate"))
 """Things that are full or empty for everybody."""
@@ -216,8 +218,9 @@ def _is_only(statement: Statement, told: list[Statement], n_captions: int, evide
     if (count.is_exact and count.at_least == 1) or len(meant_of(evidence.boxes[statement.category])) == 1:
         return True
     if len(plurals) == len(told):  # "yellow bananas" are all of them, "two brown dogs" where there are two
-        return all(one.number is None or one.number >= count.at_least for one in plurals)
-    return n_captions >= 2 and not statement.is_plural and not plurals
+        is_each = statement.is_plural or (count.at_least <= FEW and _told(statement)[0] in ("colour", "material"))
+        return is_each and all(one.number is None or one.number >= count.at_least for one in plurals)
+    return n_captions >= 2 and count.at_least <= 2 and not statement.is_plural and not plurals
 
 
 def excludes(a: Claim, b: Claim) -> bool:
@@ -275,4 +278,5 @@ ATTRIBUTE = Kind(
     plants=((WRONG_COLOUR, recolour),),
     suffers=lambda claim: (WRONG_COLOUR,) if (claim.value or "").startswith("colour") else (),
     if_supposed="if plain",
+    if_seeming=True,
 )

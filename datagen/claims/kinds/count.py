@@ -37,7 +37,7 @@ MAX_ASKED = 8
 ANSWERS = tuple(number_word(number).capitalize() for number in range(1, MAX_ASKED + 1))
 WRONG_COUNT = PlantedError("count", "a wrong count")
 
-_HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
+_HOW_MANY = re.compile(r"\bhow many\b|\b(?:more than|only|just) one\b", FLAGS)
 _NEAR_ENOUGH = 20
 """Characters between "how many" and its noun: "how many small brown dogs"."""
 _WHOLE_QUESTION = re.compile(
@@ -159,7 +159,7 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     is_agreed = count.is_exact and count.at_least in told  # a caption counts as the boxes do
     if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
-    is_far_off = number * FAR_OFF <= n_sure or number >= count.at_least * FAR_OFF
+    is_far_off = (number > 1 and number * FAR_OFF <= n_sure) or number >= count.at_least * FAR_OFF
     if (count.at_least > MAX_COUNT and not is_far_off) or (
         too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4
     ):
@@ -240,6 +240,7 @@ COUNT = Kind(
     read_short_answer=read_short_answer,
     verify=verify_count,
     excludes=excludes,
+    agrees_within=True,
     probe=probe,
     plants=((WRONG_COUNT, miscount), (ABSENT_OBJECT, name_absent)),
     measures=("presence", "count"),

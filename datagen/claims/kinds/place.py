@@ -13,10 +13,12 @@ from datagen.claims.kind import (
     PlantedError,
     Probed,
     Ruling,
+    ShortAnswer,
     ask_presence,
     ask_yes_no,
     captions_agree,
     is_the,
+    opens_with,
     support,
     turning,
 )
@@ -31,14 +33,15 @@ _COVERS = (
     "(?:part|portion|share)) of))?"
 )
 _NEAR = (
-    "(?:on|in|at|to|toward|towards|near|around|along|close to|closer to|over on|over to|off to|far to|against|across|"
+    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|at|to|toward|towards|near|"
+    "around|along|close to|closer to|over on|over to|off to|far to|against|across|"
     f"{_COVERS})"
 )
 _PART_OF = (
     "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|"
     "quarter|foreground))?"
 )
-_OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:to the )?"
+_OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
 _FAR = "(?:far |very |extreme |outer |entire |whole )?"
 
 PLACES = (
@@ -103,10 +106,15 @@ _PLACE_END = (
     r"appears?|there|you|we|but|as)\b|\s*,))"
 )
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
-_OWNER_BEFORE = re.compile(rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN})*$", FLAGS)
+_OWNER_BEFORE = re.compile(
+    rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN})*(?:,\s+(?:all|both|"
+    rf"each)(?:\s+of\s+(?:them|which))?\s+)?$",
+    FLAGS,
+)
 _OWNER_AFTER = re.compile(
     rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|there(?:\s+(?:is|are)|['’]s)|"
-    rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|we\s+(?:see|find))\s+)(?P<x>{SLOT})"
+    rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|(?:we|you)\s+(?:see|find|"
+    rf"have))\s+)(?:(?:a\s+)?part\s+of\s+)?(?P<x>{SLOT})"
     rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})\s+(?!(?:and|or)\b|{SLOT})",
     FLAGS,
 )
@@ -135,6 +143,22 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         for place in row.meaning.split():
             value = _PART_NAMES.get(part[0].lower(), "edge") if part is not None and place in _TURNED else None
             yield state("place", owner, start, end, clause.in_question, place=place, value=value)
+
+
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The side in "Which side is the dog on?" "The left."."""
+    asked = None if turn.antecedent is not None else _PLACE.search(turn.question)
+    given = opens_with(turn) if asked is not None else None
+    if asked is not None and given is not None:  # "What is on the left?" "A dog."
+        for place in PLACES[int((asked.lastgroup or "p0")[1:])].meaning.split():
+            yield state("place", given, given.start, given.end, False, place=place)
+    match = _BARE_SIDE.match(turn.answer)
+    if match is not None and turn.antecedent is not None and _ASKS_SIDE.search(turn.question):
+        yield state("place", turn.antecedent, *match.span("side"), False, place=match["side"].lower())
+
+
+_BARE_SIDE = re.compile(r"\W*(?:the )?(?P<side>left|right)(?:[ -]hand)?(?: (?:side|half|one))?\W*$", FLAGS)
+_ASKS_SIDE = re.compile(r"\b(?:which|what) (?:side|half)\b|\bleft or (?:(?:on |to )?the )?right\b", FLAGS)
 
 
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
@@ -211,6 +235,7 @@ PLACE = Kind(
     says="where in the frame a thing is",
     examples=("The dog is on the left side of the image.", *(row.example for row in PLACES)),
     read_clause=read_clause,
+    read_short_answer=read_short_answer,
     verify=verify_place,
     probe=probe,
     plants=((WRONG_SIDE, turning(_TURNED)),),
@@ -218,5 +243,6 @@ PLACE = Kind(
     measures=("presence", "place"),
     narrows=True,
     if_supposed="if now",
+    if_seeming=True,
     caption_fault="caption_side_disagrees",
 )

@@ -14,14 +14,17 @@ from datagen.claims.kind import (
     PlantedError,
     Probed,
     Ruling,
+    ShortAnswer,
     ask_presence,
     ask_yes_no,
     captions_agree,
     is_the,
+    opens_with,
     support,
     turning,
 )
 from datagen.claims.layout import decide_between, decide_relation, meant_of
+from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.lexicon import with_article
 from datagen.records import BoxUnit, Claim, Probe, ProbeKind
 
@@ -92,6 +95,11 @@ _TRAILING = re.compile(
     FLAGS,
 )
 """The place behind a comma: "The dog has found a spot, right behind the cat"."""
+_ASKED = re.compile(
+    rf"^\s*(?:what|who|which \w+)\b[^\ue000-\uf8ff]*?\s(?:{one_of(RELATIONS, 'r')})\s+{SLOT}\s*(?:in (?:the|this) "
+    rf"\w+)?\s*\?",
+    FLAGS,
+)
 _ROW_GROUPS = tuple(f"r{n}" for n in range(len(RELATIONS)))
 _ON_GROUND = frozenset(
     "person bicycle car motorcycle bus train truck bench dog horse sheep cow elephant bear zebra giraffe".split()
@@ -111,10 +119,14 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     for match in (*found, *_RELATION.finditer(text)):
         if clause.origin(match.start()) >= clause.silent:
             break
-        if clause.is_governed(match.start("x"), match.end("x")) and match.re is _RELATION:
-            continue
         row = next(row for row, group in zip(RELATIONS, _ROW_GROUPS, strict=True) if match[group] is not None)
         first, second = clause.phrase(match["x"]), clause.phrase(match["y"])
+        if match.re is _RELATION and clause.is_governed(match.start("x"), match.end("x")):
+            # "a bear at a table next to a cup": which? But "a bear SITS at a table next to a cup"
+            owner = _owner_of(match, clause)
+            if owner is None or owner.category == second.category:
+                continue
+            first = owner
         if "none" in (first.measure, second.measure):
             continue
         others = [second]
@@ -130,6 +142,58 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             others=tuple(other.category for other in others),
             is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
         )  # fmt: skip
+
+
+def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
+    """The subject of the verb before a relation, where the thing right before the relation is no subject."""
+    slot = SLOTS.search(clause.text, 0, match.start("x"))
+    if slot is None or clause.text[: slot.start()].strip() or "," in clause.text[: match.start("x")]:
+        return None
+    return clause.phrase(slot[0]) if _SITS.match(clause.text, slot.end()) is not None else None
+
+
+_SITS = re.compile(
+    r"\s+(?:(?:is|are)\s+(?:sitting|standing|lying|resting|parked|placed|seated)|sits?|stands?|lies|rests?|hangs?|"
+    r"with\s+(?:its|his|her|their)\s)",
+    FLAGS,
+)
+
+
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The side in "Is the cup left or right of the bowl?" "To the right."."""
+    given = opens_with(turn) if turn.antecedent is not None else None
+    if given is not None and turn.antecedent is not None:  # "What is left of the bench?" "A dog."
+        clause = Clause(turn.question, 0, len(turn.question), [turn.antecedent])
+        asked = _ASKED.search(clause.text)
+        if asked is not None:
+            row = next(row for row, group in zip(RELATIONS, _ROW_GROUPS, strict=True) if asked[group] is not None)
+            if row.meaning != "between":
+                yield state(
+                    "relation", given, given.start, given.end, False, relation=row.meaning,
+                    others=(turn.antecedent.category,), is_firm=given.is_firm and turn.antecedent.is_firm,
+                )  # fmt: skip
+    match = _BARE_SIDE.match(turn.answer)
+    if match is None or not _ASKS_SIDE.search(turn.question):
+        return
+    text = SLOTS.sub(" ", turn.question)
+    phrases = noun_phrases(text, turn.lexicon.find(text), 0, len(text))
+    if len(phrases) == 2:
+        yield state(
+            "relation", phrases[0], *match.span("side"), False, relation=f"{match['side'].lower()} of",
+            others=(phrases[1].category,), is_firm=phrases[0].is_firm and phrases[1].is_firm,
+        )  # fmt: skip
+
+
+_BARE_SIDE = re.compile(
+    r"\W*(?:(?:it|he|she|that)(?:['’]s| is| stands| sits| lies) )?(?:(?:on|to|at) )?(?:the |its )?(?P<side>left|right)"
+    r"(?: side)?(?: of it)?\W*$",
+    FLAGS,
+)
+_ASKS_SIDE = re.compile(
+    r"\bleft or (?:(?:on |to )?the )?right of\b|\bin relation to\b|\bcompared (?:with|to)\b|"
+    r"\b(?:which|what) side of (?:the|her|his) (?!image|picture|photo|scene|frame)",
+    FLAGS,
+)
 
 
 def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
@@ -207,6 +271,7 @@ RELATION = Kind(
     says="how one thing lies to another",
     examples=("The dog is to the left of the cat.", *(row.example for row in RELATIONS)),
     read_clause=read_clause,
+    read_short_answer=read_short_answer,
     verify=verify_relation,
     excludes=excludes,
     probe=probe,

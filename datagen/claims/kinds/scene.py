@@ -277,6 +277,7 @@ SCENE = Kind(
     reads_bare=True,
     verify=verify_scene,
     excludes=excludes,
+    agrees_within=True,
     probe=probe,
     plants=((WRONG_SCENE, turning(_TURNED)),),
     if_supposed="if plain",

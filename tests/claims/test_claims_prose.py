@@ -1,0 +1,246 @@
+"""Kinds that captions decide: what bears a claim out, what contradicts it, and what leaves it open."""
+
+import pytest
+
+from datagen.claims import first_contradiction, judge_turns
+from datagen.config import ChecksSettings
+from datagen.records import AnnotatedImage, Box, Claim, Turn
+
+NAMES = ("person", "dog", "cat", "cow", "bus", "cup", "umbrella", "knife", "dining table", "potted plant", "teddy bear", "bear",
+         "giraffe", "zebra", "oven", "toilet", "bicycle", "bench", "couch")  # fmt: skip
+LARGE, SMALL, SIDE = (0.1, 0.1, 0.6, 0.9), (0.7, 0.1, 0.76, 0.2), (0.62, 0.2, 0.95, 0.8)
+
+
+def box(category: str, corners=LARGE) -> Box:
+    return Box(category, corners, (corners[2] - corners[0]) * (corners[3] - corners[1]))
+
+
+def judged(kind: str, text: str, boxes, captions, question: str = "Tell me?") -> list[Claim]:
+    image = AnnotatedImage("1", "1.jpg", 100, 100, tuple(captions), tuple(boxes))
+    (turn,) = judge_turns((Turn(question, text),), image, NAMES, ChecksSettings())
+    return [claim for claim in turn.claims if claim.kind == kind]
+
+
+def verdict(kind: str, text: str, boxes, captions, question: str = "Tell me?") -> str:
+    claims = judged(kind, text, boxes, captions, question)
+    return claims[-1].verdict if claims else "not read"
+
+
+DOG, DOGS, MAN, MEN = (
+    (box("dog"),),
+    (box("dog"), box("dog", SIDE)),
+    (box("person"),),
+    (box("person"), box("person", SIDE)),
+)
+MAIN = (box("person"), box("person", SMALL))
+BORNE_OUT, AGAINST, OPEN = "supported_by_caption", "contradicted", "unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("The dog is brown.", DOG, ("a brown dog",), BORNE_OUT),
+        ("The dog is white.", DOG, ("a brown dog",), AGAINST),
+        ("A white dog runs.", DOG, ("a brown dog",), AGAINST),
+        ("The dog is grey.", DOG, ("a brown dog",), OPEN),  # two people may say either
+        ("The dog is black and white.", DOG, ("a white dog",), OPEN),
+        ("The dog is white.", DOG, ("a dog",), OPEN),
+        ("The dog is white.", DOGS, ("a brown dog",), OPEN),  # perhaps the other one
+        ("The dogs are white.", DOGS, ("two brown dogs",), AGAINST),
+        ("The sign, which is green, is large.", (), ("a blue sign",), AGAINST),
+        ("A man in a blue shirt runs.", MEN, ("a man in a red shirt",), OPEN),
+        ("A man in a blue shirt runs.", MAN, ("a man in a red shirt",), AGAINST),
+        ("The bench is made of polished steel.", (box("bench"),), ("a wooden bench",), AGAINST),
+        ("The glass is full.", (), ("an empty glass",), AGAINST),
+        ("The dog is small.", DOG, ("a large dog",), OPEN),  # a matter of taste
+        ("The dog is small.", DOG, ("a large dog", "a big dog"), AGAINST),
+        ("It might be a white dog.", DOG, ("a brown dog",), "not read"),
+        ("There is red wine.", (), ("white wine",), "not read"),
+    ],
+)  # fmt: skip
+def test_attributes(text, boxes, captions, expected):
+    assert verdict("attribute", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("A man runs.", MAN, ("a man", "a person"), BORNE_OUT),
+        ("A woman runs.", MAN, ("a man", "a person"), AGAINST),
+        ("She runs.", MAN, ("a man",), AGAINST),
+        ("A woman runs.", MEN, ("a man",), OPEN),
+        ("A woman runs.", MEN, ("two men",), AGAINST),
+        ("The woman runs.", MAIN, ("a man", "a man runs"), AGAINST),
+        ("A baby sleeps.", MAN, ("an old man", "a man"), AGAINST),
+        ("A little girl runs.", MAN, ("an older woman", "a woman"), AGAINST),
+        ("A young man runs.", MAN, ("a boy", "a man"), BORNE_OUT),
+        ("A boy runs.", MAN, ("a man",), OPEN),
+        ("A man runs.", MAN, ("a skier",), OPEN),
+    ],
+)  # fmt: skip
+def test_people(text, boxes, captions, expected):
+    assert verdict("person", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("The dog is in a kitchen.", DOG, ("a dog in the kitchen",), BORNE_OUT),
+        ("The dog is on the beach.", DOG, ("a dog in the kitchen",), AGAINST),
+        ("The dog is in a bathroom.", DOG, ("a dog in a kitchen", "a kitchen with a dog"), AGAINST),
+        ("The dog is in a park.", DOG, ("a dog on the street",), OPEN),
+        ("The dog is in a kitchen.", DOG, ("a dog",), OPEN),
+        ("The dog is in a kitchen.", (*DOG, box("oven", SIDE)), ("a dog",), "supported_by_boxes"),
+        ("The giraffe is in a kitchen.", (box("giraffe"),), ("a giraffe",), AGAINST),
+        ("The picture was taken at night.", DOG, ("a dog at noon",), AGAINST),
+        ("The dog is indoors.", DOG, ("a dog in a field", "a dog on the field"), AGAINST),
+        ("The dog is inside the box.", DOG, ("a dog in a field",), "not read"),
+        ("It has been decorated for Halloween.", DOG, ("a Christmas tree",), AGAINST),
+        ("Somebody who spends the week indoors likes dogs.", DOG, ("a dog in a field",), "not read"),
+    ],
+)  # fmt: skip
+def test_scenes(text, boxes, captions, expected):
+    assert verdict("scene", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("The dog is sleeping.", DOG, ("a dog asleep on a couch", "a dog sleeps"), BORNE_OUT),
+        ("The dog runs.", DOG, ("a dog sleeping",), AGAINST),
+        ("The dog sits there.", DOG, ("a dog lying on a couch",), OPEN),  # one caption may see it so
+        ("The man stands.", MAN, ("a man sitting on a bench",), AGAINST),
+        ("The man stands.", MEN, ("a man sitting on a bench",), OPEN),
+        ("A man is playing tennis.", MAN, ("a man playing baseball",), AGAINST),
+        ("The man sits on a wall.", MAN, ("a man sits on a bench", "a man sitting on a bench"), AGAINST),
+        ("The man sits on a wall.", MAN, ("a man sits on a bench by a wall", "a man sitting on a bench"), BORNE_OUT),
+        ("The bicycle stands there.", (box("bicycle"),), ("a bicycle lying on the grass",), "not read"),
+        ("The dog, who looks sad and is running, barks.", DOG, ("a dog sleeping",), AGAINST),
+        ("The dog may be running.", DOG, ("a dog sleeping",), "not read"),
+    ],
+)  # fmt: skip
+def test_actions(text, boxes, captions, expected):
+    assert verdict("action", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "captions", "expected"),
+    [
+        ("thing", "There is a lamp.", ("a lamp",), BORNE_OUT),
+        ("thing", "There is a lamp.", ("a dog",), OPEN),
+        ("thing", "There is a sense of calm.", ("a dog",), "not read"),
+        ("writing", 'The sign reads "Exit".', ("a sign that says exit",), BORNE_OUT),
+        ("writing", 'The sign reads "Exit".', ("a sign",), OPEN),
+        ("writing", "He said 'hello' to her.", ("a sign",), OPEN),
+    ],
+)
+def test_what_only_the_picture_tells(kind, text, captions, expected):
+    assert verdict(kind, text, DOG, captions) == expected
+
+
+def test_silence_on_the_main_thing_says_more_than_on_a_small_one():
+    (passing,), (main,) = (
+        judged("thing", text, DOG, ("a dog",))
+        for text in ("A lamp stands on the floor.", "A huge lamp stands on the floor.")
+    )
+    assert "unlikely by 0.3" in passing.evidence and "unlikely by 0.8" in main.evidence
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("Nobody else is there.", MEN, (), "supported_by_boxes"),
+        ("A man runs. Nobody else is there.", (*MEN, box("person", SMALL)), (), AGAINST),
+        ("There are no other people.", (*MEN, box("person", SMALL)), (), AGAINST),
+        ("A man and a woman run. There is no other person.", MEN, (), "supported_by_boxes"),
+        ("There are three more dogs.", DOG, (), AGAINST),
+        ("About half a dozen dogs run.", DOG, (), "not read"),
+        ("Six other dogs run.", DOG, (), AGAINST),
+    ],
+)
+def test_more_and_no_others(text, boxes, captions, expected):
+    assert verdict("count", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("There is no plant here.", (box("potted plant"),), (), AGAINST),
+        ("No cat, bus or dog is visible.", DOG, (), AGAINST),
+        ("There is no dog on the dining table.", (box("dog", (0.2, 0.5, 0.4, 0.7)), box("dining table")), (), AGAINST),
+        ("There is no dog on the dining table.", (box("dog", SIDE), box("dining table")), (), OPEN),
+        ("The man isn't carrying an umbrella.", (*MAN, box("umbrella", (0.2, 0.2, 0.7, 0.4))), (), AGAINST),
+        ("The man isn't carrying an umbrella.", (*MEN, box("umbrella", (0.2, 0.2, 0.7, 0.4))), (), OPEN),
+        ("There isn't another dog.", DOG, (), "not read"),
+        ("The dog is not in the water.", DOG, (), "not read"),
+        ("There are no animals.", DOG, (), AGAINST),
+        ("There are no people.", (), ("a child's toy", "a child's room"), OPEN),
+        ("There is nobody here.", MAN, (), AGAINST),
+    ],
+)  # fmt: skip
+def test_denials(text, boxes, captions, expected):
+    assert verdict("absence", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("A cat sleeps.", DOG, ("a dog", "the dog"), AGAINST),  # two captions know it for a dog
+        ("A cat sleeps.", DOG, ("an animal",), OPEN),
+        ("A zebra runs.", (box("giraffe"),), ("a giraffe", "a giraffe"), AGAINST),
+        ("The bear is there.", (box("teddy bear"),), ("a teddy bear",), "supported_by_both"),
+        ("A child may sleep in its bed.", DOG, (), "not read"),
+        ("A man | who came by could take it.", DOG, (), "not read"),
+        ("The dogs of this person have to run.", DOG, (), "supported_by_boxes"),
+        ("A man bends down and seems to look for it.", DOG, (), AGAINST),
+    ],
+)
+def test_presence_in_prose(text, boxes, captions, expected):
+    text = text.replace(" |", "")
+    claims = [
+        claim for claim in judged("presence", text, boxes, captions) if claim.category != "person" or "man" in text
+    ]
+    assert (claims[0].verdict if claims else "not read") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "expected"),
+    [
+        ("The dog is in the upper left corner.", (box("dog", (0.41, 0.48, 0.62, 0.82)),), AGAINST),
+        ("The dog is at the far left.", (box("dog", (0.56, 0.1, 0.72, 0.9)),), AGAINST),
+        ("The dog is in the right half.", (box("dog", (0.2, 0.1, 0.48, 0.9)),), AGAINST),
+        ("The dog is in the middle.", (box("dog", (0.4, 0.8, 0.6, 1.0)),), "supported_by_boxes"),
+        ("Most of the cows are on the left.", tuple(box("cow", (0.7, 0.1 * n, 0.9, 0.1 * n + 0.1)) for n in range(5)), AGAINST),
+        ("The dog is on the right.", (box("dog", (0.05, 0.1, 0.45, 0.9)), box("dog", SMALL)), AGAINST),  # the large one is meant
+    ],
+)  # fmt: skip
+def test_places_in_prose(text, boxes, expected):
+    assert verdict("place", text, boxes, ()) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "captions", "expected"),
+    [
+        ("The dog is behind the cat.", ("a dog in front of a cat",), AGAINST),
+        ("The dog has found a spot, right behind the cat.", ("a dog in front of a cat",), AGAINST),
+        ("The dog is behind the cat.", ("a dog behind a cat",), BORNE_OUT),
+        ("The dog is on the cat.", (), OPEN),
+    ],
+)
+def test_relations_in_prose(text, captions, expected):
+    boxes = (box("dog"), box("cat", (0.12, 0.2, 0.55, 0.8)))
+    assert verdict("relation", text, boxes, captions) == expected
+
+
+def test_turns_of_one_conversation_agree():
+    image = AnnotatedImage("1", "1.jpg", 100, 100, (), (box("person"),))
+    turns = (Turn("How many bicycles are there?", "There are three bicycles."), Turn("And?", "There are six bicycles."))
+    found = first_contradiction(judge_turns(turns, image, ("person", "bicycle"), ChecksSettings(exhaustive="no")))
+    assert found is not None and found[0] == 1
+    assert found[1].reason == "turns_disagree"
+    assert found[1].detail.startswith("turn 2: 'six bicycles'")
+
+
+def test_a_definite_thing_that_only_a_box_shows_is_told():
+    (claim,) = judged("presence", "The dog runs.", DOG, ("a lawn",))
+    assert claim.evidence == "dog: boxes show 1 and no caption names it"
