@@ -45,13 +45,9 @@ class Guard(Struct, frozen=True, kw_only=True):
         told: NDArray[np.float64] = units @ np.array(self.out) + self.bias
         return told
 
-    def passes(self, found: NDArray[np.float64]) -> bool:
-        """Whether a texture is a drawing's, or a picture's in which nothing can be seen.
-
-        Without an edge of 4 grey levels there is no object: "No" is then the right answer to whether there is one, and
-        ``nano`` was taught on blank pictures to give it.
-        """
-        return not found[_EDGES].any() or bool(self.log_odds(found) >= 0)
+    def is_drawn(self, found: NDArray[np.float64]) -> bool:
+        """Whether a texture is a drawing's; without an edge of 4 grey levels it is nobody's."""
+        return bool(found[_EDGES].any() and self.log_odds(found) >= 0)
 
 
 @cache
