@@ -74,6 +74,10 @@ class PhotoCache:
             return np.load(path, mmap_mode="r+")  # type: ignore[no-any-return]
         return np.lib.format.open_memmap(path, mode="w+", dtype=kind, shape=shape)
 
+    def has_features(self, number: int) -> bool:
+        """Whether a photograph's features are there already."""
+        return bool(self._has[number])
+
     def features(self, numbers: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Fine and coarse features, (batch, cells, channels) in bf16."""
         missing = [n for n in numbers if not self._has[n]]

@@ -40,7 +40,9 @@ SMALLEST_VIEW = 0.6
 """Side of the smallest crop, as a share of the photograph's."""
 GREY_SHARE = 0.02
 """Share of pictures replaced by plain grey, their truth kept: so the tower learns what is likely of any picture."""
-_SAVE_STEPS, _LOG_STEPS = 100, 50
+RIDGE = 5.0
+"""Of the closed form, per photograph and feature of unit spread; 2 to 50 give the same within .002."""
+_SAVE_STEPS, _LOG_STEPS, _AT_ONCE = 100, 50, 32
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -136,7 +138,7 @@ class TowerTrainer:
 
     def __init__(self, tower: GridTower, cache: PhotoCache, lesson: Lesson, *, unfreeze: bool) -> None:
         self.tower, self.unfreeze = tower, unfreeze
-        self._cache, self._lesson = cache, lesson
+        self._cache, self.lesson = cache, lesson
         tower.requires_grad_(False)
         tower.found.requires_grad_(True)
         if unfreeze:
@@ -163,12 +165,22 @@ class TowerTrainer:
             betas=(0.9, 0.98),
         )
 
+    def has_features(self, number: int) -> bool:
+        """Whether a photograph's frozen features are there already."""
+        return self._cache.has_features(number)
+
+    def whole(self, numbers: Sequence[int]) -> Tensor:
+        """The frozen classifier's features of whole photographs, (batch, 2 * head)."""
+        _, coarse = self._cache.features(numbers)
+        with torch.no_grad():
+            return self.tower.classifier(coarse)[1].float()  # type: ignore[no-any-return]
+
     def step(self, n: int, rate: float, rng: np.random.Generator) -> dict[str, float]:
         """Learn from ``n`` photographs."""
-        numbers = self._lesson.draw(n, rng).tolist()
+        numbers = self.lesson.draw(n, rng).tolist()
         mirrors = (rng.random(len(numbers)) < 0.5).tolist()
         views = [draw_view(rng) if self.unfreeze else WHOLE for _ in numbers]
-        cells, chance, weight = self._lesson.truth(numbers, self.tower.found.grid, views, mirrors)
+        cells, chance, weight = self.lesson.truth(numbers, self.tower.found.grid, views, mirrors)
         with torch.autocast("cpu", torch.bfloat16):
             told = self._look(numbers, views, mirrors, rng)
         found = losses(told, cells, chance, weight)
@@ -189,8 +201,8 @@ class TowerTrainer:
                 for grid in self._cache.features(numbers)
             )
             with torch.no_grad():
-                logits, mean = self.tower.classifier(coarse)
-            return self.tower.found(fine, coarse, logits, mean)  # type: ignore[no-any-return]
+                logits, whole = self.tower.classifier(coarse)
+            return self.tower.found(fine, coarse, logits, whole)  # type: ignore[no-any-return]
         drawn = zip(numbers, views, mirrors, strict=True)
         frames = [shown(self._cache.pixels[n], view, mirror=mirror) for n, view, mirror in drawn]
         pixels = to_pixels(np.stack(frames))
@@ -224,13 +236,35 @@ def shown(frame: NDArray[np.uint8], view: BoxUnit, *, mirror: bool) -> NDArray[n
     return frame[:, ::-1] if mirror else frame
 
 
-def begin(tower: GridTower, rates: NDArray[np.float32]) -> None:
-    """Start the heads at what is likely of any photograph: so the first steps are not spent on learning that."""
-    likely = torch.from_numpy(rates).clamp(1e-3, 0.9)
+def begin(trainer: TowerTrainer, n: int, rng: np.random.Generator) -> None:
+    """Start the heads near their end: at what is likely of any photograph, and with presence solved in closed form.
+
+    A ridge regression of presence on the frozen features of 5,941 photographs took 11 CPU seconds and told the 80
+    things of COCO apart with an AUROC of .937 on 80 photographs of COCO (VOC's 20 with .946 on 453 of VOC).
+
+    Args:
+        trainer: Its backbone frozen.
+        n: Photographs to solve it on, those whose features are there already first.
+        rng: Draws them.
+    """
+    found, lesson = trainer.tower.found, trainer.lesson
+    likely = torch.from_numpy(lesson.rates).clamp(1e-3, 0.9)
+    numbers = sorted(rng.permutation(lesson.numbers).tolist(), key=lambda one: not trainer.has_features(one))[:n]
+    whole = torch.cat([trainer.whole(numbers[at : at + _AT_ONCE]) for at in range(0, len(numbers), _AT_ONCE)])
+    mean, spread = whole.mean(0), whole.std(0) + 1e-3
+    whole = (whole - mean) / spread
+    chance, weight = (torch.from_numpy(getattr(lesson.presence, name)[numbers]) for name in ("chance", "weight"))
+    wanted = torch.where(weight > 0, chance - likely, 0.0)
+    held = whole.T @ whole + RIDGE * len(whole) * torch.eye(whole.shape[1])
+    solved = torch.linalg.solve(held, whole.T @ wanted)
+    # From a regression on chances to log-odds: by the spread that it gives a category.
+    solved = solved / (whole @ solved).std(0).clamp(min=1e-6)
     with torch.no_grad():
-        tower.found.cover.bias.copy_((likely / 4).log())
-        tower.found.centre.bias.fill_(-7.0)
-        tower.found.shown.bias.copy_(likely.logit() + 1)
+        found.shown.weight.copy_((solved / spread[:, None]).T)
+        found.shown.bias.copy_(likely.logit() - (mean / spread) @ solved)
+        found.blend[0] = found.blend[1] = 0
+        found.cover.bias.copy_((likely / 4).log())
+        found.centre.bias.fill_(-7.0)
 
 
 def train(trainer: TowerTrainer, plan: Plan, out: Path, *, resume: bool, seed: int = 0) -> None:
@@ -281,6 +315,9 @@ def main(arguments: list[str] | None = None) -> None:
     first.add_argument("--start-from", type=Path, help="a taught tower")
     parser.add_argument("--pseudo", type=Path, help="folder with a detector's findings")
     parser.add_argument("--detected", nargs="*", default=(), help="names of the folders that it has looked through")
+    parser.add_argument(
+        "--begin-with", type=int, default=6000, help="photographs for the closed form before the first step"
+    )
     parser.add_argument("--unfreeze", action="store_true")
     parser.add_argument("--seconds", type=float, default=3000)
     parser.add_argument("--rate", type=float, default=1.5e-3)
@@ -294,10 +331,11 @@ def main(arguments: list[str] | None = None) -> None:
     lesson = Lesson(photographs, frozenset(options.detected))
     if options.weights:
         tower = first_tower(options.weights, COCO_CATEGORIES)
-        begin(tower, lesson.rates)
     else:
         tower = GridTower.from_pretrained(options.start_from)
     trainer = TowerTrainer(tower.train(), PhotoCache(options.cache), lesson, unfreeze=options.unfreeze)
+    if options.weights and not (options.resume and (options.out / "resume.pt").exists()):
+        begin(trainer, options.begin_with, np.random.default_rng(0))
     plan = Plan(seconds=options.seconds, peak_rate=options.rate, batch=options.batch)
     train(trainer, plan, options.out, resume=options.resume)
 

@@ -55,9 +55,17 @@ def cache(photographs, tmp_path, monkeypatch):
 
 def taught(cache, photographs, *, unfreeze):
     lesson = Lesson(photographs, frozenset())
-    tower = tiny_tower().train()
-    begin(tower, lesson.rates)
-    return TowerTrainer(tower, PhotoCache(cache), lesson, unfreeze=unfreeze)
+    return TowerTrainer(tiny_tower().train(), PhotoCache(cache), lesson, unfreeze=unfreeze)
+
+
+def test_the_closed_form_tells_what_is_shown(cache, photographs):
+    trainer = taught(cache, photographs, unfreeze=False)
+    begin(trainer, 100, np.random.default_rng(0))
+    numbers = list(range(len(photographs)))
+    shown = trainer.tower.found.shown(trainer.whole(numbers))
+    dogs, cats = (shown[first::2, DOG] for first in (0, 1))
+    assert dogs.min() > cats.max()
+    assert (shown[:, DOG] > shown[:, COCO_CATEGORIES.index("zebra")]).all()
 
 
 @pytest.mark.parametrize("unfreeze", [False, True])

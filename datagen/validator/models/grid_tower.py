@@ -132,7 +132,7 @@ class Backbone(nn.Module):
 
 
 class Classifier(nn.Module):
-    """What ImageNet's classes find in each cell, and the features that they find it by."""
+    """What ImageNet's classes find in each cell, and over all cells the features that they find it by."""
 
     def __init__(self, width: int, config: GridTowerConfig) -> None:
         super().__init__()
@@ -140,9 +140,13 @@ class Classifier(nn.Module):
         self.classes = nn.Linear(config.head, len(config.knows))
 
     def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits (batch, cells, classes), and the mean of the features (batch, head); takes (batch, cells, width)."""
+        """Logits (batch, cells, classes), and mean and greatest of the features (batch, 2 * head).
+
+        Args:
+            coarse: (batch, cells, width).
+        """
         features = functional.relu6(self.widen(coarse))
-        return self.classes(features), features.mean(dim=1)
+        return self.classes(features), torch.cat([features.mean(dim=1), features.amax(dim=1)], dim=1)
 
 
 class _Mixing(nn.Module):
@@ -174,12 +178,12 @@ class Found(nn.Module):
         self.grid = 2 * config.cells
         self.from_fine = nn.Linear(fine, width)
         self.from_coarse = nn.Linear(coarse + len(config.knows), width)
-        self.from_all = nn.Linear(config.head, width)
+        self.from_all = nn.Linear(2 * config.head, width)
         self.blocks = nn.ModuleList(_Mixing(width) for _ in range(config.neck_blocks))
         self.norm = nn.LayerNorm(width)
         self.cover, self.centre = nn.Linear(width, n), nn.Linear(width, n)
-        self.shown = nn.Linear(config.head, n)
-        self.blend = nn.Parameter(torch.tensor([[0.5], [0.3], [0.3], [0.1]]).repeat(1, n))
+        self.shown = nn.Linear(2 * config.head, n)
+        self.blend = nn.Parameter(torch.tensor([[0.1], [0.1], [0.3], [0.1]]).repeat(1, n))
         speaks = torch.tensor(config.knows)
         self.register_buffer(
             "speaks", (speaks[:, None] == torch.arange(n)).float()
@@ -193,14 +197,14 @@ class Found(nn.Module):
         found = summed.clamp(min=1e-30).log() + highest
         return torch.where(self.speaks.bool().any(dim=0), found, torch.zeros_like(found))
 
-    def forward(self, fine: Tensor, coarse: Tensor, logits: Tensor, mean: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, fine: Tensor, coarse: Tensor, logits: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Join the grids.
 
         Args:
             fine: (batch, cells of the fine grid, channels).
             coarse: (batch, cells of the coarse grid, channels).
             logits: Of the classifier, (batch, cells of the coarse grid, classes).
-            mean: Of the classifier's features, (batch, head).
+            whole: Of the classifier, (batch, 2 * head).
 
         Returns:
             Log-odds of cover and of a centre, each (batch, categories, rows, columns) on the fine grid, and of being
@@ -210,7 +214,7 @@ class Found(nn.Module):
         low = self.from_coarse(torch.cat([coarse, 0.2 * logits], dim=-1))
         low = low.transpose(1, 2).unflatten(2, (side, side))
         x = self.from_fine(fine).transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        x = x + functional.interpolate(low, scale_factor=2.0, mode="bilinear") + self.from_all(mean)[:, :, None, None]
+        x = x + functional.interpolate(low, scale_factor=2.0, mode="bilinear") + self.from_all(whole)[:, :, None, None]
         for block in self.blocks:
             x = block(x)
         x = self.norm(x.permute(0, 2, 3, 1))
@@ -222,7 +226,7 @@ class Found(nn.Module):
         centre = self.centre(x).permute(0, 3, 1, 2).float() + self.blend[3, :, None, None] * by_class
         flat = cover.flatten(2)
         pooled = flat.logsumexp(dim=2) - math.log(flat.shape[2])
-        shown = self.shown(mean).float() + self.blend[0] * pooled + self.blend[1] * evidence.amax(dim=1)
+        shown = self.shown(whole).float() + self.blend[0] * pooled + self.blend[1] * evidence.amax(dim=1)
         return cover, centre, shown
 
 
