@@ -62,7 +62,7 @@ class PhotoCache:
 
     def open_features(self, backbone: Backbone, config: GridTowerConfig) -> None:
         """Keep features of a frozen backbone from here on; those that lie there must be of the same."""
-        self._backbone = backbone.to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._backbone = backbone.eval().to(torch.bfloat16).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         n = len(self.pixels)
         self._fine = self._array("fine.npy", (n, 4 * config.cells**2, backbone.fine_width), np.float16)
         self._coarse = self._array("coarse.npy", (n, config.cells**2, backbone.coarse_width), np.float16)

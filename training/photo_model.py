@@ -26,7 +26,9 @@ CELL_PX = 32
 
 
 def build_photo_model(tower: GridTower, words_of: Path) -> LlavaForConditionalGeneration:
-    """Put a tower before the language model of a checkpoint, with a new projector between them.
+    """Put a tower before the language model of a checkpoint.
+
+    The projector between them is new, unless the checkpoint had such a tower already.
 
     Args:
         tower: Taught already.
@@ -48,7 +50,11 @@ def build_photo_model(tower: GridTower, words_of: Path) -> LlavaForConditionalGe
     model.model.vision_tower.load_state_dict(tower.state_dict())
     model.model.language_model.load_state_dict(taught.model.language_model.state_dict())
     model.tie_weights()
-    for layer in (model.model.multi_modal_projector.linear_1, model.model.multi_modal_projector.linear_2):
+    projector = model.model.multi_modal_projector
+    if taught.config.vision_config.model_type == tower.config.model_type:
+        projector.load_state_dict(taught.model.multi_modal_projector.state_dict())
+        return model
+    for layer in (projector.linear_1, projector.linear_2):
         nn.init.normal_(layer.weight, 0, 0.08)
         nn.init.zeros_(layer.bias)
     return model

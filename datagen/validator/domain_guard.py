@@ -46,8 +46,13 @@ class Guard(Struct, frozen=True, kw_only=True):
         return told
 
     def is_drawn(self, found: NDArray[np.float64]) -> bool:
-        """Whether a texture is a drawing's; without an edge of 4 grey levels it is nobody's."""
-        return bool(found[_EDGES].any() and self.log_odds(found) >= 0)
+        """Whether a texture is a drawing's."""
+        return not shows_nothing(found) and bool(self.log_odds(found) >= 0)
+
+
+def shows_nothing(found: NDArray[np.float64]) -> bool:
+    """Whether a texture is without an edge of 4 grey levels, so that nothing can be seen."""
+    return not found[_EDGES].any()
 
 
 @cache

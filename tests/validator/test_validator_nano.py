@@ -149,9 +149,7 @@ def test_what_a_half_has_not_learned_costs_only_the_question(nano: NanoValidator
         assert [fault.item for fault in faults] == refused
         assert {fault.reason for fault in faults} == {OUTSIDE}
         assert len(found) == len(asked)
-    assert faults[0].detail == (
-        "nano has not learned to answer 'Is there a bench in the image?' about a drawn scene"
-    )
+    assert faults[0].detail == ("nano has not learned to answer 'Is there a bench in the image?' about a drawn scene")
 
 
 def test_a_picture_is_opened_once_and_not_for_what_is_known(nano: NanoValidator) -> None:
@@ -278,3 +276,42 @@ def test_things_it_never_saw_are_left_out_of_verdicts(tmp_path: Path) -> None:
     ]
     assert asked
     assert all(turn.claims[probe.claim].category in known for turn, probe in asked)
+
+
+@pytest.fixture
+def drawings_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NanoValidator:
+    """A package without the half for photographs."""
+    monkeypatch.setitem(FOLDERS, "photograph", tmp_path / "not there")
+    validator = open_validator(ValidatorSettings(name="nano", device="cpu"))
+    assert isinstance(validator, NanoValidator)
+    return validator
+
+
+def test_without_that_half_photographs_are_refused_in_one_sentence(drawings_only: NanoValidator) -> None:
+    drawn = sorted(path.name for path in DEMO.iterdir())
+    drawings_only.look_over(drawn, show)
+    with pytest.raises(
+        ValidatorError, match=r"nano knows drawn scenes only, and 5 of 5 pictures looked at are none; use"
+    ):
+        drawings_only.look_over([str(n) for n in range(5)], show_either)
+    drawings_only.look_over([*drawn[:3], "0", "1", "2"], show_either)
+    with pytest.raises(ValidatorError, match="64 of 64 pictures"):
+        drawings_only.look_over([str(n % 3) + " " * (n // 3) for n in range(128)], show_either)
+    with pytest.raises(ValidatorError, match="this picture is a photograph; use another validator, such as llava"):
+        open_answerer(ValidatorSettings(name="nano", device="cpu")).answer(photograph(), "Is there a dog in the image?")
+
+
+def test_without_that_half_a_photograph_costs_only_itself(drawings_only: NanoValidator) -> None:
+    probe = Probe(presence_question("dog"), ("Yes", "No"))
+    drawn = [Look(name, (probe,)) for name in sorted(path.name for path in DEMO.iterdir())[:3]]
+    found = list(drawings_only.score([drawn[0], Look("7", (probe,)), *drawn[1:]], show_either))
+    (fault,) = [one for one in found if isinstance(one, Fault)]
+    assert (fault.picture, fault.reason, fault.item) == ("7", OUTSIDE, None)
+    assert fault.detail == "nano knows drawn scenes only, and this picture is a photograph"
+    assert len(found) == 4
+
+
+def test_without_that_half_a_picture_of_nothing_is_answered_all_the_same(drawings_only: NanoValidator) -> None:
+    probe = Probe(presence_question("dog"), ("Yes", "No"))
+    (score,) = drawings_only.score([Look("grey", (probe,))], lambda _: Image.new("RGB", (300, 200), (127, 127, 127)))
+    assert isinstance(score, ProbeScore) and score.picture == "grey"

@@ -2,7 +2,7 @@
 
 Each was taught on pictures of its kind (``training/``) and has no idea of the other's, so every picture is looked at by
 the guard before it is scored, and handed to the one that knows such pictures. Both are asked only what they have
-learned to answer.
+learned to answer. Where the weights of one are not in the package, pictures of its kind are refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from datagen.lexicon import lexicon_for
 from datagen.records import Probe, ProbeKind, ProbeScore, Score
 from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.checkpoint import CheckpointValidator, cut_windows
-from datagen.validator.domain_guard import GUARD, load_guard, texture
+from datagen.validator.domain_guard import GUARD, load_guard, shows_nothing, texture
 from datagen.validator.files import digest_files
 from datagen.validator.loading import Checkpoint, Found, pick_device, pick_precision
 from datagen.validator.models.family import Named
@@ -45,6 +45,28 @@ _DATA = Path(__file__).resolve().parent.parent.parent / "data"
 PictureKind = Literal["drawn scene", "photograph"]
 FOLDERS: dict[PictureKind, Path] = {"drawn scene": _DATA / "nano", "photograph": _DATA / "nano_photos"}
 """Each holds an ordinary checkpoint, its card, and ``nano.json``."""
+MAX_LOOKED_OVER = 64
+
+
+class UnknownPictureError(ValidatorError):
+    """A picture of a kind that no bundled weights know.
+
+    Attributes:
+        reason: As ``protocol.open_picture`` wants it: the fault costs the picture its scores and nothing else.
+        detail: The sentence for a person.
+    """
+
+    reason = OUTSIDE
+
+    def __init__(self, kind: PictureKind) -> None:
+        known = " and ".join(f"{one}s" for one in shipped())
+        self.detail = f"nano knows {known} only, and this picture is a {kind}"
+        super().__init__(f"{self.detail}; use another validator, such as llava-1.5-7b.")
+
+
+def shipped() -> dict[PictureKind, Path]:
+    """The folders that are there."""
+    return {kind: folder for kind, folder in FOLDERS.items() if (folder / "nano.json").exists()}
 
 
 class Knowledge(Struct, frozen=True, kw_only=True):
@@ -72,9 +94,18 @@ def kind_of_picture(picture: Image.Image) -> PictureKind:
     """Tell a drawing from a photograph.
 
     A picture in which nothing can be seen goes to the model of photographs, which was taught to say of such a one what
-    is likely of any.
+    is likely of any; where that is not there, to that of drawings.
+
+    Raises:
+        UnknownPictureError: No bundled weights know such pictures.
     """
-    return "drawn scene" if load_guard().is_drawn(texture(picture)) else "photograph"
+    found, folders = texture(picture), shipped()
+    kind: PictureKind = "drawn scene" if load_guard().is_drawn(found) else "photograph"
+    if kind not in folders and shows_nothing(found):
+        return "drawn scene"
+    if kind not in folders:
+        raise UnknownPictureError(kind)
+    return kind
 
 
 def find_nano(settings: ValidatorSettings, kind: PictureKind) -> tuple[ValidatorSettings, Found]:
@@ -84,7 +115,7 @@ def find_nano(settings: ValidatorSettings, kind: PictureKind) -> tuple[Validator
     """
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device)
-    parts = "".join(map(digest_files, FOLDERS.values())).encode() + GUARD.read_bytes()
+    parts = "".join(map(digest_files, shipped().values())).encode() + GUARD.read_bytes()
     identity = f"{hashlib.sha256(parts).hexdigest()[:16]}-{precision}"
     found = Found(FOLDERS[kind], "llava", "LlavaForConditionalGeneration", device, precision, identity)
     return replace(settings, name=str(FOLDERS[kind])), found
@@ -94,19 +125,34 @@ class NanoValidator:
     """The bundled checkpoints, each asked only what it has learned; see ``protocol.Validator``."""
 
     def __init__(self, settings: ValidatorSettings) -> None:
-        self._known = {kind: load_knowledge(kind) for kind in FOLDERS}
+        self._known = {kind: load_knowledge(kind) for kind in shipped()}
         self.abilities = Abilities(
             texts=False,
             blanks=False,
             probes=frozenset(probe for known in self._known.values() for probe in known.probes),
             categories=frozenset(name for known in self._known.values() for name in known.categories),
         )
-        self._models = {kind: _lazy(settings, kind, self.abilities) for kind in FOLDERS}
+        self._models = {kind: _lazy(settings, kind, self.abilities) for kind in self._known}
         first = next(iter(self._models.values()))
         self.identity, self.n_readers = first.identity, first.n_readers
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
-        """Any picture will do."""
+        """Refuse a run on pictures that no bundled weights know, by 64 of them.
+
+        Raises:
+            ValidatorError: More than half of those that can be read are of such a kind.
+        """
+        every = list(dict.fromkeys(names))
+        few = every[:: max(1, -(-len(every) // MAX_LOOKED_OVER))]
+        seen = [_open_known(name, load_picture) for name in few]
+        n_unknown = sum(isinstance(one, Fault) and one.reason == OUTSIDE for one in seen)
+        n_known = sum(not isinstance(one, Fault) for one in seen)
+        if n_unknown > n_known:
+            raise ValidatorError(
+                f"nano knows {' and '.join(f'{kind}s' for kind in self._known)} only, and {n_unknown} of "
+                f"{n_unknown + n_known} pictures looked at are none; use another validator, such as llava-1.5-7b, or "
+                "--validator none."
+            )
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
@@ -116,17 +162,16 @@ class NanoValidator:
             if all(key in known for look in window for key in look_keys(self.identity, look)):
                 continue
             pictures: dict[str, Image.Image] = {}
-            mine: dict[PictureKind, list[Look]] = {kind: [] for kind in FOLDERS}
+            mine: dict[PictureKind, list[Look]] = {kind: [] for kind in self._models}
             kinds: dict[str, PictureKind | None] = {}
             for look in window:
                 if look.picture not in kinds:
-                    opened = open_picture(look.picture, load_picture)
+                    opened = _open_known(look.picture, load_picture)
                     if isinstance(opened, Fault):
                         kinds[look.picture] = None
                         yield opened
                     else:
-                        kinds[look.picture] = kind_of_picture(opened)
-                        pictures[look.picture] = opened
+                        kinds[look.picture], pictures[look.picture] = opened
                 kind = kinds[look.picture]
                 if kind is not None:
                     asked = tuple(item for item in look.items if self._covers(kind, item))
@@ -140,6 +185,19 @@ class NanoValidator:
             return False
         read = read_short_question(item.question, lexicon_for(tuple(sorted(self.abilities.categories or ()))))
         return read is not None and self._known[kind].covers(read.kind, read.categories)
+
+
+def _open_known(name: str, load_picture: LoadPicture) -> tuple[PictureKind, Image.Image] | Fault:
+    """Open a picture of a known kind."""
+    kinds: list[PictureKind] = []
+
+    def load(name: str) -> Image.Image:
+        picture = load_picture(name)
+        kinds.append(kind_of_picture(picture))
+        return picture
+
+    opened = open_picture(name, load)
+    return opened if isinstance(opened, Fault) else (kinds[0], opened)
 
 
 def _lazy(settings: ValidatorSettings, kind: PictureKind, abilities: Abilities) -> LazyValidator:
