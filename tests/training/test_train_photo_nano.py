@@ -122,6 +122,8 @@ def test_it_learns_keeps_a_checkpoint_and_goes_on(store, tmp_path, monkeypatch):
     ticks = iter(range(10_000))
     monkeypatch.setattr(train_photo_nano.time, "process_time", lambda: float(next(ticks)))  # type: ignore[attr-defined]
     monkeypatch.setattr(train_photo_nano, "_LOG_STEPS", 4)
+    for share in ("GREY_SHARE", "DEALT_SHARE", "MIRROR_SHARE"):  # the same sheet again and again is soon learned
+        monkeypatch.setattr(train_photo_nano, share, 0.0)
 
     def trainer():
         torch.manual_seed(0)
@@ -133,7 +135,7 @@ def test_it_learns_keeps_a_checkpoint_and_goes_on(store, tmp_path, monkeypatch):
     tower = {name: weights.clone() for name, weights in first.model.model.vision_tower.state_dict().items()}
     train(first, Plan(seconds=30, batch=2), [0, 1], tmp_path, resume=True, seed=0)
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert logged[-1]["answer_loss"] < logged[0]["answer_loss"]
+    assert logged[-1]["answer_loss"] < 0.9 * logged[0]["answer_loss"]
     after = first.model.model.vision_tower.state_dict()
     assert all(torch.equal(after[name], weights) for name, weights in tower.items())
     second = trainer()
