@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import AutoTokenizer
@@ -22,7 +23,8 @@ def tiny_tower(categories: int = 80) -> GridTower:
     config = GridTowerConfig(
         stages=STAGES, stem=8, image_size=96, head=24, knows=(0, 1, -1), categories=categories, neck=16, neck_blocks=1
     )
-    tower = GridTower(config).eval()
+    tower = GridTower(config)
+    tower.eval()
     for layer in tower.modules():
         if isinstance(layer, torch.nn.Conv2d):  # so that something is left of the picture behind so many layers
             torch.nn.init.kaiming_normal_(layer.weight)
@@ -34,6 +36,7 @@ def save_tiny_photo_nano(folder: Path, probes: tuple[str, ...], categories: tupl
     tower = tiny_tower()
     words = FOLDERS["drawn scene"]
     model = build_photo_model(tower, words)
-    save_checkpoint(model, build_photo_processor(AutoTokenizer.from_pretrained(words), tower.config), folder)
+    tokenizer: Any = AutoTokenizer.from_pretrained(words)
+    save_checkpoint(model, build_photo_processor(tokenizer, tower.config), folder)
     told = {"probes": probes, "categories": categories}
     (folder / "nano.json").write_text(json.dumps(told), encoding="utf-8")

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from datagen.corpus.llava_dataset import COCO_CATEGORIES
 from datagen.validator.models.grid_tower import Backbone, GridTowerConfig
+from datagen.words import COCO_CATEGORIES
 from training.photographs import Photograph, read_folders
 
 SIDE_PX = 288

@@ -22,12 +22,12 @@ from PIL import Image
 from datagen.claims.kind import YES_NO, presence_question
 from datagen.config import ValidatorSettings, load_settings
 from datagen.corpus import load_corpus
-from datagen.corpus.llava_dataset import COCO_CATEGORIES
 from datagen.records import Probe, ProbeScore
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.models import load_checkpoint
 from datagen.validator.models.nano import FOLDERS
 from datagen.validator.protocol import Look, score_key
+from datagen.words import COCO_CATEGORIES
 from training.measure_photographs import MEASURES, answer, auroc, intervals, other_image
 from training.photo_questions import ABSENT, FLOOR, make_album
 from training.photographs import presence_of, read_folders

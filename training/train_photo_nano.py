@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
-from datagen.corpus.llava_dataset import COCO_CATEGORIES
 from datagen.validator.models.grid_tower import GridTower, GridTowerConfig, sine_places
+from datagen.words import COCO_CATEGORIES
 from training.batches import Rows, RowWriter, read_projected
 from training.model import Heads, NanoSize, save_checkpoint
 from training.photo_cache import PhotoCache, to_pixels
@@ -68,7 +68,7 @@ class TokenStore:
 
     def __init__(self, tower: GridTower, pixels: NDArray[np.uint8], numbers: Sequence[int]) -> None:
         self.config: GridTowerConfig = tower.config
-        nn.Module.to(tower, torch.bfloat16, memory_format=torch.channels_last).eval()
+        nn.Module.to(tower, torch.bfloat16, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._at = {n: row for row, n in enumerate(numbers)}
         width = 2 * self.config.categories
         self._held = torch.zeros(len(numbers) + 1, 1 + self.config.cells**2, width, dtype=torch.bfloat16)

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 
-from datagen.corpus.llava_dataset import COCO_CATEGORIES
 from datagen.records import BoxUnit
 from datagen.validator.models.grid_tower import FINE_STAGE, GridTower
+from datagen.words import COCO_CATEGORIES
 from training.cell_truth import CellTruth, cell_truth, stacked
 from training.lite_weights import first_tower
 from training.photo_cache import SIDE_PX, PhotoCache, mirrored, to_pixels
@@ -145,7 +145,7 @@ class TowerTrainer:
             tower.classifier.widen.requires_grad_(True)
             for block in tower.backbone.blocks[first_taught(tower) :]:
                 block.requires_grad_(True)
-            nn.Module.to(tower, memory_format=torch.channels_last)
+            nn.Module.to(tower, memory_format=torch.channels_last)  # type: ignore[call-overload]
         else:
             cache.open_features(tower.backbone, tower.config)
             tower.classifier.to(torch.bfloat16)

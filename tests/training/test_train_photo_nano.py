@@ -11,9 +11,9 @@ from tiny_towers import tiny_tower
 from transformers import AutoTokenizer
 
 from datagen.config import ValidatorSettings
-from datagen.corpus.llava_dataset import COCO_CATEGORIES
 from datagen.validator.models import load_checkpoint
 from datagen.validator.models.nano import FOLDERS
+from datagen.words import COCO_CATEGORIES
 from training import measure_photographs, train_photo_nano
 from training.measure_photographs import auroc
 from training.photo_model import build_photo_model

@@ -8,10 +8,10 @@ import torch
 from PIL import Image
 from tiny_towers import tiny_tower
 
-from datagen.corpus.llava_dataset import COCO_CATEGORIES
+from datagen.words import COCO_CATEGORIES
 from training import train_tower
 from training.lite_weights import kept_classes
-from training.photo_cache import PhotoCache, mirrored, square, to_pixels
+from training.photo_cache import SIDE_PX, PhotoCache, mirrored, square, to_pixels
 from training.photographs import Found, Photograph
 from training.train_tower import WHOLE, Lesson, Plan, TowerTrainer, begin, draw_view, shown, train
 
@@ -126,8 +126,8 @@ def test_rare_things_come_more_often(photographs):
 
 
 def test_a_crop_and_its_mirror_image_are_cut_from_the_frame():
-    frame = np.zeros((train_tower.SIDE_PX, train_tower.SIDE_PX, 3), np.uint8)
-    frame[:, : train_tower.SIDE_PX // 2] = 200
+    frame = np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
+    frame[:, : SIDE_PX // 2] = 200
     assert np.array_equal(shown(frame, WHOLE, mirror=True), frame[:, ::-1])
     assert (shown(frame, (0.0, 0.0, 0.5, 1.0), mirror=False)[:, :-4] == 200).all()
     rng = np.random.default_rng(0)

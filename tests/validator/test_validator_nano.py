@@ -24,7 +24,7 @@ from datagen.corpus import PictureError, load_corpus
 from datagen.engines.score_run import require_common_words
 from datagen.errors import ValidatorError
 from datagen.geometry import unique_boxes
-from datagen.records import ProbeScore
+from datagen.records import ProbeKind, ProbeScore
 from datagen.validator import Look, Probe, open_validator
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.domain_guard import load_guard, texture
@@ -36,7 +36,7 @@ from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Fault
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
 
 
-LEARNED = ("presence", "side")
+LEARNED: tuple[ProbeKind, ...] = ("presence", "side")
 THINGS = ("dog", "person", "bench")
 
 

@@ -103,8 +103,8 @@ class _Inverted(nn.Module):
         self.is_residual = stride == 1 and width_in == width_out
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x if self.expand is None else functional.relu6(self.expand(x))
-        y: Tensor = self.project(functional.relu6(self.depth(y)))
+        wide = x if self.expand is None else functional.relu6(self.expand(x))
+        y: Tensor = self.project(functional.relu6(self.depth(wide)))
         return x + y if self.is_residual else y
 
 
@@ -168,6 +168,11 @@ class _Mixing(nn.Module):
         return x + y.permute(0, 3, 1, 2)
 
 
+def _as_grid(cells: Tensor, side: int) -> Tensor:
+    """(batch, side ** 2, channels) to (batch, channels, side, side)."""
+    return cells.transpose(1, 2).reshape(len(cells), -1, side, side)
+
+
 class Found(nn.Module):
     """From the features of both grids to what stands where.
 
@@ -216,16 +221,17 @@ class Found(nn.Module):
         """
         side = self.grid // 2
         low = self.from_coarse(torch.cat([coarse, 0.2 * logits], dim=-1))
-        low = low.transpose(1, 2).unflatten(2, (side, side))
-        x = self.from_fine(fine).transpose(1, 2).unflatten(2, (self.grid, self.grid))
-        x = x + functional.interpolate(low, scale_factor=2.0, mode="bilinear") + self.from_all(whole)[:, :, None, None]
+        x = _as_grid(self.from_fine(fine), self.grid)
+        x = (
+            x
+            + functional.interpolate(_as_grid(low, side), scale_factor=2.0, mode="bilinear")
+            + self.from_all(whole)[:, :, None, None]
+        )
         for block in self.blocks:
             x = block(x)
         x = self.norm(x.permute(0, 2, 3, 1))
         evidence = self.evidence(logits)
-        by_class = functional.interpolate(
-            evidence.transpose(1, 2).unflatten(2, (side, side)), scale_factor=2.0, mode="bilinear"
-        )
+        by_class = functional.interpolate(_as_grid(evidence, side), scale_factor=2.0, mode="bilinear")
         cover = self.cover(x).permute(0, 3, 1, 2).float() + self.blend[2, :, None, None] * by_class
         centre = self.centre(x).permute(0, 3, 1, 2).float() + self.blend[3, :, None, None] * by_class
         flat = cover.flatten(2)
