@@ -76,7 +76,7 @@ def test_an_ordinary_checkpoint_of_a_few_megabytes() -> None:
 
 
 def test_the_card_tells_what_is_judged() -> None:
-    known = load_knowledge("drawn scene")
+    known = load_knowledge(FOLDERS["drawn scene"])
     card = (FOLDERS["drawn scene"] / "README.md").read_text(encoding="utf-8")
     assert f"Judges: {', '.join(known.probes)}." in card
     assert len(known.categories) >= 60
@@ -90,7 +90,7 @@ def test_it_sees_what_the_bundled_pictures_show(nano: NanoValidator) -> None:
     looks, truths = [], []
     for image in corpus.images:
         shown = {box.category for box in image.boxes}
-        missing = next(name for name in load_knowledge("drawn scene").categories if name not in shown)
+        missing = next(name for name in load_knowledge(FOLDERS["drawn scene"]).categories if name not in shown)
         probes = [Probe(presence_question(missing), ("No", "Yes"))]
         for name, box in unique_boxes(image).items():
             probes.append(Probe(presence_question(name), ("Yes", "No")))
@@ -107,7 +107,7 @@ def test_it_sees_what_the_bundled_pictures_show(nano: NanoValidator) -> None:
 
 
 def test_it_takes_probes_only_and_of_what_either_half_knows(nano: NanoValidator) -> None:
-    drawn = load_knowledge("drawn scene")
+    drawn = load_knowledge(FOLDERS["drawn scene"])
     assert nano.abilities == Abilities(
         texts=False,
         blanks=False,
@@ -266,7 +266,7 @@ def test_words_it_never_saw_are_refused(nano: NanoValidator) -> None:
 
 def test_things_it_never_saw_are_left_out_of_verdicts(tmp_path: Path) -> None:
     settings = load_settings(None, {**dump_settings(datagen.demo_settings()), "types": ["conversation"]})
-    known = set(load_knowledge("drawn scene").categories) | set(THINGS)
+    known = set(load_knowledge(FOLDERS["drawn scene"]).categories) | set(THINGS)
     asked = [
         (turn, probe)
         for sample in datagen.run(settings, tmp_path / "run").iter_samples()

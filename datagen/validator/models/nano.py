@@ -85,9 +85,9 @@ class Knowledge(Struct, frozen=True, kw_only=True):
         return kind in self.probes and set(self.categories).issuperset(categories)
 
 
-def load_knowledge(kind: PictureKind) -> Knowledge:
+def load_knowledge(folder: Path) -> Knowledge:
     """Read ``nano.json``."""
-    return msgspec.json.decode((FOLDERS[kind] / "nano.json").read_bytes(), type=Knowledge)
+    return msgspec.json.decode((folder / "nano.json").read_bytes(), type=Knowledge)
 
 
 def kind_of_picture(picture: Image.Image) -> PictureKind:
@@ -125,7 +125,7 @@ class NanoValidator:
     """The bundled checkpoints, each asked only what it has learned; see ``protocol.Validator``."""
 
     def __init__(self, settings: ValidatorSettings) -> None:
-        self._known = {kind: load_knowledge(kind) for kind in shipped()}
+        self._known = {kind: load_knowledge(folder) for kind, folder in shipped().items()}
         self.abilities = Abilities(
             texts=False,
             blanks=False,
@@ -219,7 +219,7 @@ class NanoAnswerer:
     def answer(self, picture: Image.Image, question: str) -> str:
         """Answer what the model of such pictures has learned; of drawn scenes it says something to any question."""
         kind = kind_of_picture(picture)
-        known = load_knowledge(kind)
+        known = load_knowledge(FOLDERS[kind])
         read = read_short_question(question, lexicon_for(known.categories))
         if read is not None and known.covers(read.kind, read.categories):
             looks = [Look("the picture", (read.probe,))]
