@@ -32,6 +32,9 @@ DETECTED_FROM = 0.2
 """Lowest score of a finding that counts as a box."""
 SAID_ONCE, SAID_OFTEN = 0.8, 0.95
 """Trust in a thing that one caption names, and in one that several name."""
+UNSAID_WEIGHT = 0.2
+"""Weight of a thing's absence where nobody looked for it and no caption names it. Without it a category would be
+learned from captions' examples alone, and be seen everywhere: 1,000 steps took the AUROC of COCO's 80 from .94 to .84."""
 _DETECTOR_PX = 512
 
 
@@ -161,7 +164,8 @@ class Presence(Struct, frozen=True):
 
     Attributes:
         chance: That it is.
-        weight: Of that knowledge: 1 where people said so, a half where a detector did, 0 where nobody looked.
+        weight: Of that knowledge: 1 where people said so, a half where a detector did, less where captions are silent,
+            0 where nobody looked.
     """
 
     chance: NDArray[np.float32]
@@ -182,6 +186,8 @@ def presence_of(photographs: Sequence[Photograph], categories: Sequence[str], de
     for n, one in enumerate(photographs):
         if one.folder in detected:
             chance[n], weight[n] = LEAST_TRUST / 2, 0.5
+        if one.captions and one.folder not in detected:
+            chance[n], weight[n] = LEAST_TRUST, UNSAID_WEIGHT
         for found in one.found:
             if found.trust < 1:
                 chance[n, found.category] = max(chance[n, found.category], found.trust)

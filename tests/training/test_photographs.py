@@ -11,6 +11,7 @@ from training.photographs import (
     LEAST_TRUST,
     SAID_OFTEN,
     SAID_ONCE,
+    UNSAID_WEIGHT,
     Found,
     Photograph,
     presence_of,
@@ -83,8 +84,8 @@ def test_presence_joins_boxes_findings_and_captions(folders):
     assert presence.chance[1].tolist() == pytest.approx([0, 0, LEAST_TRUST / 2, LEAST_TRUST / 2])
     assert presence.weight[2].tolist() == [1, 1, 1, 1]
     assert presence.weight[3].tolist() == [0, 0, 0, 0]
-    assert presence.chance[4].tolist() == pytest.approx([0, 0, SAID_ONCE, SAID_OFTEN])
-    assert presence.weight[4].tolist() == [0, 0, 1, 1]
+    assert presence.chance[4].tolist() == pytest.approx([LEAST_TRUST, LEAST_TRUST, SAID_ONCE, SAID_OFTEN])
+    assert presence.weight[4].tolist() == pytest.approx([UNSAID_WEIGHT, UNSAID_WEIGHT, 1, 1])
 
 
 def test_one_in_ten_is_kept_back_by_its_name(tmp_path):
