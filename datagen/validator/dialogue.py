@@ -133,10 +133,10 @@ class Dialogue:
 def _tokens_between(text: str, offsets: Sequence[Span], floor: int, start: int, end: int) -> Span:
     """Find the tokens that make up characters ``start`` to ``end``.
 
-    They may take in white space down to ``floor``, but no letter of their neighbours: such a token would change with the
-    text around the answer, and with it the score. A space before the answer is part of it also where it is a token of
-    its own, for a tokenizer may join it with one answer ("ĠOne") and not with another ("Ġ", "Se", "ven"): left out, the
-    first letters of the latter would come half for nothing. A line break is never joined, and stays the template's.
+    They may take in white space down to ``floor``, but no letter of their neighbours: such a token would change with
+    the text around the answer, and with it the score. A space before the answer is part of it also where it is a token
+    of its own, for a tokenizer may join it with one answer ("ĠOne") and not with another ("Ġ", "Se", "ven"): left out,
+    the first letters of the latter would come half for nothing. A line break is never joined, and stays the template's.
     """
     inside = [index for index, (left, right) in enumerate(offsets) if left < end and right > start]
     if not inside:
