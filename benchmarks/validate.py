@@ -33,7 +33,7 @@ from datagen.validator.dialogue import Dialogue
 from datagen.validator.loading import Checkpoint
 from datagen.validator.measures import blank_look_for, inquire, look_for
 from datagen.validator.models import load_checkpoint
-from datagen.validator.models.nano import FOLDER, NanoValidator
+from datagen.validator.models.nano import FOLDERS, NanoValidator
 from datagen.validator.protocol import Abilities, Look
 from training.draw_corpus import draw_corpus
 
@@ -129,8 +129,8 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
 def open_checkpoint(shape: str, device: torch.device) -> Checkpoint:
     """The bundled model, or LLaVA of a shape with random weights made on the device."""
     if shape == "nano":
-        return load_checkpoint(ValidatorSettings(name=str(FOLDER), device=str(device)))
-    tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDER)
+        return load_checkpoint(ValidatorSettings(name=str(FOLDERS["drawn scene"]), device=str(device)))
+    tokenizer = transformers.AutoTokenizer.from_pretrained(FOLDERS["drawn scene"])
     text = transformers.LlamaConfig(
         vocab_size=WORDS, num_key_value_heads=SHAPES[shape]["text"]["num_attention_heads"], **SHAPES[shape]["text"]
     )

@@ -6,7 +6,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -124,22 +124,46 @@ class SceneSource:
         return Batch(frames, *truth, is_shown, rows)
 
 
+class Thing(Protocol):
+    """Something that stands in a picture."""
+
+    @property
+    def category(self) -> str | None:
+        """Its name; None for what no question is about."""
+        ...
+
+    @property
+    def box_unit(self) -> BoxUnit:
+        """Corners as shares of the frame."""
+        ...
+
+
+class Holding(Protocol):
+    """A picture by what stands in it."""
+
+    @property
+    def objects(self) -> Sequence[Thing]:
+        """What questions may be about."""
+        ...
+
+
 class RowWriter:
     """Writes questions as token rows.
 
     Args:
         tokenizer: With character offsets.
         size: Of the model; decides the number of placeholders.
+        n_whole: Tokens that say something of the whole picture, beside those of its patches.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, size: NanoSize) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, size: NanoSize, n_whole: int = 0) -> None:
         self.size = size
         self._tokenizer = tokenizer
         self._prefix = tokenizer("USER: <image>").input_ids
-        self._prefix += self._prefix[-1:] * (size.grid**2 - 1)
+        self._prefix += self._prefix[-1:] * (size.grid**2 + n_whole - 1)
         self._dull = {tokenizer.convert_tokens_to_ids(token) for token in (".", EOS)}
 
-    def write(self, scenes: Sequence[Scene], asked: Sequence[Sequence[Question]]) -> Rows:
+    def write(self, scenes: Sequence[Holding], asked: Sequence[Sequence[Question]]) -> Rows:
         """Lay out each scene's questions in one row."""
         flat = [one for questions in asked for one in questions]
         texts = [f"\n{one.question} ASSISTANT: {one.answer}{EOS}" for one in flat]
@@ -227,7 +251,7 @@ def _spread(at: float, grid: int) -> NDArray[np.float32]:
     return shares / shares.sum()
 
 
-def _places(scene: Scene, grid: int) -> dict[str, tuple[int, int, int]]:
+def _places(scene: Holding, grid: int) -> dict[str, tuple[int, int, int]]:
     """Row, column and extent of every category that occurs once."""
     names = [placed.category for placed in scene.objects]
     unique = [placed for placed in scene.objects if placed.category and names.count(placed.category) == 1]
@@ -265,6 +289,13 @@ def read_rows(
         normed state; each (batch, n, width).
     """
     seen, projected = see(model, pixels)
+    return seen, projected, *read_projected(model, rows, projected)
+
+
+def read_projected(
+    model: LlavaForConditionalGeneration, rows: Rows, projected: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Run the language model over rows whose pictures are projected; returns as ``read_rows``, from the third on."""
     words = model.get_input_embeddings()(rows.ids)
     holes = (rows.ids == model.config.image_token_id)[..., None].expand_as(words)
     is_open = (rows.branch[:, :, None] == rows.branch[:, None]) | (rows.branch[:, None] == 0)
@@ -277,4 +308,4 @@ def read_rows(
         use_cache=False,
     )
     for_places, for_amounts = (out.hidden_states[min(layer, len(out.hidden_states) - 1)] for layer in HEAD_LAYERS)
-    return seen, projected, for_places, for_amounts, out.last_hidden_state
+    return for_places, for_amounts, out.last_hidden_state

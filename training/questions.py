@@ -1,4 +1,4 @@
-"""From a scene to questions about it, each with its true answer and false ones worded alike.
+"""From a scene, or a picture with boxes, to questions about it, each with its true answer and false ones worded alike.
 
 Half are short probes ("Is there a dog in the image?" - "Yes."), the rest carries the embedded
 teacher's own wording. Truth comes from ``datagen.geometry``: where boxes leave a doubt, nothing is asked.
@@ -21,7 +21,7 @@ from datagen.claims.kinds.relation import relation_question, size_question
 from datagen.claims.layout import CLEARLY_LARGER, area_of
 from datagen.geometry import Relation, count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.lexicon import counted, number_word, plural, with_article
-from datagen.records import Box
+from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.negation import CLAIMS
 from datagen.teacher.template.shared_wording import (
     OPPOSITE,
@@ -84,38 +84,53 @@ class QuestionMix(Struct, frozen=True, kw_only=True):
 
 
 class Facts:
-    """What may be asked about a scene.
+    """What may be asked about a picture.
 
     Args:
-        scene: At least one object.
-        categories: Every category the model knows; absent ones are drawn from them.
+        image: At least one box.
+        absent: Categories that are not there.
         rng: Chooses what is asked and how it is worded.
+
+    Attributes:
+        counts: Categories whose number is known, and that number.
+        present: Categories that are there.
+        unique: Categories that are there once, with their box.
+        lone: Share of things standing alone whose number may be asked.
+        scene: What captions are written of; None where there are none.
     """
 
-    def __init__(self, scene: Scene, categories: Sequence[str], rng: random.Random) -> None:
-        image = scene.annotated()
-        self.scene, self.rng, self.lone = scene, rng, 1.0
+    def __init__(self, image: AnnotatedImage, absent: Sequence[str], rng: random.Random) -> None:
+        self.rng, self.lone = rng, 1.0
+        self.scene: Scene | None = None
         self.counts = {name: count.at_least for name, count in count_objects(image.boxes).items() if count.is_exact}
         self.present = tuple(dict.fromkeys(box.category for box in image.boxes))
-        self.absent = tuple(name for name in categories if name not in self.present)
+        self.absent = tuple(absent)
         self.unique: dict[str, Box] = unique_boxes(image)
 
 
 def ask(scene: Scene, categories: Sequence[str], rng: random.Random, mix: QuestionMix) -> list[Question]:
-    """Draw questions about a scene, none twice, yes and no equally likely whatever the scene shows.
+    """Draw questions about a scene, see ``draw_questions``.
 
     Args:
         scene: At least one object.
-        categories: Every category the model knows.
+        categories: Every category the model knows; absent ones are drawn from them.
         rng: The same state gives the same questions.
         mix: Weights of the kinds, the share of probes, and how many questions at most.
     """
-    facts = Facts(scene, categories, rng)
+    image = scene.annotated()
+    shown = {box.category for box in image.boxes}
+    facts = Facts(image, [name for name in categories if name not in shown], rng)
+    facts.scene = scene
+    return draw_questions(facts, mix)
+
+
+def draw_questions(facts: Facts, mix: QuestionMix) -> list[Question]:
+    """Draw questions, none twice, yes and no equally likely whatever the picture shows."""
     facts.lone = mix.lone
     streams = {kind: ask_about(facts, mix.probes) for kind, ask_about in _ASKERS.items() if getattr(mix, kind) > 0}
     asked: list[Question] = []
     while streams and len(asked) < mix.most:
-        kind = rng.choices(tuple(streams), [getattr(mix, kind) for kind in streams])[0]
+        kind = facts.rng.choices(tuple(streams), [getattr(mix, kind) for kind in streams])[0]
         drawn = next(streams[kind], None)
         if drawn is None:
             del streams[kind]
@@ -296,6 +311,7 @@ def _pairs(facts: Facts) -> tuple[tuple[str, str], ...]:
 
 
 def _ask_caption(facts: Facts, probes: float) -> Iterator[list[Question]]:
+    assert facts.scene is not None
     caption = write_captions(facts.scene, np.random.default_rng(facts.rng.getrandbits(32)), n_captions=1)[0]
     text = pick(facts.rng, SHARED["shown"]["questions"])
     yield [Question("caption", text, capital(caption.rstrip(".")) + ".", (), is_probe=False)]

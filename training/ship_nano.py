@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 import datagen
-from datagen.validator.models.nano import FOLDER, Knowledge
+from datagen.validator.models.nano import FOLDERS, Knowledge
 from training.atlas import load_atlas
 from training.evaluate import WHOLE, Judge, table
 from training.questions import JUDGED
@@ -121,7 +121,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--made-by", required=True, help="the command that trained it, for the card")
     parser.add_argument("--scenes", type=int, default=1000, help="new scenes in each row of the table")
     parser.add_argument("--whole", type=int, default=5000, help="new scenes with up to eight objects, asked in probes")
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, default=FOLDERS["drawn scene"])
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)

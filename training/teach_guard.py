@@ -228,7 +228,7 @@ def table(rows: Iterable[Row], guard: Guard) -> Iterator[str]:
     yield "|---|---|---|---|---|"
     by_kind: dict[str, list[bool]] = {}
     for row in rows:
-        passes = guard.passes(row.found)
+        passes = guard.is_drawn(row.found)
         by_kind.setdefault(row.kind, []).append(passes != row.kind.startswith(("drawn", "demo")))
     for kind, wrong in by_kind.items():
         low, high = wilson(sum(wrong), len(wrong))

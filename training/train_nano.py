@@ -159,8 +159,8 @@ class Trainer:
         told |= named
         loss = loss + names
         if batch.rows is not None:
-            answers, answered = self._answer_loss(batch.rows, last, shown)
-            words, told_words = self._word_loss(batch.rows, for_places, for_amounts, shown)
+            answers, answered = answer_loss(self.model, batch.rows, last, shown)
+            words, told_words = word_loss(self.heads, batch.rows, for_places, for_amounts, shown)
             own = self._own_place_loss(projected[shown])
             loss = answers + PATCH_WEIGHT * loss + OWN_PLACE_WEIGHT * own + words
             told |= answered | told_words
@@ -194,45 +194,6 @@ class Trainer:
         right = (logits.argmax(-1) == category[is_object] - 1).float().mean()
         return F.cross_entropy(logits, category[is_object] - 1), {"patches_named": right.item()}
 
-    def _answer_loss(self, rows: Rows, last: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
-        row, at = rows.weights.nonzero(as_tuple=True)
-        weights, owner, targets = rows.weights[row, at], rows.owner[row, at], rows.ids[row, at]
-        logits = self.model.lm_head(last[row, at - 1].float())
-        loss = (F.cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
-        # "Yes" is right whether a full stop follows or a comma; what was asked of a blank picture does not count.
-        wrong = ((logits.argmax(-1) != targets) & (weights == 1)) | ~shown[row]
-        n_wrong = torch.zeros(len(rows.questions), device=self.device).index_add_(0, owner, wrong.float()).tolist()
-        right: dict[str, list[bool]] = defaultdict(list)
-        is_seen = torch.ones(len(rows.questions), dtype=torch.bool, device=self.device)
-        is_seen[owner] = shown[row]
-        for one, n, is_counted in zip(rows.questions, n_wrong, is_seen.tolist(), strict=True):
-            if one.is_probe and is_counted:
-                right[one.kind].append(n == 0)
-        return loss, {kind: sum(held) / len(held) for kind, held in right.items()} | {"answer_loss": loss.item()}
-
-    def _word_loss(
-        self, rows: Rows, for_places: Tensor, for_amounts: Tensor, shown: Tensor
-    ) -> tuple[Tensor, dict[str, float]]:
-        words = rows.words[shown[rows.words[:, 0]]]
-        if not len(words):
-            return for_places.sum() * 0, {}
-        amounts = words[:, 5].clamp(max=MOST)
-        guessed = self.heads.amount_of_words(for_amounts[words[:, 0], words[:, 1]])
-        loss = WORD_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
-        told = {}
-        if (several := amounts > 1).any():
-            told["several_counted"] = (guessed.argmax(-1) == amounts)[several].float().mean().item()
-        alone = words[:, 2] >= 0
-        if alone.any():
-            at_words = for_places[words[alone, 0], words[alone, 1]]
-            placed, cells = self.heads.place_of_words(at_words), words[alone, 2:4]
-            loss = loss + WORD_PLACE_WEIGHT * F.cross_entropy(placed.flatten(0, 1), cells.flatten())
-            measured, extents = self.heads.extent_of_words(at_words), words[alone, 4]
-            loss = loss + WORD_EXTENT_WEIGHT * F.cross_entropy(measured, extents)
-            told["words_measured"] = (measured.argmax(-1) == extents).float().mean().item()
-            told["words_placed"] = (placed.argmax(-1) == cells).all(-1).float().mean().item()
-        return loss, told
-
     def _own_place_loss(self, projected: Tensor) -> Tensor:
         grid = self.size.grid
         patch = torch.arange(grid**2, device=self.device)
@@ -262,6 +223,49 @@ class Trainer:
             getattr(self, name).load_state_dict(held[name])
         progress: dict[str, float] = held["progress"]
         return progress
+
+
+def answer_loss(model: Any, rows: Rows, last: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
+    """Loss of the answers' tokens, and the share of probes answered right, by kind."""
+    row, at = rows.weights.nonzero(as_tuple=True)
+    weights, owner, targets = rows.weights[row, at], rows.owner[row, at], rows.ids[row, at]
+    logits = model.lm_head(last[row, at - 1].float())
+    loss = (F.cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
+    # "Yes" is right whether a full stop follows or a comma; what was asked of a blank picture does not count.
+    wrong = ((logits.argmax(-1) != targets) & (weights == 1)) | ~shown[row]
+    n_wrong = torch.zeros(len(rows.questions), device=last.device).index_add_(0, owner, wrong.float()).tolist()
+    right: dict[str, list[bool]] = defaultdict(list)
+    is_seen = torch.ones(len(rows.questions), dtype=torch.bool, device=last.device)
+    is_seen[owner] = shown[row]
+    for one, n, is_counted in zip(rows.questions, n_wrong, is_seen.tolist(), strict=True):
+        if one.is_probe and is_counted:
+            right[one.kind].append(n == 0)
+    return loss, {kind: sum(held) / len(held) for kind, held in right.items()} | {"answer_loss": loss.item()}
+
+
+def word_loss(
+    heads: Heads, rows: Rows, for_places: Tensor, for_amounts: Tensor, shown: Tensor
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of what the throw-away heads read from a question's words: a thing's place, its extent, how many there."""
+    words = rows.words[shown[rows.words[:, 0]]]
+    if not len(words):
+        return for_places.sum() * 0, {}
+    amounts = words[:, 5].clamp(max=MOST)
+    guessed = heads.amount_of_words(for_amounts[words[:, 0], words[:, 1]])
+    loss = WORD_AMOUNT_WEIGHT * F.cross_entropy(guessed, amounts)
+    told = {}
+    if (several := amounts > 1).any():
+        told["several_counted"] = (guessed.argmax(-1) == amounts)[several].float().mean().item()
+    alone = words[:, 2] >= 0
+    if alone.any():
+        at_words = for_places[words[alone, 0], words[alone, 1]]
+        placed, cells = heads.place_of_words(at_words), words[alone, 2:4]
+        loss = loss + WORD_PLACE_WEIGHT * F.cross_entropy(placed.flatten(0, 1), cells.flatten())
+        measured, extents = heads.extent_of_words(at_words), words[alone, 4]
+        loss = loss + WORD_EXTENT_WEIGHT * F.cross_entropy(measured, extents)
+        told["words_measured"] = (measured.argmax(-1) == extents).float().mean().item()
+        told["words_placed"] = (placed.argmax(-1) == cells).all(-1).float().mean().item()
+    return loss, told
 
 
 class BatchStream(IterableDataset[Batch]):

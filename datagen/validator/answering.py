@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from datagen.errors import ValidatorError
@@ -20,9 +19,6 @@ class CheckpointAnswerer:
 
     Args:
         checkpoint: As loaded for scoring; the same may serve both.
-
-    Attributes:
-        look_over: Raises ``ValidatorError`` for a picture that the model knows nothing about.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
@@ -30,13 +26,11 @@ class CheckpointAnswerer:
 
         self._checkpoint = checkpoint
         self._dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
-        self.look_over: Callable[[Image], None] = lambda picture: None
 
     def answer(self, picture: Image, question: str) -> str:
         """Answer one question; see ``Answerer``."""
         import torch
 
-        self.look_over(picture)
         checkpoint = self._checkpoint
         prompt = self._dialogue.prompt(question)
         if prompt.count(checkpoint.image_token) != 1:

@@ -62,7 +62,7 @@ class CheckpointValidator:
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
         """Score every item; one that cannot be scored gives a fault instead."""
-        for window in _cut_windows(looks):
+        for window in cut_windows(looks):
             if all(key in known for look in window for key in look_keys(self.identity, look)):
                 continue
             yield from self._score_window(window, load_picture, known)
@@ -177,7 +177,7 @@ class _Album:
         return self._blanks[self._sizes[look.picture]] if look.is_blank else self._features[look.picture]
 
 
-def _cut_windows(looks: Sequence[Look]) -> Iterator[list[Look]]:
+def cut_windows(looks: Sequence[Look]) -> Iterator[list[Look]]:
     """Cut the looks where the picture changes, so that what is asked of one picture stays together."""
     window: list[Look] = []
     for look in looks:

@@ -89,7 +89,7 @@ class Dialogue:
             verbose=False,
         )
         ids = tuple(encoded["input_ids"])
-        start, end = _tokens_between(encoded["offset_mapping"], *self._find_answer(text, question, answer))
+        start, end = _tokens_between(text, encoded["offset_mapping"], *self._find_answer(text, question, answer))
         tail_at = ids.index(self._image_token_id) + 1
         if start <= tail_at:
             raise UnscorableError("the chat template puts the picture after the answer")
@@ -130,16 +130,21 @@ class Dialogue:
         return [{"type": "image"}, *parts] if has_image else parts
 
 
-def _tokens_between(offsets: Sequence[Span], floor: int, start: int, end: int) -> Span:
+def _tokens_between(text: str, offsets: Sequence[Span], floor: int, start: int, end: int) -> Span:
     """Find the tokens that make up characters ``start`` to ``end``.
 
-    They may take in white space down to ``floor``, but no letter of their neighbours: such a
-    token would change with the text around the answer, and with it the score.
+    They may take in white space down to ``floor``, but no letter of their neighbours: such a token would change with
+    the text around the answer, and with it the score. A space before the answer is part of it also where it is a token
+    of its own, for a tokenizer may join it with one answer ("ĠOne") and not with another ("Ġ", "Se", "ven"): left out,
+    the first letters of the latter would come half for nothing. A line break is never joined, and stays the template's.
     """
     inside = [index for index, (left, right) in enumerate(offsets) if left < end and right > start]
     if not inside:
         raise UnscorableError("an answer has no tokens of its own")
     first, last = inside[0], inside[-1]
+    before = offsets[first - 1] if first else (0, 0)
+    if floor <= before[0] < before[1] and not text[slice(*before)].strip(" "):
+        first -= 1
     if offsets[first][0] < floor or offsets[last][1] > end:
         raise UnscorableError("the tokenizer joins an answer with the text around it")
     return first, last + 1

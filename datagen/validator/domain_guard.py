@@ -45,13 +45,14 @@ class Guard(Struct, frozen=True, kw_only=True):
         told: NDArray[np.float64] = units @ np.array(self.out) + self.bias
         return told
 
-    def passes(self, found: NDArray[np.float64]) -> bool:
-        """Whether a texture is a drawing's, or a picture's in which nothing can be seen.
+    def is_drawn(self, found: NDArray[np.float64]) -> bool:
+        """Whether a texture is a drawing's."""
+        return not shows_nothing(found) and bool(self.log_odds(found) >= 0)
 
-        Without an edge of 4 grey levels there is no object: "No" is then the right answer to whether there is one, and
-        ``nano`` was taught on blank pictures to give it.
-        """
-        return not found[_EDGES].any() or bool(self.log_odds(found) >= 0)
+
+def shows_nothing(found: NDArray[np.float64]) -> bool:
+    """Whether a texture is without an edge of 4 grey levels, so that nothing can be seen."""
+    return not found[_EDGES].any()
 
 
 @cache

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from tiny_checkpoints import TEMPLATE, TEXT_TEMPLATE, TURNS, make_tokenizer
+from transformers import AutoTokenizer
 
 from datagen.errors import ValidatorError
 from datagen.validator.dialogue import Dialogue, UnscorableError
+from datagen.validator.models.nano import FOLDERS
 
 IMAGE = "<image>"
 JOINING_TEMPLATE = (
@@ -49,6 +51,16 @@ def test_answers_to_one_question_share_its_tokens(template: str | None) -> None:
     n_shared = min(yes.span[0], no.span[0])
     assert n_shared > 5
     assert yes.tail[:n_shared] == no.tail[:n_shared]
+
+
+@pytest.mark.parametrize("answer", ["One", "Seven", "Eight", "Upper left"])
+def test_the_space_before_an_answer_is_scored_with_it(answer: str) -> None:
+    """Of the bundled tokenizer's " One" is one token, " Seven" three, the first of them the space alone."""
+    tokenizer = AutoTokenizer.from_pretrained(FOLDERS["drawn scene"])
+    script = Dialogue(tokenizer, None, IMAGE).write("How many?", answer)
+    start, end = script.span
+    assert tokenizer.decode(list(script.tail[start:end])) == f" {answer}"
+    assert tokenizer.decode(list(script.tail[:start])) == "\nHow many? ASSISTANT:"
 
 
 @pytest.mark.parametrize(("question", "answer"), [(f"What is {IMAGE}?", "A cup."), ("What?", f"A {IMAGE}.")])

@@ -68,7 +68,7 @@ def own_logprobs(folder: Path, question: str, answer: str, name: str) -> list[fl
     tail = processor.tokenizer(texts[1][len(texts[0].rstrip()) :], add_special_tokens=False)["input_ids"]
     end = processor.tokenizer(texts[1][texts[1].rindex(answer) + len(answer) :], add_special_tokens=False)["input_ids"]
     first, last = len(ids) - len(tail), len(ids) - len(end)
-    first += not processor.tokenizer.decode(tail[:1]).strip()  # a lone space belongs to nobody
+    first += processor.tokenizer.decode(tail[:1]) == "\n"  # a lone line break belongs to nobody, a space to the answer
     with torch.no_grad():
         logprobs = model(**inputs).logits[0].float().log_softmax(-1)
     return [float(logprobs[at - 1, ids[at]]) for at in range(first, last)]

@@ -1,9 +1,11 @@
-"""The bundled model: small, quick to load, sure of drawn scenes, silent on photographs."""
+"""The bundled model: small, quick to load, each picture looked at by the half that knows its kind."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +13,41 @@ import pytest
 import torch
 from PIL import Image
 from synthetic import photograph
+from tiny_towers import save_tiny_photo_nano
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 import datagen
 from datagen.claims.kind import presence_question
 from datagen.claims.kinds.place import side_question
 from datagen.config import ValidatorSettings, dump_settings, load_settings
-from datagen.corpus import load_corpus
-from datagen.engines.progress import Silence
+from datagen.corpus import PictureError, load_corpus
 from datagen.engines.score_run import require_common_words
 from datagen.errors import ValidatorError
 from datagen.geometry import unique_boxes
-from datagen.records import ProbeScore
+from datagen.records import ProbeKind, ProbeScore
 from datagen.validator import Look, Probe, open_validator
+from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.domain_guard import load_guard, texture
 from datagen.validator.models import open_answerer
-from datagen.validator.models.nano import FOLDER, NanoValidator, PhotographError, load_knowledge, require_drawn
+from datagen.validator.models.llava import load_llava
+from datagen.validator.models.nano import FOLDERS, NanoValidator, find_nano, kind_of_picture, load_knowledge
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Fault
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
+
+
+LEARNED: tuple[ProbeKind, ...] = ("presence", "side")
+THINGS = ("dog", "person", "bench")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A tiny model of photographs in place of the bundled one, that knows three things and two questions."""
+    folder = tmp_path_factory.mktemp("nano_photos")
+    save_tiny_photo_nano(folder, LEARNED, THINGS)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(FOLDERS, "photograph", folder)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +62,11 @@ def show(name: str) -> Image.Image:
 
 
 def test_an_ordinary_checkpoint_of_a_few_megabytes() -> None:
-    assert (FOLDER / "model.safetensors").stat().st_size <= 12 * 2**20
-    assert not list(FOLDER.glob("*.bin")) and not list(FOLDER.glob("*.py"))
-    processor = AutoProcessor.from_pretrained(FOLDER)
-    model = AutoModelForImageTextToText.from_pretrained(FOLDER)
+    folder = FOLDERS["drawn scene"]
+    assert (folder / "model.safetensors").stat().st_size <= 12 * 2**20
+    assert not list(folder.glob("*.bin")) and not list(folder.glob("*.py"))
+    processor = AutoProcessor.from_pretrained(folder)
+    model = AutoModelForImageTextToText.from_pretrained(folder)
     asked = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Is there a bus in the image?"}]}]
     prompt = processor.apply_chat_template(asked, add_generation_prompt=True)
     inputs = processor(images=show(sorted(path.name for path in DEMO.iterdir())[0]), text=prompt, return_tensors="pt")
@@ -57,8 +76,8 @@ def test_an_ordinary_checkpoint_of_a_few_megabytes() -> None:
 
 
 def test_the_card_tells_what_is_judged() -> None:
-    known = load_knowledge()
-    card = (FOLDER / "README.md").read_text(encoding="utf-8")
+    known = load_knowledge(FOLDERS["drawn scene"])
+    card = (FOLDERS["drawn scene"] / "README.md").read_text(encoding="utf-8")
     assert f"Judges: {', '.join(known.probes)}." in card
     assert len(known.categories) >= 60
     assert set(known.probes) <= {"presence", "count", "side", "relation", "quadrant", "size"}
@@ -71,7 +90,7 @@ def test_it_sees_what_the_bundled_pictures_show(nano: NanoValidator) -> None:
     looks, truths = [], []
     for image in corpus.images:
         shown = {box.category for box in image.boxes}
-        missing = next(name for name in sorted(nano.abilities.categories or ()) if name not in shown)
+        missing = next(name for name in load_knowledge(FOLDERS["drawn scene"]).categories if name not in shown)
         probes = [Probe(presence_question(missing), ("No", "Yes"))]
         for name, box in unique_boxes(image).items():
             probes.append(Probe(presence_question(name), ("Yes", "No")))
@@ -87,23 +106,14 @@ def test_it_sees_what_the_bundled_pictures_show(nano: NanoValidator) -> None:
     assert right / len(scores) > 0.9
 
 
-def test_it_takes_probes_only_and_of_what_it_knows(nano: NanoValidator) -> None:
+def test_it_takes_probes_only_and_of_what_either_half_knows(nano: NanoValidator) -> None:
+    drawn = load_knowledge(FOLDERS["drawn scene"])
     assert nano.abilities == Abilities(
         texts=False,
         blanks=False,
-        probes=frozenset(load_knowledge().probes),
-        categories=frozenset(load_knowledge().categories),
+        probes=frozenset((*drawn.probes, *LEARNED)),
+        categories=frozenset((*drawn.categories, *THINGS)),
     )
-
-
-def test_photographs_are_refused_in_one_sentence(nano: NanoValidator) -> None:
-    drawn = sorted(path.name for path in DEMO.iterdir())
-    nano.look_over(drawn, show)
-    with pytest.raises(ValidatorError, match=r"nano knows drawn scenes only, and 5 of 5 pictures .* photographs; use"):
-        nano.look_over([str(n) for n in range(5)], show_either)
-    nano.look_over([*drawn[:3], "0", "1", "2"], show_either)
-    with pytest.raises(ValidatorError, match="64 of 64 pictures"):
-        nano.look_over([str(n % 3) + " " * (n // 3) for n in range(128)], show_either)
 
 
 def show_either(name: str) -> Image.Image:
@@ -111,49 +121,100 @@ def show_either(name: str) -> Image.Image:
     return photograph(int(name)) if name.strip().isdigit() else show(name)
 
 
-def test_a_photograph_among_drawn_scenes_costs_only_itself(nano: NanoValidator) -> None:
+def test_each_picture_goes_to_the_half_that_knows_its_kind(nano: NanoValidator) -> None:
     probe = Probe(presence_question("dog"), ("Yes", "No"))
     drawn = [Look(name, (probe,)) for name in sorted(path.name for path in DEMO.iterdir())[:3]]
-    alone = list(nano.score(drawn, show))
-    (fault,) = [
-        one for one in nano.score([drawn[0], Look("7", (probe,)), *drawn[1:]], show_either) if isinstance(one, Fault)
+    alone = {score.key: score for score in nano.score(drawn, show)}
+    mixed = list(nano.score([drawn[0], Look("7", (probe,)), *drawn[1:]], show_either))
+    assert not [one for one in mixed if isinstance(one, Fault)]
+    assert {one.key: one for one in mixed if one.picture != "7"} == alone and len(alone) == 3
+    (taken,) = [one for one in mixed if one.picture == "7"]
+    settings, found = find_nano(ValidatorSettings(name="nano", device="cpu"), "photograph")
+    other = CheckpointValidator(load_llava(settings, found), settings.batch_tokens)
+    assert taken in list(other.score([Look("7", (probe,))], show_either))
+    assert len({score.key[:0] + nano.identity for score in alone.values()}) == 1
+
+
+def test_what_a_half_has_not_learned_costs_only_the_question(nano: NanoValidator) -> None:
+    asked = [
+        Probe(presence_question("dog"), ("Yes", "No")),
+        Probe("How many dogs are there?", ("One", "Two")),
+        Probe(presence_question("cat"), ("Yes", "No")),
+        Probe(presence_question("bench"), ("Yes", "No")),
     ]
-    assert (fault.picture, fault.reason, fault.item) == ("7", OUTSIDE, None)
-    assert fault.detail == "nano knows drawn scenes only, and this picture is a photograph"
-    mixed = [one for one in nano.score([*drawn, Look("7", (probe,))], show_either) if not isinstance(one, Fault)]
-    assert mixed == alone and len(alone) == 3
+    scene = min(path.name for path in DEMO.iterdir())
+    for name, refused in (("7", asked[1:3]), (scene, asked[3:])):
+        found = list(nano.score([Look(name, tuple(asked))], show_either))
+        faults = [one for one in found if isinstance(one, Fault)]
+        assert [fault.item for fault in faults] == refused
+        assert {fault.reason for fault in faults} == {OUTSIDE}
+        assert len(found) == len(asked)
+    assert faults[0].detail == ("nano has not learned to answer 'Is there a bench in the image?' about a drawn scene")
+
+
+def test_a_picture_is_opened_once_and_not_for_what_is_known(nano: NanoValidator) -> None:
+    opened: list[str] = []
+
+    def load(name: str) -> Image.Image:
+        opened.append(name)
+        return show_either(name)
+
+    looks = [Look("7", (Probe(presence_question(name), ("Yes", "No")),)) for name in ("dog", "person")]
+    scores = list(nano.score(looks, load))
+    assert opened == ["7"] and len(scores) == 2
+    assert list(nano.score(looks, load, {score.key for score in scores if not isinstance(score, Fault)})) == []
+    assert opened == ["7"]
+
+
+def test_a_broken_picture_is_told_once(nano: NanoValidator) -> None:
+    def load(name: str) -> Image.Image:
+        raise PictureError("image_unreadable", f"{name} cannot be read")
+
+    probes = tuple(Probe(presence_question(name), ("Yes", "No")) for name in ("dog", "person"))
+    (fault,) = nano.score([Look("broken.jpg", probes), Look("broken.jpg", probes[:1], is_blank=True)], load)
+    assert isinstance(fault, Fault) and fault.detail == "broken.jpg cannot be read"
+
+
+def test_the_identity_is_of_both_halves(nano: NanoValidator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(FOLDERS["photograph"], tmp_path / "other")
+    told = tmp_path / "other" / "nano.json"
+    told.write_text(told.read_text(encoding="utf-8").replace("bench", "tie"), encoding="utf-8")
+    monkeypatch.setitem(FOLDERS, "photograph", tmp_path / "other")
+    assert open_validator(ValidatorSettings(name="nano", device="cpu")).identity != nano.identity
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in DEMO.iterdir()))
-def test_every_bundled_picture_passes_alone(name: str) -> None:
+def test_every_bundled_picture_is_a_drawing(name: str) -> None:
     picture = Image.open(DEMO / name)
-    require_drawn(picture)
-    require_drawn(picture.resize((224, 224)))
-    require_drawn(picture.convert("P"))
-    require_drawn(picture.convert("RGBA"))
+    for seen in (picture, picture.resize((224, 224)), picture.convert("P"), picture.convert("RGBA")):
+        assert kind_of_picture(seen) == "drawn scene"
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK"])
 @pytest.mark.parametrize("width", [96, 400, 1600])
-def test_a_photograph_is_refused_alone(mode: str, width: int) -> None:
+def test_a_photograph_is_known_as_one(mode: str, width: int) -> None:
     for seed in range(3):
         taken = photograph(seed).resize((width, width * 3 // 4), Image.Resampling.BICUBIC).convert(mode)
-        with pytest.raises(PhotographError, match="this picture is a photograph; use another validator, such as"):
-            require_drawn(taken)
+        assert kind_of_picture(taken) == "photograph"
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "F"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (300, 200)])
-def test_nothing_to_see_is_no_photograph(mode: str, size: tuple[int, int]) -> None:
-    require_drawn(Image.new(mode, size))
+def test_nothing_to_see_is_no_drawing(mode: str, size: tuple[int, int]) -> None:
+    assert kind_of_picture(Image.new(mode, size)) == "photograph"
 
 
-def test_one_picture_is_asked_about_when_it_is_drawn() -> None:
+def test_one_picture_is_asked_about() -> None:
     answerer = open_answerer(ValidatorSettings(name="nano", device="cpu"))
-    for number in (1, 21, 22):  # among the fullest
-        assert answerer.answer(show(f"{number:012}.jpg"), "Is there a dog in the image?").startswith(("Yes", "No"))
-    with pytest.raises(ValidatorError, match="this picture is a photograph"):
-        answerer.answer(photograph(), "Is there a dog in the image?")
+    scene = show(f"{21:012}.jpg")
+    assert re.fullmatch(r"(Yes|No) \(\d+% likely\)", answerer.answer(scene, "Is there a dog in the image?"))
+    assert re.fullmatch(r"(Left|Right) \(\d+% likely\)", answerer.answer(photograph(), "On which side is the man?"))
+    assert len(answerer.answer(scene, "What is shown?").split()) > 2
+    for question in ("What is shown?", "How many dogs are there?", "Is there a cat in the image?"):
+        with pytest.raises(
+            ValidatorError, match=r"nano can be asked of a photograph whether .* of 3 things \(dog, person"
+        ):
+            answerer.answer(photograph(), question)
 
 
 def test_texture_is_shares_and_the_guard_weighs_each() -> None:
@@ -170,25 +231,7 @@ def test_texture_is_shares_and_the_guard_weighs_each() -> None:
     assert set(flat.round(6)) == {0, 1}
 
 
-def test_a_run_on_photographs_stops_before_the_teacher_is_asked(tmp_path: Path) -> None:
-    images, boxes = [], []
-    (tmp_path / "images").mkdir()
-    for n in range(3):
-        photograph(n).save(tmp_path / "images" / f"{n}.jpg", quality=90)
-        images.append({"id": n, "file_name": f"{n}.jpg", "width": 400, "height": 300})
-        boxes.append({"id": n, "image_id": n, "category_id": 1, "bbox": [10, 10, 50, 50], "area": 2500, "iscrowd": 0})
-    file = tmp_path / "instances.json"
-    file.write_text(json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "dog"}]}))
-    corpus = {"instances": [str(file)], "images": str(tmp_path / "images")}
-    settings = load_settings(None, {"corpus": corpus, "types": ["conversation"], "validator.name": "nano"})
-    with pytest.raises(ValidatorError, match="3 of 3 pictures looked at are photographs"):
-        datagen.run(settings, tmp_path / "run")
-    assert not (tmp_path / "run" / "replies.jsonl").exists()
-
-
-def test_a_run_on_scenes_and_photographs_keeps_both_and_judges_the_scenes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_on_scenes_and_photographs_judges_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     demo = datagen.demo_settings().corpus
     shutil.copytree(DEMO, tmp_path / "images")
     files = {}
@@ -202,21 +245,17 @@ def test_a_run_on_scenes_and_photographs_keeps_both_and_judges_the_scenes(
         Path(files[kind][0]).write_text(json.dumps(told), encoding="utf-8")
     corpus = {**files, "images": str(tmp_path / "images")}
     settings = load_settings(None, {"corpus": corpus, "types": ["conversation"], "validator.name": "nano"})
-    notes: list[str] = []
-    progress = Silence()
-    monkeypatch.setattr(progress, "note", notes.append)
-    run = datagen.run(settings, tmp_path / "run", progress=progress)
+    run = datagen.run(settings, tmp_path / "run")
     photographed = {image["file_name"] for image in told["images"][::8]}
-    verdicts: dict[bool, set[str]] = {False: set(), True: set()}
-    for sample in run.iter_samples():
-        for turn in sample.turns:
-            assert turn.validation
-            verdicts[sample.image in photographed].add(turn.validation.verdict)
-    assert verdicts[True] == {"not judged"} and "supported" in verdicts[False]
-    assert "outside_domain" not in str(run.summary.rejected_by_stage)
     scored = {json.loads(line)["picture"] for line in (tmp_path / "run" / "scores.jsonl").read_text().splitlines()}
-    assert not scored & photographed and len(scored - {GREY}) == 21
-    assert "3 pictures are none that the validator knows; their turns are kept, not judged." in notes
+    assert scored & photographed and scored - photographed
+    assert "outside_domain" not in str(run.summary.rejected_by_stage)
+    assert any(
+        turn.validation and turn.validation.verdict == "supported"
+        for sample in run.iter_samples()
+        for turn in sample.turns
+        if sample.image not in photographed
+    )
 
 
 def test_words_it_never_saw_are_refused(nano: NanoValidator) -> None:
@@ -227,7 +266,7 @@ def test_words_it_never_saw_are_refused(nano: NanoValidator) -> None:
 
 def test_things_it_never_saw_are_left_out_of_verdicts(tmp_path: Path) -> None:
     settings = load_settings(None, {**dump_settings(datagen.demo_settings()), "types": ["conversation"]})
-    known = set(load_knowledge().categories)
+    known = set(load_knowledge(FOLDERS["drawn scene"]).categories) | set(THINGS)
     asked = [
         (turn, probe)
         for sample in datagen.run(settings, tmp_path / "run").iter_samples()
@@ -237,3 +276,42 @@ def test_things_it_never_saw_are_left_out_of_verdicts(tmp_path: Path) -> None:
     ]
     assert asked
     assert all(turn.claims[probe.claim].category in known for turn, probe in asked)
+
+
+@pytest.fixture
+def drawings_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> NanoValidator:
+    """A package without the half for photographs."""
+    monkeypatch.setitem(FOLDERS, "photograph", tmp_path / "not there")
+    validator = open_validator(ValidatorSettings(name="nano", device="cpu"))
+    assert isinstance(validator, NanoValidator)
+    return validator
+
+
+def test_without_that_half_photographs_are_refused_in_one_sentence(drawings_only: NanoValidator) -> None:
+    drawn = sorted(path.name for path in DEMO.iterdir())
+    drawings_only.look_over(drawn, show)
+    with pytest.raises(
+        ValidatorError, match=r"nano knows drawn scenes only, and 5 of 5 pictures looked at are none; use"
+    ):
+        drawings_only.look_over([str(n) for n in range(5)], show_either)
+    drawings_only.look_over([*drawn[:3], "0", "1", "2"], show_either)
+    with pytest.raises(ValidatorError, match="64 of 64 pictures"):
+        drawings_only.look_over([str(n % 3) + " " * (n // 3) for n in range(128)], show_either)
+    with pytest.raises(ValidatorError, match="this picture is a photograph; use another validator, such as llava"):
+        open_answerer(ValidatorSettings(name="nano", device="cpu")).answer(photograph(), "Is there a dog in the image?")
+
+
+def test_without_that_half_a_photograph_costs_only_itself(drawings_only: NanoValidator) -> None:
+    probe = Probe(presence_question("dog"), ("Yes", "No"))
+    drawn = [Look(name, (probe,)) for name in sorted(path.name for path in DEMO.iterdir())[:3]]
+    found = list(drawings_only.score([drawn[0], Look("7", (probe,)), *drawn[1:]], show_either))
+    (fault,) = [one for one in found if isinstance(one, Fault)]
+    assert (fault.picture, fault.reason, fault.item) == ("7", OUTSIDE, None)
+    assert fault.detail == "nano knows drawn scenes only, and this picture is a photograph"
+    assert len(found) == 4
+
+
+def test_without_that_half_a_picture_of_nothing_is_answered_all_the_same(drawings_only: NanoValidator) -> None:
+    probe = Probe(presence_question("dog"), ("Yes", "No"))
+    (score,) = drawings_only.score([Look("grey", (probe,))], lambda _: Image.new("RGB", (300, 200), (127, 127, 127)))
+    assert isinstance(score, ProbeScore) and score.picture == "grey"

@@ -298,7 +298,7 @@ def test_nothing_is_loaded_for_what_is_known(small: Checkpoint) -> None:
 
 def test_windows_are_cut_between_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "LOOKS_AT_ONCE", 1)
-    windows = [[look.picture for look in window] for window in checkpoint._cut_windows(LOOKS)]
+    windows = [[look.picture for look in window] for window in checkpoint.cut_windows(LOOKS)]
     assert windows == [["a", "a"], ["b"], ["c"]]
 
 

@@ -23,6 +23,7 @@ from datagen.validator.loading import (
     load_model,
 )
 from datagen.validator.models.family import Family, LoadCheckpoint, Recognise
+from datagen.validator.models.grid_tower import register
 from datagen.validator.processors import load_processor
 
 _CLASSES = {"llava": "LlavaForConditionalGeneration", "llava_next": "LlavaNextForConditionalGeneration"}
@@ -48,6 +49,7 @@ def _recognise_code(config: dict[str, Any], trusts_code: bool) -> str | None:
 def load_llava(settings: ValidatorSettings, found: Found) -> Checkpoint:
     """Load a checkpoint with the processor that comes with it."""
     hush_transformers()
+    register()
     processor = load_processor(found.folder, trusts_code=settings.trust_remote_code)
     image_token = getattr(processor, "image_token", None) or "<image>"
     model = load_model(settings, found)

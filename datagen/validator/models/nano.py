@@ -1,14 +1,16 @@
-"""The bundled model ``nano``: what it knows, and its refusal to speak of photographs.
+"""The bundled model ``nano``: two small LLaVA behind one name, one for drawn scenes and one for photographs.
 
-``nano`` was trained on drawn scenes of a few dozen things (``training/``). Of a photograph it has no idea, and its
-numbers would look as sure as ever; so every picture passes the guard before it is scored.
+Each was taught on pictures of its kind (``training/``) and has no idea of the other's, so every picture is looked at by
+the guard before it is scored, and handed to the one that knows such pictures. Both are asked only what they have
+learned to answer. Where the weights of one are not in the package, pictures of its kind are refused.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -17,23 +19,37 @@ from PIL import Image
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
-from datagen.records import ProbeKind, Score
+from datagen.lexicon import lexicon_for
+from datagen.records import Probe, ProbeKind, ProbeScore, Score
 from datagen.validator.answering import CheckpointAnswerer
-from datagen.validator.checkpoint import CheckpointValidator
-from datagen.validator.domain_guard import load_guard, texture
+from datagen.validator.checkpoint import CheckpointValidator, cut_windows
+from datagen.validator.domain_guard import GUARD, load_guard, shows_nothing, texture
 from datagen.validator.files import digest_files
-from datagen.validator.loading import Found, pick_device, pick_precision
-from datagen.validator.models.family import Answerer, Named
+from datagen.validator.loading import Checkpoint, Found, pick_device, pick_precision
+from datagen.validator.models.family import Named
 from datagen.validator.models.lazy import LazyValidator
 from datagen.validator.models.llava import load_llava
-from datagen.validator.protocol import OUTSIDE, Abilities, Fault, LoadPicture, Look, open_picture
+from datagen.validator.protocol import (
+    OUTSIDE,
+    Abilities,
+    Fault,
+    Item,
+    LoadPicture,
+    Look,
+    look_keys,
+    open_picture,
+)
+from datagen.validator.short_questions import FORMS, read_short_question
 
-FOLDER = Path(__file__).resolve().parent.parent.parent / "data" / "nano"
+_DATA = Path(__file__).resolve().parent.parent.parent / "data"
+PictureKind = Literal["drawn scene", "photograph"]
+FOLDERS: dict[PictureKind, Path] = {"drawn scene": _DATA / "nano", "photograph": _DATA / "nano_photos"}
+"""Each holds an ordinary checkpoint, its card, and ``nano.json``."""
 MAX_LOOKED_OVER = 64
 
 
-class PhotographError(ValidatorError):
-    """A picture that is no drawn scene.
+class UnknownPictureError(ValidatorError):
+    """A picture of a kind that no bundled weights know.
 
     Attributes:
         reason: As ``protocol.open_picture`` wants it: the fault costs the picture its scores and nothing else.
@@ -41,99 +57,187 @@ class PhotographError(ValidatorError):
     """
 
     reason = OUTSIDE
-    detail = "nano knows drawn scenes only, and this picture is a photograph"
 
-    def __init__(self) -> None:
+    def __init__(self, kind: PictureKind) -> None:
+        known = " and ".join(f"{one}s" for one in shipped())
+        self.detail = f"nano knows {known} only, and this picture is a {kind}"
         super().__init__(f"{self.detail}; use another validator, such as llava-1.5-7b.")
+
+
+def shipped() -> dict[PictureKind, Path]:
+    """The folders that are there."""
+    return {kind: folder for kind, folder in FOLDERS.items() if (folder / "nano.json").exists()}
 
 
 class Knowledge(Struct, frozen=True, kw_only=True):
     """What the weights have learned, as ``nano.json`` beside them says.
 
     Attributes:
-        probes: Kinds of question whose accuracy on new scenes was good enough to be judged by.
-        categories: The things it was shown.
+        probes: Kinds of question whose accuracy on new pictures was good enough to be judged by.
+        categories: The things that it tells well enough to be asked about.
     """
 
     probes: tuple[ProbeKind, ...]
     categories: tuple[str, ...]
 
+    def covers(self, kind: ProbeKind, categories: Sequence[str]) -> bool:
+        """Whether a question of a kind, about these things, was learned."""
+        return kind in self.probes and set(self.categories).issuperset(categories)
 
-def load_knowledge(folder: Path = FOLDER) -> Knowledge:
+
+def load_knowledge(folder: Path) -> Knowledge:
     """Read ``nano.json``."""
     return msgspec.json.decode((folder / "nano.json").read_bytes(), type=Knowledge)
 
 
-def find_nano(settings: ValidatorSettings) -> tuple[ValidatorSettings, Found]:
-    """Find the bundled weights, which need no looking over."""
+def kind_of_picture(picture: Image.Image) -> PictureKind:
+    """Tell a drawing from a photograph.
+
+    A picture in which nothing can be seen goes to the model of photographs, which was taught to say of such a one what
+    is likely of any; where that is not there, to that of drawings.
+
+    Raises:
+        UnknownPictureError: No bundled weights know such pictures.
+    """
+    found, folders = texture(picture), shipped()
+    kind: PictureKind = "drawn scene" if load_guard().is_drawn(found) else "photograph"
+    if kind not in folders and shows_nothing(found):
+        return "drawn scene"
+    if kind not in folders:
+        raise UnknownPictureError(kind)
+    return kind
+
+
+def find_nano(settings: ValidatorSettings, kind: PictureKind) -> tuple[ValidatorSettings, Found]:
+    """Find bundled weights, which need no looking over.
+
+    Their identity is that of both models and the guard: which of them answers is part of every score.
+    """
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device)
-    identity = f"{digest_files(FOLDER)}-{precision}"
-    found = Found(FOLDER, "llava", "LlavaForConditionalGeneration", device, precision, identity)
-    return replace(settings, name=str(FOLDER)), found
+    parts = "".join(map(digest_files, shipped().values())).encode() + GUARD.read_bytes()
+    identity = f"{hashlib.sha256(parts).hexdigest()[:16]}-{precision}"
+    found = Found(FOLDERS[kind], "llava", "LlavaForConditionalGeneration", device, precision, identity)
+    return replace(settings, name=str(FOLDERS[kind])), found
 
 
 class NanoValidator:
-    """The bundled checkpoint, asked only what it has learned; see ``protocol.Validator``."""
+    """The bundled checkpoints, each asked only what it has learned; see ``protocol.Validator``."""
 
     def __init__(self, settings: ValidatorSettings) -> None:
-        known = load_knowledge()
+        self._known = {kind: load_knowledge(folder) for kind, folder in shipped().items()}
         self.abilities = Abilities(
-            texts=False, blanks=False, probes=frozenset(known.probes), categories=frozenset(known.categories)
+            texts=False,
+            blanks=False,
+            probes=frozenset(probe for known in self._known.values() for probe in known.probes),
+            categories=frozenset(name for known in self._known.values() for name in known.categories),
         )
-        own, found = find_nano(settings)
-        self._checkpoint = LazyValidator(
-            found, self.abilities, lambda: CheckpointValidator(load_llava(own, found), own.batch_tokens)
-        )
-        self.identity, self.n_readers = self._checkpoint.identity, self._checkpoint.n_readers
+        self._models = {kind: _lazy(settings, kind, self.abilities) for kind in self._known}
+        first = next(iter(self._models.values()))
+        self.identity, self.n_readers = first.identity, first.n_readers
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
-        """Refuse a run on photographs, by 64 of its pictures.
+        """Refuse a run on pictures that no bundled weights know, by 64 of them.
 
         Raises:
-            ValidatorError: More than half of those that can be read are no drawn scenes.
+            ValidatorError: More than half of those that can be read are of such a kind.
         """
         every = list(dict.fromkeys(names))
         few = every[:: max(1, -(-len(every) // MAX_LOOKED_OVER))]
-        seen = (open_picture(name, _guarded(load_picture)) for name in few)
-        found = Counter(one.reason if isinstance(one, Fault) else "drawn" for one in seen)
-        n_photographs, n_drawn = found[OUTSIDE], found["drawn"]
-        if n_photographs > n_drawn:
+        seen = [_open_known(name, load_picture) for name in few]
+        n_unknown = sum(isinstance(one, Fault) and one.reason == OUTSIDE for one in seen)
+        n_known = sum(not isinstance(one, Fault) for one in seen)
+        if n_unknown > n_known:
             raise ValidatorError(
-                f"nano knows drawn scenes only, and {n_photographs} of {n_photographs + n_drawn} pictures looked at "
-                "are photographs; use another validator, such as llava-1.5-7b, or --validator none."
+                f"nano knows {' and '.join(f'{kind}s' for kind in self._known)} only, and {n_unknown} of "
+                f"{n_unknown + n_known} pictures looked at are none; use another validator, such as llava-1.5-7b, or "
+                "--validator none."
             )
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[Score | Fault]:
-        """Score every probe that is not known, photographs apart; see ``protocol.Validator``."""
-        yield from self._checkpoint.score(looks, _guarded(load_picture), known)
+        """Score every probe that is not known, each picture by the model of its kind; see ``protocol.Validator``."""
+        for window in cut_windows(looks):
+            if all(key in known for look in window for key in look_keys(self.identity, look)):
+                continue
+            pictures: dict[str, Image.Image] = {}
+            mine: dict[PictureKind, list[Look]] = {kind: [] for kind in self._models}
+            kinds: dict[str, PictureKind | None] = {}
+            for look in window:
+                if look.picture not in kinds:
+                    opened = _open_known(look.picture, load_picture)
+                    if isinstance(opened, Fault):
+                        kinds[look.picture] = None
+                        yield opened
+                    else:
+                        kinds[look.picture], pictures[look.picture] = opened
+                kind = kinds[look.picture]
+                if kind is not None:
+                    asked = tuple(item for item in look.items if self._covers(kind, item))
+                    yield from (_not_learned(look, item, kind) for item in look.items if item not in asked)
+                    mine[kind].append(replace(look, items=asked))
+            for kind, model in self._models.items():
+                yield from model.score(mine[kind], pictures.__getitem__, known)
+
+    def _covers(self, kind: PictureKind, item: Item) -> bool:
+        if not isinstance(item, Probe):
+            return False
+        read = read_short_question(item.question, lexicon_for(tuple(sorted(self.abilities.categories or ()))))
+        return read is not None and self._known[kind].covers(read.kind, read.categories)
 
 
-def _guarded(load_picture: LoadPicture) -> LoadPicture:
+def _open_known(name: str, load_picture: LoadPicture) -> tuple[PictureKind, Image.Image] | Fault:
+    """Open a picture of a known kind."""
+    kinds: list[PictureKind] = []
+
     def load(name: str) -> Image.Image:
         picture = load_picture(name)
-        require_drawn(picture)
+        kinds.append(kind_of_picture(picture))
         return picture
 
-    return load
+    opened = open_picture(name, load)
+    return opened if isinstance(opened, Fault) else (kinds[0], opened)
 
 
-def require_drawn(picture: Image.Image) -> None:
-    """Let a drawn scene pass.
-
-    Raises:
-        PhotographError: The picture is none.
-    """
-    if not load_guard().passes(texture(picture)):
-        raise PhotographError
+def _lazy(settings: ValidatorSettings, kind: PictureKind, abilities: Abilities) -> LazyValidator:
+    own, found = find_nano(settings, kind)
+    return LazyValidator(found, abilities, lambda: CheckpointValidator(load_llava(own, found), own.batch_tokens))
 
 
-def _open_answerer(settings: ValidatorSettings) -> Answerer:
-    answerer = CheckpointAnswerer(load_llava(*find_nano(settings)))
-    answerer.look_over = require_drawn
-    return answerer
+def _not_learned(look: Look, item: Item, kind: PictureKind) -> Fault:
+    return Fault(look.picture, OUTSIDE, f"nano has not learned to answer '{item.question}' about a {kind}", item)
 
 
-NANO = Named(answers_to=lambda name: name == "nano", open=NanoValidator, open_answerer=_open_answerer)
+class NanoAnswerer:
+    """Answers short questions with the likeliest answer and its chance; see ``family.Answerer``."""
+
+    def __init__(self, settings: ValidatorSettings) -> None:
+        self._settings = settings
+        self._loaded: dict[PictureKind, Checkpoint] = {}
+
+    def answer(self, picture: Image.Image, question: str) -> str:
+        """Answer what the model of such pictures has learned; of drawn scenes it says something to any question."""
+        kind = kind_of_picture(picture)
+        known = load_knowledge(FOLDERS[kind])
+        read = read_short_question(question, lexicon_for(known.categories))
+        if read is not None and known.covers(read.kind, read.categories):
+            looks = [Look("the picture", (read.probe,))]
+            model = CheckpointValidator(self._load(kind), self._settings.batch_tokens)
+            (score,) = (one for one in model.score(looks, lambda _: picture) if isinstance(one, ProbeScore))
+            chance = max(score.chances)
+            return f"{read.probe.answers[score.chances.index(chance)]} ({chance:.0%} likely)"
+        if kind == "photograph":
+            raise ValidatorError(
+                f"nano can be asked of a photograph {FORMS}, of {len(known.categories)} things "
+                f"({', '.join(known.categories[:5])}, …); ask so, or use another validator, such as llava-1.5-7b."
+            )
+        return CheckpointAnswerer(self._load(kind)).answer(picture, question)
+
+    def _load(self, kind: PictureKind) -> Checkpoint:
+        if kind not in self._loaded:
+            self._loaded[kind] = load_llava(*find_nano(self._settings, kind))
+        return self._loaded[kind]
+
+
+NANO = Named(answers_to=lambda name: name == "nano", open=NanoValidator, open_answerer=NanoAnswerer)

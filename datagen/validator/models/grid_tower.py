@@ -1,0 +1,309 @@
+"""A convolutional vision tower whose tokens say what stands where: the eyes of the bundled model for photographs.
+
+EfficientNet-Lite2's inverted residual blocks give features on a fine and a coarse grid; a neck joins them with what the
+classifier of ImageNet finds in each cell, and tells for every category how likely a cell is covered by such a thing and
+how many such things have their centre there. The tokens are these numbers, cell by cell, and before them one token for
+the whole picture. A LLaVA of transformers takes it as any other tower: ``register()`` puts it beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutput
+
+LITE2 = (
+    (1, 16, 1, 1, 3), (6, 24, 3, 2, 3), (6, 48, 3, 2, 5), (6, 88, 4, 2, 3), (6, 120, 4, 1, 5), (6, 208, 5, 2, 5),
+    (6, 352, 1, 1, 3),
+)  # fmt: skip
+"""Stages of EfficientNet-Lite2: widening, channels, blocks, stride of the first block, kernel."""
+FINE_STAGE = 4
+"""The stage after which the fine grid is read, at a sixteenth of the picture; the last one gives the coarse grid."""
+SQUASH = 0.25
+"""Log-odds in tokens are scaled by it, so that a token's numbers are about one in size."""
+
+
+class GridTowerConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
+    """Shape of a ``GridTower``.
+
+    Attributes:
+        stages: As ``LITE2``.
+        stem: Channels of the first convolution.
+        image_size: Side of the square picture, a multiple of 32.
+        head: Channels of the classifier's last layer.
+        knows: For each class of ImageNet that is kept, the category that it speaks for; -1 for none.
+        categories: Number of things that tokens speak of.
+        neck: Channels of the neck.
+        neck_blocks: Residual blocks of the neck.
+        position: Numbers of a token that say where its cell lies.
+        hidden_size: Numbers of a token.
+    """
+
+    model_type = "datagen_grid_tower"
+    base_config_key = "vision_config"
+
+    def __init__(
+        self,
+        *,
+        stages: Any = LITE2,
+        stem: int = 32,
+        image_size: int = 288,
+        head: int = 1280,
+        knows: Any = (-1,),
+        categories: int = 80,
+        neck: int = 192,
+        neck_blocks: int = 4,
+        position: int = 32,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.stages = [list(stage) for stage in stages]
+        self.stem, self.image_size, self.head, self.knows = stem, image_size, head, list(knows)
+        self.categories, self.neck, self.neck_blocks, self.position = categories, neck, neck_blocks, position
+        self.hidden_size = 2 * categories + position
+
+    @property
+    def cells(self) -> int:
+        """Cells of the coarse grid along one side."""
+        return self.image_size // 32
+
+
+class _Convolution(nn.Conv2d):
+    """With the padding that EfficientNet was taught with: at stride 2, more below and on the right."""
+
+    def __init__(self, width_in: int, width_out: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        super().__init__(width_in, width_out, kernel, stride, 0 if stride == 2 else kernel // 2, groups=groups)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride[0] == 2:
+            before = (self.kernel_size[0] - 2) // 2
+            after = self.kernel_size[0] - 2 - before
+            x = functional.pad(x, (before, after, before, after))
+        if self.training and self.groups > 1:
+            # Each channel by itself in bf16 goes backward four times slower on a CPU than in fp32.
+            with torch.autocast(x.device.type, enabled=False):
+                return super().forward(x.float())
+        return super().forward(x)
+
+
+class _Inverted(nn.Module):
+    """An inverted residual block, its norms folded into the convolutions."""
+
+    def __init__(self, width_in: int, width_out: int, widening: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        middle = width_in * widening
+        self.expand = _Convolution(width_in, middle) if widening != 1 else None
+        self.depth = _Convolution(middle, middle, kernel, stride, middle)
+        self.project = _Convolution(middle, width_out)
+        self.is_residual = stride == 1 and width_in == width_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x if self.expand is None else functional.relu6(self.expand(x))
+        y: Tensor = self.project(functional.relu6(self.depth(wide)))
+        return x + y if self.is_residual else y
+
+
+class Backbone(nn.Module):
+    """EfficientNet-Lite without its classifier."""
+
+    def __init__(self, config: GridTowerConfig) -> None:
+        super().__init__()
+        self.stem = _Convolution(3, config.stem, 3, 2)
+        blocks: list[nn.Module] = []
+        width = config.stem
+        for number, (widening, channels, n_blocks, stride, kernel) in enumerate(config.stages):
+            for n in range(n_blocks):
+                blocks.append(_Inverted(width, channels, widening, kernel, stride if n == 0 else 1))
+                width = channels
+            if number == FINE_STAGE:
+                self.n_fine, self.fine_width = len(blocks), width
+        self.blocks = nn.ModuleList(blocks)
+        self.coarse_width = width
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Features on the fine and on the coarse grid, (batch, channels, rows, columns)."""
+        x = functional.relu6(self.stem(pixels))
+        for n, block in enumerate(self.blocks, start=1):
+            x = block(x)
+            if n == self.n_fine:
+                fine = x
+        return fine, x
+
+
+class Classifier(nn.Module):
+    """What ImageNet's classes find in each cell, and over all cells the features that they find it by."""
+
+    def __init__(self, width: int, config: GridTowerConfig) -> None:
+        super().__init__()
+        self.widen = nn.Linear(width, config.head)
+        self.classes = nn.Linear(config.head, len(config.knows))
+
+    def forward(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits (batch, cells, classes), and mean and greatest of the features (batch, 2 * head).
+
+        Args:
+            coarse: (batch, cells, width).
+        """
+        features = functional.relu6(self.widen(coarse))
+        return self.classes(features), torch.cat([features.mean(dim=1), features.amax(dim=1)], dim=1)
+
+
+class _Mixing(nn.Module):
+    """A residual block of the neck: each cell looks at its neighbours, then thinks."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.depth = nn.Conv2d(width, width, 3, padding=1, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.up, self.down = nn.Linear(width, 3 * width), nn.Linear(3 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(self.depth(x).permute(0, 2, 3, 1))
+        y = self.down(functional.gelu(self.up(y)))
+        return x + y.permute(0, 3, 1, 2)
+
+
+def _as_grid(cells: Tensor, side: int) -> Tensor:
+    """(batch, side ** 2, channels) to (batch, channels, side, side)."""
+    return cells.transpose(1, 2).reshape(len(cells), -1, side, side)
+
+
+class Found(nn.Module):
+    """From the features of both grids to what stands where.
+
+    Its numbers are log-odds: that a cell is covered by a thing of a category, that one has its centre there, and that
+    the picture shows one.
+    """
+
+    def __init__(self, fine: int, coarse: int, config: GridTowerConfig) -> None:
+        super().__init__()
+        n, width = config.categories, config.neck
+        self.speaks: Tensor
+        self.grid = 2 * config.cells
+        self.from_fine = nn.Linear(fine, width)
+        self.from_coarse = nn.Linear(coarse + len(config.knows), width)
+        self.from_all = nn.Linear(2 * config.head, width)
+        self.blocks = nn.ModuleList(_Mixing(width) for _ in range(config.neck_blocks))
+        self.norm = nn.LayerNorm(width)
+        self.cover, self.centre = nn.Linear(width, n), nn.Linear(width, n)
+        self.shown = nn.Linear(2 * config.head, n)
+        self.blend = nn.Parameter(torch.tensor([[0.1], [0.1], [0.3], [0.1]]).repeat(1, n))
+        speaks = torch.tensor(config.knows)
+        self.register_buffer(
+            "speaks", (speaks[:, None] == torch.arange(n)).float()
+        )  # kept with the weights: transformers fills no others
+
+    def evidence(self, logits: Tensor) -> Tensor:
+        """What ImageNet's classes say of each category: their log-sum-exp, 0 where a category has none."""
+        logits = logits.float()
+        highest = logits.amax(dim=-1, keepdim=True)
+        summed = (logits - highest).exp() @ self.speaks.float()
+        found = summed.clamp(min=1e-30).log() + highest
+        return torch.where(self.speaks.bool().any(dim=0), found, torch.zeros_like(found))
+
+    def forward(self, fine: Tensor, coarse: Tensor, logits: Tensor, whole: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Join the grids.
+
+        Args:
+            fine: (batch, cells of the fine grid, channels).
+            coarse: (batch, cells of the coarse grid, channels).
+            logits: Of the classifier, (batch, cells of the coarse grid, classes).
+            whole: Of the classifier, (batch, 2 * head).
+
+        Returns:
+            Log-odds of cover and of a centre, each (batch, categories, rows, columns) on the fine grid, and of being
+            shown at all, (batch, categories).
+        """
+        side = self.grid // 2
+        low = self.from_coarse(torch.cat([coarse, 0.2 * logits], dim=-1))
+        x = _as_grid(self.from_fine(fine), self.grid)
+        x = (
+            x
+            + functional.interpolate(_as_grid(low, side), scale_factor=2.0, mode="bilinear")
+            + self.from_all(whole)[:, :, None, None]
+        )
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x.permute(0, 2, 3, 1))
+        evidence = self.evidence(logits)
+        by_class = functional.interpolate(_as_grid(evidence, side), scale_factor=2.0, mode="bilinear")
+        cover = self.cover(x).permute(0, 3, 1, 2).float() + self.blend[2, :, None, None] * by_class
+        centre = self.centre(x).permute(0, 3, 1, 2).float() + self.blend[3, :, None, None] * by_class
+        flat = cover.flatten(2)
+        pooled = flat.logsumexp(dim=2) - math.log(flat.shape[2])
+        shown = self.shown(whole).float() + self.blend[0] * pooled + self.blend[1] * evidence.amax(dim=1)
+        return cover, centre, shown
+
+
+class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
+    """The tower; its hidden states are its tokens, (batch, 1 + cells ** 2, hidden_size).
+
+    Token 0 says of the whole picture, for every category, the log-odds that it is shown and how many centres there are;
+    the others say of a cell of the coarse grid the log-odds that it is covered, and how many centres lie in it.
+    """
+
+    config_class = GridTowerConfig
+    config: GridTowerConfig
+    main_input_name = "pixel_values"
+    base_model_prefix = "tower"
+
+    def __init__(self, config: GridTowerConfig) -> None:
+        super().__init__(config)
+        self.backbone = Backbone(config)
+        self.classifier = Classifier(self.backbone.coarse_width, config)
+        self.found = Found(self.backbone.fine_width, self.backbone.coarse_width, config)
+        self.post_init()  # type: ignore[no-untyped-call]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            nn.init.trunc_normal_(module.weight, std=0.02)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What stands where, as ``Found`` tells it."""
+        fine, coarse = self.backbone(pixels)
+        fine, coarse = (grid.flatten(2).transpose(1, 2) for grid in (fine, coarse))
+        return self.found(fine, coarse, *self.classifier(coarse))  # type: ignore[no-any-return]
+
+    def forward(self, pixel_values: Tensor, **kwargs: Any) -> BaseModelOutput:
+        """Tokens of pictures.
+
+        Args:
+            pixel_values: (batch, 3, image_size, image_size), from -1 to 1.
+            **kwargs: What transformers passes to every tower; the hidden states are always told.
+        """
+        tokens = as_tokens(*self.look(pixel_values), self.config.position).to(pixel_values.dtype)
+        return BaseModelOutput(last_hidden_state=tokens, hidden_states=(tokens,))
+
+
+def as_tokens(cover: Tensor, centre: Tensor, shown: Tensor, position: int) -> Tensor:
+    """Lay out what stands where as tokens, see ``GridTower``."""
+    n = functional.max_pool2d(cover, 2).mul(SQUASH).flatten(2).transpose(1, 2)
+    centres = 4 * functional.avg_pool2d(centre.sigmoid(), 2)
+    side = centres.shape[-1]
+    cells = torch.cat([n, centres.flatten(2).transpose(1, 2)], dim=2)
+    whole = torch.cat([shown * SQUASH, centres.flatten(2).sum(dim=2).log1p()], dim=1)
+    tokens = torch.cat([whole[:, None], cells], dim=1)
+    places = torch.cat([torch.zeros(1, position), sine_places(side, position)]).to(tokens)
+    return torch.cat([tokens, places.expand(len(tokens), -1, -1)], dim=2)
+
+
+def sine_places(side: int, width: int) -> Tensor:
+    """Sine and cosine of row and column at rising frequencies, (side ** 2, width)."""
+    quarter = width // 4
+    frequency = math.pi / 16 * 2 ** (3 * torch.arange(quarter) / quarter)
+    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    angles = [axis.reshape(-1, 1) * 16 / side * frequency for axis in (row, column)]
+    return torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
+
+
+def register() -> None:
+    """Put the tower beside those that transformers' Auto classes know."""
+    AutoConfig.register(GridTowerConfig.model_type, GridTowerConfig, exist_ok=True)
+    AutoModel.register(GridTowerConfig, GridTower, exist_ok=True)
