@@ -30,13 +30,17 @@ def test_a_seed_draws_the_same_pictures_and_the_guard_passes_nearly_all() -> Non
     first, again = list(draw_pictures(2000)), list(draw_pictures(2000))
     assert len(first) == teach_guard.SCENES_A_SEED
     assert all(one.tobytes() == other.tobytes() for (_, one), (_, other) in zip(first, again, strict=True))
-    found = [load_guard().is_drawn(texture(picture)) for seed in range(2000, 2006) for _, picture in draw_pictures(seed)]
+    found = [
+        load_guard().is_drawn(texture(picture)) for seed in range(2000, 2006) for _, picture in draw_pictures(seed)
+    ]
     assert sum(found) >= len(found) - 1
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_befalls_photographs_is_still_seen_thphotograph(change: str) -> None:
-    found = [load_guard().is_drawn(texture(CHANGES[change](photograph(seed), random.Random(seed)))) for seed in range(4)]
+    found = [
+        load_guard().is_drawn(texture(CHANGES[change](photograph(seed), random.Random(seed)))) for seed in range(4)
+    ]
     assert not any(found)
 
 

@@ -31,7 +31,7 @@ from datagen.validator.domain_guard import load_guard, texture
 from datagen.validator.models import open_answerer
 from datagen.validator.models.llava import load_llava
 from datagen.validator.models.nano import FOLDERS, NanoValidator, find_nano, kind_of_picture, load_knowledge
-from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Fault
+from datagen.validator.protocol import OUTSIDE, Abilities, Fault
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
 
