@@ -124,12 +124,12 @@ _SINGULAR = {many: one for one, many in IRREGULAR_PLURALS.items() if one != many
 
 @lru_cache(maxsize=20_000)
 def singular(noun: str) -> str:
-    """Singular of a lower-case noun: "buses" to "bus", "men" to "man", "grass" to "grass"."""
+    """Singular of a lower-case noun: "buses" to "bus", "horses" to "horse", "men" to "man", "grass" to "grass"."""
     if noun in _SINGULAR:
         return _SINGULAR[noun]
     if noun.endswith("ies") and len(noun) > 4:
         return f"{noun[:-3]}y"
-    if noun.endswith(("ses", "xes", "zes", "ches", "shes")):
+    if noun.endswith(("sses", "uses", "xes", "ches", "shes", "gases", "lenses", "canvases")) and noun[-5:] != "ouses":
         return noun[:-2]
     return noun[:-1] if noun.endswith("s") and not noun.endswith(("ss", "us", "is")) else noun
 

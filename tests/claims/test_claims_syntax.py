@@ -24,7 +24,8 @@ def test_each_class_of_words(word: str, tag: str):
 @pytest.mark.parametrize(
     ("many", "one"),
     [("buses", "bus"), ("men", "man"), ("berries", "berry"), ("benches", "bench"), ("grass", "grass"), ("bus", "bus"),
-     ("people", "person"), ("dog", "dog")],
+     ("people", "person"), ("dog", "dog"), ("horses", "horse"), ("noses", "nose"), ("houses", "house"),
+     ("vases", "vase"), ("glasses", "glass"), ("boxes", "box"), ("sizes", "size"), ("lenses", "lens")],
 )  # fmt: skip
 def test_singular(many: str, one: str):
     assert singular(many) == one
