@@ -88,7 +88,7 @@ class WrongShare(Struct, frozen=True):
     high: float
 
     def __str__(self) -> str:
-        return f"{self.estimate:.1%} ({self.low:.1%} to {self.high:.1%})"
+        return f"{100 * self.estimate:.1f} % (95 %: {100 * self.low:.1f} to {100 * self.high:.1f} %)"
 
 
 class Calibration(Struct, frozen=True):
