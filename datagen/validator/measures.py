@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from datagen.claims.kind import Probed
 from datagen.claims.kinds import KINDS, kind_of
-from datagen.records import Claim, ProbeScore, Score, SimilarityScore, TextScore, Turn
+from datagen.records import Claim, NoScore, ProbeScore, Score, SimilarityScore, TextScore, Turn
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
-from datagen.validator.protocol import GREY, Abilities, Item, Look, Text, score_key
+from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Text, score_key
 
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
@@ -156,7 +156,7 @@ def _findings(
         elif isinstance(score, SimilarityScore):
             # An absence is no phrase that the picture should resemble.
             _keep_least(measures, "phrase", score.similarity if probed.agrees == (0,) else 1.0)
-        else:
+        elif not (isinstance(score, NoScore) and score.reason == OUTSIDE):  # what it never learned judges nothing
             return None
     return Findings(measures, chances) if measures else None
 

@@ -24,14 +24,14 @@ from datagen.corpus import PictureError, load_corpus
 from datagen.engines.score_run import require_common_words
 from datagen.errors import ValidatorError
 from datagen.geometry import unique_boxes
-from datagen.records import ProbeKind, ProbeScore
+from datagen.records import NoScore, ProbeKind, ProbeScore
 from datagen.validator import Look, Probe, open_validator
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.domain_guard import load_guard, texture
 from datagen.validator.models import open_answerer
 from datagen.validator.models.llava import load_llava
 from datagen.validator.models.nano import FOLDERS, NanoValidator, find_nano, kind_of_picture, load_knowledge
-from datagen.validator.protocol import OUTSIDE, Abilities, Fault
+from datagen.validator.protocol import OUTSIDE, Abilities, Fault, score_key
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
 
@@ -144,12 +144,14 @@ def test_what_a_half_has_not_learned_costs_only_the_question(nano: NanoValidator
     ]
     scene = min(path.name for path in DEMO.iterdir())
     for name, refused in (("7", asked[1:3]), (scene, asked[3:])):
-        found = list(nano.score([Look(name, tuple(asked))], show_either))
-        faults = [one for one in found if isinstance(one, Fault)]
-        assert [fault.item for fault in faults] == refused
-        assert {fault.reason for fault in faults} == {OUTSIDE}
+        look = Look(name, tuple(asked))
+        found = list(nano.score([look], show_either))
+        none = [one for one in found if isinstance(one, NoScore)]
+        assert [one.key for one in none] == [score_key(nano.identity, look, item) for item in refused]
+        assert {one.reason for one in none} == {OUTSIDE}
         assert len(found) == len(asked)
-    assert faults[0].detail == ("nano has not learned to answer 'Is there a bench in the image?' about a drawn scene")
+        assert list(nano.score([look], show_either, {one.key for one in found if not isinstance(one, Fault)})) == []
+    assert none[0].detail == ("nano has not learned to answer 'Is there a bench in the image?' about a drawn scene")
 
 
 def test_a_picture_is_opened_once_and_not_for_what_is_known(nano: NanoValidator) -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.lexicon import lexicon_for
-from datagen.records import Probe, ProbeKind, ProbeScore, Score
+from datagen.records import NoScore, Probe, ProbeKind, ProbeScore, Score
 from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.checkpoint import CheckpointValidator, cut_windows
 from datagen.validator.domain_guard import GUARD, load_guard, shows_nothing, texture
@@ -38,6 +38,7 @@ from datagen.validator.protocol import (
     Look,
     look_keys,
     open_picture,
+    score_key,
 )
 from datagen.validator.short_questions import FORMS, read_short_question
 
@@ -175,7 +176,11 @@ class NanoValidator:
                 kind = kinds[look.picture]
                 if kind is not None:
                     asked = tuple(item for item in look.items if self._covers(kind, item))
-                    yield from (_not_learned(look, item, kind) for item in look.items if item not in asked)
+                    yield from (
+                        _not_learned(self.identity, look, item, kind)
+                        for item in look.items
+                        if item not in asked and score_key(self.identity, look, item) not in known
+                    )
                     mine[kind].append(replace(look, items=asked))
             for kind, model in self._models.items():
                 yield from model.score(mine[kind], pictures.__getitem__, known)
@@ -205,8 +210,9 @@ def _lazy(settings: ValidatorSettings, kind: PictureKind, abilities: Abilities) 
     return LazyValidator(found, abilities, lambda: CheckpointValidator(load_llava(own, found), own.batch_tokens))
 
 
-def _not_learned(look: Look, item: Item, kind: PictureKind) -> Fault:
-    return Fault(look.picture, OUTSIDE, f"nano has not learned to answer '{item.question}' about a {kind}", item)
+def _not_learned(identity: str, look: Look, item: Item, kind: PictureKind) -> NoScore:
+    told = f"nano has not learned to answer '{item.question}' about a {kind}"
+    return NoScore(score_key(identity, look, item), look.picture, OUTSIDE, told)
 
 
 class NanoAnswerer:
