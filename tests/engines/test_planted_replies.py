@@ -42,7 +42,8 @@ def test_the_share_of_replies_that_lie_is_the_one_asked_for(share: float) -> Non
     lies = [one for one, before in zip(told, honest, strict=True) if one.text != before.text]
     assert [one for one in told if one.detail] == lies
     assert abs(len(lies) / len(asked) - share) < 0.1
-    assert len({one.detail.rpartition(" in ")[0] for one in lies if one.detail}) == (4 if share else 0)
+    kinds = {one.detail.rpartition(" in ")[0].removeprefix("planted ") for one in lies if one.detail}
+    assert not share or {"absent object", "count", "side", "relation", "colour", "scene"} <= kinds
 
 
 def test_a_share_is_part_of_what_is_asked_and_none_changes_nothing() -> None:
