@@ -32,6 +32,7 @@ _FRAGMENT = re.compile(
 )
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
+PRONOUNS = frozenset("it they he she them him her both".split())
 _EACH = re.compile(r" (?:both|all) ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
@@ -110,6 +111,7 @@ class Discourse:
         before: Sequence[Phrase],
         *,
         is_first: bool = False,
+        has_pronoun: bool = True,
     ) -> Phrase | None:
         """What a clause speaks of without naming it.
 
@@ -119,10 +121,11 @@ class Discourse:
             end: One past its last.
             phrases: Those of its sentence.
             before: The subjects of the sentence's clauses before it.
+            has_pronoun: One of ``PRONOUNS`` stands in the sentence.
             is_first: It opens an answer, which may have no verb: "Where is the dog?" "On the left."
         """
         limit = next((phrase.start for phrase in phrases if start <= phrase.start < end), end)
-        pronoun = _PRONOUN.search(text, start, limit)
+        pronoun = _PRONOUN.search(text, start, limit) if has_pronoun else None
         if pronoun is not None:
             word = pronoun["word"].lower()
             fitting = self._people_for(word) if word in _OTHER_SEX else [self.antecedent(word)]

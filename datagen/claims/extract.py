@@ -13,7 +13,7 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from datagen.claims.clause import SLOTS, Clause, Statement
-from datagen.claims.coreference import Discourse
+from datagen.claims.coreference import PRONOUNS, Discourse
 from datagen.claims.grammar import (
     AS_IT_IS,
     CLAUSE_BREAKS,
@@ -195,14 +195,17 @@ def read_statements(
         phrases = noun_phrases(text, inside, match.start(), match.end())
         subjects: list[Phrase] = []  # of the clauses so far
         spans = list(_clauses(text, match.start(), match.end()))
+        has_pronoun = not PRONOUNS.isdisjoint(sentence.words)
         has_hedge = HEDGES.search(text, match.start(), match.end()) is not None
         for start, end in spans:
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
             is_first = may_go_on and start == 0
-            subject = discourse.subject_of(text, start, end, phrases, subjects, is_first=is_first)
+            subject = discourse.subject_of(
+                text, start, end, phrases, subjects, is_first=is_first, has_pronoun=has_pronoun
+            )
             if subject is not None:
                 own.insert(0, subject)
-            meant = discourse.object_of(text, start, end, subjects)
+            meant = discourse.object_of(text, start, end, subjects) if has_pronoun else None
             if meant is not None:
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]

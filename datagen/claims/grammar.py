@@ -159,7 +159,8 @@ CLAUSE_BREAKS = re.compile(
     r"whereas|but|though|although|because|since|so that|so(?! many)|as if|hence|thus|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
     r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )|, (?=and (?:the|"
-    r"there|it|they|he|she|one|no|an?)\b(?: \S+){0,6} (?:is|are|can|may|"
+    r"there|it|they|he|she|one|no|an?|two|three|four|five|six|seven|eight|nine|ten|several|some|many|both|his|her|"
+    r"its|their)\b(?: \S+){0,6} (?:is|are|can|may|"
     r"might|could|has|have|sits?|stands?|lies)\b)",
     FLAGS,
 )

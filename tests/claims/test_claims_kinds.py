@@ -126,13 +126,26 @@ def test_nothing_outside_the_table_lists_the_kinds() -> None:
     for path in sorted(PACKAGE.rglob("*.py")):
         if (PACKAGE / "claims" / "kinds") in path.parents:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        forms = {id(inside) for node in ast.walk(tree) if _takes_a_form(node) for inside in ast.walk(node)}
+        for node in ast.walk(tree):
+            if id(node) in forms:
+                continue
             if isinstance(node, ast.Compare) and "kind" in ast.unparse(node.left).split("."):
                 said = {leaf.value for leaf in ast.walk(node) if isinstance(leaf, ast.Constant)}
                 assert not said & NAMES, f"{path}:{node.lineno}: {ast.unparse(node)}"
             if isinstance(node, ast.Dict):
                 keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
                 assert len(keys & NAMES) < 3, f"{path}:{node.lineno}: a dict by kind of claim"
+
+
+def _takes_a_form(node: ast.AST) -> bool:
+    """Whether a function's ``kind`` is a form of question, which has names in common with claims."""
+    if not isinstance(node, ast.FunctionDef):
+        return False
+    return any(
+        arg.arg == "kind" and arg.annotation and "ProbeKind" in ast.unparse(arg.annotation) for arg in node.args.args
+    )
 
 
 def docs_row(kind: Kind) -> str:

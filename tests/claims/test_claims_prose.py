@@ -193,6 +193,9 @@ def test_denials(text, boxes, captions, expected):
         ("A man | who came by could take it.", DOG, (), "not read"),
         ("The dogs of this person have to run.", DOG, (), "supported_by_boxes"),
         ("A man bends down and seems to look for it.", DOG, (), AGAINST),
+        ("It is a risk for a woman who comes by.", DOG, (), OPEN),
+        ("The place serves a woman.", DOG, (), OPEN),
+        ("The picture shows a woman.", DOG, (), AGAINST),
     ],
 )
 def test_presence_in_prose(text, boxes, captions, expected):

@@ -20,7 +20,7 @@ from datagen.claims.kind import (
     replaced,
     support,
 )
-from datagen.claims.kinds.presence import name_absent, verify_presence
+from datagen.claims.kinds.presence import is_anybody, name_absent, verify_presence
 from datagen.claims.phrases import Phrase
 from datagen.lexicon import counted, number_word, with_article
 from datagen.records import Claim, Comparison, Probe
@@ -71,8 +71,9 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     is_exact = phrase.measure == "exact" and phrase.is_whole and not phrase.is_loose
     comparison: Comparison = "exact" if is_exact else "at most" if phrase.measure == "at most" else "at least"
     return state(
-        "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number, comparison=comparison
-    )
+        "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number, comparison=comparison,
+        is_firm=False if is_anybody(phrase, clause) else None,
+    )  # fmt: skip
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:

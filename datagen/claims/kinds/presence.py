@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from datagen.claims.clause import Clause, Statement, state
 from datagen.claims.kind import (
@@ -25,7 +26,24 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     """What is named is there, unless its number says more or denies it."""
     if phrase.is_counted or phrase.measure in ("none", "others") or phrase.is_stand_in:
         return None
-    return state("presence", phrase, phrase.start, phrase.end, clause.in_question)
+    is_firm = False if is_anybody(phrase, clause) else None
+    return state("presence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=is_firm)
+
+
+def is_anybody(phrase: Phrase, clause: Clause) -> bool:
+    """Whether people are spoken of in general: "it suits two people", "a risk for a child"."""
+    if phrase.category != "person" or phrase.is_definite:
+        return False
+    sentence = clause.sentence
+    at = bisect_left(sentence.starts, phrase.start) - 1
+    word, tag = (sentence.words[at], sentence.tags[at]) if at >= 0 else ("", "X")
+    return word in _IN_GENERAL or (tag == "V" and word not in _SHOWING)
+
+
+_IN_GENERAL = frozenset("for by to from of than like as per without requires needs".split())
+_SHOWING = frozenset(
+    "is are was were has have 's ’s shows show features feature depicts contains includes captures see sees".split()
+)
 
 
 def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:

@@ -51,6 +51,10 @@ SILENT, TELLING = 0.3, 0.8
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Nouns outside the categories that the text says to be there: "there is a lamp", "a lamp stands on the floor"."""
+    words = clause.sentence.words
+    n_articles = words.count("a") + words.count("an")
+    if n_articles <= len(clause.phrases) and "there" not in words:
+        return  # every "a dog" is one of the categories, and is spared the noun phrases
     for noun in clause.nouns():
         if noun.determiner in ("no", "neither", "any") or noun.head in _ABSTRACT or len(noun.head) < 3:
             continue
