@@ -189,8 +189,8 @@ class Run(RunTables):
         path: The run folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.folder = RunFolder(path)
+    def __init__(self, path: str | Path) -> None:
+        self.folder = RunFolder(Path(path))
         self.folder.require()
 
     @cached_property

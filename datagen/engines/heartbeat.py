@@ -173,7 +173,7 @@ def beating(folder: RunFolder, progress: Progress, plugs: Plugs = NO_PLUGS) -> I
     try:
         yield pulse
     except DatagenError as error:
-        ended = str(error).partition("\n")[0]
+        ended = " ".join(str(error).split())[:500]
         raise
     except KeyboardInterrupt:
         ended = "interrupted"

@@ -67,8 +67,8 @@ def _lost(summary: Summary) -> str:
     told = ""
     if counts is not None:
         told = (
-            f" Of {counts.written} turns that the teacher wrote, {counts.cut} were cut off these samples and "
-            f"{counts.rejected} fell with {summary.rejected} rejected ones."
+            f" Of {counts.written} turns that the teacher wrote, {counts.cut} were cut off their samples and "
+            f"{counts.rejected} more fell with {summary.rejected} rejected ones."
         )
     if rates is not None and rates.overall.claims.judged:
         told += f" Wrong: {rates.overall.claims.told('claims that captions or boxes decide')}."

@@ -35,7 +35,6 @@ def test_demo_makes_all_four_types_of_every_scene(demo: Path) -> None:
     assert summary["share_accepted"] > 0.7  # an error is planted into every fifth reply
     planted = summary["planted"].values()
     assert sum(one["missed"] for one in planted) <= 0.2 * sum(one["planted"] for one in planted)
-    assert sum(one["by_validator"] for one in planted) > 0
     assert summary["calibration"]["judged"]
     assert summary["verdicts"]["supported"] > summary["turns"] / 2
     assert len(json.loads((demo / "dataset.json").read_text())) == summary["accepted"]

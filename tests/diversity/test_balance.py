@@ -180,7 +180,7 @@ def test_a_run_with_balance_adds_up_and_can_be_replayed(larger_corpus: CorpusFil
     for name in ("samples.jsonl", "dataset.json", "summary.json"):
         assert (again.folder.path / name).read_bytes() == (made.folder.path / name).read_bytes()
     before = (plain.folder.path / "replies.jsonl").read_bytes()
-    replayed = datagen.run(asked, tmp_path / "plain")  # the same replies, judged anew
+    replayed = datagen.run(asked, tmp_path / "plain", change=True)  # the same replies, judged anew
     assert (plain.folder.path / "replies.jsonl").read_bytes() == before
     assert (replayed.folder.samples).read_bytes() == made.folder.samples.read_bytes()
 

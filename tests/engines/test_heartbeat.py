@@ -78,7 +78,7 @@ def test_a_failure_says_why_where_there_is_something_to_go_on_with(tmp_path: Pat
     with pytest.raises(RunError), beating(folder, Silence()):
         raise RunError("the disk is full\nand more")
     told = read_heartbeat(folder)
-    assert told is not None and told.ended == "the disk is full"
+    assert told is not None and told.ended == "the disk is full and more"
     folder.heartbeat.write_text("{half")
     assert read_heartbeat(folder) is None
 

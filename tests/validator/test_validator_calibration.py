@@ -206,7 +206,7 @@ def test_precision_counts_one_more_error_than_was_seen() -> None:
 def test_no_turn_is_judged_by_a_regression_that_saw_its_image() -> None:
     """One image whose planted errors look sound: its own regression would learn that, the others cannot."""
     turns = turns_of(100, gap=3)
-    odd = [Measured("odd", {"count": 5.0, "claims": 5.0}, ("count",), "count") for _ in range(40)]
+    odd = [Measured("odd", {"count": 5.0, "claims": 5.0}, ("count",), "count") for _ in range(10)]
     with_odd, without = Calibrator("m", turns + odd, 0.05), Calibrator("m", turns, 0.05)
     image = next(one for one in turns if one.planted is None and fold_of(one.image_id) == fold_of("odd"))
     seen, alone = with_odd.opinion(image), without.opinion(image)
