@@ -33,7 +33,9 @@ def test_losses_and_the_hallucination_rate_stand_in_the_first_lines(run: datagen
         claims={"supported": 90, "unknown": 31, "contradicted": 4},
     )
     opening = card.partition("# Visual-instruction dataset")[2].partition("| setting |")[0]
-    assert "Of 395 turns that the teacher wrote, 150 were cut off their samples and 7 more fell with 2 rejected" in opening
+    assert (
+        "Of 395 turns that the teacher wrote, 150 were cut off their samples and 7 more fell with 2 rejected" in opening
+    )
     assert "12.0 % of 100 claims that captions or boxes decide (95 %: 7.0 to 20.0 %)" in opening
     assert "| conversation | 235 | 2 | 238 | 150 | 7 |" in card
     assert "| teacher m odel | 12.0 % of 100 claims (95 %: 7.0 to 20.0 %) | - |" in card
