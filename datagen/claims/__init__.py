@@ -11,8 +11,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from datagen.claims.coreference import Discourse
-from datagen.claims.coverage import Coverage, measure_coverage
 from datagen.claims.cross_check import disagreement, settle_disagreements
+from datagen.claims.decided_share import Coverage, measure_coverage
 from datagen.claims.extract import read_answer, read_turn
 from datagen.claims.verify import gather_evidence, verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for

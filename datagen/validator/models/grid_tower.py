@@ -173,7 +173,7 @@ def _as_grid(cells: Tensor, side: int) -> Tensor:
     return cells.transpose(1, 2).reshape(len(cells), -1, side, side)
 
 
-class Found(nn.Module):
+class GridHeads(nn.Module):
     """From the features of both grids to what stands where.
 
     Its numbers are log-odds: that a cell is covered by a thing of a category, that one has its centre there, and that
@@ -256,7 +256,7 @@ class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
         super().__init__(config)
         self.backbone = Backbone(config)
         self.classifier = Classifier(self.backbone.coarse_width, config)
-        self.found = Found(self.backbone.fine_width, self.backbone.coarse_width, config)
+        self.found = GridHeads(self.backbone.fine_width, self.backbone.coarse_width, config)
         self.post_init()  # type: ignore[no-untyped-call]
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -266,7 +266,7 @@ class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
                 nn.init.zeros_(module.bias)
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What stands where, as ``Found`` tells it."""
+        """What stands where, as ``GridHeads`` tell it."""
         fine, coarse = self.backbone(pixels)
         fine, coarse = (grid.flatten(2).transpose(1, 2) for grid in (fine, coarse))
         return self.found(fine, coarse, *self.classifier(coarse))  # type: ignore[no-any-return]
