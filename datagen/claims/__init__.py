@@ -3,7 +3,8 @@
 ``kinds`` is the table of what can be claimed, a file each, in the form that ``kind`` asks for. ``grammar`` holds the
 tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text
 states; ``verify`` holds it against captions and, with ``layout``, boxes; ``cross_check`` holds the samples of one image
-against each other, and those of one conversation. ``coverage`` counts what all this leaves unchecked.
+against each other, and those of one conversation. ``syntax`` tells word classes and noun phrases, ``coreference`` what
+"it" stands for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from msgspec.structs import replace
 
 from datagen.claims.coreference import Discourse
 from datagen.claims.cross_check import disagreement, settle_disagreements
-from datagen.claims.decided_share import Coverage, measure_coverage
 from datagen.claims.extract import read_answer, read_turn
 from datagen.claims.verify import gather_evidence, verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
@@ -20,13 +20,11 @@ from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
 __all__ = [
-    "Coverage",
     "claim_lexicon",
     "first_contradiction",
     "gather_evidence",
     "is_exhaustive",
     "judge_turns",
-    "measure_coverage",
     "read_answer",
     "read_turn",
     "settle_disagreements",
