@@ -19,22 +19,19 @@ from msgspec import Raw, Struct
 
 from datagen.corpus.coco.columns import (
     CaptionRows,
-    CaptionTable,
+    Captions,
     Ids,
     ImageRows,
-    ImageTable,
     InstanceRows,
-    InstanceTable,
+    Instances,
 )
 from datagen.corpus.coco.diagnose import decode_whole
 from datagen.corpus.coco.schema import (
     CaptionRow,
     CaptionsFile,
-    CategoryRow,
     ImageRow,
     InstanceRow,
     InstancesFile,
-    LicenceRow,
 )
 from datagen.errors import CorpusError
 
@@ -250,25 +247,6 @@ def _end_of_value(text: str, at: int = 0) -> int:
 
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
 RowsT = TypeVar("RowsT", CaptionRows, InstanceRows)
-
-
-class Captions(Struct, frozen=True):
-    """A captions file."""
-
-    path: Path
-    images: ImageTable
-    licences: list[LicenceRow]
-    annotations: CaptionTable
-
-
-class Instances(Struct, frozen=True):
-    """An instances file."""
-
-    path: Path
-    images: ImageTable
-    licences: list[LicenceRow]
-    annotations: InstanceTable
-    categories: list[CategoryRow]
 
 
 def read_captions(path: Path, ids: Ids) -> Captions:
