@@ -13,7 +13,6 @@ replies: JSON lines with ``id``, ``captions``, ``instances`` [{category, bbox (c
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
 import json
@@ -22,11 +21,11 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from measuring import corpus_parser, corpus_settings
 from msgspec import Struct
 from msgspec.structs import replace
 from planting import DENIAL, PLANTERS, Corpus, plant
 
-import datagen
 from datagen.claims import judge_turns
 from datagen.claims.kinds import KINDS
 from datagen.config import ChecksSettings, Settings, dump_settings, load_settings
@@ -204,18 +203,12 @@ def measure_halves(title: str, samples: list[Told], corpus: Corpus, *, misses: b
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--captions", type=Path)
-    parser.add_argument("--instances", type=Path)
+    parser = corpus_parser(__doc__)
     parser.add_argument("--replies", type=Path)
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--misses", action="store_true", help="print decided errors not caught in the half tuned on")
     options = parser.parse_args()
-    settings = datagen.demo_settings()
-    if options.captions or options.instances:
-        files = {"captions": options.captions, "instances": options.instances}
-        corpus_files = {key: [str(path)] for key, path in files.items() if path}
-        settings = load_settings(None, {"corpus": corpus_files, "types": list(settings.types)})
+    settings = corpus_settings(options)
     rows = [row for path in settings.corpus.instances for row in json.loads(Path(path).read_bytes())["categories"]]
     loaded = load_corpus(settings.corpus)
     corpus = Corpus(

@@ -8,16 +8,13 @@ run against the teacher alone, that is, what everything around the teacher adds.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import gc
 import io
-import time
 from collections.abc import Callable
-from pathlib import Path
+
+from measuring import corpus_parser, corpus_settings, cpu_seconds
 
 import datagen
-from datagen.config import load_settings
 from datagen.corpus import load_corpus
 from datagen.dedup import Deduplicator
 from datagen.diversity import Census, Diversity, question_kind
@@ -27,32 +24,13 @@ from datagen.recipes import load_recipes
 from datagen.teacher import open_teacher
 from datagen.view.report_examples import Examples
 
-REPEATS = 5
-
-
-def cpu_seconds(work: Callable[[], object]) -> float:
-    """Median CPU seconds of a piece of work over a few repeats."""
-    taken = []
-    for _ in range(REPEATS):
-        gc.collect()
-        started = time.process_time()
-        work()
-        taken.append(time.process_time() - started)
-    return sorted(taken)[REPEATS // 2]
-
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--captions", type=Path)
-    parser.add_argument("--instances", type=Path)
+    parser = corpus_parser(__doc__)
     parser.add_argument("--limit", type=int)
     options = parser.parse_args()
-    settings = datagen.demo_settings()
-    if options.captions or options.instances:
-        files = {"captions": options.captions, "instances": options.instances}
-        corpus = {key: [str(path)] for key, path in files.items() if path}
-        settings = load_settings(None, {"corpus": {**corpus, "limit": options.limit}, "types": list(settings.types)})
+    settings = corpus_settings(options, options.limit)
     recipes = load_recipes(settings)
     loaded = load_corpus(settings.corpus)
     images, categories = loaded.images, loaded.categories

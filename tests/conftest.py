@@ -1,7 +1,10 @@
 """A small corpus that most tests run on: six rendered pictures with captions and boxes."""
 
+import io
 import json
 import os
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may look for a hub
 for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     os.environ.pop(variable, None)
 
+RESULTS = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 CATEGORIES = ("person", "dog", "cat", "cup", "chair", "kite")
 
 
@@ -73,3 +77,54 @@ def make_corpus(folder: Path, n_images: int = 6) -> CorpusFiles:
 @pytest.fixture(scope="session")
 def corpus_files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
     return make_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run over these files; not to be changed."""
+    import datagen
+
+    out = tmp_path_factory.mktemp("finished") / "run"
+    datagen.run(corpus_files.settings, out)
+    return out
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """PyTorch on one thread, where tiny models are not worth more."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+class Terminal(io.StringIO):
+    """A stream that somebody sees."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def same(one: Path, other: Path, *names: str) -> None:
+    """Two runs ended in the same bytes."""
+    for name in names or (*RESULTS, "run.yaml"):
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def wait_for(found: Callable[[], Any], seconds: float = 120.0) -> Any:
+    give_up = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < give_up
+        time.sleep(0.01)
+    return answer
+
+
+def make_shards(settings: Any, count: int, out: Path) -> None:
+    from datagen.engines.progress import Silence
+    from datagen.engines.run_shards import run_shard
+    from datagen.store.shards import Shard
+
+    for number in range(1, count + 1):
+        run_shard(settings, Shard(number, count), out, Silence())

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import CorpusFiles
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -126,13 +125,6 @@ def test_counts_name_what_was_decided_and_change_with_it() -> None:
     assert told_since(counts, counts) is None
     assert told_since(None, counts) is not None
     assert told_since(counts, None) is not None
-
-
-@pytest.fixture(scope="module")
-def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("review") / "run"
-    datagen.run(corpus_files.settings, out)
-    return out
 
 
 @pytest.fixture

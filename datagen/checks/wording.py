@@ -24,11 +24,33 @@ GRAM_WORDS = 6
 LOOP_SHARE = 1 / 2
 """Share of an answer that repeated runs must fill; "on the left side of the image" may well come thrice."""
 
+
+class WordyPattern:
+    """A pattern, and words of which any text that it finds holds one: they are looked for first, several times faster.
+
+    Args:
+        words: Between bars; in lower case where the pattern ignores case.
+        pattern: What is looked for where one of them stands.
+        flags: Of the pattern.
+    """
+
+    def __init__(self, words: str, pattern: str, flags: re.RegexFlag = re.NOFLAG) -> None:
+        self._words = tuple(words.split("|"))
+        self._pattern, self._ignores_case = re.compile(pattern, flags), bool(flags & re.IGNORECASE)
+
+    def search(self, text: str) -> re.Match[str] | None:
+        """Find the pattern's first place in a text."""
+        read = text.lower() if self._ignores_case else text
+        return self._pattern.search(text) if any(map(read.__contains__, self._words)) else None
+
+
 _I_CANNOT = (
     r"\bi(?: (?:cannot|can't|can not|could not|couldn't|won't|will not(?: be able to)?)"
     r"|(?:'m| am) (?:not able|unable) to)"
 )
-_REFUSAL = re.compile(
+_REFUSAL = WordyPattern(
+    "i'm |i am |i apol|an ai|artificial|language model|text-based|virtual|i can|i could|i won't|"
+    "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without ",
     r"(?:^|[.!?]\s)i(?:'m| am) (?:\w+ )?(?:sorry|afraid)\b,? (?:but|that|i|there|this|the|as)\b"
     r"|(?:^|[.!?]\s)i apologi[sz]e\b"
     r"|\bas an? (?:ai|artificial intelligence|large language model|language model|text-based \w+|virtual assistant)"
@@ -39,14 +61,10 @@ _REFUSAL = re.compile(
     r"|\bno (?:image|picture|photo) (?:(?:was|is|has been) )?(?:provided|attached|shared|uploaded)\b"
     r"|\b(?:please|could you|can you) (?:provide|upload|share|attach) (?:the|an|your|me)\b"
     r"|\b(?:unable|not able) to (?:see|view|access) (?:the|any|this|actual) (?:image|picture|photo)"
-    r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b"
+    r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b",
 )
-_REFUSAL_WORDS = (
-    "i'm ", "i am ", "i apol", "an ai", "artificial", "language model", "text-based", "virtual", "i can", "i could",
-    "i won't", "i will not", "i do", "no image", "no picture", "no photo", "please", "could you", "can you",
-    "unable to", "not able", "without ",
-)  # fmt: skip
-_LEAK = re.compile(
+_LEAK = WordyPattern(
+    "caption|bounding|annotat|coordinates|description|given|provided|available|mentioned|specified|stated",
     r"\bcaptions?\b|\bbounding[- ]box|\bannotations?\b|\bannotated (?:as|object|box|categor|in)"
     r"|\b(?:the|their|its|these|those|given|box|provided|by|object|normali[sz]ed|pixel|spatial) coordinates\b"
     r"|\b(?:provided|given|above) (?:image |scene |text |textual )?descriptions?\b"
@@ -55,31 +73,28 @@ _LEAK = re.compile(
     r"|\b(?:according to|based on|as per|from|in) (?:the|these|all|this) (?:\w+ )?descriptions?\b"
     r"|\b(?:given|provided|available) (?:information|context|data|details|text|input)\b(?! (?:in|on|by|about)\b)"
     r"|\binformation (?:provided|given)\b(?! (?:in|on|by|about)\b)"
-    r"|\b(?:is|are|was|were)(?: not|n't) (?:explicitly |specifically |directly )?(?:mentioned|specified|stated)\b"
+    r"|\b(?:is|are|was|were)(?: not|n't) (?:explicitly |specifically |directly )?(?:mentioned|specified|stated)\b",
 )
-_LEAK_WORDS = (
-    "caption", "bounding", "annotat", "coordinates", "description", "given", "provided", "available",
-    "mentioned", "specified", "stated",
-)  # fmt: skip
-_NUMBER_SIGNS = ("[", "(", "0.", "1.")
-_NUMBERS = re.compile(
+_NUMBERS = WordyPattern(
+    "[|(|0.|1.",
     r"[\[(]\s?\d{0,4}\.?\d{1,6}(?:\s?,\s?\d{0,4}\.?\d{1,6}){3}\s?[\])]"
     r"|[\[(]\s?[01]?\.\d{1,6}(?:\s?,\s?[01]?\.\d{1,6}){0,3}\s?[\])]"
     r"|\b[01]\.\d{1,6}, ?[01]\.\d{1,6}, ?[01]\.\d"
-    r"|\b[xy] ?[=≈] ?[01]?\.\d"
+    r"|\b[xy] ?[=≈] ?[01]?\.\d",
 )
 
-_TOKEN_SIGNS = ("<", "[", "###", "USER:", "ASSISTANT:")
-_TRAINER_TOKEN = re.compile(
+_TRAINER_TOKEN = WordyPattern(
+    "<|[|###|USER:|ASSISTANT:",
     r"</?s>|<\||<(?:image|video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"
-    r"|\[/?INST\]|\b(?:ASSISTANT|USER):|###"
+    r"|\[/?INST\]|\b(?:ASSISTANT|USER):|###",
 )
-_ROLE_LABEL = re.compile(
+_ROLE_LABEL = WordyPattern(
+    ":|：",
     r"^[\s*#>]{0,8}(?:(?:question|answer|human|user|assistant|gpt)(?: ?\d{1,3})?|[qa]\d{0,3})[*]{0,2} ?[:：]",
     re.IGNORECASE | re.MULTILINE,
 )
-_PLACEHOLDER_SIGNS = ("[", "{", "<", "lorem", "message is", "todo:", "____")
-_PLACEHOLDER = re.compile(
+_PLACEHOLDER = WordyPattern(
+    "[|{|<|lorem|message is|todo:|____",
     r"\[(?:insert|your|object|name|colou?r|number|location|placeholder|fill|description|answer|question)\b[^\]\n]{0,60}\]"
     r"|\{[a-z][a-z_ ]{0,40}\}|<(?:object|name|colou?r|number|location|insert[^>\n]{0,40}|answer|question)>"
     r"|\blorem ipsum\b|\bmessage is empty\b|\btodo:|_{4,}",
@@ -106,12 +121,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def _has_any(text: str, words: tuple[str, ...]) -> bool:
-    """Look for words that a pattern cannot do without: several times faster than the pattern."""
-    return any(map(text.__contains__, words))
-
-
-def _either(turn: Turn, pattern: re.Pattern[str]) -> str | None:
+def _either(turn: Turn, pattern: WordyPattern) -> str | None:
     """Where a pattern stands in question or answer, in a report's words."""
     for name, text in (("question", turn.question), ("answer", turn.answer)):
         match = pattern.search(text)
@@ -122,17 +132,14 @@ def _either(turn: Turn, pattern: re.Pattern[str]) -> str | None:
 
 def refusal(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find an answer in which the model speaks of itself instead of the picture."""
-    answer = _plain(turn.answer)
-    match = _REFUSAL.search(answer) if _has_any(answer, _REFUSAL_WORDS) else None
+    match = _REFUSAL.search(_plain(turn.answer))
     return f"answer says {match[0].strip()!r}" if match else None
 
 
 def context_leak(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find talk of the text that stood in for the picture: captions, boxes, coordinates, given information."""
     both = _plain(f"{turn.question}\n{turn.answer}")
-    match = _LEAK.search(both) if _has_any(both, _LEAK_WORDS) else None
-    if match is None and _has_any(both, _NUMBER_SIGNS):
-        match = _NUMBERS.search(both)
+    match = _LEAK.search(both) or _NUMBERS.search(both)
     return f"turn says {match[0].strip()!r}" if match else None
 
 
@@ -171,21 +178,19 @@ def without_words(turn: Turn, settings: ChecksSettings) -> str | None:
 
 def trainer_token(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find a string that trainers read as structure: they mask, miscount or crash on such a sample."""
-    return _either(turn, _TRAINER_TOKEN) if _has_any(f"{turn.question}\n{turn.answer}", _TOKEN_SIGNS) else None
+    return _either(turn, _TRAINER_TOKEN)
 
 
 def role_label(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find a line that begins with a label such as ``Answer:``, left over from a form nobody could read."""
-    return _either(turn, _ROLE_LABEL) if _has_any(f"{turn.question}\n{turn.answer}", (":", "：")) else None
+    return _either(turn, _ROLE_LABEL)
 
 
 def placeholder(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find text that someone was meant to fill in."""
     if turn.answer.strip().lower() in _EMPTY_ANSWERS:
         return f"answer is {turn.answer.strip()!r}"
-    return (
-        _either(turn, _PLACEHOLDER) if _has_any(_plain(f"{turn.question}\n{turn.answer}"), _PLACEHOLDER_SIGNS) else None
-    )
+    return _either(turn, _PLACEHOLDER)
 
 
 def unfinished_answer(turn: Turn, settings: ChecksSettings) -> str | None:

@@ -1,11 +1,22 @@
-"""From annotation files or a program's records, and an image folder, to annotated images and their faults."""
+"""Corpora: from annotation files or a program's records, and an image folder, to annotated images and their faults.
+
+``FORMATS`` says which settings name a format's files, how it is recognised, and what opens it.
+"""
 
 from __future__ import annotations
 
-from datagen.corpus.formats import FORMATS, PLACES, corpus_if_there, identity_in, load_corpus, named_places, open_source
-from datagen.corpus.image_records import ImageRecords
+from collections.abc import Callable, Mapping
+from pathlib import PurePath
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from datagen.config import PLUGGED, CorpusSettings
+from datagen.corpus.coco import open_coco
+from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import ImagesById
-from datagen.corpus.llava_dataset import load_dataset
+from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,
@@ -15,6 +26,7 @@ from datagen.corpus.pictures import (
     read_picture,
 )
 from datagen.corpus.source import Corpus, FileSource, Source
+from datagen.errors import CorpusError, SettingsError
 
 __all__ = [
     "FORMATS",
@@ -29,6 +41,7 @@ __all__ = [
     "check_picture",
     "corpus_if_there",
     "explain_missing",
+    "find_format",
     "identity_in",
     "load_corpus",
     "load_dataset",
@@ -37,3 +50,121 @@ __all__ = [
     "picture_path",
     "read_picture",
 ]
+
+
+class Format(Struct, frozen=True):
+    """One corpus format.
+
+    Attributes:
+        name: As ``corpus.format`` takes it.
+        open: Gives its source; nothing is read yet.
+        needs: Settings under ``corpus`` of which at least one names its files.
+        takes: Settings that may name further files.
+        suffixes: By which a file at ``corpus.path`` is known to be one.
+    """
+
+    name: str
+    open: Callable[[CorpusSettings], Source]
+    needs: tuple[str, ...] = ("path",)
+    takes: tuple[str, ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+
+FORMATS = (
+    Format("coco", open_coco, needs=("captions", "instances")),
+    Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
+    Format("records", open_records, suffixes=(".jsonl",)),
+)
+
+PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))
+"""Settings under ``corpus`` that say where something is: shards may find it elsewhere, as digests tell its content."""
+
+
+def named_places(settings: CorpusSettings) -> list[str]:
+    """Which settings name annotation files, under their dotted names."""
+    return [f"corpus.{name}" for name in PLACES if name != "images" and getattr(settings, name)]
+
+
+def find_format(settings: CorpusSettings) -> Format:
+    """Find the format whose files the settings name.
+
+    Raises:
+        SettingsError: They name none, or files that no format takes together.
+        CorpusError: A program gave the images.
+    """
+    if settings.source is not None:
+        raise CorpusError(
+            f"The images of this run come from {settings.source.removeprefix(PLUGGED)}, in Python; start it again from "
+            "the program that gives them to datagen.run or Run.validate (source=...)."
+        )
+    named = named_places(settings)
+    if not named:
+        raise SettingsError(
+            "No annotations are given: name a COCO file with --captions or --instances, or another corpus with "
+            "--corpus."
+        )
+    given, told = {name.removeprefix("corpus.") for name in named}, ", ".join(named)
+    fitting = [one for one in FORMATS if given <= {*one.needs, *one.takes} and given & {*one.needs}]
+    if not fitting:
+        raise SettingsError(f"{told}: no corpus format takes these together; leave one of them out.")
+    if settings.format is not None:
+        fitting = [one for one in fitting if one.name == settings.format]
+        if not fitting:
+            names = ", ".join(one.name for one in FORMATS)
+            raise SettingsError(
+                f"corpus.format {settings.format}: there is no such format that takes {told}; there is {names}."
+            )
+    elif settings.path is not None:
+        suffix = PurePath(settings.path).suffix.lower()
+        fitting = [one for one in fitting if suffix in one.suffixes]
+        if not fitting:
+            known = ", ".join(f"{end} ({one.name})" for one in FORMATS for end in one.suffixes)
+            raise SettingsError(
+                f"{settings.path}: its name tells no corpus format; known are {known}. Name one with corpus.format."
+            )
+    return fitting[0]
+
+
+def open_source(settings: CorpusSettings) -> Source:
+    """Open the source that the settings name; nothing is read yet.
+
+    Raises:
+        SettingsError: They name none.
+    """
+    return find_format(settings).open(settings)
+
+
+def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpus:
+    """Load the images of a run with everything that is said about them.
+
+    Args:
+        settings: Name the files, and how many images to take.
+        source: Takes the place of the files.
+
+    Raises:
+        SettingsError: The settings name no source.
+        CorpusError: A file is not what it should be.
+    """
+    return (source or open_source(settings)).load().first(settings.limit)
+
+
+def corpus_if_there(settings: CorpusSettings) -> Corpus:
+    """Load the images of a run that is looked at; nothing where its files are gone, or a program gave its images."""
+    try:
+        return load_corpus(settings)
+    except (CorpusError, SettingsError):
+        return Corpus()
+
+
+def identity_in(manifest: Mapping[str, Any]) -> tuple[str, ...]:
+    """Tell what a run is on by its ``run.yaml``; nothing where that cannot be told.
+
+    Args:
+        manifest: Its content; that of an older version names its source in the settings alone.
+    """
+    if isinstance(told := manifest.get("source"), list):
+        return tuple(map(str, told))
+    try:
+        return open_source(msgspec.convert(manifest["settings"]["corpus"], CorpusSettings, strict=False)).identity()
+    except (msgspec.ValidationError, SettingsError, CorpusError, KeyError, TypeError):
+        return ()

@@ -107,9 +107,10 @@ class Deduplicator:
     def _copied(self, samples: list[Sample]) -> dict[int, Drop]:
         """Find samples that say what an earlier one of the same type says; remember the others."""
         words = {n: self._words(sample) for n, sample in enumerate(samples) if sample.status != "rejected"}
+        digests = {n: _digest(samples[n], said) for n, said in words.items()}
         by_type: dict[str, list[int]] = {}
         for n, said in words.items():
-            if len(said) >= self._settings.min_words and self._exact.get(_digest(samples[n], said)) is None:
+            if len(said) >= self._settings.min_words and self._exact.get(digests[n]) is None:
                 by_type.setdefault(samples[n].response_type, []).append(n)
         twins: dict[int, Twin | None] = {}
         for kind, places in by_type.items():
@@ -117,9 +118,8 @@ class Deduplicator:
             found = index.admit([samples[n].sample_id for n in places], [words[n] for n in places])
             twins.update(zip(places, found, strict=True))
         drops: dict[int, Drop] = {}
-        for n, said in words.items():
-            digest, twin = _digest(samples[n], said), twins.get(n)
-            known = self._exact.get(digest)
+        for n, digest in digests.items():
+            known, twin = self._exact.get(digest), twins.get(n)
             if known is not None:
                 drops[n] = _copy_drop("exact_copy", known, 1.0)
             elif twin is not None:

@@ -62,7 +62,7 @@ def parse_reply(
             return rejected("only_reasoning", f"no answer follows the reasoning: {opening_of(text.strip())}")
         return rejected("empty_reply", "the reply holds no text")
     if reply_format == "text":
-        return _read_bare_text(body, question or "", cut_reason is not None, cut_reason or "")
+        return _read_bare_text(body, question or "", cut_reason)
     return _read_pairs(body, reply_format, cut_reason)
 
 
@@ -85,7 +85,7 @@ def _read_pairs(body: str, reply_format: Literal["delimited", "json"], cut_reaso
     return rejected(cut_reason or "no_turns", f"no question with an answer in a reply that begins {opening_of(body)}")
 
 
-def _read_bare_text(text: str, question: str, is_cut: bool, cut_reason: str) -> Parsed:
+def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:
     """Make the one turn of a bare reply.
 
     A reply with one labelled pair gives its answer; a whole conversation is rejected, since its
@@ -94,8 +94,7 @@ def _read_bare_text(text: str, question: str, is_cut: bool, cut_reason: str) -> 
     Args:
         text: A cleaned reply.
         question: What the text answers.
-        is_cut: The reply broke off; it is cut back to its last whole sentence.
-        cut_reason: Reason code for that.
+        cut_reason: Reason code of a reply that broke off, which is cut back to its last whole sentence.
     """
     parts = read_json(text) if text.lstrip("`json \n").startswith(("{", "[")) else read_delimited(text, is_cut=False)
     answers = [part for part in parts if part.kind == "answer" and part.text]
@@ -107,9 +106,7 @@ def _read_bare_text(text: str, question: str, is_cut: bool, cut_reason: str) -> 
     text = _strip_wrapping(text)
     if not text:
         return rejected("empty_reply", "nothing is left beside labels and remarks")
-    if not is_cut:
-        return Parsed((Turn(question, text),), None)
-    return _cut_back(text, question, cut_reason)
+    return _cut_back(text, question, cut_reason) if cut_reason else Parsed((Turn(question, text),), None)
 
 
 def _strip_wrapping(text: str) -> str:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datagen.store.append_log import FactLog, add_decision, read_decisions, read_facts
-from datagen.store.folder import RunFolder, write_whole
-from datagen.store.key_index import ReplyStore, ScoreStore, VectorStore
-from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache
-from datagen.store.worker_replies import stored_replies, take_in_replies
+from datagen.store.folder import RunFolder, cache_path, fingerprint, load_cache, save_cache, write_whole
+from datagen.store.key_index import ReplyStore, ScoreStore, VectorStore, stored_replies, take_in_replies
 
 __all__ = [
     "FactLog",

@@ -167,35 +167,29 @@ class BatchTeacher:
             RefusedParameterError: The same request without the parameter may pass; it is added to ``refused``.
             TeacherError: The line says that no request can succeed.
         """
-        usage, finish_reason = Usage(), None
-        text = ""
-        error: tuple[str, str, bool] | None = None  # code, detail, whether it is final
+        usage = Usage()
+        outcome: dict[str, Any] = {}
         try:
             completion = self._completion_of(line)
             usage, choice = read_usage(completion.usage), completion.choices[0]
-            finish_reason = choice.finish_reason
-            text = text_or_fault(choice, None, self._errors.shown)
+            outcome["finish_reason"] = choice.finish_reason
+            outcome["text"] = text_or_fault(choice, None, self._errors.shown)
         except RecordError as fault:
-            error = fault.code, str(fault), fault.code != "request_rejected"
+            outcome |= {"error": fault.code, "detail": str(fault), "is_final": fault.code != "request_rejected"}
         except PassingError as fault:
-            error = "gave_up", str(fault), False
+            outcome |= {"error": "gave_up", "detail": str(fault), "is_final": False}
         except RefusedParameterError as fault:
             self.refused.add(fault.name)
             raise
-        code, detail, is_final = error or (None, None, True)
         return Reply(
             request_digest=line.custom_id,
             image_id=image_id,
             response_type=response_type,
             teacher=self.name,
-            text=text,
-            finish_reason=finish_reason,
             usage=usage,
             cost_usd=cost_of(usage, self.name, self._settings) if usage != Usage() else None,
             at=round(time.time(), 3),
-            error=code,
-            detail=detail,
-            is_final=is_final,
+            **{"text": "", **outcome},
         )
 
     def _completion_of(self, line: Line) -> Any:

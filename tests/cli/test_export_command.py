@@ -14,13 +14,6 @@ from datagen.cli import app
 from datagen.export import FORMS
 
 
-@pytest.fixture(scope="module")
-def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("export") / "run"
-    datagen.run({**corpus_files.settings, "validator": {"name": "none"}}, out)
-    return out
-
-
 def export(*arguments: object, exit_code: int = 0) -> str:
     done = CliRunner().invoke(app, ["export", *map(str, arguments)])
     assert done.exit_code == exit_code, done.output

@@ -7,13 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import Terminal
 
 from datagen.cli import next_step
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:

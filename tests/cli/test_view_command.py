@@ -11,18 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles
 from typer.testing import CliRunner
 
-import datagen
 from datagen.cli import app
-
-
-@pytest.fixture(scope="module")
-def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("viewing") / "run"
-    datagen.run({**corpus_files.settings, "validator": {"name": "none"}}, out)
-    return out
 
 
 def get(url: str, **headers: str) -> tuple[int, str]:

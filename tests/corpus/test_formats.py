@@ -10,8 +10,17 @@ import pytest
 from conftest import CorpusFiles, make_corpus
 
 from datagen.config import CorpusSettings, load_settings
-from datagen.corpus import FORMATS, PLACES, Corpus, FileSource, corpus_if_there, identity_in, load_corpus, open_source
-from datagen.corpus.formats import find_format
+from datagen.corpus import (
+    FORMATS,
+    PLACES,
+    Corpus,
+    FileSource,
+    corpus_if_there,
+    find_format,
+    identity_in,
+    load_corpus,
+    open_source,
+)
 from datagen.errors import CorpusError, SettingsError
 
 RECORD = {"file_name": "1.jpg", "captions": ["A dog."]}

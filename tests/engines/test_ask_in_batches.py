@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, same
 from loopback import LoopbackServer
 from loopback_batches import BatchDesk, expired_line, status_line
 from typer.testing import CliRunner
@@ -367,8 +367,7 @@ def check(server: LoopbackServer, out: Path, calm: Path) -> None:
     assert server.desk.paid.total() == len(server.desk.paid) == N_REQUESTS
     assert len(server.desk.batches) == 3
     assert {r.request_digest for r in stored(out)} == set(server.desk.paid)
-    for name in DERIVED:
-        assert (out / name).read_bytes() == (calm / name).read_bytes(), name
+    same(out, calm, *DERIVED)
 
 
 def test_killed_at_each_step_in_turn_it_pays_for_nothing_twice(

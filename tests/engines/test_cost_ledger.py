@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, same
 from loopback import Answer, LoopbackServer, error_answer, json_answer, reply_for, vector_for
 
 import datagen
@@ -110,8 +110,7 @@ def test_a_budget_ends_the_questions_to_a_validator_and_a_resume_goes_on(
         datagen.run(watched(corpus_files, server, teacher={"budget_usd": 50.0}), out)
         assert set(server.arrivals.values()) == {1}  # nothing is paid for twice
     assert len(bills(out)) == len(bills(tmp_path / "calm"))
-    for name in DERIVED:
-        assert (out / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+    same(out, tmp_path / "calm", *DERIVED)
     assert datagen.open_run(out).summary.cost_usd == calm.summary.cost_usd
 
 
@@ -129,8 +128,7 @@ def test_a_budget_ends_the_embeddings_and_a_resume_goes_on(corpus_files: CorpusF
         assert 0 < len(vectors) == len(bills(out)) < n_all
         datagen.run({**settings, "teacher": {"budget_usd": 5.0}}, out)
         assert len(bills(out)) == n_all and set(server.embedded.values()) == {1}
-    for name in DERIVED:
-        assert (out / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+    same(out, tmp_path / "calm", *DERIVED)
 
 
 def test_bills_are_read_back_and_priced_when_a_price_is_known(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from conftest import RESULTS, same
 from msgspec.structs import replace
 
 import datagen
@@ -17,7 +18,6 @@ from datagen.records import Drop, Provenance, Reply, Request, Sample, Turn
 from datagen.summary import PlantedFates
 from datagen.teacher.template import write_reply
 
-DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 TURNS = tuple(Turn(f"Question {n}?", f"Answer {n}.") for n in (1, 2, 3))
 
 
@@ -54,8 +54,7 @@ def test_a_share_is_part_of_what_is_asked_and_none_changes_nothing() -> None:
 def test_one_process_and_two_tell_the_same_lies(tmp_path: Path) -> None:
     for workers in (1, 2):
         run_local(without_validator(0.3, workers=workers), tmp_path / str(workers), Silence())
-    for name in DERIVED:
-        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    same(tmp_path / "1", tmp_path / "2", *RESULTS)
 
 
 def test_what_became_of_each_is_told_and_most_are_caught(tmp_path: Path) -> None:

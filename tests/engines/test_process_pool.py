@@ -4,15 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from conftest import CorpusFiles, make_corpus
+from conftest import RESULTS, CorpusFiles, make_corpus, same, wait_for
 from loopback import LoopbackServer, error_answer
 
 import datagen
@@ -27,7 +25,6 @@ from datagen.errors import RunError, TeacherError
 from datagen.records import AnnotatedImage, Turn
 from datagen.store import RunFolder
 
-DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 TYPES = ["conversation", "description", "reasoning", "negation"]
 
 
@@ -42,11 +39,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
 @pytest.fixture(autouse=True)
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "SAMPLES_PER_CHUNK", 7)
-
-
-def same(one: Path, other: Path, names: tuple[str, ...] = DERIVED) -> None:
-    for name in names:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def children() -> list[psutil.Process]:
@@ -80,7 +72,7 @@ def test_a_pool_writes_and_derives_the_bytes_of_one_process(files: CorpusFiles, 
         run_local(load_settings(None, {**files.settings, "types": TYPES, "workers": n}), tmp_path / str(n), heard)
         assert heard.n_steps == 20 + 80 + 80  # pictures, requests, samples
         assert heard.n_accepted
-    same(tmp_path / "1", tmp_path / "2")
+    same(tmp_path / "1", tmp_path / "2", *RESULTS)
     assert replies_of(tmp_path / "1") == replies_of(tmp_path / "2")
     assert not children()
 
@@ -98,7 +90,7 @@ def test_a_pool_derives_an_endpoints_replies_twice_over(files: CorpusFiles, tmp_
             more = {"teacher": teacher, "workers": n, "balance": balance, "types": TYPES}
             run_local(load_settings(None, {**files.settings, **more}), tmp_path / str(n), Silence())
     assert datagen.open_run(tmp_path / "2").summary.rejected_by_stage.keys() >= {"teacher", "dedup"}
-    same(tmp_path / "1", tmp_path / "2", ("samples.jsonl", "dataset.json"))
+    same(tmp_path / "1", tmp_path / "2", "samples.jsonl", "dataset.json")
 
 
 def test_an_imported_dataset_goes_through_a_pool(files: CorpusFiles, tmp_path: Path) -> None:
@@ -106,7 +98,7 @@ def test_an_imported_dataset_goes_through_a_pool(files: CorpusFiles, tmp_path: P
     corpus = {**files.settings["corpus"], "dataset": str(first.folder.dataset)}
     for n in (1, 2):
         run_local(load_settings(None, {"corpus": corpus, "workers": n}), tmp_path / str(n), Silence())
-    same(tmp_path / "1", tmp_path / "2")
+    same(tmp_path / "1", tmp_path / "2", *RESULTS)
 
 
 def test_a_start_that_goes_on_writes_what_is_missing(files: CorpusFiles, tmp_path: Path) -> None:
@@ -117,7 +109,7 @@ def test_a_start_that_goes_on_writes_what_is_missing(files: CorpusFiles, tmp_pat
     (tmp_path / "half" / "run.yaml").write_bytes(whole.folder.settings.read_bytes())
     (tmp_path / "half" / "replies.jsonl").write_bytes(b"".join(lines[:30]))
     datagen.run(settings, tmp_path / "half")
-    same(tmp_path / "whole", tmp_path / "half")
+    same(tmp_path / "whole", tmp_path / "half", *RESULTS)
     assert replies_of(tmp_path / "half") == replies_of(tmp_path / "whole")
 
 
@@ -176,7 +168,7 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_sentence_and_it_goes_on(
     assert not children()
     monkeypatch.undo()
     run_local(settings, tmp_path / "run", Silence())
-    same(tmp_path / "calm", tmp_path / "run")
+    same(tmp_path / "calm", tmp_path / "run", *RESULTS)
 
 
 def test_nobody_waits_for_a_worker_that_is_lost(files: CorpusFiles, tmp_path: Path) -> None:
@@ -197,7 +189,7 @@ def names_a_cup(turn: Turn, image: AnnotatedImage) -> str | None:
 def test_a_check_of_a_module_works_in_the_workers(files: CorpusFiles, tmp_path: Path) -> None:
     for n in (1, 2):
         datagen.run({**files.settings, "workers": n}, tmp_path / str(n), checks=[names_a_cup])
-    same(tmp_path / "1", tmp_path / "2")
+    same(tmp_path / "1", tmp_path / "2", *RESULTS)
     assert datagen.open_run(tmp_path / "2").summary.rejected_by_stage["checks"]["names_a_cup"]
 
 
@@ -229,14 +221,6 @@ def started(files: CorpusFiles, out: Path) -> tuple[subprocess.Popen[str], list[
 def hear_interrupts() -> None:
     """What a shell starts in the background ignores SIGINT, and so would the command."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-def wait_for(found: Callable[[], Any], seconds: float = 120.0) -> Any:
-    give_up = time.monotonic() + seconds
-    while not (answer := found()):
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-    return answer
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")

@@ -4,14 +4,13 @@ import importlib.util
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import pytest
-from conftest import CorpusFiles, make_corpus
+from conftest import RESULTS, CorpusFiles, make_corpus, same, wait_for
 from oracle import Oracle
 
 from datagen.api import run_engine
@@ -32,7 +31,6 @@ if is_there:
 else:
     Cluster = object  # type: ignore[assignment,misc]
 TESTS = Path(__file__).resolve().parent.parent
-DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +67,6 @@ def settings_of(files, engine, **more):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> CorpusFiles:
     return make_corpus(tmp_path_factory.mktemp("corpus"), n_images=20)
-
-
-def same(one: Path, other: Path, *more: str) -> None:
-    for name in (*DERIVED, *more):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
 
 
 @pytest.fixture(autouse=True)
@@ -134,7 +120,7 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
         running.result()
     assert lost not in place._fleet._copies
     place.close()
-    same(tmp_path / "local", tmp_path / "ray", "scores.jsonl")
+    same(tmp_path / "local", tmp_path / "ray", *RESULTS, "scores.jsonl")
     assert read_lines(tmp_path / "ray" / "scores.jsonl")
 
 
@@ -166,7 +152,7 @@ def test_both_engines_give_the_same_bytes_though_a_node_is_lost(
         assert not running.done(), running.result()
         cluster.remove_node(doomed, allow_graceful=False)
         running.result()
-    same(tmp_path / "local", tmp_path / "ray")
+    same(tmp_path / "local", tmp_path / "ray", *RESULTS)
     assert len(list(marks.glob("on-*"))) > 1
 
 

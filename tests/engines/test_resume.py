@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles, make_corpus
+from conftest import RESULTS, CorpusFiles, make_corpus, same
 from loopback import LoopbackServer, digest_of, reply_for
 
 from datagen.records import Reply
@@ -21,7 +21,6 @@ WAY_FAULTS = {
 }  # fmt: skip
 ANSWER_FAULTS = {"empty": 0.08, "length": 0.08, "refusal": 0.08}
 CONCURRENCY = 4
-DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 
 
 def command(files: CorpusFiles, url: str, out: Path) -> list[str]:
@@ -74,8 +73,7 @@ def test_killed_ten_times_it_loses_nothing_and_asks_nothing_twice(files: CorpusF
         assert n_paid_twice <= CONCURRENCY * len(kill_after)
     digests = [reply.request_digest for reply in stored(out)]
     assert len(digests) == len(set(digests)) == 120
-    for name in DERIVED:
-        assert (out / name).read_bytes() == (tmp_path / "calm" / name).read_bytes(), name
+    same(out, tmp_path / "calm", *RESULTS)
 
 
 def test_every_request_ends_accepted_or_rejected_with_a_reason(files: CorpusFiles, tmp_path: Path) -> None:

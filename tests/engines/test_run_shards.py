@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, make_shards, same
 from hypothesis import given
 from hypothesis import strategies as st
 from loopback import LoopbackServer, reply_for
@@ -38,19 +38,9 @@ def demo_settings(**overrides: object) -> Settings:
     return load_settings(None, {**plain, **overrides})
 
 
-def make_shards(settings: Settings, count: int, out: Path) -> None:
-    for number in range(1, count + 1):
-        run_shard(settings, Shard(number, count), out, Silence())
-
-
 def merged(settings: Settings, out: Path) -> datagen.Run:
     merge_shards(settings, shard_folders(out), out, Silence())
     return datagen.open_run(out)
-
-
-def same(one: Path, other: Path) -> None:
-    for name in DERIVED:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("count", [1, 5, 24, 30])

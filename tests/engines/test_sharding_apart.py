@@ -11,7 +11,7 @@ from pathlib import Path
 
 import filelock
 import pytest
-from conftest import CATEGORIES, CorpusFiles, make_corpus
+from conftest import CATEGORIES, CorpusFiles, make_corpus, make_shards, same
 from loopback import LoopbackServer, reply_for
 from oracle import Oracle
 from typer.testing import CliRunner
@@ -27,18 +27,6 @@ from datagen.engines.run_shards import merge_shards, run_shard
 from datagen.errors import RunError
 from datagen.store.shards import Shard, shard_folders
 from datagen.validator.protocol import Abilities
-
-DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md", "run.yaml")
-
-
-def same(one: Path, other: Path, *names: str) -> None:
-    for name in names or DERIVED:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
-
-
-def make_shards(settings: Settings, count: int, out: Path) -> None:
-    for number in range(1, count + 1):
-        run_shard(settings, Shard(number, count), out, Silence())
 
 
 def merge(settings: Settings, out: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles, make_corpus
+from conftest import CorpusFiles, make_corpus, same
 from loopback import LoopbackServer, reply_for
 from typer.testing import CliRunner
 
@@ -26,7 +26,6 @@ from datagen.errors import CorpusError, RunError, SettingsError
 from datagen.store.shards import Shard, shard_folders
 
 WIDTH, HEIGHT = 200, 100
-DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md", "run.yaml")
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +63,6 @@ def write(path: Path, records: list[dict[str, Any]]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join(map(json.dumps, records)))
     return path
-
-
-def same(one: Path, other: Path, *names: str) -> None:
-    for name in names or DERIVED:
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
 def questions(run: datagen.Run) -> list[Any]:

@@ -14,18 +14,12 @@ from training.questions import QuestionMix
 from training.scenes import SceneStyle
 from training.train_nano import EASY, HARD, SEEING, Plan, Trainer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 ATLAS = load_atlas()
 FEW = ATLAS.categories[:6]
 SIZE = NanoSize(image_px=64, width=32, n_heads=2, vision_layers=2, text_layers=3)
 SMALL = ["--width", "32", "--layers", "2", "--image-px", "64", "--categories", "6", "--batch", "4"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -22,16 +22,10 @@ from training.photographs import Found, Photograph, presence_of
 from training.questions import QuestionMix
 from training.train_photo_nano import PhotoTrainer, Plan, TokenStore, train
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DOG, CAT, CUP = (COCO_CATEGORIES.index(name) for name in ("dog", "cat", "cup"))
 WORDS = FOLDERS["drawn scene"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def taken(*found, decided=range(80)):

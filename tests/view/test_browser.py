@@ -12,7 +12,6 @@ from conftest import CorpusFiles
 from msgspec.structs import replace
 from pages import EVIL, asker_of, live_of, sample, served, write_samples
 
-import datagen
 from datagen.errors import ValidatorError
 from datagen.records import Claim, Cut, Turn, Validation
 from datagen.store import read_decisions
@@ -100,13 +99,6 @@ def walk(browser: Any) -> Iterator[Walk]:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     yield Walk(context)
     context.close()
-
-
-@pytest.fixture(scope="module")
-def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("browser") / "run"
-    datagen.run(corpus_files.settings, out)
-    return out
 
 
 @pytest.fixture

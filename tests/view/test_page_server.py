@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import CorpusFiles
 from msgspec.structs import replace
 from pages import EVIL, asker_of, live_of, sample, write_samples
 from PIL import Image
@@ -27,13 +26,6 @@ from datagen.view.page.request_guard import host_name, is_loopback
 from datagen.view.page.server import MAX_BYTES, make_app
 
 HERE = "http://localhost:8642"
-
-
-@pytest.fixture(scope="module")
-def finished(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("page") / "run"
-    datagen.run(corpus_files.settings, out)
-    return out
 
 
 @pytest.fixture

@@ -7,18 +7,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, Terminal
 
 import datagen
 from datagen.engines.progress import Silence
 from datagen.view import progress_line
 from datagen.view.progress_bar import BarProgress
 from datagen.view.progress_line import NotebookLine, progress_here
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_the_place_decides(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import re
 from array import array
 from collections.abc import Sequence
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 from msgspec import Raw, Struct
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Growing, GrowingTexts, Ints, Texts
 from datagen.corpus.coco.boxes import frame_of, is_absent
-from datagen.corpus.coco.schema import BoxPx, CaptionRow, Id, ImageRow, InstanceRow
+from datagen.corpus.coco.schema import BoxPx, CaptionRow, CategoryRow, Id, ImageRow, InstanceRow, LicenceRow
 from datagen.corpus.images import id_text
 
 Mask = NDArray[np.bool_]
@@ -109,6 +110,25 @@ class CaptionTable(Struct, frozen=True):
     ids: Ints
     image_ids: Ints
     captions: Texts
+
+
+class Captions(Struct, frozen=True):
+    """A captions file."""
+
+    path: Path
+    images: ImageTable
+    licences: list[LicenceRow]
+    annotations: CaptionTable
+
+
+class Instances(Struct, frozen=True):
+    """An instances file."""
+
+    path: Path
+    images: ImageTable
+    licences: list[LicenceRow]
+    annotations: InstanceTable
+    categories: list[CategoryRow]
 
 
 class ImageRows:

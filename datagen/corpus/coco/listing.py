@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Ints
-from datagen.corpus.coco.columns import Ids, ImageTable
-from datagen.corpus.coco.reader import Captions, Instances
+from datagen.corpus.coco.columns import Captions, Ids, ImageTable, Instances
 from datagen.corpus.coco.schema import CategoryRow, LicenceRow
 from datagen.corpus.images import MAX_SIDE_PX, id_text
 from datagen.errors import CorpusError

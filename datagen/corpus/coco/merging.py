@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Ints, Texts, ends_of, joined_texts, texts_of
 from datagen.corpus.coco.boxes import make_box
-from datagen.corpus.coco.columns import NO_ID, Ids, InstanceTable
+from datagen.corpus.coco.columns import NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
-from datagen.corpus.coco.reader import Captions, Instances
 from datagen.corpus.coco.schema import InstanceRow
 from datagen.corpus.images import Annotations, Columns
 from datagen.errors import CorpusError

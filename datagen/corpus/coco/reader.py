@@ -2,40 +2,36 @@
 
 A list is cut behind the last object that ends in a block. Where that is gets guessed first: at ``}``, ``,``, ``{``.
 Such signs may also stand in a caption or deep inside an object, but then ``[`` + piece + ``]`` is no JSON; so a piece
-that decodes was cut well, whatever it holds. Where it does not, the brackets outside strings are counted.
+that decodes was cut well, whatever it holds. Where it does not, the block is parsed object by object.
 Nothing here explains a fault: whatever is not plain raises ``NotPlain``, and the file is then decoded whole.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
-import numpy as np
 from msgspec import Raw, Struct
-from numpy.typing import NDArray
 
 from datagen.corpus.coco.columns import (
     CaptionRows,
-    CaptionTable,
+    Captions,
     Ids,
     ImageRows,
-    ImageTable,
     InstanceRows,
-    InstanceTable,
+    Instances,
 )
 from datagen.corpus.coco.diagnose import decode_whole
 from datagen.corpus.coco.schema import (
     CaptionRow,
     CaptionsFile,
-    CategoryRow,
     ImageRow,
     InstanceRow,
     InstancesFile,
-    LicenceRow,
 )
 from datagen.errors import CorpusError
 
@@ -45,17 +41,15 @@ Take = Callable[[bytes], object]
 BLOCK_BYTES = 1 << 18
 """Read at a time. The rows of a block are let go before the next is read, so they stay in the processor's cache: with
 blocks of 2 MB decoding and letting go take a third longer."""
-MAX_HELD_BYTES = 64 << 20
-"""Longer objects are left to the decoder of whole files: counting brackets takes four times their size."""
+MAX_HELD_BYTES = 16 << 20
+"""Longer values are left to the decoder of whole files: parsing one to find its end takes ten times its size."""
 
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _KEY = re.compile(rb'("(?:[^"\\]|\\.){0,1000}+")[ \t\n\r]*:[ \t\n\r]*(?=[^ \t\n\r])', re.DOTALL)
-_SCALAR = re.compile(rb'(?:"(?:[^"\\]|\\.)*+"|[^"\[\]{},: \t\n\r]++)(?=[ \t\n\r]*[,}])', re.DOTALL)
 _BETWEEN = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{")
-_STEP = np.zeros(256, np.int8)
-_STEP[list(b"{[")] = 1
-_STEP[list(b"}]")] = -1
+_COMMA = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+_JSON = json.JSONDecoder(strict=False)
 
 
 class Readable(Protocol):
@@ -130,6 +124,10 @@ class _Text:
             raise NotPlain
         self.held, self.at = self.held[self.at :] + more, 0
 
+    def letters(self) -> str:
+        """What is held and not passed, a letter for each byte: all signs of JSON's own are ASCII."""
+        return self.held[self.at :].decode("latin-1")
+
     def skip_space(self) -> bytes:
         """Pass white space; give the byte behind it, or none at the end of the file."""
         while True:
@@ -165,11 +163,8 @@ class _Text:
 
     def value(self) -> Raw:
         """Pass a value that is no long list."""
-        n_bytes = 1 << 16  # most are short: looking at a whole block would take longer than reading them
-        while not (end := _end_of_value(self.held[self.at : self.at + n_bytes])):
-            n_bytes *= 8
-            if n_bytes > len(self.held) - self.at:
-                self.grow()
+        while not (end := _end_of_value(self.letters())) or self.at + end == len(self.held):  # a number may go on
+            self.grow()
         value = self.held[self.at : self.at + end]
         self.at += end
         try:
@@ -180,13 +175,14 @@ class _Text:
 
 def _take_list(text: _Text, take: Take) -> None:
     """Have a list taken from behind its opening bracket on, and pass its closing one."""
-    is_first = True
+    if text.passes(b"]"):
+        take(b"[]")
+        return
     while True:
         text.fill()  # what was left of the last block is the beginning of an object
         text.skip_space()
-        if not _take_guessed(text, take) and _take_counted(text, take, is_first):
-            return
-        is_first = False
+        if not _take_guessed(text, take):
+            _take_parsed(text, take)
         if text.passes(b"]"):
             return
         text.expect(b",")
@@ -216,85 +212,41 @@ def _last_between(text: _Text) -> int:
         n_bytes *= 8
 
 
-def _take_counted(text: _Text, take: Take, is_first: bool) -> bool:
-    """Have all taken up to the end of the last whole object, or of the list; True for the list, which is passed."""
-    while True:
-        held = text.held[text.at :]
-        ends, depths = _count_brackets(held)
-        beyond, whole = ends[depths < 0], ends[depths == 0]
-        if beyond.size or whole.size:
-            break
+def _take_parsed(text: _Text, take: Take) -> None:
+    """Have all taken up to the end of the last whole object, found by parsing."""
+    while not (end := _end_of_objects(text.letters())):
         text.grow()
-    n_bytes = int(beyond[0]) if beyond.size else int(whole[-1]) + 1
-    piece = held[:n_bytes]
-    if beyond.size and held[n_bytes] != ord("]"):
-        raise NotPlain  # another bracket closes the list
-    if not is_first and not piece.strip():
-        raise NotPlain  # a comma, and nothing behind it
     try:
-        take(b"[%b]" % piece)
+        take(b"[%b]" % text.held[text.at : text.at + end])
     except _FAULTS:
         raise NotPlain from None
-    text.at += n_bytes + (beyond.size > 0)
-    return beyond.size > 0
+    text.at += end
 
 
-def _end_of_value(text: bytes) -> int:
-    """How long the value is with which a text begins; 0 if the text ends before it."""
-    if text[:1] not in (b"{", b"["):
-        found = _SCALAR.match(text)
-        return found.end() if found else 0
-    ends, depths = _count_brackets(text)
-    closed = ends[depths == 0]
-    return int(closed[0]) + 1 if closed.size else 0
+def _end_of_objects(text: str) -> int:
+    """Where the last whole object of a list ends with which a text begins; 0 where none is whole."""
+    end = at = 0
+    while found := _end_of_value(text, at):
+        end = found
+        comma = _COMMA.match(text, end)
+        if comma is None:
+            break
+        at = comma.end()
+    return end
 
 
-def _count_brackets(text: bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the brackets outside strings of a text that begins outside strings.
-
-    Returns:
-        Their positions, and how deep the text stands behind each; below 0 where it closes more than it opened.
-    """
-    codes = np.frombuffer(text, np.uint8)
-    quotes = np.flatnonzero(codes == ord('"'))
-    if b"\\" in text:
-        quotes = quotes[~_are_escaped(codes, quotes)]
-    steps = _STEP[codes]
-    brackets = np.flatnonzero(steps)
-    brackets = brackets[np.searchsorted(quotes, brackets) % 2 == 0]
-    return brackets, np.cumsum(steps[brackets], dtype=np.int64)
-
-
-def _are_escaped(codes: NDArray[np.uint8], quotes: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether an odd number of backslashes stands right before each quote."""
-    slashes = np.flatnonzero(codes == ord("\\"))
-    starts = slashes[np.diff(slashes, prepend=-2) > 1]  # of rows of backslashes
-    last_start = starts[np.searchsorted(starts, quotes) - 1]
-    escaped: NDArray[np.bool_] = (codes[quotes - 1] == ord("\\")) & (quotes > 0) & ((quotes - last_start) % 2 == 1)
-    return escaped
+def _end_of_value(text: str, at: int = 0) -> int:
+    """Where the value ends that begins at ``at``; 0 where it is not whole."""
+    try:
+        return _JSON.raw_decode(text, at)[1]
+    except ValueError:
+        return 0
+    except RecursionError:
+        raise NotPlain from None
 
 
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
 RowsT = TypeVar("RowsT", CaptionRows, InstanceRows)
-
-
-class Captions(Struct, frozen=True):
-    """A captions file."""
-
-    path: Path
-    images: ImageTable
-    licences: list[LicenceRow]
-    annotations: CaptionTable
-
-
-class Instances(Struct, frozen=True):
-    """An instances file."""
-
-    path: Path
-    images: ImageTable
-    licences: list[LicenceRow]
-    annotations: InstanceTable
-    categories: list[CategoryRow]
 
 
 def read_captions(path: Path, ids: Ids) -> Captions:
