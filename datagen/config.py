@@ -294,7 +294,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
     max_unreadable: Annotated[
         Natural | None,
-        Meta(description="The run stops when so many replies of a response type came and none can be read; or never."),
+        Meta(description="The run stops when so many replies of a response type came and none is of use; or never."),
     ] = 20
     max_failed: Annotated[Share, Meta(description="Share of failed requests above which the exit status is 3.")] = 0.01
 

@@ -130,7 +130,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         from datagen.engines.ask_in_batches import require_collected
 
         require_collected(folder)
-    watched = FirstReplies(() if teaching.name == "template" else inputs.recipes, inputs.settings)
+    watched_types = () if teaching.name == "template" else inputs.recipes
+    watched = FirstReplies(watched_types, inputs.settings, inputs.corpus, inputs.plugs.checks)
     if replies.n_stored:
         watched.recall(inputs.planned(), replies.get)
     if teaching.batch:
