@@ -139,7 +139,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         return
     teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
     if isinstance(progress, Pulse):
-        progress.traffic = getattr(teacher, "traffic", progress.traffic)
+        progress.watch(teacher)
     if teaching.planted_errors:
         teacher = LyingTeacher(teacher, inputs.settings, inputs.corpus.categories)
     progress.begin("asking the teacher", inputs.n_samples, n_done)

@@ -116,9 +116,15 @@ class Pulse:
 
     def __init__(self, progress: Progress) -> None:
         now = time.time()
-        self.traffic = Traffic()
+        self._traffic: list[Traffic] = []
         self._progress = progress
         self._beat = Heartbeat(os.getpid(), platform.node(), _born(os.getpid()), now, now, task_since=now)
+
+    def watch(self, teacher: object) -> None:
+        """Tell of the retries of a teacher that counts them, too."""
+        traffic = getattr(teacher, "traffic", None)
+        if isinstance(traffic, Traffic):
+            self._traffic.append(traffic)
 
     def begin(self, task: str, total: int | None, n_done: int = 0) -> None:
         """A task starts."""
@@ -143,7 +149,8 @@ class Pulse:
         """What the file is to hold now."""
         beat = self._beat
         beat.at, beat.ended = time.time(), ended
-        beat.n_retries, beat.n_refusals = self.traffic.n_retries, self.traffic.n_refusals
+        beat.n_retries = sum(traffic.n_retries for traffic in self._traffic)
+        beat.n_refusals = sum(traffic.n_refusals for traffic in self._traffic)
         return msgspec.json.encode(beat)
 
 
