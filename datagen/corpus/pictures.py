@@ -327,8 +327,8 @@ def _told_of_links(folder: Path, name: str) -> str:
         f"Did you mean --images {target.parents[depth]}?" if is_alike else "Give --images the folder that they are in."
     )
     return (
-        f"{folder}: its pictures are links that lead out of it, such as {name} to {target}, and what an annotation file "
-        f"names is not followed out of the folder. {mend} Copies ('cp -rL') and hard links work, too."
+        f"{folder}: its pictures are links that lead out of it, such as {name} to {target}, and what an annotation "
+        f"file names is not followed out of the folder. {mend} Copies ('cp -rL') and hard links work, too."
     )
 
 

@@ -18,7 +18,7 @@ from datagen.endpoint.prices import spent_in_all
 from datagen.engines.ask_teacher import ask_all, run_to_end
 from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.first_replies import FirstReplies
-from datagen.engines.heartbeat import Pulse
+from datagen.engines.heartbeat import ASKING, Pulse
 from datagen.engines.planted_replies import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import Progress, ended
@@ -142,7 +142,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         progress.watch(teacher)
     if teaching.planted_errors:
         teacher = LyingTeacher(teacher, inputs.settings, inputs.corpus.categories)
-    progress.begin("asking the teacher", inputs.n_samples, n_done)
+    progress.begin(ASKING, inputs.n_samples, n_done)
     is_asking = True
     with ended(progress):
         try:
@@ -159,7 +159,7 @@ def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
         return
     first = watermark.n_passed // n_types
     left = sorted({place for number in watermark.left if (place := number // n_types) < first})
-    inputs.progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    inputs.progress.begin(ASKING, inputs.n_samples, n_settled)
     with ended(inputs.progress):
         try:
             for number, one in written(inputs, first, left, pool):
