@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
@@ -20,11 +21,19 @@ from datagen.endpoint.error_translation import StoppedError
 from datagen.errors import TeacherError, visible
 from datagen.pipeline import Planned, make_sample
 from datagen.recipes import Recipe
-from datagen.records import Drop, Reply, Request
+from datagen.records import Reply, Request, StageName
 
 MAX_SHOWN_CHARS, MAX_SHOWN_LINES, MAX_LINE_CHARS = 1000, 10, 200
 LOOKED_AT = 4
 """Of what a resumed run planned first, so many times the bound are looked for among the stored replies."""
+
+
+class _Fault(NamedTuple):
+    """Why a reply is of no use."""
+
+    stage: StageName
+    reason: str
+    detail: str
 
 
 class _Unproven(Struct):
@@ -40,7 +49,7 @@ class _Unproven(Struct):
     recipe: Recipe
     n_asked: int = 0
     faults: Counter[str] = field(default_factory=Counter)
-    example: tuple[Reply, Drop] | None = None
+    example: tuple[Reply, _Fault] | None = None
     sound: Reply | None = None
 
 
@@ -156,26 +165,26 @@ class FirstReplies:
             return
         raise TeacherError(_told(one, *one.example))
 
-    def _fault_of(self, reply: Reply, one: _Unproven) -> Drop | None:
+    def _fault_of(self, reply: Reply, one: _Unproven) -> _Fault | None:
         """Why a reply is no use: it failed, or none of its turns survives, or it only repeats another."""
         image = self._corpus.by_id[reply.image_id]
         request = Request(reply.request_digest, image, reply.response_type, "", (), 0.0, 0, "text")
         planned = Planned(image, one.recipe, request, categories=self._corpus.categories)
         sample = make_sample(planned, reply, self._settings, "", self._checks)
         if sample.stage is not None:
-            return Drop(sample.stage, sample.reason or "", sample.detail or "")
+            return _Fault(sample.stage, sample.reason or "", sample.detail or "")
         if one.sound is not None and one.sound.text == reply.text:
-            return Drop("dedup", _SAME, f"word for word the reply about image {one.sound.image_id}")
+            return _Fault("dedup", _SAME, f"word for word the reply about image {one.sound.image_id}")
         return None
 
 
 _SAME = "exact_copy"
 
 
-def _told(one: _Unproven, reply: Reply, fault: Drop) -> str:
+def _told(one: _Unproven, reply: Reply, fault: _Fault) -> str:
     recipe, n = one.recipe, one.faults.total()
     text = visible(reply.text[:MAX_SHOWN_CHARS]) + "…" * (len(reply.text) > MAX_SHOWN_CHARS)
-    lines = text.strip().splitlines() or ["(no text)"]
+    lines = text.strip().splitlines() or ["(no text)"] * (reply.error is None)
     lines = [*lines[:MAX_SHOWN_LINES], *["…"] * (len(lines) > MAX_SHOWN_LINES)]
     reasons = ", ".join(f"{reason} {count}" for reason, count in one.faults.most_common())
     told = f"The first {n} replies of '{recipe.name}' hold nothing that can be used ({reasons})"
@@ -191,7 +200,7 @@ def _told(one: _Unproven, reply: Reply, fault: Drop) -> str:
     )
 
 
-def _advice(recipe: Recipe, fault: Drop) -> str:
+def _advice(recipe: Recipe, fault: _Fault) -> str:
     reason, folder, most = fault.reason, f"prompts/{recipe.name}", recipe.settings.max_tokens
     if reason in ("teacher_raised", "check_raised"):
         return "Mend the function, then start the program again: it goes on where it stopped."

@@ -118,6 +118,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     def on_reply(request: Request, reply: Reply) -> None:
         watermark.pass_by(in_flight.pop(request.digest), is_left=not reply.is_final)
         watermark.keep_if_due()
+        if reply.error == "teacher_raised":
+            inputs.raised.tell(reply.detail)
         progress.step(reply.cost_usd)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
