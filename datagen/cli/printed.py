@@ -186,8 +186,10 @@ def status_lines(run: Run) -> Iterator[str]:
     if stored.per_s is not None and (not is_working or (beat and beat.task == ASKING)):  # else of an earlier start
         yield f"rate      {stored.per_s:.1f} replies/s"
     summary = run.summary if run.folder.summary.is_file() else None
-    if is_asked and not (summary and summary.cost_usd):
+    if is_asked and stored.tally.total() and not (summary and summary.cost_usd):
         yield from _cost_lines(stored)
+    elif is_asked and is_working:
+        yield "cost      nothing yet"
     billed = Ledger(run.settings, run.folder).billed()
     if billed and summary is None:
         yield f"beside    {cost_parts(billed)}"
@@ -200,9 +202,6 @@ def status_lines(run: Run) -> Iterator[str]:
 
 
 def _cost_lines(stored: _Stored) -> Iterator[str]:
-    if not stored.tally.total():
-        yield "cost      nothing yet"
-        return
     spent = stored.spent
     yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
     known = stored.cost_usd is not None

@@ -206,8 +206,10 @@ class Raised:
             RunError: A check raised about each of the first.
         """
         for sample in samples:
-            fallen = [one.detail or "" for one in (*sample.cuts, sample) if one.reason == "check_raised"]
-            details = [detail.partition(": ")[2] for detail in fallen]  # without the number of the turn
+            fallen = [(one.reason, one.detail) for one in sample.cuts] + [(sample.reason, sample.detail or "")]
+            details = [
+                told.partition(": ")[2] for reason, told in fallen if reason == "check_raised"
+            ]  # without its turn
             if details:
                 self.tell(details[0])
                 self._n += 1
