@@ -73,7 +73,7 @@ class BarProgress:
         seconds = max(1e-6, time.monotonic() - self._started)
         facts = [f"{(self._n_done - self._n_before) / seconds:.1f}/s"]
         if self._cost_usd:
-            facts.append(f"${self._cost_usd:.2f}")
+            facts.append(f"${self._cost_usd:.{2 if self._cost_usd >= 0.1 else 4}f}")
         if self._n_judged:
             facts.append(f"{100 * self._n_accepted / self._n_judged:.1f} % accepted")
         return " · ".join(facts)

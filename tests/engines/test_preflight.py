@@ -107,7 +107,11 @@ def test_the_reply_that_proves_the_endpoint_is_one_of_the_run_and_kept(
         assert server.arrivals.total() == 1
         assert len((tmp_path / "replies.jsonl").read_text().splitlines()) == 1
         patched.undo()
-        done = CliRunner().invoke(app, ["resume", str(tmp_path)])
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "5"])  # one reply is no dataset to lose
+        assert done.exit_code == 0, done.output
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "4"])
+        assert done.exit_code == 1 and "--limit  5 → 4" in done.output
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "6"])
         assert done.exit_code == 0, done.output
         assert set(server.arrivals.values()) == {1} and server.arrivals.total() == 18
 
