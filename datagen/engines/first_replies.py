@@ -179,6 +179,8 @@ class FirstReplies:
 
 
 _SAME = "exact_copy"
+_RAISED = ("teacher_raised", "check_raised")
+_PREVIEW = "'datagen preview' tries a change on a few images; what is stored is never asked for again."
 
 
 def _told(one: _Unproven, reply: Reply, fault: _Fault) -> str:
@@ -194,7 +196,7 @@ def _told(one: _Unproven, reply: Reply, fault: _Fault) -> str:
             *(f"    | {line[:MAX_LINE_CHARS]}{'…' * (len(line) > MAX_LINE_CHARS)}" for line in lines),
             f"    {fault.reason}: {visible(fault.detail)}",
             _advice(recipe, fault),
-            "'datagen preview' tries a change on a few images; what is stored is never asked for again.",
+            *([_PREVIEW] if fault.reason not in _RAISED else []),
             "--set max_unreadable=null goes on all the same.",
         ]
     )
@@ -202,7 +204,7 @@ def _told(one: _Unproven, reply: Reply, fault: _Fault) -> str:
 
 def _advice(recipe: Recipe, fault: _Fault) -> str:
     reason, folder, most = fault.reason, f"prompts/{recipe.name}", recipe.settings.max_tokens
-    if reason in ("teacher_raised", "check_raised"):
+    if reason in _RAISED:
         return "Mend the function, then start the program again: it goes on where it stopped."
     if reason in ("truncated", "broken_json"):
         return f"Replies break off: raise max_tokens (now {most}) in {folder}/recipe.yaml of your --recipes-dir."

@@ -78,7 +78,7 @@ def test_one_reply_that_can_be_read_is_enough_and_each_type_counts_alone() -> No
 def test_what_parses_but_falls_in_the_checks_or_repeats_itself_is_of_no_use(
     text: str, reason: str, advice: str
 ) -> None:
-    first = watcher(**{"checks.exhaustive": "yes"})
+    first = watcher(3, checks={"exhaustive": "yes"})
     with pytest.raises(TeacherError) as stopped:
         for n in range(4):
             first.hear(reply(n, text))
