@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from datagen.version import __version__
 
 if TYPE_CHECKING:
-    from datagen.api import Run, demo_settings, open_run, preview, run
+    from datagen.api import Run, demo_settings, merge, open_run, preview, run
     from datagen.checks import Check
     from datagen.config import Settings, load_settings
     from datagen.corpus import Corpus, FileSource, ImageRecords, Source
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from datagen.validator import Abilities, Fault, Look, Probe, Text, Validator, score_key
 
 _HOME = {
-    "datagen.api": "Run demo_settings open_run preview run",
+    "datagen.api": "Run demo_settings merge open_run preview run",
     "datagen.checks": "Check",
     "datagen.config": "Settings load_settings",
     "datagen.corpus": "Corpus FileSource ImageRecords Source",
@@ -87,6 +87,7 @@ __all__ = [
     "__version__",
     "demo_settings",
     "load_settings",
+    "merge",
     "open_run",
     "preview",
     "run",

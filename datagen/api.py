@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import jsonlines
 import msgspec
 
 from datagen.checks import Check
-from datagen.config import Settings, dump_settings, load_settings
+from datagen.config import Settings, dump_settings, load_settings, settings_table
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
 from datagen.engines.local import Outcome, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
@@ -23,6 +26,7 @@ from datagen.recipes import build_request, load_recipes
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
+from datagen.store.shards import read_record
 from datagen.summary import Summary
 from datagen.tables import RunTables
 from datagen.teacher import Teacher
@@ -30,12 +34,36 @@ from datagen.teacher.function import Answer
 from datagen.validator import Validator
 from datagen.view.notebook import Browser, Cards, SampleListing, SampleView
 from datagen.view.progress_line import progress_here
+from datagen.view.run_card import run_card
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form
 
+Params = ParamSpec("Params")
+Given = TypeVar("Given")
+
+
+def _naming_settings(function: Callable[Params, Given]) -> Callable[Params, Given]:
+    """Have a function say of a keyword that it does not know which argument or setting was meant."""
+    known = [name for name, one in inspect.signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY]
+
+    @functools.wraps(function)
+    def called(*args: Params.args, **kwargs: Params.kwargs) -> Given:
+        unknown = next((name for name in kwargs if name not in inspect.signature(function).parameters), None)
+        if unknown is not None:
+            near = difflib.get_close_matches(unknown, known, n=1)
+            told = f"did you mean {near[0]}?" if near else settings_table().meant_by(unknown)
+            raise SettingsError(
+                f"{function.__name__}: there is no argument '{unknown}'; {told} Settings stand in the first argument, "
+                "as a mapping or a file; arguments are " + ", ".join(known) + "."
+            )
+        return function(*args, **kwargs)
+
+    return called
+
 
 @told_in_python
+@_naming_settings
 def run(
     config: Settings | Mapping[str, Any] | str | Path,
     out: str | Path,
@@ -47,6 +75,7 @@ def run(
     writers: Mapping[str, Form] | None = None,
     progress: Progress | bool | None = None,
     change: bool = False,
+    shard: str | None = None,
 ) -> Run:
     """Make or resume a run.
 
@@ -66,16 +95,52 @@ def run(
         progress: Hears how far it is; by default a bar at a terminal, a line in a notebook, nothing elsewhere. True or
             False has the bar or leaves it out.
         change: Let settings rewrite or shrink what the folder holds, which is refused otherwise.
+        shard: Make this share of the run alone, such as ``"3/16"``, in a folder of its own inside ``out``; gives that.
+            When all are made, ``merge`` puts them together.
 
     Raises:
         DatagenError: As one sentence, for anything that is not one record's failure.
         KeyboardInterrupt: With a sentence that says how to go on.
     """
     plugs = Plugs(teacher, validator, source, listed(checks), writers or {})
+    if shard is not None:
+        from datagen.engines.run_shards import run_shard
+        from datagen.store.shards import Shard
+
+        which, settings = Shard.parse(shard), _settings_of(config, plugs)
+        run_shard(settings, which, Path(out), _heard_by(progress), may_change=change, plugs=plugs)
+        return open_run(which.folder_in(Path(out)).path)
     run_engine(_settings_of(config, plugs), Path(out), _heard_by(progress), may_change=change, plugs=plugs)
     made = open_run(out)
     made.write_report()
     made.write_exports(plugs.writers)
+    made.send_results()
+    return made
+
+
+@told_in_python
+@_naming_settings
+def merge(out: str | Path, *, source: Source | None = None, progress: Progress | bool | None = None) -> Run:
+    """Make the finished run of its shards, as ``datagen merge`` does.
+
+    Args:
+        out: The run folder, which holds them all.
+        source: The source in Python that the shards were made with, if they were.
+        progress: As of ``run``.
+
+    Raises:
+        DatagenError: As one sentence; ``RunError`` when a shard is missing or of another run.
+    """
+    from datagen.engines.run_shards import merge_shards
+    from datagen.store.shards import shard_folders
+
+    folders = shard_folders(Path(out))
+    if not folders:
+        raise RunError(f"{out}: holds no shards; make them with datagen.run(..., shard='K/N').")
+    settings = open_run(folders[0].path).settings
+    merge_shards(settings, folders, Path(out), _heard_by(progress), plugs=Plugs(source=source))
+    made = open_run(out)
+    made.write_report()
     made.send_results()
     return made
 
@@ -119,6 +184,7 @@ def run_engine(
 
 
 @told_in_python
+@_naming_settings
 def preview(
     config: Settings | Mapping[str, Any] | str | Path,
     response_type: str | None = None,
@@ -179,7 +245,7 @@ def open_run(path: str | Path) -> Run:
     Raises:
         RunError: It is not a run folder.
     """
-    return Run(Path(path))
+    return Run(RunFolder.named_by(Path(path)))
 
 
 class Run(RunTables):
@@ -468,10 +534,33 @@ class Run(RunTables):
             self.export(name, out, writers=writers)
 
     def __repr__(self) -> str:
+        return f"<Run {self.folder.path}: {self._state()[0]}>"
+
+    def _repr_html_(self) -> str:
+        state, step = self._state()
+        teacher = self.settings.teacher.name
+        return run_card(str(self.folder.path), [("teacher", teacher), ("state", state), ("next", step)])
+
+    def _state(self) -> tuple[str, str]:
+        """How far it is, and what one does next."""
+        path = self.folder.path
+        shard = self.manifest.get("shard")
+        if shard is not None:
+            record = read_record(self.folder)
+            if record is None:
+                return f"shard {shard}, not finished", f"datagen resume {path}"
+            far = f"shard {shard}, {record.n_candidates} of {record.n_samples} samples are candidates"
+            return far, f"datagen.merge('{path.parents[1]}'), when all are made"
         if not self.folder.summary.is_file():
-            return f"<Run {self.folder.path}: not finished>"
-        told = self.summary
-        return f"<Run {self.folder.path}: {told.accepted} of {told.samples} samples accepted, {told.turns} turns>"
+            return "not finished", f"datagen resume {path}"
+        try:
+            told = self.summary
+        except RunError:
+            return "its summary is damaged", f"datagen resume {path}"
+        return (
+            f"{told.accepted} of {told.samples} samples accepted, {told.turns} turns",
+            "run.browse() leafs through it, run.samples() is its table, run.export(...) writes it for a trainer",
+        )
 
     def show(self, sample_id: str) -> SampleView:
         """Show one sample in a notebook: picture with boxes, conversation, fate."""

@@ -294,7 +294,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     ] = None
     max_unreadable: Annotated[
         Natural | None,
-        Meta(description="The run stops when so many replies of a response type came and none can be read; or never."),
+        Meta(description="The run stops when so many replies of a response type came and none is of use; or never."),
     ] = 20
     max_failed: Annotated[Share, Meta(description="Share of failed requests above which the exit status is 3.")] = 0.01
 
@@ -322,10 +322,12 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
         tree = _read_yaml(config_file)
         _forget_outdated(tree)
         _take_in_words(tree, f"{config_file}: ")
+        table.take_in_lists(tree)
         table.check(tree, f"{config_file}: ")
     table.lay_over(tree, copy.deepcopy(dict(overrides)))
     _forget_outdated(tree)
     _take_in_words(tree, "")
+    table.take_in_lists(tree)
     table.check(tree)
     settings = table.convert(tree, Settings)
     _check_together(settings)

@@ -22,6 +22,28 @@ def visible(text: str) -> str:
     return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
+def told_raised(name: str, function: object, error: BaseException) -> str:
+    """What a function of the user's raised, and where: the last place in its own file, as libraries lie deeper.
+
+    Args:
+        name: Of the function, as the user knows it.
+        function: It itself, or an object that is called or has methods.
+        error: With its traceback.
+    """
+    import inspect
+    import traceback
+    from pathlib import PurePath
+
+    frames = traceback.extract_tb(error.__traceback__)
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    code = code or getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004  # of an object
+    own = getattr(code, "co_filename", None)
+    frame = next((frame for frame in reversed(frames) if frame.filename == own), frames[-1])
+    text = " ".join(str(error).split())
+    text = f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
+    return f"{name} raised {text} ({PurePath(frame.filename).name}, line {frame.lineno})"
+
+
 class DatagenError(Exception):
     """A failure that the command line prints as one sentence, without a traceback."""
 

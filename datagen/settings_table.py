@@ -114,6 +114,15 @@ class SettingsTable:
                 node = child
             node[leaf] = msgspec.to_builtins(value) if isinstance(value, Struct) else value  # a group as it is declared
 
+    def take_in_lists(self, tree: dict[str, Any], above: str = "") -> None:
+        """Put a list in the place of a text that stands alone where one is meant."""
+        for key, value in tree.items():
+            name = f"{above}{key}"
+            if name in self.groups and isinstance(value, dict):
+                self.take_in_lists(value, f"{name}.")
+            elif name in self.rows and self.rows[name].kind is tuple and isinstance(value, str):
+                tree[key] = [value]
+
     def check(self, tree: Mapping[str, Any], where: str = "") -> None:
         """See that every name is one of a setting, and every value one that it takes.
 

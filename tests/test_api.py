@@ -172,3 +172,54 @@ def test_damaged_run_files_are_told_in_a_sentence(tmp_path: Path, corpus_files: 
     made.folder.settings.write_text("settings: 3\n")
     with pytest.raises(RunError, match="holds no settings"):
         _ = datagen.open_run(tmp_path / "run").settings
+
+
+@pytest.mark.parametrize(
+    ("keyword", "told"),
+    [
+        ("limit", "there is no argument 'limit'; did you mean corpus.limit?"),
+        ("budget_usd", "did you mean teacher.budget_usd?"),
+        ("validatr", "did you mean validator?"),
+        ("qwertz", "'datagen settings' lists them all."),
+    ],
+)
+def test_an_unknown_keyword_names_the_setting_that_was_meant(
+    keyword: str, told: str, tmp_path: Path, corpus_files: CorpusFiles
+) -> None:
+    call: Any = datagen.run
+    with pytest.raises(SettingsError) as error:
+        call(corpus_files.settings, tmp_path / "run", **{keyword: 3})
+    assert told in str(error.value) and "Settings stand in the first argument" in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_shards_are_made_and_merged_in_python(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    whole = datagen.run(corpus_files.settings, tmp_path / "whole")
+    first = datagen.run(corpus_files.settings, tmp_path / "cut", shard="1/2")
+    assert "shard 1/2, 9 of 9 samples are candidates" in repr(first)
+    assert f"datagen.merge(&#x27;{tmp_path / 'cut'}&#x27;)" in first._repr_html_()
+    with pytest.raises(RunError, match="shards 2/2 are missing"):
+        datagen.merge(tmp_path / "cut")
+    datagen.run(corpus_files.settings, tmp_path / "cut", shard="2/2")
+    merged = datagen.merge(tmp_path / "cut")
+    assert merged.folder.dataset.read_bytes() == whole.folder.dataset.read_bytes()
+    with pytest.raises(SettingsError, match="shard 3/2: expected K/N"):
+        datagen.run(corpus_files.settings, tmp_path / "cut", shard="3/2")
+    with pytest.raises(RunError, match="holds no shards"):
+        datagen.merge(tmp_path / "whole")
+
+
+def test_a_run_tells_in_a_notebook_how_far_it_is_and_what_comes_next(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    out = tmp_path / "<b>run"
+    run = datagen.run(corpus_files.settings, out)
+    shown = run._repr_html_()
+    assert "<b>run" not in shown and "&lt;b&gt;run" in shown
+    assert f"{run.summary.accepted} of 18 samples accepted" in shown and "run.browse()" in shown and "template" in shown
+    run.folder.summary.write_bytes(b"{")
+    assert "its summary is damaged" in repr(datagen.open_run(out))
+    run.folder.summary.unlink()
+    assert "not finished" in datagen.open_run(out)._repr_html_() and "datagen resume" in run._repr_html_()
+
+
+def test_a_run_opens_by_its_run_yaml(run: datagen.Run) -> None:
+    assert datagen.open_run(run.folder.settings).folder.path == run.folder.path

@@ -63,7 +63,7 @@ def test_the_later_wins_and_null_takes_back(tmp_path: Path) -> None:
         ({"corpus.limit": 1.5}, "corpus.limit takes a whole number of at least 1, or null; found 1.5."),
         ({"teacher.name": None}, "teacher.name takes a text; found null."),
         ({"corpus.images": Path("images")}, "corpus.images takes a text, or null; found a "),
-        ({"types": "description"}, "types takes a list of texts; found a text."),
+        ({"types": 3}, "types takes a list of texts; found 3."),
         ({"checks.exhaustive": True}, 'takes auto, yes or no; found true (write "yes" or "no" in quotes).'),
         ({"checks.words": 3}, "checks.words: Expected `object`, got `int`"),
         ({"dedup.embeddings": {}}, "dedup.embeddings.model must be given with dedup.embeddings"),
@@ -108,3 +108,11 @@ def test_every_setting_is_described_and_its_default_is_one_that_it_takes() -> No
         assert row.description.endswith("."), row.name
         if row.default is not msgspec.NODEFAULT:
             assert msgspec.convert(msgspec.to_builtins(row.default), row.type) == row.default, row.name
+
+
+def test_one_text_stands_for_a_list_of_one(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+    file.write_text("corpus:\n  captions: a.json\ntypes: description\n")
+    from_file = load_settings(file, {})
+    assert from_file == load_settings(None, {"corpus": {"captions": ["a.json"]}, "types": ["description"]})
+    assert from_file == load_settings(None, {"corpus.captions": "a.json", "types": "description"})

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import time
@@ -12,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, make_corpus
 from PIL import Image
 
 import datagen
-from datagen.errors import ExportError, SettingsError, TeacherError, ValidatorError
+from datagen.errors import ExportError, RunError, SettingsError, TeacherError, ValidatorError
 
 SCRIPT = Path(__file__).resolve().parent.parent / "docs" / "own_parts.py"
 
@@ -85,9 +86,9 @@ def test_what_a_teacher_raises_costs_its_request_and_is_asked_again(corpus_files
         return caption_of(request)
 
     run = datagen.run(settings_of(corpus_files), tmp_path, teacher=shaky)
-    fallen = {one.image_id: one.detail for one in run.iter_samples() if one.reason == "teacher_raised"}
-    assert fallen == {
-        "2": "python:shaky raised KeyError: 'two'",
+    told = ((one.image_id, re.sub(r"line \d+", "line N", str(one.detail))) for one in run.iter_samples() if one.reason)
+    assert dict(told) == {
+        "2": "python:shaky raised KeyError: 'two' (test_plugs.py, line N)",
         "3": "python:shaky gave NoneType, expected the reply's text",
     }
     is_broken = False
@@ -125,6 +126,54 @@ def test_a_check_that_gives_no_sentence_costs_its_turn(corpus_files: CorpusFiles
     assert run.summary.rejected_by_stage["checks"] == {"check_raised": 1}
     (fallen,) = (sample for sample in run.iter_samples() if sample.status == "rejected")
     assert "<lambda> gave int, expected a sentence or None" in str(fallen.detail)
+
+
+def fails_deep_down(turn: datagen.Turn, image: datagen.AnnotatedImage) -> str | None:
+    return str(json.loads("{"))
+
+
+def test_the_first_that_a_function_raises_is_told_once_with_its_place(
+    corpus_files: CorpusFiles, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def shaky(request: datagen.Request) -> str:
+        if request.image.image_id in ("2", "3"):
+            raise ValueError("no\nsuch thing")
+        return caption_of(request)
+
+    datagen.run(settings_of(corpus_files), tmp_path / "teacher", teacher=shaky)
+    run = datagen.run(settings_of(corpus_files), tmp_path / "check", teacher=caption_of, checks=[fails_deep_down])
+    of_teacher, of_check = (record.getMessage() for record in caplog.records)
+    line = fails_deep_down.__code__.co_firstlineno + 1  # not the line of json's decoder
+    assert re.match(r"python:shaky raised ValueError: no such thing \(test_plugs\.py, line \d+\);", of_teacher)
+    assert of_check.startswith("fails_deep_down raised JSONDecodeError: ")
+    assert f"(test_plugs.py, line {line}); this costs" in of_check
+    assert run.summary.rejected_by_stage["checks"] == {"check_raised": 6}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_function_that_always_raises_stops_the_run(tmp_path: Path, workers: int) -> None:
+    settings = {**settings_of(make_corpus(tmp_path / "corpus", n_images=30)), "workers": workers}
+    n_asked = 0
+
+    def broken(request: datagen.Request) -> str:
+        nonlocal n_asked
+        n_asked += 1
+        raise ZeroDivisionError
+
+    with pytest.raises(
+        TeacherError, match=r"teacher_raised: python:broken raised ZeroDivisionError \(test_plugs"
+    ) as told:
+        datagen.run(settings, tmp_path / "teacher", teacher=broken)
+    assert n_asked == 20 and "Mend the function" in str(told.value) and "no text" not in str(told.value)
+    run = datagen.run(
+        settings, tmp_path / "teacher", teacher=caption_of, change=True
+    )  # the mended one is not held back
+    assert run.summary.accepted
+    told_of_check = r"fails_deep_down raised JSONDecodeError: .* about each of the first 20 samples"
+    with pytest.raises(RunError, match=told_of_check):
+        datagen.run(settings, tmp_path / "check", checks=[fails_deep_down])
+    with pytest.raises(TeacherError, match="check_raised: turn 1: fails_deep_down raised"):  # before more is asked
+        datagen.run(settings, tmp_path / "both", teacher=caption_of, checks=[fails_deep_down])
 
 
 async def _awaited(turn: datagen.Turn, image: datagen.AnnotatedImage) -> None:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from datagen.checks.wording import DESCRIPTION_CHECKS, TURN_CHECKS, words_of
 from datagen.config import ChecksSettings
-from datagen.errors import SettingsError
+from datagen.errors import SettingsError, told_raised
 from datagen.records import AnnotatedImage, Drop, Turn
 
 __all__ = ["Check", "Checked", "check_turns", "check_with", "known_checks", "validate_check_names"]
@@ -72,7 +72,7 @@ def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: Annota
                     told = f"{check.__name__} gave {type(detail).__name__}, expected a sentence or None"
                     reason, detail = "check_raised", told
             except Exception as error:
-                reason, detail = "check_raised", f"{check.__name__} raised {type(error).__name__}: {error}"
+                reason, detail = "check_raised", told_raised(check.__name__, check, error)
             if detail is not None:
                 return Checked(turns[:n], Drop("checks", reason, f"turn {n + 1}: {detail}"))
     return Checked(turns, None)

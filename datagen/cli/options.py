@@ -25,7 +25,15 @@ Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same 
 ChangeOption = Annotated[
     bool, typer.Option("--change", help="Let other settings rewrite or shrink what the run folder holds.")
 ]
-RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")]
+
+
+def _run_folder(path: Path) -> Path:
+    from datagen.store import RunFolder
+
+    return RunFolder.named_by(path)
+
+
+RunArgument = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", callback=_run_folder)]
 SampleId = Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Such as 1234-conversation.")]
 Config = Annotated[
     Path | None, typer.Argument(metavar="[CONFIG.yaml]", help="Settings, or a run's run.yaml; options win over them.")

@@ -15,7 +15,7 @@ from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
 from datagen.cli.next_step import tell_next
-from datagen.config import load_settings
+from datagen.config import IMPORTED, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -67,8 +67,11 @@ def preview(
     summary = outcome.summary
     about = "the first image" if n_images == 1 else f"the first {n_images} images"
     typer.echo(f"accepted  {summary.accepted} of {summary.samples} samples about {about}")
-    if summary.cost_usd:
-        typer.echo(f"cost      ${summary.cost_usd:.4f}")
+    if settings.teacher.name not in ("template", IMPORTED):
+        tokens = summary.tokens
+        typer.echo(f"tokens    {tokens.prompt} in ({tokens.cached} cached), {tokens.completion} out")
+        known = summary.cost_usd is not None
+        typer.echo(f"cost      ${summary.cost_usd:.4f}" if known else "cost      unknown (no price for this model)")
     typer.echo(f"kept      {keep or 'nothing; --keep RUN keeps it'}")
     tell_next(f"datagen run with the same options, without --limit, and --out {keep or 'FOLDER'}")
     if not summary.accepted:

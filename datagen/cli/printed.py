@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec import Struct
 
 from datagen.compact_map import DigestMap
 from datagen.config import IMPORTED, Settings
 from datagen.endpoint.prices import cost_parts
 from datagen.engines.cost_ledger import Ledger
-from datagen.engines.heartbeat import SILENT_S, Heartbeat, read_heartbeat
+from datagen.engines.heartbeat import ASKING, SILENT_S, Heartbeat, read_heartbeat
 from datagen.errors import visible
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
-from datagen.store import stored_replies
+from datagen.store import RunFolder, stored_replies
 from datagen.summary import Calibration, DiversityReport, PlantedFates, Reasons, Summary
 from datagen.turn_fates import fated_turns
 
@@ -122,17 +123,35 @@ RATE_WINDOW_S = 60.0
 """Replies are counted over this long before the latest one, so that pauses between two starts do not count."""
 
 
-def status_lines(run: Run) -> Iterator[str]:
-    """Tell how far a run is, from its facts alone, so that it can be watched while it works."""
+class _Stored(Struct):
+    """What the stored replies come to.
+
+    Attributes:
+        tally: Requests by their error; None is an answer.
+        per_s: Answers a second over the last minute of asking; None where that cannot be told.
+        late: When those were stored that came after a heartbeat.
+    """
+
+    tally: Counter[str | None]
+    spent: Counter[str]
+    cost_usd: float | None
+    per_s: float | None
+    late: list[float]
+
+
+def _count_stored(folder: RunFolder, since: float) -> _Stored:
     outcomes = DigestMap()  # 0 for an answer, else the place of its error in the list
     errors: list[str | None] = [None]
     recent, latest = deque[float](), 0.0
+    late: list[float] = []
     spent: Counter[str] = Counter()
     cost_usd: float | None = None
-    for reply in stored_replies(run.folder):
+    for reply in stored_replies(folder):
         if reply.error not in errors:
             errors.append(reply.error)
         outcomes.put(reply.request_digest, errors.index(reply.error))
+        if reply.at > since:
+            late.append(reply.at)
         if reply.error is None and reply.at:
             recent.append(reply.at)
             latest = max(latest, reply.at)
@@ -142,24 +161,35 @@ def status_lines(run: Run) -> Iterator[str]:
         spent.update(prompt=usage.n_prompt_tokens, cached=usage.n_cached_tokens, completion=usage.n_completion_tokens)
         if reply.cost_usd is not None:
             cost_usd = (cost_usd or 0.0) + reply.cost_usd
-    yield f"run       {run.folder.path}"
-    beat = read_heartbeat(run.folder)
-    yield from work_lines(beat)
-    yield f"teacher   {run.settings.teacher.name}"
     numbers, counts = np.unique(outcomes.arrays()[1], return_counts=True)
     tally = Counter({errors[number]: n for number, n in zip(numbers.tolist(), counts.tolist(), strict=True)})
-    yield f"replies   {tally.pop(None, 0)} stored, {run.manifest.get('samples', 0)} samples planned"
-    for error, number in tally.most_common():
-        yield f"failed    {number} {error}"
     recent = deque(at for at in recent if at > latest - RATE_WINDOW_S)  # workers' files are not in order
     seconds = latest - min(recent, default=latest)
-    if seconds >= 1:
-        yield f"rate      {len(recent) / seconds:.1f} replies/s"
+    return _Stored(tally, spent, cost_usd, len(recent) / seconds if seconds >= 1 else None, late)
+
+
+def status_lines(run: Run) -> Iterator[str]:
+    """Tell how far a run is, from its facts alone, so that it can be watched while it works."""
+    beat = read_heartbeat(run.folder)  # before the replies: what is stored meanwhile is counted by its time
+    stored = _count_stored(run.folder, time.time() if beat is None else beat.at)
+    yield f"run       {run.folder.path}"
+    is_asked = run.settings.teacher.name not in ("template", IMPORTED)
+    is_working = beat is not None and beat.state in ("working", "silent")
+    if beat is not None:
+        beat.count_since(stored.late)
+        yield from work_lines(beat, is_asked=is_asked)
+    yield f"teacher   {run.settings.teacher.name}"
+    yield f"replies   {stored.tally[None]} stored, {run.manifest.get('samples', 0)} samples planned"
+    for error, number in stored.tally.most_common():
+        if error is not None:
+            yield f"failed    {number} {error}"
+    if stored.per_s is not None and (not is_working or (beat and beat.task == ASKING)):  # else of an earlier start
+        yield f"rate      {stored.per_s:.1f} replies/s"
     summary = run.summary if run.folder.summary.is_file() else None
-    is_paid = len(numbers) and run.settings.teacher.name not in ("template", IMPORTED)
-    if is_paid and not (summary and summary.cost_usd):
-        yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
-        yield f"cost      ${cost_usd:.4f}" if cost_usd is not None else "cost      unknown (no price for this model)"
+    if is_asked and stored.tally.total() and not (summary and summary.cost_usd):
+        yield from _cost_lines(stored)
+    elif is_asked and is_working:
+        yield "cost      nothing yet"
     billed = Ledger(run.settings, run.folder).billed()
     if billed and summary is None:
         yield f"beside    {cost_parts(billed)}"
@@ -167,32 +197,43 @@ def status_lines(run: Run) -> Iterator[str]:
         yield from outcome_lines(summary, run.folder.path)
         yield from _decision_lines(run, summary)
         yield from _diversity_lines(summary.diversity)
-    elif beat is None or beat.state not in ("working", "silent"):
+    elif not is_working:
         yield f"next      datagen resume {run.folder.path}   (it is not finished)"
 
 
-def work_lines(beat: Heartbeat | None) -> Iterator[str]:
-    """Tell which process works on a run, at what and how far it is; or that it stopped, and why."""
+def _cost_lines(stored: _Stored) -> Iterator[str]:
+    spent = stored.spent
+    yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
+    known = stored.cost_usd is not None
+    yield f"cost      ${stored.cost_usd:.4f}" if known else "cost      unknown (no price for this model)"
+
+
+def work_lines(beat: Heartbeat | None, *, is_asked: bool = False) -> Iterator[str]:
+    """Tell which process works on a run, at what and how far it is; or that it stopped, and why.
+
+    Args:
+        beat: What it said of itself last.
+        is_asked: An endpoint is asked, so that retries are told also where there are none.
+    """
     if beat is None:
         return
     process, state, age_s = f"process {beat.pid} on {visible(beat.host)}", beat.state, time.time() - beat.at
     if state == "stopped":
         yield f"stopped   {duration(age_s)} ago: {visible(beat.ended or '')}"
-        return
-    if state == "killed":
+    elif state == "killed":
         yield f"stopped   {process} was killed; last heard {duration(age_s)} ago, at: {visible(beat.task)}"
-        return
-    told = f", but was last heard {duration(age_s)} ago" if age_s > SILENT_S else ""
-    if state == "silent":
+    elif state == "silent":
         yield f"silent    {process} was last heard {duration(age_s)} ago; look there whether it still works"
     else:
+        told = f", but was last heard {duration(age_s)} ago" if age_s > SILENT_S else ""
         yield f"working   {process}, for {duration(time.time() - beat.since)}{told}"
-    far = f"{beat.n_done:,}" if beat.total is None else f"{beat.n_done:,} of {beat.total:,}"
-    share = f" ({100 * beat.n_done / beat.total:.1f} %)" if beat.total else ""
-    left = f", about {duration(beat.left_s)} left" if beat.left_s is not None else ""
-    yield f"          {visible(beat.task)}: {far}{share}{left}"
-    if beat.n_retries or beat.n_refusals:
-        yield f"          {beat.n_retries:,} retries, {beat.n_refusals:,} answers asked for fewer requests (429)"
+    if state in ("working", "silent"):
+        far = f"{beat.n_done:,}" if beat.total is None else f"{beat.n_done:,} of {beat.total:,}"
+        share = f" ({100 * beat.n_done / beat.total:.1f} %)" if beat.total else ""
+        left = "time left not yet known" if beat.left_s is None else f"about {duration(beat.left_s)} left of this stage"
+        yield f"stage     {visible(beat.task)}: {far}{share}, {left}"
+    if is_asked or beat.n_retries or beat.n_refusals:
+        yield f"retries   {beat.n_retries:,}; {beat.n_refusals:,} answers asked for fewer requests (429)"
 
 
 def duration(seconds: float) -> str:

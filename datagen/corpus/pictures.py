@@ -282,7 +282,7 @@ def _to_8_bit(image: Image.Image) -> Image.Image:
 
 
 def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
-    """Say what is wrong with an image folder that holds none of the pictures.
+    """Say what is wrong with an image folder that holds none of the pictures, or only links out of it.
 
     A folder with some of them is right: each missing picture costs its own samples only.
 
@@ -294,15 +294,19 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
         None when at least one is there, or when there are no names.
     """
     names: list[str] = []
-    n_names = 0
+    n_names, linked = 0, None
     for name in file_names:
         if _holds_any(folder, (name,)):
-            return None
+            if picture_path(folder, name) is not None:
+                return None
+            linked = linked or name
         n_names += 1
         if n_names <= 20:  # so many are looked for in other folders, to name the one that was meant
             names.append(name)
     if not names:
         return None
+    if linked is not None:
+        return _told_of_links(folder, linked)
     if not folder.is_dir():
         fault = f"{folder}: no such image folder"
     elif held := [entry.name + "/" * entry.is_dir() for entry in _entries(folder)]:
@@ -312,6 +316,20 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
         fault = f"{folder}: the image folder is empty"
     better = next((near for near in islice(_folders_near(folder), N_LISTED) if _holds_any(near, names)), None)
     return f"{fault}. {f'Did you mean --images {better}?' if better else 'Give the right folder with --images.'}"
+
+
+def _told_of_links(folder: Path, name: str) -> str:
+    """Say what to do about pictures that all are links to somewhere else."""
+    target = (folder / name).resolve()
+    depth = name.replace("\\", "/").count("/")
+    is_alike = (*target.parts[-depth - 1 :],) == (*Path(name).parts,)
+    mend = (
+        f"Did you mean --images {target.parents[depth]}?" if is_alike else "Give --images the folder that they are in."
+    )
+    return (
+        f"{folder}: its pictures are links that lead out of it, such as {name} to {target}, and what an annotation "
+        f"file names is not followed out of the folder. {mend} Copies ('cp -rL') and hard links work, too."
+    )
 
 
 def _holds_any(folder: Path, names: Iterable[str]) -> bool:

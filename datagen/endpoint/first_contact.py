@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import msgspec
+from msgspec import Struct
 from openai import OpenAIError
 
 from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, FIRST_PAUSE_S
@@ -26,7 +28,7 @@ async def require_key(target: Target) -> None:
     await client.close()
 
 
-async def require_contact(target: Target, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+async def require_contact(target: Target, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> tuple[str, ...]:
     """Ask for the list of models, which costs nothing; any answer shows that the endpoint is there.
 
     Only what is sure ends the run: nobody at the address, or a key that is refused. A key that may not list models
@@ -35,6 +37,9 @@ async def require_contact(target: Target, sleep: Callable[[float], Awaitable[Non
     Args:
         target: Whom to ask.
         sleep: Waits between two tries, as for a server that is still starting.
+
+    Returns:
+        The models that it lists; none where it lists nothing.
 
     Raises:
         DatagenError: Of the target's kind.
@@ -47,13 +52,13 @@ async def require_contact(target: Target, sleep: Callable[[float], Awaitable[Non
             if attempt:
                 await sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
             try:
-                await client.models.with_raw_response.list(timeout=TIMEOUT_S)
+                listed = await client.models.with_raw_response.list(timeout=TIMEOUT_S)
             except OpenAIError as error:
                 came = as_answer(error)
                 if isinstance(came, HttpAnswer) or came.code != "unreachable":
                     break
             else:
-                return
+                return _names(listed.content)
     finally:
         await client.close()
     if isinstance(came, NoAnswerError) and came.code == "unreachable":
@@ -62,3 +67,19 @@ async def require_contact(target: Target, sleep: Callable[[float], Awaitable[Non
         meaning = reader.meaning_of(came)
         if isinstance(meaning, DatagenError):
             raise meaning
+    return ()
+
+
+class _Model(Struct):
+    id: str
+
+
+class _Models(Struct):
+    data: list[_Model]
+
+
+def _names(content: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(one.id for one in msgspec.json.decode(content, type=_Models).data)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ()

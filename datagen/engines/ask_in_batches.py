@@ -103,7 +103,7 @@ class Batcher:
         opened: What ``open_batches`` found in it.
         store: Where replies go.
         account: Pays for all of them; None sets no bound.
-        first: Lets a few of a response type through until one of its replies can be read: the first batches are small.
+        first: Lets a few of a response type through until one of its replies is of use: the first batches are small.
         on_reply: Hears of each reply once it is stored.
         note: Hears what becomes of the batches.
     """

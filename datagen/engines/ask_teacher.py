@@ -26,7 +26,7 @@ async def ask_all(
 ) -> None:
     """Keep as many requests in flight as the teacher takes, until none is left, with no barrier between them.
 
-    ``first`` holds back requests of a response type until one of its replies can be read, and hears each reply.
+    ``first`` holds back requests of a response type until one of its replies is of use, and hears each reply.
 
     When the teacher fails for good, no further request is sent, those in flight are waited for
     and stored (they are paid for), and then the error is raised.

@@ -8,6 +8,7 @@ and need no leave.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
@@ -145,8 +146,12 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
 
 
 def holds_answers(folder: RunFolder) -> bool:
-    """Whether a folder holds what would be lost from a dataset: a finished one, or a teacher's answer."""
-    return folder.summary.is_file() or any(reply.error is None for reply in stored_replies(folder))
+    """Whether a folder holds what would be lost from a dataset: a finished one, or answers.
+
+    One alone, which proved the endpoint before the pictures were opened, is no dataset yet.
+    """
+    answers = (reply for reply in stored_replies(folder) if reply.error is None)
+    return folder.summary.is_file() or len(list(islice(answers, 2))) > 1
 
 
 def _told(value: Any, setting: str) -> str:

@@ -186,9 +186,15 @@ def derive_all(inputs: Inputs, replies: ReplyStore, pool: Pool | None) -> Iterat
         inputs: Of the run.
         replies: What is stored.
         pool: Works on chunks; None does all here. The samples are the same.
+
+    Raises:
+        RunError: A check in Python does nothing but raise.
     """
-    if pool is None:
-        return inputs.candidates(replies)
+    samples = inputs.candidates(replies) if pool is None else _derived_in(pool, inputs, replies)
+    return inputs.raised.watch(samples) if inputs.plugs.checks else samples
+
+
+def _derived_in(pool: Pool, inputs: Inputs, replies: ReplyStore) -> Iterator[Sample]:
     if inputs.dataset is None:
         planned = _planned_in(pool, inputs)
     else:

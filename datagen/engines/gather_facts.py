@@ -18,7 +18,7 @@ from datagen.endpoint.prices import spent_in_all
 from datagen.engines.ask_teacher import ask_all, run_to_end
 from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.first_replies import FirstReplies
-from datagen.engines.heartbeat import Pulse
+from datagen.engines.heartbeat import ASKING, Pulse
 from datagen.engines.planted_replies import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import Progress, ended
@@ -118,6 +118,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     def on_reply(request: Request, reply: Reply) -> None:
         watermark.pass_by(in_flight.pop(request.digest), is_left=not reply.is_final)
         watermark.keep_if_due()
+        if reply.error == "teacher_raised":
+            inputs.raised.tell(reply.detail)
         progress.step(reply.cost_usd)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
@@ -130,7 +132,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         from datagen.engines.ask_in_batches import require_collected
 
         require_collected(folder)
-    watched = FirstReplies(() if teaching.name == "template" else inputs.recipes, inputs.settings)
+    watched_types = () if teaching.name == "template" else inputs.recipes
+    watched = FirstReplies(watched_types, inputs.settings, inputs.corpus, inputs.plugs.checks)
     if replies.n_stored:
         watched.recall(inputs.planned(), replies.get)
     if teaching.batch:
@@ -138,10 +141,10 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         return
     teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
     if isinstance(progress, Pulse):
-        progress.traffic = getattr(teacher, "traffic", progress.traffic)
+        progress.watch(teacher)
     if teaching.planted_errors:
         teacher = LyingTeacher(teacher, inputs.settings, inputs.corpus.categories)
-    progress.begin("asking the teacher", inputs.n_samples, n_done)
+    progress.begin(ASKING, inputs.n_samples, n_done)
     is_asking = True
     with ended(progress):
         try:
@@ -158,7 +161,7 @@ def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
         return
     first = watermark.n_passed // n_types
     left = sorted({place for number in watermark.left if (place := number // n_types) < first})
-    inputs.progress.begin("asking the teacher", inputs.n_samples, n_settled)
+    inputs.progress.begin(ASKING, inputs.n_samples, n_settled)
     with ended(inputs.progress):
         try:
             for number, one in written(inputs, first, left, pool):

@@ -11,7 +11,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -26,6 +26,8 @@ from datagen.errors import DatagenError
 from datagen.store import RunFolder
 
 BEAT_S = 2.0
+ASKING = "asking the teacher"
+"""The task whose steps are stored replies."""
 SILENT_S = 60.0
 """After so long without a beat a process is not at work; of another machine, whose clock may differ, too."""
 
@@ -63,11 +65,21 @@ class Heartbeat(Struct):
 
     @property
     def left_s(self) -> float | None:
-        """Seconds that the task will still take at the pace it had so far; None where that cannot be told."""
+        """Seconds that the task will still take at the pace it had so far; None where that cannot be told yet."""
         n_new, seconds = self.n_done - self.n_before, self.at - self.task_since
-        if self.total is None or n_new <= 0 or seconds <= 0:
+        if self.total is None or n_new <= 0 or seconds < BEAT_S:
             return None
         return max(0, self.total - self.n_done) * seconds / n_new
+
+    def count_since(self, times: Iterable[float]) -> None:
+        """Count what was stored after this was written, so that it does not lag behind what lies beside it.
+
+        Args:
+            times: When replies were stored, seconds since the epoch.
+        """
+        late = [at for at in times if at > self.at]
+        if late and self.task == ASKING and self.total is not None:
+            self.n_done, self.at = min(self.total, self.n_done + len(late)), max(late)
 
     @property
     def state(self) -> Literal["working", "silent", "stopped", "killed"]:
@@ -116,9 +128,15 @@ class Pulse:
 
     def __init__(self, progress: Progress) -> None:
         now = time.time()
-        self.traffic = Traffic()
+        self._traffic: list[Traffic] = []
         self._progress = progress
         self._beat = Heartbeat(os.getpid(), platform.node(), _born(os.getpid()), now, now, task_since=now)
+
+    def watch(self, teacher: object) -> None:
+        """Tell of the retries of a teacher that counts them, too."""
+        traffic = getattr(teacher, "traffic", None)
+        if isinstance(traffic, Traffic):
+            self._traffic.append(traffic)
 
     def begin(self, task: str, total: int | None, n_done: int = 0) -> None:
         """A task starts."""
@@ -143,7 +161,8 @@ class Pulse:
         """What the file is to hold now."""
         beat = self._beat
         beat.at, beat.ended = time.time(), ended
-        beat.n_retries, beat.n_refusals = self.traffic.n_retries, self.traffic.n_refusals
+        beat.n_retries = sum(traffic.n_retries for traffic in self._traffic)
+        beat.n_refusals = sum(traffic.n_refusals for traffic in self._traffic)
         return msgspec.json.encode(beat)
 
 

@@ -28,7 +28,7 @@ from datagen.corpus.llava_dataset import Dataset
 from datagen.engines.changed_settings import WHERE_AND_HOW
 from datagen.engines.check_pictures import check_pictures
 from datagen.engines.cost_ledger import Ledger
-from datagen.engines.plugs import NO_PLUGS, Plugs
+from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import RunError, SettingsError
@@ -52,6 +52,7 @@ class Inputs:
 
     Attributes:
         ledger: What it costs.
+        raised: Hears what functions of the user's raise.
 
     Raises:
         DatagenError: The settings or recipes cannot be used, as one sentence.
@@ -80,6 +81,7 @@ class Inputs:
             raise SettingsError("--shard: a dataset made elsewhere is taken in as a whole; leave it out.")
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
         self.pictures = PictureChecker(settings.corpus)
+        self.raised = Raised(settings.max_unreadable)
 
     @cached_property
     def dataset(self) -> Dataset | None:

@@ -14,6 +14,7 @@ import msgspec
 from datagen.config import ENDPOINT, Settings
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.finish_run import Outcome, finish
+from datagen.engines.first_request import ask_first
 from datagen.engines.gather_facts import gathered
 from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
@@ -193,11 +194,12 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
 
 
 def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
-    """Look at the pictures before anything is paid for, and write down what the run is about."""
+    """Write down what the run is about, prove its endpoint, and look at the pictures before the rest is paid for."""
+    if may_ask:
+        ask_first(inputs)
+        inputs.write_manifest()  # killed among a hundred thousand pictures, it goes on by 'datagen resume'
     inputs.check_pictures()
     if validator is not None:
         few = islice(inputs.usable_images(), MAX_LOOKED_OVER)
         with telling_what_it_raised(inputs.settings.validator.name):
             validator.look_over([image.file_name for image in few], inputs.pictures.read)
-    if may_ask:
-        inputs.write_manifest()

@@ -8,7 +8,7 @@ which one is missing.
 from __future__ import annotations
 
 import inspect
-import traceback
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import PurePath
@@ -19,12 +19,14 @@ from msgspec import Struct
 from datagen.checks import Check
 from datagen.config import PLUGGED, Settings
 from datagen.corpus import Source
-from datagen.errors import DatagenError, SettingsError, ValidatorError
+from datagen.errors import DatagenError, RunError, SettingsError, ValidatorError, told_raised
 from datagen.export import Form
-from datagen.records import Request
+from datagen.records import Request, Sample
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer, FunctionTeacher
 from datagen.validator import Validator
+
+_log = logging.getLogger(__name__)
 
 
 class Plugs(Struct, frozen=True):
@@ -176,9 +178,49 @@ def telling_what_it_raised(name: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, DatagenError) or not name.startswith(PLUGGED):
             raise
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{PurePath(frame.filename).name}, line {frame.lineno}"
-        raise ValidatorError(f"{name} raised {type(error).__name__}: {error} ({where}); mend it and resume.") from error
+        raise ValidatorError(f"{told_raised(name, None, error)}; mend it and resume.") from error
+
+
+class Raised:
+    """Tells once what a teacher or a check in Python raised, and stops the run where a check does nothing else.
+
+    Teachers are stopped by ``FirstReplies``.
+
+    Args:
+        most: Samples of which the first check so many may raise about before one passes; None is any number.
+    """
+
+    def __init__(self, most: int | None) -> None:
+        self._most, self._n, self._has_passed, self._is_told = most, 0, False, False
+
+    def tell(self, detail: str | None) -> None:
+        """Tell of the first; a log reaches also those who hear of no progress."""
+        if not self._is_told:
+            self._is_told = True
+            _log.warning("%s; this costs what it was asked about. It is told once, the summary has the count.", detail)
+
+    def watch(self, samples: Iterator[Sample]) -> Iterator[Sample]:
+        """Pass samples on.
+
+        Raises:
+            RunError: A check raised about each of the first.
+        """
+        for sample in samples:
+            fallen = [(one.reason, one.detail) for one in sample.cuts] + [(sample.reason, sample.detail or "")]
+            details = [
+                told.partition(": ")[2] for reason, told in fallen if reason == "check_raised"
+            ]  # without its turn
+            if details:
+                self.tell(details[0])
+                self._n += 1
+            self._has_passed = self._has_passed or sample.status == "accepted"
+            if not self._has_passed and self._most is not None and self._n >= self._most:
+                raise RunError(
+                    f"{details[0]}, as about each of the first {self._n} samples that were checked, so the run stops. "
+                    "Mend it, then start the program again: it goes on where it stopped. "
+                    "--set max_unreadable=null goes on all the same."
+                )
+            yield sample
 
 
 def _name_of(given: object) -> str:

@@ -5,12 +5,15 @@ A corpus of a hundred thousand pictures takes minutes to look at; a missing key 
 
 from __future__ import annotations
 
-from datagen.config import IMPORTED, PLUGGED
+from collections.abc import Callable
+
+from datagen.config import TeacherSettings
 from datagen.corpus import identity_in
 from datagen.engines.ask_teacher import run_to_end
 from datagen.engines.changed_settings import holds_answers, read_manifest, refuse_changes
+from datagen.engines.first_request import asks_endpoint
 from datagen.engines.inputs import Inputs
-from datagen.errors import RunError
+from datagen.errors import RunError, visible
 from datagen.store.shards import shard_folders
 
 
@@ -58,19 +61,35 @@ def _require_endpoints(inputs: Inputs) -> None:
     """Try the teacher's price, key and address, and the key for embeddings."""
     settings, budget = inputs.settings, inputs.ledger.budget
     teacher, embeddings = settings.teacher, settings.dedup.embeddings
-    asks = inputs.plugs.teacher is None and teacher.name not in ("template", IMPORTED)
-    asks = asks and not teacher.name.startswith(PLUGGED)
+    asks = asks_endpoint(inputs)
     if asks and budget is not None:
         from datagen.endpoint.budget import Account
 
         Account(budget, teacher.name, teacher)
     if asks:
-        from datagen.endpoint.first_contact import require_contact
-        from datagen.teacher.chat import target_of
-
-        run_to_end(require_contact(target_of(teacher)))
+        run_to_end(_require_contact(teacher, inputs.progress.note))
     if embeddings is not None:
         from datagen.endpoint.first_contact import require_key
         from datagen.engines.question_vectors import embedding_target
 
         run_to_end(require_key(embedding_target(embeddings)))
+
+
+async def _require_contact(teacher: TeacherSettings, note: Callable[[str], None]) -> None:
+    """Ask for the list of models; for batches, of which nothing is heard for a day, for theirs as well."""
+    from datagen.endpoint.first_contact import require_contact
+    from datagen.teacher.chat import target_of
+
+    listed = await require_contact(target_of(teacher))
+    if not teacher.batch:
+        return
+    if listed and teacher.name not in listed:  # some answer to names that they do not list
+        few = visible(", ".join(listed[:5])) + ", ..." * (len(listed) > 5)
+        note(f"The endpoint lists no model '{teacher.name}', but {few}; if it is none of its names, stop here.")
+    from datagen.teacher.batch import BatchTeacher
+
+    client = BatchTeacher(teacher, set())
+    try:
+        await client.require()
+    finally:
+        await client.close()

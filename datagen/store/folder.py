@@ -73,6 +73,11 @@ class RunFolder:
             raise RunError(f"{self.path}: {told}.")
         raise RunError(f"{self.path}: is not a run folder (it has no run.yaml); make one with 'datagen run'.")
 
+    @staticmethod
+    def named_by(path: Path) -> Path:
+        """The folder of a run that is named by its ``run.yaml``; any other path as it is."""
+        return path.parent if path.name == "run.yaml" and path.is_file() else path
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Create the folder and hold it for this process alone; the system frees it after a kill.

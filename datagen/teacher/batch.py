@@ -83,6 +83,14 @@ class BatchTeacher:
         line = {"custom_id": request.digest, "method": "POST", "url": URL, "body": body}
         return msgspec.json.encode(line) + b"\n"
 
+    async def require(self) -> None:
+        """See that the key may make batches here, by listing the latest; costs nothing.
+
+        Raises:
+            TeacherError: It may not, or there are none.
+        """
+        await self._try(lambda: self._client.batches.list(limit=1))
+
     async def upload(self, name: str, content: bytes) -> str:
         """Send a file of requests; gives its id. Files cost nothing until a batch is made of them."""
         files = self._client.files

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from datagen.endpoint.error_translation import StoppedError
-from datagen.errors import TeacherError
+from datagen.errors import TeacherError, told_raised
 from datagen.records import Reply, Request
 
 Answer = str | Reply | Awaitable[str] | Awaitable[Reply]
@@ -49,7 +49,7 @@ class FunctionTeacher:
         except TeacherError:
             raise
         except Exception as error:  # the function is the user's: what it raises is this record's failure
-            told = f"{self.name} raised {type(error).__name__}: {error}"
+            told = told_raised(self.name, self._function, error)
             return self._reply(request, "", began, error="teacher_raised", detail=told)
         if isinstance(answer, Reply):
             return answer

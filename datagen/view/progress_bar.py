@@ -10,6 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 LOG_INTERVAL_S = 30.0
 DRAW_INTERVAL_S = 0.1
+NARROW = 110
+"""Columns below which no bar of 40 stands between the words."""
 
 
 class BarProgress:
@@ -29,12 +31,18 @@ class BarProgress:
             stored = f", {n_done} stored before" if n_done else ""
             self._print(f"{task}: {total if total is not None else '?'} in all{stored}")
             return
+        bar = () if self._is_narrow else (BarColumn(),)
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
-            TimeRemainingColumn(), console=self._console, transient=False,
+            TextColumn("{task.description}"), *bar, MofNCompleteColumn(), TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(), console=self._console, transient=self._is_narrow,
         )  # fmt: skip
         self._bar.start()
         self._handle = self._bar.add_task(task, total=total, completed=n_done, facts="")
+
+    @property
+    def _is_narrow(self) -> bool:
+        """Whether a bar would leave its words too little room, so that they were cut."""
+        return self._console.width < NARROW
 
     def _print(self, line: str) -> None:
         """Print a line; a log that is gone or full must not stop the work it tells of."""
@@ -65,7 +73,7 @@ class BarProgress:
         seconds = max(1e-6, time.monotonic() - self._started)
         facts = [f"{(self._n_done - self._n_before) / seconds:.1f}/s"]
         if self._cost_usd:
-            facts.append(f"${self._cost_usd:.2f}")
+            facts.append(f"${self._cost_usd:.{2 if self._cost_usd >= 0.1 else 4}f}")
         if self._n_judged:
             facts.append(f"{100 * self._n_accepted / self._n_judged:.1f} % accepted")
         return " · ".join(facts)
@@ -76,6 +84,8 @@ class BarProgress:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+            if self._is_narrow:
+                self._draw()  # as a line that may be broken
 
     def note(self, sentence: str) -> None:
         """Print a sentence above the bar."""

@@ -213,3 +213,12 @@ def test_a_full_log_does_not_stop_the_work(corpus_files: CorpusFiles, tmp_path: 
         )
     assert told.returncode == 1
     assert b"Traceback" not in told.stderr
+
+
+def test_a_run_is_named_by_its_run_yaml_too(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    run("run", *corpus_files.options, "--out", str(out))
+    (out / "summary.json").unlink()
+    for command in ("resume", "status", "report"):
+        run(command, str(out / "run.yaml"))
+    assert (out / "summary.json").is_file()

@@ -1,5 +1,6 @@
 """A preview shows replies beside verdicts, keeps nothing unless asked, and may be gone on with."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,15 @@ def test_a_kept_preview_becomes_a_run(corpus_files: CorpusFiles, tmp_path: Path)
         given = [*corpus_files.options, "--types", "description", "--teacher", "m", "--base-url", server.base_url]
         assert preview(*given, "--limit", "2", "--keep", str(tmp_path / "run"))[0] == 0
         assert server.arrivals.total() == 2
+        _, out, _ = preview(*given, "--limit", "1")
+        assert re.search(r"tokens    \d+ in \(\d+ cached\), \d+ out\ncost      unknown", out)
+        priced = ("--set", "teacher.price_in_usd_per_mtok=10", "--set", "teacher.price_out_usd_per_mtok=0")
+        _, out, _ = preview(*given, "--limit", "1", *priced)
+        assert re.search(r"\ncost      \$0\.0\d+\n", out)
+        server.arrivals.clear()
         done = CliRunner().invoke(app, ["run", *given, "--out", str(tmp_path / "run")])
         assert done.exit_code == 0, done.output
-        assert server.arrivals.total() == 6
+        assert server.arrivals.total() == 4
     assert datagen.open_run(tmp_path / "run").summary.samples == 6
 
 

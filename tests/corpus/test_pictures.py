@@ -1,5 +1,6 @@
 """Pictures are read, or refused with a reason; names do not lead out of the folder."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -253,3 +254,19 @@ def test_no_hint_where_there_is_none(coco: Path) -> None:
     assert "it holds train2017/, val2017/" in told
     assert told.endswith("Give the right folder with --images.")
     assert "no such image folder" in (explain_missing(coco / "nowhere" / "at" / "all", NAMES) or "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_pictures_that_all_are_links_out_of_the_folder_are_told_with_the_folder_they_are_in(tmp_path: Path) -> None:
+    real, linked = tmp_path / "real", tmp_path / "linked"
+    real.mkdir(), linked.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (real / name).write_bytes(b"x")
+        (linked / name).symlink_to(real / name)
+    told = explain_missing(linked, ["gone.jpg", "a.jpg", "b.jpg"]) or ""
+    assert "links that lead out of it" in told and f"Did you mean --images {real}?" in told
+    (linked / "c.jpg").symlink_to(real / "b.jpg")
+    assert "Give --images the folder that they are in" in (explain_missing(linked, ["c.jpg"]) or "")
+    (linked / "d.jpg").write_bytes(b"x")
+    assert explain_missing(linked, ["a.jpg", "d.jpg"]) is None
+    assert explain_missing(real, ["a.jpg"]) is None

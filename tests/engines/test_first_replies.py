@@ -13,12 +13,13 @@ from typer.testing import CliRunner
 import datagen
 from datagen.cli import app
 from datagen.config import load_settings
+from datagen.corpus import Corpus
 from datagen.endpoint.error_translation import StoppedError
 from datagen.engines import ask_in_batches
 from datagen.engines.first_replies import FirstReplies
 from datagen.errors import TeacherError
 from datagen.recipes import load_recipes
-from datagen.records import Reply
+from datagen.records import AnnotatedImage, Box, Reply
 
 RUBBISH = "Sure!\x1b[31m I would love to help you.\n" + "word " * 500
 
@@ -29,10 +30,16 @@ def reply(n: int, text: str, name: str = "conversation", **more: Any) -> Reply:
 
 def watcher(most: int | None = 3, **more: Any) -> FirstReplies:
     settings = load_settings(None, {"corpus.captions": ["c.json"], "max_unreadable": most, **more})
-    return FirstReplies(load_recipes(settings), settings)
+    captions, boxes = ("A dog sits on a lawn.",), (Box("dog", (0.1, 0.1, 0.6, 0.6), 0.25),)
+    corpus = Corpus([AnnotatedImage(str(n), f"{n}.jpg", 9, 9, captions, boxes) for n in range(60)], ("dog", "cat"))
+    return FirstReplies(load_recipes(settings), settings, corpus)
 
 
-GOOD = "Question:\nWhat is there?\n===\nAnswer:\nA dog on a lawn."
+def answering(answer: str) -> str:
+    return f"Question:\nWhat is there?\n===\nAnswer:\n{answer}"
+
+
+GOOD, OTHER = answering("A dog is on a lawn."), answering("There is a lawn, and a dog sits on it.")
 
 
 def test_it_stops_at_the_bound_and_shows_one_reply_safely() -> None:
@@ -58,6 +65,32 @@ def test_one_reply_that_can_be_read_is_enough_and_each_type_counts_alone() -> No
         first.hear(reply(n, RUBBISH))
     with pytest.raises(TeacherError, match="'reasoning'"):
         first.hear(reply(9, RUBBISH, "reasoning"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "advice"),
+    [
+        (answering("The caption says that a dog is there."), "context_leak", "no turn passes the checks"),
+        (answering("There are seven dogs on the lawn."), "contradicted", "no turn passes the checks"),
+        (GOOD, "exact_copy", "look at its server"),
+    ],
+)
+def test_what_parses_but_falls_in_the_checks_or_repeats_itself_is_of_no_use(
+    text: str, reason: str, advice: str
+) -> None:
+    first = watcher(3, checks={"exhaustive": "yes"})
+    with pytest.raises(TeacherError) as stopped:
+        for n in range(4):
+            first.hear(reply(n, text))
+    assert reason in str(stopped.value) and "3)" in str(stopped.value) and advice in str(stopped.value)
+
+
+def test_a_teacher_of_whose_replies_one_survives_is_not_stopped() -> None:
+    first = watcher()
+    first.hear(reply(1, RUBBISH))
+    first.hear(reply(2, GOOD))
+    for n in range(3, 40):
+        first.hear(reply(n, answering("There are seven dogs on the lawn.")))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +136,7 @@ def test_no_more_are_under_way_than_may_be_bad_until_one_is_good() -> None:
         await asyncio.sleep(0.01)
         assert len(passed) == 4
         first.hear(reply(2, GOOD))
+        first.hear(reply(3, OTHER))
         await asyncio.gather(*waiting)
         other = watcher(1)
         await other.admit("conversation")
@@ -146,6 +180,17 @@ def test_a_run_pays_for_twenty_and_a_resume_for_none(many: CorpusFiles, tmp_path
         done = CliRunner().invoke(app, ["resume", str(tmp_path), "--set", "max_unreadable=null"])
         assert done.exit_code == 0, done.output
         assert server.arrivals.total() == 100
+
+
+@pytest.mark.parametrize(
+    "text", [RUBBISH, "Question:\nWhat does the caption say?\n===\nAnswer:\nThe caption says that a dog is there."]
+)
+def test_three_types_pay_for_sixty(many: CorpusFiles, tmp_path: Path, text: str) -> None:
+    types = "conversation,description,reasoning"
+    with LoopbackServer(reply=lambda body: text) as server:
+        done = run(many, tmp_path, "--base-url", server.base_url, "--types", types)
+        assert done.exit_code == 1 and "The first 20 replies of '" in done.stderr
+        assert server.arrivals.total() <= 60
 
 
 def test_another_prompt_is_not_held_back_by_replies_to_the_last_one(many: CorpusFiles, tmp_path: Path) -> None:

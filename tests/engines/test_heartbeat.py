@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
-from datagen.engines import heartbeat, local
+from datagen.engines import heartbeat, inputs, local
 from datagen.engines.heartbeat import Heartbeat, beating, read_heartbeat
 from datagen.engines.progress import Silence
 from datagen.errors import RunError
@@ -57,6 +57,16 @@ def test_the_time_left_follows_from_what_this_start_did() -> None:
     told = beat(total=100, n_done=40, n_before=20, at=1000.0, task_since=980.0)
     assert told.left_s == pytest.approx(60)
     assert beat(total=100).left_s is None
+    assert beat(total=100, n_done=1, at=1000.0, task_since=999.9).left_s is None  # too early to tell
+
+
+def test_what_is_stored_after_the_beat_is_counted_while_the_teacher_is_asked() -> None:
+    told = beat(task="asking the teacher", total=12, n_done=8, at=1000.0)
+    told.count_since([999.0, 1001.0, 1002.0])
+    assert (told.n_done, told.at) == (10, 1002.0)
+    other = beat(task="checking the pictures", total=12, n_done=8, at=1000.0)
+    other.count_since([1001.0])
+    assert other.n_done == 8
 
 
 def test_it_counts_and_goes_when_the_work_is_done(tmp_path: Path) -> None:
@@ -128,9 +138,40 @@ def test_status_tells_a_working_run_from_a_killed_one(corpus_files: CorpusFiles,
 
 
 def test_status_before_the_run_has_its_settings(tmp_path: Path) -> None:
-    told = beat(task="checking the pictures", total=118_000, n_done=590, host="else\x1bwhere")
+    now = time.time()
+    told = beat(task="checking the pictures", total=118_000, n_done=590, host="else\x1bwhere", task_since=now, at=now)
     (tmp_path / ".working.json").write_bytes(msgspec.json.encode(told))
     out = CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
-    assert "checking the pictures: 590 of 118,000 (0.5 %)" in out
+    assert "stage     checking the pictures: 590 of 118,000 (0.5 %), time left not yet known" in out
     assert "\x1b" not in out
     assert json.loads((tmp_path / ".working.json").read_bytes())["total"] == 118_000
+
+
+@posix
+def test_status_while_the_pictures_are_checked_tells_stage_money_and_retries(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def look(*_: object) -> None:
+        told = msgspec.json.decode(local_beat(tmp_path), type=Heartbeat)
+        told.task, told.total, told.n_done, told.task_since = "checking the pictures", 80, 40, told.at - 10
+        (tmp_path / ".working.json").write_bytes(msgspec.json.encode(told))
+        seen.append(CliRunner().invoke(app, ["status", str(tmp_path)]).stdout)
+        raise RunError("enough")
+
+    monkeypatch.setattr(inputs, "check_pictures", look)
+    with LoopbackServer({"rate_limited": 1.0}, max_faults=1, retry_after_s=0.01) as server:
+        teacher = {"name": "loopback", "base_url": server.base_url, "price_in_usd_per_mtok": 1000}
+        teacher["price_out_usd_per_mtok"] = 0
+        with pytest.raises(RunError, match="enough"):
+            datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path)
+    assert "stage     checking the pictures: 40 of 80 (50.0 %), about 10 s left of this stage" in seen[0]
+    assert "replies   1 stored, 18 samples planned" in seen[0] and "cost      $1." in seen[0]
+    assert "retries   " in seen[0] and "rate " not in seen[0] and "next " not in seen[0]
+    stopped = CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
+    assert "ago: enough" in stopped and "retries   1; 1 answers asked for fewer requests (429)" in stopped
+
+
+def local_beat(folder: Path) -> bytes:
+    return (folder / ".working.json").read_bytes()

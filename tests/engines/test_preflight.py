@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from conftest import CorpusFiles
-from loopback import LoopbackServer, error_answer
+from loopback import Answer, LoopbackServer, error_answer
+from typer.testing import CliRunner
 
 import datagen
+from datagen.cli import app
 from datagen.engines import inputs as inputs_module
 from datagen.errors import DatagenError
 
@@ -62,6 +64,69 @@ def test_a_key_that_is_refused_is_told_first_and_never_shown(
         with pytest.raises(DatagenError, match="does not accept the key in OPENAI_API_KEY") as error:
             datagen.run(settings, tmp_path / "run")
     assert "secret" not in str(error.value)
+
+
+UNKNOWN = error_answer(404, "The model `loopback` does not exist", "model_not_found")
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (error_answer(401, "Incorrect API key provided: sk-wrong.", "invalid_api_key"), "does not accept the key"),
+        (UNKNOWN, "has no model 'loopback'"),
+        (error_answer(402, "Pay first."), "the quota is used up"),
+    ],
+)
+def test_what_only_a_request_proves_is_told_before_the_pictures_are_opened(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Answer, told: str
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OpenedError
+
+    monkeypatch.setattr(inputs_module, "check_pictures", refuse)
+    with LoopbackServer(intercept=lambda *_: answer) as server:
+        settings = {**corpus_files.settings, "teacher": {"name": "loopback", "base_url": server.base_url}}
+        with pytest.raises(DatagenError, match=told) as error:
+            datagen.run(settings, tmp_path / "run")
+        assert server.arrivals.total() == 1
+    assert "sk-" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_reply_that_proves_the_endpoint_is_one_of_the_run_and_kept(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with LoopbackServer() as server, monkeypatch.context() as patched:
+        patched.setattr(inputs_module, "check_pictures", stop)
+        settings = {**corpus_files.settings, "teacher": {"name": "loopback", "base_url": server.base_url}}
+        with pytest.raises(KeyboardInterrupt, match="datagen resume"):
+            datagen.run(settings, tmp_path)
+        assert server.arrivals.total() == 1
+        assert len((tmp_path / "replies.jsonl").read_text().splitlines()) == 1
+        patched.undo()
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "5"])  # one reply is no dataset to lose
+        assert done.exit_code == 0, done.output
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "4"])
+        assert done.exit_code == 1 and "--limit  5 → 4" in done.output
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "6"])
+        assert done.exit_code == 0, done.output
+        assert set(server.arrivals.values()) == {1} and server.arrivals.total() == 18
+
+
+@pytest.mark.usefixtures("closed")
+def test_an_endpoint_without_batches_is_told_first_and_a_model_that_it_does_not_list(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with LoopbackServer() as server:
+        monkeypatch.setattr(server.desk, "answer", lambda *_: (404, b"{}"))
+        teacher = {"name": "lopback", "base_url": server.base_url, "batch": True}
+        with pytest.raises(DatagenError, match=r"offers no batches .*; leave out teacher\.batch"):
+            datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path / "run", progress=True)
+    assert "lists no model 'lopback', but loopback" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_of_another_corpus_is_told_first(

@@ -1,6 +1,7 @@
 """A program is told how far a run is where somebody can see it: at a terminal, in a notebook, nowhere else."""
 
 import io
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,3 +65,18 @@ def test_true_and_false_have_their_way(
     assert capfd.readouterr().err == ""
     datagen.run(settings, tmp_path / "c", progress=True)
     assert "writing the dataset: 6 in all" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_the_last_state_of_a_bar_is_not_cut(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("TERM", "xterm")
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    bar = BarProgress()
+    bar.begin("looking at the pictures", 118_000)
+    bar._n_done, bar._n_judged, bar._n_accepted, bar._cost_usd = 118_000, 118_000, 110_000, 12.34
+    bar.end()
+    last = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).rpartition("\r")[2].split())
+    assert "…" not in last and "looking at the pictures" in last
+    assert "118000/118000" in last and "$12.34" in last and "93.2 % accepted" in last
