@@ -165,7 +165,7 @@ def test_what_cannot_be_scored_is_rejected_with_its_reason(tmp_path: Path, oracl
 def test_too_few_turns_are_scored_but_not_judged(tmp_path: Path, oracle: Oracle) -> None:
     run = validated(tmp_path, oracle, **{"corpus.limit": 2})
     assert set(run.summary.verdicts) == {"not judged"}
-    assert "turns that were scored, 30 are needed" in run.summary.calibration.why_not
+    assert "turns that were scored, and 30 such turns are needed" in run.summary.calibration.why_not
     assert "did not judge" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
