@@ -15,14 +15,21 @@ from msgspec import Struct
 from datagen.records import Claim, Turn
 
 _SENTENCE = re.compile(r"[^.!?\n]*[^\s.!?][^.!?\n]*(?:[.!?](?=\S)[^.!?\n]*)*")  # "3.5" and "e.g." hold no end of one
-_WORD = re.compile(r"[a-z]+(?:['’][a-z]+)?")
+_WORD = re.compile(r"[a-z]{4,}")
+_EMPTY = frozenset(
+    "about above after again also although always another any around because been before behind being below beside "
+    "between both could does down each either enough even every from further have having here into itself just like "
+    "made make makes many more most much near next only other others over same several shall should since some such "
+    "than that their them then there these they this those through together toward towards under until upon very well "
+    "were what when where whether which while whose will with within without would your".split()
+)
+"""Words of four letters and more that tell nothing of what a sentence is about."""
 PRESENCE = frozenset({"presence", "thing"})
 """Kinds of claim that say no more than that something is there."""
 N_LISTED = 12
 _MIN_LISTED = 2  # what stands once is nothing to act on
-_MAX_OPENINGS = 20_000
-"""Openings that are counted at once; beyond them the rarest are forgotten, so memory does not grow with the run."""
-_N_OPENING = 3
+_MAX_NAMES = 20_000
+"""Names that are counted at once; beyond them the rarest are forgotten, so memory does not grow with the run."""
 
 
 class SentenceCover(Struct, frozen=True):
@@ -57,7 +64,8 @@ class Coverage(Struct, frozen=True):
         by_kind: Per kind of claim the sentences with one (``claiming``), and those where one is decided.
         silent: Of sentences with claims but without a decided one: what they claim, as ``"attribute of car"``, by
             sentences; captions or boxes that tell it would decide them. The commonest.
-        unread: Of sentences without any claim: their first words, by sentences. The commonest.
+        unread: Of sentences without any claim: the words in them, by sentences; "likely" and "suggests" are guesses,
+            which a prompt can forbid, and names of things may be given as words of a category. The commonest.
     """
 
     overall: SentenceCover
@@ -85,9 +93,9 @@ class CoverageTally:
                 if claims:
                     self._add_claims(claims, counts)
                 else:
-                    self._unread[" ".join(_WORD.findall(text.lower())[:_N_OPENING])] += 1
+                    self._unread.update(set(_WORD.findall(text.lower())) - _EMPTY)
         for seen in (self._silent, self._unread):
-            if len(seen) > _MAX_OPENINGS:
+            if len(seen) > _MAX_NAMES:
                 _forget_rare(seen)
 
     def _add_claims(self, claims: list[Claim], counts: Counter[str]) -> None:
@@ -142,7 +150,7 @@ def _cover(counts: Counter[str], n_sentences: int) -> SentenceCover:
 
 
 def _forget_rare(seen: Counter[str]) -> None:
-    kept = sorted(seen.items(), key=lambda one: (-one[1], one[0]))[: _MAX_OPENINGS // 2]
+    kept = sorted(seen.items(), key=lambda one: (-one[1], one[0]))[: _MAX_NAMES // 2]
     seen.clear()
     seen.update(dict(kept))
 

@@ -66,9 +66,10 @@ def _turn_lines(summary: Summary) -> Iterator[str]:
     kept = f"{counts.kept} of {counts.written} kept ({100 * counts.kept / max(1, counts.written):.1f} %)"
     yield f"turns     {kept}, {words}"
     if counts.cut + counts.rejected:
-        lost = f"{counts.cut + counts.rejected} turns: {counts.cut} cut off samples that went on, "
+        n_lost = counts.cut + counts.rejected
+        lost = f"{n_lost} turn{'s' * (n_lost != 1)}: {counts.cut} cut off samples that went on, "
         yield f"lost      {lost}{counts.rejected} in rejected samples"
-        if counts.at_fault < counts.cut + counts.rejected:
+        if counts.at_fault < n_lost:
             yield f"          {counts.at_fault} of them were at fault, the others went with these"
 
 
@@ -101,7 +102,7 @@ def _coverage_lines(coverage: Coverage | None) -> Iterator[str]:
     yield f"checked   {whole.share(whole.decided)} of {whole.sentences} sentences; {beyond} say more than what is there"
     if len(coverage.by_type) > 1:
         yield "          " + ", ".join(f"{name} {one.share(one.decided)}" for name, one in coverage.by_type.items())
-    for told, seen in (("annotations are silent on", coverage.silent), ("nothing to check in", coverage.unread)):
+    for told, seen in (("annotations are silent on", coverage.silent), ("no claim found around", coverage.unread)):
         if seen:
             listed = ", ".join(f"{visible(name)} ({n})" for name, n in list(seen.items())[:3])
             yield f"          {told}: {listed}"

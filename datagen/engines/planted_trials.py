@@ -119,7 +119,6 @@ class Examiner:
         What is planted in a turn does not depend on the turns beside it: a shard does not know which of them the
         merge will let fall.
         """
-
         if self.knows_nothing:
             return []
 

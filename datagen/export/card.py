@@ -155,7 +155,7 @@ def _coverage(coverage: Coverage | None) -> str:
         text += "\n" + _table(("claims of", "sentences with one", "with a checked one"), kinds)
     for told, seen in (
         ("Claims that captions and boxes say nothing of, by sentences", coverage.silent),
-        ("First words of sentences that hold no claim", coverage.unread),
+        ("Words in sentences that hold no claim", coverage.unread),
     ):
         if seen:
             text += f"\n{told}: " + ", ".join(f"{_plain(name)} ({n})" for name, n in seen.items()) + ".\n"
@@ -197,8 +197,8 @@ def _limits(settings: Settings, summary: Summary) -> str:
         )
     if summary.calibration and summary.calibration.judged and summary.calibration.basis == "all turns":
         limits.append(
-            "No picture has captions or boxes, so the validator was calibrated on other pictures alone: it finds answers "
-            "that are about something else, not single wrong words in them."
+            "No picture has captions or boxes, so the validator was calibrated on other pictures alone: it finds "
+            "answers that are about something else, not single wrong words in them."
         )
     limits += map(_plain, summary.diversity.lacks if summary.diversity else ())
     return "\n".join(f"- {limit}" for limit in limits) + "\n"

@@ -193,8 +193,8 @@ class Calibrator:
         rank = int(blind.alpha * (n_clean * (N_FOLDS - 1) / N_FOLDS + 1))
         if blind.n_turns < MIN_CLEAN:
             return (
-                f"captions and boxes bear out {blind.n_turns} of the turns that were scored, and {MIN_CLEAN} such turns "
-                "are needed to calibrate it: give captions and boxes of more images"
+                f"captions and boxes bear out {blind.n_turns} of the turns that were scored, and {MIN_CLEAN} such "
+                "turns are needed to calibrate it: give captions and boxes of more images"
             )
         if OTHER_IMAGE.name not in self._kinds:
             return (

@@ -379,8 +379,8 @@ def _pixels(seen: Validation) -> Iterator[str]:
         yield f"validator: {seen.standing}"
         if seen.verdict != "doubtful" and seen.p_value <= _SUSPICIOUS:
             yield (
-                "this alone cuts nothing: an answer falls only if it is above the run's bar (alpha, the share of correct "
-                "answers that may be lost) and more likely wrong than right"
+                "this alone cuts nothing: an answer falls only if it is above the run's bar (alpha, the share of "
+                "correct answers that may be lost) and more likely wrong than right"
             )
     if seen.doubts:
         yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
