@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
 from datagen.hallucination_rate import Hallucinations, HallucinationTally
 from datagen.records import Sample
+from datagen.sentence_coverage import Coverage, CoverageTally
 from datagen.turn_fates import fated_turns, written_turns
 
 Reasons = dict[str, dict[str, int]]
@@ -98,6 +100,8 @@ class Calibration(Struct, frozen=True):
         validator: Its identity.
         alpha: Share of correct answers that may be lost.
         n_turns: Clean turns measured: turns of the run whose claims the annotations bear out.
+        basis: ``"all turns"`` where no picture has captions or boxes: every turn of the run counts as clean then, some
+            of them wrongly, and only those are doubted that look like an answer about another picture.
         kinds: By kind of error.
         unscored: Questions from whose answers no score can be read, by reason; their turns are not judged.
         share_wrong: Wrong turns among those that reach the validator; None where nothing is judged.
@@ -117,6 +121,7 @@ class Calibration(Struct, frozen=True):
     clean_flagged: float | None = None
     judged: bool = False
     why_not: str | None = None
+    basis: Literal["annotations", "all turns"] = "annotations"
 
 
 class YesShare(Struct, frozen=True):
@@ -279,6 +284,7 @@ class Summary(Struct, frozen=True):
         turns_lost_by_stage: Turns cut or rejected, those that were not at fault among them.
         claims: By what captions and boxes say to them: ``supported``, ``contradicted``, ``unknown``.
         hallucinations: How much of what the teacher wrote is wrong, whatever became of it.
+        coverage: How much of it captions and boxes could check at all.
     """
 
     samples: int
@@ -306,6 +312,7 @@ class Summary(Struct, frozen=True):
     turns_lost_by_stage: Reasons | None = None
     claims: dict[str, int] | None = None
     hallucinations: Hallucinations | None = None
+    coverage: Coverage | None = None
 
 
 class Tally:
@@ -328,6 +335,7 @@ class Tally:
         self._turns_lost: dict[str, Counter[str]] = defaultdict(Counter)
         self._claims: Counter[str] = Counter()
         self._hallucinations = HallucinationTally()
+        self._coverage = CoverageTally()
         self._cost_usd: float | None = None
         self._billed: dict[str, float | None] = {}
 
@@ -368,6 +376,7 @@ class Tally:
     def _add_turns(self, sample: Sample) -> None:
         written, counts = written_turns(sample), self._turns[sample.response_type]
         self._hallucinations.add(sample.image_id, sample.provenance.teacher, sample.response_type, written)
+        self._coverage.add(sample.response_type, written)
         counts["written"] += len(written)
         if sample.status == "accepted":
             counts["kept"] += len(sample.turns)
@@ -423,6 +432,7 @@ class Tally:
             turns_lost_by_stage=_sorted_counts(self._turns_lost),
             claims=dict(sorted(self._claims.items())),
             hallucinations=self._hallucinations.rates(),
+            coverage=self._coverage.coverage(),
         )
 
 

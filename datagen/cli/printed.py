@@ -19,6 +19,7 @@ from datagen.engines.heartbeat import ASKING, SILENT_S, Heartbeat, read_heartbea
 from datagen.errors import visible
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
+from datagen.sentence_coverage import Coverage
 from datagen.store import RunFolder, stored_replies
 from datagen.summary import Calibration, DiversityReport, PlantedFates, Reasons, Summary
 from datagen.turn_fates import fated_turns
@@ -33,12 +34,13 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     yield f"accepted  {summary.accepted} of {summary.samples} samples ({100 * summary.share_accepted:.1f} %)"
     yield from _turn_lines(summary)
     yield from _wrong_lines(summary)
+    yield from _coverage_lines(summary.coverage)
     for name, fates in summary.by_type.items():
-        told = f"{fates.accepted} accepted, {fates.rejected} rejected"
-        told += f"; {fates.turns.kept} of {fates.turns.written} turns" if fates.turns else ""
+        told = f"{fates.accepted} samples accepted, {fates.rejected} rejected"
+        told += f"; {fates.turns.kept} of {fates.turns.written} turns kept" if fates.turns else ""
         yield f"          {name}: {told}"
     yield from _reasons("rejected", summary.rejected_by_stage)
-    yield from _reasons("cut", summary.cut_by_stage)
+    yield from _reasons("shortened", summary.cut_by_stage)
     yield from _planted_lines(summary)
     if summary.review:
         yield f"by hand   {told_of(summary.review)}"
@@ -65,7 +67,11 @@ def _turn_lines(summary: Summary) -> Iterator[str]:
     kept = f"{counts.kept} of {counts.written} kept ({100 * counts.kept / max(1, counts.written):.1f} %)"
     yield f"turns     {kept}, {words}"
     if counts.cut + counts.rejected:
-        yield f"lost      {counts.cut} cut, {counts.rejected} in rejected samples; {counts.at_fault} of these at fault"
+        n_lost = counts.cut + counts.rejected
+        lost = f"{n_lost} turn{'s' * (n_lost != 1)}: {counts.cut} cut off samples that went on, "
+        yield f"lost      {lost}{counts.rejected} in rejected samples"
+        if counts.at_fault < n_lost:
+            yield f"          {counts.at_fault} of them were at fault, the others went with these"
 
 
 def _wrong_lines(summary: Summary) -> Iterator[str]:
@@ -88,9 +94,26 @@ def _wrong_lines(summary: Summary) -> Iterator[str]:
         yield f"left      {right} claims borne out, {wrong} contradicted, {left} unchecked"
 
 
+def _coverage_lines(coverage: Coverage | None) -> Iterator[str]:
+    """Tell how much of the text captions and boxes could check, and what most of the rest is about."""
+    if coverage is None or not coverage.overall.sentences:
+        return
+    whole = coverage.overall
+    beyond = whole.share(whole.beyond)
+    yield f"checked   {whole.share(whole.decided)} of {whole.sentences} sentences; {beyond} say more than what is there"
+    if len(coverage.by_type) > 1:
+        yield "          " + ", ".join(f"{name} {one.share(one.decided)}" for name, one in coverage.by_type.items())
+    for told, seen in (("annotations are silent on", coverage.silent), ("no claim found around", coverage.unread)):
+        if seen:
+            listed = ", ".join(f"{visible(name)} ({n})" for name, n in list(seen.items())[:3])
+            yield f"          {told}: {listed}"
+
+
 def _calibration_lines(found: Calibration | None) -> Iterator[str]:
     if found is None:
         return
+    if found.judged and found.basis == "all turns":
+        yield "          no picture has captions or boxes: doubted is only what seems to be about another picture"
     if found.share_wrong is not None:
         yield f"          wrong turns before the validator's cuts, by its estimate: {found.share_wrong}"
     for reason, number in found.unscored.items():
@@ -102,7 +125,7 @@ def _calibration_lines(found: Calibration | None) -> Iterator[str]:
 def _reasons(title: str, table: Reasons) -> Iterator[str]:
     for stage, reasons in table.items():
         for reason, number in reasons.items():
-            yield f"{title:9} {number} in {stage}: {reason}"
+            yield f"{title:9} {number} sample{'s' * (number != 1)} in {stage}: {reason}"
 
 
 def _planted_lines(summary: Summary) -> Iterator[str]:

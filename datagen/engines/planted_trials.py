@@ -80,6 +80,7 @@ class Examiner:
         self._frequencies = Frequencies(corpus.images, corpus.categories)
         self.others: dict[str, str | None] = {}
         self._trials = dict[str, Trial]()
+        self._is_bare: bool | None = None
         if others is None:
             chosen = list(islice(self._usable_by_lot(), settings.validator.calibration_images))
             self._chosen = {self._images[n].image_id: n for n in chosen}
@@ -87,6 +88,14 @@ class Examiner:
         else:
             self._chosen = {image.image_id: n for n, image in enumerate(self._images) if image.image_id in others}
             self._other_of = others
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether no chosen image has captions or boxes: nothing says which turns are right, or would be wrong."""
+        if self._is_bare is None:
+            images = [self._images[n] for n in self._chosen.values()]
+            self._is_bare = not any(image.captions or image.boxes for image in images)
+        return self._is_bare
 
     @property
     def chosen(self) -> str:
@@ -110,6 +119,8 @@ class Examiner:
         What is planted in a turn does not depend on the turns beside it: a shard does not know which of them the
         merge will let fall.
         """
+        if self.knows_nothing:
+            return []
 
         def rivals(name: str) -> list[str]:
             return self._frequencies.rivals(name, trial.shown, trial.absent)

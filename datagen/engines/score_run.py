@@ -73,6 +73,7 @@ class Judge:
         self._faults: dict[tuple[str, Item | None], Fault] = {}
         self.calibrator: Calibrator | None = None
         self.tried: list[Tried] = []
+        self.is_unannotated = False
 
     @property
     def uses_blanks(self) -> bool:
@@ -134,7 +135,10 @@ class Judge:
         assert self.calibrator is not None
         reasons = Counter(self._unscored.values())
         reasons.update(fault.reason for fault in self.faults if isinstance(fault.item, Probe))
-        return replace(self.calibrator.calibration, unscored=dict(sorted(reasons.items())))
+        found = self.calibrator.calibration
+        if self.is_unannotated:  # its clean turns are all turns: no share of wrong ones, no price can be told by them
+            found = replace(found, share_wrong=None, clean_flagged=None, basis="all turns")
+        return replace(found, unscored=dict(sorted(reasons.items())))
 
 
 class AskedTurn(NamedTuple):
@@ -179,6 +183,7 @@ def judge_samples(
     judge = Judge(validator, scores, settings.name)
     judge.tried = list(score_samples(samples, judge, load_picture, examiner, progress))
     judge.calibrator = Calibrator(validator.identity, (one.measured for one in judge.tried), settings.alpha)
+    judge.is_unannotated = examiner.knows_nothing
     calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
@@ -280,7 +285,7 @@ class Visit:
         self._planted: list[tuple[ErrorKind, AskedTurn]] = []
         for sample in accepted:
             for turn, inquiry in zip(sample.turns, judge.inquire(sample.turns), strict=True):
-                if trial is None or not is_clean(turn):
+                if trial is None or not (is_clean(turn) or examiner.knows_nothing):
                     self._own.append(AskedTurn(sample.sample_id, sample.image, turn, inquiry, is_tried=False))
                     continue
                 planted = examiner.plant(trial, sample.sample_id, turn)

@@ -9,6 +9,7 @@ from typing import Any
 from datagen.config import Settings
 from datagen.endpoint.prices import cost_parts
 from datagen.hallucination_rate import HallucinationRate
+from datagen.sentence_coverage import Coverage
 from datagen.summary import Balance, Summary
 
 
@@ -97,16 +98,20 @@ def _licences(summary: Summary) -> str:
 
 
 def _result(summary: Summary) -> str:
-    heads = ("response type", "accepted", "rejected", "turns kept", "turns cut", "turns rejected")
+    heads = ("response type", "samples accepted", "samples rejected", "turns kept", "turns cut", "turns rejected")
     by_type = [
         (name, fates.accepted, fates.rejected, *((of.kept, of.cut, of.rejected) if (of := fates.turns) else ("",) * 3))
         for name, fates in summary.by_type.items()
     ]
-    text = _table(heads, by_type) + _hallucinations(summary)
-    for title, fallen in (("Rejected", summary.rejected_by_stage), ("Cut short", summary.cut_by_stage)):
+    text = _table(heads, by_type) + _hallucinations(summary) + _coverage(summary.coverage)
+    fallen_as = {
+        "Rejected samples": summary.rejected_by_stage,
+        "Accepted samples that were shortened, from their first turn at fault on": summary.cut_by_stage,
+    }
+    for title, fallen in fallen_as.items():
         rows = [(stage, reason, n) for stage, reasons in fallen.items() for reason, n in reasons.items()]
         if rows:
-            text += f"\n{title}:\n\n" + _table(("stage", "reason", "number"), rows)
+            text += f"\n{title}:\n\n" + _table(("stage", "reason", "samples"), rows)
     if summary.calibration is not None and summary.calibration.share_wrong is not None:
         text += f"\nWrong turns before the validator's cuts, by its estimate: {summary.calibration.share_wrong}.\n"
     tokens = summary.tokens
@@ -130,6 +135,31 @@ def _hallucinations(summary: Summary) -> str:
         "\nHow much of what the teacher wrote is wrong, whether it was kept, cut or rejected; 95 % intervals, with the "
         "image as cluster:\n\n" + _table(("", "contradicted by captions or boxes", "doubted by the validator"), rows)
     )
+
+
+def _coverage(coverage: Coverage | None) -> str:
+    """How many sentences captions and boxes could check: what the rates above speak of."""
+    if coverage is None or not coverage.overall.sentences:
+        return ""
+    rows = [("all", coverage.overall), *coverage.by_type.items()]
+    kinds = [(kind, one.claiming, one.decided) for kind, one in coverage.by_kind.items()]
+    text = (
+        f"\nChecked by captions or boxes: {coverage.overall.share(coverage.overall.decided)} of the "
+        f"{coverage.overall.sentences} sentences that the teacher wrote, kept or not. The others may be as wrong.\n\n"
+    )
+    text += _table(
+        ("sentences of", "number", "claim something", "more than that it is there", "checked"),
+        [(name, one.sentences, *map(one.share, (one.claiming, one.beyond, one.decided))) for name, one in rows],
+    )
+    if kinds:
+        text += "\n" + _table(("claims of", "sentences with one", "with a checked one"), kinds)
+    for told, seen in (
+        ("Claims that captions and boxes say nothing of, by sentences", coverage.silent),
+        ("Words in sentences that hold no claim", coverage.unread),
+    ):
+        if seen:
+            text += f"\n{told}: " + ", ".join(f"{_plain(name)} ({n})" for name, n in seen.items()) + ".\n"
+    return text
 
 
 def _rates(rate: HallucinationRate) -> tuple[str, str]:
@@ -164,6 +194,11 @@ def _limits(settings: Settings, summary: Summary) -> str:
                 if summary.calibration and summary.calibration.why_not
                 else "."
             )
+        )
+    if summary.calibration and summary.calibration.judged and summary.calibration.basis == "all turns":
+        limits.append(
+            "No picture has captions or boxes, so the validator was calibrated on other pictures alone: it finds "
+            "answers that are about something else, not single wrong words in them."
         )
     limits += map(_plain, summary.diversity.lacks if summary.diversity else ())
     return "\n".join(f"- {limit}" for limit in limits) + "\n"

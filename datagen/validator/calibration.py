@@ -192,7 +192,10 @@ class Calibrator:
         """Why the whole validator judges nothing, or None."""
         rank = int(blind.alpha * (n_clean * (N_FOLDS - 1) / N_FOLDS + 1))
         if blind.n_turns < MIN_CLEAN:
-            return f"captions and boxes bear out {blind.n_turns} of the turns that were scored, {MIN_CLEAN} are needed"
+            return (
+                f"captions and boxes bear out {blind.n_turns} of the turns that were scored, and {MIN_CLEAN} such "
+                "turns are needed to calibrate it: give captions and boxes of more images"
+            )
         if OTHER_IMAGE.name not in self._kinds:
             return (
                 "it does not tell the answers about an image from those about another "

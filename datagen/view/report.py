@@ -50,6 +50,7 @@ _LABELS = {
     "clean_flagged": "correct turns lost",
     "alpha": "correct turns that may be lost",
     "n_turns": "correct turns measured",
+    "basis": "taken for correct",
 }
 """What the fields of a calibration mean; others are shown as they are."""
 _SHARES = frozenset({"recall_at_5", "recall", "clean_flagged", "alpha"})
@@ -127,9 +128,10 @@ def render_report(
         planted_sum=PlantedFates(*(sum(row) for row in zip(*map(astuple, planted.values()), strict=True))),
         manifest=manifest,
         summary=summary,
-        funnel=list(_funnel(summary.samples, summary.rejected_by_stage)),
+        funnel=list(_funnel(summary.samples, summary.rejected_by_stage, calibration is not None)),
         turn_funnel=list(_turn_funnel(summary)),
         wrong=list(_wrong(summary.hallucinations)),
+        coverage=summary.coverage if summary.coverage and summary.coverage.overall.sentences else None,
         reasons=list(_reasons(summary)),
         timing=timing,
         note=note,
@@ -171,8 +173,10 @@ class Step(Struct, frozen=True):
     n_left: int
 
 
-def _funnel(left: int, lost: Reasons) -> Iterator[Step]:
-    for stage in (*_SHOWN, *sorted(set(lost) - set(_SHOWN))):
+def _funnel(left: int, lost: Reasons, is_validated: bool) -> Iterator[Step]:
+    """The stages that a run had, those without any loss among them."""
+    had = [stage for stage in _SHOWN if stage != "validate" or is_validated or stage in lost]
+    for stage in (*had, *sorted(set(lost) - set(had))):
         fallen = sum(lost.get(stage, {}).values())
         left -= fallen
         yield Step(stage, fallen, left)
@@ -181,7 +185,8 @@ def _funnel(left: int, lost: Reasons) -> Iterator[Step]:
 def _turn_funnel(summary: Summary) -> Iterator[Step]:
     """The turns from the checks on: none falls before there are any."""
     if summary.turn_counts is not None:
-        steps = _funnel(summary.turn_counts.written, summary.turns_lost_by_stage or {})
+        lost = summary.turns_lost_by_stage or {}
+        steps = _funnel(summary.turn_counts.written, lost, summary.calibration is not None)
         yield from (step for step in steps if step.stage != "teacher")
 
 
@@ -251,7 +256,7 @@ def _calibration(calibration: Calibration | None) -> CalibrationView | None:
         facts=tuple(
             (_label(key), _shown(key, value))
             for key, value in asdict(calibration).items()
-            if key not in ("kinds", "validator")
+            if key not in ("kinds", "validator") and (key, value) != ("basis", "annotations")
         ),
         columns=tuple(TableHead(_label(key), "t" if key in texts else "n") for key in keys),
         rows=tuple((name, tuple(_shown(key, row[key]) for key in keys)) for name, row in kinds.items()),

@@ -22,6 +22,7 @@ COLOURS = (
     "#117733", "#882255", "#44aa99", "#999933", "#aa4499", "#c51b48", "#4455bb", "#7f4f24",
 )  # fmt: skip
 """Okabe and Ito's colours (2008) and Tol's muted ones (2021), told apart by colour-blind readers."""
+_SUSPICIOUS = 0.2  # of correct answers so few look as wrong: a reader asks why such a one was kept
 N_LINKED = 16
 """Categories of a picture, and claims of a turn, that point at each other; further ones do not."""
 _ALL_NAMED = 12  # up to so many boxes each carries its name; of more, the largest of each category
@@ -134,6 +135,7 @@ def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colou
     """Boxes, the largest first, so that a pointer finds the smaller one; then their names, which no box crosses."""
     size, names = max(width, height) / 34, ""
     named: set[str] = set()
+    taken: list[_Area] = []
     for box in sorted(image.boxes, key=lambda box: -_area(box)):
         left, top, right, bottom = (
             share * side for share, side in zip(box.box_unit, (width, height, width, height), strict=True)
@@ -148,15 +150,45 @@ def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colou
         if len(image.boxes) > _ALL_NAMED and box.category in named:
             continue
         named.add(box.category)
-        y = top - size * 0.35 if top > size * 1.4 else top + size
-        # Towards the middle, so that the frame cuts no name off.
-        x, anchor = (left + size * 0.2, "start") if left < width * 0.7 else (right - size * 0.2, "end")
+        x, y = _free_place((left, top, right, bottom), len(box.category), size, (width, height), taken)
         names += (
-            f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="{anchor}" '
+            f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" font-size="{size:.1f}" text-anchor="start" '
             f'paint-order="stroke" stroke="{colour}" stroke-width="{size * 0.4:.1f}" stroke-linejoin="round" '
             f'fill="{_ink_on(colour)}" pointer-events="none" aria-hidden="true">{escape(box.category)}</text>'
         )
     yield names
+
+
+_Area = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+
+
+def _free_place(
+    box: _Area, n_characters: int, size: float, frame: tuple[int, int], taken: list[_Area]
+) -> tuple[float, float]:
+    """Where a name begins, on its base line, so that it covers no other; the frame cuts none off.
+
+    Above its box, below the upper edge, at either side, then further down its box; where all is taken, as near as may
+    be. The place is taken then.
+    """
+    left, top, right, bottom = box
+    length, height = n_characters * size * 0.62 + size * 0.4, size * 1.4
+    columns = [left + size * 0.2, right - length]
+    lines = [top - size * 0.35, top + size, bottom + size, bottom - size * 0.35]
+    lines += [top + size + n * height for n in range(1, 12)]
+    places: list[_Area] = []
+    for y in lines:
+        for x in columns:
+            begin = max(size * 0.2, min(x, frame[0] - length))
+            base = max(size, min(y, frame[1] - size * 0.35))
+            places.append((begin, base - size, begin + length, base - size + height))
+    chosen = next((one for one in places if not any(_overlap(one, other) for other in taken)), places[0])
+    taken.append(chosen)
+    return chosen[0], chosen[1] + size
+
+
+def _overlap(one: _Area, other: _Area) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
 def _area(box: Box) -> float:
@@ -344,7 +376,12 @@ def _probe(probe: ProbeResult) -> str:
 def _pixels(seen: Validation) -> Iterator[str]:
     """What the validator measured on a turn."""
     if seen.p_value is not None:
-        yield f"pixels: {seen.standing}"
+        yield f"validator: {seen.standing}"
+        if seen.verdict != "doubtful" and seen.p_value <= _SUSPICIOUS:
+            yield (
+                "this alone cuts nothing: an answer falls only if it is above the run's bar (alpha, the share of "
+                "correct answers that may be lost) and more likely wrong than right"
+            )
     if seen.doubts:
         yield "chance of error: " + ", ".join(f"{kind} {doubt:.0%}" for kind, doubt in seen.doubts.items())
 

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from datagen.cli.printed import outcome_lines, turn_lines
 from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
 from datagen.records import Cut, Drop, Provenance, Sample, Turn, cut_or_reject
+from datagen.sentence_coverage import Coverage, SentenceCover
 from datagen.summary import Fates, Summary, Tally, TurnCounts
 
 COUNTS = TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120)
@@ -26,16 +27,20 @@ def test_what_was_lost_and_what_is_wrong_come_first() -> None:
         by_type={"conversation": Fates(235, 2, COUNTS)},
         hallucinations=Hallucinations(RATE, {"m": RATE}, {"conversation": RATE}, {"count": RATE}),
         claims={"supported": 90, "unknown": 31},
+        coverage=Coverage(SentenceCover(200, 150, 60, 90), {}, {}, {"scene": 9}, {}),
     )
-    assert lines[:8] == [
+    assert lines[:11] == [
         "accepted  235 of 237 samples (99.2 %)",
         "turns     238 of 395 kept (60.3 %), 12.0 words an answer",
-        "lost      150 cut, 7 in rejected samples; 120 of these at fault",
+        "lost      157 turns: 150 cut off samples that went on, 7 in rejected samples",
+        "          120 of them were at fault, the others went with these",
         "wrong     12.0 % of 100 checkable claims (95 %: 7.0 to 20.0 %)",
         "          worst: count 12.0 %",
         "doubted   7.5 % of 40 judged turns (95 %: 2.0 to 19.0 %)",
         "left      90 claims borne out, 0 contradicted, 31 unchecked",
-        "          conversation: 235 accepted, 2 rejected; 238 of 395 turns",
+        "checked   45.0 % of 200 sentences; 30.0 % say more than what is there",
+        "          annotations are silent on: scene (9)",
+        "          conversation: 235 samples accepted, 2 rejected; 238 of 395 turns kept",
     ]
 
 
@@ -44,8 +49,14 @@ def test_a_run_of_before_turns_were_counted_is_told() -> None:
     assert lines[:3] == [
         "accepted  235 of 237 samples (99.2 %)",
         "turns     238, 12.0 words an answer",
-        "          conversation: 235 accepted, 2 rejected",
+        "          conversation: 235 samples accepted, 2 rejected",
     ]
+
+
+def test_cuts_are_counted_in_samples_and_losses_in_turns() -> None:
+    lines = lines_of(cut_by_stage={"checks": {"count_contradicted": 1, "side_contradicted": 3}})
+    assert "shortened 1 sample in checks: count_contradicted" in lines
+    assert "shortened 3 samples in checks: side_contradicted" in lines
 
 
 def test_a_sample_tells_what_was_cut_and_why() -> None:

@@ -17,6 +17,7 @@ from datagen.corpus import Corpus, load_corpus
 from datagen.corpus.coco.boxes import MaskError, measure_mask
 from datagen.corpus.coco.listing import licence_name
 from datagen.errors import CorpusError
+from datagen.words import COCO_CATEGORIES
 
 CATEGORIES = [{"id": 1, "name": "person", "supercategory": "person"}, {"id": 18, "name": "dog"}]
 IMAGE = {"id": 7, "file_name": "000000000007.jpg", "width": 100, "height": 50, "license": 3}
@@ -508,3 +509,8 @@ def test_any_json_gives_a_corpus_or_one_sentence(load: Loader, tree: Any, is_cap
 def test_any_bytes_give_a_corpus_or_one_sentence(load: Loader, content: bytes) -> None:
     with pytest.raises(CorpusError):
         load(content)
+
+
+def test_captions_alone_are_read_with_cocos_words_and_an_empty_instances_file_is_not(load: Loader) -> None:
+    assert load((), captions(CAPTION)).categories == COCO_CATEGORIES
+    assert load(instances(BOX), captions(CAPTION)).categories != COCO_CATEGORIES

@@ -165,7 +165,7 @@ def test_what_cannot_be_scored_is_rejected_with_its_reason(tmp_path: Path, oracl
 def test_too_few_turns_are_scored_but_not_judged(tmp_path: Path, oracle: Oracle) -> None:
     run = validated(tmp_path, oracle, **{"corpus.limit": 2})
     assert set(run.summary.verdicts) == {"not judged"}
-    assert "turns that were scored, 30 are needed" in run.summary.calibration.why_not
+    assert "turns that were scored, and 30 such turns are needed" in run.summary.calibration.why_not
     assert "did not judge" in (tmp_path / "README.md").read_text(encoding="utf-8")
 
 
@@ -288,3 +288,22 @@ def test_what_a_plugged_in_validator_raises_is_told_in_one_sentence(tmp_path: Pa
     assert isinstance(told.value.__cause__, KeyError)
     with pytest.raises(ValidatorError, match=r"gave str, expected a datagen.Score or datagen.Fault"):
         datagen.run(datagen.demo_settings(), tmp_path / "b", validator=Wordy(corpus.images, corpus.categories))
+
+
+def test_without_captions_and_boxes_only_other_pictures_calibrate(tmp_path: Path, oracle: Oracle) -> None:
+    texts = Oracle(
+        load_corpus(datagen.demo_settings().corpus).images, load_corpus(datagen.demo_settings().corpus).categories
+    )
+    made = validated(tmp_path / "whole", oracle)
+    settings = dump_settings(datagen.demo_settings())
+    settings["corpus"] |= {"captions": [], "instances": [], "dataset": str(made.folder.dataset)}
+    settings["teacher"] |= {"name": "imported", "planted_errors": 0.0}
+    settings["validator"]["name"] = "oracle"
+    plain = load_settings(None, {**settings, "types": ["imported"]})
+    run_local(plain, tmp_path / "bare", Silence(), plugs=Plugs(validator=texts))
+    run = datagen.open_run(tmp_path / "bare")
+    found = run.summary.calibration
+    assert found is not None and (found.basis, found.share_wrong, found.clean_flagged) == ("all turns", None, None)
+    assert {name for name, kind in found.kinds.items() if kind.n_planted} == {"other image"}
+    assert found.judged and "supported" not in run.summary.verdicts
+    assert "calibrated on other pictures alone" in run.folder.card.read_text(encoding="utf-8")

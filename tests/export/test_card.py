@@ -9,6 +9,7 @@ from msgspec.structs import replace
 import datagen
 from datagen.export import dataset_card
 from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.sentence_coverage import Coverage, SentenceCover
 from datagen.summary import Fates, TurnCounts
 
 RATE = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(0, 0, 0))
@@ -46,9 +47,19 @@ def test_losses_and_the_hallucination_rate_stand_in_the_first_lines(run: datagen
 
 def test_a_summary_of_before_turns_were_counted_makes_a_card(run: datagen.Run) -> None:
     old = {name: Fates(one.accepted, one.rejected) for name, one in run.summary.by_type.items()}
-    card = card_of(run, by_type=old, turn_counts=None, hallucinations=None, claims=None)
+    card = card_of(run, by_type=old, turn_counts=None, hallucinations=None, claims=None, coverage=None)
     assert "that the teacher wrote" not in card
     assert f"{run.summary.accepted} samples with {run.summary.turns} question-answer turns" in card
+
+
+def test_what_could_be_checked_is_told_with_its_units(run: datagen.Run) -> None:
+    cover = SentenceCover(200, 150, 60, 90)
+    kinds = {"count": SentenceCover(200, 40, 40, 30)}
+    card = card_of(run, coverage=Coverage(cover, {"a": cover}, kinds, {"scene": 9}, {"likely": 7}))
+    assert "Checked by captions or boxes: 45.0 % of the 200 sentences" in card
+    assert "| a | 200 | 75.0 % | 30.0 % | 45.0 % |" in card and "| count | 40 | 30 |" in card
+    assert "by sentences: scene (9)." in card and "hold no claim: likely (7)." in card
+    assert "| stage | reason | samples |" in card and "| response type | samples accepted |" in card
 
 
 def test_the_runs_own_card_tells_its_summary(run: datagen.Run, tmp_path: Path) -> None:

@@ -216,7 +216,10 @@ def test_no_turn_is_judged_by_a_regression_that_saw_its_image() -> None:
 
 def test_too_few_turns() -> None:
     found = Calibrator("m", turns_of(10, gap=3), 0.05).calibration
-    assert found.why_not == f"captions and boxes bear out 20 of the turns that were scored, {MIN_CLEAN} are needed"
+    assert found.why_not == (
+        f"captions and boxes bear out 20 of the turns that were scored, and {MIN_CLEAN} such turns are needed to "
+        "calibrate it: give captions and boxes of more images"
+    )
     found = Calibrator("m", turns_of(20, gap=3), 0.001).calibration
     assert found.why_not == "40 turns are too few to lose a share of 0.001"
     found = Calibrator("m", turns_of(5, gap=3, n_turns=8), 0.05).calibration

@@ -22,6 +22,7 @@ from datagen.api import Run
 from datagen.cli import app
 from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
 from datagen.records import Claim, Cut, ProbeResult, Provenance, Sample, Turn, Validation
+from datagen.sentence_coverage import Coverage, SentenceCover
 from datagen.summary import Calibration, KindReport, PlantedFates, TurnCounts
 from datagen.view import report_charts as charts
 from datagen.view.report import Answered, time_teacher
@@ -205,7 +206,7 @@ def test_what_was_lost_and_what_is_wrong_is_told(run: Run, tmp_path: Path) -> No
     page = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text())
     text = " ".join(page.text.split())
     for sentence in (
-        "238 of 395 turns kept: 150 were cut, 7 went with rejected samples.",
+        "238 of 395 turns kept: 150 turns were cut off samples that went on, 7 fell with rejected samples.",
         "12.0 % of the teacher’s 100 checkable claims are wrong (95 %: 7.0 to 20.0 %).",
         "120 at fault, 37 with others",
         "31 unchecked",
@@ -217,7 +218,7 @@ def test_what_was_lost_and_what_is_wrong_is_told(run: Run, tmp_path: Path) -> No
 def test_a_summary_of_before_turns_were_counted_is_told(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
     plain = msgspec.to_builtins(run.summary)
-    for name in ("turn_counts", "turns_lost_by_stage", "claims", "hallucinations"):
+    for name in ("turn_counts", "turns_lost_by_stage", "claims", "hallucinations", "coverage"):
         del plain[name]
     for fates in plain["by_type"].values():
         del fates["turns"]
@@ -225,6 +226,20 @@ def test_a_summary_of_before_turns_were_counted_is_told(run: Run, tmp_path: Path
     page = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text())
     assert f"{run.summary.turns} {run.summary.turns_per_sample:.1f} a sample" in " ".join(page.text.split())
     assert "wrong" not in page.text
+
+
+def test_coverage_is_told_and_no_stage_that_did_not_run(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    cover = SentenceCover(200, 150, 60, 90)
+    told = Coverage(cover, {"a": cover}, {"count": SentenceCover(200, 40, 40, 30)}, {"scene <b>": 9}, {"likely": 7})
+    summary = replace(run.summary, coverage=told, calibration=None)
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(summary))
+    page = assert_safe(datagen.open_run(tmp_path / "run").write_report().read_text())
+    text = " ".join(page.text.split())
+    assert "in 90 of the 200 sentences that the teacher wrote, kept or not" in text
+    assert "30.0" in text and "45.0" in text and "75.0" in text  # beyond presence, checked, checked counts
+    assert "scene <b>" in text and "likely" in text
+    assert "validate" not in text
 
 
 def test_planted_errors_and_what_became_of_them_are_told(run: Run, tmp_path: Path) -> None:
@@ -319,7 +334,7 @@ def test_a_run_of_which_nothing_stayed_has_a_report(corpus_files: CorpusFiles, t
     page = assert_safe(made.folder.report.read_text())
     assert "0 of 18 samples accepted" in page.text
     assert [attrs for attrs in page.all("details") if "open" in attrs]  # what fell is shown unasked
-    assert {attrs["href"] for attrs in page.all("a")} == {"#main", "#fate", "#cost", "#examples", "#made"}
+    assert {attrs["href"] for attrs in page.all("a")} == {"#main", "#fate", "#coverage", "#cost", "#examples", "#made"}
     assert "no price for this model" in page.text
 
 

@@ -16,6 +16,7 @@ from datagen.records import (
     Review,
     Sample,
     Turn,
+    TurnVerdict,
     Validation,
     cut_or_reject,
 )
@@ -99,8 +100,41 @@ def test_names_stand_on_few_boxes_and_of_many_on_the_largest_of_each_category() 
         card = card_body(sample, replace(image, boxes=(*boxes, Box("cat", (0.9, 0.9, 1.0, 1.0), 0.01))), None)
         return [found.groups() for found in re.finditer(r'text-anchor="(\w+)"[^>]*>(\w+)</text>', card)]
 
-    assert sorted(names(12)) == [("end", "cat"), *[("start", "dog")] * 11]
-    assert sorted(names(60)) == [("end", "cat"), ("start", "dog")]
+    assert sorted(names(12)) == [("start", "cat"), *[("start", "dog")] * 11]
+    assert sorted(names(60)) == [("start", "cat"), ("start", "dog")]
+
+
+def test_no_name_covers_another_and_the_frame_cuts_none_off() -> None:
+    sample, image = make("plain")
+    spots = (
+        (0.3, 0.3, 0.6, 0.6),
+        (0.3, 0.31, 0.61, 0.6),
+        (0.31, 0.3, 0.6, 0.61),
+        (0.9, 0.0, 1.0, 0.2),
+        (0.92, 0, 1, 1),
+    )
+    boxes = tuple(Box("tennis racket", spot, 0.1) for spot in spots)
+    card = card_body(sample, replace(image, width=640, height=480, boxes=boxes), None)
+    found = re.findall(r'<text [^>]*x="([\d.]+)" y="([\d.]+)" font-size="([\d.]+)"', card)
+    names = [tuple(map(float, row)) for row in found]
+    assert len(names) == len(spots)
+    for n, (x, y, size) in enumerate(names):
+        assert x + 13 * 0.55 * size <= 640 and y >= size
+        assert all(abs(y - other[1]) >= size or abs(x - other[0]) >= 13 * 0.55 * size for other in names[:n])
+
+
+def test_a_suspicion_on_a_kept_turn_is_explained() -> None:
+    sample, image = make("plain")
+
+    def told(p_value: float, verdict: TurnVerdict) -> str:
+        turn = Turn("What?", "A dog.", validation=Validation(verdict, p_value=p_value))
+        return card_body(replace(sample, turns=(turn,), cuts=()), image, None)
+
+    why = "this alone cuts nothing: an answer falls only if it is above the run&#x27;s bar"
+    assert why in told(0.05, "not doubted") and "more suspicious than 95 % of correct answers" in told(
+        0.05, "supported"
+    )
+    assert why not in told(0.5, "not doubted") and why not in told(0.01, "doubtful")
 
 
 def test_claims_point_at_the_boxes_of_their_categories() -> None:

@@ -17,6 +17,7 @@ from datagen.corpus.coco.merging import merge_files
 from datagen.corpus.coco.reader import read_captions, read_instances
 from datagen.corpus.images import AnnotatedImages, Annotations
 from datagen.corpus.source import Corpus, FileSource
+from datagen.words import COCO_CATEGORIES
 
 
 def open_coco(settings: CorpusSettings) -> FileSource:
@@ -39,7 +40,9 @@ def load_annotations(settings: CorpusSettings) -> Corpus:
         CorpusError: A file is not what it should be, or two files contradict each other.
     """
     kept = cached({"instances": settings.instances, "captions": settings.captions}, lambda: _read_all(settings))
-    return Corpus(AnnotatedImages(kept.columns), kept.columns.category_names, kept.findings)
+    # Captions alone name no categories: claims are read with COCO's then. No picture has a box, so none is refuted.
+    names = kept.columns.category_names or (() if settings.instances else COCO_CATEGORIES)
+    return Corpus(AnnotatedImages(kept.columns), names, kept.findings)
 
 
 def _read_all(settings: CorpusSettings) -> Annotations:

@@ -151,14 +151,19 @@ function rowElement(row, place) {
   name.textContent = row.sample_id;
   const fate = document.createElement("span");
   fate.className = row.status;
-  const cut = row.n_cut ? `${row.n_cut} of ${row.n_turns + row.n_cut} turns cut` : "";
-  const told = [row.why.replaceAll("_", " "), cut].filter(Boolean).join(" · ") || row.status;
+  const told = row.why.replaceAll("_", " ") || row.status;
   fate.textContent = `${row.status === "accepted" ? "✓" : "✗"} ${told}`;
+  if (row.n_cut) { // a loss, so neither green nor ticked
+    const cut = document.createElement("em");
+    cut.textContent = ` · ✂ ${row.n_cut} of ${row.n_turns + row.n_cut} turns cut`;
+    fate.append(cut);
+  }
   const question = document.createElement("span");
   if (row.p_value !== null) {
     const percent = Math.floor(1000 * (1 - row.p_value) + 1e-6) / 10;
     question.textContent = `suspicion ${percent} % · `;
-    question.title = `Its worst answer is more suspicious than ${percent} % of correct answers.`;
+    question.title = `By the validator, its worst answer is more suspicious than ${percent} % of correct answers. `
+      + (row.status === "accepted" ? "It stays: an answer falls only above the run's bar, and only if it is more likely wrong than right." : "");
   }
   if (row.review) {
     const hand = document.createElement("i");
