@@ -17,6 +17,7 @@ from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import gathered
 from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
+from datagen.engines.judge_cost import estimate_judge
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
 from datagen.engines.preflight import require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
@@ -168,10 +169,10 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
         ):
             inputs.write_manifest()
             derive = partial(derive_all, inputs, facts.replies, pool)
-            if validator is None and not is_balanced(settings):  # one pass
+            if validator is None and settings.checks.judge is None and not is_balanced(settings):  # one pass
                 return finish(inputs, None, derive, facts.find_vector)
             with spooled(derive, folder.spool) as spool:
-                return finish(inputs, validator, spool, facts.find_vector)
+                return finish(inputs, validator, spool, facts.find_vector, may_ask=may_ask)
 
 
 def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator | None:
@@ -201,3 +202,11 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
             validator.look_over([image.file_name for image in few], inputs.pictures.read)
     if may_ask:
         inputs.write_manifest()
+        tell_judge(inputs)
+
+
+def tell_judge(inputs: Inputs) -> None:
+    """Say what a judge over text will take, before anybody is asked."""
+    told = estimate_judge(inputs.settings, inputs.images, inputs.recipes, [inputs.folder])
+    if told is not None and told.n_requests:
+        inputs.progress.note(f"Judge {told.told}, beside what the teacher bills.")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datagen.store.append_log import FactLog, add_decision, read_decisions, read_facts
 from datagen.store.folder import RunFolder, write_whole
-from datagen.store.key_index import ReplyStore, ScoreStore, VectorStore
+from datagen.store.key_index import JudgementStore, ReplyStore, ScoreStore, VectorStore
 from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache
 from datagen.store.worker_replies import stored_replies, take_in_replies
 
 __all__ = [
     "FactLog",
+    "JudgementStore",
     "ReplyStore",
     "RunFolder",
     "ScoreStore",

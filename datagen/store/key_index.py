@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.compact_map import DigestMap
-from datagen.records import QuestionVector, Reply, Score, Usage
+from datagen.records import Judgement, QuestionVector, Reply, Score, Usage
 from datagen.store.append_log import Fact, FactLog
 from datagen.store.start_cache import cache_path, fingerprint, load_cache, save_cache
 
@@ -189,3 +189,10 @@ class VectorStore(KeyedFacts[QuestionVector]):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, QuestionVector, lambda vector: vector.key)
+
+
+class JudgementStore(KeyedFacts[Judgement]):
+    """Replies of the judge over text by their key."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Judgement, lambda judgement: judgement.key)
