@@ -82,8 +82,6 @@ def why_no_cut(precision: Measured95 | None, min_precision: float) -> str | None
     if precision is None:
         return "it objects to nothing that could be cut, or nothing was there to measure it by"
     if precision.low < min_precision:
-        return (
-            f"of its objections {precision} are right, and {100 * min_precision:g} % would have to be at the low end "
-            "(checks.judge.min_precision)"
-        )
+        told = f"the low end of its precision is {100 * precision.low:.1f} %"
+        return f"{told}, under the {100 * min_precision:g} % of checks.judge.min_precision"
     return None
