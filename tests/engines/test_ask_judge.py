@@ -15,10 +15,11 @@ from loopback import Answer, LoopbackServer, error_answer, json_answer
 
 import datagen
 from datagen.api import demo_settings
-from datagen.config import Settings, dump_settings, load_settings
+from datagen.config import ChecksSettings, JudgeSettings, Settings, dump_settings, load_settings
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
 from datagen.errors import BudgetError, JudgeError, RunError
+from datagen.pipeline import late_settings_digest
 from datagen.records import Sample
 from datagen.summary import JudgeReport
 
@@ -126,6 +127,10 @@ def test_another_judge_needs_leave_and_asks_no_teacher(corpus_files: CorpusFiles
 def test_without_a_judge_nothing_is_written_of_one(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     run_local(load_settings(None, corpus_files.settings), tmp_path / "run", Silence())
     assert not (tmp_path / "run" / "judgements.jsonl").exists()
+    assert late_settings_digest(Settings()) == "ec165670dcb3e50f"  # of before there was a judge
+    judged = Settings(checks=ChecksSettings(judge=JudgeSettings(model="wise")))
+    dearer = Settings(checks=ChecksSettings(judge=JudgeSettings(model="wise", rpm=3.0)))
+    assert late_settings_digest(judged) == late_settings_digest(dearer) != late_settings_digest(Settings())
     assert b"opinions" not in (tmp_path / "run" / "samples.jsonl").read_bytes()
 
 
