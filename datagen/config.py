@@ -116,6 +116,40 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     ] = 0.0
 
 
+class JudgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which LLM holds an answer's sentences against captions and boxes, where the claims' grammar cannot."""
+
+    model: Annotated[str, Meta(min_length=1, description="Judge over text: the name that the endpoint gives its LLM.")]
+    base_url: Annotated[
+        str | None, Meta(description="OpenAI-compatible endpoint of the judge; by default the teacher's.")
+    ] = None
+    api_key_env: Annotated[
+        VariableName | None, Meta(description="The environment variable that holds its key; by default the teacher's.")
+    ] = None
+    min_precision: Annotated[
+        Share,
+        Meta(description="It may cut where at least this share of what it objects to is surely wrong, as measured."),
+    ] = 0.5
+    planted: Annotated[
+        Natural,
+        Meta(
+            description="Samples that measure it: for each up to two requests more, with an error and without evidence."
+        ),
+    ] = 200
+    max_tokens: Annotated[Natural, Meta(description="Longest reply, in tokens; some 25 are needed a sentence.")] = 2048
+    concurrency: Annotated[Natural, Meta(description="Most requests in flight.")] = 16
+    rpm: Annotated[Positive | None, Meta(description="Rate limit, requests per minute.")] = None
+    tpm: Annotated[Positive | None, Meta(description="Rate limit, tokens per minute.")] = None
+    timeout_s: Annotated[Positive, Meta(description="Seconds to wait for one reply.")] = 300.0
+    max_attempts: Annotated[Natural, Meta(description="Tries per request.")] = 8
+    price_in_usd_per_mtok: Annotated[
+        float | None, Meta(description="Dollars per million tokens in; by default what the price table says.")
+    ] = None
+    price_out_usd_per_mtok: Annotated[float | None, Meta(description="Dollars per million tokens of its replies.")] = (
+        None
+    )
+
+
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Limits of the wording checks, and what a contradicted claim costs."""
 
@@ -147,6 +181,10 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     skip: Annotated[  # "off" would be a truth value in YAML
         tuple[str, ...], Meta(description="Names of checks to leave out.")
     ] = ()
+    judge: Annotated[
+        JudgeSettings | None,
+        Meta(description="Have an LLM read answers against captions and boxes: the name of its model, or a mapping."),
+    ] = None
 
 
 class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -323,11 +361,13 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
         _forget_outdated(tree)
         _take_in_words(tree, f"{config_file}: ")
         table.take_in_lists(tree)
+        _take_in_judge(tree)
         table.check(tree, f"{config_file}: ")
     table.lay_over(tree, copy.deepcopy(dict(overrides)))
     _forget_outdated(tree)
     _take_in_words(tree, "")
     table.take_in_lists(tree)
+    _take_in_judge(tree)
     table.check(tree)
     settings = table.convert(tree, Settings)
     _check_together(settings)
@@ -349,6 +389,13 @@ def _take_in_words(tree: dict[str, Any], where: str) -> None:
             read_words(Path(words).expanduser()) if isinstance(words, str) else words_of(words, f"{where}checks.words")
         )
         tree["checks"] = {**checks, "words": msgspec.to_builtins(read)}
+
+
+def _take_in_judge(tree: dict[str, Any]) -> None:
+    """Let the name of a model stand for a judge that is at its defaults otherwise."""
+    checks = tree.get("checks")
+    if isinstance(checks, dict) and isinstance(checks.get("judge"), str):
+        tree["checks"] = {**checks, "judge": {"model": checks["judge"]}}
 
 
 def load_validator_settings(overrides: Mapping[str, Any]) -> ValidatorSettings:
@@ -406,6 +453,8 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
+    if settings.checks.judge is not None and settings.checks.judge.base_url is not None:
+        _check_address(settings.checks.judge.base_url, "checks.judge.base_url")
     if settings.validator.name.startswith(ENDPOINT):
         endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None and settings.corpus.source is None:

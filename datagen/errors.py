@@ -7,6 +7,7 @@
     ├── TeacherError                  the endpoint cannot be used at all (key, model, address)
     ├── BudgetError          exit 130 the budget is used up; a higher one goes on where the run stopped
     ├── EmbeddingError                the vectors of questions cannot be had
+    ├── JudgeError                    the judge over text cannot be asked
     ├── ValidatorError                a checkpoint or device cannot score these samples
     ├── RunError                      the run folder is locked, damaged, full or read-only
     └── ExportError                   a dataset cannot be written in the form asked for
@@ -80,6 +81,10 @@ class BudgetError(DatagenError):
 
 class EmbeddingError(DatagenError):
     """The endpoint that gives vectors to questions cannot be used, or its answer not be read."""
+
+
+class JudgeError(DatagenError):
+    """The LLM that reads answers against captions and boxes cannot be asked."""
 
 
 class ValidatorError(DatagenError):

@@ -59,6 +59,7 @@ OPTIONS = (
     OptionRow("budget_usd", "teacher.budget_usd"),
     OptionRow("prices", "teacher.prices", "FILE"),
     OptionRow("batch", "teacher.batch"),
+    OptionRow("judge", "checks.judge.model", "MODEL"),
     OptionRow("validator", "validator.name", "NAME"),
     OptionRow("device", "validator.device", "DEVICE"),
     OptionRow("precision", "validator.precision"),

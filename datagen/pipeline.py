@@ -12,7 +12,8 @@ from itertools import groupby, permutations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct, json
+from msgspec.structs import replace
 
 from datagen import claims
 from datagen.checks import Check, check_turns, check_with
@@ -27,7 +28,7 @@ from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sa
 if TYPE_CHECKING:
     from datagen.corpus.llava_dataset import Dataset
     from datagen.review import Reviewer
-    from datagen.summary import Calibration
+    from datagen.summary import Calibration, JudgeReport
 
 PictureCheck = Callable[[AnnotatedImage], tuple[str, str] | None]
 """Gives None for a picture that can be used, or (reason, sentence)."""
@@ -205,6 +206,18 @@ class Verdicts(Protocol):
         ...
 
 
+class TextJudge(Protocol):
+    """Gives the stored opinions of a judge over text, measured on planted errors."""
+
+    def give_opinion(self, sample: Sample) -> Sample:
+        """Lay them on one sample, and cut it where the judge may."""
+        ...
+
+    def report(self) -> JudgeReport:
+        """What it is worth, for the summary."""
+        ...
+
+
 class Lent(Protocol):
     """What the engine lends to the stages that see the whole set."""
 
@@ -216,6 +229,10 @@ class Lent(Protocol):
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """The run's; a question drawn from a list says nothing."""
+        ...
+
+    def text_judge(self, samples: Samples) -> TextJudge | None:
+        """Have an LLM read what it has not read yet; None where none is asked for."""
         ...
 
     @property
@@ -254,6 +271,17 @@ def balance(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
         return samples, lambda: None
     decided = plan(Census(settings.rng_seed).count(samples()), settings.balance)
     return lambda: map(decided.apply, samples()), lambda: decided.report
+
+
+def ask_judge(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
+    """An LLM holds every sentence against captions and boxes, where the claims' grammar cannot.
+
+    It stands behind what drops sound samples, as each costs a request, and before the pixels.
+    """
+    judge = lent.text_judge(samples)
+    if judge is None:
+        return samples, None
+    return lambda: map(judge.give_opinion, samples()), judge.report
 
 
 def validate(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
@@ -313,6 +341,10 @@ STAGES = (
     Stage(name="checks", what="disagreeing samples of one image", of_image=settle, settings=("checks",)),
     Stage(name="dedup", what="near-duplicates", of_set=drop_repeats, settings=("dedup",)),
     Stage(name="dedup", what="too much of one kind", of_set=balance, settings=("balance",), report="balance"),
+    Stage(
+        name="checks", what="objected to by a judge over text", of_set=ask_judge, settings=("checks.judge",),
+        report="judge",
+    ),
     Stage(
         name="validate", what="doubtful before the pixels", of_set=validate, report="calibration",
         settings=("validator.name", "validator.precision", "validator.alpha"),
@@ -396,7 +428,13 @@ def is_balanced(settings: Settings) -> bool:
 def late_settings_digest(settings: Settings) -> str:
     """Digest of the settings that act on stored replies: two samples with one digest were judged alike."""
     names = dict.fromkeys(name for stage in STAGES for name in stage.settings)
-    values = {name: attrgetter(name)(settings) for name in names}
+    values: dict[str, Any] = {name: attrgetter(name)(settings) for name in names}
+    judge = values.pop("checks.judge")
+    # Without the judge, its last field, the checks read as before there was one: samples keep their digest.
+    checks = json.encode(replace(settings.checks, judge=None), order="deterministic")
+    values["checks"] = Raw(checks.removesuffix(b',"judge":null}') + b"}")
+    if judge is not None:
+        values["checks.judge"] = judge.model, judge.min_precision, judge.planted
     if not values["python_checks"]:  # most runs have none, and samples of earlier runs keep their digest
         del values["python_checks"]
     return digest_of(list(values.values()))

@@ -99,6 +99,21 @@ def available_types(recipes_dir: str | None = None) -> dict[str, Path]:
     return found
 
 
+def judge_prompt(recipes_dir: str | None = None) -> str:
+    """The system message of the judge over text; the user's own folder wins over the bundled one.
+
+    Raises:
+        RecipeError: It is empty or cannot be read.
+    """
+    file = bundled_folder("prompts") / "judge" / "system.txt"
+    own = None if recipes_dir is None else Path(recipes_dir) / "prompts" / "judge" / "system.txt"
+    file = own if own is not None and own.is_file() else file
+    text = _read(file).strip()
+    if not text:
+        raise RecipeError(f"{file}: is empty; it should tell the judge what to look for.")
+    return text
+
+
 def load_recipes(settings: Settings) -> tuple[Recipe, ...]:
     """Read the recipes that a run asks for, in the order of ``settings.types``.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 BoxUnit = tuple[float, float, float, float]
@@ -221,18 +221,40 @@ class Validation(Struct, frozen=True, omit_defaults=True):
         return f"more suspicious than {math.floor(1000 * (1 - self.p_value) + 1e-6) / 10:g} % of correct answers"
 
 
+class Opinion(Struct, frozen=True, omit_defaults=True):
+    """What a judge over text, an LLM that reads the annotations, says of one sentence of an answer.
+
+    Attributes:
+        start: First character in the answer.
+        end: One past the last character.
+        verdict: Its word, or ``unknown`` where it gave none that counts.
+        quote: What it quotes of the annotations.
+        words: Those that it calls wrong.
+        void: Why its word does not count.
+    """
+
+    start: int
+    end: int
+    verdict: Literal["supported", "contradicted", "unknown"]
+    quote: str = ""
+    words: str = ""
+    void: str = ""
+
+
 class Turn(Struct, frozen=True):
     """One question and its answer, both non-empty.
 
     Attributes:
         claims: What it says that can be checked, with the annotations' verdict.
         validation: Scores and verdict of the validator, or None before it ran.
+        opinions: Of the judge over text, a sentence each; missing where nobody asked one.
     """
 
     question: str
     answer: str
     claims: tuple[Claim, ...] = ()
     validation: Validation | None = None
+    opinions: tuple[Opinion, ...] | UnsetType = UNSET
 
 
 class Drop(Struct, frozen=True):
@@ -439,11 +461,25 @@ class QuestionVector(Struct, frozen=True):
     half_floats: bytes
 
 
-BilledBy = Literal["validator", "embeddings"]
+class Judgement(Struct, frozen=True, omit_defaults=True):
+    """What the judge over text replied about one sample's sentences: a fact, as it was paid for.
+
+    Attributes:
+        key: Digest over model and messages.
+        text: Its raw reply; empty where there is none.
+        error: None, or the reason code of a reply that can never be of use.
+    """
+
+    key: str
+    text: str = ""
+    error: str | None = None
+
+
+BilledBy = Literal["validator", "embeddings", "judge"]
 
 
 class Bill(Struct, frozen=True, omit_defaults=True):
-    """What one answer of a served validator or an embeddings endpoint took: a fact, as it was paid for.
+    """What one answer of a judge, a served validator or an embeddings endpoint took: a fact, as it was paid for.
 
     Attributes:
         by: For what it was asked.

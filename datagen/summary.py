@@ -124,6 +124,61 @@ class Calibration(Struct, frozen=True):
     basis: Literal["annotations", "all turns"] = "annotations"
 
 
+class Measured95(Struct, frozen=True):
+    """A share, the ends of its 95 % interval, and the number of cases behind it."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{100 * self.estimate:.1f} % (95 %: {100 * self.low:.1f} to {100 * self.high:.1f} %, n = {self.n:,})"
+
+
+class JudgeReport(Struct, frozen=True):
+    """What a judge over text said of a run, and what its word is worth there.
+
+    Attributes:
+        model: Its name.
+        samples: Whose sentences it was asked about.
+        sentences: By verdict; one that did not count is ``unknown``.
+        void: Verdicts that did not count, and replies that could not be had, by reason.
+        objections: Sentences that it could cut over, if it may.
+        recall: Of planted errors, those that it objects to.
+        false_alarms: Of sentences that the annotations bear out, those that it objects to.
+        silent_alarms: The same of sentences whose evidence was hidden from it.
+        precision: Of its objections in this run, those that are right, by the shares above; None where it has none.
+        by_kind: Per kind of planted error how many were planted and objected to.
+        why_not: Why it may not cut; None where it may.
+    """
+
+    model: str
+    samples: int
+    sentences: dict[str, int]
+    void: dict[str, int]
+    objections: int
+    recall: Measured95 | None
+    false_alarms: Measured95 | None
+    silent_alarms: Measured95 | None
+    precision: Measured95 | None
+    by_kind: dict[str, tuple[int, int]]
+    why_not: str | None
+
+    @property
+    def told(self) -> str:
+        """Its worth as one sentence."""
+        shares = (
+            ("recall on planted errors", self.recall),
+            ("false alarms on sentences borne out", self.false_alarms),
+            ("on those whose evidence was hidden", self.silent_alarms),
+            ("precision in this run", self.precision),
+        )
+        figures = "; ".join(f"{name} {'not measurable' if share is None else share}" for name, share in shares)
+        may = "it may cut" if self.why_not is None else f"it cuts nothing, as {self.why_not}"
+        return f"{self.objections} objections; {figures}; {may}"
+
+
 class YesShare(Struct, frozen=True):
     """Yes, as a share of the yes and no answers: asked for (None where it is not), before and after balancing."""
 
@@ -280,6 +335,7 @@ class Summary(Struct, frozen=True):
         diversity: What the set asks, says and lacks.
         review: What people decided by hand.
         planted: By kind of error what became of those that ``teacher.planted_errors`` asked for.
+        judge: What a judge over text said, and what it is worth.
         turn_counts: What became of all turns that the teacher wrote.
         turns_lost_by_stage: Turns cut or rejected, those that were not at fault among them.
         claims: By what captions and boxes say to them: ``supported``, ``contradicted``, ``unknown``.
@@ -308,6 +364,7 @@ class Summary(Struct, frozen=True):
     diversity: DiversityReport | None = None
     review: ReviewCounts | None = None
     planted: dict[str, PlantedFates] | UnsetType = UNSET
+    judge: JudgeReport | UnsetType = UNSET
     turn_counts: TurnCounts | None = None
     turns_lost_by_stage: Reasons | None = None
     claims: dict[str, int] | None = None

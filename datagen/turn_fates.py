@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from datagen.records import Sample, Turn
 
@@ -50,6 +50,14 @@ def fated_turns(sample: Sample) -> tuple[FatedTurn, ...]:
     return tuple(
         FatedTurn(number, turn, fate, *why, cause) for number, (turn, fate, why, cause) in enumerate(placed, start=1)
     )
+
+
+def opinion_lines(turn: Turn) -> Iterator[str]:
+    """What a judge over text says of a turn's sentences, where it says anything."""
+    for one in () if turn.opinions is UNSET else turn.opinions:
+        if one.verdict != "unknown" or one.void:
+            said = f"'{one.words or turn.answer[one.start : one.end]}'"
+            yield f"{said} {one.verdict}" + (f", as {one.void}" if one.void else f" by '{one.quote}'")
 
 
 _Why = tuple[str | None, str | None, str | None]

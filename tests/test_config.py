@@ -51,8 +51,11 @@ def test_the_later_wins_and_null_takes_back(tmp_path: Path) -> None:
     ("given", "sentence"),
     [
         ({"teacher": {"nmae": "m"}}, "There is no setting 'teacher.nmae'; did you mean teacher.name?"),
-        ({"rpm": 60}, "no setting 'rpm'; did you mean teacher.rpm, dedup.embeddings.rpm or validator.rpm?"),
-        ({"base_url": "u"}, "did you mean teacher.base_url or dedup.embeddings.base_url?"),
+        (
+            {"rpm": 60},
+            "no setting 'rpm'; did you mean teacher.rpm, checks.judge.rpm, dedup.embeddings.rpm or validator.rpm?",
+        ),
+        ({"base_url": "u"}, "did you mean teacher.base_url, checks.judge.base_url or dedup.embeddings.base_url?"),
         ({"balance": {"k": 1}}, "'balance.k'; balance has yes_share, max_share_per_kind, max_loss."),
         ({"qwertz": 1}, "There is no setting 'qwertz'; 'datagen settings' lists them all."),
         ({"teacher": "gpt-4o"}, "teacher holds settings of its own; give them below it, such as teacher.name."),

@@ -99,4 +99,4 @@ def test_the_cost_is_the_sum_of_who_billed_and_told_in_parts_only_then() -> None
 
 def test_every_report_of_a_stage_has_its_field() -> None:
     reports = {stage.report for stage in STAGES if stage.report}
-    assert reports == {"balance", "calibration", "review"} <= set(Summary.__struct_fields__)
+    assert reports == {"balance", "calibration", "judge", "review"} <= set(Summary.__struct_fields__)

@@ -59,6 +59,8 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     share = 100 * total.n_cached / total.n_prompt if total.n_prompt else 0.0
     yield f"tokens    {total.n_prompt:,.0f} in ({share:.0f} % likely cached), {total.n_completion:,.0f} out"
     yield from _cost_lines(made, teacher)
+    if made.judge is not None:
+        yield f"judge     {made.judge.told}, beside the teacher's cost"
     if made.time_s is None:
         yield f"time      {made.time_told}"
     else:
@@ -83,5 +85,6 @@ def _cost_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
         yield f"spent     ${made.spent_usd:.4f} on what is stored"
     if teacher.budget_usd is not None:
         left = teacher.budget_usd - made.spent_usd
-        bears = "bears it" if made.cost_usd <= left else f"ends the run after about {left / made.cost_usd:.0%} of it"
+        cost = made.cost_usd + ((made.judge.cost_usd or 0.0) if made.judge else 0.0)
+        bears = "bears it" if cost <= left else f"ends the run after about {left / cost:.0%} of it"
         yield f"budget    ${max(0.0, left):.4f} left of ${teacher.budget_usd:g}: {bears}"

@@ -22,7 +22,7 @@ from datagen.review import told_of, told_since
 from datagen.sentence_coverage import Coverage
 from datagen.store import RunFolder, stored_replies
 from datagen.summary import Calibration, DiversityReport, PlantedFates, Reasons, Summary
-from datagen.turn_fates import fated_turns
+from datagen.turn_fates import fated_turns, opinion_lines
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -52,6 +52,8 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
             yield f"          {cost_parts(summary.cost_usd_by)}"
     if summary.verdicts:
         yield "pixels    " + ", ".join(f"{verdict}: {n} turns" for verdict, n in summary.verdicts.items())
+    if summary.judge:
+        yield f"judge     {summary.judge.model}: {summary.judge.told}"
     yield from _calibration_lines(summary.calibration)
     yield f"dataset   {out / 'dataset.json'}"
     if (out / "report.html").is_file():
@@ -330,6 +332,7 @@ def turn_lines(sample: Sample) -> Iterator[str]:
             why = told.detail if told.cause == "itself" else f"with {told.cause}"
             yield visible(f"   CUT in {told.stage}: {told.reason} ({why})")
         yield from _claim_lines(turn)
+        yield from (visible(f"   judge: {line}") for line in opinion_lines(turn))
         if turn.validation is not None:
             yield from _validation_lines(turn, turn.validation)
     for cut in sample.cuts:

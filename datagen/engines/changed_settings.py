@@ -27,8 +27,13 @@ WHERE_AND_HOW = frozenset(
     "results max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
     "teacher.prices teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device "
     "validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.base_url "
-    "dedup.embeddings.batch_size".split()
-) | {f"{group}.{name}" for group in ("teacher", "validator", "dedup.embeddings") for name in _ASKING.split()}
+    "dedup.embeddings.batch_size checks.judge.base_url checks.judge.max_tokens "
+    "checks.judge.price_out_usd_per_mtok".split()
+) | {
+    f"{group}.{name}"
+    for group in ("teacher", "validator", "dedup.embeddings", "checks.judge")
+    for name in _ASKING.split()
+}
 """Settings that decide no sample: they say where things are, or how hard to ask. Recipes are compared by digests."""
 MAX_TOLD = 60
 """Characters of a value that are shown."""

@@ -61,6 +61,8 @@ class Ledger:
             return
         embeddings, name = self._settings.dedup.embeddings, self._settings.validator.name
         asked: list[tuple[BilledBy, str, str]] = []
+        if self._settings.checks.judge is not None:
+            asked.append(("judge", self._settings.checks.judge.model, "checks.judge"))
         if embeddings is not None:
             asked.append(("embeddings", embeddings.model, "dedup.embeddings"))
         if name.startswith(ENDPOINT):
@@ -93,5 +95,16 @@ class Ledger:
         if by == "validator":
             price_in, price_out = validator.price_in_usd_per_mtok, validator.price_out_usd_per_mtok
             return Tariff(table, price_in, None, 0.0 if price_in == 0 and price_out is None else price_out)
+        if by == "judge":
+            return judge_tariff(self._settings)
         embeddings = self._settings.dedup.embeddings
         return Tariff(table, None if embeddings is None else embeddings.price_in_usd_per_mtok, None, 0.0)
+
+
+def judge_tariff(settings: Settings) -> Tariff:
+    """What the settings say of the judge's price; its endpoint's own table where they say nothing."""
+    judge, table = settings.checks.judge, settings.teacher.prices
+    if judge is None:
+        return Tariff(table)
+    price_in, price_out = judge.price_in_usd_per_mtok, judge.price_out_usd_per_mtok
+    return Tariff(table, price_in, None, 0.0 if price_in == 0 and price_out is None else price_out)

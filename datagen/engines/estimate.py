@@ -16,6 +16,7 @@ from datagen.corpus import load_corpus
 from datagen.endpoint.prices import cost_of, spent_on
 from datagen.endpoint.token_estimate import count_prompt, count_tokens
 from datagen.engines.cost_ledger import Ledger
+from datagen.engines.judge_cost import JudgeEstimate, estimate_judge
 from datagen.errors import SettingsError
 from datagen.pipeline import plan_samples
 from datagen.recipes import Recipe, load_recipes
@@ -65,6 +66,7 @@ class Estimate(Struct, frozen=True):
         time_s: Asking alone; None for batches.
         time_told: What the time rests on.
         n_nothing_to_ask: Samples without anything to tell.
+        judge: What a judge over text takes beside the teacher, whose the figures above are; None without one.
     """
 
     by_type: dict[str, TypeEstimate]
@@ -75,6 +77,7 @@ class Estimate(Struct, frozen=True):
     time_s: float | None
     time_told: str
     n_nothing_to_ask: int
+    judge: JudgeEstimate | None = None
 
     @property
     def total(self) -> TypeEstimate:
@@ -144,6 +147,7 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         time_s,
         told,
         n_nothing_to_ask,
+        estimate_judge(settings, images, recipes, folders),
     )
 
 

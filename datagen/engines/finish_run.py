@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
+from datagen.engines.ask_judge import TextJudge
 from datagen.engines.planted_replies import PlantedTally
 from datagen.engines.planted_trials import Examiner
 from datagen.engines.progress import ended
@@ -19,7 +20,7 @@ from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
 from datagen.review import Reviewer, claims_from
-from datagen.store import ScoreStore, read_decisions, stored_replies, write_whole
+from datagen.store import JudgementStore, ScoreStore, read_decisions, stored_replies, write_whole
 from datagen.summary import Summary, Tally
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Workbench:
         find_vector: Vectors of questions.
         others: What shards have chosen to plant errors on; see ``Examiner``.
         lent: Closes what is opened here.
+        may_ask: False sends nothing.
     """
 
     def __init__(
@@ -63,11 +65,24 @@ class Workbench:
         find_vector: FindVector | None,
         others: Mapping[str, str | None] | None,
         lent: ExitStack,
+        may_ask: bool = True,
     ) -> None:
         self.settings: Settings = inputs.settings
         self.recipes: tuple[Recipe, ...] = inputs.recipes
         self.find_vector = find_vector
         self._inputs, self._validator, self._others, self._lent = inputs, validator, others, lent
+        self._may_ask = may_ask
+
+    def text_judge(self, samples: Samples) -> TextJudge | None:
+        """Ask what is not stored yet, and measure the judge on everything."""
+        inputs = self._inputs
+        if self.settings.checks.judge is None:
+            return None
+        store = self._lent.enter_context(closing(JudgementStore(inputs.folder.judgements)))
+        judge = TextJudge(self.settings, inputs.corpus, store)
+        judge.weigh(samples, inputs.ledger.payment("judge"), inputs.progress, may_ask=self._may_ask)
+        inputs.progress.note(f"Judge {self.settings.checks.judge.model}: {judge.report().told}.")
+        return judge
 
     def judge(self, samples: Samples) -> Judge | None:
         """Score what is not scored yet, calibrate on everything, and write down on what."""
@@ -98,6 +113,8 @@ def finish(
     candidates: Samples,
     find_vector: FindVector | None = None,
     others: Mapping[str, str | None] | None = None,
+    *,
+    may_ask: bool = True,
 ) -> Outcome:
     """Derive everything that follows from the candidates and the stored scores, and write it whole.
 
@@ -107,6 +124,7 @@ def finish(
         candidates: Gives every sample as it stands before it is compared with all others.
         find_vector: Vectors of questions.
         others: What shards have chosen to plant errors on; see ``Examiner``.
+        may_ask: False sends nothing.
 
     Raises:
         DatagenError: As one sentence.
@@ -115,7 +133,7 @@ def finish(
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
     reports: dict[str, Report] = {}
     with ExitStack() as lent:
-        bench = Workbench(inputs, validator, find_vector, others, lent)
+        bench = Workbench(inputs, validator, find_vector, others, lent, may_ask)
         for stage in STAGES:
             if stage.of_set is None:
                 continue

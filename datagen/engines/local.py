@@ -18,6 +18,7 @@ from datagen.engines.first_request import ask_first
 from datagen.engines.gather_facts import gathered
 from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
+from datagen.engines.judge_cost import estimate_judge
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
 from datagen.engines.preflight import require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
@@ -169,10 +170,10 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
         ):
             inputs.write_manifest()
             derive = partial(derive_all, inputs, facts.replies, pool)
-            if validator is None and not is_balanced(settings):  # one pass
+            if validator is None and settings.checks.judge is None and not is_balanced(settings):  # one pass
                 return finish(inputs, None, derive, facts.find_vector)
             with spooled(derive, folder.spool) as spool:
-                return finish(inputs, validator, spool, facts.find_vector)
+                return finish(inputs, validator, spool, facts.find_vector, may_ask=may_ask)
 
 
 def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator | None:
@@ -198,8 +199,16 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
     if may_ask:
         ask_first(inputs)
         inputs.write_manifest()  # killed among a hundred thousand pictures, it goes on by 'datagen resume'
+        tell_judge(inputs)
     inputs.check_pictures()
     if validator is not None:
         few = islice(inputs.usable_images(), MAX_LOOKED_OVER)
         with telling_what_it_raised(inputs.settings.validator.name):
             validator.look_over([image.file_name for image in few], inputs.pictures.read)
+
+
+def tell_judge(inputs: Inputs) -> None:
+    """Say what a judge over text will take, before all but the first reply is paid for."""
+    told = estimate_judge(inputs.settings, inputs.images, inputs.recipes, [inputs.folder])
+    if told is not None and told.n_requests:
+        inputs.progress.note(f"Judge {told.told}, beside what the teacher bills.")

@@ -73,6 +73,11 @@ def _require_endpoints(inputs: Inputs) -> None:
         from datagen.engines.question_vectors import embedding_target
 
         run_to_end(require_key(embedding_target(embeddings)))
+    if settings.checks.judge is not None:
+        from datagen.endpoint.first_contact import require_key
+        from datagen.engines.ask_judge import judge_target
+
+        run_to_end(require_key(judge_target(settings, settings.checks.judge)))
 
 
 async def _require_contact(teacher: TeacherSettings, note: Callable[[str], None]) -> None:

@@ -19,6 +19,7 @@ import numpy as np
 
 from datagen.config import Settings
 from datagen.dedup import FindVector
+from datagen.endpoint.prices import spent_on
 from datagen.engines.chunks import derive_all
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import OpenTeacher, gathered
@@ -34,7 +35,7 @@ from datagen.engines.score_run import Judge, score_samples
 from datagen.engines.shard_scores import Examined, RecordedValidator, examined_by
 from datagen.errors import RunError
 from datagen.records import Sample
-from datagen.store import RunFolder, ScoreStore, write_whole
+from datagen.store import RunFolder, ScoreStore, stored_replies, write_whole
 from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
@@ -159,6 +160,9 @@ def merge_shards(
             digests = [record.candidates for record in records]
             return chain.from_iterable(map(read_candidates, in_order, digests))
 
+        lent.callback(inputs.ledger.close)  # a judge over text sees the whole set, so it is asked here
+        if inputs.ledger.budget is not None:
+            inputs.ledger.begin(spent_on(stored_replies(folder), settings.teacher))
         asked = settings.dedup.embeddings
         find_vector: FindVector | None = None
         if asked is not None:

@@ -114,6 +114,8 @@ def _result(summary: Summary) -> str:
             text += f"\n{title}:\n\n" + _table(("stage", "reason", "samples"), rows)
     if summary.calibration is not None and summary.calibration.share_wrong is not None:
         text += f"\nWrong turns before the validator's cuts, by its estimate: {summary.calibration.share_wrong}.\n"
+    if summary.judge:
+        text += f"\nJudge over text `{_plain(summary.judge.model)}`: {_plain(summary.judge.told)}.\n"
     tokens = summary.tokens
     if tokens.prompt or tokens.completion or summary.cost_usd_by:
         cost = "unknown" if summary.cost_usd is None else f"{summary.cost_usd:.2f} USD"

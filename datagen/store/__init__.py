@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datagen.store.append_log import FactLog, add_decision, read_decisions, read_facts
 from datagen.store.folder import RunFolder, cache_path, fingerprint, load_cache, save_cache, write_whole
-from datagen.store.key_index import ReplyStore, ScoreStore, VectorStore, stored_replies, take_in_replies
+from datagen.store.key_index import JudgementStore, ReplyStore, ScoreStore, VectorStore, stored_replies, take_in_replies
 
 __all__ = [
     "FactLog",
+    "JudgementStore",
     "ReplyStore",
     "RunFolder",
     "ScoreStore",

@@ -43,6 +43,7 @@ class RunFolder:
         self.watermark = path / ".watermark.cache"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
+        self.judgements = path / "judgements.jsonl"
         self.costs = path / "costs.jsonl"
         self.decisions = path / "decisions.jsonl"
         self.features = path / "features"

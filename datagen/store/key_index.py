@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.compact_map import DigestMap
-from datagen.records import QuestionVector, Reply, Score, Usage
+from datagen.records import Judgement, QuestionVector, Reply, Score, Usage
 from datagen.store.append_log import Fact, FactLog, read_facts
 from datagen.store.folder import RunFolder, cache_path, fingerprint, load_cache, save_cache, translated_errors
 
@@ -191,6 +191,13 @@ class VectorStore(KeyedFacts[QuestionVector]):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, QuestionVector, lambda vector: vector.key)
+
+
+class JudgementStore(KeyedFacts[Judgement]):
+    """Replies of the judge over text by their key."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, Judgement, lambda judgement: judgement.key)
 
 
 def _left_files(folder: RunFolder) -> list[Path]:

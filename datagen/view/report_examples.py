@@ -132,7 +132,7 @@ def _shortened(sample: Sample) -> Sample:
 
 def _clipped(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
     return tuple(
-        Turn(_clip(turn.question), _clip(turn.answer), _claims_inside(turn), _validation_of(turn))
+        Turn(_clip(turn.question), _clip(turn.answer), _claims_inside(turn), _validation_of(turn), turn.opinions)
         for turn in turns[:_MAX_TURNS]
     )
 

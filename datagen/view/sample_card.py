@@ -15,7 +15,7 @@ from html import escape
 from itertools import groupby
 
 from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Turn, Validation
-from datagen.turn_fates import FatedTurn, fated_turns
+from datagen.turn_fates import FatedTurn, fated_turns, opinion_lines
 
 COLOURS = (
     "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#6a3d9a", "#f0e442",
@@ -347,6 +347,7 @@ def _findings(turn: Turn, places: Places) -> str:
     if seen is not None:
         heads.append("validator: " + _sign(seen.verdict, seen.verdict))
         lines += (f"<li>{escape(line)}</li>" for line in _pixels(seen))
+    lines += (f"<li>judge: {escape(line)}</li>" for line in opinion_lines(turn))
     if not lines:
         return f"<small>{' · '.join(heads)}</small>" if heads else ""
     return f"<details><summary>{' · '.join(heads)}</summary><ul>{''.join(lines)}</ul></details>"

@@ -22,6 +22,8 @@ EXAMPLES: dict[str, Any] = {
     "teacher.name": "m",
     "dedup.embeddings": {"model": "m", "batch_size": 16},
     "dedup.embeddings.base_url": "http://localhost:8000/v1",
+    "checks.judge": {"model": "m", "planted": 16},
+    "checks.judge.base_url": "http://localhost:8000/v1",
     "checks.words": {"synonyms": {"dog": ["hound"]}},
     "balance.yes_share": 0.4,
 }
@@ -64,6 +66,7 @@ def test_set_reaches_every_setting(name: str) -> None:
         "corpus.images": "i",
         "teacher.name": teacher,
         "dedup.embeddings.model": "m",
+        "checks.judge.model": "m",
     }
     settings = msgspec.json.decode(msgspec.json.encode(load_settings(None, {**needed, name: value})))
     for part in name.split("."):

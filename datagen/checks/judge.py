@@ -1,0 +1,187 @@
+"""A judge over text: an LLM reads captions and boxes and says which sentences of an answer they contradict.
+
+It is for what the claims' grammar does not read. What it says counts only with a quotation that stands in the
+annotations, never against a claim that boxes bear out, and cuts only where planted errors have shown what its word is
+worth (``judge_worth``). The answers are untrusted: they travel as JSON between tags that no answer can foresee.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import islice
+from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Struct
+from msgspec.structs import replace
+
+from datagen.config import ContextSettings, digest_of
+from datagen.context import render_context
+from datagen.records import AnnotatedImage, Claim, Drop, Message, Opinion, Turn
+
+MAX_SENTENCES = 60
+"""Sentences of one sample that are asked about: three times the longest description of the built-in recipes."""
+_MIN_QUOTE = 3
+_SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9]|\s*$)|(?=\n)|$)", re.DOTALL)
+_EMPTY_WORDS = frozenset("a an the is are was were there it its and of in on".split())
+_WORD = re.compile(r"\w+")
+
+VERDICTS_SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "verdicts",
+        "schema": {
+            "type": "object",
+            "properties": {
+                "verdicts": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "n": {"type": "integer"},
+                            "verdict": {"type": "string", "enum": ["supported", "contradicted", "unknown"]},
+                            "words": {"type": "string"},
+                            "quote": {"type": "string"},
+                        },
+                        "required": ["n", "verdict"],
+                        "additionalProperties": False,
+                    },
+                }
+            },
+            "required": ["verdicts"],
+            "additionalProperties": False,
+        },
+    },
+}
+"""What a reply looks like, for endpoints that hold a model to it."""
+
+
+class Sentence(NamedTuple):
+    """A sentence of an answer: the turn's place, and its first and one past its last character."""
+
+    turn: int
+    start: int
+    end: int
+
+
+def sentences_of(turns: Sequence[Turn]) -> tuple[Sentence, ...]:
+    """The sentences of all answers, numbered by their place here."""
+    found = (Sentence(n, *one.span()) for n, turn in enumerate(turns) for one in _SENTENCE.finditer(turn.answer))
+    return tuple(islice(found, MAX_SENTENCES))
+
+
+def evidence_for(image: AnnotatedImage, context: ContextSettings) -> str:
+    """What the judge is told of an image: all captions and boxes, whatever the teacher was told; empty for nothing."""
+    return render_context(image, ("captions", "boxes"), replace(context, style="default"))
+
+
+def judge_messages(system: str, evidence: str, turns: Sequence[Turn]) -> tuple[Message, ...]:
+    """Ask about every sentence of a sample.
+
+    The tags carry a digest of what stands between them, and the answers are JSON, so that no answer can close its
+    block and speak for itself.
+    """
+    asked: list[dict[str, object]] = []
+    sentences = list(enumerate(sentences_of(turns), start=1))
+    for n, turn in enumerate(turns):
+        numbered = {str(number): turn.answer[one.start : one.end] for number, one in sentences if one.turn == n}
+        asked.append({"question": turn.question, "answer": numbered})
+    told = msgspec.json.encode(asked).decode(errors="replace")
+    code = digest_of([evidence, told])[:8]
+    return (
+        Message("system", system),
+        Message(
+            "user",
+            f"<annotations {code}>\n{evidence}\n</annotations {code}>\n\n"
+            f"<sentences {code}>\n{told}\n</sentences {code}>",
+        ),
+    )
+
+
+class _Said(Struct):
+    n: int
+    verdict: Literal["supported", "contradicted", "unknown"]
+    words: str = ""
+    quote: str = ""
+
+
+class _Reply(Struct):
+    verdicts: list[_Said]
+
+
+def read_verdicts(text: str) -> dict[int, _Said] | None:
+    """Read a reply; None where it is not the JSON that was asked for. Of two verdicts on one sentence none counts."""
+    body = text[text.find("{") : text.rfind("}") + 1]
+    try:
+        said = msgspec.json.decode(body, type=_Reply).verdicts
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    numbers = [one.n for one in said]
+    return {one.n: one for one in said if numbers.count(one.n) == 1}
+
+
+def with_opinions(turns: Sequence[Turn], text: str, evidence: str) -> tuple[Turn, ...]:
+    """Give every turn what a reply says of its sentences; a word that does not count is ``unknown``, and says why."""
+    said = read_verdicts(text)
+    opinions: list[list[Opinion]] = [[] for _ in turns]
+    for number, one in enumerate(sentences_of(turns), start=1):
+        turn, found = turns[one.turn], None if said is None else said.get(number)
+        opinion = Opinion(one.start, one.end, "unknown", void="" if found else "no verdict was given")
+        if found is not None and found.verdict != "unknown":
+            void = _void(found, turn, one, evidence)
+            verdict: Literal["supported", "contradicted", "unknown"] = "unknown" if void else found.verdict
+            opinion = Opinion(one.start, one.end, verdict, found.quote, found.words, void)
+        opinions[one.turn].append(opinion)
+    return tuple(replace(turn, opinions=tuple(of)) for turn, of in zip(turns, opinions, strict=True))
+
+
+def _void(said: _Said, turn: Turn, one: Sentence, evidence: str) -> str:
+    quote = _plain(said.quote)
+    if len(quote) < _MIN_QUOTE or quote not in _plain(evidence):
+        return "its quotation does not stand in the annotations"
+    words = _plain(said.words)
+    if said.verdict == "contradicted" and (not words or words not in _plain(turn.answer[one.start : one.end])):
+        return "the words that it calls wrong do not stand in the sentence"
+    return ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def is_borne_out(turn: Turn, opinion: Opinion) -> bool:
+    """Whether the annotations bear out all that a sentence claims, and it claims something."""
+    claims = _claims_in(turn, opinion)
+    return bool(claims) and all(claim.verdict.startswith("supported") for claim in claims)
+
+
+def objects(turn: Turn, opinion: Opinion) -> bool:
+    """Whether a judge that is trusted may cut for this: not over what captions or boxes bear out."""
+    if opinion.verdict != "contradicted" or is_borne_out(turn, opinion):
+        return False
+    sound = [claim for claim in _claims_in(turn, opinion) if claim.verdict.startswith("supported")]
+    at = turn.answer.lower().find(opinion.words.lower(), opinion.start)
+    if at < 0:  # white space differs; with a sound claim in the sentence it is not known what is meant
+        return not sound
+    blamed = [
+        word.start()
+        for word in _WORD.finditer(turn.answer, at, at + len(opinion.words))
+        if word[0].lower() not in _EMPTY_WORDS
+    ]
+    return any(all(not claim.start <= place < claim.end for claim in sound) for place in blamed)
+
+
+def _claims_in(turn: Turn, opinion: Opinion) -> list[Claim]:
+    inside = (claim for claim in turn.claims if not claim.in_question)
+    return [claim for claim in inside if claim.start < opinion.end and opinion.start < claim.end]
+
+
+def first_objection(turns: Sequence[Turn], model: str) -> tuple[int, Drop] | None:
+    """The first turn that the judge objects to, and how."""
+    for n, turn in enumerate(turns):
+        for opinion in () if turn.opinions is UNSET else turn.opinions:
+            if objects(turn, opinion):
+                told = f"turn {n + 1}: '{opinion.words}': the judge {model} quotes '{opinion.quote}'"
+                return n, Drop("checks", "judge_objects", told)
+    return None
