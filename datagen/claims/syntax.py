@@ -134,6 +134,17 @@ def singular(noun: str) -> str:
     return noun[:-1] if noun.endswith("s") and not noun.endswith(("ss", "us", "is")) else noun
 
 
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """What the forms of a lower-case word have in common: "swinging", "swings" and "swing" are "swing"."""
+    word = singular(word)
+    for ending in ("ing", "ed"):
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            word = word[: -len(ending)]
+            word = word[:-1] if word[-1] == word[-2] and word[-1] not in "ls" else word
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+
+
 class Noun(Struct, frozen=True, gc=False):
     """A noun phrase by its head.
 
@@ -363,3 +374,15 @@ _PLACING = frozenset(
     "among around along across toward towards beneath underneath like than".split()
 )
 """Prepositions after which a noun phrase is no topic; "of" may follow a part or a colour of it."""
+GENERAL = frozenset(
+    map(
+        stem,
+        (
+            " ".join(_CLASSES.values()) + " " + " ".join(NUMBERS)
+            + " man woman boy girl child person people someone lady guy kid baby young old elderly little group "
+            "sit stand walk look show feature hold wear image picture photo scene front background side left right "
+            "top bottom center middle large small street road field room ground wall building area, . ; : ! ?"
+        ).split(),
+    )
+)
+"""Stems that two sentences may share without being about the same thing."""

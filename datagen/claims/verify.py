@@ -17,7 +17,7 @@ from datagen.claims.clause import Statement
 from datagen.claims.extract import read_captions
 from datagen.claims.kind import Evidence, Ruling, support
 from datagen.claims.kinds import kind_of
-from datagen.claims.syntax import singular
+from datagen.claims.syntax import singular, stem
 from datagen.claims.vocabulary import vocabulary_for
 from datagen.geometry import count_objects
 from datagen.records import AnnotatedImage, BoxUnit, Claim
@@ -79,6 +79,10 @@ def gather_evidence(
         named=named,
         open_words=open_words,
         nouns=Counter(noun for caption in captions for noun in {singular(w) for w in _WORDS.findall(caption.lower())}),
+        stems=tuple(
+            frozenset(map(stem, (*_WORDS.findall(caption.lower()), *(m.category for m in lexicon.find(caption)))))
+            for caption in captions
+        ),
         owners=frozenset(named.keys() - shown),
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,
