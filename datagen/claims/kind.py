@@ -41,6 +41,7 @@ class Evidence(Struct, frozen=True):
         named: Per category, how many captions name it.
         open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
         nouns: Every word of the captions, in the singular, with the number of captions that have it.
+        words: Per caption, its words in the singular.
         stems: Per caption, the stems of its words.
         owners: Categories that captions name as owners alone: "a child's umbrella" may lie there without one.
         is_decided: A category without a box is not there, small and look-alike things aside.
@@ -55,6 +56,7 @@ class Evidence(Struct, frozen=True):
     named: dict[str, int]
     open_words: dict[str, str]
     nouns: Mapping[str, int]
+    words: tuple[frozenset[str], ...]
     stems: tuple[frozenset[str], ...]
     owners: frozenset[str]
     is_decided: bool

@@ -71,6 +71,7 @@ def gather_evidence(
             if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
                 for category in members:
                     open_words.setdefault(category, word)
+    said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
     return Evidence(
         counts=count_objects(image.boxes),
         boxes=boxes,
@@ -78,7 +79,8 @@ def gather_evidence(
         told=read_captions(captions, lexicon),
         named=named,
         open_words=open_words,
-        nouns=Counter(noun for caption in captions for noun in {singular(w) for w in _WORDS.findall(caption.lower())}),
+        nouns=Counter(noun for caption in said for noun in caption),
+        words=said,
         stems=tuple(
             frozenset(map(stem, (*_WORDS.findall(caption.lower()), *(m.category for m in lexicon.find(caption)))))
             for caption in captions
