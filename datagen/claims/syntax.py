@@ -23,7 +23,8 @@ _CLASSES = {
     "neither all several many few most half much",
     "P": "of in on at to with by for from near over under behind beside above below beyond against into onto inside "
     "outside through between among amongst around along across toward towards next during without within upon "
-    "atop beneath underneath off like as than past amid alongside throughout despite about",
+    "atop beneath underneath off like as than past amid alongside throughout despite about "
+    "after before via",
     "C": "and or but nor yet while because although though if since so whereas when where until unless once",
     "W": "who which whose whom what why how whether",
     "O": "it they he she them him i we you us one ones others someone somebody anyone anybody nobody everyone "

@@ -97,7 +97,7 @@ def _names() -> dict[str, list[tuple[str, frozenset[str]]]]:
 
 NAMES = {word: classes for word, classes in _names().items() if word not in _ANY_WORDS}
 _HEADS = frozenset(NAMES) | frozenset(map(plural, NAMES))
-_CLASS = {kind: frozenset(groups.replace("|", " ").split()) for kind, groups in _LIKE.items()}
+CLASSES = {kind: frozenset(groups.replace("|", " ").split()) for kind, groups in _LIKE.items()}
 _FIRST = {kind: frozenset(groups.split("|")[0].split()) for kind, groups in _LIKE.items()}
 _UNREAL = frozenset(
     "like as picture painting photo statue toy drawing poster print logo shaped sculpture image pattern decorated cartoon "
@@ -152,7 +152,7 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
     if statement.word in evidence.nouns:
         return "supported_by_caption", f"{statement.word}: {evidence.nouns[statement.word]} captions name it"
     for kind, same in NAMES.get(statement.word, ()):
-        told = _CLASS[kind] & evidence.nouns.keys()
+        told = CLASSES[kind] & evidence.nouns.keys()
         n_told = sum(not stems.isdisjoint(told) for stems in evidence.words)
         is_alike = not told.isdisjoint(same | (_FIRST[kind] & _ANY_WORDS)) or _is_boxed(same, evidence)
         if n_told >= MOST - _is_boxed(told, evidence) and not is_alike:
