@@ -270,7 +270,7 @@ def is_the_same(statement: Statement, evidence: Evidence) -> bool:
     telling = [n for n, said in enumerate(own) if said]
     if statement.is_plural or not telling or any(one.is_plural for said in own for one in said):
         return False
-    said = {stem(word) for word in statement.beside} - GENERAL
+    said = {stem(word) for word in statement.beside} - GENERAL - {stem(statement.word), stem(statement.category)}
     shared = max(len(said & evidence.stems[n]) for n in telling)
     return shared >= (1 if len(telling) >= AGREED else 2)
 

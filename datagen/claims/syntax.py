@@ -216,6 +216,8 @@ class Sentence:
                     tags[n] = "V" if previous in "nOWRE" or (n and self.words[n - 1] == "to") else "n"
                     if previous == "C" and self.words[n].endswith("s"):
                         tags[n] = "V"
+                    elif self.words[n] == "bear" and previous == "n":
+                        tags[n] = "n"  # "a panda bear", "polar bear"
                 elif self.words[n] in _HAS:  # "it's", but "the dog's bowl"
                     tags[n] = "V" if previous in "OWR" or self.words[n - 1] in ("that", "this") else "D"
                 elif tag == "D" and self.words[n] == "that" and previous == "n":

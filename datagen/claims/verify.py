@@ -61,9 +61,11 @@ def gather_evidence(
     named: dict[str, int] = {}
     open_words: dict[str, str] = {}
     shown: set[str] = set()
+    mentioned: list[set[str]] = []
     for caption in captions:
         mentions = lexicon.find(caption)
-        for category in {mention.category for mention in mentions}:
+        mentioned.append({mention.category for mention in mentions})
+        for category in mentioned[-1]:
             named[category] = named.get(category, 0) + 1
         shown.update(m.category for m in mentions if not caption.startswith(("'", "’"), m.end))
         for word in _WORDS.findall(caption.lower()):
@@ -82,8 +84,7 @@ def gather_evidence(
         nouns=Counter(noun for caption in said for noun in caption),
         words=said,
         stems=tuple(
-            frozenset(map(stem, (*_WORDS.findall(caption.lower()), *(m.category for m in lexicon.find(caption)))))
-            for caption in captions
+            frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
         ),
         owners=frozenset(named.keys() - shown),
         is_decided=is_exhaustive and bool(image.boxes),

@@ -143,6 +143,7 @@ ANIMALS = CLASSES["animal"]
 ANIMATE = frozenset("person bird cat dog horse sheep cow elephant bear zebra giraffe".split())
 _OF_THINGS = frozenset(("parked", "driving", "flying", "towing"))
 """Actions of things; that a bicycle "stands" or "lies" there says only where it is."""
+_FLYING = CLASSES["flyer"]
 _SEATS = frozenset(("sitting", "lying", "sleeping", "riding"))
 _ONTO = frozenset("on atop in top of down upright comfortably".split())
 _GENERAL = frozenset(
@@ -175,6 +176,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if subject is None:
             continue
         value, end = _action(clause, n)
+        if subject.category in _FLYING and value in ("sitting", "standing", "lying"):
+            value = "parked"  # a plane at its gate
         if value == "flying" and subject.category == "person":
             continue  # a kite, or as a passenger
         if value is None or (kin_of(subject.category) is None and value not in _OF_THINGS):
@@ -266,7 +269,7 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
     told = [[one for one in caption if one.category == category] for caption in acting]
     kin = kin_of(category)
     if kin == "animal" and not any(told) and sum(name in ANIMATE - {"person"} for name in evidence.boxes) == 1:
-        told = [[one for one in caption if kin_of(one.category) == kin] for caption in acting]  # the only one has many names
+        told = [[one for one in caption if kin_of(one.category) == kin] for caption in acting]
     acts = {(one.value or "").partition(" on ")[0] for caption in told for one in caption}
     if not acts:
         return "unknown", f"{saying}, no caption tells what it does"

@@ -15,63 +15,65 @@ from datagen.claims.syntax import Noun
 from datagen.records import Claim
 
 _PLACES = """
-kitchen     | room  | living eat shop desk    | kitchen kitchenette
-dining room | room  | living eat              | dining-room
-living room | room  | living rest desk hall   | living-room family-room sitting-room den parlor lounge fireplace
-bedroom     | room  | rest desk               | bedroom crib nursery dorm dormitory
-bathroom    | room  | wash                    | bathroom restroom washroom lavatory outhouse
-laundry     | room  | laundry shop            | laundry laundromat laundry-room
-house       | room  | living rest desk wash laundry garage cellar garden | house apartment home cabin cottage
-hotel       | room  | rest wash desk lobby hall eat | hotel motel hotel-room
-office      | room  | desk hall shop garage lobby | office cubicle workplace workstation conference-room meeting-room
-classroom   | room  | desk hall study         | classroom schoolroom lecture-hall
-library     | room  | study                   | library bookstore bookshop
-restaurant  | room  | eat shop living hall    | restaurant cafe café diner cafeteria pizzeria bistro food-court canteen
-bar         | room  | eat shop club           | bar pub nightclub tavern disco
-shop        | room  | shop eat hall           | store shop supermarket mall bakery boutique pharmacy
-hall        | room  | hall eat shop desk living | gym gymnasium ballroom banquet-hall hallway corridor auditorium
-lobby       | room  | lobby eat shop          | lobby reception waiting-room foyer
-garage      | room  | garage shop             | garage hangar parking-garage
-hospital    | room  | clinic                  | hospital clinic ward
-museum      | room  | show                    | museum gallery exhibition
-church      | room  | church                  | church cathedral chapel
-theatre     | room  | stage                   | theater theatre cinema
-warehouse   | room  | works garage            | warehouse factory workshop
-barn        | room  | barn                    | barn stable
-cellar      | room  | cellar                  | basement cellar attic
-vehicle     | room  | aboard                  | cockpit
-pool        | place | pool                    | swimming-pool
-beach       | open  | shore sand              | beach shore shoreline seashore seaside coast
-water       | open  | shore green wild country snow town | ocean sea lake river pond stream surf wave harbor harbour marina
-street      | open  | town shore snow rail    | street sidewalk highway intersection crosswalk roadway roadside avenue parking-lot town downtown curb crossroads freeway asphalt pavement
-road        | open  | town shore snow rail country green wild dry | road path trail lane pathway
-city        | open  | town shore snow rail green country wild | city
-rooftop     | open  | town                    | rooftop
-porch       | open  | garden eat              | porch terrace patio balcony
-cave        | open  | cave                    | cave
-vineyard    | open  | country green           | vineyard orchard cornfield
-forest      | open  | wild green snow         | forest woods woodland jungle rainforest
-snow        | open  | snow                    | snow slope ski-slope snowbank
-field       | open  | country green dry wild air | field meadow pasture grassland savanna savannah plain prairie farm countryside ranch
-grass       | open  | green country town garden wild air baseball soccer tennis | grass lawn
-ground      | open  | country wild dry green town | dirt gravel
-desert      | open  | sand dry                | desert dune
-park        | open  | green town garden wild skate country | park garden yard backyard playground
-mountain    | open  | wild snow dry country       | mountain hill hillside cliff canyon mountainside
-airfield    | open  | air snow                | runway tarmac airfield
-skate park  | open  | skate pool              | skatepark skate-park
-station     | place | rail town lobby         | station platform train-station subway-station
-train       | place | rail aboard             | train subway
-bus         | place | aboard                  | bus
-zoo         | place | zoo wild green          | zoo enclosure
-tennis      | open  | tennis town             | tennis tennis-court
-baseball    | open  | baseball country        | baseball baseball-field
-soccer      | open  | soccer country          | soccer soccer-field football-field
-rink        | place | ice                     | rink ice-rink
-shed        | room  | garage                  | shed toolshed
-stadium     | place | tennis baseball soccer stage | stadium court arena ballpark
-airport     | place | air lobby               | airport terminal
-ship        | place | shore aboard            | deck
+kitchen | room | living eat shop desk | kitchen kitchenette
+dining room | room | living eat | dining-room
+living room | room | living rest desk hall | living-room family-room sitting-room den parlor lounge fireplace
+bedroom | room | rest desk | bedroom crib nursery dorm dormitory
+bathroom | room | wash | bathroom restroom washroom lavatory outhouse
+laundry | room | laundry shop | laundry laundromat laundry-room
+house | room | living rest desk wash laundry garage cellar garden | house apartment home cabin cottage
+hotel | room | rest wash desk lobby hall eat | hotel motel hotel-room
+office | room | desk hall shop garage lobby | office cubicle workplace workstation conference-room meeting-room
+classroom | room | desk hall study | classroom schoolroom lecture-hall
+library | room | study | library bookstore bookshop
+restaurant | room | eat shop living hall | restaurant cafe café diner cafeteria pizzeria bistro food-court canteen
+bar | room | eat shop club | bar pub nightclub tavern disco
+shop | room | shop eat hall | store shop supermarket mall bakery boutique pharmacy
+hall | room | hall eat shop desk living | gym gymnasium ballroom banquet-hall hallway corridor auditorium
+lobby | room | lobby eat shop | lobby reception waiting-room foyer
+garage | room | garage shop | garage hangar parking-garage
+hospital | room | clinic | hospital clinic ward
+museum | room | show | museum gallery exhibition
+church | room | church | church cathedral chapel
+theatre | room | stage | theater theatre cinema
+warehouse | room | works garage | warehouse factory workshop
+barn | room | barn | barn stable
+cellar | room | cellar | basement cellar attic
+vehicle | room | aboard | cockpit
+pool | place | pool | swimming-pool
+beach | open | shore sand | beach shore shoreline seashore seaside coast
+water | open | shore green wild country snow town | ocean sea lake river pond stream surf wave harbor harbour marina
+street | open | town shore snow rail | street sidewalk highway intersection crosswalk roadway roadside avenue
+street | open | town shore snow rail | parking-lot town downtown curb crossroads freeway asphalt pavement
+road | open | town shore snow rail country green wild dry | road path trail lane pathway
+city | open | town shore snow rail green country wild | city
+rooftop | open | town | rooftop
+porch | open | garden eat | porch terrace patio balcony
+cave | open | cave | cave
+vineyard | open | country green | vineyard orchard cornfield
+forest | open | wild green snow | forest woods woodland jungle rainforest
+snow | open | snow | snow slope ski-slope snowbank
+field | open | country green dry wild air | field meadow pasture grassland savanna savannah plain prairie farm
+field | open | country green dry wild air | countryside ranch
+grass | open | green country town garden wild air baseball soccer tennis | grass lawn
+ground | open | country wild dry green town | dirt gravel
+desert | open | sand dry | desert dune
+park | open | green town garden wild skate country | park garden yard backyard playground
+mountain | open | wild snow dry country | mountain hill hillside cliff canyon mountainside
+airfield | open | air snow | runway tarmac airfield
+skate park | open | skate pool | skatepark skate-park
+station | place | rail town lobby | station platform train-station subway-station
+train | place | rail aboard | train subway
+bus | place | aboard | bus
+zoo | place | zoo wild green | zoo enclosure
+tennis | open | tennis town | tennis tennis-court
+baseball | open | baseball country | baseball baseball-field
+soccer | open | soccer country | soccer soccer-field football-field
+rink | place | ice | rink ice-rink
+shed | room | garage | shed toolshed
+stadium | place | tennis baseball soccer stage | stadium court arena ballpark
+airport | place | air lobby | airport terminal
+ship | place | shore aboard | deck
 """
 """A place, whether it lies in a room or in the open (``place``: either), its surroundings, and its words."""
 _ROWS = [[cell.strip() for cell in row.split("|")] for row in _PLACES.strip().splitlines()]
@@ -149,7 +151,7 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
             word = last
         found = VALUES.get(word)
         for adjective, ground in _GROUNDED.items():
-            if adjective in noun.modifiers and before in _INTO and word in VALUES:
+            if adjective in noun.modifiers and before in _INTO:
                 yield (_SORT_OF[ground], ground), noun.start, noun.end
         if found is None or found[0] == "air":
             continue
@@ -279,8 +281,8 @@ OFTEN = 2
 """Captions that speak of a place in any way, from which on it is where the picture was taken."""
 _OPEN_AIR = frozenset(("giraffe", "zebra", "elephant", "surfboard", "skis", "snowboard", "airplane", "traffic light",
                        "fire hydrant", "parking meter", "stop sign", "sheep"))  # fmt: skip
-_IN_ROOMS = frozenset(("toilet", "refrigerator", "oven", "microwave", "bed", "sink", "tv", "laptop", "keyboard", "mouse",
-                       "toaster"))
+_IN_ROOMS = frozenset(("toilet", "refrigerator", "oven", "microwave", "bed", "sink", "tv", "laptop", "keyboard",
+                       "mouse", "toaster"))
 _EITHER = frozenset(("barn", "garage", "street", "city", "park", "restaurant", "shop", "church", "museum", "porch",
                      "house"))  # fmt: skip
 """Places beside which a window or a yard shows the other."""

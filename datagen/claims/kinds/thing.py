@@ -1,8 +1,8 @@
 """Thing: "There is a lamp" says that something outside the boxes' categories is there.
 
-Captions alone tell it, and their silence says little: a lamp on a side table nobody mentions. How much the silence says
-is told: what takes up the picture by the text's own words, but no caption names, is unlikely. A thing under a wrong name
-is contradicted: where captions agree that an animal is a sheep, "a goat" is there for none of them.
+Captions alone tell it, and their silence says little: a lamp on a side table nobody mentions. How much the silence
+says is told: what takes up the picture by the text's own words, but no caption names, is unlikely. A thing under a
+wrong name is contradicted: where captions agree that an animal is a sheep, "a goat" is there for none of them.
 """
 
 from __future__ import annotations
@@ -47,35 +47,44 @@ PROMINENT = re.compile(
     r"\b(?:dominat|centrepiece|centerpiece|main|largest|biggest|fills?|takes? up|huge|giant|prominent)\w*", FLAGS
 )
 _LIKE = {
-    "animal": "animal pet livestock wildlife creature | cat kitten feline tabby kitty | dog puppy canine pup retriever "
-    "labrador hound terrier poodle bulldog | horse pony mare stallion foal colt | donkey mule | cow bull calf cattle ox "
-    "steer heifer buffalo bison | sheep lamb ram ewe | goat | pig hog piglet boar | deer elk moose antelope gazelle "
-    "stag reindeer | elephant | hippo hippopotamus | rhino rhinoceros | zebra | giraffe | bear panda grizzly teddy | "
-    "lion lioness tiger leopard cheetah | wolf fox coyote | monkey ape gorilla chimpanzee | camel llama alpaca | rabbit "
-    "bunny hare | squirrel chipmunk | rat hamster | bird duck duckling goose swan gull seagull pigeon parrot parakeet "
-    "canary hawk eagle owl crow chicken hen rooster pelican heron flamingo ostrich peacock penguin | seal walrus | "
-    "dolphin whale shark | turtle tortoise | snake lizard crocodile alligator iguana | kangaroo",
-    "vehicle": "vehicle traffic | car sedan taxi cab suv van minivan jeep convertible limousine automobile | bus coach "
-    "minibus | truck lorry pickup trailer semi firetruck tractor ambulance | train locomotive subway engine | tram "
-    "streetcar trolley | bicycle bike tricycle cycle | motorcycle motorbike moped scooter bike | airplane plane jet "
-    "aircraft airliner jetliner biplane | helicopter | boat sailboat ship ferry yacht canoe kayak raft gondola barge | "
-    "carriage wagon cart buggy rickshaw | tank excavator bulldozer",
+    "animal":
+        "animal pet livestock wildlife creature | cat kitten feline tabby kitty | dog puppy canine pup retriever "
+        "labrador hound terrier poodle bulldog | horse pony mare stallion foal colt | donkey mule | cow bull calf "
+        "cattle ox steer heifer buffalo bison | sheep lamb ram ewe | goat | pig hog piglet boar | deer elk moose "
+        "antelope gazelle stag reindeer | elephant | hippo hippopotamus | rhino rhinoceros | zebra | giraffe | bear "
+        "panda grizzly teddy | lion lioness tiger leopard cheetah | wolf fox coyote | monkey ape gorilla chimpanzee | "
+        "camel llama alpaca | rabbit bunny hare | squirrel chipmunk | rat hamster | bird duck duckling goose swan "
+        "gull seagull pigeon parrot parakeet canary hawk eagle owl crow chicken hen rooster pelican heron flamingo "
+        "ostrich peacock penguin | seal walrus | dolphin whale shark | turtle tortoise | snake lizard crocodile "
+        "alligator iguana | kangaroo",
+    "vehicle":
+        "vehicle traffic | car sedan taxi cab suv van minivan jeep convertible limousine automobile | bus coach "
+        "minibus | truck lorry pickup trailer semi firetruck tractor ambulance | train locomotive subway engine | "
+        "tram streetcar trolley | bicycle bike tricycle cycle | motorcycle motorbike moped scooter bike | airplane "
+        "plane jet aircraft airliner jetliner biplane | helicopter | boat sailboat ship ferry yacht canoe kayak raft "
+        "gondola barge | carriage wagon cart buggy rickshaw | tank excavator bulldozer",
     "flyer": "kite parachute | balloon | drone | airplane plane jet | helicopter",
-    "board": "board | skateboard | surfboard | snowboard | ski | sled sledge toboggan | kayak canoe | scooter",
+    "board":
+        "board | skateboard | surfboard | snowboard | ski | sled sledge toboggan | kayak canoe | scooter",
     "bat": "bat | racket racquet | club",
-    "dish": "food meal dish dessert treat snack lunch dinner breakfast | pizza | sandwich burger hamburger cheeseburger panini wrap "
-    "sub | taco burrito | pasta spaghetti lasagna noodle macaroni | soup stew | salad green vegetable | sushi | steak "
-    "roast | pancake waffle omelette | cake cupcake pie pastry brownie donut doughnut cookie sweet candy | "
-    "seafood lobster shrimp oyster | hotdog sausage | fruit banana apple orange grape",
-    "seat": "seat furniture seating | bench | chair armchair stool | couch sofa loveseat | hammock | bed mattress | crib",
+    "dish":
+        "food meal dish dessert treat snack lunch dinner breakfast | pizza | sandwich burger hamburger cheeseburger "
+        "panini wrap sub | taco burrito | pasta spaghetti lasagna noodle macaroni | soup stew | salad green vegetable "
+        "| sushi | steak roast | pancake waffle omelette | cake cupcake pie pastry brownie donut doughnut cookie "
+        "sweet candy | seafood lobster shrimp oyster | hotdog sausage | fruit banana apple orange grape",
+    "seat":
+        "seat furniture seating | bench | chair armchair stool | couch sofa loveseat | hammock | bed mattress | crib",
     "post": "hydrant | mailbox postbox letterbox | booth payphone | meter | fountain | dumpster | lamppost",
     "tool": "tool | scissor | axe hatchet | saw | hammer | plier | razor | shovel rake",
-    "bag": "bag container | suitcase luggage trunk baggage briefcase | backpack rucksack | handbag purse tote | box "
-    "carton crate | basket | barrel",
-    "screen": "screen electronics device | tv television | laptop computer monitor | phone cellphone smartphone | tablet | "
-    "radio | typewriter | aquarium | projector",
+    "bag":
+        "bag container | suitcase luggage trunk baggage briefcase | backpack rucksack | handbag purse tote | box "
+        "carton crate | basket | barrel",
+    "screen":
+        "screen electronics device | tv television | laptop computer monitor | phone cellphone smartphone | tablet | "
+        "radio | typewriter | aquarium | projector",
     "shade": "umbrella parasol | balloon | tent | flag",
-    "building": "building | church cathedral chapel | mall | castle | lighthouse | skyscraper | windmill | barn | temple",
+    "building":
+        "building | church cathedral chapel | mall | castle | lighthouse | skyscraper | windmill | barn | temple",
 }  # fmt: skip
 """Things that one may be taken for another: groups of names for one, and first the words for any (where there are)."""
 _ANY_WORDS = frozenset(
@@ -100,10 +109,16 @@ _HEADS = frozenset(NAMES) | frozenset(map(plural, NAMES))
 CLASSES = {kind: frozenset(groups.replace("|", " ").split()) for kind, groups in _LIKE.items()}
 _FIRST = {kind: frozenset(groups.split("|")[0].split()) for kind, groups in _LIKE.items()}
 _UNREAL = frozenset(
-    "like as picture painting photo statue toy drawing poster print logo shaped sculpture image pattern decorated cartoon "
-    "costume".split()
+    "like as picture painting photo statue toy drawing poster print logo shaped sculpture image pattern decorated "
+    "cartoon costume".split()
 )
 """Words behind which a name need not be that of a thing that is there."""
+_GENERIC = frozenset(
+    "often usually typically normally generally commonly always can would unlike instead rather such when makes needs "
+    "need helps help allows allow requires means tends tend".split()
+)
+"""Words of a sentence about things of a kind, not about those in the picture."""
+_IN_GENERAL = frozenset("for by to than without requires needs per".split())
 MOST = 3
 """Captions that name a thing of a class, from which on they would name another one that is there too."""
 SILENT, TELLING = 0.3, 0.8
@@ -113,9 +128,16 @@ SILENT, TELLING = 0.3, 0.8
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Nouns outside the categories that the text says to be there: "there is a lamp", "a lamp stands on the floor"."""
     words = clause.sentence.words
-    named = [noun for noun in clause.nouns() if noun.head in NAMES] if not _HEADS.isdisjoint(words) else []
+    hits = _HEADS.intersection(words)
+    if hits:  # but for those of the categories
+        hits = hits.difference(*(clause.source[one.start : one.end].lower().split() for one in clause.phrases))
+    is_open = bool(hits) and _GENERIC.isdisjoint(words)
+    named = [noun for noun in clause.nouns() if noun.head in NAMES] if is_open else []
     for noun in named:
-        if noun.determiner in ("no", "neither", "any") or clause.phrase_of(noun) is not None:
+        if noun.determiner in ("no", "neither", "any", "every", "each") or clause.phrase_of(noun) is not None:
+            continue
+        is_any = noun.is_plural and not noun.determiner and not noun.modifiers  # "goats eat grass"
+        if is_any or words[noun.first - 1] in _IN_GENERAL:
             continue
         if _UNREAL.isdisjoint(words[max(0, noun.first - 2) : noun.last]):
             yield Statement(
