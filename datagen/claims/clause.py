@@ -82,6 +82,7 @@ class Statement(Struct, frozen=True, gc=False):
         is_all: The place is said of every such thing.
         is_plural: The noun is plural.
         is_plain: Its number is that of those who do something, in an answer perhaps not of all.
+        beside: Words of its sentence, which may tell whom or what it means.
     """
 
     kind: str
@@ -103,6 +104,7 @@ class Statement(Struct, frozen=True, gc=False):
     is_plural: bool = False
     in_question: bool = False
     is_plain: bool = False
+    beside: tuple[str, ...] = ()
 
 
 def state(
@@ -233,6 +235,10 @@ class Clause:
         """Indices of the sentence's words that stand in the clause before a denial."""
         starts = self.sentence.starts
         return range(bisect_left(starts, self.start), bisect_left(starts, min(self.end, self.silent)))
+
+    def beside(self) -> tuple[str, ...]:
+        """The sentence's words, and the categories that the clause names."""
+        return (*self.sentence.words, *(phrase.category for phrase in self.phrases))
 
     def nouns(self) -> list[Noun]:
         """The clause's noun phrases, those outside the categories too, before a denial."""

@@ -41,6 +41,7 @@ _AIMS = re.compile(
     r"(?:trying|about|waiting|ready|wants?|prepar\w+|hopes?|hope|such|e\.g|if|whether|as|suggest\w*|impl\w+)\b", FLAGS
 )
 """Hedges before which their own subject and verb are stated."""
+_READY = re.compile(r"(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
 _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
@@ -243,6 +244,8 @@ def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:
         return start if is_open and HEDGES.search(text, end, sentence_end) is not None else end
     if _AIMS.match(hedge[0]):  # "a man is | trying to hit it"
         stated = hedge.start()
+        if _READY.match(hedge[0]):  # "A man in a red cap | prepares to hit it"
+            return stated
     else:
         joints = [joint.start() for joint in _JOINTS.finditer(text, start, hedge.start())]
         if not joints:

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from datagen.claims.grammar import FLAGS
 from datagen.claims.phrases import Phrase, noun_phrases
+from datagen.claims.syntax import GENERAL, stem
 from datagen.geometry import Count
 from datagen.lexicon import PLURAL_ONLY, Lexicon, with_article
 from datagen.records import BoxUnit, Claim, ClaimVerdict, Probe, ProbeKind
@@ -40,6 +41,8 @@ class Evidence(Struct, frozen=True):
         named: Per category, how many captions name it.
         open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
         nouns: Every word of the captions, in the singular, with the number of captions that have it.
+        words: Per caption, its words in the singular.
+        stems: Per caption, the stems of its words.
         owners: Categories that captions name as owners alone: "a child's umbrella" may lie there without one.
         is_decided: A category without a box is not there, small and look-alike things aside.
         is_busy: So many boxes that small things are easily missed.
@@ -53,6 +56,8 @@ class Evidence(Struct, frozen=True):
     named: dict[str, int]
     open_words: dict[str, str]
     nouns: Mapping[str, int]
+    words: tuple[frozenset[str], ...]
+    stems: tuple[frozenset[str], ...]
     owners: frozenset[str]
     is_decided: bool
     is_busy: bool
@@ -256,6 +261,22 @@ def captions_agree(statement: Statement, evidence: Evidence) -> bool:
         for caption in evidence.told
         for other in caption
     )  # fmt: skip
+
+
+def is_the_same(statement: Statement, evidence: Evidence) -> bool:
+    """Whether a text says of one thing what captions say of the only one they tell of."""
+    own = [[one for one in said if (one.kind, one.category) == (statement.kind, statement.category)]
+           for said in evidence.told]  # fmt: skip
+    telling = [n for n, said in enumerate(own) if said]
+    if statement.is_plural or not telling or any(one.is_plural for said in own for one in said):
+        return False
+    said = {stem(word) for word in statement.beside} - GENERAL - {stem(statement.word), stem(statement.category)}
+    shared = max(len(said & evidence.stems[n]) for n in telling)
+    return shared >= (1 if len(telling) >= AGREED else 2)
+
+
+AGREED = 2
+"""Captions that tell of one thing alone, from which on that is the one a picture is about."""
 
 
 def ask_yes_no(claim: Claim, question: str, error: PlantedError | None) -> Probed:

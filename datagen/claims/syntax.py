@@ -23,7 +23,8 @@ _CLASSES = {
     "neither all several many few most half much",
     "P": "of in on at to with by for from near over under behind beside above below beyond against into onto inside "
     "outside through between among amongst around along across toward towards next during without within upon "
-    "atop beneath underneath off like as than past amid alongside throughout despite about",
+    "atop beneath underneath off like as than past amid alongside throughout despite about "
+    "after before via",
     "C": "and or but nor yet while because although though if since so whereas when where until unless once",
     "W": "who which whose whom what why how whether",
     "O": "it they he she them him i we you us one ones others someone somebody anyone anybody nobody everyone "
@@ -134,6 +135,17 @@ def singular(noun: str) -> str:
     return noun[:-1] if noun.endswith("s") and not noun.endswith(("ss", "us", "is")) else noun
 
 
+@lru_cache(maxsize=20_000)
+def stem(word: str) -> str:
+    """What the forms of a lower-case word have in common: "swinging", "swings" and "swing" are "swing"."""
+    word = singular(word)
+    for ending in ("ing", "ed"):
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            word = word[: -len(ending)]
+            word = word[:-1] if word[-1] == word[-2] and word[-1] not in "ls" else word
+    return word[:-1] if word.endswith("e") and len(word) > 3 else word
+
+
 class Noun(Struct, frozen=True, gc=False):
     """A noun phrase by its head.
 
@@ -204,6 +216,8 @@ class Sentence:
                     tags[n] = "V" if previous in "nOWRE" or (n and self.words[n - 1] == "to") else "n"
                     if previous == "C" and self.words[n].endswith("s"):
                         tags[n] = "V"
+                    elif self.words[n] == "bear" and previous == "n":
+                        tags[n] = "n"  # "a panda bear", "polar bear"
                 elif self.words[n] in _HAS:  # "it's", but "the dog's bowl"
                     tags[n] = "V" if previous in "OWR" or self.words[n - 1] in ("that", "this") else "D"
                 elif tag == "D" and self.words[n] == "that" and previous == "n":
@@ -363,3 +377,15 @@ _PLACING = frozenset(
     "among around along across toward towards beneath underneath like than".split()
 )
 """Prepositions after which a noun phrase is no topic; "of" may follow a part or a colour of it."""
+GENERAL = frozenset(
+    map(
+        stem,
+        (
+            " ".join(_CLASSES.values()) + " " + " ".join(NUMBERS)
+            + " man woman boy girl child person people someone lady guy kid baby young old elderly little group "
+            "sit stand walk look show feature hold wear image picture photo scene front background side left right "
+            "top bottom center middle large small street road field room ground wall building area, . ; : ! ?"
+        ).split(),
+    )
+)
+"""Stems that two sentences may share without being about the same thing."""

@@ -17,7 +17,7 @@ from datagen.claims.clause import Statement
 from datagen.claims.extract import read_captions
 from datagen.claims.kind import Evidence, Ruling, support
 from datagen.claims.kinds import kind_of
-from datagen.claims.syntax import singular
+from datagen.claims.syntax import singular, stem
 from datagen.claims.vocabulary import vocabulary_for
 from datagen.geometry import count_objects
 from datagen.records import AnnotatedImage, BoxUnit, Claim
@@ -61,9 +61,11 @@ def gather_evidence(
     named: dict[str, int] = {}
     open_words: dict[str, str] = {}
     shown: set[str] = set()
+    mentioned: list[set[str]] = []
     for caption in captions:
         mentions = lexicon.find(caption)
-        for category in {mention.category for mention in mentions}:
+        mentioned.append({mention.category for mention in mentions})
+        for category in mentioned[-1]:
             named[category] = named.get(category, 0) + 1
         shown.update(m.category for m in mentions if not caption.startswith(("'", "’"), m.end))
         for word in _WORDS.findall(caption.lower()):
@@ -71,6 +73,7 @@ def gather_evidence(
             if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
                 for category in members:
                     open_words.setdefault(category, word)
+    said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
     return Evidence(
         counts=count_objects(image.boxes),
         boxes=boxes,
@@ -78,7 +81,11 @@ def gather_evidence(
         told=read_captions(captions, lexicon),
         named=named,
         open_words=open_words,
-        nouns=Counter(noun for caption in captions for noun in {singular(w) for w in _WORDS.findall(caption.lower())}),
+        nouns=Counter(noun for caption in said for noun in caption),
+        words=said,
+        stems=tuple(
+            frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
+        ),
         owners=frozenset(named.keys() - shown),
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,

@@ -1,7 +1,8 @@
 """Action: "The dog sleeps on the bed" says what someone or something does, and on what it sits, lies or rides.
 
 Captions alone tell it. It is contradicted where they give the one that is meant an action that shuts the other out (who
-sleeps does not run), or where two of them seat it on one thing and the text on another that no caption names.
+sleeps does not run), where two of them seat it on one thing and the text on another that no caption names, and where
+three of them tell what it does and none has an action that nobody would pass over (climbing, eating).
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datagen.claims.clause import Clause, Statement, Subject
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, turning
+from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
+from datagen.claims.kinds.thing import CLASSES
 from datagen.claims.layout import meant_of
+from datagen.claims.syntax import stem
 from datagen.lexicon import PLURAL_ONLY
 from datagen.records import Claim
 
@@ -18,9 +21,9 @@ _FORMS: dict[str, str] = {
     "sitting": "sit sits sitting sat seated perch perches perched perching",
     "standing": "stand stands standing stood",
     "lying": "lie lies lying lay lays laying reclining reclines lounging lounges sprawled",
-    "kneeling": "kneel kneels kneeling crouch crouches crouching squatting squats",
+    "kneeling": "kneel kneels kneeling bends bending crouch crouches crouching squatting squats",
     "walking": "walk walks walking strolling strolls stroll wandering wanders",
-    "running": "run runs running jogging jogs galloping gallops sprinting sprints racing",
+    "running": "run runs running jogging jogs galloping gallops trots trotting sprinting sprints racing",
     "jumping": "jump jumps jumping leap leaps leaping",
     "flying": "fly flies flying soaring soars airborne",
     "swimming": "swim swims swimming",
@@ -35,7 +38,7 @@ _FORMS: dict[str, str] = {
     "typing": "type types typing texting texts",
     "crying": "cry cries crying weeping",
     "smiling": "smile smiles smiling laughing laughs grinning",
-    "driving": "drive drives driving",
+    "driving": "drive drives driving speeding speeds races",
     "parked": "parked",
     "skateboarding": "skateboarding skateboards",
     "surfing": "surf surfs surfing",
@@ -47,6 +50,26 @@ _FORMS: dict[str, str] = {
     "petting": "pet pets petting stroking strokes",
     "pulling": "pulling pulls",
     "climbing": "climb climbs climbing",
+    "crawling": "crawl crawls crawling",
+    "washing": "wash washes washing bathes bathing rinses rinsing",
+    "repairing": "repair repairs repairing fixes fixing mending",
+    "painting": "paint paints painting",
+    "feeding": "feeds feeding",
+    "licking": "lick licks licking",
+    "juggling": "juggle juggles juggling",
+    "tying": "ties tying",
+    "tearing": "tear tears tearing ripping rips",
+    "chasing": "chase chases chasing",
+    "fighting": "fight fights fighting wrestling",
+    "fishing": "fishing fishes",
+    "singing": "sing sings singing",
+    "writing": "write writes writing",
+    "kissing": "kiss kisses kissing",
+    "hugging": "hug hugs hugging cuddling cuddles",
+    "digging": "dig digs digging",
+    "building": "builds building",
+    "crossing": "crosses crossing",
+    "towing": "towed",
     "carrying": "carry carries carrying",
 }
 VALUES = {form: value for value, forms in _FORMS.items() for form in forms.split()}
@@ -98,6 +121,14 @@ _BOARDS = (
     "guitar",
     "piano",
 )
+CONSPICUOUS = frozenset(
+    "sleeping eating drinking reading dancing cooking swimming climbing flying crawling washing repairing painting "
+    "feeding licking juggling tying tearing chasing fighting fishing singing writing kissing hugging digging building "
+    "crying driving typing cutting towing".split()
+)
+"""Actions of which somebody would tell who tells what someone does."""
+MANY = 3
+"""Captions that tell what someone does, from which on their silence on such an action speaks against it."""
 SHUT_OUT = frozenset(
     {frozenset((a, b)) for a, others in _SHUT_OUT.items() for b in others.split()}
     | {frozenset((a, b)) for a in _BOARDS for b in _BOARDS if a != b}
@@ -108,9 +139,11 @@ SELDOM = frozenset(
     for pair in ("walking running", "standing running", "standing walking", "sitting lying", "lying kneeling")
 )
 """Pairs that may be taken for one another: two captions must speak against the text."""
+ANIMALS = CLASSES["animal"]
 ANIMATE = frozenset("person bird cat dog horse sheep cow elephant bear zebra giraffe".split())
-_OF_THINGS = frozenset(("parked", "driving", "flying"))
+_OF_THINGS = frozenset(("parked", "driving", "flying", "towing"))
 """Actions of things; that a bicycle "stands" or "lies" there says only where it is."""
+_FLYING = CLASSES["flyer"]
 _SEATS = frozenset(("sitting", "lying", "sleeping", "riding"))
 _ONTO = frozenset("on atop in top of down upright comfortably".split())
 _GENERAL = frozenset(
@@ -143,18 +176,27 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if subject is None:
             continue
         value, end = _action(clause, n)
+        if subject.category in _FLYING and value in ("sitting", "standing", "lying"):
+            value = "parked"  # a plane at its gate
         if value == "flying" and subject.category == "person":
             continue  # a kite, or as a passenger
-        if value is None or (subject.category not in ANIMATE and value not in _OF_THINGS):
+        if value is None or (kin_of(subject.category) is None and value not in _OF_THINGS):
             continue
         yield _told(clause, subject, value, sentence.starts[n], end)
+
+
+def kin_of(category: str) -> str | None:
+    """Whether a word is for a person or an animal; None of things."""
+    if category == "person":
+        return category
+    return "animal" if category in ANIMATE or category in ANIMALS else None
 
 
 def _told(clause: Clause, subject: Subject, value: str, start: int, end: int) -> Statement:
     return Statement(
         "action", subject.category, subject.word, min(subject.start, start), end, value=value,
         is_plural=subject.is_plural, is_definite=subject.is_definite, number=subject.number,
-        is_firm=subject.is_firm, in_question=clause.in_question,
+        is_firm=subject.is_firm, in_question=clause.in_question, beside=clause.beside(),
     )  # fmt: skip
 
 
@@ -223,7 +265,11 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
     category, said = statement.category, statement.value or ""
     act, _, on = said.partition(" on ")
     saying = f"{category}: text says {said}"
-    told = [[one for one in caption if one.kind == "action" and one.category == category] for caption in evidence.told]
+    acting = [[one for one in caption if one.kind == "action"] for caption in evidence.told]
+    told = [[one for one in caption if one.category == category] for caption in acting]
+    kin = kin_of(category)
+    if kin == "animal" and not any(told) and sum(name in ANIMATE - {"person"} for name in evidence.boxes) == 1:
+        told = [[one for one in caption if kin_of(one.category) == kin] for caption in acting]
     acts = {(one.value or "").partition(" on ")[0] for caption in told for one in caption}
     if not acts:
         return "unknown", f"{saying}, no caption tells what it does"
@@ -248,15 +294,24 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
     n_seldom = sum(
         any(frozenset((act, (one.value or "").partition(" on ")[0])) in SELDOM for one in caption) for caption in told
     )
-    if not n_against and n_seldom < 2:
+    is_passed_over = act in CONSPICUOUS and sum(map(bool, told)) >= MANY and not _is_spoken_of(act, evidence)
+    if not n_against and n_seldom < 2 and not is_passed_over:
         return "unknown", f"{saying}, {shown}"
-    if not _is_only(statement, everyone, evidence):
+    if not _is_only(statement, everyone, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of another one"
     return "contradicted", f"{saying}, {shown}"
 
 
+def _is_spoken_of(act: str, evidence: Evidence) -> bool:
+    """Whether a caption has a form of a verb, whoever does it."""
+    stems = {stem(form) for form in (act, *_FORMS.get(act, "").split())}
+    return any(not stems.isdisjoint(caption) for caption in evidence.stems)
+
+
 def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) -> bool:
     count = evidence.counts.get(statement.category)
+    if count is None and statement.category in ANIMALS:
+        count = next((evidence.counts[name] for name in evidence.boxes if name in ANIMATE and name != "person"), None)
     if count is None:
         return not statement.is_plural and not any(one.is_plural for one in told)
     if count.is_exact and count.at_least == 1:
@@ -265,7 +320,7 @@ def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) ->
         return count.is_exact and any(one.number == count.at_least for one in told)
     return (
         statement.is_definite and not statement.is_plural and not any(one.is_plural for one in told)
-        and len(meant_of(evidence.boxes[statement.category])) == 1
+        and len(meant_of(evidence.boxes.get(statement.category, ()))) == 1
     )  # fmt: skip
 
 

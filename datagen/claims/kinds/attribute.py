@@ -9,8 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from datagen.claims.clause import Clause, Statement, Subject
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, Spoiling, ask_yes_no, replaced
+from datagen.claims.kind import (
+    Evidence,
+    Kind,
+    PlantedError,
+    Probed,
+    Ruling,
+    Spoiling,
+    ask_yes_no,
+    is_the_same,
+    replaced,
+)
 from datagen.claims.layout import meant_of
+from datagen.claims.syntax import Noun
 from datagen.records import Claim
 
 COLOURS: dict[str, str] = {
@@ -40,8 +51,13 @@ MATERIALS: dict[str, str] = {
     "wood": "wooden wood oak", "metal": "metal steel iron metallic aluminum aluminium chrome cast-iron",
     "stone": "stone marble granite", "concrete": "concrete cement", "brick": "brick", "plastic": "plastic",
     "glass": "glass", "leather": "leather", "cloth": "velvet cotton wool woolen denim",
+    "asphalt": "asphalt paved", "earth": "dirt gravel unpaved", "carpet": "carpeted", "tile": "tiled",
+    "cardboard": "cardboard",
 }  # fmt: skip
-ALIKE_MATERIALS = ({"stone", "concrete"}, {"stone", "brick"}, {"brick", "concrete"})
+ALIKE_MATERIALS = (
+    {"stone", "concrete"}, {"stone", "brick"}, {"brick", "concrete"}, {"asphalt", "concrete"}, {"asphalt", "stone"},
+    {"asphalt", "brick"}, {"tile", "stone"}, {"tile", "brick"}, {"tile", "glass"},
+)  # fmt: skip
 PATTERNS: dict[str, str] = {
     "plain": "plain", "striped": "striped", "checked": "checkered checked plaid",
     "dotted": "polka-dotted polka-dot spotted dotted", "flowered": "floral flowered flowery",
@@ -51,10 +67,15 @@ STATES: tuple[tuple[str, str, str, str], ...] = (
     ("filling", "empty", "empty deserted vacant", "full filled crowded packed jammed busy"),
     ("wetness", "wet", "wet soaked", "dry"),
     ("cooking", "raw", "raw uncooked", "cooked baked grilled fried"),
-    ("size", "large", "large big huge giant enormous massive oversized", "small little tiny miniature"),
+    ("size", "large", "large big huge giant enormous massive oversized", "small little tiny compact"),
     ("height", "tall", "tall", "short"),
     ("cleanness", "clean", "clean spotless", "dirty muddy filthy"),
     ("wholeness", "sliced", "sliced cut chopped", "whole uncut"),
+    ("age", "new", "brand-new modern recent contemporary", "antique vintage ancient old-fashioned rusty old"),
+    ("order", "tidy", "tidy neat orderly uncluttered", "cluttered messy untidy disorganized chaotic"),
+    ("reality", "real", "real living life-sized full-sized", "toy stuffed fake plush lego animated cartoon miniature"),
+    ("beard", "bearded", "bearded", "clean-shaven beardless"),
+    ("foliage", "bare", "leafless barren bare", "blooming blossoming flowering leafy lush"),
     ("dressing", "barefoot", "barefoot", "booted"),
     ("light", "lit", "lit glowing", "unlit"),
 )
@@ -90,6 +111,18 @@ _SHADES = frozenset(
 """What may stand between a verb and the value it gives: "is MADE OF POLISHED steel"."""
 _PELT = frozenset("coat fur feather plumage".split())
 """What has an animal's own colour: "its coat is brown"."""
+_SURFACES = _PELT | frozenset("paint background surface exterior body finish".split())
+_SAME = {
+    word: n
+    for n, words in enumerate((
+        "road street path trail lane pathway roadway", "shirt t-shirt tee top blouse jersey", "pants trousers jeans",
+        "room kitchen bathroom bedroom office cubicle desk workstation interior space place area scene",
+        "tree branch bush", "suitcase trunk luggage baggage bag", "floor flooring carpet", "sweater sweatshirt hoodie",
+        "jacket coat", "hat cap",
+    ))
+    for word in words.split()
+}  # fmt: skip
+"""Words that two people may have for one thing."""
 VALUES = {word: (sort, value) for word, sort, value in _sorts()}
 """Per word its sort and value."""
 _WORDS = frozenset(VALUES)
@@ -108,7 +141,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     for noun in clause.nouns():
         inside = [n for n in hits if noun.first <= n < noun.last]
         taken.update(inside)
-        subject = clause.named(noun) if inside and noun.head not in _NOT_COLOURED else None
+        subject = _owner(clause, noun) if inside and noun.head not in _NOT_COLOURED - _SURFACES else None
         if subject is not None:
             yield from _stated(clause, subject, noun.end, inside)
     for n in hits:
@@ -123,6 +156,18 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         subject = _subject(clause, n)
         if subject is not None and (subject.word not in _NOT_COLOURED or subject.word in ("hair", "eye")):
             yield from _stated(clause, subject, 0, run)
+
+
+def _owner(clause: Clause, noun: Noun) -> Subject | None:
+    """What has the colour of a part: "the hydrant's brown PAINT", "the sign has a green BACKGROUND"."""
+    sentence = clause.sentence
+    if noun.head in _SURFACES:
+        if noun.determiner in ("'s", "’s"):
+            owner = next((one for one in clause.nouns() if one.last == noun.first - 1), None)
+            return None if owner is None else clause.named(owner)
+        if noun.first and sentence.words[noun.first - 1] in ("has", "have"):
+            return clause.subject_before(noun.first - 1)
+    return clause.named(noun)
 
 
 def _values_of(word: str) -> list[tuple[str, str]]:
@@ -159,7 +204,7 @@ def _stated(clause: Clause, subject: Subject, end: int, indices: list[int]) -> I
         yield Statement(
             "attribute", subject.category, subject.word, min(first, subject.start), last,
             value=f"{sort}: {' and '.join(values)}", is_plural=subject.is_plural, is_definite=subject.is_definite,
-            number=subject.number, is_firm=subject.is_firm, in_question=clause.in_question,
+            number=subject.number, is_firm=subject.is_firm, in_question=clause.in_question, beside=clause.beside(),
         )  # fmt: skip
 
 
@@ -179,7 +224,8 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     name = statement.word
     own = [
         [one for one in caption if one.kind == "attribute" and _told(one)[0] == sort
-         and (one.word == name or one.category == statement.category)]
+         and (one.word == name or one.category == statement.category
+              or (name in _SAME and _SAME[name] == _SAME.get(one.word)))]
         for caption in evidence.told
     ]  # fmt: skip
     told = {value for caption in own for one in caption for value in _told(one)[1]}
@@ -194,14 +240,15 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
         return "unknown", f"{saying}, {shown}"
     if sort in _OF_TASTE and n_captions < 2 and statement.word not in _FILLED:
         return "unknown", f"{saying}, {shown}, which is a matter of taste"
-    if not _is_only(statement, [one for caption in own for one in caption], n_captions, evidence):
+    everyone = [one for caption in own for one in caption]
+    if not _is_only(statement, everyone, n_captions, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of another one"
     return "contradicted", f"{saying}, {shown}"
 
 
 FEW = 4
 """Of so many "yellow bananas" none is red; of more there may be one."""
-_OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light"))
+_OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light", "age", "order", "foliage"))
 _FILLED = frozenset(("glass", "bottle", "cup", "pool", "bowl", "plate"))
 """Things that are full or empty for everybody."""
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from datagen.claims.clause import Clause, Statement
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, turning
+from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
 from datagen.claims.layout import meant_of
 from datagen.records import Claim
 
@@ -40,6 +40,7 @@ AGES = {"old": 4.0, "older": 4.0, "elderly": 4.0, "aged": 4.0, "gray-haired": 4.
 """What words before them add."""
 APART = 1.5
 """Ranks between two ages that nobody gives the same person."""
+ADULT, FAR = 3.0, 2.0
 PRONOUNS = {"he": "male", "she": "female"}
 WRONG_PERSON = PlantedError("person", "a wrong kind of person")
 _HEADS = frozenset(PEOPLE) | frozenset(PRONOUNS)
@@ -67,7 +68,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         yield Statement(
             "person", phrase.category, noun.head, phrase.start, noun.end, value=_named(said.sex, age),
             is_plural=noun.is_plural, is_definite=phrase.is_definite, number=phrase.number,
-            is_firm=phrase.is_firm, in_question=clause.in_question,
+            is_firm=phrase.is_firm, in_question=clause.in_question, beside=clause.beside(),
         )  # fmt: skip
     for phrase in clause.phrases[:1]:
         word = clause.source[phrase.start : phrase.end].lower()
@@ -75,6 +76,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield Statement(
                 "person", phrase.category, word, phrase.start, phrase.end, value=_named(PRONOUNS[word], None),
                 is_definite=True, is_firm=phrase.is_firm or phrase.measure == "open", in_question=clause.in_question,
+                beside=clause.beside(),
             )  # fmt: skip
 
 
@@ -105,13 +107,15 @@ def verify_person(statement: Statement, evidence: Evidence) -> Ruling:
         return "unknown", f"{saying}, no caption tells who it is"
     shown = "captions say " + " and ".join(dict.fromkeys(_named(s, a) for s, a in told))
     is_other_sex = sex is not None and bool(sexes) and sex not in sexes
-    is_other_age = age is not None and bool(ages) and all(abs(age - other) >= APART for other in ages)
+    far = [other for other in ages if age is not None and abs(age - other) >= APART]
+    # "a man" may be young or old: beside "a young man" he is no elderly one.
+    is_other_age = bool(far) and all(other in far or other == ADULT != age for other in ages)
     if not (is_other_sex or is_other_age):
         agrees = (sex is None or sex in sexes) and (age is None or any(abs(age - other) < 1 for other in ages))
         return ("supported_by_caption" if agrees else "unknown"), f"{saying}, {shown}"
-    if is_other_age and not is_other_sex and len(ages) < 2:
+    if is_other_age and not is_other_sex and len(ages) < 2 and age is not None and abs(age - far[0]) < FAR:
         return "unknown", f"{saying}, {shown}, one alone"
-    if not _is_only(statement, evidence):
+    if not _is_only(statement, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of someone else"
     return "contradicted", f"{saying}, {shown}"
 

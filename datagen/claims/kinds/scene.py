@@ -1,7 +1,8 @@
 """Scene: "It is set in a kitchen", "at night", "in the rain" say where and when a picture was taken.
 
 Captions tell it, and boxes of things that stand in one kind of room. It is contradicted where they put the picture in a
-place, a time or a weather that shuts the other out; a street and a city do not.
+place, a time or a weather that shuts the other out; a street and a city do not. Two places may be in one picture where
+they have surroundings in common.
 """
 
 from __future__ import annotations
@@ -13,81 +14,104 @@ from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, as
 from datagen.claims.syntax import Noun
 from datagen.records import Claim
 
-INDOORS: dict[str, str] = {
-    "kitchen": "kitchen kitchenette", "bathroom": "bathroom restroom washroom", "bedroom": "bedroom crib nursery",
-    "living room": "living-room lounge fireplace", "office": "office cubicle workplace", "classroom": "classroom",
-    "restaurant": "restaurant cafe café diner cafeteria pizzeria", "shop": "store shop supermarket mall bakery",
-    "hall": "gym gymnasium ballroom banquet-hall hallway", "garage": "garage", "lobby": "lobby reception",
-    "vehicle": "cockpit cabin",
-    "house": "house apartment", "library": "library bookstore", "hospital": "hospital clinic",
-    "museum": "museum gallery",
-    "church": "church cathedral", "theatre": "theater theatre cinema", "warehouse": "warehouse factory workshop",
-    "barn": "barn stable", "cellar": "basement cellar attic", "bar": "bar pub nightclub",
+_PLACES = """
+kitchen | room | living eat shop desk | kitchen kitchenette
+dining room | room | living eat | dining-room
+living room | room | living rest desk hall | living-room family-room sitting-room den parlor lounge fireplace
+bedroom | room | rest desk | bedroom crib nursery dorm dormitory
+bathroom | room | wash | bathroom restroom washroom lavatory outhouse
+laundry | room | laundry shop | laundry laundromat laundry-room
+house | room | living rest desk wash laundry garage cellar garden | house apartment home cabin cottage
+hotel | room | rest wash desk lobby hall eat | hotel motel hotel-room
+office | room | desk hall shop garage lobby | office cubicle workplace workstation conference-room meeting-room
+classroom | room | desk hall study | classroom schoolroom lecture-hall
+library | room | study | library bookstore bookshop
+restaurant | room | eat shop living hall | restaurant cafe café diner cafeteria pizzeria bistro food-court canteen
+bar | room | eat shop club | bar pub nightclub tavern disco
+shop | room | shop eat hall | store shop supermarket mall bakery boutique pharmacy
+hall | room | hall eat shop desk living | gym gymnasium ballroom banquet-hall hallway corridor auditorium
+lobby | room | lobby eat shop | lobby reception waiting-room foyer
+garage | room | garage shop | garage hangar parking-garage
+hospital | room | clinic | hospital clinic ward
+museum | room | show | museum gallery exhibition
+church | room | church | church cathedral chapel
+theatre | room | stage | theater theatre cinema
+warehouse | room | works garage | warehouse factory workshop
+barn | room | barn | barn stable
+cellar | room | cellar | basement cellar attic
+vehicle | room | aboard | cockpit
+pool | place | pool | swimming-pool
+beach | open | shore sand | beach shore shoreline seashore seaside coast
+water | open | shore green wild country snow town | ocean sea lake river pond stream surf wave harbor harbour marina
+street | open | town shore snow rail | street sidewalk highway intersection crosswalk roadway roadside avenue
+street | open | town shore snow rail | parking-lot town downtown curb crossroads freeway asphalt pavement
+road | open | town shore snow rail country green wild dry | road path trail lane pathway
+city | open | town shore snow rail green country wild | city
+rooftop | open | town | rooftop
+porch | open | garden eat | porch terrace patio balcony
+cave | open | cave | cave
+vineyard | open | country green | vineyard orchard cornfield
+forest | open | wild green snow | forest woods woodland jungle rainforest
+snow | open | snow | snow slope ski-slope snowbank
+field | open | country green dry wild air | field meadow pasture grassland savanna savannah plain prairie farm
+field | open | country green dry wild air | countryside ranch
+grass | open | green country town garden wild air baseball soccer tennis | grass lawn
+ground | open | country wild dry green town | dirt gravel
+desert | open | sand dry | desert dune
+park | open | green town garden wild skate country | park garden yard backyard playground
+mountain | open | wild snow dry country | mountain hill hillside cliff canyon mountainside
+airfield | open | air snow | runway tarmac airfield
+skate park | open | skate pool | skatepark skate-park
+station | place | rail town lobby | station platform train-station subway-station
+train | place | rail aboard | train subway
+bus | place | aboard | bus
+zoo | place | zoo wild green | zoo enclosure
+tennis | open | tennis town | tennis tennis-court
+baseball | open | baseball country | baseball baseball-field
+soccer | open | soccer country | soccer soccer-field football-field
+rink | place | ice | rink ice-rink
+shed | room | garage | shed toolshed
+stadium | place | tennis baseball soccer stage | stadium court arena ballpark
+airport | place | air lobby | airport terminal
+ship | place | shore aboard | deck
+"""
+"""A place, whether it lies in a room or in the open (``place``: either), its surroundings, and its words."""
+_ROWS = [[cell.strip() for cell in row.split("|")] for row in _PLACES.strip().splitlines()]
+_NEAR = {name: frozenset(near.split()) for name, _, near, _ in _ROWS}
+_SORT_OF = {name: sort for name, sort, _, _ in _ROWS}
+TIMES: dict[str, str] = {
+    "night": "night nighttime midnight moonlit moonlight", "day": "daytime daylight morning", "noon": "noon midday",
+    "evening": "evening sunset dusk sunrise dawn twilight",
 }  # fmt: skip
-OUTDOORS: dict[str, str] = {
-    "beach": "beach shore shoreline seashore", "water": "ocean sea lake river pond surf wave harbor marina",
-    "street": "street road sidewalk highway intersection crosswalk roadway roadside town parking-lot",
-    "city": "city downtown", "rooftop": "rooftop", "cave": "cave", "lane": "countryside country-lane country-road",
-    "vineyard": "vineyard orchard", "forest": "forest woods woodland jungle", "snow": "snow slope ski-slope snowbank",
-    "field": "field meadow pasture grassland savanna savannah plain prairie farm", "desert": "desert dune",
-    "park": "park garden yard backyard lawn playground", "mountain": "mountain hill hillside cliff canyon trail",
-    "airfield": "runway tarmac airfield", "skate park": "skatepark skate-park",
-}  # fmt: skip
-STATIONS: dict[str, str] = {"station": "station platform", "zoo": "zoo enclosure", "stadium": "stadium court arena",
-                            "airport": "airport", "train": "train subway bus"}  # fmt: skip
-"""Places that may be under a roof or not."""
-TIMES: dict[str, str] = {"night": "night nighttime midnight moonlit moonlight", "day": "daytime daylight",
-"noon": "noon midday",
-                         "evening": "evening sunset dusk sunrise dawn"}  # fmt: skip
 WEATHERS: dict[str, str] = {
-    "sunny": "sunny sunshine", "rainy": "rain rainy raining rainstorm",
-    "snowy": "snowy snowfall snowstorm snowing blizzard",
-    "cloudy": "cloudy overcast", "foggy": "fog foggy misty",
+    "sunny": "sunny sunshine sunlit sun-drenched", "rainy": "rain rainy raining rainstorm drizzle downpour",
+    "snowy": "snowy snowfall snowstorm snowing blizzard snow-covered snow-laden",
+    "cloudy": "cloudy", "overcast": "overcast stormy gloomy thunderstorm dreary", "foggy": "fog foggy misty",
 }  # fmt: skip
 OCCASIONS: dict[str, str] = {"Christmas": "christmas xmas", "Halloween": "halloween", "Easter": "easter"}
-ROOMS_BY_BOX = {"toilet": "bathroom", "oven": "kitchen", "refrigerator": "kitchen", "microwave": "kitchen",
-                "bed": "bedroom"}  # fmt: skip
-NEIGHBOURS = (
-    {"house", "kitchen"}, {"house", "bathroom"}, {"house", "bedroom"}, {"house", "living room"}, {"house", "office"},
-    {"house", "hall"}, {"house", "garage"}, {"house", "shop"}, {"garage", "shop"}, {"garage", "office"},
-    {"lobby", "office"}, {"lobby", "restaurant"}, {"lobby", "hall"}, {"lobby", "shop"},
-    {"city", "street"}, {"city", "beach"}, {"city", "water"}, {"city", "park"}, {"city", "snow"}, {"city", "field"},
-    {"city", "skate park"}, {"city", "airfield"}, {"city", "mountain"}, {"lane", "street"}, {"vineyard", "field"},
-    {"vineyard", "lane"}, {"vineyard", "park"}, {"vineyard", "forest"}, {"vineyard", "mountain"}, {"vineyard",
-    "street"},
-    {"kitchen", "living room"}, {"kitchen", "restaurant"}, {"kitchen", "office"}, {"kitchen", "shop"},
-    {"living room", "bedroom"}, {"living room", "office"}, {"bedroom", "office"}, {"office", "classroom"},
-    {"restaurant", "shop"}, {"restaurant", "living room"}, {"hall", "living room"}, {"hall", "classroom"},
-    {"hall", "restaurant"}, {"hall", "office"}, {"hall", "shop"}, {"shop", "office"},
-    {"beach", "water"}, {"beach", "park"}, {"beach", "field"}, {"beach", "desert"}, {"beach", "mountain"},
-    {"beach", "street"}, {"water", "park"}, {"water", "forest"}, {"water", "field"}, {"water", "mountain"},
-    {"water", "street"}, {"water", "snow"}, {"water", "desert"}, {"street", "lane"}, {"street", "park"},
-    {"street", "snow"}, {"street", "field"}, {"street", "forest"}, {"street", "mountain"}, {"street", "skate park"},
-    {"street", "airfield"}, {"street", "desert"}, {"lane", "field"}, {"lane", "forest"}, {"lane", "park"},
-    {"lane", "mountain"}, {"lane", "snow"}, {"lane", "water"}, {"forest", "field"}, {"forest", "park"},
-    {"forest", "snow"}, {"forest", "mountain"}, {"field", "park"}, {"field", "snow"}, {"field", "mountain"},
-    {"field", "desert"}, {"field", "airfield"}, {"park", "snow"}, {"park", "mountain"}, {"park", "skate park"},
-    {"mountain", "snow"}, {"mountain", "desert"}, {"snow", "desert"}, {"airfield", "snow"}, {"skate park", "water"},
-)  # fmt: skip
-"""Places that one picture may show together."""
+BY_BOX = {
+    "toilet": "bathroom", "oven": "kitchen", "refrigerator": "kitchen", "microwave": "kitchen", "bed": "bedroom",
+}  # fmt: skip
 WRONG_SCENE = PlantedError("scene", "a wrong scene")
 
-_TABLES = (
-    ("room", INDOORS),
-    ("open", OUTDOORS),
-    ("place", STATIONS),
-    ("time", TIMES),
-    ("weather", WEATHERS),
-    ("occasion", OCCASIONS),
-)
-VALUES = {word: (sort, value) for sort, table in _TABLES for value, words in table.items() for word in words.split()}
+VALUES = {word: (sort, name) for name, sort, _, words in _ROWS for word in words.split()}
+for _sort, _table in (("time", TIMES), ("weather", WEATHERS), ("occasion", OCCASIONS)):
+    VALUES |= {word: (_sort, value) for value, words in _table.items() for word in words.split()}
 VALUES |= {"indoors": ("air", "indoors"), "inside": ("air", "indoors"), "indoor": ("air", "indoors"),
            "outdoors": ("air", "outdoors"), "outside": ("air", "outdoors"), "outdoor": ("air", "outdoors")}  # fmt: skip
 """Per word its sort and value."""
-_WORDS = frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2])) | {"sun"}
-_INTO = frozenset("in on at inside through along across into by throughout".split())
+_GROUNDED = {"snow-covered": "snow", "snow-laden": "snow", "grassy": "grass", "sandy": "beach"}
+"""Adjectives that say what the ground is."""
+_WORDS = (
+    frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2])) | frozenset(_GROUNDED) | {"sun"}
+)
+_INTO = frozenset("in on at inside through along across into by throughout down within outside onto".split())
 _SETS = frozenset("sets setting set goes rising rises".split())
 _SHOWS = frozenset("is shows show depicts features captures".split())
+_PARTS = frozenset("corner floor counter room area scene setting ward lawn grounds section environment".split())
+"""What is a part of the place that the word before it names: "a KITCHEN counter"."""
+_GOES_ON = frozenset("is sits stands fills houses contains with packed full has can".split())
+"""What follows a place that opens a sentence as its subject: "A spacious garage HOUSES a mirror"."""
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
@@ -114,13 +138,21 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
         word, last = noun.head, noun.modifiers[-1] if noun.modifiers else ""
         before = words[noun.first - 1] if noun.first else ""
         further = words[noun.first - 2] if noun.first > 1 else ""
-        if before == "of" and further in ("middle", "heart", "edge"):
+        owner = next((one for one in clause.sentence.nouns if one.last == noun.first - 1), None)
+        if noun.determiner in ("'s", "’s") and owner is not None and owner.first:  # "in a dentist's waiting room"
+            before, further = words[owner.first - 1], words[owner.first - 2] if owner.first > 1 else ""
+        if before == "of" and further in ("middle", "heart", "edge", "center"):
             before = "in"
         if f"{last}-{word}" in VALUES:
             word = f"{last}-{word}"
-        elif word == "scene" and last in VALUES:  # "a street scene"
+        elif word in ("scene", "setting") and last in VALUES:  # "a street scene"
             word, before = last, "in"
+        elif word in _PARTS and last in VALUES:
+            word = last
         found = VALUES.get(word)
+        for adjective, ground in _GROUNDED.items():
+            if adjective in noun.modifiers and before in _INTO:
+                yield (_SORT_OF[ground], ground), noun.start, noun.end
         if found is None or found[0] == "air":
             continue
         if found[0] == "open" and "city" in noun.modifiers and before in _INTO:
@@ -133,12 +165,16 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
     """Whether words before a place say that the picture was taken there."""
     sort, value = found
     if value in _ONLY_IN:
-        return before in ("in", "inside") or (value == "train" and before == "on")
+        return before in ("in", "inside") or (value in ("train", "bus", "ship") and before in ("on", "aboard"))
     if before in _INTO or sort in ("weather", "occasion"):
         return sort != "time" or before not in ("by", "through")
     if sort == "time":
         return before not in ("last", "every", "for", "until")
     if before in ("is", "'s", "’s") and further in ("setting", "scene", "place", "location", "this", "it"):
+        return True
+    words = clause.sentence.words
+    after = words[noun.last + 1] if noun.last + 1 < len(words) else ""
+    if before == "" and noun.first == 0 and noun.determiner in ("a", "an") and after in _GOES_ON:
         return True
     return sort == "room" and (
         (before in _SHOWS and noun.determiner in ("a", "an")) or (before == "" and clause.is_opening)
@@ -152,7 +188,7 @@ def _of_words(clause: Clause) -> Iterator[Found]:
         found = VALUES.get(words[n])
         if words[n] == "sun" and _SETS.intersection(words[max(0, n - 2) : n + 4]):
             found = ("time", "evening")
-        if found is None or found[0] not in _ANYWHERE_SAID or (tags[n] == "n" and found[0] not in ("occasion", "time")):
+        if found is None or found[0] not in _ANYWHERE_SAID or (tags[n] == "n" and found[0] in ("air", *_PLACED)):
             continue
         if found[0] == "air":
             if words[n] in ("inside", "outside") and n + 1 < len(words) and tags[n + 1] in "DnMAO":
@@ -162,7 +198,7 @@ def _of_words(clause: Clause) -> Iterator[Found]:
         yield found, sentence.starts[n], sentence.ends[n]
 
 
-_ONLY_IN = frozenset(("house", "train"))
+_ONLY_IN = frozenset(("house", "train", "bus", "ship", "vehicle"))
 _ANYWHERE_SAID = frozenset(("weather", "time", "air", "occasion"))
 """Sorts that are told by the word alone."""
 
@@ -172,29 +208,27 @@ def _split(value: str | None) -> tuple[str, str]:
     return sort, name
 
 
+_PLACED = frozenset(("room", "open", "place"))
+_HELD_APART = (
+    {"sunny", "rainy"}, {"sunny", "overcast"}, {"sunny", "foggy"}, {"rainy", "snowy"}, {"night", "day"}, {"night",
+    "noon"},
+    {"night", "evening"}, {"noon", "evening"},
+)  # fmt: skip
+
+
 def _shuts_out(a: tuple[str, str], b: tuple[str, str]) -> bool:
     """Whether a picture of the one is none of the other."""
     (sort, name), (other_sort, other) = a, b
-    if sort == other_sort:
-        if sort in ("time", "air"):
-            return name != other and {name, other} not in ({"day", "evening"}, {"day", "noon"})
-        if sort == "weather":
-            return {name, other} in (
-                {"sunny", "rainy"}, {"rainy", "snowy"}, {"sunny", "foggy"}
-            )  # fmt: skip
-        if sort == "place":
-            return name != other and {name, other} != {"station", "train"}
-        if sort == "occasion":
-            return name != other
-        return sort in ("room", "open") and name != other and {name, other} not in NEIGHBOURS
-    sorts = {sort, other_sort}
-    if sorts == {"room", "open"}:
-        return True
-    if sorts == {"air", "room"}:
-        return "outdoors" in (name, other)
-    if sorts == {"air", "open"}:
-        return "indoors" in (name, other)
-    return False
+    if name == other:
+        return False
+    if sort in _PLACED and other_sort in _PLACED:
+        return _NEAR.get(name, frozenset()).isdisjoint(_NEAR.get(other, frozenset()))
+    if "air" in (sort, other_sort):
+        if sort == other_sort:
+            return True
+        inside, place = (name, other_sort) if sort == "air" else (other, sort)
+        return place == ("room" if inside == "outdoors" else "open")
+    return sort == other_sort and (sort == "occasion" or {name, other} in _HELD_APART)
 
 
 def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
@@ -203,26 +237,35 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
     saying = f"scene: text says {said[1]}"
     told = [{_split(one.value) for one in caption if one.kind == "scene"} for caption in evidence.told]
     everything = set().union(*told)
-    if any(said[1] == name for _, name in everything):
+    if said in everything:
         return "supported_by_caption", f"{saying}, a caption too"
-    words = _WORDS_OF.get(said, ())
-    if any(word in evidence.nouns for word in words):
+    spoken: dict[tuple[str, str], int] = {}
+    for word, n in evidence.nouns.items():
+        place = VALUES.get(word) or _OF_CAPTIONS.get(word)
+        if place is not None:
+            spoken[place] = spoken.get(place, 0) + n
+    if said in spoken:
         return "unknown", f"{saying}, a caption speaks of it"
-    shown = {("room", ROOMS_BY_BOX[name]) for name in evidence.boxes if name in ROOMS_BY_BOX}
-    if said in shown:
+    rooms = {("room", BY_BOX[name]) for name in evidence.boxes if name in BY_BOX}
+    if said in rooms:
         return "supported_by_boxes", f"{saying}, what is boxed stands there"
-    often = {place for place, spoken in _WORDS_OF.items() if sum(evidence.nouns.get(w, 0) for w in spoken) >= OFTEN}
+    places = {place: n for place, n in spoken.items() if place[0] in _PLACED}
     against = [caption for caption in told if any(_shuts_out(said, other) for other in caption)]
-    family = ("room", "open", "air") if said[0] in ("room", "open", "air") else (said[0],)
+    family = (*_PLACED, "air") if said[0] in (*_PLACED, "air") else (said[0],)
     is_agreed = any(
-        not _shuts_out(said, other) and other[0] in family and other[1] not in _ANYWHERE for other in everything
+        not _shuts_out(said, other) and other[0] in family and other[1] not in _ANYWHERE
+        for other in (*everything, *places)
     )
-    if against and (len(against) >= 2 or not is_agreed):
+    if said[0] in ("time", "weather"):
+        against += [{other} for other in spoken if _shuts_out(said, other)]
+    if against and not is_agreed:
         names = sorted({name for caption in against for sort, name in caption if _shuts_out(said, (sort, name))})
         return "contradicted", f"{saying}, captions say {' and '.join(names)}"
-    elsewhere = sorted(name for sort, name in often if _shuts_out(said, (sort, name)))
-    if elsewhere and not any(not _shuts_out(said, place) and place[0] in ("room", "open") for place in often):
-        return "contradicted", f"{saying}, captions speak of {' and '.join(elsewhere)}"
+    elsewhere = sorted(place[1] for place, n in places.items() if n >= OFTEN and _shuts_out(said, place))
+    if len(against) >= OFTEN or (elsewhere and not any(not _shuts_out(said, place) for place in places)):
+        return "contradicted", f"{saying}, captions speak of {' and '.join(elsewhere) or 'another place'}"
+    if rooms and said[0] in _PLACED and not places and all(_shuts_out(said, room) for room in rooms):
+        return "contradicted", f"{saying}, what is boxed stands in a {min(rooms)[1]}"
     is_out, is_in = not _OPEN_AIR.isdisjoint(evidence.boxes), not _IN_ROOMS.isdisjoint(evidence.boxes)
     air = ("air", "outdoors") if is_out and not is_in else ("air", "indoors") if is_in and not is_out else None
     if air is not None and said[1] not in _EITHER and _shuts_out(said, air) and not everything:
@@ -230,16 +273,19 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
     return "unknown", f"{saying}, captions do not tell"
 
 
-_ANYWHERE = frozenset(("street", "snow"))
+_OF_CAPTIONS = {"day": ("time", "day")}
+"""Words that say so in a caption; in an answer "day" may be any day."""
+_ANYWHERE = frozenset(("road", "snow", "grass", "ground", "water", "indoors", "outdoors", "bus", "train"))
 """What may lie beside most places, so that it agrees with none."""
 OFTEN = 2
 """Captions that speak of a place in any way, from which on it is where the picture was taken."""
 _OPEN_AIR = frozenset(("giraffe", "zebra", "elephant", "surfboard", "skis", "snowboard", "airplane", "traffic light",
-                       "fire hydrant", "parking meter", "stop sign"))  # fmt: skip
-_IN_ROOMS = frozenset(("toilet", "refrigerator", "oven", "microwave", "bed"))
-_EITHER = frozenset(("barn", "garage", "street", "city", "park", "restaurant", "shop", "church", "museum"))
+                       "fire hydrant", "parking meter", "stop sign", "sheep"))  # fmt: skip
+_IN_ROOMS = frozenset(("toilet", "refrigerator", "oven", "microwave", "bed", "sink", "tv", "laptop", "keyboard",
+                       "mouse", "toaster"))
+_EITHER = frozenset(("barn", "garage", "street", "city", "park", "restaurant", "shop", "church", "museum", "porch",
+                     "house"))  # fmt: skip
 """Places beside which a window or a yard shows the other."""
-_WORDS_OF = {(sort, value): tuple(words.split()) for sort, table in _TABLES[:2] for value, words in table.items()}
 
 
 def excludes(a: Claim, b: Claim) -> bool:

@@ -1,7 +1,8 @@
 """Thing: "There is a lamp" says that something outside the boxes' categories is there.
 
-Captions alone tell it, and their silence says little: a lamp on a side table nobody mentions. How much the silence says
-is told: what takes up the picture by the text's own words, but no caption names, is unlikely.
+Captions alone tell it, and their silence says little: a lamp on a side table nobody mentions. How much the silence
+says is told: what takes up the picture by the text's own words, but no caption names, is unlikely. A thing under a
+wrong name is contradicted: where captions agree that an animal is a sheep, "a goat" is there for none of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from datagen.claims.clause import Clause, Statement
 from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import Evidence, Kind, Probed, Ruling, ask_yes_no
 from datagen.claims.syntax import Noun
-from datagen.lexicon import with_article
+from datagen.lexicon import plural, with_article
 from datagen.records import Claim
 
 _SHOWN_BEFORE = frozenset(
@@ -45,6 +46,81 @@ _ABSTRACT = frozenset(
 PROMINENT = re.compile(
     r"\b(?:dominat|centrepiece|centerpiece|main|largest|biggest|fills?|takes? up|huge|giant|prominent)\w*", FLAGS
 )
+_LIKE = {
+    "animal":
+        "animal pet livestock wildlife creature | cat kitten feline tabby kitty | dog puppy canine pup retriever "
+        "labrador hound terrier poodle bulldog | horse pony mare stallion foal colt | donkey mule | cow bull calf "
+        "cattle ox steer heifer buffalo bison | sheep lamb ram ewe | goat | pig hog piglet boar | deer elk moose "
+        "antelope gazelle stag reindeer | elephant | hippo hippopotamus | rhino rhinoceros | zebra | giraffe | bear "
+        "panda grizzly teddy | lion lioness tiger leopard cheetah | wolf fox coyote | monkey ape gorilla chimpanzee | "
+        "camel llama alpaca | rabbit bunny hare | squirrel chipmunk | rat hamster | bird duck duckling goose swan "
+        "gull seagull pigeon parrot parakeet canary hawk eagle owl crow chicken hen rooster pelican heron flamingo "
+        "ostrich peacock penguin | seal walrus | dolphin whale shark | turtle tortoise | snake lizard crocodile "
+        "alligator iguana | kangaroo",
+    "vehicle":
+        "vehicle traffic | car sedan taxi cab suv van minivan jeep convertible limousine automobile | bus coach "
+        "minibus | truck lorry pickup trailer semi firetruck tractor ambulance | train locomotive subway engine | "
+        "tram streetcar trolley | bicycle bike tricycle cycle | motorcycle motorbike moped scooter bike | airplane "
+        "plane jet aircraft airliner jetliner biplane | helicopter | boat sailboat ship ferry yacht canoe kayak raft "
+        "gondola barge | carriage wagon cart buggy rickshaw | tank excavator bulldozer",
+    "flyer": "kite parachute | balloon | drone | airplane plane jet | helicopter",
+    "board":
+        "board | skateboard | surfboard | snowboard | ski | sled sledge toboggan | kayak canoe | scooter",
+    "bat": "bat | racket racquet | club",
+    "dish":
+        "food meal dish dessert treat snack lunch dinner breakfast | pizza | sandwich burger hamburger cheeseburger "
+        "panini wrap sub | taco burrito | pasta spaghetti lasagna noodle macaroni | soup stew | salad green vegetable "
+        "| sushi | steak roast | pancake waffle omelette | cake cupcake pie pastry brownie donut doughnut cookie "
+        "sweet candy | seafood lobster shrimp oyster | hotdog sausage | fruit banana apple orange grape",
+    "seat":
+        "seat furniture seating | bench | chair armchair stool | couch sofa loveseat | hammock | bed mattress | crib",
+    "post": "hydrant | mailbox postbox letterbox | booth payphone | meter | fountain | dumpster | lamppost",
+    "tool": "tool | scissor | axe hatchet | saw | hammer | plier | razor | shovel rake",
+    "bag":
+        "bag container | suitcase luggage trunk baggage briefcase | backpack rucksack | handbag purse tote | box "
+        "carton crate | basket | barrel",
+    "screen":
+        "screen electronics device | tv television | laptop computer monitor | phone cellphone smartphone | tablet | "
+        "radio | typewriter | aquarium | projector",
+    "shade": "umbrella parasol | balloon | tent | flag",
+    "building":
+        "building | church cathedral chapel | mall | castle | lighthouse | skyscraper | windmill | barn | temple",
+}  # fmt: skip
+"""Things that one may be taken for another: groups of names for one, and first the words for any (where there are)."""
+_ANY_WORDS = frozenset(
+    "animal pet livestock wildlife creature vehicle traffic board food meal dish dessert treat snack lunch dinner "
+    "breakfast seat furniture seating tool bag container screen electronics device building".split()
+)
+
+
+def _names() -> dict[str, list[tuple[str, frozenset[str]]]]:
+    """Per word, its classes, each with the words for the same thing."""
+    found: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    for kind, groups in _LIKE.items():
+        for group in groups.split("|"):
+            same = frozenset(group.split())
+            for word in same:
+                found.setdefault(word, []).append((kind, same))
+    return found
+
+
+NAMES = {word: classes for word, classes in _names().items() if word not in _ANY_WORDS}
+_HEADS = frozenset(NAMES) | frozenset(map(plural, NAMES))
+CLASSES = {kind: frozenset(groups.replace("|", " ").split()) for kind, groups in _LIKE.items()}
+_FIRST = {kind: frozenset(groups.split("|")[0].split()) for kind, groups in _LIKE.items()}
+_UNREAL = frozenset(
+    "like as picture painting photo statue toy drawing poster print logo shaped sculpture image pattern decorated "
+    "cartoon costume".split()
+)
+"""Words behind which a name need not be that of a thing that is there."""
+_GENERIC = frozenset(
+    "often usually typically normally generally commonly always can would unlike instead rather such when makes needs "
+    "need helps help allows allow requires means tends tend".split()
+)
+"""Words of a sentence about things of a kind, not about those in the picture."""
+_IN_GENERAL = frozenset("for by to than without requires needs per".split())
+MOST = 3
+"""Captions that name a thing of a class, from which on they would name another one that is there too."""
 SILENT, TELLING = 0.3, 0.8
 """How unlikely a thing is that no caption names: in passing, and where the text makes it the main thing."""
 
@@ -52,13 +128,29 @@ SILENT, TELLING = 0.3, 0.8
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Nouns outside the categories that the text says to be there: "there is a lamp", "a lamp stands on the floor"."""
     words = clause.sentence.words
+    hits = _HEADS.intersection(words)
+    if hits:  # but for those of the categories
+        hits = hits.difference(*(clause.source[one.start : one.end].lower().split() for one in clause.phrases))
+    is_open = bool(hits) and _GENERIC.isdisjoint(words)
+    named = [noun for noun in clause.nouns() if noun.head in NAMES] if is_open else []
+    for noun in named:
+        if noun.determiner in ("no", "neither", "any", "every", "each") or clause.phrase_of(noun) is not None:
+            continue
+        is_any = noun.is_plural and not noun.determiner and not noun.modifiers  # "goats eat grass"
+        if is_any or words[noun.first - 1] in _IN_GENERAL:
+            continue
+        if _UNREAL.isdisjoint(words[max(0, noun.first - 2) : noun.last]):
+            yield Statement(
+                "thing", noun.head, noun.head, noun.start, noun.end, value="named", is_plural=noun.is_plural,
+                in_question=clause.in_question,
+            )  # fmt: skip
     n_articles = words.count("a") + words.count("an")
     if n_articles <= len(clause.phrases) and "there" not in words:
         return  # every "a dog" is one of the categories, and is spared the noun phrases
     for noun in clause.nouns():
         if noun.determiner in ("no", "neither", "any") or noun.head in _ABSTRACT or len(noun.head) < 3:
             continue
-        if clause.phrase_of(noun) is None and _is_shown(clause, noun):
+        if noun not in named and clause.phrase_of(noun) is None and _is_shown(clause, noun):
             is_main = PROMINENT.search(clause.source, clause.start, clause.end) is not None
             yield Statement(
                 "thing", noun.head, noun.head, noun.start, noun.end, value="main" if is_main else None,
@@ -81,8 +173,18 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
     """A caption that names it bears it out; silence leaves it open."""
     if statement.word in evidence.nouns:
         return "supported_by_caption", f"{statement.word}: {evidence.nouns[statement.word]} captions name it"
-    unlikely = TELLING if statement.value else SILENT
+    for kind, same in NAMES.get(statement.word, ()):
+        told = CLASSES[kind] & evidence.nouns.keys()
+        n_told = sum(not stems.isdisjoint(told) for stems in evidence.words)
+        is_alike = not told.isdisjoint(same | (_FIRST[kind] & _ANY_WORDS)) or _is_boxed(same, evidence)
+        if n_told >= MOST - _is_boxed(told, evidence) and not is_alike:
+            return "contradicted", f"{statement.word}: captions call it {' and '.join(sorted(told))}"
+    unlikely = TELLING if statement.value == "main" else SILENT
     return "unknown", f"{statement.word}: no category, and no caption names it (unlikely by {unlikely})"
+
+
+def _is_boxed(same: frozenset[str], evidence: Evidence) -> bool:
+    return any(not same.isdisjoint(name.split()) for name in evidence.boxes)
 
 
 def probe(claim: Claim) -> Iterator[Probed]:
