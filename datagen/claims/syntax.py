@@ -381,7 +381,9 @@ GENERAL = frozenset(
     map(
         stem,
         (
-            " ".join(_CLASSES.values()) + " " + " ".join(NUMBERS)
+            " ".join(_CLASSES.values())
+            + " "
+            + " ".join(NUMBERS)
             + " man woman boy girl child person people someone lady guy kid baby young old elderly little group "
             "sit stand walk look show feature hold wear image picture photo scene front background side left right "
             "top bottom center middle large small street road field room ground wall building area, . ; : ! ?"

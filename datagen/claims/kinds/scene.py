@@ -102,9 +102,7 @@ VALUES |= {"indoors": ("air", "indoors"), "inside": ("air", "indoors"), "indoor"
 """Per word its sort and value."""
 _GROUNDED = {"snow-covered": "snow", "snow-laden": "snow", "grassy": "grass", "sandy": "beach"}
 """Adjectives that say what the ground is."""
-_WORDS = (
-    frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2])) | frozenset(_GROUNDED) | {"sun"}
-)
+_WORDS = frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2])) | frozenset(_GROUNDED) | {"sun"}
 _INTO = frozenset("in on at inside through along across into by throughout down within outside onto".split())
 _SETS = frozenset("sets setting set goes rising rises".split())
 _SHOWS = frozenset("is shows show depicts features captures".split())
@@ -281,8 +279,9 @@ OFTEN = 2
 """Captions that speak of a place in any way, from which on it is where the picture was taken."""
 _OPEN_AIR = frozenset(("giraffe", "zebra", "elephant", "surfboard", "skis", "snowboard", "airplane", "traffic light",
                        "fire hydrant", "parking meter", "stop sign", "sheep"))  # fmt: skip
-_IN_ROOMS = frozenset(("toilet", "refrigerator", "oven", "microwave", "bed", "sink", "tv", "laptop", "keyboard",
-                       "mouse", "toaster"))
+_IN_ROOMS = frozenset(
+    ("toilet", "refrigerator", "oven", "microwave", "bed", "sink", "tv", "laptop", "keyboard", "mouse", "toaster")
+)
 _EITHER = frozenset(("barn", "garage", "street", "city", "park", "restaurant", "shop", "church", "museum", "porch",
                      "house"))  # fmt: skip
 """Places beside which a window or a yard shows the other."""
