@@ -153,6 +153,7 @@ def test_actions(text, boxes, captions, expected):
         ("thing", "A goat stands there.", ("a dog", "a goat", "a dog"), BORNE_OUT),
         ("thing", "A goat stands there.", ("a dog", "an animal", "a dog"), OPEN),
         ("thing", "It looks like a goat.", ("a dog", "a dog", "a dog"), "not read"),
+        ("thing", "A goat stands there beside the dog.", ("a dog", "a dog", "a dog"), OPEN),
         ("thing", "There is a sense of calm.", ("a dog",), "not read"),
         ("writing", 'The sign reads "Exit".', ("a sign that says exit",), BORNE_OUT),
         ("writing", 'The sign reads "Exit".', ("a sign",), OPEN),

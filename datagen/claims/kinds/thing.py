@@ -118,6 +118,7 @@ _GENERIC = frozenset(
     "need helps help allows allow requires means tends tend".split()
 )
 """Words of a sentence about things of a kind, not about those in the picture."""
+_WORD = re.compile("[a-z]+")
 _IN_GENERAL = frozenset("for by to than without requires needs per".split())
 MOST = 3
 """Captions that name a thing of a class, from which on they would name another one that is there too."""
@@ -142,7 +143,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if _UNREAL.isdisjoint(words[max(0, noun.first - 2) : noun.last]):
             yield Statement(
                 "thing", noun.head, noun.head, noun.start, noun.end, value="named", is_plural=noun.is_plural,
-                in_question=clause.in_question,
+                in_question=clause.in_question, beside=tuple(_WORD.findall(clause.source.lower())),
             )  # fmt: skip
     n_articles = words.count("a") + words.count("an")
     if n_articles <= len(clause.phrases) and "there" not in words:
@@ -177,6 +178,8 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
         told = CLASSES[kind] & evidence.nouns.keys()
         n_told = sum(not stems.isdisjoint(told) for stems in evidence.words)
         is_alike = not told.isdisjoint(same | (_FIRST[kind] & _ANY_WORDS)) or _is_boxed(same, evidence)
+        # An answer that names the captions' one as well speaks of two: "a barn beside the church"
+        is_alike = is_alike or not (told | set(map(plural, told))).isdisjoint(statement.beside)
         if n_told >= MOST - _is_boxed(told, evidence) and not is_alike:
             return "contradicted", f"{statement.word}: captions call it {' and '.join(sorted(told))}"
     unlikely = TELLING if statement.value == "main" else SILENT
