@@ -158,6 +158,7 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     if statement.is_unsure:
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"
     is_agreed = count.is_exact and count.at_least in told  # a caption counts as the boxes do
+    is_agreed = is_agreed or (count.is_exact and max(number, n_sure) >= FAR_OFF * max(1, min(number, n_sure)) + 1)
     if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
     is_far_off = (number > 1 and number * FAR_OFF <= n_sure) or number >= count.at_least * FAR_OFF
