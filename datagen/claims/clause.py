@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS
+from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS, INDOORS
 from datagen.claims.syntax import Noun, Sentence
 from datagen.records import Comparison
 
@@ -42,7 +42,8 @@ BETWEEN = (
 )
 """Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
 FRAME = (
-    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|"
+    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|view|shot|"
+    rf"{INDOORS})|"
     r"(?:(?<=half)|(?<=part)|(?<=area)|(?<=corner))\s+of\s+it)"
 )
 """Words that speak of the whole picture: "of the image"."""
@@ -83,6 +84,8 @@ class Statement(Struct, frozen=True, gc=False):
         is_plural: The noun is plural.
         is_plain: Its number is that of those who do something, in an answer perhaps not of all.
         beside: Words of its sentence, which may tell whom or what it means.
+        is_other_definite: One thing that it is related to, taken for granted.
+        size: 1 where the largest of such things is meant, -1 for the smallest.
     """
 
     kind: str
@@ -105,6 +108,19 @@ class Statement(Struct, frozen=True, gc=False):
     in_question: bool = False
     is_plain: bool = False
     beside: tuple[str, ...] = ()
+    is_other_definite: bool = False
+    size: int = 0
+
+
+def size_of(clause: Clause, phrase: Phrase) -> int:
+    """1 for "the largest dog" or "the bigger one", -1 for the smallest, else 0."""
+    found = _SUPERLATIVE.search(clause.source, phrase.start, phrase.end)
+    return 0 if found is None else -1 if found["small"] is not None else 1
+
+
+_SUPERLATIVE = re.compile(
+    r"\b(?:larg(?:est|er)|bigg(?:est|er)|main|closest|nearest|foremost|(?P<small>small(?:est|er)|tiniest))\b", FLAGS
+)
 
 
 def state(
@@ -121,13 +137,14 @@ def state(
     others: tuple[str, ...] = (),
     value: str | None = None,
     is_firm: bool | None = None,
+    is_other_definite: bool = False,
 ) -> Statement:
     """A statement about what a noun phrase names; as firm as the phrase unless ``is_firm`` says otherwise."""
     return Statement(
         kind, phrase.category, phrase.word, start, end, number, comparison, place, relation, others, value,
         (phrase.is_firm or phrase.measure == "open") if is_firm is None else is_firm,
         phrase.is_loose, phrase.is_unsure, phrase.is_definite, phrase.is_all, phrase.is_plural, in_question,
-        phrase.is_plain,
+        phrase.is_plain, is_other_definite=is_other_definite,
     )  # fmt: skip
 
 

@@ -22,7 +22,8 @@ _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|h
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
     r"on top of|find|see|spot|locate) (?P<word>it|them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
-    r"lies)\b)))\b(?!['’])",
+    r"lies)\b)))\b(?!['’])|\b(?:to|on) (?P<own>its|his|her|their) (?:immediate |far )?(?:left|right)\b(?! (?:hand|arm|leg|"
+    r"foot|shoulder|wrist|ear|eye|paw|wing|knee|thigh|ankle|side of))",
     FLAGS,
 )
 _FRAGMENT = re.compile(
@@ -32,7 +33,7 @@ _FRAGMENT = re.compile(
 )
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
-PRONOUNS = frozenset("it they he she them him her both".split())
+PRONOUNS = frozenset("it they he she them him her both its his their".split())
 _EACH = re.compile(r" (?:both|all) ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
@@ -153,15 +154,16 @@ class Discourse:
         pronoun = _OBJECT.search(text, start, end)
         if pronoun is None:
             return None
-        word = pronoun["word"].lower()
-        if word in ("him", "her"):
-            fitting = self._people_for("he" if word == "him" else "she")
+        group = "word" if pronoun["word"] is not None else "own"
+        word = pronoun[group].lower()
+        if word in ("him", "her", "his"):
+            fitting = self._people_for("she" if word == "her" else "he")
             meant = fitting[0] if len(fitting) == 1 else None
         else:
             meant = before[0] if before else self.antecedent(word)
-        if meant is None or meant.is_plural is not (word == "them"):
+        if meant is None or meant.is_plural is not (word in ("them", "their")):
             return None
-        return _stand_in(meant, *pronoun.span("word"))
+        return _stand_in(meant, *pronoun.span(group))
 
     def _asked_person(self) -> Phrase | None:
         """The person that a question is about."""

@@ -206,7 +206,7 @@ def read_statements(
             )
             if subject is not None:
                 own.insert(0, subject)
-            meant = discourse.object_of(text, start, end, subjects) if has_pronoun else None
+            meant = discourse.object_of(text, start, end, subjects or own[:-1]) if has_pronoun else None
             if meant is not None:
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]
@@ -226,7 +226,7 @@ def read_statements(
                     and phrase.is_definite
                     # "The cars have to slow down" speaks of any cars.
                     and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1))
-                    and phrase.measure in ("some", None)
+                    and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
                 ]
                 if granted:
                     clause = Clause(text, start, end, own, sentence=sentence)

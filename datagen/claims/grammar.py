@@ -53,10 +53,10 @@ class Quantity(Struct, frozen=True):
 
 QUANTITIES = (
     Quantity("N (?:more|other|additional|further)|another N", "at least", "There are three more dogs."),
-    Quantity("a second", "at least", "A second dog runs.", number=2),
-    Quantity("a third", "at least", "A third dog runs.", number=3),
-    Quantity("one (?:other|more|further|additional)", "at least", "There is one other dog.", number=2),
-    Quantity("no (?:other|additional|further|second)", "others", "There is no other dog."),
+    Quantity("a second|one (?:other|more|further|additional)", "at least", "A second dog runs.", number=2, offset=1),
+    Quantity("a third", "at least", "A third dog runs.", number=3, offset=2),
+    Quantity("no second", "at most", "There is no second dog.", number=1),
+    Quantity("no (?:other|additional|further)", "others", "There is no other dog."),
     Quantity("at least N|no fewer than N|no less than N|N or more", "at least", "There are at least three dogs."),
     Quantity("more than N|over N", "at least", "There are more than two dogs.", offset=1),
     Quantity("at most N|up to N|no more than N", "at most", "There are at most three dogs."),
@@ -140,6 +140,8 @@ SCENE_ADJUNCT = (
     rf"(?:(?!left|right|upper|lower|top|bottom|back|front|far|near|other|same)[a-z-]+\s+)?(?:{SCENES})\b(?!\s+(?:of|sign|table|chair|light|lamp|floor|wall))"
 )
 """Where in the scene, which is all of it."""
+INDOORS = r"(?:(?:\w+ )?(?:room|bathroom|bedroom|kitchen)|(?:street )?scene|cubicle|(?:photo|kitchen|bathroom) scene|field|sky|enclosure)"
+"""Nouns whose sides are those of the picture."""
 SHOWN_AFTER = re.compile(
     r"\s+(?:can be (?:seen|counted|found|made out)|(?:is|are) (?:visible|shown|present|to be seen|part of)|"
     r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total|"

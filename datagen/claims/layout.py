@@ -109,10 +109,20 @@ DOMINANT = 4.0
 """A thing this many times as large as any other of its kind is meant by "the dog"."""
 
 
-def meant_of(boxes: Sequence[BoxUnit]) -> Sequence[BoxUnit]:
-    """Of the boxes of a kind those that "the dog" may mean: the one beside which all others are small, or all."""
+def meant_of(boxes: Sequence[BoxUnit], size: int = 0) -> Sequence[BoxUnit]:
+    """Of the boxes of a kind those that "the dog" may mean: the one beside which all others are small, or all.
+
+    Args:
+        boxes: Those of the kind.
+        size: 1 for "the largest dog", -1 for "the smallest": those that nobody would call larger, or smaller.
+    """
     if len(boxes) < 2:
         return boxes
+    if size:
+        areas = sorted(map(area_of, boxes))
+        if size > 0:
+            return [box for box in boxes if area_of(box) * CLEARLY_LARGER >= areas[-1]]
+        return [box for box in boxes if area_of(box) <= areas[0] * CLEARLY_LARGER]
     first, second = sorted(boxes, key=area_of, reverse=True)[:2]
     return [first] if area_of(first) >= DOMINANT * area_of(second) and area_of(first) >= 0.03 else boxes
 
@@ -159,7 +169,9 @@ def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool 
         first, second = (b, a) if relation in ("left of", "above") else (a, b)
         shared = first[high] - second[low]
         narrower = min(first[high] - first[low], second[high] - second[low])
-        is_turned = shared <= OVERLAP * narrower and centre_of(second)[low] - centre_of(first)[low] >= TURNED
+        apart = centre_of(second)[low] - centre_of(first)[low]
+        is_ordered = first[low] <= second[low] and first[high] <= second[high]
+        is_turned = (shared <= OVERLAP * narrower and apart >= TURNED) or (is_ordered and apart >= LOWER)
         return False if OPPOSITE[relation] in found or is_turned else None
     if relation in ("larger", "smaller"):
         large, small = (a, b) if relation == "larger" else (b, a)

@@ -69,7 +69,7 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
             return None
     elif DENIED_HERE.match(clause.source, phrase.end) is None:
         return None
-    return state("absence", phrase, phrase.start, phrase.end, clause.in_question)
+    return state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
 
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
@@ -92,7 +92,8 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
         return _verify_not_on(statement, evidence)
     if statement.value is not None:
         return _verify_not_had(statement, evidence)
-    is_loose = statement.is_loose and not category.endswith(f" {singular(statement.word)}")  # no plant: no potted one
+    word = singular(statement.word)  # no plant: no potted one; no luggage where captions have luggage
+    is_loose = statement.is_loose and not category.endswith(f" {word}") and word not in evidence.nouns
     count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
     if count is not None and count.at_least and evidence.noticed[category] and not is_loose:
         return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from datagen.claims.clause import BETWEEN, FRAME, SLOT, VERBS, Clause, Statement, state
+from msgspec.structs import replace
+
+from datagen.claims.clause import BETWEEN, FRAME, SLOT, VERBS, Clause, Statement, size_of, state
 from datagen.claims.grammar import FLAGS, Row, one_of
 from datagen.claims.kind import (
     Evidence,
@@ -28,17 +30,17 @@ from datagen.lexicon import PLURAL_ONLY, with_article
 from datagen.records import BoxUnit, Claim, Probe
 
 _COVERS = (
-    "(?:tak|fill|occup|cover|dominat)\\w*(?: up)?"
+    "(?:tak|fill|occup|cover|dominat|lin)\\w*(?: up)?"
     "(?:,? (?:nearly|almost|roughly))?(?: (?:(?:most|much|nearly all|almost all|all|part|a (?:large|good|big) "
     "(?:part|portion|share)) of))?"
 )
 _NEAR = (
-    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|at|to|toward|towards|near|"
+    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|into|at|to|toward|towards|near|"
     "around|along|close to|closer to|over on|over to|off to|far to|against|across|"
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|"
+    "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|wall|"
     "quarter|foreground))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
@@ -142,7 +144,10 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         part = _PARTS.search(match[0])
         for place in row.meaning.split():
             value = _PART_NAMES.get(part[0].lower(), "edge") if part is not None and place in _TURNED else None
-            yield state("place", owner, start, end, clause.in_question, place=place, value=value)
+            said = state("place", owner, start, end, clause.in_question, place=place, value=value)
+            # "Bottles line the right edge" speaks of those in the picture.
+            is_firm = said.is_firm or (owner.measure is None and owner.is_plural)
+            yield replace(said, is_firm=is_firm, size=size_of(clause, owner))
 
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
@@ -183,7 +188,7 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     if not own:
         return support(by_caption, False), f"{saying}, no box shows one"
     if statement.is_definite and not statement.is_plural and not statement.is_all:
-        own = meant_of(own)
+        own = meant_of(own, statement.size)
     everything = [box for boxes in evidence.boxes.values() for box in boxes]
     decided = [
         False if statement.value is not None and is_off_strictly(place, box, statement.value)

@@ -121,7 +121,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             break
         row = next(row for row, group in zip(RELATIONS, _ROW_GROUPS, strict=True) if match[group] is not None)
         first, second = clause.phrase(match["x"]), clause.phrase(match["y"])
-        if match.re is _RELATION and clause.is_governed(match.start("x"), match.end("x")):
+        if match.re is _RELATION and not second.is_stand_in and clause.is_governed(match.start("x"), match.end("x")):
             # "a bear at a table next to a cup": which? But "a bear SITS at a table next to a cup"
             owner = _owner_of(match, clause)
             if owner is None or owner.category == second.category:
@@ -141,7 +141,34 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             relation=row.meaning,
             others=tuple(other.category for other in others),
             is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
+            is_other_definite=len(others) == 1 and (second.is_definite or second.is_stand_in) and not second.is_plural,
         )  # fmt: skip
+    yield from _read_sides(clause)
+
+
+def _read_sides(clause: Clause) -> Iterator[Statement]:
+    """The side of a thing that a pronoun stands for: "with a dog to ITS left", "to ITS left sits a dog"."""
+    for match in _OWN_SIDE.finditer(clause.text) if "left" in clause.text or "right" in clause.text else ():
+        if clause.origin(match.start()) >= clause.silent:
+            break
+        second = clause.phrase(match["y"])
+        first = clause.phrase(match["x"] or match["z"])
+        if not second.is_stand_in or first is second or "none" in (first.measure, second.measure):
+            continue
+        yield state(
+            "relation", first, clause.origin(match.start()), max(clause.origin(match.end()), first.end),
+            clause.in_question, relation=f"{match['side'].lower()} of", others=(second.category,),
+            is_firm=first.is_firm or first.measure == "open", is_other_definite=not second.is_plural,
+        )  # fmt: skip
+
+
+_OWN_SIDE = re.compile(
+    rf"(?:(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}})?"
+    rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})\s+(?:immediate\s+|far\s+)?(?P<side>left|right)(?:[ -]hand)?(?:\s+side)?"
+    rf"(?(x)(?=\s*(?:[.,;!?)]|$|and\b|while\b))|,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|there(?:\s+(?:is|are)|['’]s)|"
+    rf"(?:you|we|one)\s+can\s+see)\s+)?(?P<z>{SLOT}))",
+    FLAGS,
+)
 
 
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
@@ -214,6 +241,8 @@ def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
     theirs = [evidence.boxes.get(other, []) for other in statement.others]
     if statement.is_definite and not statement.is_plural and not statement.is_all:
         own = meant_of(own)
+    if statement.is_other_definite:
+        theirs = [meant_of(theirs[0])]
     if not own or not all(theirs) or first in statement.others:
         return support(by_caption, False), f"{saying}, the boxes do not tell"
     if relation == "between":
