@@ -236,7 +236,7 @@ class Clause:
         n = at - 1
         if sentence.words[n] == ",":  # "The cup is tall, taking up the left half", "there is one dog, at the left edge"
             named = [phrase for phrase in self.phrases if phrase.end <= sentence.starts[n]]
-            return named[0] if len(named) == 1 and not self.is_governed(self.text.index(chr(_FIRST_SLOT)), 1) else None
+            return named[0] if named and not self.is_governed(self.text.index(chr(_FIRST_SLOT)), 1) else None
         while n > 0 and sentence.tags[n] in "RG" and sentence.tags[n - 1] in "VR":
             n -= 1
         noun = sentence.subject_before(n + 1) if sentence.tags[n] == "V" else None

@@ -26,6 +26,15 @@ _OBJECT = re.compile(
     r"foot|shoulder|wrist|ear|eye|paw|wing|knee|thigh|ankle|side of))",
     FLAGS,
 )
+_ELLIPTIC = re.compile(
+    r"(?<![\w-])(?P<word>(?P<other>another(?: one)?|the other(?: one)?)|one|two|three|four|five|six|others|the others|"
+    r"a second(?: one)?|"
+    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?: of them)?(?=,? (?:is|are|sits?|stands?|lies|lie|"
+    r"rests?|hangs?|can be|appears?|occup\w+|fills?|takes?|standing|sitting|lying|positioned|located|placed|closer|"
+    r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b)",
+    FLAGS,
+)
+_IS_ONE = re.compile(r"one\b|another|other\b(?!s)|second", FLAGS)
 _FRAGMENT = re.compile(
     r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
     r"slightly|right|directly) |[a-z]{3,}ing )",
@@ -148,6 +157,20 @@ class Discourse:
         else:
             return None
         return _stand_in(named[-1], first, last) if named else None
+
+    def elliptic(self, text: str, start: int, end: int, phrases: Sequence[Phrase]) -> list[Phrase]:
+        """Numbers and "the other" that stand for things told of before: "two dogs, ONE on the left, ANOTHER asleep"."""
+        found: list[Phrase] = []
+        for match in _ELLIPTIC.finditer(text, start, end):
+            if any(phrase.start < match.end() and match.start() < phrase.end for phrase in phrases):
+                continue
+            told = [phrase for phrase in phrases if phrase.end <= match.start()]
+            meant = next((phrase for phrase in reversed(told) if phrase.is_plural or match["other"] is not None), None)
+            meant = meant or (None if told else self.antecedent("they"))
+            if meant is not None and meant.measure not in ("none", "others"):
+                is_plural = _IS_ONE.search(match[0]) is None
+                found.append(replace(_stand_in(meant, *match.span("word")), is_plural=is_plural, is_definite=False))
+        return found
 
     def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""

@@ -49,6 +49,7 @@ _FINITE = re.compile(
     r"\w+ing|\w+ed|\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
     FLAGS,
 )
+_ONES = re.compile(r"\b(?:one|two|three|four|five|six|second|others?|another)\b", FLAGS)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
@@ -194,6 +195,9 @@ def read_statements(
             continue
         sentence = Sentence(text, match.start(), match.end(), discourse.before)
         phrases = noun_phrases(text, inside, match.start(), match.end())
+        elliptic = discourse.elliptic(text, match.start(), match.end(), phrases) if _ONES.search(match[0]) else ()
+        if elliptic:
+            phrases = sorted([*phrases, *elliptic], key=lambda phrase: phrase.start)
         subjects: list[Phrase] = []  # of the clauses so far
         spans = list(_clauses(text, match.start(), match.end()))
         has_pronoun = not PRONOUNS.isdisjoint(sentence.words)
@@ -225,7 +229,7 @@ def read_statements(
                     if phrase.end > stated
                     and phrase.is_definite
                     # "The cars have to slow down" speaks of any cars.
-                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1))
+                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
                     and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
                 ]
                 if granted:
@@ -242,7 +246,7 @@ def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:
         # "A thief | who sees it would take it": what has no verb yet is as sure as what follows
         is_open = end < sentence_end - 1 and _FINITE.search(text, start, end) is None
         return start if is_open and HEDGES.search(text, end, sentence_end) is not None else end
-    if _AIMS.match(hedge[0]):  # "a man is | trying to hit it"
+    if _AIMS.match(hedge[0]) or text.startswith("to ", max(start, hedge.start() - 3)):  # "a man is | trying to hit it"
         stated = hedge.start()
         if _READY.match(hedge[0]):  # "A man in a red cap | prepares to hit it"
             return stated

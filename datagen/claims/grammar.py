@@ -322,8 +322,8 @@ REFUTES = re.compile(
 NOBODY = re.compile(
     r"\b(?:(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
     r"in sight|"
-    r"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame))|there(?: is|['’]s) (?:nobody|no one|no-one)"
-    r"(?=\s*(?:$|[.,;!]|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|scene|frame))))",
+    rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|there(?: is|['’]s) (?:nobody|no one|no-one)"
+    rf"(?=\s*(?:$|[.,;!]|{SCENE_ADJUNCT}|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|scene|frame))))",
     FLAGS,
 )
 """Denies any people in the picture."""

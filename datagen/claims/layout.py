@@ -38,6 +38,8 @@ LOWER = 0.1
 TURNED = 0.03
 """Two things that lie apart, with centres at least so far from each other, lie the one way and not the other."""
 OVERLAP = 0.15
+OFF_END = 0.15
+"""Share of a thing's width from its middle from which on another thing is at one end of it."""
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
@@ -173,6 +175,10 @@ def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool 
         is_ordered = first[low] <= second[low] and first[high] <= second[high]
         is_turned = (shared <= OVERLAP * narrower and apart >= TURNED) or (is_ordered and apart >= LOWER)
         return False if OPPOSITE[relation] in found or is_turned else None
+    if relation in ("at left of", "at right of"):  # one end of the other
+        x, middle = centre_of(a)[0], centre_of(b)[0]
+        beyond = (x - middle if relation == "at left of" else middle - x) / max(width_of(b), LOWER)
+        return False if beyond >= OFF_END else True if beyond <= -OFF_END else None
     if relation in ("larger", "smaller"):
         large, small = (a, b) if relation == "larger" else (b, a)
         if area_of(large) > CLEARLY_LARGER * area_of(small):

@@ -24,6 +24,14 @@ _NOT_HAVING = re.compile(
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
 _ON_IT = re.compile(rf"\s+(?:on|at)\s+(?P<y>{SLOT})", FLAGS)
+_AT_NOUN = re.compile(
+    r"\s+(?:(?:is|are|stands?|sits?|lies?)\s+)?(?:on|at|in|inside|along|around|near)\s+(?:the|this|that)\s+(?:[a-z]+\s+)?"
+    r"(?P<noun>[a-z]+)(?=\s*(?:[.,;!]|$))",
+    FLAGS,
+)
+"""Where a thing is denied: "no phone on the desk"."""
+SCENE_CAPTIONS = 2
+"""A place that so many captions name is where the picture's things are."""
 _SURFACES = frozenset(("dining table", "bed", "couch"))
 """What things lie on so that their boxes lie in its own."""
 INSIDE = 0.8
@@ -64,6 +72,10 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if on is not None and clause.phrase(on["y"]).category in _SURFACES:
         return state("absence", phrase, phrase.start, clause.phrase(on["y"]).end, clause.in_question,
                      value=f"on {clause.phrase(on['y']).category}")  # fmt: skip
+    at = _AT_NOUN.match(clause.source, phrase.end, clause.end)
+    if at is not None and listed is None and DENIED_HERE.match(clause.source, phrase.end) is None:
+        return state("absence", phrase, phrase.start, at.end(), clause.in_question, value=f"at {at['noun'].lower()}",
+                     is_firm=True)  # fmt: skip
     if listed is not None:
         if _SOMEWHERE.search(clause.source, listed.end(), clause.end) is not None:
             return None
@@ -90,6 +102,8 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     category = statement.category
     if statement.value is not None and statement.value.startswith("on "):
         return _verify_not_on(statement, evidence)
+    if statement.value is not None and statement.value.startswith("at "):
+        return _verify_not_at(statement, evidence)
     if statement.value is not None:
         return _verify_not_had(statement, evidence)
     word = singular(statement.word)  # no plant: no potted one; no luggage where captions have luggage
@@ -118,6 +132,17 @@ def _verify_not_on(statement: Statement, evidence: Evidence) -> Ruling:
             if evidence.noticed[category] and across * down >= INSIDE * area_of(box):
                 return "contradicted", f"{saying}, a box shows one there"
     return "unknown", f"{saying}, the boxes leave it open"
+
+
+def _verify_not_at(statement: Statement, evidence: Evidence) -> Ruling:
+    """What is boxed is at the place that captions are about."""
+    category, place = statement.category, (statement.value or "").removeprefix("at ")
+    saying = f"{category}: text says there is none at the {place}"
+    count, is_own = evidence.counts.get(category), not statement.is_loose or singular(statement.word) in evidence.nouns
+    is_scene = evidence.nouns.get(singular(place), 0) >= SCENE_CAPTIONS
+    if is_scene and is_own and count is not None and count.at_least and evidence.noticed[category]:
+        return "contradicted", f"{saying}, captions are about it and boxes show {count.at_least}"
+    return "unknown", f"{saying}, the annotations leave it open"
 
 
 def _verify_not_had(statement: Statement, evidence: Evidence) -> Ruling:

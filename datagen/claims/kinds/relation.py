@@ -35,6 +35,10 @@ RELATIONS = (
     Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
         "further) (?:to the )?right than",
         "The dog is farther right than the cat."),
+    Row("at left of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?left(?:-hand)? (?:end|half|part|edge|"
+        "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the bed."),
+    Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|half|part|edge|"
+        "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the bed."),
     Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
@@ -62,8 +66,8 @@ TURNED_RELATION = PlantedError("relation", "a wrong relation")
 
 _PLANAR = ("left of", "right of", "above", "below")
 _SIZES = ("larger", "smaller")
-_RELATION_WORDS = {"nearer": "nearer to the camera than", "farther": "farther from the camera than"}
-_OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
+_RELATION_WORDS = {"at left of": "at the left end of", "at right of": "at the right end of", "nearer": "nearer to the camera than", "farther": "farther from the camera than"}
+_OPPOSITES = ({"left of", "right of"}, {"at left of", "at right of"}, {"above", "below"}, {"larger", "smaller"})
 _TURNED_BY = {"behind": "in front of", "in front of": "behind", "under": "on", "above": "below", "below": "above"}
 """Depth is told by captions alone; of one thing a single caption tells it."""
 _OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between", "holding"})
