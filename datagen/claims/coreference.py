@@ -27,9 +27,9 @@ _OBJECT = re.compile(
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    r"(?<![\w-])(?P<word>(?P<other>another(?: one)?|the other(?: one)?)|one|two|three|four|five|six|others|the others|"
+    r"(?<![\w-])(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|one|two|three|four|five|six|others|the others|"
     r"a second(?: one)?|"
-    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?: of them)?(?=,? (?:is|are|sits?|stands?|lies|lie|"
+    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?=,? (?:is|are|sits?|stands?|lies|lie|"
     r"rests?|hangs?|can be|appears?|occup\w+|fills?|takes?|standing|sitting|lying|positioned|located|placed|closer|"
     r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b)",
     FLAGS,

@@ -49,6 +49,12 @@ _FINITE = re.compile(
     r"\w+ing|\w+ed|\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
     FLAGS,
 )
+_IS_TOLD = re.compile(
+    r"(?:^|[.!?]\s+)(?:(?:in (?:total|all|fact)|altogether|overall),?\s+)?(?:there (?:is|are)|(?:the|this) (?:image|picture|photo|scene)"
+    r" (?:shows|contains|has|features)|(?:one|you) can (?:see|count))\s+$",
+    FLAGS,
+)
+"""Opens a sentence that tells the number of all: two of them that differ are no two groups."""
 _ONES = re.compile(r"\b(?:one|two|three|four|five|six|second|others?|another)\b", FLAGS)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
@@ -139,12 +145,16 @@ def read_answer(
     antecedent = discourse.antecedent("they")
     statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on)
     numbers: dict[str, set[int | None]] = {}
+    totals: dict[str, set[int | None]] = {}
     for statement in statements:
         if statement.comparison == "exact":
             numbers.setdefault(statement.category, set()).add(statement.number)
+            if _IS_TOLD.search(text, 0, statement.start) is not None:
+                totals.setdefault(statement.category, set()).add(statement.number)
     read: list[Statement] = []
     for s in statements:
-        if s.comparison == "exact" and len(numbers[s.category]) > 1:
+        is_exact = s.comparison == "exact"
+        if is_exact and len(numbers[s.category]) > 1 and len(totals.get(s.category, ())) < 2:
             # "Two dogs lie here. ... Three dogs run there": neither counts them all
             read.append(replace(s, comparison="at least"))
         elif s.comparison == "at most" and s.number is None:

@@ -45,7 +45,9 @@ _QUANTITY_BEFORE = re.compile(
 )
 _SPACE, _WORD = " \t\n\r\f\v", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,"
 _STATED = re.compile(rf"\d+|\b(?:{NUMBER_FORMS})\b", FLAGS)
-_RANGE = re.compile(rf"(?:\d|\b(?:{NUMBER_FORMS}))\s+$", FLAGS)
+_RANGE = re.compile(rf"\b(?P<number>\d{{1,2}}|{NUMBER_FORMS})\s+(?:to|or|and)\s+$", FLAGS)
+_RANGE_WORDS = frozenset(("to", "or", "and"))
+_BETWEEN = re.compile(r"\bbetween\s+$", FLAGS)
 _SELECTED = re.compile(
     r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|\w+ing)\b",
     FLAGS,
@@ -166,9 +168,12 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     # the quantities were tried anew from each of its letters.
     ahead = text[lowest:start].rstrip(_SPACE)
     before = ahead[len(ahead.rstrip(_WORD)) :].lower()
-    is_range = before == "to" and _RANGE.search(text, 0, lowest + len(ahead) - 2) is not None
-    is_rough = is_range or before.rstrip(",") in ROUGH
+    is_rough = before.rstrip(",") in ROUGH
+    low = _RANGE.search(text, lowest, start) if before in _RANGE_WORDS else None
     measure, number = _measured(QUANTITIES[int(group[1:])], words, mention, match["pairs"] is not None, is_rough)
+    if low is not None and (before != "and" or _BETWEEN.search(text, floor, low.start())):
+        word = " ".join(low["number"].lower().split())
+        measure, number = "at least", NUMBERS.get(word) or int(word)  # "between two and four dogs"
     rest_is_free = not match["adjectives"] and before not in PART
     is_whole = rest_is_free and _is_of_all(text, mention.end, sentence_end, number)
     if words == "one" and is_whole and _is_of_all(text, mention.end, sentence_end, 1):

@@ -265,9 +265,9 @@ def test_turns_of_one_conversation_agree():
     image = AnnotatedImage("1", "1.jpg", 100, 100, (), (box("person"),))
     turns = (Turn("How many bicycles are there?", "There are three bicycles."), Turn("And?", "There are six bicycles."))
     found = first_contradiction(judge_turns(turns, image, ("person", "bicycle"), ChecksSettings(exhaustive="no")))
-    assert found is not None and found[0] == 1
+    assert found is not None and found[0] == 0  # either number may be the wrong one
     assert found[1].reason == "turns_disagree"
-    assert found[1].detail.startswith("turn 2: 'six bicycles'")
+    assert found[1].detail.startswith("turn 1: 'three bicycles'")
 
 
 def test_a_definite_thing_that_only_a_box_shows_is_told():

@@ -169,8 +169,11 @@ _ASKS_SIDE = re.compile(r"\b(?:which|what) (?:side|half)\b|\bleft or (?:(?:on |t
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     """What a place is said of: the thing right before it or after it, or the subject of its verb."""
     owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
-    if owner is not None and not clause.is_governed(owner.start(), owner.end("x")):
-        return clause.phrase(owner["x"])
+    if owner is not None:
+        phrase = clause.phrase(owner["x"])
+        is_elliptic = phrase.is_stand_in and not phrase.is_definite  # "..., and one at the back"
+        if is_elliptic or not clause.is_governed(owner.start(), owner.end("x")):
+            return phrase
     if owner is not None:  # "a man with a dog on the left": which? But "a man with a dog STANDS on the left"
         return clause.subject_at(match.start())
     owner = _OWNER_AFTER.match(clause.text, match.end())

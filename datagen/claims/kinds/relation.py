@@ -36,9 +36,9 @@ RELATIONS = (
         "further) (?:to the )?right than",
         "The dog is farther right than the cat."),
     Row("at left of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?left(?:-hand)? (?:end|half|part|edge|"
-        "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the bed."),
+        "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the cat."),
     Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|half|part|edge|"
-        "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the bed."),
+        "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the cat."),
     Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
