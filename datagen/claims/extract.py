@@ -60,7 +60,9 @@ _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
 _CLAUSE_READERS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and not kind.denies)
-_BARE_READERS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.reads_bare)
+_BARE_READERS = tuple(
+    kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.reads_bare and not kind.denies
+)
 _PHRASE_READERS = tuple(kind.read_phrase for kind in KINDS if kind.read_phrase is not None)
 _SHORT_ANSWER_READERS = tuple(kind.read_short_answer for kind in KINDS if kind.read_short_answer is not None)
 _NARROWING = frozenset(kind.name for kind in KINDS if kind.narrows)
@@ -225,7 +227,7 @@ def read_statements(
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]
             stated = _stated_before(text, start, end, match.end()) if has_hedge else end
-            if stated > start and (own or _BARE_READERS):
+            if stated > start:
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
                 found += _read_clause(Clause(text, start, stated, told, in_question=in_question, sentence=sentence))
             seeming = _SEEMS.search(text, start, end) if stated < end else None

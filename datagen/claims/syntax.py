@@ -47,7 +47,7 @@ _VERBS = (
     "suggest indicate add create provide offer help allow need want try like begin start end turn point see find "
     "notice count form lend cradle tell say know think feel mean grow rise tower dominate perch peek trot belong "
     "bask gaze "
-    "glance nap kneel crouch climb travel approach attract consist depend happen exist gather hover nestle prepare "
+    "glance nap kneel crouch climb lack travel approach attract consist depend happen exist gather hover nestle prepare "
     "gallop stroll sprint jog wander march soar snooze doze munch sip chat text squat recline lounge observe weep "
     "grin laugh stroke slice put set keep leave adorn decorate complement balance compete concern matter come arrive"
 )
