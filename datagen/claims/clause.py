@@ -36,7 +36,7 @@ VERBS = (
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
-    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
+    r"captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
     r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
     r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )

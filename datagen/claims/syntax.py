@@ -235,12 +235,16 @@ class Sentence:
 
     def _noun_phrases(self) -> list[Noun]:
         words, tags, found, n = self.words, self.tags, [], 0
-        while n < len(words):
+        n_words = len(words)
+        while n < n_words:
+            if tags[n] in "PVCWOX":  # no noun phrase opens with one
+                n += 1
+                continue
             first = n
-            while n < len(words) and tags[n] == "D":
+            while n < n_words and tags[n] == "D":
                 n += 1
             head, at = -1, n
-            while at < len(words):
+            while at < n_words:
                 tag = tags[at]
                 if tag == "n":
                     head = at

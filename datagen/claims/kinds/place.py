@@ -40,7 +40,7 @@ _NEAR = (
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|wall|"
+    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|wall|"
     "quarter|foreground))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
@@ -55,6 +55,8 @@ PLACES = (
     Row("right", f"{_OFF}right of (?:the )?(?:cent(?:er|re)|middle)", "The dog is to the right of the middle."),
     Row("top", f"{_OFF}above (?:the )?(?:cent(?:er|re)|middle)", "The dog is just above the middle."),
     Row("bottom", f"{_OFF}below (?:the )?(?:cent(?:er|re)|middle)", "The dog is slightly below the centre."),
+    Row("left", "at (?:far )?left", "At left, a dog waits."),
+    Row("right", "at (?:far )?right", "At far right, a dog waits."),
     Row("left", f"{_NEAR} the {_FAR}left{_PART_OF}", "The dog is on the left side of the image."),
     Row("right", f"{_NEAR} the {_FAR}right{_PART_OF}", "The dog is on the right-hand side."),
     Row("top", f"{_NEAR} the {_FAR}(?:top|upper){_PART_OF}", "The dog is at the top of the picture."),
@@ -62,7 +64,7 @@ PLACES = (
     Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
     Row("corner", f"{_NEAR} (?:the|a|one) corner", "The dog is in a corner of the image."),
     Row("foreground", "(?:in|at) the (?:foreground|front)", "The dog is in the foreground."),
-    Row("background", "(?:in|at) the (?:background|distance|back)", "The dog is in the background."),
+    Row("background", "(?:in|at|toward|towards|near) the (?:far )?(?:background|distance|back|rear)", "The dog is in the background."),
 )
 """Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
 
@@ -84,7 +86,7 @@ _PLACE_WORDS = {
 _TURNED = {"left": "right", "right": "left", "upper": "lower", "lower": "upper", "top": "bottom", "bottom": "top"}
 _KEYWORDS = (
     "left", "right", "top", "upper", "bottom", "lower", "middle", "cent", "corner", "foreground", "front", "background",
-    "distance", "back",
+    "distance", "back", "rear",
 )  # fmt: skip
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
 _HELD = re.compile(

@@ -39,7 +39,7 @@ RELATIONS = (
         "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the cat."),
     Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|half|part|edge|"
         "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the cat."),
-    Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
+    Row("above", "above|(?:hangs|hanging|flies|flying) over|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
     Row("next to", "next to|right by|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
@@ -75,17 +75,19 @@ _OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between", "holdin
 _PAIRS = (("left", "right"), ("above", "below"), ("higher", "lower"), ("up", "down"), ("larger", "smaller"),
           ("more", "less"), ("behind", "in front of"))  # fmt: skip
 _TURNED = {**dict(_PAIRS), **{b: a for a, b in _PAIRS}, "bigger": "smaller"}
+_THE = r"(?:(?:the|these|those|all)\s+)?"
+"""Stands before the slot of "the two dogs"."""
 _PLACED = (
     r"(?:(?:on|in|at|near) the (?:far |upper |lower |top |bottom )?(?:left|right|top|bottom)"
     r"(?: (?:side|edge|corner|half))?,?\s+)"
 )
 _RELATION = re.compile(
     rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN}|"
-    rf"{_PLACED}){{0,5}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?",
+    rf"{_PLACED}){{0,5}}(?:{one_of(RELATIONS, 'r')})\s+{_THE}(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?",
     FLAGS,
 )
 _FRONTED = re.compile(
-    rf"(?:^|,)\s*(?:(?:right|directly|just)\s+)?(?:{{rows}})\s+(?P<y>{SLOT})\s*(?:,\s*|\s(?=(?:is|are|sits?|stands?|lies|lie|hangs?|there)\b))"
+    rf"(?:^|,)\s*(?:(?:right|directly|just|immediately|and)\s+){{0,2}}(?:{{rows}})\s+{_THE}(?P<y>{SLOT})\s*(?:,\s*|\s(?=(?:is|are|sits?|stands?|lies|lie|hangs?|there)\b))"
     rf"(?:there\s+)?(?:is\s+|are\s+|sits?\s+|stands?\s+|lies?\s+|hangs?\s+)?(?P<x>{SLOT})".replace(
         "{rows}", one_of(RELATIONS, "r")
     ),
@@ -93,7 +95,7 @@ _FRONTED = re.compile(
 )
 """The place before the thing: "To the left of the cat sits a dog"."""
 _TRAILING = re.compile(
-    rf"^\s*(?P<x>{SLOT})\s[^,\ue000-\uf8ff]*,\s*(?:(?:right|directly|just)\s+)?(?:{{rows}})\s+(?P<y>{SLOT})".replace(
+    rf"^\s*(?P<x>{SLOT})\s[^,]*,\s*(?:(?:right|directly|just|immediately)\s+)?(?:{{rows}})\s+{_THE}(?P<y>{SLOT})".replace(
         "{rows}", one_of(RELATIONS, "r")
     ),
     FLAGS,
@@ -157,7 +159,7 @@ def _read_sides(clause: Clause) -> Iterator[Statement]:
             break
         second = clause.phrase(match["y"])
         first = clause.phrase(match["x"] or match["z"])
-        if not second.is_stand_in or first is second or "none" in (first.measure, second.measure):
+        if not (second.is_stand_in or match["owner"]) or first is second or "none" in (first.measure, second.measure):
             continue
         yield state(
             "relation", first, clause.origin(match.start()), max(clause.origin(match.end()), first.end),
@@ -168,7 +170,7 @@ def _read_sides(clause: Clause) -> Iterator[Statement]:
 
 _OWN_SIDE = re.compile(
     rf"(?:(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}})?"
-    rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})\s+(?:immediate\s+|far\s+)?(?P<side>left|right)(?:[ -]hand)?(?:\s+side)?"
+    rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})(?P<owner>['’]s)?\s+(?:immediate\s+|far\s+)?(?P<side>left|right)(?:[ -]hand)?(?:\s+side)?"
     rf"(?(x)(?=\s*(?:[.,;!?)]|$|and\b|while\b))|,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|there(?:\s+(?:is|are)|['’]s)|"
     rf"(?:you|we|one)\s+can\s+see)\s+)?(?P<z>{SLOT}))",
     FLAGS,
