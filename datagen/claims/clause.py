@@ -62,7 +62,8 @@ SAID_OF = re.compile(
 """A verb right behind a noun phrase that follows "and": it opens a clause of its own."""
 _DEFINITE = frozenset("the this that these those his her its their".split())
 _DENYING = re.compile(
-    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|clear of|not even|nobody|no[ -]one|none of|of them|out of "
+    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|clear of|not even|nobody|no[ -]one|"
+    r"none of|of them|out of "
     r"sight|at home)\b",
     FLAGS,
 )

@@ -22,12 +22,14 @@ _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|h
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
     r"on top of|find|see|spot|locate) (?P<word>it|them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
-    r"lies)\b)))\b(?!['’])|\b(?:to|on) (?P<own>its|his|her|their) (?:immediate |far )?(?:left|right)\b(?! (?:hand|arm|leg|"
+    r"lies)\b)))\b(?!['’])|\b(?:to|on) (?P<own>its|his|her|their) (?:immediate |far )?(?:left|right)\b(?! "
+    r"(?:hand|arm|leg|"
     r"foot|shoulder|wrist|ear|eye|paw|wing|knee|thigh|ankle|side of))",
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    r"(?<![\w-])(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|one|two|three|four|five|six|others|the others|"
+    r"(?<![\w-])(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
+    r"one|two|three|four|five|six|others|the others|"
     r"a second(?: one)?|"
     r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?=,? (?:is|are|sits?|stands?|lies|lie|"
     r"rests?|hangs?|can be|appears?|occup\w+|fills?|takes?|standing|sitting|lying|positioned|located|placed|closer|"

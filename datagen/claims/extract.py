@@ -50,7 +50,8 @@ _FINITE = re.compile(
     FLAGS,
 )
 _IS_TOLD = re.compile(
-    r"(?:^|[.!?]\s+)(?:(?:in (?:total|all|fact)|altogether|overall),?\s+)?(?:there (?:is|are)|(?:the|this) (?:image|picture|photo|scene)"
+    r"(?:^|[.!?]\s+)(?:(?:in (?:total|all|fact)|altogether|overall),?\s+)?(?:there (?:is|are)|(?:the|this) "
+    r"(?:image|picture|photo|scene)"
     r" (?:shows|contains|has|features)|(?:one|you) can (?:see|count))\s+$",
     FLAGS,
 )

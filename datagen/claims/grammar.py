@@ -128,7 +128,8 @@ HOLDING = re.compile(
 WITH = re.compile(r"(?:\bwith|\bof|,|\band)\s+(?:[a-z-]+\s+)?$", FLAGS)
 """What joins a bare plural to the picture that a verb of ``EXISTENCE`` opens: "it shows a lake with boats"."""
 SCENES = (
-    r"(?:(?:kitchen|living|bath|bed|dining|hotel|waiting|class)[ -]?)?rooms?|kitchen|office|cubicle|street|road|path|trail|"
+    r"(?:(?:kitchen|living|bath|bed|dining|hotel|waiting|class)[ -]?)?rooms?|kitchen|office|cubicle|street|road|"
+    r"path|trail|"
     r"sidewalk|field|yard|"
     r"park|beach|shore|water|ocean|sea|lake|river|wave|sky|slope|hill|hillside|mountain|snow|grass|lawn|garden|meadow|"
     r"pasture|ground|floor|platform|station|airport|tarmac|runway|apron|enclosure|pen|zoo|court|pitch|stands|stall|"
@@ -140,7 +141,10 @@ SCENE_ADJUNCT = (
     rf"(?:(?!left|right|upper|lower|top|bottom|back|front|far|near|other|same)[a-z-]+\s+)?(?:{SCENES})\b(?!\s+(?:of|sign|table|chair|light|lamp|floor|wall))"
 )
 """Where in the scene, which is all of it."""
-INDOORS = r"(?:(?:\w+ )?(?:room|bathroom|bedroom|kitchen)|(?:street )?scene|cubicle|(?:photo|kitchen|bathroom) scene|field|sky|enclosure)"
+INDOORS = (
+    r"(?:(?:\w+ )?(?:room|bathroom|bedroom|kitchen)|(?:street |photo |kitchen |bathroom )?scene|cubicle|field|sky|"
+    r"enclosure)"
+)
 """Nouns whose sides are those of the picture."""
 SHOWN_AFTER = re.compile(
     r"\s+(?:can be (?:seen|counted|found|made out)|(?:is|are) (?:visible|shown|present|to be seen|part of)|"
@@ -291,7 +295,8 @@ OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:w
 """A question that takes what it names for granted, if it names it with "the"."""
 DENIED_HERE = re.compile(
     rf"\s*(?:$|[.,;!]|(?:(?:is|are|stands?|sits?|lies?|shares?)\s+)?(?:{SCENE_ADJUNCT}|(?:at|on|along|in) (?:this|the) "
-    r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the (?:image|picture|photo|scene|"
+    r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the "
+    r"(?:image|picture|photo|scene|"
     r"frame)|this (?:image|picture|photo|scene))|"
     r"here\b|anywhere|around(?! the| an?| it)|at all|(?:is |are )?(?:visible|present|to be seen|in sight|in view)|"
     r"(?:can|could|to) be (?:seen|found|spotted|made out)|anywhere|on view|appears?\b|exists?\b|runs?\b|for\b|is in "
@@ -322,8 +327,10 @@ REFUTES = re.compile(
 NOBODY = re.compile(
     r"\b(?:(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
     r"in sight|"
-    rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|there(?: is|['’]s) (?:nobody|no one|no-one)"
-    rf"(?=\s*(?:$|[.,;!]|{SCENE_ADJUNCT}|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|scene|frame))))",
+    rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|there(?: is|['’]s) "
+    rf"(?:nobody|no one|no-one)"
+    rf"(?=\s*(?:$|[.,;!]|{SCENE_ADJUNCT}|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|"
+    rf"scene|frame))))",
     FLAGS,
 )
 """Denies any people in the picture."""

@@ -107,7 +107,9 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
     for mention in mentions:
         phrase = read_phrase(text, mention, floor, end)
         if phrase.measure is None and phrases and JOINED.fullmatch(text, floor, mention.start):
-            if phrases[-1].measure == "none" and not _opens_clause(text, floor, mention.end, end):  # "no car, bus or truck"
+            if phrases[-1].measure == "none" and not _opens_clause(
+                text, floor, mention.end, end
+            ):  # "no car, bus or truck"
                 follows = FOLLOWS.match(text, mention.end, end) is not None
                 phrase = replace(phrase, measure="none", number=0, is_firm=follows)
             elif phrases[-1].is_firm:
@@ -190,7 +192,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
     is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
     is_case = is_case or (is_definite and before in GIVEN)  # "for the dog", not "for a dog"
-    is_named = (words in ("a", "an") or measure == "exact") and IDENTIFIES.search(text, max(0, start - 12), start) is not None
+    is_named = (words in ("a", "an") or measure == "exact") and IDENTIFIES.search(
+        text, max(0, start - 12), start
+    ) is not None
     return Phrase(
         mention.category,
         word,

@@ -96,20 +96,25 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
 
 
 _NEGATORS = frozenset(
-    "no not without lacks lack lacking never free devoid bare isn't aren't doesn't don't isn’t aren’t doesn’t don’t "
+    "no not none nobody neither without lacks lack lacking never free devoid bare isn't aren't doesn't don't "
+    "isn’t aren’t doesn’t don’t "
     "cannot can't can’t wasn't hasn't haven't".split()
 )
 _ONE_OR_NONE = frozenset("nobody none no it he she neither".split())
 _IS_NOBODY = re.compile(r"\W*(?:no,?\s+)?(?:none of|nobody|no one|no-one|neither of)\b", FLAGS)
 _INDEFINITE = frozenset(("", "no", "a", "an", "any"))
-_MODIFIED = frozenset("other more additional further different particular special real such second clear visible".split())
+_MODIFIED = frozenset(
+    "other more additional further different particular special real such second clear visible".split()
+)
 _HAVING = frozenset(
-    "has have having with wears wear wearing holds holding hold carries carrying carry features feature shows show without "
+    "has have having with wears wear wearing holds holding hold carries carrying carry features feature shows "
+    "show without "
     "lacks lack lacking".split()
 )
 _NO_THINGS = frozenset(
-    "sign one way doubt reason need idea image picture photo scene side kind sort type trace hint place time longer part "
-    "indication evidence problem matter question left right top bottom middle thing lot hand sense use".split()
+    "sign one way doubt reason need idea image picture photo scene side kind sort type trace hint place time "
+    "longer part "
+    "indication evidence problem matter question left right top bottom middle thing lot hand sense use brought".split()
 )
 """Nouns that denials are about without denying a thing."""
 

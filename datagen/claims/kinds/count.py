@@ -41,7 +41,8 @@ WRONG_COUNT = PlantedError("count", "a wrong count")
 _ALONE_WORDS = frozenset(("alone", "itself", "himself", "herself"))
 _ALONE = re.compile(r"\b(?:alone\b|(?:all )?(?:by|on) (?:itself|himself|herself|his own|her own|its own)\b)", FLAGS)
 _ASKS_OTHERS = re.compile(
-    r"(?:is|are|does|do|can)\s+(?:there\s+|you\s+see\s+)?(?:anyone|anybody|someone|any other (?:people|person)|another person|other people)"
+    r"(?:is|are|does|do|can)\s+(?:there\s+|you\s+see\s+)?(?:anyone|anybody|someone|any other (?:people|person)|"
+    r"another person|other people)"
     r"(?:\s+else)?(?=.*\b(?:with|beside|near|besides|else|other|another)\b)",
     FLAGS,
 )
@@ -93,7 +94,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         for alone in _ALONE.finditer(clause.source, clause.start, min(clause.end, clause.silent)):
             at = bisect_left(clause.sentence.starts, alone.start())
             one = clause.subject_before(at)
-            if one is not None and not one.is_plural:
+            is_said = at > 0 and clause.sentence.tags[at - 1] in "VR"  # "the horse alone weighs more" says nothing
+            if is_said and one is not None and not one.is_plural:
                 yield Statement("count", one.category, one.word, min(one.start, alone.start()), alone.end(), number=1,
                                 comparison="at most", in_question=clause.in_question)  # fmt: skip
     if "else" not in words:

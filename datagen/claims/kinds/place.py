@@ -35,12 +35,14 @@ _COVERS = (
     "(?:part|portion|share)) of))?"
 )
 _NEAR = (
-    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|into|at|to|toward|towards|near|"
+    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|into|at|to|toward|"
+    "towards|near|"
     "around|along|close to|closer to|over on|over to|off to|far to|against|across|"
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|wall|"
+    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge)| (?:side|half|part|area|"
+    "portion|edge|border|corner|section|third|wall|"
     "quarter|foreground))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
@@ -64,7 +66,11 @@ PLACES = (
     Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
     Row("corner", f"{_NEAR} (?:the|a|one) corner", "The dog is in a corner of the image."),
     Row("foreground", "(?:in|at) the (?:foreground|front)", "The dog is in the foreground."),
-    Row("background", "(?:in|at|toward|towards|near) the (?:far )?(?:background|distance|back|rear)", "The dog is in the background."),
+    Row(
+        "background",
+        "(?:in|at|toward|towards|near) the (?:far )?(?:background|distance|back|rear)",
+        "The dog is in the background.",
+    ),
 )
 """Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
 

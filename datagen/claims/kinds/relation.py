@@ -35,11 +35,14 @@ RELATIONS = (
     Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
         "further) (?:to the )?right than",
         "The dog is farther right than the cat."),
-    Row("at left of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?left(?:-hand)? (?:end|half|part|edge|"
+    Row("at left of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?left(?:-hand)? (?:end|half|"
+        "part|edge|"
         "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the cat."),
-    Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|half|part|edge|"
+    Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|"
+        "half|part|edge|"
         "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the cat."),
-    Row("above", "above|(?:hangs|hanging|flies|flying) over|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
+    Row("above", "above|(?:hangs|hanging|flies|flying) over|higher (?:up )?(?:in the (?:frame|picture|image) "
+        ")?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
     Row("next to", "next to|right by|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
@@ -66,7 +69,12 @@ TURNED_RELATION = PlantedError("relation", "a wrong relation")
 
 _PLANAR = ("left of", "right of", "above", "below")
 _SIZES = ("larger", "smaller")
-_RELATION_WORDS = {"at left of": "at the left end of", "at right of": "at the right end of", "nearer": "nearer to the camera than", "farther": "farther from the camera than"}
+_RELATION_WORDS = {
+    "at left of": "at the left end of",
+    "at right of": "at the right end of",
+    "nearer": "nearer to the camera than",
+    "farther": "farther from the camera than",
+}
 _OPPOSITES = ({"left of", "right of"}, {"at left of", "at right of"}, {"above", "below"}, {"larger", "smaller"})
 _TURNED_BY = {"behind": "in front of", "in front of": "behind", "under": "on", "above": "below", "below": "above"}
 """Depth is told by captions alone; of one thing a single caption tells it."""
@@ -170,7 +178,8 @@ def _read_sides(clause: Clause) -> Iterator[Statement]:
 
 _OWN_SIDE = re.compile(
     rf"(?:(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}})?"
-    rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})(?P<owner>['’]s)?\s+(?:immediate\s+|far\s+)?(?P<side>left|right)(?:[ -]hand)?(?:\s+side)?"
+    rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})(?P<owner>['’]s)?\s+(?:immediate\s+|far\s+)?(?P<side>left|"
+    rf"right)(?:[ -]hand)?(?:\s+side)?"
     rf"(?(x)(?=\s*(?:[.,;!?)]|$|and\b|while\b))|,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|there(?:\s+(?:is|are)|['’]s)|"
     rf"(?:you|we|one)\s+can\s+see)\s+)?(?P<z>{SLOT}))",
     FLAGS,
@@ -244,7 +253,7 @@ def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
             return "contradicted", f"{first}: text says {relation} the {statement.others[0]}, captions say {turned}"
     saying = f"{first} and {' and '.join(statement.others)}: text says {relation.removesuffix(' of')}"
     own: Sequence[BoxUnit] = evidence.boxes.get(first, [])
-    theirs = [evidence.boxes.get(other, []) for other in statement.others]
+    theirs: list[Sequence[BoxUnit]] = [evidence.boxes.get(other, []) for other in statement.others]
     if statement.is_definite and not statement.is_plural and not statement.is_all:
         own = meant_of(own)
     if statement.is_other_definite:
