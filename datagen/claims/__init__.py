@@ -75,6 +75,9 @@ def first_contradiction(turns: tuple[Turn, ...]) -> tuple[int, Drop] | None:
             pair = disagreement(earlier.claims, turn.claims)
             if pair is not None:
                 told, claim = pair
+                if told.verdict == claim.verdict == "unknown":  # either may be the wrong one: both fall
+                    detail = f"turn {m + 1}: {_quoted(earlier, told)} against turn {n + 1}: {_quoted(turn, claim)}"
+                    return m, Drop("checks", "turns_disagree", detail)
                 detail = f"turn {n + 1}: {_quoted(turn, claim)} against turn {m + 1}: {_quoted(earlier, told)}"
                 return n, Drop("checks", "turns_disagree", detail)
     return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS
+from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS, INDOORS
 from datagen.claims.syntax import Noun, Sentence
 from datagen.records import Comparison
 
@@ -36,13 +36,14 @@ VERBS = (
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
-    r"captured|featured|left|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
+    r"captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
     r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
     r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )
 """Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
 FRAME = (
-    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|scene|view|shot)|"
+    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|view|shot|"
+    rf"{INDOORS})|"
     r"(?:(?<=half)|(?<=part)|(?<=area)|(?<=corner))\s+of\s+it)"
 )
 """Words that speak of the whole picture: "of the image"."""
@@ -61,7 +62,8 @@ SAID_OF = re.compile(
 """A verb right behind a noun phrase that follows "and": it opens a clause of its own."""
 _DEFINITE = frozenset("the this that these those his her its their".split())
 _DENYING = re.compile(
-    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|nobody|no[ -]one|none of|of them|out of "
+    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|clear of|not even|nobody|no[ -]one|"
+    r"none of|of them|out of "
     r"sight|at home)\b",
     FLAGS,
 )
@@ -83,6 +85,8 @@ class Statement(Struct, frozen=True, gc=False):
         is_plural: The noun is plural.
         is_plain: Its number is that of those who do something, in an answer perhaps not of all.
         beside: Words of its sentence, which may tell whom or what it means.
+        is_other_definite: One thing that it is related to, taken for granted.
+        size: 1 where the largest of such things is meant, -1 for the smallest.
     """
 
     kind: str
@@ -105,6 +109,19 @@ class Statement(Struct, frozen=True, gc=False):
     in_question: bool = False
     is_plain: bool = False
     beside: tuple[str, ...] = ()
+    is_other_definite: bool = False
+    size: int = 0
+
+
+def size_of(clause: Clause, phrase: Phrase) -> int:
+    """1 for "the largest dog" or "the bigger one", -1 for the smallest, else 0."""
+    found = _SUPERLATIVE.search(clause.source, phrase.start, phrase.end)
+    return 0 if found is None else -1 if found["small"] is not None else 1
+
+
+_SUPERLATIVE = re.compile(
+    r"\b(?:larg(?:est|er)|bigg(?:est|er)|main|closest|nearest|foremost|(?P<small>small(?:est|er)|tiniest))\b", FLAGS
+)
 
 
 def state(
@@ -121,13 +138,14 @@ def state(
     others: tuple[str, ...] = (),
     value: str | None = None,
     is_firm: bool | None = None,
+    is_other_definite: bool = False,
 ) -> Statement:
     """A statement about what a noun phrase names; as firm as the phrase unless ``is_firm`` says otherwise."""
     return Statement(
         kind, phrase.category, phrase.word, start, end, number, comparison, place, relation, others, value,
         (phrase.is_firm or phrase.measure == "open") if is_firm is None else is_firm,
         phrase.is_loose, phrase.is_unsure, phrase.is_definite, phrase.is_all, phrase.is_plural, in_question,
-        phrase.is_plain,
+        phrase.is_plain, is_other_definite=is_other_definite,
     )  # fmt: skip
 
 
@@ -219,7 +237,7 @@ class Clause:
         n = at - 1
         if sentence.words[n] == ",":  # "The cup is tall, taking up the left half", "there is one dog, at the left edge"
             named = [phrase for phrase in self.phrases if phrase.end <= sentence.starts[n]]
-            return named[0] if len(named) == 1 and not self.is_governed(self.text.index(chr(_FIRST_SLOT)), 1) else None
+            return named[0] if named and not self.is_governed(self.text.index(chr(_FIRST_SLOT)), 1) else None
         while n > 0 and sentence.tags[n] in "RG" and sentence.tags[n - 1] in "VR":
             n -= 1
         noun = sentence.subject_before(n + 1) if sentence.tags[n] == "V" else None

@@ -22,9 +22,21 @@ _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|h
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
     r"on top of|find|see|spot|locate) (?P<word>it|them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
-    r"lies)\b)))\b(?!['’])",
+    r"lies)\b)))\b(?!['’])|\b(?:to|on) (?P<own>its|his|her|their) (?:immediate |far )?(?:left|right)\b(?! "
+    r"(?:hand|arm|leg|"
+    r"foot|shoulder|wrist|ear|eye|paw|wing|knee|thigh|ankle|side of))",
     FLAGS,
 )
+_ELLIPTIC = re.compile(
+    r"(?<![\w-])(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
+    r"one|two|three|four|five|six|others|the others|"
+    r"a second(?: one)?|"
+    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?=,? (?:is|are|sits?|stands?|lies|lie|"
+    r"rests?|hangs?|can be|appears?|occup\w+|fills?|takes?|standing|sitting|lying|positioned|located|placed|closer|"
+    r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b)",
+    FLAGS,
+)
+_IS_ONE = re.compile(r"one\b|another|other\b(?!s)|second", FLAGS)
 _FRAGMENT = re.compile(
     r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
     r"slightly|right|directly) |[a-z]{3,}ing )",
@@ -32,7 +44,7 @@ _FRAGMENT = re.compile(
 )
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
-PRONOUNS = frozenset("it they he she them him her both".split())
+PRONOUNS = frozenset("it they he she them him her both its his their".split())
 _EACH = re.compile(r" (?:both|all) ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
@@ -148,20 +160,35 @@ class Discourse:
             return None
         return _stand_in(named[-1], first, last) if named else None
 
+    def elliptic(self, text: str, start: int, end: int, phrases: Sequence[Phrase]) -> list[Phrase]:
+        """Numbers and "the other" that stand for things told of before: "two dogs, ONE on the left, ANOTHER asleep"."""
+        found: list[Phrase] = []
+        for match in _ELLIPTIC.finditer(text, start, end):
+            if any(phrase.start < match.end() and match.start() < phrase.end for phrase in phrases):
+                continue
+            told = [phrase for phrase in phrases if phrase.end <= match.start()]
+            meant = next((phrase for phrase in reversed(told) if phrase.is_plural or match["other"] is not None), None)
+            meant = meant or (None if told else self.antecedent("they"))
+            if meant is not None and meant.measure not in ("none", "others"):
+                is_plural = _IS_ONE.search(match[0]) is None
+                found.append(replace(_stand_in(meant, *match.span("word")), is_plural=is_plural, is_definite=False))
+        return found
+
     def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""
         pronoun = _OBJECT.search(text, start, end)
         if pronoun is None:
             return None
-        word = pronoun["word"].lower()
-        if word in ("him", "her"):
-            fitting = self._people_for("he" if word == "him" else "she")
+        group = "word" if pronoun["word"] is not None else "own"
+        word = pronoun[group].lower()
+        if word in ("him", "her", "his"):
+            fitting = self._people_for("she" if word == "her" else "he")
             meant = fitting[0] if len(fitting) == 1 else None
         else:
             meant = before[0] if before else self.antecedent(word)
-        if meant is None or meant.is_plural is not (word == "them"):
+        if meant is None or meant.is_plural is not (word in ("them", "their")):
             return None
-        return _stand_in(meant, *pronoun.span("word"))
+        return _stand_in(meant, *pronoun.span(group))
 
     def _asked_person(self) -> Phrase | None:
         """The person that a question is about."""

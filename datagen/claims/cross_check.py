@@ -20,8 +20,9 @@ WEIGHT = {
 def settle_disagreements(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     """Cut the samples of one image so that no two of them contradict each other.
 
-    Of two claims that exclude each other the one with less evidence falls, at equal evidence the
-    later one: its conversation is cut before that turn, or rejected when nothing would be left.
+    Of two claims that exclude each other the one with less evidence falls, at equal evidence the later one, and both
+    where the annotations decide neither: a conversation is cut before that turn, or rejected when nothing would be
+    left.
     """
     kept = list(samples)
     for i in range(len(samples)):
@@ -37,6 +38,9 @@ def _settle(first: Sample, second: Sample) -> tuple[Sample, Sample]:
             continue
         if WEIGHT[claim.verdict] < WEIGHT[other.verdict]:
             return _settle(_cut(first, n, turn, claim, second.sample_id, other), second)
+        if claim.verdict == other.verdict == "unknown":  # nothing tells which one is wrong
+            fallen = _cut(second, m, other_turn, other, first.sample_id, claim)
+            return _settle(_cut(first, n, turn, claim, second.sample_id, other), fallen)
         return _settle(first, _cut(second, m, other_turn, other, first.sample_id, claim))
     return first, second
 

@@ -49,11 +49,21 @@ _FINITE = re.compile(
     r"\w+ing|\w+ed|\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
     FLAGS,
 )
+_IS_TOLD = re.compile(
+    r"(?:^|[.!?]\s+)(?:(?:in (?:total|all|fact)|altogether|overall),?\s+)?(?:there (?:is|are)|(?:the|this) "
+    r"(?:image|picture|photo|scene)"
+    r" (?:shows|contains|has|features)|(?:one|you) can (?:see|count))\s+$",
+    FLAGS,
+)
+"""Opens a sentence that tells the number of all: two of them that differ are no two groups."""
+_ONES = re.compile(r"\b(?:one|two|three|four|five|six|second|others?|another)\b", FLAGS)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
 _CLAUSE_READERS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and not kind.denies)
-_BARE_READERS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.reads_bare)
+_BARE_READERS = tuple(
+    kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.reads_bare and not kind.denies
+)
 _PHRASE_READERS = tuple(kind.read_phrase for kind in KINDS if kind.read_phrase is not None)
 _SHORT_ANSWER_READERS = tuple(kind.read_short_answer for kind in KINDS if kind.read_short_answer is not None)
 _NARROWING = frozenset(kind.name for kind in KINDS if kind.narrows)
@@ -138,12 +148,16 @@ def read_answer(
     antecedent = discourse.antecedent("they")
     statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on)
     numbers: dict[str, set[int | None]] = {}
+    totals: dict[str, set[int | None]] = {}
     for statement in statements:
         if statement.comparison == "exact":
             numbers.setdefault(statement.category, set()).add(statement.number)
+            if _IS_TOLD.search(text, 0, statement.start) is not None:
+                totals.setdefault(statement.category, set()).add(statement.number)
     read: list[Statement] = []
     for s in statements:
-        if s.comparison == "exact" and len(numbers[s.category]) > 1:
+        is_exact = s.comparison == "exact"
+        if is_exact and len(numbers[s.category]) > 1 and len(totals.get(s.category, ())) < 2:
             # "Two dogs lie here. ... Three dogs run there": neither counts them all
             read.append(replace(s, comparison="at least"))
         elif s.comparison == "at most" and s.number is None:
@@ -194,6 +208,9 @@ def read_statements(
             continue
         sentence = Sentence(text, match.start(), match.end(), discourse.before)
         phrases = noun_phrases(text, inside, match.start(), match.end())
+        elliptic = discourse.elliptic(text, match.start(), match.end(), phrases) if _ONES.search(match[0]) else ()
+        if elliptic:
+            phrases = sorted([*phrases, *elliptic], key=lambda phrase: phrase.start)
         subjects: list[Phrase] = []  # of the clauses so far
         spans = list(_clauses(text, match.start(), match.end()))
         has_pronoun = not PRONOUNS.isdisjoint(sentence.words)
@@ -206,12 +223,12 @@ def read_statements(
             )
             if subject is not None:
                 own.insert(0, subject)
-            meant = discourse.object_of(text, start, end, subjects) if has_pronoun else None
+            meant = discourse.object_of(text, start, end, subjects or own[:-1]) if has_pronoun else None
             if meant is not None:
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]
             stated = _stated_before(text, start, end, match.end()) if has_hedge else end
-            if stated > start and (own or _BARE_READERS):
+            if stated > start:
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
                 found += _read_clause(Clause(text, start, stated, told, in_question=in_question, sentence=sentence))
             seeming = _SEEMS.search(text, start, end) if stated < end else None
@@ -225,8 +242,8 @@ def read_statements(
                     if phrase.end > stated
                     and phrase.is_definite
                     # "The cars have to slow down" speaks of any cars.
-                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1))
-                    and phrase.measure in ("some", None)
+                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
+                    and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
                 ]
                 if granted:
                     clause = Clause(text, start, end, own, sentence=sentence)
@@ -242,7 +259,7 @@ def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:
         # "A thief | who sees it would take it": what has no verb yet is as sure as what follows
         is_open = end < sentence_end - 1 and _FINITE.search(text, start, end) is None
         return start if is_open and HEDGES.search(text, end, sentence_end) is not None else end
-    if _AIMS.match(hedge[0]):  # "a man is | trying to hit it"
+    if _AIMS.match(hedge[0]) or text.startswith("to ", max(start, hedge.start() - 3)):  # "a man is | trying to hit it"
         stated = hedge.start()
         if _READY.match(hedge[0]):  # "A man in a red cap | prepares to hit it"
             return stated

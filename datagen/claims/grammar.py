@@ -53,7 +53,10 @@ class Quantity(Struct, frozen=True):
 
 QUANTITIES = (
     Quantity("N (?:more|other|additional|further)|another N", "at least", "There are three more dogs."),
-    Quantity("no (?:other|additional|further|second)", "others", "There is no other dog."),
+    Quantity("a second|one (?:other|more|further|additional)", "at least", "A second dog runs.", number=2, offset=1),
+    Quantity("a third", "at least", "A third dog runs.", number=3, offset=2),
+    Quantity("no second", "at most", "There is no second dog.", number=1),
+    Quantity("no (?:other|additional|further)", "others", "There is no other dog."),
     Quantity("at least N|no fewer than N|no less than N|N or more", "at least", "There are at least three dogs."),
     Quantity("more than N|over N", "at least", "There are more than two dogs.", offset=1),
     Quantity("at most N|up to N|no more than N", "at most", "There are at most three dogs."),
@@ -124,9 +127,29 @@ HOLDING = re.compile(
 """What joins a bare plural to something in the picture: "a lake with boats"."""
 WITH = re.compile(r"(?:\bwith|\bof|,|\band)\s+(?:[a-z-]+\s+)?$", FLAGS)
 """What joins a bare plural to the picture that a verb of ``EXISTENCE`` opens: "it shows a lake with boats"."""
+SCENES = (
+    r"(?:(?:kitchen|living|bath|bed|dining|hotel|waiting|class)[ -]?)?rooms?|kitchen|office|cubicle|street|road|"
+    r"path|trail|"
+    r"sidewalk|field|yard|"
+    r"park|beach|shore|water|ocean|sea|lake|river|wave|sky|slope|hill|hillside|mountain|snow|grass|lawn|garden|meadow|"
+    r"pasture|ground|floor|platform|station|airport|tarmac|runway|apron|enclosure|pen|zoo|court|pitch|stands|stall|"
+    r"intersection|store|shop|showroom|cafe|restaurant|city|building|forest|woods|sand|rink|arena|stadium"
+)
+"""Nouns of the place that a whole picture shows: "on the street" picks out none of its cars."""
+SCENE_ADJUNCT = (
+    rf"(?:(?:out|up|down|over)\s+)?(?:in|on|at|along|across|around|about|inside|throughout|within)\s+(?:the|this|that|its)\s+"
+    rf"(?:(?!left|right|upper|lower|top|bottom|back|front|far|near|other|same)[a-z-]+\s+)?(?:{SCENES})\b(?!\s+(?:of|sign|table|chair|light|lamp|floor|wall))"
+)
+"""Where in the scene, which is all of it."""
+INDOORS = (
+    r"(?:(?:\w+ )?(?:room|bathroom|bedroom|kitchen)|(?:street |photo |kitchen |bathroom )?scene|cubicle|field|sky|"
+    r"enclosure)"
+)
+"""Nouns whose sides are those of the picture."""
 SHOWN_AFTER = re.compile(
     r"\s+(?:can be (?:seen|counted|found|made out)|(?:is|are) (?:visible|shown|present|to be seen|part of)|"
-    r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total)",
+    r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total|"
+    rf"(?:(?:is|are)\s+)?{SCENE_ADJUNCT})",
     FLAGS,
 )
 """What follows a number that is said of the whole picture: "one dog can be seen"."""
@@ -196,6 +219,7 @@ FOLLOWS = re.compile(
     r"looks?|appears?|runs?|walks?|rides?|plays?|eats?|seems?|does|takes?|fills?|occup\w+|covers?|farther|further|"
     r"higher|lower|left|right|visible|present|than|together|alone|too|standing|then|not|instead|after|before|"
     r"up|down|out|off|close|each|some|an?|the|his|her|far|just|full|only|isn|aren|cannot|\w+ing|\w+ed|\w+ly|now|"
+    r"anywhere|nowhere|ever|"
     r"may|might|could|would|should|must|will|did|do|had|lean|leans|hangs?|waits?|flies|fly|floats?|grazes?|drives?|"
     r"passes|crosses|stops|jumps?|leaps?|sleeps?|stares?|watches|carries|pulls?|reaches|faces|moves|shows|contains|"
     r"such|set|laden|[a-z]+s\s+(?:an?|the|his|her|its|their)|gets?|goes|comes|drinks?|catches|throws|swings|poses|smiles?|talks?|uses|swims?|serves|shares?|winds|dances)\b)",
@@ -230,12 +254,13 @@ ABSENCES = (
     Row("absent", "there (?:is|are|'s) (?:neither|nowhere) X", "There is neither a dog nor a cat."),
     Row("absent", "neither X nor", "It shows neither a dog nor a cat."),
     Row("absent", "nor X (?:in|is|are|can|here|anywhere|around)", "Nor a dog is in view."),
-    Row("absent", "(?:free|devoid|bare|empty) of (?:any )?X", "The room is free of dogs."),
+    Row("absent", "(?:free|devoid|bare|empty|clear) of (?:any )?X", "The room is free of dogs."),
     Row("absent", "(?:lacks?|lacking) (?:any )?X", "The room lacks a dog."),
     Row("absent", "(?:nobody|no one|no-one|no one|not one of them|neither of them|none of [^,.]{0,20}?) (?:has|have|"
     "is holding|holds|brought|has brought|"
         "carries|is carrying|owns|wears|is wearing|rides|is riding) X", "Nobody has brought a dog."),
     Row("absent", "(?:left|forgot|forgotten) X at home", "They have left a dog at home."),
+    Row("absent", "not even X", "It is bare, not even a dog lies here."),
     Row("absent", "no sign of X", "There is no sign of a dog."),
     Row("absent", "without any X", "The room is without any dogs."),
 )  # fmt: skip
@@ -269,7 +294,9 @@ SELECTS = re.compile(r"\bwhich\b(?: one)? (?:of|statement)\b|\bwho is right\b|\b
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
 DENIED_HERE = re.compile(
-    r"\s*(?:$|[.,;!]|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the (?:image|picture|photo|scene|"
+    rf"\s*(?:$|[.,;!]|(?:(?:is|are|stands?|sits?|lies?|shares?)\s+)?(?:{SCENE_ADJUNCT}|(?:at|on|along|in) (?:this|the) "
+    r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the "
+    r"(?:image|picture|photo|scene|"
     r"frame)|this (?:image|picture|photo|scene))|"
     r"here\b|anywhere|around(?! the| an?| it)|at all|(?:is |are )?(?:visible|present|to be seen|in sight|in view)|"
     r"(?:can|could|to) be (?:seen|found|spotted|made out)|anywhere|on view|appears?\b|exists?\b|runs?\b|for\b|is in "
@@ -300,8 +327,10 @@ REFUTES = re.compile(
 NOBODY = re.compile(
     r"\b(?:(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
     r"in sight|"
-    r"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame))|there(?: is|['’]s) (?:nobody|no one|no-one)"
-    r"(?=\s*(?:$|[.,;!]|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|scene|frame))))",
+    rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|there(?: is|['’]s) "
+    rf"(?:nobody|no one|no-one)"
+    rf"(?=\s*(?:$|[.,;!]|{SCENE_ADJUNCT}|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|"
+    rf"scene|frame))))",
     FLAGS,
 )
 """Denies any people in the picture."""

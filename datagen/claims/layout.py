@@ -38,6 +38,8 @@ LOWER = 0.1
 TURNED = 0.03
 """Two things that lie apart, with centres at least so far from each other, lie the one way and not the other."""
 OVERLAP = 0.15
+OFF_END = 0.15
+"""Share of a thing's width from its middle from which on another thing is at one end of it."""
 OPPOSITE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 
 
@@ -89,9 +91,9 @@ def is_off_strictly(place: str, box: BoxUnit, part: str) -> bool:
         part: ``half``, ``edge`` (a box that keeps ``OFF_EDGE`` from it is off) or ``corner``.
     """
     near, far = _SPAN[place](box)  # distances from that edge of the box's nearest and farthest side
-    if part == "half":
-        return near >= 0.5
-    return near > (OFF_EDGE if part == "edge" else OFF_CORNER) and far > 0.6
+    if part != "half" and near > (0.4 if part == "edge" else OFF_CORNER) and far > 0.6:
+        return True
+    return near >= OFF_EDGE and (near + far) / 2 >= OFF_CENTRE
 
 
 _SPAN: dict[str, Callable[[BoxUnit], tuple[float, float]]] = {
@@ -100,16 +102,29 @@ _SPAN: dict[str, Callable[[BoxUnit], tuple[float, float]]] = {
     "top": lambda box: (box[1], box[3]),
     "bottom": lambda box: (1 - box[3], 1 - box[1]),
 }
-FAR_SIDE_END, FAR_SIDE_CENTRE = 0.54, 0.66
-OFF_EDGE = 0.4
+FAR_SIDE_END, FAR_SIDE_CENTRE = 0.7, 0.6
+"""A box on the other side of the middle that keeps 0.3 from a side is not on it: of 95 places that LLMs gave single
+boxes rightly, none lay with its centre beyond the middle at all."""
+OFF_EDGE, OFF_CENTRE = 0.25, 0.56
+"""The same for what lies at an edge, in a corner, or in a half."""
 DOMINANT = 4.0
 """A thing this many times as large as any other of its kind is meant by "the dog"."""
 
 
-def meant_of(boxes: Sequence[BoxUnit]) -> Sequence[BoxUnit]:
-    """Of the boxes of a kind those that "the dog" may mean: the one beside which all others are small, or all."""
+def meant_of(boxes: Sequence[BoxUnit], size: int = 0) -> Sequence[BoxUnit]:
+    """Of the boxes of a kind those that "the dog" may mean: the one beside which all others are small, or all.
+
+    Args:
+        boxes: Those of the kind.
+        size: 1 for "the largest dog", -1 for "the smallest": those that nobody would call larger, or smaller.
+    """
     if len(boxes) < 2:
         return boxes
+    if size:
+        areas = sorted(map(area_of, boxes))
+        if size > 0:
+            return [box for box in boxes if area_of(box) * CLEARLY_LARGER >= areas[-1]]
+        return [box for box in boxes if area_of(box) <= areas[0] * CLEARLY_LARGER]
     first, second = sorted(boxes, key=area_of, reverse=True)[:2]
     return [first] if area_of(first) >= DOMINANT * area_of(second) and area_of(first) >= 0.03 else boxes
 
@@ -156,8 +171,14 @@ def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool 
         first, second = (b, a) if relation in ("left of", "above") else (a, b)
         shared = first[high] - second[low]
         narrower = min(first[high] - first[low], second[high] - second[low])
-        is_turned = shared <= OVERLAP * narrower and centre_of(second)[low] - centre_of(first)[low] >= TURNED
+        apart = centre_of(second)[low] - centre_of(first)[low]
+        is_ordered = first[low] <= second[low] and first[high] <= second[high]
+        is_turned = (shared <= OVERLAP * narrower and apart >= TURNED) or (is_ordered and apart >= LOWER)
         return False if OPPOSITE[relation] in found or is_turned else None
+    if relation in ("at left of", "at right of"):  # one end of the other
+        x, middle = centre_of(a)[0], centre_of(b)[0]
+        beyond = (x - middle if relation == "at left of" else middle - x) / max(width_of(b), LOWER)
+        return False if beyond >= OFF_END else True if beyond <= -OFF_END else None
     if relation in ("larger", "smaller"):
         large, small = (a, b) if relation == "larger" else (b, a)
         if area_of(large) > CLEARLY_LARGER * area_of(small):

@@ -45,7 +45,9 @@ _QUANTITY_BEFORE = re.compile(
 )
 _SPACE, _WORD = " \t\n\r\f\v", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,"
 _STATED = re.compile(rf"\d+|\b(?:{NUMBER_FORMS})\b", FLAGS)
-_RANGE = re.compile(rf"(?:\d|\b(?:{NUMBER_FORMS}))\s+$", FLAGS)
+_RANGE = re.compile(rf"\b(?P<number>\d{{1,2}}|{NUMBER_FORMS})\s+(?:to|or|and)\s+$", FLAGS)
+_RANGE_WORDS = frozenset(("to", "or", "and"))
+_BETWEEN = re.compile(r"\bbetween\s+$", FLAGS)
 _SELECTED = re.compile(
     r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|\w+ing)\b",
     FLAGS,
@@ -105,15 +107,35 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
     for mention in mentions:
         phrase = read_phrase(text, mention, floor, end)
         if phrase.measure is None and phrases and JOINED.fullmatch(text, floor, mention.start):
-            if phrases[-1].measure == "none":  # "no car, bus or truck"
+            if phrases[-1].measure == "none" and not _opens_clause(
+                text, floor, mention.end, end
+            ):  # "no car, bus or truck"
                 follows = FOLLOWS.match(text, mention.end, end) is not None
                 phrase = replace(phrase, measure="none", number=0, is_firm=follows)
             elif phrases[-1].is_firm:
                 phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
-        n_times = sum(other.category == mention.category for other in mentions)
+        n_times = sum(
+            other.category == mention.category and not _is_part_of(other, mention, text) for other in mentions
+        )
         phrases.append(phrase if n_times == 1 else replace(phrase, is_whole=False))
         floor = mention.end
     return phrases
+
+
+def _is_part_of(other: Mention, mention: Mention, text: str) -> bool:
+    """Whether a narrower word tells who belongs to a number: "two people: a man and a woman"."""
+    return other.is_loose and not mention.is_loose and _BREAKS_DOWN.match(text, mention.end, other.start) is not None
+
+
+_BREAKS_DOWN = re.compile(r"[^.;\w]*[,:(—–-]", FLAGS)
+
+
+def _opens_clause(text: str, start: int, noun_end: int, end: int) -> bool:
+    """Whether what follows "no sink, and" has a verb of its own: "no sink, and bottles are lined up"."""
+    return text.startswith(", and ", start) and _HAS_VERB.match(text, noun_end, end) is not None
+
+
+_HAS_VERB = re.compile(r"\s+(?:is|are|sits?|stands?|lies|lie|hangs?|can)\b", FLAGS)
 
 
 def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> Phrase:
@@ -148,9 +170,12 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     # the quantities were tried anew from each of its letters.
     ahead = text[lowest:start].rstrip(_SPACE)
     before = ahead[len(ahead.rstrip(_WORD)) :].lower()
-    is_range = before == "to" and _RANGE.search(text, 0, lowest + len(ahead) - 2) is not None
-    is_rough = is_range or before.rstrip(",") in ROUGH
+    is_rough = before.rstrip(",") in ROUGH
+    low = _RANGE.search(text, lowest, start) if before in _RANGE_WORDS else None
     measure, number = _measured(QUANTITIES[int(group[1:])], words, mention, match["pairs"] is not None, is_rough)
+    if low is not None and (before != "and" or _BETWEEN.search(text, floor, low.start())):
+        word = " ".join(low["number"].lower().split())
+        measure, number = "at least", NUMBERS.get(word) or int(word)  # "between two and four dogs"
     rest_is_free = not match["adjectives"] and before not in PART
     is_whole = rest_is_free and _is_of_all(text, mention.end, sentence_end, number)
     if words == "one" and is_whole and _is_of_all(text, mention.end, sentence_end, 1):
@@ -167,7 +192,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     is_likened = before == "than" and not is_definite  # "taller than a giraffe"
     is_case = before == "as" and ACTS.match(text, mention.end, sentence_end) is not None
     is_case = is_case or (is_definite and before in GIVEN)  # "for the dog", not "for a dog"
-    is_named = words in ("a", "an") and IDENTIFIES.search(text, max(0, start - 12), start) is not None
+    is_named = (words in ("a", "an") or measure == "exact") and IDENTIFIES.search(
+        text, max(0, start - 12), start
+    ) is not None
     return Phrase(
         mention.category,
         word,

@@ -47,7 +47,8 @@ _VERBS = (
     "suggest indicate add create provide offer help allow need want try like begin start end turn point see find "
     "notice count form lend cradle tell say know think feel mean grow rise tower dominate perch peek trot belong "
     "bask gaze "
-    "glance nap kneel crouch climb travel approach attract consist depend happen exist gather hover nestle prepare "
+    "glance nap kneel crouch climb lack travel approach attract consist depend happen exist gather hover nestle "
+    "prepare "
     "gallop stroll sprint jog wander march soar snooze doze munch sip chat text squat recline lounge observe weep "
     "grin laugh stroke slice put set keep leave adorn decorate complement balance compete concern matter come arrive"
 )
@@ -235,12 +236,13 @@ class Sentence:
 
     def _noun_phrases(self) -> list[Noun]:
         words, tags, found, n = self.words, self.tags, [], 0
-        while n < len(words):
+        n_words = len(words)
+        while n < n_words:
             first = n
-            while n < len(words) and tags[n] == "D":
+            while n < n_words and tags[n] == "D":
                 n += 1
             head, at = -1, n
-            while at < len(words):
+            while at < n_words:
                 tag = tags[at]
                 if tag == "n":
                     head = at

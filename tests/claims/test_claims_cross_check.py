@@ -37,10 +37,18 @@ def test_the_side_with_less_evidence_falls_wherever_it_stands():
 
 def test_at_equal_evidence_the_later_falls_and_a_good_start_is_kept():
     first, second = settle_disagreements(
-        [sample("a", two("unknown")), sample("b", claim("presence"), three("unknown"))]
+        [sample("a", two("supported_by_caption")), sample("b", claim("presence"), three("supported_by_caption"))]
     )
     assert first.status == second.status == "accepted"
     assert len(second.turns) == 1 and second.cuts[0].reason == "samples_disagree"
+
+
+def test_both_fall_where_nothing_tells_which_one_is_wrong():
+    first, second = settle_disagreements(
+        [sample("a", two("unknown")), sample("b", claim("presence"), three("unknown"))]
+    )
+    assert first.status == "rejected" and len(second.turns) == 1
+    assert first.reason == second.cuts[0].reason == "samples_disagree"
 
 
 def test_rejected_and_agreeing_samples_are_left_alone():

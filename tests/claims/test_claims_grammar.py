@@ -82,7 +82,7 @@ def test_each_denial_is_read_as_its_row_says(row: Row):
         ("There is no dog on the bed.", [("absence", "dog"), ("presence", "bed")]),
         ("The picture does not show any dogs.", [("absence", "dog")]),
         ("A cup stands next to three dogs.", [("presence", "cup"), ("count", "dog", 3, "at least"), ("relation", "cup", "next to", "dog")]),
-        ("Two to three dogs run.", [("presence", "dog")]),
+        ("Two to three dogs run.", [("count", "dog", 2, "at least")]),
         ("Over on the left side, one sees the dog.", [("presence", "dog"), ("place", "dog", "left")]),
         ("The dog is in the background on the left.", [("presence", "dog"), ("place", "dog", "background"), ("place", "dog", "left")]),
         ("There is a dog, which is to the left of the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "left of", "cat")]),

@@ -182,6 +182,13 @@ def test_silence_on_the_main_thing_says_more_than_on_a_small_one():
         ("There are three more dogs.", DOG, (), AGAINST),
         ("About half a dozen dogs run.", DOG, (), "not read"),
         ("Six other dogs run.", DOG, (), AGAINST),
+        ("A second dog runs.", DOG, (), AGAINST),
+        ("The man is alone on the beach.", MEN, (), AGAINST),
+        ("The man alone knows it.", MEN, (), "not read"),
+        ("Between three and five dogs run.", DOGS, (), AGAINST),
+        ("There are two people: many of them smile.", (*MEN, box("person", SMALL)), (), AGAINST),
+        ("It is the sole dog on the street.", DOGS, (), AGAINST),
+        ("Three passengers wait.", MAN, (), AGAINST),
     ],
 )
 def test_more_and_no_others(text, boxes, captions, expected):
@@ -202,6 +209,17 @@ def test_more_and_no_others(text, boxes, captions, expected):
         ("There are no animals.", DOG, (), AGAINST),
         ("There are no people.", (), ("a child's toy", "a child's room"), OPEN),
         ("There is nobody here.", MAN, (), AGAINST),
+        ("Nobody is on the beach.", MAN, (), AGAINST),
+        ("There is no dog on the street.", DOG, (), AGAINST),
+        ("There is no dog on the shelf.", DOG, ("a dog",), OPEN),
+        ("There is no dog on the desk.", DOG, ("a dog on a desk", "a desk"), AGAINST),
+        ("There are no trees in the picture.", DOG, ("a dog by a tree",), AGAINST),
+        ("There are no trees in the picture.", DOG, ("a dog",), OPEN),
+        ("The man isn't wearing a helmet.", MAN, ("a man in a helmet",), AGAINST),
+        ("None of them wears a hat.", MEN, ("men in hats",), AGAINST),
+        ("She is without a hat.", MAN, ("a woman in a hat",), AGAINST),
+        ("There is no other tree.", DOG, ("a dog by a tree",), "not read"),
+        ("The place has no bus, and dogs are lined up.", DOG, (), "supported_by_boxes"),
     ],
 )  # fmt: skip
 def test_denials(text, boxes, captions, expected):
@@ -240,6 +258,10 @@ def test_presence_in_prose(text, boxes, captions, expected):
         ("The dog is in the right half.", (box("dog", (0.2, 0.1, 0.48, 0.9)),), AGAINST),
         ("The dog is in the middle.", (box("dog", (0.4, 0.8, 0.6, 1.0)),), "supported_by_boxes"),
         ("Most of the cows are on the left.", tuple(box("cow", (0.7, 0.1 * n, 0.9, 0.1 * n + 0.1)) for n in range(5)), AGAINST),
+        ("The dog is on the left.", (box("dog", (0.44, 0.1, 0.83, 0.9)),), AGAINST),
+        ("The largest dog fills the left half.", (box("dog", (0.43, 0.0, 1.0, 1.0)), box("dog", (0.0, 0.1, 0.2, 0.4))), AGAINST),
+        ("Two dogs run, one on the left and another on the right.", (box("dog", (0.0, 0.1, 0.2, 0.4)), box("dog", (0.2, 0.1, 0.3, 0.4))), AGAINST),
+        ("Cows line the right edge.", (box("cow", (0.0, 0.1, 0.2, 0.4)),), AGAINST),
         ("The dog is on the right.", (box("dog", (0.05, 0.1, 0.45, 0.9)), box("dog", SMALL)), AGAINST),  # the large one is meant
     ],
 )  # fmt: skip
@@ -254,10 +276,16 @@ def test_places_in_prose(text, boxes, expected):
         ("The dog has found a spot, right behind the cat.", ("a dog in front of a cat",), AGAINST),
         ("The dog is behind the cat.", ("a dog behind a cat",), BORNE_OUT),
         ("The dog is on the cat.", (), OPEN),
+        ("The dog sits there, with a cat to its right.", (), OPEN),
+        ("The dog sits there, with a bench to its left.", (), AGAINST),
+        ("There is a bench to the dog's left.", (), AGAINST),
+        ("The dog rests, with a bench above it.", (), OPEN),
+        ("The bench is between the two cups.", (), OPEN),
+        ("The dog is at the right end of the bench.", (), AGAINST),
     ],
 )
 def test_relations_in_prose(text, captions, expected):
-    boxes = (box("dog"), box("cat", (0.12, 0.2, 0.55, 0.8)))
+    boxes = (box("dog"), box("cat", (0.12, 0.2, 0.55, 0.8)), box("bench", SIDE))
     assert verdict("relation", text, boxes, captions) == expected
 
 
@@ -265,9 +293,9 @@ def test_turns_of_one_conversation_agree():
     image = AnnotatedImage("1", "1.jpg", 100, 100, (), (box("person"),))
     turns = (Turn("How many bicycles are there?", "There are three bicycles."), Turn("And?", "There are six bicycles."))
     found = first_contradiction(judge_turns(turns, image, ("person", "bicycle"), ChecksSettings(exhaustive="no")))
-    assert found is not None and found[0] == 1
+    assert found is not None and found[0] == 0  # either number may be the wrong one
     assert found[1].reason == "turns_disagree"
-    assert found[1].detail.startswith("turn 2: 'six bicycles'")
+    assert found[1].detail.startswith("turn 1: 'three bicycles'")
 
 
 def test_a_definite_thing_that_only_a_box_shows_is_told():

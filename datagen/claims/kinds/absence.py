@@ -24,6 +24,14 @@ _NOT_HAVING = re.compile(
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
 _ON_IT = re.compile(rf"\s+(?:on|at)\s+(?P<y>{SLOT})", FLAGS)
+_AT_NOUN = re.compile(
+    r"\s+(?:(?:is|are|stands?|sits?|lies?)\s+)?(?:on|at|in|inside|along|around|near)\s+(?:the|this|that)\s+(?:[a-z]+\s+)?"
+    r"(?P<noun>[a-z]+)(?=\s*(?:[.,;!]|$))",
+    FLAGS,
+)
+"""Where a thing is denied: "no phone on the desk"."""
+SCENE_CAPTIONS = 2
+"""A place that so many captions name is where the picture's things are."""
 _SURFACES = frozenset(("dining table", "bed", "couch"))
 """What things lie on so that their boxes lie in its own."""
 INSIDE = 0.8
@@ -50,9 +58,65 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if phrase.number is None:
             at = clause.origin(owned.start()), phrase.end
             yield state("absence", phrase, *at, clause.in_question, value="with someone", is_firm=True)
+    yield from _read_things(clause)
     if not _NOBODY_WORDS.isdisjoint(clause.sentence.words):
         for match in NOBODY.finditer(clause.source, clause.start, clause.end):
             yield Statement("absence", "person", "people", *match.span(), in_question=clause.in_question)
+
+
+def _read_things(clause: Clause) -> Iterator[Statement]:
+    """Denials of what belongs to no category, by syntax: "no trees", "isn't wearing a hat", "without a roof"."""
+    sentence = clause.sentence
+    if _NEGATORS.isdisjoint(sentence.words):
+        return
+    words, tags = sentence.words, sentence.tags
+    for noun in sentence.nouns:
+        if not clause.start <= noun.end - 1 < clause.end or clause.phrase_of(noun) is not None:
+            continue
+        if noun.determiner not in _INDEFINITE or noun.head in _NO_THINGS or "M" in tags[noun.first : noun.last]:
+            continue
+        n = noun.first - 1
+        if noun.determiner != "no":
+            while n >= 0 and (tags[n] in "VRGO" or words[n] == "of") and words[n] not in _NEGATORS:
+                n -= 1
+            is_nobody = _IS_NOBODY.match(clause.source, clause.start) is not None and words[noun.first - 1] in _HAVING
+            if not is_nobody and (n < 0 or words[n] not in _NEGATORS or words[n] == "no"):
+                continue
+        is_had = _HAVING.isdisjoint(words[max(0, n - 3) : noun.first]) is False and "there" not in words[: noun.first]
+        rest = _AT_NOUN.match(clause.source, noun.end, clause.end)
+        if not is_had and rest is None and DENIED_HERE.match(clause.source, noun.end) is None:
+            continue
+        if not _MODIFIED.isdisjoint(noun.modifiers):
+            continue
+        owner = clause.subject_before(n if noun.determiner != "no" else n + 1) if is_had else None
+        if is_had and (owner is None or owner.is_plural) and words[0] not in _ONE_OR_NONE:
+            continue
+        yield Statement("absence", noun.head, noun.head, noun.start, noun.end, in_question=clause.in_question,
+                        others=tuple(noun.modifiers), value="thing")  # fmt: skip
+
+
+_NEGATORS = frozenset(
+    "no not none nobody neither without lacks lack lacking never free devoid bare isn't aren't doesn't don't "
+    "isn’t aren’t doesn’t don’t "
+    "cannot can't can’t wasn't hasn't haven't".split()
+)
+_ONE_OR_NONE = frozenset("nobody none no it he she neither".split())
+_IS_NOBODY = re.compile(r"\W*(?:no,?\s+)?(?:none of|nobody|no one|no-one|neither of)\b", FLAGS)
+_INDEFINITE = frozenset(("", "no", "a", "an", "any"))
+_MODIFIED = frozenset(
+    "other more additional further different particular special real such second clear visible".split()
+)
+_HAVING = frozenset(
+    "has have having with wears wear wearing holds holding hold carries carrying carry features feature shows "
+    "show without "
+    "lacks lack lacking".split()
+)
+_NO_THINGS = frozenset(
+    "sign one way doubt reason need idea image picture photo scene side kind sort type trace hint place time "
+    "longer part "
+    "indication evidence problem matter question left right top bottom middle thing lot hand sense use brought".split()
+)
+"""Nouns that denials are about without denying a thing."""
 
 
 def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
@@ -64,17 +128,25 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if on is not None and clause.phrase(on["y"]).category in _SURFACES:
         return state("absence", phrase, phrase.start, clause.phrase(on["y"]).end, clause.in_question,
                      value=f"on {clause.phrase(on['y']).category}")  # fmt: skip
+    at = _AT_NOUN.match(clause.source, phrase.end, clause.end)
+    if at is not None and listed is None and DENIED_HERE.match(clause.source, phrase.end) is None:
+        return state("absence", phrase, phrase.start, at.end(), clause.in_question, value=f"at {at['noun'].lower()}",
+                     is_firm=True)  # fmt: skip
     if listed is not None:
         if _SOMEWHERE.search(clause.source, listed.end(), clause.end) is not None:
             return None
     elif DENIED_HERE.match(clause.source, phrase.end) is None:
         return None
-    return state("absence", phrase, phrase.start, phrase.end, clause.in_question)
+    return state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
 
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
     """What "No" denies: the thing a question asked the existence of."""
     if turn.answer[:2].lower() != "no" or turn.answer[2:3].isalpha():
+        return
+    had = _ASKS_HAVING.match(turn.question)
+    if had is not None:  # "Is the woman wearing a hat?" "No."
+        yield from _deny_had(turn, had)
         return
     text = SLOTS.sub(" ", turn.question)
     phrases = noun_phrases(text, turn.lexicon.find(text), 0, len(text))
@@ -85,14 +157,45 @@ def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
         yield state("absence", phrases[0], phrases[0].start, phrases[0].end, True, is_firm=True)
 
 
+_ASKS_HAVING = re.compile(
+    r"(?:is|does|has|did)\s+(?:the|this|that)\s+(?:[a-z]+\s+){1,3}?(?:have|having|wearing|wear|holding|hold|carrying|carry|got)\s+"
+    r"(?:a|an|any)?\s*(?:pair of\s+)?(?P<noun>[a-z]+)\s*\?\s*$|(?:is|are)\s+there\s+(?:a|an|any)\s+(?P<thing>[a-z]+)"
+    r"(?:\s+(?:here|anywhere|visible|(?:in|on|at)\s+the\s+(?:image|picture|photo|scene|background|ground|sky|wall|street)))?\s*\?\s*$",
+    FLAGS,
+)
+
+
+def _deny_had(turn: ShortAnswer, had: re.Match[str]) -> Iterator[Statement]:
+    """What "No" denies: someone has it, or it is there."""
+    group = "noun" if had["noun"] is not None else "thing"
+    named = [phrase for phrase in turn.lexicon.find(turn.question) if phrase.end == had.end(group)]
+    if not named:
+        head = singular(had[group].lower())
+        yield Statement("absence", head, head, *had.span(group), in_question=True, value="thing")
+    elif group == "noun":
+        yield Statement("absence", named[0].category, had[group].lower(), *had.span(group), in_question=True,
+                        value="with someone", is_loose=named[0].is_loose, is_unsure=named[0].is_unsure)  # fmt: skip
+    else:
+        yield Statement("absence", named[0].category, had[group].lower(), *had.span(group), in_question=True,
+                        is_loose=named[0].is_loose, is_unsure=named[0].is_unsure)  # fmt: skip
+
+
 def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     """One clearly visible box, or two captions that name it, speak against it."""
     category = statement.category
+    if statement.value == "thing":
+        named = [evidence.nouns.get(singular(word), 0) for word in (category, *statement.others)]
+        if min(named):
+            return "contradicted", f"{category}: text says there is none, {min(named)} captions name it"
+        return "unknown", f"{category}: text says there is none, no caption names it"
     if statement.value is not None and statement.value.startswith("on "):
         return _verify_not_on(statement, evidence)
+    if statement.value is not None and statement.value.startswith("at "):
+        return _verify_not_at(statement, evidence)
     if statement.value is not None:
         return _verify_not_had(statement, evidence)
-    is_loose = statement.is_loose and not category.endswith(f" {singular(statement.word)}")  # no plant: no potted one
+    word = singular(statement.word)  # no plant: no potted one; no luggage where captions have luggage
+    is_loose = statement.is_loose and not category.endswith(f" {word}") and word not in evidence.nouns
     count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
     if count is not None and count.at_least and evidence.noticed[category] and not is_loose:
         return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"
@@ -117,6 +220,17 @@ def _verify_not_on(statement: Statement, evidence: Evidence) -> Ruling:
             if evidence.noticed[category] and across * down >= INSIDE * area_of(box):
                 return "contradicted", f"{saying}, a box shows one there"
     return "unknown", f"{saying}, the boxes leave it open"
+
+
+def _verify_not_at(statement: Statement, evidence: Evidence) -> Ruling:
+    """What is boxed is at the place that captions are about."""
+    category, place = statement.category, (statement.value or "").removeprefix("at ")
+    saying = f"{category}: text says there is none at the {place}"
+    count, is_own = evidence.counts.get(category), not statement.is_loose or singular(statement.word) in evidence.nouns
+    is_scene = evidence.nouns.get(singular(place), 0) >= SCENE_CAPTIONS
+    if is_scene and is_own and count is not None and count.at_least and evidence.noticed[category]:
+        return "contradicted", f"{saying}, captions are about it and boxes show {count.at_least}"
+    return "unknown", f"{saying}, the annotations leave it open"
 
 
 def _verify_not_had(statement: Statement, evidence: Evidence) -> Ruling:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from datagen.claims.clause import Clause, Statement, state
@@ -37,6 +38,16 @@ MAX_ASKED = 8
 ANSWERS = tuple(number_word(number).capitalize() for number in range(1, MAX_ASKED + 1))
 WRONG_COUNT = PlantedError("count", "a wrong count")
 
+_ALONE_WORDS = frozenset(("alone", "itself", "himself", "herself"))
+_ALONE = re.compile(r"\b(?:alone\b|(?:all )?(?:by|on) (?:itself|himself|herself|his own|her own|its own)\b)", FLAGS)
+_ASKS_OTHERS = re.compile(
+    r"(?:is|are|does|do|can)\s+(?:there\s+|you\s+see\s+)?(?:anyone|anybody|someone|any other (?:people|person)|"
+    r"another person|other people)"
+    r"(?:\s+else)?(?=.*\b(?:with|beside|near|besides|else|other|another)\b)",
+    FLAGS,
+)
+_NO = re.compile(r"no\b(?=[,.;]?\s*(?:(?:he|she|it|the\s+\w+)\b[^.]*\b(?:alone|by (?:him|her)self|only)\b|$))", FLAGS)
+"""Denies company: "No, she is alone"."""
 _HOW_MANY = re.compile(r"\bhow many\b|\b(?:more than|only|just) one\b", FLAGS)
 _NEAR_ENOUGH = 20
 """Characters between "how many" and its noun: "how many small brown dogs"."""
@@ -77,8 +88,17 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
-    """What "nobody else is there" says: no more people than the text has told of."""
-    if "else" not in clause.sentence.words:
+    """What "nobody else is there" says: no more people than the text has told of; "alone", that there is one."""
+    words = clause.sentence.words
+    if not _ALONE_WORDS.isdisjoint(words):
+        for alone in _ALONE.finditer(clause.source, clause.start, min(clause.end, clause.silent)):
+            at = bisect_left(clause.sentence.starts, alone.start())
+            one = clause.subject_before(at)
+            is_said = at > 0 and clause.sentence.tags[at - 1] in "VR"  # "the horse alone weighs more" says nothing
+            if is_said and one is not None and not one.is_plural:
+                yield Statement("count", one.category, one.word, min(one.start, alone.start()), alone.end(), number=1,
+                                comparison="at most", in_question=clause.in_question)  # fmt: skip
+    if "else" not in words:
         return
     for match in NOBODY_ELSE.finditer(clause.source, clause.start, clause.end):
         yield Statement("count", "person", match[0].lower(), *match.span(), comparison="at most",
@@ -88,6 +108,10 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
     """The count in "How many dogs are there?" "Three."."""
     asked = _HOW_MANY.search(turn.question)
+    alone = _NO.match(turn.answer) if _ASKS_OTHERS.match(turn.question) else None
+    if alone is not None:
+        yield Statement("count", "person", "person", *alone.span(), number=1, comparison="at most")
+        return
     meant = turn.antecedent if asked is None else _asked_of(turn, asked.end())
     if meant is None:
         return
@@ -155,9 +179,10 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
         return support(by_caption, by_boxes), reason
     if by_caption:
         return "unknown", f"{reason}, a caption says {number}"
-    if statement.is_unsure:
+    if statement.is_unsure and not (category == "person" and number > 1):  # "three passengers" are people
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"
     is_agreed = count.is_exact and count.at_least in told  # a caption counts as the boxes do
+    is_agreed = is_agreed or (count.is_exact and max(number, n_sure) >= FAR_OFF * max(1, min(number, n_sure)) + 1)
     if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
     is_far_off = (number > 1 and number * FAR_OFF <= n_sure) or number >= count.at_least * FAR_OFF

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from datagen.claims.clause import BETWEEN, FRAME, SLOT, VERBS, Clause, Statement, state
+from msgspec.structs import replace
+
+from datagen.claims.clause import BETWEEN, FRAME, SLOT, VERBS, Clause, Statement, size_of, state
 from datagen.claims.grammar import FLAGS, Row, one_of
 from datagen.claims.kind import (
     Evidence,
@@ -28,17 +30,19 @@ from datagen.lexicon import PLURAL_ONLY, with_article
 from datagen.records import BoxUnit, Claim, Probe
 
 _COVERS = (
-    "(?:tak|fill|occup|cover|dominat)\\w*(?: up)?"
+    "(?:tak|fill|occup|cover|dominat|lin)\\w*(?: up)?"
     "(?:,? (?:nearly|almost|roughly))?(?: (?:(?:most|much|nearly all|almost all|all|part|a (?:large|good|big) "
     "(?:part|portion|share)) of))?"
 )
 _NEAR = (
-    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|at|to|toward|towards|near|"
+    "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|into|at|to|toward|"
+    "towards|near|"
     "around|along|close to|closer to|over on|over to|off to|far to|against|across|"
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|corner|part|portion|edge)| (?:side|half|part|area|portion|edge|border|corner|section|third|"
+    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge)| (?:side|half|part|area|"
+    "portion|edge|border|corner|section|third|wall|"
     "quarter|foreground))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
@@ -53,6 +57,8 @@ PLACES = (
     Row("right", f"{_OFF}right of (?:the )?(?:cent(?:er|re)|middle)", "The dog is to the right of the middle."),
     Row("top", f"{_OFF}above (?:the )?(?:cent(?:er|re)|middle)", "The dog is just above the middle."),
     Row("bottom", f"{_OFF}below (?:the )?(?:cent(?:er|re)|middle)", "The dog is slightly below the centre."),
+    Row("left", "at (?:far )?left", "At left, a dog waits."),
+    Row("right", "at (?:far )?right", "At far right, a dog waits."),
     Row("left", f"{_NEAR} the {_FAR}left{_PART_OF}", "The dog is on the left side of the image."),
     Row("right", f"{_NEAR} the {_FAR}right{_PART_OF}", "The dog is on the right-hand side."),
     Row("top", f"{_NEAR} the {_FAR}(?:top|upper){_PART_OF}", "The dog is at the top of the picture."),
@@ -60,7 +66,11 @@ PLACES = (
     Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
     Row("corner", f"{_NEAR} (?:the|a|one) corner", "The dog is in a corner of the image."),
     Row("foreground", "(?:in|at) the (?:foreground|front)", "The dog is in the foreground."),
-    Row("background", "(?:in|at) the (?:background|distance|back)", "The dog is in the background."),
+    Row(
+        "background",
+        "(?:in|at|toward|towards|near) the (?:far )?(?:background|distance|back|rear)",
+        "The dog is in the background.",
+    ),
 )
 """Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
 
@@ -82,7 +92,7 @@ _PLACE_WORDS = {
 _TURNED = {"left": "right", "right": "left", "upper": "lower", "lower": "upper", "top": "bottom", "bottom": "top"}
 _KEYWORDS = (
     "left", "right", "top", "upper", "bottom", "lower", "middle", "cent", "corner", "foreground", "front", "background",
-    "distance", "back",
+    "distance", "back", "rear",
 )  # fmt: skip
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
 _HELD = re.compile(
@@ -142,7 +152,10 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         part = _PARTS.search(match[0])
         for place in row.meaning.split():
             value = _PART_NAMES.get(part[0].lower(), "edge") if part is not None and place in _TURNED else None
-            yield state("place", owner, start, end, clause.in_question, place=place, value=value)
+            said = state("place", owner, start, end, clause.in_question, place=place, value=value)
+            # "Bottles line the right edge" speaks of those in the picture.
+            is_firm = said.is_firm or (owner.measure is None and owner.is_plural)
+            yield replace(said, is_firm=is_firm, size=size_of(clause, owner))
 
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
@@ -164,8 +177,11 @@ _ASKS_SIDE = re.compile(r"\b(?:which|what) (?:side|half)\b|\bleft or (?:(?:on |t
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     """What a place is said of: the thing right before it or after it, or the subject of its verb."""
     owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
-    if owner is not None and not clause.is_governed(owner.start(), owner.end("x")):
-        return clause.phrase(owner["x"])
+    if owner is not None:
+        phrase = clause.phrase(owner["x"])
+        is_elliptic = phrase.is_stand_in and not phrase.is_definite  # "..., and one at the back"
+        if is_elliptic or not clause.is_governed(owner.start(), owner.end("x")):
+            return phrase
     if owner is not None:  # "a man with a dog on the left": which? But "a man with a dog STANDS on the left"
         return clause.subject_at(match.start())
     owner = _OWNER_AFTER.match(clause.text, match.end())
@@ -183,7 +199,7 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     if not own:
         return support(by_caption, False), f"{saying}, no box shows one"
     if statement.is_definite and not statement.is_plural and not statement.is_all:
-        own = meant_of(own)
+        own = meant_of(own, statement.size)
     everything = [box for boxes in evidence.boxes.values() for box in boxes]
     decided = [
         False if statement.value is not None and is_off_strictly(place, box, statement.value)

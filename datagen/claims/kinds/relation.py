@@ -35,7 +35,14 @@ RELATIONS = (
     Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
         "further) (?:to the )?right than",
         "The dog is farther right than the cat."),
-    Row("above", "above|higher (?:up )?(?:in the (?:frame|picture|image) )?than", "The dog is above the cat."),
+    Row("at left of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?left(?:-hand)? (?:end|half|"
+        "part|edge|"
+        "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the cat."),
+    Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|"
+        "half|part|edge|"
+        "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the cat."),
+    Row("above", "above|(?:hangs|hanging|flies|flying) over|higher (?:up )?(?:in the (?:frame|picture|image) "
+        ")?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
     Row("next to", "next to|right by|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
@@ -62,8 +69,13 @@ TURNED_RELATION = PlantedError("relation", "a wrong relation")
 
 _PLANAR = ("left of", "right of", "above", "below")
 _SIZES = ("larger", "smaller")
-_RELATION_WORDS = {"nearer": "nearer to the camera than", "farther": "farther from the camera than"}
-_OPPOSITES = ({"left of", "right of"}, {"above", "below"}, {"larger", "smaller"})
+_RELATION_WORDS = {
+    "at left of": "at the left end of",
+    "at right of": "at the right end of",
+    "nearer": "nearer to the camera than",
+    "farther": "farther from the camera than",
+}
+_OPPOSITES = ({"left of", "right of"}, {"at left of", "at right of"}, {"above", "below"}, {"larger", "smaller"})
 _TURNED_BY = {"behind": "in front of", "in front of": "behind", "under": "on", "above": "below", "below": "above"}
 """Depth is told by captions alone; of one thing a single caption tells it."""
 _OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between", "holding"})
@@ -71,17 +83,19 @@ _OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between", "holdin
 _PAIRS = (("left", "right"), ("above", "below"), ("higher", "lower"), ("up", "down"), ("larger", "smaller"),
           ("more", "less"), ("behind", "in front of"))  # fmt: skip
 _TURNED = {**dict(_PAIRS), **{b: a for a, b in _PAIRS}, "bigger": "smaller"}
+_THE = r"(?:(?:the|these|those|all)\s+)?"
+"""Stands before the slot of "the two dogs"."""
 _PLACED = (
     r"(?:(?:on|in|at|near) the (?:far |upper |lower |top |bottom )?(?:left|right|top|bottom)"
     r"(?: (?:side|edge|corner|half))?,?\s+)"
 )
 _RELATION = re.compile(
     rf"(?P<x>{SLOT})(?:['’](?:s|re))?,?\s*(?:{VERBS}|{BETWEEN}|"
-    rf"{_PLACED}){{0,5}}(?:{one_of(RELATIONS, 'r')})\s+(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?",
+    rf"{_PLACED}){{0,5}}(?:{one_of(RELATIONS, 'r')})\s+{_THE}(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?",
     FLAGS,
 )
 _FRONTED = re.compile(
-    rf"(?:^|,)\s*(?:(?:right|directly|just)\s+)?(?:{{rows}})\s+(?P<y>{SLOT})\s*(?:,\s*|\s(?=(?:is|are|sits?|stands?|lies|lie|hangs?|there)\b))"
+    rf"(?:^|,)\s*(?:(?:right|directly|just|immediately|and)\s+){{0,2}}(?:{{rows}})\s+{_THE}(?P<y>{SLOT})\s*(?:,\s*|\s(?=(?:is|are|sits?|stands?|lies|lie|hangs?|there)\b))"
     rf"(?:there\s+)?(?:is\s+|are\s+|sits?\s+|stands?\s+|lies?\s+|hangs?\s+)?(?P<x>{SLOT})".replace(
         "{rows}", one_of(RELATIONS, "r")
     ),
@@ -89,7 +103,7 @@ _FRONTED = re.compile(
 )
 """The place before the thing: "To the left of the cat sits a dog"."""
 _TRAILING = re.compile(
-    rf"^\s*(?P<x>{SLOT})\s[^,\ue000-\uf8ff]*,\s*(?:(?:right|directly|just)\s+)?(?:{{rows}})\s+(?P<y>{SLOT})".replace(
+    rf"^\s*(?P<x>{SLOT})\s[^,]*,\s*(?:(?:right|directly|just|immediately)\s+)?(?:{{rows}})\s+{_THE}(?P<y>{SLOT})".replace(
         "{rows}", one_of(RELATIONS, "r")
     ),
     FLAGS,
@@ -121,7 +135,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             break
         row = next(row for row, group in zip(RELATIONS, _ROW_GROUPS, strict=True) if match[group] is not None)
         first, second = clause.phrase(match["x"]), clause.phrase(match["y"])
-        if match.re is _RELATION and clause.is_governed(match.start("x"), match.end("x")):
+        if match.re is _RELATION and not second.is_stand_in and clause.is_governed(match.start("x"), match.end("x")):
             # "a bear at a table next to a cup": which? But "a bear SITS at a table next to a cup"
             owner = _owner_of(match, clause)
             if owner is None or owner.category == second.category:
@@ -141,7 +155,35 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             relation=row.meaning,
             others=tuple(other.category for other in others),
             is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
+            is_other_definite=len(others) == 1 and (second.is_definite or second.is_stand_in) and not second.is_plural,
         )  # fmt: skip
+    yield from _read_sides(clause)
+
+
+def _read_sides(clause: Clause) -> Iterator[Statement]:
+    """The side of a thing that a pronoun stands for: "with a dog to ITS left", "to ITS left sits a dog"."""
+    for match in _OWN_SIDE.finditer(clause.text) if "left" in clause.text or "right" in clause.text else ():
+        if clause.origin(match.start()) >= clause.silent:
+            break
+        second = clause.phrase(match["y"])
+        first = clause.phrase(match["x"] or match["z"])
+        if not (second.is_stand_in or match["owner"]) or first is second or "none" in (first.measure, second.measure):
+            continue
+        yield state(
+            "relation", first, clause.origin(match.start()), max(clause.origin(match.end()), first.end),
+            clause.in_question, relation=f"{match['side'].lower()} of", others=(second.category,),
+            is_firm=first.is_firm or first.measure == "open", is_other_definite=not second.is_plural,
+        )  # fmt: skip
+
+
+_OWN_SIDE = re.compile(
+    rf"(?:(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}})?"
+    rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})(?P<owner>['’]s)?\s+(?:immediate\s+|far\s+)?(?P<side>left|"
+    rf"right)(?:[ -]hand)?(?:\s+side)?"
+    rf"(?(x)(?=\s*(?:[.,;!?)]|$|and\b|while\b))|,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|there(?:\s+(?:is|are)|['’]s)|"
+    rf"(?:you|we|one)\s+can\s+see)\s+)?(?P<z>{SLOT}))",
+    FLAGS,
+)
 
 
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
@@ -211,9 +253,11 @@ def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
             return "contradicted", f"{first}: text says {relation} the {statement.others[0]}, captions say {turned}"
     saying = f"{first} and {' and '.join(statement.others)}: text says {relation.removesuffix(' of')}"
     own: Sequence[BoxUnit] = evidence.boxes.get(first, [])
-    theirs = [evidence.boxes.get(other, []) for other in statement.others]
+    theirs: list[Sequence[BoxUnit]] = [evidence.boxes.get(other, []) for other in statement.others]
     if statement.is_definite and not statement.is_plural and not statement.is_all:
         own = meant_of(own)
+    if statement.is_other_definite:
+        theirs = [meant_of(theirs[0])]
     if not own or not all(theirs) or first in statement.others:
         return support(by_caption, False), f"{saying}, the boxes do not tell"
     if relation == "between":
