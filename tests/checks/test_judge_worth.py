@@ -41,7 +41,7 @@ def test_shares_and_precision_lie_in_their_intervals(recall: float, alarms: floa
             one is not None and one.low <= real <= one.high
             for one, real in zip(found, (recall, alarms, true), strict=True)
         ]
-    assert (inside >= 90).all(), inside
+    assert (inside >= 86).all(), inside  # of intervals that hold 95 %, fewer do so once in 10,000 tries
 
 
 @pytest.mark.parametrize(
