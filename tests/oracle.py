@@ -13,6 +13,7 @@ from datagen.geometry import count_objects, horizontal_place, relation_between, 
 from datagen.records import AnnotatedImage, ProbeScore, Score, TextScore
 from datagen.validator import Fault, Look, Probe, Text, score_key
 from datagen.validator.protocol import Abilities, LoadPicture
+from datagen.words import COCO_CATEGORIES
 
 
 class Oracle:
@@ -69,7 +70,7 @@ class Oracle:
 
 def _truths(image: AnnotatedImage, categories: tuple[str, ...]) -> Iterator[tuple[str, str]]:
     counts = count_objects(image.boxes)
-    for name in categories:
+    for name in dict.fromkeys((*categories, *COCO_CATEGORIES)):  # the template denies what nobody annotated, too
         yield presence_question(name), "Yes" if name in counts else "No"
     for name, count in counts.items():
         if 1 <= count.at_least <= MAX_ASKED:

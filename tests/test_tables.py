@@ -150,7 +150,7 @@ def test_a_run_is_judged_again_in_python(tmp_path: Path) -> None:
     n_scored, mild = oracle.n_scored, first.validate(oracle, alpha=0.05)
     assert oracle.n_scored == n_scored > 0
     assert (mild.settings.validator.name, mild.settings.validator.alpha) == ("python:oracle", 0.05)
-    assert mild.summary.verdicts["not judged"] < 0.2 * mild.summary.turns
+    assert mild.summary.verdicts.get("not judged", 0) < 0.2 * mild.summary.turns
     assert datagen.run(settings, tmp_path / "run", change=True).settings.validator.name == "none"
     assert not run.folder.calibration.exists()
 

@@ -59,7 +59,7 @@ def samples_of(out: Path) -> dict[str, Sample]:
 def test_every_record_becomes_a_sample_with_a_fate(dataset: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
     out = tmp_path / "run"
     told = run("import", str(dataset), "--images", str(corpus_files.images), "--out", str(out))
-    assert "imported: 4 accepted, 5 rejected" in told
+    assert "imported: 4 samples accepted, 5 rejected" in told
     samples = samples_of(out)
     fates = {name: sample.reason for name, sample in samples.items()}
     assert (

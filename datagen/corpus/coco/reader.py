@@ -59,6 +59,10 @@ class Readable(Protocol):
         """Read at most so many bytes; none at the end."""
 
 
+_GOES_ON = b"0123456789.eE+-"
+"""What may follow a number that is not whole: "1" of "1.5" is one, too. Nothing, where no more is held, is among it."""
+
+
 class NotPlain(Exception):  # noqa: N818 - no fault: the file is only read in another way
     """This file cannot be read in blocks."""
 
@@ -163,7 +167,7 @@ class _Text:
 
     def value(self) -> Raw:
         """Pass a value that is no long list."""
-        while not (end := _end_of_value(self.letters())) or self.at + end == len(self.held):  # a number may go on
+        while not (end := _end_of_value(self.letters())) or self.held[self.at + end : self.at + end + 1] in _GOES_ON:
             self.grow()
         value = self.held[self.at : self.at + end]
         self.at += end
