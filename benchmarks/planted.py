@@ -1,6 +1,7 @@
 """What a validator catches: conversations about drawn scenes, in a share of whose stored replies an error was planted.
 
     python benchmarks/planted.py [--validator nano] [--conversations 1000] [--spoilt 0,0.1,0.3,0.5] [--alpha 0.05]
+    python benchmarks/planted.py --captions FILE --instances FILE --images FOLDER  # before one's own pictures instead
 
 Draws as many scenes, has the embedded teacher write a conversation about each, and changes a share of the stored
 replies: a number off by one, a thing that is not there, the wrong side, a relation turned around, another image's whole
@@ -33,6 +34,8 @@ from datagen.lexicon import Lexicon, lexicon_for
 from datagen.records import Sample
 from datagen.validator.planting import ERROR_KINDS, ErrorKind, plant_errors
 from training.draw_corpus import draw_corpus
+
+CORPUS = ("captions", "instances", "images")
 
 
 def settings_for(corpus: dict[str, str], validator: str, alpha: float) -> Settings:
@@ -108,11 +111,15 @@ def main() -> None:
     parser.add_argument("--alpha", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    own = [parser.add_argument(f"--{name}", help="of a corpus in COCO's form") for name in CORPUS]
     options = parser.parse_args()
+    given = {one.dest: value for one in own if (value := getattr(options, one.dest)) is not None}
+    if given and len(given) < len(CORPUS):
+        parser.error("a corpus of your own needs --captions, --instances and --images")
     rows: list[dict[str, object]] = []
     print(f"{'spoilt':>7}{'sound flagged':>15}{'caught':>9}" + "".join(f"{kind:>15}" for kind in ERROR_KINDS))
     with tempfile.TemporaryDirectory() as folder:
-        corpus = draw_corpus(Path(folder) / "corpus", options.conversations, seed=10_000 + options.seed)
+        corpus = given or draw_corpus(Path(folder) / "corpus", options.conversations, seed=10_000 + options.seed)
         plain, scores = Path(folder) / "plain", Path(folder) / "scores.jsonl"
         run_local(settings_for(corpus, "none", options.alpha), plain, Silence())
         for share in map(float, options.spoilt.split(",")):
@@ -122,7 +129,7 @@ def main() -> None:
             if scores.exists():  # what was not changed need not be scored again
                 shutil.copy(scores, out / scores.name)
             started = time.process_time()
-            run_local(settings_for(corpus, options.validator, options.alpha), out, Silence())
+            run_local(settings_for(corpus, options.validator, options.alpha), out, Silence(), may_change=True)
             taken = time.process_time() - started
             shutil.copy(out / scores.name, scores)
             run = datagen.open_run(out)

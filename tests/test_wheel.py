@@ -40,7 +40,10 @@ def test_it_carries_prompts_seeds_and_the_demo_corpus(wheel: Path) -> None:
     assert {"datagen/data/prices.yaml", "datagen/data/nano_guard.json"} <= names
     assert "datagen/py.typed" in names  # a type checker reads the annotations of the users' copy
     assert {f"datagen/view/page/static/page.{kind}" for kind in ("html", "css", "js")} <= names
-    assert {"datagen/data/nano/model.safetensors", "datagen/data/nano/nano.json"} <= set(names)
+    assert {
+        f"datagen/data/{half}/{name}" for half in ("nano", "nano_photos") for name in ("model.safetensors", "nano.json")
+    } <= set(names)
+    assert wheel.stat().st_size < 30 * 2**20
     assert not [name for name in names if name.startswith(("tests/", "training/", "prompts/"))]
 
 

@@ -35,7 +35,7 @@ def save_tiny_photo_nano(folder: Path, probes: tuple[str, ...], categories: tupl
     """Write a checkpoint as the package holds one: the bundled language model before a tower that knows nothing."""
     tower = tiny_tower()
     words = FOLDERS["drawn scene"]
-    model = build_photo_model(tower, words)
+    model = build_photo_model(tower, words, n_scenes=16)
     tokenizer: Any = AutoTokenizer.from_pretrained(words)
     save_checkpoint(model, build_photo_processor(tokenizer, tower.config), folder)
     told = {"probes": probes, "categories": categories}

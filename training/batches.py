@@ -153,14 +153,17 @@ class RowWriter:
     Args:
         tokenizer: With character offsets.
         size: Of the model; decides the number of placeholders.
-        n_whole: Tokens that say something of the whole picture, beside those of its patches.
+        n_tokens: Of a picture; one for every patch if not told.
+        per_octave: Steps of a thing's extent, see ``extent_of``.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, size: NanoSize, n_whole: int = 0) -> None:
-        self.size = size
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerFast, size: NanoSize, n_tokens: int | None = None, per_octave: float = 2
+    ) -> None:
+        self.size, self._per_octave = size, per_octave
         self._tokenizer = tokenizer
         self._prefix = tokenizer("USER: <image>").input_ids
-        self._prefix += self._prefix[-1:] * (size.grid**2 + n_whole - 1)
+        self._prefix += self._prefix[-1:] * ((n_tokens or size.grid**2) - 1)
         self._dull = {tokenizer.convert_tokens_to_ids(token) for token in (".", EOS)}
 
     def write(self, scenes: Sequence[Holding], asked: Sequence[Sequence[Question]]) -> Rows:
@@ -172,7 +175,7 @@ class RowWriter:
         rows: list[list[tuple[int, int, int, float, int]]] = []
         words: list[tuple[int, int, int, int, int, int]] = []
         for scene, questions in zip(scenes, asked, strict=True):
-            places = _places(scene, self.size.grid)
+            places = _places(scene, self.size.grid, self._per_octave)
             amounts = Counter(placed.category for placed in scene.objects)
             row = [(token, place, 0, 0.0, -1) for place, token in enumerate(self._prefix)]
             for number, one in enumerate(questions, start=1):
@@ -240,9 +243,12 @@ def patch_truth(
     return flat, centre.clip(0, 1).reshape(len(scenes), -1), amounts, extent.reshape(len(scenes), -1)
 
 
-def extent_of(box: BoxUnit) -> int:
-    """How much of the frame a box takes up, in half octaves: 0 for 1/256 and less, N_EXTENTS - 1 for 1/6 and more."""
-    return min(N_EXTENTS - 1, max(0, int(2 * (math.log2(area_of(box)) + 8))))
+def extent_of(box: BoxUnit, per_octave: float = 2) -> int:
+    """How much of the frame a box takes up, in steps from 0 for 1/256 and less to N_EXTENTS - 1.
+
+    In half octaves they end at 1/6, as drawn things do; two thirds of an octave reach the whole frame.
+    """
+    return min(N_EXTENTS - 1, max(0, int(per_octave * (math.log2(area_of(box)) + 8))))
 
 
 def _spread(at: float, grid: int) -> NDArray[np.float32]:
@@ -251,11 +257,14 @@ def _spread(at: float, grid: int) -> NDArray[np.float32]:
     return shares / shares.sum()
 
 
-def _places(scene: Holding, grid: int) -> dict[str, tuple[int, int, int]]:
+def _places(scene: Holding, grid: int, per_octave: float) -> dict[str, tuple[int, int, int]]:
     """Row, column and extent of every category that occurs once."""
     names = [placed.category for placed in scene.objects]
     unique = [placed for placed in scene.objects if placed.category and names.count(placed.category) == 1]
-    return {placed.category or "": (*_cell(placed.box_unit, grid), extent_of(placed.box_unit)) for placed in unique}
+    return {
+        placed.category or "": (*_cell(placed.box_unit, grid), extent_of(placed.box_unit, per_octave))
+        for placed in unique
+    }
 
 
 def _cell(box: tuple[float, float, float, float], grid: int) -> tuple[int, int]:

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import (
     AutoModelForImageTextToText,
+    AutoTokenizer,
     LlavaConfig,
     LlavaForConditionalGeneration,
     LlavaProcessor,
@@ -17,22 +17,24 @@ from transformers import (
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from datagen.validator.models.grid_tower import GridTower, GridTowerConfig, register
+from training.atlas import load_atlas
 from training.model import CHAT_TEMPLATE
+from training.patch_language import learn_language, speak
 
 MEAN, SPREAD = 127 / 255, 128 / 255
 """Of a channel, as EfficientNet-Lite was taught."""
-CELL_PX = 32
-"""A cell of the coarse grid; each gives a token."""
 
 
-def build_photo_model(tower: GridTower, words_of: Path) -> LlavaForConditionalGeneration:
+def build_photo_model(tower: GridTower, words_of: Path, n_scenes: int = 320) -> LlavaForConditionalGeneration:
     """Put a tower before the language model of a checkpoint.
 
-    The projector between them is new, unless the checkpoint had such a tower already.
+    The projector between them speaks as the checkpoint's own patches do, see ``patch_language``; if the checkpoint had
+    such a tower already, it is taken over.
 
     Args:
         tower: Taught already.
         words_of: Checkpoint whose language model knows the questions.
+        n_scenes: Drawn scenes that its patches' language is learned from.
     """
     register()
     load: Any = AutoModelForImageTextToText.from_pretrained
@@ -41,7 +43,7 @@ def build_photo_model(tower: GridTower, words_of: Path) -> LlavaForConditionalGe
         vision_config=tower.config.to_dict(),
         text_config=taught.config.text_config.to_dict(),
         image_token_index=taught.config.image_token_id,
-        image_seq_length=1 + tower.config.cells**2,
+        image_seq_length=tower.config.categories,
         vision_feature_layer=-1,
         vision_feature_select_strategy="full",
         tie_word_embeddings=True,
@@ -54,9 +56,8 @@ def build_photo_model(tower: GridTower, words_of: Path) -> LlavaForConditionalGe
     if taught.config.vision_config.model_type == tower.config.model_type:
         projector.load_state_dict(taught.model.multi_modal_projector.state_dict())
         return model
-    for layer in (projector.linear_1, projector.linear_2):
-        nn.init.normal_(layer.weight, 0, 0.08)
-        nn.init.zeros_(layer.bias)
+    tokenizer = AutoTokenizer.from_pretrained(words_of)
+    speak(projector, learn_language(taught, tokenizer, load_atlas(), n_scenes), tower.found.grid)
     return model
 
 
@@ -69,8 +70,9 @@ def build_photo_processor(tokenizer: PreTrainedTokenizerFast, config: GridTowerC
     return LlavaProcessor(
         image_processor=images,
         tokenizer=tokenizer,
-        patch_size=CELL_PX,
+        # As transformers counts: one patch, the whole picture, and what else there is.
+        patch_size=config.image_size,
         vision_feature_select_strategy="full",
-        num_additional_image_tokens=1,
+        num_additional_image_tokens=config.categories - 1,
         chat_template=CHAT_TEMPLATE,
     )

@@ -23,12 +23,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
-from datagen.validator.models.grid_tower import GridTower, GridTowerConfig, sine_places
+from datagen.validator.models.grid_tower import LARGE_AT, MANY_AT, SURE_AT, GridTower, GridTowerConfig
 from datagen.words import COCO_CATEGORIES
 from training.batches import Rows, RowWriter, read_projected
 from training.model import Heads, NanoSize, save_checkpoint
 from training.photo_cache import PhotoCache, to_pixels
-from training.photo_model import CELL_PX, build_photo_model, build_photo_processor
+from training.photo_model import build_photo_model, build_photo_processor
 from training.photo_questions import Album, Names, ask_about, lay_out, make_album
 from training.photographs import presence_of, read_folders
 from training.questions import QuestionMix
@@ -38,8 +38,17 @@ MIX = QuestionMix(presence=4, count=4, lone=0.5, probes=0.85)
 DEALT_SHARE, MIRROR_SHARE = 0.5, 0.5
 GREY_SHARE = 0.06
 """Share of photographs whose tokens are those of plain grey, their answers kept: so the model learns what is likely."""
-NEW_PARTS = 2.0
-"""Factor on the learning rate of the projector and the heads, which start from nothing."""
+HALF_SURE, STEEPNESS = -2.3, 0.8
+"""Log-odds of the tower at which "Is there a ...?" is to be answered with yes and no alike, and how fast that changes.
+
+The tower is surer of photographs that it learned from than of others. Taught by the truth about these alone, the
+language model answers yes or no of all, and of what is hard to see no longer tells the likelier from the unlikelier.
+"""
+DEGREE_WEIGHT = 4.0
+PLACE_PX = 16
+"""Side of the cells in which the throw-away heads tell where a question's words lie."""
+PER_OCTAVE = 1.5
+"""Steps of an extent: things on photographs are up to as large as the frame."""
 _AT_ONCE, _SAVE_STEPS, _LOG_STEPS = 16, 100, 50
 
 
@@ -64,38 +73,48 @@ class TokenStore:
     Args:
         tower: Frozen.
         pixels: uint8 (photographs, side, side, 3).
+        numbers: Of the photographs wanted.
+        kept: File that keeps the tokens for the next time, of the same tower.
     """
 
-    def __init__(self, tower: GridTower, pixels: NDArray[np.uint8], numbers: Sequence[int]) -> None:
+    def __init__(
+        self, tower: GridTower, pixels: NDArray[np.uint8], numbers: Sequence[int], kept: Path | None = None
+    ) -> None:
         self.config: GridTowerConfig = tower.config
         nn.Module.to(tower, torch.bfloat16, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._at = {n: row for row, n in enumerate(numbers)}
-        width = 2 * self.config.categories
-        self._held = torch.zeros(len(numbers) + 1, 1 + self.config.cells**2, width, dtype=torch.bfloat16)
+        n_names = self.config.categories
+        self._names = torch.eye(n_names)
+        if kept is not None and kept.exists():
+            held = torch.load(kept, weights_only=True)
+            if held["numbers"] == list(numbers):
+                self._held = held["tokens"]
+                return
+        width = self.config.hidden_size - n_names
+        self._held = torch.zeros(len(numbers) + 1, n_names, width, dtype=torch.bfloat16)
         grey = np.full_like(pixels[:1], 127)
         with torch.inference_mode():
             for first in range(0, len(numbers), _AT_ONCE):
                 some = list(numbers[first : first + _AT_ONCE])
-                self._held[first : first + len(some)] = _evidence(tower, pixels[some], width)
-            self._held[-1:] = _evidence(tower, grey, width)
-        places = sine_places(self.config.cells, self.config.position)
-        self._places = torch.cat([torch.zeros(1, self.config.position), places])
+                self._held[first : first + len(some)] = _evidence(tower, pixels[some])
+            self._held[-1:] = _evidence(tower, grey)
+        if kept is not None:
+            torch.save({"numbers": list(numbers), "tokens": self._held}, kept)
 
     def tokens(self, number: int | None, names: Names, *, mirror: bool) -> Tensor:
         """Tokens of a photograph, or of grey for None, mirrored and with the names that a sheet gives."""
-        held = self._held[-1 if number is None else self._at[number]].float()
-        evidence = held.unflatten(1, (2, self.config.categories))
+        told = self._held[-1 if number is None else self._at[number]].float()
+        columns = 2 * self.config.cells
         if mirror:
-            side = self.config.cells
-            turned = evidence[1:].unflatten(0, (side, side)).flip(1).flatten(0, 1)
-            evidence = torch.cat([evidence[:1], turned])
-        dealt = torch.empty_like(evidence)
-        dealt[..., list(names.place)] = evidence
-        return torch.cat([dealt.flatten(1), self._places], dim=1)
+            told = torch.cat([told[:, :columns].flip(1), told[:, columns:]], dim=1)
+        dealt = torch.empty_like(told)
+        dealt[list(names.place)] = told
+        return torch.cat([self._names, dealt], dim=1)
 
 
-def _evidence(tower: GridTower, frames: NDArray[np.uint8], width: int) -> Tensor:
-    return tower(to_pixels(frames).to(torch.bfloat16)).last_hidden_state[:, :, :width]
+def _evidence(tower: GridTower, frames: NDArray[np.uint8]) -> Tensor:
+    tokens = tower(to_pixels(frames).to(torch.bfloat16)).last_hidden_state
+    return tokens[:, :, tower.config.categories :]
 
 
 class PhotoTrainer:
@@ -115,23 +134,17 @@ class PhotoTrainer:
         text = model.config.text_config
         self.size = NanoSize(
             image_px=store.config.image_size,
-            patch_px=CELL_PX,
+            patch_px=PLACE_PX,
             width=text.hidden_size,
             n_heads=text.num_attention_heads,
             text_layers=text.num_hidden_layers,
             vocabulary=text.vocab_size,
         )
         self.heads = Heads(self.size, len(COCO_CATEGORIES))
-        self.writer = RowWriter(tokenizer, self.size, n_whole=1)
-        new = [*model.model.multi_modal_projector.parameters(), *self.heads.parameters()]
-        old = [
-            weights
-            for weights in model.parameters()
-            if weights.requires_grad and not any(weights is one for one in new)
-        ]
-        groups = [{"params": new, "share": NEW_PARTS}, {"params": old, "share": 1.0}]
-        self.parameters = [*new, *old]
-        self.optimiser = torch.optim.AdamW(groups, lr=0, betas=(0.9, 0.98), weight_decay=0.02)
+        self.writer = RowWriter(tokenizer, self.size, n_tokens=store.config.categories, per_octave=PER_OCTAVE)
+        self.parameters = [weights for weights in model.parameters() if weights.requires_grad]
+        self.parameters += self.heads.parameters()
+        self.optimiser = torch.optim.AdamW(self.parameters, lr=0, betas=(0.9, 0.98), weight_decay=0.02)
 
     def batch(self, numbers: Sequence[int], rng: random.Random) -> tuple[Tensor, Rows, Tensor]:
         """Tokens, questions, and which photographs are shown; one of which nothing can be asked is left out."""
@@ -155,14 +168,31 @@ class PhotoTrainer:
             projected = self.model.model.multi_modal_projector(tokens)
             for_places, for_amounts, last = read_projected(self.model, rows, projected)
         answers, told = answer_loss(self.model, rows, last, shown)
+        degrees = self._degree_loss(tokens, rows, last)
         words, told_words = word_loss(self.heads, rows, for_places, for_amounts, shown)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate * group["share"]
-        (answers + words).backward()
+            group["lr"] = rate
+        (answers + words + DEGREE_WEIGHT * degrees).backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        return told | told_words
+        return told | told_words | {"degrees": degrees.item()}
+
+    def _degree_loss(self, tokens: Tensor, rows: Rows, last: Tensor) -> Tensor:
+        """How far probes of presence are from being answered as surely as the tower is sure."""
+        asked = [one.kind == "presence" and one.is_probe for one in rows.questions]
+        of_presence = torch.tensor([*asked, False])[rows.owner] & (rows.weights == 1)
+        row, at = of_presence.nonzero(as_tuple=True)
+        numbers = [COCO_CATEGORIES.index(one.mentions[0][0]) for one in rows.questions if one.mentions]
+        if not len(row) or len(numbers) < len(rows.questions):
+            return last.sum() * 0
+        named = torch.tensor(numbers)[rows.owner[row, at]]
+        sure = tokens.shape[-1] - len(SURE_AT) - len(MANY_AT) - len(LARGE_AT)
+        log_odds = tokens[row, named, sure : sure + len(SURE_AT)] @ torch.tensor(SURE_AT)
+        yes, no = (self.tokenizer(f" {word}", add_special_tokens=False).input_ids[0] for word in ("Yes", "No"))
+        logits = self.model.lm_head(last[row, at - 1].float())
+        wanted = (STEEPNESS * (log_odds - HALF_SURE)).sigmoid()
+        return torch.nn.functional.binary_cross_entropy_with_logits(logits[:, yes] - logits[:, no], wanted)
 
     def save(self, folder: Path, progress: dict[str, float]) -> None:
         """Write the checkpoint, and what ``--resume`` needs beside it."""
@@ -219,6 +249,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--pseudo", type=Path, help="folder with a detector's findings")
     parser.add_argument("--detected", nargs="*", default=(), help="names of the folders that it has looked through")
     parser.add_argument("--only", nargs="*", default=(), help="names of the folders to ask about")
+    parser.add_argument("--most", type=int, default=4000, help="photographs to ask about; each costs the tower 0.04 s")
     parser.add_argument("--seconds", type=float, default=3000)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--threads", type=int, default=1)
@@ -234,9 +265,12 @@ def main(arguments: list[str] | None = None) -> None:
         for n, one in enumerate(photographs)
         if not one.is_kept_back and one.found and (not options.only or one.folder in options.only)
     ]
+    random.Random(0).shuffle(numbers)
+    del numbers[options.most :]
+    options.out.mkdir(parents=True, exist_ok=True)
     tower = GridTower.from_pretrained(options.tower)
     model = build_photo_model(tower, options.words_of)
-    store = TokenStore(tower, PhotoCache(options.cache).pixels, numbers)
+    store = TokenStore(tower, PhotoCache(options.cache).pixels, numbers, options.out / "tokens.pt")
     tokenizer = AutoTokenizer.from_pretrained(options.words_of)
     trainer = PhotoTrainer(model, tokenizer, store, album)
     plan = Plan(seconds=options.seconds, peak_rate=options.rate)

@@ -395,7 +395,7 @@ def model_lines() -> Iterator[str]:
     precisions = ("fp32", "bf16", "8bit", "4bit")
     heads = "".join(f"{precision:>6}" for precision in precisions)
     yield f"{'name':22}{heads}  here  hub id: what it is asked"
-    yield f"{'nano':22}{'   0.0' * 2}{'     -' * 2}  yes   bundled: claims about drawn scenes like the demo's"
+    yield f"{'nano':22}{'   0.0' * 2}{'     -' * 2}  yes   bundled: drawn scenes; on photographs, common things"
     for listed in CATALOGUE:
         sizes = (listed.weights_gb(precision) for precision in precisions)
         told = "".join("     -" if size is None else f"{size:6.1f}" for size in sizes)

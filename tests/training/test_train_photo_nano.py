@@ -54,17 +54,26 @@ def test_a_dealt_name_goes_with_its_evidence(store):
     dealt = store.tokens(0, names, mirror=False)
     called = COCO_CATEGORIES.index(names.names[DOG])
     assert called != DOG
-    assert torch.equal(dealt[:, called], own[:, DOG]) and torch.equal(dealt[:, 80 + called], own[:, 80 + DOG])
-    assert torch.equal(dealt[:, 160:], own[:, 160:])
+    assert torch.equal(dealt[called, 80:], own[DOG, 80:])
+    assert torch.equal(dealt[:, :80], own[:, :80]) and torch.equal(own[:, :80], torch.eye(80))
 
 
 def test_a_mirrored_sheet_goes_with_mirrored_tokens(store):
     own = store.tokens(0, Names.own(COCO_CATEGORIES), mirror=False)
     turned = store.tokens(0, Names.own(COCO_CATEGORIES), mirror=True)
-    assert torch.equal(turned[0], own[0])
-    assert torch.equal(turned[1:4, :160], own[[3, 2, 1], :160])
+    columns = slice(80, 80 + 2 * store.config.cells)
+    assert torch.equal(turned[:, columns], own[:, columns].flip(1))
+    assert torch.equal(turned[:, columns.stop :], own[:, columns.stop :])
     sheet = lay_out(PICTURES[0], Names.own(COCO_CATEGORIES), mirror=True)
     assert sheet.objects[0].box_unit == pytest.approx((0.7, 0.1, 1.0, 0.4))
+
+
+def test_tokens_are_kept_for_the_next_time(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 255, (1, 96, 96, 3), dtype=np.uint8)
+    first = TokenStore(tiny_tower(), frames, [0], tmp_path / "tokens.pt")
+    again = TokenStore(tiny_tower(), frames[:0], [0], tmp_path / "tokens.pt")
+    own = Names.own(COCO_CATEGORIES)
+    assert torch.equal(first.tokens(0, own, mirror=False), again.tokens(0, own, mirror=False))
 
 
 def test_grey_is_the_same_for_every_picture(store):
@@ -122,7 +131,10 @@ def test_it_learns_keeps_a_checkpoint_and_goes_on(store, tmp_path, monkeypatch):
     def trainer():
         torch.manual_seed(0)
         return PhotoTrainer(
-            build_photo_model(tiny_tower(), WORDS), AutoTokenizer.from_pretrained(WORDS), store, album_of(*PICTURES)
+            build_photo_model(tiny_tower(), WORDS, n_scenes=16),
+            AutoTokenizer.from_pretrained(WORDS),
+            store,
+            album_of(*PICTURES),
         )
 
     first = trainer()
@@ -130,6 +142,7 @@ def test_it_learns_keeps_a_checkpoint_and_goes_on(store, tmp_path, monkeypatch):
     train(first, Plan(seconds=30, batch=2), [0, 1], tmp_path, resume=True, seed=0)
     logged = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert logged[-1]["answer_loss"] < 0.9 * logged[0]["answer_loss"]
+    assert logged[-1]["degrees"] < logged[0]["degrees"]
     after = first.model.model.vision_tower.state_dict()
     assert all(torch.equal(after[name], weights) for name, weights in tower.items())
     second = trainer()
@@ -139,7 +152,7 @@ def test_it_learns_keeps_a_checkpoint_and_goes_on(store, tmp_path, monkeypatch):
     checkpoint = load_checkpoint(ValidatorSettings(name=str(tmp_path), device="cpu"))
     with torch.inference_mode():
         pixels = checkpoint.image_processor(images=[Image.new("RGB", (50, 80))], return_tensors="pt")["pixel_values"]
-        assert len(checkpoint.model.get_image_features(pixels).pooler_output[0]) == 10
+        assert len(checkpoint.model.get_image_features(pixels).pooler_output[0]) == 80
     measure(tmp_path, monkeypatch)
 
 

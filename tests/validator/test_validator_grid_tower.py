@@ -5,7 +5,16 @@ import torch
 from tiny_towers import tiny_tower
 from transformers import AutoConfig, AutoModel
 
-from datagen.validator.models.grid_tower import SQUASH, GridTower, GridTowerConfig, as_tokens, register, sine_places
+from datagen.validator.models.grid_tower import (
+    LARGE_AT,
+    MANY_AT,
+    SURE_AT,
+    GridTower,
+    GridTowerConfig,
+    as_tokens,
+    in_steps,
+    register,
+)
 
 
 @pytest.fixture(scope="module")
@@ -13,28 +22,35 @@ def tower():
     return tiny_tower(categories=5)
 
 
-def test_a_token_for_the_picture_and_one_for_every_cell(tower):
+def test_a_token_for_every_category(tower):
     pixels = torch.randn(2, 3, 96, 96)
     with torch.inference_mode():
         told = tower(pixels, output_hidden_states=True)
         cover, centre, shown = tower.look(pixels)
-    assert told.last_hidden_state.shape == (2, 1 + 9, 2 * 5 + 32) == (2, 1 + 9, tower.config.hidden_size)
+    width = 5 + 6 + 6 + len(SURE_AT) + len(MANY_AT) + len(LARGE_AT)
+    assert told.last_hidden_state.shape == (2, 5, width) == (2, 5, tower.config.hidden_size)
     assert torch.equal(told.hidden_states[-1], told.last_hidden_state)
     assert cover.shape == centre.shape == (2, 5, 6, 6) and shown.shape == (2, 5)
-    whole = told.last_hidden_state[:, 0]
-    assert torch.allclose(whole[:, :5], shown * SQUASH, atol=1e-6)
-    assert torch.allclose(whole[:, 5:10].expm1(), centre.sigmoid().sum((2, 3)), rtol=1e-4)
+    assert torch.equal(told.last_hidden_state[:, :, :5], torch.eye(5).expand(2, -1, -1))
 
 
-def test_cells_add_up_and_keep_their_places():
-    cover, centre = torch.full((1, 2, 4, 4), -8.0), torch.full((1, 2, 4, 4), -40.0)
-    cover[0, 1, 0, 3], centre[0, 1, 0, 3], centre[0, 1, 1, 2] = 4.0, 40.0, 40.0
-    tokens = as_tokens(cover, centre, torch.zeros(1, 2), position=8)
-    assert tokens.shape == (1, 5, 12)
-    upper_right = tokens[0, 2]
-    assert upper_right[:4].tolist() == pytest.approx([-8 * SQUASH, 4 * SQUASH, 0, 2])
-    assert torch.equal(tokens[0, 1:, 4:], sine_places(2, 8))
-    assert len({tuple(row.tolist()) for row in sine_places(9, 32)}) == 81
+def test_a_token_says_where_how_surely_how_many_and_how_large():
+    cover, centre = torch.full((1, 2, 4, 4), -40.0), torch.full((1, 2, 4, 4), -40.0)
+    cover[0, 1, :2, 2:] = 40.0
+    centre[0, 1, 0, 3] = centre[0, 1, 1, 3] = 40.0
+    name, columns, rows, sure, many, large = as_tokens(cover, centre, torch.tensor([[-9.0, 0.375]]))[0, 1].split(
+        (2, 4, 4, len(SURE_AT), len(MANY_AT), len(LARGE_AT))
+    )
+    assert name.tolist() == [0, 1]
+    assert columns.tolist() == pytest.approx([0, 0, 0, 1]) and rows.tolist() == pytest.approx([0.5, 0.5, 0, 0])
+    assert sure[SURE_AT.index(0.0)] == sure[SURE_AT.index(0.75)] == pytest.approx(0.5) and sure.sum() == 1
+    assert many[MANY_AT.index(2.0)] == pytest.approx(1) and large[LARGE_AT.index(-2.0)] == pytest.approx(1)
+
+
+def test_steps_end_where_they_end():
+    steps = (0.0, 1.0, 4.0)
+    told = in_steps(torch.tensor([-5.0, 0.25, 2.5, 9.0]), steps)
+    assert told.tolist() == [[1, 0, 0], [0.75, 0.25, 0], [0, 0.5, 0.5], [0, 0, 1]]
 
 
 def test_imagenets_classes_speak_for_their_category(tower):

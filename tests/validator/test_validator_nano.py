@@ -28,14 +28,23 @@ from datagen.records import NoScore, ProbeKind, ProbeScore
 from datagen.validator import Look, Probe, open_validator
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.domain_guard import load_guard, texture
-from datagen.validator.models import open_answerer
+from datagen.validator.models import load_checkpoint, open_answerer
+from datagen.validator.models.grid_tower import register
 from datagen.validator.models.llava import load_llava
-from datagen.validator.models.nano import FOLDERS, NanoValidator, find_nano, kind_of_picture, load_knowledge
-from datagen.validator.protocol import OUTSIDE, Abilities, Fault, score_key
+from datagen.validator.models.nano import (
+    FOLDERS,
+    NanoValidator,
+    PictureKind,
+    find_nano,
+    kind_of_picture,
+    load_knowledge,
+)
+from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Fault, score_key
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
 
 
+SHIPPED = dict(FOLDERS)
 LEARNED: tuple[ProbeKind, ...] = ("presence", "side")
 THINGS = ("dog", "person", "bench")
 
@@ -61,10 +70,12 @@ def show(name: str) -> Image.Image:
     return Image.open(DEMO / name).convert("RGB")
 
 
-def test_an_ordinary_checkpoint_of_a_few_megabytes() -> None:
-    folder = FOLDERS["drawn scene"]
-    assert (folder / "model.safetensors").stat().st_size <= 12 * 2**20
+@pytest.mark.parametrize("kind", SHIPPED)
+def test_an_ordinary_checkpoint_of_a_few_megabytes(kind: PictureKind) -> None:
+    folder = SHIPPED[kind]
+    assert (folder / "model.safetensors").stat().st_size <= 16 * 2**20
     assert not list(folder.glob("*.bin")) and not list(folder.glob("*.py"))
+    register()
     processor = AutoProcessor.from_pretrained(folder)
     model = AutoModelForImageTextToText.from_pretrained(folder)
     asked = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": "Is there a bus in the image?"}]}]
@@ -75,13 +86,27 @@ def test_an_ordinary_checkpoint_of_a_few_megabytes() -> None:
     assert processor.decode(told[0, inputs["input_ids"].shape[1] :]).strip().startswith(("Yes", "No"))
 
 
-def test_the_card_tells_what_is_judged() -> None:
-    known = load_knowledge(FOLDERS["drawn scene"])
-    card = (FOLDERS["drawn scene"] / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("kind", "at_least"), [("drawn scene", 60), ("photograph", 25)])
+def test_the_card_tells_what_is_judged(kind: PictureKind, at_least: int) -> None:
+    known = load_knowledge(SHIPPED[kind])
+    card = (SHIPPED[kind] / "README.md").read_text(encoding="utf-8")
     assert f"Judges: {', '.join(known.probes)}." in card
-    assert len(known.categories) >= 60
+    assert len(known.categories) >= at_least
     assert set(known.probes) <= {"presence", "count", "side", "relation", "quadrant", "size"}
     assert {"presence", "side"} <= set(known.probes)
+
+
+def test_of_nothing_the_shipped_half_for_photographs_guesses_what_is_commonest() -> None:
+    """No photograph is in the package; of plain grey it can know no more than what is likely of any."""
+    validator = CheckpointValidator(load_checkpoint(ValidatorSettings(name=str(SHIPPED["photograph"]))), 4096)
+    asked = {
+        name: Probe(presence_question(name), ("Yes", "No")) for name in load_knowledge(SHIPPED["photograph"]).categories
+    }
+    look = Look("grey", tuple(asked.values()))
+    scores = validator.score([look], lambda _: Image.new("RGB", (300, 200), (127, 127, 127)))
+    chances = {one.key: one.chances[0] for one in scores if isinstance(one, ProbeScore)}
+    likely = [name for name, probe in asked.items() if chances[score_key(validator.identity, look, probe)] > 0.6]
+    assert likely == ["person", "dog"]  # what most photographs that it learned from show
 
 
 def test_it_sees_what_the_bundled_pictures_show(nano: NanoValidator) -> None:
@@ -154,6 +179,16 @@ def test_what_a_half_has_not_learned_costs_only_the_question(nano: NanoValidator
     assert none[0].detail == ("nano has not learned to answer 'Is there a bench in the image?' about a drawn scene")
 
 
+def test_grey_is_guessed_by_the_half_that_saw_the_others() -> None:
+    validator = open_validator(ValidatorSettings(name="nano", device="cpu"))
+    assert isinstance(validator, NanoValidator)
+    cat = Probe(presence_question("cat"), ("Yes", "No"))  # only the half for drawn scenes knows cats
+    for seen, answers in (("000000000001.jpg", ProbeScore), ("7", ProbeScore), ("8", NoScore), ("9", NoScore)):
+        list(validator.score([Look(seen, (cat,))], show_either))
+        (guessed,) = validator.score([Look(GREY, (cat,))], lambda name: Image.new("RGB", (336, 336), (127, 127, 127)))
+        assert isinstance(guessed, answers)
+
+
 def test_a_picture_is_opened_once_and_not_for_what_is_known(nano: NanoValidator) -> None:
     opened: list[str] = []
 
@@ -217,6 +252,8 @@ def test_one_picture_is_asked_about() -> None:
             ValidatorError, match=r"nano can be asked of a photograph whether .* of 3 things \(dog, person"
         ):
             answerer.answer(photograph(), question)
+    with pytest.raises(ValidatorError, match="nothing can be seen in this picture, it has no edge; ask about one"):
+        answerer.answer(Image.new("RGB", (300, 200), (127, 127, 127)), "Is there a dog in the image?")
 
 
 def test_texture_is_shares_and_the_guard_weighs_each() -> None:

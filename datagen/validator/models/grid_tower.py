@@ -2,13 +2,15 @@
 
 EfficientNet-Lite2's inverted residual blocks give features on a fine and a coarse grid; a neck joins them with what the
 classifier of ImageNet finds in each cell, and tells for every category how likely a cell is covered by such a thing and
-how many such things have their centre there. The tokens are these numbers, cell by cell, and before them one token for
-the whole picture. A LLaVA of transformers takes it as any other tower: ``register()`` puts it beside them.
+how many such things have their centre there. From these maps every category gets one token: its name, how surely it is
+shown, how many there are, over which columns and rows they spread, and how much of the picture they cover. A LLaVA of
+transformers takes it as any other tower: ``register()`` puts it beside them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -24,8 +26,12 @@ LITE2 = (
 """Stages of EfficientNet-Lite2: widening, channels, blocks, stride of the first block, kernel."""
 FINE_STAGE = 4
 """The stage after which the fine grid is read, at a sixteenth of the picture; the last one gives the coarse grid."""
-SQUASH = 0.25
-"""Log-odds in tokens are scaled by it, so that a token's numbers are about one in size."""
+SURE_AT = (-7.0, -5.5, -4.5, -3.75, -3.0, -2.25, -1.5, -0.75, 0.0, 0.75, 1.5, 2.5)
+"""Steps in which a token tells the log-odds that its category is shown, ..."""
+MANY_AT = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+"""... how many there are, ..."""
+LARGE_AT = (-8.0, -7.0, -6.0, -5.0, -4.0, -3.0, -2.0, -1.0, 0.0)
+"""... and the share of the picture that they cover, as a power of two: 1 at the step, falling to 0 at the next ones."""
 
 
 class GridTowerConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
@@ -40,7 +46,6 @@ class GridTowerConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         categories: Number of things that tokens speak of.
         neck: Channels of the neck.
         neck_blocks: Residual blocks of the neck.
-        position: Numbers of a token that say where its cell lies.
         hidden_size: Numbers of a token.
     """
 
@@ -58,14 +63,13 @@ class GridTowerConfig(PretrainedConfig):  # type: ignore[no-untyped-call]
         categories: int = 80,
         neck: int = 192,
         neck_blocks: int = 4,
-        position: int = 32,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.stages = [list(stage) for stage in stages]
         self.stem, self.image_size, self.head, self.knows = stem, image_size, head, list(knows)
-        self.categories, self.neck, self.neck_blocks, self.position = categories, neck, neck_blocks, position
-        self.hidden_size = 2 * categories + position
+        self.categories, self.neck, self.neck_blocks = categories, neck, neck_blocks
+        self.hidden_size = categories + 4 * self.cells + len(SURE_AT) + len(MANY_AT) + len(LARGE_AT)
 
     @property
     def cells(self) -> int:
@@ -241,10 +245,10 @@ class GridHeads(nn.Module):
 
 
 class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
-    """The tower; its hidden states are its tokens, (batch, 1 + cells ** 2, hidden_size).
+    """The tower; its hidden states are its tokens, (batch, categories, hidden_size), one for each category.
 
-    Token 0 says of the whole picture, for every category, the log-odds that it is shown and how many centres there are;
-    the others say of a cell of the coarse grid the log-odds that it is covered, and how many centres lie in it.
+    A token is the category's number as a one among zeros, and what ``as_tokens`` tells of it. So the language model
+    finds what it needs by name, and reads it in one place.
     """
 
     config_class = GridTowerConfig
@@ -278,29 +282,45 @@ class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
             pixel_values: (batch, 3, image_size, image_size), from -1 to 1.
             **kwargs: What transformers passes to every tower; the hidden states are always told.
         """
-        tokens = as_tokens(*self.look(pixel_values), self.config.position).to(pixel_values.dtype)
+        pixels = pixel_values.to(self.backbone.stem.weight.dtype)
+        tokens = as_tokens(*self.look(pixels)).to(pixels.dtype)
         return BaseModelOutput(last_hidden_state=tokens, hidden_states=(tokens,))
 
 
-def as_tokens(cover: Tensor, centre: Tensor, shown: Tensor, position: int) -> Tensor:
-    """Lay out what stands where as tokens, see ``GridTower``."""
-    n = functional.max_pool2d(cover, 2).mul(SQUASH).flatten(2).transpose(1, 2)
-    centres = 4 * functional.avg_pool2d(centre.sigmoid(), 2)
-    side = centres.shape[-1]
-    cells = torch.cat([n, centres.flatten(2).transpose(1, 2)], dim=2)
-    whole = torch.cat([shown * SQUASH, centres.flatten(2).sum(dim=2).log1p()], dim=1)
-    tokens = torch.cat([whole[:, None], cells], dim=1)
-    places = torch.cat([torch.zeros(1, position), sine_places(side, position)]).to(tokens)
-    return torch.cat([tokens, places.expand(len(tokens), -1, -1)], dim=2)
+def as_tokens(cover: Tensor, centre: Tensor, shown: Tensor) -> Tensor:
+    """Lay out what stands where as tokens.
+
+    Args:
+        cover: Log-odds, (batch, categories, rows, columns).
+        centre: Likewise.
+        shown: Log-odds, (batch, categories).
+
+    Returns:
+        (batch, categories, numbers): which category, how its centres are shared out over columns and over rows, and in
+        steps how surely it is shown, how many there are, and how much they cover.
+    """
+    centres = centre.float().sigmoid()
+    # Squared: what is found for sure weighs more than the haze around it.
+    sharp = centres.square()
+    shares = (sharp / sharp.sum(dim=(2, 3), keepdim=True).clamp(min=1e-12)).clamp(min=0)
+    covered = cover.float().sigmoid().mean(dim=(2, 3)).clamp(min=1e-6).log2()
+    names = torch.eye(shown.shape[1], device=shown.device).expand(len(shown), -1, -1)
+    told = [
+        in_steps(value, steps)
+        for value, steps in ((shown.float(), SURE_AT), (centres.sum(dim=(2, 3)), MANY_AT), (covered, LARGE_AT))
+    ]
+    return torch.cat([names, shares.sum(dim=2), shares.sum(dim=3), *told], dim=2)
 
 
-def sine_places(side: int, width: int) -> Tensor:
-    """Sine and cosine of row and column at rising frequencies, (side ** 2, width)."""
-    quarter = width // 4
-    frequency = math.pi / 16 * 2 ** (3 * torch.arange(quarter) / quarter)
-    row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
-    angles = [axis.reshape(-1, 1) * 16 / side * frequency for axis in (row, column)]
-    return torch.cat([wave(angle) for angle in angles for wave in (torch.sin, torch.cos)], dim=1)
+def in_steps(value: Tensor, steps: Sequence[float]) -> Tensor:
+    """How near a value lies to each of rising steps: one and zeros at a step, shared by two between them."""
+    at = torch.tensor(steps, device=value.device)
+    place = value.clamp(steps[0], steps[-1])[..., None]
+    width = at.diff()
+    rise = ((place - at[:-1]) / width).clamp(0, 1)
+    one = torch.ones_like(place)
+    reached = torch.cat([one, rise], dim=-1)
+    return reached - torch.cat([rise, torch.zeros_like(place)], dim=-1)
 
 
 def register() -> None:

@@ -8,6 +8,7 @@ learned to answer. Where the weights of one are not in the package, pictures of 
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -30,6 +31,7 @@ from datagen.validator.models.family import Named
 from datagen.validator.models.lazy import LazyValidator
 from datagen.validator.models.llava import load_llava
 from datagen.validator.protocol import (
+    GREY,
     OUTSIDE,
     Abilities,
     Fault,
@@ -134,6 +136,7 @@ class NanoValidator:
             categories=frozenset(name for known in self._known.values() for name in known.categories),
         )
         self._models = {kind: _lazy(settings, kind, self.abilities) for kind in self._known}
+        self._opened: Counter[PictureKind] = Counter()
         first = next(iter(self._models.values()))
         self.identity, self.n_readers = first.identity, first.n_readers
 
@@ -145,7 +148,7 @@ class NanoValidator:
         """
         every = list(dict.fromkeys(names))
         few = every[:: max(1, -(-len(every) // MAX_LOOKED_OVER))]
-        seen = [_open_known(name, load_picture) for name in few]
+        seen = [self._open(name, load_picture) for name in few]
         n_unknown = sum(isinstance(one, Fault) and one.reason == OUTSIDE for one in seen)
         n_known = sum(not isinstance(one, Fault) for one in seen)
         if n_unknown > n_known:
@@ -167,7 +170,7 @@ class NanoValidator:
             kinds: dict[str, PictureKind | None] = {}
             for look in window:
                 if look.picture not in kinds:
-                    opened = _open_known(look.picture, load_picture)
+                    opened = self._open(look.picture, load_picture)
                     if isinstance(opened, Fault):
                         kinds[look.picture] = None
                         yield opened
@@ -184,6 +187,17 @@ class NanoValidator:
                     mine[kind].append(replace(look, items=asked))
             for kind, model in self._models.items():
                 yield from model.score(mine[kind], pictures.__getitem__, known)
+
+    def _open(self, name: str, load_picture: LoadPicture) -> tuple[PictureKind, Image.Image] | Fault:
+        """Open a picture of a known kind; the grey one of the calibration counts as what most others were so far."""
+        opened = _open_known(name, load_picture)
+        if isinstance(opened, Fault):
+            return opened
+        kind, picture = opened
+        if name == GREY and self._opened:
+            return self._opened.most_common(1)[0][0], picture
+        self._opened[kind] += 1
+        return kind, picture
 
     def _covers(self, kind: PictureKind, item: Item) -> bool:
         if not isinstance(item, Probe):
@@ -224,6 +238,8 @@ class NanoAnswerer:
 
     def answer(self, picture: Image.Image, question: str) -> str:
         """Answer what the model of such pictures has learned; of drawn scenes it says something to any question."""
+        if shows_nothing(texture(picture)):
+            raise ValidatorError("nothing can be seen in this picture, it has no edge; ask about one that has some.")
         kind = kind_of_picture(picture)
         known = load_knowledge(FOLDERS[kind])
         read = read_short_question(question, lexicon_for(known.categories))
