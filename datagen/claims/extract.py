@@ -56,7 +56,7 @@ _IS_TOLD = re.compile(
     FLAGS,
 )
 """Opens a sentence that tells the number of all: two of them that differ are no two groups."""
-_ONES = re.compile(r"\b(?:one|two|three|four|five|six|second|others?|another)\b", FLAGS)
+_ONES = frozenset("one two three four five six second other others another".split())
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
@@ -208,7 +208,11 @@ def read_statements(
             continue
         sentence = Sentence(text, match.start(), match.end(), discourse.before)
         phrases = noun_phrases(text, inside, match.start(), match.end())
-        elliptic = discourse.elliptic(text, match.start(), match.end(), phrases) if _ONES.search(match[0]) else ()
+        elliptic = (
+            discourse.elliptic(text, match.start(), match.end(), phrases)
+            if not _ONES.isdisjoint(sentence.words)
+            else ()
+        )
         if elliptic:
             phrases = sorted([*phrases, *elliptic], key=lambda phrase: phrase.start)
         subjects: list[Phrase] = []  # of the clauses so far

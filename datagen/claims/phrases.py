@@ -155,7 +155,8 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     if not follows and match is not None and _ONE.match(match[0]):
         follows = _VERB.match(text, mention.end, sentence_end) is not None  # "a dog trots", never "a dog bowls"
     if match is None:
-        is_owned = OWNED.search(text, max(0, floor - 2), mention.start) is not None
+        ahead = text[max(0, floor - 2) : mention.start]
+        is_owned = ("'" in ahead or "’" in ahead) and OWNED.search(ahead) is not None
         return Phrase(
             mention.category, word, mention.start, mention.end,
             is_plural=mention.is_plural, is_loose=mention.is_loose, is_unsure=mention.is_unsure,
