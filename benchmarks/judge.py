@@ -27,7 +27,7 @@ from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, load_corpus
 from datagen.endpoint.budget import Payment
 from datagen.endpoint.token_estimate import count_tokens
-from datagen.engines.ask_judge import Asked, PlantedTurn, SilentTurn, TextJudge, count_judge_prompt
+from datagen.engines.ask_judge import Asked, LlmJudge, PlantedTurn, SilentTurn, count_judge_prompt
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.records import AnnotatedImage, Judgement, Sample, Turn
@@ -57,7 +57,7 @@ POLICIES = (
 _MADE: dict[object, Any] = {}
 
 
-class Rehearsal(TextJudge):
+class Rehearsal(LlmJudge):
     """A judge that is not asked over the network: its policy replies.
 
     Attributes:

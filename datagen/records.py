@@ -221,7 +221,7 @@ class Validation(Struct, frozen=True, omit_defaults=True):
         return f"more suspicious than {math.floor(1000 * (1 - self.p_value) + 1e-6) / 10:g} % of correct answers"
 
 
-class Opinion(Struct, frozen=True, omit_defaults=True):
+class SentenceVerdict(Struct, frozen=True, omit_defaults=True):
     """What a judge over text, an LLM that reads the annotations, says of one sentence of an answer.
 
     Attributes:
@@ -254,7 +254,7 @@ class Turn(Struct, frozen=True):
     answer: str
     claims: tuple[Claim, ...] = ()
     validation: Validation | None = None
-    opinions: tuple[Opinion, ...] | UnsetType = UNSET
+    opinions: tuple[SentenceVerdict, ...] | UnsetType = UNSET
 
 
 class Drop(Struct, frozen=True):

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from datagen.config import ContextSettings, digest_of
 from datagen.context import render_context
-from datagen.records import AnnotatedImage, Claim, Drop, Message, Opinion, Turn
+from datagen.records import AnnotatedImage, Claim, Drop, Message, SentenceVerdict, Turn
 
 MAX_SENTENCES = 60
 """Sentences of one sample that are asked about: three times the longest description of the built-in recipes."""
@@ -57,7 +57,7 @@ VERDICTS_SCHEMA = {
 """What a reply looks like, for endpoints that hold a model to it."""
 
 
-class Sentence(NamedTuple):
+class SentenceSpan(NamedTuple):
     """A sentence of an answer: the turn's place, and its first and one past its last character."""
 
     turn: int
@@ -65,9 +65,9 @@ class Sentence(NamedTuple):
     end: int
 
 
-def sentences_of(turns: Sequence[Turn]) -> tuple[Sentence, ...]:
+def sentences_of(turns: Sequence[Turn]) -> tuple[SentenceSpan, ...]:
     """The sentences of all answers, numbered by their place here."""
-    found = (Sentence(n, *one.span()) for n, turn in enumerate(turns) for one in _SENTENCE.finditer(turn.answer))
+    found = (SentenceSpan(n, *one.span()) for n, turn in enumerate(turns) for one in _SENTENCE.finditer(turn.answer))
     return tuple(islice(found, MAX_SENTENCES))
 
 
@@ -124,19 +124,19 @@ def read_verdicts(text: str) -> dict[int, _Said] | None:
 def with_opinions(turns: Sequence[Turn], text: str, evidence: str) -> tuple[Turn, ...]:
     """Give every turn what a reply says of its sentences; a word that does not count is ``unknown``, and says why."""
     said = read_verdicts(text)
-    opinions: list[list[Opinion]] = [[] for _ in turns]
+    opinions: list[list[SentenceVerdict]] = [[] for _ in turns]
     for number, one in enumerate(sentences_of(turns), start=1):
         turn, found = turns[one.turn], None if said is None else said.get(number)
-        opinion = Opinion(one.start, one.end, "unknown", void="" if found else "no verdict was given")
+        opinion = SentenceVerdict(one.start, one.end, "unknown", void="" if found else "no verdict was given")
         if found is not None and found.verdict != "unknown":
             void = _void(found, turn, one, evidence)
             verdict: Literal["supported", "contradicted", "unknown"] = "unknown" if void else found.verdict
-            opinion = Opinion(one.start, one.end, verdict, found.quote, found.words, void)
+            opinion = SentenceVerdict(one.start, one.end, verdict, found.quote, found.words, void)
         opinions[one.turn].append(opinion)
     return tuple(replace(turn, opinions=tuple(of)) for turn, of in zip(turns, opinions, strict=True))
 
 
-def _void(said: _Said, turn: Turn, one: Sentence, evidence: str) -> str:
+def _void(said: _Said, turn: Turn, one: SentenceSpan, evidence: str) -> str:
     quote = _plain(said.quote)
     if len(quote) < _MIN_QUOTE or quote not in _plain(evidence):
         return "its quotation does not stand in the annotations"
@@ -150,13 +150,13 @@ def _plain(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def is_borne_out(turn: Turn, opinion: Opinion) -> bool:
+def is_borne_out(turn: Turn, opinion: SentenceVerdict) -> bool:
     """Whether the annotations bear out all that a sentence claims, and it claims something."""
     claims = _claims_in(turn, opinion)
     return bool(claims) and all(claim.verdict.startswith("supported") for claim in claims)
 
 
-def objects(turn: Turn, opinion: Opinion) -> bool:
+def objects(turn: Turn, opinion: SentenceVerdict) -> bool:
     """Whether a judge that is trusted may cut for this: not over what captions or boxes bear out."""
     if opinion.verdict != "contradicted" or is_borne_out(turn, opinion):
         return False
@@ -172,7 +172,7 @@ def objects(turn: Turn, opinion: Opinion) -> bool:
     return any(all(not claim.start <= place < claim.end for claim in sound) for place in blamed)
 
 
-def _claims_in(turn: Turn, opinion: Opinion) -> list[Claim]:
+def _claims_in(turn: Turn, opinion: SentenceVerdict) -> list[Claim]:
     inside = (claim for claim in turn.claims if not claim.in_question)
     return [claim for claim in inside if claim.start < opinion.end and opinion.start < claim.end]
 

@@ -148,7 +148,7 @@ RATE_WINDOW_S = 60.0
 """Replies are counted over this long before the latest one, so that pauses between two starts do not count."""
 
 
-class _Stored(Struct):
+class _StoredTally(Struct):
     """What the stored replies come to.
 
     Attributes:
@@ -164,7 +164,7 @@ class _Stored(Struct):
     late: list[float]
 
 
-def _count_stored(folder: RunFolder, since: float) -> _Stored:
+def _count_stored(folder: RunFolder, since: float) -> _StoredTally:
     outcomes = DigestMap()  # 0 for an answer, else the place of its error in the list
     errors: list[str | None] = [None]
     recent, latest = deque[float](), 0.0
@@ -190,7 +190,7 @@ def _count_stored(folder: RunFolder, since: float) -> _Stored:
     tally = Counter({errors[number]: n for number, n in zip(numbers.tolist(), counts.tolist(), strict=True)})
     recent = deque(at for at in recent if at > latest - RATE_WINDOW_S)  # workers' files are not in order
     seconds = latest - min(recent, default=latest)
-    return _Stored(tally, spent, cost_usd, len(recent) / seconds if seconds >= 1 else None, late)
+    return _StoredTally(tally, spent, cost_usd, len(recent) / seconds if seconds >= 1 else None, late)
 
 
 def status_lines(run: Run) -> Iterator[str]:
@@ -226,7 +226,7 @@ def status_lines(run: Run) -> Iterator[str]:
         yield f"next      datagen resume {run.folder.path}   (it is not finished)"
 
 
-def _cost_lines(stored: _Stored) -> Iterator[str]:
+def _cost_lines(stored: _StoredTally) -> Iterator[str]:
     spent = stored.spent
     yield f"tokens    {spent['prompt']} in ({spent['cached']} cached), {spent['completion']} out"
     known = stored.cost_usd is not None

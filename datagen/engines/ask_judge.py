@@ -153,7 +153,7 @@ class SilentTurn(NamedTuple):
     place: int
 
 
-class TextJudge:
+class LlmJudge:
     """What a judge over text says of a run's samples; see ``pipeline.Lent``.
 
     Args:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
-from datagen.engines.ask_judge import TextJudge
+from datagen.engines.ask_judge import LlmJudge
 from datagen.engines.planted_replies import PlantedTally
 from datagen.engines.planted_trials import Examiner
 from datagen.engines.progress import ended
@@ -73,13 +73,13 @@ class Workbench:
         self._inputs, self._validator, self._others, self._lent = inputs, validator, others, lent
         self._may_ask = may_ask
 
-    def text_judge(self, samples: Samples) -> TextJudge | None:
+    def text_judge(self, samples: Samples) -> LlmJudge | None:
         """Ask what is not stored yet, and measure the judge on everything."""
         inputs = self._inputs
         if self.settings.checks.judge is None:
             return None
         store = self._lent.enter_context(closing(JudgementStore(inputs.folder.judgements)))
-        judge = TextJudge(self.settings, inputs.corpus, store)
+        judge = LlmJudge(self.settings, inputs.corpus, store)
         judge.weigh(samples, inputs.ledger.payment("judge"), inputs.progress, may_ask=self._may_ask)
         inputs.progress.note(f"Judge {self.settings.checks.judge.model}: {judge.report().told}.")
         return judge

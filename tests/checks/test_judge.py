@@ -22,7 +22,7 @@ from datagen.checks.judge import (
 )
 from datagen.config import ContextSettings
 from datagen.recipes import judge_prompt
-from datagen.records import AnnotatedImage, Box, Claim, Opinion, Turn
+from datagen.records import AnnotatedImage, Box, Claim, SentenceVerdict, Turn
 
 EVIDENCE = "A man in a blue hat feeds two ducks.\n\nperson: [0.1, 0.1, 0.4, 0.9]\nCounts: person 1"
 ANSWER = "Two ducks are near a man. He wears a red hat! It may be a cold day."
@@ -32,7 +32,7 @@ def said(*verdicts: dict[str, object]) -> str:
     return json.dumps({"verdicts": verdicts})
 
 
-def opinions(text: str, answer: str = ANSWER, claims: tuple[Claim, ...] = ()) -> tuple[Opinion, ...]:
+def opinions(text: str, answer: str = ANSWER, claims: tuple[Claim, ...] = ()) -> tuple[SentenceVerdict, ...]:
     (turn,) = with_opinions([Turn("Who is there?", answer, claims)], text, EVIDENCE)
     assert isinstance(turn.opinions, tuple)
     return turn.opinions
