@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, make_shards
 from loopback import Answer, LoopbackServer, error_answer, json_answer
 
 import datagen
@@ -18,9 +18,11 @@ from datagen.api import demo_settings
 from datagen.config import ChecksSettings, JudgeSettings, Settings, dump_settings, load_settings
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
+from datagen.engines.run_shards import merge_shards
 from datagen.errors import BudgetError, JudgeError, RunError
 from datagen.pipeline import late_settings_digest
 from datagen.records import Sample
+from datagen.store.shards import shard_folders
 from datagen.summary import JudgeReport
 
 DERIVED = ("samples.jsonl", "dataset.json", "summary.json", "README.md", "judgements.jsonl")
@@ -104,6 +106,20 @@ def test_a_killed_run_asks_only_what_is_missing(corpus_files: CorpusFiles, tmp_p
         assert server.arrivals.total() == len(lines) - 5
     for name in ("samples.jsonl", "dataset.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "killed" / name).read_bytes()
+
+
+def test_shards_leave_it_to_the_merge(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer(intercept=content) as server:
+        settings = settings_for(corpus_files, server)
+        run_local(settings, tmp_path / "whole", Silence())
+        n_asked = server.arrivals.total()
+        server.arrivals.clear()
+        make_shards(settings, 2, tmp_path / "split")
+        assert not server.arrivals
+        merge_shards(settings, shard_folders(tmp_path / "split"), tmp_path / "split", Silence())
+        assert server.arrivals.total() == n_asked
+    for name in ("samples.jsonl", "dataset.json", "summary.json", "README.md"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "split" / name).read_bytes()
 
 
 def test_another_judge_needs_leave_and_asks_no_teacher(corpus_files: CorpusFiles, tmp_path: Path) -> None:
