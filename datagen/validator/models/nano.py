@@ -250,8 +250,9 @@ class NanoAnswerer:
             chance = max(score.chances)
             return f"{read.probe.answers[score.chances.index(chance)]} ({chance:.0%} likely)"
         if kind == "photograph":
+            forms = ", ".join(words for form, words in FORMS.items() if form in known.probes)
             raise ValidatorError(
-                f"nano can be asked of a photograph {FORMS}, of {len(known.categories)} things "
+                f"nano can be asked of a photograph {forms}, of {len(known.categories)} things "
                 f"({', '.join(known.categories[:5])}, …); ask so, or use another validator, such as llava-1.5-7b."
             )
         return CheckpointAnswerer(self._load(kind)).answer(picture, question)
