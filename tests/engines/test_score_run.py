@@ -225,7 +225,8 @@ def test_nothing_is_judged_on_grey_pictures(tmp_path: Path) -> None:
     told = {"types": ["conversation"], "validator": {"name": "nano"}, "checks": {"contradicted": "keep"}}
     run = datagen.run({**settings, **told}, tmp_path / "run")
     found = run.summary.calibration
-    assert found.n_turns > 60 and found.kinds["other image"].n_planted > 60
+    # What shows nothing goes to the half for photographs, which knows fewer things.
+    assert found.n_turns > 40 and found.kinds["other image"].n_planted > 40
     assert found.kinds["other image"].auroc == pytest.approx(0.5, abs=0.01)  # last digits depend on the batch
     assert not found.judged and "does not tell the answers about an image" in found.why_not
     assert set(run.summary.verdicts) == {"not judged"}
