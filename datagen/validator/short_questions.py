@@ -13,14 +13,14 @@ from datagen.claims.kinds.relation import relation_question, size_question
 from datagen.lexicon import Lexicon
 from datagen.records import Probe, ProbeKind
 
-FORMS: dict[ProbeKind, str] = {
-    "presence": "whether a thing is there",
-    "count": "how many of it there are",
-    "side": "on which side it is",
-    "quadrant": "in which quarter it is",
-    "relation": "how two things lie",
-    "size": "which of two things is larger",
-}
+FORMS: tuple[tuple[ProbeKind, str], ...] = (
+    ("presence", "whether a thing is there"),
+    ("count", "how many of it there are"),
+    ("side", "on which side it is"),
+    ("quadrant", "in which quarter it is"),
+    ("relation", "how two things lie"),
+    ("size", "which of two things is larger"),
+)
 """What each kind asks, for a sentence that refuses the rest."""
 
 _FRAME = re.compile(r"\b(?:in|on) (?:the|this) (?:image|picture|photo|photograph|scene|frame)\b")

@@ -250,7 +250,7 @@ class NanoAnswerer:
             chance = max(score.chances)
             return f"{read.probe.answers[score.chances.index(chance)]} ({chance:.0%} likely)"
         if kind == "photograph":
-            forms = ", ".join(words for form, words in FORMS.items() if form in known.probes)
+            forms = ", ".join(words for form, words in FORMS if form in known.probes)
             raise ValidatorError(
                 f"nano can be asked of a photograph {forms}, of {len(known.categories)} things "
                 f"({', '.join(known.categories[:5])}, …); ask so, or use another validator, such as llava-1.5-7b."
