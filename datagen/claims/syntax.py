@@ -88,7 +88,6 @@ _NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold
 _SEEM = frozenset("seems seem appears appear".split())
 _HAS = frozenset("'s ’s 're ’re 've ’ve".split())
 _PRENOMINAL_ENDINGS = ("ful", "ous", "ish", "ive", "able", "ible", "al", "ic", "ary", "less", "est")
-_MODIFIER_CLASSES = frozenset("AMn")
 
 
 @lru_cache(maxsize=20_000)
