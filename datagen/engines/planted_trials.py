@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -80,7 +81,6 @@ class Examiner:
         self._frequencies = Frequencies(corpus.images, corpus.categories)
         self.others: dict[str, str | None] = {}
         self._trials = dict[str, Trial]()
-        self._is_bare: bool | None = None
         if others is None:
             chosen = list(islice(self._usable_by_lot(), settings.validator.calibration_images))
             self._chosen = {self._images[n].image_id: n for n in chosen}
@@ -89,13 +89,13 @@ class Examiner:
             self._chosen = {image.image_id: n for n, image in enumerate(self._images) if image.image_id in others}
             self._other_of = others
 
-    @property
+    @cached_property
     def knows_nothing(self) -> bool:
-        """Whether no chosen image has captions or boxes: nothing says which turns are right, or would be wrong."""
-        if self._is_bare is None:
-            images = [self._images[n] for n in self._chosen.values()]
-            self._is_bare = not any(image.captions or image.boxes for image in images)
-        return self._is_bare
+        """Whether no image has captions or boxes: nothing says which turns are right, or would be wrong.
+
+        Asked of the whole corpus and not of the chosen images: a merge knows only those that a shard had turns of.
+        """
+        return not any(image.captions or image.boxes for image in self._images)
 
     @property
     def chosen(self) -> str:

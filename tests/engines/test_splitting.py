@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import CATEGORIES, CorpusFiles, make_corpus
-from hypothesis import HealthCheck, Phase, given
+from hypothesis import HealthCheck, Phase, example, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from oracle import Oracle
@@ -142,8 +142,23 @@ kinds = st.fixed_dictionaries(
 @examples(
     max_examples=12,
     deadline=None,
-    phases=(Phase.reuse, Phase.generate),  # making a failing run smaller takes minutes and helps little
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),  # making a failing run smaller takes minutes and helps little
     suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@example(  # one picture with nothing told of it, and no turn about it
+    seed=1589,
+    chosen={
+        "types": ["conversation"],
+        "rng_seed": 2,
+        "checks.contradicted": "cut",
+        "dedup.threshold": 1.0,
+        "balance.yes_share": None,
+        "balance.max_share_per_kind": 0.4,
+        "validator.name": "oracle",
+        "validator.calibration_images": 400,
+    },
+    count=5,
+    is_blind=True,
 )
 @given(seed=st.integers(0, 2**32), chosen=kinds, count=st.integers(1, 11), is_blind=st.booleans())
 def test_any_split_gives_the_bytes_of_one_run(
