@@ -15,8 +15,7 @@ from measuring import corpus_parser, corpus_settings, cpu_seconds
 
 from datagen.checks import check_turns
 from datagen.claims import judge_turns
-from datagen.claims.extract import read_captions
-from datagen.claims.verify import gather_evidence
+from datagen.claims.extract import gather_evidence, read_captions
 from datagen.corpus import load_corpus
 from datagen.pipeline import make_sample, plan_samples
 from datagen.recipes import load_recipes

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from datagen.claims.coreference import Discourse
 from datagen.claims.cross_check import disagreement, settle_disagreements
-from datagen.claims.extract import read_answer, read_turn
-from datagen.claims.verify import gather_evidence, verify, verify_all
+from datagen.claims.extract import gather_evidence, read_answer, read_turn
+from datagen.claims.verify import verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Claim, Drop, Turn

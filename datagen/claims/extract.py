@@ -1,5 +1,7 @@
 """From a turn to its statements: what its answer says, and what its question takes for granted or has confirmed.
 
+An image's captions are read the same way, and with its boxes they are the evidence that statements are held against.
+
 Hedged clauses ("might", "possibly", "if") and what a denial governs state nothing. What a clause states is read by the
 claim kinds.
 """
@@ -7,6 +9,7 @@ claim kinds.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
@@ -26,11 +29,15 @@ from datagen.claims.grammar import (
     SUPPOSED,
     SUPPOSES,
 )
-from datagen.claims.kind import ShortAnswer
+from datagen.claims.kind import Evidence, ShortAnswer
 from datagen.claims.kinds import KINDS, kind_of
 from datagen.claims.phrases import Phrase, noun_phrases
-from datagen.claims.syntax import Sentence
+from datagen.claims.syntax import Sentence, singular, stem
+from datagen.claims.vocabulary import vocabulary_for
+from datagen.geometry import count_objects
 from datagen.lexicon import Lexicon
+from datagen.records import AnnotatedImage, BoxUnit
+from datagen.words import NO_WORDS, Words
 
 _SENTENCE = re.compile(r"[^.!?;\n]+[.!?;]?")
 _PICTURE_SHOWS = re.compile(
@@ -58,6 +65,11 @@ _IS_TOLD = re.compile(
 """Opens a sentence that tells the number of all: two of them that differ are no two groups."""
 _ONES = frozenset("one two three four five six second other others another".split())
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
+_WORDS = re.compile(r"[a-z]+")
+NOTICED_AREA = 0.001
+"""Smaller objects (as shares of the image) are boxed, but a person would not count them."""
+BUSY = 20
+"""From this many boxes on a picture is busy, and small things are missed."""
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
 _CLAUSE_READERS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and not kind.denies)
@@ -316,3 +328,64 @@ def _read_phrase(phrase: Phrase, clause: Clause) -> Iterator[Statement]:
 def read_captions(captions: tuple[str, ...], lexicon: Lexicon) -> tuple[tuple[Statement, ...], ...]:
     """Read each caption of an image once, for all answers about it."""
     return tuple(tuple(read_answer(caption, lexicon)) for caption in captions)
+
+
+@lru_cache(maxsize=256)
+def gather_evidence(
+    image: AnnotatedImage,
+    categories: tuple[str, ...],
+    words: Words = NO_WORDS,
+    *,
+    is_exhaustive: bool,
+    with_captions: bool = True,
+) -> Evidence:
+    """Read an image's annotations once, for all claims about it.
+
+    Args:
+        image: The annotated image.
+        categories: The corpus's category names.
+        words: Laid over the built-in words.
+        is_exhaustive: Annotators boxed everything that belongs to a category.
+        with_captions: False holds claims against the boxes alone.
+    """
+    vocabulary = vocabulary_for(categories, words)
+    lexicon = vocabulary.lexicon
+    boxes: dict[str, list[BoxUnit]] = {}
+    noticed: dict[str, int] = {}
+    for box in image.boxes:
+        boxes.setdefault(box.category, []).append(box.box_unit)
+        noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
+    captions = image.captions if with_captions else ()
+    named: dict[str, int] = {}
+    open_words: dict[str, str] = {}
+    shown: set[str] = set()
+    mentioned: list[set[str]] = []
+    for caption in captions:
+        mentions = lexicon.find(caption)
+        mentioned.append({mention.category for mention in mentions})
+        for category in mentioned[-1]:
+            named[category] = named.get(category, 0) + 1
+        shown.update(m.category for m in mentions if not caption.startswith(("'", "’"), m.end))
+        for word in _WORDS.findall(caption.lower()):
+            members = vocabulary.hints.get(word, ())
+            if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
+                for category in members:
+                    open_words.setdefault(category, word)
+    said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
+    return Evidence(
+        counts=count_objects(image.boxes),
+        boxes=boxes,
+        noticed=noticed,
+        told=read_captions(captions, lexicon),
+        named=named,
+        open_words=open_words,
+        nouns=Counter(noun for caption in said for noun in caption),
+        words=said,
+        stems=tuple(
+            frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
+        ),
+        owners=frozenset(named.keys() - shown),
+        is_decided=is_exhaustive and bool(image.boxes),
+        is_busy=len(image.boxes) >= BUSY,
+        vocabulary=vocabulary,
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -17,7 +18,7 @@ from datagen.claims.grammar import FLAGS
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import GENERAL, stem
 from datagen.geometry import Count
-from datagen.lexicon import PLURAL_ONLY, Lexicon, with_article
+from datagen.lexicon import PLURAL_ONLY, UNCOUNTED, Lexicon, plural, with_article
 from datagen.records import BoxUnit, Claim, ClaimVerdict, Probe, ProbeKind
 
 if TYPE_CHECKING:
@@ -323,3 +324,55 @@ def turning(opposite: dict[str, str]) -> Plant:
 def is_the(name: str) -> str:
     """Begin a question: "Is the dog", "Are the scissors"."""
     return f"{'Are' if name in PLURAL_ONLY else 'Is'} the {name}"
+
+
+def is_anybody(phrase: Phrase, clause: Clause) -> bool:
+    """Whether people are spoken of in general: "it suits two people", "a risk for a child"."""
+    if phrase.category != "person" or phrase.is_definite:
+        return False
+    sentence = clause.sentence
+    at = bisect_left(sentence.starts, phrase.start) - 1
+    word, tag = (sentence.words[at], sentence.tags[at]) if at >= 0 else ("", "X")
+    return word in _IN_GENERAL or (tag == "V" and word not in _SHOWING)
+
+
+_IN_GENERAL = frozenset("for by to from of than like as per without requires needs".split())
+_SHOWING = frozenset(
+    "is are was were has have 's ’s shows show features feature depicts contains includes captures see sees".split()
+)
+
+
+def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
+    """A caption that names it, or a box, bears it out; the lack of both speaks against it where all is annotated."""
+    category = statement.category
+    n_captions, is_boxed = evidence.named.get(category, 0), category in evidence.boxes
+    if n_captions or is_boxed:
+        said = [f"{n_captions} of {len(evidence.told)} captions name it"] * bool(n_captions)
+        boxed = [f"boxes show {len(evidence.boxes.get(category, ()))}"] * is_boxed
+        if statement.is_definite and not n_captions and evidence.told:
+            boxed.append("no caption names it")
+        return support(bool(n_captions), is_boxed), f"{category}: {' and '.join(said + boxed)}"
+    doubt = doubt_of_absence(statement, evidence)
+    if doubt:
+        return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
+    return "contradicted", f"{category}: text names one, no box and no caption shows one"
+
+
+def name_absent(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
+    """Name a thing that is not there in place of one that is, and as likely beside the rest of the picture."""
+    options = [name for name in spoiling.rivals(claim.category) if name not in PLURAL_ONLY and name not in UNCOUNTED]
+    if not options:
+        return None
+    for mention in spoiling.lexicon.find(answer):
+        if mention.category != claim.category or not claim.start <= mention.start < mention.end <= claim.end:
+            continue
+        other = spoiling.rng.choice(options)
+        if mention.is_plural:
+            return replaced(answer, mention.start, mention.end, plural(other))
+        article = re.search(r"\b(an?) $", answer[: mention.start], re.IGNORECASE)
+        if article is None:
+            return replaced(answer, mention.start, mention.end, other)
+        said = with_article(other)
+        said = said.capitalize() if article[1][0].isupper() else said
+        return replaced(answer, article.start(), mention.end, said)
+    return None

@@ -1,4 +1,4 @@
-"""From one statement and an image's annotations to a claim with its verdict and evidence.
+"""From one statement and the evidence of an image's annotations to a claim with its verdict and evidence.
 
 ``contradicted`` is said only where nobody would object: an open count, a word with two senses, a
 look-alike or a busy picture leave the claim unknown.
@@ -6,91 +6,17 @@ look-alike or a busy picture leave the claim unknown.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 
 from msgspec.structs import replace
 
 from datagen.claims.clause import Statement
-from datagen.claims.extract import read_captions
 from datagen.claims.kind import Evidence, Ruling, support
 from datagen.claims.kinds import kind_of
-from datagen.claims.syntax import singular, stem
-from datagen.claims.vocabulary import vocabulary_for
-from datagen.geometry import count_objects
-from datagen.records import AnnotatedImage, BoxUnit, Claim
-from datagen.words import NO_WORDS, Words
+from datagen.records import Claim
 
-NOTICED_AREA = 0.001
-"""Smaller objects (as shares of the image) are boxed, but a person would not count them."""
-BUSY = 20
-"""From this many boxes on a picture is busy, and small things are missed."""
 ONE_OR_SO = 2
 """Up to so many things of several categories somebody may still call the only one: one may be a double."""
-_WORDS = re.compile(r"[a-z]+")
-
-
-@lru_cache(maxsize=256)
-def gather_evidence(
-    image: AnnotatedImage,
-    categories: tuple[str, ...],
-    words: Words = NO_WORDS,
-    *,
-    is_exhaustive: bool,
-    with_captions: bool = True,
-) -> Evidence:
-    """Read an image's annotations once, for all claims about it.
-
-    Args:
-        image: The annotated image.
-        categories: The corpus's category names.
-        words: Laid over the built-in words.
-        is_exhaustive: Annotators boxed everything that belongs to a category.
-        with_captions: False holds claims against the boxes alone.
-    """
-    vocabulary = vocabulary_for(categories, words)
-    lexicon = vocabulary.lexicon
-    boxes: dict[str, list[BoxUnit]] = {}
-    noticed: dict[str, int] = {}
-    for box in image.boxes:
-        boxes.setdefault(box.category, []).append(box.box_unit)
-        noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
-    captions = image.captions if with_captions else ()
-    named: dict[str, int] = {}
-    open_words: dict[str, str] = {}
-    shown: set[str] = set()
-    mentioned: list[set[str]] = []
-    for caption in captions:
-        mentions = lexicon.find(caption)
-        mentioned.append({mention.category for mention in mentions})
-        for category in mentioned[-1]:
-            named[category] = named.get(category, 0) + 1
-        shown.update(m.category for m in mentions if not caption.startswith(("'", "’"), m.end))
-        for word in _WORDS.findall(caption.lower()):
-            members = vocabulary.hints.get(word, ())
-            if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
-                for category in members:
-                    open_words.setdefault(category, word)
-    said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
-    return Evidence(
-        counts=count_objects(image.boxes),
-        boxes=boxes,
-        noticed=noticed,
-        told=read_captions(captions, lexicon),
-        named=named,
-        open_words=open_words,
-        nouns=Counter(noun for caption in said for noun in caption),
-        words=said,
-        stems=tuple(
-            frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
-        ),
-        owners=frozenset(named.keys() - shown),
-        is_decided=is_exhaustive and bool(image.boxes),
-        is_busy=len(image.boxes) >= BUSY,
-        vocabulary=vocabulary,
-    )
 
 
 def verify(statement: Statement, evidence: Evidence) -> Claim:

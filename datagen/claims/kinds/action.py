@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 from datagen.claims.clause import Clause, Statement, Subject
 from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
-from datagen.claims.kinds.thing import CLASSES
 from datagen.claims.layout import meant_of
 from datagen.claims.syntax import stem
+from datagen.claims.vocabulary import CLASSES
 from datagen.lexicon import PLURAL_ONLY
 from datagen.records import Claim
 

@@ -18,10 +18,12 @@ from datagen.claims.kind import (
     ShortAnswer,
     Spoiling,
     ask_presence,
+    is_anybody,
+    name_absent,
     replaced,
     support,
+    verify_presence,
 )
-from datagen.claims.kinds.presence import is_anybody, name_absent, verify_presence
 from datagen.claims.phrases import Phrase
 from datagen.lexicon import counted, number_word, with_article
 from datagen.records import Claim, Comparison, Probe

@@ -14,6 +14,7 @@ from datagen.claims.clause import Clause, Statement
 from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import Evidence, Kind, Probed, Ruling, ask_yes_no
 from datagen.claims.syntax import Noun
+from datagen.claims.vocabulary import CLASSES, THINGS_ALIKE
 from datagen.lexicon import plural, with_article
 from datagen.records import Claim
 
@@ -46,47 +47,6 @@ _ABSTRACT = frozenset(
 PROMINENT = re.compile(
     r"\b(?:dominat|centrepiece|centerpiece|main|largest|biggest|fills?|takes? up|huge|giant|prominent)\w*", FLAGS
 )
-_LIKE = {
-    "animal":
-        "animal pet livestock wildlife creature | cat kitten feline tabby kitty | dog puppy canine pup retriever "
-        "labrador hound terrier poodle bulldog | horse pony mare stallion foal colt | donkey mule | cow bull calf "
-        "cattle ox steer heifer buffalo bison | sheep lamb ram ewe | goat | pig hog piglet boar | deer elk moose "
-        "antelope gazelle stag reindeer | elephant | hippo hippopotamus | rhino rhinoceros | zebra | giraffe | bear "
-        "panda grizzly teddy | lion lioness tiger leopard cheetah | wolf fox coyote | monkey ape gorilla chimpanzee | "
-        "camel llama alpaca | rabbit bunny hare | squirrel chipmunk | rat hamster | bird duck duckling goose swan "
-        "gull seagull pigeon parrot parakeet canary hawk eagle owl crow chicken hen rooster pelican heron flamingo "
-        "ostrich peacock penguin | seal walrus | dolphin whale shark | turtle tortoise | snake lizard crocodile "
-        "alligator iguana | kangaroo",
-    "vehicle":
-        "vehicle traffic | car sedan taxi cab suv van minivan jeep convertible limousine automobile | bus coach "
-        "minibus | truck lorry pickup trailer semi firetruck tractor ambulance | train locomotive subway engine | "
-        "tram streetcar trolley | bicycle bike tricycle cycle | motorcycle motorbike moped scooter bike | airplane "
-        "plane jet aircraft airliner jetliner biplane | helicopter | boat sailboat ship ferry yacht canoe kayak raft "
-        "gondola barge | carriage wagon cart buggy rickshaw | tank excavator bulldozer",
-    "flyer": "kite parachute | balloon | drone | airplane plane jet | helicopter",
-    "board":
-        "board | skateboard | surfboard | snowboard | ski | sled sledge toboggan | kayak canoe | scooter",
-    "bat": "bat | racket racquet | club",
-    "dish":
-        "food meal dish dessert treat snack lunch dinner breakfast | pizza | sandwich burger hamburger cheeseburger "
-        "panini wrap sub | taco burrito | pasta spaghetti lasagna noodle macaroni | soup stew | salad green vegetable "
-        "| sushi | steak roast | pancake waffle omelette | cake cupcake pie pastry brownie donut doughnut cookie "
-        "sweet candy | seafood lobster shrimp oyster | hotdog sausage | fruit banana apple orange grape",
-    "seat":
-        "seat furniture seating | bench | chair armchair stool | couch sofa loveseat | hammock | bed mattress | crib",
-    "post": "hydrant | mailbox postbox letterbox | booth payphone | meter | fountain | dumpster | lamppost",
-    "tool": "tool | scissor | axe hatchet | saw | hammer | plier | razor | shovel rake",
-    "bag":
-        "bag container | suitcase luggage trunk baggage briefcase | backpack rucksack | handbag purse tote | box "
-        "carton crate | basket | barrel",
-    "screen":
-        "screen electronics device | tv television | laptop computer monitor | phone cellphone smartphone | tablet | "
-        "radio | typewriter | aquarium | projector",
-    "shade": "umbrella parasol | balloon | tent | flag",
-    "building":
-        "building | church cathedral chapel | mall | castle | lighthouse | skyscraper | windmill | barn | temple",
-}  # fmt: skip
-"""Things that one may be taken for another: groups of names for one, and first the words for any (where there are)."""
 _ANY_WORDS = frozenset(
     "animal pet livestock wildlife creature vehicle traffic board food meal dish dessert treat snack lunch dinner "
     "breakfast seat furniture seating tool bag container screen electronics device building".split()
@@ -96,7 +56,7 @@ _ANY_WORDS = frozenset(
 def _names() -> dict[str, list[tuple[str, frozenset[str]]]]:
     """Per word, its classes, each with the words for the same thing."""
     found: dict[str, list[tuple[str, frozenset[str]]]] = {}
-    for kind, groups in _LIKE.items():
+    for kind, groups in THINGS_ALIKE.items():
         for group in groups.split("|"):
             same = frozenset(group.split())
             for word in same:
@@ -106,8 +66,7 @@ def _names() -> dict[str, list[tuple[str, frozenset[str]]]]:
 
 NAMES = {word: classes for word, classes in _names().items() if word not in _ANY_WORDS}
 _HEADS = frozenset(NAMES) | frozenset(map(plural, NAMES))
-CLASSES = {kind: frozenset(groups.replace("|", " ").split()) for kind, groups in _LIKE.items()}
-_FIRST = {kind: frozenset(groups.split("|")[0].split()) for kind, groups in _LIKE.items()}
+_FIRST = {kind: frozenset(groups.split("|")[0].split()) for kind, groups in THINGS_ALIKE.items()}
 _UNREAL = frozenset(
     "like as picture painting photo statue toy drawing poster print logo shaped sculpture image pattern decorated "
     "cartoon costume".split()
