@@ -26,8 +26,8 @@ from datagen.checks.judge import evidence_for, sentences_of
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, load_corpus
 from datagen.endpoint.budget import Payment
-from datagen.endpoint.token_estimate import count_tokens
-from datagen.engines.ask_judge import Asked, LlmJudge, PlantedTurn, SilentTurn, count_judge_prompt
+from datagen.endpoint.token_estimate import count_messages, count_tokens
+from datagen.engines.ask_judge import Asked, LlmJudge, PlantedTurn, SilentTurn
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
 from datagen.records import AnnotatedImage, Judgement, Sample, Turn
@@ -95,9 +95,7 @@ class Rehearsal(LlmJudge):
         for one in wanted:
             text = self._reply(one)
             self._store.add(Judgement(one.key, text))
-            self.n_asked.update(
-                requests=1, prompt=round(count_judge_prompt(one.messages)), reply=round(count_tokens(text))
-            )
+            self.n_asked.update(requests=1, prompt=round(count_messages(one.messages)), reply=round(count_tokens(text)))
 
     def _reply(self, asked: Asked) -> str:
         quote = asked.evidence.splitlines()[0]

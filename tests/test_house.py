@@ -72,13 +72,26 @@ def test_no_imports_go_in_a_circle() -> None:
     graphlib.TopologicalSorter({name: imported_modules(path, set(modules)) for name, path in modules.items()}).prepare()
 
 
+def test_no_chain_of_imports_is_longer_than_15() -> None:
+    """Whoever reads one module has at most so many floors of others below it."""
+    modules = {module_of(path): path for path in PACKAGE.rglob("*.py")}
+    below = {name: imported_modules(path, set(modules), at_top=True) for name, path in modules.items()}
+    depth: dict[str, int] = {}
+    for name in graphlib.TopologicalSorter(below).static_order():
+        depth[name] = 1 + max((depth[other] for other in below[name]), default=0)
+    deepest = max(depth, key=lambda name: depth[name])
+    assert depth[deepest] <= 15, f"{deepest} stands on {depth[deepest] - 1} others"
+
+
 def module_of(path: Path) -> str:
     return ".".join(("datagen", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
 
 
-def imported_modules(path: Path, known: set[str]) -> set[str]:
+def imported_modules(path: Path, known: set[str], *, at_top: bool = False) -> set[str]:
+    """Modules that one imports; ``at_top`` leaves out what a function or a type checker alone imports."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body if at_top else ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             found |= {name if name in known else str(node.module) for name in inner}

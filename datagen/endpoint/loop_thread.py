@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, so that plain code can keep many requests in flight, in a notebook too."""
+"""Coroutines run from plain code, in a notebook too: to their end, or many of them in a thread of their own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -90,3 +90,31 @@ def _end(
     loop.call_soon_threadsafe(loop.stop)
     thread.join(FAREWELL_S)
     loop.close()
+
+
+def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine from plain code, also where an event loop runs already, as in a notebook.
+
+    An interrupt cancels it, so that its clean-up still happens.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(coroutine)
+        return
+    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        started.append((asyncio.get_running_loop(), task))
+        await coroutine
+
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        ended = beside.submit(asyncio.run, main())
+        try:
+            ended.result()
+        except KeyboardInterrupt:
+            for loop, task in started:
+                loop.call_soon_threadsafe(task.cancel)
+            raise

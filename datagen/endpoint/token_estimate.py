@@ -83,14 +83,15 @@ def count_prompt(request: Request) -> tuple[float, float]:
     n_constant = _count_constant(request.messages[:-1])
     if request.reply_format == "json":
         n_constant += TOKENS_OF_JSON_SCHEMA
-    n_last = sum(count_tokens(message.content) + TOKENS_PER_MESSAGE for message in request.messages[-1:])
-    return n_constant + n_last + TOKENS_OF_ANSWER_START, n_constant
+    return n_constant + count_messages(request.messages[-1:]) + TOKENS_OF_ANSWER_START, n_constant
 
 
-@lru_cache(maxsize=64)
-def _count_constant(messages: tuple[Message, ...]) -> float:
+def count_messages(messages: tuple[Message, ...]) -> float:
+    """Estimate the tokens of messages, without the start of an answer."""
     return sum(count_tokens(message.content) + TOKENS_PER_MESSAGE for message in messages)
 
+
+_count_constant = lru_cache(maxsize=64)(count_messages)
 
 MAX_TOKENS_PER_PICTURE, MAX_TOKENS_PER_TILE, TILE_PX = 2833, 5667, 512
 """What gpt-4o-mini bills for a picture, and for each tile of it (https://platform.openai.com/docs/guides/images-vision):

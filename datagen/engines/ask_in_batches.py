@@ -18,8 +18,8 @@ from openai.types import Batch
 from datagen.config import TeacherSettings
 from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.error_translation import PassingError, RefusedParameterError
+from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.token_estimate import count_prompt
-from datagen.engines.ask_teacher import run_to_end
 from datagen.engines.first_replies import FirstReplies
 from datagen.errors import RunError, TeacherError
 from datagen.records import BatchFact, Reply, Request

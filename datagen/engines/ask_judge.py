@@ -38,9 +38,9 @@ from datagen.endpoint.budget import Payment
 from datagen.endpoint.call import Call, billed_choice
 from datagen.endpoint.chat_completion import text_or_fault
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.target import Target
-from datagen.endpoint.token_estimate import TOKENS_PER_MESSAGE, count_tokens
-from datagen.engines.ask_teacher import run_to_end
+from datagen.endpoint.token_estimate import count_messages
 from datagen.engines.progress import Progress, ended
 from datagen.errors import BudgetError, DatagenError, JudgeError, RunError
 from datagen.lexicon import lexicon_for
@@ -113,12 +113,7 @@ class JudgeCall(Call[str]):
 
     def most_tokens(self) -> tuple[float, int]:
         """The prompt, and the longest reply."""
-        return count_judge_prompt(self._messages), self._max_tokens
-
-
-def count_judge_prompt(messages: tuple[Message, ...]) -> float:
-    """Estimate the tokens of what the judge is asked."""
-    return sum(count_tokens(message.content) + TOKENS_PER_MESSAGE for message in messages)
+        return count_messages(self._messages), self._max_tokens
 
 
 class Asked(NamedTuple):

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Protocol
 
-from datagen.engines.first_replies import FirstReplies
 from datagen.errors import RunError
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore
@@ -17,12 +15,25 @@ from datagen.store.append_log import SYNC_INTERVAL_S
 from datagen.teacher import StoppedError, Teacher
 
 
+class Watcher(Protocol):
+    """Looks at replies as they come; see ``first_replies.FirstReplies``."""
+
+    async def admit(self, response_type: str) -> None:
+        """Wait until a request of a response type may be sent."""
+
+    def hear(self, reply: Reply) -> None:
+        """Hear a stored reply; a ``TeacherError`` ends the asking."""
+
+    def stop(self) -> None:
+        """Let nobody wait any longer."""
+
+
 async def ask_all(
     requests: Iterator[Request],
     teacher: Teacher,
     store: ReplyStore,
     on_reply: Callable[[Request, Reply], None],
-    first: FirstReplies | None = None,
+    first: Watcher | None = None,
 ) -> None:
     """Keep as many requests in flight as the teacher takes, until none is left, with no barrier between them.
 
@@ -90,31 +101,3 @@ def _rare_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-def run_to_end(coroutine: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine from plain code, also where an event loop runs already, as in a notebook.
-
-    An interrupt cancels it, so that its clean-up still happens.
-    """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        asyncio.run(coroutine)
-        return
-    started: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
-
-    async def main() -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        started.append((asyncio.get_running_loop(), task))
-        await coroutine
-
-    with ThreadPoolExecutor(max_workers=1) as beside:
-        ended = beside.submit(asyncio.run, main())
-        try:
-            ended.result()
-        except KeyboardInterrupt:
-            for loop, task in started:
-                loop.call_soon_threadsafe(task.cancel)
-            raise

@@ -11,7 +11,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from datagen.config import IMPORTED, PLUGGED
-from datagen.engines.ask_teacher import run_to_end
+from datagen.endpoint.loop_thread import run_to_end
 from datagen.engines.heartbeat import Pulse
 from datagen.engines.progress import ended
 from datagen.store import ReplyStore, RunFolder

@@ -14,8 +14,9 @@ from datagen.config import Settings
 from datagen.corpus.llava_dataset import Dataset, digest_record, read_records
 from datagen.dedup import FindVector
 from datagen.endpoint.budget import Budget
+from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import spent_in_all
-from datagen.engines.ask_teacher import ask_all, run_to_end
+from datagen.engines.ask_teacher import ask_all
 from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.first_replies import FirstReplies
 from datagen.engines.heartbeat import ASKING, Pulse

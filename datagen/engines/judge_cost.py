@@ -9,8 +9,7 @@ from msgspec import Struct
 from datagen.checks.judge import evidence_for, judge_messages, sentences_of
 from datagen.config import Settings
 from datagen.endpoint.prices import cost_of
-from datagen.endpoint.token_estimate import count_tokens
-from datagen.engines.ask_judge import count_judge_prompt
+from datagen.endpoint.token_estimate import count_messages, count_tokens
 from datagen.engines.cost_ledger import judge_tariff
 from datagen.parsing import parse_reply
 from datagen.recipes import Recipe, judge_prompt
@@ -71,9 +70,7 @@ def estimate_judge(
     system, shots = judge_prompt(settings.recipes_dir), [_shots(recipe) for recipe in recipes]
     n_shots = [len(of) * len(shots) for of in shots]
     counted = [(turns, 1 / n) for of, n in zip(shots, n_shots, strict=True) for turns in of]
-    n_prompt = n_evidence + sum(
-        share * count_judge_prompt(judge_messages(system, "", turns)) for turns, share in counted
-    )
+    n_prompt = n_evidence + sum(share * count_messages(judge_messages(system, "", turns)) for turns, share in counted)
     n_completion = sum(share * len(sentences_of(turns)) for turns, share in counted) * count_tokens(_VERDICT)
     n_samples = sum(map(bool, told)) * len(images) * len(recipes) // max(1, len(told))
     n_stored = len({fact.key for folder in folders for fact in _stored(folder)})

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from datagen.config import TeacherSettings
 from datagen.corpus import identity_in
-from datagen.engines.ask_teacher import run_to_end
+from datagen.endpoint.loop_thread import run_to_end
 from datagen.engines.changed_settings import holds_answers, read_manifest, refuse_changes
 from datagen.engines.first_request import asks_endpoint
 from datagen.engines.inputs import Inputs

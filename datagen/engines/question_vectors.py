@@ -20,9 +20,9 @@ from datagen.endpoint.budget import Payment
 from datagen.endpoint.call import Call, garbled
 from datagen.endpoint.chat_completion import read_usage
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_tokens
-from datagen.engines.ask_teacher import run_to_end
 from datagen.engines.progress import Progress, ended
 from datagen.errors import BudgetError, EmbeddingError, RunError
 from datagen.records import QuestionVector, Sample

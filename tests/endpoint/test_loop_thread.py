@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from datagen.endpoint.loop_thread import LoopThread
+from datagen.endpoint.loop_thread import LoopThread, run_to_end
 
 
 async def give(value: int, gate: asyncio.Event | None = None) -> int:
@@ -107,3 +107,45 @@ def test_without_work_there_is_no_thread() -> None:
     loop = LoopThread()
     assert set(threading.enumerate()) <= before
     del loop
+
+
+def test_it_also_runs_where_an_event_loop_runs_already() -> None:
+    done = []
+
+    async def work() -> None:
+        await asyncio.sleep(0)
+        done.append("work")
+
+    async def notebook() -> None:
+        run_to_end(work())
+
+    asyncio.run(notebook())
+    run_to_end(work())
+    assert done == ["work", "work"]
+
+
+def test_an_interrupt_in_a_notebook_cancels_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    from concurrent.futures import Future
+
+    ended = []
+    is_working = threading.Event()
+
+    async def work() -> None:
+        is_working.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            ended.append("cleaned up")
+            raise
+
+    def interrupted(self: Future[None], timeout: float | None = None) -> None:
+        is_working.wait()
+        raise KeyboardInterrupt
+
+    async def notebook() -> None:
+        run_to_end(work())
+
+    monkeypatch.setattr(Future, "result", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(notebook())
+    assert ended == ["cleaned up"]

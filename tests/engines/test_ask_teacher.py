@@ -1,12 +1,11 @@
 """The asking loop keeps requests in flight, stores each reply first, and loses none when the teacher fails."""
 
 import asyncio
-import threading
 from pathlib import Path
 
 import pytest
 
-from datagen.engines.ask_teacher import ask_all, run_to_end
+from datagen.engines.ask_teacher import ask_all
 from datagen.errors import RunError, TeacherError
 from datagen.records import AnnotatedImage, Reply, Request
 from datagen.store import ReplyStore
@@ -163,45 +162,3 @@ def test_thresholds_of_the_collector_are_put_back(tmp_path: Path) -> None:
 
     ask(tmp_path, Watching(), 3)
     assert gc.get_threshold() == before and during[0] != before
-
-
-def test_it_also_runs_where_an_event_loop_runs_already() -> None:
-    done = []
-
-    async def work() -> None:
-        await asyncio.sleep(0)
-        done.append("work")
-
-    async def notebook() -> None:
-        run_to_end(work())
-
-    asyncio.run(notebook())
-    run_to_end(work())
-    assert done == ["work", "work"]
-
-
-def test_an_interrupt_in_a_notebook_cancels_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    from concurrent.futures import Future
-
-    ended = []
-    is_working = threading.Event()
-
-    async def work() -> None:
-        is_working.set()
-        try:
-            await asyncio.sleep(60)
-        except asyncio.CancelledError:
-            ended.append("cleaned up")
-            raise
-
-    def interrupted(self: Future[None], timeout: float | None = None) -> None:
-        is_working.wait()
-        raise KeyboardInterrupt
-
-    async def notebook() -> None:
-        run_to_end(work())
-
-    monkeypatch.setattr(Future, "result", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(notebook())
-    assert ended == ["cleaned up"]
