@@ -74,17 +74,25 @@ def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chunks, "SAMPLES_PER_CHUNK", 6)
 
 
-class SlowOracle(Oracle):
-    """Takes its time, so that it can be killed at work."""
+class HeldOracle(Oracle):
+    """Works once, and then not before it may go on: so that it can be killed at work, however busy the machine is."""
+
+    hold, n_calls = Path(), 0
 
     def score(self, looks, load_picture, known=frozenset()):
-        time.sleep(0.3)
+        self.n_calls += 1
+        if self.n_calls > 1 and self.hold.exists():
+            self.hold.with_name(f"held-{os.getpid()}").touch()
+        while self.n_calls > 1 and self.hold.exists():
+            time.sleep(0.05)
         return super().score(looks, load_picture, known)
 
 
 def open_oracle(settings) -> Oracle:
     corpus = load_corpus(settings.corpus)
-    return SlowOracle(corpus.images, corpus.categories)
+    oracle = HeldOracle(corpus.images, corpus.categories)
+    oracle.hold = Path(settings.corpus.images).parent / "hold"
+    return oracle
 
 
 class WithOracle(Cluster):
@@ -109,14 +117,16 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
     more = {"validator": {"name": "nano"}, "ray": {"validators": 2, "cpus_per_validator": 0.5}}
     settings = settings_of(files, "ray", **more)
     make_run(settings, tmp_path / "local", Silence(), HereWithOracle())
-    place = WithOracle()
+    place, hold = WithOracle(), files.images.parent / "hold"
+    hold.touch()
     with ThreadPoolExecutor() as beside:
         running = beside.submit(make_run, settings, tmp_path / "ray", Silence(), place)
         wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
-        wait_for(lambda: running.done() or read_lines(tmp_path / "ray" / "scores.jsonl"))
+        wait_for(lambda: running.done() or len(list(hold.parent.glob("held-*"))) == 2)
         assert not running.done(), running.result()
         lost = place._fleet._copies[0]
         ray.kill(lost)
+        hold.unlink()
         running.result()
     assert lost not in place._fleet._copies
     place.close()
