@@ -22,7 +22,7 @@ from datagen.export import write_llava
 from datagen.pipeline import make_sample, plan_samples
 from datagen.recipes import load_recipes
 from datagen.teacher import open_teacher
-from datagen.view.report_examples import Examples
+from datagen.view.sample_card import Examples
 
 
 def main() -> None:

@@ -67,7 +67,7 @@ def requests(n: int, url: str, **teacher: Any) -> tuple[Any, Iterator[Any]]:
 
 def ask_ours(url: str, n: int, concurrency: int | None, out: Path) -> dict[str, Any]:
     """The whole stage: render, send, receive, parse, store durably."""
-    from datagen.engines.ask_teacher import ask_all
+    from datagen.engines.gather_facts import ask_all
     from datagen.store import ReplyStore
     from datagen.teacher import open_teacher
 

@@ -21,10 +21,10 @@ from datagen.engines.local import Outcome, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
-from datagen.option_table import told_in_python
 from datagen.recipes import build_request, load_recipes
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
+from datagen.settings_table import told_in_python
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
 from datagen.store.shards import read_record
 from datagen.summary import Summary
@@ -32,9 +32,8 @@ from datagen.tables import RunTables
 from datagen.teacher import Teacher
 from datagen.teacher.function import Answer
 from datagen.validator import Validator
-from datagen.view.notebook import Browser, Cards, SampleListing, SampleView
+from datagen.view.notebook import Browser, Cards, SampleListing, SampleView, run_card
 from datagen.view.progress_line import progress_here
-from datagen.view.run_card import run_card
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form
@@ -433,7 +432,7 @@ class Run(RunTables):
             RunError: The run is not finished, or the file cannot be written.
         """
         from datagen.view.report import Answered, render_report, time_teacher
-        from datagen.view.report_examples import Examples
+        from datagen.view.sample_card import Examples
 
         summary, examples, reviewer = self.summary, Examples(), self.reviewer()
         for sample in self.iter_samples(reviewer):

@@ -16,8 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
-from datagen.option_table import told_in_python
-from datagen.settings_table import SettingsTable
+from datagen.settings_table import SettingsTable, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
 

@@ -8,9 +8,8 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from datagen.hallucination_rate import Hallucinations, HallucinationTally
+from datagen.hallucination_rate import Coverage, CoverageTally, Hallucinations, HallucinationTally
 from datagen.records import Sample
-from datagen.sentence_coverage import Coverage, CoverageTally
 from datagen.turn_fates import fated_turns, written_turns
 
 Reasons = dict[str, dict[str, int]]

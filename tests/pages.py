@@ -65,7 +65,7 @@ def served(app: Any) -> Iterator[str]:
     """Serve an app on a free port of this machine."""
     import uvicorn
 
-    from datagen.view.page.listen import Door, listen
+    from datagen.view.page.server import Door, listen
 
     listening = listen(Door(port=None))
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", ws="none"))

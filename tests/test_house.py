@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"compact_map", "errors", "records", "randomness", "version", "yaml_text"},
-    {"hallucination_rate", "option_table", "sentence_coverage", "settings_table", "turn_fates", "words"},
+    {"hallucination_rate", "settings_table", "turn_fates", "words"},
     {"summary"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},

@@ -1,7 +1,7 @@
 """The wording checks: refusals, leaks of the context, empty or broken turns, strings that break trainers.
 
-``TURN_CHECKS`` and ``DESCRIPTION_CHECKS`` are the tables that ``checks`` runs, in order; a function's
-name is the reason code. Patterns keep to what no honest answer says: an answer that is lost costs
+``TURN_CHECKS`` and ``DESCRIPTION_CHECKS`` are the tables that ``check_turns`` runs, in order, until one
+objects; a function's name is the reason code. Patterns keep to what no honest answer says: an answer that is lost costs
 money, and "he cannot see the ball" is no refusal.
 """
 
@@ -11,10 +11,13 @@ import re
 from collections import Counter
 from collections.abc import Callable
 
-from datagen.config import ChecksSettings
-from datagen.records import Turn
+from msgspec import Struct
 
-Check = Callable[[Turn, ChecksSettings], str | None]
+from datagen.config import ChecksSettings
+from datagen.errors import SettingsError, told_raised
+from datagen.records import AnnotatedImage, Drop, Turn
+
+WordingCheck = Callable[[Turn, ChecksSettings], str | None]
 
 MAX_UNPUNCTUATED_WORDS = 8
 """Answers up to this length may do without a full stop: "Two dogs on a red couch"."""
@@ -246,7 +249,7 @@ def answer_repeats_question(turn: Turn, settings: ChecksSettings) -> str | None:
     return "answer has the words of the question and no more" if same else None
 
 
-TURN_CHECKS: tuple[Check, ...] = (
+TURN_CHECKS: tuple[WordingCheck, ...] = (
     without_words,
     placeholder,
     refusal,
@@ -263,5 +266,86 @@ TURN_CHECKS: tuple[Check, ...] = (
 )
 """Run on every turn; the first fault found is the reason."""
 
-DESCRIPTION_CHECKS: tuple[Check, ...] = (*TURN_CHECKS, description_too_short)
+DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, description_too_short)
 """Run on the turn of a bare text."""
+
+
+REPEATED_QUESTION = "repeated_question"
+"""The one check that looks at a whole conversation."""
+
+
+Check = Callable[[Turn, AnnotatedImage], str | None]
+"""A check of one's own: gives what is wrong with a turn about an image as one sentence, or None. Its ``__name__`` is
+the reason code of what it drops."""
+
+
+class Checked(Struct, frozen=True):
+    """What the checks left of a conversation.
+
+    Attributes:
+        turns: Turns before the first bad one; empty when the first is bad.
+        drop: None when all turns passed, else what was found at the bad one.
+    """
+
+    turns: tuple[Turn, ...]
+    drop: Drop | None
+
+
+def check_turns(turns: tuple[Turn, ...], is_description: bool, settings: ChecksSettings) -> Checked:
+    """Check turns in order.
+
+    Args:
+        turns: As parsed.
+        is_description: The reply is one bare text, which has a word floor of its own.
+        settings: Limits, and the names of checks to leave out.
+    """
+    table = DESCRIPTION_CHECKS if is_description else TURN_CHECKS
+    active = [check for check in table if check.__name__ not in settings.skip]
+    asked: dict[str, int] = {}
+    for n, turn in enumerate(turns):
+        for check in active:
+            detail = check(turn, settings)
+            if detail is not None:
+                return Checked(turns[:n], Drop("checks", check.__name__, f"turn {n + 1}: {detail}"))
+        first = asked.setdefault(" ".join(words_of(turn.question)), n)
+        if first != n and REPEATED_QUESTION not in settings.skip:
+            detail = f"turn {n + 1}: asks the same as turn {first + 1}"
+            return Checked(turns[:n], Drop("checks", REPEATED_QUESTION, detail))
+    return Checked(turns, None)
+
+
+def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: AnnotatedImage) -> Checked:
+    """Put turns, whose claims are read already, to checks of one's own, in order.
+
+    A check that raises, or gives no sentence, costs the turn it was asked about, as ``check_raised``: it must not cost
+    the run.
+    """
+    for n, turn in enumerate(turns):
+        for check in checks:
+            reason = check.__name__
+            try:
+                detail = check(turn, image)
+                if detail is not None and not isinstance(detail, str):
+                    told = f"{check.__name__} gave {type(detail).__name__}, expected a sentence or None"
+                    reason, detail = "check_raised", told
+            except Exception as error:
+                reason, detail = "check_raised", told_raised(check.__name__, check, error)
+            if detail is not None:
+                return Checked(turns[:n], Drop("checks", reason, f"turn {n + 1}: {detail}"))
+    return Checked(turns, None)
+
+
+def known_checks() -> tuple[str, ...]:
+    """Names of all checks, as ``skip`` takes them and the summary counts them."""
+    return (*(check.__name__ for check in DESCRIPTION_CHECKS), REPEATED_QUESTION)
+
+
+def validate_check_names(settings: ChecksSettings) -> None:
+    """Refuse names in ``skip`` that no check has.
+
+    Raises:
+        SettingsError: Names the first unknown one and lists the checks.
+    """
+    for name in settings.skip:
+        if name not in known_checks():
+            raise SettingsError(f"checks.skip: there is no check '{name}'; there are {', '.join(known_checks())}.")

@@ -9,9 +9,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences, tell_outcome
-from datagen.cli.fit_width import echo_fitted
-from datagen.cli.next_step import tell_next
+from datagen.cli.exit_status import echo_fitted, in_sentences, tell_next, tell_outcome
 from datagen.config import Settings, dump_settings, load_settings
 
 

@@ -10,9 +10,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
-from datagen.cli.fit_width import echo_fitted
-from datagen.cli.next_step import tell_next
+from datagen.cli.exit_status import echo_fitted, in_sentences, tell_next
 from datagen.config import ENDPOINT, load_settings
 
 if TYPE_CHECKING:

@@ -1,25 +1,31 @@
-"""How a command ends: failures as one sentence on standard error, the exit status, and what a run came to."""
+"""How a command ends: what it prints, what comes next, failures as one sentence on standard error, the exit status.
+
+At a narrow terminal what is too long goes on under its text, not under the label before it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import os
+import re
+import shlex
+import shutil
 import sys
-from collections.abc import Callable
+import textwrap
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
-from datagen.cli.fit_width import echo_fitted
-from datagen.cli.next_step import tell_next
 from datagen.errors import DatagenError
-from datagen.option_table import at_terminal
+from datagen.settings_table import at_terminal
 
 if TYPE_CHECKING:
     from datagen.config import Settings
     from datagen.engines.finish_run import Outcome
+
 
 Params = ParamSpec("Params")
 
@@ -97,3 +103,63 @@ def exit_if_many_failed(share_failed: float, failure: str | None, settings: Sett
     if share_failed > settings.max_failed:
         typer.echo(f"datagen: {100 * share_failed:.1f} % of the requests failed, the first by {failure}", err=True)
         raise typer.Exit(TOO_MANY_FAILED)
+
+
+_LABEL = re.compile(r"(?=.{10}\S)\S{1,9} +|\s*")  # "accepted  77 of 96 samples", or the spaces before a line
+_NARROWEST = 40
+_KEPT = "\0"
+
+
+def echo_fitted(lines: Iterable[str]) -> None:
+    """Print lines; a file or a program that reads them gets each whole."""
+    width = max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    for line in lines:
+        typer.echo(line if width is None else fitted(line, width))
+
+
+def fitted(line: str, width: int) -> str:
+    """Break a line between words; a path or another long word is left whole.
+
+    Args:
+        line: May hold several.
+        width: Characters.
+    """
+    return "\n".join(_broken(one, width) for one in line.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    found = _LABEL.match(line)
+    head = found.group() if found else ""
+    wrapper = textwrap.TextWrapper(
+        width, initial_indent=head, subsequent_indent=" " * len(head), break_long_words=False, break_on_hyphens=False
+    )
+    text = line[len(head) :].replace(" %", f"{_KEPT}%")  # a number stays with its sign
+    return "\n".join(wrapper.wrap(text)).replace(_KEPT, " ") or line
+
+
+def tell_next(*steps: str, at: Path | None = None) -> None:
+    """Print steps on standard error, a line each; nothing where a program or a file reads what is printed.
+
+    Args:
+        *steps: Such as ``"datagen view {}"``.
+        at: What stands for ``{}``.
+    """
+    if not (sys.stdout.isatty() and sys.stderr.isatty()):
+        return
+    program, place = called_here(), shlex.quote(str(at))
+    for label, step in zip(("next", *[""] * len(steps)), steps, strict=False):
+        typer.echo(f"{label:9} {step.replace('datagen ', f'{program} ', 1).replace('{}', place)}", err=True)
+
+
+def called_here() -> str:
+    """How this datagen is called: by its name where the shell finds it, else by where it lies."""
+    own = Path(sys.executable).parent / ("datagen.exe" if os.name == "nt" else "datagen")
+    found = shutil.which("datagen")
+    if found is not None and (not own.exists() or Path(found).resolve() == own.resolve()):
+        return "datagen"
+    if not own.exists():
+        return f"{shlex.quote(sys.executable)} -m datagen"
+    is_here = own.is_relative_to(Path.cwd())
+    return shlex.quote(str(own.relative_to(Path.cwd()) if is_here else own))

@@ -9,8 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
-from datagen.cli.next_step import tell_next
+from datagen.cli.exit_status import in_sentences, tell_next
 from datagen.cli.options import RunArgument
 
 if TYPE_CHECKING:

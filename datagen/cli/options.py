@@ -1,6 +1,6 @@
 """What the commands may be given: options that stand for settings, and the arguments that several commands share.
 
-An option for a setting is a row of ``option_table.OPTIONS``; its type, bounds, choices and help are those of the
+An option for a setting is a row of ``settings_table.OPTIONS``; its type, bounds, choices and help are those of the
 setting. Settings without a row are reached by ``--set``. What wins: a settings file, over it the options, over them
 ``--set``.
 """
@@ -19,7 +19,7 @@ import typer
 
 from datagen.config import settings_table
 from datagen.errors import SettingsError
-from datagen.option_table import ROW_OF, OptionRow
+from datagen.settings_table import ROW_OF, OptionRow
 
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 ChangeOption = Annotated[

@@ -13,8 +13,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
-from datagen.cli.next_step import tell_next
+from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences, tell_next
 from datagen.config import IMPORTED, load_settings
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from datagen.endpoint.prices import cost_parts
 from datagen.engines.cost_ledger import Ledger
 from datagen.engines.heartbeat import ASKING, SILENT_S, Heartbeat, read_heartbeat
 from datagen.errors import visible
+from datagen.hallucination_rate import Coverage
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
-from datagen.sentence_coverage import Coverage
 from datagen.store import RunFolder, stored_replies
 from datagen.summary import Calibration, DiversityReport, PlantedFates, Reasons, Summary
 from datagen.turn_fates import fated_turns, opinion_lines

@@ -18,8 +18,8 @@ from typer.models import ArgumentInfo, OptionInfo
 from datagen.cli import app
 from datagen.cli.exit_status import EXIT_STATUS
 from datagen.config import settings_table
-from datagen.option_table import ROW_OF
 from datagen.pipeline import STAGES, Stage
+from datagen.settings_table import ROW_OF
 from datagen.store import write_whole
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"

@@ -31,9 +31,9 @@ def view(
     """Look through a run in the browser: filter, search, accept, correct or reject by hand, ask the validator."""
     _require_extra()
     from datagen.api import open_run
-    from datagen.view.page.listen import Door, serve
     from datagen.view.page.live_run import LiveRun
     from datagen.view.page.questions import Asker
+    from datagen.view.page.server import Door, serve
 
     run = open_run(run_path)
     named = {} if validator is None else {"validator.name": validator}

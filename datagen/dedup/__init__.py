@@ -1,6 +1,6 @@
 """Deduplication over the whole set: exact copies, near-duplicates and questions asked twice; the first always stays.
 
-``near_duplicates`` finds samples that say nearly the same, by an ``inverted_index`` over ``word_sets``;
+``near_duplicates`` finds samples that say nearly the same, by an inverted index over ``word_sets``;
 ``repeated_questions`` finds what was asked about an image before.
 """
 

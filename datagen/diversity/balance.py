@@ -18,7 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import BalanceSettings
-from datagen.diversity.question_kinds import polarity, question_kind, refers_back
+from datagen.diversity.coverage import polarity, question_kind, refers_back
 from datagen.randomness import rng_for
 from datagen.records import Cut, Drop, Sample, Turn, cut_of, cut_or_reject
 from datagen.summary import Balance, KindShare, LargestKind, YesShare

@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from datagen import claims
 from datagen.checks.judge import (
     VERDICTS_SCHEMA,
+    Trials,
     evidence_for,
     first_objection,
     is_borne_out,
@@ -27,9 +28,9 @@ from datagen.checks.judge import (
     objects,
     read_verdicts,
     sentences_of,
+    why_no_cut,
     with_opinions,
 )
-from datagen.checks.judge_worth import Trials, why_no_cut
 from datagen.claims.kind import Spoiling
 from datagen.config import JudgeSettings, Settings, digest_of
 from datagen.corpus import Corpus

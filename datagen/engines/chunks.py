@@ -143,7 +143,7 @@ def _plan(job: Job, chunk: bytes) -> bytes:
 
 
 def _write(job: Job, chunk: bytes) -> bytes:
-    from datagen.engines.planted_replies import with_error
+    from datagen.engines.planted_errors import with_error
     from datagen.teacher.template import write_reply
 
     made: list[Written] = []

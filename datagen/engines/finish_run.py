@@ -12,8 +12,7 @@ from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.ask_judge import LlmJudge
-from datagen.engines.planted_replies import PlantedTally
-from datagen.engines.planted_trials import Examiner
+from datagen.engines.planted_errors import Examiner, PlantedTally
 from datagen.engines.progress import ended
 from datagen.engines.score_run import Judge, judge_samples
 from datagen.errors import RunError

@@ -1,12 +1,17 @@
-"""Everything that must be stored before a set can be looked at: every reply, and the vectors of questions."""
+"""Gathers all that must be stored before a set can be looked at: a reply to every request, and vectors of questions.
+
+The teacher is asked by ``ask_all``, many requests at once, and each reply is stored before it counts.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
@@ -16,11 +21,10 @@ from datagen.dedup import FindVector
 from datagen.endpoint.budget import Budget
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import spent_in_all
-from datagen.engines.ask_teacher import ask_all
 from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.first_replies import FirstReplies
 from datagen.engines.heartbeat import ASKING, Pulse
-from datagen.engines.planted_replies import LyingTeacher
+from datagen.engines.planted_errors import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import Progress, ended
 from datagen.engines.question_vectors import QuestionVectors
@@ -29,11 +33,101 @@ from datagen.errors import RunError
 from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request
 from datagen.store import ReplyStore, take_in_replies
-from datagen.teacher import Teacher
+from datagen.store.append_log import SYNC_INTERVAL_S
+from datagen.teacher import StoppedError, Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
 
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs
+
+
+class Watcher(Protocol):
+    """Looks at replies as they come; see ``first_replies.FirstReplies``."""
+
+    async def admit(self, response_type: str) -> None:
+        """Wait until a request of a response type may be sent."""
+
+    def hear(self, reply: Reply) -> None:
+        """Hear a stored reply; a ``TeacherError`` ends the asking."""
+
+    def stop(self) -> None:
+        """Let nobody wait any longer."""
+
+
+async def ask_all(
+    requests: Iterator[Request],
+    teacher: Teacher,
+    store: ReplyStore,
+    on_reply: Callable[[Request, Reply], None],
+    first: Watcher | None = None,
+) -> None:
+    """Keep as many requests in flight as the teacher takes, until none is left, with no barrier between them.
+
+    ``first`` holds back requests of a response type until one of its replies is of use, and hears each reply.
+
+    When the teacher fails for good, no further request is sent, those in flight are waited for
+    and stored (they are paid for), and then the error is raised.
+
+    Raises:
+        TeacherError: No request can succeed.
+        RunError: A reply could not be stored.
+    """
+    failures: list[Exception] = []
+
+    async def work() -> None:
+        try:
+            for request in requests:
+                if first is not None:
+                    await first.admit(request.response_type)
+                if failures:
+                    return
+                reply = await teacher.answer(request)
+                store.add(reply)
+                on_reply(request, reply)
+                if first is not None:
+                    first.hear(reply)
+                await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
+        except StoppedError:
+            pass
+        except Exception as error:  # raised at the end; others in flight must not be cancelled for it
+            fail(error)
+
+    def fail(error: Exception) -> None:
+        failures.append(error)
+        teacher.stop()
+        if first is not None:
+            first.stop()
+
+    async def sync_now_and_then() -> None:
+        try:
+            while True:
+                await asyncio.sleep(SYNC_INTERVAL_S / 2)
+                await asyncio.to_thread(store.log.sync)  # a slow disk must not keep the endpoint waiting
+        except RunError as error:
+            fail(error)
+
+    syncing = asyncio.create_task(sync_now_and_then())
+    try:
+        with _rare_collections():
+            await asyncio.gather(*(work() for _ in range(teacher.n_at_once)))
+    finally:
+        syncing.cancel()
+        await teacher.close()
+        store.log.sync()
+    if failures:
+        raise failures[0]
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for reference cycles more rarely: by default this takes a fifth of the CPU of asking, and finds none."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
 
 OpenTeacher = Callable[[Settings, Budget | None], Teacher]
 """Gives a teacher, told what the run may cost."""
@@ -133,13 +227,14 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         from datagen.engines.ask_in_batches import require_collected
 
         require_collected(folder)
-    watched_types = () if teaching.name == "template" else inputs.recipes
-    watched = FirstReplies(watched_types, inputs.settings, inputs.corpus, inputs.plugs.checks)
-    if replies.n_stored:
-        watched.recall(inputs.planned(), replies.get)
-    if teaching.batch:
-        _ask_by_batches(inputs, replies, watermark, watched)
-        return
+    watched = None  # what the embedded teacher writes can be read, and costs nothing
+    if teaching.name != "template":
+        watched = FirstReplies(inputs.recipes, inputs.settings, inputs.corpus, inputs.plugs.checks)
+        if replies.n_stored:
+            watched.recall(inputs.planned(), replies.get)
+        if teaching.batch:
+            _ask_by_batches(inputs, replies, watermark, watched)
+            return
     teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
     if isinstance(progress, Pulse):
         progress.watch(teacher)

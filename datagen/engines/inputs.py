@@ -1,4 +1,7 @@
-"""What a run, or a shard of one, works on: settings, recipes, corpus, pictures, each read once, when needed."""
+"""What a run, or a shard of one, works on: settings, recipes, corpus, pictures, each read once, when needed.
+
+The run folder keeps which pictures were found sound, so that a second start need not open each of them again.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.checks import validate_check_names
@@ -25,18 +30,67 @@ from datagen.corpus import (
     open_source,
 )
 from datagen.corpus.llava_dataset import Dataset
-from datagen.engines.changed_settings import WHERE_AND_HOW
-from datagen.engines.check_pictures import check_pictures
 from datagen.engines.cost_ledger import Ledger
 from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
-from datagen.engines.progress import Progress
+from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, embedded_teacher, load_recipes
 from datagen.records import AnnotatedImage, Sample
-from datagen.store import ReplyStore, RunFolder, write_whole
+from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
 from datagen.store.shards import Shard
+
+KEPT_EVERY = 16_384
+"""Pictures opened between two savings: half a minute's work."""
+MIN_KEPT = 64
+"""Pictures that are not worth a file: opening them takes a tenth of a second."""
+
+
+class _PicturesHead(Struct):
+    """What the file is about.
+
+    Attributes:
+        place: Digest of the image folder's path and the limit of size.
+        corpus: Digest of the corpus of which every picture was looked at; None until it was.
+    """
+
+    place: str
+    corpus: str | None
+
+
+def check_pictures(
+    images: Sequence[AnnotatedImage], pictures: PictureChecker, path: Path, corpus: str, progress: Progress
+) -> None:
+    """Open every picture that no earlier start has opened; on a large corpus this takes minutes, so it has a bar.
+
+    A picture that was found sound or faulty is opened again when its file has another size or time; where all were
+    looked at before, that is found out when each is needed.
+
+    Args:
+        images: The corpus's.
+        pictures: What checks them.
+        path: Where it is kept.
+        corpus: Digest of the corpus.
+        progress: Hears of every picture.
+    """
+    place = digest_of([str(pictures.folder), pictures.max_pixels])
+    found = load_cache(path, _PicturesHead)
+    if found is not None and found[0].place == place and len(found[1]) == 2:
+        pictures.remember(*found[1])
+        if found[0].corpus == corpus:
+            return
+    n_kept = 0
+    progress.begin("checking the pictures", len(images))
+    with ended(progress):
+        for image in images:
+            pictures.check(image)
+            progress.step()
+            if pictures.n_opened - n_kept >= KEPT_EVERY:
+                save_cache(path, _PicturesHead(place, None), pictures.remembered())
+                n_kept = pictures.n_opened
+    if len(images) >= MIN_KEPT:
+        save_cache(path, _PicturesHead(place, corpus), pictures.remembered())
 
 
 class Inputs:
@@ -230,6 +284,20 @@ def common_settings(settings: Settings) -> dict[str, Any]:
     return plain
 
 
+_ASKING = "api_key_env concurrency max_attempts price_in_usd_per_mtok rpm timeout_s tpm"
+WHERE_AND_HOW = frozenset(
+    "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
+    "results max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
+    "teacher.prices teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device "
+    "validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.base_url "
+    "dedup.embeddings.batch_size checks.judge.base_url checks.judge.max_tokens "
+    "checks.judge.price_out_usd_per_mtok".split()
+) | {
+    f"{group}.{name}"
+    for group in ("teacher", "validator", "dedup.embeddings", "checks.judge")
+    for name in _ASKING.split()
+}
+"""Settings that decide no sample: they say where things are, or how hard to ask. Recipes are compared by digests."""
 MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | WHERE_AND_HOW
 """Settings that may be others on another machine; what the source and the recipes hold is compared by digests."""
 

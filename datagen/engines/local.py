@@ -13,14 +13,13 @@ import msgspec
 
 from datagen.config import ENDPOINT, Settings
 from datagen.engines.chunks import Pool, derive_all, job_of
+from datagen.engines.estimate import estimate_judge
 from datagen.engines.finish_run import Outcome, finish
-from datagen.engines.first_request import ask_first
 from datagen.engines.gather_facts import gathered
 from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
-from datagen.engines.judge_cost import estimate_judge
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
-from datagen.engines.preflight import require_ready
+from datagen.engines.preflight import ask_first, require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress
 from datagen.engines.score_run import require_common_words
@@ -199,7 +198,8 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
     if may_ask:
         ask_first(inputs)
         inputs.write_manifest()  # killed among a hundred thousand pictures, it goes on by 'datagen resume'
-        tell_judge(inputs)
+        if inputs.settings.checks.judge is not None:
+            tell_judge(inputs)
     inputs.check_pictures()
     if validator is not None:
         few = islice(inputs.usable_images(), MAX_LOOKED_OVER)

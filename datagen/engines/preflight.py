@@ -1,20 +1,41 @@
-"""Cheap checks before anything is opened or paid for: the folder, its corpus, changed settings, price, key, endpoint.
+"""Checks before a run is paid for: folder, corpus, changed settings, price, key, endpoint, and then the first request.
 
-A corpus of a hundred thousand pictures takes minutes to look at; a missing key is told before that.
+A corpus of a hundred thousand pictures takes minutes to look at; a missing key is told before that. A list of models is
+no proof of key and model: many servers show it to anyone, or under other names than they answer to. A tiny request of
+its own would prove it, but is paid for and thrown away. So the first request that the run needs is asked before the
+rest of its pictures is opened, and its reply is stored as any other: nothing extra is paid.
+
+Settings that would rewrite or shrink what the folder holds are refused. Forgetting ``--teacher`` would turn a paid run
+into a template run, ``--limit 3`` one of thousands of images into one of three. More images, more response types, and
+all that only says where things are or how hard to ask, take nothing away and need no leave.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from datagen.config import TeacherSettings
-from datagen.corpus import identity_in
+import msgspec
+
+from datagen.config import IMPORTED, PLUGGED, Settings, TeacherSettings, load_settings, settings_table
+from datagen.corpus import PLACES, identity_in
 from datagen.endpoint.loop_thread import run_to_end
-from datagen.engines.changed_settings import holds_answers, read_manifest, refuse_changes
-from datagen.engines.first_request import asks_endpoint
-from datagen.engines.inputs import Inputs
-from datagen.errors import RunError, visible
+from datagen.engines.heartbeat import Pulse
+from datagen.engines.inputs import WHERE_AND_HOW, Inputs
+from datagen.engines.progress import ended
+from datagen.errors import RunError, SettingsError, visible
+from datagen.recipes import Recipe
+from datagen.settings_table import name_for_user
+from datagen.store import ReplyStore, RunFolder, stored_replies
 from datagen.store.shards import shard_folders
+from datagen.teacher import open_teacher
+
+if TYPE_CHECKING:
+    from datagen.engines.inputs import Inputs
+    from datagen.records import Reply
 
 
 def require_ready(inputs: Inputs, *, may_ask: bool = True, may_change: bool = False) -> None:
@@ -98,3 +119,187 @@ async def _require_contact(teacher: TeacherSettings, note: Callable[[str], None]
         await client.require()
     finally:
         await client.close()
+
+
+def asks_endpoint(inputs: Inputs) -> bool:
+    """Whether the replies come from an endpoint."""
+    name = inputs.settings.teacher.name
+    return inputs.plugs.teacher is None and name not in ("template", IMPORTED) and not name.startswith(PLUGGED)
+
+
+def ask_first(inputs: Inputs) -> None:
+    """Ask for the first reply of a run that has none, and store it; opens pictures up to the first sound one.
+
+    A batch may be answered a day later, so none is made for this; ``preflight`` has batches listed instead.
+
+    Raises:
+        TeacherError: No request can succeed; nothing is left behind.
+        BudgetError: The budget does not bear one request.
+    """
+    settings, folder = inputs.settings, inputs.folder
+    if not asks_endpoint(inputs) or settings.teacher.batch or _has_asked(folder):
+        return
+    request = next((item.request for item in inputs.planned() if item.request is not None), None)
+    if request is None:
+        return
+    teacher = open_teacher(settings, inputs.ledger.budget)
+    if isinstance(inputs.progress, Pulse):
+        inputs.progress.watch(teacher)
+    replies: list[Reply] = []
+
+    async def ask() -> None:
+        try:
+            replies.append(await teacher.answer(request))
+        finally:
+            await teacher.close()
+
+    inputs.progress.begin("asking for the first reply", 1)
+    with ended(inputs.progress):
+        run_to_end(ask())
+        inputs.write_manifest()  # a folder with replies and no settings would be no run
+        with closing(ReplyStore(folder.replies)) as store:
+            store.add(replies[0])
+        inputs.progress.step(replies[0].cost_usd)
+
+
+def _has_asked(folder: RunFolder) -> bool:
+    return any(path.is_file() and path.stat().st_size for path in (folder.replies, folder.batches))
+
+
+MAX_TOLD = 60
+"""Characters of a value that are shown."""
+
+
+class Change(NamedTuple):
+    """A setting that is another than the one the run was made with."""
+
+    setting: str
+    before: Any
+    now: Any
+
+
+def changes(before: Settings, now: Settings) -> Iterator[Change]:
+    """List what would rewrite or shrink a dataset, in the order in which settings are declared."""
+    table = settings_table()
+    for name in table.rows:
+        if name in WHERE_AND_HOW:
+            continue
+        change = Change(name, _value(before, name), _value(now, name))
+        if name in table.groups:  # one that may be left out: what it holds is compared when both have it
+            if (change.before is None) != (change.now is None):
+                yield change
+        elif _parent(before, name) is not None and _parent(now, name) is not None and not _is_harmless(change):
+            yield change
+
+
+def _parent(settings: Settings, name: str) -> Any:
+    return _value(settings, name.rpartition(".")[0])
+
+
+def _value(settings: Settings, name: str) -> Any:
+    value: Any = settings
+    for part in filter(None, name.split(".")):
+        value = None if value is None else getattr(value, part)
+    return value
+
+
+def _is_harmless(change: Change) -> bool:
+    name, before, now = change
+    if name == "corpus.limit":
+        return now is None or (before is not None and now >= before)
+    if name == "types":
+        return set(before) <= set(now)
+    if name == "corpus.images":  # the folder may move
+        return (before is None) == (now is None)
+    if name.removeprefix("corpus.") in PLACES:
+        return _file_names(before) == _file_names(now)
+    return bool(before == now)
+
+
+def _file_names(paths: Any) -> set[str]:
+    """Names without folders: annotation files may move."""
+    return {PurePath(path).name for path in ((paths,) if isinstance(paths, str) else paths or ())}
+
+
+def refuse_changes(folder: RunFolder, now: Settings, recipes: Sequence[Recipe]) -> None:
+    """Refuse settings that would rewrite or shrink what a folder holds.
+
+    Args:
+        folder: The run's, or a shard's.
+        now: The settings of this start.
+        recipes: Of these settings.
+
+    Raises:
+        RunError: Names each setting, what it was and what it would be, one a line.
+    """
+    if not holds_answers(folder):
+        return
+    manifest = read_manifest(folder)
+    try:
+        before = load_settings(None, settings_table().known(manifest["settings"]))
+    except (KeyError, TypeError, AttributeError, SettingsError):
+        return  # damaged; it is written anew
+    found = [*changes(before, now), *_other_recipes(manifest, before, now, recipes)]
+    if not found:
+        return
+    names = [name_for_user(change.setting) for change in found]
+    width = max(map(len, names))
+    lines = [
+        f"    {name:{width}}  {_told(change.before, change.setting)} → {_told(change.now, change.setting)}"
+        for name, change in zip(names, found, strict=True)
+    ]
+    path = folder.path
+    raise RunError(
+        "\n".join(
+            [
+                f"{path}: was made with other settings, and these would rewrite or shrink its dataset:",
+                *lines,
+                f"Go on with the run's own settings by 'datagen resume {path}', choose another --out, or say --change "
+                "where this is meant.",
+            ]
+        )
+    )
+
+
+def _other_recipes(
+    manifest: Mapping[str, Any], before: Settings, now: Settings, recipes: Sequence[Recipe]
+) -> Iterator[Change]:
+    """Another folder of recipes whose prompts are others; prompts edited in place are meant."""
+    digests = manifest.get("recipes")
+    if before.recipes_dir == now.recipes_dir or not isinstance(digests, dict):
+        return
+    if any(digests.get(recipe.name, recipe.digest) != recipe.digest for recipe in recipes):
+        yield Change("recipes_dir", before.recipes_dir, now.recipes_dir)
+
+
+def read_manifest(folder: RunFolder) -> dict[str, Any]:
+    """The content of ``run.yaml``; nothing where it is not there or damaged."""
+    try:
+        manifest = msgspec.yaml.decode(folder.settings.read_bytes())
+    except (msgspec.MsgspecError, OSError, UnicodeDecodeError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
+
+
+def holds_answers(folder: RunFolder) -> bool:
+    """Whether a folder holds what would be lost from a dataset: a finished one, or answers.
+
+    One alone, which proved the endpoint before the pictures were opened, is no dataset yet.
+    """
+    answers = (reply for reply in stored_replies(folder) if reply.error is None)
+    return folder.summary.is_file() or len(list(islice(answers, 2))) > 1
+
+
+def _told(value: Any, setting: str) -> str:
+    if value is None:
+        return "all" if setting == "corpus.limit" else "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        value = ",".join(map(str, value)) or "none"
+    if isinstance(value, msgspec.Struct):  # embeddings have a model; tables of words are too long to show
+        value = getattr(value, "model", "other tables")
+    text = visible(str(value))
+    if len(text) <= MAX_TOLD:
+        return text
+    return f"…{text[1 - MAX_TOLD :]}" if "/" in text else f"{text[: MAX_TOLD - 1]}…"  # of a path the end tells more

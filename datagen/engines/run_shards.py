@@ -3,19 +3,24 @@
 A shard does everything that needs no other shard: it asks, parses, checks, reads claims, and scores all that might
 be accepted, some of which the merge finds to be copies. The merge lays the stored facts together and goes over the
 candidates of all shards in corpus order. It needs neither teacher nor model nor pictures.
+
+``shard.json`` says what a shard's validator did beside its scores, so that a merge gives verdicts without model or
+pictures.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from msgspec import Struct
 
 from datagen.config import Settings
 from datagen.dedup import FindVector
@@ -26,20 +31,120 @@ from datagen.engines.gather_facts import OpenTeacher, gathered
 from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import MAY_DIFFER, Inputs, common_settings
 from datagen.engines.local import Here, prepare, validator_for
-from datagen.engines.planted_trials import Examiner
+from datagen.engines.planted_errors import Examiner
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.preflight import refuse_another_corpus, require_ready
 from datagen.engines.progress import Progress, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.score_run import Judge, score_samples
-from datagen.engines.shard_scores import Examined, RecordedValidator, examined_by
 from datagen.errors import RunError
 from datagen.records import Sample
 from datagen.store import RunFolder, ScoreStore, stored_replies, write_whole
 from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
-from datagen.validator import Validator
+from datagen.validator import Fault, Look, Validator, score_key
+from datagen.validator.protocol import Abilities, Item, LoadPicture
+
+if TYPE_CHECKING:
+    from datagen.engines.planted_errors import Examiner
+    from datagen.engines.score_run import Judge
+    from datagen.records import Score
+
+
+class NotedFault(Struct, frozen=True):
+    """What could not be scored.
+
+    Attributes:
+        picture: File name.
+        key: Of the score that it stands for; None when the whole picture is at fault.
+        reason: See ``Fault``.
+        detail: See ``Fault``.
+    """
+
+    picture: str
+    key: str | None
+    reason: str
+    detail: str
+
+
+class Examined(Struct, frozen=True):
+    """What one shard's validator did.
+
+    Attributes:
+        identity: The validator's.
+        abilities: The validator's.
+        chosen: Digest over the images that errors are planted on, in the whole corpus.
+        others: Of the shard's own among these, by image id: the other picture that answers were held against.
+        faults: What could not be scored.
+    """
+
+    identity: str
+    abilities: Abilities
+    chosen: str
+    others: dict[str, str | None]
+    faults: tuple[NotedFault, ...]
+
+
+def examined_by(judge: Judge, examiner: Examiner) -> Examined:
+    """Note what was done."""
+    identity = judge.validator.identity
+    faults = tuple(
+        NotedFault(
+            one.picture,
+            None if one.item is None else _item_key(identity, one.picture, one.item),
+            one.reason,
+            one.detail,
+        )
+        for one in judge.faults
+    )
+    return Examined(identity, judge.validator.abilities, examiner.chosen, examiner.others, faults)
+
+
+class RecordedValidator:
+    """Stands for the validator of finished shards: it knows what they could not score, and looks at nothing.
+
+    Args:
+        examined: What each shard noted; at least one.
+    """
+
+    n_readers = 0
+
+    def __init__(self, examined: Sequence[Examined]) -> None:
+        self.identity, self.abilities = examined[0].identity, examined[0].abilities
+        self.others = {name: other for one in examined for name, other in one.others.items()}
+        self._faults = {(fault.picture, fault.key): fault for one in examined for fault in one.faults}
+
+    def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
+        """Any picture will do."""
+
+    def score(
+        self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
+    ) -> Iterator[Score | Fault]:
+        """Give the faults of what has no score.
+
+        Raises:
+            RunError: Something has neither.
+        """
+        for look in looks:
+            for item in look.items:
+                if score_key(self.identity, look, item) not in known:
+                    yield self._fault(look.picture, item)
+
+    def _fault(self, picture: str, item: Item) -> Fault:
+        whole = self._faults.get((picture, None))
+        if whole is not None:
+            return Fault(picture, whole.reason, whole.detail)
+        noted = self._faults.get((picture, _item_key(self.identity, picture, item)))
+        if noted is None:
+            told = f"no shard has the score of '{item.question}' about {picture}"
+            raise RunError(f"{told}; a scores.jsonl was damaged, so start the shards' commands again.")
+        return Fault(picture, noted.reason, noted.detail, item)
+
+
+def _item_key(identity: str, picture: str, item: Item) -> str:
+    return score_key(identity, Look(picture, ()), item)
+
 
 FACTS = ("replies", "scores", "vectors", "costs")
 """Fact files that a merge lays together."""

@@ -32,7 +32,7 @@ from datagen.validator.verdicts import give_verdict
 
 if TYPE_CHECKING:
     from datagen.config import ValidatorSettings
-    from datagen.engines.planted_trials import Examiner
+    from datagen.engines.planted_errors import Examiner
     from datagen.engines.progress import Progress
     from datagen.records import Sample, Score, Turn
     from datagen.store import ScoreStore

@@ -8,8 +8,7 @@ from typing import Any
 
 from datagen.config import Settings
 from datagen.endpoint.prices import cost_parts
-from datagen.hallucination_rate import HallucinationRate
-from datagen.sentence_coverage import Coverage
+from datagen.hallucination_rate import Coverage, HallucinationRate
 from datagen.summary import Balance, Summary
 
 

@@ -1,6 +1,6 @@
-"""Samples in a notebook: one as a card, its picture small enough to be saved with it, or all of them to leaf through.
+"""Runs and samples in a notebook: a run in a few lines, a sample as a card, or all of them to leaf through.
 
-Where no widget can live, the first of them stand still.
+Pictures are small enough to be saved with it. Where no widget can live, the first samples stand still.
 """
 
 from __future__ import annotations
@@ -21,8 +21,24 @@ from datagen.errors import RunError, SettingsError
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import read_facts
 from datagen.turn_fates import fated_turns
-from datagen.view.report_examples import small_picture
-from datagen.view.sample_card import sample_card
+from datagen.view.sample_card import sample_card, small_picture
+
+
+def run_card(path: str, rows: Iterable[tuple[str, str]]) -> str:
+    """Draw a run.
+
+    Args:
+        path: Of its folder.
+        rows: A label and a text each; all is escaped.
+    """
+    cell = "padding:2px 12px 2px 0;text-align:left;vertical-align:top"
+    told = "".join(
+        f'<tr><th style="{cell};font-weight:normal;opacity:.65">{escape(label)}</th>'
+        f'<td style="{cell}">{escape(text)}</td></tr>'
+        for label, text in rows
+    )
+    return f"<div><b>Run {escape(path)}</b><table>{told}</table></div>"
+
 
 PICTURE_PX = 640
 """Longer side of a picture; COCO's are as large, others are made smaller."""

@@ -13,7 +13,7 @@ import datagen
 from datagen.cli import app, options
 from datagen.config import load_settings, settings_table
 from datagen.errors import SettingsError
-from datagen.option_table import OPTIONS, OptionRow
+from datagen.settings_table import OPTIONS, OptionRow
 
 EXAMPLES: dict[str, Any] = {
     "corpus.captions": ["a.json", "b.json"],

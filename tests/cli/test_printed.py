@@ -5,9 +5,8 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from datagen.cli.printed import outcome_lines, turn_lines
-from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.hallucination_rate import Coverage, HallucinationRate, Hallucinations, Rate, SentenceCover
 from datagen.records import Cut, Drop, Provenance, Sample, Turn, cut_or_reject
-from datagen.sentence_coverage import Coverage, SentenceCover
 from datagen.summary import Fates, Summary, Tally, TurnCounts
 
 COUNTS = TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120)

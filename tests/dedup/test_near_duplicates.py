@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.dedup import inverted_index
+from datagen.dedup import near_duplicates
 from datagen.dedup.near_duplicates import IndexLimits, NearDuplicateIndex, jaccard
 
 WORD_SETS = st.lists(st.frozensets(st.sampled_from("abcdefghijkl"), min_size=1), max_size=30)
@@ -23,7 +23,7 @@ def test_index_equals_brute_force(
     sets: list[frozenset[str]], threshold: float, reorder_at: int, block: int, max_rare: int, size_steps: int
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(inverted_index, "MAX_SIZE_STEPS", size_steps)
+        patch.setattr(near_duplicates, "MAX_SIZE_STEPS", size_steps)
         limits = IndexLimits(first_reorder=reorder_at, block=block, max_pairs=5, max_rare=max_rare, min_divided=4)
         together = NearDuplicateIndex(threshold, limits).admit([str(n) for n in range(len(sets))], sets)
     kept: dict[str, frozenset[str]] = {}

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 import datagen
 from datagen.cli import app
 from datagen.config import load_settings, settings_table
-from datagen.engines.changed_settings import WHERE_AND_HOW, changes
+from datagen.engines.inputs import WHERE_AND_HOW
+from datagen.engines.preflight import changes
 from datagen.errors import RunError
 from datagen.pipeline import STAGES
 

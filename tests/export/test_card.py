@@ -8,8 +8,7 @@ from msgspec.structs import replace
 
 import datagen
 from datagen.export import dataset_card
-from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
-from datagen.sentence_coverage import Coverage, SentenceCover
+from datagen.hallucination_rate import Coverage, HallucinationRate, Hallucinations, Rate, SentenceCover
 from datagen.summary import Fates, TurnCounts
 
 RATE = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(0, 0, 0))

@@ -12,8 +12,7 @@ from pages import sample, write_samples
 
 from datagen.errors import RunError
 from datagen.records import Sample, Turn
-from datagen.view.page.index import ChangedError, SampleIndex, Wanted, stamp_of
-from datagen.view.page.list_rows import SlimSample
+from datagen.view.page.index import ChangedError, SampleIndex, SlimSample, Wanted, stamp_of
 
 SAMPLES = [
     *(sample(n) for n in range(1, 60)),

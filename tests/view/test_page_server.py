@@ -19,11 +19,10 @@ import datagen
 from datagen.errors import SettingsError, ValidatorError
 from datagen.records import Decision, Reply, Turn
 from datagen.store import add_decision, read_decisions
-from datagen.view.page.listen import Door, address, listen
 from datagen.view.page.messages import MAX_ROWS, PICTURE_SIZES
 from datagen.view.page.questions import BusyError
 from datagen.view.page.request_guard import host_name, is_loopback
-from datagen.view.page.server import MAX_BYTES, make_app
+from datagen.view.page.server import MAX_BYTES, Door, address, listen, make_app
 
 HERE = "http://localhost:8642"
 

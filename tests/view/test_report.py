@@ -20,13 +20,12 @@ from typer.testing import CliRunner
 import datagen
 from datagen.api import Run
 from datagen.cli import app
-from datagen.hallucination_rate import HallucinationRate, Hallucinations, Rate
+from datagen.hallucination_rate import Coverage, HallucinationRate, Hallucinations, Rate, SentenceCover
 from datagen.records import Claim, Cut, ProbeResult, Provenance, Sample, Turn, Validation
-from datagen.sentence_coverage import Coverage, SentenceCover
 from datagen.summary import Calibration, KindReport, PlantedFates, TurnCounts
-from datagen.view import report_charts as charts
+from datagen.view import report as charts
 from datagen.view.report import Answered, time_teacher
-from datagen.view.report_examples import MAX_GROUPS, N_EACH, Examples, draw_groups
+from datagen.view.sample_card import MAX_GROUPS, N_EACH, Examples, draw_groups
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)><style>*{display:none}</style>"
 PROVENANCE = Provenance("m", "r", "q", "s")

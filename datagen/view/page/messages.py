@@ -11,7 +11,7 @@ from msgspec import Struct
 from datagen.errors import RunError
 from datagen.export import llava_record, record_fault
 from datagen.records import Sample
-from datagen.view.page.list_rows import SlimReview, SlimSample
+from datagen.view.page.index import SlimReview, SlimSample
 
 MAX_ROWS = 100
 """Rows of a list that are sent at once."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datagen.engines.ask_teacher import ask_all
+from datagen.engines.gather_facts import ask_all
 from datagen.errors import RunError, TeacherError
 from datagen.records import AnnotatedImage, Reply, Request
 from datagen.store import ReplyStore

@@ -1,4 +1,4 @@
-"""The next command is told at a terminal alone, as it can be typed there."""
+"""Long lines go on under their text."""
 
 import io
 import os
@@ -9,7 +9,38 @@ from pathlib import Path
 import pytest
 from conftest import Terminal
 
-from datagen.cli import next_step
+from datagen.cli import exit_status
+from datagen.cli.exit_status import echo_fitted, fitted
+
+
+def test_a_labelled_line_goes_on_under_its_text() -> None:
+    line = "lost      37 cut, 30 in rejected samples; 34 of these at fault"
+    assert fitted(line, 60) == "lost      37 cut, 30 in rejected samples; 34 of these at\n          fault"
+    assert fitted(line, 62) == line
+    assert fitted("wrong     between 1.5 and 3.5 %", 30) == "wrong     between 1.5 and\n          3.5 %"
+
+
+def test_an_indented_line_keeps_its_indent_and_a_path_stays_whole() -> None:
+    assert fitted("   A: one two three", 12) == "   A: one\n   two three"
+    path = "dataset   /a/long/way/to/the/folder/of-a-run/dataset.json"
+    assert fitted(path, 40) == path
+    assert fitted("Words that follow no label at all", 20) == "Words that follow no\nlabel at all"
+
+
+def test_lines_inside_a_line_are_kept() -> None:
+    assert fitted("one two\n\nthree four", 7) == "one two\n\nthree\nfour"
+
+
+def test_only_a_terminal_gets_broken_lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "lacks     " + "word " * 20
+    monkeypatch.setenv("COLUMNS", "60")
+    echo_fitted([line])
+    assert capsys.readouterr().out == f"{line}\n"
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    echo_fitted([line])
+    told = capsys.readouterr().out.splitlines()
+    assert len(told) == 2
+    assert all(len(one) <= 60 for one in told)
 
 
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
@@ -30,8 +61,8 @@ def installed(monkeypatch: pytest.MonkeyPatch, folder: Path, on_path: Path | Non
 
 def test_steps_are_told_with_the_folder_as_a_shell_takes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
-    monkeypatch.setattr(next_step, "called_here", lambda: "datagen")
-    next_step.tell_next("datagen view {}", "datagen export {} --out FOLDER", at=Path("my runs/one"))
+    monkeypatch.setattr(exit_status, "called_here", lambda: "datagen")
+    exit_status.tell_next("datagen view {}", "datagen export {} --out FOLDER", at=Path("my runs/one"))
     assert screen.getvalue().splitlines() == [
         "next      datagen view 'my runs/one'",
         "          datagen export 'my runs/one' --out FOLDER",
@@ -41,16 +72,16 @@ def test_steps_are_told_with_the_folder_as_a_shell_takes_it(monkeypatch: pytest.
 def test_nothing_is_told_where_no_person_reads(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch)
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    next_step.tell_next("datagen view {}", at=Path("run"))
+    exit_status.tell_next("datagen view {}", at=Path("run"))
     assert not screen.getvalue()
 
 
 def test_an_environment_that_is_not_active_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, tmp_path / ".venv" / "bin", on_path=None)
     monkeypatch.chdir(tmp_path)
-    assert Path(next_step.called_here()).parent == Path(".venv/bin")
+    assert Path(exit_status.called_here()).parent == Path(".venv/bin")
     monkeypatch.chdir(tmp_path / ".venv")
-    assert Path(next_step.called_here()).parent == Path("bin")
+    assert Path(exit_status.called_here()).parent == Path("bin")
 
 
 def test_another_datagen_on_the_path_is_not_taken_for_this_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -59,16 +90,16 @@ def test_another_datagen_on_the_path_is_not_taken_for_this_one(monkeypatch: pyte
     (other / "datagen").touch()
     installed(monkeypatch, tmp_path / "own", on_path=other)
     monkeypatch.chdir(other)
-    assert Path(next_step.called_here()).parent == tmp_path / "own"
+    assert Path(exit_status.called_here()).parent == tmp_path / "own"
 
 
 def test_where_the_shell_finds_it_its_name_is_enough(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     installed(monkeypatch, tmp_path / "own", on_path=tmp_path / "own")
     if os.name != "nt":  # it is datagen.exe there
-        assert next_step.called_here() == "datagen"
+        assert exit_status.called_here() == "datagen"
 
 
 def test_without_a_script_the_module_is_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    assert next_step.called_here().endswith(" -m datagen")
+    assert exit_status.called_here().endswith(" -m datagen")

@@ -3,7 +3,7 @@
 import pytest
 
 from datagen.errors import RunError
-from datagen.option_table import at_terminal, in_python, name_for_user, told_in_python
+from datagen.settings_table import at_terminal, in_python, name_for_user, told_in_python
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from conftest import CorpusFiles, make_corpus
 
 from datagen.config import CorpusSettings
 from datagen.corpus import Corpus, PictureChecker, load_corpus, pictures
-from datagen.engines import check_pictures as module
-from datagen.engines.check_pictures import check_pictures
+from datagen.engines import inputs as module
+from datagen.engines.inputs import check_pictures
 from datagen.engines.progress import Silence
 
 
