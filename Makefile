@@ -41,10 +41,10 @@ check: $(READY)
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m mypy
-	$(BIN)/python -m datagen.cli.reference --check
+	$(BIN)/python docs/write_commands.py --check
 
 docs: $(READY)
-	$(BIN)/python -m datagen.cli.reference
+	$(BIN)/python docs/write_commands.py
 
 notebooks: $(READY)
 	$(BIN)/python notebooks/execute.py

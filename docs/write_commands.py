@@ -1,4 +1,4 @@
-"""Writes ``docs/commands.md`` from the commands and settings themselves: ``python -m datagen.cli.reference``.
+"""Writes ``docs/commands.md`` from the commands and settings themselves: ``python docs/write_commands.py``.
 
 Signatures, defaults and help texts are read from the code, so the page cannot say anything else than ``--help``;
 ``--check`` only tells whether the page is what the code would write.
@@ -22,10 +22,10 @@ from datagen.pipeline import STAGES, Stage
 from datagen.settings_table import ROW_OF
 from datagen.store import write_whole
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "commands.md"
+PAGE = Path(__file__).resolve().parent / "commands.md"
 _INTRODUCTION = """# Commands and settings
 
-Made from the code by `python -m datagen.cli.reference`; `make check` fails when it is out of date. The same is told by
+Made from the code by `python docs/write_commands.py`; `make check` fails when it is out of date. The same is told by
 `--help` after any command.
 """
 _WORDS = {int: "N", float: "X", str: "TEXT", Path: "PATH"}
@@ -195,7 +195,7 @@ def main(check: bool = False) -> None:
         with write_whole(PAGE) as file:
             file.write(page.encode())
     elif not PAGE.is_file() or PAGE.read_text(encoding="utf-8") != page:
-        raise SystemExit(f"docs/{PAGE.name} is out of date; write it anew with: python -m datagen.cli.reference")
+        raise SystemExit(f"docs/{PAGE.name} is out of date; write it anew with: python docs/write_commands.py")
 
 
 if __name__ == "__main__":

@@ -4,29 +4,30 @@ import re
 from pathlib import Path
 
 import pytest
+import write_commands
 from typer.testing import CliRunner
 
-from datagen.cli import app, reference
+from datagen.cli import app
 from datagen.config import settings_table
 
-PAGE = reference.render_page()
+PAGE = write_commands.render_page()
 SECTIONS = dict(re.findall(r"^## `datagen ([\w-]+)`\n(.*?)(?=^## )", PAGE, re.MULTILINE | re.DOTALL))
 
 
 def test_the_page_is_up_to_date(capsys: pytest.CaptureFixture[str]) -> None:
-    assert reference.PAGE.read_text(encoding="utf-8") == PAGE, "run: python -m datagen.cli.reference"
-    reference.main(check=True)
+    assert write_commands.PAGE.read_text(encoding="utf-8") == PAGE, "run: python docs/write_commands.py"
+    write_commands.main(check=True)
 
 
 def test_a_stale_page_is_found_and_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reference, "PAGE", tmp_path / "commands.md")
+    monkeypatch.setattr(write_commands, "PAGE", tmp_path / "commands.md")
     with pytest.raises(SystemExit, match="out of date"):
-        reference.main(check=True)
-    reference.main()
-    reference.main(check=True)
+        write_commands.main(check=True)
+    write_commands.main()
+    write_commands.main(check=True)
     (tmp_path / "commands.md").write_text(PAGE + "more\n", encoding="utf-8")
     with pytest.raises(SystemExit, match="out of date"):
-        reference.main(check=True)
+        write_commands.main(check=True)
 
 
 @pytest.mark.parametrize("command", sorted(SECTIONS))
