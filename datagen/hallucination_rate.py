@@ -215,7 +215,6 @@ _EMPTY = frozenset(
 PRESENCE = frozenset({"presence", "thing"})
 """Kinds of claim that say no more than that something is there."""
 N_LISTED = 12
-_MIN_LISTED = 2  # what stands once is nothing to act on
 _MAX_NAMES = 20_000
 """Names that are counted at once; beyond them the rarest are forgotten, so memory does not grow with the run."""
 
@@ -344,5 +343,5 @@ def _forget_rare(seen: Counter[str]) -> None:
 
 
 def _commonest(seen: Counter[str]) -> dict[str, int]:
-    often = [(name, n) for name, n in seen.items() if name and n >= _MIN_LISTED]
+    often = [(name, n) for name, n in seen.items() if name and n >= 2]  # what stands once is nothing to act on
     return dict(sorted(often, key=lambda one: (-one[1], one[0]))[:N_LISTED])

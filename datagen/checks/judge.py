@@ -34,7 +34,6 @@ from datagen.summary import Measured95
 
 MAX_SENTENCES = 60
 """Sentences of one sample that are asked about: three times the longest description of the built-in recipes."""
-_MIN_QUOTE = 3
 _SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9]|\s*$)|(?=\n)|$)", re.DOTALL)
 _EMPTY_WORDS = frozenset("a an the is are was were there it its and of in on".split())
 _WORD = re.compile(r"\w+")
@@ -150,7 +149,7 @@ def with_opinions(turns: Sequence[Turn], text: str, evidence: str) -> tuple[Turn
 
 def _void(said: _Said, turn: Turn, one: SentenceSpan, evidence: str) -> str:
     quote = _plain(said.quote)
-    if len(quote) < _MIN_QUOTE or quote not in _plain(evidence):
+    if len(quote) < 3 or quote not in _plain(evidence):
         return "its quotation does not stand in the annotations"
     words = _plain(said.words)
     if said.verdict == "contradicted" and (not words or words not in _plain(turn.answer[one.start : one.end])):
@@ -199,9 +198,6 @@ def first_objection(turns: Sequence[Turn], model: str) -> tuple[int, Drop] | Non
     return None
 
 
-_N_DRAWS = 20_000
-
-
 GROUPS = ("planted", "borne out", "silent", "open")
 
 
@@ -239,7 +235,7 @@ class Trials:
         objected = self.n_objected[group] / per_image
         others = (self.n[group] - self.n_objected[group]) / per_image
         seed = GROUPS.index(group)
-        return np.random.default_rng(seed).beta(objected + 0.5, others + 0.5, _N_DRAWS)
+        return np.random.default_rng(seed).beta(objected + 0.5, others + 0.5, 20_000)
 
 
 _Shares = NDArray[np.float64]

@@ -106,7 +106,6 @@ _PLACEHOLDER = WordyPattern(
 _EMPTY_ANSWERS = frozenset({"n/a", "na", "tbd", "todo", "null", "nil", "undefined", "...", "…", "-", "--", "?"})
 _DANGLING = frozenset("and or but because the a an of with while which whose its their into".split())
 _LIST_LINE = re.compile(r"\s{0,8}(?:[-*•+]|\(?\w{1,3}[.)])\s")
-_CLOSERS = "\"'”’»)]*_` \n"
 _BROKEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]"
     "|[ÃÂ][\u00a0-\u00bf]|â€|ï»¿"  # UTF-8 read as Latin-1 or cp1252
@@ -198,7 +197,7 @@ def placeholder(turn: Turn, settings: ChecksSettings) -> str | None:
 
 def unfinished_answer(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find prose that stops without a closing mark, or on a word or sign that cannot end a sentence."""
-    answer = turn.answer.rstrip(_CLOSERS)
+    answer = turn.answer.rstrip("\"'”’»)]*_` \n")
     if not answer:
         return None
     words = answer.rsplit(None, 1)

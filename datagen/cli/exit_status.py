@@ -106,13 +106,12 @@ def exit_if_many_failed(share_failed: float, failure: str | None, settings: Sett
 
 
 _LABEL = re.compile(r"(?=.{10}\S)\S{1,9} +|\s*")  # "accepted  77 of 96 samples", or the spaces before a line
-_NARROWEST = 40
 _KEPT = "\0"
 
 
 def echo_fitted(lines: Iterable[str]) -> None:
     """Print lines; a file or a program that reads them gets each whole."""
-    width = max(_NARROWEST, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
+    width = max(40, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
     for line in lines:
         typer.echo(line if width is None else fitted(line, width))
 

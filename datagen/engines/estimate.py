@@ -27,7 +27,6 @@ from datagen.store.shards import Shard, shard_folders
 
 CACHE_FROM, CACHE_STEP = 1024, 128  # tokens; how OpenAI caches prompts, and others much alike
 MIN_MEASURED = 5  # replies of a type, before they say more than its few-shots
-ASSUMED_IN_FLIGHT = 64
 ASSUMED_TOKENS_PER_S = 50.0  # of one request; hosted models write 30 to 150
 
 
@@ -240,7 +239,7 @@ def _time(
         return None, "up to 24 hours: each batch is answered within a day"
     n_requests = sum(of.n_requests for of in by_type.values())
     n_tokens = sum(of.n_prompt + of.n_completion for of in by_type.values())
-    in_flight = teacher.concurrency or ASSUMED_IN_FLIGHT
+    in_flight = teacher.concurrency or 64
     n_measured = sum(of.n for of in measured.values())
     if n_measured >= MIN_MEASURED:
         latency_s = sum(of.latency_s for of in measured.values()) / n_measured
@@ -257,9 +256,6 @@ def _time(
     return time_s, told
 
 
-_LOOKED_AT = 500
-"""Images whose annotations are counted; of more, as many evenly spaced ones, which tell the mean to some 3 %."""
-_VERDICT = '{"n": 1, "verdict": "supported", "quote": "two men on a bench"}, '
 _UNSEEN = (Turn("What is in the picture?", "It shows a thing beside another one, as many pictures do. " * 5),)
 """Stands for a sample of a dataset made elsewhere, or of a recipe without few-shots."""
 
@@ -305,14 +301,15 @@ def estimate_judge(
     judge = settings.checks.judge
     if judge is None:
         return None
-    step = max(1, -(-len(images) // _LOOKED_AT))
+    step = max(1, -(-len(images) // 500))  # so many, evenly spaced, tell the mean to some 3 %
     told = [evidence_for(images[n], settings.context) for n in range(0, len(images), step)]
     n_evidence = sum(map(count_tokens, told)) / max(1, len(told))
     system, shots = judge_prompt(settings.recipes_dir), [_shots(recipe) for recipe in recipes]
     n_shots = [len(of) * len(shots) for of in shots]
     counted = [(turns, 1 / n) for of, n in zip(shots, n_shots, strict=True) for turns in of]
     n_prompt = n_evidence + sum(share * count_messages(judge_messages(system, "", turns)) for turns, share in counted)
-    n_completion = sum(share * len(sentences_of(turns)) for turns, share in counted) * count_tokens(_VERDICT)
+    n_verdict = count_tokens('{"n": 1, "verdict": "supported", "quote": "two men on a bench"}, ')
+    n_completion = sum(share * len(sentences_of(turns)) for turns, share in counted) * n_verdict
     n_samples = sum(map(bool, told)) * len(images) * len(recipes) // max(1, len(told))
     n_stored = len({fact.key for folder in folders for fact in _stored(folder)})
     n_requests = max(0, n_samples + 2 * min(judge.planted, n_samples) - n_stored)

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PICTURES_A_PART = 1024
 """Pictures whose features stand in one file: what a kill can cost, at most."""
-_PICTURES_AT_ONCE = 32
 
 
 class Near(Struct, frozen=True):
@@ -115,7 +114,7 @@ def _see_part(
 
     seen: list[str] = []
     features = [torch.zeros((0, model.width))]
-    for few in _batches(names, _PICTURES_AT_ONCE):
+    for few in _batches(names, 32):
         opened = [(name, open_picture(name, pictures.read)) for name in few]
         usable = [(name, picture) for name, picture in opened if not isinstance(picture, Fault)]
         if usable:

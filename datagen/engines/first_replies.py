@@ -24,8 +24,6 @@ from datagen.recipes import Recipe
 from datagen.records import Reply, Request, StageName
 
 MAX_SHOWN_CHARS, MAX_SHOWN_LINES, MAX_LINE_CHARS = 1000, 10, 200
-LOOKED_AT = 4
-"""Of what a resumed run planned first, so many times the bound are looked for among the stored replies."""
 
 
 class _Fault(NamedTuple):
@@ -82,7 +80,8 @@ class FirstReplies:
         """
         n_looked: Counter[str] = Counter()
         items = iter(planned)
-        while any(n_looked[name] < LOOKED_AT * (self._most or 0) for name in self._unproven):
+        # Of what was planned first, four times the bound are looked for among the stored replies.
+        while any(n_looked[name] < 4 * (self._most or 0) for name in self._unproven):
             item = next(items, None)
             if item is None:
                 return

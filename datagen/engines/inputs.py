@@ -284,7 +284,6 @@ def common_settings(settings: Settings) -> dict[str, Any]:
     return plain
 
 
-_ASKING = "api_key_env concurrency max_attempts price_in_usd_per_mtok rpm timeout_s tpm"
 WHERE_AND_HOW = frozenset(
     "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
     "results max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
@@ -295,7 +294,7 @@ WHERE_AND_HOW = frozenset(
 ) | {
     f"{group}.{name}"
     for group in ("teacher", "validator", "dedup.embeddings", "checks.judge")
-    for name in _ASKING.split()
+    for name in "api_key_env concurrency max_attempts price_in_usd_per_mtok rpm timeout_s tpm".split()
 }
 """Settings that decide no sample: they say where things are, or how hard to ask. Recipes are compared by digests."""
 MAY_DIFFER = {f"corpus.{name}" for name in PLACES} | WHERE_AND_HOW

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
 
 _TOLD = re.compile(r"planted (?P<error>.+) in answer (?P<number>\d+)")
-_ANY_QUESTION = "What does the picture show?"
-"""A bare text is an answer to a question that is drawn later."""
 
 
 class LyingTeacher:
@@ -73,7 +71,8 @@ def with_error(reply: Reply, request: Request, settings: Settings, categories: t
     rng = rng_for(settings.rng_seed, request.image.image_id, request.response_type, "planted in the reply")
     if rng.random() >= settings.teacher.planted_errors or not reply.text:
         return reply
-    turns = parse_reply(reply.text, request.reply_format, reply.finish_reason, _ANY_QUESTION).turns
+    # A bare text answers a question that is drawn later.
+    turns = parse_reply(reply.text, request.reply_format, reply.finish_reason, "What does the picture show?").turns
     lexicon = lexicon_for(categories, settings.checks.words)
     shown = {box.category for box in request.image.boxes}.union(*map(lexicon.named, request.image.captions))
     absent = tuple(name for name in categories if name not in shown)
@@ -123,9 +122,6 @@ def _fate(sample: Sample, number: int) -> str:
     if n_kept == number - 1 and stage in ("checks", "validate"):
         return "by_annotations" if stage == "checks" else "by_validator"
     return "beside"
-
-
-_TRIES = 8  # other pictures tried, to find one that shares little with an image
 
 
 class Trial(Struct, frozen=True):
@@ -253,7 +249,7 @@ class Examiner:
 
         for n, image in enumerate(images):
             rng = rng_for(self._settings.rng_seed, image.image_id, "other picture")
-            for m in (rng.randrange(len(images)) for _ in range(_TRIES)):
+            for m in (rng.randrange(len(images)) for _ in range(8)):  # one of 8 that shares little
                 if shared(n, at[m]) + shared(m, at[n]) < shared(n, at[n]) + shared(m, at[m]):
                     at[n], at[m] = at[m], at[n]
         return {

@@ -34,7 +34,6 @@ MAX_WORKERS = 8
 """More are not kept busy: of the 2.7 ms that a sample takes until it is written, 0.4 stay in the driver."""
 FAREWELL_S = 5.0
 _HEAD = struct.Struct("<Q")
-_SERVE = "from datagen.engines.process_pool import serve; serve()"
 
 
 class WorkerProcesses:
@@ -92,7 +91,7 @@ class _Worker:
         # In a process group of its own it does not hear the terminal's Ctrl-C, which is the driver's affair.
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", _SERVE],
+            [sys.executable, "-P", "-c", "from datagen.engines.process_pool import serve; serve()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": path},

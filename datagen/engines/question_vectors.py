@@ -30,8 +30,6 @@ from datagen.store import VectorStore
 
 _MAX_NUMBERS = 16_384
 """Longest vector taken; the longest in use have 4,096."""
-_AT_HAND = 4096
-"""Vectors held in memory; those of one image are asked for many times in a row."""
 
 
 def embedding_target(settings: EmbeddingSettings) -> Target:
@@ -59,7 +57,7 @@ class QuestionVectors:
         self._path = path
         self._payment = payment or Payment()
         self._store = VectorStore(path)
-        self.find = lru_cache(_AT_HAND)(self._find)
+        self.find = lru_cache(4096)(self._find)  # those of one image are asked for many times in a row
 
     def fetch(self, samples: Iterable[Sample], progress: Progress, *, may_ask: bool) -> None:
         """Ask for the vectors of all questions of accepted samples that are not stored yet.

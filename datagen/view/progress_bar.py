@@ -8,10 +8,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-LOG_INTERVAL_S = 30.0
 DRAW_INTERVAL_S = 0.1
-NARROW = 110
-"""Columns below which no bar of 40 stands between the words."""
 
 
 class BarProgress:
@@ -42,7 +39,7 @@ class BarProgress:
     @property
     def _is_narrow(self) -> bool:
         """Whether a bar would leave its words too little room, so that they were cut."""
-        return self._console.width < NARROW
+        return self._console.width < 110
 
     def _print(self, line: str) -> None:
         """Print a line; a log that is gone or full must not stop the work it tells of."""
@@ -58,7 +55,7 @@ class BarProgress:
         if cost_usd is not None:
             self._cost_usd = (self._cost_usd or 0.0) + cost_usd
         now = time.monotonic()
-        if now - self._drawn < (DRAW_INTERVAL_S if self._bar else LOG_INTERVAL_S):
+        if now - self._drawn < (DRAW_INTERVAL_S if self._bar else 30.0):  # seconds
             return
         self._drawn = now
         self._draw()

@@ -106,10 +106,8 @@ def reliability(points: Sequence[Point], title: str) -> Markup:
     )
 
 
-_SHOWN = STAGE_NAMES[:-1]  # what people rejected is shown where somebody did
 _HERE = Path(__file__).parent
 _MAX_ROWS = 40  # of any table whose rows come from data
-_PAUSE_S = 60.0
 _NARROW = "\u202f"  # a space that no line breaks at
 _LABELS = {
     "auroc": "AUROC",
@@ -130,7 +128,6 @@ _LABELS = {
     "basis": "taken for correct",
 }
 """What the fields of a calibration mean; others are shown as they are."""
-_SHARES = frozenset({"recall_at_5", "recall", "clean_flagged", "alpha"})
 
 
 class Answered(Struct, frozen=True):
@@ -159,7 +156,7 @@ def time_teacher(replies: Iterable[Answered]) -> Timing | None:
     number, working, waited, before = 0, 0.0, 0.0, 0.0
     for reply in replies:
         pause = reply.at - before if number else 0.0
-        working += pause if 0 < pause <= _PAUSE_S else 0.0
+        working += pause if 0 < pause <= 60.0 else 0.0
         waited += reply.latency_s
         before = max(before, reply.at)
         number += 1
@@ -252,7 +249,8 @@ class Step(Struct, frozen=True):
 
 def _funnel(left: int, lost: Reasons, is_validated: bool) -> Iterator[Step]:
     """The stages that a run had, those without any loss among them."""
-    had = [stage for stage in _SHOWN if stage != "validate" or is_validated or stage in lost]
+    # What people rejected is shown where somebody did.
+    had = [stage for stage in STAGE_NAMES[:-1] if stage != "validate" or is_validated or stage in lost]
     for stage in (*had, *sorted(set(lost) - set(had))):
         fallen = sum(lost.get(stage, {}).values())
         left -= fallen
@@ -355,7 +353,7 @@ def _shown(key: str, value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{_words(name)}: {n}" for name, n in value.items()) or "–"
     if isinstance(value, float):
-        return _percent(value) if key in _SHARES else f"{value:.3f}"
+        return _percent(value) if key in ("recall_at_5", "recall", "clean_flagged", "alpha") else f"{value:.3f}"
     return PurePath(str(value)).name if key == "validator" else str(value)
 
 

@@ -37,10 +37,8 @@ COLOURS = (
     "#117733", "#882255", "#44aa99", "#999933", "#aa4499", "#c51b48", "#4455bb", "#7f4f24",
 )  # fmt: skip
 """Okabe and Ito's colours (2008) and Tol's muted ones (2021), told apart by colour-blind readers."""
-_SUSPICIOUS = 0.2  # of correct answers so few look as wrong: a reader asks why such a one was kept
 N_LINKED = 16
 """Categories of a picture, and claims of a turn, that point at each other; further ones do not."""
-_ALL_NAMED = 12  # up to so many boxes each carries its name; of more, the largest of each category
 
 STYLE = """
 .dg-card{--ink:#1d2430;--soft:#5b6675;--line:#d6dbe2;--page:#fff;--good:#12703f;--bad:#b3261e;
@@ -162,7 +160,7 @@ def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colou
             f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" '
             f'fill="none" pointer-events="all" stroke="{colour}" stroke-dasharray="{dashes}"/></g>'
         )
-        if len(image.boxes) > _ALL_NAMED and box.category in named:
+        if len(image.boxes) > 12 and box.category in named:  # of more, the largest of each category is
             continue
         named.add(box.category)
         x, y = _free_place((left, top, right, bottom), len(box.category), size, (width, height), taken)
@@ -393,7 +391,8 @@ def _pixels(seen: Validation) -> Iterator[str]:
     """What the validator measured on a turn."""
     if seen.p_value is not None:
         yield f"validator: {seen.standing}"
-        if seen.verdict != "doubtful" and seen.p_value <= _SUSPICIOUS:
+        # Of correct answers so few look as wrong: a reader asks why such a one was kept.
+        if seen.verdict != "doubtful" and seen.p_value <= 0.2:
             yield (
                 "this alone cuts nothing: an answer falls only if it is above the run's bar (alpha, the share of "
                 "correct answers that may be lost) and more likely wrong than right"
@@ -418,7 +417,6 @@ MAX_GROUPS = {"accepted": 8, "rejected": 24, "cut": 12}
 """Response types, reasons of rejection and reasons of cuts that are shown; the commonest first."""
 PICTURE_PX = 448
 """Longer side of a picture in the report."""
-_JPEG_QUALITY = 75
 _MAX_TURNS = 12
 _MAX_CHARACTERS = 1200
 _MAX_BOXES = 60
@@ -499,7 +497,7 @@ def small_picture(name: str, read: ReadPicture, side_px: int = PICTURE_PX) -> st
         return None
     picture.thumbnail((side_px, side_px))
     file = io.BytesIO()
-    picture.save(file, "JPEG", quality=_JPEG_QUALITY)
+    picture.save(file, "JPEG", quality=75)
     return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
 
 

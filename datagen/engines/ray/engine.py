@@ -22,8 +22,6 @@ from datagen.validator import Validator
 
 CHUNKS_PER_WORKER = 2
 """While one is worked on, the next lies on its way."""
-MAX_RETRIES = 5
-"""Workers or machines that one chunk may lose; a task is a pure function, so Ray may start it again anywhere."""
 
 
 def run_ray(
@@ -94,7 +92,8 @@ class Tasks:
         self.n_at_once = CHUNKS_PER_WORKER * max(1, min(settings.workers or room, room))
         self._job = ray.put(job)
         task: Any = ray.remote(work_on)
-        self._task = task.options(num_cpus=0, max_retries=MAX_RETRIES, scheduling_strategy="SPREAD")
+        # Workers or machines may be lost under it; a pure function may be started again anywhere.
+        self._task = task.options(num_cpus=0, max_retries=5, scheduling_strategy="SPREAD")
 
     def work(self, task: Task, chunk: bytes) -> bytes:
         """Have a chunk worked on somewhere; see ``Pool``."""

@@ -24,9 +24,6 @@ from datagen.errors import RunError
 Label = tuple[str, str]
 """What a sample can be filtered by: a kind such as ``"status"``, and a value such as ``"accepted"``."""
 
-_MAX_TEXT = 200_000  # characters of one sample that a search looks into
-_NEVER_SAID = 3.0  # of a sample without turns: nothing in it can be doubted
-
 
 class SlimClaim(Struct, frozen=True):
     """What is read of a claim."""
@@ -101,7 +98,7 @@ class SlimSample(Struct, frozen=True):
         if self.p_value is not None:
             return self.p_value
         if not self.turns:
-            return _NEVER_SAID
+            return 3.0  # nothing in it can be doubted
         verdicts = [claim.verdict for turn in self.turns for claim in turn.claims]
         weight = sum({"contradicted": 1.0, "unknown": 0.5}.get(verdict, 0.0) for verdict in verdicts)
         return 2.0 - weight / max(1, len(verdicts))
@@ -127,7 +124,7 @@ class SlimSample(Struct, frozen=True):
         """What a search looks into."""
         turns = (*self.turns, *self.cut_turns)
         said = (" ".join(text.split()) for turn in turns for text in (turn.question, turn.answer))
-        return "\n".join((self.sample_id, self.image, *said))[:_MAX_TEXT].casefold()
+        return "\n".join((self.sample_id, self.image, *said))[:200_000].casefold()
 
 
 _BLOCK = 16_000_000

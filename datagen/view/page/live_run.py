@@ -67,12 +67,6 @@ class Material:
         return claims_from(self.images, self.corpus.categories, self.settings.checks)(image_id, turns)
 
 
-_MAX_VALUES = 300  # of one kind of label that are offered; categories can be many
-_LISTS_KEPT = 16
-_MAX_REPLY = 100_000  # characters
-_JPEG_QUALITY = 82
-
-
 class NotFoundError(DatagenError):
     """There is no such sample or picture."""
 
@@ -173,7 +167,7 @@ class LiveRun:
             if not self.folder.summary.is_file():
                 told["notes"].append("This run is being made anew; these are the samples of before.")
             counts = self._index.counts()
-            facets = {kind: list(values.items())[:_MAX_VALUES] for kind, values in counts.items()}
+            facets = {kind: list(values.items())[:300] for kind, values in counts.items()}  # categories can be many
             told |= {"has_pictures": self._require()[1].pictures.folder is not None}
             told |= {"n_samples": len(self._index), "turns": self._index.turn_counts()}
             return told | {"problem": None, "facets": facets}
@@ -202,7 +196,7 @@ class LiveRun:
             if found is None:
                 found, name = index.find(wanted), f"{self.version}.{time.monotonic_ns()}"
                 self._lists[name] = found
-                while len(self._lists) > _LISTS_KEPT:
+                while len(self._lists) > 16:
                     self._lists.popitem(last=False)
             count = max(1, min(count, MAX_ROWS))
             number = index.number_of(at) if at else None
@@ -250,7 +244,7 @@ class LiveRun:
         for _, reply in read_facts(self.folder.replies, Reply, holding=digest.encode()):
             if reply is not None and reply.request_digest == digest:
                 text = reply.text or reply.detail or ""
-        return text[:_MAX_REPLY]
+        return text[:100_000]  # characters
 
     def _number(self, sample_id: str) -> int:
         index, _ = self._require()
@@ -295,7 +289,7 @@ class LiveRun:
         picture = self.original(sample_id)
         picture.thumbnail((PICTURE_SIZES[size], PICTURE_SIZES[size]), Image.Resampling.BILINEAR, reducing_gap=2.0)
         file = io.BytesIO()
-        picture.save(file, "JPEG", quality=_JPEG_QUALITY)
+        picture.save(file, "JPEG", quality=82)
         return file.getvalue()
 
     def original(self, sample_id: str) -> Image.Image:
