@@ -107,7 +107,7 @@ def status(run_path: options.RunArgument) -> None:
     from datagen.api import open_run
     from datagen.cli.printed import status_lines, work_lines
     from datagen.cli.shard_commands import changed_lines, is_only_shards, shard_lines
-    from datagen.engines.heartbeat import read_heartbeat
+    from datagen.engines.progress import read_heartbeat
     from datagen.store import RunFolder
 
     beat = read_heartbeat(RunFolder(run_path))

@@ -15,7 +15,7 @@ from datagen.compact_map import DigestMap
 from datagen.config import IMPORTED, Settings
 from datagen.endpoint.prices import cost_parts
 from datagen.engines.cost_ledger import Ledger
-from datagen.engines.heartbeat import ASKING, SILENT_S, Heartbeat, read_heartbeat
+from datagen.engines.progress import ASKING, SILENT_S, Heartbeat, read_heartbeat
 from datagen.errors import visible
 from datagen.hallucination_rate import Coverage
 from datagen.records import AnnotatedImage, Sample, Turn, Validation

@@ -39,7 +39,7 @@ def shard_of(run: Run) -> str | None:
 def resume_shards(run_path: Path, given: dict[str, Any], *, may_change: bool = False) -> None:
     """Go on with every shard of a folder that is not done and not at work, one after another."""
     from datagen.api import open_run
-    from datagen.engines.heartbeat import read_heartbeat
+    from datagen.engines.progress import read_heartbeat
     from datagen.errors import RunError
     from datagen.store.shards import read_record, shard_folders
 
@@ -104,7 +104,7 @@ def shard_lines(run_path: Path) -> Iterator[str]:
     """Tell how far each shard is."""
     from datagen.api import open_run
     from datagen.cli.printed import work_lines
-    from datagen.engines.heartbeat import read_heartbeat
+    from datagen.engines.progress import read_heartbeat
     from datagen.store import stored_replies
     from datagen.store.shards import read_record, shard_folders
 

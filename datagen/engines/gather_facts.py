@@ -23,10 +23,9 @@ from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import spent_in_all
 from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.first_replies import FirstReplies
-from datagen.engines.heartbeat import ASKING, Pulse
 from datagen.engines.planted_errors import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
-from datagen.engines.progress import Progress, ended
+from datagen.engines.progress import ASKING, Progress, Pulse, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import RunError

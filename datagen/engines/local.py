@@ -16,12 +16,11 @@ from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import gathered
-from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
 from datagen.engines.preflight import ask_first, require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
-from datagen.engines.progress import Progress
+from datagen.engines.progress import Progress, beating
 from datagen.engines.score_run import require_common_words
 from datagen.pipeline import is_balanced
 from datagen.records import Sample
@@ -154,7 +153,7 @@ def make_run(
     with folder.locked():
         inputs = Inputs(settings, folder, progress, plugs=plugs)
         require_ready(inputs, may_ask=may_ask, may_change=may_change)
-        with beating(folder, progress, plugs) as inputs.progress:
+        with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
             return _make(inputs, place, may_ask=may_ask)
 
 

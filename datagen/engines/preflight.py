@@ -23,9 +23,8 @@ import msgspec
 from datagen.config import IMPORTED, PLUGGED, Settings, TeacherSettings, load_settings, settings_table
 from datagen.corpus import PLACES, identity_in
 from datagen.endpoint.loop_thread import run_to_end
-from datagen.engines.heartbeat import Pulse
 from datagen.engines.inputs import WHERE_AND_HOW, Inputs
-from datagen.engines.progress import ended
+from datagen.engines.progress import Pulse, ended
 from datagen.errors import RunError, SettingsError, visible
 from datagen.recipes import Recipe
 from datagen.settings_table import name_for_user

@@ -28,13 +28,12 @@ from datagen.endpoint.prices import spent_on
 from datagen.engines.chunks import derive_all
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import OpenTeacher, gathered
-from datagen.engines.heartbeat import beating
 from datagen.engines.inputs import MAY_DIFFER, Inputs, common_settings
 from datagen.engines.local import Here, prepare, validator_for
 from datagen.engines.planted_errors import Examiner
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.preflight import refuse_another_corpus, require_ready
-from datagen.engines.progress import Progress, ended
+from datagen.engines.progress import Progress, beating, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.score_run import Judge, score_samples
 from datagen.errors import RunError
@@ -186,7 +185,7 @@ def run_shard(
     inputs = Inputs(settings, folder, progress, shard, plugs=plugs)
     with folder.locked(), closing(inputs.ledger):
         require_ready(inputs, may_change=may_change)
-        with beating(folder, progress, plugs) as inputs.progress:
+        with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
             return _make_shard(inputs, shard, open_teacher, validator or validator_for(inputs))
 
 
@@ -253,7 +252,11 @@ def merge_shards(
     refuse_another_corpus(inputs)
     _require_same(inputs, records)
     validator = _recorded(records)
-    with folder.locked(), beating(folder, progress, plugs) as inputs.progress, ExitStack() as lent:
+    with (
+        folder.locked(),
+        beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress,
+        ExitStack() as lent,
+    ):
         for shard in in_order:
             lent.enter_context(shard.held_for_reading())
         folder.summary.unlink(missing_ok=True)  # until it is there again, the run is not finished

@@ -18,9 +18,8 @@ from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
-from datagen.engines import heartbeat, inputs, local
-from datagen.engines.heartbeat import Heartbeat, beating, read_heartbeat
-from datagen.engines.progress import Silence
+from datagen.engines import inputs, local, progress
+from datagen.engines.progress import Heartbeat, Silence, beating, read_heartbeat
 from datagen.errors import RunError
 from datagen.store import RunFolder
 
@@ -29,7 +28,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="asks the system for a pro
 
 def beat(**more: Any) -> Heartbeat:
     now = time.time()
-    told = {"pid": os.getpid(), "host": platform.node(), "born": heartbeat._born(os.getpid()), "since": now, "at": now}
+    told = {"pid": os.getpid(), "host": platform.node(), "born": progress._born(os.getpid()), "since": now, "at": now}
     return Heartbeat(**{**told, **more})
 
 
