@@ -7,6 +7,7 @@ import functools
 import inspect
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -17,7 +18,7 @@ import msgspec
 from datagen.checks import Check
 from datagen.config import Settings, dump_settings, load_settings, settings_table
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
-from datagen.engines.local import Outcome, run_local
+from datagen.engines.local import Outcome, Workplace, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
@@ -163,7 +164,7 @@ def run_engine(
     may_change: bool = False,
     plugs: Plugs = NO_PLUGS,
 ) -> Outcome:
-    """Make or finish a run with the engine that the settings name; see ``local.make_run``.
+    """Make or finish a run with the engine that the settings name; see ``run_local``.
 
     Raises:
         DatagenError: Any failure that is not one record's, as one sentence.
@@ -172,14 +173,16 @@ def run_engine(
         from datagen.export.copy_results import require_writable
 
         require_writable(settings.results)
+    place: AbstractContextManager[Workplace | None] = nullcontext()
     if settings.engine == "ray":
         from datagen.engines.ray.cluster import require_ray
 
         require_ray()
-        from datagen.engines.ray.engine import run_ray
+        from datagen.engines.ray.engine import at_cluster
 
-        return run_ray(settings, out, progress, may_ask=may_ask, may_change=may_change, plugs=plugs)
-    return run_local(settings, out, progress, may_ask=may_ask, may_change=may_change, plugs=plugs)
+        place = at_cluster(settings.ray)
+    with place as lent:
+        return run_local(settings, out, progress, lent, may_ask=may_ask, may_change=may_change, plugs=plugs)
 
 
 @told_in_python

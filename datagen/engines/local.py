@@ -29,7 +29,7 @@ from datagen.store.folder import translated_errors
 from datagen.validator import Validator, open_validator
 from datagen.validator.protocol import Billing
 
-__all__ = ["Here", "Outcome", "Workplace", "make_run", "run_local"]
+__all__ = ["Here", "Outcome", "Workplace", "run_local"]
 
 
 @contextmanager
@@ -113,20 +113,7 @@ def run_local(
     settings: Settings,
     out: Path,
     progress: Progress,
-    *,
-    may_ask: bool = True,
-    may_change: bool = False,
-    plugs: Plugs = NO_PLUGS,
-) -> Outcome:
-    """Make or finish a run in this process; see ``make_run``."""
-    return make_run(settings, out, progress, Here(), may_ask=may_ask, may_change=may_change, plugs=plugs)
-
-
-def make_run(
-    settings: Settings,
-    out: Path,
-    progress: Progress,
-    place: Workplace,
+    place: Workplace | None = None,
     *,
     may_ask: bool = True,
     may_change: bool = False,
@@ -138,7 +125,7 @@ def make_run(
         settings: Resolved settings.
         out: The run folder; a second start with the same settings resumes it.
         progress: Hears how far it is.
-        place: Where the large parts are worked on; the result is the same everywhere.
+        place: Where the large parts are worked on, None for here; the result is the same everywhere.
         may_ask: False judges what is stored and sends nothing.
         may_change: Settings may rewrite or shrink what the folder holds.
         plugs: Python objects that take the place of what settings name.
@@ -154,7 +141,7 @@ def make_run(
         inputs = Inputs(settings, folder, progress, plugs=plugs)
         require_ready(inputs, may_ask=may_ask, may_change=may_change)
         with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
-            return _make(inputs, place, may_ask=may_ask)
+            return _make(inputs, place or Here(), may_ask=may_ask)
 
 
 def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:

@@ -18,7 +18,7 @@ from datagen.config import load_settings
 from datagen.corpus import load_corpus
 from datagen.engines import chunks, score_run
 from datagen.engines.chunks import work_on
-from datagen.engines.local import Here, make_run, run_local
+from datagen.engines.local import Here, run_local
 from datagen.engines.progress import Silence
 from datagen.errors import CorpusError
 
@@ -116,11 +116,11 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
     monkeypatch.setattr(score_run, "IMAGES_AT_ONCE", 2)
     more = {"validator": {"name": "nano"}, "ray": {"validators": 2, "cpus_per_validator": 0.5}}
     settings = settings_of(files, "ray", **more)
-    make_run(settings, tmp_path / "local", Silence(), HereWithOracle())
+    run_local(settings, tmp_path / "local", Silence(), HereWithOracle())
     place, hold = WithOracle(), files.images.parent / "hold"
     hold.touch()
     with ThreadPoolExecutor() as beside:
-        running = beside.submit(make_run, settings, tmp_path / "ray", Silence(), place)
+        running = beside.submit(run_local, settings, tmp_path / "ray", Silence(), place)
         wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
         wait_for(lambda: running.done() or len(list(hold.parent.glob("held-*"))) == 2)
         assert not running.done(), running.result()

@@ -20,7 +20,7 @@ from oracle import Oracle
 import datagen
 from datagen.config import Settings, load_settings
 from datagen.corpus import load_corpus
-from datagen.engines.local import Here, make_run
+from datagen.engines.local import Here, run_local
 from datagen.engines.plugs import Plugs
 from datagen.engines.progress import Silence
 from datagen.engines.run_shards import merge_shards, run_shard
@@ -173,7 +173,7 @@ def test_any_split_gives_the_bytes_of_one_run(
             abilities, blind_to = Abilities(texts=True, blanks=True), QUESTIONS[0] if is_blind else None
             oracle = Oracle(corpus.images, CATEGORIES, abilities, blind_to)
         finish_one = partial(
-            make_run, settings, folder / "one", Silence(), Place(oracle),
+            run_local, settings, folder / "one", Silence(), Place(oracle),
             plugs=Plugs(teacher=Inventor(seed)),
         )  # fmt: skip
         finish_one()

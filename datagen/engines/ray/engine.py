@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import ray
@@ -12,9 +12,6 @@ from ray.exceptions import RayError, RayTaskError
 from datagen.config import RaySettings, Settings
 from datagen.engines.chunks import Job, Pool, Task, job_of, work_on
 from datagen.engines.inputs import Inputs
-from datagen.engines.local import Outcome, make_run
-from datagen.engines.plugs import NO_PLUGS, Plugs
-from datagen.engines.progress import Progress
 from datagen.engines.ray.cluster import connected
 from datagen.engines.ray.validators import Fleet, cause_of
 from datagen.errors import RunError
@@ -24,25 +21,18 @@ CHUNKS_PER_WORKER = 2
 """While one is worked on, the next lies on its way."""
 
 
-def run_ray(
-    settings: Settings,
-    out: Path,
-    progress: Progress,
-    *,
-    may_ask: bool = True,
-    may_change: bool = False,
-    plugs: Plugs = NO_PLUGS,
-) -> Outcome:
-    """Make or finish a run on a Ray cluster; see ``make_run``.
+@contextmanager
+def at_cluster(settings: RaySettings) -> Iterator[Cluster]:
+    """Lend a Ray cluster to ``run_local``.
 
     Raises:
         SettingsError: Nobody answers at the cluster's address.
-        DatagenError: Any failure that is not one record's, as one sentence.
+        RunError: The cluster failed.
     """
-    with connected(settings.ray):
+    with connected(settings):
         place = Cluster()
         try:
-            return make_run(settings, out, progress, place, may_ask=may_ask, may_change=may_change, plugs=plugs)
+            yield place
         except RayTaskError:
             raise
         except RayError as error:
