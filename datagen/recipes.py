@@ -1,13 +1,17 @@
 """Response types as text: folders of prompts and few-shots become recipes, recipes become requests.
 
-``prompts/<type>/recipe.yaml`` holds the settings, ``system.txt`` the system message,
-``questions.txt`` (for replies that are one bare text) the questions to draw from;
-``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text.
+``prompts/<type>/recipe.yaml`` holds the settings, ``system.txt`` the system message (``{rules}`` stands for
+``prompts/rules.txt``, which all types share), ``questions.txt`` (for replies that are one bare text) the questions
+to draw from; ``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text.
+
+So that a hundred thousand images do not get a hundred thousand times the same request, each image draws which few-shots
+are told in which order, and what is wanted of its reply. Both follow from ``rng_seed``.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,6 +30,24 @@ from datagen.yaml_text import decode_yaml
 ReplyFormat = Literal["delimited", "json", "text", "llava"]
 
 
+DECKS = 8
+"""Choices of few-shots that the images of a type share: each is one beginning of many requests, as the prompt
+caches of endpoints want it. A choice of its own for every image would leave them the system message alone."""
+WANTED = "Wanted: "
+
+
+class Wish(Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be wanted of a reply.
+
+    Attributes:
+        of: The wishes to draw from, in words that stand in a list.
+        draw: How many of them an image gets.
+    """
+
+    of: tuple[str, ...]
+    draw: Annotated[int, Meta(ge=1)] = 1
+
+
 class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What ``recipe.yaml`` may say.
 
@@ -35,6 +57,8 @@ class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         context_parts: What the default style tells.
         llava_context_parts: What ``--context llava`` tells; None repeats ``context_parts``.
         max_tokens: Longest reply, in tokens.
+        shots: How many of the few-shots a request tells; None for all, in the order of their names.
+        wanted: What is drawn for every image and told behind its context, in the default style alone.
         template: Which embedded writer can serve the type: conversation, description, reasoning,
             negation; None when only an LLM can.
         summary: One line for ``datagen recipes``.
@@ -45,6 +69,8 @@ class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     llava_context_parts: tuple[ContextPart, ...] | None = None
     temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.7
     max_tokens: Annotated[int, Meta(ge=1)] = 1024
+    shots: Annotated[int, Meta(ge=1)] | None = None
+    wanted: tuple[Wish, ...] = ()
     template: Literal["conversation", "description", "reasoning", "negation"] | None = None
     summary: str = ""
 
@@ -56,11 +82,13 @@ class Fewshot(Struct, frozen=True):
         name: Its file stem, such as ``"01"``.
         image: The scene its context describes.
         reply: What a perfect teacher writes, in the recipe's reply format.
+        wanted: The line that asked for it, the last one of the context; empty for none.
     """
 
     name: str
     image: AnnotatedImage
     reply: str
+    wanted: str = ""
 
 
 class Recipe(Struct, frozen=True):
@@ -76,6 +104,11 @@ class Recipe(Struct, frozen=True):
     fewshots: tuple[Fewshot, ...]
     questions: tuple[str, ...]
     digest: str
+
+    @property
+    def n_decks(self) -> int:
+        """How many beginnings the requests of this type have."""
+        return 1 if self.settings.shots is None else DECKS
 
 
 IMPORTED = Recipe(IMPORTED_NAME, RecipeFile(reply_format="llava", context_parts=()), "", (), (), "")
@@ -149,8 +182,16 @@ def load_recipe(folder: Path) -> Recipe:
     system = _read(folder / "system.txt").strip()
     if not system:
         raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")
+    if "{rules}" in system:
+        own = folder.parent / "rules.txt"
+        system = system.replace(
+            "{rules}", _read(own if own.is_file() else bundled_folder("prompts") / own.name).strip()
+        )
+    for wish in settings.wanted:
+        if wish.draw > len(wish.of):
+            raise RecipeError(f"{file}: 'wanted' draws {wish.draw} of {len(wish.of)}; list more, or draw fewer.")
     fewshots = _load_fewshots(folder.parent.parent / "seeds" / name)
-    texts = [settings, system, questions, [(shot.image, shot.reply) for shot in fewshots]]
+    texts = [settings, system, questions, [(shot.image, shot.reply, shot.wanted) for shot in fewshots]]
     return Recipe(name, settings, system, fewshots, questions, digest_of(texts))
 
 
@@ -161,13 +202,14 @@ def _load_fewshots(folder: Path) -> tuple[Fewshot, ...]:
     for context_file in sorted(folder.glob("*.context.txt")):
         stem = context_file.name.removesuffix(".context.txt")
         reply = _read(folder / f"{stem}.reply.txt").strip()
+        text, _, wanted = _read(context_file).rstrip().rpartition(f"\n{WANTED}")
         try:
-            image = parse_context(_read(context_file), image_id=stem)
+            image = parse_context(text or wanted, image_id=stem)
         except ValueError as error:
             raise RecipeError(f"{context_file}: {error}.") from None
         if not reply or not (image.captions or image.boxes):
             raise RecipeError(f"{context_file}: a few-shot needs both a context and a reply that are not empty.")
-        fewshots.append(Fewshot(stem, image, reply))
+        fewshots.append(Fewshot(stem, image, reply, f"{WANTED}{wanted}" if text else ""))
     return tuple(fewshots)
 
 
@@ -190,15 +232,37 @@ def context_parts(recipe: Recipe, context: ContextSettings) -> tuple[ContextPart
 
 
 @cache
-def constant_messages(recipe: Recipe, context: ContextSettings) -> tuple[Message, ...]:
-    """Messages that are the same for every image of the type; they come first, so prompt caches hit."""
+def constant_messages(recipe: Recipe, context: ContextSettings, rng_seed: int, deck: int) -> tuple[Message, ...]:
+    """Messages that are the same for every image of a deck; they come first, so prompt caches hit.
+
+    Args:
+        recipe: The response type.
+        context: The run's style.
+        rng_seed: The run's.
+        deck: Which choice of few-shots, 0 to ``DECKS`` - 1.
+    """
     parts = context_parts(recipe, context)
     messages = [Message("system", recipe.system)]
-    for shot in recipe.fewshots:
+    n_shots = recipe.settings.shots
+    shots: Sequence[Fewshot] = recipe.fewshots
+    if n_shots is not None:
+        shots = rng_for(rng_seed, recipe.name, "few-shots", str(deck)).sample(shots, min(n_shots, len(shots)))
+    for shot in shots:
         told = render_context(shot.image, parts, context)
         if told:  # an example without captions has nothing to say where captions alone are told
-            messages += [Message("user", told), Message("assistant", shot.reply)]
+            messages += [Message("user", _with_wish(told, shot.wanted, context)), Message("assistant", shot.reply)]
     return tuple(messages)
+
+
+def _with_wish(told: str, wanted: str, context: ContextSettings) -> str:
+    return told if not wanted or context.style == "llava" else f"{told}\n\n{wanted}"
+
+
+def draw_wish(recipe: Recipe, image_id: str, rng_seed: int) -> str:
+    """Draw what is wanted of the reply about one image: a line to stand behind its context, or nothing."""
+    rng = rng_for(rng_seed, image_id, recipe.name, "wanted")
+    drawn = [text for wish in recipe.settings.wanted for text in rng.sample(wish.of, wish.draw)]
+    return f"{WANTED}{'; '.join(drawn)}." if drawn else ""
 
 
 def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> Request | None:
@@ -210,7 +274,10 @@ def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> 
     context = render_context(image, context_parts(recipe, settings.context), settings.context)
     if not context:
         return None
-    messages = (*constant_messages(recipe, settings.context), Message("user", context))
+    seed = settings.rng_seed
+    deck = rng_for(seed, image.image_id, recipe.name, "deck").randrange(recipe.n_decks)
+    asked = _with_wish(context, draw_wish(recipe, image.image_id, seed), settings.context)
+    messages = (*constant_messages(recipe, settings.context, seed, deck), Message("user", asked))
     sampling = recipe.settings
     told = embedded_teacher(settings)
     embedded = None if told is None else (*told, sampling.template, image)

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from datagen.config import ContextSettings, Settings, TeacherSettings
 from datagen.errors import RecipeError
 from datagen.recipes import (
+    DECKS,
     available_types,
     build_request,
     bundled_folder,
@@ -193,16 +195,54 @@ def test_llava_mode_tells_conversation_the_captions_alone():
 def test_fewshots_are_told_in_the_style_of_the_run():
     conversation = load_recipes(Settings(types=("conversation",)))[0]
     shot = conversation.fewshots[0]
-    assert constant_messages(conversation, LLAVA)[1] == Message("user", "\n".join(shot.image.captions))
-    assert "Counts: " in constant_messages(conversation, ContextSettings())[1].content
+    all_shots = replace(conversation, settings=replace(conversation.settings, shots=None))
+    assert constant_messages(all_shots, LLAVA, 0, 0)[1] == Message("user", "\n".join(shot.image.captions))
+    assert "Counts: " in constant_messages(all_shots, ContextSettings(), 0, 0)[1].content
     description = load_recipes(Settings(types=("description",)))[0]
-    assert all("Counts: " not in message.content for message in constant_messages(description, LLAVA)[1:])
+    assert all("Counts: " not in message.content for message in constant_messages(description, LLAVA, 0, 0)[1:])
+
+
+def drawn(n_images: int, **changes) -> list[tuple[Message, ...]]:
+    """The messages of conversations about many images that are alike."""
+    settings = Settings(types=("conversation",), teacher=TeacherSettings(name="some-model"), **changes)
+    (recipe,) = load_recipes(settings)
+    asked = (build_request(recipe, replace(IMAGE, image_id=str(n)), settings) for n in range(n_images))
+    return [request.messages for request in asked if request is not None]
+
+
+def test_images_draw_their_few_shots_and_what_is_wanted():
+    made = drawn(400)
+    beginnings = {messages[:-1] for messages in made}
+    assert len(beginnings) == DECKS  # few enough for a prompt cache
+    assert {len(messages) for messages in beginnings} == {1 + 2 * 4}
+    assert len({messages[1] for messages in beginnings}) > 3  # not always the same one first
+    wanted = {messages[-1].content.rpartition("\n\n")[2] for messages in made}
+    assert len(wanted) > 100 and all(line.startswith("Wanted: ") for line in wanted)
+    assert made == drawn(400)
+    assert made != drawn(400, rng_seed=1)
+
+
+def test_llavas_style_tells_nothing_but_the_context():
+    assert all("Wanted: " not in message.content for made in drawn(20, context=LLAVA) for message in made[1:])
+
+
+def test_a_wish_that_cannot_be_drawn_is_told(tmp_path):
+    yaml = FILES["prompts/rhyme/recipe.yaml"] + "wanted: [{draw: 3, of: [a sad one, a short one]}]\n"
+    with pytest.raises(RecipeError, match=r"recipe.yaml: 'wanted' draws 3 of 2; list more, or draw fewer"):
+        rhyme(write(tmp_path, {"prompts/rhyme/recipe.yaml": yaml}))
+
+
+def test_the_rules_that_types_share_are_put_in_and_may_be_ones_own(tmp_path):
+    folder = write(tmp_path, {"prompts/rhyme/system.txt": "Rhyme.\n\n{rules}\n"})
+    assert "What is true" in rhyme(folder).system
+    (folder / "prompts" / "rules.txt").write_text("Do not lie.\n")
+    assert rhyme(folder).system == "Rhyme.\n\nDo not lie."
 
 
 def test_an_example_that_has_nothing_to_tell_is_left_out(tmp_path):
     yaml = "reply_format: text\ncontext_parts: [captions]\n"
     recipe = rhyme(write(tmp_path, {"prompts/rhyme/recipe.yaml": yaml}))
-    assert [message.role for message in constant_messages(recipe, LLAVA)] == ["system", "user", "assistant"]
+    assert [message.role for message in constant_messages(recipe, LLAVA, 0, 0)] == ["system", "user", "assistant"]
 
 
 def test_an_image_with_nothing_to_tell_makes_no_request(tmp_path):

@@ -132,7 +132,7 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         if item.request is None:
             n_nothing_to_ask += 1
             continue
-        _count(item.request, by_type[item.recipe.name], measured[item.recipe.name], replies)
+        _count(item.request, by_type[item.recipe.name], measured[item.recipe.name], replies, item.recipe.n_decks)
     for recipe in recipes:
         _settle(recipe, by_type[recipe.name], measured[recipe.name], is_batch=settings.teacher.batch)
     usages = [(of.n_prompt, of.n_cached, of.n_completion, of.n_most) for of in by_type.values()]
@@ -189,7 +189,7 @@ class _Stored:
         return Usage(n_prompt, n_cached, n_completion), latency_s, bool(is_answer), bool(is_final)
 
 
-def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored) -> None:
+def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored, n_decks: int) -> None:
     n_prompt, n_constant = count_prompt(request)
     stored = replies.get(request.digest)
     if stored is not None and stored[3]:
@@ -199,7 +199,7 @@ def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _St
             measured.add(usage, latency_s, n_prompt)
         return
     of.n_prompt += n_prompt
-    if of.n_requests and n_constant >= CACHE_FROM:  # the first of a type fills the cache
+    if of.n_requests >= n_decks and n_constant >= CACHE_FROM:  # the first of each choice of few-shots fills the cache
         of.n_cached += n_constant // CACHE_STEP * CACHE_STEP
     of.n_requests += 1
     of.n_most += request.max_tokens

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CorpusFiles
+from conftest import CorpusFiles, make_corpus
 from loopback import Answer, LoopbackServer, digest_of, json_answer
 from typer.testing import CliRunner
 
@@ -48,11 +48,12 @@ def billed(body: dict[str, Any], arrival: int) -> Any:
     return json_answer(200, {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": usage})
 
 
-def test_it_counts_requests_tokens_and_money(corpus_files: CorpusFiles) -> None:
+def test_it_counts_requests_tokens_and_money(tmp_path: Path) -> None:
+    corpus_files = make_corpus(tmp_path, n_images=60)
     made = estimate_run(settings_for(corpus_files))
     total = made.total
-    assert (total.n_requests, total.n_stored, made.n_nothing_to_ask) == (18, 0, 0)
-    assert all(of.n_requests == 6 for of in made.by_type.values())
+    assert (total.n_requests, total.n_stored, made.n_nothing_to_ask) == (180, 0, 0)
+    assert all(of.n_requests == 60 for of in made.by_type.values())
     assert 0.5 < total.n_cached / total.n_prompt < 1
     expected = (total.n_prompt - total.n_cached) * 2.5 + total.n_cached * 1.25 + total.n_completion * 10
     assert made.cost_usd == pytest.approx(expected / 1e6, rel=1e-3)
