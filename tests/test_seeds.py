@@ -99,7 +99,7 @@ def test_replies_keep_the_form_that_the_prompt_asks_for(recipe: Recipe, shot: Fe
     assert all(question.endswith("?") for question, _ in found if question)
     assert all(answer.endswith((".", "!")) for _, answer in found)
     n_words = sum(len(answer.split()) for _, answer in found)
-    assert recipe.name not in ("description", "reasoning") or 35 <= n_words <= 200
+    assert recipe.name not in ("description", "reasoning") or 55 <= n_words <= 200
 
 
 def test_negation_confirms_one_true_premise_in_each_example():
