@@ -259,6 +259,9 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Natural, Meta(description="Errors are planted on so many images to learn what its scores are worth.")
     ] = 400
     batch_tokens: Annotated[Natural, Meta(description="Tokens in one forward pass.")] = 32_768
+    max_pixels: Annotated[
+        Natural, Meta(description="Chat models that read as many tokens as a picture is large see it no larger.")
+    ] = 1_048_576
     trust_remote_code: Annotated[bool, Meta(description="Run code that comes with the checkpoint.")] = False
     api_key_env: Annotated[
         VariableName, Meta(description="Endpoint: the environment variable that holds its key, if it wants one.")

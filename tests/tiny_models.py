@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -9,155 +11,50 @@ from typing import Any
 import torch
 import transformers
 from safetensors.torch import save_file
-from tiny_checkpoints import clip_config, image_processor, make_tokenizer, siglip_config
+from tiny_chat_models import shake
+from tiny_checkpoints import TEXTS, clip_config, image_processor, make_tokenizer, siglip_config
 
 from datagen.validator.models.imp import BiasedLlava
-from datagen.validator.processors import _without_videos
-
-CHAT = (
-    "{{% for m in messages %}}<s>{{{{ m['role'] }}}}: "
-    "{{% for part in m['content'] %}}{{% if part['type'] == 'image' %}}{picture}{{% else %}}{{{{ part['text'] }}}}{{% endif %}}"
-    "{{% endfor %}}</s>{{% endfor %}}{{% if add_generation_prompt %}}<s>assistant: {{% endif %}}"
-)
-"""In the manner of the families' own: roles, marks, and the placeholder where the picture stands."""
-
-
-def llama_like(n_words: int, **changes: Any) -> dict[str, Any]:
-    return {
-        "vocab_size": n_words,
-        "hidden_size": 32,
-        "intermediate_size": 48,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 2,
-        "max_position_embeddings": 1024,
-        "initializer_range": 0.3,
-        **changes,
-    }
-
-
-def shake(model: Any) -> Any:
-    """Spread the weights, so that pictures matter and no two answers score alike."""
-    for name, weight in model.named_parameters():
-        if weight.ndim > 1 and "language_model" not in name:
-            torch.nn.init.normal_(weight, std=0.3)
-    return model
-
-
-def write_qwen(folder: Path) -> Path:
-    special = ["<unk>", "<s>", "</s>", "<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"]
-    tokenizer = make_tokenizer(special=special)
-    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in {
-        "image_token_id": "<|image_pad|>", "video_token_id": "<|video_pad|>",
-        "vision_start_token_id": "<|vision_start|>", "vision_end_token_id": "<|vision_end|>",
-    }.items()}  # fmt: skip
-    rope = {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [1, 1, 2]}
-    text = llama_like(len(tokenizer), rope_parameters=rope, rope_scaling=rope)
-    vision = {"depth": 2, "embed_dim": 32, "num_heads": 2, "hidden_size": 32, "patch_size": 4, "mlp_ratio": 2}
-    config = transformers.Qwen2VLConfig(text_config=text, vision_config=vision, **ids)
-    shake(transformers.Qwen2VLForConditionalGeneration(config)).save_pretrained(folder)
-    images = image_processor("Qwen2VLImageProcessor", patch_size=4, size={"shortest_edge": 64, "longest_edge": 4096})
-    processor = _without_videos(transformers.Qwen2VLProcessor)
-    assert processor is not None
-    template = CHAT.format(picture="<|vision_start|><|image_pad|><|vision_end|>")
-    processor(images, tokenizer, chat_template=template).save_pretrained(folder)
-    return folder
-
-
-def write_idefics(folder: Path) -> Path:
-    rows = [f"<row_{row}_col_{column}>" for row in range(1, 7) for column in range(1, 7)]
-    special = [
-        "<unk>",
-        "<s>",
-        "</s>",
-        "<image>",
-        "<fake_token_around_image>",
-        "<global-img>",
-        "<end_of_utterance>",
-        *rows,
-    ]
-    tokenizer = make_tokenizer(special=special)
-    vision = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
-              "image_size": 32, "patch_size": 8}  # fmt: skip
-    text = transformers.LlamaConfig(**llama_like(len(tokenizer)))
-    config = transformers.Idefics3Config(
-        text_config=text, vision_config=vision, scale_factor=2, image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
-        pad_token_id=2,
-    )  # fmt: skip
-    shake(transformers.Idefics3ForConditionalGeneration(config)).save_pretrained(folder)
-    images = image_processor(
-        "Idefics3ImageProcessor",
-        size={"longest_edge": 64},
-        max_image_size={"longest_edge": 32},
-        do_image_splitting=True,
-    )
-    processor = transformers.Idefics3Processor(
-        images, tokenizer, image_seq_len=4, chat_template=CHAT.format(picture="<image>")
-    )
-    processor.save_pretrained(folder)
-    return folder
-
-
-def write_gemma(folder: Path, family: str = "Gemma3") -> Path:
-    special = ["<unk>", "<s>", "</s>", "<image_soft_token>", "<start_of_image>", "<end_of_image>", "<image>"]
-    tokenizer = make_tokenizer(special=special)
-    if family == "Gemma3":
-        marks = {"image_token": "<image_soft_token>", "boi_token": "<start_of_image>", "eoi_token": "<end_of_image>"}
-        tokenizer = transformers.PreTrainedTokenizerFast(
-            tokenizer_object=tokenizer.backend_tokenizer, bos_token="<s>", eos_token="</s>", unk_token="<unk>",
-            pad_token="</s>", extra_special_tokens=marks,
-        )  # fmt: skip
-    tower = siglip_config()
-    side = {"height": tower.image_size, "width": tower.image_size}
-    images = image_processor("SiglipImageProcessor" if family == "PaliGemma" else "Gemma3ImageProcessor", size=side)
-    if family == "PaliGemma":
-        text = transformers.GemmaConfig(**llama_like(len(tokenizer), head_dim=8))
-        config = transformers.PaliGemmaConfig(
-            text_config=text, vision_config=tower, image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
-            projection_dim=32,
-        )  # fmt: skip
-        model: Any = transformers.PaliGemmaForConditionalGeneration(config)
-        images.image_seq_length = 16  # type: ignore[attr-defined]
-        processor: Any = transformers.PaliGemmaProcessor(
-            images, tokenizer, chat_template=CHAT.format(picture="<image>")
-        )
-    else:
-        text = transformers.Gemma3TextConfig(**llama_like(len(tokenizer), head_dim=8, sliding_window=64))
-        config = transformers.Gemma3Config(
-            text_config=text, vision_config=tower, mm_tokens_per_image=4,
-            image_token_index=tokenizer.convert_tokens_to_ids("<image_soft_token>"),
-            boi_token_index=tokenizer.convert_tokens_to_ids("<start_of_image>"),
-            eoi_token_index=tokenizer.convert_tokens_to_ids("<end_of_image>"),
-        )  # fmt: skip
-        model = transformers.Gemma3ForConditionalGeneration(config)
-        processor = transformers.Gemma3Processor(
-            images, tokenizer, image_seq_length=4, chat_template=CHAT.format(picture="<start_of_image>")
-        )
-    shake(model).save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
 
 
 def write_similarity(folder: Path, family: str = "CLIP") -> Path:
-    """CLIP or SigLIP."""
+    """CLIP, SigLIP with a fast tokenizer or its own ("SigLIP with spiece"), SigLIP 2 ("Siglip2": naflex)."""
     torch.manual_seed(0)
-    tokenizer = make_tokenizer()
-    tower = clip_config() if family == "CLIP" else siglip_config()
+    kind = {"CLIP": "CLIP", "Siglip2": "Siglip2"}.get(family, "Siglip")
+    tokenizer = sentencepieces(folder) if family == "SigLIP with spiece" else make_tokenizer()
+    tower = (clip_config() if kind == "CLIP" else siglip_config()).to_dict()
+    if kind == "Siglip2":
+        tower |= {"num_patches": 16, "model_type": "siglip2_vision_model"}
     # 16 is far less than an answer has, so that cutting shows.
     text = {"vocab_size": len(tokenizer), "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2,
             "num_attention_heads": 2, "max_position_embeddings": 16, "eos_token_id": 2, "bos_token_id": 1,
             "pad_token_id": 2}  # fmt: skip
-    config = getattr(transformers, f"{family if family == 'CLIP' else 'Siglip'}Config")(
-        text_config=text, vision_config=tower.to_dict(), projection_dim=24
-    )
-    kind = "CLIP" if family == "CLIP" else "Siglip"
+    more = {"projection_dim": 24} if kind == "CLIP" else {}
+    config = getattr(transformers, f"{kind}Config")(text_config=text, vision_config=tower, **more)
     shake(getattr(transformers, f"{kind}Model")(config)).save_pretrained(folder)
-    side = {"height": tower.image_size, "width": tower.image_size}
-    size = {"size": {"shortest_edge": tower.image_size}, "crop_size": side} if kind == "CLIP" else {"size": side}
-    images = image_processor(f"{kind}ImageProcessor", **size)
+    side = {"height": tower.get("image_size"), "width": tower.get("image_size")}
+    sizes: dict[str, dict[str, Any]] = {
+        "CLIP": {"size": {"shortest_edge": tower.get("image_size")}, "crop_size": side},
+        "Siglip": {"size": side},
+        "Siglip2": {"patch_size": 8, "max_num_patches": 16, "do_convert_rgb": True},
+    }
     tokenizer.model_max_length = 16
+    images = image_processor(f"{kind}ImageProcessor", **sizes[kind])
     getattr(transformers, f"{kind}Processor")(images, tokenizer).save_pretrained(folder)
     return folder
+
+
+def sentencepieces(folder: Path) -> Any:
+    """SigLIP's own tokenizer over a small vocabulary."""
+    sentencepiece: Any = importlib.import_module("sentencepiece")
+
+    folder.mkdir(parents=True, exist_ok=True)
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS * 8), model_writer=model, vocab_size=40, bos_id=-1, eos_id=1, pad_id=-1, unk_id=2
+    )
+    (folder / "spiece.model").write_bytes(model.getvalue())
+    return transformers.SiglipTokenizer(str(folder / "spiece.model"), extra_ids=0)
 
 
 def make_imp() -> BiasedLlava:

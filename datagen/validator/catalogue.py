@@ -14,6 +14,8 @@ class Listed(Struct, frozen=True):
         n_params: In thousand millions, of the whole model.
         n_quantisable: Of these, the linear layers of the language model: all that 8bit and 4bit make smaller.
         good_for: What it is asked, in a few words.
+        revision: A commit that is known to load; None for the newest.
+        pickle: Of a repository without safetensors, its weights, which are converted once with no code run.
     """
 
     name: str
@@ -22,6 +24,8 @@ class Listed(Struct, frozen=True):
     n_params: float
     n_quantisable: float
     good_for: str
+    revision: str | None = None
+    pickle: str | None = None
 
     def weights_gb(self, precision: str) -> float | None:
         """Memory for the weights alone, in GB; None where the precision does not apply.
@@ -40,6 +44,8 @@ _QUANTISED_BYTES = {"8bit": 1.0, "4bit": 0.5625}
 
 _ANSWERS = "answers and claims"
 _COMPARES = "how near answers and things named are; datagen find"
+_SMALL = f"{_ANSWERS}, without a GPU"
+_TODAYS = f"{_ANSWERS}, of today"
 
 CATALOGUE: tuple[Listed, ...] = (
     Listed("llava-1.5-7b", "llava-hf/llava-1.5-7b-hf", "llava", 7.06, 6.48, _ANSWERS),
@@ -49,11 +55,26 @@ CATALOGUE: tuple[Listed, ...] = (
         "llava-next-mistral-7b", "llava-hf/llava-v1.6-mistral-7b-hf", "llava", 7.57, 6.98, f"{_ANSWERS}, small things"
     ),
     Listed("imp-v1-3b", "MILVLG/imp-v1-3b", "imp", 3.19, 2.52, f"{_ANSWERS}, on a small GPU"),
-    Listed("clip-vit-b-32", "openai/clip-vit-base-patch32", "similarity", 0.15, 0.0, _COMPARES),
-    Listed("clip-vit-l-14-336", "openai/clip-vit-large-patch14-336", "similarity", 0.43, 0.0, _COMPARES),
+    Listed("qwen3-vl-2b", "Qwen/Qwen3-VL-2B-Instruct", "image-text", 2.13, 1.41, f"{_TODAYS}, on a small GPU"),
+    Listed("qwen3-vl-4b", "Qwen/Qwen3-VL-4B-Instruct", "image-text", 4.44, 3.63, _TODAYS),
+    Listed("qwen3-vl-8b", "Qwen/Qwen3-VL-8B-Instruct", "image-text", 8.77, 6.95, _TODAYS),
+    Listed("qwen2.5-vl-7b", "Qwen/Qwen2.5-VL-7B-Instruct", "image-text", 8.29, 6.53, _ANSWERS),
+    Listed("internvl3-2b", "OpenGVLab/InternVL3-2B-hf", "image-text", 1.85, 1.31, f"{_TODAYS}, on a small GPU"),
+    Listed("internvl3-8b", "OpenGVLab/InternVL3-8B-hf", "image-text", 7.94, 6.53, _TODAYS),
+    Listed("gemma-3-4b", "google/gemma-3-4b-it", "image-text", 4.30, 3.21, f"{_TODAYS} (gated: HF_TOKEN)"),
+    Listed("gemma-3-12b", "google/gemma-3-12b-it", "image-text", 12.19, 10.76, f"{_TODAYS} (gated: HF_TOKEN)"),
+    Listed("smolvlm2-500m", "HuggingFaceTB/SmolVLM2-500M-Video-Instruct", "image-text", 0.51, 0.31, _SMALL),
+    Listed("smolvlm2-2.2b", "HuggingFaceTB/SmolVLM2-2.2B-Instruct", "image-text", 2.25, 1.61, f"{_ANSWERS}, small GPU"),
+    Listed("clip-vit-b-32", "openai/clip-vit-base-patch32", "similarity", 0.15, 0.0, _COMPARES,
+           "3d74acf9a28c67741b2f4f2ea7635f0aaf6f0268", "pytorch_model.bin"),
+    Listed("clip-vit-l-14-336", "openai/clip-vit-large-patch14-336", "similarity", 0.43, 0.0, _COMPARES,
+           "ce19dc912ca5cd21c8a653c79e251e808ccabcd1", "pytorch_model.bin"),
     Listed("siglip-b-224", "google/siglip-base-patch16-224", "similarity", 0.20, 0.0, _COMPARES),
     Listed("siglip-so400m-384", "google/siglip-so400m-patch14-384", "similarity", 0.88, 0.0, _COMPARES),
-)
+    Listed("siglip2-b-224", "google/siglip2-base-patch16-224", "similarity", 0.38, 0.0, _COMPARES),
+    Listed("siglip2-so400m-384", "google/siglip2-so400m-patch14-384", "similarity", 1.14, 0.0, _COMPARES),
+    Listed("siglip2-b-naflex", "google/siglip2-base-patch16-naflex", "similarity", 0.38, 0.0, _COMPARES),
+)  # fmt: skip
 
 
 def find_listed(name: str) -> Listed | None:

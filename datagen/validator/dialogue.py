@@ -35,6 +35,22 @@ class Script(Struct, frozen=True):
     span: Span
 
 
+class Frame(Struct, frozen=True):
+    """The text that a processor makes of one picture's place in a prompt.
+
+    Attributes:
+        before: What the chat template writes before its placeholder.
+        opening: What the model reads up to the picture: ``before``, and marks of the processor's own.
+        soft_token: Stands for the picture's features, however many there are.
+        closing: The processor's marks after the picture.
+    """
+
+    before: str
+    opening: str
+    soft_token: str
+    closing: str
+
+
 class Dialogue:
     """Writes questions and answers the way one checkpoint was trained to read them.
 
@@ -46,6 +62,9 @@ class Dialogue:
         chat_template: Jinja text, or None for LLaVA-1.5's ``USER: … ASSISTANT: …</s>``.
         image_token: The text that stands for the picture, one token.
 
+    Attributes:
+        content_is_text: The template writes no ``image_token`` for a picture, so it is put before the question.
+
     Raises:
         ValidatorError: The template or the tokenizer cannot lay out a plain conversation.
     """
@@ -55,11 +74,11 @@ class Dialogue:
         self._template = chat_template
         self._image_token = image_token
         self._image_token_id = tokenizer.convert_tokens_to_ids(image_token)
-        self._content_is_text = False
+        self.content_is_text = False
         if not tokenizer.is_fast:
             raise ValidatorError("The checkpoint's tokenizer gives no character offsets; it needs a tokenizer.json.")
         # Templates made for text models fail on a list of content parts, or leave it out.
-        self._content_is_text = chat_template is not None and not self._shows_image()
+        self.content_is_text = chat_template is not None and not self._shows_image()
         try:
             self.write(*_TRIAL)
         except UnscorableError as error:
@@ -71,29 +90,59 @@ class Dialogue:
         except UnscorableError:
             return False
 
-    def write(self, question: str, answer: str) -> Script:
+    def write(self, question: str, answer: str, frame: Frame | None = None) -> Script:
         """Lay out one question and answer.
+
+        Args:
+            question: To stand beside the picture.
+            answer: To be scored.
+            frame: What a processor writes around the picture; None where it only repeats the placeholder.
 
         Raises:
             UnscorableError: The texts hold the image token, or the answer has no tokens of its own.
         """
         text = self._render(question, answer)
-        if text.count(self._image_token) != 1:
-            raise UnscorableError(f"'{self._image_token}' stands {text.count(self._image_token)} times in the prompt")
+        shown = self._shown(text, frame)
+        places = self._find_answer(text, question, answer)
+        ids, offsets, tail_at = self._encode(shown, frame)
+        moved = len(shown) - len(text)  # all that changes stands before the question
+        start, end = _tokens_between(shown, offsets, *(place + moved for place in places))
+        if start <= tail_at:
+            raise UnscorableError("the chat template puts the picture after the answer")
+        return Script(ids[: tail_at - 1], ids[tail_at:], (start - tail_at, end - tail_at))
+
+    def open_prompt(self, question: str, frame: Frame) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Token ids before and after the picture, up to where an answer would start."""
+        ids, _, tail_at = self._encode(self._shown(self.prompt(question), frame), frame)
+        return ids[: tail_at - 1], ids[tail_at:]
+
+    def _shown(self, text: str, frame: Frame | None) -> str:
+        """What the model reads of a rendered conversation, one token in place of the picture."""
+        n_places = text.count(self._image_token)
+        if n_places != 1:
+            raise UnscorableError(f"'{self._image_token}' stands {n_places} times in the prompt")
+        if frame is None:
+            return text
+        before, after = text.split(self._image_token)
+        if before != frame.before:
+            raise UnscorableError("the chat template puts this text before the picture")
+        if frame.soft_token in before + after:
+            raise UnscorableError(f"'{frame.soft_token}' stands for the picture")
+        return f"{frame.opening}{frame.soft_token}{frame.closing}{after}"
+
+    def _encode(self, shown: str, frame: Frame | None) -> tuple[tuple[int, ...], Sequence[Span], int]:
+        """Token ids, the characters of each, and the first token after the picture."""
         bos = self._tokenizer.bos_token
         encoded = self._tokenizer(
-            text,
-            add_special_tokens=not (bos and text.startswith(bos)),
+            shown,
+            add_special_tokens=not (bos and shown.startswith(bos)),
             return_offsets_mapping=True,
             return_attention_mask=False,
             verbose=False,
         )
         ids = tuple(encoded["input_ids"])
-        start, end = _tokens_between(text, encoded["offset_mapping"], *self._find_answer(text, question, answer))
-        tail_at = ids.index(self._image_token_id) + 1
-        if start <= tail_at:
-            raise UnscorableError("the chat template puts the picture after the answer")
-        return Script(ids[: tail_at - 1], ids[tail_at:], (start - tail_at, end - tail_at))
+        picture = self._image_token_id if frame is None else self._tokenizer.convert_tokens_to_ids(frame.soft_token)
+        return ids, encoded["offset_mapping"], ids.index(picture) + 1
 
     def prompt(self, question: str) -> str:
         """The text after which the model would answer."""
@@ -124,7 +173,7 @@ class Dialogue:
         return text
 
     def _content(self, text: str, *, has_image: bool) -> str | list[dict[str, str]]:
-        if self._content_is_text:
+        if self.content_is_text:
             return f"{self._image_token}\n{text}" if has_image else text
         parts = [{"type": "text", "text": text}]
         return [{"type": "image"}, *parts] if has_image else parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,22 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.validator.catalogue import CATALOGUE, find_listed
 
+_TWINS = {
+    "llava_llama": "llava-hf/llava-1.5-7b-hf, llava-1.5-13b-hf or llava-v1.6-vicuna-7b-hf",
+    "llava_mistral": "llava-hf/llava-v1.6-mistral-7b-hf",
+    "llava_qwen": "llava-hf/llava-onevision-qwen2-7b-ov-hf",
+    "internvl_chat": "OpenGVLab/InternVL3-8B-hf, or another whose name ends in -hf",
+    "qwen": "Qwen/Qwen3-VL-8B-Instruct",
+    "minicpmv": "Qwen/Qwen3-VL-8B-Instruct, or a MiniCPM-V in transformers' layout (4.6 and later)",
+    "molmo": "allenai/Molmo2-8B in transformers' layout",
+    "ovis": "one of AIDC-AI/Ovis2 whose name ends in -hf",
+    "phi3_v": "Qwen/Qwen3-VL-4B-Instruct",
+    "phi4mm": "Qwen/Qwen3-VL-4B-Instruct",
+    "cogvlm": "zai-org/GLM-4.1V-9B-Thinking or Qwen/Qwen3-VL-8B-Instruct",
+    "deepseek_vl_v2": "deepseek-community/deepseek-vl-7b-chat",
+    "florence2": "florence-community/Florence-2-large does not chat; Qwen/Qwen3-VL-2B-Instruct",
+}
+"""Repositories in a layout of their own, by model_type, and what is the same or nearest in transformers' layout."""
 _FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
@@ -37,13 +54,47 @@ def find_folder(settings: ValidatorSettings) -> Path:
             "or a name that 'datagen models' lists."
         )
     patterns = [*_FETCHED, *(["*.py"] if settings.trust_remote_code else [])]
+    if listed is not None and listed.pickle is not None:
+        patterns.append(listed.pickle)
+    pinned = {"revision": listed.revision} if listed and listed.revision else {}
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
+        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns, **pinned))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, OSError) as error:
         raise ValidatorError(
             f"{name}: neither a folder here nor to be had from the hub ({first_line(error)}); check the name, "
             "the network and, for a gated model, HF_TOKEN; or download it and give its folder."
         ) from None
+    if listed is not None and listed.pickle is not None and not _weight_files(folder):
+        convert_pickle(folder / listed.pickle)
+    return folder
+
+
+def convert_pickle(path: Path) -> None:
+    """Write weights that were published as a pickle beside it as safetensors; of the pickle no code is run.
+
+    Raises:
+        ValidatorError: It is damaged, holds more than tensors, or the folder cannot be written.
+    """
+    import torch
+    from safetensors.torch import save_file
+
+    finished = path.with_name("model.safetensors")
+    unfinished = path.with_name(f".{finished.name}.{os.getpid()}")
+    try:
+        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=False)
+        # Its own memory for each: some share theirs, which safetensors does not write.
+        save_file({name: weight.contiguous().clone() for name, weight in weights.items()}, unfinished, {"format": "pt"})
+        unfinished.replace(finished)
+    except Exception as error:  # torch and pickle raise what they like for a damaged file
+        unfinished.unlink(missing_ok=True)
+        raise ValidatorError(
+            f"{path}: cannot be converted to safetensors ({first_line(error)}); delete it and download it again."
+        ) from None
+
+
+def twin_of(model_type: str | None) -> str | None:
+    """What to use instead of a checkpoint in a layout of its own."""
+    return _TWINS.get(model_type or "")
 
 
 def cached_folder(hub_id: str) -> Path | None:
@@ -84,7 +135,8 @@ def check_weights(folder: Path) -> None:
         if pickled:
             raise ValidatorError(
                 f"{folder}: its weights are pickles ({pickled[0].name}), which can run code when opened; "
-                "use a checkpoint with .safetensors files."
+                "use a repository or revision with .safetensors files, or make a model.safetensors beside them once "
+                "by torch.load(..., weights_only=True) and safetensors.torch.save_file."
             )
         raise ValidatorError(f"{folder}: holds no .safetensors weights; download the checkpoint again.")
     index = folder / "model.safetensors.index.json"

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tiny_chat_models
 import tiny_models
 import torch
 import transformers
@@ -75,7 +76,7 @@ def test_an_answer_is_the_models_own_greedy_one(tmp_path: Path, photo: Path, kin
 
 def test_any_chat_model_with_eyes_answers(tmp_path: Path, photo: Path) -> None:
     torch.manual_seed(0)
-    folder = tiny_models.write_qwen(tmp_path / "qwen")
+    folder = tiny_chat_models.write_qwen(tmp_path / "qwen")
     first = run("ask", str(photo), "What is this?", "--validator", str(folder), "--device", "cpu")
     assert first.strip()
     assert run("ask", str(photo), "What is this?", "--validator", str(folder), "--device", "cpu") == first

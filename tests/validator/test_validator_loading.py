@@ -160,14 +160,18 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "text only": (text_only, "'llama' is a text-only model"),
     "original layout": (
         lambda f: change_json(f / "config.json", model_type="llava_llama", mm_vision_tower="x", vision_config=None),
-        "architecture 'llava_llama' is not supported; use LLaVA, Imp, CLIP, .* in transformers' layout",
+        "is in the original layout of 'llava_llama', not transformers'; use llava-hf/llava-1.5-7b-hf",
     ),
     "other family": (lambda f: change_json(f / "config.json", model_type="flamingo"), "'flamingo' is not supported"),
     "remote code": (
-        lambda f: change_json(f / "config.json", model_type="own", auto_map={"AutoModel": "m.M"}),
+        lambda f: change_json(f / "config.json", model_type="own", auto_map={"AutoModelForImageTextToText": "m.M"}),
         "asks to run Python code of its own; .* --trust-remote-code",
     ),
-    "only pickles": (only_pickles, r"weights are pickles \(pytorch_model.bin\)"),
+    "code that would not help": (
+        lambda f: change_json(f / "config.json", model_type="own", auto_map={"AutoModelForCausalLM": "m.M"}),
+        "architecture 'own' is not supported; use LLaVA, Imp, CLIP, (?!.*trust)",
+    ),
+    "only pickles": (only_pickles, r"weights are pickles \(pytorch_model.bin\), .* use a repository or revision with .safetensors"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "holds no .safetensors weights"),
     "truncated": (truncated, r"model.safetensors: truncated or damaged \(.*\); delete it"),
     "pointer": (lambda f: (f / "model.safetensors").write_text("version"), "model.safetensors: truncated or damaged"),

@@ -5,9 +5,11 @@ A family is one file with one row here; weights are loaded when the first score 
 
 from __future__ import annotations
 
+from typing import Any
+
 from datagen.config import PLUGGED, ValidatorSettings
 from datagen.errors import ValidatorError
-from datagen.validator.files import check_weights, digest_files, find_folder, read_config
+from datagen.validator.files import check_weights, digest_files, find_folder, read_config, twin_of
 from datagen.validator.loading import (
     USABLE,
     Checkpoint,
@@ -36,7 +38,7 @@ FAMILIES: tuple[Family, ...] = (LLAVA, IMP, CLIP, ANY_CHAT_MODEL, CODE_OF_ITS_OW
 
 
 def open_by_name(settings: ValidatorSettings) -> Validator:
-    """Find the validator that the settings name, and check it as far as that takes milliseconds.
+    """Find the validator that the settings name, and check all of it but the weights, which takes a second or two.
 
     Raises:
         ValidatorError: It cannot be found, or cannot be used on this device.
@@ -58,7 +60,8 @@ def _open_on_one(settings: ValidatorSettings) -> Validator:
     if named is not None:
         return named.open(settings)
     family, found = find_checkpoint(settings)
-    return LazyValidator(found, family.abilities, lambda: family.load(settings, found))
+    prepared = family.prepare(settings, found)
+    return LazyValidator(found, family.abilities, lambda: family.load(settings, found, prepared))
 
 
 def open_answerer(settings: ValidatorSettings) -> Answerer:
@@ -76,7 +79,7 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
             f"{settings.name}: compares pictures with phrases and cannot answer; name a model that writes, "
             "such as llava-1.5-7b."
         )
-    return family.load_answerer(settings, found)
+    return family.load_answerer(settings, found, family.prepare(settings, found))
 
 
 def _named(settings: ValidatorSettings) -> Named | None:
@@ -103,14 +106,22 @@ def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
             break
     else:
         kind = config.get("model_type")
-        if "vision_config" not in config and "mm_vision_tower" not in config:
+        if (twin := twin_of(kind)) is not None:
+            raise ValidatorError(f"{folder}: is in the original layout of '{kind}', not transformers'; use {twin}.")
+        if not _has_eyes(config):
             raise ValidatorError(f"{folder}: '{kind}' is a text-only model and sees no pictures; use {USABLE}.")
         raise ValidatorError(f"{folder}: architecture '{kind}' is not supported; use {USABLE}.")
     if is_quantised(precision):
         check_quantising(settings.name, precision, device, is_worth_it=family.is_quantisable)
     check_weights(folder)
     identity = f"{digest_files(folder)}-{precision}"
+    if family.limits_pixels:
+        identity += f"-{settings.max_pixels}"
     return family, Found(folder, family.name, class_name, device, precision, identity)
+
+
+def _has_eyes(config: dict[str, Any]) -> bool:
+    return any(key in config for key in ("vision_config", "mm_vision_tower", "visual", "vision_tower", "img_processor"))
 
 
 def load_checkpoint(settings: ValidatorSettings) -> Checkpoint:
@@ -122,4 +133,4 @@ def load_checkpoint(settings: ValidatorSettings) -> Checkpoint:
     family, found = find_checkpoint(settings)
     if family.checkpoint is None:
         raise ValidatorError(f"{found.folder}: is not built like LLaVA, so it cannot be run in this way.")
-    return family.checkpoint(settings, found)
+    return family.checkpoint(settings, found, family.prepare(settings, found))

@@ -8,6 +8,7 @@ answer cut there would be judged by its beginning. A probe is compared by its no
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import Any
@@ -19,9 +20,10 @@ from PIL import Image
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score, SimilarityScore
+from datagen.validator.files import first_line
 from datagen.validator.loading import Found, compute_dtype, hush_transformers, load_model
 from datagen.validator.models.family import Family
-from datagen.validator.processors import load_processor
+from datagen.validator.processors import PROCESSOR_ERRORS, load_processor
 from datagen.validator.protocol import (
     Abilities,
     Fault,
@@ -37,6 +39,8 @@ from datagen.validator.protocol import (
 
 ABILITIES = Abilities(texts=True, blanks=False, probes=frozenset({"presence"}))
 
+_PICTURE_INPUTS = ("pixel_values", "pixel_attention_mask", "spatial_shapes")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _PICTURES_AT_ONCE = 32  # few enough that decoded pictures take little memory
 _TEXTS_AT_ONCE = 256
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
@@ -47,7 +51,7 @@ class SimilarityModel(Struct, frozen=True):
 
     Attributes:
         max_tokens: Texts are cut to so many.
-        pads_fully: SigLIP was trained on texts that are all filled up to the same length.
+        pads_fully: SigLIP was trained on texts in small letters without punctuation, all filled up to the same length.
     """
 
     identity: str
@@ -67,14 +71,19 @@ class SimilarityModel(Struct, frozen=True):
     def see(self, pictures: Sequence[Image.Image]) -> torch.Tensor:
         """Features of pictures, shape (pictures, width), each of length 1, fp32 on the CPU."""
         inputs = self.processor.image_processor(images=[one.convert("RGB") for one in pictures], return_tensors="pt")
-        features = self.model.get_image_features(pixel_values=inputs["pixel_values"].to(self.device, self.dtype))
-        return _unit(features)
+        # naflex keeps a picture's shape, and tells it beside the pixels.
+        placed = {name: self._placed(inputs[name]) for name in _PICTURE_INPUTS if name in inputs}
+        return _unit(self.model.get_image_features(**placed))
+
+    def _placed(self, value: torch.Tensor) -> torch.Tensor:
+        moved = value.to(self.device)
+        return moved.to(self.dtype) if moved.is_floating_point() else moved
 
     @torch.inference_mode()
     def read(self, texts: Sequence[str]) -> torch.Tensor:
         """Features of texts, shape (texts, width), each of length 1, fp32 on the CPU."""
         inputs = self.processor.tokenizer(
-            list(texts),
+            [canonical(text) for text in texts] if self.pads_fully else list(texts),
             padding="max_length" if self.pads_fully else True,
             truncation=True,
             max_length=self.max_tokens,
@@ -86,20 +95,43 @@ class SimilarityModel(Struct, frozen=True):
         return _unit(self.model.get_text_features(**known))
 
 
+def canonical(text: str) -> str:
+    """A text as SigLIP's were made ready: small letters, no punctuation, single spaces.
+
+    SigLIP's own tokenizer does it, the one that is published with SigLIP 2 does not (transformers issue 43054).
+    """
+    return " ".join(text.replace("_", " ").translate(_NO_PUNCTUATION).lower().split())
+
+
 def _unit(features: Any) -> torch.Tensor:
     # Newer versions of transformers wrap what older ones give plainly.
     plain = features if isinstance(features, torch.Tensor) else features.pooler_output
     return torch.nn.functional.normalize(plain.float(), dim=-1).cpu()
 
 
-def load_model_of_similarity(settings: ValidatorSettings, found: Found) -> SimilarityModel:
+def open_processor(settings: ValidatorSettings, found: Found) -> Any:
+    """Load the processor, and lay out one picture and one phrase.
+
+    Raises:
+        ValidatorError: A file is missing or damaged, or a package.
+    """
+    hush_transformers()
+    processor = load_processor(found.folder)
+    try:
+        processor.image_processor(images=[Image.new("RGB", (64, 48), "gray")], return_tensors="pt")
+        processor.tokenizer(["a photo of a dog"], return_tensors="pt")
+    except PROCESSOR_ERRORS as error:
+        raise ValidatorError(f"{found.folder}: its processor fails ({first_line(error)}).") from None
+    return processor
+
+
+def load_model_of_similarity(settings: ValidatorSettings, found: Found, processor: Any = None) -> SimilarityModel:
     """Load CLIP or SigLIP.
 
     Raises:
         ValidatorError: A file is missing or damaged, or the model does not fit on the device.
     """
-    hush_transformers()
-    processor = load_processor(found.folder)
+    processor = processor or open_processor(settings, found)
     model = load_model(settings, found)
     text = model.config.text_config
     return SimilarityModel(
@@ -107,7 +139,7 @@ def load_model_of_similarity(settings: ValidatorSettings, found: Found) -> Simil
         model=model,
         processor=processor,
         max_tokens=text.max_position_embeddings,
-        pads_fully=model.config.model_type == "siglip",
+        pads_fully=model.config.model_type in ("siglip", "siglip2"),
         device=found.device,
         dtype=compute_dtype(found),
     )
@@ -195,13 +227,19 @@ def photo_of(phrase: str) -> str:
 
 
 def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
-    return "AutoModel" if config.get("model_type") in ("clip", "siglip") else None
+    return "AutoModel" if config.get("model_type") in ("clip", "siglip", "siglip2") else None
 
 
-def _load(settings: ValidatorSettings, found: Found) -> Validator:
-    return SimilarityValidator(load_model_of_similarity(settings, found))
+def _load(settings: ValidatorSettings, found: Found, processor: Any) -> Validator:
+    return SimilarityValidator(load_model_of_similarity(settings, found, processor))
 
 
 CLIP = Family(
-    name="similarity", recognise=_recognise, load=_load, load_answerer=None, abilities=ABILITIES, is_quantisable=False
+    name="similarity",
+    recognise=_recognise,
+    prepare=open_processor,
+    load=_load,
+    load_answerer=None,
+    abilities=ABILITIES,
+    is_quantisable=False,
 )

@@ -30,8 +30,10 @@ class Answerer(Protocol):
 
 Recognise = Callable[[dict[str, Any], bool], str | None]
 """From config.json, and whether its code may run, to the class of transformers that loads it, or None."""
-LoadCheckpoint = Callable[[ValidatorSettings, "Found"], "Checkpoint"]
-"""Gives the parts of a model built like LLaVA."""
+Prepare = Callable[[ValidatorSettings, "Found"], Any]
+"""Lays out one picture with one prompt, without weights, and gives what ``load`` needs of that."""
+LoadCheckpoint = Callable[[ValidatorSettings, "Found", Any], "Checkpoint"]
+"""Gives the parts of a model built like LLaVA, from what was prepared."""
 
 
 class Family(Struct, frozen=True, kw_only=True):
@@ -40,20 +42,24 @@ class Family(Struct, frozen=True, kw_only=True):
     Attributes:
         name: As ``datagen models`` and the catalogue call it.
         recognise: Gives None for a checkpoint of another family.
-        load: Gives the validator; called when the first score is asked for.
+        prepare: Called before anything is paid for; refuses what could not be scored. Takes a second or two.
+        load: Gives the validator from what was prepared; called when the first score is asked for.
         load_answerer: Gives what answers freely; None where the family only compares.
         checkpoint: None for a family that is not built like LLaVA.
         abilities: What it can be asked.
         is_quantisable: Whether 8-bit and 4-bit weights are worth anything to it.
+        limits_pixels: Whether ``validator.max_pixels`` decides what it sees, and so is part of its identity.
     """
 
     name: str
     recognise: Recognise
-    load: Callable[[ValidatorSettings, Found], Validator]
-    load_answerer: Callable[[ValidatorSettings, Found], Answerer] | None
+    prepare: Prepare
+    load: Callable[[ValidatorSettings, Found, Any], Validator]
+    load_answerer: Callable[[ValidatorSettings, Found, Any], Answerer] | None
     checkpoint: LoadCheckpoint | None = None
     abilities: Abilities = Abilities()
     is_quantisable: bool = True
+    limits_pixels: bool = False
 
 
 class Named(Struct, frozen=True, kw_only=True):

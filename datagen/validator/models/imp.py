@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
+from datagen.validator.dialogue import Dialogue
 from datagen.validator.files import first_line, read_config
 from datagen.validator.loading import Checkpoint, Found, hush_transformers, load_model
 from datagen.validator.models.llava import family_like_llava, like_llava
@@ -217,11 +218,16 @@ def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
     return "LlavaForConditionalGeneration" if is_imp else None
 
 
-def _checkpoint(settings: ValidatorSettings, found: Found) -> Checkpoint:
+def _prepare(settings: ValidatorSettings, found: Found) -> None:
+    """Its prompt is its own, and its pictures are squares: what can be wrong is the tokenizer."""
     hush_transformers()
+    Dialogue(_load_tokenizer(found.folder), IMP_TEMPLATE, "<image>")
+
+
+def _checkpoint(settings: ValidatorSettings, found: Found, prepared: None) -> Checkpoint:
     parts = open_imp(found.folder)
     model = load_model(settings, found, parts)
     return like_llava(found, model, parts.tokenizer, parts.image_processor, IMP_TEMPLATE, "<image>")
 
 
-IMP = family_like_llava("imp", _recognise, _checkpoint)
+IMP = family_like_llava("imp", _recognise, _prepare, _checkpoint)

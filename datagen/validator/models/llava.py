@@ -9,10 +9,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+from PIL import Image
+
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.checkpoint import CheckpointValidator
+from datagen.validator.dialogue import Dialogue
+from datagen.validator.files import first_line, read_config
 from datagen.validator.loading import (
     USABLE,
     Checkpoint,
@@ -22,9 +27,9 @@ from datagen.validator.loading import (
     hush_transformers,
     load_model,
 )
-from datagen.validator.models.family import Family, LoadCheckpoint, Recognise
+from datagen.validator.models.family import Family, LoadCheckpoint, Prepare, Recognise
 from datagen.validator.models.grid_tower import register
-from datagen.validator.processors import load_processor
+from datagen.validator.processors import PROCESSOR_ERRORS, load_processor
 
 _CLASSES = {"llava": "LlavaForConditionalGeneration", "llava_next": "LlavaNextForConditionalGeneration"}
 
@@ -36,7 +41,8 @@ def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
 
 
 def _recognise_code(config: dict[str, Any], trusts_code: bool) -> str | None:
-    if "auto_map" not in config:
+    # Only such code is asked for: what a repository registers as a text model is not run, whatever is trusted.
+    if "AutoModelForImageTextToText" not in (config.get("auto_map") or {}):
         return None
     if not trusts_code:
         raise ValidatorError(
@@ -46,15 +52,43 @@ def _recognise_code(config: dict[str, Any], trusts_code: bool) -> str | None:
     return "AutoModelForImageTextToText"
 
 
-def load_llava(settings: ValidatorSettings, found: Found) -> Checkpoint:
-    """Load a checkpoint with the processor that comes with it."""
+class ChatParts(Struct, frozen=True):
+    """What lays out a model's inputs, without weights."""
+
+    processor: Any
+    template: str | None
+    image_token: str
+
+
+def open_parts(settings: ValidatorSettings, found: Found) -> ChatParts:
+    """Load the processor, and lay out one picture and one prompt.
+
+    Raises:
+        ValidatorError: Its files are unfit, or belong to different checkpoints.
+    """
     hush_transformers()
     register()
-    processor = load_processor(found.folder, trusts_code=settings.trust_remote_code)
+    folder = found.folder
+    processor = load_processor(folder, trusts_code=settings.trust_remote_code)
     image_token = getattr(processor, "image_token", None) or "<image>"
+    config = read_config(folder)
+    in_config = config.get("image_token_id", config.get("image_token_index"))
+    _check_image_token(folder, processor.tokenizer, image_token, in_config)
+    template = find_template(processor)
+    Dialogue(processor.tokenizer, template, image_token)
+    try:
+        processor.image_processor(images=[Image.new("RGB", (64, 48), "gray")], return_tensors="pt")
+    except PROCESSOR_ERRORS as error:
+        raise ValidatorError(f"{folder}: its image processor fails ({first_line(error)}); use {USABLE}.") from None
+    return ChatParts(processor, template, image_token)
+
+
+def load_llava(settings: ValidatorSettings, found: Found, parts: ChatParts | None = None) -> Checkpoint:
+    """Load a checkpoint with the processor that comes with it."""
+    parts = parts or open_parts(settings, found)
     model = load_model(settings, found)
-    parts = processor.tokenizer, processor.image_processor
-    return like_llava(found, model, *parts, find_template(processor), image_token)
+    of_processor = parts.processor.tokenizer, parts.processor.image_processor
+    return like_llava(found, model, *of_processor, parts.template, parts.image_token)
 
 
 def like_llava(
@@ -66,7 +100,7 @@ def like_llava(
         ValidatorError: It is not, or its files belong to different checkpoints.
     """
     _check_built_like_llava(found.folder, model)
-    _check_image_token(found.folder, tokenizer, image_token, model.config)
+    _check_image_token(found.folder, tokenizer, image_token, getattr(model.config, "image_token_id", None))
     return Checkpoint(
         identity=found.identity,
         model=model,
@@ -87,9 +121,8 @@ def _check_built_like_llava(folder: Path, model: Any) -> None:
         raise ValidatorError(f"{folder}: {type(model).__name__} is not built like LLaVA; use {USABLE}.")
 
 
-def _check_image_token(folder: Path, tokenizer: Any, image_token: str, config: Any) -> None:
+def _check_image_token(folder: Path, tokenizer: Any, image_token: str, in_config: int | None) -> None:
     in_tokenizer = tokenizer.get_vocab().get(image_token)
-    in_config = getattr(config, "image_token_id", None)
     if in_tokenizer is None:
         raise ValidatorError(f"{folder}: the tokenizer has no image token '{image_token}'; use {USABLE}.")
     if in_tokenizer != in_config:
@@ -99,17 +132,19 @@ def _check_image_token(folder: Path, tokenizer: Any, image_token: str, config: A
         )
 
 
-def family_like_llava(name: str, recognise: Recognise, checkpoint: LoadCheckpoint) -> Family:
+def family_like_llava(name: str, recognise: Recognise, prepare: Prepare, checkpoint: LoadCheckpoint) -> Family:
     """Make the row of a family that is scored and asked as LLaVA is, once its parts are loaded."""
 
-    def load(settings: ValidatorSettings, found: Found) -> CheckpointValidator:
-        return CheckpointValidator(checkpoint(settings, found), settings.batch_tokens)
+    def load(settings: ValidatorSettings, found: Found, prepared: Any) -> CheckpointValidator:
+        return CheckpointValidator(checkpoint(settings, found, prepared), settings.batch_tokens)
 
-    def load_answerer(settings: ValidatorSettings, found: Found) -> CheckpointAnswerer:
-        return CheckpointAnswerer(checkpoint(settings, found))
+    def load_answerer(settings: ValidatorSettings, found: Found, prepared: Any) -> CheckpointAnswerer:
+        return CheckpointAnswerer(checkpoint(settings, found, prepared))
 
-    return Family(name=name, recognise=recognise, load=load, load_answerer=load_answerer, checkpoint=checkpoint)
+    return Family(
+        name=name, recognise=recognise, prepare=prepare, load=load, load_answerer=load_answerer, checkpoint=checkpoint
+    )
 
 
-LLAVA = family_like_llava("llava", _recognise, load_llava)
-CODE_OF_ITS_OWN = family_like_llava("llava", _recognise_code, load_llava)
+LLAVA = family_like_llava("llava", _recognise, open_parts, load_llava)
+CODE_OF_ITS_OWN = family_like_llava("llava", _recognise_code, open_parts, load_llava)
