@@ -29,6 +29,13 @@ FILES: dict[str, tuple[str, ...]] = {
         ("qwen3-vl-2b qwen3-vl-4b qwen3-vl-8b qwen2.5-vl-7b", _QWEN),
         ("internvl3-2b internvl3-8b smolvlm2-500m smolvlm2-2.2b", _HF),
         ("imp-v1-3b", _IMP),
+        ("rt-detr-r50 d-fine-x", "config.json model.safetensors preprocessor_config.json"),
+        ("owlv2-base", f"{_CLIP} model.safetensors"),
+        (
+            "grounding-dino-tiny",
+            "config.json model.safetensors preprocessor_config.json special_tokens_map.json "
+            "tokenizer.json tokenizer_config.json vocab.txt",
+        ),
         ("clip-vit-b-32 clip-vit-l-14-336", _CLIP),
         ("siglip-b-224 siglip-so400m-384", _SIGLIP),
         ("siglip2-b-224 siglip2-so400m-384 siglip2-b-naflex", _SIGLIP2),

@@ -404,8 +404,8 @@ def model_lines() -> Iterator[str]:
     yield ""
     yield "Numbers are GB for the weights; pictures and texts take 1 to 4 GB more. bf16 stands for fp16 as well."
     yield "8bit and 4bit need a CUDA GPU and: pip install 'datagen[quant]'."
-    yield "Also: none; a checkpoint folder; a hub id such as owner/model (LLaVA, LLaVA-NeXT, Imp, CLIP, SigLIP, or any"
-    yield "chat model with eyes that transformers loads); endpoint:URL#MODEL for one served by vLLM or SGLang."
+    yield "Also: none; a checkpoint folder; a hub id such as owner/model (LLaVA, Imp, CLIP, SigLIP, any chat model"
+    yield "with eyes or detector that transformers loads); endpoint:URL#MODEL for one served by vLLM or SGLang."
 
 
 def words_lines(settings: Settings) -> Iterator[str]:

@@ -44,6 +44,7 @@ _QUANTISED_BYTES = {"8bit": 1.0, "4bit": 0.5625}
 
 _ANSWERS = "answers and claims"
 _COMPARES = "how near answers and things named are; datagen find"
+_DETECTS = "presence, count, place, relation and size of"
 _SMALL = f"{_ANSWERS}, without a GPU"
 _TODAYS = f"{_ANSWERS}, of today"
 
@@ -74,6 +75,10 @@ CATALOGUE: tuple[Listed, ...] = (
     Listed("siglip2-b-224", "google/siglip2-base-patch16-224", "similarity", 0.38, 0.0, _COMPARES),
     Listed("siglip2-so400m-384", "google/siglip2-so400m-patch14-384", "similarity", 1.14, 0.0, _COMPARES),
     Listed("siglip2-b-naflex", "google/siglip2-base-patch16-naflex", "similarity", 0.38, 0.0, _COMPARES),
+    Listed("rt-detr-r50", "PekingU/rtdetr_r50vd", "detector", 0.04, 0.0, f"{_DETECTS} COCO's 80 things"),
+    Listed("d-fine-x", "ustc-community/dfine-xlarge-coco", "detector", 0.06, 0.0, f"{_DETECTS} COCO's 80 things"),
+    Listed("owlv2-base", "google/owlv2-base-patch16-ensemble", "detector", 0.16, 0.0, f"{_DETECTS} all (needs scipy)"),
+    Listed("grounding-dino-tiny", "IDEA-Research/grounding-dino-tiny", "detector", 0.17, 0.0, f"{_DETECTS} all"),
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def find_folder(settings: ValidatorSettings) -> Path:
     patterns = [*_FETCHED, *(["*.py"] if settings.trust_remote_code else [])]
     if listed is not None and listed.pickle is not None:
         patterns.append(listed.pickle)
-    pinned = {"revision": listed.revision} if listed and listed.revision else {}
+    pinned: dict[str, Any] = {"revision": listed.revision} if listed and listed.revision else {}
     try:
         folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns, **pinned))
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, OSError) as error:

@@ -20,7 +20,8 @@ from datagen.errors import ValidatorError
 from datagen.validator.files import first_line
 
 USABLE = (
-    "LLaVA, Imp, CLIP, SigLIP or a chat model with eyes in transformers' layout, such as llava-hf/llava-1.5-7b-hf; "
+    "LLaVA, Imp, CLIP, SigLIP, a detector or a chat model with eyes in transformers' layout, such as "
+    "llava-hf/llava-1.5-7b-hf; "
     "'datagen models' lists what has a name"
 )
 """The end of every sentence about a checkpoint of the wrong kind."""

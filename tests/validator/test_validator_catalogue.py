@@ -15,6 +15,7 @@ from hub_files import FILES
 from safetensors.torch import load_file, save_file
 from tiny_chat_models import write_gemma, write_idefics, write_internvl, write_qwen
 from tiny_checkpoints import picture, write_checkpoint
+from tiny_detectors import write_d_fine, write_grounding_dino, write_owl, write_rt_detr
 from tiny_models import write_imp, write_similarity
 
 from datagen.config import ValidatorSettings
@@ -34,6 +35,10 @@ MADE_AS: dict[str, Callable[[Path], Path]] = {
     "internvl": write_internvl,
     "gemma": write_gemma,
     "smolvlm": lambda folder: write_idefics(folder, "SmolVLM"),
+    "rt-detr": write_rt_detr,
+    "d-fine": write_d_fine,
+    "owlv2": write_owl,
+    "grounding-dino": write_grounding_dino,
     "clip": write_similarity,
     "siglip2-b-naflex": lambda folder: write_similarity(folder, "Siglip2"),
     "siglip2": lambda folder: write_similarity(folder, "SigLIP"),
@@ -72,6 +77,8 @@ def publish(listed: Listed, built: Path, published: Path) -> None:
 def test_every_name_opens_from_its_files(listed: Listed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if listed.name.startswith("siglip-"):
         pytest.importorskip("sentencepiece")
+    if listed.name.startswith("owlv2"):
+        pytest.importorskip("scipy")
     if listed.name.startswith("smolvlm"):
         pytest.importorskip("num2words")
     write = next(write for start, write in MADE_AS.items() if listed.name.startswith(start))

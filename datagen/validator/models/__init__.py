@@ -22,6 +22,7 @@ from datagen.validator.loading import (
 )
 from datagen.validator.models.any_chat_model import ANY_CHAT_MODEL
 from datagen.validator.models.clip import CLIP
+from datagen.validator.models.detector import DETECTOR, OPEN_DETECTOR
 from datagen.validator.models.family import Answerer, Family, Named
 from datagen.validator.models.imp import IMP
 from datagen.validator.models.lazy import LazyValidator
@@ -33,7 +34,7 @@ from datagen.validator.replicas import Replicas
 
 NAMED: tuple[Named, ...] = (NANO, SERVED)
 """Validators that are known by their name."""
-FAMILIES: tuple[Family, ...] = (LLAVA, IMP, CLIP, ANY_CHAT_MODEL, CODE_OF_ITS_OWN)
+FAMILIES: tuple[Family, ...] = (LLAVA, IMP, CLIP, DETECTOR, OPEN_DETECTOR, ANY_CHAT_MODEL, CODE_OF_ITS_OWN)
 """Ways of running a checkpoint; the first that recognises its config.json takes it."""
 
 
@@ -61,7 +62,8 @@ def _open_on_one(settings: ValidatorSettings) -> Validator:
         return named.open(settings)
     family, found = find_checkpoint(settings)
     prepared = family.prepare(settings, found)
-    return LazyValidator(found, family.abilities, lambda: family.load(settings, found, prepared))
+    abilities = family.abilities if family.abilities_of is None else family.abilities_of(prepared)
+    return LazyValidator(found, abilities, lambda: family.load(settings, found, prepared))
 
 
 def open_answerer(settings: ValidatorSettings) -> Answerer:
@@ -76,8 +78,7 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
     family, found = find_checkpoint(settings)
     if family.load_answerer is None:
         raise ValidatorError(
-            f"{settings.name}: compares pictures with phrases and cannot answer; name a model that writes, "
-            "such as llava-1.5-7b."
+            f"{settings.name}: compares or detects and cannot answer; name a model that writes, such as llava-1.5-7b."
         )
     return family.load_answerer(settings, found, family.prepare(settings, found))
 

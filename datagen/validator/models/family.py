@@ -47,6 +47,7 @@ class Family(Struct, frozen=True, kw_only=True):
         load_answerer: Gives what answers freely; None where the family only compares.
         checkpoint: None for a family that is not built like LLaVA.
         abilities: What it can be asked.
+        abilities_of: The same, from what was prepared, where it hangs on the checkpoint.
         is_quantisable: Whether 8-bit and 4-bit weights are worth anything to it.
         limits_pixels: Whether ``validator.max_pixels`` decides what it sees, and so is part of its identity.
     """
@@ -58,6 +59,7 @@ class Family(Struct, frozen=True, kw_only=True):
     load_answerer: Callable[[ValidatorSettings, Found, Any], Answerer] | None
     checkpoint: LoadCheckpoint | None = None
     abilities: Abilities = Abilities()
+    abilities_of: Callable[[Any], Abilities] | None = None
     is_quantisable: bool = True
     limits_pixels: bool = False
 
