@@ -6,19 +6,22 @@ Pictures are drawn scenes of 336 pixels, as JPEG. ``nano`` is the bundled model,
 shapes are LLaVA with random weights (speed does not depend on them), asked whole answers, probes and a blank picture.
 The alternative reads each picture anew for every question and generates as many tokens as the answer has, as validators
 built on chat interfaces do. Prints conversations a second, the ratio and, on CUDA, the share of the measured matrix
-peak and the peak memory. On a CPU, CPU seconds count, elsewhere wall-clock seconds.
+peak and the peak memory. On a CPU, CPU seconds count, elsewhere wall-clock seconds. With ``--looks``, three chat
+models are read by one look a picture, and by one per answer.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 import transformers
 from PIL import Image
@@ -32,7 +35,8 @@ from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.dialogue import Dialogue
 from datagen.validator.loading import Checkpoint
 from datagen.validator.measures import blank_look_for, inquire, look_for
-from datagen.validator.models import load_checkpoint
+from datagen.validator.models import find_checkpoint, load_checkpoint
+from datagen.validator.models.any_chat_model import ImageTextValidator
 from datagen.validator.models.nano import FOLDERS, NanoValidator
 from datagen.validator.protocol import Abilities, Look
 from training.draw_corpus import draw_corpus
@@ -62,10 +66,11 @@ def main() -> None:
     parser.add_argument("--batch-tokens", type=int, default=32_768)
     parser.add_argument("--threads", type=int, default=1, help="on a CPU")
     parser.add_argument("--json", type=Path, help="also write the figures here")
+    parser.add_argument("--looks", action="store_true", help="tokens and time an image, one look or one per answer")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        told = measure(options, Path(folder))
+        told = compare_looks(options, Path(folder)) if options.looks else measure(options, Path(folder))
     for name, value in told.items():
         print(f"{name:42} {value:,.4g}" if isinstance(value, float) else f"{name:42} {value}")
     if options.json:
@@ -124,6 +129,59 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
             "peak memory, GB": torch.cuda.max_memory_allocated(device) / 1e9,
         }
     return told
+
+
+def compare_looks(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Read each picture once for all that is asked of it, and once per answer, as chat models were read before.
+
+    Small random models with the tokens of real pictures: what is saved hangs on the numbers of tokens alone.
+    """
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from tiny_chat_models import write_idefics, write_onevision, write_qwen
+
+    pictures, conversations = draw_conversations(folder, options.conversations)
+    looks = [look_for([inquire(turn, Abilities()) for turn in turns], name) for name, turns in conversations]
+
+    def load(name: str) -> Image.Image:
+        with Image.open(pictures / name) as picture:
+            return picture.convert("RGB").resize((224, 168))
+
+    told: dict[str, object] = {"images; answers": f"{len(looks)}; {sum(map(n_answers, looks))}"}
+    for shape, write in (("llava-onevision", write_onevision), ("qwen2-vl", write_qwen), ("idefics3", write_idefics)):
+        checkpoint = write(folder / shape)
+        settings = json.loads((checkpoint / "preprocessor_config.json").read_text(encoding="utf-8"))
+        sizes = {"qwen2-vl": {"shortest_edge": 64, "longest_edge": 1 << 20}, "idefics3": {"longest_edge": 192}}
+        settings["size"] = sizes.get(shape, settings["size"])
+        (checkpoint / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
+        own = ValidatorSettings(name=str(checkpoint), device=options.device)
+        family, found = find_checkpoint(own)
+        once: Any = family.load(own, found, family.prepare(own, found))
+        plain = msgspec.structs.replace(once.loaded, reuses_cache=False)
+        for way, validator in (("once", once), ("per answer", ImageTextValidator(plain, own.batch_tokens))):
+            told[f"{shape}, {way}: tokens; s an image"] = tokens_and_seconds(validator, looks, load, options.device)
+    return told
+
+
+def tokens_and_seconds(validator: ImageTextValidator, looks: list[Look], load: Any, device: str) -> str:
+    """What a validator's model reads, and how long it takes, both an image."""
+    n_tokens = 0
+
+    def count(_: Any, args: Any, inputs: dict[str, Any]) -> None:
+        nonlocal n_tokens
+        n_tokens += inputs["input_ids"].numel()
+
+    def work() -> None:
+        assert sum(1 for _ in validator.score(looks, load)) == sum(len(look.items) for look in looks)
+
+    hook = validator.loaded.checkpoint.model.model.register_forward_pre_hook(count, with_kwargs=True)
+    taken = seconds(work, torch.device(device))
+    hook.remove()
+    return f"{n_tokens / len(looks):,.0f}; {taken / len(looks):.3f}"
+
+
+def n_answers(look: Look) -> int:
+    """Rows that a look took when each answer was one."""
+    return sum(len(getattr(item, "answers", ("the text",))) for item in look.items)
 
 
 def open_checkpoint(shape: str, device: torch.device) -> Checkpoint:

@@ -11,8 +11,17 @@ import msgspec
 from msgspec import Struct
 
 from datagen.endpoint.chat_completion import CompletionChoice
+from datagen.lexicon import NUMBER_WORDS
 
 _FLOOR = 1e-4  # chance of an answer that was not among the words told
+_ENOUGH = 0.5
+"""Share of belief that must lie on words which begin answers, where the word that was said begins none: of "The dog is
+on the left" the first word could have been "Right" with 0.3 %, which tells nothing of the dog."""
+_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_ENDED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
+_SAME = {**{str(n): word for n, word in enumerate(NUMBER_WORDS)}, "top": "upper", "bottom": "lower"}
+"""Words that models say for those of our answers."""
+_SAME_WORD = re.compile(rf"(?<!\w)(?:{'|'.join(_SAME)})(?!\w)")
 
 
 class Alternative(Struct):
@@ -69,6 +78,8 @@ def _weights_from_words(tokens: Sequence[Token], answers: tuple[str, ...]) -> li
         shares.pop((), None)  # words that begin no answer
         total = sum(shares.values())
         chosen = _meant(said + token.token, answers, alive)
+        if not chosen and total < _ENOUGH:
+            return None
         goes_on = len(chosen) > 1
         for meant, share in shares.items():
             for n in () if goes_on and meant == chosen else meant:
@@ -94,8 +105,9 @@ def _meant(text: str, answers: tuple[str, ...], alive: tuple[int, ...]) -> tuple
 def _weights_from_reply(reply: str, answers: tuple[str, ...]) -> list[float] | None:
     """Nearly 1 for the answer that the reply names first, the longest where two begin alike."""
     found: list[tuple[int, int, int]] = []
+    told = _in_our_words(_ENDED.sub("", _THOUGHT.sub("", reply)))
     for n, answer in enumerate(answers):
-        place = re.search(rf"(?<!\w){re.escape(answer.lower())}(?!\w)", reply.lower())
+        place = re.search(rf"(?<!\w){re.escape(answer.lower())}(?!\w)", told)
         if place:
             found.append((place.start(), -len(answer), n))
     if not found:
@@ -105,7 +117,12 @@ def _weights_from_reply(reply: str, answers: tuple[str, ...]) -> list[float] | N
 
 
 def _plain(text: str) -> str:
-    return text.strip(" \n\t\"'*.:").lower()
+    return _in_our_words(text.strip(" \n\t\"'*.:"))
+
+
+def _in_our_words(text: str) -> str:
+    """Small letters, and "2" as "two", "bottom right" as "lower right"."""
+    return _SAME_WORD.sub(lambda word: _SAME[word[0]], text.lower())
 
 
 def _begin_alike(one: str, other: str) -> bool:

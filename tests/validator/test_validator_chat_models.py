@@ -111,7 +111,7 @@ def test_scores_are_those_of_the_full_forward_pass(chat_model: Path) -> None:
 def test_a_picture_is_read_once(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     validator = opened(chat_model)
     scores = list(validator.score([LOOK], show))
-    loaded = validator._loaded._loaded
+    loaded = validator._loaded.loaded
     assert loaded.reuses_cache
     rows: list[int] = []
     whole_rows = any_chat_model._whole_rows
@@ -194,7 +194,7 @@ def test_known_scores_and_broken_items_cost_nothing(chat_model: Path) -> None:
     assert list(validator.score([LOOK], no_picture, keys)) == []
     assert not validator._loaded
     list(validator.score([Look("a.jpg", (DOG,))], show))
-    eyes = validator._loaded._loaded.eyes
+    eyes = validator._loaded.loaded.eyes
     marks = {eyes.placeholder, eyes.soft_token}
     texts = [Text("What?", f"A {mark} cup.") for mark in sorted(marks)] + [Text(f"{eyes.soft_token}?", "Yes")]
     long = Text("What?", "A red cup. " * 600)
@@ -231,7 +231,7 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path: Path, monkeypatch: pyte
             patch.setattr(any_chat_model, part, full)
             validator: Any = opened(folder)
             validator._loaded = validator._load()
-            validator._loaded._loaded = replace(validator._loaded._loaded, reuses_cache=True)
+            validator._loaded.loaded = replace(validator._loaded.loaded, reuses_cache=True)
             with pytest.raises(ValidatorError, match="does not fit into the memory of cpu"):
                 list(validator.score([LOOK], show))
 

@@ -78,8 +78,20 @@ def test_words_that_begin_alike_are_told_apart_later(chances_for: Any) -> None:
 
 
 def test_other_words_than_answers_count_for_nothing(chances_for: Any) -> None:
-    assert chances_for(say("\nYes", {"\n": 0.5, "Sure": 0.5}, {"Yes": 0.3, "No": 0.1, "A": 0.6})) == (0.75, 0.25)
-    assert chances_for(say("The dog: yes", {"The": 0.9, "No": 0.1})) == pytest.approx((0.001, 0.999), abs=1e-3)
+    assert chances_for(say("\nYes", {"\n": 0.5, "Sure": 0.5}, {"Yes": 0.5, "No": 0.1, "A": 0.4})) == (
+        0.833333,
+        0.166667,
+    )
+    # What was said names no answer: the words beside it count only where answers hold half of the belief.
+    assert chances_for(say("A dog: yes", {"A": 0.45, "Yes": 0.35, "No": 0.2})) == pytest.approx(
+        (0.636, 0.364), abs=1e-3
+    )
+    assert chances_for(say("The dog: yes", {"The": 0.9, "No": 0.1})) == (0.99, 0.01)
+    side = Probe("Is the dog on the left or the right?", ("Left", "Right"), "a dog")
+    assert chances_for(say("The dog is on the left.", {"The": 0.99, "Right": 0.003, "Left": 0.001}), side) == (
+        0.99,
+        0.01,
+    )
     assert chances_for(say("Indeed, yes", {"Indeed": 1.0})) == (0.99, 0.01)
 
 
@@ -90,6 +102,87 @@ def test_other_words_than_answers_count_for_nothing(chances_for: Any) -> None:
 def test_without_words_the_reply_is_read(chances_for: Any, reply: str, best: int) -> None:
     chances = chances_for(say(reply))
     assert chances[best] > 0.98
+
+
+@pytest.mark.parametrize(
+    ("reply", "probe", "best"),
+    [
+        ("2", COUNT, 1),
+        ("There are 3 dogs.", COUNT, 2),
+        ("bottom left", QUARTER, 2),
+        ("**Top right**", QUARTER, 1),
+        ("<think>Yes? I see no dog at all.</think>\n\nNo", DOG, 1),
+        ("I see none, yes.</think>No", DOG, 1),
+    ],
+)
+def test_answers_in_other_words_are_read(chances_for: Any, reply: str, probe: Probe, best: int) -> None:
+    chances = chances_for(say(reply), probe)
+    assert chances[best] > 0.98
+
+
+def test_words_told_may_be_other_words_too(chances_for: Any) -> None:
+    assert chances_for(say("2", {"2": 0.7, "3": 0.2, "Some": 0.1}), COUNT) == pytest.approx((0, 7 / 9, 2 / 9), abs=1e-3)
+    first, second = {"Bottom": 0.6, "Top": 0.4}, {" left": 0.9, " right": 0.1}
+    assert chances_for(say("Bottom left", first, second), QUARTER)[2] == pytest.approx(0.6, abs=1e-3)
+
+
+def test_a_thought_that_was_cut_off_names_no_answer(chances_for: Any) -> None:
+    assert isinstance(chances_for(say("<think>Yes or no? Let me")), NoScore)
+
+
+def test_a_model_that_thinks_first_is_given_room() -> None:
+    def think(body: dict[str, Any], n: int) -> Answer:
+        is_short = body["max_tokens"] < 100
+        told = {
+            "message": {"content": "" if is_short else "Yes, two"},
+            "finish_reason": "length" if is_short else "stop",
+        }
+        return json_answer(200, {"choices": [told]})
+
+    with LoopbackServer(intercept=think) as server:
+        validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m", concurrency=1))
+        assert all(isinstance(one, ProbeScore) for one in validator.score([LOOK, Look("b.jpg", (DOG,))], picture))
+        # The second was under way when the first came back empty; later ones are given room at once.
+        assert [body["max_tokens"] for _, body in server.seen].count(8) <= 2
+        assert server.seen[-1][1]["max_tokens"] == 2048
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (error_answer(400, "no pictures here"), r"rejects every request \(400 no pictures here\)"),
+        (say("I cannot see."), r"none of 32 questions brought an answer .*\(unreadable_answer 32; the last: "),
+    ],
+)
+def test_a_model_of_which_nothing_is_of_use_ends_the_run(answer: Answer, said: str) -> None:
+    looks = [Look(f"{n}.jpg", (DOG,)) for n in range(200)]
+    with LoopbackServer(intercept=lambda body, n: answer) as server:
+        validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m", concurrency=2))
+        with pytest.raises(ValidatorError, match=said):
+            list(validator.score(looks, picture))
+        assert server.arrivals.total() <= 40
+
+    def late(body: dict[str, Any], n: int) -> Answer:
+        return say("Yes") if n == 1 else answer
+
+    with LoopbackServer(intercept=late) as server:  # one that was of use shows that it can be asked
+        validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m", concurrency=1))
+        assert len(list(validator.score(looks[:50], picture))) == 50
+
+
+def test_what_todays_models_refuse_is_asked_otherwise() -> None:
+    def refuse(body: dict[str, Any], n: int) -> Answer:
+        hint = {"max_tokens": "Use 'max_completion_tokens' instead."}
+        for name in ("max_tokens", "temperature", "logprobs"):
+            if name in body:
+                told = f"Unsupported parameter: '{name}' is not supported with this model. {hint.get(name, '')}"
+                return error_answer(400, told)
+        return say("Yes, two")
+
+    with LoopbackServer(intercept=refuse) as server:
+        validator = open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}#m", concurrency=1))
+        assert [type(one) for one in validator.score([LOOK], picture)] == [ProbeScore, ProbeScore]
+        assert server.seen[-1][1]["max_completion_tokens"] == 8
 
 
 def test_a_reply_that_names_no_answer_is_kept_as_a_fact(chances_for: Any) -> None:

@@ -184,7 +184,7 @@ class ImageTextValidator:
         self.identity = loaded.checkpoint.identity
         self.abilities = Abilities()
         self.n_readers = 0
-        self._loaded = loaded
+        self.loaded = loaded
         self._batch_tokens = batch_tokens
         self._blank: tuple[tuple[int, int], Read] | None = None  # most corpora have few sizes, and runs of one
 
@@ -203,9 +203,9 @@ class ImageTextValidator:
             if isinstance(picture, Fault):
                 yield picture
                 continue
-            picture = _limited(picture, self._loaded.eyes.max_pixels)
+            picture = _limited(picture, self.loaded.eyes.max_pixels)
             for look in unknown:
-                read = self._read_blank(picture.size) if look.is_blank else read_picture(self._loaded, picture)
+                read = self._read_blank(picture.size) if look.is_blank else read_picture(self.loaded, picture)
                 yield from (
                     one for one in self._score_look(look, read) if isinstance(one, Fault) or one.key not in known
                 )
@@ -213,7 +213,7 @@ class ImageTextValidator:
     def _read_blank(self, size: tuple[int, int]) -> Read:
         """A plain picture of a size, read once as long as the size stays."""
         if self._blank is None or self._blank[0] != size:
-            self._blank = size, read_picture(self._loaded, blank_like(self._loaded.checkpoint, size))
+            self._blank = size, read_picture(self.loaded, blank_like(self.loaded.checkpoint, size))
         return self._blank[1]
 
     def _score_look(self, look: Look, read: Read) -> Iterator[Score | Fault]:
@@ -225,17 +225,17 @@ class ImageTextValidator:
             else:
                 asked.append(laid_out)
         scripts = [script for one in asked for script in one.scripts]
-        yield from read_scores(look, asked, score_scripts(self._loaded, read, scripts, self._batch_tokens))
+        yield from read_scores(look, asked, score_scripts(self.loaded, read, scripts, self._batch_tokens))
 
     def _lay_out(self, look: Look, item: Item, seen: Seen) -> LaidOutItem | Fault:
         answers = (item.answer,) if isinstance(item, Text) else item.answers
-        dialogue = self._loaded.eyes.dialogue
+        dialogue = self.loaded.eyes.dialogue
         try:
             scripts = tuple(dialogue.write(item.question, answer, seen.frame) for answer in answers)
         except UnscorableError as error:
             return Fault(look.picture, "unscorable_text", f"the model cannot read this: {error}", item)
         longest = len(seen.prefix) + max(len(script.tail) for script in scripts)
-        limit = self._loaded.checkpoint.max_tokens
+        limit = self.loaded.checkpoint.max_tokens
         if limit is not None and longest > limit:
             return Fault(look.picture, "too_long", f"{longest} tokens with the picture, the model reads {limit}", item)
         return LaidOutItem(item, score_key(self.identity, look, item), scripts)

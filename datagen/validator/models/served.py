@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections import Counter
 from collections.abc import Callable, Container, Coroutine, Iterator, Sequence
 from contextlib import closing
 from itertools import groupby
@@ -37,6 +38,9 @@ MAX_SIDE_PX = 1024  # what served models scale down to at most, about; 200 KB a 
 _JPEG_QUALITY = 90
 _TOP = 20  # the most that vLLM and OpenAI tell by default
 _PROBE_TOKENS = 8
+_THINKING_TOKENS = 2048  # for a model that was cut off before it named an answer
+_HOPELESS = 32
+"""So many questions in vain, with none before that was of use, end a run: the rest would be paid for in vain too."""
 _ANSWER_TOKENS = 512
 _PICTURE_TOKENS = 1000  # of most models at 1,024 pixels; only reserves tokens, the endpoint's own count replaces it
 
@@ -107,6 +111,8 @@ class ServedValidator:
     def __init__(self, settings: ValidatorSettings) -> None:
         self._settings, self._payment = settings, Payment()
         self._url, model = endpoint_of(settings.name)
+        self._probe_tokens = _PROBE_TOKENS
+        self._n_useful, self._in_vain = 0, Counter[str]()
         self._loop = LoopThread()
         self._client: EndpointClient | None = None
         self._model = model or ""
@@ -147,7 +153,8 @@ class ServedValidator:
         with closing(self._loop.ended(work(), 2 * self._settings.concurrency)) as ended:
             for future in ended:
                 try:
-                    yield future.result()
+                    yield (found := future.result())
+                    self._require_use(found)
                 except StoppedError:
                     continue
                 except DatagenError as error:  # raised at the end: others in flight are paid for
@@ -156,6 +163,26 @@ class ServedValidator:
         if failure is not None:
             self._client = None  # it has stopped
             raise failure
+
+    def _require_use(self, found: Score | Fault) -> None:
+        """Count what came of a question.
+
+        Raises:
+            ValidatorError: None of the first was of use.
+        """
+        if isinstance(found, Fault) and found.item is None:  # a picture that cannot be opened asked nothing
+            return
+        if not isinstance(found, Fault | NoScore):
+            self._n_useful += 1
+            return
+        self._in_vain[found.reason] += 1
+        n_in_vain = self._in_vain.total()
+        if n_in_vain >= _HOPELESS and not self._n_useful:
+            reasons = ", ".join(f"{reason} {n}" for reason, n in self._in_vain.most_common())
+            raise ValidatorError(
+                f"{self._url}: none of {n_in_vain} questions brought an answer that can be used ({reasons}; the last: "
+                f"{found.detail}); is '{self._model}' a model with eyes?"
+            )
 
     def _questions(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str]
@@ -182,16 +209,25 @@ class ServedValidator:
         options = ", ".join(probe.answers[:-1]) + f" or {probe.answers[-1]}"
         question = f"{probe.question} Answer only with {options}."
         try:
-            choice = await client.ask(PictureCall(self._model, question, sent, _PROBE_TOKENS, wants_logprobs=True))
+            n_tokens = self._probe_tokens
+            choice = await client.ask(self._call(question, sent, n_tokens))
+            chances = read_chances(choice, probe.answers)
+            if chances is None and choice.finish_reason == "length" and n_tokens < _THINKING_TOKENS:
+                self._probe_tokens = _THINKING_TOKENS  # it thinks first, and will again
+                choice = await client.ask(self._call(question, sent, _THINKING_TOKENS))
+                chances = read_chances(choice, probe.answers)
         except RecordError as error:
             return Fault(look.picture, error.code, str(error), probe)
         except PassingError as error:
             return Fault(look.picture, "garbled" if error.code == "garbled" else "gave_up", str(error), probe)
-        key, chances = score_key(self.identity, look, probe), read_chances(choice, probe.answers)
+        key = score_key(self.identity, look, probe)
         if chances is None:
             words = client.errors.shown(choice.message.text or "nothing")
             return NoScore(key, look.picture, "unreadable_answer", f"to '{question}' the endpoint said: {words}")
         return ProbeScore(key, look.picture, chances)
+
+    def _call(self, question: str, sent: SentPicture, n_tokens: int) -> PictureCall:
+        return PictureCall(self._model, question, sent, n_tokens, wants_logprobs=True)
 
     def answer(self, picture: Image.Image, question: str) -> str:
         """Ask one free question about one picture.
