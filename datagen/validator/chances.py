@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.endpoint.chat_completion import CompletionChoice
-from datagen.lexicon import NUMBER_WORDS
+from datagen.words import NUMBER_WORDS
 
 _FLOOR = 1e-4  # chance of an answer that was not among the words told
 _ENOUGH = 0.5
