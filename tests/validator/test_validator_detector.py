@@ -58,7 +58,7 @@ def show(name: str) -> Image.Image:
 def own_best(folder: Path, name: str) -> float:
     """The best score of a thing, by the model's own processor and post-processing."""
     if folder.name in CLOSED:
-        images: Any = transformers.AutoImageProcessor.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        images = detectors._image_processor(folder)
         model = transformers.AutoModelForObjectDetection.from_pretrained(folder).eval()
         with torch.no_grad():
             out = model(**images(images=[show("a.jpg")], return_tensors="pt"))

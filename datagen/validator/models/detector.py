@@ -6,8 +6,10 @@ Some know the things that they were taught (DETR, RT-DETR, D-FINE and what else 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -216,17 +218,27 @@ def open_parts(settings: ValidatorSettings, found: Found) -> Parts:
     config = read_config(found.folder)
     is_closed = config.get("model_type") in modeling_auto.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES
     try:
-        if is_closed:
-            processor = transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
-                found.folder, local_files_only=True
-            )
-        else:
-            processor = load_processor(found.folder)
+        processor = _image_processor(found.folder) if is_closed else load_processor(found.folder)
         parts = Parts(processor, _labels_of(config) if is_closed else None)
         _lay_out(parts, Image.new("RGB", (64, 48), "gray"), (_TRIAL,))
     except PROCESSOR_ERRORS as error:
         raise ValidatorError(f"{found.folder}: its processor cannot be used ({first_line(error)}).") from None
     return parts
+
+
+def _image_processor(folder: Path) -> Any:
+    """Load what makes pixels of a picture."""
+    try:
+        return transformers.AutoImageProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            folder, local_files_only=True
+        )
+    except ImportError:  # transformers up to 5.17 looks for torchvision, even where its class for Pillow would do
+        settings = json.loads((folder / "preprocessor_config.json").read_bytes())
+        name = str(settings.get("image_processor_type", "")).removesuffix("Fast")
+        in_pillow = getattr(transformers, f"{name}Pil", None)
+        if in_pillow is None:
+            raise
+        return in_pillow.from_pretrained(folder, local_files_only=True)
 
 
 def _labels_of(config: dict[str, Any]) -> dict[int, str]:
