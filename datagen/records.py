@@ -47,6 +47,9 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
         captions: In annotation order, stripped, none empty.
         boxes: In annotation order, none of zero size.
         licence: Short name such as ``"CC-BY-NC-2.0"``, or None when the file names none.
+        absent: Categories that somebody looked for and did not find, where the file tells them of each image (LVIS);
+            None where it does not, so that a category without a box is absent as far as the corpus is exhaustive.
+        unfinished: Categories of which not every object has its box.
     """
 
     image_id: str
@@ -56,6 +59,8 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
     captions: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
     licence: str | None = None
+    absent: tuple[str, ...] | None = None
+    unfinished: tuple[str, ...] = ()
 
 
 class Message(Struct, frozen=True):

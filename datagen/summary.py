@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from datagen.hallucination_rate import Coverage, CoverageTally, Hallucinations, HallucinationTally
-from datagen.records import Sample
+from datagen.records import Finding, Sample
 from datagen.turn_fates import fated_turns, written_turns
 
 Reasons = dict[str, dict[str, int]]
@@ -316,6 +316,32 @@ class PlantedFates(Struct, frozen=True):
     missed: int = 0
 
 
+class Omission(Struct, frozen=True):
+    """What loading the corpus left out or mended, for one reason: how often, and the first of it as a sentence."""
+
+    number: int
+    example: str
+
+
+def count_omissions(findings: Iterable[Finding]) -> dict[str, Omission]:
+    """Count what was left out or mended by its kind, the commonest first.
+
+    Args:
+        findings: Of the loaded corpus.
+    """
+    numbers = Counter(finding.kind for finding in findings if finding.kind not in _KEPT_WHOLE)
+    first: dict[str, str] = {}
+    for finding in findings:
+        first.setdefault(
+            finding.kind, finding.detail if finding.image_id is None else f"image {finding.image_id}: {finding.detail}"
+        )
+    return {kind: Omission(number, first[kind]) for kind, number in numbers.most_common()}
+
+
+_KEPT_WHOLE = frozenset(("repeated_annotation_id",))
+"""Kinds of findings by which nothing was left out."""
+
+
 class Summary(Struct, frozen=True):
     """The content of ``summary.json``; what may be None is so where there is nothing to tell, and in older runs.
 
@@ -340,6 +366,7 @@ class Summary(Struct, frozen=True):
         claims: By what captions and boxes say to them: ``supported``, ``contradicted``, ``unknown``.
         hallucinations: How much of what the teacher wrote is wrong, whatever became of it.
         coverage: How much of it captions and boxes could check at all.
+        omissions: What loading the corpus left out or mended, by kind; missing where nothing was.
     """
 
     samples: int
@@ -369,6 +396,7 @@ class Summary(Struct, frozen=True):
     claims: dict[str, int] | None = None
     hallucinations: Hallucinations | None = None
     coverage: Coverage | None = None
+    omissions: dict[str, Omission] | UnsetType = UNSET
 
 
 class Tally:

@@ -44,12 +44,13 @@ def estimate(
 
 def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     """Tell an estimate and what it assumes."""
-    from datagen.cli.printed import duration
+    from datagen.cli.printed import duration, omission_lines
 
     total = made.total
     yield f"teacher   {teacher.name}{', by the Batch API' if teacher.batch else ''}"
     nothing = f", {made.n_nothing_to_ask} with nothing to ask" if made.n_nothing_to_ask else ""
     yield f"requests  {total.n_requests:,} to send, {total.n_stored:,} stored{nothing}"
+    yield from omission_lines(made.omissions)
     for name, of in made.by_type.items():
         if of.n_requests:
             tokens = f"{of.n_prompt / of.n_requests:,.0f} tokens in, {of.reply_tokens:,.0f} out ({of.reply_source})"

@@ -53,8 +53,9 @@ def lint(
         typer.echo("run       would stop at this; nothing else was looked at", err=as_json)
         raise typer.Exit(1) from None
     pictures = PictureChecker(replace(corpus_settings, images=corpus_settings.images or source.pictures))
-    hint = pictures.explain_missing(corpus.images)
-    check = None if pictures.folder is None or hint else pictures.check
+    absent = pictures.explain_missing(corpus.images)
+    check = None if pictures.folder is None or absent else pictures.check
+    hint = corpus.refusal or absent
     tally = _Tally()
     for finding in chain(corpus.findings, lint_corpus(corpus.images, corpus.categories, check, settings.checks.words)):
         tally.add(finding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from datagen.hallucination_rate import Coverage
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.review import told_of, told_since
 from datagen.store import RunFolder, stored_replies
-from datagen.summary import Calibration, DiversityReport, PlantedFates, Reasons, Summary
+from datagen.summary import Calibration, DiversityReport, Omission, PlantedFates, Reasons, Summary
 from datagen.turn_fates import fated_turns, opinion_lines
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     """Tell how a run ended."""
     yield f"accepted  {summary.accepted} of {summary.samples} samples ({100 * summary.share_accepted:.1f} %)"
+    yield from omission_lines(summary.omissions or {})
     yield from _turn_lines(summary)
     yield from _wrong_lines(summary)
     yield from _coverage_lines(summary.coverage)
@@ -58,6 +59,12 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     yield f"dataset   {out / 'dataset.json'}"
     if (out / "report.html").is_file():
         yield f"report    {out / 'report.html'}"
+
+
+def omission_lines(omissions: Mapping[str, Omission]) -> Iterator[str]:
+    """Tell what loading the corpus left out or mended, each kind with its first example."""
+    for n, (kind, one) in enumerate(omissions.items()):
+        yield f"{'' if n else 'left out':10}{one.number} {kind}, such as {visible(one.example)}"
 
 
 def _turn_lines(summary: Summary) -> Iterator[str]:

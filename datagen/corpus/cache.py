@@ -22,13 +22,13 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Texts, texts_of
-from datagen.corpus.images import MAX_SIDE_PX, Annotations, Columns
+from datagen.corpus.images import MAX_SIDE_PX, ONLY_LABELLED, Annotations, Columns
 from datagen.records import Finding
 from datagen.version import __version__
 
 VARIABLE = "DATAGEN_CACHE"
 """Environment variable: the folder for cached files, or ``off``."""
-FORMAT = 2
+FORMAT = 3
 """To be raised whenever a change of the code makes other columns of the same files."""
 MIN_SOURCE_BYTES = 16 << 20
 """Smaller annotation files are read in a tenth of a second."""
@@ -48,6 +48,7 @@ class _About(Struct, frozen=True):
     category_names: tuple[str, ...]
     licence_names: tuple[str, ...]
     findings: tuple[Finding, ...]
+    refusal: str | None = None
 
 
 class Cache(Struct, frozen=True):
@@ -124,7 +125,8 @@ def write_cache(cache: Cache, kept: Annotations) -> bool:
     try:
         cache.path.parent.mkdir(parents=True, exist_ok=True)
         with _written_beside(cache.path) as path:
-            about = _About(cache.sources, kept.columns.category_names, kept.columns.licence_names, kept.findings)
+            about = _About(cache.sources, kept.columns.category_names, kept.columns.licence_names, kept.findings,
+                           kept.refusal)  # fmt: skip
             schema = _schema().with_metadata({"datagen": msgspec.json.encode(about)})
             with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
                 writer.write_batch(_batch(kept.columns, schema))
@@ -182,6 +184,7 @@ def _schema() -> Any:
             ("licence", pa.int32()),
             ("captions", pa.large_list(pa.large_string())),
             ("boxes", pa.large_list(box)),
+            ("labels", pa.large_list(pa.int32())),
         ]
     )
 
@@ -212,6 +215,7 @@ def _batch(columns: Columns, schema: Any) -> Any:
         numbers(columns.licences),
         pa.LargeListArray.from_arrays(numbers(columns.captions_end), texts(columns.captions)),
         pa.LargeListArray.from_arrays(numbers(columns.boxes_end), boxes),
+        pa.LargeListArray.from_arrays(numbers(columns.labels_end), numbers(columns.labels)),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -240,8 +244,11 @@ def _mapped(cache: Cache) -> Annotations | None:
         and _within(columns.sizes, 0, MAX_SIDE_PX)
         and _within(columns.corners, 0, 1)
         and _within(columns.areas, 0, 1)
+        and _within(
+            columns.labels[columns.labels > ONLY_LABELLED], -len(about.category_names), len(about.category_names) - 1
+        )
     )
-    return Annotations(columns, about.findings) if is_sound else None
+    return Annotations(columns, about.findings, about.refusal) if is_sound else None
 
 
 def _within(values: NDArray[Any], low: int, high: int) -> bool:
@@ -263,7 +270,7 @@ def _columns(batch: Any, about: _About) -> Columns:
         ends = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]
         return Texts(np.frombuffer(data or b"", np.uint8), ends)
 
-    image_ids, file_names, sizes, licences, captions, boxes = batch.columns
+    image_ids, file_names, sizes, licences, captions, boxes, labels = batch.columns
     corners, areas, categories, crowds = (boxes.values.field(n) for n in range(4))
     return Columns(
         texts(image_ids),
@@ -277,6 +284,8 @@ def _columns(batch: Any, about: _About) -> Columns:
         numbers(areas),
         numbers(categories),
         numbers(crowds).view(np.bool_),
+        numbers(labels.offsets),
+        numbers(labels.values),
         about.category_names,
         about.licence_names,
     )

@@ -22,6 +22,8 @@ from datagen.records import AnnotatedImage, Box, Finding
 
 MAX_SIDE_PX = 10_000_000
 """A width or height above this is a mistake in the annotations, whatever the picture."""
+ONLY_LABELLED = -(2**31)
+"""A label: of this image only what is labelled absent may be denied."""
 _CHUNK = 256
 """Images made in one go while walking: numpy's cost per call is spread over them."""
 
@@ -41,6 +43,9 @@ class Columns(Struct, frozen=True):
         areas: As shares of the frame.
         categories: Index into ``category_names``.
         crowds: Whether a box is a crowd region.
+        labels_end: The same as ``boxes_end`` for labels of whole images.
+        labels: ``ONLY_LABELLED``; an index into ``category_names`` for a category of which not every object is boxed;
+            -1 minus the index for one that is absent.
         category_names: As the files spell them.
         licence_names: Short names.
     """
@@ -56,6 +61,8 @@ class Columns(Struct, frozen=True):
     areas: NDArray[np.float64]
     categories: NDArray[np.int32]
     crowds: NDArray[np.bool_]
+    labels_end: Ints
+    labels: NDArray[np.int32]
     category_names: tuple[str, ...]
     licence_names: tuple[str, ...]
 
@@ -66,6 +73,7 @@ class Columns(Struct, frozen=True):
         """Take the images from ``start`` to before ``stop`` alone, with what belongs to them."""
         captions_end, boxes_end = self.captions_end[start : stop + 1], self.boxes_end[start : stop + 1]
         boxes = slice(boxes_end[0], boxes_end[-1])
+        labels_end = self.labels_end[start : stop + 1]
         return replace(
             self,
             image_ids=self.image_ids.cut(start, stop),
@@ -79,6 +87,8 @@ class Columns(Struct, frozen=True):
             areas=self.areas[boxes],
             categories=self.categories[boxes],
             crowds=self.crowds[boxes],
+            labels_end=labels_end - labels_end[0],
+            labels=self.labels[labels_end[0] : labels_end[-1]],
         )
 
     def records(self, start: int, stop: int) -> Iterator[AnnotatedImage]:
@@ -98,7 +108,8 @@ class Columns(Struct, frozen=True):
             )
         ]
         n_captions, n_boxes = captions_end[0], boxes_end[0]
-        for image_id, file_name, (width, height), licence, (a, b), (c, d) in zip(
+        for row, image_id, file_name, (width, height), licence, (a, b), (c, d) in zip(
+            range(start, stop),
             self.image_ids.read(start, stop),
             self.file_names.read(start, stop),
             self.sizes[start:stop].tolist(),
@@ -115,14 +126,23 @@ class Columns(Struct, frozen=True):
                 tuple(captions[a - n_captions : b - n_captions]),
                 tuple(boxes[c - n_boxes : d - n_boxes]),
                 licence_names[licence],
+                *(self._labelled(row) if len(self.labels) else ()),
             )
+
+    def _labelled(self, row: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
+        """Categories that are absent from an image, None for all that are not boxed; and those not boxed throughout."""
+        labels = self.labels[self.labels_end[row] : self.labels_end[row + 1]].tolist()
+        absent = [self.category_names[-1 - label] for label in labels if ONLY_LABELLED < label < 0]
+        unfinished = tuple(self.category_names[label] for label in labels if label >= 0)
+        return (tuple(absent) if ONLY_LABELLED in labels else None), unfinished
 
 
 class Annotations(Struct, frozen=True):
-    """What annotation files say, and what of it was left out or mended."""
+    """What annotation files say, what of it was left out or mended, and why a run should not go on with the rest."""
 
     columns: Columns
     findings: tuple[Finding, ...]
+    refusal: str | None = None
 
 
 class AnnotatedImages(Sequence[AnnotatedImage]):
@@ -198,6 +218,7 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
     )
     categories, licences = ({name: at for at, name in enumerate(names)} for names in (category_names, licence_names))
     boxes = [box for image in images for box in image.boxes]
+    no_labels = np.zeros(len(images) + 1, np.int64), np.empty(0, np.int32)
     return Columns(
         texts_of([image.image_id for image in images]),
         texts_of([image.file_name for image in images]),
@@ -210,6 +231,7 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
         np.array([box.area_unit for box in boxes], np.float64),
         np.array([categories[box.category] for box in boxes], np.int32),
         np.array([box.is_crowd for box in boxes], np.bool_),
+        *no_labels,
         category_names,
         licence_names,
     )

@@ -28,12 +28,14 @@ class Corpus(Struct, frozen=True, dict=True):
         images: In the source's order, each id once. Of a large corpus their records are made when asked for
             (``AnnotatedImages``), so walk them again rather than keep them.
         categories: Every category name the source declares, in its order.
-        findings: What was left out or mended while loading; ``datagen lint`` prints it.
+        findings: What was left out or mended while loading; a run counts it, ``datagen lint`` prints it.
+        refusal: Why a run should not go on with the rest, as a sentence: most of a file is faulty. None where it may.
     """
 
     images: Sequence[AnnotatedImage] = ()
     categories: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    refusal: str | None = None
 
     @cached_property
     def by_id(self) -> ImagesById:
@@ -48,7 +50,7 @@ class Corpus(Struct, frozen=True, dict=True):
         if findings:
             beyond = set(ids_of(self.images[n:]))
             findings = tuple(finding for finding in findings if finding.image_id not in beyond)
-        return Corpus(images, self.categories, findings)
+        return Corpus(images, self.categories, findings, self.refusal)
 
 
 class Source(Protocol):

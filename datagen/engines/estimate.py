@@ -17,13 +17,14 @@ from datagen.corpus import load_corpus
 from datagen.endpoint.prices import cost_of, spent_on
 from datagen.endpoint.token_estimate import count_messages, count_prompt, count_tokens
 from datagen.engines.cost_ledger import Ledger, judge_tariff
-from datagen.errors import SettingsError
+from datagen.errors import CorpusError, SettingsError
 from datagen.parsing import parse_reply
 from datagen.pipeline import plan_samples
 from datagen.recipes import Recipe, judge_prompt, load_recipes
 from datagen.records import AnnotatedImage, Judgement, Reply, Request, Turn, Usage
 from datagen.store import RunFolder, read_facts, stored_replies
 from datagen.store.shards import Shard, shard_folders
+from datagen.summary import Omission, count_omissions
 
 CACHE_FROM, CACHE_STEP = 1024, 128  # tokens; how OpenAI caches prompts, and others much alike
 MIN_MEASURED = 5  # replies of a type, before they say more than its few-shots
@@ -67,6 +68,7 @@ class Estimate(Struct, frozen=True):
         time_told: What the time rests on.
         n_nothing_to_ask: Samples without anything to tell.
         judge: What a judge over text takes beside the teacher, whose the figures above are; None without one.
+        omissions: What loading the corpus left out or mended, by kind.
     """
 
     by_type: dict[str, TypeEstimate]
@@ -78,6 +80,7 @@ class Estimate(Struct, frozen=True):
     time_told: str
     n_nothing_to_ask: int
     judge: JudgeEstimate | None = None
+    omissions: dict[str, Omission] = {}
 
     @property
     def total(self) -> TypeEstimate:
@@ -119,6 +122,8 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     if settings.corpus.dataset is not None:
         raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
     corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
+    if corpus.refusal:
+        raise CorpusError(corpus.refusal)
     images: Sequence[AnnotatedImage] = corpus.images
     if shard is not None:
         shard.require_one_machine(settings)
@@ -148,6 +153,7 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         told,
         n_nothing_to_ask,
         estimate_judge(settings, images, recipes, folders),
+        count_omissions(corpus.findings),
     )
 
 

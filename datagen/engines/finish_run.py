@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
@@ -20,7 +20,7 @@ from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
 from datagen.review import Reviewer, claims_from
 from datagen.store import JudgementStore, ScoreStore, read_decisions, stored_replies, write_whole
-from datagen.summary import Summary, Tally
+from datagen.summary import Summary, Tally, count_omissions
 
 if TYPE_CHECKING:
     from datagen.config import Settings
@@ -149,7 +149,9 @@ def finish(
         if planted is not None:
             measured["planted"] = planted.fates
     tally.bill(inputs.ledger.billed())
-    return _close(inputs, tally, replace(tally.summary(), diversity=diversity.report(), **measured))
+    omissions = count_omissions(inputs.corpus.findings) or UNSET
+    summary = replace(tally.summary(), diversity=diversity.report(), omissions=omissions, **measured)
+    return _close(inputs, tally, summary)
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:

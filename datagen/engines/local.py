@@ -22,10 +22,12 @@ from datagen.engines.preflight import ask_first, require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress, beating
 from datagen.engines.score_run import require_common_words
+from datagen.errors import visible
 from datagen.pipeline import is_balanced
 from datagen.records import Sample
 from datagen.store import RunFolder
 from datagen.store.folder import translated_errors
+from datagen.summary import count_omissions
 from datagen.validator import Validator, open_validator
 from datagen.validator.protocol import Billing
 
@@ -181,6 +183,7 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
 
 def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
     """Write down what the run is about, prove its endpoint, and look at the pictures before the rest is paid for."""
+    tell_omissions(inputs)
     if may_ask:
         ask_first(inputs)
         inputs.write_manifest()  # killed among a hundred thousand pictures, it goes on by 'datagen resume'
@@ -191,6 +194,17 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
         few = islice(inputs.usable_images(), MAX_LOOKED_OVER)
         with telling_what_it_raised(inputs.settings.validator.name):
             validator.look_over([image.file_name for image in few], inputs.pictures.read)
+
+
+def tell_omissions(inputs: Inputs) -> None:
+    """Say what loading left out or mended, before anything is paid for."""
+    omissions = count_omissions(inputs.corpus.findings)
+    if omissions:
+        tally = ", ".join(f"{one.number} {kind}" for kind, one in omissions.items())
+        first = visible(next(iter(omissions.values())).example)
+        inputs.progress.note(
+            f"Of the annotations, left out or mended: {tally}, such as {first}. 'datagen lint' tells all."
+        )
 
 
 def tell_judge(inputs: Inputs) -> None:

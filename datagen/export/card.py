@@ -24,7 +24,7 @@ def dataset_card(settings: Settings, summary: Summary, source: Sequence[tuple[st
         _header(settings, summary),
         "# Visual-instruction dataset made with datagen\n",
         _what_it_is(settings, summary),
-        "## Source\n\n" + _source(settings, source),
+        "## Source\n\n" + _source(settings, source) + _omissions(summary),
         "## Licences of the images\n\n" + _licences(summary),
         "## Result\n\n" + _result(summary),
         "## Limits\n\n" + _limits(settings, summary),
@@ -88,6 +88,14 @@ def _source(settings: Settings, source: Sequence[tuple[str, str]]) -> str:
     if settings.corpus.limit is not None:
         lines.append(f"- the first {settings.corpus.limit} images only")
     return "\n".join(lines) + "\n"
+
+
+def _omissions(summary: Summary) -> str:
+    """What of the annotations is not in the dataset, as it could not be read or placed."""
+    if not summary.omissions:
+        return ""
+    rows = [(kind, one.number, one.example) for kind, one in summary.omissions.items()]
+    return "\nOf the annotations, left out or mended:\n\n" + _table(("what", "number", "the first"), rows)
 
 
 def _licences(summary: Summary) -> str:

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -374,7 +375,6 @@ BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
     "trailing comma": (b'{"images": [],\n "annotations": [],}', "is not JSON at line 2, byte 34"),
     "trailing text": (as_text(instances(BOX)) + b"\nand more", "is not JSON at line 2"),
     "nan": (as_text(instances({**BOX, "bbox": [float("nan"), 1, 2, 3]})), "NaN is no JSON number"),
-    "infinity": (as_text(instances({**BOX, "area": float("-inf")})), "-Infinity is no JSON number"),
     "out of range": (
         b'{"images": [], "annotations": [{"image_id": 1, "category_id": 1, "area": 1e999}]}',
         "out of range",
@@ -397,28 +397,21 @@ BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
     "no categories": ({"images": [IMAGE], "annotations": [BOX]}, "no 'categories'"),
     "empty categories": (instances(BOX, categories=[]), "no 'categories'"),
     "no image at all": (instances(images=[]), "lists no image"),
-    "annotations as object": (instances(annotations={"7": []}), r"at \$.annotations: expected `array`"),
-    "box of three": (
-        instances(BOX, {**BOX, "bbox": [1, 2, 3]}),
-        r"at \$.annotations\[1\].bbox: .*\[x, y, width, height\]",
-    ),
-    "box of text": (
-        instances({**BOX, "bbox": ["1", 2, 3, 4]}),
-        r"at \$.annotations\[0\].bbox\[0\]: expected `float`, got `str`",
-    ),
-    "no box": (instances({"image_id": 7, "category_id": 1}), "neither `bbox` nor `segmentation`"),
+    "annotations as object": (instances(annotations={"7": BOX}), "'annotations' is an object of records by key"),
     "no image id": (instances({"category_id": 1, "bbox": [1, 2, 3, 4]}), "missing required field `image_id`"),
     "fractional id": (instances(images=[{**IMAGE, "id": 1.5}]), r"at \$.images\[0\].id: expected"),
     "empty id": (instances(images=[{**IMAGE, "id": ""}]), r"at \$.images\[0\].id: expected `str` of length"),
-    "endless id": (b'{"images": [{"id": ' + b"9" * 9000 + b"}]}", r"at \$.images\[0\].id: integer value out of range"),
+    "endless id": (
+        b'{"annotations": [], "images": [{"id": ' + b"9" * 9000 + b"}]}",
+        r"at \$.images\[0\].id: integer value out of range",
+    ),
     "no file name": (instances(images=[{"id": 1, "width": 3, "height": 3}]), "image 1 has neither 'file_name'"),
-    "no size": (instances(BOX, images=[{"id": 7, "file_name": "7.jpg"}]), "image 7 .7.jpg. has boxes but no width"),
-    "size below one": (instances(BOX, images=[{**IMAGE, "height": -1}]), "image 7 .* has boxes but no width"),
     "half a pixel": (instances(images=[{**IMAGE, "width": 3.5}]), "3.5 x 50 pixels"),
     "size without bound": (instances(images=[{**IMAGE, "width": 1e300}]), "1e.300 x 50 pixels"),
-    "category twice": (instances(categories=[*CATEGORIES, {"id": "1", "name": "cat"}]), "both 'person' and 'cat'"),
-    "nameless category": (instances(categories=[{"id": 1, "name": " "}]), "category 1 has an empty name"),
-    "one id, two pictures": (instances(images=[IMAGE, {**IMAGE, "file_name": "8.jpg"}]), "7.jpg .* but 8.jpg"),
+    "one id, two pictures": (
+        instances(images=[IMAGE, {**IMAGE, "file_name": "8.jpg"}]),
+        "is 000000000007.jpg but 8.jpg, too",
+    ),
 }
 
 
@@ -430,6 +423,191 @@ def test_broken_instances(load: Loader, content: Any, message: str) -> None:
     assert "instances0.json" in sentence
     assert "\n" not in sentence
     assert len(sentence) < 500
+
+
+NO_SIZE = {"id": 7, "file_name": "7.jpg"}
+GOOD = [{**BOX, "id": n, "bbox": [n, 5, 20, 10]} for n in range(10, 20)]
+
+
+@pytest.mark.parametrize(
+    ("faulty", "kind", "told"),
+    [
+        ({**BOX, "bbox": []}, "box_missing", "neither `bbox` nor `segmentation`"),
+        ({**BOX, "bbox": None, "segmentation": []}, "box_missing", "neither `bbox` nor `segmentation`"),
+        ({"id": 1, "image_id": 7, "category_id": 1}, "box_missing", r"A COCO box is \[x, y, width, height\]"),
+        ({**BOX, "bbox": [1, 2, 3]}, "record_unreadable", r"annotations\[4\].bbox: .*\[x, y, width, height\]"),
+        ({**BOX, "bbox": [1, 2, 3, None]}, "record_unreadable", r"bbox\[3\]: expected `float`"),
+        ({**BOX, "bbox": "1 2 3 4"}, "record_unreadable", "bbox: expected `array`"),
+        ({**BOX, "bbox": [float("nan"), 1, 2, 3]}, "record_unreadable", "NaN is no JSON number"),
+        ({**BOX, "bbox": [1, 1, float("inf"), 3]}, "record_unreadable", "inf is no JSON number"),
+        ({"id": 1, "category_id": 1, "bbox": [1, 2, 3, 4]}, "record_unreadable", "missing required field `image_id`"),
+        ({"id": 1, "image_id": 7, "bbox": [1, 2, 3, 4]}, "record_unreadable", "missing required field `category_id`"),
+        ({**BOX, "image_id": 1.5}, "record_unreadable", "image_id"),
+        (None, "record_unreadable", "expected `object`, got `null`"),
+        ("a", "record_unreadable", r"annotations\[4\]: expected `object`"),
+        ({**BOX, "bbox": [0.1, 0.2, 0.3, 0.4]}, "box_in_shares", "looks like shares of the frame"),
+    ],
+)
+def test_a_faulty_record_costs_itself(load: Loader, faulty: Any, kind: str, told: str) -> None:
+    corpus = load(instances(*GOOD[:4], faulty, *GOOD[4:]))
+    assert len(corpus.images[0].boxes) == 10
+    (finding,) = corpus.findings
+    assert finding.kind == kind
+    assert re.search(told, finding.detail)
+    assert "left out" in finding.detail
+    assert corpus.refusal is None
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [
+        {**BOX, "bbox": ["10", "5", "20", "10"]},
+        {**BOX, "image_id": 7.0, "category_id": 18.0},
+        {**BOX, "area": float("nan")},
+        {**BOX, "area": float("-inf")},
+        {**BOX, "iscrowd": "0"},
+        {**BOX, "bbox": [], "area": None, "segmentation": [[10, 5, 30, 5, 30, 15, 10, 15]]},
+    ],
+)
+def test_values_in_another_dress_are_read(load: Loader, sound: Any) -> None:
+    corpus = load(instances(*GOOD, sound))
+    assert corpus.images[0].boxes[-1].box_unit == (0.1, 0.1, 0.3, 0.3)
+    assert corpus.findings == ()
+
+
+def test_lint_and_run_are_told_of_images_and_categories_that_cannot_be_used(load: Loader) -> None:
+    images = [IMAGE, {**IMAGE, "id": 8, "width": 3.5}, {"id": 9}, {**IMAGE, "id": 10, "file_name": "a.jpg"}, 5]
+    images += [{**IMAGE, "id": n, "file_name": f"{n}.jpg"} for n in range(20, 26)]
+    categories = [*CATEGORIES, {"id": 3, "name": " "}, {"id": 4}, {"id": "18", "name": "cat"}, {"id": 5, "name": "cup"}]
+    images.append({**IMAGE, "id": 10, "file_name": "b.jpg"})
+    boxes = [{**BOX, "id": n, "category_id": n} for n in (1, 3, 4, 5, 18)]
+    corpus = load(instances(*boxes, *({**BOX, "id": n, "category_id": 5} for n in range(30, 40)), images=images,
+                            categories=categories))  # fmt: skip
+    assert [image.image_id for image in corpus.images] == ["7", *map(str, range(20, 26))]
+    assert {box.category for box in corpus.images[0].boxes} == {"person", "cup"}
+    assert kinds(corpus).count("record_unreadable") == 8
+    assert kinds(corpus).count("unknown_category") == 3
+    assert corpus.refusal is None
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (instances({"image_id": 7, "category_id": 1}), "1 of 1 boxes do not fit .1 box_missing."),
+        (instances(BOX, images=[NO_SIZE]), "image 7 .7.jpg. has boxes but no width and height"),
+        (instances(BOX, images=[{**IMAGE, "height": -1}]), "image 7 .* has boxes but no width"),
+        (instances(*GOOD[:2], *({**BOX, "bbox": [1]} for _ in range(3))), "3 of 5 records in 'annotations' cannot be"),
+        (
+            instances(*({**BOX, "category_id": n} for n in (2, 19)), categories=CATEGORIES),
+            "are shifted by one against its categories",
+        ),
+        (instances(*({**BOX, "category_id": n} for n in (2, 9))), "are not those of its annotations"),
+        (
+            instances(*({**BOX, "bbox": [0.2, 0.3, n / 20, 0.5]} for n in range(1, 9))),
+            "shares of the frame from 0 to 1",
+        ),
+        (instances(*({**BOX, "bbox": [30 + n, 20, 60 + n, 45]} for n in range(9))), "its boxes are corners"),
+        (
+            instances(*({**BOX, "bbox": [30, 60 + n, 10, 30]} for n in range(9))),
+            "width and height of its images are exchanged",
+        ),
+        (
+            instances(*({**BOX, "bbox": [80, 40, 39, 15 + n / 2]} for n in range(8))),
+            r"its boxes are \[centre x, centre y",
+        ),
+        (instances(*({**BOX, "bbox": [40, 60, 9, 900 + n]} for n in range(9))), "Look whether its boxes, the sizes of"),
+    ],
+)
+def test_where_most_is_faulty_a_run_is_refused_with_the_likely_cause(load: Loader, content: Any, message: str) -> None:
+    corpus = load(content)
+    assert corpus.refusal is not None
+    assert re.search(message, corpus.refusal)
+    assert "\n" not in corpus.refusal
+
+
+def test_corners_are_known_though_most_fit_as_they_are(load: Loader) -> None:
+    small = [{**BOX, "bbox": [n, n, n + 9, n + 9]} for n in range(12)]
+    wide = [{**BOX, "bbox": [60, 20, 99, 49]} for _ in range(3)]
+    refusal = load(instances(*small, *wide)).refusal
+    assert refusal is not None
+    assert "3 of 15 boxes do not fit" in refusal
+    assert "its boxes are corners" in refusal
+
+
+def test_annotations_of_images_that_no_file_lists_refuse_nothing(load: Loader) -> None:
+    corpus = load(instances(BOX, *({**BOX, "image_id": n} for n in range(100, 130))))
+    assert len(corpus.images[0].boxes) == 1
+    assert corpus.refusal is None
+
+
+def test_captions_and_boxes_may_stand_in_one_file(load: Loader, tmp_path: Path) -> None:
+    mixed = instances(BOX, {**CAPTION, "id": 2}, {**BOX, "id": 3}, {**CAPTION, "id": 4, "caption": "Two."})
+    path = load.write("mixed.json", mixed)
+    corpus = load_corpus(CorpusSettings(instances=(path,), captions=(path,)))
+    assert (len(corpus.images[0].boxes), corpus.images[0].captions) == (2, ("A dog.", "Two."))
+    assert corpus.findings == ()
+    alone = load_corpus(CorpusSettings(instances=(path,)))
+    assert kinds(alone) == ["annotations_of_other_kind"]
+    assert "2 of 4 annotations are captions; left out. Give the file to --captions, too" in alone.findings[0].detail
+
+
+def test_captions_that_are_marked_or_damaged_are_left_out(load: Loader) -> None:
+    rows = [
+        {**CAPTION, "id": 1, "is_rejected": True},
+        {**CAPTION, "id": 2, "is_precanned": 1},
+        {**CAPTION, "id": 3, "caption": "A d\ud83dog."},
+        {**CAPTION, "id": 4, "caption": "A d\ufffdg."},
+        {**CAPTION, "id": 5, "caption": "dog " * 5000},
+        {**CAPTION, "id": 6, "caption": None},
+        {**CAPTION, "id": 7, "is_rejected": False, "is_precanned": False},
+        {**CAPTION, "id": 8, "caption": "A 🐕."},
+    ]
+    corpus = load((), captions(*rows))
+    assert corpus.images[0].captions == ("A dog.", "A 🐕.")
+    assert sorted(kinds(corpus)) == [
+        "caption_damaged", "caption_damaged", "caption_rejected", "caption_rejected", "caption_too_long",
+        "record_unreadable",
+    ]  # fmt: skip
+
+
+def test_labels_of_whole_images_are_read(load: Loader) -> None:
+    lvis = {**IMAGE, "neg_category_ids": [1], "not_exhaustive_category_ids": [18]}
+    bare = {**IMAGE, "id": 8, "file_name": "8.jpg"}
+    open_images = {**IMAGE, "id": 9, "file_name": "9.jpg", "neg_category_ids": [], "pos_category_ids": [1, 77]}
+    corpus = load(instances(BOX, images=[lvis, bare, open_images]), captions(CAPTION, images=[bare]))
+    assert [(image.absent, image.unfinished) for image in corpus.images] == [
+        (("person",), ("dog",)),
+        (None, ()),
+        ((), ("person",)),
+    ]
+    assert corpus.images[1:][1] == corpus.images[2]
+
+
+def rle(*box_px: int) -> dict[str, Any]:
+    left, top, width, height = box_px
+    runs = [left * 50 + top, *([height, 50 - height] * width)]
+    runs[-1] += 5000 - sum(runs)
+    return {"size": [50, 100], "counts": runs}
+
+
+@pytest.mark.parametrize(
+    ("crowds", "plain", "is_doubted"),
+    [
+        ([{"segmentation": rle(10, 5, 20, 10)}] * 4, 0, True),  # CVAT marks every mask
+        ([{"segmentation": rle(10, 5, 20, 10)}] * 4, 6, True),  # and no polygon beside them
+        ([{}] * 4, 0, True),
+        ([{}] * 4, 6, False),  # boxes of groups, as Open Images has them
+        ([{"segmentation": rle(10, 5, 20, 10)}] * 4, 60, False),
+        ([{"segmentation": rle(10, 5, 20, 10)}] * 2, 0, False),
+    ],
+)
+def test_a_mark_that_every_mask_has_says_nothing_of_groups(
+    load: Loader, crowds: Any, plain: int, is_doubted: bool
+) -> None:
+    rows = [{**BOX, **one, "id": n, "iscrowd": 1} for n, one in enumerate(crowds)]
+    corpus = load(instances(*rows, *({**BOX, "id": 100 + n} for n in range(plain))))
+    assert kinds(corpus) == ["crowds_doubted"] * is_doubted
+    assert sum(box.is_crowd for box in corpus.images[0].boxes) == (0 if is_doubted else len(rows))
 
 
 @pytest.mark.parametrize(

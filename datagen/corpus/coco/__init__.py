@@ -42,7 +42,7 @@ def load_annotations(settings: CorpusSettings) -> Corpus:
     kept = cached({"instances": settings.instances, "captions": settings.captions}, lambda: _read_all(settings))
     # Captions alone name no categories: claims are read with COCO's then. No picture has a box, so none is refuted.
     names = kept.columns.category_names or (() if settings.instances else COCO_CATEGORIES)
-    return Corpus(AnnotatedImages(kept.columns), names, kept.findings)
+    return Corpus(AnnotatedImages(kept.columns), names, kept.findings, kept.refusal)
 
 
 def _read_all(settings: CorpusSettings) -> Annotations:

@@ -10,8 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Raw, Struct
 
+from datagen.corpus.box_form import are_shares
 from datagen.corpus.coco.schema import BoxPx, InstanceRow
 from datagen.geometry import clip_to_unit
 from datagen.records import Box
@@ -224,6 +226,9 @@ def make_box(row: InstanceRow, category: str, width: int, height: int) -> tuple[
 def _corners(box_px: BoxPx, width: int, height: int, faults: list[Fault]) -> BoxPx | None:
     """Unit corners clipped to the frame, or None for a box without size or outside the frame."""
     x, y, box_width, box_height = box_px
+    if are_shares(np.array([box_px]), np.array([[width, height]], np.float64))[0]:
+        faults.append(("box_in_shares", f"{_told(box_px)} looks like shares of the frame, not pixels; left out"))
+        return None
     right_px, bottom_px = x + box_width, y + box_height
     if right_px <= x or bottom_px <= y:
         faults.append(("box_zero_size", f"{_told(box_px)} has no size; left out"))

@@ -16,6 +16,7 @@ from datagen.corpus.buffers import Growing, GrowingTexts, Ints, Texts
 from datagen.corpus.coco.boxes import frame_of, is_absent
 from datagen.corpus.coco.schema import BoxPx, CaptionRow, CategoryRow, Id, ImageRow, InstanceRow, LicenceRow
 from datagen.corpus.images import id_text
+from datagen.records import Finding
 
 Mask = NDArray[np.bool_]
 
@@ -73,12 +74,19 @@ class ImageTable(Struct, frozen=True):
         names: File names; empty where the file gives none.
         sides: Width and height as the file has them, 0 where it has none, shape (images, 2).
         licences: Licence ids, numbered; ``NO_ID`` for none.
+        labels: What is said of categories in the whole image: row of the image, ``ABSENT`` or ``UNFINISHED``, and the
+            category's id, numbered; ``NO_ID`` for an image of which only such categories may be denied. Three columns.
     """
 
     ids: Ints
     names: list[str]
     sides: NDArray[np.float64]
     licences: Ints
+    labels: Ints
+
+
+ABSENT, UNFINISHED = 0, 1
+"""Of a category in an image: looked for and not found; not every object boxed."""
 
 
 class InstanceTable(Struct, frozen=True):
@@ -105,11 +113,32 @@ class InstanceTable(Struct, frozen=True):
 
 
 class CaptionTable(Struct, frozen=True):
-    """The annotations of a captions file; white space in captions is folded to single spaces."""
+    """The annotations of a captions file; white space in captions is folded to single spaces.
+
+    Attributes:
+        is_marked: Whether the file itself says that a caption is of no use.
+    """
 
     ids: Ints
     image_ids: Ints
     captions: Texts
+    is_marked: NDArray[np.bool_]
+
+
+class Faults(Struct, frozen=True):
+    """What could not be read of a file.
+
+    Attributes:
+        findings: One for each record that was left out.
+        refusal: Why a run should not go on with the others, or None.
+        n_of_other_kind: Captions among instances, or instances among captions.
+        n_rows: Annotations of either kind.
+    """
+
+    findings: list[Finding] = []
+    refusal: str | None = None
+    n_of_other_kind: int = 0
+    n_rows: int = 0
 
 
 class Captions(Struct, frozen=True):
@@ -119,6 +148,7 @@ class Captions(Struct, frozen=True):
     images: ImageTable
     licences: list[LicenceRow]
     annotations: CaptionTable
+    faults: Faults
 
 
 class Instances(Struct, frozen=True):
@@ -128,6 +158,7 @@ class Instances(Struct, frozen=True):
     images: ImageTable
     licences: list[LicenceRow]
     annotations: InstanceTable
+    faults: Faults
     categories: list[CategoryRow]
 
 
@@ -138,18 +169,36 @@ class ImageRows:
         self._number = ids.numbers
         self._ids, self._licences, self._sides = Growing(np.int64), Growing(np.int64), Growing(np.float64, 2)
         self._names: list[str] = []
+        self._labels = Growing(np.int64, 3)
 
     def add(self, rows: list[ImageRow]) -> None:
         """Take rows."""
+        self._take_labels(rows)
         self._names += [(row.file_name or _name_in(row.coco_url)).replace("\\", "/") for row in rows]
         self._ids.add(self._number([row.id for row in rows]))
         self._licences.add(self._number([row.license for row in rows]))
         sides = [row.width or 0.0 for row in rows], [row.height or 0.0 for row in rows]
         self._sides.add(np.array(sides, np.float64).T)
 
+    def _take_labels(self, rows: list[ImageRow]) -> None:
+        """Keep what is said of categories in whole images."""
+        places, kinds, ids = list[int](), list[int](), list[Id | None]()
+        for place, row in enumerate(rows, start=len(self._names)):
+            absent, unfinished = row.neg_category_ids, row.not_exhaustive_category_ids
+            if absent is None and unfinished is None and row.pos_category_ids is None:
+                continue
+            absent, unfinished = absent or (), (*(unfinished or ()), *(row.pos_category_ids or ()))
+            places += [place] * (1 + len(absent) + len(unfinished))
+            kinds += [ABSENT] * (1 + len(absent)) + [UNFINISHED] * len(unfinished)
+            ids += [None, *absent, *unfinished]
+        if places:
+            self._labels.add(np.column_stack((places, kinds, self._number(ids))))
+
     def table(self) -> ImageTable:
         """All that came."""
-        return ImageTable(self._ids.array(), self._names, self._sides.array(), self._licences.array())
+        return ImageTable(
+            self._ids.array(), self._names, self._sides.array(), self._licences.array(), self._labels.array()
+        )
 
 
 class InstanceRows:
@@ -203,16 +252,19 @@ class CaptionRows:
     def __init__(self, ids: Ids) -> None:
         self._number = ids.numbers
         self._ids, self._image_ids, self._captions = Growing(np.int64), Growing(np.int64), GrowingTexts()
+        self._marked = Growing(np.bool_)
 
     def add(self, rows: list[CaptionRow]) -> None:
         """Take rows."""
+        marked = [bool(row.is_rejected or row.is_precanned) for row in rows]
+        self._marked.add(np.frombuffer(bytes(marked), np.bool_))
         self._ids.add(self._number([row.id for row in rows]))
         self._image_ids.add(self._number([row.image_id for row in rows]))
         self._captions.add([" ".join(row.caption.split()) for row in rows])
 
     def table(self) -> CaptionTable:
         """All that came."""
-        return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts())
+        return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts(), self._marked.array())
 
 
 def _box_array(boxes: list[BoxPx | None]) -> NDArray[np.float64]:

@@ -4,40 +4,23 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
 from datagen.corpus.coco.schema import CaptionsFile, InstancesFile
 from datagen.corpus.source import check_start, explain_unreadable
 from datagen.errors import CorpusError
 
-
-class _Marks(Struct):
-    """The keys that tell one kind of annotation from another."""
-
-    caption: Raw = Raw()
-    category_id: Raw = Raw()
-    segments_info: Raw = Raw()
-
-
-class _AnyFile(Struct):
-    annotations: list[_Marks] = []
-
-
-Kind = Literal["captions", "instances"]
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
 
 _SHAPE = "A COCO file is one JSON object with 'images' and 'annotations'"
 _HINTS = {
-    "bbox": "a COCO box is [x, y, width, height] in pixels",
     "images": f"{_SHAPE}; 'images' lists id, file_name, width and height",
     "annotations": f"{_SHAPE}; image-info files of a test set carry no annotations and cannot be used",
-    "image_id": "every annotation names its image by 'image_id'",
-    "category_id": "every instance names its category by 'category_id'",
-    "caption": "a caption is a text",
 }
+_OBJECT = f"is an object of records by key, where COCO has a list of them; write its values as a list. {_SHAPE}."
 
 
 def decode_whole(path: Path, shape: type[FileT]) -> FileT:
@@ -46,17 +29,20 @@ def decode_whole(path: Path, shape: type[FileT]) -> FileT:
     Raises:
         CorpusError: It is missing, unreadable, or no COCO file of this kind.
     """
-    kind: Kind = "captions" if shape is CaptionsFile else "instances"
     data = _read_bytes(path)
     text = memoryview(data)[3:] if data.startswith(b"\xef\xbb\xbf") else memoryview(data)
     try:
-        return msgspec.json.decode(text, type=shape)
+        file = msgspec.json.decode(text, type=shape)
     except msgspec.ValidationError as error:
-        raise CorpusError(f"{path}: {_name_fault(bytes(text), str(error), kind)}") from None
+        told = _locate_odd_byte(bytes(text)) or _name_fault(bytes(text), str(error))
+        raise CorpusError(f"{path}: {told}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter from msgspec before 0.23
         raise CorpusError(f"{path}: {_locate_fault(bytes(text), str(error))}") from None
     except RecursionError:
         raise CorpusError(f"{path}: brackets are nested hundreds deep, which no COCO file does. {_SHAPE}.") from None
+    if odd := _locate_odd_byte(bytes(text)):  # rows are not decoded yet
+        raise CorpusError(f"{path}: {odd}")
+    return file
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -68,38 +54,20 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
-def _name_fault(text: bytes, message: str, kind: Kind) -> str:
-    """Say what a well-formed file is instead of COCO, or which value in it is wrong."""
+def _name_fault(text: bytes, message: str) -> str:
+    """Say what a well-formed file is instead of COCO, or which part of it is wrong."""
     if _is_json_lines(text):
         return f"looks like JSON Lines (one object per line). {_SHAPE}."
     what, _, where = message.partition(" - at ")
     if not where and what.startswith("Expected"):
         found = what.partition("got ")[2].strip("`")
         return f"holds a JSON {found}. {_SHAPE}; lists are what detection results and LLaVA datasets are."
-    if other := _other_kind(text, kind):
-        return other
+    place = where.strip("`")
+    if what.endswith("got `object`") and place.count(".") == 1:
+        return f"{place.removeprefix('$.')!r} {_OBJECT}"
     key = re.search(r"field `(\w+)`", what) or re.search(r"\.(\w+)[^.]*$", where)
-    hint = _HINTS.get(key[1] if key else "", "correct the value, or leave the record out")
-    place = f"at {where.strip('`')}: " if where else ""
-    return f"{place}{what[:1].lower()}{what[1:]} ({hint})."
-
-
-def _other_kind(text: bytes, kind: Kind) -> str | None:
-    try:
-        annotations = msgspec.json.decode(text, type=_AnyFile).annotations
-    except (ValueError, RecursionError):
-        return None
-    first = annotations[0] if annotations else _Marks()
-    has_caption, has_category, has_segments = (
-        bool(bytes(mark)) for mark in (first.caption, first.category_id, first.segments_info)
-    )
-    if has_segments:
-        return "looks like a panoptic file. Give the instances file of the same images."
-    if kind == "instances" and has_caption and not has_category:
-        return "looks like a captions file; give it to --captions."
-    if kind == "captions" and has_category and not has_caption:
-        return "looks like an instances file; give it to --instances."
-    return None
+    hint = _HINTS.get(key[1] if key else "", "correct the value")
+    return f"{f'at {place}: ' if where else ''}{what[:1].lower()}{what[1:]} ({hint})."
 
 
 def _locate_fault(text: bytes, message: str) -> str:

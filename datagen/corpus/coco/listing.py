@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Ints
+from datagen.corpus.category_names import names_in_sentences
 from datagen.corpus.coco.columns import Captions, Ids, ImageTable, Instances
 from datagen.corpus.coco.schema import CategoryRow, LicenceRow
 from datagen.corpus.images import MAX_SIDE_PX, id_text
 from datagen.errors import CorpusError
+from datagen.records import Finding
 
 Rows = NDArray[np.int32]
 
@@ -56,6 +58,8 @@ class Listing:
         licences: Index into ``licence_names``, -1 for none.
         licence_names: Of all files.
         category_names: Of all files.
+        findings: What was left out.
+        refusals: Why a run should not go on with the rest, if so.
     """
 
     def __init__(self, ids: Ids) -> None:
@@ -64,6 +68,8 @@ class Listing:
         self.licences = np.empty(0, np.int32)
         self.licence_names: list[str] = []
         self.category_names: list[str] = []
+        self.findings: list[Finding] = []
+        self.refusals: list[str] = []
         self._ids = ids
         self._image_ids = np.empty(0, np.int64)
         self._sources = np.empty(0, np.int32)
@@ -90,26 +96,58 @@ class Listing:
         return self._lookup.rows(image_ids)
 
     def add(self, file: Instances | Captions) -> None:
-        """Enter a file's images.
+        """Enter a file's images; one that no picture can be found for is left out and told.
 
         Raises:
-            CorpusError: An image has no name or an impossible size, or contradicts an earlier one of the same id.
+            CorpusError: All are so, or the file contradicts earlier ones.
         """
-        table = file.images
         self._paths.append(file.path)
-        is_wrong_size = ((table.sides > MAX_SIDE_PX) | (table.sides != np.floor(table.sides))).any(axis=1)
+        table = self._usable(file)
         sizes = np.clip(table.sides, 0, MAX_SIDE_PX).astype(np.int32)
-        licences = self._licence_rows(file)
+        licences = self._licence_rows(file, table)
+        n_shared = int(np.count_nonzero(self.rows(table.ids) >= 0))
         self._enter_new(table, sizes, licences)
         rows = self.rows(table.ids)
         names = self.names
         is_other_name = [name != names[row] for name, row in zip(table.names, rows.tolist(), strict=True)]
-        is_odd = is_wrong_size | ((sizes != self.sizes[rows]) & (sizes != 0)).any(axis=1)
+        is_odd = ((sizes != self.sizes[rows]) & (sizes != 0)).any(axis=1)
         is_odd |= (self.licences[rows] < 0) & (licences >= 0)
-        is_odd |= np.array(is_other_name, np.bool_) | np.array([not name for name in table.names], np.bool_)
+        is_odd |= np.array(is_other_name, np.bool_)
+        conflicts: list[Finding] = []
         for at in np.flatnonzero(is_odd).tolist():
-            _check(file.path, self._ids.text(int(table.ids[at])), table, at, is_wrong_size=bool(is_wrong_size[at]))
-            self._unite(file.path, int(rows[at]), table.names[at], sizes[at], int(licences[at]))
+            row = int(rows[at])
+            told = self._unite(file.path, row, table.names[at], sizes[at], int(licences[at]))
+            conflicts += [Finding("image_conflict", self.image_id(row), told)] if told else []
+        if 2 * len(conflicts) > n_shared:
+            raise CorpusError(
+                f"{file.path}: {conflicts[0].detail}. One id must mean one picture: give files of the same data set."
+            )
+        self.findings += conflicts
+
+    def _usable(self, file: Instances | Captions) -> ImageTable:
+        """The images that have a name and a size that can be, and are listed as one picture."""
+        table = file.images
+        is_wrong_size = ((table.sides > MAX_SIDE_PX) | (table.sides != np.floor(table.sides))).any(axis=1)
+        is_faulty = is_wrong_size | np.array([not name for name in table.names], np.bool_)
+        faults = {at: _image_fault(table, at) for at in np.flatnonzero(is_faulty).tolist()} | _listed_twice(table)
+        if not faults:
+            return table
+        told = [
+            Finding("record_unreadable", image_id, f"{file.path.name}: image {image_id} {faults[at]}; left out")
+            for at in sorted(faults)
+            for image_id in [self._ids.text(int(table.ids[at]))]
+        ]
+        if len(told) == len(table.names):
+            raise CorpusError(f"{file.path.parent / told[0].detail.removesuffix('; left out')}.")
+        if 2 * len(told) > len(table.names):
+            self.refusals.append(
+                f"{file.path}: {len(told)} of {len(table.names)} images cannot be used, such as "
+                f"{told[0].detail.removeprefix(f'{file.path.name}: ')}. 'datagen lint' names them all."
+            )
+        self.findings += told
+        kept = np.delete(np.arange(len(table.names)), sorted(faults))
+        names = [table.names[at] for at in kept.tolist()]
+        return ImageTable(table.ids[kept], names, table.sides[kept], table.licences[kept], table.labels)
 
     def _enter_new(self, table: ImageTable, sizes: NDArray[np.int32], licences: Rows) -> None:
         """Enter the images that no earlier file lists, each where it stands first."""
@@ -125,32 +163,27 @@ class Listing:
         self._image_ids = np.concatenate((self._image_ids, table.ids[new]))
         self._lookup = Lookup(self._image_ids)
 
-    def _unite(self, path: Path, row: int, name: str, size: NDArray[np.int32], licence: int) -> None:
-        """Lay a second listing of an image over the first."""
+    def _unite(self, path: Path, row: int, name: str, size: NDArray[np.int32], licence: int) -> str | None:
+        """Lay a second listing of an image over the first; say how it contradicts that, if it does."""
         earlier, later = self.sizes[row].tolist(), size.tolist()
         is_same_size = all(not a or not b or a == b for a, b in zip(earlier, later, strict=True))
         if self.names[row] != name or not is_same_size:
             told = f"{self.names[row]} ({earlier[0]}x{earlier[1]}) in {self.source(row)}"
-            raise CorpusError(
-                f"{path}: image {self.image_id(row)} is {told} but {name} ({later[0]}x{later[1]}) in {path}. "
-                "One id must mean one picture: give files of the same data set."
-            )
+            return f"image {self.image_id(row)} is {told} but {name} ({later[0]}x{later[1]}) in {path}"
         self.sizes[row] = [a or b for a, b in zip(earlier, later, strict=True)]
         if self.licences[row] < 0:
             self.licences[row] = licence
+        return None
 
-    def _licence_rows(self, file: Instances | Captions) -> Rows:
+    def _licence_rows(self, file: Instances | Captions, table: ImageTable) -> Rows:
         named = licence_names(file.licences)
         rows = _entered(self.licence_names, named.values())
-        return _mapped(Lookup(self._ids.numbers([*named])).rows(file.images.licences), rows)
+        return _mapped(Lookup(self._ids.numbers([*named])).rows(table.licences), rows)
 
     def category_rows(self, file: Instances, category_ids: Ints) -> Rows:
-        """Enter a file's categories, and find the rows of those that its annotations show; -1 for unknown ones.
-
-        Raises:
-            CorpusError: A category has no name, or two.
-        """
-        named = _category_names(file.path, file.categories)
+        """Find the rows of categories, -1 for unknown ones; the first call enters those of the file."""
+        named, told = _category_names(file.path, file.categories)
+        self.findings += () if set(told) <= set(self.findings) else told
         rows = _entered(self.category_names, named.values())
         return _mapped(Lookup(self._ids.numbers([*named])).rows(category_ids), rows)
 
@@ -168,29 +201,47 @@ def _mapped(rows: Rows, others: list[int]) -> Rows:
     return np.array([*others, -1], np.int32)[rows]
 
 
-def _check(path: Path, image_id: str, table: ImageTable, at: int, *, is_wrong_size: bool) -> None:
+def _image_fault(table: ImageTable, at: int) -> str:
     if not table.names[at]:
-        raise CorpusError(f"{path}: image {image_id} has neither 'file_name' nor 'coco_url'. Add its file name.")
-    if is_wrong_size:
-        width, height = table.sides[at].tolist()
-        raise CorpusError(
-            f"{path}: image {image_id} is {width:g} x {height:g} pixels large, which no picture is. "
-            "Correct its width and height."
-        )
+        return "has neither 'file_name' nor 'coco_url'; add its file name"
+    width, height = table.sides[at].tolist()
+    return f"is {width:g} x {height:g} pixels large, which no picture is; correct its width and height"
 
 
-def _category_names(path: Path, rows: Iterable[CategoryRow]) -> dict[str, str]:
-    """Each category's name as it stands in a sentence: LVIS writes ``traffic_light`` and ``bat_(animal)``."""
+def _listed_twice(table: ImageTable) -> dict[int, str]:
+    """Images of one id under several names, which one file should not have: nobody can tell whose the boxes are."""
+    ids, first, n_listed = np.unique(table.ids, return_index=True, return_counts=True)
+    if len(ids) == len(table.ids):
+        return {}
+    faults: dict[int, str] = {}
+    for number, start in zip(ids[n_listed > 1].tolist(), first[n_listed > 1].tolist(), strict=True):
+        rows = np.flatnonzero(table.ids == number).tolist()
+        if len({table.names[at] for at in rows}) > 1:
+            other = next(table.names[at] for at in rows if table.names[at] != table.names[start])
+            told = f"is {table.names[start]} but {other}, too; one id must mean one picture"
+            faults |= dict.fromkeys(rows, told)
+    return faults
+
+
+def _category_names(path: Path, rows: Sequence[CategoryRow]) -> tuple[dict[str, str], list[Finding]]:
+    """Each category's name as it stands in a sentence, and what is wrong with categories that are left out."""
     names: dict[str, str] = {}
-    for row in rows:
-        name = " ".join(row.name.replace("_", " ").split())  # a line break would break the context's lines
+    faults: dict[str, str] = {}
+    for row, name in zip(rows, names_in_sentences([row.name for row in rows]), strict=True):
+        key = id_text(row.id)
         if not name:
-            raise CorpusError(f"{path}: category {row.id} has an empty name. Name it.")
-        if names.setdefault(id_text(row.id), name) != name:
-            raise CorpusError(f"{path}: category {row.id} is both '{names[id_text(row.id)]}' and '{name}'. Keep one.")
+            faults[key] = "has an empty name; name it"
+        elif names.setdefault(key, name) != name:
+            faults[key] = f"is both '{names[key]}' and '{name}'; keep one"
+    for key in faults:
+        names.pop(key, None)
+    told = [
+        Finding("record_unreadable", None, f"{path.name}: category {key} {fault}; left out with its boxes")
+        for key, fault in faults.items()
+    ]
     plain = {id_: re.sub(r" \([^()]*\)$", "", name) for id_, name in names.items()}
     n_plain = Counter(plain.values())  # "bat (animal)" stays where there is another bat
-    return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}
+    return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}, told
 
 
 def licence_names(rows: Iterable[LicenceRow]) -> dict[str, str]:

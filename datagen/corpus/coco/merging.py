@@ -5,6 +5,7 @@ Nearly all annotations are plain and are handled by whole columns; the others ar
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any
 
@@ -12,17 +13,26 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
+from datagen.corpus.box_form import SEEMS_CORNERS, are_corners, are_shares, guess_form, share_out_of_frame
 from datagen.corpus.buffers import Ints, Texts, ends_of, joined_texts, texts_of
-from datagen.corpus.coco.boxes import make_box
-from datagen.corpus.coco.columns import NO_ID, Captions, Ids, Instances, InstanceTable
+from datagen.corpus.coco.boxes import is_absent, make_box
+from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
 from datagen.corpus.coco.schema import InstanceRow
-from datagen.corpus.images import Annotations, Columns
+from datagen.corpus.images import ONLY_LABELLED, Annotations, Columns
 from datagen.errors import CorpusError
 from datagen.records import Finding
 
 Mask = NDArray[np.bool_]
 
+MAX_CAPTION_BYTES = 10_000
+"""A longer one is no caption: COCO's longest has 250 letters, descriptions of one picture have up to 4,000; what reads
+them takes a second for 10,000 and a minute for 80,000."""
+_LOOK = "Look whether its boxes, the sizes of its images and its categories are of one data set"
+MIN_CROWDS = 3
+MANY_CROWDS = 0.2
+"""Share of boxes with ``iscrowd`` and a mask from which on the mark cannot mean a group."""
+_OF_MASKS = frozenset(("rle_size_mismatch", "mask_unreadable"))
 _CHUNK = 1 << 16
 """Annotations placed at once: what is worked out on the way takes some hundred bytes for each."""
 
@@ -36,14 +46,17 @@ def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) 
         ids: What numbered their ids.
 
     Raises:
-        CorpusError: They list no image, contradict each other, or hold a box that cannot be placed in any frame.
+        CorpusError: They list no image, or contradict each other.
     """
     listing = Listing(ids)
     files: list[Instances | Captions] = [*instances, *captions]
     names = ", ".join(str(file.path) for file in files)
+    merge = _Merge(ids, listing)
+    merge.take_faults(instances, captions)
     while files:  # first all images: any file may annotate any of them
         listing.add(files.pop(0))
-    merge = _Merge(ids, listing)
+    merge.findings += listing.findings
+    listing.findings.clear()
     repeats = _Repeats([file.annotations.ids for file in instances])
     while instances:
         merge.place_boxes(instances.pop(0), repeats)
@@ -52,7 +65,8 @@ def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) 
         merge.place_captions(captions.pop(0), repeats)
     if not len(listing):
         raise CorpusError(f"{names}: lists no image. Give a file with images.")
-    return Annotations(merge.columns(), tuple(merge.findings))
+    findings = tuple(merge.findings + listing.findings)
+    return Annotations(merge.columns(), findings, next(iter(merge.refusals + listing.refusals), None))
 
 
 class _Boxes(Struct):
@@ -65,6 +79,21 @@ class _Boxes(Struct):
     crowds: Mask
 
 
+class _FormCheck:
+    """Whether the boxes of a file are in COCO's form; kept from before they are turned into shares of the frame.
+
+    Attributes:
+        are_corners: They are corners for sure.
+        guess: What they seem to be, where many do not fit; see ``guess_form``.
+    """
+
+    def __init__(self, boxes: NDArray[np.float64], frames: NDArray[np.float64]) -> None:
+        share_over = share_out_of_frame(boxes, frames)
+        self.are_corners = are_corners(boxes, frames, share_over)
+        is_doubtful = share_over > SEEMS_CORNERS or are_shares(boxes, frames).any()
+        self.guess = guess_form(boxes, frames) if is_doubtful else None
+
+
 class _Merge:
     """The corpus in the making."""
 
@@ -72,15 +101,25 @@ class _Merge:
         self.ids = ids
         self.listing = listing
         self.findings: list[Finding] = []
+        self.refusals: list[str] = []
         self.boxes: list[_Boxes] = []
+        self.labels: list[NDArray[np.int32]] = []
         self.captions: list[tuple[NDArray[np.int32], Texts]] = []
 
-    def place_boxes(self, file: Instances, repeats: _Repeats) -> None:
-        """Give an instances file's boxes to their images.
+    def take_faults(self, instances: Sequence[Instances], captions: Sequence[Captions]) -> None:
+        """Take what could not be read of the files; what belongs to the other kind is told unless it is read there."""
+        for files, others, kind in ((instances, captions, "captions"), (captions, instances, "instances")):
+            for file in files:
+                faults = file.faults
+                self.findings += faults.findings
+                self.refusals += filter(None, [faults.refusal])
+                if faults.n_of_other_kind and file.path not in {other.path for other in others}:
+                    told = f"{faults.n_of_other_kind} of {faults.n_rows} annotations are {kind}; left out"
+                    told = f"{file.path.name}: {told}. Give the file to --{kind}, too, to have them read"
+                    self.findings.append(Finding("annotations_of_other_kind", None, told))
 
-        Raises:
-            CorpusError: A box cannot be placed in any frame.
-        """
+    def place_boxes(self, file: Instances, repeats: _Repeats) -> None:
+        """Give an instances file's boxes to their images; what cannot be placed is left out and told."""
         table = file.annotations
         self._note_repeated_ids(file)
         boxes = _Boxes(
@@ -90,9 +129,12 @@ class _Merge:
             table.areas,
             table.crowds,
         )
+        sizes = np.concatenate((self.listing.sizes, np.zeros((1, 2), np.int32)))  # the last is row -1's
+        is_ours = boxes.images >= 0
+        form = _FormCheck(table.boxes[is_ours], sizes[boxes.images[is_ours]].astype(np.float64))
+        self._doubt_crowds(file, boxes, is_ours)
         is_odd = np.zeros(len(table.ids), np.bool_)
         is_odd[list(table.masks)] = True
-        sizes = np.concatenate((self.listing.sizes, np.zeros((1, 2), np.int32)))  # the last is row -1's
         for start in range(0, len(is_odd), _CHUNK):
             part = slice(start, start + _CHUNK)
             is_odd[part] = ~_place_plain(boxes, part, sizes, ~is_odd[part])
@@ -101,12 +143,62 @@ class _Merge:
         for at in np.flatnonzero(is_odd).tolist():
             told, is_kept[at] = self._place_odd(file, boxes, at)
             notes += [(at, kind, detail) for kind, detail in told]
+        self._judge(file, notes, is_ours, is_kept, form)
         is_repeated = repeats.find(table.ids, is_kept, lambda rows: _box_keys(table.ids, boxes, rows))
         for at, kind, detail in notes:
             if not is_repeated[at]:
                 self._note(kind, int(table.image_ids[at]), int(table.ids[at]), detail)
         is_kept &= ~is_repeated
         self.boxes.append(_Boxes(*(_chosen(getattr(boxes, name), is_kept) for name in boxes.__struct_fields__)))
+        self._place_labels(file)
+
+    def _doubt_crowds(self, file: Instances, boxes: _Boxes, is_ours: Mask) -> None:
+        """Read no ``iscrowd`` where too many boxes have it: of COCO's 1.2 % do, of CVAT's every one with a mask."""
+        rows = np.flatnonzero(boxes.crowds & is_ours)
+        n_boxes, masks = int(np.count_nonzero(is_ours)), file.annotations.masks
+        share = len(rows) / max(1, n_boxes)
+        have_masks = all(bytes(masks.get(row, b"")).lstrip().startswith(b"{") for row in rows.tolist())
+        if len(rows) < MIN_CROWDS or share <= (MANY_CROWDS if have_masks else 0.5):
+            return
+        boxes.crowds = np.zeros_like(boxes.crowds)
+        told = "every annotation is" if len(rows) == n_boxes else f"{len(rows)} of {n_boxes} annotations are"
+        told = (
+            f"{file.path.name}: {told} marked iscrowd, COCO's word for a group that nobody counted; CVAT marks every mask so"
+        )
+        self.findings.append(
+            Finding("crowds_doubted", None, f"{told}. The mark is not read: each counts as one object")
+        )
+
+    def _judge(
+        self, file: Instances, notes: list[tuple[int, str, str]], is_ours: Mask, is_kept: Mask, form: _FormCheck
+    ) -> None:
+        """Find why a run should not go on with the boxes of a file, if most are faulty or in another form."""
+        n_boxes = int(np.count_nonzero(is_ours))
+        told = {at: (kind, detail) for at, kind, detail in reversed(notes) if is_ours[at] and kind not in _OF_MASKS}
+        if 2 * len(told) <= n_boxes and not form.are_corners:
+            return
+        counts = Counter(kind for kind, _ in told.values())
+        tally = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
+        sentence = f"{file.path}: {len(told)} of {n_boxes} boxes do not fit ({tally})"
+        if told:
+            at = min(told)
+            sentence += f", such as {self._named(int(file.annotations.ids[at]))}: {told[at][1].partition(';')[0]}"
+        cause = form.guess or _shifted_ids(file, self.ids, counts)
+        advice = f"Likely cause: {cause}" if cause else _LOOK
+        self.refusals.append(f"{sentence}. {advice}. 'datagen lint' names them all.")
+
+    def _place_labels(self, file: Instances) -> None:
+        """Keep what the file says of categories in whole images: (image, label) as ``Columns`` has them."""
+        labels = file.images.labels
+        if not len(labels):
+            return
+        images = self.listing.rows(file.images.ids[labels[:, 0]])
+        is_mark = labels[:, 2] == NO_ID
+        rows = self.listing.category_rows(file, labels[:, 2])
+        coded = np.where(labels[:, 1] == ABSENT, -1 - rows, rows)
+        coded = np.where(is_mark, np.int32(ONLY_LABELLED), coded)
+        is_known = (images >= 0) & ((rows >= 0) | is_mark)
+        self.labels.append(np.column_stack((images, coded))[is_known].astype(np.int32))
 
     def _place_odd(self, file: Instances, boxes: _Boxes, at: int) -> tuple[list[tuple[str, str]], bool]:
         """Place a box that needs a closer look.
@@ -122,17 +214,14 @@ class _Merge:
             return [("unknown_category", told)], False
         row = _as_row(table, at)
         width, height = self.listing.sizes[image].tolist()
-        if row.bbox is None and not bytes(row.segmentation):
-            raise CorpusError(
-                f"{file.path}: {self._named(int(table.ids[at]))} of image {self.listing.image_id(image)} has neither "
-                "`bbox` nor `segmentation`. "
-                "A COCO box is [x, y, width, height] in pixels; add it, or leave the annotation out."
-            )
+        if row.bbox is None and is_absent(row.segmentation):
+            told = "it has neither `bbox` nor `segmentation`; left out. A COCO box is [x, y, width, height] in pixels"
+            return [("box_missing", told)], False
         if not width or not height:
-            raise CorpusError(
-                f"{self.listing.source(image)}: image {self.listing.image_id(image)} ({self.listing.names[image]}) has "
-                "boxes but no width and height. Add both, in pixels."
+            told = (
+                f"image {self.listing.image_id(image)} ({self.listing.names[image]}) has boxes but no width and height"
             )
+            return [("box_without_frame", f"{told} in pixels; left out")], False
         name = self.listing.category_names[category]
         box, faults = make_box(row, name, width, height)
         if box is not None:
@@ -144,10 +233,23 @@ class _Merge:
         table = file.annotations
         self._note_repeated_ids(file)
         images = self.listing.rows(table.image_ids)
-        is_empty = np.diff(table.captions.offsets) == 0
-        is_kept = (images >= 0) & ~is_empty
+        n_bytes = np.diff(table.captions.offsets)
+        is_damaged = _holding(table.captions, "\ufffd".encode())
+        is_kept = (images >= 0) & (n_bytes > 0) & (n_bytes <= MAX_CAPTION_BYTES) & ~table.is_marked & ~is_damaged
         for at in np.flatnonzero(~is_kept).tolist():
-            told = ("empty_caption", "the caption is empty; left out") if images[at] >= 0 else _unknown_image(file)
+            if images[at] < 0:
+                told = _unknown_image(file)
+            elif not n_bytes[at]:
+                told = "empty_caption", "the caption is empty; left out"
+            elif table.is_marked[at]:
+                told = "caption_rejected", "the file marks the caption as is_rejected or is_precanned; left out"
+            elif is_damaged[at]:
+                told = "caption_damaged", "letters of the caption are lost (U+FFFD); left out"
+            else:
+                told = (
+                    "caption_too_long",
+                    f"the caption has {n_bytes[at]} bytes, the limit is {MAX_CAPTION_BYTES}; left out",
+                )
             self._note(told[0], int(table.image_ids[at]), int(table.ids[at]), told[1])
 
         def keys(rows: Ints) -> Iterable[Hashable]:
@@ -165,7 +267,7 @@ class _Merge:
         given = np.sort(ids[ids != NO_ID])
         n_repeated = int(np.count_nonzero(given[1:] == given[:-1]))
         if n_repeated:
-            detail = f"{file.path}: {n_repeated} of {len(ids)} annotations repeat the id of an earlier one; kept"
+            detail = f"{file.path.name}: {n_repeated} of {len(ids)} annotations repeat the id of an earlier one; kept"
             self.findings.append(Finding("repeated_annotation_id", None, detail))
 
     def _note(self, kind: str, image_id: int, row_id: int, detail: str) -> None:
@@ -182,6 +284,8 @@ class _Merge:
         self.captions.clear()
         captions_end, order = _ordered(images, len(listing))
         texts = texts.pick(order)
+        labels = np.concatenate([np.empty((0, 2), np.int32), *self.labels])
+        labels_end, label_order = _ordered(labels[:, 0], len(listing))
         boxes_end, order = _ordered(_joined([part.images for part in self.boxes], np.empty(0, np.int32)), len(listing))
 
         def column(name: str, empty: NDArray[Any]) -> NDArray[Any]:
@@ -202,6 +306,8 @@ class _Merge:
             column("areas", np.empty(0)),
             column("categories", np.empty(0, np.int32)),
             column("crowds", np.empty(0, np.bool_)),
+            labels_end,
+            labels[label_order, 1],
             tuple(listing.category_names),
             tuple(listing.licence_names),
         )
@@ -257,6 +363,7 @@ def _place_plain(boxes: _Boxes, part: slice, sizes: NDArray[np.int32], is_plain:
     with np.errstate(over="ignore"):
         right, bottom = left + box_px[:, 2], top + box_px[:, 3]
     is_plain &= (boxes.categories[part] >= 0) & (width > 0) & (height > 0) & (area_px > 0)
+    is_plain &= ~are_shares(box_px, np.column_stack((width, height)))
     is_plain &= (left >= 0) & (top >= 0) & (right > left) & (bottom > top) & (right <= width) & (bottom <= height)
     with np.errstate(all="ignore"):  # of those that are not plain
         corners = np.stack((left / width, top / height, right / width, bottom / height), axis=1)
@@ -266,6 +373,30 @@ def _place_plain(boxes: _Boxes, part: slice, sizes: NDArray[np.int32], is_plain:
     np.copyto(box_px, corners, where=is_plain[:, None])
     np.copyto(area_px, areas, where=is_plain)
     return is_plain
+
+
+def _shifted_ids(file: Instances, ids: Ids, counts: Counter[str]) -> str | None:
+    """Say that category ids are shifted by one, or which ids there are, where undeclared ones are the trouble."""
+    if counts.most_common(1)[0][0] != "unknown_category":
+        return None
+    declared = set(ids.numbers([row.id for row in file.categories]).tolist())
+    used = set(np.unique(file.annotations.category_ids).tolist())
+    few = ", ".join(str(row.id) for row in file.categories[:3]) + " ..." * (len(file.categories) > 3)
+    for by in (1, -1):
+        if {number + by for number in used} <= declared:
+            return f"the category ids of its annotations are shifted by one against its categories ({few})"
+    return f"its categories ({few}) are not those of its annotations: give both from one data set"
+
+
+def _holding(texts: Texts, part: bytes) -> Mask:
+    """Which texts hold some bytes."""
+    found = np.zeros(len(texts), np.bool_)
+    data = texts.data.tobytes() if len(texts.data) else b""
+    at = data.find(part)
+    while at >= 0:
+        found[np.searchsorted(texts.offsets, at, side="right") - 1] = True
+        at = data.find(part, at + 1)
+    return found
 
 
 def _as_row(table: InstanceTable, at: int) -> InstanceRow:
@@ -290,7 +421,7 @@ def _box_keys(ids: Ints, boxes: _Boxes, rows: Ints) -> list[bytes]:
 
 
 def _unknown_image(file: Instances | Captions) -> tuple[str, str]:
-    return "unknown_image", f"{file.path} annotates an image that no file lists; left out"
+    return "unknown_image", f"{file.path.name} annotates an image that no file lists; left out"
 
 
 def _ordered(images: NDArray[np.int32], n_images: int) -> tuple[Ints, Ints]:

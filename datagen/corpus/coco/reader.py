@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -20,18 +20,22 @@ from msgspec import Raw, Struct
 from datagen.corpus.coco.columns import (
     CaptionRows,
     Captions,
+    Faults,
     Ids,
     ImageRows,
     InstanceRows,
     Instances,
 )
 from datagen.corpus.coco.diagnose import decode_whole
+from datagen.corpus.coco.rows import RowReader, made_plain
 from datagen.corpus.coco.schema import (
     CaptionRow,
     CaptionsFile,
+    CategoryRow,
     ImageRow,
     InstanceRow,
     InstancesFile,
+    LicenceRow,
 )
 from datagen.errors import CorpusError
 
@@ -220,10 +224,14 @@ def _take_parsed(text: _Text, take: Take) -> None:
     """Have all taken up to the end of the last whole object, found by parsing."""
     while not (end := _end_of_objects(text.letters())):
         text.grow()
+    piece = b"[%b]" % text.held[text.at : text.at + end]
     try:
-        take(b"[%b]" % text.held[text.at : text.at + end])
+        take(piece)
     except _FAULTS:
-        raise NotPlain from None
+        try:
+            take(made_plain(piece))
+        except (*_FAULTS, ValueError):
+            raise NotPlain from None
     text.at += end
 
 
@@ -251,6 +259,7 @@ def _end_of_value(text: str, at: int = 0) -> int:
 
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
 RowsT = TypeVar("RowsT", CaptionRows, InstanceRows)
+RowT = TypeVar("RowT", bound=Struct)
 
 
 def read_captions(path: Path, ids: Ids) -> Captions:
@@ -263,8 +272,9 @@ def read_captions(path: Path, ids: Ids) -> Captions:
     Raises:
         CorpusError: The file is missing, unreadable, or no COCO captions file.
     """
-    file, images, rows = _read(path, CaptionsFile, ids, CaptionRow, CaptionRows)
-    return Captions(path, images.table(), file.licenses or [], rows.table())
+    found, file = _read(path, CaptionsFile, ids, CaptionRow, CaptionRows)
+    licences = found.rest(file.licenses, "licenses", LicenceRow)
+    return Captions(path, found.images.table(), licences, found.rows.table(), found.faults())
 
 
 def read_instances(path: Path, ids: Ids) -> Instances:
@@ -277,8 +287,9 @@ def read_instances(path: Path, ids: Ids) -> Instances:
     Raises:
         CorpusError: The file is missing, unreadable, or no COCO instances file.
     """
-    file, images, rows = _read(path, InstancesFile, ids, InstanceRow, InstanceRows)
-    annotations, categories = rows.table(), file.categories or []
+    found, file = _read(path, InstancesFile, ids, InstanceRow, InstanceRows)
+    annotations, categories = found.rows.table(), found.rest(file.categories, "categories", CategoryRow)
+    licences, faults = found.rest(file.licenses, "licenses", LicenceRow), found.faults()
     if len(annotations.ids) and not categories:
         raise CorpusError(
             f"{path}: has {len(annotations.ids)} annotations but no 'categories', so boxes have no names. "
@@ -286,35 +297,86 @@ def read_instances(path: Path, ids: Ids) -> Instances:
         )
     if {(92, "banner"), (183, "other")} <= {(row.id, row.name) for row in categories}:
         raise CorpusError(f"{path}: is a COCO stuff file (regions such as sky, not objects). Give an instances file.")
-    return Instances(path, images.table(), file.licenses or [], annotations, categories)
+    return Instances(path, found.images.table(), licences, annotations, faults, categories)
+
+
+class _Read(Generic[RowsT]):
+    """What was read of one file.
+
+    Attributes:
+        images: Its images.
+        rows: Its annotations.
+    """
+
+    def __init__(self, path: Path, ids: Ids, row_type: type[Struct], rows_type: type[RowsT]) -> None:
+        self.images, self.rows = ImageRows(ids), rows_type(ids)
+        self._path = path
+        self._readers: dict[str, RowReader[Any]] = {
+            "images": RowReader(path, "images", ImageRow, self.images),
+            "annotations": RowReader(path, "annotations", row_type, self.rows),
+        }
+
+    def lists(self) -> dict[str, Take]:
+        """What takes the pieces of the long lists."""
+        return {key: reader.take for key, reader in self._readers.items()}
+
+    def rest(self, values: list[Raw] | None, key: str, row_type: type[RowT]) -> list[RowT]:
+        """The rows of a short list."""
+        kept: _Kept[RowT] = _Kept()
+        self._readers[key] = reader = RowReader(self._path, key, row_type, kept)
+        reader.take(b"[%b]" % b",".join(map(bytes, values or ())))
+        return kept.rows
+
+    def faults(self) -> Faults:
+        """What was left out.
+
+        Raises:
+            CorpusError: It is all of a list.
+        """
+        for reader in self._readers.values():
+            reader.require_some()
+        annotations = self._readers["annotations"]
+        return Faults(
+            [finding for reader in self._readers.values() for finding in reader.findings],
+            next(filter(None, (reader.refusal for reader in self._readers.values())), None),
+            annotations.n_of_other_kind,
+            annotations.n_rows,
+        )
+
+
+class _Kept(Generic[RowT]):
+    """Rows as they are."""
+
+    def __init__(self) -> None:
+        self.rows: list[RowT] = []
+
+    def add(self, rows: list[RowT]) -> None:
+        """Take rows."""
+        self.rows += rows
 
 
 def _read(
     path: Path, shape: type[FileT], ids: Ids, row_type: type[Struct], rows_type: type[RowsT]
-) -> tuple[FileT, ImageRows, RowsT]:
+) -> tuple[_Read[RowsT], FileT]:
     """Read a file in blocks, or whole where that cannot be done.
 
     Returns:
-        The file without its long lists; its images; its annotations.
+        Its images and annotations, with what was left out; and the file without its long lists.
     """
-    images, rows = ImageRows(ids), rows_type(ids)
-    lists = {"images": _taker(ImageRow, images), "annotations": _taker(row_type, rows)}
+    found = _Read(path, ids, row_type, rows_type)
+    lists = found.lists()
     try:
         with path.open("rb", buffering=0) as blocks:
             values = read_object(blocks, lists)
         if lists.keys() <= values.keys():
             rest: dict[str, Any] = {**values, "images": [], "annotations": []}
-            return msgspec.json.decode(msgspec.json.encode(rest), type=shape), images, rows
+            return found, msgspec.json.decode(msgspec.json.encode(rest), type=shape)
     except (NotPlain, OSError, ValueError):
         pass  # what is wrong, if anything, is told of the whole file
-    file: Any = decode_whole(path, shape)
-    images, rows = ImageRows(ids), rows_type(ids)
-    images.add(file.images)
-    rows.add(file.annotations)
-    return msgspec.structs.replace(file, images=[], annotations=[]), images, rows
-
-
-def _taker(row_type: type[Struct], rows: ImageRows | CaptionRows | InstanceRows) -> Take:
-    """What decodes a piece of a list and lays it to its rows."""
-    decoder: msgspec.json.Decoder[list[Any]] = msgspec.json.Decoder(list[row_type])  # type: ignore[valid-type]
-    return lambda piece: rows.add(decoder.decode(piece))
+    file = decode_whole(path, shape)
+    found = _Read(path, ids, row_type, rows_type)
+    for key, take in found.lists().items():
+        raws: list[Raw] = getattr(file, key)
+        for start in range(0, len(raws), 4096):
+            take(b"[%b]" % b",".join(map(bytes, raws[start : start + 4096])))
+    return found, msgspec.structs.replace(file, images=[], annotations=[])

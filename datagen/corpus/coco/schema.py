@@ -29,7 +29,12 @@ class CategoryRow(Struct, gc=False):
 
 
 class ImageRow(Struct, gc=False):
-    """One entry of ``images``; LVIS has ``coco_url`` in place of ``file_name``."""
+    """One entry of ``images``.
+
+    LVIS has ``coco_url`` in place of ``file_name``, and says which categories were looked for and not found
+    (``neg_category_ids``) and of which not every object is boxed. Open Images in this form has ``pos_category_ids``,
+    too: what its image-level labels say is there, boxed or not.
+    """
 
     id: Id
     file_name: str | None = None
@@ -37,14 +42,19 @@ class ImageRow(Struct, gc=False):
     width: float | None = None
     height: float | None = None
     license: Id | None = None
+    neg_category_ids: tuple[Id, ...] | None = None
+    pos_category_ids: tuple[Id, ...] | None = None
+    not_exhaustive_category_ids: tuple[Id, ...] | None = None
 
 
 class CaptionRow(Struct, gc=False):
-    """One annotation of a captions file."""
+    """One annotation of a captions file; VizWiz marks those that are of no use."""
 
     image_id: Id
     caption: str
     id: Id | None = None
+    is_rejected: int | bool | None = None
+    is_precanned: int | bool | None = None
 
 
 class InstanceRow(Struct, gc=False):
@@ -60,17 +70,17 @@ class InstanceRow(Struct, gc=False):
 
 
 class CaptionsFile(Struct):
-    """A captions file."""
+    """A captions file; the rows of its lists are decoded by themselves (``rows``)."""
 
-    images: list[ImageRow]
-    annotations: list[CaptionRow]
-    licenses: list[LicenceRow] | None = None
+    images: list[Raw]
+    annotations: list[Raw]
+    licenses: list[Raw] | None = None
 
 
 class InstancesFile(Struct):
     """An instances file; person keypoints and LVIS have the same shape."""
 
-    images: list[ImageRow]
-    annotations: list[InstanceRow]
-    categories: list[CategoryRow] | None = None
-    licenses: list[LicenceRow] | None = None
+    images: list[Raw]
+    annotations: list[Raw]
+    categories: list[Raw] | None = None
+    licenses: list[Raw] | None = None

@@ -1,0 +1,45 @@
+"""Category names as prose spells them: "traffic_light", "TrafficLight" and "Traffic Light" are a traffic light."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+_CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
+_LONGEST_ACRONYM = 4
+"""Letters: "SUV", "UFO", "HDMI"; a longer word in capitals shouts."""
+_PROPER = frozenset(
+    "american brussels caesar chinese christmas danish dutch easter english ferris french german greek halloween "
+    "indian italian japanese korean mexican molotov persian rubik's santa spanish swiss turkish".split()
+)
+
+
+def names_in_sentences(names: Sequence[str]) -> list[str]:
+    """Spell the category names of one corpus as prose does: in lower case, but for acronyms and proper names.
+
+    Names that would be one then ("Turkey" the country, "turkey" the bird) stay as they are.
+
+    Args:
+        names: As the file has them.
+    """
+    bare = [" ".join(name.replace("_", " ").split()) for name in names]  # a line break would break the context's lines
+    n_shouted = sum(name.isupper() and len(name) > 1 for name in bare)
+    spelled = [_spelled(name, is_shouted=2 * n_shouted > len(bare)) for name in bare]
+    meant = Counter(dict(zip(bare, spelled, strict=True)).values())
+    return [own if meant[one] > 1 and one not in bare else one for own, one in zip(bare, spelled, strict=True)]
+
+
+def _spelled(name: str, *, is_shouted: bool) -> str:
+    return " ".join(_spelled_word(word, is_shouted=is_shouted) for word in _CAMEL.sub(" ", name).split())
+
+
+def _spelled_word(word: str, *, is_shouted: bool) -> str:
+    if word.lower() in _PROPER:
+        return word.capitalize() if is_shouted or word.isupper() else word
+    if is_shouted:
+        return word.lower()
+    is_letter = len(word) == 1  # "vitamin C"
+    is_spelled = re.search(r"[A-Za-z][A-Z]", word) is not None  # "SUV", "iPhone"
+    is_shout = word.isupper() and len(word) > _LONGEST_ACRONYM
+    return word if is_letter or (is_spelled and not is_shout) else word.lower()
