@@ -58,7 +58,7 @@ def _boxes_with_notes(image: AnnotatedImage, settings: ContextSettings) -> str:
         for n, box in enumerate(image.boxes)
         if n in kept
     ]
-    counts = count_objects(image.boxes)
+    counts = count_objects(image.boxes, image.unfinished or ())
     lines.append(f"Counts: {'; '.join(_count_phrase(count) for count in counts.values())}")
     doubled = [
         f"{_box_line(image.boxes[j].category, image.boxes[j].box_unit)} may be the same object as "

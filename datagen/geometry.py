@@ -92,19 +92,23 @@ def doubled_pairs(boxes: tuple[Box, ...], threshold: float = DOUBLED_IOU) -> tup
     return tuple(pairs)
 
 
-def count_objects(boxes: tuple[Box, ...]) -> dict[str, Count]:
+def count_objects(boxes: tuple[Box, ...], unfinished: Sequence[str] = ()) -> dict[str, Count]:
     """Count every category so that no number is overstated.
 
     A crowd region adds at least two (a group has more than one member) and opens the count. A
     doubled box of the same category may be one object or two, so it is not added and opens
     the count. A pair under two names opens both counts, and each is certain only of the others.
 
+    Args:
+        boxes: Of one image.
+        unfinished: Categories of which not every object is boxed, so that their counts are open.
+
     Returns:
         Category name to its count, in order of first appearance.
     """
     totals = Counter(box.category for box in boxes if not box.is_crowd)
     crowds = {box.category for box in boxes if box.is_crowd}
-    open_ended = set(crowds)
+    open_ended = crowds.union(unfinished)
     for i, j, _ in doubled_pairs(boxes):
         names = (boxes[i].category, boxes[j].category)
         open_ended.update(names)
@@ -124,7 +128,7 @@ def distinct_boxes(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
 
 def unique_boxes(image: AnnotatedImage) -> dict[str, Box]:
     """Categories that the image shows exactly once, with their box: safe to call "the dog"."""
-    counts = count_objects(image.boxes)
+    counts = count_objects(image.boxes, image.unfinished or ())
     return {
         box.category: box
         for box in distinct_boxes(image.boxes)

@@ -56,29 +56,114 @@ class Mention(Struct, frozen=True):
     is_unsure: bool = False
 
 
+_PAIRS = frozenset(
+    "skis scissors binoculars boots briefs chopsticks cleats clippers earbuds earphones earrings eyeglasses flippers "
+    "glasses gloves goggles handcuffs headphones heels jeans leggings loafers mittens overalls pajamas pants pliers "
+    "pyjamas sandals shears shoes shorts skates slippers sneakers socks stockings sunglasses tights tongs trousers "
+    "tweezers".split()
+)
+_DRUNK_FROM = re.compile(r"(?:beer|champagne|cocktail|drinking|shot|water|wine) glasses$")
+_MANY = frozenset(
+    "beans blinds chips clothes crisps flowers fries goods grapes groceries men noodles nuts peas people police stairs "
+    "vegetables women children".split()
+)
+"""Last words of names that are plural and that nobody counts by boxes: a box holds a bunch of them."""
+_MASSES = frozenset(
+    "bacon bread cheese clothing food footwear garlic jewelry jewellery lettuce meat pasta popcorn rice seafood sushi "
+    "toothpaste".split()
+)
+_SAME = frozenset(
+    "aircraft bison cattle deer fish headquarters moose salmon series sheep shrimp spacecraft species squid".split()
+)
+_VES = re.compile(r"(?:(?:cal|hal|kni|lea|li|loa|scar|shel|thie|wol|wi))fe?$")
+_OES = re.compile(r"(?:echo|hero|mango|potato|tomato|torpedo)$")
+_MEN = re.compile(r"(?<!hu)(?<!ger)(?<!ro)(?<!cai)(?<!otto)(?<!sha)(?<!talis)man$")
+_SINGULAR_S = re.compile(
+    r"(?:ss|us|is|ics|adidas|atlas|bias|canvas|christmas|cosmos|crossroads|gas|headquarters|hermes|lens|mercedes|molasses|"
+    r"news|pancreas|rhinoceros|series|species)$"
+)
+
+
 def plural(name: str) -> str:
     """Plural of a category name: "bus" to "buses", "person" to "people", "skis" to "skis"."""
     if name in IRREGULAR_PLURALS:
         return IRREGULAR_PLURALS[name]
+    if cut := re.search(r" (?:of|with|for|in) | \(|[/,]", name):  # "glass of water", "bat (animal)", "cabinet/shelf"
+        rest = name[cut.end() :]
+        tail = plural(rest) if cut[0] in "/," else rest
+        return f"{plural(name[: cut.start()])}{cut[0]}{tail}"
     head, _, last = name.rpartition(" ")
     prefix = f"{head} " if head else ""
     if last in IRREGULAR_PLURALS:
         return prefix + IRREGULAR_PLURALS[last]
-    if re.search(r"(s|x|z|ch|sh)$", last):
+    if is_plural_only(name) or last in _SAME or last in _MASSES:
+        return name
+    if _VES.search(last):
+        return prefix + re.sub(r"fe?$", "ves", last)
+    if _MEN.search(last):
+        return f"{prefix}{last[:-2]}en"
+    if re.search(r"(s|x|z|ch|sh)$", last) or _OES.search(last):
         return f"{prefix}{last}es"
     if re.search(r"[^aeiou]y$", last):
         return f"{prefix}{last[:-1]}ies"
     return f"{prefix}{last}s"
 
 
+def is_pair(name: str) -> bool:
+    """Whether a name comes in pairs: "skis", "leather shoes"."""
+    return name.rpartition(" ")[2] in _PAIRS and not _DRUNK_FROM.search(name)
+
+
+def is_plural_only(name: str) -> bool:
+    """Whether a name is plural already and has no singular: "the skis are", "the grapes are"."""
+    return is_pair(name) or name.rpartition(" ")[2] in _MANY
+
+
+def is_uncounted(name: str) -> bool:
+    """Whether nobody can tell by boxes how many of it there are: "bread", "grapes"."""
+    last = name.rpartition(" ")[2]
+    return last in _MASSES or last in _MANY
+
+
+def singular_of(name: str) -> str:
+    """Name one of what a class name in the plural stands for: "street lights" to "street light".
+
+    What comes in pairs or in bunches stays as it is.
+    """
+    head, _, last = name.rpartition(" ")
+    if not re.search(r"[a-z]{2}s$", last) or is_plural_only(name) or _SINGULAR_S.search(last):
+        return name
+    prefix = f"{head} " if head else ""
+    if found := next((one for one, many in IRREGULAR_PLURALS.items() if many == last and one != last), None):
+        return prefix + found
+    for ending, pattern in ((r"ves$", r"f"), (r"ves$", "fe")):
+        if _VES.search(one := re.sub(ending, pattern, last)) and plural(one) == last:
+            return prefix + one
+    if re.search(r"[^aeiou]ies$", last) and not re.fullmatch(
+        r"(?:brown|cook|hood|mov|p|self|smooth|t|vegg|zomb)ies", last
+    ):
+        return f"{prefix}{last[:-3]}y"
+    if re.search(
+        r"(?:ss|x|z|ch|sh|(?:b|vir|cact|octop|walr|platyp|hippopotam|camp|lot)us|lens|gas|canvas)es$", last
+    ) or _OES.search(last[:-2]):
+        return f"{prefix}{last[:-2]}"
+    return f"{prefix}{last[:-1]}"
+
+
 def with_article(name: str) -> str:
     """Name with its indefinite article: "an airplane", "a pair of skis", "some broccoli"."""
-    if name in PLURAL_ONLY:
+    if is_pair(name):
         return f"a pair of {name}"
-    if name in UNCOUNTED:
+    if name in UNCOUNTED or is_uncounted(name):
         return f"some {name}"
-    sounds_like_vowel = re.match(r"[aeiou]", name) and not re.match(r"(uni|use|one|eu)", name)
-    return f"{'an' if sounds_like_vowel else 'a'} {name}"
+    return f"{'an' if _AN.match(name) else 'a'} {name}"
+
+
+_AN = re.compile(
+    r"(?i:hour|honest|heir)|(?=[aeiou])(?!uni(?!n)|use|uten|uk[ue]|uri|one|eu|ewe)|(?=[AEIO])(?![A-Z]{2})(?!One|Eu)"
+    r"|U(?=[a-z])(?!ni)|[AEFHILMNORSX](?=[A-Z0-9]+\b)|(?i:x-ray)|8|11\b|18\b"
+)
+"""What takes "an": the sound decides, so "an hour", "a unicorn", "an SUV", "a UFO"."""
 
 
 def number_word(number: int) -> str:
@@ -88,9 +173,11 @@ def number_word(number: int) -> str:
 
 def counted(name: str, number: int) -> str:
     """Number and noun: "one dog", "three people", "two pairs of scissors"."""
-    if name in PLURAL_ONLY:
+    if is_pair(name):
         return f"{number_word(number)} {'pair' if number == 1 else 'pairs'} of {name}"
-    if name in UNCOUNTED:
+    if number == 1 and is_uncounted(name):
+        return with_article(name)
+    if name in UNCOUNTED or name.rpartition(" ")[2] in _MASSES:
         return f"{number_word(number)} {'piece' if number == 1 else 'pieces'} of {name}"
     return f"{number_word(number)} {name if number == 1 else plural(name)}"
 

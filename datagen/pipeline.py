@@ -106,11 +106,12 @@ def plan_samples(
     """List every sample a run will have, in corpus order, recipes in the order of the settings."""
     for image in images:
         fault = check_picture(image)
+        deniable = claims.deniable(image, categories, settings.checks)
         for recipe in recipes:
             if fault is not None:
                 yield Planned(image, recipe, None, Drop("teacher", *fault), categories)
                 continue
-            request = build_request(recipe, image, settings)
+            request = build_request(recipe, image, settings, deniable)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
             yield Planned(image, recipe, request, drop, categories)
 

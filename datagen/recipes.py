@@ -25,6 +25,7 @@ from datagen.context import ContextPart, parse_context, render_context
 from datagen.errors import RecipeError
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Message, Request
+from datagen.words import COCO_CATEGORIES
 from datagen.yaml_text import decode_yaml
 
 ReplyFormat = Literal["delimited", "json", "text", "llava"]
@@ -265,11 +266,22 @@ def draw_wish(recipe: Recipe, image_id: str, rng_seed: int) -> str:
     return f"{WANTED}{'; '.join(drawn)}." if drawn else ""
 
 
-def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> Request | None:
+_COCO = frozenset(COCO_CATEGORIES)
+
+
+def build_request(
+    recipe: Recipe, image: AnnotatedImage, settings: Settings, deniable: tuple[str, ...] = COCO_CATEGORIES
+) -> Request | None:
     """Make the request for one image, or None when the context would be empty.
 
     The digest covers what decides the reply: teacher, image id, messages and sampling. The embedded
     teacher writes from the image itself, by the recipe's ``template`` and ``rng_seed``.
+
+    Args:
+        recipe: Of the response type.
+        image: What to ask about.
+        settings: Of the run.
+        deniable: Categories that annotators looked for in the image.
     """
     context = render_context(image, context_parts(recipe, settings.context), settings.context)
     if not context:
@@ -280,7 +292,11 @@ def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> 
     messages = (*constant_messages(recipe, settings.context, seed, deck), Message("user", asked))
     sampling = recipe.settings
     told = embedded_teacher(settings)
-    embedded = None if told is None else (*told, sampling.template, image)
+    embedded: tuple[object, ...] | None = None
+    if told is not None:
+        embedded = (*told, sampling.template, image)
+        if not _COCO.issubset(deniable):  # else nothing is left out
+            embedded += (deniable,)
     digest = digest_of(
         [
             settings.teacher.name, embedded, image.image_id, recipe.name, messages,
@@ -289,7 +305,7 @@ def build_request(recipe: Recipe, image: AnnotatedImage, settings: Settings) -> 
     )  # fmt: skip
     return Request(
         digest, image, recipe.name, recipe.digest, messages,
-        sampling.temperature, sampling.max_tokens, sampling.reply_format, sampling.template,
+        sampling.temperature, sampling.max_tokens, sampling.reply_format, sampling.template, deniable,
     )  # fmt: skip
 
 

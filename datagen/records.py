@@ -47,9 +47,9 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
         captions: In annotation order, stripped, none empty.
         boxes: In annotation order, none of zero size.
         licence: Short name such as ``"CC-BY-NC-2.0"``, or None when the file names none.
-        absent: Categories that somebody looked for and did not find, where the file tells them of each image (LVIS);
-            None where it does not, so that a category without a box is absent as far as the corpus is exhaustive.
-        unfinished: Categories of which not every object has its box.
+        absent: Categories that somebody looked for and did not find, where the file tells them of each image (LVIS).
+            Where it does not, a category without a box is absent as far as the corpus is exhaustive.
+        unfinished: Categories of which not every object has its box, where the file tells them.
     """
 
     image_id: str
@@ -59,8 +59,8 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
     captions: tuple[str, ...] = ()
     boxes: tuple[Box, ...] = ()
     licence: str | None = None
-    absent: tuple[str, ...] | None = None
-    unfinished: tuple[str, ...] = ()
+    absent: tuple[str, ...] | UnsetType = UNSET
+    unfinished: tuple[str, ...] | UnsetType = UNSET
 
 
 class Message(Struct, frozen=True):
@@ -78,6 +78,7 @@ class Request(Struct, frozen=True):
             reply is stored, so a changed prompt asks again and an unchanged one never does.
         image: What the embedded teacher writes from; an LLM sees ``messages`` alone.
         template: Which embedded writer serves this response type, or None.
+        deniable: Categories of which the embedded writer may say that they are not there.
     """
 
     digest: str
@@ -89,6 +90,7 @@ class Request(Struct, frozen=True):
     max_tokens: int
     reply_format: Literal["delimited", "json", "text", "llava"]
     template: str | None = None
+    deniable: tuple[str, ...] = ()
 
 
 class Usage(Struct, frozen=True):

@@ -9,6 +9,7 @@ against each other, and those of one conversation. ``syntax`` tells word classes
 
 from __future__ import annotations
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from datagen.claims.coreference import Discourse
@@ -21,6 +22,7 @@ from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
 __all__ = [
     "claim_lexicon",
+    "deniable",
     "first_contradiction",
     "gather_evidence",
     "is_exhaustive",
@@ -59,6 +61,21 @@ def is_exhaustive(categories: tuple[str, ...], settings: ChecksSettings) -> bool
     if settings.exhaustive == "auto":
         return len(categories) <= MAX_EXHAUSTIVE
     return settings.exhaustive == "yes"
+
+
+def deniable(image: AnnotatedImage, categories: tuple[str, ...], settings: ChecksSettings) -> tuple[str, ...]:
+    """Categories that annotators looked for in an image: of no other can it be said that it is not there.
+
+    Args:
+        image: The annotated image.
+        categories: The corpus's category names.
+        settings: Uses ``exhaustive``.
+    """
+    unfinished = image.unfinished or ()
+    looked_for = categories if is_exhaustive(categories, settings) else ()
+    if image.absent is not UNSET:
+        looked_for = image.absent
+    return tuple(name for name in looked_for if name not in unfinished) if unfinished else looked_for
 
 
 MAX_EXHAUSTIVE = 200

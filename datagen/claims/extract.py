@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from datagen.claims.clause import SLOTS, Clause, Statement
@@ -373,7 +374,7 @@ def gather_evidence(
                     open_words.setdefault(category, word)
     said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
     return Evidence(
-        counts=count_objects(image.boxes),
+        counts=count_objects(image.boxes, image.unfinished or ()),
         boxes=boxes,
         noticed=noticed,
         told=read_captions(captions, lexicon),
@@ -388,4 +389,6 @@ def gather_evidence(
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,
         vocabulary=vocabulary,
+        told_absent=None if image.absent is UNSET else frozenset(image.absent),
+        unfinished=frozenset(image.unfinished or ()),
     )

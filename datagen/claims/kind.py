@@ -48,6 +48,8 @@ class Evidence(Struct, frozen=True):
         is_decided: A category without a box is not there, small and look-alike things aside.
         is_busy: So many boxes that small things are easily missed.
         vocabulary: The corpus's words.
+        told_absent: Categories that the file says were looked for and not found; None where it says nothing of it.
+        unfinished: Categories of which not every object has its box.
     """
 
     counts: dict[str, Count]
@@ -63,6 +65,14 @@ class Evidence(Struct, frozen=True):
     is_decided: bool
     is_busy: bool
     vocabulary: Vocabulary
+    told_absent: frozenset[str] | None = None
+    unfinished: frozenset[str] = frozenset()
+
+    def is_looked_for(self, category: str) -> bool:
+        """Whether annotators looked for a category in this image."""
+        if category in self.unfinished or category not in self.vocabulary.names:
+            return False
+        return self.is_decided if self.told_absent is None else category in self.told_absent
 
 
 class ShortAnswer(Struct, frozen=True):
@@ -236,7 +246,7 @@ SURELY_NAMED = 2
 def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     """Why a category without box and caption may be there all the same, or None."""
     category = statement.category
-    if category not in evidence.vocabulary.names or not evidence.is_decided:
+    if not evidence.is_looked_for(category):
         return "not everything is annotated here"
     if statement.is_unsure:
         return f"'{statement.word}' may mean something else"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 N_NAMED = 20
 """Errors of one kind that are named; ``--all`` names every one."""
+NAMED_ALIKE = frozenset(("picture_turned", "record_unreadable"))
+"""Warnings that are named like errors: each has to be looked at by itself."""
 
 
 @app.command()
@@ -57,7 +59,9 @@ def lint(
     check = None if pictures.folder is None or absent else pictures.check
     hint = corpus.refusal or absent
     tally = _Tally()
-    for finding in chain(corpus.findings, lint_corpus(corpus.images, corpus.categories, check, settings.checks.words)):
+    turned = pictures.explain_turned if check else None
+    linted = lint_corpus(corpus.images, corpus.categories, check, settings.checks.words, turned)
+    for finding in chain(corpus.findings, linted):
         tally.add(finding)
         if as_json or show_all:
             typer.echo(_as_json(finding) if as_json else _as_line(finding))
@@ -100,7 +104,7 @@ class _Tally:
         level = _level(finding)
         counts, first = self._counts[level], self._first[finding.kind]
         counts[finding.kind] = counts.get(finding.kind, 0) + 1
-        if len(first) < (N_NAMED if level == "error" else 1):
+        if len(first) < (N_NAMED if level == "error" or finding.kind in NAMED_ALIKE else 1):
             first.append(finding)
         if level == "error":
             self.fallen.add(finding.image_id)
@@ -109,11 +113,12 @@ class _Tally:
         """Tell errors, then warnings, the most frequent first, each with examples; then how many notes there are."""
         for level in ("error", "warning"):
             for kind, number in _falling(self._counts[level]):
-                is_cut = n_examples and number > 1 and level == "warning"
+                is_named = level == "error" or kind in NAMED_ALIKE
+                is_cut = n_examples and number > 1 and not is_named
                 yield f"{level:9} {number} {kind}{', such as' if is_cut else ''}"
                 for finding in self._first[kind][:n_examples]:
                     yield f"          {_told(finding)}"
-                if n_examples and level == "error" and number > N_NAMED:
+                if n_examples and is_named and number > N_NAMED:
                     yield f"          and {number - N_NAMED} more; --all names them"
         if self._counts["note"]:
             told = ", ".join(f"{number} {kind}" for kind, number in _falling(self._counts["note"]))

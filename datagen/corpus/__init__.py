@@ -5,28 +5,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import PurePath
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datagen.config import PLUGGED, CorpusSettings
+from datagen.corpus.buffers import texts_of
 from datagen.corpus.coco import open_coco
 from datagen.corpus.image_records import ImageRecords, open_records
-from datagen.corpus.images import ImagesById
+from datagen.corpus.images import AnnotatedImages, ImagesById
 from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,
     check_picture,
     explain_missing,
+    name_in,
     picture_path,
     read_picture,
 )
 from datagen.corpus.source import Corpus, FileSource, Source
 from datagen.errors import CorpusError, SettingsError
+from datagen.records import AnnotatedImage
 
 __all__ = [
     "FORMATS",
@@ -145,7 +149,26 @@ def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpu
         SettingsError: The settings name no source.
         CorpusError: A file is not what it should be.
     """
-    return (source or open_source(settings)).load().first(settings.limit)
+    opened = source or open_source(settings)
+    corpus = opened.load()
+    folder = settings.images or opened.pictures
+    if folder is not None:
+        corpus = replace(corpus, images=placed_in(Path(folder), corpus.images))
+    return corpus.first(settings.limit)
+
+
+def placed_in(folder: Path, images: Sequence[AnnotatedImage]) -> Sequence[AnnotatedImage]:
+    """Name pictures relative to the image folder where a file names them absolutely, or by way of ``..``."""
+    if isinstance(images, AnnotatedImages):
+        columns = images.columns
+        names = columns.file_names.read(0, len(columns))
+        placed = [name_in(folder, name) for name in names]
+        return images if placed == names else AnnotatedImages(replace(columns, file_names=texts_of(placed)))
+    placed = [name_in(folder, image.file_name) for image in images]
+    return [
+        image if image.file_name == name else replace(image, file_name=name)
+        for image, name in zip(images, placed, strict=True)
+    ]
 
 
 def corpus_if_there(settings: CorpusSettings) -> Corpus:

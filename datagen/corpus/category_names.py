@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Sequence
+
+from datagen.lexicon import singular_of
 
 _CAMEL = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 _LONGEST_ACRONYM = 4
@@ -16,22 +17,19 @@ _PROPER = frozenset(
 
 
 def names_in_sentences(names: Sequence[str]) -> list[str]:
-    """Spell the category names of one corpus as prose does: in lower case, but for acronyms and proper names.
-
-    Names that would be one then ("Turkey" the country, "turkey" the bird) stay as they are.
+    """Spell the category names of one corpus as prose does: of one thing, in lower case but for acronyms.
 
     Args:
-        names: As the file has them.
+        names: As the file has them; those that prose spells alike are one category.
     """
     bare = [" ".join(name.replace("_", " ").split()) for name in names]  # a line break would break the context's lines
     n_shouted = sum(name.isupper() and len(name) > 1 for name in bare)
-    spelled = [_spelled(name, is_shouted=2 * n_shouted > len(bare)) for name in bare]
-    meant = Counter(dict(zip(bare, spelled, strict=True)).values())
-    return [own if meant[one] > 1 and one not in bare else one for own, one in zip(bare, spelled, strict=True)]
+    return [singular_of(_spelled(name, is_shouted=2 * n_shouted > len(bare))) for name in bare]
 
 
 def _spelled(name: str, *, is_shouted: bool) -> str:
-    return " ".join(_spelled_word(word, is_shouted=is_shouted) for word in _CAMEL.sub(" ", name).split())
+    parts = re.split(r"([ /-])", _CAMEL.sub(" ", name))
+    return "".join(_spelled_word(part, is_shouted=is_shouted) for part in parts)
 
 
 def _spelled_word(word: str, *, is_shouted: bool) -> str:

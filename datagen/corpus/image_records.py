@@ -28,6 +28,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.config import CorpusSettings
+from datagen.corpus.category_names import names_in_sentences
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
 from datagen.corpus.images import MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
@@ -240,8 +241,8 @@ def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[in
 
 
 def _category_name(name: str, place: str) -> str:
-    """A category as it stands in a sentence: people write ``traffic_light``."""
-    plain = " ".join(name.replace("_", " ").split())
+    """A category as it stands in a sentence: people write ``traffic_light`` and ``Traffic Light``."""
+    (plain,) = names_in_sentences([name])
     if not plain:
         raise CorpusError(f"{place}: a category has an empty name. Name it.")
     return plain

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, overload
 
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
@@ -129,12 +129,13 @@ class Columns(Struct, frozen=True):
                 *(self._labelled(row) if len(self.labels) else ()),
             )
 
-    def _labelled(self, row: int) -> tuple[tuple[str, ...] | None, tuple[str, ...]]:
-        """Categories that are absent from an image, None for all that are not boxed; and those not boxed throughout."""
+    def _labelled(self, row: int) -> tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType]:
+        """Categories that are absent from an image, and those that are not boxed throughout, where labels tell them."""
         labels = self.labels[self.labels_end[row] : self.labels_end[row + 1]].tolist()
-        absent = [self.category_names[-1 - label] for label in labels if ONLY_LABELLED < label < 0]
-        unfinished = tuple(self.category_names[label] for label in labels if label >= 0)
-        return (tuple(absent) if ONLY_LABELLED in labels else None), unfinished
+        if ONLY_LABELLED not in labels:
+            return UNSET, UNSET
+        absent = tuple(self.category_names[-1 - label] for label in labels if ONLY_LABELLED < label < 0)
+        return absent, tuple(self.category_names[label] for label in labels if label >= 0)
 
 
 class Annotations(Struct, frozen=True):

@@ -43,6 +43,7 @@ def lint_corpus(
     categories: Sequence[str],
     check_image: Callable[[AnnotatedImage], tuple[str, str] | None] | None = None,
     words: Words = NO_WORDS,
+    explain_turned: Callable[[AnnotatedImage], str | None] | None = None,
 ) -> Iterator[Finding]:
     """Lint every image of a corpus.
 
@@ -55,6 +56,7 @@ def lint_corpus(
         check_image: Says what is wrong with an image's file, as (kind, sentence), such as
             ``("image_missing", ...)``; None leaves the pictures unread.
         words: Laid over the built-in words.
+        explain_turned: Says that viewers show a picture otherwise than it is stored.
     """
     lexicon = lexicon_for(tuple(categories), words)
     for name in unknown_names(tuple(categories), words):
@@ -68,6 +70,8 @@ def lint_corpus(
         fault = check_image(image) if check_image is not None else None
         if fault is not None:
             yield Finding(fault[0], image.image_id, fault[1])
+        elif explain_turned is not None and (told := explain_turned(image)) is not None:
+            yield Finding("picture_turned", image.image_id, told)
         for finding in lint_image(image, lexicon):
             if finding.kind in lacking:
                 lacking[finding.kind].append(finding)

@@ -19,6 +19,7 @@ from msgspec import Struct
 from datagen.config import CorpusSettings
 from datagen.corpus.coco import load_annotations
 from datagen.corpus.images import id_of_file, id_text
+from datagen.corpus.pictures import name_in
 from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage
@@ -86,6 +87,8 @@ def load_dataset(settings: CorpusSettings) -> Dataset:
     imageless: list[Record] = []
     for number, (record, content) in enumerate(read_records(path), start=1):
         name = _image_name(record)
+        if isinstance(name, str) and settings.images is not None:
+            name = name_in(Path(settings.images), name)
         if isinstance(name, tuple):
             fault = name[0], f"record {number} ({_shown(record.get('id'))}) {name[1]}"
             imageless.append(Record(-1, number, digest_record(content), fault))

@@ -15,8 +15,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 
@@ -47,6 +48,16 @@ class PictureError(Exception):
         self.detail = detail
 
 
+_SHOWN_AS = {
+    2: "mirrored",
+    3: "upside down",
+    4: "mirrored, upside down",
+    5: "mirrored and turned",
+    6: "turned to the right",
+    7: "mirrored and turned",
+    8: "turned to the left",
+}
+"""EXIF orientations other than 1, and what viewers make of them."""
 _IS_FAULTY, _IS_LOOKED_AT, _STAMP = 1 << 63, 1 << 62, (1 << 62) - 1
 _MAX_FAULTS = 4096
 """Faults whose sentences are remembered; others are found again when somebody asks."""
@@ -129,6 +140,22 @@ class PictureChecker:
             raise PictureError("image_missing", f"no image folder is given, so {file_name} cannot be read")
         return read_picture(self.folder, file_name, self.max_pixels)
 
+    def explain_turned(self, image: AnnotatedImage) -> str | None:
+        """Say that viewers show a picture turned or mirrored; None for one that they show as stored."""
+        if self.folder is None:
+            return None
+        try:
+            with _opened(self.folder, image.file_name, self.max_pixels) as picture:
+                orientation = picture.getexif().get(0x0112, 1)
+        except PictureError:
+            return None
+        if orientation not in _SHOWN_AS:
+            return None
+        return (
+            f"{image.file_name} has EXIF orientation {orientation}: viewers show it {_SHOWN_AS[orientation]}, while a "
+            "run takes pixels and boxes as stored; look whether its boxes were drawn on what viewers show"
+        )
+
     def explain_missing(self, images: Iterable[AnnotatedImage]) -> str | None:
         """Say what is wrong with the image folder; see the function of this name."""
         if self.folder is None:
@@ -199,8 +226,36 @@ def is_inside_name(file_name: str) -> bool:
     return not (leads_out or "\0" in name)
 
 
+def is_absolute_name(file_name: str) -> bool:
+    """Whether a name says where a file lies on some machine, of whatever system."""
+    return re.match(r"/|\\|[A-Za-z]:[\\/]", file_name) is not None
+
+
+def name_in(folder: Path, file_name: str) -> str:
+    """The name of a picture under the image folder, where the file names it absolutely or by way of ``..``.
+
+    Args:
+        folder: The image folder.
+        file_name: As the annotation file has it.
+
+    Returns:
+        The same name, where it does not lead into the folder.
+    """
+    if is_inside_name(file_name) and not file_name.startswith("file://"):
+        return file_name
+    name = unquote(urlsplit(file_name).path) if file_name.startswith("file://") else file_name.replace("\\", "/")
+    for root in (folder.absolute(), folder.resolve()):
+        path = PurePath(os.path.normpath(root / name))
+        if path.is_relative_to(root) and path != root:
+            return path.relative_to(root).as_posix()
+    return file_name
+
+
 def outside_fault(file_name: str) -> tuple[str, str]:
     """Reason and sentence for a name that leads out."""
+    if is_absolute_name(file_name):
+        told = f"'{file_name}' is absolute and does not lie in the image folder; names are relative to --images"
+        return "image_outside_folder", told
     return "image_outside_folder", f"'{file_name}' leads out of the image folder"
 
 
@@ -307,6 +362,8 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
         return None
     if linked is not None:
         return _told_of_links(folder, linked)
+    if folder.is_dir() and not any(map(is_inside_name, names)):
+        return _told_of_outside(folder, names)
     if not folder.is_dir():
         fault = f"{folder}: no such image folder"
     elif held := [entry.name + "/" * entry.is_dir() for entry in _entries(folder)]:
@@ -316,6 +373,23 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
         fault = f"{folder}: the image folder is empty"
     better = next((near for near in islice(_folders_near(folder), N_LISTED) if _holds_any(near, names)), None)
     return f"{fault}. {f'Did you mean --images {better}?' if better else 'Give the right folder with --images.'}"
+
+
+def _told_of_outside(folder: Path, names: list[str]) -> str:
+    """Say what to do about names that are absolute, or lead out of the folder."""
+    around = Path(os.path.normpath(os.path.commonpath([(folder / name).parent for name in names])))
+    is_absolute = is_absolute_name(names[0])
+    told = "are absolute and do not lie in it" if is_absolute else "lead out of it"
+    better = around.is_dir() and (is_absolute or all((folder / name).is_file() for name in names))
+    mend = (
+        f"Did you mean --images {around}?"
+        if better and is_absolute
+        else (
+            "Write them relative to the folder that --images names, such as "
+            f"'{names[0].replace(chr(92), '/').rpartition('/')[2]}'."
+        )
+    )
+    return f"{folder}: the names of its pictures {told}, such as {names[0]}. {mend}"
 
 
 def _told_of_links(folder: Path, name: str) -> str:

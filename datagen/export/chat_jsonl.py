@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from datagen.export.rows import IMAGES, ExportRow, ExportSettings, LeftOut, chat_messages
+from datagen.export.rows import IMAGES, ExportRow, ExportSettings, LeftOut, chat_messages, picture_kind
 
 
 class TrlMessages:
@@ -42,15 +42,15 @@ class OpenAITuning:
     def add(self, row: ExportRow) -> LeftOut | None:
         """Write a row, unless OpenAI would refuse its picture for its kind or size."""
         picture = row.picture
-        kinds = {".jpg": "jpeg", ".jpeg": "jpeg", ".png": "png", ".webp": "webp"}
-        kind = kinds.get(picture.suffix.lower())
-        if kind is None:
-            return LeftOut("image_refused", f"{picture.name} is none of {', '.join(kinds)}")
+        kind = picture_kind(picture)
+        if kind.name not in ("jpeg", "png", "webp", "gif") or kind.is_animated:
+            told = f"an animated {kind.name.upper()}" if kind.is_animated else f"a {kind.name.upper()}"
+            return LeftOut("image_refused", f"{picture.name} is {told}; taken are still JPEG, PNG, WEBP and GIF")
         n_bytes = picture.stat().st_size
         if n_bytes > 10_000_000:  # says OpenAI's vision guide
             return LeftOut("image_refused", f"{picture.name} has {n_bytes} bytes, the limit is 10 MB")
         pixels = base64.b64encode(picture.read_bytes()).decode("ascii")
-        part = {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{pixels}"}}
+        part = {"type": "image_url", "image_url": {"url": f"data:image/{kind.name};base64,{pixels}"}}
         self.file.write(msgspec.json.encode({"messages": chat_messages(row.record, part)}) + b"\n")
         return None
 

@@ -139,6 +139,29 @@ class ExportRow(NamedTuple):
         return name
 
 
+class PictureKind(NamedTuple):
+    """What a picture file is by its content, whatever its name says.
+
+    Attributes:
+        name: ``jpeg``, ``png``, ``webp``, ``gif``, ``bmp`` or ``tiff``.
+        is_animated: It holds several frames.
+    """
+
+    name: str
+    is_animated: bool
+
+
+def picture_kind(path: Path) -> PictureKind:
+    """Read what a picture is from its header; it has been decoded before."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        name = (image.format or "").lower()
+        if name == "mpo":  # a JPEG with further ones behind it, as cameras write
+            return PictureKind("jpeg", is_animated=False)
+        return PictureKind(name, getattr(image, "n_frames", 1) > 1)
+
+
 class Writer(Protocol):
     """An export form: writes the rows of one split; one is made for ``train``, and one for ``validation`` if asked for.
 

@@ -8,7 +8,16 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from datagen.export.rows import ExportRow, ExportSettings
+from datagen.export.rows import ExportRow, ExportSettings, picture_kind
+
+_SUFFIXES = {
+    "jpeg": (".jpg", ".jpeg"),
+    "png": (".png",),
+    "webp": (".webp",),
+    "bmp": (".bmp",),
+    "gif": (".gif",),
+    "tiff": (".tif", ".tiff"),
+}
 
 
 class WebDatasetShards:
@@ -30,10 +39,10 @@ class WebDatasetShards:
             "response_type": sample.response_type,
             "licence": sample.provenance.licence,
         }
-        suffix = PurePosixPath(row.image).suffix.lower()
-        known = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-        kind = suffix if suffix in known else ".jpg"  # readers choose a decoder by it, and that one reads them all
-        members = {kind: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
+        suffix, kind = PurePosixPath(row.image).suffix.lower(), picture_kind(row.picture).name
+        if suffix not in _SUFFIXES[kind]:  # readers choose a decoder by it
+            suffix = _SUFFIXES[kind][0]
+        members = {suffix: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
         n_bytes = sum(len(content) + 1024 for content in members.values())  # a header, and padding to a block
         if self.n_shard_bytes and self.n_shard_bytes + n_bytes > self.shard_bytes:
             self.tar.close()

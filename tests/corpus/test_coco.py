@@ -12,6 +12,7 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from datagen.config import CorpusSettings
 from datagen.corpus import Corpus, load_corpus
@@ -577,7 +578,7 @@ def test_labels_of_whole_images_are_read(load: Loader) -> None:
     corpus = load(instances(BOX, images=[lvis, bare, open_images]), captions(CAPTION, images=[bare]))
     assert [(image.absent, image.unfinished) for image in corpus.images] == [
         (("person",), ("dog",)),
-        (None, ()),
+        (UNSET, UNSET),
         ((), ("person",)),
     ]
     assert corpus.images[1:][1] == corpus.images[2]

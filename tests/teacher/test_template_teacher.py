@@ -14,6 +14,7 @@ import pytest
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import TemplateTeacher, write_reply
+from datagen.words import COCO_CATEGORIES
 
 TYPES = ("conversation", "description", "reasoning", "negation")
 CAPTIONS = (
@@ -32,7 +33,7 @@ ROOM = AnnotatedImage("7", "room.jpg", 640, 480, CAPTIONS, BOXES)
 
 
 def request_for(image: AnnotatedImage, template: str | None, reply_format: str = "delimited") -> Request:
-    return Request("d" * 8, image, template or "poem", "r", (), 0.7, 512, reply_format, template)  # type: ignore[arg-type]
+    return Request("d" * 8, image, template or "poem", "r", (), 0.7, 512, reply_format, template, COCO_CATEGORIES)  # type: ignore[arg-type]
 
 
 def turns_of(image: AnnotatedImage, template: str, rng_seed: int) -> list[tuple[str, str]]:
@@ -129,6 +130,7 @@ from datagen.api import demo_settings
 from datagen.corpus import load_corpus
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import write_reply
+from datagen.words import COCO_CATEGORIES
 
 captions = ("A red bike by a wall", "A red bike near a wall", "A blue bicycle by a wall", "a blue bicycle, a wall",
             "two gizmos, three widgets and a doodad")
@@ -136,7 +138,7 @@ names = ("bicycle", "gizmo", "widget", "doodad", "widget")
 boxes = tuple(Box(name, (n / 6, 0.3, n / 6 + 0.1, 0.6), 0.03) for n, name in enumerate(names))
 images = [*load_corpus(demo_settings().corpus).images, AnnotatedImage("b", "b.jpg", 10, 10, captions, boxes)]
 for template in ("conversation", "description", "reasoning", "negation"):
-    requests = [Request("d", image, template, "r", (), 0.7, 512, "json", template) for image in images]
+    requests = [Request("d", image, template, "r", (), 0.7, 512, "json", template, COCO_CATEGORIES) for image in images]
     text = "\\n".join(write_reply(request, seed).text for request in requests for seed in range(8))
     print(template, len(text), hashlib.sha256(text.encode()).hexdigest())
 """

@@ -46,7 +46,7 @@ DEMO = load_corpus(demo_settings().corpus).images
 
 
 def answers(image: AnnotatedImage, template: str, rng_seed: int) -> list[tuple[str, str]]:
-    request = Request("d", image, template, "r", (), 0.7, 512, "json", template)
+    request = Request("d", image, template, "r", (), 0.7, 512, "json", template, COCO_CATEGORIES)
     text = write_reply(request, rng_seed).text
     return [(turn["question"], turn["answer"]) for turn in json.loads(text)["turns"]] if text else []
 

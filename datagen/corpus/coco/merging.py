@@ -162,12 +162,9 @@ class _Merge:
             return
         boxes.crowds = np.zeros_like(boxes.crowds)
         told = "every annotation is" if len(rows) == n_boxes else f"{len(rows)} of {n_boxes} annotations are"
-        told = (
-            f"{file.path.name}: {told} marked iscrowd, COCO's word for a group that nobody counted; CVAT marks every mask so"
-        )
-        self.findings.append(
-            Finding("crowds_doubted", None, f"{told}. The mark is not read: each counts as one object")
-        )
+        told = f"{file.path.name}: {told} marked iscrowd, COCO's word for a group that nobody counted"
+        told += "; CVAT marks every mask so. The mark is not read: each counts as one object"
+        self.findings.append(Finding("crowds_doubted", None, told))
 
     def _judge(
         self, file: Instances, notes: list[tuple[int, str, str]], is_ours: Mask, is_kept: Mask, form: _FormCheck

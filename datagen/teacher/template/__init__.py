@@ -78,7 +78,8 @@ def write_reply(request: Request, rng_seed: int) -> Reply:
             f"of {', '.join(WRITERS)}, or choose an LLM with --teacher."
         )
     rng = rng_for(rng_seed, request.image.image_id, request.response_type, "template")
-    turns = [(_polish(question), _polish(answer)) for question, answer in writer(gather_facts(request.image), rng)]
+    facts = gather_facts(request.image, request.deniable)
+    turns = [(_polish(question), _polish(answer)) for question, answer in writer(facts, rng)]
     error, detail = None, None
     if not turns:
         error = "nothing_to_say"

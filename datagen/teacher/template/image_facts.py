@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
-from datagen.lexicon import Lexicon, Mention, lexicon_for, plural
+from datagen.lexicon import Lexicon, Mention, is_pair, is_uncounted, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.captions import (
     Caption,
@@ -122,8 +122,13 @@ class _Reading(Struct):
 
 
 @lru_cache(maxsize=256)  # 1.2 ms an image, which is asked for several types; a reply takes 0.14 ms
-def gather_facts(image: AnnotatedImage) -> Facts:
-    """Read an image's boxes and captions into what may be said of it."""
+def gather_facts(image: AnnotatedImage, deniable: tuple[str, ...] = COCO_CATEGORIES) -> Facts:
+    """Read an image's boxes and captions into what may be said of it.
+
+    Args:
+        image: The annotated image.
+        deniable: Categories that annotators looked for in it.
+    """
     mentions = [_mentions(caption, image) for caption in image.captions]
     words = frozenset(word for caption in image.captions for word in words_of(caption))
     readings = _readings(image.captions, mentions)
@@ -132,7 +137,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
     for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
         if not _is_mistakable(box.category, readings, has_dishes):
             boxes[box.category] = (*boxes.get(box.category, ()), box)
-    counts = count_objects(image.boxes)
+    counts = count_objects(image.boxes, image.unfinished or ())
     exact = _exact_counts(image, counts, boxes, readings, words)
     least_area = {name: MIN_AREA * (4 if image.captions and name not in readings else 2) for name in boxes}
     unique = {
@@ -150,7 +155,7 @@ def gather_facts(image: AnnotatedImage) -> Facts:
         at_least=at_least,
         boxes=boxes,
         uncounted=_uncounted(boxes, {*exact, *at_least}, readings),
-        absent=_absent(image, readings, words, setting),
+        absent=_absent(image, deniable, readings, words, setting),
         setting=setting,
         setting_is_told=is_told,
         names=_person_names(unique, readings),
@@ -215,12 +220,14 @@ def _exact_counts(
     exact = {}
     for name, count in counts.items():
         n = count.at_least
-        if not count.is_exact or not 1 <= n <= MAX_COUNT or len(boxes.get(name, ())) != n:
+        if is_uncounted(name) or not count.is_exact or not 1 <= n <= MAX_COUNT or len(boxes.get(name, ())) != n:
             continue
         smallest = min(box.area_unit for box in boxes[name])
         if smallest < MIN_AREA * (2 if n >= MANY else 1) or _captions_object(name, n, readings.get(name)):
             continue
         if name == "person" and not WORLD.onlookers.isdisjoint(words) and n < 6:
+            continue
+        if n > 1 and name not in _COCO and is_pair(name):  # a box may hold one shoe or both
             continue
         if n > 1 and name in WORLD.arguable and not _is_countable(boxes[name], image.captions):
             continue
@@ -257,6 +264,7 @@ def _lower_bounds(
             and name != "person"
             and (reading.singular_only or any(1 < number < n for number in reading.numbers))
         )
+        is_doubted |= name not in _COCO and (is_uncounted(name) or is_pair(name))
         if n >= 2 and name not in exact and name not in WORLD.arguable and not is_doubted:
             bounds[name] = min(n, counts[name].at_least)
     return bounds
@@ -315,7 +323,11 @@ def _setting_of(
 
 
 def _absent(
-    image: AnnotatedImage, readings: dict[str, _Reading], words: frozenset[str], setting: SceneSetting | None
+    image: AnnotatedImage,
+    deniable: tuple[str, ...],
+    readings: dict[str, _Reading],
+    words: frozenset[str],
+    setting: SceneSetting | None,
 ) -> tuple[str, ...]:
     boxed = {box.category for box in image.boxes}
     if boxed.isdisjoint(_COCO):
@@ -329,7 +341,7 @@ def _absent(
         if len(absent) >= MANY and name not in likely:
             break
         rivals, doubtful = DENIABLE[name]
-        if name in shown or not rivals.isdisjoint(shown) or not doubtful.isdisjoint(words):
+        if name not in deniable or name in shown or not rivals.isdisjoint(shown) or not doubtful.isdisjoint(words):
             continue
         if (is_busy and name not in WORLD.big) or (n_people >= MANY and name in WORLD.held):
             continue

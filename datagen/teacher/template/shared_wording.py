@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 
 from datagen.geometry import Relation, contradicts_place, horizontal_place, relation_between, vertical_place
-from datagen.lexicon import PLURAL_ONLY, counted, plural, with_article
+from datagen.lexicon import counted, is_plural_only, plural, with_article
 from datagen.records import Box, BoxUnit
 from datagen.teacher.template.captions import Caption
 from datagen.teacher.template.image_facts import Facts
@@ -58,7 +58,7 @@ def join_list(items: Iterable[str], word: str = "and") -> str:
 
 def is_plural(name: str, number: int = 1) -> bool:
     """Whether a name with this number takes "are": "the skis are", "two dogs are", "a dog is"."""
-    return name in PLURAL_ONLY if number == 1 else True
+    return is_plural_only(name) if number == 1 else True
 
 
 def be(name: str, number: int = 1) -> str:

@@ -1,0 +1,61 @@
+"""Names of other label tools stand in sentences as COCO's do."""
+
+import pytest
+
+from datagen.corpus.category_names import names_in_sentences
+from datagen.lexicon import counted, with_article
+from datagen.words import COCO_CATEGORIES
+
+
+def test_cocos_names_stay_as_they_are() -> None:
+    assert names_in_sentences(COCO_CATEGORIES) == list(COCO_CATEGORIES)
+
+
+@pytest.mark.parametrize(
+    ("given", "one", "several"),
+    [
+        ("Person", "a person", "two people"),
+        ("Sneakers", "a pair of sneakers", "two pairs of sneakers"),
+        ("Leather Shoes", "a pair of leather shoes", "two pairs of leather shoes"),
+        ("Street Lights", "a street light", "two street lights"),
+        ("Cabinet/shelf", "a cabinet/shelf", "two cabinets/shelves"),
+        ("Monitor/TV", "a monitor/TV", "two monitors/TVs"),
+        ("TrafficLight", "a traffic light", "two traffic lights"),
+        ("traffic_light", "a traffic light", "two traffic lights"),
+        ("SUV", "an SUV", "two SUVs"),
+        ("UFO", "a UFO", "two UFOs"),
+        ("MP3 player", "an MP3 player", "two MP3 players"),
+        ("Hourglass", "an hourglass", "two hourglasses"),
+        ("Unicorn", "a unicorn", "two unicorns"),
+        ("Umbrella", "an umbrella", "two umbrellas"),
+        ("Knife", "a knife", "two knives"),
+        ("Shelves", "a shelf", "two shelves"),
+        ("Sheep", "a sheep", "two sheep"),
+        ("Wine Glasses", "a wine glass", "two wine glasses"),
+        ("Glass of water", "a glass of water", "two glasses of water"),
+        ("bat (animal)", "a bat (animal)", "two bats (animal)"),
+        ("Fireman", "a fireman", "two firemen"),
+        ("Human", "a human", "two humans"),
+        ("Potatoes", "a potato", "two potatoes"),
+        ("Piano", "a piano", "two pianos"),
+        ("Cookies", "a cookie", "two cookies"),
+        ("Berries", "a berry", "two berries"),
+        ("Houses", "a house", "two houses"),
+        ("Buses", "a bus", "two buses"),
+        ("Watches", "a watch", "two watches"),
+        ("Lens", "a lens", "two lenses"),
+        ("French Fries", "some French fries", "two French fries"),
+        ("Grapes", "some grapes", "two grapes"),
+        ("Bread", "some bread", "two pieces of bread"),
+        ("People", "some people", "two people"),
+        ("Christmas tree", "a Christmas tree", "two Christmas trees"),
+    ],
+)
+def test_articles_and_plurals(given: str, one: str, several: str) -> None:
+    (name,) = names_in_sentences([given])
+    assert (with_article(name), counted(name, 2)) == (one, several)
+
+
+def test_a_list_that_shouts_is_spoken() -> None:
+    assert names_in_sentences(["PERSON", "TRAFFIC LIGHT", "CAR"]) == ["person", "traffic light", "car"]
+    assert names_in_sentences(["Car", "Bus", "ATM", "CYCLIST"]) == ["car", "bus", "ATM", "cyclist"]
