@@ -18,7 +18,7 @@ from datagen.claims.grammar import FLAGS
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import GENERAL, stem
 from datagen.geometry import Count
-from datagen.lexicon import PLURAL_ONLY, UNCOUNTED, Lexicon, plural, with_article
+from datagen.lexicon import PLURAL_ONLY, UNCOUNTED, Lexicon, is_plural_only, plural, with_article
 from datagen.records import BoxUnit, Claim, ClaimVerdict, Probe, ProbeKind
 
 if TYPE_CHECKING:
@@ -333,7 +333,7 @@ def turning(opposite: dict[str, str]) -> Plant:
 
 def is_the(name: str) -> str:
     """Begin a question: "Is the dog", "Are the scissors"."""
-    return f"{'Are' if name in PLURAL_ONLY else 'Is'} the {name}"
+    return f"{'Are' if is_plural_only(name) else 'Is'} the {name}"
 
 
 def is_anybody(phrase: Phrase, clause: Clause) -> bool:

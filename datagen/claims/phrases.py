@@ -32,7 +32,7 @@ from datagen.claims.grammar import (
     Quantity,
     compiled,
 )
-from datagen.lexicon import PLURAL_ONLY, Mention, plural
+from datagen.lexicon import PLURAL_ONLY, Mention, is_pair, plural
 
 _REACH = 60
 """Characters before a noun in which its number and adjectives are looked for."""
@@ -246,7 +246,7 @@ def _measured(
     )
     if row.measure == "exact" and is_rough:
         return "open", None
-    if number is None or not agrees or is_pairs != (mention.category in PLURAL_ONLY and row.measure != "some"):
+    if number is None or not agrees or is_pairs != (is_pair(mention.category) and row.measure != "some"):
         return "open", None  # "two dog bowls" counts bowls; scissors come as "two pairs of scissors"
     return ("none", 0) if number == 0 else (row.measure, number)
 

@@ -24,7 +24,7 @@ def names_in_sentences(names: Sequence[str]) -> list[str]:
     """
     bare = [" ".join(name.replace("_", " ").split()) for name in names]  # a line break would break the context's lines
     n_shouted = sum(name.isupper() and len(name) > 1 for name in bare)
-    return [singular_of(_spelled(name, is_shouted=2 * n_shouted > len(bare))) for name in bare]
+    return [singular_of(_spelled(name, is_shouted=len(bare) > 2 and 2 * n_shouted > len(bare))) for name in bare]
 
 
 def _spelled(name: str, *, is_shouted: bool) -> str:

@@ -14,7 +14,7 @@ from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, as
 from datagen.claims.layout import meant_of
 from datagen.claims.syntax import stem
 from datagen.claims.vocabulary import CLASSES
-from datagen.lexicon import PLURAL_ONLY
+from datagen.lexicon import is_plural_only
 from datagen.records import Claim
 
 _FORMS: dict[str, str] = {
@@ -327,7 +327,7 @@ def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) ->
 def probe(claim: Claim) -> Iterator[Probed]:
     """Ask whether it does that."""
     if claim.value:
-        verb = "Are" if claim.category in PLURAL_ONLY else "Is"
+        verb = "Are" if is_plural_only(claim.category) else "Is"
         said = claim.value.replace(" on ", " on a ") if claim.value not in _BOARDS[4:] else f"playing {claim.value}"
         yield ask_yes_no(claim, f"{verb} the {claim.category} {said}?", WRONG_ACTION)
 

@@ -26,7 +26,7 @@ from datagen.claims.kind import (
 )
 from datagen.claims.layout import decide_place, is_off_strictly, meant_of
 from datagen.claims.phrases import Phrase
-from datagen.lexicon import PLURAL_ONLY, with_article
+from datagen.lexicon import is_plural_only, with_article
 from datagen.records import BoxUnit, Claim, Probe
 
 _COVERS = (
@@ -230,7 +230,7 @@ def side_question(name: str) -> str:
 
 def quarter_question(name: str) -> str:
     """Ask in which quarter of the frame a thing is."""
-    return f"Which quarter {'are' if name in PLURAL_ONLY else 'is'} the {name} in?"
+    return f"Which quarter {'are' if is_plural_only(name) else 'is'} the {name} in?"
 
 
 def probe(claim: Claim) -> Iterator[Probed]:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
-from datagen.lexicon import Lexicon, Mention, is_pair, is_uncounted, lexicon_for, plural
+from datagen.lexicon import Lexicon, Mention, is_pair, is_plural_only, is_uncounted, lexicon_for, plural
 from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.captions import (
     Caption,
@@ -90,7 +90,8 @@ class Facts(Struct, frozen=True):
 
     def is_several(self, name: str) -> bool:
         """Whether more than one is surely shown, so that the plural is right."""
-        return self.exact.get(name, 0) > 1 or name in self.at_least or name in self.uncounted
+        is_many = is_plural_only(name) and not is_pair(name)  # "some grapes"
+        return is_many or self.exact.get(name, 0) > 1 or name in self.at_least or name in self.uncounted
 
     def draw_absent(self, rng: random.Random, n: int) -> list[str]:
         """Draw categories to deny, the likelier ones more often."""
