@@ -252,9 +252,10 @@ def id_of_file(name: str, taken: set[str]) -> str:
         name: With forward slashes.
         taken: Ids that are given away; the new one is added.
     """
-    image_id = id_text(PurePosixPath(name).stem)
+    stem = PurePosixPath(name).stem or "picture"  # "..", "/"
+    image_id = id_text(stem)
     if image_id in taken:
-        path = image_id = str(PurePosixPath(name).with_suffix("")).replace("/", "_")
+        path = image_id = str(PurePosixPath(name).parent / stem).replace("/", "_")
         further = count(2)
         while image_id in taken:
             image_id = f"{path}_{next(further)}"

@@ -9,20 +9,22 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
 from datagen.corpus.coco import load_annotations
-from datagen.corpus.images import id_of_file, id_text
+from datagen.corpus.images import id_of_file
 from datagen.corpus.pictures import name_in
 from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
-from datagen.records import AnnotatedImage
+from datagen.records import AnnotatedImage, Finding
 from datagen.words import COCO_CATEGORIES
 
 MAX_RECORD_CHARS = 64_000_000
@@ -77,7 +79,7 @@ def load_dataset(settings: CorpusSettings) -> Dataset:
 
     Args:
         settings: Uses ``dataset``, ``limit`` (images), and ``captions`` and ``instances`` where they are given: an
-            image is found in them by its file name, or by the number in it.
+            image is found in them by the end of its path, or by COCO's number of twelve digits.
 
     Raises:
         CorpusError: The file is no LLaVA dataset, or an annotation file no COCO file.
@@ -133,24 +135,31 @@ def digest_record(content: str) -> str:
 
 def _values(path: Path, file: TextIO) -> Iterator[Any]:
     """Decode one value after another, holding little more than one block of text."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_int=_number)
     text, at, n_read = file.read(_BLOCK_CHARS), 0, 0
     at = _skip_space(text, 0)
     is_array = text[at : at + 1] == "["
     at += is_array
+    is_closed = False
     while True:
         at = _skip_space(text, at)
         if at == len(text):
             text, at = file.read(_BLOCK_CHARS), 0
             if text:
                 continue
-            if is_array or not n_read:
-                raise CorpusError(_truncated(path, n_read))
-            return
+            if is_closed or (n_read and not is_array):
+                return
+            raise CorpusError(_truncated(path, n_read))
+        if is_closed:
+            if text[at] != "[":
+                raise CorpusError(f"{path}: goes on behind its list, after {n_read} records. {_SHAPE}.")
+            at, is_closed = at + 1, False  # files that were put end to end
+            continue
         if is_array and text[at] == "]":
             if not n_read:
                 raise CorpusError(f"{path}: is an empty list. {_SHAPE}.")
-            return
+            at, is_closed = at + 1, True
+            continue
         if is_array and n_read and text[at] == ",":
             at += 1
         try:
@@ -167,6 +176,11 @@ def _values(path: Path, file: TextIO) -> Iterator[Any]:
             continue
         n_read += 1
         yield value
+
+
+def _number(digits: str) -> int | float:
+    """An integer; Python turns none of more than 4,300 digits into one."""
+    return int(digits) if len(digits) < 4300 else float(digits)
 
 
 def _skip_space(text: str, at: int) -> int:
@@ -212,27 +226,71 @@ def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
             return "several_images", f"names {len(image)} images; one is expected"
         image = image[0] if image else None
     if isinstance(image, str) and image.strip():
+        if image.encode(errors="replace").decode() != image:
+            return "no_image_named", "names an image with half of a surrogate pair, which is no text"
         return image.replace("\\", "/")
     return "no_image_named", "names no image"
 
 
 def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
     annotated = load_annotations(settings) if settings.captions or settings.instances else Corpus()
-    by_name = {PurePosixPath(image.file_name).name: image for image in annotated.images}
-    by_id = {image.image_id: image for image in annotated.images}
+    find = _Finder(annotated.images)
+    found_for = {name: find(name) for name in names}
+    n_meant = Counter(found.image_id for found in found_for.values() if found is not None)
     taken: set[str] = set()
     images: list[AnnotatedImage] = []
-    for name in names:
-        stem = id_text(PurePosixPath(name).stem)
-        found = by_name.get(PurePosixPath(name).name) or by_id.get(stem) or AnnotatedImage(stem, name, 0, 0)
-        image_id = id_of_file(name, taken)
-        images.append(msgspec.structs.replace(found, image_id=image_id, file_name=name))
+    findings: list[Finding] = []
+    for name, found in found_for.items():
+        image_id, n_alike = id_of_file(name, taken), n_meant[found.image_id] if found else 0
+        if found and n_alike > 1:
+            told = f"{name} is one of {n_alike} pictures that may be {found.file_name}; its annotations are left out"
+            findings.append(Finding("picture_ambiguous", image_id, told))
+        told_of = found if found and n_alike == 1 else AnnotatedImage("", "", 0, 0)
+        images.append(replace(told_of, image_id=image_id, file_name=name))
     held = {image.image_id for image in images}
-    findings = tuple(finding for finding in annotated.findings if finding.image_id in held)
+    findings += (finding for finding in annotated.findings if finding.image_id in held)
     # Where no instances file names categories, claims are read with COCO's.
-    return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, findings)
+    return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, tuple(findings), annotated.refusal)
+
+
+class _Finder:
+    """Finds the annotated image that a dataset's file name means.
+
+    That is the one whose path ends as it does, or it as that. A bare number is no name: picture 493652 of Visual Genome
+    is not COCO's. COCO's own names have twelve digits, before which 2014 has ``COCO_train2014_``.
+
+    Args:
+        images: Annotated.
+    """
+
+    def __init__(self, images: Sequence[AnnotatedImage]) -> None:
+        self._by_name: dict[str, list[AnnotatedImage]] = {}
+        self._by_number: dict[str, AnnotatedImage] = {}
+        for image in images:
+            path = PurePosixPath(image.file_name)
+            self._by_name.setdefault(path.name, []).append(image)
+            if number := _COCO_NUMBER.search(path.stem):
+                self._by_number[number[1]] = image
+
+    def __call__(self, name: str) -> AnnotatedImage | None:
+        path = PurePosixPath(name)
+        same = [
+            image for image in self._by_name.get(path.name, ()) if _ends_alike(path, PurePosixPath(image.file_name))
+        ]
+        if same:
+            return same[0] if len(same) == 1 else None
+        number = _COCO_NUMBER.search(path.stem)
+        return self._by_number.get(number[1]) if number else None
+
+
+_COCO_NUMBER = re.compile(r"(?:^|_)(\d{12})$")
+
+
+def _ends_alike(a: PurePosixPath, b: PurePosixPath) -> bool:
+    n_parts = min(len(a.parts), len(b.parts))
+    return a.parts[-n_parts:] == b.parts[-n_parts:]
 
 
 def _shown(value: object) -> str:
-    text = " ".join(str(value).split())
+    text = " ".join(str(value).encode(errors="replace").decode().split())
     return f"'{text[:40]}…'" if len(text) > 40 else f"'{text}'"

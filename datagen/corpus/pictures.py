@@ -265,10 +265,17 @@ def picture_path(folder: Path, file_name: str) -> Path | None:
         return None
     path = folder / file_name.replace("\\", "/")
     try:
-        is_inside = path.resolve().is_relative_to(folder.resolve())
+        target, root = path.resolve(), folder.resolve()
+        is_inside = target.is_relative_to(root) or (target != path and _is_blob(target, root))
     except (OSError, RuntimeError):  # links that go in a circle
         return None
     return path if is_inside else None
+
+
+def _is_blob(target: Path, folder: Path) -> bool:
+    """Whether a link leads from a snapshot of the Hugging Face hub to that repository's own store, as all of its do."""
+    snapshots = next((around for around in (folder, *folder.parents) if around.name == "snapshots"), None)
+    return snapshots is not None and target.parent == snapshots.parent / "blobs"
 
 
 @contextmanager

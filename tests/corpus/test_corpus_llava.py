@@ -84,7 +84,7 @@ def test_a_limit_counts_images(tmp_path: Path) -> None:
 
 
 def test_annotations_are_found_by_name_or_number(tmp_path: Path, corpus_files: CorpusFiles) -> None:
-    names = ["000000000001.jpg", "train/000000000002.jpg", "3.png", "000000000099.jpg"]
+    names = ["000000000001.jpg", "train/000000000002.jpg", "a/COCO_train2014_000000000003.jpg", "000000000099.jpg"]
     path = tmp_path / "d.json"
     write(path, [record(name) for name in names])
     settings = CorpusSettings(
@@ -92,11 +92,56 @@ def test_annotations_are_found_by_name_or_number(tmp_path: Path, corpus_files: C
     )
     found = load_dataset(settings).corpus
     assert [(image.image_id, image.file_name) for image in found.images] == [
-        ("1", names[0]), ("2", names[1]), ("3", names[2]), ("99", names[3]),
+        ("1", names[0]), ("2", names[1]), ("COCO_train2014_000000000003", names[2]), ("99", names[3]),
     ]  # fmt: skip
     assert [len(image.captions) for image in found.images] == [2, 2, 2, 0]
     assert [image.licence is not None for image in found.images] == [True, True, True, False]
     assert "kite" in found.categories and len(found.categories) == 6
+
+
+def test_a_bare_number_is_no_name_of_cocos(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    names = ["vg/VG_100K/1.jpg", "gqa/images/2.jpg", "ocr/0003.jpg", "coco/train2017/000000000004.jpg"]
+    names += ["a/000000000005.jpg", "b/000000000005.jpg"]  # one of them, but which?
+    write(path := tmp_path / "d.json", [record(name) for name in names])
+    found = load_dataset(CorpusSettings(dataset=str(path), captions=(str(corpus_files.captions),))).corpus
+    assert [bool(image.captions) for image in found.images] == [False, False, False, True, False, False]
+    assert [finding.kind for finding in found.findings] == ["picture_ambiguous"] * 2
+
+
+def test_folders_tell_pictures_of_one_name_apart(tmp_path: Path) -> None:
+    images = [{"id": n, "file_name": f"{folder}/1.jpg"} for n, folder in enumerate("ab")]
+    rows = [{"image_id": n, "caption": f"Folder {folder}."} for n, folder in enumerate("ab")]
+    (tmp_path / "c.json").write_text(json.dumps({"images": images, "annotations": rows}))
+    write(path := tmp_path / "d.json", [record(name) for name in ("x/b/1.jpg", "c/1.jpg", "1.jpg")])
+    found = load_dataset(CorpusSettings(dataset=str(path), captions=(str(tmp_path / "c.json"),))).corpus
+    assert [image.captions for image in found.images] == [("Folder b.",), (), ()]
+
+
+def test_lists_end_to_end_are_read_and_other_things_behind_them_told(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    one, two = (json.dumps([record(f"{n}.jpg"), record(f"{n}b.jpg")]) for n in (1, 2))
+    path.write_text(f"{one}\n{two}\n")
+    assert len([*read_records(path)]) == 4
+    path.write_text(f"{one}\n{two[1:-1]}")
+    with pytest.raises(CorpusError, match="goes on behind its list, after 2 records"):
+        list(read_records(path))
+
+
+def test_odd_names_and_numbers_cost_themselves(tmp_path: Path) -> None:
+    path = tmp_path / "d.json"
+    rows = [
+        record("a\ud83d.jpg"),
+        record(".."),
+        record("a/.."),
+        record("/"),
+        record("a.jpg"),
+        record(None, id="\ud83d"),
+    ]
+    path.write_text(json.dumps(rows).replace('"id": "1"', '"id": ' + "9" * 5000))
+    found = load_dataset(CorpusSettings(dataset=str(path)))
+    assert len({image.image_id for image in found.corpus.images}) == 4
+    assert [one.fault is None for one in found.records] == [True] * 4 + [False] * 2
+    assert all(one.fault is None or one.fault[1].encode() for one in found.records)
 
 
 def test_a_limit_does_not_hide_annotations(tmp_path: Path, corpus_files: CorpusFiles) -> None:
