@@ -11,8 +11,9 @@ A record is a mapping with these keys, all but ``file_name`` optional::
         "licence": "CC-BY-4.0",
     }
 
-A box may have COCO's ``area`` (square pixels) and ``iscrowd``. A record that is not so is refused in one sentence; a
-box that reaches out of its frame is clipped or left out, as one of a COCO file is.
+A box may have COCO's ``area`` (square pixels) and ``iscrowd``. A record that is not so is refused in one sentence where
+a program gives it, and left out of a file; a box that reaches out of its frame is clipped or left out, as one of a COCO
+file is.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta, Struct
 
 from datagen.config import CorpusSettings
+from datagen.corpus.box_form import are_corners, guess_form, share_out_of_frame
 from datagen.corpus.category_names import names_in_sentences
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
-from datagen.corpus.images import MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
+from datagen.corpus.images import MAX_CAPTION_BYTES, MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
 from datagen.corpus.pictures import PictureError, picture_size
 from datagen.corpus.source import Corpus, FileSource, check_start
 from datagen.errors import CorpusError
@@ -123,7 +126,7 @@ def open_records(settings: CorpusSettings) -> FileSource:
     path = settings.path or ""
 
     def read() -> Corpus:
-        return _corpus_of(_read_lines(Path(path)), settings.images)
+        return _corpus_of(_read_lines(Path(path)), settings.images, is_file=True)
 
     return FileSource(name="records", files={"image records": (path,)}, read=read)
 
@@ -150,20 +153,20 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"a record may not hold a Python {type(value).__name__}")
 
 
-def _read_lines(path: Path) -> Iterator[tuple[str, ImageRecord]]:
-    """Read a file of records; give each with its place."""
+def _read_lines(path: Path) -> Iterator[tuple[str, ImageRecord | CorpusError]]:
+    """Read a file of records; give each with its place, or what is wrong with it."""
     decoder = msgspec.json.Decoder(ImageRecord)
-    number = 0
-    try:
-        with path.open("rb") as file:
-            shape = "A file of image records is JSON Lines: one object a line, with 'file_name', 'captions' and 'boxes'"
-            check_start(path, file.read(4096), shape)
-            file.seek(0)
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield f"{path}, line {number}", decoder.decode(line.removeprefix(b"\xef\xbb\xbf"))
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise CorpusError(f"{path}, line {number}: {_fault(error)}") from None
+    with path.open("rb") as file:
+        shape = "A file of image records is JSON Lines: one object a line, with 'file_name', 'captions' and 'boxes'"
+        check_start(path, file.read(4096), shape)
+        file.seek(0)
+        for number, line in enumerate(file, start=1):
+            if line.strip():
+                place = f"{path}, line {number}"
+                try:
+                    yield place, decoder.decode(line.removeprefix(b"\xef\xbb\xbf"))
+                except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+                    yield place, CorpusError(f"{place}: {_fault(error)}")
 
 
 def _fault(error: Exception) -> str:
@@ -177,40 +180,105 @@ def _fault(error: Exception) -> str:
 
 
 def _corpus_of(
-    records: Iterable[tuple[str, ImageRecord]], pictures: str | None, categories: Sequence[str] = ()
+    records: Iterable[tuple[str, ImageRecord | CorpusError]],
+    pictures: str | None,
+    categories: Sequence[str] = (),
+    *,
+    is_file: bool = False,
 ) -> Corpus:
-    """Make images of records, each given with its place."""
+    """Make images of records, each given with its place; a faulty one of a file is left out and told."""
     folder = None if pictures is None else Path(pictures)
     images: list[AnnotatedImage] = []
     findings: list[Finding] = []
-    ids: set[str] = set()
-    places: dict[str, str] = {}
+    faults: list[CorpusError] = []
+    ids: dict[str, str] = {}
+    form = _Form()
     names = dict.fromkeys(_category_name(name, "categories") for name in categories)
     for place, record in records:
-        told = f"{place} ({record.file_name})"
-        if record.image_id is None:
-            image_id = id_of_file(record.file_name.replace("\\", "/"), ids)
-        else:
-            image_id = id_text(record.image_id)
-            if image_id in ids:
-                raise CorpusError(f"{told}: image {image_id} is {places[image_id]} already; give each one record.")
-            ids.add(image_id)
-        places[image_id] = told
-        image = _image_of(record, image_id, told, folder, findings)
+        try:
+            image = _placed(record, place, folder, ids, findings, form)
+        except CorpusError as fault:
+            if not is_file:
+                raise
+            faults.append(fault)
+            findings.append(Finding("record_unreadable", None, f"{_without_folder(fault)} Left out."))
+            continue
         names |= dict.fromkeys(box.category for box in image.boxes)
         images.append(image)
     if not images:
-        raise CorpusError("There is no image record; give at least one.")
-    return Corpus(AnnotatedImages(columns_of(images)), tuple(names), tuple(findings))
+        raise faults[0] if faults else CorpusError("There is no image record; give at least one.")
+    refusal = form.refusal(images, findings)
+    if len(faults) > len(images):
+        n_records = len(faults) + len(images)
+        refusal = (
+            f"{len(faults)} of {n_records} records cannot be read, such as {faults[0]} 'datagen lint' names them all."
+        )
+    return Corpus(AnnotatedImages(columns_of(images)), tuple(names), tuple(findings), refusal)
+
+
+def _without_folder(fault: CorpusError) -> str:
+    """What the dataset card may say: names of files, and no folders of this machine."""
+    place, sign, rest = str(fault).partition(", line ")
+    return f"{PurePath(place).name}{sign}{rest}"
+
+
+class _Form:
+    """The boxes as they came, to see whether they are in COCO's form."""
+
+    def __init__(self) -> None:
+        self.boxes_px: list[BoxPx] = []
+        self.frames: list[tuple[int, int]] = []
+
+    def refusal(self, images: Sequence[AnnotatedImage], findings: Sequence[Finding]) -> str | None:
+        """Why a run should not go on with them; None where it may."""
+        if not self.boxes_px:
+            return None
+        boxes, frames = np.array(self.boxes_px, np.float64), np.array(self.frames, np.float64)
+        faults = [
+            finding for finding in findings if finding.kind in ("box_out_of_frame", "box_zero_size", "box_in_shares")
+        ]
+        if 2 * len(faults) <= len(boxes) and not are_corners(boxes, frames, share_out_of_frame(boxes, frames)):
+            return None
+        guess = guess_form(boxes, frames)
+        told = f"{len(faults)} of {len(boxes)} boxes of the {len(images)} records do not fit"
+        first = f", such as that of image {faults[0].image_id}: {faults[0].detail.partition(';')[0]}" if faults else ""
+        cause = f"Likely cause: {guess}" if guess else "Look whether boxes and sizes are of the same pictures"
+        return f"{told}{first}. {cause}. 'datagen lint' names them all."
+
+
+def _placed(
+    record: ImageRecord | CorpusError,
+    place: str,
+    folder: Path | None,
+    ids: dict[str, str],
+    findings: list[Finding],
+    form: _Form,
+) -> AnnotatedImage:
+    """Make one image with an id of its own; ``ids`` says which record has which."""
+    if isinstance(record, CorpusError):
+        raise record
+    told = f"{place} ({record.file_name})"
+    if record.image_id is None:
+        image_id = id_of_file(record.file_name.replace("\\", "/"), ids)
+    else:
+        image_id = id_text(record.image_id)
+        if image_id in ids:
+            raise CorpusError(f"{told}: image {image_id} is {ids[image_id]} already; give each one record.")
+    image = _image_of(record, image_id, told, folder, findings, form)
+    ids[image_id] = told
+    return image
 
 
 def _image_of(
-    record: ImageRecord, image_id: str, place: str, folder: Path | None, findings: list[Finding]
+    record: ImageRecord, image_id: str, place: str, folder: Path | None, findings: list[Finding], form: _Form
 ) -> AnnotatedImage:
     """Make one image; what is left out or mended becomes a finding."""
     folded = [" ".join(text.split()) for text in record.captions]
-    captions = tuple(filter(None, folded))
-    findings += [Finding("empty_caption", image_id, "a caption is empty; left out")] * (len(folded) - len(captions))
+    captions = tuple(text for text in folded if 0 < len(text.encode()) <= MAX_CAPTION_BYTES)
+    findings += [Finding("empty_caption", image_id, "a caption is empty; left out")] * folded.count("")
+    too_long = f"a caption has more than {MAX_CAPTION_BYTES} bytes; left out"
+    n_too_long = len(folded) - len(captions) - folded.count("")
+    findings += [Finding("caption_too_long", image_id, too_long)] * n_too_long
     width, height = record.width or 0, record.height or 0
     if bool(width) != bool(height):
         raise CorpusError(f"{place}: has a width or a height but not both; add the other, in pixels.")
@@ -226,6 +294,8 @@ def _image_of(
         if not all(map(math.isfinite, row.bbox)):
             raise CorpusError(f"{place}: the bbox of a {row.category} is {list(row.bbox)}; give finite numbers.")
         name = _category_name(row.category, place)
+        form.boxes_px.append(row.bbox)
+        form.frames.append((width, height))
         crowd = bool(row.iscrowd)
         box, faults = make_box(InstanceRow(0, 0, bbox=row.bbox, area=row.area, iscrowd=crowd), name, width, height)
         findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]

@@ -22,6 +22,9 @@ from datagen.records import AnnotatedImage, Box, Finding
 
 MAX_SIDE_PX = 10_000_000
 """A width or height above this is a mistake in the annotations, whatever the picture."""
+MAX_CAPTION_BYTES = 10_000
+"""A longer one is no caption: COCO's longest has 250 letters, descriptions of one picture have up to 4,000; what reads
+them takes a second for 10,000 and a minute for 80,000."""
 ONLY_LABELLED = -(2**31)
 """A label: of this image only what is labelled absent may be denied."""
 _CHUNK = 256
@@ -245,12 +248,12 @@ def id_text(value: int | str) -> str:
     return (value.lstrip("0") or "0") if value.isascii() and value.isdigit() else value
 
 
-def id_of_file(name: str, taken: set[str]) -> str:
+def id_of_file(name: str, taken: set[str] | dict[str, str]) -> str:
     """Make an id of a picture's file name: its stem, or for another file of the same stem its whole path.
 
     Args:
         name: With forward slashes.
-        taken: Ids that are given away; the new one is added.
+        taken: Ids that are given away; the new one is added, in a mapping with the file's name.
     """
     stem = PurePosixPath(name).stem or "picture"  # "..", "/"
     image_id = id_text(stem)
@@ -259,7 +262,10 @@ def id_of_file(name: str, taken: set[str]) -> str:
         further = count(2)
         while image_id in taken:
             image_id = f"{path}_{next(further)}"
-    taken.add(image_id)
+    if isinstance(taken, dict):
+        taken[image_id] = name
+    else:
+        taken.add(image_id)
     return image_id
 
 

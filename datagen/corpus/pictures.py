@@ -48,6 +48,8 @@ class PictureError(Exception):
         self.detail = detail
 
 
+MAX_READ_PIXELS = 4_000_000
+"""Models look at half a megapixel to two; forty of a camera's 24 megapixels would take 3 GB."""
 _SHOWN_AS = {
     2: "mirrored",
     3: "upside down",
@@ -195,7 +197,7 @@ def read_picture(folder: Path, file_name: str, max_pixels: int) -> Image.Image:
     """Read a picture as 8-bit RGB in the pixel layout of the file, which COCO's boxes refer to.
 
     An EXIF orientation is not applied. Transparency is laid on white; 16-bit and floating grey is
-    scaled to 8 bits.
+    scaled to 8 bits. A picture of more than ``MAX_READ_PIXELS`` is made smaller.
 
     Args:
         folder: The image folder.
@@ -206,7 +208,14 @@ def read_picture(folder: Path, file_name: str, max_pixels: int) -> Image.Image:
         PictureError: It cannot be read.
     """
     with _opened(folder, file_name, max_pixels) as image:
-        return _to_rgb(image)
+        too_large = image.width * image.height / MAX_READ_PIXELS
+        if too_large <= 1:
+            return _to_rgb(image)
+        size = int(image.width / too_large**0.5), int(image.height / too_large**0.5)
+        image.draft(None, size)  # a JPEG is decoded at a half or a quarter of its size
+        smaller = _to_rgb(image)
+        smaller.thumbnail(size)
+        return smaller
 
 
 def picture_size(folder: Path, file_name: str) -> tuple[int, int]:
@@ -241,7 +250,8 @@ def name_in(folder: Path, file_name: str) -> str:
     Returns:
         The same name, where it does not lead into the folder.
     """
-    if is_inside_name(file_name) and not file_name.startswith("file://"):
+    is_of_windows = re.match(r"[A-Za-z]:|\\\\", file_name) is not None and os.name != "nt"
+    if is_of_windows or (is_inside_name(file_name) and not file_name.startswith("file://")):
         return file_name
     name = unquote(urlsplit(file_name).path) if file_name.startswith("file://") else file_name.replace("\\", "/")
     for root in (folder.absolute(), folder.resolve()):
@@ -384,18 +394,13 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
 
 def _told_of_outside(folder: Path, names: list[str]) -> str:
     """Say what to do about names that are absolute, or lead out of the folder."""
-    around = Path(os.path.normpath(os.path.commonpath([(folder / name).parent for name in names])))
     is_absolute = is_absolute_name(names[0])
     told = "are absolute and do not lie in it" if is_absolute else "lead out of it"
-    better = around.is_dir() and (is_absolute or all((folder / name).is_file() for name in names))
-    mend = (
-        f"Did you mean --images {around}?"
-        if better and is_absolute
-        else (
-            "Write them relative to the folder that --images names, such as "
-            f"'{names[0].replace(chr(92), '/').rpartition('/')[2]}'."
-        )
-    )
+    bare = names[0].replace("\\", "/").rpartition("/")[2]
+    mend = f"Write them relative to the folder that --images names, such as '{bare}'."
+    if all(Path(name).is_absolute() for name in names):
+        around = os.path.commonpath([Path(name).parent for name in names])
+        mend = f"Did you mean --images {around}?" if Path(around).is_dir() else mend
     return f"{folder}: the names of its pictures {told}, such as {names[0]}. {mend}"
 
 

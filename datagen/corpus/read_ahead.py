@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     ReadPicture = Callable[[str], Image]
 
 
+MAX_AHEAD_BYTES = 256 << 20
+"""What pictures that wait may take: some 280 photographs of COCO's, and few of a camera's."""
+
+
 @contextmanager
 def reading_ahead(
     read: ReadPicture, names: Iterable[str], *, n_threads: int = 4, n_ahead: int = 64
@@ -26,7 +30,7 @@ def reading_ahead(
         read: Opens a picture by name; what it raises is raised when that picture is asked for.
         names: In the order in which they will be asked for, once each; not read further than needed.
         n_threads: Decoders: a JPEG takes 6 to 8 ms, a large GPU a picture every 10. 0 gives ``read`` itself.
-        n_ahead: Pictures that may wait, decoded; 64 photographs are about 60 MB.
+        n_ahead: Pictures that may wait, decoded; fewer where they are large.
 
     Yields:
         A reader for any name: those in ``names`` are there sooner.
@@ -36,10 +40,15 @@ def reading_ahead(
         return
     coming: dict[str, Future[Image]] = {}  # in the order of their names
     with ThreadPoolExecutor(n_threads, thread_name_prefix="pictures") as pool:
-        left = iter(names)
+        left, largest = iter(names), 0
+
+        def n_wanted() -> int:
+            if not largest:  # none was seen yet
+                return min(2 * n_threads, n_ahead)
+            return max(1, min(n_ahead, MAX_AHEAD_BYTES // largest))
 
         def send_more() -> None:
-            while len(coming) < n_ahead and (name := next(left, None)) is not None:
+            while len(coming) < n_wanted() and (name := next(left, None)) is not None:
                 if name not in coming:
                     coming[name] = pool.submit(read, name)
 
@@ -48,9 +57,14 @@ def reading_ahead(
                 return read(name)
             while (first := next(iter(coming))) != name:  # passed over by the caller, who knew its scores
                 coming.pop(first).cancel()
+            nonlocal largest
             future = coming.pop(name)
-            send_more()
-            return future.result()
+            try:
+                picture = future.result()
+                largest = max(largest, 3 * picture.width * picture.height)
+                return picture
+            finally:
+                send_more()
 
         send_more()
         try:

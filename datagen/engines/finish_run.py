@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET, Struct
@@ -19,7 +19,7 @@ from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
 from datagen.review import Reviewer, claims_from
-from datagen.store import JudgementStore, ScoreStore, read_decisions, stored_replies, write_whole
+from datagen.store import FactLog, JudgementStore, ScoreStore, read_decisions, stored_replies, told_damage, write_whole
 from datagen.summary import Summary, Tally, count_omissions
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ class Workbench:
         if self.settings.checks.judge is None:
             return None
         store = self._lent.enter_context(closing(JudgementStore(inputs.folder.judgements)))
+        self._tell_damage(store.log)
         judge = LlmJudge(self.settings, inputs.corpus, store)
         judge.weigh(samples, inputs.ledger.payment("judge"), inputs.progress, may_ask=self._may_ask)
         inputs.progress.note(f"Judge {self.settings.checks.judge.model}: {judge.report().told}.")
@@ -89,6 +90,7 @@ class Workbench:
         if validator is None:
             return None
         scores = self._lent.enter_context(closing(ScoreStore(inputs.folder.scores)))
+        self._tell_damage(scores.log)
         inputs.progress.begin("looking at the pictures", inputs.n_samples)
         with ended(inputs.progress):
             examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, self.settings, self._others)
@@ -100,9 +102,15 @@ class Workbench:
             file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
         return judge
 
+    def _tell_damage(self, log: FactLog[Any]) -> None:
+        if log.n_damaged:
+            told = f"{log.path}: {told_damage(log.n_damaged)}; what stood there is asked for again."
+            self._inputs.progress.note(told)
+
     def reviewer(self) -> Reviewer:
         """What people decided, to be laid over the finished samples."""
-        decisions, corpus = read_decisions(self._inputs.folder.decisions), self._inputs.corpus
+        inputs = self._inputs
+        decisions, corpus = read_decisions(inputs.folder.decisions, inputs.progress.note), inputs.corpus
         return Reviewer(decisions, claims_from(corpus.by_id, corpus.categories, self.settings.checks))
 
 

@@ -31,7 +31,7 @@ from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import RunError
 from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request
-from datagen.store import ReplyStore, take_in_replies
+from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
 from datagen.teacher import StoppedError, Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
@@ -162,7 +162,7 @@ def gathered(
     folder, settings = inputs.folder, inputs.settings
     with closing(ReplyStore(folder.replies)) as replies:
         if replies.log.n_damaged:
-            told = f"{folder.replies}: {replies.log.n_damaged} damaged lines passed over; they are asked again."
+            told = f"{folder.replies}: {told_damage(replies.log.n_damaged)}; they are asked again."
             inputs.progress.note(told)
         if may_ask:
             take_in_replies(folder, replies)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datagen.store.append_log import FactLog, add_decision, read_decisions, read_facts
+from datagen.store.append_log import FactLog, add_decision, read_decisions, read_facts, told_damage
 from datagen.store.folder import RunFolder, cache_path, fingerprint, load_cache, save_cache, write_whole
 from datagen.store.key_index import JudgementStore, ReplyStore, ScoreStore, VectorStore, stored_replies, take_in_replies
 
@@ -22,5 +22,6 @@ __all__ = [
     "save_cache",
     "stored_replies",
     "take_in_replies",
+    "told_damage",
     "write_whole",
 ]

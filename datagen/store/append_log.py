@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -48,7 +48,7 @@ def read_facts(
                 continue
             try:
                 yield span, decoder.decode(line)
-            except (msgspec.MsgspecError, UnicodeDecodeError):
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 yield span, None
 
 
@@ -95,7 +95,7 @@ class FactLog(Generic[Fact]):
             return end
         try:
             self._decoder.decode(torn)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             end -= len(torn)
             os.ftruncate(self._file, end)
         else:
@@ -166,8 +166,12 @@ class FactLog(Generic[Fact]):
         os.close(self._file)
 
 
-def read_decisions(path: Path) -> dict[str, Decision]:
+def read_decisions(path: Path, note: Callable[[str], None] | None = None) -> dict[str, Decision]:
     """The latest decision about each sample, by its id; damaged lines are passed over.
+
+    Args:
+        path: The log.
+        note: Hears of damaged lines.
 
     Raises:
         RunError: The file is there and cannot be read.
@@ -175,9 +179,18 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     if not path.is_file():
         return {}
     try:
-        return {fact.sample_id: fact for _, fact in read_facts(path, Decision) if fact is not None}
+        facts = [fact for _, fact in read_facts(path, Decision)]
     except OSError as error:
         raise RunError(f"{path}: cannot be read ({error.strerror or error}).") from None
+    n_damaged = facts.count(None)
+    if n_damaged and note is not None:
+        note(f"{path}: {told_damage(n_damaged)}; what was decided there is lost, and can be decided again.")
+    return {fact.sample_id: fact for fact in facts if fact is not None}
+
+
+def told_damage(n_lines: int) -> str:
+    """Say how many lines of a log could not be read."""
+    return f"{n_lines} damaged line{'s' * (n_lines > 1)} passed over"
 
 
 def add_decision(path: Path, decision: Decision) -> None:

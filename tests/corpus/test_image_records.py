@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,13 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_fault_names_its_record(folder: Path, record: dict[str, Any], said: str) -> None:
     with pytest.raises(CorpusError, match=rf"^records\[1\].*{said}"):
         ImageRecords([{"file_name": "0.jpg"}, record]).load()
-    with pytest.raises(CorpusError, match=rf"i\.jsonl, line 3.*{said}"):
-        load_corpus(in_a_file(folder / "i.jsonl", [{"file_name": "0.jpg"}, record]))
+    corpus = load_corpus(in_a_file(folder / "i.jsonl", [{"file_name": "0.jpg"}, record]))  # a file loses the record
+    (finding,) = corpus.findings
+    assert (len(corpus.images), finding.kind, corpus.refusal) == (1, "record_unreadable", None)
+    assert re.match(rf"i\.jsonl, line 3.*{said}.* Left out\.$", finding.detail)
+    refusal = load_corpus(in_a_file(folder / "i.jsonl", [{"file_name": "0.jpg"}, record, record])).refusal
+    assert refusal is not None
+    assert re.search(rf"2 of 3 records cannot be read, such as .*i\.jsonl, line 3.*{said}", refusal)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -140,6 +146,22 @@ def test_boxes_are_finite(value: float) -> None:
     box = {"category": "dog", "bbox": [value, 0, 1, 1]}
     with pytest.raises(CorpusError, match=r"records\[0\] \(1\.jpg\): the bbox of a dog is \[(nan|inf)"):
         ImageRecords([{"file_name": "1.jpg", "boxes": [box], **SIZE}]).load()
+
+
+def test_boxes_in_another_form_are_known(folder: Path) -> None:
+    boxes = [{"category": "dog", "bbox": [30 + n, 20, 60 + n, 45]} for n in range(9)]
+    refusal = load_corpus(in_a_file(folder / "i.jsonl", [{"file_name": "0.jpg", "boxes": boxes, **SIZE}])).refusal
+    assert refusal is not None
+    assert "Likely cause: its boxes are corners" in refusal
+    shares = [{"category": "dog", "bbox": [0.1, 0.2, 0.3, 0.4]}]
+    corpus = ImageRecords([{"file_name": "0.jpg", "boxes": shares, **SIZE}]).load()
+    assert "shares of the frame" in (corpus.refusal or "")
+
+
+def test_an_endless_caption_is_left_out() -> None:
+    corpus = ImageRecords([{"file_name": "0.jpg", "captions": ["dog " * 20_000, "A dog."]}]).load()
+    assert corpus.images[0].captions == ("A dog.",)
+    assert [finding.kind for finding in corpus.findings] == ["caption_too_long"]
 
 
 def test_other_faults_are_told(folder: Path) -> None:
@@ -158,7 +180,6 @@ def test_other_faults_are_told(folder: Path) -> None:
     [
         (None, "no such annotation file. Did you mean"),
         (b"", "is empty"),
-        (b'{"file_name": "1.jpg"}\n{"file', "line 2: "),
         (b'{"file_name": "\xff"}', "line 1: "),
         (b"[1]", "line 1: expected `object`"),
         (b"\x1f\x8b", "is compressed with gzip"),

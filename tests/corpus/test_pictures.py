@@ -10,6 +10,7 @@ from PIL import Image
 
 from datagen.config import CorpusSettings
 from datagen.corpus import PictureChecker, PictureError, check_picture, explain_missing, picture_path, read_picture
+from datagen.corpus.pictures import MAX_READ_PIXELS, name_in, outside_fault
 from datagen.records import AnnotatedImage
 
 LIMIT = 1_000_000
@@ -270,3 +271,74 @@ def test_pictures_that_all_are_links_out_of_the_folder_are_told_with_the_folder_
     (linked / "d.jpg").write_bytes(b"x")
     assert explain_missing(linked, ["a.jpg", "d.jpg"]) is None
     assert explain_missing(real, ["a.jpg"]) is None
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG"])
+def test_pictures_of_cameras_are_made_smaller(tmp_path: Path, form: str) -> None:
+    Image.new("RGB", (6000, 4000), "red").save(tmp_path / "a.jpg", form)
+    read = read_picture(tmp_path, "a.jpg", 10**8)
+    assert read.width * read.height <= MAX_READ_PIXELS
+    assert abs(read.width / read.height - 1.5) < 0.01
+    assert read.getpixel((5, 5))[0] > 250  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("{0}/images/b/1.jpg", "b/1.jpg"),
+        ("file://{0}/images/b/1%20a.jpg", "b/1 a.jpg"),
+        ("../images/1.jpg", "1.jpg"),
+        ("..\\images\\b\\1.jpg", "b/1.jpg"),
+        ("b/../1.jpg", "1.jpg"),
+        ("./1.jpg", "./1.jpg"),
+        ("../1.jpg", "../1.jpg"),
+        ("{0}/other/1.jpg", "{0}/other/1.jpg"),
+        ("{0}/images/../1.jpg", "{0}/images/../1.jpg"),
+        ("C:\\images\\1.jpg", "C:\\images\\1.jpg"),
+        ("{0}/images", "{0}/images"),
+    ],
+)
+def test_names_that_lead_into_the_folder_are_names_in_it(tmp_path: Path, name: str, expected: str) -> None:
+    (tmp_path / "images").mkdir()
+    assert name_in(tmp_path / "images", name.format(tmp_path)) == expected.format(tmp_path)
+
+
+def test_absolute_names_of_elsewhere_are_told_with_what_helps(tmp_path: Path) -> None:
+    for folder in ("images", "other"):
+        (tmp_path / folder).mkdir()
+    picture().save(tmp_path / "other" / "1.jpg")
+    told = explain_missing(tmp_path / "images", [str(tmp_path / "other" / "1.jpg")])
+    assert told is not None
+    assert f"are absolute and do not lie in it, such as {tmp_path}/other/1.jpg. Did you mean --images" in told
+    for name in ("/home/x/1.jpg", "D:\\x\\1.jpg", "../../x/1.jpg"):
+        told = explain_missing(tmp_path / "images", [name])
+        assert told is not None
+        assert "relative to the folder that --images names, such as '1.jpg'" in told
+    assert "is absolute and does not lie" in outside_fault("/home/x/1.jpg")[1]
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("orientation", [1, 2, 3, 4, 5, 6, 7, 8])
+def test_what_viewers_show_turned_is_told(tmp_path: Path, form: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture().save(tmp_path / "a.jpg", form, exif=exif)
+    checker = PictureChecker(CorpusSettings(images=str(tmp_path)))
+    told = checker.explain_turned(AnnotatedImage("1", "a.jpg", 0, 0))
+    assert (told is None) == (orientation == 1)
+    assert told is None or f"EXIF orientation {orientation}: viewers show it" in told
+
+
+def test_links_of_the_hub_are_followed(tmp_path: Path) -> None:
+    blobs, snapshot = tmp_path / "hub" / "blobs", tmp_path / "hub" / "snapshots" / "abc" / "images"
+    blobs.mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    picture().save(blobs / "0123", "JPEG")
+    picture().save(tmp_path / "secret.jpg")
+    try:
+        (snapshot / "a.jpg").symlink_to(blobs / "0123")
+        (snapshot / "b.jpg").symlink_to(tmp_path / "secret.jpg")
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    assert check_picture(snapshot, "a.jpg", LIMIT) is None
+    assert (check_picture(snapshot, "b.jpg", LIMIT) or ("",))[0] == "image_outside_folder"

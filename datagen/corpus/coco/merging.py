@@ -19,15 +19,12 @@ from datagen.corpus.coco.boxes import is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
 from datagen.corpus.coco.schema import InstanceRow
-from datagen.corpus.images import ONLY_LABELLED, Annotations, Columns
+from datagen.corpus.images import MAX_CAPTION_BYTES, ONLY_LABELLED, Annotations, Columns
 from datagen.errors import CorpusError
 from datagen.records import Finding
 
 Mask = NDArray[np.bool_]
 
-MAX_CAPTION_BYTES = 10_000
-"""A longer one is no caption: COCO's longest has 250 letters, descriptions of one picture have up to 4,000; what reads
-them takes a second for 10,000 and a minute for 80,000."""
 _LOOK = "Look whether its boxes, the sizes of its images and its categories are of one data set"
 MIN_CROWDS = 3
 MANY_CROWDS = 0.2
