@@ -7,8 +7,8 @@ import pytest
 from msgspec.structs import replace
 
 from datagen.pipeline import STAGES
-from datagen.records import Claim, Cut, Provenance, Review, Sample, Turn, Validation
-from datagen.summary import Fates, Summary, Tally, Tokens, TurnCounts
+from datagen.records import Claim, Cut, Finding, Provenance, Review, Sample, Turn, Validation
+from datagen.summary import Fates, Omission, Summary, Tally, Tokens, TurnCounts, count_omissions
 
 PROVENANCE = Provenance("m", "r", "q", "s", 100, 40, 10, 0.5, "CC-BY-2.0")
 GOOD = Sample("1-a", "1", "1.jpg", "a", (Turn("Q?", "one two three"),), "accepted", PROVENANCE)
@@ -100,3 +100,10 @@ def test_the_cost_is_the_sum_of_who_billed_and_told_in_parts_only_then() -> None
 def test_every_report_of_a_stage_has_its_field() -> None:
     reports = {stage.report for stage in STAGES if stage.report}
     assert reports == {"balance", "calibration", "judge", "review"} <= set(Summary.__struct_fields__)
+
+
+def test_omissions_are_counted_by_kind_with_the_first() -> None:
+    findings = [Finding("box_missing", "7", "no box"), *[Finding("unknown_category", None, f"c{n}") for n in range(3)]]
+    counted = count_omissions([*findings, Finding("repeated_annotation_id", None, "kept")])
+    assert counted == {"unknown_category": Omission(3, "c0"), "box_missing": Omission(1, "image 7: no box")}
+    assert count_omissions([]) == {}

@@ -44,7 +44,11 @@ class OpenAITuning:
         picture = row.picture
         kind = picture_kind(picture)
         if kind.name not in ("jpeg", "png", "webp", "gif") or kind.is_animated:
-            told = f"an animated {kind.name.upper()}" if kind.is_animated else f"a {kind.name.upper()}"
+            told = (
+                f"an animated {kind.name.upper()}"
+                if kind.is_animated
+                else f"a {kind.name.upper() or 'file of no known kind'}"
+            )
             return LeftOut("image_refused", f"{picture.name} is {told}; taken are still JPEG, PNG, WEBP and GIF")
         n_bytes = picture.stat().st_size
         if n_bytes > 10_000_000:  # says OpenAI's vision guide

@@ -143,7 +143,7 @@ class PictureKind(NamedTuple):
     """What a picture file is by its content, whatever its name says.
 
     Attributes:
-        name: ``jpeg``, ``png``, ``webp``, ``gif``, ``bmp`` or ``tiff``.
+        name: ``jpeg``, ``png``, ``webp``, ``gif``, ``bmp`` or ``tiff``; empty for what is no picture.
         is_animated: It holds several frames.
     """
 
@@ -152,14 +152,17 @@ class PictureKind(NamedTuple):
 
 
 def picture_kind(path: Path) -> PictureKind:
-    """Read what a picture is from its header; it has been decoded before."""
-    from PIL import Image
+    """Read what a picture is from its header."""
+    from PIL import Image, UnidentifiedImageError
 
-    with Image.open(path) as image:
-        name = (image.format or "").lower()
-        if name == "mpo":  # a JPEG with further ones behind it, as cameras write
-            return PictureKind("jpeg", is_animated=False)
-        return PictureKind(name, getattr(image, "n_frames", 1) > 1)
+    try:
+        with Image.open(path) as image:
+            name = (image.format or "").lower()
+            if name == "mpo":  # a JPEG with further ones behind it, as cameras write
+                return PictureKind("jpeg", is_animated=False)
+            return PictureKind(name, getattr(image, "n_frames", 1) > 1)
+    except UnidentifiedImageError:
+        return PictureKind("", is_animated=False)
 
 
 class Writer(Protocol):

@@ -40,8 +40,9 @@ class WebDatasetShards:
             "licence": sample.provenance.licence,
         }
         suffix, kind = PurePosixPath(row.image).suffix.lower(), picture_kind(row.picture).name
-        if suffix not in _SUFFIXES[kind]:  # readers choose a decoder by it
-            suffix = _SUFFIXES[kind][0]
+        fitting = _SUFFIXES.get(kind, (".jpg",))
+        if suffix not in fitting:  # readers choose a decoder by it
+            suffix = fitting[0]
         members = {suffix: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
         n_bytes = sum(len(content) + 1024 for content in members.values())  # a header, and padding to a block
         if self.n_shard_bytes and self.n_shard_bytes + n_bytes > self.shard_bytes:

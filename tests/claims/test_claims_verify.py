@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.claims import first_contradiction, is_exhaustive, judge_turns
+from datagen.claims import deniable, first_contradiction, is_exhaustive, judge_turns
 from datagen.claims.vocabulary import claim_lexicon
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Box, Claim, Turn
@@ -134,3 +134,31 @@ def test_the_first_contradiction_names_the_turn_and_the_words():
 def test_wider_words_are_claims_only_where_the_corpus_has_no_such_category():
     assert claim_lexicon(NAMES).named("animals and vehicles") == {"animal"}
     assert claim_lexicon((*NAMES, "animal")).named("an animal") == {"animal"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("There is no zebra.", "supported_by_boxes"),  # looked for, and not found
+        ("There is no cat.", "unknown"),  # nobody looked
+        ("There is no cow.", "unknown"),  # somewhere there is one
+        ("There are two dogs.", "unknown"),  # not all are boxed
+        ("There are three dogs.", "unknown"),
+        ("There is one dog.", "contradicted"),
+    ],
+)
+def test_labels_of_the_whole_image_say_what_was_looked_for(text: str, expected: str) -> None:
+    image = AnnotatedImage("1", "1.jpg", 100, 100, (), DOGS, None, ("zebra",), ("dog", "cow"))
+    for exhaustive in ("yes", "no"):
+        settings = ChecksSettings(exhaustive=exhaustive)  # type: ignore[arg-type]
+        (turn,) = judge_turns((Turn("Tell me?", text),), image, NAMES, settings)
+        assert turn.claims[-1].verdict == expected
+        assert deniable(image, NAMES, settings) == ("zebra",)
+
+
+def test_only_what_is_annotated_throughout_may_be_denied() -> None:
+    image, many = AnnotatedImage("1", "1.jpg", 100, 100), tuple(f"thing {n}" for n in range(300))
+    assert deniable(image, NAMES, ChecksSettings()) == NAMES
+    assert deniable(image, many, ChecksSettings()) == ()
+    assert deniable(image, many, ChecksSettings(exhaustive="yes")) == many
+    assert deniable(image, NAMES, ChecksSettings(exhaustive="no")) == ()

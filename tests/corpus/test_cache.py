@@ -275,3 +275,12 @@ def test_other_processes_map_the_same_file(folder: Path, corpus: CorpusSettings)
     )
     command = [sys.executable, "-c", code, corpus.instances[0], corpus.captions[0]]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "3\n"
+
+
+def test_no_turned_bit_gives_another_corpus(folder: Path, corpus: CorpusSettings) -> None:
+    first = load_corpus(corpus)
+    (kept,) = folder.iterdir()
+    sound = kept.read_bytes()
+    for at in range(0, len(sound), 23):
+        kept.write_bytes(sound[:at] + bytes([sound[at] ^ 0x41]) + sound[at + 1 :])
+        assert same(load_corpus(corpus), first), at

@@ -1,19 +1,25 @@
 """What a run leaves behind when it is stopped at an awkward moment, or started again with other settings."""
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CorpusFiles
 
 import datagen
+from datagen.api import Run
+from datagen.cli.printed import omission_lines, outcome_lines
 from datagen.config import load_settings
 from datagen.engines import local
+from datagen.engines.estimate import estimate_run
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
-from datagen.errors import RunError, ValidatorError
+from datagen.errors import CorpusError, RunError, ValidatorError
 
 
 def test_killed_before_the_first_file_it_can_start_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
@@ -100,3 +106,50 @@ def test_a_changed_writer_is_asked_again(corpus_files: CorpusFiles, tmp_path: Pa
     recipe.write_text(recipe.read_text().replace("template: conversation", "template: negation"))
     run = datagen.run(settings, tmp_path / "run")
     assert len(run.folder.replies.read_bytes().splitlines()) == 12
+
+
+def with_faults(corpus_files: CorpusFiles, folder: Path, change: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
+    """Settings of a run on a changed instances file."""
+    tree = json.loads(corpus_files.instances.read_text())
+    for number, row in enumerate(tree["annotations"]):
+        row["id"] = number
+        change(row)
+    (folder / "i.json").write_text(json.dumps(tree))
+    corpus = {"instances": [str(folder / "i.json")], "captions": [str(corpus_files.captions)]}
+    return {"corpus": corpus, "teacher": {"name": "template"}, "types": ["conversation"]}
+
+
+def test_what_loading_left_out_is_told_everywhere(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    def change(row: dict[str, Any]) -> None:
+        row |= {"category_id": 999} if row["id"] == 1 else {"bbox": None, "segmentation": []} if row["id"] == 2 else {}
+
+    settings = with_faults(corpus_files, tmp_path, change)
+    heard: list[str] = []
+
+    class Hears(Silence):
+        def note(self, sentence: str) -> None:
+            heard.append(sentence)
+
+    resolved = load_settings(None, settings)
+    outcome = run_local(resolved, tmp_path / "run", Hears())
+    omissions = outcome.summary.omissions or {}
+    assert {kind: one.number for kind, one in omissions.items()} == {"unknown_category": 1, "box_missing": 1}
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "left out or mended" in card and "unknown_category" in card and str(tmp_path) not in card
+    lines = [*outcome_lines(outcome.summary, tmp_path / "run"), *omission_lines(estimate_run(resolved).omissions)]
+    assert sum("1 unknown_category, such as image" in line for line in lines) == 2
+    assert "1 unknown_category, 1 box_missing, such as image" in heard[0]
+    report = Run(tmp_path / "run").write_report(tmp_path / "r.html").read_text()
+    assert "left out or mended: 1 unknown category, such as image" in report
+
+
+def test_a_corpus_that_is_mostly_faulty_is_refused_before_anything_is_asked(
+    corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    resolved = load_settings(
+        None, with_faults(corpus_files, tmp_path, lambda row: row.update(bbox=[0.1, 0.1, 0.2, 0.2]))
+    )
+    for start in (lambda: run_local(resolved, tmp_path / "run", Silence()), lambda: estimate_run(resolved)):
+        with pytest.raises(CorpusError, match=r"boxes do not fit .* Likely cause: its boxes are shares of the frame"):
+            start()
+    assert not (tmp_path / "run" / "replies.jsonl").exists()

@@ -228,3 +228,34 @@ def test_samples_are_streamed(images: Path, tmp_path: Path) -> None:
     settings = ExportSettings(form="webdataset", shard_bytes=5_000)
     export(endless(), tmp_path / "x", settings, Finder(images), {})
     assert written[10] > 10_000
+
+
+@pytest.mark.parametrize(
+    ("form", "is_taken"),
+    [("JPEG", True), ("PNG", True), ("WEBP", True), ("GIF", True), ("BMP", False), ("TIFF", False)],
+)
+def test_media_types_are_those_of_the_content(tmp_path: Path, form: str, is_taken: bool) -> None:
+    Image.effect_noise((64, 48), 20).save(tmp_path / "000.jpg", form)
+    Image.effect_noise((64, 48), 20).save(tmp_path / "001.jpg")
+    export(SAMPLES[:4], tmp_path / "o", ExportSettings(form="openai"), Finder(tmp_path), {})
+    export(SAMPLES[:4], tmp_path / "w", ExportSettings(form="webdataset"), Finder(tmp_path), {})
+    rows = [json.loads(line) for line in (tmp_path / "o" / "train.jsonl").read_text().splitlines()]
+    urls = [part["image_url"]["url"] for row in rows for part in row["messages"][0]["content"] if "image_url" in part]
+    assert len(urls) == (4 if is_taken else 2)
+    for url in urls:
+        head, data = url.split(",", 1)
+        kind = Image.open(io.BytesIO(base64.b64decode(data))).format
+        assert head == f"data:image/{(kind or '').lower()};base64"
+    with tarfile.open(tmp_path / "w" / "train-000000.tar") as tar:
+        names = [name for name in tar.getnames() if name.startswith("000000000.") and not name.endswith(".json")]
+    assert names == ["000000000." + {"JPEG": "jpg", "TIFF": "tif"}.get(form, form.lower())]
+
+
+def test_frames_that_move_are_not_taken_by_openai(tmp_path: Path) -> None:
+    frames = [Image.effect_noise((64, 48), 20 + n) for n in range(3)]
+    frames[0].save(tmp_path / "000.jpg", "GIF", save_all=True, append_images=frames[1:])
+    photo = Image.effect_noise((64, 48), 20).convert("RGB")
+    photo.save(tmp_path / "001.jpg", "MPO", save_all=True, append_images=[photo])  # as cameras write
+    done = export(SAMPLES[:4], tmp_path / "o", ExportSettings(form="openai"), Finder(tmp_path), {})
+    assert [row["reason"] for row in done.left_out] == ["image_refused"] * 2
+    assert "data:image/jpeg" in (tmp_path / "o" / "train.jsonl").read_text()

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.errors import RunError
-from datagen.records import Reply, TextScore
-from datagen.store import FactLog, ReplyStore, ScoreStore, read_facts
+from datagen.records import Decision, Reply, TextScore
+from datagen.store import FactLog, ReplyStore, ScoreStore, add_decision, read_decisions, read_facts
 
 
 def reply(digest: str, text: str = "yes", **more: object) -> Reply:
@@ -160,3 +160,14 @@ def test_lines_are_picked_by_what_they_hold_unread(path: Path) -> None:
     (start, end), _ = found[0]
     assert path.read_bytes()[start:end] == msgspec.json.encode(reply("b"))
     assert [fact and fact.request_digest for _, fact in read_facts(path, Reply, start)] == ["b", "c", None]
+
+
+def test_damaged_decisions_are_told_and_the_others_kept(path: Path) -> None:
+    add_decision(path, Decision("1-a", "1", "accept", "d"))
+    with path.open("ab") as file:
+        file.write(b'{"sample_id": 7}\n' + b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n")
+    add_decision(path, Decision("2-a", "2", "reject", "d"))
+    told: list[str] = []
+    assert set(read_decisions(path, told.append)) == {"1-a", "2-a"}
+    assert len(told) == 1
+    assert "2 damaged lines passed over; what was decided there is lost" in told[0]

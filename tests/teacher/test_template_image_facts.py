@@ -147,3 +147,15 @@ def test_tables_name_only_known_categories() -> None:
         assert setting.signs <= known
         assert set(setting.unlikely) <= set(DENIABLE)
         assert setting.elsewhere
+
+
+@pytest.mark.parametrize("deniable", [(), ("dog",), ("dog", "elephant", "gizmo")])
+def test_only_what_was_looked_for_is_denied(deniable: tuple[str, ...]) -> None:
+    image = AnnotatedImage("1", "1.jpg", 640, 480, (), (box_at("chair", 0.1),))
+    assert set(gather_facts(image, deniable).absent) == set(deniable) - {"gizmo"}
+
+
+def test_what_is_not_boxed_throughout_is_neither_counted_nor_denied() -> None:
+    image = AnnotatedImage("1", "1.jpg", 640, 480, (), (box_at("chair", 0.1), box_at("dog", 0.5)), unfinished=("dog",))
+    facts = gather_facts(image)
+    assert (facts.exact, list(facts.unique)) == ({"chair": 1}, ["chair"])
