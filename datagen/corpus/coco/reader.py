@@ -309,7 +309,8 @@ class _Read(Generic[RowsT]):
     """
 
     def __init__(self, path: Path, ids: Ids, row_type: type[Struct], rows_type: type[RowsT]) -> None:
-        self.images, self.rows = ImageRows(ids), rows_type(ids)
+        self.images = ImageRows(ids)
+        self.rows: RowsT = rows_type(ids)
         self._path = path
         self._readers: dict[str, RowReader[Any]] = {
             "images": RowReader(path, "images", ImageRow, self.images),
