@@ -632,6 +632,16 @@ def test_files_that_contradict_each_other(load: Loader, change: dict[str, Any]) 
         load(instances(BOX), captions(images=[{**IMAGE, **change}]))
 
 
+def test_one_image_that_files_contradict_costs_what_the_second_says_of_it(load: Loader) -> None:
+    images = [{**IMAGE, "id": n, "file_name": f"{n}.jpg"} for n in range(4)]
+    others = [*images[:3], {**images[3], "file_name": "other.jpg"}]
+    texts = captions(*({**CAPTION, "id": n, "image_id": n} for n in range(4)), images=others)
+    corpus = load(instances(images=images), texts)
+    assert [len(image.captions) for image in corpus.images] == [1, 1, 1, 0]
+    assert kinds(corpus) == ["image_conflict", "unknown_image"]
+    assert "3.jpg (100x50) in instances0.json but other.jpg" in corpus.findings[0].detail
+
+
 def test_missing_files_and_folders(load: Loader, tmp_path: Path) -> None:
     load(instances(BOX))
     with pytest.raises(CorpusError, match=r"no such annotation file. Did you mean instances0.json\?"):

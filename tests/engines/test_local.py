@@ -120,10 +120,8 @@ def with_faults(corpus_files: CorpusFiles, folder: Path, change: Callable[[dict[
 
 
 def test_what_loading_left_out_is_told_everywhere(corpus_files: CorpusFiles, tmp_path: Path) -> None:
-    def change(row: dict[str, Any]) -> None:
-        row |= {"category_id": 999} if row["id"] == 1 else {"bbox": None, "segmentation": []} if row["id"] == 2 else {}
-
-    settings = with_faults(corpus_files, tmp_path, change)
+    faults: dict[int, dict[str, Any]] = {1: {"category_id": 999}, 2: {"bbox": None, "segmentation": []}}
+    settings = with_faults(corpus_files, tmp_path, lambda row: row.update(faults.get(row["id"], {})))
     heard: list[str] = []
 
     class Hears(Silence):

@@ -70,6 +70,7 @@ class Listing:
         self.category_names: list[str] = []
         self.findings: list[Finding] = []
         self.refusals: list[str] = []
+        self._conflicting: dict[Path, list[int]] = {}
         self._ids = ids
         self._image_ids = np.empty(0, np.int64)
         self._sources = np.empty(0, np.int32)
@@ -91,9 +92,11 @@ class Listing:
         """The file that listed an image first."""
         return self._paths[int(self._sources[row])]
 
-    def rows(self, image_ids: Ints) -> Rows:
-        """The rows of images, -1 for those that no file lists."""
-        return self._lookup.rows(image_ids)
+    def rows(self, image_ids: Ints, path: Path | None = None) -> Rows:
+        """The rows of images, -1 for those that no file lists, or that the file at ``path`` lists otherwise."""
+        rows = self._lookup.rows(image_ids)
+        conflicting = self._conflicting.get(path) if path is not None else None
+        return rows if conflicting is None else np.where(np.isin(rows, conflicting), np.int32(-1), rows)
 
     def add(self, file: Instances | Captions) -> None:
         """Enter a file's images; one that no picture can be found for is left out and told.
@@ -117,11 +120,13 @@ class Listing:
         for at in np.flatnonzero(is_odd).tolist():
             row = int(rows[at])
             told = self._unite(file.path, row, table.names[at], sizes[at], int(licences[at]))
-            conflicts += [Finding("image_conflict", self.image_id(row), told)] if told else []
+            if told:
+                kept = f"{told}; what {file.path.name} says of it is left out"
+                conflicts.append(Finding("image_conflict", self.image_id(row), kept))
+                self._conflicting.setdefault(file.path, []).append(row)
         if 2 * len(conflicts) > n_shared:
-            raise CorpusError(
-                f"{file.path}: {conflicts[0].detail}. One id must mean one picture: give files of the same data set."
-            )
+            told = conflicts[0].detail.partition(";")[0]
+            raise CorpusError(f"{file.path}: {told}. One id must mean one picture: give files of the same data set.")
         self.findings += conflicts
 
     def _usable(self, file: Instances | Captions) -> ImageTable:
@@ -168,8 +173,8 @@ class Listing:
         earlier, later = self.sizes[row].tolist(), size.tolist()
         is_same_size = all(not a or not b or a == b for a, b in zip(earlier, later, strict=True))
         if self.names[row] != name or not is_same_size:
-            told = f"{self.names[row]} ({earlier[0]}x{earlier[1]}) in {self.source(row)}"
-            return f"image {self.image_id(row)} is {told} but {name} ({later[0]}x{later[1]}) in {path}"
+            told = f"{self.names[row]} ({earlier[0]}x{earlier[1]}) in {self.source(row).name}"
+            return f"image {self.image_id(row)} is {told} but {name} ({later[0]}x{later[1]}) in {path.name}"
         self.sizes[row] = [a or b for a, b in zip(earlier, later, strict=True)]
         if self.licences[row] < 0:
             self.licences[row] = licence

@@ -120,7 +120,7 @@ class _Merge:
         table = file.annotations
         self._note_repeated_ids(file)
         boxes = _Boxes(
-            self.listing.rows(table.image_ids),
+            self.listing.rows(table.image_ids, file.path),
             self.listing.category_rows(file, table.category_ids),
             table.boxes,
             table.areas,
@@ -186,7 +186,7 @@ class _Merge:
         labels = file.images.labels
         if not len(labels):
             return
-        images = self.listing.rows(file.images.ids[labels[:, 0]])
+        images = self.listing.rows(file.images.ids[labels[:, 0]], file.path)
         is_mark = labels[:, 2] == NO_ID
         rows = self.listing.category_rows(file, labels[:, 2])
         coded = np.where(labels[:, 1] == ABSENT, -1 - rows, rows)
@@ -226,7 +226,7 @@ class _Merge:
         """Give a captions file's captions to their images."""
         table = file.annotations
         self._note_repeated_ids(file)
-        images = self.listing.rows(table.image_ids)
+        images = self.listing.rows(table.image_ids, file.path)
         n_bytes = np.diff(table.captions.offsets)
         is_damaged = _holding(table.captions, "\ufffd".encode())
         is_kept = (images >= 0) & (n_bytes > 0) & (n_bytes <= MAX_CAPTION_BYTES) & ~table.is_marked & ~is_damaged
@@ -415,7 +415,10 @@ def _box_keys(ids: Ints, boxes: _Boxes, rows: Ints) -> list[bytes]:
 
 
 def _unknown_image(file: Instances | Captions) -> tuple[str, str]:
-    return "unknown_image", f"{file.path.name} annotates an image that no file lists; left out"
+    return (
+        "unknown_image",
+        f"{file.path.name} annotates an image that no file lists, or another one of its id; left out",
+    )
 
 
 def _ordered(images: NDArray[np.int32], n_images: int) -> tuple[Ints, Ints]:
