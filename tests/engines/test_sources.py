@@ -73,7 +73,14 @@ def test_three_sources_of_the_same_images_give_the_same_conversations(
     files: CorpusFiles, records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     given = {"types": ["conversation"]}
-    coco = datagen.run({**files.settings, **given}, tmp_path / "coco")
+    tree = json.loads(
+        files.instances.read_text()
+    )  # records declare the categories of their boxes, and only they are denied
+    used = {row["category_id"] for row in tree["annotations"]}
+    tree["categories"] = [row for row in tree["categories"] if row["id"] in used]
+    (tmp_path / "i.json").write_text(json.dumps(tree))
+    own = CorpusFiles(files.captions, tmp_path / "i.json", files.images)
+    coco = datagen.run({**own.settings, **given}, tmp_path / "coco")
     source = ImageRecords(records, files.images)
     memory = datagen.run(given, tmp_path / "memory", source=source)
     path = write(tmp_path / "images.jsonl", records)
