@@ -54,7 +54,7 @@ def test_only_a_tag_that_was_built_is_published() -> None:
 def test_hooks_run_what_make_check_runs() -> None:
     (repo,) = load(ROOT / ".pre-commit-config.yaml")["repos"]
     assert repo["repo"] == "local"
-    checks = re.findall(r"^\t\$\(BIN\)/(python -m .+)$", MAKEFILE.partition("\ncheck:")[2].partition("\n\n")[0], re.M)
+    checks = re.findall(r"^\t\$\(BIN\)/(python .+)$", MAKEFILE.partition("\ncheck:")[2].partition("\n\n")[0], re.M)
     checks = [check.replace(" format --check .", " format").removesuffix(" .") for check in checks]
     hooks = {hook["entry"]: hook for hook in repo["hooks"]}
     assert sorted(hooks) == sorted(checks)
