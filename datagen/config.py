@@ -319,7 +319,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str, ...], Meta(description="Names of checks that a program gave; filled in by `datagen.run`.")
     ] = ()
     rng_seed: Annotated[
-        NonNegative, Meta(description="Every random choice follows from it, the image id and the response type.")
+        NonNegative,
+        Meta(
+            description="Every random choice follows from it, the image id and the response type; few-shots and what is "
+            "wanted of a reply are drawn too, so another seed asks anew."
+        ),
     ] = 0
     workers: Annotated[
         Natural | None,
