@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
-    {"compact_map", "errors", "records", "randomness", "version", "yaml_text"},
+    {"compact_map", "errors", "finish_reason", "records", "randomness", "version", "yaml_text"},
     {"hallucination_rate", "settings_table", "turn_fates", "words"},
     {"summary"},
     {"config", "geometry", "lexicon"},

@@ -122,7 +122,6 @@ class Account:
         self._usd_in, self._usd_out = (share * usd / 1e6 for usd in (max(price.input, price.cached), price.output))
         self.budget, self._model, self._tariff, self._error = budget, model, tariff, error
         self._longest = 0.0  # prompt, as a share of its estimate
-        self._n_held = 0
         self._is_blind = self._is_stopped = False
 
     def worst_case(self, n_prompt: float, max_tokens: int) -> Hold:
@@ -136,13 +135,12 @@ class Account:
         return Hold(n_prompt * margin * self._usd_in + max_tokens * self._usd_out, n_prompt)
 
     @asynccontextmanager
-    async def holding(self, n_prompt: float, max_tokens: int, *, is_guess: bool = False) -> AsyncIterator[Hold]:
+    async def holding(self, n_prompt: float, max_tokens: int) -> AsyncIterator[Hold]:
         """Set aside what a request may cost for as long as it takes, then count what it did cost.
 
         Args:
             n_prompt: See ``worst_case``.
             max_tokens: See ``worst_case``.
-            is_guess: The estimate may be far off, so the first such request goes alone and is measured.
 
         Raises:
             BudgetError: The request might pass the budget, with nothing in flight any more.
@@ -151,9 +149,7 @@ class Account:
         """
         while not self._is_stopped and not self._is_blind:
             hold = self.worst_case(n_prompt, max_tokens)
-            if is_guess and not self._longest and self._n_held:
-                await self.budget.wait_for_change()
-            elif self.budget.bears(hold.usd):
+            if self.budget.bears(hold.usd):
                 break
             elif not self.budget.n_held:  # nothing will be given back
                 raise self.budget.used_up(hold.usd)
@@ -166,11 +162,9 @@ class Account:
                 "The endpoint does not say how many tokens it bills, so --budget-usd cannot be kept; leave it out."
             )
         self.budget.hold(hold.usd)
-        self._n_held += 1
         try:
             yield hold
         finally:
-            self._n_held -= 1
             self._count(hold)
 
     def _count(self, hold: Hold) -> None:

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container
 from typing import Any, Generic, TypeVar
 
-from datagen.endpoint.chat_completion import CompletionChoice, decode_completion, read_usage, sum_usage
+from datagen.endpoint.chat_completion import CompletionChoice, first_choice, sum_usage
 from datagen.endpoint.error_translation import PassingError
 from datagen.records import Usage
 
@@ -19,12 +19,9 @@ class Call(ABC, Generic[Result]):
     """One thing asked of an endpoint, and what has happened to it so far; tokens of every billed try are added up.
 
     Attributes:
-        is_guess: How many tokens its prompt has may be estimated badly; see ``Account.holding``.
         latest: Tokens of the latest answer.
         latency_s: Of the latest answer.
     """
-
-    is_guess = False
 
     def __init__(self) -> None:
         self.n_attempts = 0
@@ -84,12 +81,11 @@ def billed_choice(call: Call[Any], content: bytes, shown: Callable[[str], str]) 
     Raises:
         PassingError: It is none.
     """
-    try:
-        completion = decode_completion(content)
-        choice = completion.choices[0]
-    except (ValueError, IndexError, RecursionError):
-        raise garbled(content, "a chat completion", shown) from None
-    call.bill(read_usage(completion.usage))
+    choice, usage = first_choice(content)
+    if choice is not None or usage != Usage():
+        call.bill(usage)
+    if choice is None:
+        raise garbled(content, "a chat completion", shown)
     return choice
 
 

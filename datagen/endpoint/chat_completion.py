@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import Any
@@ -13,6 +12,7 @@ from msgspec import Struct
 
 from datagen import records
 from datagen.endpoint.error_translation import RecordError
+from datagen.finish_reason import end_of
 from datagen.records import Request, Usage
 
 _TURNS_SCHEMA: dict[str, Any] = {
@@ -39,11 +39,22 @@ _RESPONSE_FORMAT = {
 }
 
 
+MAX_TOKENS_COUNTED = 10**9
+"""Of one answer; a larger number is none (one server sent 310 digits)."""
+
+
 class ChoiceMessage(Struct):
-    """What the model said; reasoning that some servers send beside it is not read."""
+    """What the model said; reasoning that some servers send beside it is counted, not read."""
 
     content: str | list[Any] | None = None
     refusal: str | None = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+
+    @property
+    def n_reasoning(self) -> int:
+        """Characters of the reasoning that came beside the content."""
+        return max(len(text) if isinstance(text, str) else 0 for text in (self.reasoning_content, self.reasoning))
 
     @property
     def text(self) -> str:
@@ -65,7 +76,13 @@ class CompletionChoice(Struct):
 class Completion(Struct):
     """The parts of a chat completion that are read; usage is loose, as servers differ there most."""
 
-    choices: list[CompletionChoice]
+    choices: list[CompletionChoice] | None
+    usage: Any = None
+
+
+class _Billed(Struct):
+    """An answer of which nothing but the bill can be read."""
+
     usage: Any = None
 
 
@@ -79,11 +96,11 @@ def request_fields(model: str, request: Request, refused: Container[str]) -> dic
     Args:
         model: As the endpoint calls it.
         request: What to ask.
-        refused: Parameters that the endpoint does not take: ``max_tokens``, ``temperature``, ``response_format``.
+        refused: What the endpoint does not take: ``max_tokens``, ``temperature``, ``response_format``, ``system``.
     """
     fields: dict[str, Any] = {
         "model": model,
-        "messages": request.messages,
+        "messages": without_system(request.messages) if "system" in refused else request.messages,
         "max_completion_tokens" if "max_tokens" in refused else "max_tokens": request.max_tokens,
     }
     if "temperature" not in refused:
@@ -91,6 +108,14 @@ def request_fields(model: str, request: Request, refused: Container[str]) -> dic
     if request.reply_format == "json" and "response_format" not in refused:
         fields["response_format"] = _RESPONSE_FORMAT
     return fields
+
+
+def without_system(messages: tuple[records.Message, ...]) -> tuple[records.Message, ...]:
+    """Put the system message before the first of the user's, for models that know no such role."""
+    if len(messages) < 2 or messages[0].role != "system":
+        return messages
+    system, first, *others = messages
+    return (records.Message(first.role, f"{system.content}\n\n{first.content}"), *others)
 
 
 def encode_request(fields: dict[str, Any]) -> tuple[bytes, bytes]:
@@ -129,6 +154,31 @@ def decode_completion(content: bytes) -> Completion:
         return msgspec.convert(json.loads(mended), Completion)
 
 
+def first_choice(content: bytes) -> tuple[CompletionChoice | None, Usage]:
+    """Read an answer: the first choice, and what was billed.
+
+    Returns:
+        None where it is no chat completion, which may be billed all the same; a choice without words where it has no
+        choices and a bill, as Gemini bills what it thought before it said nothing.
+    """
+    try:
+        completion = decode_completion(content)
+    except (ValueError, RecursionError):
+        return None, _bill_of(content)
+    usage = read_usage(completion.usage)
+    if completion.choices:
+        return completion.choices[0], usage
+    is_empty = completion.choices is not None and usage != Usage()
+    return CompletionChoice(ChoiceMessage()) if is_empty else None, usage
+
+
+def _bill_of(content: bytes) -> Usage:
+    try:
+        return read_usage(msgspec.json.decode(content, type=_Billed).usage)
+    except (ValueError, RecursionError):
+        return Usage()
+
+
 def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Callable[[str], str]) -> str:
     """The words of an answer.
 
@@ -138,16 +188,23 @@ def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Calla
         shown: Makes the endpoint's words fit for a message.
 
     Raises:
-        RecordError: ``content_filter``, ``refused`` or ``empty_reply``: there are none.
+        RecordError: ``content_filter``, ``cut_short``, ``refused`` or ``empty_reply``: there are none.
     """
-    text = choice.message.text
-    if choice.finish_reason == "content_filter":
+    text, end = choice.message.text, end_of(choice.finish_reason)
+    if end == "content_filter":
         raise RecordError("content_filter", "the endpoint's filter stopped the answer")
+    if end == "failed":
+        raise RecordError("cut_short", f"the endpoint broke the answer off (finish_reason {choice.finish_reason})")
     if text.strip():
         return text
     if choice.message.refusal:
         raise RecordError("refused", shown(choice.message.refusal))
     detail = f"no text, finish_reason {choice.finish_reason}"
+    if choice.message.n_reasoning:
+        detail += (
+            f"; {choice.message.n_reasoning} characters of reasoning came beside it: switch thinking off, or start the "
+            "server without its reasoning parser"
+        )
     if choice.finish_reason == "length":
         detail += f"; {max_tokens or 'all'} tokens were spent before the first word, raise max_tokens"
     raise RecordError("empty_reply", detail)
@@ -156,12 +213,19 @@ def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Calla
 def read_usage(usage: Any) -> Usage:
     """Token counts from whatever the server sent under ``usage``; zeros where they are missing or odd."""
 
-    def count(tree: Any, name: str) -> int:
-        value = tree.get(name) if isinstance(tree, dict) else None
-        return max(0, int(value)) if isinstance(value, int | float) and math.isfinite(value) else 0
+    def count(tree: Any, *names: str) -> int:
+        found = (tree.get(name) for name in names if isinstance(tree, dict))
+        value = next((one for one in found if one is not None), None)
+        return int(value) if isinstance(value, int | float) and 0 <= value <= MAX_TOKENS_COUNTED else 0
 
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
-    return Usage(count(usage, "prompt_tokens"), count(details, "cached_tokens"), count(usage, "completion_tokens"))
+    n_prompt, n_reply = (
+        count(usage, "prompt_tokens", "input_tokens"),
+        count(usage, "completion_tokens", "output_tokens"),
+    )
+    if n_prompt:
+        n_reply = max(n_reply, count(usage, "total_tokens") - n_prompt)  # Gemini counts what it thought here alone
+    return Usage(n_prompt, count(details, "cached_tokens"), n_reply)
 
 
 def sum_usage(one: Usage, other: Usage) -> Usage:

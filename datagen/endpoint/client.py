@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from datagen.endpoint.budget import Account, Hold
 from datagen.endpoint.call import Call, Result
+from datagen.endpoint.circuit_breaker import CircuitBreaker
 from datagen.endpoint.error_translation import (
     ErrorReader,
     HttpAnswer,
@@ -29,18 +30,25 @@ from datagen.endpoint.error_translation import (
 from datagen.endpoint.http import HttpClient
 from datagen.endpoint.openai_client import open_client
 from datagen.endpoint.rate_limiter import Limiter, Pass
+from datagen.endpoint.refusals import MENDABLE
 from datagen.endpoint.target import Target, Traffic
 from datagen.errors import DatagenError
 from datagen.records import Usage
 
-FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever answered is not waited for longer
+FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever made sense is not waited for longer
+MAX_BOUGHT = 2  # answers of one call that were billed and no use
 FIRST_PAUSE_S = 0.5
 MAX_REJECTED = 10  # rejected before anything was answered, and the rest will be too
+MAX_REJECTED_LATER = 100  # in a row, by an endpoint that answered before: it was restarted as another
 
 MAY_BE_BILLED = frozenset({"timeout", "connection", "garbled"})  # an answer may have been made that never came
 WAITING_SHARE = 4  # one request in so many more waits for its turn or another try, so that the endpoint is kept full
 
 _log = logging.getLogger(__name__)
+
+
+class _BrokenMeanwhileError(Exception):
+    """The circuit was opened while a call waited for its turn."""
 
 
 class EndpointClient:
@@ -56,6 +64,7 @@ class EndpointClient:
     Attributes:
         n_at_once: How many calls are worth handing over at once; more would only wait.
         traffic: What was met so far.
+        has_served: Whether a call ever got its result.
         errors: Makes words fit for a message, and says whether the endpoint ever answered.
         pauses: Of the calls that wait for another try.
 
@@ -76,8 +85,9 @@ class EndpointClient:
         self.pauses: set[asyncio.Future[None]] = set()
         self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=target.max_wait_s)
         self._refused_parameters: set[str] = set()
-        self._was_heard = False
-        self._n_rejected = 0
+        self._was_heard = self.has_served = False
+        self._n_rejected = self._n_garbled = 0
+        self._breaker = CircuitBreaker()
         self._reply_tokens: float | None = None  # mean of the replies so far
         self._limiter = Limiter(target.settings.concurrency, target.settings.rpm, target.settings.tpm)
         most = self._limiter.most_in_flight
@@ -101,13 +111,29 @@ class EndpointClient:
             except PassingError as fault:
                 return await self._ask_again(call, fault)
         except PassingError as fault:
+            if call.n_billed < MAX_BOUGHT:  # else the endpoint is there, and one answer is odd
+                self._breaker.gave_up()
             if fault.code == "unreachable" and not self._was_heard:
-                raise self.errors.nobody_answers(str(fault)) from None
+                raise self._stopping(self.errors.nobody_answers(str(fault))) from None
+            if self._breaker.is_given_up or self._is_nonsense:
+                raise self._stopping(self.errors.gives_nothing(self._breaker.n_given_up, str(fault))) from None
             raise
+        finally:
+            self._breaker.leave(call)
+
+    @property
+    def _is_nonsense(self) -> bool:
+        """Whether all that came is no answer of any endpoint: the address is another server's."""
+        return self._n_garbled >= FIRST_CONTACT_ATTEMPTS and not self._breaker.has_understood
+
+    def _stopping(self, error: DatagenError) -> DatagenError:
+        self.stop()
+        return error
 
     def stop(self) -> None:
         """Send nothing further; calls that wait for another try end at once."""
         self._limiter.stop()
+        self._breaker.stop()
         if self._account is not None:
             self._account.stop()
         for pause in self.pauses:
@@ -118,13 +144,13 @@ class EndpointClient:
         await self._http.close()
         await self.openai.close()
 
-    def _is_enough(self, state: RetryCallState) -> bool:
+    def _is_enough(self, state: RetryCallState, call: Call[Any]) -> bool:
         fault = state.outcome.exception() if state.outcome else None
         is_unmet = isinstance(fault, PassingError) and fault.code == "unreachable" and not self._was_heard
         n_allowed = self._target.settings.max_attempts
-        if is_unmet:
+        if is_unmet or (self._breaker.n_given_up and not self._breaker.is_closed):
             n_allowed = min(n_allowed, FIRST_CONTACT_ATTEMPTS)
-        return state.attempt_number >= n_allowed
+        return state.attempt_number >= n_allowed or call.n_billed >= MAX_BOUGHT or self._is_nonsense
 
     def _pause_s(self, state: RetryCallState) -> float:
         """Never sooner than the server asks; later when it keeps refusing.
@@ -163,7 +189,7 @@ class EndpointClient:
 
         retrying = AsyncRetrying(
             sleep=self._pause,
-            stop=self._is_enough,
+            stop=lambda state: self._is_enough(state, call),
             wait=self._pause_s,
             retry=retry_if_exception_type(PassingError),
             reraise=True,
@@ -172,11 +198,15 @@ class EndpointClient:
 
     async def _ask_once(self, call: Call[Result]) -> Result:
         """Send the call and read its answer; a refused parameter is left out and costs no try."""
+        await self._breaker.enter(call)
         call.n_attempts += 1
         while True:
+            await self._breaker.enter(call)
             try:
                 async with self._holding(call) as hold:
                     return await self._exchange(call, hold)
+            except _BrokenMeanwhileError:
+                continue
             except RefusedParameterError as error:
                 if error.name not in self._refused_parameters:
                     self._refused_parameters.add(error.name)
@@ -185,29 +215,52 @@ class EndpointClient:
     def _holding(self, call: Call[Any]) -> AbstractAsyncContextManager[Hold]:
         if self._account is None:
             return nullcontext(Hold())
-        return self._account.holding(*call.most_tokens(), is_guess=call.is_guess)
+        return self._account.holding(*call.most_tokens())
 
     async def _exchange(self, call: Call[Result], hold: Hold) -> Result:
         taken = await self._limiter.enter(call.reserved_tokens(self._reply_tokens))
+        if not self._breaker.lets(call):
+            self._limiter.leave(taken, 0)
+            raise _BrokenMeanwhileError
         n_used: int | None = 0
+        call.latest = None
         try:
             started = time.perf_counter()
             hold.is_lost = True  # also where the run is interrupted meanwhile
-            content = await self._send(call, taken)
+            came, sent = await self._send(call, taken)
             call.latency_s = time.perf_counter() - started
-            call.latest, n_used = None, None
+            n_used = None
             try:
-                return call.read(content, self.errors.shown)
+                result = call.read(came.content, self.errors.shown)
+            except PassingError as fault:
+                inside = self.errors.meaning_inside(came, sent) if fault.code == "garbled" else None
+                if inside is None:
+                    raise
+                n_used = 0
+                raise self._heard_fault(inside, taken) from None
             finally:
                 if call.latest is not None:
                     n_used = self._count(call.latest)
                     hold.is_uncounted = n_used is None
                     hold.usage = call.latest if n_used else None
+            self.has_served = True
+            self._understood()
+            return result
         except (PassingError, RecordError, RefusedParameterError, DatagenError) as fault:
             hold.is_lost = isinstance(fault, PassingError) and fault.code in MAY_BE_BILLED
+            if call.latest is not None:
+                self._understood()
+            elif isinstance(fault, PassingError) and fault.code != "rate_limited":
+                self._n_garbled += fault.code == "garbled"
+                self._breaker.failed()
             raise
         finally:
             self._limiter.leave(taken, n_used)
+
+    def _understood(self) -> None:
+        self.errors.has_answered = True
+        self._n_rejected = 0
+        self._breaker.understood()
 
     def _count(self, usage: Usage) -> int | None:
         """Take note of an answer's tokens; gives how many, None where the server counts nothing."""
@@ -219,9 +272,11 @@ class EndpointClient:
             self._keep_bill(self._target.model, usage)
         return n_used or None
 
-    async def _send(self, call: Call[Any], taken: Pass) -> bytes:
-        """One HTTP exchange; the limiter hears how it went."""
+    async def _send(self, call: Call[Any], taken: Pass) -> tuple[HttpAnswer, set[str]]:
+        """One HTTP exchange; gives what came and which parts of the request can be refused. The limiter hears of it."""
         fields = call.fields(self._refused_parameters)
+        sent: set[str] = {str(name) for name in MENDABLE if name in fields or name == "system"}
+        sent -= self._refused_parameters
         came: HttpAnswer | NoAnswerError
         try:
             came = await self._http.post(*call.encode(fields))
@@ -233,17 +288,19 @@ class EndpointClient:
             self._was_heard = True
             self._limiter.heed(came.headers, taken)
             if 200 <= came.status < 300:
-                self.errors.has_answered = True
                 self._limiter.answered(taken)
-                return came.content
-        meaning = self.errors.meaning_of(came, fields)
+                return came, sent
+        raise self._heard_fault(self.errors.meaning_of(came, sent), taken) from None
+
+    def _heard_fault(self, meaning: Exception, taken: Pass) -> Exception:
+        """Let the limiter hear of a refusal, and see whether it stops the run."""
         if isinstance(meaning, PassingError) and meaning.is_refusal:
             self.traffic.n_refusals += 1
             self._limiter.refused(taken, meaning.retry_after_s)
-        elif isinstance(meaning, RecordError) and meaning.code == "request_rejected":
+        elif isinstance(meaning, RecordError):
             self._n_rejected += 1
-            if self._n_rejected >= MAX_REJECTED and not self.errors.has_answered:
+            if self._n_rejected >= (MAX_REJECTED_LATER if self.errors.has_answered else MAX_REJECTED):
                 meaning = self.errors.rejects_all(str(meaning))
         if isinstance(meaning, DatagenError):
             self.stop()
-        raise meaning from None
+        return meaning

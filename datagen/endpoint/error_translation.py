@@ -17,23 +17,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from datagen.endpoint.refusals import Meaning, meaning_of
 from datagen.endpoint.target import Target
 from datagen.errors import DatagenError
 
 MAX_RETRY_AFTER_S = 600.0
 MAX_DETAIL_CHARS = 300
 
-# How endpoints (OpenAI, vLLM, llama.cpp, and those that follow them) word what has no code of its own.
-_TOO_LONG = ("context length", "context size", "context window", "prompt is too long")
-_NO_MODEL = re.compile(
-    r"(invalid|unknown|no such) model|model\b.{0,120}\b(not found|not exist|does not exist|not available)"
-)
-_REFUSED = {
-    "max_tokens": re.compile(r"max_completion_tokens"),
-    "temperature": re.compile(r"unsupported.*temperature|temperature.*(unsupported|not support)"),
-    "response_format": re.compile(r"response_format|json_schema|grammar|guided"),
-    "logprobs": re.compile(r"logprobs"),
-}
 # Servers quote keys in part ("sk-ab***yz"), so whatever looks like one is cut out too.
 _KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
 
@@ -84,6 +74,11 @@ class RecordError(Exception):
         self.code = code
 
 
+def is_for_good(code: str) -> bool:
+    """Whether a record's fault stays: what cost nothing, or was the server's own, is asked again by the next start."""
+    return code not in ("request_rejected", "cut_short", "prompt_cut")
+
+
 class RefusedParameterError(Exception):
     """The model does not take one of the parameters; the same request without it may pass."""
 
@@ -101,7 +96,7 @@ class ErrorReader:
         key: Cut out of whatever is shown.
 
     Attributes:
-        has_answered: Whether the endpoint ever answered, so that its key, model and address are right.
+        has_answered: Whether an answer of it was ever understood, so that its key, model and address are right.
     """
 
     def __init__(self, target: Target, base_url: str, key: str | None) -> None:
@@ -122,53 +117,63 @@ class ErrorReader:
         told = f"Nothing answers at {self._address} ({detail}). Does the server run? Is {self._target.option} right?"
         return self._target.error(told)
 
+    def gives_nothing(self, n_calls: int, detail: str) -> DatagenError:
+        """The sentence for an endpoint that brought nothing of use: ever, or for so many calls in a row."""
+        where = self._address
+        if not self.has_answered:
+            asked = "the first request" if n_calls == 1 else f"each of the first {n_calls} requests"
+            told = f"{where} fails {asked} ({detail}). Is {self._target.option} right, and its server well?"
+            return self._target.error(f"{told} The address mostly ends in /v1.")
+        told = f"{where} has stopped answering: {n_calls} requests in a row failed, the last by {detail}"
+        return self._target.error(f"{told}. What was paid for is stored; start the same command again when it is well.")
+
     def rejects_all(self, detail: str) -> DatagenError:
         """The sentence for an endpoint that took none of the first requests."""
-        return self._target.error(f"{self._address} rejects every request ({detail}).")
+        told = f"{self._address} rejects every request ({detail})."
+        return self._target.error(f"{told} Mend the server or the settings, then start the same command again.")
 
     def meaning_of(self, came: HttpAnswer | NoAnswerError, sent: Collection[str] = ()) -> Exception:
         """Translate a failure.
 
         Args:
-            came: An answer whose status is no success, or why there is none.
-            sent: The request's parameters, to tell which one a refusal can mean.
+            came: An answer that is no success, or why there is none.
+            sent: What the request holds of ``refusals.MENDABLE``, to tell which part a refusal can mean.
 
         Returns:
             ``PassingError``, ``RecordError``, ``RefusedParameterError``, or the target's own error for the whole run.
         """
         if isinstance(came, NoAnswerError):
             return PassingError(came.code, self.shown(str(came)))
-        status, (codes, said) = came.status, _told_by(came)
-        words, low = self.shown(said), said.lower()
-        run_fault = self._run_fault(status, codes, words, low)
-        if run_fault is not None:
-            return self._target.error(run_fault)
-        if status in (408, 409, 429) or status >= 500:
-            code = {408: "timeout", 429: "rate_limited"}.get(status, "server_error")
-            return PassingError(code, f"{status} {words}", _retry_after_s(came.headers))
-        if "context_length_exceeded" in codes or any(sign in low for sign in _TOO_LONG):
-            return RecordError("context_too_long", words)
-        if "content_filter" in codes:
-            return RecordError("content_filter", words)
-        for name, sign in _REFUSED.items():
-            if name in sent and sign.search(low):
-                return RefusedParameterError(name)
-        return RecordError("request_rejected", f"{status} {words}")
+        told = _told_by(came)
+        status, words = told.status, self.shown(told.words)
+        meaning = meaning_of(status, told.codes, told.words.lower(), sent, not self.has_answered, told.param)
+        match meaning:
+            case None:
+                return RecordError("request_rejected", f"{status} {words}")
+            case "context_too_long" | "content_filter":
+                return RecordError(meaning, words)
+            case "rate_limited" | "timeout" | "server_error":
+                return PassingError(meaning, f"{status} {words}", _retry_after_s(came.headers))
+            case "key" | "quota" | "no_model" | "no_endpoint":
+                return self._target.error(self._run_fault(meaning, came.status, words))
+            case _:
+                return RefusedParameterError(meaning)
 
-    def _run_fault(self, status: int, codes: set[str], words: str, low: str) -> str | None:
-        """The sentence for what makes every request useless, or None."""
+    def meaning_inside(self, came: HttpAnswer, sent: Collection[str]) -> Exception | None:
+        """Translate an error under a status of success, as routers and LM Studio send it; None where there is none."""
+        return None if _told_by(came).status < 400 else self.meaning_of(came, sent)
+
+    def _run_fault(self, meaning: Meaning, status: int, words: str) -> str:
+        """The sentence for what makes every request useless."""
         where = self._address
-        # A proxy's moderation answers 403 to a single prompt; a key that has worked is not the fault.
-        if status == 401 or (status == 403 and not self.has_answered):
+        if meaning == "key":
             return f"{where} does not accept the key in {self._target.settings.api_key_env} ({status}: {words})."
-        if status == 402 or "insufficient_quota" in codes:
+        if meaning == "quota":
             return f"{where} says that the quota is used up ({words}). Add credit, then start the same command again."
-        is_unknown = status in (400, 422) and not self.has_answered and _NO_MODEL.search(low)
-        if "model_not_found" in codes or is_unknown or (status == 404 and "model" in low and not low.startswith("<")):
+        if meaning == "no_model":
             return f"{where} has no model '{self._target.model}' ({words})."
-        if status in (404, 405) or status < 400:
-            return f"{where}: expected an OpenAI-compatible endpoint ({status}: {words}); does it end in /v1?"
-        return None
+        told = f"{where}: expected an OpenAI-compatible endpoint ({status}: {words})"
+        return f"{told}; is {self._target.option} right, and does it end in /v1?"
 
 
 def address_of(url: str) -> str:
@@ -180,22 +185,63 @@ def address_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
-def _told_by(answer: HttpAnswer) -> tuple[set[str], str]:
-    """The codes and the words in an error's body, which has another shape with every server."""
+_TELL_ERRORS = ("error", "detail", "message", "msg", "base_resp")
+"""What no completion has, and errors do."""
+
+
+class _Told(NamedTuple):
+    """What an error's body says.
+
+    Attributes:
+        status: Of HTTP; under a status of success the one that the body tells, or 500 where it tells an error alone.
+        codes: In lower case.
+        param: The parameter at fault.
+    """
+
+    status: int
+    codes: frozenset[str]
+    words: str
+    param: str | None
+
+
+def _told_by(answer: HttpAnswer) -> _Told:
+    """Read an error's body, which has another shape with every server."""
     try:
         body: Any = msgspec.json.decode(answer.content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         body = None
-    inner = body.get("error", body) if isinstance(body, Mapping) else body
-    codes: set[str] = set()
+    if isinstance(body, list) and body and isinstance(body[0], Mapping) and "error" in body[0]:  # Gemini
+        body = body[0]
+    outer: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
+    inner = outer.get("error") or outer.get("base_resp") or body
+    error: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
+    codes = {
+        str(tree.get(name)).lower() for tree in (outer, error) for name in ("code", "type", "status", "error_code")
+    }
     words = str(inner).strip() if inner else ""
-    if isinstance(inner, Mapping) and inner:
-        codes = {str(inner.get("code")), str(inner.get("type"))}
-        words = str(inner.get("message") or inner.get("detail") or inner.get("error") or dict(inner))
+    if error:
+        said = (error.get(name) for name in ("message", "detail", "error", "msg", "status_msg"))
+        words = str(next((one for one in said if one), dict(error)))
+        metadata = error.get("metadata")
+        if isinstance(metadata, Mapping) and metadata.get("raw"):  # OpenRouter: what the provider behind it said
+            words = f"{words}: {metadata['raw']}"
     words = words or answer.content.decode(errors="replace").strip()
     if not words and 300 <= answer.status < 400:
         words = f"a redirect to {address_of(answer.headers.get('location', 'nowhere'))}"
-    return codes, words or f"status {answer.status}"
+    status = answer.status
+    if 200 <= status < 300 and (outer.get("object") == "error" or any(map(outer.get, _TELL_ERRORS))):
+        status = _status_in(outer, error)
+    param = error.get("param")
+    detail = outer.get("detail")
+    if param is None and isinstance(detail, list) and detail and isinstance(detail[0], Mapping):  # FastAPI
+        param = ".".join(map(str, detail[0].get("loc") or ()))
+    return _Told(status, frozenset(codes), words or f"status {status}", str(param) if param else None)
+
+
+def _status_in(outer: Mapping[str, Any], error: Mapping[str, Any]) -> int:
+    """The HTTP status that an error's body tells."""
+    told = (str(tree.get(name)) for tree in (error, outer) for name in ("code", "status", "status_code", "statusCode"))
+    return next((int(one) for one in told if re.fullmatch(r"[45]\d\d", one)), 500)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

@@ -37,7 +37,7 @@ from datagen.corpus import Corpus
 from datagen.diversity import boxed_images
 from datagen.endpoint.budget import Payment
 from datagen.endpoint.call import Call, billed_choice
-from datagen.endpoint.chat_completion import text_or_fault
+from datagen.endpoint.chat_completion import text_or_fault, without_system
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.target import Target
@@ -88,7 +88,7 @@ class JudgeCall(Call[str]):
         """The request's JSON."""
         fields: dict[str, Any] = {
             "model": self._model,
-            "messages": self._messages,
+            "messages": without_system(self._messages) if "system" in refused else self._messages,
             "max_completion_tokens" if "max_tokens" in refused else "max_tokens": self._max_tokens,
             "temperature": 0.0,
             "response_format": VERDICTS_SCHEMA,

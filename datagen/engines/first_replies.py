@@ -146,7 +146,7 @@ class FirstReplies:
 
     def _judge(self, reply: Reply) -> None:
         one = self._unproven.get(reply.response_type)
-        if one is None or not (reply.is_final or reply.error in ("request_rejected", "teacher_raised")):
+        if one is None or reply.error == "gave_up":
             return  # it may pass next time
         fault = self._fault_of(reply, one)
         if fault is None:

@@ -200,11 +200,13 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     def unanswered() -> Iterator[Request]:
         nonlocal n_done
         for number, item in inputs.unsettled(watermark):
-            if item.request is not None and not replies.is_settled(item.request.digest):
+            digest = None if item.request is None else item.request.digest
+            is_settled = digest is None or replies.is_settled(digest)
+            if item.request is not None and not is_settled and digest not in inputs.answered_now:
                 in_flight[item.request.digest] = number
                 yield item.request
                 continue
-            watermark.pass_by(number, is_left=not is_for_good(item))
+            watermark.pass_by(number, is_left=not (is_settled and is_for_good(item)))
             n_done += 1
             if is_asking:
                 progress.step()

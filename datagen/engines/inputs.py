@@ -107,6 +107,7 @@ class Inputs:
     Attributes:
         ledger: What it costs.
         raised: Hears what functions of the user's raise.
+        answered_now: Digests of requests whose answer this start heard already, though a later one may ask again.
 
     Raises:
         DatagenError: The settings or recipes cannot be used, as one sentence.
@@ -136,6 +137,7 @@ class Inputs:
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
         self.pictures = PictureChecker(settings.corpus)
         self.raised = Raised(settings.max_unreadable)
+        self.answered_now: set[str] = set()
 
     @cached_property
     def dataset(self) -> Dataset | None:

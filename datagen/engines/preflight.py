@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from itertools import islice
+from itertools import chain, islice
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -129,6 +129,8 @@ def asks_endpoint(inputs: Inputs) -> bool:
 def ask_first(inputs: Inputs) -> None:
     """Ask for the first reply of a run that has none, and store it; opens pictures up to the first sound one.
 
+    Where a request is given up, the next is asked, so that one that a server cannot bear stops no run.
+
     A batch may be answered a day later, so none is made for this; ``preflight`` has batches listed instead.
 
     Raises:
@@ -138,8 +140,9 @@ def ask_first(inputs: Inputs) -> None:
     settings, folder = inputs.settings, inputs.folder
     if not asks_endpoint(inputs) or settings.teacher.batch or _has_asked(folder):
         return
-    request = next((item.request for item in inputs.planned() if item.request is not None), None)
-    if request is None:
+    requests = (item.request for item in inputs.planned() if item.request is not None)
+    first = next(requests, None)
+    if first is None:
         return
     teacher = open_teacher(settings, inputs.ledger.budget)
     if isinstance(inputs.progress, Pulse):
@@ -148,7 +151,10 @@ def ask_first(inputs: Inputs) -> None:
 
     async def ask() -> None:
         try:
-            replies.append(await teacher.answer(request))
+            for request in chain([first], requests):
+                replies.append(await teacher.answer(request))
+                if replies[-1].error != "gave_up":  # else another one may pass; the endpoint is given up after a few
+                    return
         finally:
             await teacher.close()
 
@@ -157,8 +163,10 @@ def ask_first(inputs: Inputs) -> None:
         run_to_end(ask())
         inputs.write_manifest()  # a folder with replies and no settings would be no run
         with closing(ReplyStore(folder.replies)) as store:
-            store.add(replies[0])
-        inputs.progress.step(replies[0].cost_usd)
+            for reply in replies:
+                store.add(reply)
+        inputs.answered_now.add(replies[-1].request_digest)
+        inputs.progress.step(replies[-1].cost_usd)
 
 
 def _has_asked(folder: RunFolder) -> bool:

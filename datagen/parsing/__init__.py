@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from datagen.finish_reason import end_of
 from datagen.parsing.cleaning import clean_reply, strip_closing, strip_preamble, strip_rules, unquote
 from datagen.parsing.delimited_text import read_delimited
 from datagen.parsing.json_text import read_json
@@ -41,8 +42,7 @@ def parse_reply(
     Args:
         text: The raw reply; any text at all is fine.
         reply_format: What the recipe asked for; ``llava`` is an imported record, which is taken at its word.
-        finish_reason: As the endpoint gave it; ``"length"`` and ``"content_filter"`` mean that the
-            reply's end is missing.
+        finish_reason: As the endpoint gave it; of all but the known good ones the reply's end is missing.
         question: What a reply of the format ``text`` answers.
 
     Raises:
@@ -52,8 +52,8 @@ def parse_reply(
         raise ValueError("a bare text needs the question that it answers")
     if reply_format == "llava":
         return read_llava(text)
-    cut_reasons = {"length": "truncated", "max_tokens": "truncated", "content_filter": "content_filter"}
-    cut_reason = cut_reasons.get((finish_reason or "").lower())
+    end = end_of(finish_reason)
+    cut_reason = {"whole": None, "content_filter": "content_filter"}.get(end, "truncated")
     body = clean_reply(text)
     if not body:
         if cut_reason:

@@ -18,9 +18,8 @@ from openai.types import Batch
 
 from datagen.config import TeacherSettings
 from datagen.endpoint.chat_completion import (
-    decode_completion,
     encode_request,
-    read_usage,
+    first_choice,
     request_fields,
     text_or_fault,
 )
@@ -30,9 +29,11 @@ from datagen.endpoint.error_translation import (
     PassingError,
     RecordError,
     RefusedParameterError,
+    is_for_good,
 )
 from datagen.endpoint.openai_client import as_answer, open_client
 from datagen.endpoint.prices import cost_of
+from datagen.endpoint.refusals import MENDABLE
 from datagen.errors import TeacherError
 from datagen.records import Reply, Request, Usage
 from datagen.teacher.chat import target_of
@@ -178,12 +179,13 @@ class BatchTeacher:
         usage = Usage()
         outcome: dict[str, Any] = {}
         try:
-            completion = self._completion_of(line)
-            usage, choice = read_usage(completion.usage), completion.choices[0]
+            choice, usage = first_choice(self._answer_of(line))
+            if choice is None:
+                raise PassingError("garbled", "expected a chat completion")
             outcome["finish_reason"] = choice.finish_reason
             outcome["text"] = text_or_fault(choice, None, self._errors.shown)
         except RecordError as fault:
-            outcome |= {"error": fault.code, "detail": str(fault), "is_final": fault.code != "request_rejected"}
+            outcome |= {"error": fault.code, "detail": str(fault), "is_final": is_for_good(fault.code)}
         except PassingError as fault:
             outcome |= {"error": "gave_up", "detail": str(fault), "is_final": False}
         except RefusedParameterError as fault:
@@ -200,24 +202,17 @@ class BatchTeacher:
             **{"text": "", **outcome},
         )
 
-    def _completion_of(self, line: Line) -> Any:
+    def _answer_of(self, line: Line) -> bytes:
+        """The JSON that a line answers its request with, or what it says instead."""
         if line.error:
             raise PassingError(str(line.error.get("code")), self._errors.shown(str(line.error.get("message"))))
         response = line.response or {}
         status, body = response.get("status_code"), response.get("body")
+        content = msgspec.json.encode(body)
         if status != 200:
-            raise self._meaning_of_line(status if isinstance(status, int) else 500, body)
-        try:
-            completion = decode_completion(msgspec.json.encode(body))
-            completion.choices[0]
-        except (ValueError, IndexError, RecursionError):
-            shown = self._errors.shown(str(body)[:2000])
-            raise PassingError("garbled", f"expected a chat completion, got: {shown}") from None
-        return completion
-
-    def _meaning_of_line(self, status: int, body: Any) -> Exception:
-        known = {"max_tokens", "temperature", "response_format"} - self.refused
-        return self._errors.meaning_of(HttpAnswer(status, {}, msgspec.json.encode(body)), known)
+            came = HttpAnswer(status if isinstance(status, int) else 500, {}, content)
+            raise self._errors.meaning_of(came, frozenset(MENDABLE) - self.refused)
+        return content
 
     async def _try(self, ask: Callable[[], Awaitable[Given]]) -> Given:
         """Ask until it works or no try is left.

@@ -15,12 +15,15 @@ from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.call import Call, billed_choice
 from datagen.endpoint.chat_completion import encode_request, request_fields, text_or_fault
 from datagen.endpoint.client import EndpointClient
-from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError, is_for_good
 from datagen.endpoint.prices import cost_of
 from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
+
+OF_SERVERS = frozenset({"context_too_long", "empty_reply"})
+"""Faults of one request that are mostly the server's: started with a short context, or a reasoning parser."""
 
 
 class ReplyCall(Call[str]):
@@ -46,7 +49,7 @@ class ReplyCall(Call[str]):
         try:
             return text_or_fault(choice, self._request.max_tokens, shown)
         except RecordError as fault:
-            if fault.code == "empty_reply" and self.n_billed == 1:  # once more only: it is billed
+            if fault.code in ("empty_reply", "cut_short") and self.n_billed == 1:  # once more only: it is billed
                 raise PassingError(fault.code, str(fault)) from None
             raise
 
@@ -97,8 +100,8 @@ class ChatTeacher:
         try:
             return self._reply(request, call, text=await self._client.ask(call))
         except RecordError as error:
-            # A request that the server did not take cost nothing, and the server may be mended: ask again next time.
-            is_final = error.code != "request_rejected"
+            # Where the server never served anything, the fault may be its own, and be mended by the next start.
+            is_final = is_for_good(error.code) and (self._client.has_served or error.code not in OF_SERVERS)
             return self._reply(request, call, error=error.code, detail=str(error), is_final=is_final)
         except PassingError as error:
             detail = f"{call.n_attempts} tries, the last: {error}"

@@ -82,23 +82,6 @@ def test_prompts_that_are_longer_than_estimated_raise_the_worst_case():
     assert account.budget.held_usd == 0
 
 
-def test_a_guess_goes_alone_until_one_is_measured():
-    account, at_once = account_of(1.0), []
-
-    async def hold_one(n):
-        async with account.holding(1000, 10, is_guess=True) as hold:
-            at_once.append(account._n_held)
-            await asyncio.sleep(0.001)
-            hold.usage = Usage(n * 10, 0, 1)
-
-    async def main():
-        await asyncio.gather(*(hold_one(n) for n in range(4)))  # the first is measured at nothing
-
-    asyncio.run(main())
-    assert at_once[:2] == [1, 1] and max(at_once) == 2
-    assert account.worst_case(1000, 10).usd < FIRST_MARGIN * 1000 / MILLION
-
-
 def test_two_models_draw_on_one_budget():
     budget, settings = Budget(1.0), settings_of(1.0)
     cheap, dear = Account(budget, "loopback", settings), Account(budget, "loopback", settings_of(1, **DEAR))

@@ -249,7 +249,7 @@ def test_a_senseless_retry_after_falls_back_to_the_own_pause(value):
 
 def test_an_empty_answer_is_asked_once_more_and_both_tries_are_counted():
     reply, _, _ = ask_scripted("empty", "server_error", completion({"content": " \n"}, usage={"prompt_tokens": 9}))
-    assert (reply.error, reply.is_final, reply.n_attempts) == ("empty_reply", True, 3)
+    assert (reply.error, reply.n_attempts) == ("empty_reply", 3)
     assert reply.usage.n_prompt_tokens == 7 + 9
     reply, _, _ = ask_scripted("empty")
     assert (reply.error, reply.n_attempts, reply.usage.n_prompt_tokens) == (None, 2, 14)
@@ -282,11 +282,52 @@ def test_tokens_spent_before_the_first_word_are_explained():
     ],
 )
 def test_a_final_fault_ends_this_record_alone(fate, error, detail):
-    reply, pauses, _ = ask_scripted(fate)
+    def intercept(body, arrival):
+        return None if body["messages"][-1]["content"] == "good" else fate
+
+    with LoopbackServer(intercept=intercept) as server:
+        (_, reply), pauses = ask(server, request_of("good"), request_of(), one_by_one=True)
     is_final = error != "request_rejected"  # it cost nothing, so a resumed run may ask again
     assert (reply.error, reply.is_final, reply.n_attempts, reply.text) == (error, is_final, 1, "")
     assert detail in reply.detail and len(reply.detail) <= MAX_DETAIL_CHARS + 4
     assert pauses == []
+
+
+@pytest.mark.parametrize("fate", [error_answer(400, "too many", "context_length_exceeded"), "empty"])
+def test_a_fault_of_a_server_that_never_served_anything_is_asked_again_by_the_next_start(fate):
+    reply, _, _ = ask_scripted(fate, fate)
+    assert reply.error in ("context_too_long", "empty_reply") and not reply.is_final
+
+
+@pytest.mark.parametrize("reason", ["error", "abort", "insufficient_system_resource", "network_error"])
+def test_an_answer_that_the_server_broke_off_is_asked_once_more_and_never_kept(reason):
+    half = completion({"content": "It all feels"}, reason, usage={"prompt_tokens": 9, "completion_tokens": 3})
+    reply, _, server = ask_scripted(half, half)
+    assert (reply.error, reply.is_final, reply.text) == ("cut_short", False, "") and reason in reply.detail
+    assert server.arrivals.total() == 2 and reply.usage == Usage(18, 0, 6)
+    reply, _, _ = ask_scripted(half)
+    assert reply.error is None and reply.usage.n_prompt_tokens == 9 + 7
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"choices": [], "usage": {"prompt_tokens": 4241, "completion_tokens": 900}}',
+        b'{"choices": null, "usage": {"prompt_tokens": 4241, "completion_tokens": 900}}',
+        b'{"choices": [{"message": null}], "usage": {"prompt_tokens": 4241, "total_tokens": 5141}}',
+        b'{"error": {"message": "upstream failed"}, "usage": {"input_tokens": 4241, "output_tokens": 900}}',
+    ],
+)
+def test_an_answer_without_text_is_bought_twice_at_most_and_its_bill_is_counted(content):
+    with LoopbackServer(intercept=lambda body, arrival: Answer(200, content)) as server:
+        (reply,), _ = ask(server)
+    assert server.arrivals.total() == 2 and reply.error in ("empty_reply", "gave_up")
+    assert reply.usage == Usage(2 * 4241, 0, 2 * 900)
+
+
+def test_an_answer_that_went_into_the_reasoning_says_so():
+    reply, _, _ = ask_scripted(*[completion({"content": None, "reasoning_content": "A dog sleeps."})] * 2)
+    assert "13 characters of reasoning came beside it" in reply.detail
 
 
 def test_a_paid_refusal_keeps_its_cost():
@@ -347,8 +388,13 @@ def test_an_endpoint_that_takes_none_of_the_first_requests_is_given_up():
 
 def test_what_waits_for_another_try_ends_when_the_run_ends():
     async def main():
-        with LoopbackServer(intercept=lambda body, arrival: error_answer(503, "busy", Retry_After="300")) as server:
+        def busy(body, arrival):
+            is_good = body["messages"][-1]["content"] == "good"
+            return None if is_good else error_answer(503, "busy", Retry_After="300")
+
+        with LoopbackServer(intercept=busy) as server:
             teacher = ChatTeacher(TeacherSettings(name="loopback", base_url=server.base_url))
+            assert (await teacher.answer(request_of("good"))).error is None
             asked = [asyncio.create_task(teacher.answer(request_of(str(i)))) for i in range(3)]
             while len(teacher._client.pauses) != 3:
                 await asyncio.sleep(0.001)
@@ -358,7 +404,7 @@ def test_what_waits_for_another_try_ends_when_the_run_ends():
             return outcomes, server.arrivals.total()
 
     outcomes, n_arrivals = asyncio.run(main())
-    assert [type(outcome) for outcome in outcomes] == [StoppedError] * 3 and n_arrivals == 3
+    assert [type(outcome) for outcome in outcomes] == [StoppedError] * 3 and n_arrivals == 4
 
 
 def test_a_wrong_path_names_the_address():

@@ -60,8 +60,6 @@ class SentPicture(msgspec.Struct, frozen=True):
 class PictureCall(Call[CompletionChoice]):
     """A question about a picture on its way to its answer."""
 
-    is_guess = True  # what a picture is billed differs thirtyfold between models
-
     def __init__(self, model: str, question: str, sent: SentPicture, max_tokens: int, *, wants_logprobs: bool) -> None:
         super().__init__()
         content = [{"type": "image_url", "image_url": {"url": sent.url}}, {"type": "text", "text": question}]
