@@ -66,6 +66,46 @@ _REFUSAL = WordyPattern(
     r"|\b(?:unable|not able) to (?:see|view|access) (?:the|any|this|actual) (?:image|picture|photo)"
     r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b",
 )
+_SMALL_TALK = WordyPattern(
+    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|the user|came through",
+    r"\b(?:how|what) (?:can|may|could|should|would) i (?:help|assist|do for|describe|tell)\b"
+    r"|\b(?:what|how|which)\b[^.?!]{0,40}\bwould you like (?:me\b|to (?:talk|know|discuss|ask|see|hear|chat|do))"
+    r"|\bwould you like (?:me to|to (?:try|continue|share|provide|add|send))\b"
+    r"|\byour (?:\w+ )?(?:message|input|request|question|query|text|prompt|post)\b[^.?!]{0,30}"
+    r"\b(?:empty|blank|incomplete|missing|cut off|come through)\b|\bnothing (?:came|has come|got) through\b"
+    r"|\b(?:in|from) (?:your (?:message|request|input|prompt)|what you (?:sent|shared|provided|wrote))\b"
+    r"|\byou (?:haven't|have not|didn't|did not|forgot to)\b[^.?!]{0,20}\b(?:enter|provid|includ|shar|giv|attach|ask"
+    r"|sen|upload"
+    r"|writ|typ|past)\w*"
+    r"|\bi (?:haven't|have not|didn't|did not|don't|do not)(?: \w+)? (?:receiv|see|get|have)\w* (?:any|an?|the|your) "
+    r"(?:\w+ )?(?:details?|text|images?|pictures?|photos?|messages?|questions?|content|information|scene|input"
+    r"|attachment)\b"
+    r"|\b(?:once|when(?:ever)?|as soon as|after|if) you(?:'ve| have)? (?:send|sent|share|provide|upload|paste|give me"
+    r"|tell me)"
+    r"|\b(?:when(?:ever)?) you(?:'re| are) (?:ready|set)\b|\bready when you are\b"
+    r"|\b(?:feel free|don't hesitate|do not hesitate) to (?:ask|type|share|provide|let|reach|send|tell|paste|upload"
+    r"|clarify)\b"
+    r"|\b(?:i'm|i am|i'll be|i will be|i'd be|i would be) (?:\w+ )?(?:ready|happy|glad|here|delighted|pleased|eager"
+    r"|able) to "
+    r"(?:help|assist|describe|answer|provide|write|work|chat|do)\b"
+    r"|\bi(?:'ll| will| would|'d| can) (?:happily|gladly|be happy|be glad)\b"
+    r"|\b(?:could|can|would|will) you (?:please )?(?:share|provide|send|paste|tell me|clarify|resend|rephrase|upload"
+    r"|give me|try)\b"
+    r"|\b(?:please|just|simply|go ahead and) (?:share|provide|send|paste|enter|type|upload|resend|clarify|tell me"
+    r"|give me)\b"
+    r"(?= (?:me|the|your|an?|it|them|any|more|what|us)\b)"
+    r"|\b(?:thank you|thanks) for (?:reaching out|contacting|your (?:message|question|request|patience|input)|sharing"
+    r"|asking)\b"
+    r"|\bthere (?:doesn't|does not|isn't|is not) (?:seem to be |appear to be )?(?:any|a) (?:content|text|message"
+    r"|question|image"
+    r"|picture) (?:in|attached|provided|here)"
+    r"|\blet me (?:know|think|start|re-?read|re-?check|double[- ]check|analy[sz]e|break|consider|see if|make sure"
+    r"|draft|write)\b"
+    r"|\bi (?:need|should|have|ought|must|want|will) (?:to )?(?:think|check|make sure|avoid|mention|describe|keep"
+    r"|write|craft"
+    r"|generate|mentally) \b|\bthe user (?:wants|want|asks|asked|is asking|has asked|said|provided|gave|needs)\b",
+)
+_QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”")
 _LEAK = WordyPattern(
     "caption|bounding|annotat|coordinates|description|given|provided|available|mentioned|specified|stated",
     r"\bcaptions?\b|\bbounding[- ]box|\bannotations?\b|\bannotated (?:as|object|box|categor|in)"
@@ -98,7 +138,8 @@ _ROLE_LABEL = WordyPattern(
 )
 _PLACEHOLDER = WordyPattern(
     "[|{|<|lorem|message is|todo:|____",
-    r"\[(?:insert|your|object|name|colou?r|number|location|placeholder|fill|description|answer|question)\b[^\]\n]{0,60}\]"
+    r"\[(?:insert|your|object|name|colou?r|number|location|placeholder|fill|description|answer"
+    r"|question)\b[^\]\n]{0,60}\]"
     r"|\{[a-z][a-z_ ]{0,40}\}|<(?:object|name|colou?r|number|location|insert[^>\n]{0,40}|answer|question)>"
     r"|\blorem ipsum\b|\bmessage is empty\b|\btodo:|_{4,}",
     re.IGNORECASE,
@@ -135,6 +176,12 @@ def _either(turn: Turn, pattern: WordyPattern) -> str | None:
 def refusal(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find an answer in which the model speaks of itself instead of the picture."""
     match = _REFUSAL.search(_plain(turn.answer))
+    return f"answer says {match[0].strip()!r}" if match else None
+
+
+def small_talk(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an assistant's own talk: greetings, offers of help, complaints of an empty message, thinking aloud."""
+    match = _SMALL_TALK.search(_QUOTED.sub("", _plain(turn.answer)))  # what a sign says is quoted
     return f"answer says {match[0].strip()!r}" if match else None
 
 
@@ -252,6 +299,7 @@ TURN_CHECKS: tuple[WordingCheck, ...] = (
     without_words,
     placeholder,
     refusal,
+    small_talk,
     context_leak,
     trainer_token,
     role_label,

@@ -7,8 +7,35 @@ import re
 # Zero-width joiners are kept between non-ASCII characters: emoji and several scripts need them.
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
+# <think>, [THINK], ◁think▷, <seed:think>, <think time="3s">; <|START_THINKING|>, <|begin_of_thought|>, <|think|>;
+# Gemma's <|channel>thought ... <channel|>, MedGemma's <unused94>thought ... <unused95>, Apertus' <|inner_prefix|>
+_THOUGHT = r"(?:think|thinking|thoughts?|reasoning|rationale|analysis|scratchpad|reflection|inner_monologue|cot)"
 _REASONING = re.compile(
-    r"[<\[◁](?P<closes>/?)(?:think|thinking|thoughts?|reasoning|analysis|scratchpad|reflection)[>\]▷]", re.IGNORECASE
+    rf"[<\[◁]\|?(?P<closes>/?)(?:[a-z]{{1,16}}[:_])?{_THOUGHT}(?:\s[^<>\[\]▷]{{0,120}})?\|?[>\]▷]"
+    rf"|<\|(?:start|begin)_(?:of_)?{_THOUGHT}\|>|(?P<ends><\|end_(?:of_)?{_THOUGHT}\|>)"
+    r"|<\|channel>thought|<unused94>(?:thought)?|<\|inner_prefix\|>|<\|im_start\|>think\b"
+    r"|(?P<leads><channel\|>|<unused95>|<\|inner_suffix\|>|<\|im_start\|>answer\b)",
+    re.IGNORECASE,
+)
+_DETAILS = re.compile(  # Open WebUI and others, for the screen
+    r"<details\b[^>]{0,200}(?:type=.?reasoning[^>]{0,200}>|>\s{0,9}<summary>[^<]{0,80}(?:thought|thinking"
+    r"|reason)[^<]{0,80}<)"
+    r".*?(?:</details>|\Z)",
+    re.IGNORECASE | re.DOTALL,
+)
+# Granite, Ollama's terminal, Apriel, HuatuoGPT: words at the very beginning, and words before the answer.
+_TOLD_THINKING = re.compile(
+    r"\s{0,9}(?:here(?:['’]s| is| are) my (?:thought process|thoughts|thinking|reasoning)(?: process| steps)?"
+    r"|thinking(?:\.{3}|…)"
+    r"|[#*]{1,4} ?(?:thinking|thought|reasoning)(?: process)?[*:]{0,3}|(?:thinking|thought"
+    r"|reasoning) process)\s{0,3}:?[ \t]{0,9}\n",
+    re.IGNORECASE,
+)
+_TOLD_ANSWER = re.compile(
+    r"(?:here(?:['’]s| is) my (?:final )?(?:response|answer)\s{0,3}:|(?:\.{3}|…) ?done thinking\.?"
+    r"|\[begin final response\]"
+    r"|^[#*]{1,4} ?(?:final )?(?:response|answer|output)[*:]{0,4}[ \t]{0,9}$)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _WRAPPING_TAG = re.compile(
     r"</?(?:output|response|final|final_answer|conversation|dialogue|description)>", re.IGNORECASE
@@ -16,11 +43,13 @@ _WRAPPING_TAG = re.compile(
 _CHANNEL_FINAL = re.compile(r"<\|channel\|>\s?final[^<]{0,40}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>")
 _FIRST_TOKENS = (
     "<s>", "<bos>", "<|begin_of_text|>", "<|im_start|>assistant", "<|start_header_id|>assistant<|end_header_id|>",
-    "<|start|>assistant",
+    "<|start|>assistant", "<|START_RESPONSE|>", "<|START_TEXT|>", "<|begin_of_box|>", "<|begin_of_solution|>",
+    "<|begin|>assistant<|content|>", "[BEGIN FINAL RESPONSE]",
 )  # fmt: skip
 _LAST_TOKENS = (
     "</s>", "<eos>", "<|im_end|>", "<|eot_id|>", "<|end_of_text|>", "<|endoftext|>", "<|return|>", "<|end|>",
-    "<end_of_turn>", "<｜end▁of▁sentence｜>",
+    "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|END_RESPONSE|>", "<|END_TEXT|>", "<|END_OF_TURN_TOKEN|>",
+    "<|end_of_box|>", "<|end_of_solution|>", "[END FINAL RESPONSE]", "<|eom_id|>", "<turn|>", "<|user|>",
 )  # fmt: skip
 _PREAMBLE = re.compile(
     r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright)(?: thing)?[!.,]\s{1,4})?"
@@ -57,11 +86,16 @@ def without_surrogates(text: str) -> str:
 
 def _without_reasoning(text: str) -> str:
     """Cut reasoning out; a closing tag alone ends reasoning that the prompt opened, so all before it goes."""
+    told = _TOLD_THINKING.match(text)
+    if told is not None:
+        answer = _TOLD_ANSWER.search(text, told.end())
+        text = text[answer.end() :] if answer else ""
+    text = _DETAILS.sub("", text)
     kept: list[str] = []
     start = 0
     is_open = False
     for tag in _REASONING.finditer(text):
-        if tag["closes"]:
+        if tag["closes"] or tag["ends"] or tag["leads"]:
             if not is_open:
                 kept.clear()
             is_open, start = False, tag.end()
