@@ -131,8 +131,8 @@ class BatchFact(Struct, frozen=True, omit_defaults=True):
     """What became of a batch of requests: a fact, written before the next step that would cost money.
 
     Attributes:
-        state: ``uploaded`` (the file is there), ``created`` (it is being worked on, and paid for), ``ended``
-            (what it answered is stored).
+        state: ``uploaded`` (the file is there), ``created`` (it is being worked on, and paid for), ``missing`` (the
+            endpoint did not find it), ``ended`` (what it answered is stored).
         file_id: Of the uploaded file; names the batch in this log.
         batch_id: As the endpoint calls it, once it is created.
         asked: Request digest, image id and response type of each request; with ``uploaded`` only.
@@ -142,7 +142,7 @@ class BatchFact(Struct, frozen=True, omit_defaults=True):
         refused: Parameters that its answers say the model does not take.
     """
 
-    state: Literal["uploaded", "created", "ended"]
+    state: Literal["uploaded", "created", "missing", "ended"]
     file_id: str
     batch_id: str | None = None
     asked: tuple[tuple[str, str, str], ...] = ()

@@ -37,6 +37,7 @@ class Open(Struct):
 
     Attributes:
         asked: Image id and response type by request digest.
+        was_missing: An earlier start did not find it, and said so.
     """
 
     file_id: str
@@ -45,6 +46,7 @@ class Open(Struct):
     uploaded_at: float
     batch_id: str = ""
     status: str = ""
+    was_missing: bool = False
 
 
 def open_batches(log: FactLog[BatchFact]) -> tuple[dict[str, Open], set[str]]:
@@ -58,21 +60,27 @@ def open_batches(log: FactLog[BatchFact]) -> tuple[dict[str, Open], set[str]]:
             found[fact.file_id] = Open(fact.file_id, asked, fact.worst_usd, fact.at)
         elif fact.state == "created" and fact.file_id in found:
             found[fact.file_id].batch_id = fact.batch_id or ""
+        elif fact.state == "missing" and fact.file_id in found:
+            found[fact.file_id].was_missing = True
         elif fact.state == "ended":
             found.pop(fact.file_id, None)
     return found, refused
 
 
-def require_collected(folder: RunFolder) -> None:
-    """Refuse to ask one by one what a batch is paid for already.
+def require_collected(folder: RunFolder) -> bool:
+    """Refuse to ask one by one what a batch is paid for already, unless the endpoint did not find it.
+
+    Returns:
+        Whether there are such batches, to be looked for once more and given up.
 
     Raises:
         RunError: A batch is not collected yet.
     """
     with closing(FactLog(folder.batches, BatchFact)) as log:
         opened, _ = open_batches(log)
-    if opened:
+    if any(not one.was_missing for one in opened.values()):
         raise RunError(f"{folder.path}: {len(opened)} batches are not collected yet; start again with --batch.")
+    return bool(opened)
 
 
 def ask_by_batches(
@@ -257,7 +265,12 @@ class Batcher:
         """Look at every open batch once; wait when none has ended."""
         has_ended = False
         for opened in list(self._open.values()):
-            batch = await self._teacher.look(opened.batch_id)
+            try:
+                batch = await self._teacher.look(opened.batch_id)
+            except FileNotFoundError as error:
+                has_ended = True
+                self._miss(opened, str(error))
+                continue
             if batch.status != opened.status:
                 opened.status = batch.status
                 counts = batch.request_counts
@@ -274,15 +287,37 @@ class Batcher:
     async def _collect(self, opened: Open, batch: Batch) -> None:
         before = frozenset(self._teacher.refused)
         spent_usd = 0.0
+        missing: str | None = None
         for file_id in (batch.output_file_id, batch.error_file_id):
-            if file_id:
-                spent_usd += await self._download(file_id, opened)
+            try:
+                if file_id:
+                    spent_usd += await self._download(file_id, opened)
+            except FileNotFoundError as error:
+                missing = str(error)
         self._store.log.sync()
+        if missing is not None:
+            self._miss(opened, missing)
+            return
         refused = tuple(sorted(self._teacher.refused - before))
         self._has_gained |= bool(refused)
         self._end(opened, batch.status, spent_usd, refused)
         if batch.status == "failed":
             self._failed(batch, len(opened.asked))
+
+    def _miss(self, opened: Open, told: str) -> None:
+        """Say once that a batch or its file is not found, as the key may be another's; give it up the next time."""
+        n = sum(not self._store.is_settled(digest) for digest in opened.asked)
+        if opened.was_missing:
+            self._note(f"{opened.batch_id}: still not found; its {n} requests are asked anew")
+            self._has_gained = True
+            self._end(opened, "lost", opened.worst_usd)
+            return
+        self._write(BatchFact("missing", opened.file_id, opened.batch_id))
+        self._failure = TeacherError(
+            f"The endpoint does not find {opened.batch_id}, or what it answered ({told}). Was it made with the key of "
+            f"another project, or too long ago? Start again with the right key; with this one, {n} requests are asked "
+            "anew, with --batch or without, and may be billed twice."
+        )
 
     def _end(self, opened: Open, status: str, spent_usd: float, refused: tuple[str, ...] = ()) -> None:
         self._write(BatchFact("ended", opened.file_id, opened.batch_id, status=status, refused=refused))

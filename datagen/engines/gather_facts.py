@@ -227,7 +227,10 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     if folder.batches.is_file() and not teaching.batch:
         from datagen.engines.ask_in_batches import require_collected
 
-        require_collected(folder)
+        if require_collected(folder):
+            _ask_by_batches(inputs, replies, watermark, FirstReplies((), inputs.settings, inputs.corpus), asks=False)
+            ask_for_replies(inputs, replies, open_teacher)
+            return
     watched = None  # what the embedded teacher writes can be read, and costs nothing
     if teaching.name != "template":
         watched = FirstReplies(inputs.recipes, inputs.settings, inputs.corpus, inputs.plugs.checks)
@@ -274,7 +277,9 @@ def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
             watermark.keep()
 
 
-def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, watched: FirstReplies) -> None:
+def _ask_by_batches(
+    inputs: Inputs, replies: ReplyStore, watermark: Watermark, watched: FirstReplies, *, asks: bool = True
+) -> None:
     from datagen.engines.ask_in_batches import ask_by_batches  # it loads the openai client
 
     def move_on() -> int:
@@ -291,7 +296,7 @@ def _ask_by_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark, w
     progress.begin("waiting for batches", inputs.n_samples, move_on() if replies.n_stored else 0)
     with ended(progress):
         ask_by_batches(
-            lambda: (item.request for _, item in inputs.unsettled(watermark) if item.request is not None),
+            lambda: (item.request for _, item in inputs.unsettled(watermark) if asks and item.request is not None),
             inputs.settings.teacher, inputs.folder, replies, inputs.ledger.budget, watched,
             lambda reply: progress.step(reply.cost_usd), progress.note,
         )  # fmt: skip

@@ -42,6 +42,7 @@ MAX_REQUESTS = 50_000  # in one file
 MAX_BYTES = 200_000_000
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 URL: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+GONE = frozenset({404, 410})
 FIRST_PAUSE_S = 1.0
 
 Given = TypeVar("Given")
@@ -136,15 +137,32 @@ class BatchTeacher:
         return None
 
     async def look(self, batch_id: str) -> Batch:
-        """How far a batch is."""
-        return await self._try(lambda: self._client.batches.retrieve(batch_id))
+        """How far a batch is.
+
+        Raises:
+            FileNotFoundError: The endpoint does not find it.
+        """
+
+        async def retrieve() -> Batch:
+            try:
+                return await self._client.batches.retrieve(batch_id)
+            except APIStatusError as error:
+                self._require_found(error)
+                raise
+
+        return await self._try(retrieve)
+
+    def _require_found(self, error: OpenAIError) -> None:
+        if isinstance(error, APIStatusError) and error.status_code in GONE:
+            raise FileNotFoundError(self._errors.shown(str(error))) from None
 
     async def lines(self, file_id: str) -> AsyncIterator[Line]:
         """Read a file of answers line by line; lines that are none are passed over.
 
         Raises:
             PassingError: The connection broke; what was read stands.
-            TeacherError: The file is gone, or is none of lines.
+            FileNotFoundError: The endpoint does not find it.
+            TeacherError: It may not be fetched, or is none of lines.
         """
         decoder = msgspec.json.Decoder(Line)
         rest = b""
@@ -159,6 +177,7 @@ class BatchTeacher:
                         if line is not None:
                             yield line
         except OpenAIError as error:
+            self._require_found(error)
             meaning = self._errors.meaning_of(as_answer(error))
             if isinstance(meaning, PassingError):
                 raise meaning from None
