@@ -336,6 +336,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     results: Annotated[
         str | None, Meta(description="URI to which the finished files are copied, such as s3://bucket/folder.")
     ] = None
+    retry: Annotated[
+        tuple[str, ...],
+        Meta(description="Reasons, such as empty_reply: stored replies of no use for them are asked again, this once."),
+    ] = ()
     max_unreadable: Annotated[
         Natural | None,
         Meta(description="The run stops when so many replies of a response type came and none is of use; or never."),

@@ -65,6 +65,7 @@ OPTIONS = (
     OptionRow("budget_usd", "teacher.budget_usd"),
     OptionRow("prices", "teacher.prices", "FILE"),
     OptionRow("batch", "teacher.batch"),
+    OptionRow("retry", "retry", "REASON,REASON"),
     OptionRow("judge", "checks.judge.model", "MODEL"),
     OptionRow("validator", "validator.name", "NAME"),
     OptionRow("device", "validator.device", "DEVICE"),

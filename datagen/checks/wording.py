@@ -67,7 +67,8 @@ _REFUSAL = WordyPattern(
     r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b",
 )
 _SMALL_TALK = WordyPattern(
-    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|the user|came through",
+    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|the user|came through|feel free|hesitate|please |"
+    "just |simply |thank|i did|i don|i haven|there is|there doesn|there isn|go ahead",
     r"\b(?:how|what) (?:can|may|could|should|would) i (?:help|assist|do for|describe|tell)\b"
     r"|\b(?:what|how|which)\b[^.?!]{0,40}\bwould you like (?:me\b|to (?:talk|know|discuss|ask|see|hear|chat|do))"
     r"|\bwould you like (?:me to|to (?:try|continue|share|provide|add|send))\b"

@@ -243,9 +243,6 @@ class EndpointClient:
                     n_used = self._count(call.latest)
                     hold.is_uncounted = n_used is None
                     hold.usage = call.latest if n_used else None
-            self.has_served = True
-            self._understood()
-            return result
         except (PassingError, RecordError, RefusedParameterError, DatagenError) as fault:
             hold.is_lost = isinstance(fault, PassingError) and fault.code in MAY_BE_BILLED
             if call.latest is not None:
@@ -254,6 +251,10 @@ class EndpointClient:
                 self._n_garbled += fault.code == "garbled"
                 self._breaker.failed()
             raise
+        else:
+            self.has_served = True
+            self._understood()
+            return result
         finally:
             self._limiter.leave(taken, n_used)
 

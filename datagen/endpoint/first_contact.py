@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec import Struct
-from openai import OpenAIError
 
 from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, FIRST_PAUSE_S
 from datagen.endpoint.error_translation import ErrorReader, HttpAnswer, NoAnswerError
-from datagen.endpoint.openai_client import as_answer, open_client
+from datagen.endpoint.http import HttpClient
+from datagen.endpoint.openai_client import open_client
 from datagen.endpoint.target import Target
 from datagen.errors import DatagenError
 
@@ -44,23 +44,9 @@ async def require_contact(target: Target, sleep: Callable[[float], Awaitable[Non
     Raises:
         DatagenError: Of the target's kind.
     """
-    client, key, _ = open_client(target)
-    reader = ErrorReader(target, str(client.base_url), key)
-    came: HttpAnswer | NoAnswerError | None = None
-    try:
-        for attempt in range(FIRST_CONTACT_ATTEMPTS):
-            if attempt:
-                await sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
-            try:
-                listed = await client.models.with_raw_response.list(timeout=TIMEOUT_S)
-            except OpenAIError as error:
-                came = as_answer(error)
-                if isinstance(came, HttpAnswer) or came.code != "unreachable":
-                    break
-            else:
-                return _names(listed.content)
-    finally:
-        await client.close()
+    came, reader = await ask_for_models(target, sleep)
+    if isinstance(came, HttpAnswer) and came.status == 200:
+        return names_in(came.content)
     if isinstance(came, NoAnswerError) and came.code == "unreachable":
         raise reader.nobody_answers(str(reader.meaning_of(came)))
     if isinstance(came, HttpAnswer) and came.status == 401 and b"scope" not in came.content:
@@ -68,6 +54,34 @@ async def require_contact(target: Target, sleep: Callable[[float], Awaitable[Non
         if isinstance(meaning, DatagenError):
             raise meaning
     return ()
+
+
+async def ask_for_models(
+    target: Target, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep, *, timeout_s: float = TIMEOUT_S
+) -> tuple[HttpAnswer | NoAnswerError, ErrorReader]:
+    """Ask for the list of models, a few times where no connection is made; gives what came, and its reader.
+
+    Raises:
+        DatagenError: Of the target's kind: the key is missing or unusable, or the address is not one.
+    """
+    client, key, proxy = open_client(target)
+    http = HttpClient(client, "models", timeout_s, 1, proxy)
+    came: HttpAnswer | NoAnswerError | None = None
+    try:
+        for attempt in range(FIRST_CONTACT_ATTEMPTS):
+            if attempt:
+                await sleep(FIRST_PAUSE_S * 2 ** (attempt - 1))
+            try:
+                came = await http.get()
+            except NoAnswerError as error:
+                came = error
+            if isinstance(came, HttpAnswer) or came.code != "unreachable":
+                break
+    finally:
+        await http.close()
+        await client.close()
+    assert came is not None
+    return came, ErrorReader(target, str(client.base_url), key)
 
 
 class _Model(Struct):
@@ -78,7 +92,8 @@ class _Models(Struct):
     data: list[_Model]
 
 
-def _names(content: bytes) -> tuple[str, ...]:
+def names_in(content: bytes) -> tuple[str, ...]:
+    """The models that an answer lists; none where it is no list."""
     try:
         return tuple(one.id for one in msgspec.json.decode(content, type=_Models).data)
     except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -44,7 +44,7 @@ class _Pieces(Payload):
 
 
 class HttpClient:
-    """Posts JSON to one path of an endpoint; redirects are not followed, so the key goes nowhere else.
+    """Asks one path of an endpoint, mostly by posting JSON; redirects are not followed, so the key goes nowhere else.
 
     Args:
         client: Says address, headers and key.
@@ -70,6 +70,10 @@ class HttpClient:
         self._timeout_s, self._n_connections = timeout_s, n_connections
         self._session: aiohttp.ClientSession | None = None
 
+    async def get(self) -> HttpAnswer:
+        """Ask for what lies at the address; see ``post``."""
+        return await self._ask("GET")
+
     async def post(self, *body: bytes) -> HttpAnswer:
         """Send a request and wait for the whole answer, whatever its status.
 
@@ -79,10 +83,13 @@ class HttpClient:
         Raises:
             NoAnswerError: No connection, one that broke, no whole answer in time, or one out of bounds.
         """
+        return await self._ask("POST", _Pieces(body))
+
+    async def _ask(self, method: str, data: Payload | None = None) -> HttpAnswer:
         if self._session is None:
             self._session = self._open_session()
         try:
-            async with self._session.post(self._url, data=_Pieces(body), allow_redirects=False) as answer:
+            async with self._session.request(method, self._url, data=data, allow_redirects=False) as answer:
                 content = await self._read(answer)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NoAnswerError("unreachable", f"{type(error).__name__} {error}") from error

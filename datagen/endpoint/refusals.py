@@ -208,10 +208,10 @@ def meaning_of(
         None where the request was refused for a reason of its own.
     """
     named = _named_by(param)
+    mendable = set() if status in (401, 403, 404, 429) else set(sent) if named is None else {named}.intersection(sent)
     for row in _TABLE:
-        if row.meaning in MENDABLE:
-            if row.meaning not in sent or status in (401, 403, 404, 429) or (named and named != row.meaning):
-                continue
+        if row.meaning in MENDABLE and row.meaning not in mendable:
+            continue
         if row.fits(status, codes, words, is_unmet, named):
             return row.meaning
     return "server_error" if status == 409 or status >= 500 else None

@@ -179,7 +179,7 @@ class FirstReplies:
 
 _SAME = "exact_copy"
 _RAISED = ("teacher_raised", "check_raised")
-_PREVIEW = "'datagen preview' tries a change on a few images; what is stored is never asked for again."
+_PREVIEW = "'datagen preview' tries a change on a few images. What is stored is asked for again by --retry {} alone."
 
 
 def _told(one: _Unproven, reply: Reply, fault: _Fault) -> str:
@@ -195,7 +195,7 @@ def _told(one: _Unproven, reply: Reply, fault: _Fault) -> str:
             *(f"    | {line[:MAX_LINE_CHARS]}{'…' * (len(line) > MAX_LINE_CHARS)}" for line in lines),
             f"    {fault.reason}: {visible(fault.detail)}",
             _advice(recipe, fault),
-            *([_PREVIEW] if fault.reason not in _RAISED else []),
+            *([_PREVIEW.format(fault.reason)] if fault.reason not in _RAISED else []),
             "--set max_unreadable=null goes on all the same.",
         ]
     )

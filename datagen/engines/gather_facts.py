@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from itertools import chain
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datagen.config import Settings
 from datagen.corpus.llava_dataset import Dataset, digest_record, read_records
@@ -29,8 +31,9 @@ from datagen.engines.progress import ASKING, Progress, Pulse, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import RunError
+from datagen.pipeline import make_sample
 from datagen.recipes import IMPORTED
-from datagen.records import Reply, Request
+from datagen.records import Reply, Request, Usage
 from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
 from datagen.teacher import StoppedError, Teacher
@@ -166,6 +169,8 @@ def gathered(
             inputs.progress.note(told)
         if may_ask:
             take_in_replies(folder, replies)
+            if inputs.retry:
+                ask_again(inputs, replies)
         if inputs.ledger.budget is not None:
             spent = replies.spent
             inputs.ledger.begin(spent_in_all(spent.usd, spent.unpriced, settings.teacher))
@@ -224,13 +229,9 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     if first is None:
         watermark.keep()
         return
-    if folder.batches.is_file() and not teaching.batch:
-        from datagen.engines.ask_in_batches import require_collected
-
-        if require_collected(folder):
-            _ask_by_batches(inputs, replies, watermark, FirstReplies((), inputs.settings, inputs.corpus), asks=False)
-            ask_for_replies(inputs, replies, open_teacher)
-            return
+    if folder.batches.is_file() and not teaching.batch and _gives_up_batches(inputs, replies, watermark):
+        ask_for_replies(inputs, replies, open_teacher)
+        return
     watched = None  # what the embedded teacher writes can be read, and costs nothing
     if teaching.name != "template":
         watched = FirstReplies(inputs.recipes, inputs.settings, inputs.corpus, inputs.plugs.checks)
@@ -251,6 +252,26 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
             run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched))
         finally:
             watermark.keep()
+
+
+def ask_again(inputs: Inputs, replies: ReplyStore) -> None:
+    """Open again the requests whose stored replies are of no use for a reason that the user names.
+
+    What they cost stays counted; a line in ``replies.jsonl`` says that they are open, so that a kill changes nothing.
+    """
+    found: Counter[str] = Counter()
+    for planned in inputs.planned():
+        reply = None if planned.request is None else replies.get(planned.request.digest)
+        if reply is None or not reply.is_final:
+            continue
+        reason = make_sample(planned, reply, inputs.settings, "", inputs.plugs.checks).reason
+        found[reason or "sound"] += 1
+        if reason in inputs.retry:
+            replies.add(replace(reply, text="", usage=Usage(), cost_usd=None, error="asked_again", is_final=False))
+    inputs.folder.watermark.unlink(missing_ok=True)
+    n, asked = sum(found[reason] for reason in inputs.retry), ", ".join(sorted(inputs.retry))
+    others = ", ".join(f"{reason} {count}" for reason, count in found.most_common() if reason != "sound")
+    inputs.progress.note(f"--retry {asked}: {n} stored replies are asked again; of no use are {others or 'none'}.")
 
 
 def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
@@ -275,6 +296,16 @@ def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
                     inputs.progress.step()
         finally:
             watermark.keep()
+
+
+def _gives_up_batches(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> bool:
+    """Look once more for batches that an earlier start did not find, where this one asks one by one."""
+    from datagen.engines.ask_in_batches import require_collected
+
+    if not require_collected(inputs.folder):
+        return False
+    _ask_by_batches(inputs, replies, watermark, FirstReplies((), inputs.settings, inputs.corpus), asks=False)
+    return True
 
 
 def _ask_by_batches(

@@ -107,6 +107,7 @@ class Inputs:
     Attributes:
         ledger: What it costs.
         raised: Hears what functions of the user's raise.
+        retry: Reasons for which stored replies are asked again by this start; no part of the run's settings.
         answered_now: Digests of requests whose answer this start heard already, though a later one may ask again.
 
     Raises:
@@ -125,7 +126,8 @@ class Inputs:
     ) -> None:
         validate_check_names(settings.checks)
         self.source = open_source(settings.corpus) if plugs.source is None else _alone(plugs.source, settings)
-        self.settings = settings = _fitted(settings, self.source)
+        self.retry = frozenset(settings.retry)
+        self.settings = settings = _fitted(replace(settings, retry=()), self.source)
         self.plugs = plugs
         self.folder = folder
         self.progress = progress
@@ -290,7 +292,7 @@ def common_settings(settings: Settings) -> dict[str, Any]:
 
 WHERE_AND_HOW = frozenset(
     "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
-    "results max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
+    "results retry max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
     "teacher.prices teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device "
     "validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.base_url "
     "dedup.embeddings.batch_size checks.judge.base_url checks.judge.max_tokens "

@@ -11,10 +11,9 @@ _LINE_END = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 # Gemma's <|channel>thought ... <channel|>, MedGemma's <unused94>thought ... <unused95>, Apertus' <|inner_prefix|>
 _THOUGHT = r"(?:think|thinking|thoughts?|reasoning|rationale|analysis|scratchpad|reflection|inner_monologue|cot)"
 _REASONING = re.compile(
-    rf"[<\[◁]\|?(?P<closes>/?)(?:[a-z]{{1,16}}[:_])?{_THOUGHT}(?:\s[^<>\[\]▷]{{0,120}})?\|?[>\]▷]"
-    rf"|<\|(?:start|begin)_(?:of_)?{_THOUGHT}\|>|(?P<ends><\|end_(?:of_)?{_THOUGHT}\|>)"
-    r"|<\|channel>thought|<unused94>(?:thought)?|<\|inner_prefix\|>|<\|im_start\|>think\b"
-    r"|(?P<leads><channel\|>|<unused95>|<\|inner_suffix\|>|<\|im_start\|>answer\b)",
+    rf"(?P<ends><\|end_(?:of_)?{_THOUGHT}\|>|<channel\|>|<unused95>|<\|inner_suffix\|>|<\|im_start\|>answer\b)"
+    rf"|[<\[◁]\|?(?P<closes>/?)(?:[a-z]{{1,16}}[:_]){{0,2}}{_THOUGHT}(?:\s[^<>\[\]▷]{{0,120}})?\|?[>\]▷]"
+    r"|<\|channel>thought|<unused94>(?:thought)?|<\|inner_prefix\|>|<\|im_start\|>think\b",
     re.IGNORECASE,
 )
 _DETAILS = re.compile(  # Open WebUI and others, for the screen
@@ -95,7 +94,7 @@ def _without_reasoning(text: str) -> str:
     start = 0
     is_open = False
     for tag in _REASONING.finditer(text):
-        if tag["closes"] or tag["ends"] or tag["leads"]:
+        if tag["closes"] or tag["ends"]:
             if not is_open:
                 kept.clear()
             is_open, start = False, tag.end()

@@ -77,6 +77,8 @@ def _weights_from_words(tokens: Sequence[Token], answers: tuple[str, ...]) -> li
             shares[_meant(said + alternative.token, answers, alive)] += math.exp(min(0.0, alternative.logprob))
         shares.pop((), None)  # words that begin no answer
         total = sum(shares.values())
+        if not total:  # -9999 stands for what a server holds impossible
+            shares.clear()
         chosen = _meant(said + token.token, answers, alive)
         if not chosen and total < _ENOUGH:
             return None

@@ -289,6 +289,30 @@ def test_the_budget_bounds_all_open_batches(corpus_files: CorpusFiles, tmp_path:
     assert server.desk.paid.total() == len(server.desk.paid) == N_REQUESTS
 
 
+@pytest.mark.parametrize("lost", ["batch", "output file"])
+@pytest.mark.parametrize("goes_on_by_batch", [True, False])
+def test_what_the_endpoint_no_longer_finds_is_said_once_and_then_asked_anew(
+    corpus_files: CorpusFiles, tmp_path: Path, lost: str, goes_on_by_batch: bool
+) -> None:
+    def lose(method: str, path: str) -> bool:
+        if lost == "batch":
+            server.desk.batches.clear()
+        for name in [name for name in server.desk.files if name.startswith("file-out")]:
+            del server.desk.files[name]
+        return False
+
+    with LoopbackServer() as server:
+        server.desk.after = lose
+        with pytest.raises(TeacherError, match=r"does not find batch_1.*another project.*asked anew"):
+            run(corpus_files, server, tmp_path / "run")
+    told = Told()
+    with LoopbackServer() as server:
+        made = run(corpus_files, server, tmp_path / "run", told, batch=goes_on_by_batch)
+        n_asked = server.desk.paid.total() + server.answered.total()
+    assert made.summary.samples == n_asked == N_REQUESTS and made.summary.accepted > 0
+    assert any("still not found" in note for note in told.notes)
+
+
 def test_without_batch_open_batches_are_not_paid_for_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     with LoopbackServer() as server:
         server.desk.states = lambda number: ("in_progress", "failed")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import CorpusFiles, make_corpus
-from loopback import LoopbackServer, reply_for
+from loopback import LoopbackServer, error_answer, json_answer, reply_for
 from typer.testing import CliRunner
 
 import datagen
@@ -230,6 +230,40 @@ def test_the_first_batch_is_small_until_replies_can_be_read(
             assert CliRunner().invoke(app, ["resume", str(tmp_path)]).exit_code == 1
             assert len(server.desk.batches) == 1
     assert len((tmp_path / "replies.jsonl").read_text().splitlines()) == (40 if is_bad else 100)
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_what_a_mended_server_cures_is_asked_again_by_the_same_command(
+    many: CorpusFiles, tmp_path: Path, is_refused: bool
+) -> None:
+    silent = json_answer(200, {"choices": [{"message": {"content": None, "reasoning_content": "A dog sits."}}]})
+    short = error_answer(400, "This model's maximum context length is 2048 tokens.")
+    is_mended = False
+    with LoopbackServer(intercept=lambda body, n: None if is_mended else short if is_refused else silent) as server:
+        named = ["--base-url", server.base_url]
+        done = run(many, tmp_path, *named)
+        assert done.exit_code == 1 and server.arrivals.total() <= 82, done.output
+        is_mended = True
+        done = run(many, tmp_path, *named)
+        assert done.exit_code == 0, done.output
+    assert datagen.open_run(tmp_path).summary.rejected_by_stage.get("teacher") is None
+
+
+def test_replies_of_no_use_are_asked_again_for_the_reasons_that_are_named(many: CorpusFiles, tmp_path: Path) -> None:
+    is_mended = False
+    with LoopbackServer(reply=lambda body: (reply_for if is_mended else bad_conversations)(body)) as server:
+        named = ["--base-url", server.base_url]
+        assert run(many, tmp_path, *named).exit_code == 1
+        n_asked = server.arrivals.total()
+        is_mended = True
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--retry", "refusal"])
+        assert done.exit_code == 1 and "--retry refusal: 0 stored" in done.stderr and "no_turns 20" in done.stderr
+        assert server.arrivals.total() == n_asked
+        done = CliRunner().invoke(app, ["resume", str(tmp_path), "--retry", "no_turns"])
+        assert done.exit_code == 0 and "20 stored replies are asked again" in done.stderr, done.output
+        assert server.arrivals.total() == 100 + 20
+    assert "retry: []" in (tmp_path / "run.yaml").read_text()
+    assert datagen.open_run(tmp_path).summary.rejected_by_stage.get("parse") is None
 
 
 def test_nothing_accepted_is_no_success(corpus_files: CorpusFiles, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from datagen.config import ENDPOINT, ValidatorSettings, digest_of, endpoint_of
 from datagen.endpoint.budget import Payment
 from datagen.endpoint.call import Call, billed_choice
 from datagen.endpoint.chat_completion import CompletionChoice
-from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError
+from datagen.endpoint.error_translation import HttpAnswer, PassingError, RecordError, StoppedError, is_for_good
 from datagen.endpoint.loop_thread import LoopThread
 from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_tokens, most_picture_tokens
@@ -114,9 +114,10 @@ class ServedValidator:
         self._loop = LoopThread()
         self._client: EndpointClient | None = None
         self._model = model or ""
-        client = self._open()
-        if not model:
-            self._model, self._client = self._only_model(client), None
+        if model:
+            self._open()
+        else:
+            self._model = self._only_model()
         self.identity = f"endpoint-{digest_of([self._url, self._model, MAX_SIDE_PX])}"
         self.abilities = Abilities(texts=False, blanks=False)
         self.n_readers = 4
@@ -215,6 +216,8 @@ class ServedValidator:
                 choice = await client.ask(self._call(question, sent, _THINKING_TOKENS))
                 chances = read_chances(choice, probe.answers)
         except RecordError as error:
+            if is_for_good(error.code):  # a fact, so that no later start asks it again
+                return NoScore(score_key(self.identity, look, probe), look.picture, error.code, str(error))
             return Fault(look.picture, error.code, str(error), probe)
         except PassingError as error:
             return Fault(look.picture, "garbled" if error.code == "garbled" else "gave_up", str(error), probe)
@@ -246,34 +249,27 @@ class ServedValidator:
     def _open(self) -> EndpointClient:
         from datagen.endpoint.client import EndpointClient  # it loads the openai client
 
-        target = Target(
-            settings=self._settings, model=self._model, base_url=self._url, option="the address", error=ValidatorError
-        )
         account = self._payment.account(self._model, ValidatorError)
-        self._client = EndpointClient(target, "chat/completions", account, self._payment.keep)
+        self._client = EndpointClient(self._target(), "chat/completions", account, self._payment.keep)
         self._loop.at_end(self._client.close)
         return self._client
 
-    def _only_model(self, client: EndpointClient) -> str:
+    def _target(self) -> Target:
+        return Target(
+            settings=self._settings, model=self._model, base_url=self._url, option="the address", error=ValidatorError
+        )
+
+    def _only_model(self) -> str:
         """The model that the endpoint serves, when it serves one."""
-        from openai import OpenAIError
+        from datagen.endpoint.first_contact import ask_for_models, names_in
 
-        from datagen.endpoint.openai_client import as_answer
-
-        api = client.openai.with_options(max_retries=self._settings.max_attempts - 1)
-
-        async def list_models() -> list[str]:
-            return [model.id for model in (await api.models.list()).data]
-
-        try:
-            names = self._loop.run(list_models())
-        except OpenAIError as error:
-            meaning = client.errors.meaning_of(as_answer(error))
+        came, reader = self._loop.run(ask_for_models(self._target(), timeout_s=self._settings.timeout_s))
+        if not isinstance(came, HttpAnswer) or came.status != 200:
+            meaning = reader.meaning_of(came)
             if isinstance(meaning, PassingError) and meaning.code == "unreachable":
-                meaning = client.errors.nobody_answers(str(meaning))
-            raise (meaning if isinstance(meaning, ValidatorError) else _failed(self._url, meaning)) from None
-        except (AttributeError, TypeError, ValueError):
-            names = []
+                meaning = reader.nobody_answers(str(meaning))
+            raise (meaning if isinstance(meaning, ValidatorError) else _failed(self._url, meaning))
+        names = names_in(came.content)
         if len(names) != 1:
             held = f"it serves {', '.join(names[:5])}" if names else "it lists none"
             raise ValidatorError(f"{self._url}: {held}; name a model, as in --validator endpoint:{self._url}#MODEL.")
