@@ -503,6 +503,18 @@ class Bill(Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
 
 
+class AtRisk(Struct, frozen=True):
+    """Money of a budget that no answer accounts for: a fact, of which the last one counts.
+
+    Attributes:
+        in_flight_usd: For requests under way, at most; lost where this is the last word of a killed process.
+        lost_usd: For answers that never came, at worst.
+    """
+
+    in_flight_usd: float
+    lost_usd: float
+
+
 class Finding(Struct, frozen=True):
     """Something in an annotation that would harm the data, found by lint.
 

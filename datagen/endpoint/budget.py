@@ -20,6 +20,7 @@ from datagen.errors import BudgetError, DatagenError, SettingsError, TeacherErro
 from datagen.records import Usage
 
 FIRST_MARGIN = 1.25  # by which a prompt may be longer than estimated, before its endpoint has counted any
+RISK_MARGIN = 1.25  # by which more is noted as in flight, so that not every request writes a line
 LATER_MARGIN = 1.05  # over the longest so far, as a share of its estimate
 
 
@@ -29,6 +30,7 @@ class Hold(Struct):
     Attributes:
         usd: Set aside.
         n_prompt: Tokens of the prompt, estimated.
+        max_tokens: Of the reply.
         usage: What the endpoint billed, once it is known.
         is_lost: No answer came, and the endpoint may have billed for it all the same.
         is_uncounted: An answer came, but no word of its tokens.
@@ -36,6 +38,7 @@ class Hold(Struct):
 
     usd: float = 0.0
     n_prompt: float = 0.0
+    max_tokens: int = 0
     usage: Usage | None = None
     is_lost: bool = False
     is_uncounted: bool = False
@@ -47,7 +50,14 @@ class Budget:
     Args:
         limit_usd: The hard stop.
         spent_usd: What the run cost before.
+
+    Attributes:
+        lost_usd: Part of what is spent: for answers that never came, at worst.
+        keep: Hears how much is in flight at most, and how much was lost, before any request is sent that makes it more:
+            a killed process then leaves behind what it may have been billed.
     """
+
+    keep: Callable[[float, float], None] | None = None
 
     def __init__(self, limit_usd: float, spent_usd: float = 0.0) -> None:
         self.limit_usd = limit_usd
@@ -55,6 +65,7 @@ class Budget:
         self.lost_usd = 0.0
         self.held_usd = 0.0
         self.n_held = 0
+        self._in_flight_usd = self._noted_usd = 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def bears(self, usd: float) -> bool:
@@ -72,6 +83,24 @@ class Budget:
         self.held_usd = self.held_usd - held_usd if self.n_held else 0.0  # no rest of rounding stays
         self.spent_usd += spent_usd
         self.wake()
+
+    def risk(self, usd: float) -> None:
+        """Hear that a request of such a price goes out, or with a minus that it has ended."""
+        self._in_flight_usd = max(0.0, self._in_flight_usd + usd)
+        if self._in_flight_usd > self._noted_usd:
+            self._note(RISK_MARGIN * self._in_flight_usd)
+        elif self._in_flight_usd < self._noted_usd / (2 * RISK_MARGIN):
+            self._note(self._in_flight_usd)
+
+    def lose(self, usd: float) -> None:
+        """Count money for an answer that never came."""
+        self.lost_usd += usd
+        self._note(self._noted_usd)
+
+    def _note(self, in_flight_usd: float) -> None:
+        self._noted_usd = in_flight_usd
+        if self.keep is not None:
+            self.keep(in_flight_usd, self.lost_usd)
 
     async def wait_for_change(self) -> None:
         """Wait until money is given back, or somebody is to look again."""
@@ -122,6 +151,9 @@ class Account:
         self._usd_in, self._usd_out = (share * usd / 1e6 for usd in (max(price.input, price.cached), price.output))
         self.budget, self._model, self._tariff, self._error = budget, model, tariff, error
         self._longest = 0.0  # prompt, as a share of its estimate
+        self._wordiest = (
+            1.0  # reply, as a share of the tokens asked for at most; some bill what they thought beside them
+        )
         self._is_blind = self._is_stopped = False
 
     def worst_case(self, n_prompt: float, max_tokens: int) -> Hold:
@@ -132,7 +164,8 @@ class Account:
             max_tokens: Of the reply, at most.
         """
         margin = LATER_MARGIN * self._longest if self._longest else FIRST_MARGIN
-        return Hold(n_prompt * margin * self._usd_in + max_tokens * self._usd_out, n_prompt)
+        usd = n_prompt * margin * self._usd_in + max_tokens * self._wordiest * self._usd_out
+        return Hold(usd, n_prompt, max_tokens)
 
     @asynccontextmanager
     async def holding(self, n_prompt: float, max_tokens: int) -> AsyncIterator[Hold]:
@@ -162,19 +195,22 @@ class Account:
                 "The endpoint does not say how many tokens it bills, so --budget-usd cannot be kept; leave it out."
             )
         self.budget.hold(hold.usd)
+        self.budget.risk(hold.usd)
         try:
             yield hold
         finally:
             self._count(hold)
+            self.budget.risk(-hold.usd)
 
     def _count(self, hold: Hold) -> None:
         spent_usd = 0.0
         if hold.usage is not None:
             spent_usd = cost_of(hold.usage, self._model, self._tariff) or 0.0
             self._longest = max(self._longest, hold.usage.n_prompt_tokens / max(1.0, hold.n_prompt))
+            self._wordiest = max(self._wordiest, hold.usage.n_completion_tokens / max(1, hold.max_tokens))
         elif hold.is_lost or hold.is_uncounted:
             spent_usd = hold.usd
-            self.budget.lost_usd += hold.usd
+            self.budget.lose(hold.usd)
             self._is_blind |= hold.is_uncounted
         self.budget.settle(hold.usd, spent_usd)
 

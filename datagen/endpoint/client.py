@@ -123,8 +123,8 @@ class EndpointClient:
 
     @property
     def _is_nonsense(self) -> bool:
-        """Whether all that came is no answer of any endpoint: the address is another server's."""
-        return self._n_garbled >= FIRST_CONTACT_ATTEMPTS and not self._breaker.has_understood
+        """Whether all that came, to two calls, is no answer of any endpoint: the address is another server's."""
+        return self._n_garbled >= 2 * FIRST_CONTACT_ATTEMPTS and not self._breaker.has_understood
 
     def _stopping(self, error: DatagenError) -> DatagenError:
         self.stop()
@@ -148,7 +148,9 @@ class EndpointClient:
         fault = state.outcome.exception() if state.outcome else None
         is_unmet = isinstance(fault, PassingError) and fault.code == "unreachable" and not self._was_heard
         n_allowed = self._target.settings.max_attempts
-        if is_unmet or (self._breaker.n_given_up and not self._breaker.is_closed):
+        n_odd = FIRST_CONTACT_ATTEMPTS * (self._breaker.n_given_up + 1)
+        is_odd = self._n_garbled >= n_odd and not self._breaker.has_understood
+        if is_unmet or is_odd or (self._breaker.n_given_up and not self._breaker.is_closed):
             n_allowed = min(n_allowed, FIRST_CONTACT_ATTEMPTS)
         return state.attempt_number >= n_allowed or call.n_billed >= MAX_BOUGHT or self._is_nonsense
 

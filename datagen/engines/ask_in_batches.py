@@ -311,6 +311,8 @@ class Batcher:
             self._note(f"{opened.batch_id}: still not found; its {n} requests are asked anew")
             self._has_gained = True
             self._end(opened, "lost", opened.worst_usd)
+            if self._budget is not None:
+                self._budget.lose(opened.worst_usd)
             return
         self._write(BatchFact("missing", opened.file_id, opened.batch_id))
         self._failure = TeacherError(

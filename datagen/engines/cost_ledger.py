@@ -3,6 +3,7 @@
 What the teacher billed stands in its replies. A score or a vector is often one of many that an answer brought, or is
 missing where the answer was of no use, so what validators and embeddings billed stands in ``costs.jsonl``, a line an
 answer, before anything is made of it. A resume counts from both files; a run of an older datagen has no such file.
+What was in flight when a process was killed, or never came, counts as spent: ``.at_risk.jsonl`` has it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import partial
 from datagen.config import ENDPOINT, Settings, endpoint_of
 from datagen.endpoint.budget import Budget, Payment
 from datagen.endpoint.prices import Tariff, cost_of, price_of
-from datagen.records import Bill, BilledBy, Usage
+from datagen.records import AtRisk, Bill, BilledBy, Usage
 from datagen.store import FactLog, RunFolder, read_facts
 
 
@@ -32,13 +33,21 @@ class Ledger:
     def __init__(self, settings: Settings, folder: RunFolder) -> None:
         limit_usd = settings.teacher.budget_usd
         self.budget = None if limit_usd is None else Budget(limit_usd)
-        self._settings, self._path = settings, folder.costs
+        self._settings, self._path, self._risk_path = settings, folder.costs, folder.at_risk
         self._log: FactLog[Bill] | None = None
+        self._risk_log: FactLog[AtRisk] | None = None
 
     def begin(self, replies_usd: float) -> None:
-        """Count what was spent before, in US dollars on replies and by the kept bills on everything else."""
-        if self.budget is not None:
-            self.budget.spent_usd = replies_usd + sum(usd or 0.0 for usd in self.billed().values())
+        """Count what was spent before: on replies, in US dollars, by the kept bills on everything else, and lost."""
+        if self.budget is None:
+            return
+        if self._risk_log is None:
+            self._risk_log = FactLog(self._risk_path, AtRisk)
+            for last in [fact for _, fact in self._risk_log.scan()][-1:]:
+                self.budget.lost_usd += last.in_flight_usd + last.lost_usd
+            self.budget.keep = self._keep_risk
+        billed_usd = sum(usd or 0.0 for usd in self.billed().values())
+        self.budget.spent_usd = replies_usd + billed_usd + self.budget.lost_usd
 
     def payment(self, by: BilledBy) -> Payment:
         """Say how one who asks is paid for."""
@@ -80,6 +89,17 @@ class Ledger:
         if self._log is not None:
             self._log.close()
             self._log = None
+        if self._risk_log is not None and self.budget is not None:
+            if self.budget.lost_usd:
+                self._keep_risk(0.0, self.budget.lost_usd)
+            self._risk_log.close()
+            self._risk_log, self.budget.keep = None, None
+            if not self.budget.lost_usd:
+                self._risk_path.unlink(missing_ok=True)
+
+    def _keep_risk(self, in_flight_usd: float, lost_usd: float) -> None:
+        if self._risk_log is not None:
+            self._risk_log.append(AtRisk(round(in_flight_usd, 9), round(lost_usd, 9)))
 
     def _keep(self, by: BilledBy, model: str, usage: Usage) -> None:
         if self._log is None:

@@ -211,6 +211,8 @@ def _advice(recipe: Recipe, fault: _Fault) -> str:
         return f"If the model thinks first, switch that off, or raise max_tokens (now {most}) in {folder}/recipe.yaml."
     if reason in ("refusal", "refused", "content_filter"):
         return f"The model will not answer: try another --teacher, or words of your own in {folder}/system.txt."
+    if reason == "prompt_cut":
+        return "The server cuts the prompt: start it with a longer context, then start the same command again."
     if reason == "context_too_long":
         return "The model takes no prompt of this length: try another --teacher, or a smaller context.max_boxes."
     if reason == _SAME:

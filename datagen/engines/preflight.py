@@ -144,6 +144,7 @@ def ask_first(inputs: Inputs) -> None:
     first = next(requests, None)
     if first is None:
         return
+    inputs.ledger.begin(0.0)
     teacher = open_teacher(settings, inputs.ledger.budget)
     if isinstance(inputs.progress, Pulse):
         inputs.progress.watch(teacher)

@@ -45,6 +45,7 @@ class RunFolder:
         self.vectors = path / "vectors.jsonl"
         self.judgements = path / "judgements.jsonl"
         self.costs = path / "costs.jsonl"
+        self.at_risk = path / ".at_risk.jsonl"
         self.decisions = path / "decisions.jsonl"
         self.features = path / "features"
         self.exports = path / "exports"

@@ -22,6 +22,8 @@ from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
 
+CONTEXT_STEP, CONTEXT_MARKS = 1024, 4  # contexts are multiples of it; a few marks are counted beside
+MOST_LETTERS = 7  # a token of English is 4 to 5 letters in every vocabulary in use
 OF_SERVERS = frozenset({"context_too_long", "empty_reply"})
 """Faults of one request that are mostly the server's: started with a short context, or a reasoning parser."""
 
@@ -47,11 +49,29 @@ class ReplyCall(Call[str]):
         choice = billed_choice(self, content, shown)
         self.finish_reason = choice.finish_reason
         try:
-            return text_or_fault(choice, self._request.max_tokens, shown)
+            text = text_or_fault(choice, self._request.max_tokens, shown)
         except RecordError as fault:
             if fault.code in ("empty_reply", "cut_short") and self.n_billed == 1:  # once more only: it is billed
                 raise PassingError(fault.code, str(fault)) from None
             raise
+        self._require_whole_prompt()
+        return text
+
+    def _require_whole_prompt(self) -> None:
+        """Find a prompt that the server cut to its context without a word, as Ollama does: the answer is to half of it.
+
+        Its count is then that of a context, 2,048 say, or of its half, and far below what the letters need.
+        """
+        n_told, n_letters = (
+            (self.latest or Usage()).n_prompt_tokens,
+            sum(len(m.content) for m in self._request.messages),
+        )
+        if n_told >= CONTEXT_STEP and n_told % CONTEXT_STEP <= CONTEXT_MARKS and n_letters > MOST_LETTERS * n_told:
+            raise RecordError(
+                "prompt_cut",
+                f"the server read {n_told} tokens of a prompt of about {count_prompt(self._request)[0]:.0f}: start it "
+                "with a longer context (OLLAMA_CONTEXT_LENGTH, --ctx-size, --max-model-len)",
+            )
 
     def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
         """The prompt by its length, at four letters of English a token, the reply like those before it."""

@@ -38,9 +38,9 @@ def ask_many(server: LoopbackServer, n: int) -> list[Reply | BaseException]:
     ("answer", "n_most"),
     [
         (json_answer(200, {"error": "Unexpected endpoint or method. (POST /chat/completions)"}), 1),
-        (Answer(200, b"<html>Welcome</html>", {"Content-Type": "text/html"}), 4),
-        (Answer(200, STREAM, {"Content-Type": "text/event-stream"}), 4),
-        (json_answer(200, {"status": "ok"}), 4),
+        (Answer(200, b"<html>Welcome</html>", {"Content-Type": "text/html"}), 8),
+        (Answer(200, STREAM, {"Content-Type": "text/event-stream"}), 8),
+        (json_answer(200, {"status": "ok"}), 8),
         (json_answer(200, {"error": {"message": "upstream failed"}}), 16),
         (error_answer(500, "The server had an error."), 16),
         (Answer(502, b"<html>Bad Gateway</html>"), 16),

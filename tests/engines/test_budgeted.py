@@ -1,16 +1,19 @@
 """A run with a budget stops in time, says so, and goes on with a higher one."""
 
 import json
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 from conftest import CorpusFiles
-from loopback import LoopbackServer
+from loopback import Answer, LoopbackServer, json_answer, reply_for
 from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
 from datagen.endpoint.prices import spent_on
-from datagen.records import Reply
+from datagen.records import AtRisk, Reply
 from datagen.store import read_facts
 
 
@@ -65,3 +68,50 @@ def test_an_own_price_table_gives_the_price(corpus_files: CorpusFiles, tmp_path:
     tokens = datagen.open_run(tmp_path / "run").summary.tokens
     cost = datagen.open_run(tmp_path / "run").summary.cost_usd
     assert abs(cost - (tokens.prompt + tokens.completion) / 1e6) < 1e-5
+
+
+def test_what_was_in_flight_when_it_was_killed_counts_at_every_later_start(
+    corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    out, n_usd = tmp_path / "run", 0.03
+    command = [
+        sys.executable, "-m", "datagen", "run", *corpus_files.options, "--teacher", "gpt-4o", "--out", str(out),
+        "--budget-usd", str(n_usd),
+    ]  # fmt: skip
+    asked = threading.Event()
+
+    def swallow(body: dict[str, object], n: int) -> Answer:
+        asked.set()
+        return Answer(delay_s=600.0)
+
+    with LoopbackServer(intercept=swallow) as server:
+        for _ in range(2):
+            asked.clear()
+            started = subprocess.Popen([*command, "--base-url", server.base_url], stderr=subprocess.DEVNULL)
+            while started.poll() is None and not asked.wait(0.1):
+                pass
+            started.kill()
+            started.wait()
+        n_asked = server.arrivals.total()
+        ended = invoke(corpus_files, server.base_url, out, "--budget-usd", str(n_usd), "--set", "teacher.timeout_s=1")
+    worst = [fact for _, fact in read_facts(out / ".at_risk.jsonl", AtRisk) if fact is not None][-1]
+    assert n_asked and ended.exit_code == 130 and "for answers that never came, at worst" in ended.output
+    assert n_usd / 2 < worst.lost_usd + worst.in_flight_usd <= 1.3 * n_usd
+
+
+def test_a_run_that_lost_nothing_leaves_nothing_of_it(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        assert invoke(corpus_files, server.base_url, tmp_path / "run", "--budget-usd", "5").exit_code == 0
+    assert not (tmp_path / "run" / ".at_risk.jsonl").exists()
+
+
+def test_an_endpoint_that_bills_more_than_it_was_asked_for_is_found_out_by_its_first_bill(
+    corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    def dear(body: dict[str, object], n: int) -> Answer:
+        usage = {"prompt_tokens": 40_000, "completion_tokens": 9_000}
+        return json_answer(200, {"choices": [{"message": {"content": reply_for(body)}}], "usage": usage})
+
+    with LoopbackServer(intercept=dear) as server:
+        ended = invoke(corpus_files, server.base_url, tmp_path / "run", "--budget-usd", "0.05")
+        assert ended.exit_code == 130 and server.arrivals.total() == 1, ended.output

@@ -251,7 +251,11 @@ def test_what_a_mended_server_cures_is_asked_again_by_the_same_command(
 
 def test_replies_of_no_use_are_asked_again_for_the_reasons_that_are_named(many: CorpusFiles, tmp_path: Path) -> None:
     is_mended = False
-    with LoopbackServer(reply=lambda body: (reply_for if is_mended else bad_conversations)(body)) as server:
+
+    def answer(body: Mapping[str, Any]) -> str:
+        return reply_for(body) if is_mended else bad_conversations(body)
+
+    with LoopbackServer(reply=answer) as server:
         named = ["--base-url", server.base_url]
         assert run(many, tmp_path, *named).exit_code == 1
         n_asked = server.arrivals.total()

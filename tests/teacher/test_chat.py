@@ -131,6 +131,9 @@ def test_a_cut_text_is_kept_with_its_finish_reason():
         (None, Usage()),
         ("odd", Usage()),
         ({"prompt_tokens": None, "completion_tokens": "3"}, Usage()),
+        ({"prompt_tokens": int("9" * 310), "completion_tokens": 2}, Usage(0, 0, 2)),
+        ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 907}, Usage(5, 0, 902)),
+        ({"input_tokens": 5, "output_tokens": 2}, Usage(5, 0, 2)),
         ({"prompt_tokens": 5.0, "completion_tokens": -1, "prompt_tokens_details": None}, Usage(5, 0, 0)),
         ({"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}, Usage(5, 4, 2)),
     ],
@@ -323,6 +326,16 @@ def test_an_answer_without_text_is_bought_twice_at_most_and_its_bill_is_counted(
         (reply,), _ = ask(server)
     assert server.arrivals.total() == 2 and reply.error in ("empty_reply", "gave_up")
     assert reply.usage == Usage(2 * 4241, 0, 2 * 900)
+
+
+@pytest.mark.parametrize("n_told", [1024, 1026, 2048, 2050, 4096])
+def test_a_prompt_that_the_server_cut_is_no_prompt(n_told):
+    cut = completion({"content": "fine"}, usage={"prompt_tokens": n_told, "completion_tokens": 3})
+    long = request_of("A dog sits on a lawn. " * (n_told // 2))
+    with LoopbackServer(intercept=lambda body, arrival: cut) as server:
+        (reply, short), _ = ask(server, long, request_of(), one_by_one=True)
+    assert (reply.error, reply.is_final, reply.usage.n_prompt_tokens) == ("prompt_cut", False, n_told)
+    assert "OLLAMA_CONTEXT_LENGTH" in reply.detail and short.error is None
 
 
 def test_an_answer_that_went_into_the_reasoning_says_so():

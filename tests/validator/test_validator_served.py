@@ -330,6 +330,26 @@ def test_log_probabilities_in_another_form_are_passed_over(chances_for: Any) -> 
     assert chances_for(json_answer(200, told)) == (0.01, 0.99)
 
 
+@pytest.mark.parametrize("logprob", [-9999.0, -1e300])
+def test_log_probabilities_of_the_impossible_leave_the_reply(chances_for: Any, logprob: float) -> None:
+    told = [{"token": "No", "logprob": logprob, "top_logprobs": [{"token": "No", "logprob": logprob}]}]
+    choice = {"message": {"content": "No"}, "logprobs": {"content": told}, "index": 0}
+    chances = chances_for(json_answer(200, {"choices": [choice]}))
+    assert chances[1] > 0.9
+
+
+def test_a_question_that_is_refused_for_good_is_a_fact(chances_for: Any) -> None:
+    found = chances_for(error_answer(400, "filtered", "content_filter"))
+    assert isinstance(found, NoScore) and found.reason == "content_filter"
+
+
+def test_an_endless_list_of_models_is_cut_off() -> None:
+    with LoopbackServer() as server:
+        server.model = "m" * (40 << 20)
+        with pytest.raises(ValidatorError, match="longer than"):
+            open_validator(ValidatorSettings(name=f"endpoint:{server.base_url}"))
+
+
 def test_a_text_in_parts_is_read(chances_for: Any) -> None:
     told = {"choices": [{"message": {"content": [{"type": "text", "text": "No"}]}}]}
     assert chances_for(json_answer(200, told)) == (0.01, 0.99)
