@@ -205,9 +205,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     def unanswered() -> Iterator[Request]:
         nonlocal n_done
         for number, item in inputs.unsettled(watermark):
-            digest = None if item.request is None else item.request.digest
-            is_settled = digest is None or replies.is_settled(digest)
-            if item.request is not None and not is_settled and digest not in inputs.answered_now:
+            is_settled = item.request is None or replies.is_settled(item.request.digest)
+            if item.request is not None and not is_settled and item.request.digest not in inputs.answered_now:
                 in_flight[item.request.digest] = number
                 yield item.request
                 continue
