@@ -168,12 +168,26 @@ def _is_within_one(one: Answered) -> bool:
     return abs(int(np.argmax(one.chances)) - one.asked.truth) <= 1
 
 
+def yes_f1(answered: Sequence[Answered]) -> float:
+    """F1 of "yes" to questions of presence, what is there and what often stands beside it weighing alike.
+
+    So do POPE's adversarial questions ask (Li et al., 2023), with three absent things a picture instead of ten.
+    """
+    asked = [one for one in answered if one.asked.kind == "presence" and one.asked.is_hard]
+    said = [[one.chances[0] >= 0.5 for one in asked if one.asked.truth == truth] for truth in (0, 1)]
+    if not all(said):
+        return float("nan")
+    hits, false_alarms = (sum(yes) / len(yes) for yes in said)
+    return 2 * hits / (1 + hits + false_alarms)
+
+
 MEASURES: dict[str, tuple[ProbeKind, Measure]] = {
     "presence, against what often stands beside": ("presence", presence_measure(lambda one: one.is_hard)),
     "presence, against all": ("presence", presence_measure(lambda one: True)),
     "presence of VOC's 20, against what often stands beside": (
         "presence", presence_measure(lambda one: one.is_hard and one.category in VOC)
     ),
+    "presence, F1 of yes, as many absent as there": ("presence", yes_f1),
     "side": ("side", share_measure("side")),
     "quadrant": ("quadrant", share_measure("quadrant")),
     "count, exact": ("count", share_measure("count")),

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import shutil
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,14 @@ from PIL import Image
 from datagen.claims.kind import YES_NO, presence_question
 from datagen.config import ValidatorSettings, load_settings
 from datagen.corpus import load_corpus
-from datagen.records import Probe, ProbeScore
+from datagen.records import AnnotatedImage, Probe, ProbeKind, ProbeScore
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.models import load_checkpoint
 from datagen.validator.models.nano import FOLDERS
 from datagen.validator.protocol import Look, score_key
 from datagen.words import COCO_CATEGORIES
-from training.measure_photographs import MEASURES, answer, auroc, intervals, other_image
-from training.photo_questions import ABSENT, FLOOR, make_album
+from training.measure_photographs import MEASURES, Answered, answer, auroc, intervals, other_image, yes_f1
+from training.photo_questions import ABSENT, FLOOR, Names, lay_out, make_album
 from training.photographs import presence_of, read_folders
 from training.questions import JUDGED
 from training.ship_nano import NEEDED
@@ -41,7 +42,13 @@ LEAST_SHOWN = 5
 SURELY_SHOWN = 0.9
 BY_CHANCE = {"presence": 0.6, "count": 0.6, "side": 0.6, "quadrant": 0.35, "relation": 0.6, "size": 0.6}
 """A kind of question is judged when the lower ends of its intervals all lie above this; "one" counts right for 0.6."""
-N_ABSENT = 10
+SURE_SHARE = 0.9
+"""Of answers that a person gets without a caveat so many shall be right."""
+NAMES = Names.own(COCO_CATEGORIES)
+BARRED = {name: one for name, one in MEASURES.items() if one[1] is not yes_f1}
+"""All yes has an F1 of .67."""
+N_ABSENT, MOST_KEPT = 10, 200
+"""Absent things asked of a photograph, and photographs of a folder of which everything is asked."""
 CARD = """# nano, the half for photographs
 
 A LLaVA of {millions:.1f} million parameters that looks at everyday photographs and answers short questions about
@@ -54,6 +61,8 @@ judge. Drawn scenes go to the other half, `../nano`.
 - Format: LLaVA-1.5's `USER: <image>\\nQUESTION ASSISTANT:`.
 - Made by: {made_by}
 - Judges: {probes}.{not_judged}
+- To a person it answers "Not sure" below these chances, above which nine answers of ten are right on photographs kept
+  back: {sure_from}.
 - Asked about: {categories}.
 - Not asked about, being told apart with an AUROC below {asked_from} or shown by fewer than {least} photographs kept
   back: {others}.
@@ -71,12 +80,13 @@ judge. Drawn scenes go to the other half, `../nano`.
 
 ## Measured
 
-{n_photographs} photographs of COCO with every thing boxed that it never saw; 95 % intervals over photographs.
+{n_photographs} photographs of COCO with every thing boxed that it never saw; 95 % intervals over photographs. First of
+all 80 things, then of those that it is asked about.
 
-| | value | 95 % interval | questions |
-|---|---|---|---|
+| | all | 95 % interval | questions | asked about | 95 % interval | questions |
+|---|---|---|---|---|---|---|
 {rows}
-| another photograph, told apart by three things named | {other:.3f} | | |
+| another photograph, told apart by three things named | {other:.3f} | | | {other_asked:.3f} | | |
 """
 
 
@@ -121,6 +131,39 @@ def measure_categories(
     }
 
 
+def ask_kept_back(validator: CheckpointValidator, folders: Sequence[Path]) -> Iterator[list[Answered]]:
+    """Ask all that people's boxes decide of the photographs that training keeps back."""
+    for folder in folders:
+        kept = [one for one in read_folders([folder], COCO_CATEGORIES) if one.is_kept_back and one.decided]
+        names = tuple(COCO_CATEGORIES[n] for n in sorted({n for one in kept for n in one.decided}))
+        images = [
+            AnnotatedImage(one.path.name, one.path.name, 0, 0, (), lay_out(one, NAMES, mirror=False).objects)
+            for one in kept
+            if one.boxed
+        ][:MOST_KEPT]
+        yield from answer(validator, images, folder / "images", names)
+
+
+def sure_from(answered: Sequence[Answered]) -> dict[ProbeKind, float]:
+    """By kind of question the chance from which on ``SURE_SHARE`` of the answers are right, each truth weighing alike.
+
+    A kind of which even the surest answers are wrong too often gets no bar that any answer reaches.
+    """
+    bars: dict[ProbeKind, float] = {}
+    for kind in {one.asked.kind for one in answered}:
+        mine = sorted((one for one in answered if one.asked.kind == kind), key=lambda one: -max(one.chances))
+        often = Counter(one.asked.truth for one in mine)
+        weights = np.array([1 / often[one.asked.truth] for one in mine])
+        right = (weights * [one.is_right for one in mine]).cumsum() / weights.cumsum()
+        enough = np.flatnonzero(right >= SURE_SHARE)
+        bars[kind] = math.floor(100 * max(mine[enough[-1]].chances)) / 100 if len(enough) else 1.01
+    return dict(sorted(bars.items()))
+
+
+def _cells(one: dict[str, float]) -> str:
+    return f"{one['value']:.3f} | {one['low']:.3f} to {one['high']:.3f} | {one['n']:,}"
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Ship as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -143,17 +186,22 @@ def main(arguments: list[str] | None = None) -> None:
     images = [image for image in corpus.images if image.boxes]
     answered = list(answer(validator, images, options.images, corpus.categories))
     figures = intervals(answered)
+    kept = list(ask_kept_back(validator, options.folders))
     asked = tuple(name for name, one in worth.items() if one.is_asked)
+    about_asked = [[one for one in photograph if one.asked.category in asked] for photograph in answered]
+    of_asked = intervals(about_asked)
     learned = tuple(
         kind
         for kind in JUDGED
-        if (lows := [figures[name]["low"] for name, (of, _) in MEASURES.items() if of == kind and name in figures])
+        if (lows := [figures[name]["low"] for name, (of, _) in BARRED.items() if of == kind and name in figures])
         and min(lows) > BY_CHANCE[kind]
     )
     options.out.mkdir(parents=True, exist_ok=True)
     for name in NEEDED:
         shutil.copyfile(options.checkpoint / name, options.out / name)
-    told = {"probes": learned, "categories": asked}
+    bars = sure_from([one for photograph in kept for one in photograph if one.asked.category in asked])
+    bars = {kind: bars[kind] for kind in learned if kind in bars}
+    told = {"probes": learned, "categories": asked, "sure_from": bars}
     (options.out / "nano.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     model = checkpoint.model
     vision, text = model.config.vision_config, model.config.text_config
@@ -168,17 +216,16 @@ def main(arguments: list[str] | None = None) -> None:
         width=text.hidden_size,
         made_by=options.made_by,
         probes=", ".join(learned),
+        sure_from=", ".join(f"{kind} {bar:.2f}" for kind, bar in bars.items()),
         not_judged=f" Not learned well enough, and so not judged: {', '.join(unlearned)}." if unlearned else "",
         categories=", ".join(f"{name} ({worth[name].auroc:.2f})" for name in asked),
         asked_from=ASKED_FROM,
         least=LEAST_SHOWN,
         others=", ".join(f"{name} ({one.n_shown})" for name, one in worth.items() if not one.is_asked) or "none",
         n_photographs=len(images),
-        rows="\n".join(
-            f"| {name} | {one['value']:.3f} | {one['low']:.3f} to {one['high']:.3f} | {one['n']:,} |"
-            for name, one in figures.items()
-        ),
+        rows="\n".join(f"| {name} | {_cells(one)} | {_cells(of_asked[name])} |" for name, one in figures.items()),
         other=other_image(answered),
+        other_asked=other_image(about_asked),
     )
     (options.out / "README.md").write_text(card, encoding="utf-8")
     print(card)

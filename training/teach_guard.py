@@ -1,8 +1,9 @@
-"""From drawn scenes and folders of photographs to the weights of ``nano``'s out-of-domain guard, and how well it does.
+"""From drawn scenes, photographs and screens to the weights of ``nano``'s out-of-domain guard, and how well it does.
 
-``python -m training.teach_guard FOLDER ... --out datagen/data/nano_guard.json`` fits a small network over
-``domain_guard.texture`` on scenes of some seeds and on half of each folder, and measures it on the rest. Without
-``--out`` it measures the guard that is there. No photograph, only 1,201 numbers, goes into the package.
+``python -m training.teach_guard FOLDER ... --out datagen/data/nano_guard.json`` fits two small networks over
+``domain_guard.texture`` on scenes of some seeds, screens of others and half of each folder, and measures them on the
+rest. ``--fit screen`` fits that one alone and keeps the other. Without ``--out`` it measures the guard that is there,
+on further folders of screens too. No photograph, only 2,402 numbers, goes into the package.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import hashlib
 import io
 import math
 import random
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
@@ -26,22 +28,22 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageFilter
 
-from datagen.validator.domain_guard import GUARD, Guard, load_guard, texture
+from datagen.validator.domain_guard import GUARD, Guard, Network, Shows, load_guard, texture
 from training.atlas import load_atlas
 from training.draw_corpus import DEMO_LIKE
 from training.evaluate import SETS
 from training.make_demo_corpus import DEMO, DemoScene, read_demo_scenes, shadow
 from training.render import render
 from training.scenes import Scene, SceneStyle, Shape, draw_scene
+from training.screens import draw_screen
 
-SCENES_A_SEED = 10
+SCENES_A_SEED, SCREENS_A_SEED = 10, 5
 TEST_SEED = 1000
 """Scenes of lower seeds teach, those from here on measure."""
-BLANKS = 0.02
-"""Share of scenes that are a plain colour: ``nano`` was taught on blank pictures too, and answers "No"."""
 REFUSED = 0.0005
 """Share of the teaching scenes that may lie below the border: 0.25 % of new ones do. At 0.002 it is 0.5 % of them, and
-of photographs, as they are and changed, 0.3 % pass instead of 0.4 %."""
+of photographs, as they are and changed, 0.3 % pass instead of 0.4 %. Likewise of what is no
+screen, above the other's."""
 DECAY = 2e-4
 """At 5e-4 twice as many photographs pass."""
 UNITS = 8
@@ -58,7 +60,7 @@ class Row(NamedTuple):
 
 
 def draw_pictures(seed: int) -> Iterator[tuple[str, Photo]]:
-    """Scenes of one seed as users may have them: of 77 to 1,280 pixels, drawn large, resized, as PNG or JPEG."""
+    """Scenes of one seed as users may have them, of 77 to 1,280 pixels, resized, as PNG or JPEG; and screens."""
     atlas, rng, dice = load_atlas(), np.random.default_rng(seed), random.Random(seed)
     for _ in range(SCENES_A_SEED):
         scene = draw_scene(rng, atlas, style=dice.choice([SceneStyle(), DEMO_LIKE, *SETS.values()]))
@@ -73,9 +75,12 @@ def draw_pictures(seed: int) -> Iterator[tuple[str, Photo]]:
             picture = Image.fromarray(render(scene, (width, height), atlas))
         if made > 0.85:
             picture = _scaled(picture, dice.choice([0.6, 0.75, 1.5, 2.0]), dice)
-        if dice.random() < BLANKS:
-            picture = Image.new("RGB", picture.size, tuple(dice.choices(range(256), k=3)))
         yield f"drawn, {'less than 200' if height < 200 else '200 to 640'} px", _saved(picture, dice)
+    for _ in range(SCREENS_A_SEED):
+        picture = draw_screen(dice)
+        if dice.random() < 0.25:
+            picture = _scaled(picture, dice.uniform(0.3, 1.3), dice)
+        yield "screens, as training draws them", _saved(picture, dice)
 
 
 def _before_scenery(scene: Scene, dice: random.Random) -> Scene:
@@ -183,13 +188,19 @@ def measure(source: int | str | Path) -> list[Row]:
     return [Row(kind, source >= TEST_SEED, texture(picture)) for kind, picture in draw_pictures(source)]
 
 
-def fit(drawn: NDArray[np.float64], photographs: NDArray[np.float64]) -> Guard:
-    """Fit the network, both kinds weighing the same, and set its border."""
-    both = np.concatenate([drawn, photographs])
+def fit(mine: NDArray[np.float64], others: NDArray[np.float64], *, is_lenient: bool = True) -> Network:
+    """Fit a network, both kinds weighing the same, and set its border.
+
+    Args:
+        mine: Textures of the kind that it shall tell.
+        others: Of all others.
+        is_lenient: Nearly all of ``mine`` shall pass; else nearly none of the ``others``.
+    """
+    both = np.concatenate([mine, others])
     middle, width = both.mean(axis=0), both.std(axis=0) + 0.01  # a bin that is nearly always empty stays small
     inputs = torch.from_numpy((both - middle) / width)
-    is_drawn = (torch.arange(len(both)) < len(drawn)).double()
-    shares = torch.where(is_drawn > 0, 0.5 / len(drawn), 0.5 / len(photographs))
+    is_mine = (torch.arange(len(both)) < len(mine)).double()
+    shares = torch.where(is_mine > 0, 0.5 / len(mine), 0.5 / len(others))
     torch.manual_seed(0)
     hidden, out = torch.nn.Linear(inputs.shape[1], UNITS).double(), torch.nn.Linear(UNITS, 1).double()
     parameters = [*hidden.parameters(), *out.parameters()]
@@ -198,20 +209,21 @@ def fit(drawn: NDArray[np.float64], photographs: NDArray[np.float64]) -> Guard:
     def loss() -> torch.Tensor:
         optimiser.zero_grad()
         told = out(torch.tanh(hidden(inputs)))[:, 0]
-        total = torch.nn.functional.binary_cross_entropy_with_logits(told, is_drawn, weight=shares, reduction="sum")
+        total = torch.nn.functional.binary_cross_entropy_with_logits(told, is_mine, weight=shares, reduction="sum")
         total = total + DECAY * (hidden.weight.square().sum() + out.weight.square().sum())
         total.backward()  # type: ignore[no-untyped-call]
         return total
 
     optimiser.step(loss)  # type: ignore[no-untyped-call]
     weights = hidden.weight.detach().numpy() / width
-    guard = Guard(
+    network = Network(
         hidden=msgspec.convert(weights.round(3).tolist(), tuple[tuple[float, ...], ...]),
         hidden_bias=tuple((hidden.bias.detach().numpy() - weights @ middle).round(3).tolist()),
         out=tuple(out.weight.detach().numpy()[0].round(3).tolist()),
         bias=0.0,
     )
-    return replace(guard, bias=round(-float(np.quantile(guard.log_odds(drawn), REFUSED)), 3))
+    of, share = (mine, REFUSED) if is_lenient else (others, 1 - REFUSED)
+    return replace(network, bias=round(-float(np.quantile(network.log_odds(of), share)), 3))
 
 
 def wilson(n_hits: int, n: int) -> tuple[float, float]:
@@ -222,28 +234,37 @@ def wilson(n_hits: int, n: int) -> tuple[float, float]:
     return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
+def _expected(kind: str) -> Shows:
+    if kind.startswith(("drawn", "demo")):
+        return "drawn scene"
+    return "screen" if kind.startswith("screens") else "photograph"
+
+
 def table(rows: Iterable[Row], guard: Guard) -> Iterator[str]:
-    """Lines of the table: drawn pictures refused, photographs let through."""
-    yield "| pictures | wrong | of | share | 95 % interval |"
-    yield "|---|---|---|---|---|"
-    by_kind: dict[str, list[bool]] = {}
+    """Lines of the table: of each kind of picture how many are taken for what."""
+    yield "| pictures | wrong | of | share | 95 % interval | taken for |"
+    yield "|---|---|---|---|---|---|"
+    by_kind: dict[str, list[str]] = {}
     for row in rows:
-        passes = guard.is_drawn(row.found)
-        by_kind.setdefault(row.kind, []).append(passes != row.kind.startswith(("drawn", "demo")))
-    for kind, wrong in by_kind.items():
-        low, high = wilson(sum(wrong), len(wrong))
-        share = sum(wrong) / len(wrong)
-        yield f"| {kind} | {sum(wrong)} | {len(wrong):,} | {share:.2%} | {low:.2%} to {high:.2%} |"
+        by_kind.setdefault(row.kind, []).append(guard.shows(row.found))
+    for kind, shown in by_kind.items():
+        wrong = Counter(one for one in shown if one != _expected(kind))
+        low, high = wilson(wrong.total(), len(shown))
+        taken = ", ".join(f"{name} {n}" for name, n in wrong.most_common())
+        share = wrong.total() / len(shown)
+        yield f"| {kind} | {wrong.total()} | {len(shown):,} | {share:.2%} | {low:.2%} to {high:.2%} | {taken} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Fit where asked to, and measure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folders", type=Path, nargs="+", help="photographs")
+    parser.add_argument("--screens", type=Path, nargs="*", default=(), help="folders of screens to measure on")
     parser.add_argument("--most", type=int, default=1500, help="photographs of each folder")
     parser.add_argument("--seeds", type=int, default=800, help=f"of {SCENES_A_SEED} scenes each, to teach")
     parser.add_argument("--test-seeds", type=int, default=400)
     parser.add_argument("--out", type=Path, help="fit, and write the weights here, as to " + GUARD.name)
+    parser.add_argument("--fit", nargs="+", choices=("drawn", "screen"), default=["drawn", "screen"])
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
@@ -257,14 +278,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     with get_context("spawn").Pool(options.workers) as pool:
         rows = list(chain.from_iterable(pool.imap(measure, sources, chunksize=8)))
+    guard = load_guard()
     if options.out:
-        taught = [row for row in rows if not row.is_test]
-        drawn = np.stack([row.found for row in taught if row.kind.startswith("drawn")])
-        guard = fit(drawn, np.stack([row.found for row in taught if not row.kind.startswith("drawn")]))
+        taught: dict[str, list[NDArray[np.float64]]] = {"drawn scene": [], "screen": [], "photograph": []}
+        for row in rows:
+            if not row.is_test:
+                taught[_expected(row.kind)].append(row.found)
+        drawn, screens, photographs = map(np.stack, taught.values())
+        if "drawn" in options.fit:
+            guard = replace(guard, drawn=fit(drawn, photographs))
+        if "screen" in options.fit:
+            guard = replace(guard, screen=fit(screens, np.concatenate([drawn, photographs]), is_lenient=False))
         options.out.write_bytes(msgspec.json.encode(guard) + b"\n")
-        print(f"{len(drawn):,} drawn scenes, {len(taught) - len(drawn):,} photographs; {options.out}")
-    else:
-        guard = load_guard()
+        told = f"{len(drawn):,} drawn scenes, {len(photographs):,} photographs, {len(screens):,} screens"
+        print(f"{told}; {options.out}")
+    rows += [
+        Row(f"screens, {folder.name}", True, texture(Image.open(file).convert("RGB")))
+        for folder in options.screens
+        for file in list_photographs(folder, options.most)
+    ]
     print("\n".join(table((row for row in rows if row.is_test), guard)))
 
 

@@ -225,12 +225,23 @@ class Trainer:
         return progress
 
 
-def answer_loss(model: Any, rows: Rows, last: Tensor, shown: Tensor) -> tuple[Tensor, dict[str, float]]:
-    """Loss of the answers' tokens, and the share of probes answered right, by kind."""
+def answer_loss(
+    model: Any, rows: Rows, last: Tensor, shown: Tensor, but: Tensor | None = None
+) -> tuple[Tensor, dict[str, float]]:
+    """Loss of the answers' tokens, and the share of probes answered right, by kind.
+
+    Args:
+        model: The language model.
+        rows: Questions and answers.
+        last: Its last hidden states.
+        shown: Which pictures are shown.
+        but: True at tokens that something else teaches.
+    """
     row, at = rows.weights.nonzero(as_tuple=True)
     weights, owner, targets = rows.weights[row, at], rows.owner[row, at], rows.ids[row, at]
     logits = model.lm_head(last[row, at - 1].float())
-    loss = (F.cross_entropy(logits, targets, reduction="none") * weights).sum() / weights.sum()
+    taught = weights if but is None else weights * ~but[row, at]
+    loss = (F.cross_entropy(logits, targets, reduction="none") * taught).sum() / weights.sum()
     # "Yes" is right whether a full stop follows or a comma; what was asked of a blank picture does not count.
     wrong = ((logits.argmax(-1) != targets) & (weights == 1)) | ~shown[row]
     n_wrong = torch.zeros(len(rows.questions), device=last.device).index_add_(0, owner, wrong.float()).tolist()

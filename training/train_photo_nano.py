@@ -167,8 +167,9 @@ class PhotoTrainer:
         with torch.autocast("cpu", torch.bfloat16):
             projected = self.model.model.multi_modal_projector(tokens)
             for_places, for_amounts, last = read_projected(self.model, rows, projected)
-        answers, told = answer_loss(self.model, rows, last, shown)
-        degrees = self._degree_loss(tokens, rows, last)
+        graded = self._graded(rows)
+        answers, told = answer_loss(self.model, rows, last, shown, graded)
+        degrees = self._degree_loss(tokens, rows, last, graded)
         words, told_words = word_loss(self.heads, rows, for_places, for_amounts, shown)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
@@ -178,11 +179,14 @@ class PhotoTrainer:
         self.optimiser.zero_grad(set_to_none=True)
         return told | told_words | {"degrees": degrees.item()}
 
-    def _degree_loss(self, tokens: Tensor, rows: Rows, last: Tensor) -> Tensor:
-        """How far probes of presence are from being answered as surely as the tower is sure."""
+    def _graded(self, rows: Rows) -> Tensor:
+        """Yes and no of probes of presence: they are taught as degrees, and not by the truth beside."""
         asked = [one.kind == "presence" and one.is_probe for one in rows.questions]
-        of_presence = torch.tensor([*asked, False])[rows.owner] & (rows.weights == 1)
-        row, at = of_presence.nonzero(as_tuple=True)
+        return torch.tensor([*asked, False])[rows.owner] & (rows.weights == 1)
+
+    def _degree_loss(self, tokens: Tensor, rows: Rows, last: Tensor, graded: Tensor) -> Tensor:
+        """How far probes of presence are from being answered as surely as the tower is sure."""
+        row, at = graded.nonzero(as_tuple=True)
         numbers = [COCO_CATEGORIES.index(one.mentions[0][0]) for one in rows.questions if one.mentions]
         if not len(row) or len(numbers) < len(rows.questions):
             return last.sum() * 0

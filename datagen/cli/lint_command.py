@@ -15,7 +15,10 @@ from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
 from datagen.config import load_settings
 
 if TYPE_CHECKING:
+    from datagen.config import Settings
+    from datagen.corpus import PictureChecker
     from datagen.corpus.lint import Level
+    from datagen.corpus.source import Corpus
     from datagen.records import Finding
 
 N_NAMED = 20
@@ -26,7 +29,7 @@ NAMED_ALIKE = frozenset(("picture_turned", "record_unreadable"))
 
 @app.command()
 @in_sentences
-@options.takes_settings("captions", "instances", "corpus", "images", "limit", "words")
+@options.takes_settings("captions", "instances", "corpus", "images", "limit", "words", *options.VALIDATOR[:3])
 def lint(
     *,
     show_all: Annotated[bool, typer.Option("--all", help="Name every finding, notes too, as they come.")] = False,
@@ -36,6 +39,7 @@ def lint(
     """Report what is wrong with annotations and pictures, before a token is paid for.
 
     Errors cost an image its samples, warnings may be wrong annotations, notes are what ordinary corpora are full of.
+    With `--validator` the pixels are looked at too, for things that nobody boxed.
     The last line says whether a run would stop. Exit status: 0 every image can be used, 3 some cannot, 1 a run would
     stop.
     """
@@ -61,7 +65,8 @@ def lint(
     tally = _Tally()
     turned = pictures.explain_turned if check else None
     linted = lint_corpus(corpus.images, corpus.categories, check, settings.checks.words, turned)
-    for finding in chain(corpus.findings, linted):
+    unboxed = _unboxed(settings, corpus, pictures) if check and settings.validator.name != "none" else ()
+    for finding in chain(corpus.findings, linted, unboxed):
         tally.add(finding)
         if as_json or show_all:
             typer.echo(_as_json(finding) if as_json else _as_line(finding))
@@ -75,6 +80,25 @@ def lint(
         raise typer.Exit(1)
     if n_usable < n_images:
         raise typer.Exit(TOO_MANY_FAILED)
+
+
+def _unboxed(settings: Settings, corpus: Corpus, pictures: PictureChecker) -> Iterator[Finding]:
+    """What the validator sees and nobody boxed.
+
+    Raises:
+        DatagenError: There are no boxes to hold against the pictures, or the validator cannot be used.
+    """
+    from datagen.errors import SettingsError
+    from datagen.validator import open_validator
+    from datagen.validator.unboxed import find_unboxed, look_for_unboxed
+
+    if not any(image.boxes for image in corpus.images):
+        raise SettingsError("lint --validator looks for things without a box: it needs --instances with boxes.")
+    validator = open_validator(settings.validator)
+    validator.look_over([image.file_name for image in corpus.images], pictures.read)
+    return find_unboxed(
+        look_for_unboxed(corpus.images, corpus.categories, validator, pictures.read, settings.checks.words)
+    )
 
 
 def _outlook(hint: str | None, n_usable: int, n_images: int) -> str:

@@ -29,7 +29,7 @@ ERRORS = frozenset(
         "nothing_annotated",
     }
 )
-NOTES = frozenset({"box_never_captioned", "crowd"})
+NOTES = frozenset({"box_never_captioned", "crowd", "image_not_looked_at"})
 """Captions name the few things that matter and crowds are boxed as one: 160 of the 174 findings in 80 COCO images."""
 
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from datagen.corpus.read_ahead import reading_ahead
 from datagen.engines.ordered_threads import map_in_order
 from datagen.engines.plugs import telling_what_it_raised
-from datagen.errors import ValidatorError
+from datagen.errors import ValidatorError, visible
 from datagen.records import NoScore, Probe, ProbeScore, SimilarityScore, TextScore
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
@@ -187,9 +187,14 @@ def judge_samples(
     calibration = judge.calibrator.calibration
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
-    n_outside = sum(fault.reason == OUTSIDE for fault in judge.faults)
-    if n_outside:
-        progress.note(f"{n_outside} pictures are none that the validator knows; their turns are kept, not judged.")
+    outside = [fault for fault in judge.faults if fault.reason == OUTSIDE]
+    if outside:
+        progress.note(
+            f"{len(outside)} pictures are none that the validator knows "
+            f"({visible(outside[0].picture)}: {outside[0].detail}): captions and boxes have checked their turns, "
+            'pixels have not, so they are kept, "not judged"; a checkpoint in a folder of this machine looks at them '
+            "offline: datagen validate RUN --validator FOLDER."
+        )
     return judge
 
 

@@ -211,6 +211,7 @@ def render_report(
         note=note,
         review=summary.review and told_of(summary.review),
         calibration=_calibration(calibration),
+        unboxed=examples.unboxed(),
         diversity=summary.diversity if summary.turns else None,  # of nothing there is nothing to tell
         balance=summary.balance,
         groups={fate: draw_groups(examples, fate, images, read) for fate in ("accepted", "rejected", "cut")},

@@ -27,6 +27,7 @@ from msgspec.structs import replace
 from datagen.corpus import PictureError
 from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Turn, Validation
 from datagen.turn_fates import FatedTurn, fated_turns, opinion_lines
+from datagen.validator.unboxed import Unboxed, unboxed_in
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -360,6 +361,7 @@ def _findings(turn: Turn, places: Places) -> str:
     if seen is not None:
         heads.append("validator: " + _sign(seen.verdict, seen.verdict))
         lines += (f"<li>{escape(line)}</li>" for line in _pixels(seen))
+    lines += (f"<li>probably unboxed: {escape(one.told)}</li>" for one in unboxed_in(turn))
     lines += (f"<li>judge: {escape(line)}</li>" for line in opinion_lines(turn))
     if not lines:
         return f"<small>{' · '.join(heads)}</small>" if heads else ""
@@ -415,6 +417,8 @@ N_EACH = 2
 """Samples shown of each response type and of each reason."""
 MAX_GROUPS = {"accepted": 8, "rejected": 24, "cut": 12}
 """Response types, reasons of rejection and reasons of cuts that are shown; the commonest first."""
+MAX_UNBOXED = 40
+"""Things without a box that are listed."""
 PICTURE_PX = 448
 """Longer side of a picture in the report."""
 _MAX_TURNS = 12
@@ -427,12 +431,21 @@ ReadPicture = Callable[[str], "Image.Image"]
 """Opens a picture by its file name; raises PictureError."""
 
 
+class UnboxedThing(Struct, frozen=True):
+    """A thing without a box, and the image that it is on."""
+
+    image_id: str
+    image: str
+    thing: Unboxed
+
+
 class Examples:
     """Picks a few samples of each group by a hash of their ids, so that they come from all over the corpus."""
 
     def __init__(self) -> None:
         self._numbers: dict[Group, int] = {}
         self._kept: dict[Group, list[tuple[bytes, str, Sample]]] = {}
+        self._unboxed: dict[tuple[str, str], UnboxedThing] = {}
 
     def add(self, sample: Sample) -> None:
         """Look at one sample."""
@@ -443,12 +456,24 @@ class Examples:
             if len(kept) < N_EACH or rank < kept[-1][0]:
                 insort(kept, (rank, sample.sample_id, sample), key=lambda one: one[:2])
                 del kept[N_EACH:]
+        for told in fated_turns(sample):
+            for one in unboxed_in(told.turn):
+                self._unboxed[sample.image_id, one.category] = UnboxedThing(sample.image_id, sample.image, one)
+        if len(self._unboxed) > 2 * MAX_UNBOXED:
+            self._unboxed = {(one.image_id, one.thing.category): one for one in self.unboxed()}
 
     def of(self, fate: str) -> Iterator[tuple[str, int, list[Sample]]]:
         """Name, size and examples of each group with one fate, commonest first."""
         groups = sorted((group for group in self._numbers if group[0] == fate), key=lambda g: (-self._numbers[g], g))
         for group in groups[: MAX_GROUPS[fate]]:
             yield group[1], self._numbers[group], [sample for _, _, sample in self._kept[group]]
+
+    def unboxed(self) -> list[UnboxedThing]:
+        """What has probably no box though it is there: what captions name first, then the surest; one a category."""
+        every = self._unboxed.values()
+        return sorted(every, key=lambda one: (not one.thing.is_captioned, -one.thing.chance, one.image_id))[
+            :MAX_UNBOXED
+        ]
 
     def image_ids(self) -> set[str]:
         """Images of all that may be shown."""

@@ -7,6 +7,7 @@ import pytest
 from conftest import CorpusFiles, make_corpus
 from typer.testing import CliRunner
 
+from datagen import demo_settings
 from datagen.cli import app
 from datagen.cli.lint_command import N_NAMED
 
@@ -111,3 +112,27 @@ def test_names_from_the_corpus_steer_no_terminal(corpus: CorpusFiles) -> None:
     lines, _ = lint(*corpus.options, "--all")
     assert "\x1b" not in "".join(lines)
     assert any("per\\x1b[31mson" in line for line in lines)
+
+
+def test_with_a_validator_things_without_a_box_are_told(tmp_path: Path) -> None:
+    """Before drawn scenes, which nano knows nearly without fault: what is hidden is found, and nothing else."""
+    demo = demo_settings().corpus
+    content = json.loads(Path(demo.instances[0]).read_text(encoding="utf-8"))
+    dog = next(one["id"] for one in content["categories"] if one["name"] == "dog")
+    hidden = [one["image_id"] for one in content["annotations"] if one["category_id"] == dog][:1]
+    content["annotations"] = [
+        one for one in content["annotations"] if (one["image_id"], one["category_id"]) != (hidden[0], dog)
+    ]
+    (tmp_path / "instances.json").write_text(json.dumps(content))
+    files = ["--instances", str(tmp_path / "instances.json"), "--images", str(demo.images)]
+    lines, _ = lint(*files, "--validator", "nano", "--device", "cpu", "--all")
+    told = [line for line in lines if line.startswith("warning   probably_unboxed")]
+    assert len(told) <= 2
+    assert any(f"image {hidden[0]}: dog: " in line and "no box shows one" in line for line in told)
+
+
+def test_a_validator_needs_boxes(corpus: CorpusFiles) -> None:
+    files = [*corpus.options[:2], *corpus.options[-2:]]
+    done = CliRunner().invoke(app, ["lint", *files, "--validator", "nano"])
+    assert done.exit_code == 2
+    assert "lint --validator looks for things without a box: it needs --instances with boxes." in done.output

@@ -3,12 +3,15 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from conftest import CorpusFiles, make_corpus
 from msgspec.structs import replace
 from oracle import Oracle
+from PIL import Image
+from synthetic import photograph
 
 import datagen
 from datagen.config import Settings, dump_settings, load_settings
@@ -214,22 +217,30 @@ def test_a_model_with_random_weights_may_not_judge(tmp_path: Path) -> None:
     assert all(turn.validation.measures and not turn.validation.probes for turn in turns)  # chances are no evidence
 
 
-def test_nothing_is_judged_on_grey_pictures(tmp_path: Path) -> None:
-    from PIL import Image
-
+def all_shown_as(picture: Image.Image, folder: Path) -> dict[str, Any]:
+    """The demo's settings, one and the same picture in the place of each of its own."""
+    (folder / "images").mkdir()
     settings = dump_settings(datagen.demo_settings())
-    (tmp_path / "images").mkdir()
     for image in load_corpus(datagen.demo_settings().corpus).images:
-        Image.new("RGB", (image.width, image.height), (127, 127, 127)).save(tmp_path / "images" / image.file_name)
-    settings["corpus"]["images"] = str(tmp_path / "images")
+        picture.resize((image.width, image.height)).save(folder / "images" / image.file_name)
+    settings["corpus"]["images"] = str(folder / "images")
     told = {"types": ["conversation"], "validator": {"name": "nano"}, "checks": {"contradicted": "keep"}}
-    run = datagen.run({**settings, **told}, tmp_path / "run")
+    return {**settings, **told}
+
+
+def test_nothing_is_judged_on_pictures_that_are_all_alike(tmp_path: Path) -> None:
+    run = datagen.run(all_shown_as(photograph(), tmp_path), tmp_path / "run")
     found = run.summary.calibration
-    # What shows nothing goes to the half for photographs, which knows fewer things.
     assert found.n_turns > 40 and found.kinds["other image"].n_planted > 40
     assert found.kinds["other image"].auroc == pytest.approx(0.5, abs=0.01)  # last digits depend on the batch
     assert not found.judged and "does not tell the answers about an image" in found.why_not
     assert set(run.summary.verdicts) == {"not judged"}
+
+
+def test_grey_pictures_are_refused_before_anything_is_scored(tmp_path: Path) -> None:
+    settings = all_shown_as(Image.new("RGB", (9, 9), (127, 127, 127)), tmp_path)
+    with pytest.raises(ValidatorError, match="24 of 24 pictures looked at are none; use another validator"):
+        datagen.run(settings, tmp_path / "run")
 
 
 def test_every_item_of_the_trial_is_asked_of_the_grey_picture_once(tmp_path: Path, oracle: Oracle) -> None:

@@ -11,15 +11,17 @@ from tiny_towers import tiny_tower
 from transformers import AutoTokenizer
 
 from datagen.config import ValidatorSettings
+from datagen.records import Probe
 from datagen.validator.models import load_checkpoint
 from datagen.validator.models.nano import FOLDERS
 from datagen.words import COCO_CATEGORIES
 from training import measure_photographs, train_photo_nano
-from training.measure_photographs import auroc
+from training.measure_photographs import Answered, Asked, auroc, yes_f1
 from training.photo_model import build_photo_model
 from training.photo_questions import Names, ask_about, lay_out, make_album
 from training.photographs import Found, Photograph, presence_of
 from training.questions import QuestionMix
+from training.ship_photo_nano import sure_from
 from training.train_photo_nano import PhotoTrainer, Plan, TokenStore, train
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -180,6 +182,26 @@ def measure(checkpoint, monkeypatch):
     told = json.loads(figures.read_text())
     assert told["side"]["n"] == 6 and 0 <= told["side"]["low"] <= told["side"]["value"] <= told["side"]["high"] <= 1
     assert told["count, within one"]["n"] == 6 and told["presence, against all"]["n"] == 9
+
+
+def test_f1_weighs_what_is_there_and_what_is_not_alike():
+    def asked(truth, yes, is_hard=True):
+        one = Asked("presence", Probe("Is there a dog in the image?", ("Yes", "No")), truth, "dog", is_hard)
+        return Answered(one, (yes, 1 - yes))
+
+    there, absent = [asked(0, 0.9), asked(0, 0.2)], [asked(1, 0.8), *[asked(1, 0.1)] * 3, asked(1, 0.9, False)]
+    assert yes_f1(there + absent) == pytest.approx(2 * 0.5 / (1 + 0.5 + 0.25))
+    assert np.isnan(yes_f1(there))
+
+
+def test_answers_are_sure_from_where_nine_of_ten_are_right():
+    def asked(truth, chances):
+        return Answered(Asked("side", Probe("On which side?", ("Left", "Right")), truth, "dog"), chances)
+
+    right = [asked(n % 2, (0.95, 0.05) if n % 2 == 0 else (0.05, 0.95)) for n in range(20)]
+    wrong = [asked(n % 2, (0.4, 0.6) if n % 2 == 0 else (0.6, 0.4)) for n in range(20)]
+    assert sure_from(right + wrong) == {"side": 0.95}
+    assert sure_from(wrong) == {"side": 1.01}
 
 
 def test_auroc_counts_pairs():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shutil
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ from datagen.validator.models.nano import (
     load_knowledge,
 )
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Fault, score_key
+from training.screens import draw_screen
 
 DEMO = Path(datagen.__file__).parent / "data" / "demo" / "images"
 
@@ -237,8 +239,29 @@ def test_a_photograph_is_known_as_one(mode: str, width: int) -> None:
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "F"])
 @pytest.mark.parametrize("size", [(1, 1), (1, 40), (300, 200)])
-def test_nothing_to_see_is_no_drawing(mode: str, size: tuple[int, int]) -> None:
-    assert kind_of_picture(Image.new(mode, size)) == "photograph"
+def test_a_picture_that_shows_nothing_is_refused(mode: str, size: tuple[int, int]) -> None:
+    with pytest.raises(ValidatorError, match="this picture shows nothing, it has next to no edge; use another"):
+        kind_of_picture(Image.new(mode, size))
+
+
+def test_next_to_nothing_is_nothing_and_a_small_thing_is_something() -> None:
+    speck, thing = (Image.new("RGB", (640, 480), (200, 210, 220)) for _ in range(2))
+    speck.paste((20, 20, 20), (300, 200, 306, 206))
+    thing.paste((20, 20, 20), (300, 200, 380, 280))
+    assert load_guard().shows(texture(speck)) == "nothing"
+    assert load_guard().shows(texture(thing)) != "nothing"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_screen_is_neither(nano: NanoValidator, seed: int) -> None:
+    screen = draw_screen(random.Random(f"test {seed}"))
+    probe = Probe(presence_question("dog"), ("Yes", "No"))
+    (fault,) = nano.score([Look("screen.png", (probe,))], lambda name: screen)
+    assert isinstance(fault, Fault) and fault.reason == OUTSIDE
+    assert fault.detail == (
+        "nano knows drawn scenes and photographs only, and this picture looks like a screenshot, a page of text or a "
+        "chart"
+    )
 
 
 def test_one_picture_is_asked_about() -> None:
@@ -252,17 +275,31 @@ def test_one_picture_is_asked_about() -> None:
             ValidatorError, match=r"nano can be asked of a photograph whether .* of 3 things \(dog, person"
         ):
             answerer.answer(photograph(), question)
-    with pytest.raises(ValidatorError, match="nothing can be seen in this picture, it has no edge; ask about one"):
+    with pytest.raises(ValidatorError, match="this picture shows nothing, it has next to no edge; use another"):
         answerer.answer(Image.new("RGB", (300, 200), (127, 127, 127)), "Is there a dog in the image?")
+
+
+def test_what_it_is_not_sure_of_is_told_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_tiny_photo_nano(tmp_path, LEARNED, THINGS)
+    told = json.loads((tmp_path / "nano.json").read_text(encoding="utf-8"))
+    monkeypatch.setitem(FOLDERS, "photograph", tmp_path)
+    for bar, begins in ((1.0, "Not sure; rather "), (0.0, "")):
+        (tmp_path / "nano.json").write_text(json.dumps(told | {"sure_from": {"presence": bar}}), encoding="utf-8")
+        answerer = open_answerer(ValidatorSettings(name="nano", device="cpu"))
+        said = answerer.answer(photograph(), "Is there a dog in the image?")
+        assert re.fullmatch(begins + r"(Yes|No) \(\d+% likely\)", said)
+        assert answerer.answer(photograph(), "On which side is the man?").startswith(("Left", "Right"))
 
 
 def test_texture_is_shares_and_the_guard_weighs_each() -> None:
     found = texture(photograph())
     assert len(found) == 9 * 13 + 9 + 6 + 8 + 8
-    assert all(len(weights) == len(found) for weights in load_guard().hidden)
-    assert load_guard().log_odds(np.stack([found, texture(show("000000000001.jpg"))])).tolist() == pytest.approx(
-        [load_guard().log_odds(found), load_guard().log_odds(texture(show("000000000001.jpg")))]
-    )
+    other = texture(show("000000000001.jpg"))
+    for network in (load_guard().drawn, load_guard().screen):
+        assert all(len(weights) == len(found) for weights in network.hidden)
+        assert network.log_odds(np.stack([found, other])).tolist() == pytest.approx(
+            [network.log_odds(found), network.log_odds(other)]
+        )
     assert found.min() >= 0 and found.max() <= 1
     histograms = np.split(found[: 3 * 13] ** 2, 3)  # of the largest size
     assert [histogram.sum() for histogram in histograms] == pytest.approx([1, 1, 1])
@@ -350,7 +387,7 @@ def test_without_that_half_a_photograph_costs_only_itself(drawings_only: NanoVal
     assert len(found) == 4
 
 
-def test_without_that_half_a_picture_of_nothing_is_answered_all_the_same(drawings_only: NanoValidator) -> None:
+def test_without_that_half_the_grey_of_the_calibration_is_answered_all_the_same(drawings_only: NanoValidator) -> None:
     probe = Probe(presence_question("dog"), ("Yes", "No"))
-    (score,) = drawings_only.score([Look("grey", (probe,))], lambda _: Image.new("RGB", (300, 200), (127, 127, 127)))
-    assert isinstance(score, ProbeScore) and score.picture == "grey"
+    (score,) = drawings_only.score([Look(GREY, (probe,))], lambda _: Image.new("RGB", (300, 200), (127, 127, 127)))
+    assert isinstance(score, ProbeScore) and score.picture == GREY

@@ -25,7 +25,7 @@ from datagen.records import Claim, Cut, ProbeResult, Provenance, Sample, Turn, V
 from datagen.summary import Calibration, KindReport, PlantedFates, TurnCounts
 from datagen.view import report as charts
 from datagen.view.report import Answered, time_teacher
-from datagen.view.sample_card import MAX_GROUPS, N_EACH, Examples, draw_groups
+from datagen.view.sample_card import MAX_GROUPS, MAX_UNBOXED, N_EACH, Examples, draw_groups
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)><style>*{display:none}</style>"
 PROVENANCE = Provenance("m", "r", "q", "s")
@@ -296,6 +296,31 @@ def test_a_calibration_is_drawn(run: Run, tmp_path: Path) -> None:
     assert len([attrs for attrs in page.all("svg") if attrs.get("class") == "square"]) == 1
 
 
+def test_things_without_a_box_are_listed_those_that_captions_name_first(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    found = Calibration("nano", 0.05, 40, {}, judged=True)
+    (tmp_path / "run" / "summary.json").write_bytes(msgspec.json.encode(replace(run.summary, calibration=found)))
+    told = datagen.open_run(tmp_path / "run")
+    assert "Probably unboxed" not in told.write_report().read_text()
+    samples = list(run.iter_samples())
+    turns = [
+        Turn(
+            "What is there?",
+            "A dog.",
+            (Claim("presence", "<dog>", 2, 5, verdict, ""),),  # type: ignore[arg-type]
+            Validation("not doubted", probes=(ProbeResult(0, "Is there a dog?", chance),)),
+        )
+        for verdict, chance in (("unknown", 0.98), ("supported_by_caption", 0.625))
+    ]
+    places = {one.image_id: n for n, one in enumerate(samples)}
+    for n, turn in zip(list(places.values())[:2], turns, strict=True):
+        samples[n] = replace(samples[n], turns=(turn,))
+    (tmp_path / "run" / "samples.jsonl").write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in samples))
+    text = assert_safe(told.write_report().read_text()).text
+    listed = text[text.index("Probably unboxed") :]
+    assert listed.index("62.5") < listed.index("name one") < listed.index("98.0") < listed.index("name none")
+
+
 def test_the_same_run_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
     before = run.folder.report.read_bytes()
     assert run.write_report().read_bytes() == before
@@ -352,6 +377,15 @@ def test_examples_are_few_whatever_the_run_holds() -> None:
         fate = {"status": "rejected", "stage": "checks", "reason": f"reason_{n % 50}"} if n % 2 else {}
         again.add(sample(n, f"type{n % 20}", "long " * 20_000 if n < 100 else "A dog.", **fate))
     assert draw_groups(again, "rejected", {}, None) == rejected
+
+
+def test_missing_boxes_are_few_whatever_the_run_holds() -> None:
+    examples = Examples()
+    for n in range(500):
+        seen = Validation("not doubted", probes=(ProbeResult(0, "Is there a dog?", 0.96 + n * 1e-5),))
+        turn = Turn("What is there?", "A dog.", (Claim("presence", "dog", 2, 5, "unknown", ""),), seen)
+        examples.add(sample(n, turns=(turn, turn)))
+    assert [one.image for one in examples.unboxed()] == [f"{n}.jpg" for n in range(499, 499 - MAX_UNBOXED, -1)]
 
 
 def test_charts_carry_their_numbers() -> None:

@@ -205,6 +205,10 @@ def test_the_validators_numbers_are_told() -> None:
         assert told in card
     assert 'nobody counted · <span class="dg-doubtful">✗ validator 10%</span>: &lt;Two?&gt;</li>' in card
     assert "presence, unknown · validator 90%</li>" in card
+    assert "probably unboxed" not in card
+    surer = replace(seen, probes=(probes[0], replace(probes[1], chance=0.97)))
+    card = sample_card(replace(make("plain")[0], turns=(replace(turn, validation=surer),)), None, None)
+    assert "<li>probably unboxed: dog: 97% likely to be there by the pixels, no box shows one; no caption" in card
 
 
 def test_a_decision_by_hand_is_told() -> None:

@@ -271,7 +271,7 @@ class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
 
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """What stands where, as ``GridHeads`` tell it."""
-        fine, coarse = self.backbone(pixels)
+        fine, coarse = self.backbone(pixels.contiguous(memory_format=torch.channels_last))
         fine, coarse = (grid.flatten(2).transpose(1, 2) for grid in (fine, coarse))
         return self.found(fine, coarse, *self.classifier(coarse))  # type: ignore[no-any-return]
 
