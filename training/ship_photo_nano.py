@@ -155,8 +155,10 @@ def sure_from(answered: Sequence[Answered]) -> dict[ProbeKind, float]:
         often = Counter(one.asked.truth for one in mine)
         weights = np.array([1 / often[one.asked.truth] for one in mine])
         right = (weights * [one.is_right for one in mine]).cumsum() / weights.cumsum()
-        enough = np.flatnonzero(right >= SURE_SHARE)
-        bars[kind] = math.floor(100 * max(mine[enough[-1]].chances)) / 100 if len(enough) else 1.01
+        surest = np.array([max(one.chances) for one in mine])
+        is_last = np.append(surest[1:] < surest[:-1], True)  # all answers of one chance stand or fall together
+        enough = np.flatnonzero((right >= SURE_SHARE) & is_last)
+        bars[kind] = math.floor(100 * surest[enough[-1]]) / 100 if len(enough) else 1.01
     return dict(sorted(bars.items()))
 
 
