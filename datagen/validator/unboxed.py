@@ -19,8 +19,8 @@ SURE, CAPTIONED = 0.95, 0.5
 """Chance from which on a thing without a box is told, and one that captions name.
 
 Of 427 photographs of PASCAL VOC 2007 that nano never saw one boxed thing in ten was hidden (67). At .95 it listed 44 of
-them and 21 others, of which at least 4 are there by eye; at .9 51 and some 40. Of 80 of COCO 28 things were hidden, 10 of
-them named by captions: at .5 it listed 6 of these and 2 others, one of which is there.
+them and 21 others, of which at least 4 are there by eye; at .9 51 and some 40. Of 80 of COCO 28 things were hidden: of
+what captions name it listed 6 of these at .5, and 2 others, one of which is there.
 """
 MOST = 3
 """More things without a box on one picture are no oversight: the picture is not of a kind that the validator knows."""
