@@ -236,7 +236,7 @@ def _load(settings: ValidatorSettings, found: Found, kind: PictureKind) -> Check
     if kind == "photograph":
         from torch import channels_last, nn
 
-        # Convolutions of few channels run 1.6 times as fast so on a CPU.
+        # In bf16 ten answers a second became fourteen on a CPU; in fp32 it changes nothing end to end.
         nn.Module.to(checkpoint.model.model.vision_tower, memory_format=channels_last)  # type: ignore[call-overload]
     return checkpoint
 
