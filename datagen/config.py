@@ -321,8 +321,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     rng_seed: Annotated[
         NonNegative,
         Meta(
-            description="Every random choice follows from it, the image id and the response type; few-shots and what is "
-            "wanted of a reply are drawn too, so another seed asks anew."
+            description="Every random choice follows from it, the image id and the response type; few-shots are drawn "
+            "by it too, so another seed asks anew."
         ),
     ] = 0
     workers: Annotated[

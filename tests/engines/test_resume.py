@@ -103,7 +103,9 @@ def test_late_settings_ask_nothing_and_an_edited_prompt_asks_its_type_alone(file
         base = [*command(files, server.base_url, tmp_path / "run"), "--recipes-dir", str(own), "--limit", "5"]
         subprocess.run(base, check=True, capture_output=True)
         assert server.arrivals.total() == 15
-        subprocess.run([*base, "--set", "dedup.threshold=0.7", "--max-failed", "0.5", "--change"], check=True, capture_output=True)
+        subprocess.run(
+            [*base, "--set", "dedup.threshold=0.7", "--max-failed", "0.5", "--change"], check=True, capture_output=True
+        )
         assert server.arrivals.total() == 15
         prompt = own / "prompts" / "reasoning" / "system.txt"
         prompt.write_text(prompt.read_text(encoding="utf-8") + "\nBe brief.", encoding="utf-8")
