@@ -91,7 +91,7 @@ class Question(Struct, frozen=True):
         relation: How they lie, or which is larger; empty where one thing is asked about.
     """
 
-    kind: ProbeKind
+    asks: ProbeKind
     names: tuple[str, ...]
     relation: str = ""
 
@@ -116,16 +116,16 @@ def read_question(probe: Probe) -> Question | None:
 def answer_question(question: Question, seen: Callable[[str], Sightings]) -> tuple[float, ...]:
     """Chances of a question's answers, in their order, together 1."""
     things = [seen(name) for name in question.names]
-    if question.kind == "count":
+    if question.asks == "count":
         return _shares(_count_chances(things[0].scores))
-    if question.kind == "side":
+    if question.asks == "side":
         left = _left_and_upper(things[0])[0]
         return _shares(np.array([left, 1 - left]))
-    if question.kind == "quadrant":
+    if question.asks == "quadrant":
         left, upper = _left_and_upper(things[0])
         return _shares(np.outer([upper, 1 - upper], [left, 1 - left]).ravel())
     yes = min(thing.best for thing in things)
-    if question.kind != "presence":
+    if question.asks != "presence":
         yes *= _holds(question.relation, *things)
     return _shares(np.array([yes, 1 - yes]))
 

@@ -78,7 +78,8 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
     family, found = find_checkpoint(settings)
     if family.load_answerer is None:
         raise ValidatorError(
-            f"{settings.name}: compares pictures with phrases or detects things, and cannot answer; name a model that writes, such as llava-1.5-7b."
+            f"{settings.name}: compares pictures with phrases or detects things, and cannot answer; name a model that "
+            "writes, such as llava-1.5-7b."
         )
     return family.load_answerer(settings, found, family.prepare(settings, found))
 
