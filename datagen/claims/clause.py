@@ -30,6 +30,7 @@ VERBS = (
     r"slightly|directly|immediately|right(?= (?:next|beside|above|below|behind|under|in front|on top))|further|far|"
     r"a little|which|who|"
     r"in the (?:background|foreground|distance)|\w+ly|\w+ing|hangs?|waits?|walks?|runs?|flies|fly|"
+    r"[a-z]+s(?=\s+(?:on|in|at|to|near|next|behind|beside|under|above|below|off|just|right|directly|along|toward|high|low|far|alone|still|\w+ly)\b)|"
     r"(?:in|on|over|at|along|against|by) (?:the|an?) "
     r"(?!(?:left|right|top|bottom|side|middle|cent|front|back|corner|upper|lower))[a-z]+)\s+)"
 )
@@ -38,11 +39,11 @@ BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
     r"captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
     r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
-    r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
+    r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|with\s+(?:an?\s+|some\s+)?[a-z]+|(?:a\s+few|several|some)\s+(?:steps|feet|paces|met(?:er|re)s|inches)|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )
 """Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
 FRAME = (
-    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|view|shot|"
+    r"(?:\s+(?:of|in)\s+(?:the|this)\s+(?:image|picture|photo|photograph|frame|view|shot|composition|scene|snapshot|"
     rf"{INDOORS})|"
     r"(?:(?<=half)|(?<=part)|(?<=area)|(?<=corner))\s+of\s+it)"
 )
@@ -85,6 +86,7 @@ class Statement(Struct, frozen=True, gc=False):
         is_plural: The noun is plural.
         is_plain: Its number is that of those who do something, in an answer perhaps not of all.
         beside: Words of its sentence, which may tell whom or what it means.
+        is_alone: Its text tells of nobody of the other sex.
         is_other_definite: One thing that it is related to, taken for granted.
         size: 1 where the largest of such things is meant, -1 for the smallest.
     """
@@ -111,6 +113,7 @@ class Statement(Struct, frozen=True, gc=False):
     beside: tuple[str, ...] = ()
     is_other_definite: bool = False
     size: int = 0
+    is_alone: bool = False
 
 
 def size_of(clause: Clause, phrase: Phrase) -> int:

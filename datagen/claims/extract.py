@@ -32,6 +32,7 @@ from datagen.claims.grammar import (
 )
 from datagen.claims.kind import Evidence, ShortAnswer
 from datagen.claims.kinds import KINDS, kind_of
+from datagen.claims.kinds.thing import named_in
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import Sentence, singular, stem
 from datagen.claims.vocabulary import vocabulary_for
@@ -382,6 +383,7 @@ def gather_evidence(
         open_words=open_words,
         nouns=Counter(noun for caption in said for noun in caption),
         words=said,
+        things=tuple(named_in(caption) | names for caption, names in zip(captions, mentioned, strict=True)),
         stems=tuple(
             frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
         ),

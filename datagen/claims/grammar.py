@@ -131,7 +131,7 @@ SCENES = (
     r"(?:(?:kitchen|living|bath|bed|dining|hotel|waiting|class)[ -]?)?rooms?|kitchen|office|cubicle|street|road|"
     r"path|trail|"
     r"sidewalk|field|yard|"
-    r"park|beach|shore|water|ocean|sea|lake|river|wave|sky|slope|hill|hillside|mountain|snow|grass|lawn|garden|meadow|"
+    r"tracks|rails|park|beach|shore|water|ocean|sea|lake|river|wave|sky|slope|hill|hillside|mountain|snow|grass|lawn|garden|meadow|"
     r"pasture|ground|floor|platform|station|airport|tarmac|runway|apron|enclosure|pen|zoo|court|pitch|stands|stall|"
     r"intersection|store|shop|showroom|cafe|restaurant|city|building|forest|woods|sand|rink|arena|stadium"
 )
@@ -162,9 +162,10 @@ DENIALS = re.compile(
 """What follows one of these is not claimed; an absence row may still read it."""
 
 HEDGES = re.compile(
-    r"\b(?:might|may|could (?!also\b)|would|should|must|if|whether|suppose|supposing|"
+    r"\b(?:might|may|could (?!also\b)|would|should|must|if(?! (?:you|one) looks?\b)|whether|suppose|supposing|"
     r"imagine|maybe|perhaps|possibly|probably|presumably|potentially|likely|plausible|seems?|seemingly|apparently|"
-    r"suggest\w*|impl(?:y|ies|ying)|infer\w*|speculat\w*|as though|looks? like|resembl\w+|such as|e\.g\.|will|usually|"
+    r"suggest\w*|impl(?:y|ies|ying)|infer\w*|speculat\w*|as though|looks? like|resembl\w+|such as|e\.g\.|"
+    r"will(?! (?:see|find|notice|spot)\b)|usually|"
     r"often|typically|generally|commonly|sometimes|always|known to|tend to|tends to|prefer|need to|needs to|unless|"
     r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|"
     r"prepar\w+ to|waiting for|ready to|"
@@ -245,24 +246,27 @@ ABSENCES = (
     "visible|shown|present|included|there|to be seen|here)",
         "The dog isn't visible."),
     Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
-    Row("absent", "(?:do|does|did|can|could|is|are)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|"
+    Row("absent", "(?:do|does|did|can|could|is|are|will|wo)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|"
         "notice|find|feature)"
         "s? X", "The image does not show a dog."),
     Row("absent", "there (?:is|are)(?: not|n't) X", "There isn't a dog."),
     Row("absent", "X (?:is|are) (?:missing|absent|nowhere|out of sight)", "The dog is missing."),
     Row("absent", "missing (?:one )?is X", "The missing one is the dog."),
     Row("absent", "there (?:is|are|'s) (?:neither|nowhere) X", "There is neither a dog nor a cat."),
-    Row("absent", "neither X nor", "It shows neither a dog nor a cat."),
-    Row("absent", "nor X (?:in|is|are|can|here|anywhere|around)", "Nor a dog is in view."),
+    Row("absent", "neither X(?= nor)", "It shows neither a dog nor a cat."),
+    Row("absent", "nor X", "Nor a dog is in view."),
     Row("absent", "(?:free|devoid|bare|empty|clear) of (?:any )?X", "The room is free of dogs."),
     Row("absent", "(?:lacks?|lacking) (?:any )?X", "The room lacks a dog."),
-    Row("absent", "(?:nobody|no one|no-one|no one|not one of them|neither of them|none of [^,.]{0,20}?) (?:has|have|"
+    Row("absent", "(?:nobody|no one|no-one|no one|not one of them|(?:none|neither) of [^,.]{0,20}?) (?:has|have|"
     "is holding|holds|brought|has brought|"
         "carries|is carrying|owns|wears|is wearing|rides|is riding) X", "Nobody has brought a dog."),
     Row("absent", "(?:left|forgot|forgotten) X at home", "They have left a dog at home."),
     Row("absent", "not even X", "It is bare, not even a dog lies here."),
     Row("absent", "no sign of X", "There is no sign of a dog."),
     Row("absent", "without any X", "The room is without any dogs."),
+    Row("absent", "without X (?:in sight|in view|around|anywhere|to be seen|in the (?:image|picture|photo|scene|"
+        "frame))",
+        "The room is quiet, without a dog in sight."),
 )  # fmt: skip
 """Denials of a thing; a thing with a number ("does not show three dogs") is not denied by them."""
 
@@ -294,7 +298,10 @@ SELECTS = re.compile(r"\bwhich\b(?: one)? (?:of|statement)\b|\bwho is right\b|\b
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
 DENIED_HERE = re.compile(
-    rf"\s*(?:$|[.,;!]|(?:(?:is|are|stands?|sits?|lies?|shares?)\s+)?(?:{SCENE_ADJUNCT}|(?:at|on|along|in) (?:this|the) "
+    rf"\s*(?:$|[.,;!]|(?:(?:is|are|has been|have been|can be)\s+)?"
+    rf"(?:(?:\w+ing|\w+ed|\w+s|stand|sit|lie|wait|seen|found|left|set)\s+)?"
+    rf"(?:\w+ing\s*(?:[.,;!]|$)|(?:around|nearby|here|there|anywhere)\b(?! the| an?| it)|"
+    rf"shares? (?:the|this) (?:{SCENES})\b|{SCENE_ADJUNCT}|(?:at|on|along|in) (?:this|the) "
     r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the "
     r"(?:image|picture|photo|scene|"
     r"frame)|this (?:image|picture|photo|scene))|"

@@ -43,6 +43,7 @@ class Evidence(Struct, frozen=True):
         open_words: Per category that a caption's wider word leaves open, that word, such as ``"animal"``.
         nouns: Every word of the captions, in the singular, with the number of captions that have it.
         words: Per caption, its words in the singular.
+        things: Per caption, its nouns for things, animals and food.
         stems: Per caption, the stems of its words.
         owners: Categories that captions name as owners alone: "a child's umbrella" may lie there without one.
         is_decided: A category without a box is not there, small and look-alike things aside.
@@ -60,6 +61,7 @@ class Evidence(Struct, frozen=True):
     open_words: dict[str, str]
     nouns: Mapping[str, int]
     words: tuple[frozenset[str], ...]
+    things: tuple[frozenset[str], ...]
     stems: tuple[frozenset[str], ...]
     owners: frozenset[str]
     is_decided: bool

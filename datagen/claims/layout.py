@@ -91,7 +91,9 @@ def is_off_strictly(place: str, box: BoxUnit, part: str) -> bool:
         part: ``half``, ``edge`` (a box that keeps ``OFF_EDGE`` from it is off) or ``corner``.
     """
     near, far = _SPAN[place](box)  # distances from that edge of the box's nearest and farthest side
-    if part != "half" and near > (0.4 if part == "edge" else OFF_CORNER) and far > 0.6:
+    if part != "half" and near > (0.3 if part == "edge" else OFF_CORNER) and far > 0.6:
+        return True
+    if part == "corner" and near > 0.1 and (near + far) / 2 >= OFF_CENTRE:
         return True
     return near >= OFF_EDGE and (near + far) / 2 >= OFF_CENTRE
 
@@ -102,8 +104,8 @@ _SPAN: dict[str, Callable[[BoxUnit], tuple[float, float]]] = {
     "top": lambda box: (box[1], box[3]),
     "bottom": lambda box: (1 - box[3], 1 - box[1]),
 }
-FAR_SIDE_END, FAR_SIDE_CENTRE = 0.7, 0.6
-"""A box on the other side of the middle that keeps 0.3 from a side is not on it: of 95 places that LLMs gave single
+FAR_SIDE_END, FAR_SIDE_CENTRE = 0.8, 0.6
+"""A box on the other side of the middle that keeps 0.2 from a side is not on it: of 95 places that LLMs gave single
 boxes rightly, none lay with its centre beyond the middle at all."""
 OFF_EDGE, OFF_CENTRE = 0.25, 0.56
 """The same for what lies at an edge, in a corner, or in a half."""

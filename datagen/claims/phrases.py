@@ -32,6 +32,7 @@ from datagen.claims.grammar import (
     Quantity,
     compiled,
 )
+from datagen.claims.wordnet import senses, verb_of
 from datagen.lexicon import PLURAL_ONLY, Mention, is_pair, plural
 
 _REACH = 60
@@ -53,6 +54,7 @@ _SELECTED = re.compile(
     FLAGS,
 )
 _ONE = re.compile(r"(?:an?|one|another|each|every|a single|only one|just one)\s", FLAGS)
+_NEXT_WORD = re.compile(r"\s+([a-zA-Z]+)")
 _VERB = re.compile(r"\s+[a-z]+[^su\W]s\b", FLAGS)
 _ENDS = re.compile(r"\s*(?:[.,;!?)]|$|(?:and|or|but|rather)\b)", FLAGS)
 
@@ -150,6 +152,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     word = text[mention.start : mention.end].lower()
     is_compound = not mention.is_plural or word in PLURAL_ONLY  # "dog bowls", but never "dogs bowl"
     follows = not is_compound or FOLLOWS.match(text, mention.end, sentence_end) is not None
+    if not follows:
+        after = _NEXT_WORD.match(text, mention.end, sentence_end)
+        follows = after is not None and _is_verb(after[1].lower())
     lowest = max(floor, mention.start - _REACH)
     match = _QUANTITY_BEFORE.search(text, lowest, mention.start)
     if not follows and match is not None and _ONE.match(match[0]):
@@ -215,6 +220,12 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         and words != "its",  # "its bed" may be a truck's
         is_all=words.startswith("both") or before == "all",
     )
+
+
+def _is_verb(word: str) -> bool:
+    """Whether a word in -s is no plural: "the dog jogs", but "the dog bowls"."""
+    plain = verb_of(word) if word.endswith("s") else None
+    return plain is not None and not senses(plain)
 
 
 def _is_opened(text: str, floor: int, start: int) -> bool:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from datagen.claims.grammar import NUMBERS
+from datagen.claims.wordnet import is_adjective, is_usual, senses, verb_of
 from datagen.lexicon import IRREGULAR_PLURALS
 
 _TOKEN = re.compile(r"[^\W\d_]+n['’]t\b|[^\W\d_]+(?:-[^\W\d_]+)*|\d+|['’](?:s|re|ve|m|ll|d)\b|[^\w\s]")
@@ -36,7 +37,8 @@ _CLASSES = {
     "came come comes goes go went seen shown found fallen",
     "R": "not very quite rather too also just only still almost nearly slightly somewhat clearly already now then away "
     "together apart up down out back again ever never always often even more less here right-side perhaps maybe "
-    "well close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further farther closer "
+    "well brand close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further "
+    "farther closer "
     "so there",
 }  # fmt: skip
 _VERBS = (
@@ -48,7 +50,7 @@ _VERBS = (
     "notice count form lend cradle tell say know think feel mean grow rise tower dominate perch peek trot belong "
     "bask gaze "
     "glance nap kneel crouch climb lack travel approach attract consist depend happen exist gather hover nestle "
-    "prepare "
+    "prepare chase climb crawl lick juggle kiss dig kick brush draw drag hug bark sniff splash dive toss tie "
     "gallop stroll sprint jog wander march soar snooze doze munch sip chat text squat recline lounge observe weep "
     "grin laugh stroke slice put set keep leave adorn decorate complement balance compete concern matter come arrive"
 )
@@ -56,13 +58,14 @@ _ES = re.compile(r"(?:s|x|z|ch|sh|o)$")
 _CONSONANT_Y = re.compile(r"[^aeiou]y$")
 
 
-def _third_person(verb: str) -> str:
+def third_person(verb: str) -> str:
+    """Form of a verb with "it": "watch" is "watches"."""
     if _CONSONANT_Y.search(verb):
         return f"{verb[:-1]}ies"
     return f"{verb}es" if _ES.search(verb) else f"{verb}s"
 
 
-_FINITE = frozenset(_VERBS.split()) | frozenset(map(_third_person, _VERBS.split())) | frozenset(
+_FINITE = frozenset(_VERBS.split()) | frozenset(map(third_person, _VERBS.split())) | frozenset(
     "sat stood lay lain held wore rode ate drank ran flew drove slept left saw told said took gave brought".split()
 )  # fmt: skip
 _CLASS_OF = {word: tag for tag, words in _CLASSES.items() for word in words.split()}
@@ -84,8 +87,11 @@ _NOUNS_IN_ING = frozenset(
     "crossing awning parking pudding dressing topping frosting icing stuffing seating sibling lighting drawing landing "
     "opening covering setting meeting gathering duckling sterling something nothing anything everything earring".split()
 )
+_NOUNS_LIKE_ADJECTIVES = frozenset("animal forest traffic picnic festival carnival harvest arrival journal".split())
 _NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
 _SEEM = frozenset("seems seem appears appear".split())
+_PARTICIPLES = frozenset("set put cut left hit".split())
+_BE = frozenset("is are was were been be being 's ’s".split())
 _HAS = frozenset("'s ’s 're ’re 've ’ve".split())
 _PRENOMINAL_ENDINGS = ("ful", "ous", "ish", "ive", "able", "ible", "al", "ic", "ary", "less", "est")
 
@@ -117,7 +123,12 @@ def class_of(word: str) -> str:
         return "E"
     if "-" in word and word.endswith(("-sized", "-haired", "-colored", "-coloured")):
         return "A"
-    return "A" if len(word) > 5 and word.endswith(_PRENOMINAL_ENDINGS) else "n"
+    if len(word) > 5 and word.endswith(_PRENOMINAL_ENDINGS):
+        is_noun = word in _NOUNS_LIKE_ADJECTIVES or (is_usual(word) and not is_adjective(word))
+        return "n" if is_noun else "A"  # a library, but a musical child
+    # "saunters" and "juggles" are verbs alone; "lights" may be lamps, and is a noun where the table does not know it
+    is_verb = word.endswith("s") and len(word) > 3 and verb_of(word) is not None and not senses(singular(word))
+    return "F" if is_verb else "n"
 
 
 _SINGULAR = {many: one for one, many in IRREGULAR_PLURALS.items() if one != many}
@@ -214,6 +225,8 @@ class Sentence:
                 previous = tags[n - 1] if n else "X"
                 if tag == "F":  # "two watches", "the man watches", "to watch"
                     tags[n] = "V" if previous in "nOWRE" or (n and self.words[n - 1] == "to") else "n"
+                    if previous == "V" and self.words[n] in _PARTICIPLES and self.words[n - 1] in _BE:
+                        tags[n] = "E"  # "is set in a kitchen"
                     if previous == "C" and self.words[n].endswith("s"):
                         tags[n] = "V"
                     elif self.words[n] == "bear" and previous == "n":
@@ -222,6 +235,13 @@ class Sentence:
                     tags[n] = "V" if previous in "OWR" or self.words[n - 1] in ("that", "this") else "D"
                 elif tag == "D" and self.words[n] == "that" and previous == "n":
                     tags[n] = "W"
+                elif (
+                    n
+                    and self.words[n].endswith("ing")
+                    and (self.words[n - 1] in _BE or self.words[n - 1] == "busy")
+                    and (n + 1 < len(tags) and tags[n + 1] in "DO")
+                ):
+                    tags[n] = "G"  # "is drawing a house"
                 elif tag == "G" and previous in "DA" and not (n + 1 < len(tags) and tags[n + 1] in "nAGE"):
                     tags[n] = "n"  # "the bedding", but "the smiling child"
         return self._tags
@@ -297,6 +317,8 @@ class Sentence:
             if words[n] == "," and not is_relative and not (n and tags[n - 1] == "n"):
                 return None
             n -= 1
+        if n > 0 and n < at - 1 and tags[n] == "O" and tags[n - 1] == "n":
+            n -= 1  # "the umbrella she holds IS"
         if n > 1 and words[n] in ("it", "her", "him", "them", "this") and tags[n - 1] == "P":
             n -= 3 if words[n - 2] in ("next", "close") else 2  # "the fence next to her IS"
         k = next((k for k in range(len(nouns) - 1, -1, -1) if nouns[k].last == n), None)

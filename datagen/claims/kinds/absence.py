@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from datagen.claims.acts import act_of
 from datagen.claims.clause import FRAME, SLOT, SLOTS, Clause, Statement, state
 from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS, NOBODY
 from datagen.claims.kind import ABSENT_OBJECT, Evidence, Kind, Ruling, ShortAnswer, ask_presence, doubt_of_absence
 from datagen.claims.layout import area_of, gap_between
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import singular
-from datagen.records import Claim
+from datagen.claims.wordnet import is_a
+from datagen.records import Claim, ClaimVerdict
 
 _ENDS_QUESTION = re.compile(
     rf"(?:{FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
@@ -23,6 +25,7 @@ _NOT_HAVING = re.compile(
     FLAGS,
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
+_WITHOUT = re.compile(rf"\bwithout\s+(?P<x>{SLOT})", FLAGS)
 _ON_IT = re.compile(rf"\s+(?:on|at)\s+(?P<y>{SLOT})", FLAGS)
 _AT_NOUN = re.compile(
     r"\s+(?:(?:is|are|stands?|sits?|lies?)\s+)?(?:on|at|in|inside|along|around|near)\s+(?:the|this|that)\s+(?:[a-z]+\s+)?"
@@ -32,11 +35,19 @@ _AT_NOUN = re.compile(
 """Where a thing is denied: "no phone on the desk"."""
 SCENE_CAPTIONS = 2
 """A place that so many captions name is where the picture's things are."""
+_ON_THAT = re.compile(r"\s+(?:on\s+(?:it|them)|with\s+(?P<someone>him|her|them))\b", FLAGS)
+"""Where a thing is denied, by a pronoun: "the wall has no clock on it", "she has no bag with her"."""
 _SURFACES = frozenset(("dining table", "bed", "couch"))
 """What things lie on so that their boxes lie in its own."""
 INSIDE = 0.8
 """Share of a box inside another's from which on the thing lies there."""
 _NOBODY_WORDS = frozenset(("nobody", "one", "no-one", "soul"))
+_DOES = re.compile(
+    r"\b(?:nobody|no one|no-one|none of (?:them|the (?:people|men|women|children)))\s+"
+    r"(?:here\s+)?(?:is|are)\s+(?P<verb>[a-z]+ing)\b",
+    FLAGS,
+)
+"""Denies that anybody does a thing: "nobody is riding"."""
 _LISTED = re.compile(r",?\s+(?:or|nor|and)\s|,\s", FLAGS)
 _SOMEWHERE = re.compile(
     r"\b(?:on|at|near|next|under|behind|beside|by|around (?:the|it)|with|(?:in|inside) (?!(?:the|this) (?:image|"
@@ -53,6 +64,10 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             continue  # "there isn't another dog" beside the one told of
         if phrase.number is None or clause.source.startswith(("a single", "any single"), phrase.start):
             yield state("absence", phrase, phrase.start, end, clause.in_question, is_firm=True)
+    for bare in _WITHOUT.finditer(clause.text):
+        phrase = clause.phrase(bare["x"])
+        if clause.source.startswith("a single", phrase.start):
+            yield state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
     for owned in _NOT_HAVING.finditer(clause.text) if len(clause.phrases) > 1 else ():
         phrase = clause.phrase(owned["y"])
         if phrase.number is None:
@@ -60,6 +75,11 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield state("absence", phrase, *at, clause.in_question, value="with someone", is_firm=True)
     yield from _read_things(clause)
     if not _NOBODY_WORDS.isdisjoint(clause.sentence.words):
+        for done in _DOES.finditer(clause.source, clause.start, clause.end):
+            act = act_of(done["verb"].lower())
+            if act is not None:
+                yield Statement("absence", "person", "people", *done.span(), in_question=clause.in_question,
+                                value=f"doing {act}")  # fmt: skip
         for match in NOBODY.finditer(clause.source, clause.start, clause.end):
             yield Statement("absence", "person", "people", *match.span(), in_question=clause.in_question)
 
@@ -128,6 +148,15 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if on is not None and clause.phrase(on["y"]).category in _SURFACES:
         return state("absence", phrase, phrase.start, clause.phrase(on["y"]).end, clause.in_question,
                      value=f"on {clause.phrase(on['y']).category}")  # fmt: skip
+    own = _ON_THAT.match(clause.source, phrase.end, clause.end)
+    if own is not None:
+        owner = next((noun for noun in clause.sentence.nouns if noun.end <= phrase.start), None)
+        if own["someone"] is not None:
+            return state("absence", phrase, phrase.start, own.end(), clause.in_question, value="with someone",
+                         is_firm=True)  # fmt: skip
+        if owner is not None:
+            return state("absence", phrase, phrase.start, own.end(), clause.in_question, value=f"at {owner.head}",
+                         is_firm=True)  # fmt: skip
     at = _AT_NOUN.match(clause.source, phrase.end, clause.end)
     if at is not None and listed is None and DENIED_HERE.match(clause.source, phrase.end) is None:
         return state("absence", phrase, phrase.start, at.end(), clause.in_question, value=f"at {at['noun'].lower()}",
@@ -142,7 +171,11 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
     """What "No" denies: the thing a question asked the existence of."""
-    if turn.answer[:2].lower() != "no" or turn.answer[2:3].isalpha():
+    if _SAYS_NONE.match(turn.answer) is None:
+        return
+    anyone = _ASKS_ANYONE.match(turn.question)
+    if anyone is not None:
+        yield Statement("absence", "person", "people", *anyone.span(), in_question=True)
         return
     had = _ASKS_HAVING.match(turn.question)
     if had is not None:  # "Is the woman wearing a hat?" "No."
@@ -157,6 +190,17 @@ def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
         yield state("absence", phrases[0], phrases[0].start, phrases[0].end, True, is_firm=True)
 
 
+_SAYS_NONE = re.compile(
+    r"no\b(?! one of)|none\b(?! of)|nobody\b|there (?:is|are) (?:none|nobody|no one)\b|"
+    r"there (?:is|are)(?:n['’]t| not) (?:one|any)\b|"
+    r"(?:i|you|we) (?:do not|don['’]t|cannot|can['’]t) (?:see|find|spot) (?:one|any)\b(?! of)",
+    FLAGS,
+)
+_ASKS_ANYONE = re.compile(
+    r"(?:is there|are there|do you see|can you see) (?:anyone|anybody)(?: (?:here|there|visible|in (?:the|this) "
+    r"(?:image|picture|photo|scene|frame)))?\s*\?",
+    FLAGS,
+)
 _ASKS_HAVING = re.compile(
     r"(?:is|does|has|did)\s+(?:the|this|that)\s+(?:[a-z]+\s+){1,3}?(?:have|having|wearing|wear|holding|hold|carrying|carry|got)\s+"
     r"(?:a|an|any)?\s*(?:pair of\s+)?(?P<noun>[a-z]+)\s*\?\s*$|(?:is|are)\s+there\s+(?:a|an|any)\s+(?P<thing>[a-z]+)"
@@ -188,18 +232,25 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
         if min(named):
             return "contradicted", f"{category}: text says there is none, {min(named)} captions name it"
         return "unknown", f"{category}: text says there is none, no caption names it"
+    if statement.value is not None and statement.value.startswith("doing "):
+        act = statement.value.removeprefix("doing ")
+        n_doing = sum(
+            any(one.kind == "action" and one.category == category and (one.value or "").startswith(act) for one in said)
+            for said in evidence.told
+        )  # fmt: skip
+        verdict: ClaimVerdict = "contradicted" if n_doing >= SCENE_CAPTIONS else "unknown"
+        return verdict, f"{category}: text says that nobody is {act}, {n_doing} captions tell of it"
     if statement.value is not None and statement.value.startswith("on "):
         return _verify_not_on(statement, evidence)
     if statement.value is not None and statement.value.startswith("at "):
         return _verify_not_at(statement, evidence)
     if statement.value is not None:
         return _verify_not_had(statement, evidence)
-    word = singular(statement.word)  # no plant: no potted one; no luggage where captions have luggage
-    is_loose = statement.is_loose and not category.endswith(f" {word}") and word not in evidence.nouns
+    is_loose = not _is_own(statement, evidence)
     count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
     if count is not None and count.at_least and evidence.noticed[category] and not is_loose:
         return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"
-    if n_captions >= 2 and not is_loose and category not in evidence.owners:
+    if (n_captions >= 2 or (n_captions and count is not None)) and not is_loose and category not in evidence.owners:
         return "contradicted", f"{category}: text says there is none, {n_captions} captions name it"
     if count is not None or n_captions:
         return "unknown", f"{category}: text says there is none, the annotations are at odds"
@@ -207,6 +258,14 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     if doubt:
         return "unknown", f"{category}: no box and no caption shows one, but {doubt}"
     return "supported_by_boxes", f"{category}: no box and no caption shows one"
+
+
+def _is_own(statement: Statement, evidence: Evidence) -> bool:
+    """Whether who denies a word denies the category: no plant is no potted one, but no pedestrian may be a driver."""
+    word = singular(statement.word)
+    if not statement.is_loose or word in evidence.nouns:
+        return True
+    return statement.category.endswith(f" {word}") or is_a(statement.category.split()[-1], word)
 
 
 def _verify_not_on(statement: Statement, evidence: Evidence) -> Ruling:
@@ -226,7 +285,7 @@ def _verify_not_at(statement: Statement, evidence: Evidence) -> Ruling:
     """What is boxed is at the place that captions are about."""
     category, place = statement.category, (statement.value or "").removeprefix("at ")
     saying = f"{category}: text says there is none at the {place}"
-    count, is_own = evidence.counts.get(category), not statement.is_loose or singular(statement.word) in evidence.nouns
+    count, is_own = evidence.counts.get(category), _is_own(statement, evidence)
     is_scene = evidence.nouns.get(singular(place), 0) >= SCENE_CAPTIONS
     if is_scene and is_own and count is not None and count.at_least and evidence.noticed[category]:
         return "contradicted", f"{saying}, captions are about it and boxes show {count.at_least}"

@@ -9,75 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from datagen.claims.acts import ACTS, act_of
 from datagen.claims.clause import Clause, Statement, Subject
 from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
 from datagen.claims.layout import meant_of
-from datagen.claims.syntax import stem
-from datagen.claims.vocabulary import CLASSES
+from datagen.claims.syntax import class_of
+from datagen.claims.wordnet import are_kin, is_a, verb_of
 from datagen.lexicon import is_plural_only
 from datagen.records import Claim
 
-_FORMS: dict[str, str] = {
-    "sitting": "sit sits sitting sat seated perch perches perched perching",
-    "standing": "stand stands standing stood",
-    "lying": "lie lies lying lay lays laying reclining reclines lounging lounges sprawled",
-    "kneeling": "kneel kneels kneeling bends bending crouch crouches crouching squatting squats",
-    "walking": "walk walks walking strolling strolls stroll wandering wanders",
-    "running": "run runs running jogging jogs galloping gallops trots trotting sprinting sprints racing",
-    "jumping": "jump jumps jumping leap leaps leaping",
-    "flying": "fly flies flying soaring soars airborne",
-    "swimming": "swim swims swimming",
-    "sleeping": "sleep sleeps sleeping asleep napping naps snoozing snooze snoozes nap dozing dozes",
-    "eating": "eat eats eating chewing chews munching munches grazing grazes graze devouring",
-    "drinking": "drink drinks drinking sipping sips",
-    "reading": "read reads reading",
-    "dancing": "dance dances dancing",
-    "cooking": "cook cooks cooking",
-    "looking": "staring stares stare watching watches looking gazing gazes observing observes",
-    "talking": "talk talks talking chatting chats",
-    "typing": "type types typing texting texts",
-    "crying": "cry cries crying weeping",
-    "smiling": "smile smiles smiling laughing laughs grinning",
-    "driving": "drive drives driving speeding speeds races",
-    "parked": "parked",
-    "skateboarding": "skateboarding skateboards",
-    "surfing": "surf surfs surfing",
-    "skiing": "ski skis skiing",
-    "snowboarding": "snowboarding snowboards",
-    "riding": "ride rides riding",
-    "playing": "play plays playing",
-    "cutting": "cut cuts cutting slicing slices",
-    "petting": "pet pets petting stroking strokes",
-    "pulling": "pulling pulls",
-    "climbing": "climb climbs climbing",
-    "crawling": "crawl crawls crawling",
-    "washing": "wash washes washing bathes bathing rinses rinsing",
-    "repairing": "repair repairs repairing fixes fixing mending",
-    "painting": "paint paints painting",
-    "feeding": "feeds feeding",
-    "licking": "lick licks licking",
-    "juggling": "juggle juggles juggling",
-    "tying": "ties tying",
-    "tearing": "tear tears tearing ripping rips",
-    "chasing": "chase chases chasing",
-    "fighting": "fight fights fighting wrestling",
-    "fishing": "fishing fishes",
-    "singing": "sing sings singing",
-    "writing": "write writes writing",
-    "kissing": "kiss kisses kissing",
-    "hugging": "hug hugs hugging cuddling cuddles",
-    "digging": "dig digs digging",
-    "building": "builds building",
-    "crossing": "crosses crossing",
-    "towing": "towed",
-    "carrying": "carry carries carrying",
-}
-VALUES = {form: value for value, forms in _FORMS.items() for form in forms.split()}
-"""Per form of a verb the action."""
-_WORDS = frozenset(VALUES) - {"skis", "surf", "ski", "cut", "pet", "cook", "type", "types", "play", "plays",
-"texts"} | {
-    "cut", "play", "plays"
-}  # fmt: skip
+_PASSED_OVER = frozenset(
+    "sitting standing lying kneeling walking looking talking smiling parked riding playing petting carrying pulling "
+    "crossing throwing running jumping".split()
+)
+"""Actions that people see and do not tell; of any other one somebody would tell who tells what someone does."""
+_RESULTS = frozenset(("seated", "perched", "parked", "sprawled", "towed", "crouched"))
+"""Forms in -ed that tell what one does; others are what was done to a thing."""
 _SPORTS = {
     "tennis": "tennis", "baseball": "baseball", "soccer": "soccer", "football": "football", "golf": "golf",
     "basketball": "basketball", "frisbee": "frisbee", "volleyball": "volleyball", "wii": "video game",
@@ -88,8 +35,6 @@ _SHUT_OUT: dict[str, str] = {
     "sitting": "standing walking running jumping swimming dancing skiing snowboarding surfing skateboarding",
     "standing": "lying swimming sleeping flying sitting",
     "lying": "walking running jumping dancing skiing skateboarding surfing swimming flying",
-    "sleeping": "eating drinking walking running jumping reading dancing cooking looking talking typing playing riding "
-                "driving climbing swimming skiing surfing skateboarding snowboarding flying pulling carrying petting",
     "parked": "driving flying running",
     "flying": "sitting walking swimming",
     "swimming": "walking running eating dancing riding",
@@ -121,17 +66,14 @@ _BOARDS = (
     "guitar",
     "piano",
 )
-CONSPICUOUS = frozenset(
-    "sleeping eating drinking reading dancing cooking swimming climbing flying crawling washing repairing painting "
-    "feeding licking juggling tying tearing chasing fighting fishing singing writing kissing hugging digging building "
-    "crying driving typing cutting towing".split()
-)
-"""Actions of which somebody would tell who tells what someone does."""
 MANY = 3
 """Captions that tell what someone does, from which on their silence on such an action speaks against it."""
+_IN_SLEEP = frozenset("sleeping sitting lying kneeling standing smiling parked hugging".split())
+"""What a sleeper may look like."""
 SHUT_OUT = frozenset(
     {frozenset((a, b)) for a, others in _SHUT_OUT.items() for b in others.split()}
     | {frozenset((a, b)) for a in _BOARDS for b in _BOARDS if a != b}
+    | {frozenset(("sleeping", act)) for act in (*ACTS.values(), "awake") if act not in _IN_SLEEP}
 )
 """Pairs of actions that one being does not do at once, and nobody takes for one another."""
 SELDOM = frozenset(
@@ -139,12 +81,11 @@ SELDOM = frozenset(
     for pair in ("walking running", "standing running", "standing walking", "sitting lying", "lying kneeling")
 )
 """Pairs that may be taken for one another: two captions must speak against the text."""
-ANIMALS = CLASSES["animal"]
 ANIMATE = frozenset("person bird cat dog horse sheep cow elephant bear zebra giraffe".split())
 _OF_THINGS = frozenset(("parked", "driving", "flying", "towing"))
 """Actions of things; that a bicycle "stands" or "lies" there says only where it is."""
-_FLYING = CLASSES["flyer"]
 _SEATS = frozenset(("sitting", "lying", "sleeping", "riding"))
+_AS_VERBS = frozenset(("awake", "lying", "asleep", "airborne", "fishing"))
 _ONTO = frozenset("on atop in top of down upright comfortably".split())
 _GENERAL = frozenset(
     "ground floor grass top edge side back surface seat furniture something lap end middle corner front field area "
@@ -158,8 +99,6 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     """Verbs of the table with their subject, in any form; those before a denial only."""
     sentence = clause.sentence
     words = sentence.words
-    if _WORDS.isdisjoint(words):
-        return
     span = clause.words()
     for n in span:
         if words[n] in ("nap", "snooze") and words[n - 1] in ("a", "little", "short") and n > span.start + 1:
@@ -168,15 +107,20 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             if subject is not None and subject.category in ANIMATE:  # "takes a nap"
                 yield _told(clause, subject, "sleeping", sentence.starts[n], sentence.ends[n])
             continue
-        if words[n] not in _WORDS or (
-            sentence.tags[n] == "n" and words[n] not in ("lying", "asleep", "airborne", "parked")
+        if (
+            (sentence.tags[n] not in "VFG" or class_of(words[n]) == "V")
+            and words[n] not in _RESULTS
+            and words[n] not in _AS_VERBS
         ):
+            continue
+        if act_of(words[n]) is None:
             continue
         subject = _subject(clause, n)
         if subject is None:
             continue
         value, end = _action(clause, n)
-        if subject.category in _FLYING and value in ("sitting", "standing", "lying"):
+        is_aloft = subject.category in ("kite", "balloon") or is_a(subject.category, "aircraft")
+        if is_aloft and value in ("sitting", "standing", "lying"):
             value = "parked"  # a plane at its gate
         if value == "flying" and subject.category == "person":
             continue  # a kite, or as a passenger
@@ -189,7 +133,7 @@ def kin_of(category: str) -> str | None:
     """Whether a word is for a person or an animal; None of things."""
     if category == "person":
         return category
-    return "animal" if category in ANIMATE or category in ANIMALS else None
+    return "animal" if category in ANIMATE or is_a(category, "animal", n_senses=1) else None
 
 
 def _told(clause: Clause, subject: Subject, value: str, start: int, end: int) -> Statement:
@@ -203,7 +147,7 @@ def _told(clause: Clause, subject: Subject, value: str, start: int, end: int) ->
 def _action(clause: Clause, at: int) -> tuple[str | None, int]:
     """The action with what it is done on, and where its words end."""
     sentence = clause.sentence
-    words, value = sentence.words, VALUES[sentence.words[at]]
+    words, value = sentence.words, act_of(sentence.words[at])
     noun = next((noun for noun in sentence.nouns if noun.first > at), None)
     between = words[at + 1 : noun.first] if noun is not None else []
     end = sentence.ends[at]
@@ -239,7 +183,11 @@ def _subject(clause: Clause, at: int) -> Subject | None:
     while (
         n > 0
         and tags[at] != "V"
-        and (tags[n] in "VRE" or (words[n] == "to" and words[n - 1].startswith(("seem", "appear"))))
+        and (
+            tags[n] in "VRE"
+            or words[n] in ("busy", "wide", "sound")
+            or (words[n] == "to" and words[n - 1].startswith(("seem", "appear")))
+        )
     ):
         n -= 1
     if (n == 0 and tags[n] in "RX") or at == 0:
@@ -294,8 +242,8 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
     n_seldom = sum(
         any(frozenset((act, (one.value or "").partition(" on ")[0])) in SELDOM for one in caption) for caption in told
     )
-    is_passed_over = act in CONSPICUOUS and sum(map(bool, told)) >= MANY and not _is_spoken_of(act, evidence)
-    if not n_against and n_seldom < 2 and not is_passed_over:
+    is_untold = sum(map(bool, told)) >= MANY and not _is_spoken_of(act, evidence)
+    if not n_against and n_seldom < 2 and not is_untold:
         return "unknown", f"{saying}, {shown}"
     if not _is_only(statement, everyone, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of another one"
@@ -303,14 +251,17 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
 
 
 def _is_spoken_of(act: str, evidence: Evidence) -> bool:
-    """Whether a caption has a form of a verb, whoever does it."""
-    stems = {stem(form) for form in (act, *_FORMS.get(act, "").split())}
-    return any(not stems.isdisjoint(caption) for caption in evidence.stems)
+    """Whether a caption has a verb for an action, a wider or a narrower one, whoever does it; or need not have it."""
+    if act in _PASSED_OVER:
+        return True
+    plain = verb_of(act) or act
+    verbs = {verb for words in evidence.words for word in words if (verb := verb_of(word)) is not None}
+    return any(are_kin(plain, verb, "verb") or act == act_of(verb) for verb in verbs)
 
 
 def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) -> bool:
     count = evidence.counts.get(statement.category)
-    if count is None and statement.category in ANIMALS:
+    if count is None and is_a(statement.category, "animal", n_senses=1):
         count = next((evidence.counts[name] for name in evidence.boxes if name in ANIMATE and name != "person"), None)
     if count is None:
         return not statement.is_plural and not any(one.is_plural for one in told)

@@ -6,22 +6,25 @@ of the same sort ("a brown dog"), and none that may be meant by it ("a tan dog")
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from datagen.claims.clause import Clause, Statement, Subject
+from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import (
     Evidence,
     Kind,
     PlantedError,
     Probed,
     Ruling,
+    ShortAnswer,
     Spoiling,
     ask_yes_no,
     is_the_same,
     replaced,
 )
 from datagen.claims.layout import meant_of
-from datagen.claims.syntax import Noun
+from datagen.claims.syntax import Noun, singular
 from datagen.records import Claim
 
 COLOURS: dict[str, str] = {
@@ -64,14 +67,14 @@ PATTERNS: dict[str, str] = {
 }  # fmt: skip
 STATES: tuple[tuple[str, str, str, str], ...] = (
     ("opening", "open", "open opened", "closed shut folded furled"),
-    ("filling", "empty", "empty deserted vacant", "full filled crowded packed jammed busy"),
+    ("filling", "empty", "empty deserted vacant", "full filled crowded packed jammed busy occupied"),
     ("wetness", "wet", "wet soaked", "dry"),
     ("cooking", "raw", "raw uncooked", "cooked baked grilled fried"),
     ("size", "large", "large big huge giant enormous massive oversized", "small little tiny compact"),
     ("height", "tall", "tall", "short"),
     ("cleanness", "clean", "clean spotless", "dirty muddy filthy"),
     ("wholeness", "sliced", "sliced cut chopped", "whole uncut"),
-    ("age", "new", "brand-new modern recent contemporary", "antique vintage ancient old-fashioned rusty old"),
+    ("age", "new", "brand-new new modern recent contemporary", "antique vintage ancient old-fashioned rusty old"),
     ("order", "tidy", "tidy neat orderly uncluttered", "cluttered messy untidy disorganized chaotic"),
     ("reality", "real", "real living life-sized full-sized", "toy stuffed fake plush lego animated cartoon miniature"),
     ("beard", "bearded", "bearded", "clean-shaven beardless"),
@@ -170,6 +173,35 @@ def _owner(clause: Clause, noun: Noun) -> Subject | None:
     return clause.named(noun)
 
 
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The colour in "What colour is the bus?" "Blue."."""
+    asked = _ASKS_COLOUR.match(turn.question)
+    said = _GIVES_COLOUR.match(turn.answer.lower()) if asked is not None else None
+    values = [] if said is None else [VALUES[word][1] for word in said[0].split() if word in VALUES]
+    if asked is None or said is None or not values or any(one.kind == "attribute" for one in turn.said):
+        return
+    named = next((one for one in turn.lexicon.find(turn.question) if one.end == asked.end("noun")), None)
+    word = singular(asked["noun"].lower())
+    yield Statement(
+        "attribute", word if named is None else named.category, word, *said.span(), is_definite=True,
+        value=f"colour: {' and '.join(dict.fromkeys(values))}",
+        is_plural=word != asked["noun"].lower() if named is None else named.is_plural,
+    )  # fmt: skip
+
+
+_ASKS_COLOUR = re.compile(
+    r"(?:and )?(?:what|which) colou?r (?:is|are) (?:the|this|that|his|her|its|their) (?:[a-z]+ ){0,2}?"
+    r"(?P<noun>[a-z]+)\s*(?:\?|in\b|on\b|that\b|"
+    r"held\b|worn\b)",
+    FLAGS,
+)
+_GIVES_COLOUR = re.compile(
+    rf"(?:(?:bright|light|dark|pale|mostly|mainly|a|solid)\s+)*"
+    rf"(?:{'|'.join(w for t in COLOURS.values() for w in t.split())})"
+    r"(?:\s+and\s+[a-z]+)?(?=\s*(?:[.,;!]|$))"
+)
+
+
 def _values_of(word: str) -> list[tuple[str, str]]:
     """Sort and value of a word: "bone-dry" is dry, "red-brown" both."""
     return [VALUES[part] for part in (word, *(word.split("-") if word not in VALUES else ())) if part in VALUES]
@@ -185,7 +217,13 @@ def _subject(clause: Clause, at: int) -> Subject | None:
         return None
     subject = clause.subject_before(n)
     if subject is not None and subject.word in (*_PELT, "color", "colour"):
-        owner = sentence.meant()
+        part = next((k for k in range(n - 1, -1, -1) if sentence.words[k] == subject.word), 0)
+        if sentence.words[part + 1] == "of":  # "the colour of the bus"
+            owner = next((one for one in sentence.nouns if one.first == part + 2), None)
+        elif part and sentence.words[part - 1] in ("'s", "’s"):  # "the dog's coat"
+            owner = next((one for one in sentence.nouns if one.last == part - 2), None)
+        else:
+            owner = sentence.meant()
         return subject if owner is None else clause.named(owner) or subject
     return subject
 
@@ -318,6 +356,7 @@ ATTRIBUTE = Kind(
         "The bed is empty.",
     ),
     read_clause=read_clause,
+    read_short_answer=read_short_answer,
     reads_bare=True,
     verify=verify_attribute,
     excludes=excludes,

@@ -83,10 +83,24 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
         return None
     is_exact = phrase.measure == "exact" and phrase.is_whole and not phrase.is_loose
     comparison: Comparison = "exact" if is_exact else "at most" if phrase.measure == "at most" else "at least"
+    ahead = clause.source[max(clause.start, phrase.start - 5) : phrase.end]
+    is_limit = not (is_exact or phrase.is_loose) and _LIMITS.search(ahead) is not None
+    is_here = is_limit and _HERE.match(clause.source, phrase.end, clause.end) is not None
     return state(
-        "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number, comparison=comparison,
-        is_firm=False if is_anybody(phrase, clause) else None,
+        "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number,
+        comparison="at most" if is_here else comparison, is_firm=False if is_anybody(phrase, clause) else None,
+        value="here" if is_here else None,
     )  # fmt: skip
+
+
+_LIMITS = re.compile(r"\b(?:only|just|exactly|precisely|lone|single|solitary|no more than|at most)\b", FLAGS)
+_HERE = re.compile(
+    r"\s+(?:(?:is|are|stands?|sits?|lies?|hangs?|can be (?:seen|found)|to be (?:seen|found))\s+)?(?:on|in|at|along)\s+"
+    r"(?:the|this|that|its)\s+(?!(?:far |upper |lower |very )?(?:left|right|top|bottom|upper|lower|middle|cent|front|"
+    r"back|fore|corner|edge|distance|side|other))[a-z]+",
+    FLAGS,
+)
+"""A place that may hold only some of the things: "only one cup on the table"."""
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
@@ -174,6 +188,8 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     )  # fmt: skip
     n_sure = min(count.at_least, evidence.noticed[category]) if evidence.told else count.at_least
     too_few = number < n_sure and statement.comparison in ("exact", "at most")
+    if statement.value == "here" and n_sure <= FAR_OFF * number:
+        return "unknown", f"{reason}, perhaps elsewhere"
     if not (too_many or too_few):
         by_boxes = number == count.at_least and count.is_exact if statement.comparison == "exact" else (
             number <= count.at_least if statement.comparison == "at least" else count.is_exact
@@ -201,7 +217,7 @@ def excludes(a: Claim, b: Claim) -> bool:
 
 
 def _numbers_exclude(a: Claim, b: Claim) -> bool:
-    if a.comparison != "exact" or a.number is None or b.number is None:
+    if a.comparison != "exact" or a.number is None or b.number is None or b.value == "here":
         return False
     if b.comparison == "exact":
         return a.number != b.number

@@ -6,11 +6,13 @@ caption that tells says otherwise.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from msgspec import Struct
 
 from datagen.claims.clause import Clause, Statement
+from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
 from datagen.claims.layout import meant_of
 from datagen.records import Claim
@@ -69,6 +71,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             "person", phrase.category, noun.head, phrase.start, noun.end, value=_named(said.sex, age),
             is_plural=noun.is_plural, is_definite=phrase.is_definite, number=phrase.number,
             is_firm=phrase.is_firm, in_question=clause.in_question, beside=clause.beside(),
+            is_alone=_is_alone(clause, said.sex) and (phrase.is_definite or noun is clause.sentence.topic()),
         )  # fmt: skip
     for phrase in clause.phrases[:1]:
         word = clause.source[phrase.start : phrase.end].lower()
@@ -76,8 +79,19 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield Statement(
                 "person", phrase.category, word, phrase.start, phrase.end, value=_named(PRONOUNS[word], None),
                 is_definite=True, is_firm=phrase.is_firm or phrase.measure == "open", in_question=clause.in_question,
-                beside=clause.beside(),
+                beside=clause.beside(), is_alone=_is_alone(clause, PRONOUNS[word]),
             )  # fmt: skip
+
+
+_OF_SEX = {
+    "male": re.compile(r"\b(?:she|her|hers|wom[ae]n|girls?|lad(?:y|ies)|mother|bride|female)\b", FLAGS),
+    "female": re.compile(r"\b(?:he|him|his|m[ae]n|boys?|guys?|gentlem[ae]n|father|groom|male|husband)\b", FLAGS),
+}  # fmt: skip
+"""Per sex, words that tell of somebody of the other one."""
+
+
+def _is_alone(clause: Clause, sex: str | None) -> bool:
+    return sex is not None and _OF_SEX[sex].search(clause.source) is None
 
 
 _NAMES = {0.0: "baby", 0.7: "toddler", 1.0: "child", 1.2: "kid", 1.5: "boy", 2.0: "young", 2.5: "grown", 3.0: "adult",
@@ -115,9 +129,23 @@ def verify_person(statement: Statement, evidence: Evidence) -> Ruling:
         return ("supported_by_caption" if agrees else "unknown"), f"{saying}, {shown}"
     if is_other_age and not is_other_sex and len(ages) < 2 and age is not None and abs(age - far[0]) < FAR:
         return "unknown", f"{saying}, {shown}, one alone"
-    if not _is_only(statement, evidence) and not is_the_same(statement, evidence):
+    is_meant = is_other_sex and statement.is_alone and not statement.is_plural and _tell_of_one(evidence)
+    if not is_meant and not _is_only(statement, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of someone else"
     return "contradicted", f"{saying}, {shown}"
+
+
+ALL_TELL = 3
+"""Captions that tell of one person alone, from which on a text tells of that one first."""
+
+
+def _tell_of_one(evidence: Evidence) -> bool:
+    """Whether captions agree on one person, beside whom they tell of nobody."""
+    own = [[one for one in caption if one.kind == "person"] for caption in evidence.told]
+    told = [one for caption in own for one in caption]
+    return sum(any(_sides(one.value)[0] for one in caption) for caption in own) >= ALL_TELL and not any(
+        one.is_plural for one in told
+    )
 
 
 def _is_only(statement: Statement, evidence: Evidence) -> bool:

@@ -41,12 +41,12 @@ _NEAR = (
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge)| (?:side|half|part|area|"
-    "portion|edge|border|corner|section|third|wall|"
+    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge|margin)| (?:side|half|part|area|"
+    "portion|edge|border|margin|corner|section|third|wall|"
     "quarter|foreground))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
-_FAR = "(?:far |very |extreme |outer |entire |whole )?"
+_FAR = "(?:(?:image|picture|photo|frame|scene)['’]s )?(?:far |very |extreme |outer |entire |whole )?"
 
 PLACES = (
     Row("top left", f"{_NEAR} the {_FAR}(?:upper|top)[ -]left{_PART_OF}", "The dog is in the upper left corner."),
@@ -65,10 +65,14 @@ PLACES = (
     Row("bottom", f"{_NEAR} the {_FAR}(?:bottom|lower){_PART_OF}", "The dog is in the lower half of the image."),
     Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
     Row("corner", f"{_NEAR} (?:the|a|one) corner", "The dog is in a corner of the image."),
-    Row("foreground", "(?:in|at) the (?:foreground|front)", "The dog is in the foreground."),
+    Row(
+        "foreground",
+        "(?:in|at) the (?:foreground|front)|(?:closest|nearest) to (?:the )?(?:camera|viewer|us)",
+        "The dog is in the foreground.",
+    ),
     Row(
         "background",
-        "(?:in|at|toward|towards|near) the (?:far )?(?:background|distance|back|rear)",
+        "(?:in|at|toward|towards|near) the (?:far )?(?:background|distance|back|rear)|(?:further|farther) back",
         "The dog is in the background.",
     ),
 )
@@ -92,18 +96,36 @@ _PLACE_WORDS = {
 _TURNED = {"left": "right", "right": "left", "upper": "lower", "lower": "upper", "top": "bottom", "bottom": "top"}
 _KEYWORDS = (
     "left", "right", "top", "upper", "bottom", "lower", "middle", "cent", "corner", "foreground", "front", "background",
-    "distance", "back", "rear",
+    "distance", "back", "rear", "closest", "nearest",
 )  # fmt: skip
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
 _HELD = re.compile(
-    rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|"
-    rf"right))?{_PART_OF}{FRAME}?\s+(?:shows?|features?|"
-    rf"has|holds?|contains?|includes?|is\s+(?:occupied|dominated|filled|taken\s+up)\s+(?:by|with))\s+(?P<x>{SLOT})".replace(
+    rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?{_PART_OF}{FRAME}?\s+"
+    rf"(?!(?:of|in|on|and|or)\b)(?:[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(" ", r"\s+"),
+    FLAGS,
+)
+"""The place as the subject, with any verb: "the left side of the image shows a dog", "belongs to a dog"."""
+_HOLDS = re.compile(
+    rf"(?P<x>{SLOT})\s+(?:(?:that|which|who|also|nearly|almost|easily|clearly)\s+)*(?P<verb>[a-z]+)\s+the\s+{_FAR}"
+    rf"(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?(?:[ -]hand)?\s+"
+    rf"(?:side|half|third|quarter|portion|part|area|corner|section){FRAME}?(?=\s*(?:[.,;!?]|$|and\b|while\b))".replace(
         " ", r"\s+"
     ),
     FLAGS,
 )
-"""The place as the subject: "the left side of the image shows a dog"."""
+"""The place as what is done to: "a dog anchors the left half"."""
+_FRONTED = re.compile(
+    rf"(?:[^\ue000-\uf8ff,]{{0,60}},)?\s*(?:there\s+(?:is|are)|there['’]s|(?:one|you|we|i)\s+(?:can\s+|also\s+)?(?:see|find|spot|"
+    rf"notice|have)|(?:is|are|[a-z]+s)(?!\s+(?:a|the)\s+[a-z]+\s+of))\s+(?:also\s+|clearly\s+|another\s+)?(?P<x>{SLOT})"
+    rf"|\s+(?P<y>{SLOT})\s+(?!(?:and|or)\b)",
+    FLAGS,
+)
+"""What follows a place that opens its clause: "On the right, half hidden, there's also a dog"."""
+_OPENS = re.compile(
+    r"\W*(?:(?:and|but|over|down|up|high|far|out|back|further|also|then|just|right|somewhere|parked|"
+    r"standing|sitting|lying|seated|placed|hanging|grazing|resting|waiting)\s+)*$",
+    FLAGS,
+)
 _CLOSES = re.compile(r"\s*(?:$|[.,;!?)]|(?:and|while|with)\b)", FLAGS)
 _PARTS = re.compile(r"\b(?:half|edge|border|corner|far|extreme|very)\b", FLAGS)
 _PART_NAMES = {"half": "half", "corner": "corner"}
@@ -134,7 +156,9 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     """Places with the thing before or after them; "upper left" is two claims."""
     if not _names_place(clause.text):
         return
-    for match in _HELD.finditer(clause.text):
+    for match in (*_HELD.finditer(clause.text), *_HOLDS.finditer(clause.text)):
+        if (match.groupdict().get("verb") or "is") in _NO_HOLD or _AT.search(clause.text, 0, match.start()):
+            continue
         phrase = clause.phrase(match["x"])
         if clause.origin(match.start()) < clause.silent and phrase.measure not in ("none", "others"):
             for side in filter(None, match.group("a", "b")):
@@ -155,6 +179,10 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             # "Bottles line the right edge" speaks of those in the picture.
             is_firm = said.is_firm or (owner.measure is None and owner.is_plural)
             yield replace(said, is_firm=is_firm, size=size_of(clause, owner))
+
+
+_AT = re.compile(r"\b(?:in|on|at|to|towards?|near|along|from|into)\s+$", FLAGS)
+_NO_HOLD = frozenset("in on at to toward towards near from of by with and or".split())
 
 
 def _names_place(text: str) -> bool:
@@ -179,19 +207,34 @@ _BARE_SIDE = re.compile(r"\W*(?:the )?(?P<side>left|right)(?:[ -]hand)?(?: (?:si
 _ASKS_SIDE = re.compile(r"\b(?:which|what) (?:side|half)\b|\bleft or (?:(?:on |to )?the )?right\b", FLAGS)
 
 
+_OBJECTS = frozenset("it them him her".split())
+_AND_ANOTHER = re.compile(
+    r"\b(?:left|right|middle|cent(?:er|re)|background|foreground)(?:[ -][a-z]+)?,?\s+and\s+$", FLAGS
+)
+"""What shows that the second of two places has its own thing: "the dog on the left and THE CAT on the right"."""
+
+
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     """What a place is said of: the thing right before it or after it, or the subject of its verb."""
     owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
     if owner is not None:
         phrase = clause.phrase(owner["x"])
-        is_elliptic = phrase.is_stand_in and not phrase.is_definite  # "..., and one at the back"
+        said = clause.source[phrase.start : phrase.end].lower()
+        # "..., and one at the back", but not "a bear sits below it on the left"
+        is_elliptic = phrase.is_stand_in and not phrase.is_definite and said not in _OBJECTS
         if is_elliptic or not clause.is_governed(owner.start(), owner.end("x")):
+            return phrase
+        if _AND_ANOTHER.search(clause.text, 0, owner.start()) is not None:
             return phrase
     if owner is not None:  # "a man with a dog on the left": which? But "a man with a dog STANDS on the left"
         return clause.subject_at(match.start())
     owner = _OWNER_AFTER.match(clause.text, match.end())
     if owner is not None:
         return clause.phrase(owner[owner.lastgroup or "x"])
+    if _OPENS.fullmatch(clause.text, 0, match.start()) is not None:
+        owner = _FRONTED.match(clause.text, match.end())
+        if owner is not None:
+            return clause.phrase(owner["x"] or owner["y"])
     return clause.subject_at(match.start()) if _CLOSES.match(clause.text, match.end()) is not None else None
 
 

@@ -46,7 +46,8 @@ RELATIONS = (
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
         "The dog is lower in the frame than the cat."),
     Row("next to", "next to|right by|beside|alongside|by the side of|close to|near", "The dog is next to the cat."),
-    Row("on", "on top of|atop|on", "The dog is on the cat."),
+    Row("on", "on top of|atop|(?:on|across|along) the (?:top|surface|seat|edge|back|arm) of|on",
+        "The dog is on the cat."),
     Row("under", "(?:right )?under|underneath", "The dog is under the cat."),
     Row("nearer", "nearer (?:to the (?:camera|viewer) )?than|closer (?:to the (?:camera|viewer) )?than",
         "The dog is nearer to the camera than the cat."),
@@ -59,7 +60,9 @@ RELATIONS = (
         "bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
     Row("smaller", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?less (?:of the \\w+ |space )?than"
         "|(?:much |clearly )?smaller (?:in the \\w+ )?than", "The dog covers less of the frame than the cat."),
-    Row("holding", "hold(?:s|ing)?|carr(?:y|ies|ying)|rid(?:e|es|ing)|wear(?:s|ing)?|push(?:es|ing)?",
+    Row("holding", "hold(?:s|ing)?|carr(?:y|ies|ying)|rid(?:e|es|ing)|wear(?:s|ing)?|push(?:es|ing)?|"
+        "clutch(?:es|ing)?|grip(?:s|ping)?|grasp(?:s|ing)?|cradl(?:es|ing)|hug(?:s|ging)?|wield(?:s|ing)?|"
+        "ha(?:s|ve)(?= [\ue000-\uf8ff] in (?:his|her|its|their) (?:hands?|arms|mouth|lap)\\b)",
         "The dog is carrying the cat."),
     Row("between", "(?:in )?between", "The dog is between the cat and the bed."),
 )  # fmt: skip
@@ -95,10 +98,10 @@ _RELATION = re.compile(
     FLAGS,
 )
 _FRONTED = re.compile(
-    rf"(?:^|,)\s*(?:(?:right|directly|just|immediately|and)\s+){{0,2}}(?:{{rows}})\s+{_THE}(?P<y>{SLOT})\s*(?:,\s*|\s(?=(?:is|are|sits?|stands?|lies|lie|hangs?|there)\b))"
-    rf"(?:there\s+)?(?:is\s+|are\s+|sits?\s+|stands?\s+|lies?\s+|hangs?\s+)?(?P<x>{SLOT})".replace(
-        "{rows}", one_of(RELATIONS, "r")
-    ),
+    rf"(?:^|,)\s*(?:(?:right|directly|just|immediately|and|also|[a-z]+ing|parked|seated|perched|placed|located)\s+){{0,2}}(?:{{rows}})\s+"
+    rf"{_THE}(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?\s*(?:,\s*|\s(?=(?:is|are|there|one|you|we|[a-z]+s?)\b))"
+    rf"(?:there\s+(?:is|are)\s+|there['’]s\s+|(?:one|you|we)\s+(?:can\s+)?(?:see|find|spot)\s+|is\s+|are\s+|[a-z]+s\s+|sit\s+|stand\s+|lie\s+)?"
+    rf"(?:also\s+|another\s+)?(?P<x>{SLOT})".replace("{rows}", one_of(RELATIONS, "r")),
     FLAGS,
 )
 """The place before the thing: "To the left of the cat sits a dog"."""

@@ -7,11 +7,14 @@ they have surroundings in common.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from datagen.claims.clause import Clause, Statement
 from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, turning
 from datagen.claims.syntax import Noun
+from datagen.claims.wordnet import Nearest, is_usual
 from datagen.records import Claim
 
 _PLACES = """
@@ -100,6 +103,22 @@ for _sort, _table in (("time", TIMES), ("weather", WEATHERS), ("occasion", OCCAS
 VALUES |= {"indoors": ("air", "indoors"), "inside": ("air", "indoors"), "indoor": ("air", "indoors"),
            "outdoors": ("air", "outdoors"), "outside": ("air", "outdoors"), "outdoor": ("air", "outdoors")}  # fmt: skip
 """Per word its sort and value."""
+_NO_KINDS = frozenset(
+    "slope platform enclosure grass lawn lounge den deck court terminal dirt gravel snow prairie plain".split()
+)
+"""Words of the table whose kinds are elsewhere too: a pier is a platform, a cage an enclosure."""
+_NEAREST = Nearest({name: row[0] for row in _ROWS for name in row[3].split() if name not in _NO_KINDS})
+
+
+@lru_cache(maxsize=20_000)
+def place_of(word: str) -> tuple[str, str] | None:
+    """Sort and value of a word; of a place outside the table those of what it is a kind of: a creek is water."""
+    if word in VALUES:
+        return VALUES[word]
+    value = _NEAREST.of(word) if is_usual(word) else None
+    return None if value is None else (_SORT_OF[value], value)
+
+
 _GROUNDED = {"snow-covered": "snow", "snow-laden": "snow", "grassy": "grass", "sandy": "beach"}
 """Adjectives that say what the ground is."""
 _WORDS = frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2])) | frozenset(_GROUNDED) | {"sun"}
@@ -114,7 +133,8 @@ _GOES_ON = frozenset("is sits stands fills houses contains with packed full has 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Places after "in", "on" or "at", times and weathers, "indoors"; "this is a kitchen"."""
-    if _WORDS.isdisjoint(clause.sentence.words):
+    words = clause.sentence.words
+    if _WORDS.isdisjoint(words) and _INTO.isdisjoint(words):
         return
     seen: set[tuple[str, str]] = set()
     for found, start, end in (*_of_nouns(clause), *_of_words(clause)):
@@ -147,7 +167,7 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
             word, before = last, "in"
         elif word in _PARTS and last in VALUES:
             word = last
-        found = VALUES.get(word)
+        found = place_of(word)
         for adjective, ground in _GROUNDED.items():
             if adjective in noun.modifiers and before in _INTO:
                 yield (_SORT_OF[ground], ground), noun.start, noun.end
@@ -168,7 +188,7 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
         return sort != "time" or before not in ("by", "through")
     if sort == "time":
         return before not in ("last", "every", "for", "until")
-    if before in ("is", "'s", "’s") and further in ("setting", "scene", "place", "location", "this", "it"):
+    if before in ("is", "'s", "’s", "be") and further in _SUBJECTS:
         return True
     words = clause.sentence.words
     after = words[noun.last + 1] if noun.last + 1 < len(words) else ""
@@ -191,11 +211,13 @@ def _of_words(clause: Clause) -> Iterator[Found]:
         if found[0] == "air":
             if words[n] in ("inside", "outside") and n + 1 < len(words) and tags[n + 1] in "DnMAO":
                 continue  # "inside the box"
-            if n and tags[n - 1] in "nA" and sentence.nouns[0].last < n - 1:
+            if n and tags[n - 1] in "nA" and (sentence.nouns[0].last < n - 1 or "V" in tags[: n - 1]):
                 continue  # "who spends the week indoors"
         yield found, sentence.starts[n], sentence.ends[n]
 
 
+_SUBJECTS = frozenset("setting scene place location backdrop background environment surroundings this it to".split())
+"""What is the place where a picture was taken: "the BACKDROP is a street", "it seems TO be a street"."""
 _ONLY_IN = frozenset(("house", "train", "bus", "ship", "vehicle"))
 _ANYWHERE_SAID = frozenset(("weather", "time", "air", "occasion"))
 """Sorts that are told by the word alone."""
@@ -210,7 +232,7 @@ _PLACED = frozenset(("room", "open", "place"))
 _HELD_APART = (
     {"sunny", "rainy"}, {"sunny", "overcast"}, {"sunny", "foggy"}, {"rainy", "snowy"}, {"night", "day"}, {"night",
     "noon"},
-    {"night", "evening"}, {"noon", "evening"},
+    {"night", "evening"}, {"noon", "evening"}, {"night", "sunny"},
 )  # fmt: skip
 
 
@@ -226,7 +248,7 @@ def _shuts_out(a: tuple[str, str], b: tuple[str, str]) -> bool:
             return True
         inside, place = (name, other_sort) if sort == "air" else (other, sort)
         return place == ("room" if inside == "outdoors" else "open")
-    return sort == other_sort and (sort == "occasion" or {name, other} in _HELD_APART)
+    return {name, other} in _HELD_APART or sort == other_sort == "occasion"
 
 
 def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
@@ -239,7 +261,7 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
         return "supported_by_caption", f"{saying}, a caption too"
     spoken: dict[tuple[str, str], int] = {}
     for word, n in evidence.nouns.items():
-        place = VALUES.get(word) or _OF_CAPTIONS.get(word)
+        place = place_of(word) or _OF_CAPTIONS.get(word)
         if place is not None:
             spoken[place] = spoken.get(place, 0) + n
     if said in spoken:
@@ -249,6 +271,10 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
         return "supported_by_boxes", f"{saying}, what is boxed stands there"
     places = {place: n for place, n in spoken.items() if place[0] in _PLACED}
     against = [caption for caption in told if any(_shuts_out(said, other) for other in caption)]
+    others = Counter(other for caption in told for other in caption if other[0] == "room")
+    agreed = [other for other, n in others.items() if n >= ALL_TELL and said[0] == "room"]
+    if agreed and not any(VALUES.get(word) == said for word in evidence.nouns) and len(everything & set(others)) == 1:
+        return "contradicted", f"{saying}, captions agree on a {agreed[0][1]}"  # next to it, but not in it
     family = (*_PLACED, "air") if said[0] in (*_PLACED, "air") else (said[0],)
     is_agreed = any(
         not _shuts_out(said, other) and other[0] in family and other[1] not in _ANYWHERE
@@ -275,6 +301,8 @@ _OF_CAPTIONS = {"day": ("time", "day")}
 """Words that say so in a caption; in an answer "day" may be any day."""
 _ANYWHERE = frozenset(("road", "snow", "grass", "ground", "water", "indoors", "outdoors", "bus", "train"))
 """What may lie beside most places, so that it agrees with none."""
+ALL_TELL = 3
+"""Captions that put a picture in one room, from which on it is in no other, however near."""
 OFTEN = 2
 """Captions that speak of a place in any way, from which on it is where the picture was taken."""
 _OPEN_AIR = frozenset(("giraffe", "zebra", "elephant", "surfboard", "skis", "snowboard", "airplane", "traffic light",
@@ -323,6 +351,7 @@ SCENE = Kind(
     verify=verify_scene,
     excludes=excludes,
     agrees_within=True,
+    if_seeming=True,
     probe=probe,
     plants=((WRONG_SCENE, turning(_TURNED)),),
     if_supposed="if plain",
