@@ -9,6 +9,8 @@ from itertools import islice
 from msgspec import Struct
 
 from datagen.claims.kind import YES_NO, presence_question
+from datagen.claims.kinds.absence import ABSENCE
+from datagen.claims.kinds.presence import PRESENCE
 from datagen.claims.vocabulary import vocabulary_for
 from datagen.lexicon import with_article
 from datagen.records import AnnotatedImage, Finding, Probe, ProbeScore, Turn
@@ -136,8 +138,8 @@ def unboxed_in(turn: Turn) -> Iterator[Unboxed]:
     for probe in (turn.validation and turn.validation.probes) or ():
         claim = turn.claims[probe.claim]
         is_captioned = claim.verdict == "supported_by_caption"
-        is_open = claim.kind == "presence" and (is_captioned or claim.verdict == "unknown")
+        is_open = claim.kind == PRESENCE.name and (is_captioned or claim.verdict == "unknown")
         if is_open and probe.chance >= (CAPTIONED if is_captioned else SURE):
             yield Unboxed(claim.category, probe.chance, is_captioned)
-        if claim.kind == "absence" and claim.verdict.startswith("supported") and probe.chance <= 1 - SURE:
+        if claim.kind == ABSENCE.name and claim.verdict.startswith("supported") and probe.chance <= 1 - SURE:
             yield Unboxed(claim.category, round(1 - probe.chance, 6), is_captioned=False)
