@@ -17,6 +17,8 @@ A single record that fails never raises: it becomes a dropped record with stage,
 
 from __future__ import annotations
 
+from datagen.masking import masked
+
 
 def visible(text: str) -> str:
     """Foreign text without the signs that steer a terminal, fit for a sentence or a listing."""
@@ -40,15 +42,22 @@ def told_raised(name: str, function: object, error: BaseException) -> str:
     code = code or getattr(getattr(type(function), "__call__", None), "__code__", None)  # noqa: B004  # of an object
     own = getattr(code, "co_filename", None)
     frame = next((frame for frame in reversed(frames) if frame.filename == own), frames[-1])
-    text = " ".join(str(error).split())
+    text = " ".join(masked(str(error)).split())
     text = f"{type(error).__name__}: {text[:300]}" if text else type(error).__name__
     return f"{name} raised {text} ({PurePath(frame.filename).name}, line {frame.lineno})"
 
 
 class DatagenError(Exception):
-    """A failure that the command line prints as one sentence, without a traceback."""
+    """A failure that the command line prints as one sentence, without a traceback.
+
+    Args:
+        sentence: May quote foreign text: it loses keys, logins and what would steer a terminal.
+    """
 
     exit_code = 1
+
+    def __init__(self, sentence: object) -> None:
+        super().__init__(visible(masked(str(sentence))))
 
 
 class SettingsError(DatagenError):

@@ -11,6 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
+    {"masking"},
     {"compact_map", "errors", "finish_reason", "records", "randomness", "version", "yaml_text"},
     {"hallucination_rate", "settings_table", "turn_fates", "words"},
     {"summary"},

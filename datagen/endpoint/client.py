@@ -292,7 +292,7 @@ class EndpointClient:
             self._limiter.heed(came.headers, taken)
             if 200 <= came.status < 300:
                 self._limiter.answered(taken)
-                return came, sent
+                return came._replace(content=self.errors.without_key(came.content)), sent
         raise self._heard_fault(self.errors.meaning_of(came, sent), taken) from None
 
     def _heard_fault(self, meaning: Exception, taken: Pass) -> Exception:

@@ -13,19 +13,18 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 
 from datagen.endpoint.refusals import Meaning, meaning_of
 from datagen.endpoint.target import Target
-from datagen.errors import DatagenError
+from datagen.errors import DatagenError, visible
+from datagen.masking import MASK, address_of, masked, secrets_of
 
 MAX_RETRY_AFTER_S = 600.0
 MAX_DETAIL_CHARS = 300
-
-# Servers quote keys in part ("sk-ab***yz"), so whatever looks like one is cut out too.
-_KEY_LIKE = re.compile(r"\bsk-[\w*.-]+|\b(?i:bearer)\s+\S+")
+LONG_KEY = 16  # characters; a shorter one, such as 'none', may be a word of the answer
+MAX_READ_CHARS = 10_000  # of a text of which so few are shown
 
 
 class HttpAnswer(NamedTuple):
@@ -102,15 +101,18 @@ class ErrorReader:
     def __init__(self, target: Target, base_url: str, key: str | None) -> None:
         self._target = target
         self._address = address_of(base_url)
-        self._key = key
+        self._secrets = (key, *secrets_of(base_url))
         self.has_answered = False
 
     def shown(self, text: str) -> str:
-        """Text fit for a message: one line, bounded, no keys."""
-        if self._key:
-            text = text.replace(self._key, "[key]")
-        text = " ".join(_KEY_LIKE.sub("[key]", text).split())
+        """Text fit for a message or a file: one line, bounded, no keys, nothing that steers a terminal."""
+        text = visible(" ".join(masked(text[:MAX_READ_CHARS], *self._secrets).split()))
         return text if len(text) <= MAX_DETAIL_CHARS else text[: MAX_DETAIL_CHARS - 1] + "…"
+
+    def without_key(self, content: bytes) -> bytes:
+        """An answer that is to be kept, without the key: a server that echoes headers would put it into a dataset."""
+        key = (self._secrets[0] or "").encode()
+        return content.replace(key, MASK.encode()) if len(key) >= LONG_KEY else content
 
     def nobody_answers(self, detail: str) -> DatagenError:
         """The sentence for an address where no server was ever heard."""
@@ -174,15 +176,6 @@ class ErrorReader:
             return f"{where} has no model '{self._target.model}' ({words})."
         told = f"{where}: expected an OpenAI-compatible endpoint ({status}: {words})"
         return f"{told}; is {self._target.option} right, and does it end in /v1?"
-
-
-def address_of(url: str) -> str:
-    """A URL fit to be shown: without login, query and fragment, which may hold secrets."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "an address that is none"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 
 _TELL_ERRORS = ("error", "detail", "message", "msg", "base_resp")

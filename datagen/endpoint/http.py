@@ -18,7 +18,8 @@ from aiohttp.payload import Payload
 from openai import AsyncOpenAI
 from yarl import URL
 
-from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError, address_of
+from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError
+from datagen.masking import address_of
 
 CONNECT_TIMEOUT_S = 30.0  # a thousand connections made at once, with TLS, take seconds on one core
 IDLE_S = 4.0  # servers drop idle connections after 5 s and more; the one that asks should let go first

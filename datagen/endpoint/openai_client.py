@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, OpenAIError, Timeout
 
-from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError, address_of
+from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError
 from datagen.endpoint.http import CONNECT_TIMEOUT_S, proxy_for
 from datagen.endpoint.target import Target
+from datagen.masking import address_of
 
 OPENAI_URL = "https://api.openai.com/v1"
 

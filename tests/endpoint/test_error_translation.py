@@ -12,7 +12,6 @@ from datagen.endpoint.error_translation import (
     PassingError,
     RecordError,
     RefusedParameterError,
-    address_of,
 )
 from datagen.endpoint.target import Target
 from datagen.errors import EmbeddingError
@@ -120,6 +119,19 @@ def test_keys_are_in_no_message() -> None:
     assert reader().shown("a\n b " + 400 * "x").startswith("a b xxx") and len(reader().shown(400 * "x")) == 300
 
 
-def test_addresses_are_shown_without_secrets() -> None:
-    assert address_of("https://me:pw@host:8/v1/?key=x#y") == "https://host:8/v1"
-    assert address_of("http://[::1") == "an address that is none"
+def test_login_and_query_of_its_own_address_are_in_no_message() -> None:
+    seen = ErrorReader(TARGET, "http://me:pass-of-me@h/v1?api-key=key-in-query", None)
+    came = NoAnswerError(
+        "connection", "ClientHttpProxyError http://me:pass-of-me@h says key-in-query, bWU6cGFzcy1vZi1tZQ=="
+    )
+    told = str(seen.meaning_of(came))
+    assert "http://[key]@h" in told and not [one for one in ("pass", "query", "bWU6") if one in told]
+
+
+def test_what_steers_a_terminal_is_in_no_message() -> None:
+    assert reader().shown("a\x1b]0;title\x07b\u202ec") == "a\\x1b]0;title\\x07b\\x202ec"
+
+
+def test_an_answer_that_echoes_the_key_is_kept_without_it() -> None:
+    assert reader().without_key(f"You sent {KEY}.".encode()) == b"You sent [key]."
+    assert ErrorReader(TARGET, "http://h", "none").without_key(b"none is there") == b"none is there"

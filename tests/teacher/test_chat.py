@@ -16,7 +16,7 @@ from loopback import ANSWER_FAULTS, WAY_FAULTS, Answer, LoopbackServer, error_an
 
 from datagen.config import TeacherSettings
 from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MAX_REJECTED
-from datagen.endpoint.error_translation import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S, address_of
+from datagen.endpoint.error_translation import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request, Usage
 from datagen.teacher import StoppedError
@@ -512,10 +512,6 @@ def test_the_key_is_in_no_message_reply_repr_or_log(monkeypatch, caplog):
     )
     assert "sk-ve" not in shown and "secret" not in shown
     assert reply.detail == "400 your key [key] or [key] or [key] is odd"
-
-
-def test_login_and_query_of_an_address_are_not_shown():
-    assert address_of("https://me:pw@host:8/v1/?key=x#y") == "https://host:8/v1"
 
 
 # Parameters that a model does not take

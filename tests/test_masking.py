@@ -1,0 +1,87 @@
+"""Secrets in foreign text are cut out, whoever quotes them and however; what is none stays as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.errors import RunError, told_raised
+from datagen.masking import address_of, masked
+
+KEY = "my-own-form-of-a-key-0123456789"
+
+
+@pytest.fixture
+def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:pass%2Fw0rd!@proxy.test:3128")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://gateway.test/v1?api-key=QUERYSECRET&unnamedsecret")
+
+
+@pytest.mark.usefixtures("addresses")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ClientHttpProxyError 407, url='http://ada:pass%2Fw0rd!@proxy.test:3128'",
+        "refused Basic YWRhOnBhc3MvdzByZCE= at the door",  # base64 of ada:pass/w0rd!
+        'you are {"proxy": "ada:pass/w0rd!"}',
+        "Cannot POST /v1/chat/completions?api-key=QUERYSECRET&unnamedsecret",
+        "the query holds QUERYSECRET, unnamedsecret",
+        f"Incorrect API key provided: {KEY}.",
+        "Incorrect API key provided: my-own-f***6789.",
+        f"Authorization: Bearer {KEY}",
+        "{'Authorization': 'Bearer other-secret', 'X-Api-Key': 'other-secret'}",
+        '{"authorization":"Basic b3RoZXItc2VjcmV0","cookie":"other-secret"}',
+        "connect to https://bob:other-secret@host/v1 failed",
+        "cannot resolve bob:other-secret@host",
+        "GET https://host/v1?other-secret failed",
+        "see https://host/v1?a=1&sig=other-secret, please",
+        "key sk-other-secret or gsk_0123456789abcdefghother or AIza0123456789abcdefghijkother",
+        "password = other-secret; aws_secret_access_key: other-secret",
+    ],
+)
+def test_no_secret_is_left(text: str) -> None:
+    told = masked(text, KEY)
+    secrets = ("w0rd", "YWRh", "QUERY", "unnamed", "my-own", KEY, "other", "b3Ro")
+    assert "[key]" in told and not [secret for secret in secrets if secret in told], told
+    assert masked(told, KEY) == told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "'max_tokens' is not supported with this model: 4096 is too large",
+        "teacher.api_key_env: expected the name of a variable",
+        "/data/pictures/a.jpg: line 3, 'Two cats? One sleeps: the other @ home.'",
+        "http://localhost:8000/v1/models answers 404; does it end in /v1?",
+        "",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert masked(text, "none", None) == text
+
+
+def test_a_short_secret_is_a_whole_word() -> None:
+    assert masked("nonetheless none", "none") == "nonetheless [key]"
+
+
+def test_a_hostile_text_is_read_to_its_end() -> None:
+    for piece in ("a:", "a://", "eyJ-", "a-", ".", "?a=", "sk-"):
+        assert masked(piece * 10_000)
+
+
+def test_every_sentence_for_the_user_is_masked() -> None:
+    assert str(RunError("http://ada:pw@host/x\x1b[2J says\nno")) == "http://[key]@host/x\\x1b[2J says\nno"
+
+
+def test_what_a_function_raised_is_masked() -> None:
+    def ask() -> None:
+        raise ValueError("401 for https://ada:pw@host/v1?key=abc")
+
+    with pytest.raises(ValueError, match="401") as caught:
+        ask()
+    assert "pw" not in told_raised("ask", ask, caught.value) and "abc" not in told_raised("ask", ask, caught.value)
+
+
+def test_addresses_are_shown_without_secrets() -> None:
+    assert address_of("https://me:pw@host:8/v1/?key=x#y") == "https://host:8/v1"
+    assert address_of("http://me:p/w#?@host:8") == "http://host:8"
+    assert address_of("http://[::1") == "an address that is none"
