@@ -16,7 +16,7 @@ import jsonlines
 import msgspec
 
 from datagen.checks import Check
-from datagen.config import Settings, dump_settings, load_settings, settings_table
+from datagen.config import Settings, dump_settings, load_settings, settings_of_run, settings_table
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
 from datagen.engines.local import Outcome, Workplace, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
@@ -120,11 +120,18 @@ def run(
 
 @told_in_python
 @_naming_settings
-def merge(out: str | Path, *, source: Source | None = None, progress: Progress | bool | None = None) -> Run:
+def merge(
+    out: str | Path,
+    config: Mapping[str, Any] | None = None,
+    *,
+    source: Source | None = None,
+    progress: Progress | bool | None = None,
+) -> Run:
     """Make the finished run of its shards, as ``datagen merge`` does.
 
     Args:
         out: The run folder, which holds them all.
+        config: Settings to say again, as a mapping: what could send a key or write elsewhere.
         source: The source in Python that the shards were made with, if they were.
         progress: As of ``run``.
 
@@ -137,7 +144,7 @@ def merge(out: str | Path, *, source: Source | None = None, progress: Progress |
     folders = shard_folders(Path(out))
     if not folders:
         raise RunError(f"{out}: holds no shards; make them with datagen.run(..., shard='K/N').")
-    settings = open_run(folders[0].path).settings
+    settings = settings_of_run(open_run(folders[0].path).settings, config or {}, folders[0].settings)
     merge_shards(settings, folders, Path(out), _heard_by(progress), plugs=Plugs(source=source))
     made = open_run(out)
     made.write_report()
@@ -362,7 +369,7 @@ class Run(RunTables):
             settings["name"], validator = validator, None
         plugs = Plugs(validator=validator, source=source, checks=listed(checks))
         overrides = {f"validator.{name}": value for name, value in settings.items()}
-        new = load_settings(None, {**dump_settings(self.settings), **overrides, **settings_of(plugs)})
+        new = settings_of_run(self.settings, {**overrides, **settings_of(plugs)}, self.folder.settings, asks=False)
         if new.validator.name == "none":
             raise SettingsError(f"{self.folder.path}: this run has no validator yet; name one.")
         run_engine(new, self.folder.path, _heard_by(progress), may_ask=False, plugs=plugs)

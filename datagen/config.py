@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
+from datagen.said_again import dangers_in, require_said
 from datagen.settings_table import SettingsTable, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
@@ -344,7 +345,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Natural | None,
         Meta(description="The run stops when so many replies of a response type came and none is of use; or never."),
     ] = 20
-    max_failed: Annotated[Share, Meta(description="Share of failed requests above which the exit status is 3.")] = 0.01
+    max_failed: Annotated[
+        Share, Meta(description="Share of samples without an answer or a picture above which the exit status is 3.")
+    ] = 0.01
 
 
 @cache
@@ -359,15 +362,19 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
 
     Args:
         config_file: YAML with the keys of ``Settings``, nested as they are, or a run's ``run.yaml``; None for defaults.
-        overrides: Nested in the same way, or dotted keys such as ``"teacher.name"``; the later over the earlier.
+        overrides: Nested in the same way, or dotted keys such as ``"teacher.name"``; the later over the earlier. What
+            is dangerous in a ``run.yaml`` must stand here, too.
 
     Raises:
         SettingsError: Unknown name, wrong type, value out of range, or unreadable file; names the setting.
     """
     tree: dict[str, Any] = {}
     table = settings_table()
+    is_of_run = False
     if config_file is not None:
         tree = _read_yaml(config_file)
+        is_of_run = "datagen" in tree and isinstance(tree.get("settings"), dict)
+        tree = dict(tree["settings"]) if is_of_run else tree
         _forget_outdated(tree)
         _take_in_words(tree, f"{config_file}: ")
         table.take_in_lists(tree)
@@ -381,7 +388,35 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
     table.check(tree)
     settings = table.convert(tree, Settings)
     _check_together(settings)
+    if is_of_run:
+        require_said(dangers_in(dump_settings(settings)), _names(overrides), str(config_file))
     return _resolved(settings)
+
+
+@told_in_python
+def settings_of_run(stored: Settings, given: Mapping[str, Any], run_yaml: Path, *, asks: bool = True) -> Settings:
+    """Settings to go on with a run: its own, and over them what was given; see ``said_again``.
+
+    Args:
+        stored: The run's own.
+        given: As the overrides of ``load_settings``.
+        run_yaml: Where the run's own stand.
+        asks: Others than the validator are asked, too.
+
+    Raises:
+        SettingsError: As of ``load_settings``, or what is dangerous in the run's own was not given again.
+    """
+    settings = load_settings(None, {**dump_settings(stored), **given})
+    require_said(dangers_in(dump_settings(settings), asks=asks), _names(given), str(run_yaml))
+    return settings
+
+
+def _names(given: Mapping[str, Any], above: str = "") -> set[str]:
+    """The dotted names of settings that are given, nested or not."""
+    found: set[str] = set()
+    for name, value in given.items():
+        found |= _names(value, f"{above}{name}.") if isinstance(value, Mapping) else {f"{above}{name}"}
+    return found
 
 
 def _forget_outdated(tree: dict[str, Any]) -> None:
@@ -444,8 +479,6 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: looks like a COCO file, not settings; give each file its own --captions.")
     if not isinstance(tree, dict):
         raise SettingsError(f"{path}: expected a mapping of settings, found {type(tree).__name__}.")
-    if "datagen" in tree and isinstance(tree.get("settings"), dict):  # a run.yaml
-        return dict(tree["settings"])
     return tree
 
 

@@ -405,6 +405,7 @@ class Tally:
     def __init__(self) -> None:
         self.n_accepted = 0
         self._n_requests = 0
+        self._n_unasked = 0
         self._n_failed = 0
         self.failure: str | None = None
         self._by_type: dict[str, Counter[str]] = defaultdict(Counter)
@@ -444,8 +445,9 @@ class Tally:
             self._cost_usd = (self._cost_usd or 0.0) + spent.cost_usd
         if sample.status == "rejected":
             self._rejected[sample.stage or ""][sample.reason or ""] += 1
-            if sample.reason in FAILED_REQUESTS:
+            if sample.reason in FAILED:
                 self._n_failed += 1
+                self._n_unasked += not spent.request_digest
                 self.failure = self.failure or f"{sample.reason}: {sample.detail}"
             return
         self.n_accepted += 1
@@ -478,8 +480,8 @@ class Tally:
 
     @property
     def share_failed(self) -> float:
-        """Requests that brought no answer, as a share of all requests."""
-        return self._n_failed / self._n_requests if self._n_requests else 0.0
+        """Samples that failed in whatever stage, as a share of those that had something to ask."""
+        return self._n_failed / max(1, self._n_requests + self._n_unasked)
 
     @property
     def n_samples(self) -> int:
@@ -520,10 +522,12 @@ class Tally:
         )
 
 
-FAILED_REQUESTS = frozenset(
-    {"gave_up", "request_rejected", "context_too_long", "empty_reply", "not_asked", "teacher_raised"}
+FAILED = frozenset(
+    "gave_up request_rejected context_too_long empty_reply not_asked teacher_raised "
+    "image_missing image_unreadable image_outside_folder".split()
 )
-"""Reasons that count against ``--max-failed``: no answer came. A refusal is an answer, if a poor one."""
+"""Reasons that count against ``--max-failed``, whatever the stage: no answer came, or no picture could be looked at. A
+refusal is an answer, if a poor one."""
 
 
 def _turn_counts(counts: Counter[str]) -> TurnCounts:

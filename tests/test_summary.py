@@ -37,6 +37,18 @@ def test_the_tally_counts_samples_tokens_and_money() -> None:
     assert tally.share_failed == pytest.approx(1 / 3)
 
 
+def test_whatever_failed_counts_in_whatever_stage() -> None:
+    unasked = replace(BAD, reason="image_missing", provenance=replace(PROVENANCE, request_digest=""))
+    unseen = replace(BAD, stage="validate", reason="image_unreadable", detail="it is gone")
+    nothing = replace(unasked, reason="nothing_annotated")
+    doubted = replace(BAD, stage="validate", reason="doubtful_answer")
+    tally = Tally()
+    for sample in (unseen, unasked, nothing, doubted, GOOD, CUT):
+        tally.add(sample)
+    assert tally.share_failed == pytest.approx(2 / 5)  # of which something was to be asked
+    assert tally.failure == "image_unreadable: it is gone"
+
+
 def test_the_hallucination_rate_is_of_all_that_the_teacher_wrote() -> None:
     wrong = Turn("How many?", "Two.", (claim("count", "contradicted"),), Validation("doubtful", 0.01))
     right = Turn("What?", "A dog.", (claim("presence", "supported_by_boxes"), claim("count", "unknown")))

@@ -10,7 +10,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import echo_fitted, in_sentences, tell_next, tell_outcome
-from datagen.config import Settings, dump_settings, load_settings
+from datagen.config import Settings, load_settings, settings_of_run
 
 
 @app.command()
@@ -59,7 +59,7 @@ def resume(run_path: options.RunArgument, *, change: options.ChangeOption = Fals
     stored = open_run(run_path)
     if stored.folder.merged.exists() and not stored.folder.summary.is_file():
         raise RunError(f"{run_path}: its shards were not put together to the end; start 'datagen merge {run_path}'.")
-    settings = load_settings(None, {**dump_settings(stored.settings), **given})
+    settings = settings_of_run(stored.settings, given, stored.folder.settings)
     shard = shard_of(stored)
     if shard is not None:
         from datagen.cli.shard_commands import make_shard
@@ -93,10 +93,10 @@ def validate(run_path: options.RunArgument, *, given: options.Given) -> None:
     from datagen.api import open_run
     from datagen.errors import SettingsError
 
-    stored = open_run(run_path).settings
-    if "validator.name" not in given and stored.validator.name == "none":
+    stored = open_run(run_path)
+    if "validator.name" not in given and stored.settings.validator.name == "none":
         raise SettingsError(f"{run_path}: this run has no validator yet; name one with --validator.")
-    settings = load_settings(None, {**dump_settings(stored), **given})
+    settings = settings_of_run(stored.settings, given, stored.folder.settings, asks=False)
     _run_and_tell(settings, run_path, may_ask=False)
 
 

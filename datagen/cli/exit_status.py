@@ -41,8 +41,8 @@ EXIT_STATUS = {
     1: "Failed, with one sentence that says why and what to do.",
     2: "Wrong usage or settings.",
     TOO_MANY_FAILED: (
-        "Finished, but more of the requests failed than `max_failed` allows, or nothing was accepted; of `lint`, some "
-        "images are lost."
+        "Finished, but more of the samples failed, for want of an answer or a picture, than `max_failed` allows, or "
+        "nothing was accepted; of `lint`, some images are lost."
     ),
     INTERRUPTED: "Interrupted, or the budget is used up; `datagen resume RUN` goes on where it stopped.",
 }
@@ -99,9 +99,9 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
 
 
 def exit_if_many_failed(share_failed: float, failure: str | None, settings: Settings) -> None:
-    """End with a status of its own where more requests failed than the settings bear."""
+    """End with a status of its own where more samples failed than the settings bear."""
     if share_failed > settings.max_failed:
-        typer.echo(f"datagen: {100 * share_failed:.1f} % of the requests failed, the first by {failure}", err=True)
+        typer.echo(f"datagen: {100 * share_failed:.1f} % of the samples failed, the first by {failure}", err=True)
         raise typer.Exit(TOO_MANY_FAILED)
 
 

@@ -10,7 +10,8 @@ import typer
 
 from datagen.cli.app import app
 from datagen.cli.exit_status import exit_if_many_failed, in_sentences, tell_outcome
-from datagen.config import Settings, dump_settings, load_settings
+from datagen.cli.options import Given, takes_settings
+from datagen.config import Settings, settings_of_run
 
 if TYPE_CHECKING:
     from datagen.api import Run
@@ -55,18 +56,21 @@ def resume_shards(run_path: Path, given: dict[str, Any], *, may_change: bool = F
         shard = shard_of(stored)
         if shard is None:
             raise RunError(f"{folder.settings}: says nothing of a shard; start its command again.")
-        settings = load_settings(None, {**dump_settings(stored.settings), **given})
+        settings = settings_of_run(stored.settings, given, folder.settings)
         make_shard(settings, shard, run_path, may_change=may_change)
 
 
 @app.command()
 @in_sentences
+@takes_settings("results")
 def merge(
     run_path: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder that the shards are of.")],
     shards: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[SHARD]...", help="Shards that lie elsewhere: their folders, or runs that hold some."),
     ] = None,
+    *,
+    given: Given,
 ) -> None:
     """Make the finished run of its shards: the same bytes as those of a run that was never split."""
     from datagen.api import open_run
@@ -81,7 +85,7 @@ def merge(
         folders += shard_folders(path) or [RunFolder(path)]
     if not folders:
         raise RunError(f"{run_path}: holds no shards; make them with 'datagen run --shard K/N --out {run_path}'.")
-    settings = open_run(folders[0].path).settings
+    settings = settings_of_run(open_run(folders[0].path).settings, given, folders[0].settings)
     tell_outcome(merge_shards(settings, folders, run_path, BarProgress()), settings, run_path)
 
 

@@ -30,14 +30,18 @@ def view(
 ) -> None:
     """Look through a run in the browser: filter, search, accept, correct or reject by hand, ask the validator."""
     _require_extra()
+    from msgspec import to_builtins
+
     from datagen.api import open_run
+    from datagen.said_again import dangers_of_validator, require_said
     from datagen.view.page.live_run import LiveRun
     from datagen.view.page.questions import Asker
     from datagen.view.page.server import Door, serve
 
     run = open_run(run_path)
-    named = {} if validator is None else {"validator.name": validator}
-    asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named, **given})
+    named = given if validator is None else {"validator.name": validator, **given}
+    asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named})
+    require_said(dangers_of_validator(to_builtins(asked)), named, str(run.folder.settings))
 
     def announce(url: str) -> None:
         typer.echo(f"view      {url}")

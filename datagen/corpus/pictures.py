@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import re
 import sys
 import warnings
@@ -20,9 +21,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
+from msgspec import Struct
 
 from datagen.compact_map import DigestMap, Numbers
 from datagen.config import CorpusSettings
+from datagen.errors import RunError
 from datagen.records import AnnotatedImage
 
 if TYPE_CHECKING:
@@ -31,6 +34,18 @@ if TYPE_CHECKING:
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 N_LISTED = 200
 """Folders looked into, and entries read of each, for a hint at the right one."""
+
+
+class Witness(Struct, frozen=True):
+    """A picture that was seen, by which a process or another machine proves that it sees the same folder.
+
+    Attributes:
+        name: Of its file.
+        digest: Of its bytes.
+    """
+
+    name: str
+    digest: str
 
 
 class PictureError(Exception):
@@ -46,6 +61,9 @@ class PictureError(Exception):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+    def __reduce__(self) -> tuple[type[PictureError], tuple[str, str]]:
+        return type(self), (self.reason, self.detail)  # so that it comes back from another process
 
 
 MAX_READ_PIXELS = 4_000_000
@@ -63,6 +81,8 @@ _SHOWN_AS = {
 _IS_FAULTY, _IS_LOOKED_AT, _STAMP = 1 << 63, 1 << 62, (1 << 62) - 1
 _MAX_FAULTS = 4096
 """Faults whose sentences are remembered; others are found again when somebody asks."""
+_MAX_FOLDERS = 4096
+"""Folders of which a sound picture is remembered."""
 
 
 class PictureChecker:
@@ -83,6 +103,7 @@ class PictureChecker:
         # whether it is faulty. A run asks for each picture several times.
         self._known = DigestMap()
         self._faults: dict[str, tuple[str, str]] = {}
+        self._seen: dict[str, str] = {}  # by folder, the last picture in it that was sound
 
     def remembered(self) -> tuple[Numbers, Numbers]:
         """What was found so far, for ``remember`` of another checker of the same folder and limit."""
@@ -107,6 +128,7 @@ class PictureChecker:
                 known |= _IS_LOOKED_AT
             self._known.put(key, known)
         if not known & _IS_FAULTY:
+            self._note_seen(image.file_name)
             return None
         gone = "image_unreadable", f"{image.file_name} was changed while the run went on"
         return self._faults.get(key) or self._find_fault(key, image) or gone
@@ -117,6 +139,7 @@ class PictureChecker:
         self.n_opened += 1
         fault = check_picture(self.folder, image.file_name, self.max_pixels, size)
         if fault is not None:
+            self._require_folder(image.file_name)
             if len(self._faults) >= _MAX_FAULTS:
                 self._faults.clear()
             self._faults[key] = fault
@@ -140,7 +163,56 @@ class PictureChecker:
         """
         if self.folder is None:
             raise PictureError("image_missing", f"no image folder is given, so {file_name} cannot be read")
-        return read_picture(self.folder, file_name, self.max_pixels)
+        try:
+            return read_picture(self.folder, file_name, self.max_pixels)
+        except PictureError:
+            self._require_folder(file_name)
+            raise
+
+    def witness(self, names: Iterable[str]) -> Witness | None:
+        """The first of some pictures that opens; None where none does."""
+        for name in names:
+            if self.folder is not None and check_picture(self.folder, name, self.max_pixels) is None:
+                return Witness(name, _digest_of(self.folder, name))
+        return None
+
+    def require_seen(self, witness: Witness) -> None:
+        """Prove that here the folder is the one in which a picture was seen elsewhere.
+
+        Raises:
+            RunError: The picture is not there, cannot be opened, or is another.
+        """
+        assert self.folder is not None
+        fault = check_picture(self.folder, witness.name, self.max_pixels)
+        if fault is None and _digest_of(self.folder, witness.name) == witness.digest:
+            self._note_seen(witness.name)
+            return
+        told = fault[1] if fault else f"{witness.name} is another picture"
+        raise RunError(
+            f"{platform.node()} does not see the pictures of {self.folder} that this machine sees ({told}): give every "
+            "machine the same folder, then start the same command again; what is stored is safe."
+        )
+
+    def _note_seen(self, file_name: str) -> None:
+        if len(self._seen) < _MAX_FOLDERS:
+            self._seen[file_name.rpartition("/")[0]] = file_name
+
+    def _require_folder(self, file_name: str) -> None:
+        """Tell a picture that is faulty from a folder that is gone: of that, one seen before is gone as well.
+
+        Raises:
+            RunError: It is; every further picture would be rejected for it.
+        """
+        if self.folder is None or not self._seen:
+            return
+        beside = self._seen.get(file_name.rpartition("/")[0])
+        name = beside or next(iter(self._seen.values()))
+        fault = None if name == file_name else check_picture(self.folder, name, self.max_pixels)
+        if fault is not None:
+            raise RunError(
+                f"{self.folder}: its pictures can no longer be read ({fault[1]}; it could be before): was the folder "
+                "moved, or its disk unmounted? What is stored is safe: start the same command again when it is back."
+            )
 
     def explain_turned(self, image: AnnotatedImage) -> str | None:
         """Say that viewers show a picture turned or mirrored; None for one that they show as stored."""
@@ -163,6 +235,10 @@ class PictureChecker:
         if self.folder is None:
             return None
         return explain_missing(self.folder, (image.file_name for image in images))
+
+
+def _digest_of(folder: Path, file_name: str) -> str:
+    return hashlib.blake2b((folder / file_name.replace("\\", "/")).read_bytes(), digest_size=16).hexdigest()
 
 
 def check_picture(

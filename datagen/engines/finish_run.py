@@ -36,7 +36,7 @@ class Outcome(Struct, frozen=True):
 
     Attributes:
         summary: The content of ``summary.json``.
-        share_failed: Requests without any answer, as a share of all.
+        share_failed: Samples without an answer or a picture, as a share of all.
         failure: What the first of them met, or None.
     """
 

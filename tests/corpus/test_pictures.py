@@ -1,8 +1,10 @@
 """Pictures are read, or refused with a reason; names do not lead out of the folder."""
 
 import os
+import pickle
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from PIL import Image
 from datagen.config import CorpusSettings
 from datagen.corpus import PictureChecker, PictureError, check_picture, explain_missing, picture_path, read_picture
 from datagen.corpus.pictures import MAX_READ_PIXELS, name_in, outside_fault
+from datagen.errors import RunError
 from datagen.records import AnnotatedImage
 
 LIMIT = 1_000_000
@@ -342,3 +345,72 @@ def test_links_of_the_hub_are_followed(tmp_path: Path) -> None:
         pytest.skip("this system makes no symbolic links")
     assert check_picture(snapshot, "a.jpg", LIMIT) is None
     assert (check_picture(snapshot, "b.jpg", LIMIT) or ("",))[0] == "image_outside_folder"
+
+
+def mounted(tmp_path: Path) -> PictureChecker:
+    """A checker that has seen some pictures of two folders, one of which is faulty."""
+    for name in ("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg"):
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture().save(tmp_path / "images" / name)
+    (tmp_path / "images" / "a" / "bad.jpg").write_bytes(b"none")
+    checker = PictureChecker(CorpusSettings(images=str(tmp_path / "images")))
+    for name in ("a/1.jpg", "b/1.jpg"):
+        assert checker.check(AnnotatedImage(name, name, 60, 40)) is None
+    fault = checker.check(AnnotatedImage("bad", "a/bad.jpg", 60, 40))
+    assert fault is not None and fault[0] == "image_unreadable"
+    return checker
+
+
+def take_away_rights(folder: Path) -> None:
+    for path in folder.rglob("*.jpg"):
+        path.write_bytes(b"")  # as a file server gives them that is half down
+
+
+@pytest.mark.parametrize(
+    "take_away",
+    [
+        lambda images: images.rename(images.with_name("moved")),
+        lambda images: (images.rename(images.with_name("unmounted")), images.mkdir()),
+        lambda images: (images / "b").rename(images.with_name("b")),
+        lambda images: (images.rename(images.with_name("x")), images.symlink_to(images)),
+        take_away_rights,
+    ],
+    ids=["moved", "unmounted", "half", "circle", "empty"],
+)
+def test_a_folder_that_is_gone_stops_the_run(tmp_path: Path, take_away: Callable[[Path], object]) -> None:
+    checker = mounted(tmp_path)
+    take_away(tmp_path / "images")
+    with pytest.raises(RunError, match=r"can no longer be read .*; it could be before"):
+        checker.read("b/2.jpg")
+    with pytest.raises(RunError, match="unmounted"):
+        checker.check(AnnotatedImage("4", "b/2.jpg", 60, 40))
+
+
+def test_a_picture_that_is_gone_costs_itself(tmp_path: Path) -> None:
+    checker = mounted(tmp_path)
+    (tmp_path / "images" / "b" / "2.jpg").unlink()
+    with pytest.raises(PictureError, match="does not exist"):
+        checker.read("b/2.jpg")
+    assert checker.read("b/1.jpg").size == (60, 40)
+
+
+def test_a_fault_comes_back_from_another_process() -> None:
+    fault = pickle.loads(pickle.dumps(PictureError("image_missing", "1.jpg does not exist")))
+    assert (fault.reason, fault.detail, str(fault)) == ("image_missing", "1.jpg does not exist", "1.jpg does not exist")
+
+
+def test_another_machine_proves_that_it_sees_the_same_folder(tmp_path: Path) -> None:
+    here = mounted(tmp_path)
+    witness = here.witness(["a/none.jpg", "a/bad.jpg", "a/2.jpg"])
+    assert witness is not None and witness.name == "a/2.jpg"
+    here.require_seen(witness)
+    assert here.witness(["a/bad.jpg"]) is None
+    for there in ("lacking", "empty", "another"):
+        folder = tmp_path / there
+        if there != "lacking":
+            folder.mkdir()
+        if there == "another":
+            (folder / "a").mkdir()
+            picture(size=(30, 20)).save(folder / "a" / "2.jpg")
+        with pytest.raises(RunError, match=f"does not see the pictures of .*{there}"):
+            PictureChecker(CorpusSettings(images=str(folder))).require_seen(witness)

@@ -11,16 +11,17 @@ from pathlib import Path
 
 import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same, wait_for
+from msgspec.structs import replace
 from oracle import Oracle
 
 from datagen.api import run_engine
 from datagen.config import load_settings
-from datagen.corpus import load_corpus
+from datagen.corpus import PictureChecker, load_corpus
 from datagen.engines import chunks, score_run
 from datagen.engines.chunks import work_on
 from datagen.engines.local import Here, run_local
 from datagen.engines.progress import Silence
-from datagen.errors import CorpusError
+from datagen.errors import CorpusError, RunError
 
 is_there = importlib.util.find_spec("ray") is not None
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(not is_there, reason="pip install 'datagen[ray]'")]
@@ -132,6 +133,29 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
     place.close()
     same(tmp_path / "local", tmp_path / "ray", *RESULTS, "scores.jsonl")
     assert read_lines(tmp_path / "ray" / "scores.jsonl")
+
+
+class WithoutPictures(WithOracle):
+    """Machines whose image folder is empty."""
+
+    def open_validator(self, settings):
+        super().open_validator(settings)
+        self._fleet._witness = PictureChecker(settings.corpus).witness(
+            one.name for one in Path(settings.corpus.images).iterdir()
+        )
+        empty = Path(settings.corpus.images).with_name("not mounted")
+        empty.mkdir(exist_ok=True)
+        self._fleet._corpus = replace(settings.corpus, images=str(empty))
+        return self._fleet
+
+
+def test_machines_without_the_pictures_stop_the_run(cluster, files, tmp_path: Path) -> None:
+    settings = settings_of(files, "ray", validator={"name": "nano"}, ray={"cpus_per_validator": 0.5})
+    place = WithoutPictures()
+    with pytest.raises(RunError, match=r"does not see the pictures of .* stored is safe"):
+        make_run(settings, tmp_path / "run", Silence(), place)
+    place.close()
+    assert not (tmp_path / "run" / "summary.json").exists()
 
 
 def read_lines(path: Path) -> list[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,6 +19,7 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from datagen.config import CorpusSettings, Settings
 from datagen.corpus import PictureChecker
+from datagen.corpus.pictures import Witness
 from datagen.corpus.read_ahead import reading_ahead
 from datagen.errors import RunError, ValidatorError
 from datagen.records import Score
@@ -46,8 +47,10 @@ class ValidatorActor:
         self._validator = make()
         self._pictures = PictureChecker(settings)
 
-    def ready(self) -> bool:
-        """Answer when it is there."""
+    def ready(self, witness: Witness | None) -> bool:
+        """Answer when it is there, and sees a picture that the driver sees."""
+        if witness is not None:
+            self._pictures.require_seen(witness)
         return True
 
     def score(self, looks: Sequence[Look], known: frozenset[str]) -> list[Score | Fault]:
@@ -74,9 +77,12 @@ def describe(make: MakeValidator) -> tuple[str, Abilities]:
     return validator.identity, validator.abilities
 
 
-def look_over(make: MakeValidator, settings: CorpusSettings, names: Sequence[str]) -> None:
-    """Task: glance at a few pictures; see ``Validator.look_over``."""
-    make().look_over(names, PictureChecker(settings).read)
+def look_over(make: MakeValidator, settings: CorpusSettings, names: Sequence[str], witness: Witness | None) -> None:
+    """Task: glance at a few pictures, once one proves to be the driver's; see ``Validator.look_over``."""
+    pictures = PictureChecker(settings)
+    if witness is not None:
+        pictures.require_seen(witness)
+    make().look_over(names, pictures.read)
 
 
 class Fleet:
@@ -98,6 +104,7 @@ class Fleet:
         self._make = make or partial(open_validator, replace(settings.validator, device=device))
         self.n_at_once = CALLS_PER_COPY * self._n_copies
         self._lock = threading.Lock()
+        self._witness: Witness | None = None
         self._copies: list[ActorHandle[Any]] = []
         self._coming: dict[Any, ActorHandle[Any]] = {}
         self._free: queue.Queue[ActorHandle[Any]] = queue.Queue()
@@ -106,7 +113,7 @@ class Fleet:
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
         """Glance at a few pictures, on a machine of the cluster; see ``Validator``."""
         del load_picture
-        self._run(look_over, self._make, self._corpus, tuple(names))
+        self._run(look_over, self._make, self._corpus, tuple(names), self._seen(names))
 
     def score(
         self, looks: Sequence[Look], load_picture: LoadPicture, known: Container[str] = frozenset()
@@ -116,7 +123,14 @@ class Fleet:
         keys = [key for look in looks for key in look_keys(self.identity, look)]
         stored = frozenset(key for key in keys if key in known)
         if len(stored) < len(keys):
+            self._seen(look.picture for look in looks)
             yield from self._score(tuple(looks), stored)
+
+    def _seen(self, names: Iterable[str]) -> Witness | None:
+        """A picture that the driver sees, and every machine must."""
+        if self._witness is None:
+            self._witness = PictureChecker(self._corpus).witness(names)
+        return self._witness
 
     def close(self) -> None:
         """Give back the machines."""
@@ -169,7 +183,7 @@ class Fleet:
     def _start(self) -> None:
         actor: Any = ray.remote(ValidatorActor)
         copy = actor.options(**self._options).remote(self._make, self._corpus)
-        self._coming[copy.ready.remote()] = copy
+        self._coming[copy.ready.remote(self._witness)] = copy
 
     def _welcome(self, ready: Any) -> None:
         copy = self._coming.pop(ready)

@@ -1,0 +1,117 @@
+"""What a run folder may not decide alone, as it may be a stranger's: to run code, to send a key, to write elsewhere.
+
+Its ``run.yaml`` is read by ``resume``, ``validate``, ``view`` and ``merge``. Whatever of it is dangerous has no effect
+before it is said again, on the command line or in the call.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from datagen.errors import SettingsError
+from datagen.settings_table import name_for_user
+
+
+class Danger(NamedTuple):
+    """A setting that must be said again.
+
+    Attributes:
+        setting: Its dotted name.
+        value: What the run folder says.
+        does: What it would do, as the end of a sentence.
+    """
+
+    setting: str
+    value: object
+    does: str
+
+
+def require_said(dangers: Iterable[Danger], said: Collection[str], place: str) -> None:
+    """Refuse what a run folder says and nobody else did.
+
+    Args:
+        dangers: In the settings, as what was said is laid over what the folder says.
+        said: Dotted names of the settings that the user gave, or of their groups.
+        place: The file that the rest comes from.
+
+    Raises:
+        SettingsError: Names each setting, and what to type where it is meant.
+    """
+    found = [one for one in dict.fromkeys(dangers) if not _is_said(one.setting, said)]
+    if not found:
+        return
+    typed = [_typed(one) for one in found]
+    width = max(map(len, typed))
+    lines = [f"    {text:{width}}  {one.does}" for text, one in zip(typed, found, strict=True)]
+    told = f"{place}: a run folder may be somebody else's, and this is for you to decide; say again what is meant:"
+    raise SettingsError("\n".join([told, *lines]))
+
+
+def _is_said(setting: str, said: Collection[str]) -> bool:
+    return any(setting == name or setting.startswith(f"{name}.") for name in said)
+
+
+def _typed(danger: Danger) -> str:
+    name = name_for_user(danger.setting)
+    if danger.value is True and not name.startswith("--set "):
+        return name
+    return f"{name}{'=' if name.startswith('--set ') else ' '}{danger.value}"
+
+
+def dangers_in(settings: Mapping[str, Any], *, asks: bool = True) -> Iterator[Danger]:
+    """What of a run's settings only the user may decide.
+
+    Args:
+        settings: As plain values, nested.
+        asks: The teacher, a judge and embeddings are asked, too.
+    """
+    if settings["results"] is not None:
+        yield Danger("results", settings["results"], "copies the finished files there")
+    if settings["engine"] == "ray" and settings["ray"]["address"] is not None:
+        yield Danger("ray.address", settings["ray"]["address"], "lets that cluster run code as you")
+    yield from dangers_of_validator(settings["validator"])
+    if not asks:
+        return
+    teacher, judge = settings["teacher"], settings["checks"]["judge"]
+    embeddings = settings["dedup"]["embeddings"]
+    if teacher["name"] not in ("template", "imported") and not teacher["name"].startswith("python:"):
+        yield from _sends("teacher", teacher["base_url"], teacher["api_key_env"])
+    if judge is not None:
+        for name in ("base_url", "api_key_env"):
+            of = "teacher" if judge[name] is None else "checks.judge"
+            both = {one: judge[one] or teacher[one] for one in ("base_url", "api_key_env")}
+            yield from (one for one in _sends(of, **both) if one.setting == f"{of}.{name}")
+    if embeddings is not None:
+        yield from _sends("dedup.embeddings", embeddings["base_url"], embeddings["api_key_env"])
+
+
+def dangers_of_validator(validator: Mapping[str, Any]) -> Iterator[Danger]:
+    """Code of a checkpoint, and the key for a served one."""
+    name = validator["name"]
+    if validator["trust_remote_code"]:
+        yield Danger("validator.trust_remote_code", True, "runs the Python code that comes with a checkpoint")
+    if name.startswith("endpoint:"):
+        for one in _sends("validator", name.removeprefix("endpoint:"), validator["api_key_env"], "VALIDATOR_API_KEY"):
+            yield one if one.setting.endswith("env") else one._replace(setting="validator.name", value=name)
+
+
+def _sends(group: str, base_url: str | None, api_key_env: str, usual: str = "OPENAI_API_KEY") -> Iterator[Danger]:
+    """A key goes unasked from its usual variable to OpenAI, to OPENAI_BASE_URL, or to a server of this machine."""
+    if not os.environ.get(api_key_env, "").strip():
+        return
+    if base_url is not None and not _is_here(base_url):
+        yield Danger(f"{group}.base_url", base_url, f"is sent what stands in {api_key_env}")
+    if api_key_env != usual:
+        yield Danger(f"{group}.api_key_env", api_key_env, f"is sent to {base_url or 'the endpoint'}")
+
+
+def _is_here(base_url: str) -> bool:
+    try:
+        host = urlsplit(base_url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return False
