@@ -35,6 +35,7 @@ from datagen.teacher.function import Answer
 from datagen.validator import Validator
 from datagen.view.notebook import Browser, Cards, SampleListing, SampleView, run_card
 from datagen.view.progress_line import progress_here
+from datagen.yaml_text import decode_yaml
 
 if TYPE_CHECKING:
     from datagen.export import Exported, Form
@@ -272,9 +273,9 @@ class Run(RunTables):
     def manifest(self) -> dict[str, Any]:
         """The content of ``run.yaml``."""
         try:
-            manifest = msgspec.yaml.decode(self.folder.settings.read_bytes())
-        except (msgspec.DecodeError, OSError) as error:
-            raise RunError(f"{self.folder.settings}: cannot be read ({error}).") from None
+            manifest = decode_yaml(self.folder.settings.read_bytes())
+        except (msgspec.DecodeError, OSError, UnicodeDecodeError, RecursionError) as error:
+            raise RunError(f"{self.folder.settings}: cannot be read ({' '.join(str(error).split())}).") from None
         if not isinstance(manifest, dict) or not isinstance(manifest.get("settings"), dict):
             raise RunError(f"{self.folder.settings}: holds no settings; was it written by datagen?")
         return manifest
@@ -297,7 +298,7 @@ class Run(RunTables):
         self._require_finished()
         try:
             return msgspec.json.decode(self.folder.summary.read_bytes(), type=Summary)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             told = f"is damaged ({error}); start the run's command again to write it anew"
             raise RunError(f"{self.folder.summary}: {told}.") from None
 
@@ -334,7 +335,7 @@ class Run(RunTables):
                 for sample in lines:
                     yield sample
                     n_read += 1
-            except (jsonlines.InvalidLineError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (jsonlines.InvalidLineError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
                 raise RunError(f"{self.folder.samples}: {told}.") from None
 

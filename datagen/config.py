@@ -24,6 +24,7 @@ from datagen.yaml_text import decode_yaml
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 ShareAboveZero = Annotated[float, Meta(gt=0.0, le=1.0)]
 Positive = Annotated[float, Meta(gt=0.0)]
+Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
 Natural = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
 VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*$", max_length=64)]
@@ -102,12 +103,14 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         str | None, Meta(description="YAML file of prices, laid over the bundled datagen/data/prices.yaml.")
     ] = None
     price_in_usd_per_mtok: Annotated[
-        float | None, Meta(description="Dollars for a million prompt tokens; by default as the prices have it.")
+        Dollars | None, Meta(description="Dollars for a million prompt tokens; by default as the prices have it.")
     ] = None
     price_cached_usd_per_mtok: Annotated[
-        float | None, Meta(description="Dollars for a million prompt tokens that the provider had cached.")
+        Dollars | None, Meta(description="Dollars for a million prompt tokens that the provider had cached.")
     ] = None
-    price_out_usd_per_mtok: Annotated[float | None, Meta(description="Dollars for a million tokens of replies.")] = None
+    price_out_usd_per_mtok: Annotated[Dollars | None, Meta(description="Dollars for a million tokens of replies.")] = (
+        None
+    )
     planted_errors: Annotated[
         Share,
         Meta(
@@ -143,11 +146,11 @@ class JudgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     timeout_s: Annotated[Positive, Meta(description="Seconds to wait for one reply.")] = 300.0
     max_attempts: Annotated[Natural, Meta(description="Tries per request.")] = 8
     price_in_usd_per_mtok: Annotated[
-        float | None, Meta(description="Dollars per million tokens in; by default what the price table says.")
+        Dollars | None, Meta(description="Dollars per million tokens in; by default what the price table says.")
     ] = None
-    price_out_usd_per_mtok: Annotated[float | None, Meta(description="Dollars per million tokens of its replies.")] = (
-        None
-    )
+    price_out_usd_per_mtok: Annotated[
+        Dollars | None, Meta(description="Dollars per million tokens of its replies.")
+    ] = None
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -207,7 +210,7 @@ class EmbeddingSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     timeout_s: Annotated[Positive, Meta(description="Seconds to wait for one answer.")] = 120.0
     max_attempts: Annotated[Natural, Meta(description="Tries per request.")] = 8
     price_in_usd_per_mtok: Annotated[
-        float | None, Meta(description="Dollars per million tokens; by default what the price table says.")
+        Dollars | None, Meta(description="Dollars per million tokens; by default what the price table says.")
     ] = None
 
 
@@ -273,10 +276,11 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     timeout_s: Annotated[Positive, Meta(description="Endpoint: seconds to wait for one answer.")] = 300.0
     max_attempts: Annotated[Natural, Meta(description="Endpoint: tries per question.")] = 7
     price_in_usd_per_mtok: Annotated[
-        float | None, Meta(description="Endpoint: dollars per million tokens in; by default what the price table says.")
+        Dollars | None,
+        Meta(description="Endpoint: dollars per million tokens in; by default what the price table says."),
     ] = None
     price_out_usd_per_mtok: Annotated[
-        float | None, Meta(description="Endpoint: dollars per million tokens of the answers.")
+        Dollars | None, Meta(description="Endpoint: dollars per million tokens of the answers.")
     ] = None
 
 
@@ -430,9 +434,7 @@ def _take_in_words(tree: dict[str, Any], where: str) -> None:
     checks = tree.get("checks")
     if isinstance(checks, dict) and checks.get("words") is not None:
         words = checks["words"]
-        read = (
-            read_words(Path(words).expanduser()) if isinstance(words, str) else words_of(words, f"{where}checks.words")
-        )
+        read = read_words(expanded(words)) if isinstance(words, str) else words_of(words, f"{where}checks.words")
         tree["checks"] = {**checks, "words": msgspec.to_builtins(read)}
 
 
@@ -471,7 +473,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: no such settings file.") from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read ({error.strerror}).") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(f"{path}: not valid YAML ({' '.join(str(error).split())}).") from None
     if tree is None:
         return {}
@@ -547,7 +549,7 @@ def _resolved(settings: Settings) -> Settings:
     """Make paths independent of the folder that a later command is started in."""
 
     def absolute(path: str | None) -> str | None:
-        return None if path is None else str(Path(path).expanduser().absolute())
+        return None if path is None else str(expanded(path).absolute())
 
     corpus = msgspec.structs.replace(
         settings.corpus,
@@ -564,11 +566,19 @@ def _resolved(settings: Settings) -> Settings:
     if teacher.name != "template":  # others bring errors of their own
         teacher = msgspec.structs.replace(teacher, planted_errors=0.0)
     name = settings.validator.name
-    is_folder = name != "none" and Path(name).expanduser().is_dir()
+    is_folder = name != "none" and expanded(name).is_dir()
     validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)
     return msgspec.structs.replace(
         settings, corpus=corpus, recipes_dir=absolute(settings.recipes_dir), teacher=teacher, validator=validator
     )
+
+
+def expanded(path: str) -> Path:
+    """A path with the home folder in place of ``~``."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # of nobody here, or a file that is called so
+        return Path(path)
 
 
 def dump_settings(settings: Settings) -> dict[str, Any]:

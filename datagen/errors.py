@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from datagen.masking import masked
 
+_SPACES = "\n\t\xa0\u3000"  # the last two are those of French and of Chinese
+
 
 def visible(text: str) -> str:
     """Foreign text without the signs that steer a terminal, fit for a sentence or a listing."""
-    return "".join(sign if sign in "\n\t" or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+    return "".join(sign if sign in _SPACES or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
 def told_raised(name: str, function: object, error: BaseException) -> str:

@@ -5,8 +5,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from datagen.api import open_run
 from datagen.config import load_settings
-from datagen.errors import RecipeError, SettingsError
+from datagen.errors import RecipeError, RunError, SettingsError
 from datagen.recipes import load_recipe
 from datagen.words import read_words
 from datagen.yaml_text import RepeatedKeyError, decode_yaml
@@ -50,3 +51,28 @@ def test_settings_words_and_recipes_refuse_it_in_one_sentence(tmp_path: Path) ->
     (recipe / "recipe.yaml").write_text("reply_format: json\nmax_tokens: 3\nmax_tokens: 4\n")
     with pytest.raises(RecipeError, match="'max_tokens' stands twice, in lines 2 and 3"):
         load_recipe(recipe)
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join(9 * [f'*{before}'])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize("text", [BOMB, "a: &a [*a]\n", "a: &a {b: *a}\n", "synonyms: &s {dog: [*s]}\n"])
+def test_aliases_that_never_end_are_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    for read in (
+        read_words,
+        lambda path: load_settings(path, {}),
+        lambda path: load_settings(None, {"checks.words": str(path)}),
+    ):
+        with pytest.raises(SettingsError, match=r"x\.yaml: not valid YAML \(.*alias"):
+            read(path)
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(RunError, match="alias"):
+        _ = open_run(tmp_path).manifest
+
+
+def test_an_alias_that_ends_is_read() -> None:
+    assert decode_yaml(b"a: &a {b: [1]}\nc: *a\nd: [*a, *a]\n")["d"] == [{"b": [1]}, {"b": [1]}]

@@ -9,7 +9,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import echo_fitted, in_sentences, tell_next, tell_outcome
+from datagen.cli.exit_status import echo, echo_fitted, in_sentences, tell_next, tell_outcome
 from datagen.config import Settings, load_settings, settings_of_run
 
 
@@ -140,7 +140,7 @@ def report(
     from datagen.api import open_run
 
     path = open_run(run_path).write_report(out)
-    typer.echo(f"report    {path}")
+    echo(f"report    {path}")
     tell_next("open {} in a browser", at=path)
 
 
@@ -154,7 +154,7 @@ def recipes(
 
     for name, folder in sorted(available_types(recipes_dir).items()):
         recipe = load_recipe(folder)
-        typer.echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
+        echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
 
 
 @app.command("words")
@@ -165,7 +165,7 @@ def show_words(*, given: options.Given) -> None:
     from datagen.cli.printed import words_lines
 
     for line in words_lines(load_settings(None, given)):
-        typer.echo(line)
+        echo(line)
 
 
 def _run_and_tell(settings: Settings, out: Path, *, may_ask: bool = True, may_change: bool = False) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import echo_fitted, in_sentences, tell_next
+from datagen.cli.exit_status import echo, echo_fitted, in_sentences, tell_next
 from datagen.config import ENDPOINT, load_settings
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def estimate(
     share = None if shard is None else Shard.parse(shard)
     echo_fitted(estimate_lines(estimate_run(settings, out, share), settings.teacher))
     if settings.dedup.embeddings is not None or settings.validator.name.startswith(ENDPOINT):
-        typer.echo("beside    what embeddings or a served validator bill is not estimated; --budget-usd bounds it")
+        echo("beside    what embeddings or a served validator bill is not estimated; --budget-usd bounds it")
     tell_next("datagen run with the same options, --budget-usd and --out FOLDER")
 
 

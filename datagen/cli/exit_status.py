@@ -11,15 +11,18 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, ParamSpec
 
 import typer
 
-from datagen.errors import DatagenError
+from datagen.errors import DatagenError, visible
 from datagen.settings_table import at_terminal
 
 if TYPE_CHECKING:
@@ -55,16 +58,16 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
     @functools.wraps(command)
     def wrapped(*args: Params.args, **kwargs: Params.kwargs) -> None:
         try:
-            with at_terminal():
+            with at_terminal(), _ended_as_by_ctrl_c():
                 command(*args, **kwargs)
             if sys.stdout is not None:  # None when it was closed before the start
                 sys.stdout.flush()
         except DatagenError as error:
-            typer.echo(f"datagen: {error}", err=True)
+            echo(f"datagen: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt as stopped:
             how = str(stopped) or "interrupted; start the same command again to go on where it stopped."
-            typer.echo(f"datagen: {how}", err=True)
+            echo(f"datagen: {how}", err=True)
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             # The reader went away (as in "| head"); point stdout elsewhere so that closing it stays quiet.
@@ -73,10 +76,32 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
         except OSError as error:
             _forget_stdout()
             with contextlib.suppress(OSError):
-                typer.echo(f"datagen: {error.strerror or error}.", err=True)
+                echo(f"datagen: {error.strerror or error}.", err=True)
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Take a polite end (SIGTERM of a scheduler, SIGHUP of a closed terminal) as Ctrl-C: what is paid for is stored."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        on_ctrl_c = signal.getsignal(signal.SIGINT)
+        if not callable(on_ctrl_c):  # ignored, as in the background of a script
+            raise KeyboardInterrupt
+        on_ctrl_c(signal.SIGINT, frame)
+
+    ours = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = [one for one in ours if is_main and signal.getsignal(one) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    for one in ours:
+        signal.signal(one, end)
+    try:
+        yield
+    finally:
+        for one in ours:
+            signal.signal(one, signal.SIG_DFL)
 
 
 def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
@@ -89,19 +114,19 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
     sent_to = made.send_results()
     echo_fitted(outcome_lines(outcome.summary, out))
     if sent_to is not None:
-        typer.echo(f"results   {sent_to}")
+        echo(f"results   {sent_to}")
     tell_next("datagen view {}", "datagen export {} --out FOLDER", at=out)
     exit_if_many_failed(outcome.share_failed, outcome.failure, settings)
     if not outcome.summary.accepted:
         told = "no sample was accepted; 'datagen show' tells of each, such as"
-        typer.echo(f"datagen: {told} 'datagen show {out} {next(made.iter_samples()).sample_id}'.", err=True)
+        echo(f"datagen: {told} 'datagen show {out} {next(made.iter_samples()).sample_id}'.", err=True)
         raise typer.Exit(TOO_MANY_FAILED)
 
 
 def exit_if_many_failed(share_failed: float, failure: str | None, settings: Settings) -> None:
     """End with a status of its own where more samples failed than the settings bear."""
     if share_failed > settings.max_failed:
-        typer.echo(f"datagen: {100 * share_failed:.1f} % of the samples failed, the first by {failure}", err=True)
+        echo(f"datagen: {100 * share_failed:.1f} % of the samples failed, the first by {failure}", err=True)
         raise typer.Exit(TOO_MANY_FAILED)
 
 
@@ -109,11 +134,16 @@ _LABEL = re.compile(r"(?=.{10}\S)\S{1,9} +|\s*")  # "accepted  77 of 96 samples"
 _KEPT = "\0"
 
 
+def echo(text: object, *, err: bool = False) -> None:
+    """Print text of whatever origin, on standard output or standard error, without signs that steer a terminal."""
+    typer.echo(visible(str(text)), err=err)
+
+
 def echo_fitted(lines: Iterable[str]) -> None:
     """Print lines; a file or a program that reads them gets each whole."""
     width = max(40, shutil.get_terminal_size().columns) if sys.stdout.isatty() else None
     for line in lines:
-        typer.echo(line if width is None else fitted(line, width))
+        echo(line if width is None else fitted(line, width))
 
 
 def fitted(line: str, width: int) -> str:
@@ -149,7 +179,7 @@ def tell_next(*steps: str, at: Path | None = None) -> None:
         return
     program, place = called_here(), shlex.quote(str(at))
     for label, step in zip(("next", *[""] * len(steps)), steps, strict=False):
-        typer.echo(f"{label:9} {step.replace('datagen ', f'{program} ', 1).replace('{}', place)}", err=True)
+        echo(f"{label:9} {step.replace('datagen ', f'{program} ', 1).replace('{}', place)}", err=True)
 
 
 def called_here() -> str:

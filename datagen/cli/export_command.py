@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences, tell_next
+from datagen.cli.exit_status import echo, in_sentences, tell_next
 from datagen.cli.options import RunArgument
 
 if TYPE_CHECKING:
@@ -69,16 +69,16 @@ def export(
     _tell_decisions(reviewer)
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
-    typer.echo(f"{told} samples written to {out}")
+    echo(f"{told} samples written to {out}")
     if out.is_dir():
         tell_next("train on it; {}/manifest.json names every file", at=out)
 
 
 def _tell_left_out(exported: Exported) -> None:
     for row in exported.left_out[:N_TOLD]:
-        typer.echo(f"left out  {row['sample_id']}: {row['reason']}, {row['detail']}", err=True)
+        echo(f"left out  {row['sample_id']}: {row['reason']}, {row['detail']}", err=True)
     if len(exported.left_out) > N_TOLD:
-        typer.echo(f"left out  {len(exported.left_out) - N_TOLD} more, named in manifest.json", err=True)
+        echo(f"left out  {len(exported.left_out) - N_TOLD} more, named in manifest.json", err=True)
 
 
 def _tell_decisions(reviewer: Reviewer) -> None:
@@ -86,4 +86,4 @@ def _tell_decisions(reviewer: Reviewer) -> None:
 
     counts = reviewer.report()
     if counts is not None:
-        typer.echo(f"by hand   {told_of(counts)}", err=True)
+        echo(f"by hand   {told_of(counts)}", err=True)

@@ -11,7 +11,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences
+from datagen.cli.exit_status import TOO_MANY_FAILED, echo, in_sentences
 from datagen.config import load_settings
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def lint(
         source = open_source(corpus_settings)
         corpus = load_corpus(corpus_settings, source)
     except CorpusError as error:
-        typer.echo(f"datagen: {error}", err=True)
-        typer.echo("run       would stop at this; nothing else was looked at", err=as_json)
+        echo(f"datagen: {error}", err=True)
+        echo("run       would stop at this; nothing else was looked at", err=as_json)
         raise typer.Exit(1) from None
     pictures = PictureChecker(replace(corpus_settings, images=corpus_settings.images or source.pictures))
     absent = pictures.explain_missing(corpus.images)
@@ -69,13 +69,13 @@ def lint(
     for finding in chain(corpus.findings, linted, unboxed):
         tally.add(finding)
         if as_json or show_all:
-            typer.echo(_as_json(finding) if as_json else _as_line(finding))
+            echo(_as_json(finding) if as_json else _as_line(finding))
     for line in tally.lines(n_examples=0 if as_json or show_all else N_NAMED):
-        typer.echo(line, err=as_json)
+        echo(line, err=as_json)
     n_images = len(corpus.images)
-    typer.echo(f"images    {n_images}, with {len(corpus.categories)} categories", err=as_json)
+    echo(f"images    {n_images}, with {len(corpus.categories)} categories", err=as_json)
     n_usable = n_images - len(tally.fallen)
-    typer.echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)
+    echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)
     if hint or not n_usable:
         raise typer.Exit(1)
     if n_usable < n_images:
@@ -170,6 +170,9 @@ def _as_line(finding: Finding) -> str:
 
 
 def _as_json(finding: Finding) -> str:
+    import json
+
     import msgspec
 
-    return msgspec.json.encode({"level": _level(finding), **msgspec.to_builtins(finding)}).decode()
+    line = msgspec.json.encode({"level": _level(finding), **msgspec.to_builtins(finding)}).decode()
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in line)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
+from datagen.cli.exit_status import echo, in_sentences
 from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
 from datagen.config import load_validator_settings
 
@@ -37,7 +37,7 @@ def ask(
         picture = read_picture(image.parent, image.name, 50_000_000)
     except PictureError as error:
         raise ValidatorError(f"{error.detail.replace(image.name, str(image), 1)}.") from None
-    typer.echo(open_answerer(settings).answer(picture, question))
+    echo(open_answerer(settings).answer(picture, question))
 
 
 @app.command()
@@ -65,7 +65,7 @@ def find(
         run.folder, load_corpus(corpus).images, PictureChecker(corpus), text, settings, top, BarProgress()
     )
     for line in near_lines(found):
-        typer.echo(line)
+        echo(line)
 
 
 @app.command()
@@ -75,4 +75,4 @@ def models() -> None:
     from datagen.cli.printed import model_lines
 
     for line in model_lines():
-        typer.echo(line)
+        echo(line)

@@ -13,7 +13,7 @@ import typer
 
 from datagen.cli import options
 from datagen.cli.app import app
-from datagen.cli.exit_status import TOO_MANY_FAILED, in_sentences, tell_next
+from datagen.cli.exit_status import TOO_MANY_FAILED, echo, in_sentences, tell_next
 from datagen.config import IMPORTED, load_settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def preview(
 
         for name in settings.types:
             for message in told_about(settings, name):
-                typer.echo(f"## {name}: {message.role}\n{message.content}\n")
+                echo(f"## {name}: {message.role}\n{message.content}\n")
         return
     from datagen.api import open_run, run_engine
     from datagen.view.progress_bar import BarProgress
@@ -65,13 +65,13 @@ def preview(
         _print(open_run(folder))
     summary = outcome.summary
     about = "the first image" if n_images == 1 else f"the first {n_images} images"
-    typer.echo(f"accepted  {summary.accepted} of {summary.samples} samples about {about}")
+    echo(f"accepted  {summary.accepted} of {summary.samples} samples about {about}")
     if settings.teacher.name not in ("template", IMPORTED):
         tokens = summary.tokens
-        typer.echo(f"tokens    {tokens.prompt} in ({tokens.cached} cached), {tokens.completion} out")
+        echo(f"tokens    {tokens.prompt} in ({tokens.cached} cached), {tokens.completion} out")
         known = summary.cost_usd is not None
-        typer.echo(f"cost      ${summary.cost_usd:.4f}" if known else "cost      unknown (no price for this model)")
-    typer.echo(f"kept      {keep or 'nothing; --keep RUN keeps it'}")
+        echo(f"cost      ${summary.cost_usd:.4f}" if known else "cost      unknown (no price for this model)")
+    echo(f"kept      {keep or 'nothing; --keep RUN keeps it'}")
     tell_next(f"datagen run with the same options, without --limit, and --out {keep or 'FOLDER'}")
     if not summary.accepted:
         raise typer.Exit(TOO_MANY_FAILED)

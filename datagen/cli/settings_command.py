@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
+from datagen.cli.exit_status import echo, in_sentences
 from datagen.config import settings_table
 
 
@@ -24,11 +24,11 @@ def list_settings(
 
     table = settings_table()
     if schema:
-        typer.echo(msgspec.json.format(msgspec.json.encode(table.schema())))
+        echo(msgspec.json.format(msgspec.json.encode(table.schema())))
         return
     rows = [row for row in table.rows.values() if f"{row.name}.".startswith(f"{name}." if name else "")]
     if not rows:
         raise SettingsError(f"There is no setting '{name}'; {table.meant_by(name)}")
     for row in rows:
         default = "needed" if row.default is msgspec.NODEFAULT else msgspec.json.encode(row.default).decode()
-        typer.echo(f"{row.name} = {default}\n    {row.description}\n    Takes {row.takes}.")
+        echo(f"{row.name} = {default}\n    {row.description}\n    Takes {row.takes}.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import exit_if_many_failed, in_sentences, tell_outcome
+from datagen.cli.exit_status import echo, exit_if_many_failed, in_sentences, tell_outcome
 from datagen.cli.options import Given, takes_settings
 from datagen.config import Settings, settings_of_run
 
@@ -25,9 +25,9 @@ def make_shard(settings: Settings, shard: str, out: Path, *, may_change: bool = 
 
     which = Shard.parse(shard)
     tally = run_shard(settings, which, out, BarProgress(), may_change=may_change)
-    typer.echo(f"shard     {which}: {tally.n_accepted} of {tally.n_samples} samples are candidates")
-    typer.echo(f"folder    {which.folder_in(out).path}")
-    typer.echo(f"next      datagen merge {out}   (when all {which.count} are made)")
+    echo(f"shard     {which}: {tally.n_accepted} of {tally.n_samples} samples are candidates")
+    echo(f"folder    {which.folder_in(out).path}")
+    echo(f"next      datagen merge {out}   (when all {which.count} are made)")
     exit_if_many_failed(tally.share_failed, tally.failure, settings)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import in_sentences
+from datagen.cli.exit_status import echo, in_sentences
 from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
 from datagen.config import dump_settings, load_validator_settings
 
@@ -44,8 +44,8 @@ def view(
     require_said(dangers_of_validator(to_builtins(asked)), named, str(run.folder.settings))
 
     def announce(url: str) -> None:
-        typer.echo(f"view      {url}")
-        typer.echo("Stop it with Ctrl-C.", err=True)
+        echo(f"view      {url}")
+        echo("Stop it with Ctrl-C.", err=True)
         if open_browser:
             typer.launch(url)
 

@@ -96,5 +96,5 @@ def names_in(content: bytes) -> tuple[str, ...]:
     """The models that an answer lists; none where it is no list."""
     try:
         return tuple(one.id for one in msgspec.json.decode(content, type=_Models).data)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ()

@@ -13,12 +13,10 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from datagen.config import TeacherSettings
+from datagen.config import Dollars, TeacherSettings
 from datagen.errors import SettingsError
 from datagen.records import Reply, Usage
 from datagen.yaml_text import decode_yaml
-
-Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
 
 # What may stand behind a family's name without changing its price: a date, "-0613", "-latest".
 # Anything else ("-audio", "-pro") is another product, and an unknown price beats a wrong one.
@@ -77,7 +75,7 @@ def _own(path: str) -> PriceTable:
         return decode_yaml(Path(path).read_bytes(), PriceTable)
     except OSError as error:
         raise SettingsError(f"{path}: the price table cannot be read ({error.strerror}).") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         told = " ".join(str(error).split())
         example = "'models: {my-model: [1.0, 0.5, 4.0]}' with input, cached and output USD per million tokens"
         raise SettingsError(f"{path}: {told}; expected 'date: 2026-11-21' and {example}.") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
 from pathlib import Path
@@ -56,32 +56,39 @@ class Watcher(Protocol):
         """Let nobody wait any longer."""
 
 
+GRACE_S = 20.0
+"""For what is in flight at an interrupt; schedulers give a process 30 s between SIGTERM and SIGKILL."""
+
+
 async def ask_all(
     requests: Iterator[Request],
     teacher: Teacher,
     store: ReplyStore,
     on_reply: Callable[[Request, Reply], None],
     first: Watcher | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> None:
     """Keep as many requests in flight as the teacher takes, until none is left, with no barrier between them.
 
     ``first`` holds back requests of a response type until one of its replies is of use, and hears each reply.
 
     When the teacher fails for good, no further request is sent, those in flight are waited for
-    and stored (they are paid for), and then the error is raised.
+    and stored (they are paid for), and then the error is raised. An interrupt waits for them ``GRACE_S`` at most, which
+    ``note`` hears; a second one does not.
 
     Raises:
         TeacherError: No request can succeed.
         RunError: A reply could not be stored.
     """
     failures: list[Exception] = []
+    is_over = False
 
     async def work() -> None:
         try:
             for request in requests:
                 if first is not None:
                     await first.admit(request.response_type)
-                if failures:
+                if is_over:
                     return
                 reply = await teacher.answer(request)
                 store.add(reply)
@@ -96,6 +103,11 @@ async def ask_all(
 
     def fail(error: Exception) -> None:
         failures.append(error)
+        stop()
+
+    def stop() -> None:
+        nonlocal is_over
+        is_over = True
         teacher.stop()
         if first is not None:
             first.stop()
@@ -109,15 +121,34 @@ async def ask_all(
             fail(error)
 
     syncing = asyncio.create_task(sync_now_and_then())
+    workers = [asyncio.create_task(work()) for _ in range(teacher.n_at_once)]
     try:
         with _rare_collections():
-            await asyncio.gather(*(work() for _ in range(teacher.n_at_once)))
+            await _ended(workers, stop, note)
     finally:
         syncing.cancel()
         await teacher.close()
         store.log.sync()
     if failures:
         raise failures[0]
+
+
+async def _ended(
+    workers: Sequence[asyncio.Task[None]], stop: Callable[[], None], note: Callable[[str], None] | None
+) -> None:
+    """Wait until all have ended; after an interrupt not for long."""
+    try:
+        await asyncio.wait(workers)
+    except asyncio.CancelledError:
+        stop()
+        if note is not None:
+            note(f"interrupted: waiting up to {GRACE_S:g} s for answers that are paid for; once more ends at once.")
+        await asyncio.wait(workers, timeout=GRACE_S)
+        raise
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
 
 
 @contextmanager
@@ -248,7 +279,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     is_asking = True
     with ended(progress):
         try:
-            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched))
+            run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched, progress.note))
         finally:
             watermark.keep()
 

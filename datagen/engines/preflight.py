@@ -31,6 +31,7 @@ from datagen.settings_table import name_for_user
 from datagen.store import ReplyStore, RunFolder, stored_replies
 from datagen.store.shards import shard_folders
 from datagen.teacher import open_teacher
+from datagen.yaml_text import decode_yaml
 
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs
@@ -283,8 +284,8 @@ def _other_recipes(
 def read_manifest(folder: RunFolder) -> dict[str, Any]:
     """The content of ``run.yaml``; nothing where it is not there or damaged."""
     try:
-        manifest = msgspec.yaml.decode(folder.settings.read_bytes())
-    except (msgspec.MsgspecError, OSError, UnicodeDecodeError):
+        manifest = decode_yaml(folder.settings.read_bytes())
+    except (msgspec.MsgspecError, OSError, UnicodeDecodeError, RecursionError):
         return {}
     return manifest if isinstance(manifest, dict) else {}
 

@@ -156,7 +156,7 @@ def read_heartbeat(folder: RunFolder) -> Heartbeat | None:
     """What the process that works on a run, or worked on it last, said of itself; None where it said nothing."""
     try:
         return msgspec.json.decode(folder.heartbeat.read_bytes(), type=Heartbeat)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
 from datagen.config import Settings
 from datagen.endpoint.prices import cost_parts
+from datagen.errors import visible
 from datagen.hallucination_rate import Coverage, HallucinationRate
 from datagen.summary import Balance, Summary
 
@@ -167,7 +169,7 @@ def _coverage(coverage: Coverage | None) -> str:
         ("Words in sentences that hold no claim", coverage.unread),
     ):
         if seen:
-            text += f"\n{told}: " + ", ".join(f"{_plain(name)} ({n})" for name, n in seen.items()) + ".\n"
+            text += f"\n{told}: " + ", ".join(f"{_inert(name)} ({n})" for name, n in seen.items()) + ".\n"
     return text
 
 
@@ -209,16 +211,24 @@ def _limits(settings: Settings, summary: Summary) -> str:
             "No picture has captions or boxes, so the validator was calibrated on other pictures alone: it finds "
             "answers that are about something else, not single wrong words in them."
         )
-    limits += map(_plain, summary.diversity.lacks if summary.diversity else ())
+    limits += map(_inert, summary.diversity.lacks if summary.diversity else ())
     return "\n".join(f"- {limit}" for limit in limits) + "\n"
 
 
 def _table(head: tuple[str, ...], rows: Any) -> str:
     lines = [" | ".join(head), " | ".join("---" for _ in head)]
-    lines += [" | ".join(_plain(str(value)) for value in row) for row in rows]
+    lines += [" | ".join(_inert(str(value)) for value in row) for row in rows]
     return "".join(f"| {line} |\n" for line in lines)
 
 
 def _plain(text: str) -> str:
     """Keep a value from breaking out of its table cell or code span."""
-    return "".join(" " if character in "|`<>\r\n" else character for character in text)
+    return "".join(" " if character in "|`<>\r\n" else character for character in visible(text))
+
+
+_LIVE = re.compile(r"\][(\[:]|[*~$@&#\\]|://|www\.|(?<!\w)_|_(?!\w)")
+
+
+def _inert(text: str) -> str:
+    """A value among words: where it holds Markdown, such as a licence named as a link, it stands as code."""
+    return f"`{_plain(text)}`" if _LIVE.search(text) else _plain(text)

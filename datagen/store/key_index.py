@@ -107,7 +107,7 @@ class KeyedFacts(Generic[Fact]):
     def _read(self, key: str, start: int) -> Fact | None:
         try:
             fact = self.log.read_at(start)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
         return fact if self._key_of(fact) == key else None
 

@@ -117,7 +117,7 @@ def read_candidates(folder: RunFolder, digest: str | None = None) -> Iterator[Sa
                 found.update(line)
                 yield decoder.decode(line)
                 n_read += 1
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise RunError(f"{folder.candidates}: line {n_read + 1} is damaged ({error}); {anew}.") from None
     except FileNotFoundError:
         raise RunError(f"{folder.candidates}: is missing; {anew}.") from None
@@ -154,7 +154,7 @@ def changed_since_merge(run: RunFolder) -> list[str]:
     """Name the shards that are no longer as they were merged; those that were taken away do not count."""
     try:
         merged = msgspec.json.decode(run.merged.read_bytes(), type=Merged)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return []
     places = {Path(name): digest for name, digest in merged.shards.items()}
     return [path.name for path, digest in places.items() if path.is_dir() and _digest_of(RunFolder(path)) != digest]

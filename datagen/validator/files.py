@@ -14,7 +14,7 @@ import huggingface_hub
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OfflineModeIsEnabled
 from safetensors import SafetensorError, safe_open
 
-from datagen.config import ValidatorSettings
+from datagen.config import ValidatorSettings, expanded
 from datagen.errors import ValidatorError
 from datagen.validator.catalogue import CATALOGUE, find_listed
 
@@ -41,7 +41,7 @@ def find_folder(settings: ValidatorSettings) -> Path:
     """Turn a short name, path or hub id into a folder; files of the hub are fetched into the shared cache."""
     listed = find_listed(settings.name)
     name = listed.hub_id if listed else settings.name
-    path = Path(name).expanduser()
+    path = expanded(name)
     if path.is_dir():
         return path
     if path.exists():

@@ -8,6 +8,8 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from datagen.errors import visible
+
 DRAW_INTERVAL_S = 0.1
 
 
@@ -44,7 +46,7 @@ class BarProgress:
     def _print(self, line: str) -> None:
         """Print a line; a log that is gone or full must not stop the work it tells of."""
         with contextlib.suppress(OSError):
-            self._console.print(line, highlight=False, markup=False)
+            self._console.print(visible(line), highlight=False, markup=False)
 
     def step(self, cost_usd: float | None = None, accepted: bool | None = None) -> None:
         """Count one unit; redraw when the eye could see it."""

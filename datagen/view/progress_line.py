@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 from datagen.engines.progress import Progress, Silence
+from datagen.errors import visible
 
 DRAW_INTERVAL_S = 0.25
 
@@ -54,7 +55,7 @@ class NotebookLine:
 
     def note(self, sentence: str) -> None:
         """Print a sentence."""
-        print(sentence)
+        print(visible(sentence))
 
     def _told(self) -> str:
         of = "" if self._total is None else f" of {self._total:,}"

@@ -153,7 +153,7 @@ def test_machines_without_the_pictures_stop_the_run(cluster, files, tmp_path: Pa
     settings = settings_of(files, "ray", validator={"name": "nano"}, ray={"cpus_per_validator": 0.5})
     place = WithoutPictures()
     with pytest.raises(RunError, match=r"does not see the pictures of .* stored is safe"):
-        make_run(settings, tmp_path / "run", Silence(), place)
+        run_local(settings, tmp_path / "run", Silence(), place)
     place.close()
     assert not (tmp_path / "run" / "summary.json").exists()
 

@@ -210,7 +210,7 @@ class SampleIndex:
                     n_read += 1
         except OSError as error:
             raise RunError(f"{self.path}: cannot be read ({error.strerror or error}).") from None
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             told = f"line {n_read + 1} is damaged ({error}); start the run's command again to write it anew"
             raise RunError(f"{self.path}: {told}.") from None
 

@@ -146,7 +146,7 @@ async def _read(request: Request, kind: type[Known]) -> Known:
             raise DatagenError("More was sent than a decision can hold.")
     try:
         return msgspec.json.decode(bytes(body), type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DatagenError(f"What was sent cannot be read ({error}).") from None
 
 
