@@ -59,7 +59,9 @@ def make_corpus(folder: Path, n_images: int = 6) -> CorpusFiles:
             f"a brown dog sits left of some cups {'by a fence ' * (n % 3)}in garden {n}",
         )
         captions += [{"id": 10 * n + k, "image_id": n, "caption": text} for k, text in enumerate(texts)]
-        placed = [(2, [10, 40, 50, 50])] + [(4, [110 + 14 * k, 60, 10, 12]) for k in range(n)]
+        rows = (60, 73, 86, 47, 34, 21, 8)
+        cups = [[110 + 14 * (k % 6) + k // 42, rows[k // 6 % 7], 10, 12] for k in range(n)]
+        placed = [(2, [10, 40, 50, 50])] + [(4, cup) for cup in cups]
         placed += [(1, [70, 5, 20, 60])] if n % 2 else []
         boxes += [
             {"id": 100 * n + k, "image_id": n, "category_id": c, "bbox": b, "area": b[2] * b[3], "iscrowd": 0}

@@ -21,7 +21,7 @@ from datagen.engines.estimate import MIN_MEASURED, estimate_run
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
 from datagen.engines.run_shards import run_shard
-from datagen.errors import SettingsError
+from datagen.errors import SettingsError, TeacherError
 from datagen.recipes import load_recipes
 from datagen.store import RunFolder
 from datagen.store.shards import Shard
@@ -97,7 +97,8 @@ def test_the_runs_own_replies_say_what_the_rest_will_take(corpus_files: CorpusFi
 def test_a_reply_that_may_still_come_is_counted_as_to_be_sent(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     with LoopbackServer(intercept=lambda body, arrival: "server_error") as server:
         teacher = {"name": "gpt-4o", "base_url": server.base_url, "max_attempts": 1}
-        datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path / "run")
+        with pytest.raises(TeacherError, match="fails each of the first 3 requests"):
+            datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path / "run")
     made = estimate_run(settings_for(corpus_files, base_url="http://localhost:1/v1"), tmp_path / "run")
     assert (made.total.n_requests, made.total.n_stored) == (18, 0)
 

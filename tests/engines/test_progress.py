@@ -121,7 +121,7 @@ def test_status_tells_a_working_run_from_a_killed_one(corpus_files: CorpusFiles,
         give_up = time.monotonic() + 120
         while time.monotonic() < give_up and process.poll() is None:
             told = read_heartbeat(RunFolder(out))
-            if told is not None and told.n_done >= 2 and told.n_refusals:
+            if told is not None and told.task == "asking the teacher" and told.n_done >= 2 and told.n_refusals:
                 break
             time.sleep(0.02)
         working = CliRunner().invoke(app, ["status", str(out)]).stdout
@@ -166,7 +166,7 @@ def test_status_while_the_pictures_are_checked_tells_stage_money_and_retries(
         with pytest.raises(RunError, match="enough"):
             datagen.run({**corpus_files.settings, "teacher": teacher}, tmp_path)
     assert "stage     checking the pictures: 40 of 80 (50.0 %), about 10 s left of this stage" in seen[0]
-    assert "replies   1 stored, 18 samples planned" in seen[0] and "cost      $1." in seen[0]
+    assert "replies   1 stored, 18 samples planned" in seen[0] and "cost      $2." in seen[0]
     assert "retries   " in seen[0] and "rate " not in seen[0] and "next " not in seen[0]
     stopped = CliRunner().invoke(app, ["status", str(tmp_path)]).stdout
     assert "ago: enough" in stopped and "retries   1; 1 answers asked for fewer requests (429)" in stopped
