@@ -17,7 +17,7 @@ from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
 from datagen.said_again import dangers_in, require_said
-from datagen.settings_table import SettingsTable, told_in_python
+from datagen.settings_table import SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
 
@@ -393,7 +393,7 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
     settings = table.convert(tree, Settings)
     _check_together(settings)
     if is_of_run:
-        require_said(dangers_in(dump_settings(settings)), _names(overrides), str(config_file))
+        require_said(dangers_in(dump_settings(settings)), _names(overrides), str(config_file), name_for_user)
     return _resolved(settings)
 
 
@@ -411,7 +411,7 @@ def settings_of_run(stored: Settings, given: Mapping[str, Any], run_yaml: Path, 
         SettingsError: As of ``load_settings``, or what is dangerous in the run's own was not given again.
     """
     settings = load_settings(None, {**dump_settings(stored), **given})
-    require_said(dangers_in(dump_settings(settings), asks=asks), _names(given), str(run_yaml))
+    require_said(dangers_in(dump_settings(settings), asks=asks), _names(given), str(run_yaml), name_for_user)
     return settings
 
 

@@ -17,8 +17,6 @@ A single record that fails never raises: it becomes a dropped record with stage,
 
 from __future__ import annotations
 
-from datagen.masking import masked
-
 _SPACES = "\n\t\xa0\u3000"  # the last two are those of French and of Chinese
 
 
@@ -38,6 +36,8 @@ def told_raised(name: str, function: object, error: BaseException) -> str:
     import inspect
     import traceback
     from pathlib import PurePath
+
+    from datagen.masking import masked
 
     frames = traceback.extract_tb(error.__traceback__)
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
@@ -59,6 +59,8 @@ class DatagenError(Exception):
     exit_code = 1
 
     def __init__(self, sentence: object) -> None:
+        from datagen.masking import masked  # most starts raise nothing
+
         super().__init__(visible(masked(str(sentence))))
 
 

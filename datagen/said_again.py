@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from datagen.errors import SettingsError
-from datagen.settings_table import name_for_user
 
 
 class Danger(NamedTuple):
@@ -30,13 +29,16 @@ class Danger(NamedTuple):
     does: str
 
 
-def require_said(dangers: Iterable[Danger], said: Collection[str], place: str) -> None:
+def require_said(
+    dangers: Iterable[Danger], said: Collection[str], place: str, name_for_user: Callable[[str], str]
+) -> None:
     """Refuse what a run folder says and nobody else did.
 
     Args:
         dangers: In the settings, as what was said is laid over what the folder says.
         said: Dotted names of the settings that the user gave, or of their groups.
         place: The file that the rest comes from.
+        name_for_user: What one types to give a setting.
 
     Raises:
         SettingsError: Names each setting, and what to type where it is meant.
@@ -44,7 +46,7 @@ def require_said(dangers: Iterable[Danger], said: Collection[str], place: str) -
     found = [one for one in dict.fromkeys(dangers) if not _is_said(one.setting, said)]
     if not found:
         return
-    typed = [_typed(one) for one in found]
+    typed = [_typed(one, name_for_user(one.setting)) for one in found]
     width = max(map(len, typed))
     lines = [f"    {text:{width}}  {one.does}" for text, one in zip(typed, found, strict=True)]
     told = f"{place}: a run folder may be somebody else's, and this is for you to decide; say again what is meant:"
@@ -55,8 +57,7 @@ def _is_said(setting: str, said: Collection[str]) -> bool:
     return any(setting == name or setting.startswith(f"{name}.") for name in said)
 
 
-def _typed(danger: Danger) -> str:
-    name = name_for_user(danger.setting)
+def _typed(danger: Danger, name: str) -> str:
     if danger.value is True and not name.startswith("--set "):
         return name
     return f"{name}{'=' if name.startswith('--set ') else ' '}{danger.value}"

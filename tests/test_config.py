@@ -119,3 +119,22 @@ def test_one_text_stands_for_a_list_of_one(tmp_path: Path) -> None:
     from_file = load_settings(file, {})
     assert from_file == load_settings(None, {"corpus": {"captions": ["a.json"]}, "types": ["description"]})
     assert from_file == load_settings(None, {"corpus.captions": "a.json", "types": "description"})
+
+
+@pytest.mark.parametrize("group", ["teacher", "validator"])
+@pytest.mark.parametrize("price", [-0.01, float("inf"), -float("inf"), 1e9])
+def test_a_price_is_no_less_than_nothing(group: str, price: float) -> None:
+    for way in ("in", "out"):
+        with pytest.raises(SettingsError, match=f"{group}.price_{way}_usd_per_mtok"):
+            load_settings(None, {f"{group}.price_{way}_usd_per_mtok": price})
+
+
+def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus = {"captions": ["~no-such-user/c.json"], "images": "~no-such-user"}
+    settings = load_settings(
+        None, {"corpus": corpus, "validator.name": "~no-such-user/v", "recipes_dir": "~no-such-user"}
+    )
+    assert settings.corpus.images == str(tmp_path / "~no-such-user")
+    with pytest.raises(SettingsError, match="~no-such-user"):
+        load_settings(None, {"checks.words": "~no-such-user/words.yaml"})

@@ -24,7 +24,7 @@ def list_settings(
 
     table = settings_table()
     if schema:
-        echo(msgspec.json.format(msgspec.json.encode(table.schema())))
+        echo(msgspec.json.format(msgspec.json.encode(table.schema())).decode())
         return
     rows = [row for row in table.rows.values() if f"{row.name}.".startswith(f"{name}." if name else "")]
     if not rows:

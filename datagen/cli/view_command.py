@@ -34,6 +34,7 @@ def view(
 
     from datagen.api import open_run
     from datagen.said_again import dangers_of_validator, require_said
+    from datagen.settings_table import name_for_user
     from datagen.view.page.live_run import LiveRun
     from datagen.view.page.questions import Asker
     from datagen.view.page.server import Door, serve
@@ -41,7 +42,7 @@ def view(
     run = open_run(run_path)
     named = given if validator is None else {"validator.name": validator, **given}
     asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named})
-    require_said(dangers_of_validator(to_builtins(asked)), named, str(run.folder.settings))
+    require_said(dangers_of_validator(to_builtins(asked)), named, str(run.folder.settings), name_for_user)
 
     def announce(url: str) -> None:
         echo(f"view      {url}")

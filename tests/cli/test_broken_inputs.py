@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import datagen
 from datagen.cli import app
 from datagen.recipes import bundled_folder
+from datagen.summary import FAILED
 
 
 class Bench:
@@ -198,7 +199,8 @@ def test_a_bad_picture_costs_its_own_samples_only(name: str, bench: Bench) -> No
     spoil, reason = PICTURES[name]
     spoil(bench)
     result = CliRunner().invoke(app, bench.args())
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == (3 if reason in FAILED else 0), result.output
+    assert (f"50.0 % of the samples failed, the first by {reason}: " in result.stderr) == (reason in FAILED)
     samples = list(datagen.open_run(bench.out).iter_samples())
     assert len(samples) == 6
     bad = [sample for sample in samples if sample.image_id == "1"]

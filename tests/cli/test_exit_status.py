@@ -3,14 +3,16 @@
 import io
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 import pytest
+import typer
 from conftest import Terminal
 
 from datagen.cli import exit_status
-from datagen.cli.exit_status import echo_fitted, fitted
+from datagen.cli.exit_status import echo, echo_fitted, fitted, in_sentences
 
 
 def test_a_labelled_line_goes_on_under_its_text() -> None:
@@ -103,3 +105,32 @@ def test_without_a_script_the_module_is_called(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(shutil, "which", lambda name: None)
     assert exit_status.called_here().endswith(" -m datagen")
+
+
+def test_nothing_that_is_printed_steers_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    echo("a\x1b]0;title\x07 b\x9b2J \u202ec\u3000d")
+    echo_fitted(["x\x1b[8m", "two\nlines"])
+    assert capsys.readouterr().out == "a\\x1b]0;title\\x07 b\\x9b2J \\x202ec\u3000d\nx\\x1b[8m\ntwo\nlines\n"
+
+
+def test_all_that_commands_print_goes_through_echo() -> None:
+    folder = Path(exit_status.__file__).parent
+    own = {path.name for path in folder.glob("*.py") if "typer.echo(" in path.read_text(encoding="utf-8")}
+    assert own == {"app.py", "exit_status.py"}  # the first prints the version alone
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_polite_end_is_an_interrupt(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    number = getattr(signal, name)
+    before = signal.getsignal(number)
+
+    @in_sentences
+    def work() -> None:
+        signal.raise_signal(number)
+        raise AssertionError("it went on")
+
+    with pytest.raises(typer.Exit) as ended:
+        work()
+    assert ended.value.exit_code == 130 and "start the same command again" in capsys.readouterr().err
+    assert signal.getsignal(number) is before

@@ -19,6 +19,7 @@ from typer.testing import CliRunner
 
 from datagen.cli import app
 from datagen.engines import find_images
+from datagen.errors import visible
 from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.catalogue import CATALOGUE
 
@@ -71,7 +72,7 @@ def test_an_answer_is_the_models_own_greedy_one(tmp_path: Path, photo: Path, kin
         inputs["input_ids"][0, start - 1 + n_placeholders :], skip_special_tokens=True
     )
     assert expected.strip()
-    assert said.startswith(expected.strip()[:20].rstrip("\ufffd"))
+    assert said.startswith(visible(expected.strip()[:20].rstrip("\ufffd")))
 
 
 def test_any_chat_model_with_eyes_answers(tmp_path: Path, photo: Path) -> None:
@@ -171,7 +172,7 @@ def test_find_passes_over_broken_pictures(tmp_path: Path, clip: Path) -> None:
     turns = [{"from": "human", "value": "<image>\nWhat?"}, {"from": "gpt", "value": "A dog."}]
     records = [{"id": name, "image": name, "conversations": turns} for name in ("1.jpg", "2.jpg", "3.jpg")]
     (tmp_path / "d.json").write_text(json.dumps(records))
-    run("import", str(tmp_path / "d.json"), "--images", str(images), "--out", str(tmp_path / "run"))
+    run("import", str(tmp_path / "d.json"), "--images", str(images), "--out", str(tmp_path / "run"), exit_code=3)
     told = run("find", str(tmp_path / "run"), "a dog", "--validator", str(clip), "--device", "cpu")
     assert [line.split()[2] for line in told.splitlines() if ".jpg" in line] == ["1.jpg"]
     (images / "1.jpg").unlink()

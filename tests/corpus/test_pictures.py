@@ -210,7 +210,8 @@ def test_checker_looks_once_and_only_with_a_folder(tmp_path: Path) -> None:
     assert checker.check(image) is None
     (tmp_path / "a.jpg").unlink()
     assert checker.check(image) is None
-    assert checker.check(AnnotatedImage("2", "b.jpg", 0, 0)) is not None
+    with pytest.raises(RunError, match="can no longer be read"):
+        checker.check(AnnotatedImage("2", "b.jpg", 0, 0))
     assert "the image folder is empty" in (checker.explain_missing([image]) or "")
 
 

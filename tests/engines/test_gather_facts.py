@@ -162,3 +162,32 @@ def test_thresholds_of_the_collector_are_put_back(tmp_path: Path) -> None:
 
     ask(tmp_path, Watching(), 3)
     assert gc.get_threshold() == before and during[0] != before
+
+
+def test_an_interrupt_stores_what_is_in_flight_and_asks_no_more(tmp_path: Path) -> None:
+    class Slow(StandIn):
+        interrupted: asyncio.Event
+
+        async def answer(self, request: Request) -> Reply:
+            self.n_asked += 1
+            await asyncio.wait_for(self.interrupted.wait(), 60)
+            return Reply(request.digest, request.image.image_id, "t", self.name, "text")
+
+    teacher, store, told = Slow(), ReplyStore(tmp_path / "replies.jsonl"), list[str]()
+
+    async def interrupt() -> None:
+        teacher.interrupted = asyncio.Event()
+        requests = iter([request(k) for k in range(100)])
+        asking = asyncio.create_task(ask_all(requests, teacher, store, lambda *_: None, note=told.append))
+        while teacher.n_asked < 8:
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.sleep(0)
+        teacher.interrupted.set()
+        await asyncio.wait([asking])
+        assert asking.cancelled()
+
+    asyncio.run(interrupt())
+    store.close()
+    assert (teacher.n_asked, teacher.is_stopped, teacher.is_closed, len(told)) == (8, True, True, 1)
+    assert len((tmp_path / "replies.jsonl").read_bytes().splitlines()) == 8

@@ -64,3 +64,29 @@ def test_what_could_be_checked_is_told_with_its_units(run: datagen.Run) -> None:
 def test_the_runs_own_card_tells_its_summary(run: datagen.Run, tmp_path: Path) -> None:
     assert run.summary.turn_counts is not None
     assert f"Of {run.summary.turn_counts.written} turns that the teacher wrote" in run.folder.card.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "[free](https://stranger.test)",
+        "![](https://stranger.test/pixel.png)",
+        "see https://stranger.test",
+        "www.stranger.test",
+        "**bold** and ~~gone~~",
+        "<script>alert(1)</script> *x*",
+        "@somebody #1",
+        "$x$ &amp; \\[",
+        "a\x1b[31m | `b`*",
+    ],
+)
+def test_a_licence_is_words_and_no_markdown(run: datagen.Run, name: str) -> None:
+    row = next(line for line in card_of(run, licences={name: 3}).splitlines() if line.endswith("| 3 |"))
+    assert row.startswith("| `") and row.endswith("` | 3 |") and row.count("`") == 2 and row.count("|") == 3
+    assert "<" not in row and "\x1b" not in row
+
+
+def test_plain_licences_stand_as_before(run: datagen.Run) -> None:
+    assert "| Attribution-NonCommercial License (CC BY-NC 2.0) | 3 |" in card_of(
+        run, licences={"Attribution-NonCommercial License (CC BY-NC 2.0)": 3}
+    )

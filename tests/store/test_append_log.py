@@ -171,3 +171,16 @@ def test_damaged_decisions_are_told_and_the_others_kept(path: Path) -> None:
     assert set(read_decisions(path, told.append)) == {"1-a", "2-a"}
     assert len(told) == 1
     assert "2 damaged lines passed over; what was decided there is lost" in told[0]
+
+
+def test_a_line_nested_beyond_reason_is_a_damaged_one(path: Path) -> None:
+    log = FactLog(path, Reply)
+    log.append(reply("a"))
+    log.close()
+    sound = path.read_bytes()
+    nested = sound.rstrip(b"}\n") + b',"more":' + 100_000 * b"[" + 100_000 * b"]" + b"}\n"
+    path.write_bytes(nested + sound + nested.rstrip(b"\n"))
+    assert [fact is None for _, fact in read_facts(path, Reply)] == [True, False, True]
+    again = FactLog(path, Reply)
+    assert ([fact.request_digest for _, fact in again.scan()], again.n_damaged) == (["a"], 1)
+    again.close()
