@@ -192,7 +192,7 @@ def _corpus_of(
     findings: list[Finding] = []
     faults: list[CorpusError] = []
     ids: dict[str, str] = {}
-    form = _Form()
+    form = _BoxesAsGiven()
     names = dict.fromkeys(_category_name(name, "categories") for name in categories)
     for place, record in records:
         try:
@@ -222,7 +222,7 @@ def _without_folder(fault: CorpusError) -> str:
     return f"{PurePath(place).name}{sign}{rest}"
 
 
-class _Form:
+class _BoxesAsGiven:
     """The boxes as they came, to see whether they are in COCO's form."""
 
     def __init__(self) -> None:
@@ -252,7 +252,7 @@ def _placed(
     folder: Path | None,
     ids: dict[str, str],
     findings: list[Finding],
-    form: _Form,
+    form: _BoxesAsGiven,
 ) -> AnnotatedImage:
     """Make one image with an id of its own; ``ids`` says which record has which."""
     if isinstance(record, CorpusError):
@@ -270,7 +270,7 @@ def _placed(
 
 
 def _image_of(
-    record: ImageRecord, image_id: str, place: str, folder: Path | None, findings: list[Finding], form: _Form
+    record: ImageRecord, image_id: str, place: str, folder: Path | None, findings: list[Finding], form: _BoxesAsGiven
 ) -> AnnotatedImage:
     """Make one image; what is left out or mended becomes a finding."""
     folded = [" ".join(text.split()) for text in record.captions]

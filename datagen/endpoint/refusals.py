@@ -21,7 +21,7 @@ MENDABLE: tuple[Meaning, ...] = ("system", "temperature", "max_tokens", "respons
 """Parts of a request that it can do without."""
 
 
-class Row(Struct, frozen=True):
+class Refusal(Struct, frozen=True):
     """One meaning and its signs; any one of them is enough.
 
     Attributes:
@@ -79,7 +79,7 @@ _OUT_OF_BOUNDS = re.compile(
 """A value that could be another, unless no other is allowed."""
 
 _TABLE = (
-    Row(
+    Refusal(
         "quota",
         frozenset({402}),
         frozenset(
@@ -92,8 +92,8 @@ _TABLE = (
             r"|overdue)|reached (its|your) (monthly )?spending limit)"
         ),
     ),
-    Row("key", frozenset({401})),
-    Row(
+    Refusal("key", frozenset({401})),
+    Refusal(
         "key",
         codes=frozenset("invalid_api_key authentication_error invalid_authentication_error unauthenticated".split()),
         words=re.compile(
@@ -102,8 +102,8 @@ _TABLE = (
         ),
         only_unmet=True,
     ),
-    Row("key", frozenset({403}), only_unmet=True),  # a proxy's moderation answers 403 to a single prompt
-    Row(
+    Refusal("key", frozenset({403}), only_unmet=True),  # a proxy's moderation answers 403 to a single prompt
+    Refusal(
         "context_too_long",
         codes=frozenset("context_length_exceeded exceed_context_size_error string_above_max_length".split()),
         words=re.compile(
@@ -116,9 +116,9 @@ _TABLE = (
             r"|reduce the length of the (messages|prompt|input)|not enough (kv cache|context)"
         ),
     ),
-    Row("rate_limited", frozenset({429})),
-    Row("timeout", frozenset({408})),
-    Row(
+    Refusal("rate_limited", frozenset({429})),
+    Refusal("timeout", frozenset({408})),
+    Refusal(
         "content_filter",
         codes=frozenset(
             "content_filter content_policy_violation responsibleaipolicyviolation data_inspection_failed"
@@ -129,11 +129,11 @@ _TABLE = (
             r"(content|usage|safety) polic|inappropriate content|prohibited_content"
         ),
     ),
-    Row(
+    Refusal(
         "no_model",
         codes=frozenset("model_not_found modelnotfound deploymentnotfound model_not_exist modelnotexist".split()),
     ),
-    Row(
+    Refusal(
         "no_model",
         words=re.compile(
             r"(invalid|unknown|no such) model\b"
@@ -143,9 +143,9 @@ _TABLE = (
         within=range(400, 501),
         only_unmet=True,
     ),
-    Row("no_model", words=re.compile(r"^[^<]*\bmodel|^no (endpoints|allowed providers)"), within=range(404, 405)),
-    Row("no_endpoint", frozenset({404, 405, *range(300, 400)})),
-    Row(
+    Refusal("no_model", words=re.compile(r"^[^<]*\bmodel|^no (endpoints|allowed providers)"), within=range(404, 405)),
+    Refusal("no_endpoint", frozenset({404, 405, *range(300, 400)})),
+    Refusal(
         "no_endpoint",
         words=re.compile(
             r"unexpected endpoint|(unknown|no such|invalid|unsupported) (endpoint|url|route|path)"
@@ -153,7 +153,7 @@ _TABLE = (
         ),
         only_unmet=True,
     ),
-    Row(
+    Refusal(
         "system",
         words=re.compile(
             r"(system|developer)['’\"`]? ?(role|message|prompt|instruction)s?\b.{0,60}\b(not|no|unsupported)\b"
@@ -166,23 +166,23 @@ _TABLE = (
         ),
         within=range(400, 501),  # SGLang and llama.cpp fail with 500 where a chat template raises
     ),
-    Row(
+    Refusal(
         "temperature",
         words=_refuses("temperature|sampling parameters?"),
         within=range(400, 501),
         unless=_OUT_OF_BOUNDS,
     ),
-    Row("max_tokens", words=re.compile(r"max_completion_tokens"), within=range(400, 500)),
-    Row("max_tokens", words=_refuses("max_tokens"), within=range(400, 500), unless=_OUT_OF_BOUNDS),
-    Row(
+    Refusal("max_tokens", words=re.compile(r"max_completion_tokens"), within=range(400, 500)),
+    Refusal("max_tokens", words=_refuses("max_tokens"), within=range(400, 500), unless=_OUT_OF_BOUNDS),
+    Refusal(
         "response_format",
         words=re.compile(
             r"response[_ ]?format|json[_ ]?schema|json[_ ]?mode|\bgrammar\b|guided|structured[_ ]output|output_config"
         ),
         within=range(400, 500),
     ),
-    Row("logprobs", words=re.compile(r"log[_ ]?probs|log probabilities"), within=range(400, 500)),
-    Row(
+    Refusal("logprobs", words=re.compile(r"log[_ ]?probs|log probabilities"), within=range(400, 500)),
+    Refusal(
         "rate_limited",
         codes=frozenset("rate_limit_exceeded rate_limit_error resource_exhausted overloaded_error throttling".split()),
         words=re.compile(r"rate.?limit|too many requests|overloaded|resource ?exhausted|throttl|try again later"),

@@ -83,7 +83,7 @@ def _overlap(box: Numbers, others: Numbers) -> Numbers:
     return part
 
 
-class Question(Struct, frozen=True):
+class BoxQuestion(Struct, frozen=True):
     """A probe that boxes can answer, read.
 
     Attributes:
@@ -96,24 +96,24 @@ class Question(Struct, frozen=True):
     relation: str = ""
 
 
-def read_question(probe: Probe) -> Question | None:
+def read_question(probe: Probe) -> BoxQuestion | None:
     """Read a probe, as the claim kinds word it; None where it asks for more than boxes say."""
     name = _ARTICLE.sub("", probe.phrase)
     one_thing = {ANSWERS: "count", SIDES: "side", QUARTERS: "quadrant"}.get(probe.answers)
     if not name or (one_thing is None and probe.answers != YES_NO):
         return None
     if one_thing is not None:
-        return Question(one_thing, (name,))  # type: ignore[arg-type]
+        return BoxQuestion(one_thing, (name,))  # type: ignore[arg-type]
     if _PRESENCE.fullmatch(probe.question):
-        return Question("presence", (name,))
+        return BoxQuestion("presence", (name,))
     for kind, form in (("relation", _RELATION), ("size", _SIZE)):
         found = form.fullmatch(probe.question)
         if found is not None and found["name"] == name:
-            return Question(kind, (name, found["other"]), found["relation"])  # type: ignore[arg-type]
+            return BoxQuestion(kind, (name, found["other"]), found["relation"])  # type: ignore[arg-type]
     return None
 
 
-def answer_question(question: Question, seen: Callable[[str], Sightings]) -> tuple[float, ...]:
+def answer_question(question: BoxQuestion, seen: Callable[[str], Sightings]) -> tuple[float, ...]:
     """Chances of a question's answers, in their order, together 1."""
     things = [seen(name) for name in question.names]
     if question.asks == "count":

@@ -12,7 +12,7 @@ from msgspec import Raw
 
 from datagen.corpus.coco import reader
 from datagen.corpus.coco.reader import NotPlain, read_object
-from datagen.corpus.coco.rows import made_plain
+from datagen.corpus.coco.row_reader import made_plain
 
 HOSTILE = [
     "}, {",

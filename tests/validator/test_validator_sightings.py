@@ -11,7 +11,7 @@ from datagen.claims.kinds.place import QUARTERS, SIDES, quarter_question, side_q
 from datagen.claims.kinds.relation import relation_question, size_question
 from datagen.lexicon import with_article
 from datagen.records import Probe
-from datagen.validator.sightings import Question, Sightings, answer_question, read_question, sort_sightings
+from datagen.validator.sightings import BoxQuestion, Sightings, answer_question, read_question, sort_sightings
 
 
 def seen(*boxes: tuple[float, ...]) -> Sightings:
@@ -27,14 +27,14 @@ UPPER_LEFT, LOWER_RIGHT = (0.1, 0.1, 0.3, 0.3), (0.6, 0.6, 0.9, 0.9)
 def test_every_form_of_probe_is_read(name: str) -> None:
     phrase = with_article(name)
     forms = {
-        ask_presence(name).probe: Question("presence", (name,)),
-        Probe(count_question(name), ANSWERS, phrase): Question("count", (name,)),
-        Probe(side_question(name), SIDES, phrase): Question("side", (name,)),
-        Probe(quarter_question(name), QUARTERS, phrase): Question("quadrant", (name,)),
-        Probe(relation_question(name, "left of", "fire hydrant"), YES_NO, phrase): Question(
+        ask_presence(name).probe: BoxQuestion("presence", (name,)),
+        Probe(count_question(name), ANSWERS, phrase): BoxQuestion("count", (name,)),
+        Probe(side_question(name), SIDES, phrase): BoxQuestion("side", (name,)),
+        Probe(quarter_question(name), QUARTERS, phrase): BoxQuestion("quadrant", (name,)),
+        Probe(relation_question(name, "left of", "fire hydrant"), YES_NO, phrase): BoxQuestion(
             "relation", (name, "fire hydrant"), "left of"
         ),
-        Probe(size_question(name, "smaller", "cup"), YES_NO, phrase): Question("size", (name, "cup"), "smaller"),
+        Probe(size_question(name, "smaller", "cup"), YES_NO, phrase): BoxQuestion("size", (name, "cup"), "smaller"),
     }
     assert {probe: read_question(probe) for probe in forms} == forms
 
@@ -51,7 +51,7 @@ def test_what_boxes_do_not_say_is_no_question() -> None:
 
 def chances(kind: str, *things: Sightings, relation: str = "") -> tuple[float, ...]:
     names = tuple(str(n) for n in range(len(things)))
-    found = answer_question(Question(kind, names, relation), lambda name: things[int(name)])  # type: ignore[arg-type]
+    found = answer_question(BoxQuestion(kind, names, relation), lambda name: things[int(name)])  # type: ignore[arg-type]
     assert sum(found) == pytest.approx(1, abs=1e-5) and min(found) > 0
     return found
 

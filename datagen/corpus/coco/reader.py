@@ -27,7 +27,7 @@ from datagen.corpus.coco.columns import (
     Instances,
 )
 from datagen.corpus.coco.diagnose import decode_whole
-from datagen.corpus.coco.rows import RowReader, made_plain
+from datagen.corpus.coco.row_reader import RowReader, made_plain
 from datagen.corpus.coco.schema import (
     CaptionRow,
     CaptionsFile,

@@ -31,8 +31,8 @@ from datagen.validator.protocol import OUTSIDE, Abilities, Fault, LoadPicture, L
 from datagen.validator.scoring import is_out_of_memory
 from datagen.validator.sightings import (
     KINDS_SEEN,
+    BoxQuestion,
     Numbers,
-    Question,
     Sightings,
     answer_question,
     read_question,
@@ -192,7 +192,7 @@ class DetectorValidator:
             yield from (one for one in self._answer(unknown, picture) if one.key not in known)
 
     def _answer(self, looks: Sequence[Look], picture: Image.Image) -> Iterator[ProbeScore | NoScore]:
-        asked: dict[Probe, Question | None] = {
+        asked: dict[Probe, BoxQuestion | None] = {
             item: read_question(item) for look in looks for item in look.items if isinstance(item, Probe)
         }
         names = sorted({name for question in asked.values() if question is not None for name in question.names})
