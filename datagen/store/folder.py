@@ -66,14 +66,25 @@ class RunFolder:
         """Check that the folder holds a run.
 
         Raises:
-            RunError: It does not exist or holds no ``run.yaml``.
+            RunError: It does not exist or holds no ``run.yaml``, or a file in it is a link.
         """
+        self._refuse_links()
         if self.settings.is_file():
             return
         if (self.path / "shards").is_dir():
             told = f"holds shards of a run; put them together with 'datagen merge {self.path}'"
             raise RunError(f"{self.path}: {told}.")
         raise RunError(f"{self.path}: is not a run folder (it has no run.yaml); make one with 'datagen run'.")
+
+    def _refuse_links(self) -> None:
+        """A run folder may be a stranger's: what is written to a link in it would change a file elsewhere."""
+        with translated_errors(self.path):
+            links = sorted(entry.name for entry in self.path.glob("*") if entry.is_symlink())
+        if links:
+            raise RunError(
+                f"{self.path}: '{links[0]}' is a link, and what is written to it would change a file elsewhere; put "
+                "the file itself in its place."
+            )
 
     @staticmethod
     def named_by(path: Path) -> Path:
@@ -96,6 +107,7 @@ class RunFolder:
             others = (entry.name for entry in self.path.iterdir() if entry.name[0] != "." and entry.name != "shards")
             if not self.settings.exists() and any(others):
                 raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
+            self._refuse_links()
             lock = self._acquired()
         try:
             for unfinished in self.path.glob(f".*{UNFINISHED}"):  # of a process that was killed while writing

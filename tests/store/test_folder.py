@@ -63,3 +63,24 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path) -> None:
 def test_reading_needs_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="not a run folder"):
         RunFolder(tmp_path).require()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights of their own there")
+@pytest.mark.parametrize("name", ["replies.jsonl", ".working.json", "run.yaml", "shards"])
+def test_a_link_in_a_run_folder_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        folder.settings.write_text("types: [conversation]\n")
+    precious = tmp_path / "precious"
+    precious.write_text("an unfinished line")
+    (folder.path / name).unlink(missing_ok=True)
+    (folder.path / name).symlink_to(precious)
+    with pytest.raises(RunError, match=f"'{name}' is a link"):
+        folder.require()
+    with pytest.raises(RunError, match=f"'{name}' is a link"), folder.locked():
+        pass
+    assert precious.read_text() == "an unfinished line"
+    (tmp_path / "linked").symlink_to(folder.path)
+    (folder.path / name).unlink()
+    if name != "run.yaml":
+        RunFolder(tmp_path / "linked").require()  # the folder itself may be one
