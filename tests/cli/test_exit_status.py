@@ -123,14 +123,18 @@ def test_all_that_commands_print_goes_through_echo() -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
 def test_a_polite_end_is_an_interrupt(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     number = getattr(signal, name)
-    before = signal.getsignal(number)
+    usual = signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL
+    inherited = signal.signal(number, usual)  # who starts the tests may have it ignored
 
     @in_sentences
     def work() -> None:
         signal.raise_signal(number)
         raise AssertionError("it went on")
 
-    with pytest.raises(typer.Exit) as ended:
-        work()
-    assert ended.value.exit_code == 130 and "start the same command again" in capsys.readouterr().err
-    assert signal.getsignal(number) is before
+    try:
+        with pytest.raises(typer.Exit) as ended:
+            work()
+        assert ended.value.exit_code == 130 and "start the same command again" in capsys.readouterr().err
+        assert signal.getsignal(number) is usual
+    finally:
+        signal.signal(number, inherited)
