@@ -20,6 +20,7 @@ class Call(ABC, Generic[Result]):
 
     Attributes:
         latest: Tokens of the latest answer.
+        made_sense: Whether the latest answer was one of the API's form; what was not may be billed all the same.
         latency_s: Of the latest answer.
     """
 
@@ -28,6 +29,7 @@ class Call(ABC, Generic[Result]):
         self.n_billed = 0
         self.usage = Usage()
         self.latest: Usage | None = None
+        self.made_sense = False
         self.latency_s = 0.0
 
     @abstractmethod
@@ -68,9 +70,9 @@ class Call(ABC, Generic[Result]):
         """Tokens of the prompt, estimated, and of the longest reply, for the budget."""
         ...
 
-    def bill(self, usage: Usage) -> None:
+    def bill(self, usage: Usage, *, made_sense: bool = True) -> None:
         """Count what an answer took."""
-        self.latest = usage
+        self.latest, self.made_sense = usage, made_sense
         self.n_billed += 1
         self.usage = sum_usage(self.usage, usage) if self.n_billed > 1 else usage
 
@@ -83,7 +85,7 @@ def billed_choice(call: Call[Any], content: bytes, shown: Callable[[str], str]) 
     """
     choice, usage = first_choice(content)
     if choice is not None or usage != Usage():
-        call.bill(usage)
+        call.bill(usage, made_sense=choice is not None)
     if choice is None:
         raise garbled(content, "a chat completion", shown)
     return choice

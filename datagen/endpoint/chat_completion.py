@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, field
 
 from datagen import records
 from datagen.endpoint.error_translation import RecordError
@@ -84,6 +84,7 @@ class _Billed(Struct):
     """An answer of which nothing but the bill can be read."""
 
     usage: Any = None
+    gemini: Any = field(default=None, name="usageMetadata")
 
 
 _encoder = msgspec.json.Encoder()
@@ -174,7 +175,8 @@ def first_choice(content: bytes) -> tuple[CompletionChoice | None, Usage]:
 
 def _bill_of(content: bytes) -> Usage:
     try:
-        return read_usage(msgspec.json.decode(content, type=_Billed).usage)
+        billed = msgspec.json.decode(content, type=_Billed)
+        return read_usage(billed.usage or billed.gemini)
     except (ValueError, RecursionError):
         return Usage()
 
@@ -220,8 +222,8 @@ def read_usage(usage: Any) -> Usage:
 
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
     n_prompt, n_reply = (
-        count(usage, "prompt_tokens", "input_tokens"),
-        count(usage, "completion_tokens", "output_tokens"),
+        count(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
+        count(usage, "completion_tokens", "output_tokens", "candidatesTokenCount"),
     )
     if n_prompt:
         n_reply = max(n_reply, count(usage, "total_tokens") - n_prompt)  # Gemini counts what it thought here alone

@@ -111,7 +111,7 @@ class EndpointClient:
             except PassingError as fault:
                 return await self._ask_again(call, fault)
         except PassingError as fault:
-            if call.n_billed < MAX_BOUGHT:  # else the endpoint is there, and one answer is odd
+            if not (call.made_sense and call.n_billed >= MAX_BOUGHT):  # else the endpoint is there, one answer is odd
                 self._breaker.gave_up()
             if fault.code == "unreachable" and not self._was_heard:
                 raise self._stopping(self.errors.nobody_answers(str(fault))) from None
@@ -123,7 +123,7 @@ class EndpointClient:
 
     @property
     def _is_nonsense(self) -> bool:
-        """Whether all that came, to two calls, is no answer of any endpoint: the address is another server's."""
+        """Whether all that came, to two calls, is no answer of this API: the address is another server's."""
         return self._n_garbled >= 2 * FIRST_CONTACT_ATTEMPTS and not self._breaker.has_understood
 
     def _stopping(self, error: DatagenError) -> DatagenError:
@@ -225,7 +225,7 @@ class EndpointClient:
             self._limiter.leave(taken, 0)
             raise _BrokenMeanwhileError
         n_used: int | None = 0
-        call.latest = None
+        call.latest, call.made_sense = None, False
         try:
             started = time.perf_counter()
             hold.is_lost = True  # also where the run is interrupted meanwhile
@@ -247,10 +247,11 @@ class EndpointClient:
                     hold.usage = call.latest if n_used else None
         except (PassingError, RecordError, RefusedParameterError, DatagenError) as fault:
             hold.is_lost = isinstance(fault, PassingError) and fault.code in MAY_BE_BILLED
-            if call.latest is not None:
+            if call.made_sense:
                 self._understood()
             elif isinstance(fault, PassingError) and fault.code != "rate_limited":
-                self._n_garbled += fault.code == "garbled"
+                if fault.code == "garbled":  # of what costs money, fewer are needed to be sure
+                    self._n_garbled += 1 if call.latest is None else FIRST_CONTACT_ATTEMPTS // MAX_BOUGHT
                 self._breaker.failed()
             raise
         else:

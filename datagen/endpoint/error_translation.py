@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from datagen.endpoint.other_apis import other_api
 from datagen.endpoint.refusals import Meaning, meaning_of
 from datagen.endpoint.target import Target
 from datagen.errors import DatagenError, visible
@@ -156,13 +157,22 @@ class ErrorReader:
                 return RecordError(meaning, words)
             case "rate_limited" | "timeout" | "server_error":
                 return PassingError(meaning, f"{status} {words}", _retry_after_s(came.headers))
-            case "key" | "quota" | "no_model" | "no_endpoint":
-                return self._target.error(self._run_fault(meaning, came.status, words))
+            case "key" | "quota" | "no_model" | "no_endpoint" | "forbidden":
+                return self._target.error(self._run_fault(meaning, status, words))
             case _:
                 return RefusedParameterError(meaning)
 
     def meaning_inside(self, came: HttpAnswer, sent: Collection[str]) -> Exception | None:
-        """Translate an error under a status of success, as routers and LM Studio send it; None where there is none."""
+        """Translate an error under a status of success, as routers and LM Studio send it; None where there is none.
+
+        The answer of another API is one as well, as long as nothing else was understood.
+        """
+        api = None if self.has_answered else other_api(came.content)
+        if api is not None:
+            return self._target.error(
+                f"{self._address} answers in the form of {api}; expected is the form of OpenAI's chat completions. Is "
+                f"{self._target.option} right? The address of that API mostly ends in /v1."
+            )
         return None if _told_by(came).status < 400 else self.meaning_of(came, sent)
 
     def _run_fault(self, meaning: Meaning, status: int, words: str) -> str:
@@ -174,12 +184,21 @@ class ErrorReader:
             return f"{where} says that the quota is used up ({words}). Add credit, then start the same command again."
         if meaning == "no_model":
             return f"{where} has no model '{self._target.model}' ({words})."
+        if meaning == "forbidden":
+            return (
+                f"{where} refuses all requests ({status}: {words}). Look whether the key in "
+                f"{self._target.settings.api_key_env} may ask '{self._target.model}', and whether a firewall, a proxy "
+                "or your country stands in the way."
+            )
         told = f"{where}: expected an OpenAI-compatible endpoint ({status}: {words})"
         return f"{told}; is {self._target.option} right, and does it end in /v1?"
 
 
-_TELL_ERRORS = ("error", "detail", "message", "msg", "base_resp")
+_TELL_ERRORS = ("error", "errors", "detail", "message", "msg", "base_resp")
 """What no completion has, and errors do."""
+
+
+_CODES = ("code", "type", "status", "reason", "error_code", "status_code", "__type")
 
 
 class _Told(NamedTuple):
@@ -187,7 +206,7 @@ class _Told(NamedTuple):
 
     Attributes:
         status: Of HTTP; under a status of success the one that the body tells, or 500 where it tells an error alone.
-        codes: In lower case.
+        codes: As they came.
         param: The parameter at fault.
     """
 
@@ -206,11 +225,13 @@ def _told_by(answer: HttpAnswer) -> _Told:
     if isinstance(body, list) and body and isinstance(body[0], Mapping) and "error" in body[0]:  # Gemini
         body = body[0]
     outer: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    inner = outer.get("error") or outer.get("base_resp") or body
+    inner = outer.get("error") or outer.get("base_resp") or outer.get("errors") or body
+    if (
+        isinstance(inner, list) and inner and isinstance(inner[0], Mapping) and outer.get("errors") is inner
+    ):  # Cloudflare
+        inner = inner[0]
     error: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
-    codes = {
-        str(tree.get(name)).lower() for tree in (outer, error) for name in ("code", "type", "status", "error_code")
-    }
+    codes = {str(tree[name]) for tree in (outer, error) for name in _CODES if tree.get(name) is not None}
     words = str(inner).strip() if inner else ""
     if error:
         said = (error.get(name) for name in ("message", "detail", "error", "msg", "status_msg"))
@@ -225,8 +246,11 @@ def _told_by(answer: HttpAnswer) -> _Told:
     if 200 <= status < 300 and (outer.get("object") == "error" or any(map(outer.get, _TELL_ERRORS))):
         status = _status_in(outer, error)
     param = error.get("param")
-    detail = outer.get("detail")
-    if param is None and isinstance(detail, list) and detail and isinstance(detail[0], Mapping):  # FastAPI
+    message = outer.get("message")
+    detail = outer.get("detail") or (
+        message.get("detail") if isinstance(message, Mapping) else None
+    )  # FastAPI; Mistral
+    if param is None and isinstance(detail, list) and detail and isinstance(detail[0], Mapping):
         param = ".".join(map(str, detail[0].get("loc") or ()))
     return _Told(status, frozenset(codes), words or f"status {status}", str(param) if param else None)
 

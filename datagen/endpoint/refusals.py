@@ -1,7 +1,7 @@
 """The table of refusals: what an endpoint's error means, by status, by code, or by the words of whoever follows OpenAI.
 
-One row is one meaning. The first row that fits counts, so a row stands above those that its signs would also fit; what
-fits none is the request's own fault. Words are matched in lower case.
+The first row that fits counts, so a row stands above those that its signs would also fit; what fits none is the
+request's own fault. Words are matched in lower case, codes without case, underscores and what stands before a ``#``.
 """
 
 from __future__ import annotations
@@ -14,11 +14,21 @@ from msgspec import Struct
 
 Meaning = Literal[
     "quota", "key", "system", "temperature", "max_tokens", "response_format", "logprobs",
-    "context_too_long", "content_filter", "no_model", "no_endpoint", "rate_limited", "timeout", "server_error",
+    "context_too_long", "content_filter", "no_model", "no_endpoint", "forbidden", "rate_limited", "timeout",
+    "server_error",
 ]  # fmt: skip
 
 MENDABLE: tuple[Meaning, ...] = ("system", "temperature", "max_tokens", "response_format", "logprobs")
 """Parts of a request that it can do without."""
+
+
+def plain_code(code: str) -> str:
+    """A code as the table has it: ``ThrottlingException`` and ``throttling_exception`` are one."""
+    return re.sub(r"[\W_]+", "", code.rpartition("#")[2].lower())
+
+
+def _codes(codes: str) -> frozenset[str]:
+    return frozenset(map(plain_code, codes.split()))
 
 
 class Refusal(Struct, frozen=True):
@@ -26,7 +36,7 @@ class Refusal(Struct, frozen=True):
 
     Attributes:
         statuses: HTTP statuses that say it.
-        codes: Of the error's ``code``, ``type`` or ``status``, in lower case.
+        codes: Of the error's ``code``, ``type``, ``status`` or ``reason``, as ``plain_code`` writes them.
         words: Found in the error's text.
         within: Statuses at which codes and words count.
         only_unmet: Counts only while the endpoint has answered nothing.
@@ -60,11 +70,12 @@ def _refuses(names: str) -> re.Pattern[str]:
     after = (
         r"(n't|\b(not|no longer|cannot|only|must be (omitted|unset|default|1(\.0)?\b(?! *(and|to|or)))"
         r"|unsupported|deprecated|removed|disabled|forbidden|disallowed|unavailable|incompatible|unexpected"
-        r"|unknown|unrecogni[sz]ed|extra))\b"
+        r"|unknown|unrecogni[sz]ed|extra|fixed|locked|ignored|rejected|has no effect|leave it out))\b"
     )
     before = (
         r"((\bnot|n't) (support|allow|accept|permit|take)|\b(unsupported|unexpected|unknown|unrecogni[sz]ed|extra"
-        r"|additional|no such|forbidden|deprecated|remove|without|omit|unset))"
+        r"|additional|no such|forbidden|deprecated|removed?|without|omit|unset|ignored|rejected|leave out|do not set"
+        r"|(requires?|only|uses?) (the|its) default( value for)?))"
     )
     name = rf"(?<![\w-])({names})(?![\w-])"
     return re.compile(rf"{name}.{{0,100}}?{after}|{before}.{{0,80}}?{name}", re.DOTALL)
@@ -82,32 +93,39 @@ _TABLE = (
     Refusal(
         "quota",
         frozenset({402}),
-        frozenset(
+        _codes(
             "insufficient_quota exceeded_current_quota_error insufficient_balance insufficient_user_quota"
-            " insufficient_credits billing_not_active billing_hard_limit_reached arrearage payment_required".split()
+            " insufficient_account_balance insufficient_credits insufficient_funds billing_not_active"
+            " billing_hard_limit_reached arrearage payment_required budget_exceeded exceeded_budget out_of_credits"
+            " account_overdue account_suspended 1113"  # the last is Zhipu's
         ),
-        re.compile(
-            r"\b(insufficient (account |user )?(balance|credits?|funds|quota)|credit balance is too low|out of credits"
-            r"|no credits? (left|remaining)|used all available credits|requires more credits|account (is )?(in arrears"
-            r"|overdue)|reached (its|your) (monthly )?spending limit)"
+        re.compile(  # "exceeded your current quota" alone says nothing: Gemini says it of a minute
+            r"\b(insufficient (account |user |remaining )?(balance|credits?|funds|quota)|balance (is )?(too low"
+            r"|insufficient|exhausted)|out of credits?|not enough (credits?|balance|funds)"
+            r"|no (more )?credits? (left|remaining)|used all available credits"
+            r"|credits? (have been |are |has been |is )?(used up|exhausted|depleted)"
+            r"|requires more credits|account (is )?(in arrears|overdue)|(reached|exceeded|exceeds) .{0,30}(spend(ing)?"
+            r" (limit|cap)|\bbudget|specified api usage limits|hard limit)|over budget|budget (has been |was |is )?"
+            r"(exceeded|used up)|exceededbudget|payment (is )?required|top up your|recharge your)"
+            r"|余额不足|额度不足|欠费|充值"
         ),
     ),
     Refusal("key", frozenset({401})),
     Refusal(
         "key",
-        codes=frozenset("invalid_api_key authentication_error invalid_authentication_error unauthenticated".split()),
+        codes=_codes("invalid_api_key authentication_error invalid_authentication_error unauthenticated"),
         words=re.compile(
             r"\b((incorrect|invalid|wrong|missing|no|expired) (api|access)[ _-]?key|api[ _-]?key (is )?(not valid"
             r"|invalid|missing|expired|required|not found)|no auth credentials|unauthori[sz]ed)\b"
         ),
         only_unmet=True,
     ),
-    Refusal("key", frozenset({403}), only_unmet=True),  # a proxy's moderation answers 403 to a single prompt
     Refusal(
         "context_too_long",
-        codes=frozenset("context_length_exceeded exceed_context_size_error string_above_max_length".split()),
+        frozenset({413}),
+        codes=_codes("context_length_exceeded exceed_context_size_error string_above_max_length request_too_large"),
         words=re.compile(
-            r"context[ _-]?(length|size|window)|(prompt|input|message|request)s? (is|are|was) too (long|large)\b"
+            r"context[ _-]?(length|size|window)|(prompt|input|message|request)s?( is| are| was)? too (long|large)\b"
             r"|max(imum)?[ _](model |sequence |input |prompt )?(length|seq_?len)|max_model_len|max_seq_len"
             r"|(input|prompt|token)s?( token)? count.{0,40}exceeds|exceed(s|ed)? (the )?(model(['’]s)?|maximum)"
             r" .{0,30}tokens?\b|exceed(s|ed)? model token limit|tokens? \+ .?max_new_tokens"
@@ -120,25 +138,36 @@ _TABLE = (
     Refusal("timeout", frozenset({408})),
     Refusal(
         "content_filter",
-        codes=frozenset(
-            "content_filter content_policy_violation responsibleaipolicyviolation data_inspection_failed"
-            " content_filter_error sensitive_content".split()
+        codes=_codes(
+            "content_filter content_policy_violation responsible_ai_policy_violation data_inspection_failed"
+            " content_filter_error sensitive_content moderation moderation_blocked 1301"  # the last is Zhipu's
         ),
         words=re.compile(
             r"content management policy|content exists risk|considered high risk|(violat|against)\w* .{0,30}"
-            r"(content|usage|safety) polic|inappropriate content|prohibited_content"
+            r"(content|usage|safety) polic|inappropriate content|prohibited_content|requires moderation"
+            r"|(input|prompt|request|content|output|message)s? (was|were|is|has been|have been) (flagged|moderated)"
+            r"|(blocked|rejected|flagged) by .{0,40}(content|safety|moderation)|敏感内容|不安全|违规"
         ),
     ),
     Refusal(
         "no_model",
-        codes=frozenset("model_not_found modelnotfound deploymentnotfound model_not_exist modelnotexist".split()),
+        codes=_codes("model_not_found deployment_not_found model_not_exist unknown_model invalid_model"),
     ),
     Refusal(
         "no_model",
         words=re.compile(
-            r"(invalid|unknown|no such) model\b"
-            r"|\bmodel\b.{0,120}\b(not found|not exist|does not exist|not available|not loaded|not a valid model)"
-            r"|not a valid model|no models? (is )?loaded|must provide a model parameter"
+            r"(invalid|unknown|no such) model( name| id|:|$)"
+            r"|\bmodel\b.{0,60}\b(not found|not exist|been (decommissioned|retired|shut down|removed|discontinued)"
+            r"|not a valid model)|not a valid model|(no|not have|not granted) access to .{0,20}\bmodel\b"
+            r"|access to .{0,20}\bmodel\b.{0,60} (denied|not allowed)"
+        ),
+        within=range(400, 501),
+    ),
+    Refusal(
+        "no_model",
+        words=re.compile(
+            r"(invalid|unknown|no such) model\b|\bmodel\b.{0,120}\b(not found|not exist|not available|not loaded)"
+            r"|no models? (is )?loaded|must provide a model parameter"
         ),
         within=range(400, 501),
         only_unmet=True,
@@ -150,6 +179,7 @@ _TABLE = (
         words=re.compile(
             r"unexpected endpoint|(unknown|no such|invalid|unsupported) (endpoint|url|route|path)"
             r"|(endpoint|url|route|path) (is |was )?(not found|unknown|does not exist)|cannot post /|method not allowed"
+            r"|no route (for|matched|to that|found)"
         ),
         only_unmet=True,
     ),
@@ -163,6 +193,8 @@ _TABLE = (
             r"|role .{0,3}(system|developer).{0,3} .{0,20}(not|invalid|unsupported)"
             r"|roles must alternate|only user(,| and) .{0,20}(assistant|model) roles"
             r"|(input|value) should be .?user.? or .?assistant|after the optional system message"
+            r"|(conversation|first message|messages?) (must|should|has to|have to) (start|begin|be) .{0,20}\buser\b"
+            r"|messages\W{1,6}0\W{1,6}role|permitted: .?user"
         ),
         within=range(400, 501),  # SGLang and llama.cpp fail with 500 where a chat template raises
     ),
@@ -179,15 +211,39 @@ _TABLE = (
         words=re.compile(
             r"response[_ ]?format|json[_ ]?schema|json[_ ]?mode|\bgrammar\b|guided|structured[_ ]output|output_config"
         ),
-        within=range(400, 500),
+        within=range(400, 501),  # a server that cannot compile the schema fails with 500
     ),
     Refusal("logprobs", words=re.compile(r"log[_ ]?probs|log probabilities"), within=range(400, 500)),
     Refusal(
         "rate_limited",
-        codes=frozenset("rate_limit_exceeded rate_limit_error resource_exhausted overloaded_error throttling".split()),
-        words=re.compile(r"rate.?limit|too many requests|overloaded|resource ?exhausted|throttl|try again later"),
-        within=range(500, 501),
+        frozenset({529}),
+        codes=_codes(
+            "rate_limit_exceeded rate_limit_error rate_limited resource_exhausted overloaded_error throttling"
+            " throttling_exception too_many_requests request_limit_exceeded engine_overloaded"
+        ),
+        words=re.compile(
+            r"\brate.?limit(s|ed)?\b|too many (concurrent )?requests|\boverloaded|resource ?exhausted|throttl(ed|ing)\b"
+        ),
     ),
+    Refusal("rate_limited", words=re.compile("try again later"), within=range(500, 501)),
+    Refusal("forbidden", frozenset({403, 451}), only_unmet=True),  # moderation answers 403 to a single prompt
+    Refusal("server_error", frozenset({409, 421, 423, 424, 425, 449, 499})),
+    Refusal(
+        "server_error",
+        words=re.compile(
+            r"\b(loading (the )?model|(model|weights|server)\b.{0,30} loading|still loading|warming up"
+            r"|starting up|not ready|try again (later|in|shortly|soon)|temporar(y|ily)"
+            r"|cuda|out of memory|upstream (connect|error|failed|request|timed)"
+            r"|connection (was )?(reset|refused|closed|aborted|error)|disconnect(ed)?\b"
+            r"|internal (server )?error|bad gateway|gateway time.?out|timed out|no healthy|engine (is )?dead)"
+        ),
+        within=range(400, 500),
+    ),
+)
+
+
+_SAYS_KEY = re.compile(
+    r"\b(api|access)[ _-]?key|\btoken\b|credential|authenticat|authori[sz]|permission|log ?in\b|password|subscription"
 )
 
 
@@ -207,19 +263,19 @@ def meaning_of(
     Returns:
         None where the request was refused for a reason of its own.
     """
-    named = _named_by(param)
+    codes, named = {plain_code(code) for code in codes}, _named_by(param)
     mendable = set() if status in (401, 403, 404, 429) else set(sent) if named is None else {named}.intersection(sent)
     for row in _TABLE:
         if row.meaning in MENDABLE and row.meaning not in mendable:
             continue
         if row.fits(status, codes, words, is_unmet, named):
-            return row.meaning
-    return "server_error" if status == 409 or status >= 500 else None
+            return "key" if row.meaning == "forbidden" and _SAYS_KEY.search(words) else row.meaning
+    return "server_error" if status >= 500 else None
 
 
 def _named_by(param: str | None) -> Meaning | None:
     """Which part of a request a path such as ``messages[0].role`` or ``body.temperature`` speaks of."""
-    last = re.split(r"[.\[\]]+", (param or "").strip(".[]"))
+    last = re.split(r"[.\[\]]+", (param or "").strip(".[]").removeprefix("body."))
     if last[0] == "messages":
         return "system" if last[-1] == "role" else None
     names: dict[str, Meaning] = {

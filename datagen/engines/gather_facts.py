@@ -36,7 +36,7 @@ from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request, Usage
 from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
-from datagen.teacher import StoppedError, Teacher
+from datagen.teacher import PaidError, StoppedError, Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ async def ask_all(
                 await asyncio.sleep(0)  # the embedded teacher never waits; without this Ctrl-C goes unheard
         except StoppedError:
             pass
+        except PaidError as error:
+            fail(error)
+            store.add(error.reply)
         except Exception as error:  # raised at the end; others in flight must not be cancelled for it
             fail(error)
 

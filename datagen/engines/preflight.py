@@ -25,17 +25,17 @@ from datagen.corpus import PLACES, identity_in
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.engines.inputs import WHERE_AND_HOW, Inputs
 from datagen.engines.progress import Pulse, ended
-from datagen.errors import RunError, SettingsError, visible
+from datagen.errors import RunError, SettingsError, TeacherError, visible
 from datagen.recipes import Recipe
+from datagen.records import Reply, Usage
 from datagen.settings_table import name_for_user
 from datagen.store import ReplyStore, RunFolder, stored_replies
 from datagen.store.shards import shard_folders
-from datagen.teacher import open_teacher
+from datagen.teacher import PaidError, open_teacher
 from datagen.yaml_text import decode_yaml
 
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs
-    from datagen.records import Reply
 
 
 def require_ready(inputs: Inputs, *, may_ask: bool = True, may_change: bool = False) -> None:
@@ -135,7 +135,7 @@ def ask_first(inputs: Inputs) -> None:
     A batch may be answered a day later, so none is made for this; ``preflight`` has batches listed instead.
 
     Raises:
-        TeacherError: No request can succeed; nothing is left behind.
+        TeacherError: No request can succeed; nothing is left behind but what was billed.
         BudgetError: The budget does not bear one request.
     """
     settings, folder = inputs.settings, inputs.folder
@@ -157,16 +157,27 @@ def ask_first(inputs: Inputs) -> None:
                 replies.append(await teacher.answer(request))
                 if replies[-1].error != "gave_up":  # else another one may pass; the endpoint is given up after a few
                     return
+        except PaidError as error:
+            replies.append(error.reply)
+            raise
         finally:
             await teacher.close()
 
-    inputs.progress.begin("asking for the first reply", 1)
-    with ended(inputs.progress):
-        run_to_end(ask())
+    def keep() -> None:
         inputs.write_manifest()  # a folder with replies and no settings would be no run
         with closing(ReplyStore(folder.replies)) as store:
             for reply in replies:
                 store.add(reply)
+
+    inputs.progress.begin("asking for the first reply", 1)
+    with ended(inputs.progress):
+        try:
+            run_to_end(ask())
+        except TeacherError:
+            if any(reply.usage != Usage() for reply in replies):
+                keep()
+            raise
+        keep()
         inputs.answered_now.add(replies[-1].request_digest)
         inputs.progress.step(replies[-1].cost_usd)
 

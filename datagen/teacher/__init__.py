@@ -12,7 +12,19 @@ from datagen.records import Reply, Request
 if TYPE_CHECKING:
     from datagen.endpoint.budget import Budget
 
-__all__ = ["StoppedError", "Teacher", "open_teacher"]
+__all__ = ["PaidError", "StoppedError", "Teacher", "open_teacher"]
+
+
+class PaidError(TeacherError):
+    """No request can succeed, as an answer shows that was billed.
+
+    Attributes:
+        reply: What is known of the answer, to be stored for the sake of its bill.
+    """
+
+    def __init__(self, sentence: object, reply: Reply) -> None:
+        super().__init__(sentence)
+        self.reply = reply
 
 
 @runtime_checkable
@@ -33,7 +45,7 @@ class Teacher(Protocol):
         """Answer one request.
 
         Raises:
-            TeacherError: No request can succeed; the run stops with this sentence.
+            TeacherError: No request can succeed; the run stops with this sentence. ``PaidError`` brings a bill.
             StoppedError: ``stop`` was called before there was an answer.
         """
         ...

@@ -21,6 +21,7 @@ from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
+from datagen.teacher import PaidError
 
 CONTEXT_STEP, CONTEXT_MARKS = 1024, 4  # contexts are multiples of it; a few marks are counted beside
 MOST_LETTERS = 7  # a token of English is 4 to 5 letters in every vocabulary in use
@@ -112,7 +113,7 @@ class ChatTeacher:
         """Ask until there is a reply, a final fault, or no try left.
 
         Raises:
-            TeacherError: Key, model, address or quota make every request useless.
+            TeacherError: Key, model, address or quota make every request useless; ``PaidError`` where that was billed.
             BudgetError: The budget is used up.
             StoppedError: ``stop`` was called first.
         """
@@ -125,6 +126,11 @@ class ChatTeacher:
             return self._reply(request, call, error=error.code, detail=str(error), is_final=is_final)
         except PassingError as error:
             detail = f"{call.n_attempts} tries, the last: {error}"
+        except TeacherError as error:
+            if not call.n_billed:
+                raise
+            reply = self._reply(request, call, error="gave_up", detail=str(error), is_final=False)
+            raise PaidError(error, reply) from None
         except (BudgetError, StoppedError):
             if not call.n_billed:
                 raise

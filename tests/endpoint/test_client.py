@@ -169,3 +169,30 @@ def test_characters_that_cannot_be_sent() -> None:
     with LoopbackServer() as server:
         (error,) = ask(server, Half("a"))
         assert isinstance(error, RecordError) and server.arrivals.total() == 0
+
+
+def test_billed_answers_that_make_no_sense_are_counted_and_end_the_asking() -> None:
+    class Odd(WordCall):
+        def read(self, content: bytes, shown: Callable[[str], str]) -> str:
+            self.bill(Usage(5), made_sense=False)
+            raise garbled(content, "a word", shown)
+
+    budget, kept = Budget(1000.0), []
+    with LoopbackServer(intercept=lambda body, n: json_answer(200, {"answer": "A dog."})) as server:
+        told = ask(server, *(Odd(str(n)) for n in range(10)), budget=budget, kept=kept)
+        assert server.arrivals.total() == len(kept) == 4
+    assert isinstance(told[0], PassingError)
+    assert isinstance(told[1], EmbeddingError) and "got: {" in str(told[1]) and "mostly ends in /v1" in str(told[1])
+    assert all(isinstance(error, StoppedError) for error in told[2:])
+    assert budget.spent_usd == 20.0
+
+
+def test_an_answer_of_another_api_ends_the_asking_unless_others_were_understood() -> None:
+    messages = json_answer(200, {"type": "message", "content": [{"type": "text", "text": "ho"}]})
+    with LoopbackServer(intercept=lambda body, n: messages) as server:
+        error, *others = ask(server, *(WordCall(str(n)) for n in range(3)))
+        assert server.arrivals.total() == 1
+    assert isinstance(error, EmbeddingError) and "Anthropic's Messages API" in str(error) and "--where" in str(error)
+    assert all(isinstance(other, StoppedError) for other in others)
+    with LoopbackServer(intercept=lambda body, n: word("ho") if n != 2 else messages) as server:
+        assert ask(server, *(WordCall(str(n)) for n in range(3))) == ["ho"] * 3

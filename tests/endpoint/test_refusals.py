@@ -39,6 +39,11 @@ def meaning(
         ("litellm.UnsupportedParamsError: o3 don't support temperature=0.7", None),
         ("This model doesn't accept the sampling parameters", None),
         ("temperature must be 1 for reasoning models", None),
+        ("temperature is fixed for this model; leave it out", None),
+        ("This model requires the default temperature.", None),
+        ("The following parameters are ignored: temperature; strict mode rejects them", None),
+        ('json: unknown field "temperature"', None),
+        ("value 0.7 not permitted", "body.temperature"),
     ],
 )
 def test_a_refused_temperature(words: str, param: str | None) -> None:
@@ -74,6 +79,9 @@ def test_a_value_out_of_bounds_or_a_word_is_no_refused_parameter(words: str) -> 
         ('messages: Unexpected role "system". The Messages API accepts a top-level `system` parameter.', 400),
         ("Only user and assistant roles are supported!", 400),
         ("This model does not support system messages.", 422),
+        ("A conversation must start with a user message", 400),
+        ("The first message must be from the user.", 400),
+        ("[{'loc': ['body', 'messages', 0, 'role'], 'msg': \"unexpected value; permitted: 'user'\"}]", 422),
     ],
 )
 def test_a_model_without_a_system_role(words: str, status: int) -> None:
@@ -94,6 +102,9 @@ def test_a_model_without_a_system_role(words: str, status: int) -> None:
         ("input length exceeds maximum context length", 500),
         ("the model is loaded with context length of only 4096 tokens", 400),
         ("Prompt contains 40000 tokens, too large for model with 32768 maximum context length", 400),
+        ("Request too large for model `m` on tokens per minute (TPM): Limit 6000, Requested 7000", 413),
+        ("Request too large for gpt-4 on tokens per min (TPM): Limit 10000, Requested 12000.", 429),
+        ("<html>413 Request Entity Too Large</html>", 413),
     ],
 )
 def test_a_prompt_that_is_too_long(words: str, status: int) -> None:
@@ -117,10 +128,57 @@ def test_a_prompt_that_is_too_long(words: str, status: int) -> None:
         ("API key not valid. Please pass a valid API key.", 400, "", "key"),
         ("Use 'max_completion_tokens' instead.", 400, "", "max_tokens"),
         ("max_tokens is too large: 5000. This model supports at most 4096 completion tokens", 400, "", None),
+        # Out of money, however it is sent; a rate that was passed is not.
+        ("You exceeded your current quota", 429, "insufficient_quota", "quota"),
+        ("余额不足或无可用资源包,请充值", 429, "1113", "quota"),
+        ("用户额度不足, 剩余额度: $0.00", 403, "", "quota"),
+        ("You have reached your specified API usage limits. You will regain access on 2026-01-01", 429, "", "quota"),
+        ("This organization has exceeded its monthly budget of $10", 403, "", "quota"),
+        ("ExceededBudget: over budget. Spend=10.1, Budget=10", 400, "", "quota"),
+        ("Rate limit reached on tokens per min (TPM): Limit 9000, Used 8900, Requested 300", 429, "", "rate_limited"),
+        # What passes, under a status that mostly does not.
+        ("Too many requests, please wait before trying again.", 400, "ThrottlingException", "rate_limited"),
+        ("Slow down.", 400, "com.amazon.coral#ThrottlingException", "rate_limited"),
+        ("Rate limit exceeded", 403, "", "rate_limited"),
+        ("model is overloaded", 503, "", "rate_limited"),
+        ("Overloaded", 529, "", "rate_limited"),
+        ("Model is still loading", 425, "", "server_error"),
+        ("The model is loading, please wait", 400, "", "server_error"),
+        ("Failed Dependency", 424, "", "server_error"),
+        ("CUDA error: device-side assert triggered", 400, "", "server_error"),
+        ("upstream connect error or disconnect/reset before headers", 400, "", "server_error"),
+        ("error loading the picture", 400, "", None),
+        # 403 says many things.
+        ("The key has no permission for this project", 403, "", "key"),
+        ("Your chosen model requires moderation and your input was flagged", 403, "", "content_filter"),
+        ("Project does not have access to model `gpt-4`", 403, "", "no_model"),
+        ("<html>Attention Required! | Cloudflare</html>", 403, "", "forbidden"),
+        ("Country, region, or territory not supported", 403, "unsupported_country_region_territory", "forbidden"),
+        ("系统检测到输入或生成内容可能包含不安全或敏感内容", 400, "1301", "content_filter"),
+        ("Failed to compile grammar for schema", 500, "", "response_format"),
     ],
 )
 def test_others(words: str, status: int, code: str, expected: str | None) -> None:
     assert meaning(words, status, code=code) == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("model 'x' not found, try pulling it first", 400),
+        ("The model `x` does not exist or you do not have access to it", 404),
+        ("The model `x` has been decommissioned and is no longer supported", 400),
+        ("Invalid model name passed in model=x. Call `/v1/models`", 400),
+        ("Project does not have access to model `gpt-4`", 403),
+    ],
+)
+def test_a_model_that_goes_away_later(words: str, status: int) -> None:
+    assert meaning(words, status, met=True) == "no_model"
+
+
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_a_request_refused_by_an_endpoint_that_answered_others_is_its_own_fault(status: int) -> None:
+    assert meaning("invalid input", status, met=True) is None
 
 
 def inside(body: object) -> Exception | None:
@@ -148,6 +206,10 @@ def inside(body: object) -> Exception | None:
         ({"object": "error", "message": "maximum context length is 8", "code": 400}, RecordError, "is 8"),
         ({"detail": "Not Found", "status": 404}, TeacherError, "OpenAI-compatible"),
         ({"error": {"message": "temperature is not supported", "code": "400"}}, RefusedParameterError, "temperature"),
+        ({"success": False, "errors": [{"code": 7003, "message": "No route for that URI"}]}, TeacherError, "No route"),
+        ({"code": 1113, "msg": "insufficient balance", "success": False}, TeacherError, "quota"),
+        ({"message": {"detail": [{"loc": ["body", "temperature"]}]}, "code": "400"}, RefusedParameterError, "temp"),
+        ({"error": {"message": "Just a moment", "code": 403}}, TeacherError, "refuses all requests (403: Just"),
         ({"base_resp": {"status_code": 1008, "status_msg": "insufficient balance"}}, TeacherError, "quota"),
         (
             [{"error": {"code": 400, "message": "Developer instruction is not enabled"}}],

@@ -1,11 +1,12 @@
 """What is cheap to check is refused before annotations are read and pictures opened, and leaves no folder behind."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CorpusFiles
-from loopback import Answer, LoopbackServer, error_answer
+from loopback import Answer, LoopbackServer, error_answer, json_answer
 from typer.testing import CliRunner
 
 import datagen
@@ -114,6 +115,27 @@ def test_the_reply_that_proves_the_endpoint_is_one_of_the_run_and_kept(
         done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "6"])
         assert done.exit_code == 0, done.output
         assert set(server.arrivals.values()) == {1} and server.arrivals.total() == 18
+
+
+@pytest.mark.parametrize(
+    ("answer", "n_asked", "told"),
+    [
+        ({"object": "response", "output": [{"type": "message"}], "usage": {"input_tokens": 9}}, 1, "Responses API"),
+        ({"answer": "A dog.", "usage": {"input_tokens": 9}}, 4, "mostly ends in /v1"),
+    ],
+)
+def test_what_an_answer_cost_that_nothing_understands_is_kept(
+    corpus_files: CorpusFiles, tmp_path: Path, answer: object, n_asked: int, told: str
+) -> None:
+    with LoopbackServer(intercept=lambda *_: json_answer(200, answer)) as server:
+        settings = {**corpus_files.settings, "teacher": {"name": "gpt-4o", "base_url": server.base_url}}
+        with pytest.raises(DatagenError, match=told):
+            datagen.run(settings, tmp_path / "run")
+        assert server.arrivals.total() == n_asked
+        stored = [json.loads(line) for line in (tmp_path / "run" / "replies.jsonl").read_text().splitlines()]
+        assert sum(reply["usage"]["n_prompt_tokens"] for reply in stored) == 9 * n_asked
+        with pytest.raises(DatagenError, match=told):  # the next start asks again, and is told the same
+            datagen.run(settings, tmp_path / "run")
 
 
 @pytest.mark.usefixtures("closed")

@@ -19,7 +19,7 @@ from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, MAX_REJECTED
 from datagen.endpoint.error_translation import MAX_DETAIL_CHARS, MAX_RETRY_AFTER_S
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request, Usage
-from datagen.teacher import StoppedError
+from datagen.teacher import PaidError, StoppedError
 from datagen.teacher.chat import ChatTeacher
 
 KEY = "sk-very-secret-0123456789"
@@ -695,3 +695,18 @@ def test_half_a_surrogate_pair_costs_one_sign_not_the_answer():
     reply, pauses, _ = ask_scripted(Answer(200, body, {"Content-Type": "application/json"}, is_reply=True))
     assert (reply.text, reply.error, pauses) == ("A dog \ufffd sleeps.", None, [])
     assert reply.usage.n_prompt_tokens == 0
+
+
+def test_a_billed_answer_that_ends_the_run_comes_with_its_bill():
+    responses = {
+        "object": "response",
+        "output": [{"type": "message"}],
+        "usage": {"input_tokens": 9, "output_tokens": 4},
+    }
+    with LoopbackServer(intercept=lambda body, n: json_answer(200, responses)) as server:
+        with pytest.raises(PaidError, match="Responses API") as caught:
+            ask(server, name="gpt-4o")
+        assert server.arrivals.total() == 1
+    reply = caught.value.reply
+    assert (reply.usage, reply.error, reply.is_final) == (Usage(9, 0, 4), "gave_up", False)
+    assert reply.cost_usd == pytest.approx((9 * 2.5 + 4 * 10) / 1e6)
