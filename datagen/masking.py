@@ -24,15 +24,20 @@ _VALUE = r"[^\s\"'`,;&<>\\]+"
 _NAMED = (
     r"(?:[\w-]{0,40}api[-_ ]?key(?: provided)?|(?:proxy-)?authorization"
     r"|(?:[\w-]{0,40}[-_])?(?:auth|access|session)[-_]?token|[\w-]{0,40}passw(?:or)?d"
-    r"|[\w-]{0,40}secret(?:[-_]access)?(?:[-_]key)?|(?:set-)?cookie)"
+    r"|[\w-]{0,40}secret(?:[-_]access)?(?:[-_]key)?|(?:set-)?cookie|[a-z][\w-]{0,60}-(?:key|token|signature))"
 )
 _PATTERNS = (
-    (re.compile(r"(?<=://)[^\s\"'<>/?#]{0,400}@"), f"{MASK}@"),  # the login of an address
+    # The login of an address, which has one slash where it was taken for a path.
+    (re.compile(r"(?<=[a-z\d]:/)/?[^\s\"'<>/?#]{1,400}@(?=[\w\[])"), f"/{MASK}@"),
     (re.compile(r"(?<![\w/])[\w.+%-]{1,100}:[^\s\"'<>/@]{1,100}@(?=[\w\[])"), f"{MASK}@"),  # of one without its scheme
     (re.compile(r"(?<=[?&])([\w.~%-]{1,100})=" + _VALUE), rf"\1={MASK}"),  # the query of an address
     (re.compile(r"(\w://[^\s\"'<>?]{0,400})\?[^\s\"'<>=]+(?=[\s\"'<>]|$)"), rf"\1?{MASK}"),  # one without names
     (
         re.compile(rf"(?i)\b({_NAMED}[\"']?\s{{0,9}}[:=]\s{{0,9}}(?:b?[\"'])?)(?:(?:basic|bearer|digest) +)?{_VALUE}"),
+        rf"\1{MASK}",
+    ),
+    (
+        re.compile(r"(?i)\b((?:token|signature|sig|sas|pwd|key)[\"']?\s?[:=]\s?[\"']?)(?=\S{0,60}\d)[\w.%+/=~-]{12,}"),
         rf"\1{MASK}",
     ),
     (re.compile(r"(?i)\bbearer\s+\S+|\bbasic\s+[\w+/=-]{8,}"), MASK),

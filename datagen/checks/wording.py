@@ -16,6 +16,7 @@ from msgspec import Struct
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError, told_raised
 from datagen.records import AnnotatedImage, Drop, Turn
+from datagen.server_words import server_words
 
 WordingCheck = Callable[[Turn, ChecksSettings], str | None]
 
@@ -66,47 +67,56 @@ _REFUSAL = WordyPattern(
     r"|\b(?:unable|not able) to (?:see|view|access) (?:the|any|this|actual) (?:image|picture|photo)"
     r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b",
 )
+_SENT = (
+    r"(?:images?|pictures?|photos?|scenes?|details?|texts?|captions?|descriptions?|contents?|messages?|questions?"
+    r"|requests?|prompts?|inputs?|information|context|data|attachments?)"
+)
+"""What somebody sends to an assistant. The same verbs stand in honest answers: one may share a bench, send a ball."""
+_OPENS = (
+    r"(?:^|[.!?:;\n]['\"*)]{0,2}\s{1,3}|\b(?:please|okay|ok|hmm+|wait|so|well|alright|now|first|actually|and|but),? )"
+)
 _SMALL_TALK = WordyPattern(
-    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|the user|came through|feel free|hesitate|please |"
-    "just |simply |thank|i did|i don|i haven|there is|there doesn|there isn|go ahead",
+    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|i must|we |the user|came through|feel free"
+    "|hesitate|please |just |simply |thank|i did|i don|i haven|there is|there doesn|there isn|go ahead",
     r"\b(?:how|what) (?:can|may|could|should|would) i (?:help|assist|do for|describe|tell)\b"
-    r"|\b(?:what|how|which)\b[^.?!]{0,40}\bwould you like (?:me\b|to (?:talk|know|discuss|ask|see|hear|chat|do))"
-    r"|\bwould you like (?:me to|to (?:try|continue|share|provide|add|send))\b"
+    r"|\b(?:what|how|which)\b[^.?!]{0,40}\bwould you like (?:me\b|to (?:talk|know|discuss|ask|chat|do)\b)"
+    rf"|\bwould you like (?:me to|to try again|to (?:continue|share|provide|add|send) [^.?!]{{0,30}}\b{_SENT})\b"
     r"|\byour (?:\w+ )?(?:message|input|request|question|query|text|prompt|post)\b[^.?!]{0,30}"
     r"\b(?:empty|blank|incomplete|missing|cut off|come through)\b|\bnothing (?:came|has come|got) through\b"
     r"|\b(?:in|from) (?:your (?:message|request|input|prompt)|what you (?:sent|shared|provided|wrote))\b"
     r"|\byou (?:haven't|have not|didn't|did not|forgot to)\b[^.?!]{0,20}\b(?:enter|provid|includ|shar|giv|attach|ask"
-    r"|sen|upload"
-    r"|writ|typ|past)\w*"
+    rf"|sen|upload|writ|typ|past)\w*[^.?!]{{0,30}}\b(?:{_SENT}|anything)\b"
     r"|\bi (?:haven't|have not|didn't|did not|don't|do not)(?: \w+)? (?:receiv|see|get|have)\w* (?:any|an?|the|your) "
-    r"(?:\w+ )?(?:details?|text|images?|pictures?|photos?|messages?|questions?|content|information|scene|input"
-    r"|attachment)\b"
-    r"|\b(?:once|when(?:ever)?|as soon as|after|if) you(?:'ve| have)? (?:send|sent|share|provide|upload|paste|give me"
-    r"|tell me)"
-    r"|\b(?:when(?:ever)?) you(?:'re| are) (?:ready|set)\b|\bready when you are\b"
-    r"|\b(?:feel free|don't hesitate|do not hesitate) to (?:ask|type|share|provide|let|reach|send|tell|paste|upload"
-    r"|clarify)\b"
+    rf"(?:\w+ )?{_SENT}\b"
+    r"|\b(?:once|when(?:ever)?|as soon as|after|if) you(?:'ve| have)? (?:send|sent|share|provide|upload|paste|give"
+    r"|tell)\b[^.?!]{0,60}\bi(?:'ll|'d| will| can| could| would)\b"
+    r"|\bwhen(?:ever)? you(?:'re| are) (?:ready|set),? (?:i\b|just|paste|send|share|tell|ask|type|let me"
+    r"|and i\b|feel free)"
+    r"|(?:^|[.!?,]\s)ready when you are\b"
+    rf"|(?:{_OPENS}|, )(?:feel free|don't hesitate|do not hesitate) to (?:ask|type|share|provide|let|reach|send|tell"
+    r"|paste|upload|clarify)\b"
     r"|\b(?:i'm|i am|i'll be|i will be|i'd be|i would be) (?:\w+ )?(?:ready|happy|glad|here|delighted|pleased|eager"
-    r"|able) to "
-    r"(?:help|assist|describe|answer|provide|write|work|chat|do)\b"
+    r"|able) to (?:help|assist|describe|answer|provide|write|work|chat|do)\b"
     r"|\bi(?:'ll| will| would|'d| can) (?:happily|gladly|be happy|be glad)\b"
-    r"|\b(?:could|can|would|will) you (?:please )?(?:share|provide|send|paste|tell me|clarify|resend|rephrase|upload"
-    r"|give me|try)\b"
-    r"|\b(?:please|just|simply|go ahead and) (?:share|provide|send|paste|enter|type|upload|resend|clarify|tell me"
-    r"|give me)\b"
-    r"(?= (?:me|the|your|an?|it|them|any|more|what|us)\b)"
-    r"|\b(?:thank you|thanks) for (?:reaching out|contacting|your (?:message|question|request|patience|input)|sharing"
-    r"|asking)\b"
-    r"|\bthere (?:doesn't|does not|isn't|is not) (?:seem to be |appear to be )?(?:any|a) (?:content|text|message"
-    r"|question|image"
-    r"|picture) (?:in|attached|provided|here)"
-    r"|\blet me (?:know|think|start|re-?read|re-?check|double[- ]check|analy[sz]e|break|consider|see if|make sure"
-    r"|draft|write)\b"
-    r"|\bi (?:need|should|have|ought|must|want|will) (?:to )?(?:think|check|make sure|avoid|mention|describe|keep"
-    r"|write|craft"
-    r"|generate|mentally) \b|\bthe user (?:wants|want|asks|asked|is asking|has asked|said|provided|gave|needs)\b",
+    r"|\b(?:could|can|would|will) you (?:please )?(?:(?:share|provide|send|paste|clarify|resend|rephrase|upload)"
+    rf"(?: (?:me|it|them|again)\b|[^.?!]{{0,30}}\b{_SENT}\b)|(?:tell|give|show) me\b|try again\b)"
+    rf"|(?:{_OPENS}|, )(?:please|just|simply|go ahead and) (?:(?:share|provide|send|paste|enter|type|upload|resend"
+    rf"|clarify) (?:(?:me|it|them) |[^.?!,]{{0,30}}\b{_SENT}\b)|(?:tell|give|send|show) me\b)"
+    rf"|{_OPENS}(?:thank you|thanks) for (?:reaching out|contacting|your (?:message|question|request|patience|input)"
+    r"|sharing|asking)\b"
+    rf"|\bthere (?:doesn't|does not|isn't|is not) (?:seem to be |appear to be )?(?:any|a) {_SENT} (?:attached|provided"
+    r"|here\b|in (?:your|the (?:message|request|prompt|input|conversation))\b)"
+    rf"|(?:{_OPENS}|\bif [^.?!,]{{0,60}}, )let me (?:know|think|start|re-?read|re-?check|double[- ]check|analy[sz]e"
+    r"|break|consider|see if|make sure|draft|write)\b"
+    rf"|(?:{_OPENS})(?:i|we) (?:need to|should|have to|ought to|must|want to|will|'ll) (?:also |now |just |carefully )?"
+    r"(?:(?:produce|craft|generate|draft|write|compose) |(?:avoid|mention|describe|include|keep (?:it|this|to|the"
+    r"|three|within)) |(?:think|be careful) about |make sure (?:to|that|not|i|the|it)\b"
+    r"|(?:mentally |double[- ])?check (?:the|for|if|whether|how many|that|these|them) )"
+    r"|\bthe user (?:wants|asks|asked|is asking|has asked|provided|gave|requested)(?: me| us)?(?: for| to| about)? "
+    r"(?:\w+ ){0,5}?(?:descriptions?|questions?|conversations?|captions?|answers?|repl(?:y|ies)|paragraphs?|turns"
+    r"|describe|write|generate|details|text)\b",
 )
-_QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”")
+_QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|(?<!\w)['‘](?=\w)(?:[^'’\n]|['’](?=\w)){0,200}['’](?!\w)")
 _LEAK = WordyPattern(
     "caption|bounding|annotat|coordinates|description|given|provided|available|mentioned|specified|stated",
     r"\bcaptions?\b|\bbounding[- ]box|\bannotations?\b|\bannotated (?:as|object|box|categor|in)"
@@ -127,6 +137,12 @@ _NUMBERS = WordyPattern(
     r"|\b[xy] ?[=≈] ?[01]?\.\d",
 )
 
+_MARKUP = WordyPattern(
+    "<|\\|:::|[/|【/|&lt;",
+    r"</?[^\W\d][\w:.|-]{0,40}(?:\s[^<>\n]{0,120})?/?>|<!--|&lt;/?[a-z][\w:.-]{0,40}&gt;|\\boxed\b|^:{3,5} ?\w|【/"
+    r"|\[/[a-zA-Z_]{2,30}\]",
+    re.IGNORECASE | re.MULTILINE,
+)
 _TRAINER_TOKEN = WordyPattern(
     "<|[|###|USER:|ASSISTANT:",
     r"</?s>|<\||<(?:image|video|audio|pad|unk|bos|eos|im_start|im_end|im_patch|start_of_turn|end_of_turn)>|<</?SYS>>"
@@ -231,6 +247,16 @@ def trainer_token(turn: Turn, settings: ChecksSettings) -> str | None:
     return _either(turn, _TRAINER_TOKEN)
 
 
+def markup(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a tag such as ``<plan>``, left over from reasoning or tools: nobody knows what of it is the answer."""
+    return _either(turn, _MARKUP)
+
+
+def error_text(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find an error that a server sent as if it were the answer."""
+    return f"answer is {turn.answer[:60]!r}" if server_words(turn.answer) else None
+
+
 def role_label(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find a line that begins with a label such as ``Answer:``, left over from a form nobody could read."""
     return _either(turn, _ROLE_LABEL)
@@ -299,10 +325,12 @@ def answer_repeats_question(turn: Turn, settings: ChecksSettings) -> str | None:
 TURN_CHECKS: tuple[WordingCheck, ...] = (
     without_words,
     placeholder,
+    error_text,
     refusal,
     small_talk,
     context_leak,
     trainer_token,
+    markup,
     role_label,
     broken_text,
     answer_repeats_question,

@@ -34,7 +34,15 @@ from datagen.corpus.box_form import are_corners, guess_form, share_out_of_frame
 from datagen.corpus.category_names import names_in_sentences
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
-from datagen.corpus.images import MAX_CAPTION_BYTES, MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
+from datagen.corpus.images import (
+    MAX_CAPTION_BYTES,
+    MAX_SIDE_PX,
+    AnnotatedImages,
+    columns_of,
+    id_of_file,
+    id_text,
+    plain_name,
+)
 from datagen.corpus.pictures import PictureError, picture_size
 from datagen.corpus.source import Corpus, FileSource, check_start
 from datagen.errors import CorpusError
@@ -257,9 +265,9 @@ def _placed(
     """Make one image with an id of its own; ``ids`` says which record has which."""
     if isinstance(record, CorpusError):
         raise record
-    told = f"{place} ({record.file_name})"
+    told = f"{place} ({plain_name(record.file_name)})"
     if record.image_id is None:
-        image_id = id_of_file(record.file_name.replace("\\", "/"), ids)
+        image_id = id_of_file(plain_name(record.file_name), ids)
     else:
         image_id = id_text(record.image_id)
         if image_id in ids:
@@ -300,14 +308,13 @@ def _image_of(
         box, faults = make_box(InstanceRow(0, 0, bbox=row.bbox, area=row.area, iscrowd=crowd), name, width, height)
         findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]
         boxes += [box] if box is not None else []
-    file_name = record.file_name.replace("\\", "/")
-    return AnnotatedImage(image_id, file_name, width, height, captions, tuple(boxes), record.licence)
+    return AnnotatedImage(image_id, plain_name(record.file_name), width, height, captions, tuple(boxes), record.licence)
 
 
 def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[int, int]:
     if folder is None:
         raise CorpusError(f"{place}: has boxes but no width and height; add both, or name the folder of the pictures.")
-    return picture_size(folder, record.file_name)
+    return picture_size(folder, plain_name(record.file_name))
 
 
 def _category_name(name: str, place: str) -> str:

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
 from datagen.corpus.coco import load_annotations
-from datagen.corpus.images import id_of_file
+from datagen.corpus.images import id_of_file, plain_name
 from datagen.corpus.pictures import name_in
 from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
@@ -228,7 +228,7 @@ def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
     if isinstance(image, str) and image.strip():
         if image.encode(errors="replace").decode() != image:
             return "no_image_named", "names an image with half of a surrogate pair, which is no text"
-        return image.replace("\\", "/")
+        return plain_name(image)
     return "no_image_named", "names no image"
 
 

@@ -122,10 +122,10 @@ _TABLE = (
     ),
     Refusal(
         "context_too_long",
-        frozenset({413}),
         codes=_codes("context_length_exceeded exceed_context_size_error string_above_max_length request_too_large"),
         words=re.compile(
-            r"context[ _-]?(length|size|window)|(prompt|input|message|request)s?( is| are| was)? too (long|large)\b"
+            r"context[ _-]?(length|size|window)"
+            r"|(prompt|input|message|request|entity|payload)s?( is| are| was)? too (long|large)\b"
             r"|max(imum)?[ _](model |sequence |input |prompt )?(length|seq_?len)|max_model_len|max_seq_len"
             r"|(input|prompt|token)s?( token)? count.{0,40}exceeds|exceed(s|ed)? (the )?(model(['’]s)?|maximum)"
             r" .{0,30}tokens?\b|exceed(s|ed)? model token limit|tokens? \+ .?max_new_tokens"

@@ -211,6 +211,12 @@ def _advice(recipe: Recipe, fault: _Fault) -> str:
         return f"If the model thinks first, switch that off, or raise max_tokens (now {most}) in {folder}/recipe.yaml."
     if reason in ("refusal", "refused", "content_filter"):
         return f"The model will not answer: try another --teacher, or words of your own in {folder}/system.txt."
+    if reason == "error_text":
+        return "The server sends errors as answers: look at its log, its plan and its limits, then start again."
+    if reason == "markup":
+        return (
+            "Tags of reasoning are left in the text: switch thinking off, or start the server with a reasoning parser."
+        )
     if reason == "prompt_cut":
         return "The server cuts the prompt: start it with a longer context, then start the same command again."
     if reason == "context_too_long":

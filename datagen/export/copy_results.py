@@ -26,7 +26,7 @@ def require_writable(uri: str) -> None:
     """
     parts = urlsplit(uri)
     named = [name.lower() for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
-    secrets = ("key", "secret", "token", "password", "credential", "sas")
+    secrets = ("key", "secret", "token", "password", "credential", "sas", "sig", "auth")
     if parts.password or any(word in name for name in named for word in secrets):
         raise SettingsError(
             "--results holds a password or key, but settings are written to files; "

@@ -7,37 +7,75 @@ import re
 # Zero-width joiners are kept between non-ASCII characters: emoji and several scripts need them.
 _INVISIBLE = re.compile("[\u200b\u2060\ufeff]|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
-# <think>, [THINK], ◁think▷, <seed:think>, <think time="3s">; <|START_THINKING|>, <|begin_of_thought|>, <|think|>;
+# What reasoning is called, in whatever compound: <seed:think>, <antThinking>, <thinking_process>, <internal_monologue>
+_STEM = r"(?:think|thought|reason|rationale|scratch_?pad|monologue|reflect|analysis|cot|思考|推理)"
+_EXACT = r"(?:think|thinking|thoughts?|reasoning|rationale|analysis|scratchpad|reflection|inner_monologue|cot)"
+# Besides tags: <|START_THINKING|>, <|begin_of_thought|>, <|think_end|>, <|endofthought|>, ◁think▷, [THINK];
 # Gemma's <|channel>thought ... <channel|>, MedGemma's <unused94>thought ... <unused95>, Apertus' <|inner_prefix|>
-_THOUGHT = r"(?:think|thinking|thoughts?|reasoning|rationale|analysis|scratchpad|reflection|inner_monologue|cot)"
 _REASONING = re.compile(
-    rf"(?P<ends><\|end_(?:of_)?{_THOUGHT}\|>|<channel\|>|<unused95>|<\|inner_suffix\|>|<\|im_start\|>answer\b)"
-    rf"|[<\[◁]\|?(?P<closes>/?)(?:[a-z]{{1,16}}[:_]){{0,2}}{_THOUGHT}(?:\s[^<>\[\]▷]{{0,120}})?\|?[>\]▷]"
+    rf"(?P<ends><\|end\w{{0,12}}?{_STEM}\w{{0,20}}\|>|<\|\w{{0,20}}?{_STEM}\w{{0,8}}?_?end\|>|<channel\|>|<unused95>"
+    r"|<\|inner_suffix\|>|<\|im_start\|>answer\b)"
+    rf"|(?:[<◁【]\|?(?P<closes>/?)[\w:.-]{{0,30}}?{_STEM}[\w:.-]{{0,30}}(?:\s[^<>▷】]{{0,120}})?\|?[>▷】]"
+    rf"|\[(?P<closes_too>/?){_EXACT}\])"
     r"|<\|channel>thought|<unused94>(?:thought)?|<\|inner_prefix\|>|<\|im_start\|>think\b",
     re.IGNORECASE,
 )
-_DETAILS = re.compile(  # Open WebUI and others, for the screen
+_DETAILS = re.compile(  # Open WebUI and others, for the screen; closed ones at the beginning are blocks
     r"<details\b[^>]{0,200}(?:type=.?reasoning[^>]{0,200}>|>\s{0,9}<summary>[^<]{0,80}(?:thought|thinking"
     r"|reason)[^<]{0,80}<)"
     r".*?(?:</details>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-# Granite, Ollama's terminal, Apriel, HuatuoGPT: words at the very beginning, and words before the answer.
+_ESCAPED_TAG = re.compile(r"(?:&lt;|\\<)(/?\|?[^\W\d][\w:.|-]{0,40})(?:&gt;|\\>)")
+_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+_END = re.compile(r"\s*\Z")
+# Any closed block before the answer is no part of it, however it is called: <plan>, <role>, <SUMMARY>, <tool_call>.
+_BLOCKS = (
+    re.compile(r"<(?P<name>[^\W\d][\w:.-]{0,40})(?:\s[^<>]{0,200})?>.*?</(?P=name)\s{0,3}>", re.DOTALL | re.IGNORECASE),
+    re.compile(r"\[(?P<name>[A-Z_]{3,30})\].*?\[/(?P=name)\]", re.DOTALL),
+    re.compile(r"【(?P<name>[^】\n/]{1,30})】.*?【/(?P=name)】", re.DOTALL),
+    re.compile(r":{3,5} ?(?P<name>\w{1,30})[^\n]{0,80}\n.*?\n:{3,5}[ \t]{0,8}(?=\n|\Z)", re.DOTALL),
+    re.compile(rf"(?P<fence>```|~~~)(?P<name>\w{{0,20}}{_STEM}\w{{0,20}})[^\n]{{0,40}}\n.*?\n(?P=fence)", re.DOTALL),
+    re.compile(
+        r"(?!(?:>[^\n]*\n)*?>\W{0,9}(?:question|answer|[qa]\d{0,3}|user|human|assistant)\b\W{0,3}[:\d\n])"
+        r"(?P<name>>)[^\n]*(?:\n>[^\n]*)*+\n",
+        re.IGNORECASE,
+    ),
+)
+_OF_ANSWERS = re.compile(  # blocks that hold the answer, or its formatting
+    r"(?:(?:final|full|image|scene|detailed|visual|begin_of)[_-]?)?(?:answer|output|response|reply|conclusion"
+    r"|conversation|dialogu?e|description|solution|result|message|assistant|text|content|final|qa|pair|turn|question"
+    r"|q|a|user|human|chat|json|xml)s?[_-]?\d{0,3}|html|body|p|b|i|u|em|strong|h\d|[uo]l|li|div|span|code|pre|table",
+    re.IGNORECASE,
+)
+# Granite, Ollama's terminal, Apriel, HuatuoGPT, screens: words at the very beginning, and words before the answer.
 _TOLD_THINKING = re.compile(
-    r"\s{0,9}(?:here(?:['’]s| is| are) my (?:thought process|thoughts|thinking|reasoning)(?: process| steps)?"
-    r"|thinking(?:\.{3}|…)"
-    r"|[#*]{1,4} ?(?:thinking|thought|reasoning)(?: process)?[*:]{0,3}|(?:thinking|thought"
-    r"|reasoning) process)\s{0,3}:?[ \t]{0,9}\n",
+    r"\s{0,9}(?:here(?:['’]s| is| are) (?:my|a|the) (?:thought process|thoughts|thinking|reasoning)[^\n]{0,120}"
+    r"|[*_]{0,3}thinking(?:\.{3}|…)[*_]{0,3}"
+    r"|[#*]{1,4} ?(?:thinking|thought|reasoning)(?: process)?[*:]{0,3}|(?:thinking|thought|reasoning) process"
+    r"|thoughts?|thinking|reasoning)\s{0,3}:?[ \t]{0,9}\n",
     re.IGNORECASE,
 )
 _TOLD_ANSWER = re.compile(
     r"(?:here(?:['’]s| is) my (?:final )?(?:response|answer)\s{0,3}:|(?:\.{3}|…) ?done thinking\.?"
-    r"|\[begin final response\]"
+    r"|\[begin final response\]|^[#*]{0,4} ?final (?:response|answer|output|description|text)[*]{0,3}:[*]{0,3}"
     r"|^[#*]{1,4} ?(?:final )?(?:response|answer|output)[*:]{0,4}[ \t]{0,9}$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_SAID_THOUGHT = re.compile(  # of agents, and of screens: the answer has a label, or nobody knows where it begins
+    r"\s{0,9}(?:[*_#]{0,3} ?(?:thoughts?|thinking|reasoning|rationale)(?: process)?[*_]{0,3}:[*_]{0,3}[ \t]{1,9}(?=\S)"
+    r"|\W{0,4}(?:thought|reasoned|thinking) for (?:(?:a|an|about|[\d.]{1,6}) ?){0,2}(?:few |couple of )?"
+    r"(?:s|m|seconds?|minutes?|moments?)\b[^\n]{0,20}\n)",
+    re.IGNORECASE,
+)
+_SAID_ANSWER = re.compile(
+    r"^[#*]{0,4} ?(?:final )?(?:response|answer|output)[*]{0,3}:[*]{0,3}|^(?=[#*]{0,4} ?question[ \d]{0,4}[*]{0,3}:)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_BOXED = re.compile(r"\$?\\boxed\{\s{0,9}(?:\\text\{)?(?P<inside>.*?)\}{1,2}\$?", re.DOTALL)
 _WRAPPING_TAG = re.compile(
-    r"</?(?:output|response|final|final_answer|conversation|dialogue|description)>", re.IGNORECASE
+    r"</?(?:output|response|final|final_answer|conversation|dialogue|description|conclusion|solution|reply)>",
+    re.IGNORECASE,
 )
 _CHANNEL_FINAL = re.compile(r"<\|channel\|>\s?final[^<]{0,40}(?:<\|constrain\|>[^<]{0,20})?<\|message\|>")
 _FIRST_TOKENS = (
@@ -69,8 +107,11 @@ _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
 def clean_reply(text: str) -> str:
     """Take out what is no part of the answer and make all line ends alike; empty when nothing is left."""
     text = _LINE_END.sub("\n", _INVISIBLE.sub("", without_surrogates(text)))
+    text = _COMMENT.sub("", _ESCAPED_TAG.sub(r"<\1>", text))
     text = _strip_tokens(_without_channels(_without_reasoning(text)))
-    text = _WRAPPING_TAG.sub("", text).strip()
+    text = _WRAPPING_TAG.sub("", _without_blocks(text)).strip()
+    boxed = _BOXED.fullmatch(text)
+    text = boxed["inside"].strip() if boxed else text
     if text.endswith("```") and text[-4:-3] not in {"", "\n"}:
         text = f"{text[:-3]}\n```"  # a closing fence glued to the last line
     return text
@@ -85,16 +126,21 @@ def without_surrogates(text: str) -> str:
 
 def _without_reasoning(text: str) -> str:
     """Cut reasoning out; a closing tag alone ends reasoning that the prompt opened, so all before it goes."""
-    told = _TOLD_THINKING.match(text)
-    if told is not None:
-        answer = _TOLD_ANSWER.search(text, told.end())
-        text = text[answer.end() :] if answer else ""
+    for thinking, reply in ((_TOLD_THINKING, _TOLD_ANSWER), (_SAID_THOUGHT, _SAID_ANSWER)):
+        told = thinking.match(text)
+        if told is None:
+            continue
+        answer = reply.search(text, told.end())
+        if answer is not None:
+            text = text[answer.end() :]
+        elif not any(_ends(tag) for tag in _REASONING.finditer(text, told.end())):
+            text = ""
     text = _DETAILS.sub("", text)
     kept: list[str] = []
     start = 0
     is_open = False
     for tag in _REASONING.finditer(text):
-        if tag["closes"] or tag["ends"]:
+        if _ends(tag):
             if not is_open:
                 kept.clear()
             is_open, start = False, tag.end()
@@ -104,6 +150,21 @@ def _without_reasoning(text: str) -> str:
     if not is_open:
         kept.append(text[start:])
     return "".join(kept)
+
+
+def _ends(tag: re.Match[str]) -> bool:
+    return bool(tag["closes"] or tag["closes_too"] or tag["ends"])
+
+
+def _without_blocks(text: str) -> str:
+    """Cut off closed blocks that stand before the answer; one that is all there is stays."""
+    start = 0
+    while True:
+        start += len(text[start : start + 200]) - len(text[start : start + 200].lstrip())
+        found = next((match for block in _BLOCKS if (match := block.match(text, start))), None)
+        if found is None or _OF_ANSWERS.fullmatch(found["name"]) or _END.match(text, found.end()):
+            return text[start:]
+        start = found.end()
 
 
 def _without_channels(text: str) -> str:

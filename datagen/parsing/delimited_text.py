@@ -51,6 +51,9 @@ _INLINE = re.compile(
     r"(?<=[\s?!.*])[*_]{0,2}(?:(?P<question>Question|Q|User|Human)|(?P<answer>Answer|A|Assistant|GPT))"
     r"[ ]?\d{0,3}[*_]{0,2}[:：][*_]{0,2}"
 )
+_BEFORE_QUESTION = re.compile(  # what a model says before its first question, in the same line
+    r"\A.*(?<=[\s?!.:*>\])}】])[*_]{0,2}(?:Question|Q|User|Human)[ ]?\d{0,3}[*_]{0,2}[:：][*_]{0,2}\s{0,9}", re.DOTALL
+)
 _DELIMITER = re.compile(r"[\s*_>]{0,8}={3,}[\s*_]{0,8}")
 _DELIMITER_IN_LINE = re.compile(
     r"(?<![ \t=])[ \t]*+={3,}+[ \t]*+(?=[#*_]{0,4}[ ]?(?:Question|Answer|User|Human|Assistant|GPT|[QA]\d{0,3}[:：]))"
@@ -140,7 +143,7 @@ def _resolve(blocks: list[_Block], is_cut: bool) -> Iterator[ReplyPart]:
                 yield ReplyPart("stray", text, is_whole)
             continue
         if block.kind is None and kind == "question":
-            text = text.rpartition("\n\n")[2]
+            text = _BEFORE_QUESTION.sub("", text.rpartition("\n\n")[2])
         pieces = [(kind, text)]
         if kind == "question" and (following is None or following.kind != "answer"):
             pieces = _split_inline(text)

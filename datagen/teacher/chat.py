@@ -21,6 +21,7 @@ from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
+from datagen.server_words import server_words
 from datagen.teacher import PaidError
 
 CONTEXT_STEP, CONTEXT_MARKS = 1024, 4  # contexts are multiples of it; a few marks are counted beside
@@ -56,7 +57,17 @@ class ReplyCall(Call[str]):
                 raise PassingError(fault.code, str(fault)) from None
             raise
         self._require_whole_prompt()
+        self._require_answer(text, shown)
         return text
+
+    def _require_answer(self, text: str, shown: Callable[[str], str]) -> None:
+        """Find an error that came as the answer: it counts as one, so that the run stops where nothing else comes."""
+        sent = server_words(text)
+        if sent == "content_filter":
+            raise RecordError(sent, shown(text))
+        if sent is not None:
+            self.made_sense = False
+            raise PassingError(sent, f"an error came as the answer: {shown(text)}")
 
     def _require_whole_prompt(self) -> None:
         """Find a prompt that the server cut to its context without a word, as Ollama does: the answer is to half of it.

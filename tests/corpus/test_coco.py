@@ -147,6 +147,22 @@ def test_lvis_names_come_from_the_address(load: Loader) -> None:
     assert load(instances(box, images=[image])).images[0].file_name == "7.jpg"
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://bucket.s3.amazonaws.com/pics/7.jpg?X-Amz-Signature=abc&X-Amz-Expires=60",
+        "https://acct.blob.core.windows.net/c/7.jpg?sv=1&sig=abc",
+        "https://user:abc@host/pics/7.jpg",
+        "s3://abc:abc@bucket/7.jpg#abc",
+        "7.jpg",
+    ],
+)
+def test_a_picture_named_by_its_address_keeps_no_secret(load: Loader, name: str) -> None:
+    for key in ("file_name", "coco_url"):
+        image = {"id": 7, key: name, "width": 100, "height": 50}
+        assert load(instances(BOX, images=[image])).images[0].file_name == "7.jpg"
+
+
 def test_lvis_categories_are_named_as_people_say_them(load: Loader) -> None:
     names = ["traffic_light", "mouse_(computer_equipment)", "bat_(animal)", "bat (sports equipment)", "hot dog"]
     categories = [{"id": n, "name": name} for n, name in enumerate(names, start=18)]

@@ -679,15 +679,19 @@ async def _answer_once(url):
 
 
 def test_a_403_stops_the_run_only_while_the_key_has_not_worked():
-    def refuse_flagged(body, arrival):
-        return error_answer(403, "flagged by moderation") if "flagged" in str(body["messages"]) else None
+    def refuse(body, arrival):
+        words = {"no": "no", "flagged": "your input was flagged"}.get(body["messages"][-1]["content"])
+        return words and error_answer(403, words)
 
-    with LoopbackServer(intercept=refuse_flagged) as server:
-        (good, bad), _ = ask(server, request_of("one"), request_of("flagged"), one_by_one=True)
+    with LoopbackServer(intercept=refuse) as server:
+        (good, no, flagged), _ = ask(server, *map(request_of, ("one", "no", "flagged")), one_by_one=True)
         assert good.error is None
-        assert (bad.error, bad.is_final) == ("request_rejected", False)
-        with pytest.raises(TeacherError, match="does not accept the key"):
-            ask(server, request_of("flagged"))
+        assert (no.error, no.is_final) == ("request_rejected", False)
+        assert (flagged.error, flagged.is_final) == ("content_filter", True)
+        (flagged, _), _ = ask(server, request_of("flagged"), request_of("one"), one_by_one=True)
+        assert flagged.error == "content_filter"
+        with pytest.raises(TeacherError, match=r"refuses all requests \(403: no\)\. Look whether the key in OPENAI"):
+            ask(server, request_of("no"))
 
 
 def test_half_a_surrogate_pair_costs_one_sign_not_the_answer():
@@ -710,3 +714,30 @@ def test_a_billed_answer_that_ends_the_run_comes_with_its_bill():
     reply = caught.value.reply
     assert (reply.usage, reply.error, reply.is_final) == (Usage(9, 0, 4), "gave_up", False)
     assert reply.cost_usd == pytest.approx((9 * 2.5 + 4 * 10) / 1e6)
+
+
+OVERLOADED = "The upstream server is currently overloaded and could not process your request. Please try again later."
+
+
+def test_an_error_that_comes_as_the_answer_is_asked_once_more_and_never_kept():
+    reply, _, _ = ask_scripted(completion({"content": OVERLOADED}, usage={"prompt_tokens": 9}))
+    assert (reply.error, reply.n_attempts, reply.usage.n_prompt_tokens) == (None, 2, 16)
+    with LoopbackServer(intercept=lambda body, n: completion({"content": OVERLOADED}) if n < 9 else None) as server:
+        (good, bad), _ = ask(
+            server, request_of("a", system=""), request_of("b", system=""), one_by_one=True, max_attempts=9
+        )
+        assert (good.error, bad.error, bad.is_final) == ("gave_up", "gave_up", False)
+        assert "an error came as the answer: The upstream" in bad.detail
+
+
+def test_an_endpoint_that_sends_nothing_but_errors_as_answers_is_given_up():
+    with LoopbackServer(intercept=lambda body, n: completion({"content": OVERLOADED})) as server:
+        with pytest.raises(TeacherError, match="an error came as the answer"):
+            ask(server, *(request_of(str(n)) for n in range(9)), one_by_one=True)
+        assert server.arrivals.total() <= 6
+
+
+def test_a_filter_that_speaks_in_the_answer_is_one():
+    told = "The text was blocked by our content filters, as it may violate the terms of use."
+    reply, _, _ = ask_scripted(completion({"content": told}))
+    assert (reply.error, reply.n_attempts) == ("content_filter", 1)
