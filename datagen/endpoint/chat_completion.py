@@ -14,6 +14,7 @@ from datagen import records
 from datagen.endpoint.error_translation import RecordError
 from datagen.finish_reason import end_of
 from datagen.records import Request, Usage
+from datagen.server_words import server_words
 
 _TURNS_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -190,13 +191,18 @@ def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Calla
         shown: Makes the endpoint's words fit for a message.
 
     Raises:
-        RecordError: ``content_filter``, ``cut_short``, ``refused`` or ``empty_reply``: there are none.
+        RecordError: ``content_filter``, ``cut_short``, ``refused`` or ``empty_reply``: there are none;
+            ``error_text``: they are an error of the server's.
     """
     text, end = choice.message.text, end_of(choice.finish_reason)
     if end == "content_filter":
         raise RecordError("content_filter", "the endpoint's filter stopped the answer")
     if end == "failed":
         raise RecordError("cut_short", f"the endpoint broke the answer off (finish_reason {choice.finish_reason})")
+    sent = server_words(text)
+    if sent is not None:
+        code = "error_text" if sent == "server_error" else sent
+        raise RecordError(code, f"an error came as the answer: {shown(text)}")
     if text.strip():
         return text
     if choice.message.refusal:

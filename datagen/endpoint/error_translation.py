@@ -76,7 +76,7 @@ class RecordError(Exception):
 
 def is_for_good(code: str) -> bool:
     """Whether a record's fault stays: what cost nothing, or was the server's own, is asked again by the next start."""
-    return code not in ("request_rejected", "cut_short", "prompt_cut")
+    return code not in ("request_rejected", "cut_short", "prompt_cut", "error_text")
 
 
 class RefusedParameterError(Exception):

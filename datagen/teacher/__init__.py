@@ -8,23 +8,12 @@ from datagen.config import PLUGGED, Settings
 from datagen.endpoint.error_translation import StoppedError
 from datagen.errors import TeacherError
 from datagen.records import Reply, Request
+from datagen.teacher.paid import PaidError
 
 if TYPE_CHECKING:
     from datagen.endpoint.budget import Budget
 
 __all__ = ["PaidError", "StoppedError", "Teacher", "open_teacher"]
-
-
-class PaidError(TeacherError):
-    """No request can succeed, as an answer shows that was billed.
-
-    Attributes:
-        reply: What is known of the answer, to be stored for the sake of its bill.
-    """
-
-    def __init__(self, sentence: object, reply: Reply) -> None:
-        super().__init__(sentence)
-        self.reply = reply
 
 
 @runtime_checkable

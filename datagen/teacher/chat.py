@@ -21,8 +21,7 @@ from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_prompt
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
-from datagen.server_words import server_words
-from datagen.teacher import PaidError
+from datagen.teacher.paid import PaidError
 
 CONTEXT_STEP, CONTEXT_MARKS = 1024, 4  # contexts are multiples of it; a few marks are counted beside
 MOST_LETTERS = 7  # a token of English is 4 to 5 letters in every vocabulary in use
@@ -53,21 +52,14 @@ class ReplyCall(Call[str]):
         try:
             text = text_or_fault(choice, self._request.max_tokens, shown)
         except RecordError as fault:
+            if fault.code == "error_text":  # the run stops where nothing else comes
+                self.made_sense = False
+                raise PassingError(fault.code, str(fault)) from None
             if fault.code in ("empty_reply", "cut_short") and self.n_billed == 1:  # once more only: it is billed
                 raise PassingError(fault.code, str(fault)) from None
             raise
         self._require_whole_prompt()
-        self._require_answer(text, shown)
         return text
-
-    def _require_answer(self, text: str, shown: Callable[[str], str]) -> None:
-        """Find an error that came as the answer: it counts as one, so that the run stops where nothing else comes."""
-        sent = server_words(text)
-        if sent == "content_filter":
-            raise RecordError(sent, shown(text))
-        if sent is not None:
-            self.made_sense = False
-            raise PassingError(sent, f"an error came as the answer: {shown(text)}")
 
     def _require_whole_prompt(self) -> None:
         """Find a prompt that the server cut to its context without a word, as Ollama does: the answer is to half of it.
