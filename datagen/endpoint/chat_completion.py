@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Container
 from functools import lru_cache
 from typing import Any
@@ -44,6 +45,9 @@ MAX_TOKENS_COUNTED = 10**9
 """Of one answer; a larger number is none (one server sent 310 digits)."""
 
 
+_THOUGHT = re.compile("think|thought|reason|redacted|summary", re.IGNORECASE)
+
+
 class ChoiceMessage(Struct):
     """What the model said; reasoning that some servers send beside it is counted, not read."""
 
@@ -59,9 +63,12 @@ class ChoiceMessage(Struct):
 
     @property
     def text(self) -> str:
-        """The content as one text; some servers send it as a list of parts."""
+        """The content as one text; some servers send it as a list of parts, thoughts among them."""
         if isinstance(self.content, list):
-            parts = (part.get("text") for part in self.content if isinstance(part, dict))
+            said = (
+                part for part in self.content if isinstance(part, dict) and not _THOUGHT.search(str(part.get("type")))
+            )
+            parts = (part.get("text") for part in said)
             return "".join(part for part in parts if isinstance(part, str))
         return self.content or ""
 
@@ -70,8 +77,13 @@ class CompletionChoice(Struct):
     """One of the answers; only the first is read, and its log-probabilities only where they were asked for."""
 
     message: ChoiceMessage
-    finish_reason: str | None = None
+    finish_reason: Any = None
     logprobs: Any = None
+
+    def __post_init__(self) -> None:
+        """Take a number, as some gateways pass on, for a word that nobody knows."""
+        if self.finish_reason is not None:
+            self.finish_reason = str(self.finish_reason)
 
 
 class Completion(Struct):

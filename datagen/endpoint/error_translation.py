@@ -28,6 +28,9 @@ LONG_KEY = 16  # characters; a shorter one, such as 'none', may be a word of the
 MAX_READ_CHARS = 10_000  # of a text of which so few are shown
 
 
+_MOSTLY = "The address mostly ends in /v1."
+
+
 class HttpAnswer(NamedTuple):
     """What came back, whatever it says."""
 
@@ -126,7 +129,8 @@ class ErrorReader:
         if not self.has_answered:
             asked = "the first request" if n_calls == 1 else f"each of the first {n_calls} requests"
             told = f"{where} fails {asked} ({detail}). Is {self._target.option} right, and its server well?"
-            return self._target.error(f"{told} The address mostly ends in /v1.")
+            likely = "Its log, plan and limits say more." if detail.startswith("error_text") else _MOSTLY
+            return self._target.error(f"{told} {likely}")
         told = f"{where} has stopped answering: {n_calls} requests in a row failed, the last by {detail}"
         return self._target.error(f"{told}. What was paid for is stored; start the same command again when it is well.")
 
@@ -225,11 +229,9 @@ def _told_by(answer: HttpAnswer) -> _Told:
     if isinstance(body, list) and body and isinstance(body[0], Mapping) and "error" in body[0]:  # Gemini
         body = body[0]
     outer: Mapping[str, Any] = body if isinstance(body, Mapping) else {}
-    inner = outer.get("error") or outer.get("base_resp") or outer.get("errors") or body
-    if (
-        isinstance(inner, list) and inner and isinstance(inner[0], Mapping) and outer.get("errors") is inner
-    ):  # Cloudflare
-        inner = inner[0]
+    several = outer.get("errors")  # Cloudflare
+    first = several[0] if isinstance(several, list) and several else several
+    inner = outer.get("error") or outer.get("base_resp") or first or body
     error: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
     codes = {str(tree[name]) for tree in (outer, error) for name in _CODES if tree.get(name) is not None}
     words = str(inner).strip() if inner else ""

@@ -144,8 +144,15 @@ def test_odd_usage_never_costs_the_reply(usage, expected):
     assert (reply.cost_usd is None) == (expected == Usage())
 
 
+@pytest.mark.parametrize("end", [3, ["stop"], {"type": "stop"}])
+def test_a_finish_reason_that_is_no_word_is_an_unknown_one(end):
+    reply, _, _ = ask_scripted(completion({"content": "one"}, finish_reason=end))
+    assert (reply.text, reply.error, reply.finish_reason, reply.n_attempts) == ("one", None, str(end), 1)
+
+
 def test_reasoning_is_left_out_and_text_in_parts_is_joined():
-    parts = [{"type": "text", "text": "one "}, {"type": "image"}, "odd", {"text": "two"}]
+    thoughts = [{"type": "thinking", "thinking": "hm"}, {"type": "reasoning", "text": "hm"}]
+    parts = [*thoughts, {"type": "text", "text": "one "}, {"type": "image"}, "odd", {"text": "two"}]
     reply, _, _ = ask_scripted(completion({"content": parts, "reasoning_content": "hm"}, finish_reason=None))
     assert (reply.text, reply.finish_reason) == ("one two", None)
 
