@@ -70,7 +70,8 @@ def _refuses(names: str) -> re.Pattern[str]:
     after = (
         r"(n't|\b(not|no longer|cannot|only|must be (omitted|unset|default|1(\.0)?\b(?! *(and|to|or)))"
         r"|unsupported|deprecated|removed|disabled|forbidden|disallowed|unavailable|incompatible|unexpected"
-        r"|unknown|unrecogni[sz]ed|extra|fixed|locked|ignored|rejected|has no effect|leave it out))\b"
+        r"|unknown|unrecogni[sz]ed|extra|fixed|locked|ignored|mutually exclusive|rejected"
+        r"|has no effect|leave it out))\b"
     )
     before = (
         r"((\bnot|n't) (support|allow|accept|permit|take)|\b(unsupported|unexpected|unknown|unrecogni[sz]ed|extra"
@@ -105,7 +106,9 @@ _TABLE = (
             r"|no (more )?credits? (left|remaining)|used all available credits"
             r"|credits? (have been |are |has been |is )?(used up|exhausted|depleted)"
             r"|requires more credits|account (is )?(in arrears|overdue)|(reached|exceeded|exceeds) .{0,30}(spend(ing)?"
-            r" (limit|cap)|\bbudget|specified api usage limits|hard limit)|over budget|budget (has been |was |is )?"
+            r" (limit|cap)|\bbudget|specified api usage limits|hard limit)|over budget"
+            r"|(spend(ing)?|credit) (limit|cap) (is |was |has been )?(exceeded|reached)"
+            r"|free tier .{0,40}(exhausted|used up)|budget (has been |was |is )?"
             r"(exceeded|used up)|exceededbudget|payment (is )?required|top up your|recharge your)"
             r"|余额不足|额度不足|欠费|充值"
         ),
@@ -129,7 +132,7 @@ _TABLE = (
             r"|max(imum)?[ _](model |sequence |input |prompt )?(length|seq_?len)|max_model_len|max_seq_len"
             r"|(input|prompt|token)s?( token)? count.{0,40}exceeds|exceed(s|ed)? (the )?(model(['’]s)?|maximum)"
             r" .{0,30}tokens?\b|exceed(s|ed)? model token limit|tokens? \+ .?max_new_tokens"
-            r"|must have less than \d+ tokens"
+            r"|must have less than \d+ tokens|\d+ tokens\b.{0,20}\b(at most|maximum|limit)"
             r"|range of input length|longer than the (model|maximum)|too many (input |prompt )?tokens\b"
             r"|reduce the length of the (messages|prompt|input)|not enough (kv cache|context)"
         ),
@@ -172,7 +175,12 @@ _TABLE = (
         within=range(400, 501),
         only_unmet=True,
     ),
-    Refusal("no_model", words=re.compile(r"^[^<]*\bmodel|^no (endpoints|allowed providers)"), within=range(404, 405)),
+    Refusal(
+        "no_model",
+        words=re.compile(r"^(?![^<]*\bloading\b)[^<]*\bmodel|^no (endpoints|allowed providers)"),
+        within=range(404, 405),
+    ),
+    Refusal("server_error", words=re.compile(r"\bloading\b"), within=range(404, 405)),
     Refusal("no_endpoint", frozenset({404, 405, *range(300, 400)})),
     Refusal(
         "no_endpoint",
@@ -193,6 +201,7 @@ _TABLE = (
             r"|role .{0,3}(system|developer).{0,3} .{0,20}(not|invalid|unsupported)"
             r"|roles must alternate|only user(,| and) .{0,20}(assistant|model) roles"
             r"|(input|value) should be .?user.? or .?assistant|after the optional system message"
+            r"|only supports? .?user|role.{0,9} (must|should) be (one of )?\W{0,3}user"
             r"|(conversation|first message|messages?) (must|should|has to|have to) (start|begin|be) .{0,20}\buser\b"
             r"|messages\W{1,6}0\W{1,6}role|permitted: .?user"
         ),
@@ -222,7 +231,8 @@ _TABLE = (
             " throttling_exception too_many_requests request_limit_exceeded engine_overloaded"
         ),
         words=re.compile(
-            r"\brate.?limit(s|ed)?\b|too many (concurrent )?requests|\boverloaded|resource ?exhausted|throttl(ed|ing)\b"
+            r"\brate.?limit(s|ed)?\b|too many (concurrent )?requests"
+            r"|requests per (second|minute) limit|\boverloaded|resource ?exhausted|throttl(ed|ing)\b"
         ),
     ),
     Refusal("rate_limited", words=re.compile("try again later"), within=range(500, 501)),

@@ -26,6 +26,11 @@ _TITLE = re.compile(
     r"(?:[*_]{0,3}[:：][*_]{0,3}[ \t]{0,4}|[*_]{0,4}[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
 )
+_LATER_TITLE = re.compile(  # what stands before it was said on the way
+    r"^[^\w\n]{0,6}(?:final )?(?:detailed |image |scene )?(?:description|answer|response|output)\b[*_]{0,3}"
+    r"(?:[:：][*_]{0,3}|(?<=\*)[ \t]{0,4}$|(?=[ \t]{0,4}$))",
+    re.IGNORECASE | re.MULTILINE,
+)
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n(?P<inside>.*?)(?:\n(?:```|~~~)[ \t]{0,8})?", re.DOTALL)
 # A full stop behind a digit may be a list number, behind a single letter an abbreviation.
 _SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2})[.!?…][\"'”’)\]*]{0,3}(?=\s|$)")
@@ -114,7 +119,7 @@ def _strip_wrapping(text: str) -> str:
     fenced = _FENCED.fullmatch(text)
     if fenced is not None:
         text = strip_rules(fenced["inside"])
-    title = _TITLE.match(text)
+    title = _TITLE.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
     if title is not None:
         text = text[title.end() :].strip()
     return unquote(text)

@@ -26,7 +26,9 @@ _DETAILS = re.compile(  # Open WebUI and others, for the screen; closed ones at 
     r".*?(?:</details>|\Z)",
     re.IGNORECASE | re.DOTALL,
 )
-_ESCAPED_TAG = re.compile(r"(?:&lt;|\\<)(/?\|?[^\W\d][\w:.|-]{0,40})(?:&gt;|\\>)")
+_ESCAPED_TAG = re.compile(  # as HTML and Markdown write it, and in brackets that look alike
+    r"(?:&lt;|&#60;|\\<|⟨|＜|〈)(/?\|?[^\W\d][\w:.|-]{0,40})(?:&gt;|&#62;|\\>|⟩|＞|〉)"
+)
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
 _END = re.compile(r"\s*\Z")
 # Any closed block before the answer is no part of it, however it is called: <plan>, <role>, <SUMMARY>, <tool_call>.
@@ -41,6 +43,12 @@ _BLOCKS = (
         r"(?P<name>>)[^\n]*(?:\n>[^\n]*)*+\n",
         re.IGNORECASE,
     ),
+    re.compile(rf'\{{\s{{0,9}}"(?P<name>\w{{0,20}}{_STEM}\w{{0,20}})"\s?:[^{{}}]*\}}\s{{0,4}}\n', re.IGNORECASE),
+    re.compile(rf"\((?P<name>[\w ]{{0,20}}?{_STEM}\w{{0,20}}):[^()]*\)\s{{0,4}}\n", re.IGNORECASE),
+    re.compile(r"(?P<name>\*)[^*\n][^*]*\*\s{0,4}\n-{3,}\s{0,4}\n"),
+    re.compile(
+        r"\W{0,9}(?:BEGIN|START)[ _](?P<name>[A-Z _]{3,30})\W{0,9}\n.*?\n\W{0,9}END[ _](?P=name)\W{0,9}\n", re.DOTALL
+    ),
 )
 _OF_ANSWERS = re.compile(  # blocks that hold the answer, or its formatting
     r"(?:(?:final|full|image|scene|detailed|visual|begin_of)[_-]?)?(?:answer|output|response|reply|conclusion"
@@ -50,7 +58,8 @@ _OF_ANSWERS = re.compile(  # blocks that hold the answer, or its formatting
 )
 # Granite, Ollama's terminal, Apriel, HuatuoGPT, screens: words at the very beginning, and words before the answer.
 _TOLD_THINKING = re.compile(
-    r"\s{0,9}(?:here(?:['’]s| is| are) (?:my|a|the) (?:thought process|thoughts|thinking|reasoning)[^\n]{0,120}"
+    r"[^\w`~:<>\[\]#*_]{0,9}"
+    r"(?:here(?:['’]s| is| are) (?:my|a|the) (?:thought process|thoughts|thinking|reasoning)[^\n]{0,120}"
     r"|[*_]{0,3}thinking(?:\.{3}|…)[*_]{0,3}"
     r"|[#*]{1,4} ?(?:thinking|thought|reasoning)(?: process)?[*:]{0,3}|(?:thinking|thought|reasoning) process"
     r"|thoughts?|thinking|reasoning)\s{0,3}:?[ \t]{0,9}\n",

@@ -136,6 +136,9 @@ def test_a_prompt_that_is_too_long(words: str, status: int) -> None:
         ("This organization has exceeded its monthly budget of $10", 403, "", "quota"),
         ("ExceededBudget: over budget. Spend=10.1, Budget=10", 400, "", "quota"),
         ("Rate limit reached on tokens per min (TPM): Limit 9000, Used 8900, Requested 300", 429, "", "rate_limited"),
+        ("Monthly spend limit exceeded for this workspace", 429, "", "quota"),
+        ("The free tier of the model has been exhausted", 403, "", "quota"),
+        ("The model is loading", 404, "", "server_error"),
         # What passes, under a status that mostly does not.
         ("Too many requests, please wait before trying again.", 400, "ThrottlingException", "rate_limited"),
         ("Slow down.", 400, "com.amazon.coral#ThrottlingException", "rate_limited"),
