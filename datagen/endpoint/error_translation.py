@@ -173,10 +173,11 @@ class ErrorReader:
         """
         api = None if self.has_answered else other_api(came.content)
         if api is not None:
-            return self._target.error(
-                f"{self._address} answers in the form of {api}; expected is the form of OpenAI's chat completions. Is "
-                f"{self._target.option} right? The address of that API mostly ends in /v1."
-            )
+            likely = _MOSTLY
+            if self._address.endswith("/v1"):
+                likely = "Have the server or gateway there speak that API, or give the address of one that does."
+            told = f"{self._address} answers in the form of {api}; expected is the form of OpenAI's chat completions."
+            return self._target.error(f"{told} Is {self._target.option} right? {likely}")
         return None if _told_by(came).status < 400 else self.meaning_of(came, sent)
 
     def _run_fault(self, meaning: Meaning, status: int, words: str) -> str:

@@ -23,6 +23,7 @@ import msgspec
 from datagen.config import IMPORTED, PLUGGED, Settings, TeacherSettings, load_settings, settings_table
 from datagen.corpus import PLACES, identity_in
 from datagen.endpoint.loop_thread import run_to_end
+from datagen.endpoint.prices import price_of
 from datagen.engines.inputs import WHERE_AND_HOW, Inputs
 from datagen.engines.progress import Pulse, ended
 from datagen.errors import RunError, SettingsError, TeacherError, visible
@@ -83,6 +84,8 @@ def _require_endpoints(inputs: Inputs) -> None:
     settings, budget = inputs.settings, inputs.ledger.budget
     teacher, embeddings = settings.teacher, settings.dedup.embeddings
     asks = asks_endpoint(inputs)
+    if teacher.prices is not None:
+        price_of(teacher.name, teacher)  # a table that is none is told before any answer is
     if asks and budget is not None:
         from datagen.endpoint.budget import Account
 

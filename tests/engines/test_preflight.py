@@ -1,5 +1,6 @@
 """What is cheap to check is refused before annotations are read and pictures opened, and leaves no folder behind."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,19 @@ def test_the_reply_that_proves_the_endpoint_is_one_of_the_run_and_kept(
         done = CliRunner().invoke(app, ["resume", str(tmp_path), "--limit", "6"])
         assert done.exit_code == 0, done.output
         assert set(server.arrivals.values()) == {1} and server.arrivals.total() == 18
+
+
+def test_a_price_table_that_is_none_is_told_first(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.yaml"
+    names = "abcdefg"
+    bomb.write_text(
+        "a: &a [x, x, x, x, x, x, x, x, x]\n"
+        + "".join(f"{now}: &{now} [{', '.join([f'*{before}'] * 9)}]\n" for before, now in itertools.pairwise(names))
+    )
+    for path, told in ((bomb, "aliases stand for over"), (tmp_path / "none.yaml", "cannot be read")):
+        with pytest.raises(DatagenError, match=told):
+            datagen.run({**corpus_files.settings, "teacher": {"prices": str(path)}}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize(
