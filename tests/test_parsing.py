@@ -152,6 +152,8 @@ BENT = {
             "an open tag": "<plan>three pairs\n",
         }.items()
     },
+    "a title": f"## Reasoning\n\n{PLAIN}",
+    "a title with a colon": f"Reasoning:\n{PLAIN}",
     "a conclusion": f"<SUMMARY>hm</SUMMARY><CONCLUSION>{PLAIN}</CONCLUSION>",
     "thinking in brackets": f"[THINK]two pairs[/THINK]{PLAIN}",
     "channels": f"<|channel|>analysis<|message|>Question: x<|end|><|start|>assistant<|channel|>final<|message|>{PLAIN}<|return|>",

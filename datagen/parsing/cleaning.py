@@ -140,8 +140,11 @@ def _without_reasoning(text: str) -> str:
         if told is None:
             continue
         answer = reply.search(text, told.end())
+        rest = text[told.end() :].lstrip()
         if answer is not None:
             text = text[answer.end() :]
+        elif _SAID_ANSWER.match(rest):  # what looked like thinking is the title of the whole
+            text = rest
         elif not any(_ends(tag) for tag in _REASONING.finditer(text, told.end())):
             text = ""
     text = _DETAILS.sub("", text)
