@@ -176,7 +176,7 @@ def first_choice(content: bytes) -> tuple[CompletionChoice | None, Usage]:
         choices and a bill, as Gemini bills what it thought before it said nothing.
     """
     try:
-        completion = decode_completion(content)
+        completion = decode_completion(_without_comments(content))
     except (ValueError, RecursionError):
         return None, _bill_of(content)
     usage = read_usage(completion.usage)
@@ -184,6 +184,13 @@ def first_choice(content: bytes) -> tuple[CompletionChoice | None, Usage]:
         return completion.choices[0], usage
     is_empty = completion.choices is not None and usage != Usage()
     return CompletionChoice(ChoiceMessage()) if is_empty else None, usage
+
+
+def _without_comments(content: bytes) -> bytes:
+    """Take off lines such as ``: OPENROUTER PROCESSING``, by which a router keeps a connection alive."""
+    while content[:1] == b":":
+        content = content.partition(b"\n")[2].lstrip()
+    return content
 
 
 def _bill_of(content: bytes) -> Usage:

@@ -150,6 +150,12 @@ def test_a_finish_reason_that_is_no_word_is_an_unknown_one(end):
     assert (reply.text, reply.error, reply.finish_reason, reply.n_attempts) == ("one", None, str(end), 1)
 
 
+def test_comments_that_keep_a_connection_alive_are_passed_over():
+    good = completion({"content": "one"})
+    reply, _, _ = ask_scripted(Answer(200, b": PROCESSING\n\n: PROCESSING\n\n" + good.body))
+    assert (reply.text, reply.n_attempts) == ("one", 1)
+
+
 def test_reasoning_is_left_out_and_text_in_parts_is_joined():
     thoughts = [{"type": "thinking", "thinking": "hm"}, {"type": "reasoning", "text": "hm"}]
     parts = [*thoughts, {"type": "text", "text": "one "}, {"type": "image"}, "odd", {"text": "two"}]
