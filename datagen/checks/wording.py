@@ -76,8 +76,10 @@ _OPENS = (
     r"(?:^|[.!?:;\n]['\"*)]{0,2}\s{1,3}|\b(?:please|okay|ok|hmm+|wait|so|well|alright|now|first|actually|and|but),? )"
 )
 _SMALL_TALK = WordyPattern(
-    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|i must|we |the user|came through|feel free"
-    "|hesitate|please |just |simply |thank|i did|i don|i haven|there is|there doesn|there isn|go ahead",
+    "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|i must|we need|we must|we should|we have|we will"
+    "|we want|we ought|the user|came through|feel free"
+    "|hesitate|please |just |simply |thank|i did|i don|i haven|there is not|there does not|there doesn"
+    "|there isn|go ahead",
     r"\b(?:how|what) (?:can|may|could|should|would) i (?:help|assist|do for|describe|tell)\b"
     r"|\b(?:what|how|which)\b[^.?!]{0,40}\bwould you like (?:me\b|to (?:talk|know|discuss|ask|chat|do)\b)"
     rf"|\bwould you like (?:me to|to try again|to (?:continue|share|provide|add|send) [^.?!]{{0,30}}\b{_SENT})\b"
@@ -198,7 +200,8 @@ def refusal(turn: Turn, settings: ChecksSettings) -> str | None:
 
 def small_talk(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find an assistant's own talk: greetings, offers of help, complaints of an empty message, thinking aloud."""
-    match = _SMALL_TALK.search(_QUOTED.sub("", _plain(turn.answer)))  # what a sign says is quoted
+    plain = _plain(turn.answer)
+    match = _SMALL_TALK.search(plain) and _SMALL_TALK.search(_QUOTED.sub("", plain))  # what a sign says is quoted
     return f"answer says {match[0].strip()!r}" if match else None
 
 
