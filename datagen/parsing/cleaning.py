@@ -20,12 +20,6 @@ _REASONING = re.compile(
     r"|<\|channel>thought|<unused94>(?:thought)?|<\|inner_prefix\|>|<\|im_start\|>think\b",
     re.IGNORECASE,
 )
-_DETAILS = re.compile(  # Open WebUI and others, for the screen; closed ones at the beginning are blocks
-    r"<details\b[^>]{0,200}(?:type=.?reasoning[^>]{0,200}>|>\s{0,9}<summary>[^<]{0,80}(?:thought|thinking"
-    r"|reason)[^<]{0,80}<)"
-    r".*?(?:</details>|\Z)",
-    re.IGNORECASE | re.DOTALL,
-)
 _ESCAPED_TAG = re.compile(  # as HTML and Markdown write it, and in brackets that look alike
     r"(?:&lt;|&#60;|\\<|⟨|＜|〈)(/?\|?[^\W\d][\w:.|-]{0,40})(?:&gt;|&#62;|\\>|⟩|＞|〉)"
 )
@@ -147,7 +141,6 @@ def _without_reasoning(text: str) -> str:
             text = rest
         elif not any(_ends(tag) for tag in _REASONING.finditer(text, told.end())):
             text = ""
-    text = _DETAILS.sub("", text)
     kept: list[str] = []
     start = 0
     is_open = False
