@@ -122,12 +122,14 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
     hold.touch()
     with ThreadPoolExecutor() as beside:
         running = beside.submit(run_local, settings, tmp_path / "ray", Silence(), place)
-        wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
-        wait_for(lambda: running.done() or len(list(hold.parent.glob("held-*"))) == 2)
-        assert not running.done(), running.result()
-        lost = place._fleet._copies[0]
-        ray.kill(lost)
-        hold.unlink()
+        try:
+            wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
+            wait_for(lambda: running.done() or len(list(hold.parent.glob("held-*"))) == 2)
+            assert not running.done(), running.result()
+            lost = place._fleet._copies[0]
+            ray.kill(lost)
+        finally:  # a wait that failed must not leave the run held for ever
+            hold.unlink()
         running.result()
     assert lost not in place._fleet._copies
     place.close()
