@@ -156,7 +156,12 @@ def with_article(name: str) -> str:
         return f"a pair of {name}"
     if name in UNCOUNTED or is_uncounted(name):
         return f"some {name}"
-    return f"{'an' if _AN.match(name) else 'a'} {name}"
+    return f"{article(name)} {name}"
+
+
+def article(name: str) -> str:
+    """The indefinite article before a word: "a" or "an", as it sounds."""
+    return "an" if _AN.match(name) else "a"
 
 
 _AN = re.compile(

@@ -1,0 +1,222 @@
+"""Spelling and grammar of captions: what one edit explains is mended, and what is still wrong is not quoted.
+
+Words are held against SCOWL's list, WordNet's nouns and verbs, and the words of the other captions; rude words and
+slurs fall, too. Nothing here decides whether a caption is true.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+from functools import lru_cache
+from importlib.resources import files
+from string import ascii_lowercase
+
+from msgspec import Struct
+
+from datagen.claims.wordnet import senses, verb_of
+from datagen.lexicon import article, singular_of
+from datagen.words import COCO_CATEGORIES, read_bundled
+
+MIN_LETTERS = 5
+"""Shorter words have too many neighbours to tell which was meant: "bal" may be ball, bar, bat, pal."""
+
+
+class _Slips(Struct, frozen=True, forbid_unknown_fields=True):
+    """The tables of ``data/template/slips.yaml``, which says what each is."""
+
+    known: frozenset[str]
+    names: dict[str, str]
+    meant: dict[str, str]
+    belittling: frozenset[str]
+    bare: frozenset[str]
+    second: frozenset[str]
+    joining: frozenset[str]
+    open_ends: frozenset[str]
+
+
+_SLIPS = read_bundled("template/slips.yaml", _Slips)
+NAMES = _SLIPS.names
+"""Names that people type in lower case, as they are spelled."""
+_LETTERS = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
+_MEANT = re.compile(r"\b(?:" + "|".join(sorted(_SLIPS.meant, key=len, reverse=True)) + r")\b", re.IGNORECASE)
+_DOUBLED = re.compile(
+    r"\b(an?|the|is|are|in|on|at|of|to|and|or|with|by|for|from|his|her|their|its|has|it|as|near|two|three|some|that)"
+    r" \1\b",
+    re.IGNORECASE,
+)
+_CONTRACTED = re.compile(r"(?:is|are|was|were|do|does|did|has|have|had|would|could|should)n't$")
+_NOUNS = (
+    r"man|woman|person|child|boy|girl|guy|lady|kid|player|skier|surfer|dog|cat|bird|horse|cow|bear|elephant|giraffe|"
+    r"zebra|bus|train|boat|truck|car|plane|airplane|bike|bicycle|motorcycle|bench|chair|umbrella|kite|surfboard|"
+    r"skateboard|bottle|cup|bowl|banana|apple|cake|pizza|donut|couch|bed|toilet|laptop|clock|vase|suitcase"
+)
+_MANY = (
+    r"people|men|women|children|boys|girls|guys|ladies|kids|dogs|cats|birds|horses|cows|elephants|giraffes|zebras|cars|"
+    r"buses|bikes"
+)
+_BEHIND = r"(?= (?:in|on|at|is|are|and|with|of|who|that|near|by|to|next|\w+ing)\b|,|$)"
+_BARE = "|".join(sorted(_SLIPS.bare))
+_SURE_BARE = "|".join(sorted(_SLIPS.bare - {"use", "watch", "play", "drive"}))
+_THIRD = "|".join(sorted(_SLIPS.second - {"are", "were", "lays", "wears"}))
+_GRAMMAR = re.compile(
+    "|".join((
+        r"\b(?:an?|the) (?:an?|the|is|are|of|in|on|and|with|to|at)\b",
+        r"\b(?:in|on|at|with|from|by) of\b",
+        r"\bof (?:of|on|with|at|is|are)\b",
+        r"\btheir (?:is|are|was|were|has)\b",
+        r"\b(?:with|on|in|of|at|by|for|from) there (?!is\b|are\b|was\b|were\b)[a-z]",
+        r"\bits (?:an?|the)\b|\b(?:it|there|that|he|she)'s\b|\bits'",
+        r"'s(?:,|$| (?:and|in|on|with|of|at|is|are)\b)",  # "a bowl of banana's"
+        r"\b(?:it|if) (?:an?|the)\b|\bif front\b|\bthen an?\b",
+        rf"\b(?:is|are|was|were|be) (?:{_BARE})\b",
+        rf"\b(?:two|three|four|five|six|several|many|both|these) (?:[a-z]+ )?(?:{_NOUNS}){_BEHIND}",
+        r"\b(?:an?|one) (?:(?!few|dozen|couple|hundred|thousand|handful|lot|bunch|great|good)[a-z]+ )?"
+        rf"(?:{_MANY}){_BEHIND}",
+        rf"^(?:an?|one) (?:(?!and )[a-z]+ ){{0,2}}(?:{_NOUNS}) (?:are|were|have|{_SURE_BARE})\b",
+        rf"^(?:(?:two|three|four|some|several|many|the) )?(?:[a-z]+ )?(?:{_MANY}) (?:has|{_THIRD})\b",
+        rf"^[^,]*, (?:is|are|was|were|has|{_SURE_BARE}|use)\b[^,]*$",
+        rf" (?:{'|'.join(sorted(_SLIPS.open_ends))})$",
+        r"^(?:is|are|was|were|has|have|of|that|which|who)\b",
+    ))
+)  # fmt: skip
+"""What no careful writer writes, as far as a pattern can tell."""
+_WHO_DOES = re.compile(
+    r"\b(?:who|that|which) (?!building|evening|morning|thing|painting|drawing|ceiling|string|wing|king)([a-z]{3,}ing)\b"
+)
+_OPENING = re.compile(r"an? (?:[a-z]+ )?(?:man|woman|boy|girl|person|child|baby|dog|cat) (?!is\b)[a-z]+s\b")
+_UNCOUNTED = ("person", "broccoli", "skis", "scissors", "sheep", "orange")
+_THINGS = "|".join(name for name in COCO_CATEGORIES if name not in (*_UNCOUNTED, "bed"))
+_NO_ARTICLE = re.compile(
+    r"\b(?:on|in|at|with|near|under|behind|beside|of|holding|riding|wearing|next to|on top of) "
+    r"(?:(?!(?:an?|the|his|her|its|their|one|each|every|another|some|this|that|no|any|front|or|and)\b)[a-z-]+ )?"
+    rf"(?<![0-9] )(?:{_THINGS}|table|desk|kitchen|street|road|room|bathroom|field|sidewalk|floor|man|woman|boy|girl|"
+    r"shirt|jacket|hat|dress|coat|cap|helmet|sweater|vest|skirt|station|court|park|ramp|yard|pool|leash|lake|river)"
+    r"(?= (?:in|on|at|is|are|and|with|near|next|by|while|to|who|that|\w+ing)\b|,|$)"
+)
+"""A single thing without its article, as headlines have it: "a cat on desk", "a girl wearing purple jacket"."""
+
+
+@lru_cache(maxsize=1)
+def _english() -> tuple[frozenset[str], frozenset[str]]:
+    packed = (files("datagen") / "data" / "words" / "english.txt.gz").read_bytes()
+    common, _, rare = gzip.decompress(packed).decode().partition("\n\n")
+    return frozenset(common.split()), frozenset(rare.split()) | _SLIPS.known
+
+
+@lru_cache(maxsize=1)
+def _rude() -> frozenset[str]:
+    lines = (files("datagen") / "data" / "words" / "rude.txt").read_text(encoding="ascii").splitlines()
+    return frozenset(line for line in lines if not line.startswith("#"))
+
+
+@lru_cache(maxsize=20_000)
+def is_english(word: str) -> bool:
+    """Whether a lower-case word is spelled as a dictionary has it."""
+    if any(word in words for words in _english()) or word in _SLIPS.names or _CONTRACTED.fullmatch(word):
+        return True
+    if word.endswith(("'s", "s'")):
+        return is_english(word[:-2].rstrip("'"))
+    one = singular_of(word)
+    stem = re.sub(r"(?:es|ed|ing|s|d)$", "", word)
+    return bool({one, stem, f"{stem}e"} & _SLIPS.known or senses(word) or senses(one))
+
+
+@lru_cache(maxsize=20_000)
+def is_rude(word: str) -> bool:
+    """Whether a lower-case word insults or belittles somebody, or is said of nobody in polite company."""
+    return word in _SLIPS.belittling or hashlib.sha256(word.encode()).hexdigest()[:12] in _rude()
+
+
+@lru_cache(maxsize=4096)
+def word_meant(word: str, context: frozenset[str] = frozenset()) -> str | None:
+    """The word that somebody meant who typed one that there is not; None where that is not sure.
+
+    Args:
+        word: In lower case, in no dictionary.
+        context: Words of the other captions, and names of what is boxed.
+
+    Returns:
+        The only common word at one edit (a letter missing, added, wrong, or swapped with its neighbour), or the only
+        word there that the context has.
+    """
+    if len(word) < MIN_LETTERS or not word.isalpha():
+        return None
+    near = {other for other in _one_edit_from(word) if is_english(other)} - _SLIPS.names.keys()
+    told, common = near & context, near & _english()[0]
+    return (told if len(told) == 1 else common).pop() if 1 in (len(told), len(common)) else None
+
+
+def _one_edit_from(word: str) -> set[str]:
+    splits = [(word[:n], word[n:]) for n in range(len(word) + 1)]
+    swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
+    missing = {a + b[1:] for a, b in splits if b}
+    wrong = {a + letter + b[1:] for a, b in splits if b for letter in ascii_lowercase}
+    added = {a + letter + b for a, b in splits for letter in ascii_lowercase}
+    return swapped | missing | wrong | added
+
+
+def without_slips(text: str, context: frozenset[str] = frozenset()) -> str | None:
+    """Mend the slips of a caption that can be mended for sure.
+
+    Args:
+        text: A caption without its final stop, in single spaces.
+        context: Words of the other captions, and names of what is boxed.
+
+    Returns:
+        The caption, mended; None when a word is unknown or rude, or the grammar is wrong beyond mending.
+    """
+    text = _MEANT.sub(lambda match: _SLIPS.meant[match[0].lower()], text)
+    text = _DOUBLED.sub(r"\1", re.sub(r",(?=[A-Za-z])", ", ", text))
+    spelled = _spelled(re.sub(r" ('s|n't)\b", r"\1", text), context)
+    if spelled is None or re.search(r"\b(\w{3,}) \1\b", spelled):
+        return None
+    spelled = re.sub(r"\b([Aa])n? (?=([a-z][\w-]*))", lambda m: f"{m[1]}{article(m[2])[1:]} ", spelled)
+    return None if _is_slipshod(spelled.lower()) else spelled
+
+
+def _spelled(text: str, context: frozenset[str]) -> str | None:
+    parts: list[str] = []
+    done = 0
+    for match in _LETTERS.finditer(text):
+        word, low = match[0], match[0].lower()
+        if is_rude(low) or is_rude(singular_of(low)):
+            return None
+        is_name = word[0].isupper() and match.start() > 0 and low not in _SLIPS.joining | _SLIPS.open_ends
+        parts.append(text[done : match.start()])
+        done = match.end()
+        if is_name:
+            parts.append(word)
+        elif low in _SLIPS.names:
+            parts.append(_SLIPS.names[low])
+        elif is_english(low) or (len(word) == 1 and "-" in text[max(0, match.start() - 1) : match.end() + 1]):
+            parts.append(word if match.start() == 0 else low)
+        else:
+            meant = word_meant(low, context)
+            if meant is None and not (word[0].isupper() and not _is_near_english(low)):
+                return None  # a capital in front may open a name: "London bus in the rain"
+            parts.append(meant or word)
+    spelled = "".join(parts) + text[done:]
+    return spelled[0].upper() + spelled[1:]
+
+
+def _is_near_english(word: str) -> bool:
+    return any(is_english(other) for other in _one_edit_from(word))
+
+
+def _is_slipshod(text: str) -> bool:
+    if _GRAMMAR.search(text) or _NO_ARTICLE.search(text):
+        return True
+    if any(verb_of(match[1]) for match in _WHO_DOES.finditer(text)):
+        return True
+    opening = _OPENING.match(text)
+    is_said = opening is not None
+    for word in re.findall(r"[a-z'-]+", text[opening.end() :] if opening else text):
+        if word in _SLIPS.joining:
+            is_said = False
+        elif word in _SLIPS.second:
+            if is_said:  # "a baby stares to the left with a bear lays beside it"
+                return True
+            is_said = True
+    return False

@@ -1,0 +1,83 @@
+"""Spelling and grammar of captions: what is mended, what is given up, and what nobody wants to read."""
+
+from __future__ import annotations
+
+import pytest
+
+from datagen.teacher.template.slips import is_english, is_rude, without_slips, word_meant
+from datagen.words import COCO_CATEGORIES, built_in_words
+
+
+@pytest.mark.parametrize(
+    ("text", "mended"),
+    [
+        ("Cars on the the street", "Cars on the street"),
+        ("A elephant drinks with a other elephant", "An elephant drinks with an other elephant"),
+        ("An big dog", "A big dog"),
+        ("A dog in an unusual hour of a honest day", "A dog in an unusual hour of an honest day"),
+        ("A dinning room and a lap top", "A dining room and a laptop"),
+        ("A smiling asian woman at christmas", "A smiling Asian woman at Christmas"),
+        ("A cup of tea, And a plate,fork", "A cup of tea, and a plate, fork"),
+        ("Childern in a feild", "Children in a field"),
+        ("A man 's leg", "A man's leg"),
+        ("A waterskier waterskies in wetsuits", "A waterskier waterskies in wetsuits"),
+    ],
+)
+def test_what_is_sure_is_mended(text: str, mended: str) -> None:
+    assert without_slips(text) == mended
+
+
+def test_the_other_captions_tell_what_was_meant() -> None:
+    assert word_meant("stret") is None  # street, strut or strew
+    assert without_slips("A toy in a stret", frozenset({"street"})) == "A toy in a street"
+    assert word_meant("balck") is None  # black or balk
+    assert word_meant("balck", frozenset({"black", "dog"})) == "black"
+    assert word_meant("xqzv") is word_meant("mna", frozenset({"man"})) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A dog on a balck couch", "Peopel in a room", "A women in a room", "Two dog in a field", "A man ride a horse",
+        "A man are riding a horse", "Two men is riding horses", "A dog is sit on a couch", "A man who sitting on a bench",
+        "A woman under it's window", "A girl with there mother", "Their is a dog", "A dog sitting on a the couch",
+        "A bowl of banana's and milk", "A cat on desk", "A girl wearing purple jacket", "A dog next to a",
+        "A baby stares to the left with a bear lays beside it", "A man is on a rail is performing tricks",
+        "A group of people, use computers", "A large large dog", "A man standing in of a house",
+        "A toy that turning on the ground", "A fat man on a bench",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_mended_is_given_up(text: str) -> None:
+    assert without_slips(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A man and woman walk hand-in-hand", "A man in orange is skiing down a snow-covered hill", "A girl lying in bed",
+        "A few men in a boat", "A t-shirt with a dog's face", "London in the rain", "A man isn't wearing a hat",
+        "A brown dog runs while a cat sits on a wall",
+        "A car is parked and a man sits in it", "A two story house with one person and two train stations",
+        "A women's room", "A couple of people in front of a house", "A flat screen TV by a window",
+    ],
+)  # fmt: skip
+def test_good_english_stays(text: str) -> None:
+    assert without_slips(text) == text
+
+
+def test_rude_words_are_kept_out_and_not_spelled_out() -> None:
+    assert is_rude("stupid")
+    assert without_slips("A stupid dog on a bench") is None
+    assert not any(is_rude(word) for word in ("man", "dog", "cracker", "pansy", "hoe", "coon", "black"))
+    table = built_in_words()
+    words = [word for row in (*table.synonyms.values(), *table.kinds.values()) for word in row]
+    assert [word for word in (*COCO_CATEGORIES, *words) if is_rude(word)] == []
+    insult = "".join(reversed("toggaf"))
+    assert is_rude(insult)
+
+
+def test_words_of_the_tables_are_english() -> None:
+    table = built_in_words()
+    names = " ".join((*COCO_CATEGORIES, *table.synonyms, *(word for row in table.synonyms.values() for word in row)))
+    unknown = {part for word in names.split() for part in word.split("-") if len(part) > 2 and not is_english(part)}
+    assert unknown <= {"cctv", "lcd", "hdtv"}
