@@ -159,3 +159,33 @@ def test_what_is_not_boxed_throughout_is_neither_counted_nor_denied() -> None:
     image = AnnotatedImage("1", "1.jpg", 640, 480, (), (box_at("chair", 0.1), box_at("dog", 0.5)), unfinished=("dog",))
     facts = gather_facts(image)
     assert (facts.exact, list(facts.unique)) == ({"chair": 1}, ["chair"])
+
+
+def test_a_caption_that_denies_what_is_shown_is_neither_quoted_nor_a_mention() -> None:
+    facts = gather_facts(
+        AnnotatedImage("1", "x.jpg", 10, 10, ("A bathroom with no toilets and a red bucket",), (ONE_TOILET,))
+    )
+    assert (facts.captions, facts.exact) == ((), {"toilet": 1})
+    facts = gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, ("A bathroom with no toilets and a red bucket",)))
+    assert [caption.named for caption in facts.captions] == [frozenset()]
+
+
+ONE_TOILET = Box("toilet", (0.2, 0.2, 0.6, 0.8), 0.2)
+
+
+def test_boxes_win_over_captions_only_where_every_object_is_boxed() -> None:
+    image = AnnotatedImage(
+        "1", "x.jpg", 10, 10, ("There are two toilets in a room", "A room with two toilets"), (ONE_TOILET,)
+    )
+    assert gather_facts(image).captions == ()
+    assert len(gather_facts(image, ()).captions) == 2
+    assert "toilet" not in gather_facts(image, ()).exact  # and no number is stated against the captions
+
+
+def test_what_lies_outside_the_frame_or_is_cut_off_by_it_has_no_place() -> None:
+    outside, cut = Box("cup", (1.0, 0.2, 1.0, 0.6), 0.02), Box("cup", (0.97, 0.2, 1.0, 0.4), 0.005)
+    inside = Box("cup", (0.9, 0.2, 0.95, 0.3), 0.005)
+    of = {box: gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, (), (box,))) for box in (outside, cut, inside)}
+    assert (of[outside].present, of[outside].unique) == ((), {})
+    assert (of[cut].present, of[cut].unique) == (("cup",), {})
+    assert set(of[inside].unique) == {"cup"}

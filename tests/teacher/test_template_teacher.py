@@ -11,6 +11,7 @@ import sys
 
 import pytest
 
+from datagen.config import ChecksSettings
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Box, Request
 from datagen.teacher.template import TemplateTeacher, write_reply
@@ -182,7 +183,8 @@ def test_image_without_sure_facts_is_refused(template: str) -> None:
 
 @pytest.mark.parametrize("template", ["conversation", "description", "reasoning"])
 def test_captions_alone_are_enough(template: str) -> None:
-    assert turns_of(AnnotatedImage("8", "x.jpg", 10, 10, CAPTIONS), template, 1)
+    captions = (*CAPTIONS, "A dog waits next to a cat between red pillows and a tall lamp.")
+    assert turns_of(AnnotatedImage("8", "x.jpg", 10, 10, captions), template, 1)
 
 
 @pytest.mark.parametrize("template", TYPES)
@@ -197,24 +199,61 @@ def test_tv_is_spelled_as_people_do() -> None:
     assert "tv" not in text
 
 
-def test_caption_without_article_stands_alone() -> None:
-    image = AnnotatedImage("5", "x.jpg", 10, 10, ("Red car near the curb",), (Box("car", (0.1, 0.1, 0.4, 0.4), 0.08),))
-    for seed in range(20):
-        assert write_reply(request_for(image, "description", "text"), seed).text.startswith("Red car near the curb.")
+def test_what_is_wrong_english_is_not_quoted() -> None:
+    raws = ("View from gate of a red car", "a stupid red car", "A red car on a stret corne", "A car are on teh street")
+    image = AnnotatedImage("5", "x.jpg", 10, 10, raws, (Box("car", (0.1, 0.1, 0.4, 0.4), 0.08),))
+    for seed in range(5):
+        text = " ".join(write_reply(request_for(image, template), seed).text for template in TYPES)
+        assert not re.search("View|stupid|stret|corne|teh|red car", text)
 
 
 def test_no_two_sentences_open_alike() -> None:
     import random
 
     from datagen.teacher.template.captions import clean_caption
-    from datagen.teacher.template.shared_wording import SHARED, second_sentence
+    from datagen.teacher.template.shared_wording import SHARED, tell_more
 
     caption = clean_caption("a brown dog on a green lawn")
     assert caption is not None
     rng, said = random.Random(0), []
     for _ in SHARED["shown"]["second"]:
-        said.append(second_sentence(rng, caption, said))
+        said.append(tell_more(rng, caption, (), said))
     assert len(set(said)) == len(SHARED["shown"]["second"])
+
+
+def test_a_further_sentence_speaks_of_the_same_man() -> None:
+    import random
+
+    from datagen.teacher.template.captions import clean_caption
+    from datagen.teacher.template.shared_wording import tell_more
+
+    told, more, other = map(clean_caption, ("A man on a red bike", "A young man riding to town", "A dog runs after it"))
+    assert told and more and other
+    assert tell_more(random.Random(0), more, (told,)) == "The man is riding to town."
+    assert tell_more(random.Random(0), more, (other,)) == "A young man is riding to town."
+    assert tell_more(random.Random(0), other, (told,)) == "A dog runs after it."
+
+
+BARE_SCENES = (
+    (Box("bear", (0.2, 0.1, 0.9, 0.9), 0.3),),
+    tuple(Box("suitcase", (x, 0.1, x + 0.1, 0.3), 0.02) for x in (0.02, 0.2, 0.6, 0.85)),
+    (
+        *(Box("horse", (x, 0.4, x + 0.1, 0.6), 0.015) for x in (0.0, 0.3, 0.8)),
+        Box("horse", (0, 0.3, 1, 0.5), 0.1, True),
+    ),
+    (Box("skis", (0.3, 0.3, 0.7, 0.7), 0.05),),
+    (Box("bed", (0.0, 0.3, 1.0, 1.0), 0.6),),
+    (Box("broccoli", (0.3, 0.3, 0.7, 0.9), 0.2),),
+)
+
+
+@pytest.mark.parametrize("boxes", BARE_SCENES, ids=lambda boxes: boxes[0].category)
+def test_a_description_from_few_boxes_is_long_enough(boxes: tuple[Box, ...]) -> None:
+    image = AnnotatedImage("5", "x.jpg", 100, 100, (), boxes)
+    for seed in range(20):
+        text = write_reply(request_for(image, "description", "text"), seed).text
+        assert len(text.split()) >= ChecksSettings().min_description_words, text
+        assert len(set(text.split(". "))) == text.count(". ") + 1
 
 
 def test_every_table_of_wordings_is_used_and_its_braces_are_names() -> None:

@@ -1,23 +1,29 @@
 """An image's captions as clean sentences, ranked by how much they agree with each other and with the boxes.
 
-People wrote the captions in a hurry: some shout, some are fragments, some name the wrong animal or
-colour. What stays is spelled as a sentence and ranked by how much the other captions say the same.
+People wrote the captions in a hurry: some shout, some are fragments, some name the wrong animal or colour. What stays
+is spelled as a sentence (``slips``), says nothing that more captions deny, and is ranked by how many say the same.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import combinations, pairwise
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.lexicon import plural
-from datagen.words import read_bundled
+from datagen.claims.wordnet import senses, verb_of
+from datagen.lexicon import article, plural, singular_of
+from datagen.teacher.template.scenes import WORLD
+from datagen.teacher.template.slips import NAMES, is_english, without_slips
+from datagen.words import COCO_CATEGORIES, built_in_words, read_bundled
 
-Form = Literal["phrase", "clause", "plain", "fragment"]
+Form = Literal["phrase", "clause", "plain"]
 
 
 class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,7 +34,9 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     colors: frozenset[str]
     male: frozenset[str]
     female: frozenset[str]
+    postures: dict[str, str]
     empty: frozenset[str]
+    faint: frozenset[str]
     determiners: frozenset[str]
     verbs: frozenset[str]
     sure_verbs: frozenset[str]
@@ -38,9 +46,10 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
 
 _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
 _UNFIT = re.compile(
-    r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding|coordinates?|pictures|photos|images|"
-    r"cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly)\b|"
-    r"[<>{}\[\]|#@=_]|https?",
+    r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding box(?:es)?|coordinates?|pictures|photos|"
+    r"images|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|unclear|"
+    r"unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
+    r"[<>{}\[\]|#@=_*&%$/\\]|https?| - ",
     re.IGNORECASE,
 )
 _META = re.compile(  # "A nice picture of"
@@ -48,8 +57,13 @@ _META = re.compile(  # "A nice picture of"
     r"(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)\s+",
     re.IGNORECASE,
 )
+_NO_START = frozenset("she he it they his her its their this these that those and with in on".split())
 _THIRD_PERSON = {"has", "goes"} | {plural(verb) for verb in _WORDS.verbs if verb not in ("has", "have", "go")}
-_OPENERS = _WORDS.determiners | _WORDS.plural_nouns
+_PERSONS = _WORDS.doers & frozenset(built_in_words().synonyms["person"] + built_in_words().kinds["person"])
+_PLURALS = _WORDS.plural_nouns | {plural(one) for one in (*_WORDS.doers, *COCO_CATEGORIES) if " " not in one}
+_OPENERS = _WORDS.determiners | _PLURALS
+_ONES = (_WORDS.doers | {name for name in COCO_CATEGORIES if " " not in name}) - {"sheep", "lambs", "broccoli", "skis"}
+_NOT_BEFORE_ONE = _OPENERS | _WORDS.verbs | _WORDS.empty | {"these", "those"}
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
@@ -60,11 +74,12 @@ class Caption(Struct, frozen=True):
     Attributes:
         text: Starts with a capital, no period, single spaces.
         form: ``phrase`` follows "the image shows"; ``clause`` follows "in this image,";
-            ``plain`` only stands for itself; ``fragment`` lacks its article and is the last choice.
+            ``plain`` only stands for itself.
         words: Its words in lower case, in order.
-        content: The words that carry meaning, plurals folded.
+        content: The words that carry meaning, plurals folded; in ``rank_captions``'s, words of a category are its name.
         colors: Nouns that stand right behind color words, with these colors.
         named: The categories it names.
+        numbers: How many of a category it speaks of, at least and at most, where it tells.
         score: Higher is better; only the order counts.
     """
 
@@ -74,6 +89,7 @@ class Caption(Struct, frozen=True):
     content: frozenset[str]
     colors: dict[str, frozenset[str]]
     named: frozenset[str] = frozenset()
+    numbers: dict[str, tuple[float, float]] = {}
     score: float = 0.0
 
     @property
@@ -83,14 +99,24 @@ class Caption(Struct, frozen=True):
 
     @property
     def inner(self) -> str:
-        """The caption as it stands inside a sentence, its determiner in lower case."""
-        return self.text[0].lower() + self.text[1:] if self.words[0] in _OPENERS else self.text
+        """The caption as it stands inside a sentence: no capital in front but that of a name."""
+        first = self.words[0]
+        is_name = first in NAMES or not is_english(first)
+        return self.text if is_name else self.text[0].lower() + self.text[1:]
+
+    @property
+    def who(self) -> str | None:
+        """Who or what a caption that begins with one such is about: "man" of "A young man in a hat"."""
+        for word in self.words[1:4]:
+            if word in _ONES or word in _WORDS.empty or self.words[0] not in ("a", "an"):
+                return word if word in _ONES and self.words[0] in ("a", "an") else None
+        return None
 
     @property
     def as_clause(self) -> str | None:
         """A phrase such as "A cat eating from a bowl" as a sentence, "A cat is eating from a bowl."; None if unsure."""
         match = _GERUND.match(self.text)
-        if match is None or self.form not in ("phrase", "fragment"):
+        if match is None or self.form != "phrase":
             return None
         doer = match["doer"].lower().split()
         if doer[-1] not in _WORDS.doers | _WORDS.plural_nouns or "and" in doer or "of" in doer:
@@ -106,52 +132,134 @@ def words_of(text: str) -> tuple[str, ...]:
     return tuple(_WORD.findall(text.lower()))
 
 
-def content_of(words: tuple[str, ...]) -> frozenset[str]:
-    """Words that carry meaning, with a plural s folded away."""
-    return frozenset(
-        word[:-1] if word.endswith("s") and len(word) > 3 and not word.endswith("ss") else word
-        for word in words
-        if word not in _WORDS.empty
-    )
+def content_of(words: Sequence[str], names: Mapping[str, str] = {}) -> frozenset[str]:
+    """Words that carry meaning, inflections folded away.
+
+    Args:
+        words: In lower case.
+        names: Categories by the words that mean them: a plane is an airplane.
+    """
+    return frozenset(names.get(word) or _stem(word) for word in words if word not in _WORDS.empty | _WORDS.faint)
 
 
-def clean_caption(raw: str) -> Caption | None:
-    """Make a caption fit for use, or None when it is shouted, too short, too long, or about itself."""
-    text = " ".join(raw.replace("`", "'").split()).strip(" .,;:!\"'")
-    letters = [char for char in text if char.isalpha()]
-    if sum(map(str.isupper, letters)) > len(letters) / 2 or _UNFIT.search(text) or not text.isascii():
+def _stem(word: str) -> str:
+    if word.endswith(("ing", "ed")):
+        return verb_of(word) or word
+    return word[:-1] if word.endswith("s") and len(word) > 3 and not word.endswith("ss") else word
+
+
+def clean_caption(raw: str, context: frozenset[str] = frozenset()) -> Caption | None:
+    """Make a caption fit for use, or None when it is too short, too long, about itself, rude, or wrong English.
+
+    Args:
+        raw: As the corpus has it; of several sentences the first is taken.
+        context: Words of the other captions and names of what is boxed, which tell what a misspelled word was meant
+            to be.
+    """
+    text = " ".join(_plain_signs(raw).split()).strip(" .,;:!\"'")
+    sentence = re.match(r"(.*?[a-z]{3,})[.!;] +[A-Z]", text)
+    text = _not_shouted(sentence[1] if sentence else text)
+    if not text.isascii() or _UNFIT.search(text):
         return None
     there_is = r"^(?:there\s+(?:is|are)|this\s+is|these\s+are|here\s+(?:is|are)|we see)\s+"
     text = re.sub(r"\s+([.,;:!?])", r"\1", re.sub(there_is, "", _META.sub("", text), flags=re.IGNORECASE))
-    text = re.sub(r"\b([Aa]) ((?!uni|use|one|eu|ut)[aeiou])", r"\1n \2", text)  # "a elephant"
+    if not 4 <= len(words_of(text)) <= 26 or re.search(r"[.!?;:\"()]", text) or not text[0].isalpha():
+        return None
+    mended = without_slips(text[0].upper() + text[1:], context)
+    if mended is None:
+        return None
+    mended = _with_article(mended)
+    words = words_of(mended)
+    if words[0] in (
+        "she",
+        "he",
+        "it",
+        "they",
+        "his",
+        "her",
+        "this",
+        "these",
+        "and",
+        "with",
+        "in",
+        "on",
+        "its",
+        "their",
+    ):
+        return None
+    form = _form_of(words)
+    return Caption(mended, form, words, content_of(words), colors_of(words)) if form else None
+
+
+_SIGNS = str.maketrans({"`": "'", "\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"'})
+
+
+def _plain_signs(raw: str) -> str:
+    """Typographic quotes as those of a keyboard, letters without their accents."""
+    letters = unicodedata.normalize("NFKD", raw.translate(_SIGNS))
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))
+
+
+def _not_shouted(text: str) -> str:
+    """Text in capitals, or With Every Word In One, as prose; names lose theirs."""
+    words = re.findall(r"[A-Za-z]+", text)
+    is_shouted = sum(map(str.isupper, "".join(words))) > sum(map(len, words)) / 2
+    is_title = len(words) > 3 and sum(word[0].isupper() for word in words) > 0.7 * len(words)
+    return text.lower() if is_shouted or is_title else text
+
+
+def _with_article(text: str) -> str:
+    """Give "Small dog on a bed" the article that it lacks, if who is shown stands among its first three words."""
     words = words_of(text)
-    if not 4 <= len(words) <= 26 or re.search(r"[.!?;:\"()]", text) or not text[0].isalpha():
-        return None
-    if words[0] in ("she", "he", "it", "they", "his", "her", "this", "these", "and", "with", "in", "on"):
-        return None
-    return Caption(text[0].upper() + text[1:], _form_of(words), words, content_of(words), _colors_of(words))
+    for word, behind in pairwise(words[:4]):
+        if word in _ONES and (behind.endswith("ing") or behind in _WORDS.empty or behind in _THIRD_PERSON):
+            first = text.partition(" ")[0]
+            is_name = first.lower() in NAMES or not is_english(first.lower())
+            return f"{article(first).capitalize()} {text if is_name else text[0].lower() + text[1:]}"
+        if word in _NOT_BEFORE_ONE or (word not in _WORDS.colors and word.endswith(("ing", "ed", "s"))):
+            return text
+    return text
 
 
-def _form_of(words: tuple[str, ...]) -> Form:
+def _form_of(words: tuple[str, ...]) -> Form | None:
+    """What a caption is as a sentence; None where a phrase lacks its article."""
     for before, word in zip(("", *words), words, strict=False):
         if before in {"that", "which", "who", "while", "as", "where"}:
             if before in ("while", "as", "where"):
                 break
             continue
-        if word in {"is", "are", "was", "were", "am"} or (
-            word in _THIRD_PERSON and before not in _WORDS.determiners and before != "of"
-        ):
+        if word in {"is", "are", "was", "were", "am"} or _is_third_person(before, word):
             return "clause" if words[0] in _OPENERS else "plain"
     if any(_is_bare_verb(before, word) for before, word in pairwise(words)):
         return "plain"
-    return "phrase" if words[0] in _OPENERS else "fragment"
+    return "phrase" if words[0] in _OPENERS or _is_plural_noun(words[0]) else None
+
+
+def _is_third_person(before: str, word: str) -> bool:
+    """Whether a word is the verb of "a dog runs": of doubtful ones, "forks", those are that follow a person."""
+    if before in _WORDS.determiners or before == "of" or not word.endswith("s"):
+        return False
+    return word in _THIRD_PERSON or (
+        verb_of(word) is not None and (before in _PERSONS or not senses(singular_of(word)))
+    )
+
+
+@lru_cache(maxsize=4096)
+def _is_plural_noun(word: str) -> bool:
+    """Whether a word is a plural that needs no article, such as "chefs"."""
+    one = singular_of(word)
+    return word in _PLURALS or (one != word and one not in _WORDS.verbs and bool(senses(one)))
 
 
 def _is_bare_verb(before: str, word: str) -> bool:
     """Whether a word is the verb of "two dogs run": sure verbs after most words, doubtful ones after plurals."""
+    if word in _WORDS.empty:
+        return False
     if word in _WORDS.sure_verbs:
         return before not in _WORDS.empty
-    return word in _WORDS.verbs and before in _WORDS.plural_nouns
+    if word in _WORDS.verbs:
+        return _is_plural_noun(before)
+    return before in _PLURALS and verb_of(word) == word and not word.endswith(("ed", "ing"))
 
 
 def stated_number(words: tuple[str, ...], at: int) -> int | None:
@@ -174,7 +282,8 @@ def stated_number(words: tuple[str, ...], at: int) -> int | None:
     return None
 
 
-def _colors_of(words: tuple[str, ...]) -> dict[str, frozenset[str]]:
+def colors_of(words: Sequence[str]) -> dict[str, frozenset[str]]:
+    """Nouns that stand right behind color words, with these colors."""
     found: dict[str, frozenset[str]] = {}
     seen: set[str] = set()
     for word in words:
@@ -207,45 +316,77 @@ def gender_of(caption: Caption) -> str | None:
 
 
 def clash(a: Caption, b: Caption) -> bool:
-    """Whether two captions disagree on a color, a number, a posture, or who is shown."""
-    if any(a.colors[noun].isdisjoint(b.colors[noun]) for noun in a.colors.keys() & b.colors.keys()):
-        return True
-    numbers_a, numbers_b = _numbers_in(a), _numbers_in(b)
-    if numbers_a and numbers_b and numbers_a != numbers_b:
-        return True
-    if {gender_of(a), gender_of(b)} == {"m", "f"}:
-        return True
-    return ("sitting" in a.words and "standing" in b.words) or ("standing" in a.words and "sitting" in b.words)
+    """Whether two captions disagree on a color, a number, a posture, an animal, or who is shown."""
+    told_a, told_b = _told(a), _told(b)
+    return any(_differ(told_a[topic], told_b[topic]) for topic in told_a.keys() & told_b.keys())
 
 
-def _numbers_in(caption: Caption) -> set[int]:
-    return {_WORDS.numbers[word] for word in _WORDS.numbers.keys() & caption.words}
+Value = frozenset[str] | tuple[float, float]
+"""What a caption says on a topic: what it names, or the least and the greatest number."""
 
 
-def rank_captions(cleaned: list[tuple[Caption, set[str], bool]], boxed: frozenset[str]) -> tuple[Caption, ...]:
+def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
+    """What a caption says on topics on which others may say something else."""
+    told: dict[tuple[str, ...], Value] = {("color", noun): colors for noun, colors in caption.colors.items()}
+    told |= {("number", name): numbers for name, numbers in caption.numbers.items()}
+    for before, word in pairwise(caption.words):
+        if before in _WORDS.numbers and word not in _WORDS.empty:
+            told["count", _stem(word)] = frozenset({str(_WORDS.numbers[before])})
+    gender = gender_of(caption)
+    if gender:
+        told["gender",] = frozenset(gender)
+    posture = _WORDS.postures.keys() & caption.words
+    if posture:
+        told["posture",] = frozenset(_WORDS.postures[word] for word in posture)
+    for n, group in enumerate((WORLD.animals, *WORLD.lookalikes)):
+        if not group.isdisjoint(caption.named):
+            told["kind", str(n)] = group & caption.named
+    return told
+
+
+def _differ(a: Value, b: Value) -> bool:
+    if isinstance(a, tuple):
+        return isinstance(b, tuple) and (a[1] < b[0] or b[1] < a[0])
+    return a.isdisjoint(b)
+
+
+def outvoted(captions: Sequence[Caption]) -> list[bool]:
+    """Per caption, whether on some topic not fewer others deny it than say the same; where two disagree, both are."""
+    found = []
+    told = [_told(caption) for caption in captions]
+    for n, mine in enumerate(told):
+        votes = {
+            topic: [_differ(value, theirs[topic]) for m, theirs in enumerate(told) if m != n and topic in theirs]
+            for topic, value in mine.items()
+        }
+        found.append(any(2 * sum(vote) > len(vote) for vote in votes.values()))
+    return found
+
+
+def rank_captions(
+    cleaned: Sequence[Caption], voters: Sequence[Caption], boxed: frozenset[str], contradicted: frozenset[str]
+) -> tuple[Caption, ...]:
     """Order captions by agreement with the other captions and the boxes; drop those that are contradicted.
 
     Args:
-        cleaned: Captions with the categories each names, and whether a number in it contradicts the boxes.
+        cleaned: Fit to quote, with what each names and counts.
+        voters: These and the others, which have a say though they are not fit to quote.
         boxed: Categories that the image has boxes for.
+        contradicted: Texts of those that boxes contradict.
     """
-    genders = Counter(gender for caption, _, _ in cleaned if (gender := gender_of(caption)))
-    n_naming = Counter(name for _, named, _ in cleaned for name in named)
-    agreement = _agreement([caption for caption, _, _ in cleaned])
-    n_using = Counter(word for caption, _, _ in cleaned for word in caption.content)
+    n_naming = Counter(name for voter in voters for name in voter.named)
+    is_outvoted = dict(zip((voter.text for voter in voters), outvoted(voters), strict=True))
     ranked = []
-    for (caption, named, is_contradicted), agreed in zip(cleaned, agreement, strict=True):
-        is_stray = len(cleaned) > 1 and any(name not in boxed and n_naming[name] == 1 for name in named)
-        gender = gender_of(caption)
-        if is_contradicted or (boxed and is_stray) or (gender and genders[gender] < max(genders.values())):
+    for caption, agreed in zip(cleaned, _agreement(cleaned), strict=True):
+        is_stray = len(voters) > 1 and any(name not in boxed and n_naming[name] == 1 for name in caption.named)
+        if caption.text in contradicted or is_outvoted[caption.text] or (boxed and is_stray):
             continue
-        score = agreed + 0.05 * len(named & boxed) - 0.2 * (len(caption.words) > 18)
-        score -= {"plain": 0.1, "fragment": 0.4}.get(caption.form, 0.0) + 0.5 * _has_slip(caption, n_using)
-        ranked.append(replace(caption, named=frozenset(named), score=score))
+        score = agreed + 0.05 * len(caption.named & boxed) - 0.2 * (len(caption.words) > 18)
+        ranked.append(replace(caption, score=score - 0.1 * (caption.form == "plain")))
     return tuple(sorted(ranked, key=lambda caption: -caption.score))
 
 
-def _agreement(captions: list[Caption]) -> list[float]:
+def _agreement(captions: Sequence[Caption]) -> list[float]:
     """Mean word overlap of each caption with the others, less what it is at odds with."""
     agreed = [0.0] * len(captions)
     for (i, a), (j, b) in combinations(enumerate(captions), 2):
@@ -257,33 +398,18 @@ def _agreement(captions: list[Caption]) -> list[float]:
     return agreed
 
 
-def _has_slip(caption: Caption, n_using: Counter[str]) -> bool:
-    """Whether a word that no other caption uses looks like a misspelling of one that at least two of them use."""
-    # Words of less than 5 letters are too often alike without being misspelled: "bat" and "boat".
-    unsure = [word for word in caption.content if n_using[word] == 1 and len(word) >= 5]
-    return any(
-        n >= 2 and len(other) >= 5 and other not in caption.content and _is_slip(word, other)
-        for word in unsure
-        for other, n in n_using.items()
-    )
+def second_caption(captions: tuple[Caption, ...], *told: Caption) -> Caption | None:
+    """The caption that adds most to those told, none of which it repeats or denies; None where all say the same.
 
-
-def _is_slip(word: str, meant: str) -> bool:
-    """Whether a letter inside is missing, added or wrong, or letters are swapped; other ends are other words."""
-    if (word[0], word[-1]) != (meant[0], meant[-1]) or abs(len(word) - len(meant)) > 1:
-        return False
-    n = next((n for n, (a, b) in enumerate(zip(word, meant, strict=False)) if a != b), 0)
-    rests = ((word[n:], meant[n + 1 :]), (word[n + 1 :], meant[n:]), (word[n + 1 :], meant[n + 1 :]))
-    return sorted(word) == sorted(meant) or any(a == b for a, b in rests)
-
-
-def second_caption(captions: tuple[Caption, ...], first: Caption) -> Caption | None:
-    """The caption that adds most to the first one without disagreeing with it, or None."""
-    best, best_gain = None, 0.55
+    What adds something says two things or more that none of them says, and these are two fifths of what it says.
+    """
+    said = frozenset().union(*(caption.content for caption in told))
+    best, most = None, 0.0
     for caption in captions:
-        if caption is first or clash(first, caption) or (caption.form == "fragment" and not caption.as_clause):
+        new = caption.content - said
+        if caption in told or len(new) < 2 or any(clash(caption, one) for one in told):
             continue
-        gain = len(caption.content - first.content) / (len(caption.content) or 1) + 0.5 * caption.score
-        if gain > best_gain:
-            best, best_gain = caption, gain
+        share = len(new) / len(caption.content)
+        if share >= 0.4 and share + 0.5 * caption.score > most:
+            best, most = caption, share + 0.5 * caption.score
     return best

@@ -26,10 +26,10 @@ from datagen.teacher.template.shared_wording import (
     pick,
     place_phrase,
     relation_phrase,
-    second_sentence,
     side_phrase,
     size_sentence,
     tell,
+    tell_more,
     there_is,
     thing,
     verb,
@@ -129,7 +129,7 @@ def _ask_more_shown(talk: Talk) -> None:
         return
     other = second_caption(facts.captions, told)
     if other is not None:
-        talk.add(pick(rng, said["questions"]), second_sentence(rng, other), *other.named)
+        talk.add(pick(rng, said["questions"]), tell_more(rng, other, (told,)), *other.named)
 
 
 def _ask_count(talk: Talk) -> None:

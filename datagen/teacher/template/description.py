@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from msgspec import Struct
 
 from datagen.geometry import height_of, horizontal_place, vertical_place, width_of
-from datagen.lexicon import counted, number_word
-from datagen.teacher.template.captions import Caption, clash, second_caption, words_of
+from datagen.lexicon import counted, is_plural_only, number_word
+from datagen.teacher.template.captions import Caption, second_caption, words_of
 from datagen.teacher.template.image_facts import Facts
 from datagen.teacher.template.shared_wording import (
     QA,
@@ -16,6 +17,7 @@ from datagen.teacher.template.shared_wording import (
     common_side,
     draw_relation,
     draw_sizes,
+    is_larger,
     join_list,
     list_things,
     many_of,
@@ -23,15 +25,26 @@ from datagen.teacher.template.shared_wording import (
     pick,
     place_phrase,
     relation_phrase,
-    second_sentence,
     side_phrase,
     size_sentence,
     tell,
+    tell_more,
     verb,
     wordings,
 )
 
 SAID = wordings("description")
+MIN_WORDS = 30
+"""As long as the facts allow: twice what ``checks.min_description_words`` asks for."""
+EDGES = ("left", "upper", "right", "lower")
+FRACTIONS = {
+    "a quarter": 1 / 4,
+    "a third": 1 / 3,
+    "half": 1 / 2,
+    "two thirds": 2 / 3,
+    "three quarters": 3 / 4,
+    "nine tenths": 9 / 10,
+}
 
 
 class Draft(Struct):
@@ -40,17 +53,33 @@ class Draft(Struct):
     Attributes:
         sentences: Written so far.
         named: Categories that the sentences have named.
+        told: Captions that the sentences have quoted.
+        said: What is said once: "sizes", or a category of whose members one was placed.
     """
 
     facts: Facts
     rng: random.Random
     sentences: list[str]
     named: set[str]
+    told: list[Caption] = []
+    said: set[str] = set()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether more should be said, if more is known."""
+        return len(self.sentences) < 4 or len(" ".join(self.sentences).split()) < MIN_WORDS
 
     def add(self, sentence: str, *categories: str) -> None:
         """Append a sentence and note what it names."""
         self.sentences.append(sentence)
         self.named.update(categories)
+
+    def tell(self) -> None:
+        """Quote the caption that adds most to those quoted, if one adds anything."""
+        caption = second_caption(self.facts.captions, *self.told)
+        if caption is not None:
+            self.add(tell_more(self.rng, caption, self.told, self.sentences), *caption.named)
+            self.told.append(caption)
 
 
 def write_description(facts: Facts, rng: random.Random) -> list[QA]:
@@ -65,8 +94,12 @@ def write_description(facts: Facts, rng: random.Random) -> list[QA]:
         if len(draft.sentences) < wanted - 1:
             add(draft)
     _add_rest(draft)
-    for add in (_add_extent, _add_only, _add_third, _add_sizes):
-        if len(draft.sentences) < 4:
+    more: tuple[Callable[[Draft], None], ...] = (
+        _add_extent, lambda draft: draft.tell(), _add_sizes, _add_members, _add_largest, _add_measures, _add_spread,
+        _add_only, _add_edge,
+    )  # fmt: skip
+    for add in more:
+        if draft.is_short:
             add(draft)
     return [("", " ".join(draft.sentences))]
 
@@ -79,11 +112,9 @@ def _open(draft: Draft) -> None:
             are = "are" if facts.is_several(names[0]) else "is"
             draft.add(pick(rng, said["wordings"], things=list_things(facts, names), be=are), *names)
         return
-    told: Caption | None = facts.captions[0]
     draft.add(tell(rng, facts.captions[0]), *facts.captions[0].named)
-    told = second_caption(facts.captions, facts.captions[0])
-    if told is not None:
-        draft.add(second_sentence(rng, told), *told.named)
+    draft.told.append(facts.captions[0])
+    draft.tell()
 
 
 def _place_objects(draft: Draft) -> int:
@@ -137,12 +168,79 @@ def _add_only(draft: Draft) -> None:
             draft.add(pick(rng, said["wordings"], name=one_of(name)))
 
 
-def _add_third(draft: Draft) -> None:
-    told = " ".join(draft.sentences)
-    for caption in draft.facts.captions[1:]:
-        is_told = caption.text[2:] in told or (caption.as_clause or "-") in told
-        if not is_told and caption.form in ("phrase", "clause") and not clash(draft.facts.captions[0], caption):
-            draft.add(second_sentence(draft.rng, caption, draft.sentences), *caption.named)
+def _add_members(draft: Draft) -> None:
+    """Say where one and another of several things are."""
+    facts, rng, said = draft.facts, draft.rng, SAID["members"]
+    for name, boxes in facts.boxes.items():
+        if not facts.is_several(name) or len(boxes) < 2 or is_plural_only(name):
+            continue
+        places: dict[str, str] = {}
+        for box in boxes:
+            across, place = horizontal_place(box.box_unit), place_phrase(rng, box.box_unit)
+            if across is not None and place is not None and across not in places:
+                places[across] = place if across == "middle" else side_phrase(rng, across)
+        if places:
+            place_a, place_b = (*places.values(), "")[:2]
+            fitting = said["two" if place_b else "one"]
+            draft.add(pick(rng, fitting, names=many_of(name), place_a=place_a, place_b=place_b), name)
+            draft.said.add(name)
+            return
+
+
+def _add_largest(draft: Draft) -> None:
+    """Say where the largest of several things is, where one is clearly the largest of all."""
+    facts, rng = draft.facts, draft.rng
+    for name, n in facts.exact.items():
+        if n < 2 or name in draft.said or is_plural_only(name):
+            continue
+        first, *others = sorted(facts.boxes[name], key=lambda box: -box.area_unit)
+        place = place_phrase(rng, first.box_unit)
+        if place and all(is_larger(first, other, 1.5) for other in others):
+            draft.add(pick(rng, SAID["largest"]["wordings"], names=many_of(name), place=place), name)
+            return
+
+
+def _add_spread(draft: Draft) -> None:
+    """Say in simple fractions over how much of the frame several things are spread."""
+    facts, rng = draft.facts, draft.rng
+    for name, n in facts.exact.items():
+        corners = [box.box_unit for box in facts.boxes[name]]
+        wide = _fraction(max(box[2] for box in corners) - min(box[0] for box in corners))
+        tall = _fraction(max(box[3] for box in corners) - min(box[1] for box in corners))
+        if n > 1 and wide and tall:
+            words = {"names": many_of(name), "wide": wide, "tall": tall}
+            draft.add(pick(rng, SAID["spread"]["wordings"], **words), name)
+            return
+
+
+def _add_measures(draft: Draft) -> None:
+    """Say in simple fractions how much of the frame the main object takes."""
+    facts, rng = draft.facts, draft.rng
+    for name, box in sorted(facts.unique.items(), key=lambda item: -item[1].area_unit):
+        wide, tall = _fraction(width_of(box.box_unit)), _fraction(height_of(box.box_unit))
+        if wide and tall:
+            words = {word: verb(name, f"{word}s", word) for word in ("take", "fill")}
+            words |= {"the": facts.the(name), "wide": wide, "tall": tall, "go": "go"}
+            draft.add(pick(rng, SAID["measures"]["wordings"], **words), name)
+            return
+
+
+def _fraction(share: float) -> str | None:
+    """The nearest simple fraction of the frame; None below a fifth and where it is nearly everything."""
+    nearest = min(FRACTIONS, key=lambda words: abs(FRACTIONS[words] - share))
+    return nearest if abs(FRACTIONS[nearest] - share) <= 0.09 and share < 0.95 else None
+
+
+def _add_edge(draft: Draft) -> None:
+    """Say which edge of the frame an object reaches."""
+    facts, rng = draft.facts, draft.rng
+    for name, box in sorted(facts.unique.items(), key=lambda item: -item[1].area_unit):
+        left, top, right, bottom = box.box_unit
+        reached = [edge for edge, gap in zip(EDGES, (left, top, 1 - right, 1 - bottom), strict=True) if gap < 0.01]
+        if len(reached) == 1 and box.area_unit > 0.02:
+            words = {"reach": verb(name, "reaches", "reach")}
+            words |= {word: verb(name, f"{word}s", word) for word in ("extend", "end")}
+            draft.add(pick(rng, SAID["edge"]["wordings"], the=facts.the(name), edge=reached[0], **words), name)
             return
 
 
@@ -191,8 +289,9 @@ def _add_relation(draft: Draft) -> None:
 def _add_sizes(draft: Draft) -> None:
     facts, rng, said = draft.facts, draft.rng, SAID["sizes"]
     drawn = draw_sizes(facts, rng, 3)
-    if drawn is None:
+    if drawn is None or "sizes" in draft.said:
         return
+    draft.said.add("sizes")
     big, small = drawn
     words = {
         "take": verb(big, "takes", "take"),

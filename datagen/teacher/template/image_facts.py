@@ -6,12 +6,14 @@ carry it by the strict rules of ``geometry`` and no caption speaks against it.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections import Counter
 from functools import lru_cache
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
 from datagen.lexicon import Lexicon, Mention, is_pair, is_plural_only, is_uncounted, lexicon_for, plural
@@ -20,22 +22,28 @@ from datagen.teacher.template.captions import (
     Caption,
     agreed_colors,
     clean_caption,
+    colors_of,
+    content_of,
     rank_captions,
     stated_number,
     words_of,
 )
 from datagen.teacher.template.scenes import DENIABLE, SETTING_WORDS, WORLD, SceneSetting
+from datagen.teacher.template.slips import is_english
 from datagen.words import COCO_CATEGORIES, built_in_words
 
 MIN_AREA = 0.001
 """Smaller objects (as shares of the image) are not counted, as people would argue: 18 x 18 pixels of a COCO photograph.
 "The dog" must be twice as large, four times where no caption names a dog."""
+MIN_SIDE = 0.005
+"""Narrower boxes, and gaps to the edge of the frame, are nothing: 3 pixels of a COCO photograph."""
 MAX_COUNT = 10
 """Above this, annotators stop counting well and readers stop checking."""
 MANY = 5
 """From this number on, every one of the objects must be twice as large to be counted."""
 
 _PIECES = re.compile(r"\b(?:slic|piece|bunch|pile|stack|cut|half|halves|chopped|pair)", re.IGNORECASE)
+_NEGATED = re.compile(r"\b(?:no|without|not|zero|isn't|missing)(?: an?| any)?(?: \w+)? $", re.IGNORECASE)
 _COCO = frozenset(COCO_CATEGORIES)
 
 
@@ -136,16 +144,18 @@ def gather_facts(image: AnnotatedImage, deniable: tuple[str, ...] = COCO_CATEGOR
     has_dishes = not WORLD.dishes.isdisjoint(words)
     boxes: dict[str, tuple[Box, ...]] = {}
     for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
-        if not _is_mistakable(box.category, readings, has_dishes):
+        if not _is_mistakable(box.category, readings, has_dishes) and not _is_sliver(box):
             boxes[box.category] = (*boxes.get(box.category, ()), box)
     counts = count_objects(image.boxes, image.unfinished or ())
     exact = _exact_counts(image, counts, boxes, readings, words)
     least_area = {name: MIN_AREA * (4 if image.captions and name not in readings else 2) for name in boxes}
     unique = {
-        name: box for name, box in unique_boxes(image).items() if name in exact and box.area_unit >= least_area[name]
+        name: box
+        for name, box in unique_boxes(image).items()
+        if name in exact and box.area_unit >= least_area[name] and not _is_cut_off(box)
     }
     at_least = _lower_bounds(counts, boxes, exact, readings)
-    captions = _captions(image, mentions, counts, exact)
+    captions = _captions(image, mentions, counts, exact, deniable)
     present = tuple(name for name, found in boxes.items() if found[0].area_unit >= least_area[name])
     setting, is_told = _setting_of(image, boxes, words)
     return Facts(
@@ -167,10 +177,16 @@ def gather_facts(image: AnnotatedImage, deniable: tuple[str, ...] = COCO_CATEGOR
 
 def _mentions(caption: str, image: AnnotatedImage) -> list[Mention]:
     found = lexicon_for(COCO_CATEGORIES).find(caption)
+    found = [mention for mention in found if not is_negated(caption, mention)]
     for name in dict.fromkeys(box.category for box in image.boxes):
         if name not in _COCO:
             found += _lexicon_of(name).find(caption)
     return found
+
+
+def is_negated(caption: str, mention: Mention) -> bool:
+    """Whether a caption says that something is not there: "a bathroom with no toilets"."""
+    return _NEGATED.search(caption, 0, mention.start) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -201,6 +217,18 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
             is_list = category == "person" and re.search(r"\b(?:and|by|with|as)\b", caption)
             readings[category].floors.append(sum(by_word.values()) if is_list else max(by_word.values()))
     return readings
+
+
+def _is_sliver(box: Box) -> bool:
+    """Whether nothing of a box is inside the frame to speak of."""
+    left, top, right, bottom = box.box_unit
+    return min(right - left, bottom - top) < MIN_SIDE
+
+
+def _is_cut_off(box: Box) -> bool:
+    """Whether a small thing stands at the edge of the frame, which cuts off nobody knows how much of it."""
+    left, top, right, bottom = box.box_unit
+    return min(left, top, 1 - right, 1 - bottom) < MIN_SIDE and box.area_unit < 10 * MIN_AREA
 
 
 def _is_mistakable(name: str, readings: dict[str, _Reading], has_dishes: bool) -> bool:
@@ -283,25 +311,76 @@ def _uncounted(boxes: dict[str, tuple[Box, ...]], counted: set[str], readings: d
 
 
 def _captions(
-    image: AnnotatedImage, mentions: list[list[Mention]], counts: dict[str, Count], exact: dict[str, int]
+    image: AnnotatedImage,
+    mentions: list[list[Mention]],
+    counts: dict[str, Count],
+    exact: dict[str, int],
+    deniable: tuple[str, ...],
 ) -> tuple[Caption, ...]:
-    usable = []
-    seen: set[str] = set()
-    for raw, found in zip(image.captions, mentions, strict=True):
-        caption = clean_caption(raw)
-        if caption is None or caption.text in seen:
+    """Captions fit to quote: each text once, none against more captions or, where every object is boxed, the boxes."""
+    usable, voters = {}, []
+    contradicted = set()
+    spelled = [{word for word in words_of(raw) if is_english(word)} for raw in image.captions]
+    names = {word for name in counts for word in words_of(name)}
+    for n, (raw, found) in enumerate(zip(image.captions, mentions, strict=True)):
+        others = names.union(*(words for m, words in enumerate(spelled) if m != n))
+        caption = clean_caption(raw, frozenset(others))
+        words = words_of(caption.text if caption else raw)
+        categories = {word: m.category for m in found for word in words_of(raw[m.start : m.end])}
+        caption = replace(
+            caption or Caption(f"{n}: {raw}", "plain", words, frozenset(), colors_of(words)),
+            content=content_of(words, categories),
+            named=frozenset(mention.category for mention in found),
+            numbers=_numbers(raw, found),
+        )
+        voters.append(caption)
+        if caption.text.startswith(f"{n}: "):
             continue
-        seen.add(caption.text)
-        is_contradicted = False
-        for mention in found:
-            before = words_of(raw[: mention.start])
-            number, count = stated_number(before, len(before)), counts.get(mention.category)
-            speaks_of_one = number in (None, 1) and not mention.is_plural and not mention.is_loose
-            is_contradicted |= speaks_of_one and exact.get(mention.category, 0) > 1
-            if number is not None and number > 1 and count is not None and not count.has_crowd:
-                is_contradicted |= number > count.at_least or (number < count.at_least and mention.category in exact)
-        usable.append((caption, {mention.category for mention in found}, is_contradicted))
-    return rank_captions(usable, frozenset(counts))
+        usable[caption.text] = caption
+        if _is_denied(raw, found, counts, exact, deniable) or any(
+            is_negated(raw, mention) and (mention.category in counts or _named_by_others(mention, n, mentions))
+            for mention in lexicon_for(COCO_CATEGORIES).find(raw)
+        ):
+            contradicted.add(caption.text)
+    return rank_captions(tuple(usable.values()), voters, frozenset(counts), frozenset(contradicted))
+
+
+def _named_by_others(mention: Mention, n: int, mentions: list[list[Mention]]) -> bool:
+    return any(other.category == mention.category for m, found in enumerate(mentions) if m != n for other in found)
+
+
+def _is_denied(
+    raw: str, found: list[Mention], counts: dict[str, Count], exact: dict[str, int], deniable: tuple[str, ...]
+) -> bool:
+    """Whether boxes contradict a number of a caption; they cannot where not every object is boxed."""
+    for mention in found:
+        before = words_of(raw[: mention.start])
+        number, count = stated_number(before, len(before)), counts.get(mention.category)
+        if count is None or mention.category not in deniable:
+            continue
+        speaks_of_one = number in (None, 1) and not mention.is_plural and not mention.is_loose
+        if speaks_of_one and exact.get(mention.category, 0) > 1:
+            return True
+        is_lower = number is not None and number < count.at_least and mention.category in exact
+        if number is not None and number > 1 and not count.has_crowd and (number > count.at_least or is_lower):
+            return True
+    return False
+
+
+def _numbers(raw: str, found: list[Mention]) -> dict[str, tuple[float, float]]:
+    """How many of each category a caption speaks of: "two dogs" are two, "a dog" is one, "dogs" are two or more."""
+    numbers: dict[str, tuple[float, float]] = {}
+    for name in dict.fromkeys(mention.category for mention in found if not mention.is_unsure):
+        told = [mention for mention in found if mention.category == name]
+        before = [words_of(raw[: mention.start]) for mention in told]
+        stated = [number for words in before if (number := stated_number(words, len(words))) is not None]
+        if exact := [number for number in stated if number > 0]:
+            numbers[name] = (max(exact), max(exact) if len(exact) == len(told) == 1 else math.inf)
+        elif stated or any(mention.is_plural for mention in told):
+            numbers[name] = (3 if stated else 2, math.inf)
+        elif len(told) == 1 and before[0] and before[0][-1] not in ("of", "in", "on"):
+            numbers[name] = (1, 1)
+    return numbers
 
 
 def _setting_of(

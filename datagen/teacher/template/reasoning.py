@@ -23,9 +23,9 @@ from datagen.teacher.template.shared_wording import (
     pick,
     place_phrase,
     relation_phrase,
-    second_sentence,
     side_phrase,
     tell,
+    tell_more,
     there_is,
     verb,
     wordings,
@@ -226,10 +226,8 @@ def _activity(facts: Facts, rng: random.Random) -> QA | None:
     things = _evidence(facts)
     sentences = [tell(rng, caption)] if caption else []
     second = second_caption(facts.captions, caption) if caption else None
-    if second is None and not things and len(facts.captions) > 1:
-        second = facts.captions[1]
-    if second is not None and (len(things) < 2 or rng.random() < 0.6):
-        sentences.append(second_sentence(rng, second))
+    if caption and second is not None and (len(things) < 2 or rng.random() < 0.6):
+        sentences.append(tell_more(rng, second, (caption,)))
     if things:
         fitting = said["more"] if len(things) > 1 or facts.is_several(things[0]) else said["one"]
         sentences.append(pick(rng, fitting, things=list_things(facts, things)))

@@ -130,18 +130,29 @@ def _choose(rng: random.Random, options: Sequence[str]) -> str:
 
 def tell(rng: random.Random, caption: Caption) -> str:
     """Make a caption the answer to what is shown."""
-    if caption.form in ("plain", "fragment"):
-        return caption.as_clause or caption.sentence
+    if caption.form == "plain":
+        return caption.sentence
     return pick(rng, SHARED["shown"][caption.form], text=caption.inner)
 
 
-def second_sentence(rng: random.Random, caption: Caption, said: Sequence[str] = ()) -> str:
-    """Tell a further caption, as a sentence of its own where it is one; ``said`` opens no two sentences alike."""
-    if caption.form == "phrase":
-        second = SHARED["shown"]["second"]
-        fresh = [words for words in second if not any(s.startswith(words.split("{")[0]) for s in said)]
-        return caption.as_clause or pick(rng, fresh or second, text=caption.inner)
-    return caption.as_clause or caption.sentence
+def tell_more(rng: random.Random, caption: Caption, told: Sequence[Caption], said: Sequence[str] = ()) -> str:
+    """Tell a further caption, as a sentence of its own where it is one, of "the man" where another told of a man.
+
+    Args:
+        rng: Draws the wording.
+        caption: What to tell.
+        told: The captions told before.
+        said: The sentences before this one, of which none is opened alike.
+    """
+    sentence = caption.as_clause or (caption.sentence if caption.form != "phrase" else None)
+    if sentence is not None:
+        who = caption.who
+        if who and any(one.who == who and one.words.count(who) == 1 for one in told):
+            return f"The {who}{sentence.partition(who)[2]}"
+        return sentence
+    second = SHARED["shown"]["second"]
+    fresh = [words for words in second if not any(one.startswith(words.split("{")[0]) for one in said)]
+    return pick(rng, fresh or second, text=caption.inner)
 
 
 def thing(facts: Facts, name: str) -> str:
