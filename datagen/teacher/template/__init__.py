@@ -1,7 +1,8 @@
 """The embedded teacher: visual-instruction data from captions and boxes by templates, exact and without network.
 
-``captions`` and ``image_facts`` read what may be said of an image, ``scenes`` knows places and what may be denied;
-``conversation``, ``description``, ``reasoning`` and ``negation`` write, with the parts in ``shared_wording``.
+``captions`` (spelled by ``slips``) and ``image_facts`` read what may be said of an image, ``scenes`` knows places and
+what may be denied;
+``conversation``, ``description``, ``puzzles`` and ``negation`` write, with the parts in ``shared_wording``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from datagen.teacher.template.conversation import write_conversation
 from datagen.teacher.template.description import write_description
 from datagen.teacher.template.image_facts import Facts, gather_facts
 from datagen.teacher.template.negation import write_negation
-from datagen.teacher.template.reasoning import write_reasoning
+from datagen.teacher.template.puzzles import write_puzzle
 from datagen.teacher.template.shared_wording import QA
 
 __all__ = ["TemplateTeacher", "write_reply"]
@@ -27,7 +28,7 @@ __all__ = ["TemplateTeacher", "write_reply"]
 WRITERS: dict[str, Callable[[Facts, random.Random], list[QA]]] = {
     "conversation": write_conversation,
     "description": write_description,
-    "reasoning": write_reasoning,
+    "reasoning": write_puzzle,
     "negation": write_negation,
 }
 """What ``template:`` in a recipe may name."""

@@ -90,7 +90,10 @@ def write_description(facts: Facts, rng: random.Random) -> list[QA]:
         return []
     wanted = rng.randint(5, 8)
     placed = _place_objects(draft)
-    for add in (_add_size, _add_counts, _add_color, _add_relation if placed < 3 else _add_sizes, _add_setting):
+    usual: tuple[Callable[[Draft], None], ...] = (
+        _add_size, _add_counts, _add_color, _add_relation if placed < 3 else _add_sizes, _add_setting,
+    )  # fmt: skip
+    for add in usual:
         if len(draft.sentences) < wanted - 1:
             add(draft)
     _add_rest(draft)

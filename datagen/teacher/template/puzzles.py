@@ -1,4 +1,8 @@
-"""The embedded teacher's reasoning: one question that takes thought, and an answer that walks through the evidence."""
+"""The embedded teacher's stand-in for reasoning: a spatial or counting puzzle, or a reading of the scene, with its why.
+
+A puzzle is solved by the boxes alone: order, sides, mirror images, sums, pairs, sizes. A reading says what place or
+doings captions and things bear out. Neither knows anything of the world beyond ``scenes``: no cause, purpose, or advice.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +35,10 @@ from datagen.teacher.template.shared_wording import (
     wordings,
 )
 
-SAID = wordings("reasoning")
+SAID = wordings("puzzles")
 
 
-def write_reasoning(facts: Facts, rng: random.Random) -> list[QA]:
+def write_puzzle(facts: Facts, rng: random.Random) -> list[QA]:
     """Write one question and answer of the kinds for which the image has evidence; empty when it has none."""
     for kind in rng.sample(KINDS, len(KINDS)):
         turn = kind(facts, rng)
@@ -202,7 +206,7 @@ def _sum(facts: Facts, rng: random.Random) -> QA | None:
         return None
     name = rng.choice(names)
     n, is_more = facts.exact[name], rng.random() < 0.5
-    taken = rng.randint(1, 3) if is_more else rng.randint(1, n - 1)
+    taken = rng.randint(2, 3) if is_more else rng.randint(1, n - 1)
     left = n + taken if is_more else n - taken
     words = {
         "names": many_of(name),
