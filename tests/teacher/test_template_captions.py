@@ -11,6 +11,7 @@ from datagen.teacher.template.captions import (
     clash,
     clean_caption,
     content_of,
+    is_slip,
     rank_captions,
     second_caption,
     stated_number,
@@ -55,6 +56,8 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("A cat sits on a wall. It is grey.", "A cat sits on a wall", "clause"),
         ("a young man at his desk examines a stone", "A young man at his desk examines a stone", "clause"),
         ("A woman forks greens out of a bowl", "A woman forks greens out of a bowl", "clause"),
+        ("A close up image of a half eaten pizza", "A half eaten pizza", "phrase"),
+        ("A young man and his cat enjoy a nap", "A young man and his cat enjoy a nap", "plain"),
         ("Lights shine on a wooden table", "Lights shine on a wooden table", "plain"),
         ("two different bears fight behind a log", "Two different bears fight behind a log", "plain"),
         ("people waiting for a bus", "People waiting for a bus", "phrase"),
@@ -139,6 +142,24 @@ def test_no_caption_against_most_others(most: Caption, one: Caption) -> None:
     assert ranked([most, again, one]) == [most.text, again.text]
     assert ranked([most, one]) == []  # nobody can tell which of them is right
     assert ranked([one]) == [one.text]
+
+
+@pytest.mark.parametrize(
+    ("raw", "others", "names", "slipped"),
+    [
+        ("A man with a surf boar", ["a man with a board", "a board and a man"], (), True),
+        ("A man with a surf boar", ["a man with a board"], (), False),
+        ("A man with a surf boar", [], ("board",), True),
+        ("A man catches a ball", ["a catcher in a field", "a catcher"], (), True),
+        ("A catcher catches a ball", ["a catcher in a field", "a catcher"], (), False),
+        ("A man walks on a street", ["a man walking", "they walk on streets", "streets to walk on"], (), False),
+        ("Flowers in a vase", ["a flower in a vase", "one flower"], (), False),
+    ],
+)
+def test_words_that_are_one_letter_off_what_others_say(
+    raw: str, others: list[str], names: tuple[str, ...], slipped: bool
+) -> None:
+    assert is_slip(cleaned(raw), [frozenset(words_of(other)) for other in others], frozenset(names)) is slipped
 
 
 def test_captions_unfit_to_quote_have_a_say() -> None:

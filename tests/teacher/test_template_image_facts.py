@@ -189,3 +189,18 @@ def test_what_lies_outside_the_frame_or_is_cut_off_by_it_has_no_place() -> None:
     assert (of[outside].present, of[outside].unique) == ((), {})
     assert (of[cut].present, of[cut].unique) == (("cup",), {})
     assert set(of[inside].unique) == {"cup"}
+
+
+def test_a_pair_of_scissors_is_one_thing() -> None:
+    boxes = tuple(Box("scissors", (x, 0.2, x + 0.2, 0.6), 0.05) for x in (0.1, 0.6))
+    told = ("A man holds a pair of big scissors", "A pair of scissors and a ribbon")
+    assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, (), boxes)).exact == {"scissors": 2}
+    assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, told, boxes)).exact == {}
+
+
+def test_no_lower_bound_above_what_most_captions_count() -> None:
+    boxes = tuple(Box("person", (x, 0.2, x + 0.2, 0.6), 0.05) for x in (0.0, 0.3, 0.7))
+    two, one = ("Two women in a room", "A couple of women in a room"), ("Two men with a crowd of people",)
+    assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, (), boxes)).exact == {"person": 3}
+    assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, two, boxes)).at_least == {}
+    assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, one, boxes)).at_least == {}

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 from datagen.claims.wordnet import senses, verb_of
 from datagen.lexicon import article, plural, singular_of
 from datagen.teacher.template.scenes import WORLD
-from datagen.teacher.template.slips import NAMES, is_english, without_slips
+from datagen.teacher.template.slips import NAMES, is_english, one_edit_from, without_slips
 from datagen.words import COCO_CATEGORIES, built_in_words, read_bundled
 
 Form = Literal["phrase", "clause", "plain"]
@@ -52,9 +52,10 @@ _UNFIT = re.compile(
     r"[<>{}\[\]|#@=_*&%$/\\]|https?| - ",
     re.IGNORECASE,
 )
-_META = re.compile(  # "A nice picture of"
-    r"^(?:(?:a|an|the|this)\s+)?(?:(?:black and white|old|vintage|color|colou?rful|blurry|nice|beautiful|up close)\s+)*"
-    r"(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)\s+",
+_META = re.compile(  # "A nice picture of", "a close up of"
+    r"^(?:(?:a|an|the|this)\s+)?(?:(?:black and white|old|vintage|color|colou?rful|blurry|nice|beautiful|up close|"
+    r"close[ -]?up)\s+)*(?:(?:picture|photo|photograph|image|shot|view)\s+(?:of|showing|that shows|shows|depicting)|"
+    r"close[ -]?up\s+of)\s+",
     re.IGNORECASE,
 )
 _NO_START = frozenset("she he it they his her its their this these that those and with in on".split())
@@ -64,6 +65,10 @@ _PLURALS = _WORDS.plural_nouns | {plural(one) for one in (*_WORDS.doers, *COCO_C
 _OPENERS = _WORDS.determiners | _PLURALS
 _ONES = (_WORDS.doers | {name for name in COCO_CATEGORIES if " " not in name}) - {"sheep", "lambs", "broccoli", "skis"}
 _NOT_BEFORE_ONE = _OPENERS | _WORDS.verbs | _WORDS.empty | {"these", "those"}
+_TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
+    rf"^(?:an?|the|one) [a-z' -]*?\band (?:[a-z]+ ){{1,3}}?(?:{'|'.join(sorted(_ONES))}) "
+    rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b"
+)
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
@@ -230,7 +235,7 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
             continue
         if word in {"is", "are", "was", "were", "am"} or _is_third_person(before, word):
             return "clause" if words[0] in _OPENERS else "plain"
-    if any(_is_bare_verb(before, word) for before, word in pairwise(words)):
+    if any(_is_bare_verb(before, word) for before, word in pairwise(words)) or _TWO_DO.search(" ".join(words)):
         return "plain"
     return "phrase" if words[0] in _OPENERS or _is_plural_noun(words[0]) else None
 
@@ -396,6 +401,32 @@ def _agreement(captions: Sequence[Caption]) -> list[float]:
         agreed[i] += value
         agreed[j] += value
     return agreed
+
+
+def is_slip(caption: Caption, others: Sequence[frozenset[str]], names: frozenset[str]) -> bool:
+    """Whether a word that no other caption uses is near one that was meant: "a man with a surf boar".
+
+    Args:
+        caption: Fit to quote otherwise.
+        others: The words of each other caption.
+        names: Words that name what is boxed.
+    """
+    n_using = Counter(word for words in others for word in words)
+    mine = {singular_of(word): word for word in caption.words}
+    for word in caption.words:
+        # Words of less than 4 letters are too often alike without being misspelled.
+        if len(word) >= 4 and word not in _WORDS.empty and n_using[word] == 0 and word not in names:
+            near = (one for one in one_edit_from(word) if one[:1] == word[0] and (n_using[one] > 1 or one in names))
+            if any(singular_of(one) not in mine and _is_other(word, one) for one in near):
+                return True
+    return False
+
+
+def _is_other(word: str, one: str) -> bool:
+    """Whether two words are no forms of each other, as "walk" and "walks" are."""
+    short, long = sorted((word, one), key=len)
+    is_longer = long.startswith(short) and long[len(short) :] in ("s", "y", *("d", "r") * short.endswith("e"))
+    return not is_longer and (verb_of(word) or word) != (verb_of(one) or one)
 
 
 def second_caption(captions: tuple[Caption, ...], *told: Caption) -> Caption | None:

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
-from datagen.lexicon import Lexicon, Mention, is_pair, is_plural_only, is_uncounted, lexicon_for, plural
+from datagen.lexicon import Lexicon, Mention, is_pair, is_plural_only, is_uncounted, lexicon_for, plural, singular_of
 from datagen.records import AnnotatedImage, Box
 from datagen.teacher.template.captions import (
     Caption,
@@ -24,6 +24,7 @@ from datagen.teacher.template.captions import (
     clean_caption,
     colors_of,
     content_of,
+    is_slip,
     rank_captions,
     stated_number,
     words_of,
@@ -201,8 +202,7 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
         for mention in found:
             reading = readings.setdefault(mention.category, _Reading(0, [], [], True, []))
             word = caption[mention.start : mention.end].lower()
-            before = words_of(caption[: mention.start])
-            number = stated_number(before, len(before))
+            number = _number_before(caption, mention)
             reading.words.append(word)
             reading.singular_only &= not mention.is_plural and number in (None, 1)
             reading.is_plural |= mention.is_plural
@@ -217,6 +217,12 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
             is_list = category == "person" and re.search(r"\b(?:and|by|with|as)\b", caption)
             readings[category].floors.append(sum(by_word.values()) if is_list else max(by_word.values()))
     return readings
+
+
+def _number_before(caption: str, mention: Mention) -> int | None:
+    """The number that a caption states of what it mentions: "a pair of scissors" is one, "a pair of dogs" two."""
+    before = words_of(caption[: mention.start])
+    return 1 if is_pair(mention.category) and "pair" in before[-4:] else stated_number(before, len(before))
 
 
 def _is_sliver(box: Box) -> bool:
@@ -288,11 +294,11 @@ def _lower_bounds(
     for name, found in boxes.items():
         n = min(MAX_COUNT, sum(box.area_unit >= MIN_AREA for box in found))
         reading = readings.get(name)
-        is_doubted = (
-            reading is not None
-            and name != "person"
-            and (reading.singular_only or any(1 < number < n for number in reading.numbers))
-        )
+        is_doubted = False
+        if reading is not None:
+            n_fewer = sum(1 < number < n for number in reading.numbers)
+            is_doubted = 2 * n_fewer > reading.n_naming  # captions of a crowd count some of the people only
+            is_doubted |= name != "person" and (reading.singular_only or n_fewer > 0)
         is_doubted |= name not in _COCO and (is_uncounted(name) or is_pair(name))
         if n >= 2 and name not in exact and name not in WORLD.arguable and not is_doubted:
             bounds[name] = min(n, counts[name].at_least)
@@ -320,7 +326,10 @@ def _captions(
     """Captions fit to quote: each text once, none against more captions or, where every object is boxed, the boxes."""
     usable, voters = {}, []
     contradicted = set()
-    spelled = [{word for word in words_of(raw) if is_english(word)} for raw in image.captions]
+    spelled = [
+        frozenset(form for word in words_of(raw) if is_english(word) for form in (word, singular_of(word)))
+        for raw in image.captions
+    ]
     names = {word for name in counts for word in words_of(name)}
     for n, (raw, found) in enumerate(zip(image.captions, mentions, strict=True)):
         others = names.union(*(words for m, words in enumerate(spelled) if m != n))
@@ -334,7 +343,8 @@ def _captions(
             numbers=_numbers(raw, found),
         )
         voters.append(caption)
-        if caption.text.startswith(f"{n}: "):
+        others_words = [words for m, words in enumerate(spelled) if m != n]
+        if caption.text.startswith(f"{n}: ") or is_slip(caption, others_words, frozenset(names)):
             continue
         usable[caption.text] = caption
         if _is_denied(raw, found, counts, exact, deniable) or any(
@@ -354,8 +364,7 @@ def _is_denied(
 ) -> bool:
     """Whether boxes contradict a number of a caption; they cannot where not every object is boxed."""
     for mention in found:
-        before = words_of(raw[: mention.start])
-        number, count = stated_number(before, len(before)), counts.get(mention.category)
+        number, count = _number_before(raw, mention), counts.get(mention.category)
         if count is None or mention.category not in deniable:
             continue
         speaks_of_one = number in (None, 1) and not mention.is_plural and not mention.is_loose
@@ -372,13 +381,13 @@ def _numbers(raw: str, found: list[Mention]) -> dict[str, tuple[float, float]]:
     numbers: dict[str, tuple[float, float]] = {}
     for name in dict.fromkeys(mention.category for mention in found if not mention.is_unsure):
         told = [mention for mention in found if mention.category == name]
-        before = [words_of(raw[: mention.start]) for mention in told]
-        stated = [number for words in before if (number := stated_number(words, len(words))) is not None]
+        stated = [number for mention in told if (number := _number_before(raw, mention)) is not None]
+        before = words_of(raw[: told[0].start])
         if exact := [number for number in stated if number > 0]:
             numbers[name] = (max(exact), max(exact) if len(exact) == len(told) == 1 else math.inf)
         elif stated or any(mention.is_plural for mention in told):
             numbers[name] = (3 if stated else 2, math.inf)
-        elif len(told) == 1 and before[0] and before[0][-1] not in ("of", "in", "on"):
+        elif len(told) == 1 and before and before[-1] not in ("of", "in", "on"):
             numbers[name] = (1, 1)
     return numbers
 

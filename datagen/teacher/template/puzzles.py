@@ -1,7 +1,7 @@
 """The embedded teacher's stand-in for reasoning: a spatial or counting puzzle, or a reading of the scene, with its why.
 
 A puzzle is solved by the boxes alone: order, sides, mirror images, sums, pairs, sizes. A reading says what place or
-doings captions and things bear out. Neither knows anything of the world beyond ``scenes``: no cause, purpose, or advice.
+doings captions and things bear out. Neither knows anything of the world beyond ``scenes``: no cause, no advice.
 """
 
 from __future__ import annotations

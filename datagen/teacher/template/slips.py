@@ -16,8 +16,8 @@ from string import ascii_lowercase
 from msgspec import Struct
 
 from datagen.claims.wordnet import senses, verb_of
-from datagen.lexicon import article, singular_of
-from datagen.words import COCO_CATEGORIES, read_bundled
+from datagen.lexicon import article, plural, singular_of
+from datagen.words import COCO_CATEGORIES, built_in_words, read_bundled
 
 MIN_LETTERS = 5
 """Shorter words have too many neighbours to tell which was meant: "bal" may be ball, bar, bat, pal."""
@@ -56,6 +56,9 @@ _MANY = (
     r"people|men|women|children|boys|girls|guys|ladies|kids|dogs|cats|birds|horses|cows|elephants|giraffes|zebras|cars|"
     r"buses|bikes"
 )
+_PERSONS = "|".join(
+    plural(name) for row in ("synonyms", "kinds") for name in getattr(built_in_words(), row)["person"] if name.isalpha()
+)
 _BEHIND = r"(?= (?:in|on|at|is|are|and|with|of|who|that|near|by|to|next|\w+ing)\b|,|$)"
 _BARE = "|".join(sorted(_SLIPS.bare))
 _SURE_BARE = "|".join(sorted(_SLIPS.bare - {"use", "watch", "play", "drive"}))
@@ -63,7 +66,7 @@ _THIRD = "|".join(sorted(_SLIPS.second - {"are", "were", "lays", "wears"}))
 _GRAMMAR = re.compile(
     "|".join((
         r"\b(?:an?|the) (?:an?|the|is|are|of|in|on|and|with|to|at)\b",
-        r"\b(?:in|on|at|with|from|by) of\b",
+        r"\b(?:in|on|at|with|from|by|to) of\b",
         r"\bof (?:of|on|with|at|is|are)\b",
         r"\btheir (?:is|are|was|were|has)\b",
         r"\b(?:with|on|in|of|at|by|for|from) there (?!is\b|are\b|was\b|were\b)[a-z]",
@@ -72,6 +75,7 @@ _GRAMMAR = re.compile(
         r"\b(?:it|if) (?:an?|the)\b|\bif front\b|\bthen an?\b",
         rf"\b(?:is|are|was|were|be) (?:{_BARE})\b",
         rf"\b(?:two|three|four|five|six|several|many|both|these) (?:[a-z]+ )?(?:{_NOUNS}){_BEHIND}",
+        rf"\b(?:an?|one) (?:{_PERSONS})\b(?!')",  # "a brides veil"
         r"\b(?:an?|one) (?:(?!few|dozen|couple|hundred|thousand|handful|lot|bunch|great|good)[a-z]+ )?"
         rf"(?:{_MANY}){_BEHIND}",
         rf"^(?:an?|one) (?:(?!and )[a-z]+ ){{0,2}}(?:{_NOUNS}) (?:are|were|have|{_SURE_BARE})\b",
@@ -92,7 +96,8 @@ _NO_ARTICLE = re.compile(
     r"\b(?:on|in|at|with|near|under|behind|beside|of|holding|riding|wearing|next to|on top of) "
     r"(?:(?!(?:an?|the|his|her|its|their|one|each|every|another|some|this|that|no|any|front|or|and)\b)[a-z-]+ )?"
     rf"(?<![0-9] )(?:{_THINGS}|table|desk|kitchen|street|road|room|bathroom|field|sidewalk|floor|man|woman|boy|girl|"
-    r"shirt|jacket|hat|dress|coat|cap|helmet|sweater|vest|skirt|station|court|park|ramp|yard|pool|leash|lake|river)"
+    r"shirt|jacket|hat|dress|coat|cap|helmet|sweater|vest|skirt|station|court|park|ramp|yard|pool|leash|lake|river|"
+    r"background|foreground|middle|center|corner)"
     r"(?= (?:in|on|at|is|are|and|with|near|next|by|while|to|who|that|\w+ing)\b|,|$)"
 )
 """A single thing without its article, as headlines have it: "a cat on desk", "a girl wearing purple jacket"."""
@@ -143,12 +148,13 @@ def word_meant(word: str, context: frozenset[str] = frozenset()) -> str | None:
     """
     if len(word) < MIN_LETTERS or not word.isalpha():
         return None
-    near = {other for other in _one_edit_from(word) if is_english(other)} - _SLIPS.names.keys()
+    near = {other for other in one_edit_from(word) if is_english(other)} - _SLIPS.names.keys()
     told, common = near & context, near & _english()[0]
     return (told if len(told) == 1 else common).pop() if 1 in (len(told), len(common)) else None
 
 
-def _one_edit_from(word: str) -> set[str]:
+def one_edit_from(word: str) -> set[str]:
+    """Whatever has one letter more, less or other than a word, or two neighbours swapped."""
     splits = [(word[:n], word[n:]) for n in range(len(word) + 1)]
     swapped = {a + b[1] + b[0] + b[2:] for a, b in splits if len(b) > 1}
     missing = {a + b[1:] for a, b in splits if b}
@@ -202,7 +208,7 @@ def _spelled(text: str, context: frozenset[str]) -> str | None:
 
 
 def _is_near_english(word: str) -> bool:
-    return any(is_english(other) for other in _one_edit_from(word))
+    return any(is_english(other) for other in one_edit_from(word))
 
 
 def _is_slipshod(text: str) -> bool:
