@@ -133,6 +133,7 @@ def test_the_most_agreed_caption_comes_first_and_strays_fall() -> None:
         (reading("A red bus in a street"), reading("A blue bus in a street")),
         (reading("A dog on a lawn", "dog", dog=1), reading("Two dogs on a lawn", "dog", dog=2)),
         (reading("A dog on a lawn", "dog"), reading("A cat on a lawn", "cat")),
+        (reading("A little girl in a bed"), reading("A woman lies in a bed")),
         (reading("A man sitting on a wall"), reading("A man standing at a wall")),
         (reading("There are two buckets in a room"), reading("There are three buckets in a room")),
     ],
@@ -188,3 +189,16 @@ def test_the_second_caption_adds_something() -> None:
     assert second_caption((told, same), told) is None
     assert second_caption((told, same, more), told) is more
     assert second_caption((told, same, more), told, more) is None
+    assert second_caption((told, replace(more, is_backed=False)), told) is None
+
+
+def test_a_caption_that_tells_of_another_scene_is_not_backed() -> None:
+    told = [
+        reading("Two people carrying a kite through a lot"),
+        reading("Two men carrying a kite to be flown"),
+        reading("Two men walking barefoot over warm yellow sand"),
+    ]
+    ranked = rank_captions(told, told, frozenset(), frozenset())
+    assert {caption.text: caption.is_backed for caption in ranked} == {
+        told[0].text: True, told[1].text: True, told[2].text: False,
+    }  # fmt: skip

@@ -204,3 +204,27 @@ def test_no_lower_bound_above_what_most_captions_count() -> None:
     assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, (), boxes)).exact == {"person": 3}
     assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, two, boxes)).at_least == {}
     assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, one, boxes)).at_least == {}
+
+
+@pytest.mark.parametrize(
+    ("caption", "is_one"),
+    [
+        ("A motorcycle shaped pizza cutter near a pizza", False),
+        ("A painting of a black motorcycle on a wall", False),
+        ("A toy motorcycle on a desk", False),
+        ("A motorcycle near a painting of a pizza", True),
+    ],
+)
+def test_what_only_looks_like_a_thing_is_none(caption: str, is_one: bool) -> None:
+    box = Box("motorcycle", (0.2, 0.2, 0.6, 0.8), 0.2)
+    facts = gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, (caption,), (box,)))
+    assert ("motorcycle" in facts.present) is is_one
+    assert "motorcycle" not in facts.absent
+
+
+def test_the_person_on_the_poster_is_not_counted() -> None:
+    boxes = tuple(Box("person", (x, 0.2, x + 0.2, 0.6), 0.05) for x in (0.1, 0.6))
+    one = ("A woman on a couch", "A woman sitting cross legged", "The woman has a laptop")
+    assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, one[:2], boxes)).exact == {"person": 2}
+    facts = gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, one, boxes))
+    assert (facts.exact, facts.at_least, facts.present) == ({}, {}, ("person",))

@@ -183,7 +183,7 @@ def test_image_without_sure_facts_is_refused(template: str) -> None:
 
 @pytest.mark.parametrize("template", ["conversation", "description", "reasoning"])
 def test_captions_alone_are_enough(template: str) -> None:
-    captions = (*CAPTIONS, "A dog waits next to a cat between red pillows and a tall lamp.")
+    captions = (*CAPTIONS, "A brown dog waits near a cat on a couch between red pillows.")
     assert turns_of(AnnotatedImage("8", "x.jpg", 10, 10, captions), template, 1)
 
 

@@ -34,6 +34,9 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     colors: frozenset[str]
     male: frozenset[str]
     female: frozenset[str]
+    young: frozenset[str]
+    grown: frozenset[str]
+    past: frozenset[str]
     postures: dict[str, str]
     empty: frozenset[str]
     faint: frozenset[str]
@@ -47,8 +50,8 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
 _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding box(?:es)?|coordinates?|pictures|photos|"
-    r"images|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|unclear|"
-    r"unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
+    r"images|not|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|"
+    r"unclear|unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
     r"[<>{}\[\]|#@=_*&%$/\\]|https?| - ",
     re.IGNORECASE,
 )
@@ -85,6 +88,7 @@ class Caption(Struct, frozen=True):
         colors: Nouns that stand right behind color words, with these colors.
         named: The categories it names.
         numbers: How many of a category it speaks of, at least and at most, where it tells.
+        is_backed: Whether other captions say a third of what it says.
         score: Higher is better; only the order counts.
     """
 
@@ -95,6 +99,7 @@ class Caption(Struct, frozen=True):
     colors: dict[str, frozenset[str]]
     named: frozenset[str] = frozenset()
     numbers: dict[str, tuple[float, float]] = {}
+    is_backed: bool = True
     score: float = 0.0
 
     @property
@@ -233,7 +238,7 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
             if before in ("while", "as", "where"):
                 break
             continue
-        if word in {"is", "are", "was", "were", "am"} or _is_third_person(before, word):
+        if word in {"is", "are", "was", "were", "am"} or word in _WORDS.past or _is_third_person(before, word):
             return "clause" if words[0] in _OPENERS else "plain"
     if any(_is_bare_verb(before, word) for before, word in pairwise(words)) or _TWO_DO.search(" ".join(words)):
         return "plain"
@@ -321,7 +326,7 @@ def gender_of(caption: Caption) -> str | None:
 
 
 def clash(a: Caption, b: Caption) -> bool:
-    """Whether two captions disagree on a color, a number, a posture, an animal, or who is shown."""
+    """Whether two captions disagree on a color, a number, a posture, an animal, or who is shown and how old."""
     told_a, told_b = _told(a), _told(b)
     return any(_differ(told_a[topic], told_b[topic]) for topic in told_a.keys() & told_b.keys())
 
@@ -340,6 +345,9 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     gender = gender_of(caption)
     if gender:
         told["gender",] = frozenset(gender)
+    is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
+    if is_young != is_grown and "young" not in caption.words:
+        told["age",] = frozenset({str(is_young)})
     posture = _WORDS.postures.keys() & caption.words
     if posture:
         told["posture",] = frozenset(_WORDS.postures[word] for word in posture)
@@ -386,8 +394,11 @@ def rank_captions(
         is_stray = len(voters) > 1 and any(name not in boxed and n_naming[name] == 1 for name in caption.named)
         if caption.text in contradicted or is_outvoted[caption.text] or (boxed and is_stray):
             continue
+        others = (voter.content for voter in voters if voter.text != caption.text)
+        is_backed = 3 * len(caption.content & frozenset().union(*others)) >= len(caption.content) or len(voters) == 1
         score = agreed + 0.05 * len(caption.named & boxed) - 0.2 * (len(caption.words) > 18)
-        ranked.append(replace(caption, score=score - 0.1 * (caption.form == "plain")))
+        score -= 0.1 * (caption.form == "plain")
+        ranked.append(replace(caption, is_backed=is_backed, score=score))
     return tuple(sorted(ranked, key=lambda caption: -caption.score))
 
 
@@ -438,7 +449,7 @@ def second_caption(captions: tuple[Caption, ...], *told: Caption) -> Caption | N
     best, most = None, 0.0
     for caption in captions:
         new = caption.content - said
-        if caption in told or len(new) < 2 or any(clash(caption, one) for one in told):
+        if caption in told or not caption.is_backed or len(new) < 2 or any(clash(caption, one) for one in told):
             continue
         share = len(new) / len(caption.content)
         if share >= 0.4 and share + 0.5 * caption.score > most:

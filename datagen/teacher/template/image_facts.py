@@ -45,6 +45,14 @@ MANY = 5
 
 _PIECES = re.compile(r"\b(?:slic|piece|bunch|pile|stack|cut|half|halves|chopped|pair)", re.IGNORECASE)
 _NEGATED = re.compile(r"\b(?:no|without|not|zero|isn't|missing)(?: an?| any)?(?: \w+)? $", re.IGNORECASE)
+_LIKE_AFTER = re.compile(
+    r"[ -](?:shaped|themed|print(?:ed)?|statues?|figurines?|sculptures?|costumes?|decals?|logos?)\b", re.IGNORECASE
+)
+_LIKE_BEFORE = re.compile(
+    r"\b(?:toy|fake|(?:statue|sculpture|painting|drawing|poster|mural|picture|image) of "
+    r"(?:an?|the|some|two)(?: \w+)?) $",
+    re.IGNORECASE,
+)
 _COCO = frozenset(COCO_CATEGORIES)
 
 
@@ -142,10 +150,17 @@ def gather_facts(image: AnnotatedImage, deniable: tuple[str, ...] = COCO_CATEGOR
     mentions = [_mentions(caption, image) for caption in image.captions]
     words = frozenset(word for caption in image.captions for word in words_of(caption))
     readings = _readings(image.captions, mentions)
+    likenesses = {
+        m.category for c, found in zip(image.captions, mentions, strict=True) for m in found if _is_likeness(c, m)
+    }
     has_dishes = not WORLD.dishes.isdisjoint(words)
     boxes: dict[str, tuple[Box, ...]] = {}
     for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
-        if not _is_mistakable(box.category, readings, has_dishes) and not _is_sliver(box):
+        if (
+            box.category not in likenesses
+            and not _is_mistakable(box.category, readings, has_dishes)
+            and not _is_sliver(box)
+        ):
             boxes[box.category] = (*boxes.get(box.category, ()), box)
     counts = count_objects(image.boxes, image.unfinished or ())
     exact = _exact_counts(image, counts, boxes, readings, words)
@@ -188,6 +203,13 @@ def _mentions(caption: str, image: AnnotatedImage) -> list[Mention]:
 def is_negated(caption: str, mention: Mention) -> bool:
     """Whether a caption says that something is not there: "a bathroom with no toilets"."""
     return _NEGATED.search(caption, 0, mention.start) is not None
+
+
+def _is_likeness(caption: str, mention: Mention) -> bool:
+    """Whether a caption says that something only looks like it: "a motorcycle shaped pizza cutter"."""
+    if mention.category in ("person", "teddy bear"):
+        return False
+    return bool(_LIKE_AFTER.match(caption, mention.end) or _LIKE_BEFORE.search(caption, 0, mention.start))
 
 
 @lru_cache(maxsize=4096)
@@ -273,6 +295,8 @@ def _exact_counts(
 def _captions_object(name: str, n: int, reading: _Reading | None) -> bool:
     if reading is None:
         return False
+    if name == "person" and n > 1 and reading.singular_only and reading.n_naming >= 3:
+        return True  # the other may be on a poster, or a hand
     if max(reading.floors) > n or any(number > 0 and number != n for number in reading.numbers):
         return True
     return n > 1 and name != "person" and reading.singular_only
@@ -298,7 +322,8 @@ def _lower_bounds(
         if reading is not None:
             n_fewer = sum(1 < number < n for number in reading.numbers)
             is_doubted = 2 * n_fewer > reading.n_naming  # captions of a crowd count some of the people only
-            is_doubted |= name != "person" and (reading.singular_only or n_fewer > 0)
+            is_doubted |= reading.singular_only and (name != "person" or reading.n_naming >= 3)
+            is_doubted |= name != "person" and n_fewer > 0
         is_doubted |= name not in _COCO and (is_uncounted(name) or is_pair(name))
         if n >= 2 and name not in exact and name not in WORLD.arguable and not is_doubted:
             bounds[name] = min(n, counts[name].at_least)
