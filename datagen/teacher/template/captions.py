@@ -69,7 +69,7 @@ _OPENERS = _WORDS.determiners | _PLURALS
 _ONES = (_WORDS.doers | {name for name in COCO_CATEGORIES if " " not in name}) - {"sheep", "lambs", "broccoli", "skis"}
 _NOT_BEFORE_ONE = _OPENERS | _WORDS.verbs | _WORDS.empty | {"these", "those"}
 _TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
-    rf"^(?:an?|the|one) [a-z' -]*?\band (?:[a-z]+ ){{1,3}}?(?:{'|'.join(sorted(_ONES))}) "
+    rf"^(?:an?|the|one) [a-z' -]*?\band (?:[a-z]+ ){{0,3}}?(?:{'|'.join(sorted(_ONES))}) "
     rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b"
 )
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
@@ -220,8 +220,8 @@ def _not_shouted(text: str) -> str:
 
 def _with_article(text: str) -> str:
     """Give "Small dog on a bed" the article that it lacks, if who is shown stands among its first three words."""
-    words = words_of(text)
-    for word, behind in pairwise(words[:4]):
+    words = tuple(word for word in words_of(text) if word != "and")[:5]
+    for word, behind in pairwise(words):
         if word in _ONES and (behind.endswith("ing") or behind in _WORDS.empty or behind in _THIRD_PERSON):
             first = text.partition(" ")[0]
             is_name = first.lower() in NAMES or not is_english(first.lower())
@@ -240,18 +240,23 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
             continue
         if word in {"is", "are", "was", "were", "am"} or word in _WORDS.past or _is_third_person(before, word):
             return "clause" if words[0] in _OPENERS else "plain"
-    if any(_is_bare_verb(before, word) for before, word in pairwise(words)) or _TWO_DO.search(" ".join(words)):
+    of_several = words[0] in _PLURALS
+    if any(_is_bare_verb(before, word, of_several) for before, word in pairwise(words)) or _TWO_DO.search(
+        " ".join(words)
+    ):
         return "plain"
     return "phrase" if words[0] in _OPENERS or _is_plural_noun(words[0]) else None
 
 
 def _is_third_person(before: str, word: str) -> bool:
     """Whether a word is the verb of "a dog runs": of doubtful ones, "forks", those are that follow a person."""
-    if before in _WORDS.determiners or before == "of" or not word.endswith("s"):
+    if before in _WORDS.determiners | _WORDS.colors or not word.endswith("s") or before.endswith("ing"):
         return False
-    return word in _THIRD_PERSON or (
-        verb_of(word) is not None and (before in _PERSONS or not senses(singular_of(word)))
-    )
+    if word in _THIRD_PERSON:
+        return before not in _WORDS.empty
+    if verb_of(word) is None:
+        return False
+    return before in _PERSONS or bool(senses(before) and not senses(singular_of(word)))
 
 
 @lru_cache(maxsize=4096)
@@ -261,14 +266,20 @@ def _is_plural_noun(word: str) -> bool:
     return word in _PLURALS or (one != word and one not in _WORDS.verbs and bool(senses(one)))
 
 
-def _is_bare_verb(before: str, word: str) -> bool:
-    """Whether a word is the verb of "two dogs run": sure verbs after most words, doubtful ones after plurals."""
-    if word in _WORDS.empty:
+def _is_bare_verb(before: str, word: str, of_several: bool = False) -> bool:
+    """Whether a word is the verb of "two dogs run": sure verbs after most words, doubtful ones after plurals.
+
+    Args:
+        before: The word before it.
+        word: In its plain form, if it is one.
+        of_several: The caption begins with a plural: "people in hats and a shirt dance".
+    """
+    if word in _WORDS.empty or before in _WORDS.determiners | _WORDS.colors:
         return False
     if word in _WORDS.sure_verbs:
         return before not in _WORDS.empty
     if word in _WORDS.verbs:
-        return _is_plural_noun(before)
+        return _is_plural_noun(before) or (of_several and before not in _WORDS.empty and bool(senses(before)))
     return before in _PLURALS and verb_of(word) == word and not word.endswith(("ed", "ing"))
 
 
@@ -296,7 +307,8 @@ def colors_of(words: Sequence[str]) -> dict[str, frozenset[str]]:
     """Nouns that stand right behind color words, with these colors."""
     found: dict[str, frozenset[str]] = {}
     seen: set[str] = set()
-    for word in words:
+    for said in words:
+        word = said.removesuffix("ish")
         if word in _WORDS.colors:
             seen.add("gray" if word == "grey" else word)
         elif word != "and":

@@ -49,7 +49,7 @@ class Talk(Struct):
         mentioned: Categories that questions or answers have already named as present.
         about: Categories that a question was about, by kind of fact.
         questions: The content of the questions asked, so that none comes twice.
-        told: The caption that an answer has quoted.
+        told: The captions that answers have quoted.
     """
 
     facts: Facts
@@ -58,7 +58,7 @@ class Talk(Struct):
     mentioned: set[str]
     about: set[tuple[str, ...]]
     questions: set[frozenset[str]]
-    told: Caption | None = None
+    told: tuple[Caption, ...] = ()
 
     def add(self, question: str, answer: str, *categories: str) -> bool:
         """Append a turn unless a question with the same content was asked; tells whether it was."""
@@ -115,7 +115,7 @@ def _ask_shown(talk: Talk) -> None:
         return
     if facts.captions:
         caption = facts.captions[int(rng.random() ** 2 * min(2, len(facts.captions)))]
-        talk.told = caption
+        talk.told += (caption,)
         talk.add(pick(rng, said["questions"]), tell(rng, caption), *caption.named)
     elif facts.present:
         names = facts.present[:3]
@@ -124,12 +124,11 @@ def _ask_shown(talk: Talk) -> None:
 
 def _ask_more_shown(talk: Talk) -> None:
     facts, rng, said = talk.facts, talk.rng, SAID["more"]
-    told = talk.told
-    if told is None or not talk.first_about("more"):
+    if not talk.told or not talk.first_about("more"):
         return
-    other = second_caption(facts.captions, told)
+    other = second_caption(facts.captions, *talk.told)
     if other is not None:
-        talk.add(pick(rng, said["questions"]), tell_more(rng, other, (told,)), *other.named)
+        talk.add(pick(rng, said["questions"]), tell_more(rng, other, talk.told), *other.named)
 
 
 def _ask_count(talk: Talk) -> None:
@@ -280,12 +279,13 @@ def _ask_else(talk: Talk) -> None:
 
 def _ask_doing(talk: Talk) -> None:
     facts, rng, said = talk.facts, talk.rng, SAID["doing"]
-    told = talk.told.text if talk.told else ""
+    told = " ".join(answer for _, answer in talk.turns)
     actions = [action for action in facts.actions if action.doing not in told]
     if actions and talk.first_about("doing"):
         action = actions[0]
         words = {"who": action.subject}
         answer = pick(rng, said["answers"], doing=action.doing, **words)
+        talk.told += tuple(caption for caption in facts.captions if caption.text.endswith(action.doing))
         talk.add(pick(rng, said["questions"], **words), answer, action.category)
 
 
@@ -304,7 +304,7 @@ def _ask_place(talk: Talk) -> None:
     setting = facts.setting
     if setting is None or not facts.setting_is_told or not talk.first_about("place"):
         return
-    if talk.told is not None and setting.is_named_in(talk.told.text):
+    if any(setting.is_named_in(caption.text) for caption in talk.told):
         return
     talk.add(pick(rng, said["questions"]), pick(rng, said["answers"], where=setting.place, place=setting.name))
 

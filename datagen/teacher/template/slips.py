@@ -89,6 +89,7 @@ _GRAMMAR = re.compile(
 _WHO_DOES = re.compile(
     r"\b(?:who|that|which) (?!building|evening|morning|thing|painting|drawing|ceiling|string|wing|king)([a-z]{3,}ing)\b"
 )
+_LIST = re.compile(r"\b(?:an?|the) (?:(?!to )[a-z-]+ ){0,4}?(?P<thing>[a-z]+) (?:an?|some) [a-z]")
 _OPENING = re.compile(r"an? (?:[a-z]+ )?(?:man|woman|boy|girl|person|child|baby|dog|cat) (?!is\b)[a-z]+s\b")
 _UNCOUNTED = ("person", "broccoli", "skis", "scissors", "sheep", "orange")
 _THINGS = "|".join(name for name in COCO_CATEGORIES if name not in (*_UNCOUNTED, "bed"))
@@ -96,9 +97,9 @@ _NO_ARTICLE = re.compile(
     r"\b(?:on|in|at|with|near|under|behind|beside|of|holding|riding|wearing|next to|on top of) "
     r"(?:(?!(?:an?|the|his|her|its|their|one|each|every|another|some|this|that|no|any|front|or|and)\b)[a-z-]+ )?"
     rf"(?<![0-9] )(?:{_THINGS}|table|desk|kitchen|street|road|room|bathroom|field|sidewalk|floor|man|woman|boy|girl|"
-    r"shirt|jacket|hat|dress|coat|cap|helmet|sweater|vest|skirt|station|court|park|ramp|yard|pool|leash|lake|river|"
+    r"shirt|jacket|hat|dress|coat|cap|helmet|sweater|vest|skirt|ball|station|stadium|court|park|ramp|yard|pool|leash|lake|river|"
     r"background|foreground|middle|center|corner)"
-    r"(?= (?:in|on|at|is|are|and|with|near|next|by|while|to|who|that|\w+ing)\b|,|$)"
+    r"(?= (?:in|on|at|is|are|and|with|near|next|by|for|from|as|while|to|who|that|\w+ing|\w+s)\b|,|$)"
 )
 """A single thing without its article, as headlines have it: "a cat on desk", "a girl wearing purple jacket"."""
 
@@ -211,9 +212,27 @@ def _is_near_english(word: str) -> bool:
     return any(is_english(other) for other in one_edit_from(word))
 
 
+def _is_thing(word: str) -> bool:
+    """Whether a word in front of "a" names a thing, and is neither verb, preposition nor the like."""
+    return word not in _NOT_THINGS and not word.endswith(("s", "ing", "ed")) and bool(senses(word))
+
+
+_NOT_THINGS = (
+    _SLIPS.bare
+    | _SLIPS.joining
+    | _SLIPS.open_ends
+    | frozenset(
+        "in on at by near up down out over as inside outside beside behind under above below along across around through "
+        "off past between toward towards against like than half quite all both each to".split()
+    )
+)
+
+
 def _is_slipshod(text: str) -> bool:
     if _GRAMMAR.search(text) or _NO_ARTICLE.search(text):
         return True
+    if any(_is_thing(match["thing"]) for match in _LIST.finditer(text)):
+        return True  # a list without commas: "a light a chair and a map"
     if any(verb_of(match[1]) for match in _WHO_DOES.finditer(text)):
         return True
     opening = _OPENING.match(text)
