@@ -228,3 +228,11 @@ def test_the_person_on_the_poster_is_not_counted() -> None:
     assert gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, one[:2], boxes)).exact == {"person": 2}
     facts = gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, one, boxes))
     assert (facts.exact, facts.at_least, facts.present) == ({}, {}, ("person",))
+
+
+def test_nobody_is_alone_among_others() -> None:
+    boxes = tuple(Box("person", (x, 0.2, x + 0.2, 0.6), 0.05) for x in (0.0, 0.3, 0.7))
+    told = ("A lone passenger watches a train", "A passenger watches a train")
+    assert [caption.text for caption in gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, told, boxes)).captions] == [
+        told[1]
+    ]

@@ -37,6 +37,7 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     young: frozenset[str]
     grown: frozenset[str]
     past: frozenset[str]
+    alone: frozenset[str]
     postures: dict[str, str]
     empty: frozenset[str]
     faint: frozenset[str]
@@ -62,6 +63,7 @@ _META = re.compile(  # "A nice picture of", "a close up of"
     re.IGNORECASE,
 )
 _NO_START = frozenset("she he it they his her its their this these that those and with in on".split())
+_PREPOSITIONS = frozenset("with of in on at by for from near to into onto under behind beside".split())
 _THIRD_PERSON = {"has", "goes"} | {plural(verb) for verb in _WORDS.verbs if verb not in ("has", "have", "go")}
 _PERSONS = _WORDS.doers & frozenset(built_in_words().synonyms["person"] + built_in_words().kinds["person"])
 _PLURALS = _WORDS.plural_nouns | {plural(one) for one in (*_WORDS.doers, *COCO_CATEGORIES) if " " not in one}
@@ -233,19 +235,23 @@ def _with_article(text: str) -> str:
 
 def _form_of(words: tuple[str, ...]) -> Form | None:
     """What a caption is as a sentence; None where a phrase lacks its article."""
-    for before, word in zip(("", *words), words, strict=False):
+    for ahead, before, word in zip(("", "", *words), ("", *words), words, strict=False):
         if before in {"that", "which", "who", "while", "as", "where"}:
             if before in ("while", "as", "where"):
                 break
             continue
-        if word in {"is", "are", "was", "were", "am"} or word in _WORDS.past or _is_third_person(before, word):
+        # "with giant sails", but "with glasses rides"
+        is_compound = ahead in _PREPOSITIONS and not before.endswith("s")
+        is_verb = word in _WORDS.past or (not is_compound and _is_third_person(before, word))
+        if word in {"is", "are", "was", "were", "am"} or is_verb:
             return "clause" if words[0] in _OPENERS else "plain"
     of_several = words[0] in _PLURALS
     if any(_is_bare_verb(before, word, of_several) for before, word in pairwise(words)) or _TWO_DO.search(
         " ".join(words)
     ):
         return "plain"
-    return "phrase" if words[0] in _OPENERS or _is_plural_noun(words[0]) else None
+    is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
+    return "phrase" if words[0] in _OPENERS or is_plural else None
 
 
 def _is_third_person(before: str, word: str) -> bool:
@@ -279,8 +285,10 @@ def _is_bare_verb(before: str, word: str, of_several: bool = False) -> bool:
     if word in _WORDS.sure_verbs:
         return before not in _WORDS.empty
     if word in _WORDS.verbs:
-        return _is_plural_noun(before) or (of_several and before not in _WORDS.empty and bool(senses(before)))
-    return before in _PLURALS and verb_of(word) == word and not word.endswith(("ed", "ing"))
+        return (word != "like" and _is_plural_noun(before)) or (
+            of_several and before not in _WORDS.empty and bool(senses(before))
+        )
+    return before in _PLURALS and verb_of(word) == word and not senses(word) and not word.endswith(("ed", "ing"))
 
 
 def stated_number(words: tuple[str, ...], at: int) -> int | None:
@@ -329,6 +337,11 @@ def agreed_colors(captions: tuple[Caption, ...]) -> dict[str, tuple[str, ...]]:
         for noun, sets in told.items()
         if len(sets) >= 2 and all(s == sets[0] for s in sets)
     }
+
+
+def says_alone(caption: str) -> bool:
+    """Whether a caption says that nobody else is there."""
+    return not _WORDS.alone.isdisjoint(words_of(caption))
 
 
 def gender_of(caption: Caption) -> str | None:

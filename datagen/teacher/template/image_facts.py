@@ -26,6 +26,7 @@ from datagen.teacher.template.captions import (
     content_of,
     is_slip,
     rank_captions,
+    says_alone,
     stated_number,
     words_of,
 )
@@ -392,6 +393,8 @@ def _is_denied(
         number, count = _number_before(raw, mention), counts.get(mention.category)
         if count is None or mention.category not in deniable:
             continue
+        if says_alone(raw) and not mention.is_plural and mention.category == "person" and count.at_least > 2:
+            return True
         speaks_of_one = number in (None, 1) and not mention.is_plural and not mention.is_loose
         if speaks_of_one and exact.get(mention.category, 0) > 1:
             return True

@@ -67,6 +67,7 @@ _GRAMMAR = re.compile(
     "|".join((
         r"\b(?:an?|the) (?:an?|the|is|are|of|in|on|and|with|to|at)\b",
         r"\b(?:in|on|at|with|from|by|to) of\b",
+        r"\bon (?:back|side|edge) of\b",
         r"\bof (?:of|on|with|at|is|are)\b",
         r"\btheir (?:is|are|was|were|has)\b",
         r"\b(?:with|on|in|of|at|by|for|from) there (?!is\b|are\b|was\b|were\b)[a-z]",
@@ -79,6 +80,7 @@ _GRAMMAR = re.compile(
         r"\b(?:an?|one) (?:(?!few|dozen|couple|hundred|thousand|handful|lot|bunch|great|good)[a-z]+ )?"
         rf"(?:{_MANY}){_BEHIND}",
         rf"^(?:an?|one) (?:(?!and )[a-z]+ ){{0,2}}(?:{_NOUNS}) (?:are|were|have|{_SURE_BARE})\b",
+        rf"\b(?:while|as|where) an? (?:[a-z]+ )?(?:{_NOUNS}) (?:{_SURE_BARE})\b",
         rf"^(?:(?:two|three|four|some|several|many|the) )?(?:[a-z]+ )?(?:{_MANY}) (?:has|{_THIRD})\b",
         rf"^[^,]*, (?:is|are|was|were|has|{_SURE_BARE}|use)\b[^,]*$",
         rf" (?:{'|'.join(sorted(_SLIPS.open_ends))})$",
@@ -98,7 +100,7 @@ _NO_ARTICLE = re.compile(
     r"(?:(?!(?:an?|the|his|her|its|their|one|each|every|another|some|this|that|no|any|front|or|and)\b)[a-z-]+ )?"
     rf"(?<![0-9] )(?:{_THINGS}|table|desk|kitchen|street|road|room|bathroom|field|sidewalk|floor|man|woman|boy|girl|"
     r"shirt|jacket|hat|dress|coat|cap|helmet|sweater|vest|skirt|ball|station|stadium|court|park|ramp|yard|pool|leash|lake|river|"
-    r"background|foreground|middle|center|corner)"
+    r"background|foreground|middle|center|corner|back|mirror|doorway)"
     r"(?= (?:in|on|at|is|are|and|with|near|next|by|for|from|as|while|to|who|that|\w+ing|\w+s)\b|,|$)"
 )
 """A single thing without its article, as headlines have it: "a cat on desk", "a girl wearing purple jacket"."""
@@ -222,8 +224,8 @@ _NOT_THINGS = (
     | _SLIPS.joining
     | _SLIPS.open_ends
     | frozenset(
-        "in on at by near up down out over as inside outside beside behind under above below along across around through "
-        "off past between toward towards against like than half quite all both each to".split()
+        "in on at by near up down out over as inside outside beside behind under above below along across around "
+        "through off past between toward towards against like than half quite all both each to".split()
     )
 )
 
