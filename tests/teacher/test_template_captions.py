@@ -30,7 +30,7 @@ def cleaned(raw: str) -> Caption:
     [
         "A PIZZA IN LONDONS CAFFE", "Quality issues are too severe to recognize visual content", "two dogs", "I took this of my cat on a bed", "there are two pictures of a dog here",
         "She is cutting the bread now", "a dog. a cat. a bird on a tree", "the caption of this dog is here", "",
-        "a dog at [0.1, 0.2] of it", "dog on desk", "View from gate of a jet", "a dog under a \u201ctable\u201d here", "a desk that holds only a lamp", "word " * 40,
+        "a dog at [0.1, 0.2] of it", "dog on desk", "Sheep grazing by itself", "View from gate of a jet", "a dog under a \u201ctable\u201d here", "a desk that holds only a lamp", "word " * 40,
     ],
 )  # fmt: skip
 def test_unfit_captions_are_left_out(raw: str) -> None:
@@ -65,6 +65,10 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("Three boxes holding vegetables, fruit and nuts", "Three boxes holding vegetables, fruit and nuts", "phrase"),
         ("A display of items like scissors", "A display of items like scissors", "phrase"),
         ("Blue canisters on a wooden shelf", "Blue canisters on a wooden shelf", "phrase"),
+        ("A woman in red wears a hat", "A woman in red wears a hat", "clause"),
+        ("A woman dressed in leather poses on a bike", "A woman dressed in leather poses on a bike", "clause"),
+        ("A mouse and a note stand sitting on a desk", "A mouse and a note stand sitting on a desk", "phrase"),
+        ("A man and his dog cross country skiing", "A man and his dog cross country skiing", "phrase"),
         ("A red sign next to red flowers", "A red sign next to red flowers", "phrase"),
         ("A swimmer doing backstrokes in a pool", "A swimmer doing backstrokes in a pool", "phrase"),
         ("People in hats and a shirt dance outside", "People in hats and a shirt dance outside", "plain"),

@@ -72,7 +72,7 @@ _ONES = (_WORDS.doers | {name for name in COCO_CATEGORIES if " " not in name}) -
 _NOT_BEFORE_ONE = _OPENERS | _WORDS.verbs | _WORDS.empty | {"these", "those"}
 _TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
     rf"^(?:an?|the|one) [a-z' -]*?\band (?:[a-z]+ ){{0,3}}?(?:{'|'.join(sorted(_ONES))}) "
-    rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b"
+    rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b(?! country)"
 )
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
@@ -134,7 +134,7 @@ class Caption(Struct, frozen=True):
         if doer[-1] not in _WORDS.doers | _WORDS.plural_nouns or "and" in doer or "of" in doer:
             return None
         is_one = self.words[0] in ("a", "an", "one", "another")
-        if not is_one and doer[-1] not in _WORDS.plural_nouns and doer[-1] != "sheep":
+        if not is_one and doer[-1] not in _WORDS.plural_nouns:
             return None
         return f"{match['doer']} {'is' if is_one else 'are'} {match['doing']}."
 
@@ -241,23 +241,33 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
                 break
             continue
         # "with giant sails", but "with glasses rides"
-        is_compound = ahead in _PREPOSITIONS and not before.endswith("s")
+        is_compound = (
+            ahead in _PREPOSITIONS
+            and not before.endswith("s")
+            and before not in _WORDS.colors
+            and bool(senses(singular_of(word)))
+        )
         is_verb = word in _WORDS.past or (not is_compound and _is_third_person(before, word))
         if word in {"is", "are", "was", "were", "am"} or is_verb:
             return "clause" if words[0] in _OPENERS else "plain"
     of_several = words[0] in _PLURALS
-    if any(_is_bare_verb(before, word, of_several) for before, word in pairwise(words)) or _TWO_DO.search(
-        " ".join(words)
-    ):
+    pairs = (
+        (before, word)
+        for before, word, behind in zip(words, words[1:], (*words[2:], ""), strict=False)
+        if not behind.endswith("ing")  # "a note stand sitting on a desk"
+    )
+    if any(_is_bare_verb(before, word, of_several) for before, word in pairs) or _TWO_DO.search(" ".join(words)):
         return "plain"
     is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
-    return "phrase" if words[0] in _OPENERS or is_plural else None
+    return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
 
 
 def _is_third_person(before: str, word: str) -> bool:
     """Whether a word is the verb of "a dog runs": of doubtful ones, "forks", those are that follow a person."""
-    if before in _WORDS.determiners | _WORDS.colors or not word.endswith("s") or before.endswith("ing"):
+    if before in _WORDS.determiners or not word.endswith("s") or before.endswith("ing"):
         return False
+    if before in _WORDS.colors:  # "red flowers", but "a woman in red wears a hat"
+        return word in _THIRD_PERSON and word not in ("waves", "stands", "faces", "lines", "rolls", "paddles", "sails")
     if word in _THIRD_PERSON:
         return before not in _WORDS.empty
     if verb_of(word) is None:

@@ -323,7 +323,7 @@ def _lower_bounds(
         if reading is not None:
             n_fewer = sum(1 < number < n for number in reading.numbers)
             is_doubted = 2 * n_fewer > reading.n_naming  # captions of a crowd count some of the people only
-            is_doubted |= reading.singular_only and (name != "person" or reading.n_naming >= 3)
+            is_doubted |= reading.singular_only and (name != "person" or (reading.n_naming >= 3 and n <= 3))
             is_doubted |= name != "person" and n_fewer > 0
         is_doubted |= name not in _COCO and (is_uncounted(name) or is_pair(name))
         if n >= 2 and name not in exact and name not in WORLD.arguable and not is_doubted:
