@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from datagen.endpoint.chat_completion import encode_request, request_fields
-from datagen.records import AnnotatedImage, Message, Request
+from datagen.endpoint.chat_completion import encode_request, first_choice, request_fields, text_or_fault
+from datagen.endpoint.error_translation import RecordError
+from datagen.records import AnnotatedImage, Message, Request, Usage
 
 CONSTANT = (Message("system", 'Be "brief".'), Message("user", "a\nb"), Message("assistant", "Ünï"))
 
@@ -37,3 +38,32 @@ def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
     for messages in ((Message("user", "\ud800"),), (Message("system", "\ud800"), Message("user", "a"))):
         with pytest.raises(UnicodeEncodeError):
             pieces(*messages)
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        ('{"error": "overloaded"}', "error_text"),
+        ("<html>502 Bad Gateway</html>", "error_text"),
+        ("It was blocked by our content filters, as it violates the terms of use.", "content_filter"),
+        (" ", "empty_reply"),
+    ],
+)
+def test_what_is_no_answer_has_its_code(content: str, code: str) -> None:
+    choice, _ = first_choice(json.dumps({"choices": [{"message": {"content": content}}]}).encode())
+    assert choice is not None
+    with pytest.raises(RecordError) as caught:
+        text_or_fault(choice, None, str)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"object": "response", "output": [], "usage": {"input_tokens": 9, "output_tokens": 4}},
+        {"candidates": [], "usageMetadata": {"promptTokenCount": 9, "candidatesTokenCount": 4}},
+        {"choices": None, "usage": {"prompt_tokens": 9, "completion_tokens": 4}},
+    ],
+)
+def test_what_makes_no_sense_may_be_billed(answer: object) -> None:
+    assert first_choice(json.dumps(answer).encode()) == (None, Usage(9, 0, 4))

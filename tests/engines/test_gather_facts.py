@@ -1,14 +1,16 @@
 """The asking loop keeps requests in flight, stores each reply first, and loses none when the teacher fails."""
 
 import asyncio
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from datagen.engines.gather_facts import ask_all
 from datagen.errors import RunError, TeacherError
-from datagen.records import AnnotatedImage, Reply, Request
+from datagen.records import AnnotatedImage, Reply, Request, Usage
 from datagen.store import ReplyStore
+from datagen.teacher import PaidError
 
 
 def request(n: int) -> Request:
@@ -84,6 +86,22 @@ def test_a_fatal_failure_stores_what_was_in_flight_and_asks_no_more(tmp_path: Pa
     assert sum(store.is_settled(f"d{n}") for n in range(1000)) == teacher.n_asked - 1
     assert teacher.is_closed
     store.close()
+
+
+def test_an_answer_that_ends_the_run_and_was_billed_is_stored(tmp_path: Path) -> None:
+    class Paid(StandIn):
+        async def answer(self, request: Request) -> Reply:
+            try:
+                return await super().answer(request)
+            except TeacherError as error:
+                reply = Reply(request.digest, "2", "t", self.name, "", usage=Usage(9), error="gave_up", is_final=False)
+                raise PaidError(error, reply) from None
+
+    with pytest.raises(TeacherError, match="key is refused"):
+        ask(tmp_path, Paid(fails_at=2, n_at_once=1), 9)
+    with closing(ReplyStore(tmp_path / "replies.jsonl")) as store:
+        stored = store.get("d2")
+    assert stored is not None and stored.usage == Usage(9) and not stored.is_final
 
 
 def test_a_failure_while_hearing_a_reply_loses_no_other(tmp_path: Path) -> None:
