@@ -176,7 +176,7 @@ class ErrorReader:
             likely = _MOSTLY
             if self._address.endswith("/v1"):
                 likely = "Have the server or gateway there speak that API, or give the address of one that does."
-            told = f"{self._address} answers in the form of {api}; expected is the form of OpenAI's chat completions."
+            told = f"{self._address} answers in the form of {api}, which is not the OpenAI-compatible one asked for."
             return self._target.error(f"{told} Is {self._target.option} right? {likely}")
         return None if _told_by(came).status < 400 else self.meaning_of(came, sent)
 

@@ -37,7 +37,6 @@ _FORMS: tuple[tuple[str, Callable[[_Body], bool]], ...] = (
     ("Text Generation Inference's own API", lambda body: "generated_text" in body),
     ("KoboldCpp's own API", lambda body: "text" in _first(body, "results")),
     ("llama.cpp's own API", lambda body: isinstance(body.get("content"), str) and "stop" in body),
-    ("an embeddings API", lambda body: "embedding" in _first(body, "data")),
 )  # fmt: skip
 
 

@@ -20,7 +20,6 @@ FORMS = {
     "Text Generation Inference's": [{"generated_text": "A dog."}],
     "KoboldCpp's": {"results": [{"text": "A dog."}]},
     "llama.cpp's": {"content": "A dog.", "stop": True},
-    "embeddings": {"object": "list", "data": [{"embedding": [0.1]}]},
     "stream": CHUNK,
 }
 
@@ -59,6 +58,7 @@ def test_the_first_line_of_a_stream_tells(content: str, word: str) -> None:
         b'{"message": "not found"}',
         b'{"detail": "starting"}',
         b'{"content": "text"}',
+        b'{"object": "list", "data": [{"embedding": "AAA="}]}',
         b"\xff\xfe",
     ],
 )
