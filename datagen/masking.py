@@ -24,11 +24,12 @@ _VALUE = r"[^\s\"'`,;&<>\\]+"
 _NAMED = (
     r"(?:[\w-]{0,40}api[-_ ]?key(?: provided)?|(?:proxy-)?authorization"
     r"|(?:[\w-]{0,40}[-_])?(?:auth|access|session)[-_]?token|[\w-]{0,40}passw(?:or)?d"
-    r"|[\w-]{0,40}secret(?:[-_]access)?(?:[-_]key)?|(?:set-)?cookie|[a-z][\w-]{0,60}-(?:key|token|signature))"
+    r"|[\w-]{0,40}secret(?:[-_]access)?(?:[-_]key)?|(?:set-)?cookie"
+    r"|passphrase|[a-z][\w-]{0,60}[-_](?:key|token|signature))"
 )
 _PATTERNS = (
     # The login of an address, which has one slash where it was taken for a path.
-    (re.compile(r"(?<=[a-z\d]:/)/?[^\s\"'<>/?#]{1,400}@(?=[\w\[])"), f"/{MASK}@"),
+    (re.compile(r"(?:(?<=[a-z\d]:/)/?|(?<![\w:/])//)[^\s\"'<>/?#]{1,400}@(?=[\w\[])"), f"/{MASK}@"),
     (re.compile(r"(?<![\w/])[\w.+%-]{1,100}:[^\s\"'<>/@]{1,100}@(?=[\w\[])"), f"{MASK}@"),  # of one without its scheme
     (re.compile(r"(?<=[?&])([\w.~%-]{1,100})=" + _VALUE), rf"\1={MASK}"),  # the query of an address
     (re.compile(r"(\w://[^\s\"'<>?]{0,400})\?[^\s\"'<>=]+(?=[\s\"'<>]|$)"), rf"\1?{MASK}"),  # one without names
@@ -40,7 +41,9 @@ _PATTERNS = (
         re.compile(r"(?i)\b((?:token|signature|sig|sas|pwd|key)[\"']?\s?[:=]\s?[\"']?)(?=\S{0,60}\d)[\w.%+/=~-]{12,}"),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(?i)\bbearer\s+\S+|\bbasic\s+[\w+/=-]{8,}"), MASK),
+    (re.compile(r"\b(\w{0,40}[a-z](?:Key|Token|Signature|Secret)[\"']?\s?[:=]\s?[\"']?)[\w.%+/=~-]{6,}"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(--[\w-]{0,40}(?:key|token|secret|password)[ =])" + _VALUE), rf"\1{MASK}"),
+    (re.compile(r"(?i)\bbearer[\s:=]+\S+|\bbasic\s+[\w+/=-]{8,}"), MASK),
     (re.compile(r"\bsk-[\w*.…-]+|\b(?:gsk|hf|xai|r8|ghp|gho|github_pat|glpat)[-_]\w{16,}"), MASK),  # keys of providers
     (re.compile(r"\bAIza[\w-]{20,}|\bA[KS]IA\w{12,}|\beyJ[\w-]{8,2000}\.[\w-]+(?:\.[\w-]*)?"), MASK),
 )
