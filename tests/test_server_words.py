@@ -60,6 +60,21 @@ def test_a_filter_is_no_error_that_passes(text: str) -> None:
     assert server_words(text) == "content_filter"
 
 
+BESIDE = [
+    "The deployment you are calling was scaled to zero because of inactivity; the first call wakes it up.",
+    "Model output was empty. This can happen when the sampler stops early; adjust the parameters of the call.",
+    "Unfortunately the answer could not be produced: a worker node ran out of memory while it was processing the batch.",
+]
+TOLD = ("A person stands beside a dog near a car.", "traffic light")
+
+
+@pytest.mark.parametrize("text", BESIDE)
+def test_what_names_nothing_of_its_picture_needs_fewer_words_of_servers(text: str) -> None:
+    assert server_words(text) is None and server_words(text, TOLD) == "server_error"
+    assert server_words(f"{text} A dog waits.", TOLD) is None
+    assert server_words("It all feels calm and busy, rather soft than bright here.", TOLD) is None
+
+
 @pytest.mark.parametrize("text", ANSWERS)
 def test_an_answer_is_none(text: str) -> None:
     assert server_words(text) is None

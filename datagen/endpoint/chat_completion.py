@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from functools import lru_cache
 from typing import Any
 
@@ -201,13 +201,16 @@ def _bill_of(content: bytes) -> Usage:
         return Usage()
 
 
-def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Callable[[str], str]) -> str:
+def text_or_fault(
+    choice: CompletionChoice, max_tokens: int | None, shown: Callable[[str], str], told: Iterable[str] = ()
+) -> str:
     """The words of an answer.
 
     Args:
         choice: The answer.
         max_tokens: What was asked for at most, where that is known.
         shown: Makes the endpoint's words fit for a message.
+        told: What the picture shows that the answer is to describe.
 
     Raises:
         RecordError: ``content_filter``, ``cut_short``, ``refused`` or ``empty_reply``: there are none;
@@ -218,7 +221,7 @@ def text_or_fault(choice: CompletionChoice, max_tokens: int | None, shown: Calla
         raise RecordError("content_filter", "the endpoint's filter stopped the answer")
     if end == "failed":
         raise RecordError("cut_short", f"the endpoint broke the answer off (finish_reason {choice.finish_reason})")
-    sent = server_words(text)
+    sent = server_words(text, told)
     if sent is not None:
         code = "error_text" if sent == "server_error" else sent
         raise RecordError(code, f"an error came as the answer: {shown(text)}")

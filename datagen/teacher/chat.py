@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Container
+from collections.abc import Awaitable, Callable, Container, Iterator
 from typing import Any
 
 from datagen.config import TeacherSettings
@@ -50,7 +50,7 @@ class ReplyCall(Call[str]):
         choice = billed_choice(self, content, shown)
         self.finish_reason = choice.finish_reason
         try:
-            text = text_or_fault(choice, self._request.max_tokens, shown)
+            text = text_or_fault(choice, self._request.max_tokens, shown, self._told())
         except RecordError as fault:
             if fault.code == "error_text":  # the run stops where nothing else comes
                 self.made_sense = False
@@ -60,6 +60,12 @@ class ReplyCall(Call[str]):
             raise
         self._require_whole_prompt()
         return text
+
+    def _told(self) -> Iterator[str]:
+        """What a description is to speak of; other replies are known by their form."""
+        if self._request.reply_format == "text":
+            yield from self._request.image.captions
+            yield from (box.category for box in self._request.image.boxes)
 
     def _require_whole_prompt(self) -> None:
         """Find a prompt that the server cut to its context without a word, as Ollama does: the answer is to half of it.
