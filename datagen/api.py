@@ -27,6 +27,7 @@ from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Tur
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.settings_table import told_in_python
 from datagen.store import RunFolder, read_decisions, read_facts, write_whole
+from datagen.store.folder import translated_errors
 from datagen.store.shards import read_record
 from datagen.summary import Summary
 from datagen.tables import RunTables
@@ -463,6 +464,8 @@ class Run(RunTables):
             told_since(summary.review, reviewer.report()),
         )
         path = self.folder.report if out is None else Path(out)
+        with translated_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
         with write_whole(path) as file:
             file.write(page.encode())
         return path

@@ -84,22 +84,33 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
 
 @contextlib.contextmanager
 def _ended_as_by_ctrl_c() -> Iterator[None]:
-    """Take a polite end (SIGTERM of a scheduler, SIGHUP of a closed terminal) as Ctrl-C: what is paid for is stored."""
+    """Take a polite end (SIGTERM of a scheduler, SIGHUP of a closed terminal) as Ctrl-C: what is paid for is stored.
+
+    In the background of a script (``datagen run ... &``) Ctrl-C is ignored. It stays so, but gets a handler: without one
+    asyncio has none either, and what is in flight would be cancelled where it is to be waited for.
+    """
 
     def end(number: int, frame: FrameType | None) -> None:
         on_ctrl_c = signal.getsignal(signal.SIGINT)
-        if not callable(on_ctrl_c):  # ignored, as in the background of a script
+        if not callable(on_ctrl_c):
             raise KeyboardInterrupt
         on_ctrl_c(signal.SIGINT, frame)
 
     ours = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     is_main = threading.current_thread() is threading.main_thread()
     ours = [one for one in ours if is_main and signal.getsignal(one) is signal.SIG_DFL]  # nohup ignores SIGHUP
+    is_deaf = is_main and signal.getsignal(signal.SIGINT) is signal.SIG_IGN and hasattr(signal, "pthread_sigmask")
+    if is_deaf:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for one in ours:
         signal.signal(one, end)
     try:
         yield
     finally:
+        if is_deaf:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         for one in ours:
             signal.signal(one, signal.SIG_DFL)
 

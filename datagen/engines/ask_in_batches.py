@@ -283,6 +283,7 @@ class Batcher:
             raise self._failure
         if not has_ended:
             await asyncio.sleep(POLL_S)
+            self._log.sync()  # tells a folder that was removed meanwhile
 
     async def _collect(self, opened: Open, batch: Batch) -> None:
         before = frozenset(self._teacher.refused)

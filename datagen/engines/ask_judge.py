@@ -351,6 +351,7 @@ class LlmJudge:
             try:
                 text = await client.ask(JudgeCall(judge.model, one.messages, judge.max_tokens))
                 self._store.add(Judgement(one.key, text))
+                self._store.log.sync_if_due()
             except RecordError as error:
                 self._store.add(Judgement(one.key, error=error.code))
             except PassingError as error:  # not stored, so that the next start asks again
@@ -361,7 +362,6 @@ class LlmJudge:
                 failures.append(error)
                 client.stop()
                 return
-            self._store.log.sync_if_due()
             progress.step()
 
         try:

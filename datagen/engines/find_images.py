@@ -142,5 +142,6 @@ def _read_part(path: Path, wanted: str) -> tuple[list[str], torch.Tensor] | None
 
 
 def _write_part(path: Path, wanted: str, seen: list[str], features: torch.Tensor) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
     with write_whole(path) as file:
         file.write(save({"features": features}, {"pictures": wanted, "seen": "\0".join(seen)}))

@@ -197,7 +197,7 @@ def gathered(
         DatagenError: Nothing more can be asked, or a reply is missing that may not be asked for.
     """
     folder, settings = inputs.folder, inputs.settings
-    with closing(ReplyStore(folder.replies)) as replies:
+    with _kept_as_run(inputs), closing(ReplyStore(folder.replies)) as replies:
         if replies.log.n_damaged:
             told = f"{folder.replies}: {told_damage(replies.log.n_damaged)}; they are asked again."
             inputs.progress.note(told)
@@ -225,6 +225,17 @@ def gathered(
         with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors, payment)) as vectors:
             vectors.fetch(derive_all(inputs, replies, pool), inputs.progress, may_ask=may_ask)
             yield Gathered(replies, vectors.find)
+
+
+@contextmanager
+def _kept_as_run(inputs: Inputs) -> Iterator[None]:
+    """Write ``run.yaml`` anew where replies were saved from a folder that was removed: else they would be no run."""
+    try:
+        yield
+    except RunError:
+        if inputs.folder.replies.is_file() and not inputs.folder.settings.is_file():
+            inputs.write_manifest()
+        raise
 
 
 def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = teacher_of_settings) -> None:

@@ -31,6 +31,7 @@ from datagen.recipes import Recipe
 from datagen.records import Reply, Usage
 from datagen.settings_table import name_for_user
 from datagen.store import ReplyStore, RunFolder, stored_replies
+from datagen.store.folder import translated_errors
 from datagen.store.shards import shard_folders
 from datagen.teacher import PaidError, open_teacher
 from datagen.yaml_text import decode_yaml
@@ -167,6 +168,8 @@ def ask_first(inputs: Inputs) -> None:
             await teacher.close()
 
     def keep() -> None:
+        with translated_errors(folder.path):
+            folder.path.mkdir(parents=True, exist_ok=True)  # removed meanwhile: the reply is paid for
         inputs.write_manifest()  # a folder with replies and no settings would be no run
         with closing(ReplyStore(folder.replies)) as store:
             for reply in replies:

@@ -90,10 +90,11 @@ class QuestionVectors:
         async def work() -> None:
             while not failures and (batch := list(islice(waiting, self._settings.batch_size))):
                 try:
+                    self._store.log.sync_if_due()
                     vectors = await client.ask(VectorCall(self._settings.model, batch))
                 except StoppedError:
                     return
-                except (PassingError, RecordError, EmbeddingError, BudgetError) as error:
+                except (PassingError, RecordError, EmbeddingError, BudgetError, RunError) as error:
                     failures.append(error)
                     client.stop()
                     return

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import BinaryIO, Generic, NamedTuple, TypeVar
 
 import filelock
 import msgspec
 
 from datagen.errors import RunError
 from datagen.records import Decision
-from datagen.store.folder import sync_folder, translated_errors
+from datagen.store.folder import sync_folder, translated_errors, write_whole
 
 Fact = TypeVar("Fact", bound=msgspec.Struct)
 
@@ -57,7 +58,8 @@ class FactLog(Generic[Fact]):
 
     A line is handed to the system in one write, so that a killed process leaves at most a torn
     last line; opening the log mends it. ``sync`` forces lines to the disk, many at once, since one flush
-    costs as much as many lines; whoever appends sees to it that it happens every ``SYNC_INTERVAL_S``.
+    costs as much as many lines; whoever appends sees to it that it happens every ``SYNC_INTERVAL_S``. It also tells
+    whether the file still stands at its path: facts that go to a file which nobody will find are paid for twice.
 
     Args:
         path: The file; made when missing.
@@ -76,6 +78,7 @@ class FactLog(Generic[Fact]):
         self._encoder = msgspec.json.Encoder()
         self._last_sync = time.monotonic()
         self._is_dirty = False
+        self._loss: _Loss | None = None
         self.n_synced = 0
         with translated_errors(path):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
@@ -114,8 +117,10 @@ class FactLog(Generic[Fact]):
             RunError: The disk is full or gone.
         """
         line = self._encoder.encode(fact) + b"\n"
-        start = self._end
         with translated_errors(self.path):
+            start = self._end
+            if (size := os.fstat(self._file).st_size) < start:  # written there, it would stand behind zeros
+                self._loss, start = self._loss or _cut_short(self.path), size
             os.lseek(self._file, start, os.SEEK_SET)
             rest = memoryview(line)
             while rest:
@@ -125,14 +130,21 @@ class FactLog(Generic[Fact]):
         return start
 
     def sync(self) -> None:
-        """Force what was written onto the disk; safe to call from another thread."""
+        """Force what was written onto the disk; safe to call from another thread.
+
+        Raises:
+            RunError: The disk is full or gone, or somebody removed, moved, replaced or cut the file.
+        """
         self._last_sync = time.monotonic()
+        end = self._end
         if self._is_dirty:
             self._is_dirty = False  # first, so that a line written meanwhile is not taken for synced
-            end = self._end
             with translated_errors(self.path):
                 os.fsync(self._file)
             self.n_synced = end
+        self._loss = self._loss or _find_loss(self.path, self._file, end)
+        if self._loss is not None:
+            raise RunError(self._loss.told)
 
     def sync_if_due(self) -> None:
         """Force what was written onto the disk when the last time is long enough ago."""
@@ -161,9 +173,101 @@ class FactLog(Generic[Fact]):
                 yield at, fact
 
     def close(self) -> None:
-        """Force everything to disk and close the file."""
-        self.sync()
-        os.close(self._file)
+        """Force everything to disk and close the file; what would be lost with a file that was removed is kept.
+
+        Raises:
+            RunError: See ``sync``; none where that told of a loss before.
+        """
+        was_told = self._loss is not None
+        try:
+            self.sync()
+        except RunError:
+            if self._loss is None or not was_told:
+                raise
+        finally:
+            if self._loss is not None and self._loss.refuge is not None:
+                self._copy_to(self._loss.refuge)
+            os.close(self._file)
+
+    def _copy_to(self, refuge: Path) -> None:
+        with translated_errors(refuge):
+            refuge.parent.mkdir(parents=True, exist_ok=True)
+        with self._reader() as file, write_whole(refuge) as kept:
+            shutil.copyfileobj(file, kept)
+
+    def _reader(self) -> BinaryIO:
+        """The file itself from its beginning, whatever stands at its path now."""
+        os.lseek(self._file, 0, os.SEEK_SET)
+        return os.fdopen(os.dup(self._file), "rb")
+
+
+class _Loss(NamedTuple):
+    """How a file was taken away from under a run.
+
+    Attributes:
+        told: What happened and what to do, as a sentence.
+        refuge: Where to keep what the file held; None where it stands somewhere already.
+    """
+
+    told: str
+    refuge: Path | None = None
+
+
+_MEANWHILE = "while the run went on, so it stopped before more is paid for"
+
+
+def _cut_short(path: Path) -> _Loss:
+    return _Loss(f"{path}: was cut short {_MEANWHILE}; the same command asks again for what was cut off.")
+
+
+def _find_loss(path: Path, file: int, end: int) -> _Loss | None:
+    """See whether an open file still stands at its path with all that was written.
+
+    Args:
+        path: Of the file.
+        file: Its descriptor.
+        end: Bytes that it must hold.
+    """
+    here = os.fstat(file)
+    try:
+        there = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        there = None
+    except OSError:
+        return None  # a network disk that is not heard of for a moment; writing tells whether it is gone
+    if there is not None and (os.path.samestat(here, there) or _ends_alike(path, file, end)):
+        return None if there.st_size >= end else _cut_short(path)
+    if here.st_nlink:
+        now_at = _path_of(file)
+        what, where = (path.parent, now_at.parent) if now_at and now_at.name == path.name else (path, now_at)
+        moved = f"{what}: was moved{f' to {where}' if where else ''} {_MEANWHILE}; nothing is lost"
+        return _Loss(f"{moved}. Move it back, then start the same command again.")
+    if there is None:
+        told = f"{path}: was removed {_MEANWHILE}; what it held is written there anew"
+        return _Loss(f"{told}. The same command goes on with it; remove it again where that was meant.", path)
+    refuge = path.with_name(f"{path.stem}.{os.getpid()}.kept{path.suffix}")
+    told = f"{path}: was replaced by another file {_MEANWHILE}; what it held is in {refuge.name} beside it"
+    return _Loss(f"{told}. Put that in its place, or append it, then start the same command again.", refuge)
+
+
+def _ends_alike(path: Path, file: int, end: int) -> bool:
+    """Whether the file at a path ends as an open one does: some network disks number a file anew now and then."""
+    start = max(0, end - 4096)
+    try:
+        with path.open("rb") as other:
+            other.seek(start)
+            return other.read(end - start) == os.pread(file, end - start, start) and end > 0
+    except (OSError, AttributeError):  # Windows has no pread, and lets nobody remove an open file
+        return False
+
+
+def _path_of(file: int) -> Path | None:
+    """Where an open file stands now, where the system tells it: Linux does."""
+    try:
+        path = Path(f"/proc/self/fd/{file}").readlink()
+    except OSError:
+        return None
+    return path if path.exists() else None
 
 
 def read_decisions(path: Path, note: Callable[[str], None] | None = None) -> dict[str, Decision]:

@@ -115,8 +115,8 @@ class RunFolder:
             yield
         finally:
             lock.release()
-            if is_new and {entry.name for entry in self.path.iterdir()} <= {_LOCK}:
-                with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # somebody may have removed it meanwhile
+                if is_new and {entry.name for entry in self.path.iterdir()} <= {_LOCK}:
                     (self.path / _LOCK).unlink(missing_ok=True)
                     self.path.rmdir()
 
@@ -175,13 +175,12 @@ def sync_folder(path: Path) -> None:
 
 @contextmanager
 def write_whole(path: Path) -> Iterator[BinaryIO]:
-    """Open a file that takes its name only when it is complete and on disk.
+    """Open a file that takes its name only when it is complete and on disk; its folder must be there.
 
     Raises:
-        RunError: Disk full or folder not writable; the old file, if any, is untouched.
+        RunError: Disk full, or folder not writable or gone; the old file, if any, is untouched.
     """
     with translated_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
         try:
             with os.fdopen(handle, "wb") as file:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from datagen.config import Settings
 from datagen.errors import RunError, SettingsError
 from datagen.records import Sample
-from datagen.store.folder import RunFolder, write_whole
+from datagen.store.folder import RunFolder, translated_errors, write_whole
 
 SHARDS = "shards"
 """Folder of the shards, inside the run's."""
@@ -146,6 +146,8 @@ class Merged(Struct, frozen=True):
 def note_merged(run: RunFolder, shards: Iterable[RunFolder]) -> None:
     """Write down what a run is made of."""
     told = Merged({str(shard.path.resolve()): _digest_of(shard) for shard in shards})
+    with translated_errors(run.merged):
+        run.merged.parent.mkdir(exist_ok=True)
     with write_whole(run.merged) as file:
         file.write(msgspec.json.format(msgspec.json.encode(told), indent=1) + b"\n")
 

@@ -1,10 +1,12 @@
 """Long lines go on under their text."""
 
+import asyncio
 import io
 import os
 import shutil
 import signal
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -138,3 +140,41 @@ def test_a_polite_end_is_an_interrupt(name: str, capsys: pytest.CaptureFixture[s
         assert signal.getsignal(number) is usual
     finally:
         signal.signal(number, inherited)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+def test_in_the_background_of_a_script_a_polite_end_waits_for_what_is_in_flight() -> None:
+    inherited = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for "datagen run ... &"
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    stored: list[str] = []
+
+    async def in_flight() -> None:
+        await asyncio.sleep(0.05)
+        stored.append("an answer")
+
+    async def ask() -> None:
+        answer = asyncio.create_task(in_flight())
+        await asyncio.sleep(0)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # Ctrl-C stays unheard
+        await asyncio.sleep(0)
+        stored.append("went on")
+        signal.raise_signal(signal.SIGTERM)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await answer
+
+    @in_sentences
+    def work() -> None:
+        asyncio.run(ask())
+
+    try:
+        with pytest.raises(typer.Exit) as ended:
+            work()
+        assert (ended.value.exit_code, stored) == (130, ["went on", "an answer"])
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        for number, handler in inherited.items():
+            signal.signal(number, handler)

@@ -1,6 +1,9 @@
 """A run that is killed again and again ends like one that was never disturbed."""
 
+import os
 import random
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -74,6 +77,54 @@ def test_killed_ten_times_it_loses_nothing_and_asks_nothing_twice(files: CorpusF
     digests = [reply.request_digest for reply in stored(out)]
     assert len(digests) == len(set(digests)) == 120
     same(out, tmp_path / "calm", *RESULTS)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows lets nobody remove an open file")
+@pytest.mark.parametrize("what", ["folder removed", "folder moved", "replies removed", "replies cut"])
+def test_what_is_taken_away_in_mid_run_is_not_paid_twice(files: CorpusFiles, tmp_path: Path, what: str) -> None:
+    out, moved = tmp_path / "out", tmp_path / "moved"
+    with LoopbackServer(delay_s=0.1) as server:
+        process = subprocess.Popen(command(files, server.base_url, out), stderr=subprocess.PIPE, text=True)
+        give_up = time.monotonic() + 120
+        while server.answered.total() < 30 and process.poll() is None and time.monotonic() < give_up:
+            time.sleep(0.002)
+        if what == "folder removed":
+            shutil.rmtree(out)
+        elif what == "folder moved":
+            out.rename(moved)
+        elif what == "replies removed":
+            (out / "replies.jsonl").unlink()
+        else:
+            os.truncate(out / "replies.jsonl", 0)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 1
+        assert "while the run went on, so it stopped before more is paid for" in told.splitlines()[-1]
+        assert server.answered.total() < 120
+        finish(files, server.base_url, moved if what == "folder moved" else out)
+        n_twice = server.answered.total() - len(server.answered)
+        assert len(server.answered) == 120
+        assert n_twice >= 30 if what == "replies cut" else n_twice == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@pytest.mark.parametrize("in_background", [False, True])
+def test_a_polite_end_stores_what_is_in_flight(files: CorpusFiles, tmp_path: Path, *, in_background: bool) -> None:
+    """In the background of a script Ctrl-C is ignored, and asyncio has no handler of its own for it then."""
+    out = tmp_path / "out"
+    with LoopbackServer(delay_s=0.5) as server:
+        on_ctrl_c = "SIG_IGN" if in_background else "default_int_handler"
+        python, _, _, *rest = command(files, server.base_url, out)
+        code = f"import runpy, signal; signal.signal(signal.SIGINT, signal.{on_ctrl_c})"
+        code += "; runpy.run_module('datagen', run_name='__main__', alter_sys=True)"
+        process = subprocess.Popen([python, "-c", code, *rest], stderr=subprocess.PIPE, text=True)
+        give_up = time.monotonic() + 120
+        for number, n_arrivals in (((signal.SIGINT, 3),) if in_background else ()) + ((signal.SIGTERM, 9),):
+            while server.arrivals.total() < n_arrivals and process.poll() is None and time.monotonic() < give_up:
+                time.sleep(0.002)
+            process.send_signal(number)
+        _, told = process.communicate(timeout=120)
+        assert process.returncode == 130, told
+        assert len(stored(out)) == server.answered.total() == server.arrivals.total()
 
 
 def test_every_request_ends_accepted_or_rejected_with_a_reason(files: CorpusFiles, tmp_path: Path) -> None:

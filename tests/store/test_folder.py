@@ -12,7 +12,7 @@ from datagen.store import RunFolder, write_whole
 
 
 def test_a_whole_file_replaces_the_old_one_only_when_complete(tmp_path: Path) -> None:
-    target = tmp_path / "deep" / "file.json"
+    target = tmp_path / "file.json"
     with write_whole(target) as file:
         file.write(b"old")
     with pytest.raises(ValueError, match="stop"), write_whole(target) as file:
