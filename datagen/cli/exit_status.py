@@ -86,8 +86,8 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
 def _ended_as_by_ctrl_c() -> Iterator[None]:
     """Take a polite end (SIGTERM of a scheduler, SIGHUP of a closed terminal) as Ctrl-C: what is paid for is stored.
 
-    In the background of a script (``datagen run ... &``) Ctrl-C is ignored. It stays so, but gets a handler: without one
-    asyncio has none either, and what is in flight would be cancelled where it is to be waited for.
+    In the background of a script (``datagen run ... &``) Ctrl-C is ignored. It stays so, but gets a handler, as without
+    one asyncio has none either, and cancels what is in flight where it is to be waited for.
     """
 
     def end(number: int, frame: FrameType | None) -> None:

@@ -45,7 +45,7 @@ def lint(
     """
     from msgspec.structs import replace
 
-    from datagen.corpus import PictureChecker, load_corpus, open_source
+    from datagen.corpus import PictureChecker, load_corpus, open_source, why_stop
     from datagen.corpus.lint import lint_corpus
     from datagen.errors import CorpusError
 
@@ -59,13 +59,13 @@ def lint(
         echo("run       would stop at this; nothing else was looked at", err=as_json)
         raise typer.Exit(1) from None
     pictures = PictureChecker(replace(corpus_settings, images=corpus_settings.images or source.pictures))
-    absent = pictures.explain_missing(corpus.images)
-    check = None if pictures.folder is None or absent else pictures.check
-    hint = corpus.refusal or absent
+    hint = why_stop(corpus, pictures)
+    check = None if hint and hint != corpus.refusal else pictures.check  # no need to tell of each what is told of all
     tally = _Tally()
     turned = pictures.explain_turned if check else None
     linted = lint_corpus(corpus.images, corpus.categories, check, settings.checks.words, turned)
-    unboxed = _unboxed(settings, corpus, pictures) if check and settings.validator.name != "none" else ()
+    is_looked_at = check is not None and pictures.folder is not None and settings.validator.name != "none"
+    unboxed = _unboxed(settings, corpus, pictures) if is_looked_at else ()
     for finding in chain(corpus.findings, linted, unboxed):
         tally.add(finding)
         if as_json or show_all:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import Any
@@ -16,6 +17,7 @@ from msgspec.structs import replace
 from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.buffers import texts_of
 from datagen.corpus.coco import open_coco
+from datagen.corpus.file_names import name_in
 from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import AnnotatedImages, ImagesById
 from datagen.corpus.llava_dataset import load_dataset, open_llava
@@ -24,7 +26,6 @@ from datagen.corpus.pictures import (
     PictureError,
     check_picture,
     explain_missing,
-    name_in,
     picture_path,
     read_picture,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "open_source",
     "picture_path",
     "read_picture",
+    "why_stop",
 ]
 
 
@@ -157,18 +159,35 @@ def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpu
     return corpus.first(settings.limit)
 
 
+def why_stop(corpus: Corpus, pictures: PictureChecker) -> str | None:
+    """Why a run on a corpus would stop before anything is asked, as a sentence; None where it would not.
+
+    What ``datagen lint`` says of a run and what a run does is this one decision.
+    """
+    return corpus.refusal or pictures.explain_missing(corpus.images)
+
+
 def placed_in(folder: Path, images: Sequence[AnnotatedImage]) -> Sequence[AnnotatedImage]:
     """Name pictures relative to the image folder where a file names them absolutely, or by way of ``..``."""
     if isinstance(images, AnnotatedImages):
         columns = images.columns
         names = columns.file_names.read(0, len(columns))
-        placed = [name_in(folder, name) for name in names]
+        placed = _placed_names(folder, names)
         return images if placed == names else AnnotatedImages(replace(columns, file_names=texts_of(placed)))
-    placed = [name_in(folder, image.file_name) for image in images]
+    placed = _placed_names(folder, [image.file_name for image in images])
     return [
         image if image.file_name == name else replace(image, file_name=name)
         for image, name in zip(images, placed, strict=True)
     ]
+
+
+def _placed_names(folder: Path, names: list[str]) -> list[str]:
+    """The names under the folder; of two that would mean one file there, each stays as it is."""
+    placed = [name_in(folder, name) for name in names]
+    if placed == names:
+        return placed
+    n_meant = Counter(new for _, new in {*zip(names, placed, strict=True)})
+    return [new if n_meant[new] == 1 else name for name, new in zip(names, placed, strict=True)]
 
 
 def corpus_if_there(settings: CorpusSettings) -> Corpus:

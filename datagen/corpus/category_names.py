@@ -16,6 +16,29 @@ _PROPER = frozenset(
 )
 
 
+_STAND_IN = re.compile(
+    r"(?:(?:class|cls|category|label|object|obj|id|type|item|thing|tag|name)(?:[\s_#:.-]*\d+)"
+    r"|n[/.]?a\.?|none|null|nan|undefined|unknown|unlabell?ed|unnamed|untitled|background|ignored?(?:[\s_-]regions?)?"
+    r"|don'?t[\s_-]?care|void|misc|miscellaneous|others?)",
+    re.IGNORECASE,
+)
+
+
+def is_nameless(name: str) -> bool:
+    """Whether a category's name says of no thing what it is: "0", "-", "class_1", "N/A", "DontCare".
+
+    Args:
+        name: Not empty; as the file has it, or as prose spells it.
+    """
+    bare = name.strip().strip("_")
+    return not any(sign.isalpha() for sign in bare) or _STAND_IN.fullmatch(bare) is not None
+
+
+def told_nameless(name: str) -> str:
+    """Say so, as the end of a sentence."""
+    return f"is named '{name}', which no sentence can say; name what it shows"
+
+
 def names_in_sentences(names: Sequence[str]) -> list[str]:
     """Spell the category names of one corpus as prose does: of one thing, in lower case but for acronyms.
 

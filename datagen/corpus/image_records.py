@@ -28,21 +28,15 @@ from typing import Annotated, Any
 import msgspec
 import numpy as np
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
-from datagen.corpus.box_form import are_corners, guess_form, share_out_of_frame
-from datagen.corpus.category_names import names_in_sentences
+from datagen.corpus.box_form import are_of_other_form, guess_form, share_out_of_frame
+from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
 from datagen.corpus.coco.boxes import make_box
 from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
-from datagen.corpus.images import (
-    MAX_CAPTION_BYTES,
-    MAX_SIDE_PX,
-    AnnotatedImages,
-    columns_of,
-    id_of_file,
-    id_text,
-    plain_name,
-)
+from datagen.corpus.file_names import name_in, plain_name
+from datagen.corpus.images import MAX_CAPTION_BYTES, MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
 from datagen.corpus.pictures import PictureError, picture_size
 from datagen.corpus.source import Corpus, FileSource, check_start
 from datagen.errors import CorpusError
@@ -201,7 +195,7 @@ def _corpus_of(
     faults: list[CorpusError] = []
     ids: dict[str, str] = {}
     form = _BoxesAsGiven()
-    names = dict.fromkeys(_category_name(name, "categories") for name in categories)
+    names = dict.fromkeys(_category_name(name, "categories") for name in categories if not is_nameless(name))
     for place, record in records:
         try:
             image = _placed(record, place, folder, ids, findings, form)
@@ -230,25 +224,33 @@ def _without_folder(fault: CorpusError) -> str:
     return f"{PurePath(place).name}{sign}{rest}"
 
 
+_OF_BOXES = frozenset(("box_out_of_frame", "box_zero_size", "box_in_shares", "category_unnamed"))
+
+
 class _BoxesAsGiven:
     """The boxes as they came, to see whether they are in COCO's form."""
 
     def __init__(self) -> None:
         self.boxes_px: list[BoxPx] = []
         self.frames: list[tuple[int, int]] = []
+        self.n_unnamed = 0
 
     def refusal(self, images: Sequence[AnnotatedImage], findings: Sequence[Finding]) -> str | None:
         """Why a run should not go on with them; None where it may."""
+        if self.n_unnamed > len(self.boxes_px):
+            unnamed = next(finding for finding in findings if finding.kind == "category_unnamed")
+            told = f"{self.n_unnamed} of {self.n_unnamed + len(self.boxes_px)} boxes have categories without a name"
+            return f"{told}, such as {unnamed.detail.partition(';')[0]}. Give 'category' a name in words."
         if not self.boxes_px:
             return None
         boxes, frames = np.array(self.boxes_px, np.float64), np.array(self.frames, np.float64)
-        faults = [
-            finding for finding in findings if finding.kind in ("box_out_of_frame", "box_zero_size", "box_in_shares")
-        ]
-        if 2 * len(faults) <= len(boxes) and not are_corners(boxes, frames, share_out_of_frame(boxes, frames)):
+        faults = [finding for finding in findings if finding.kind in _OF_BOXES]
+        if 2 * len(faults) <= len(boxes) and not are_of_other_form(boxes, frames, share_out_of_frame(boxes, frames)):
             return None
         guess = guess_form(boxes, frames)
         told = f"{len(faults)} of {len(boxes)} boxes of the {len(images)} records do not fit"
+        if not faults:
+            told = f"All {len(boxes)} boxes of the {len(images)} records lie in the first 100 pixels of their frames"
         first = f", such as that of image {faults[0].image_id}: {faults[0].detail.partition(';')[0]}" if faults else ""
         cause = f"Likely cause: {guess}" if guess else "Look whether boxes and sizes are of the same pictures"
         return f"{told}{first}. {cause}. 'datagen lint' names them all."
@@ -265,9 +267,10 @@ def _placed(
     """Make one image with an id of its own; ``ids`` says which record has which."""
     if isinstance(record, CorpusError):
         raise record
-    told = f"{place} ({plain_name(record.file_name)})"
+    record = replace(record, file_name=plain_name(record.file_name))
+    told = f"{place} ({record.file_name})"
     if record.image_id is None:
-        image_id = id_of_file(plain_name(record.file_name), ids)
+        image_id = id_of_file(record.file_name, ids)
     else:
         image_id = id_text(record.image_id)
         if image_id in ids:
@@ -302,19 +305,25 @@ def _image_of(
         if not all(map(math.isfinite, row.bbox)):
             raise CorpusError(f"{place}: the bbox of a {row.category} is {list(row.bbox)}; give finite numbers.")
         name = _category_name(row.category, place)
+        if is_nameless(name):
+            findings.append(
+                Finding("category_unnamed", image_id, f"a category {told_nameless(name)}; its box is left out")
+            )
+            form.n_unnamed += 1
+            continue
         form.boxes_px.append(row.bbox)
         form.frames.append((width, height))
         crowd = bool(row.iscrowd)
         box, faults = make_box(InstanceRow(0, 0, bbox=row.bbox, area=row.area, iscrowd=crowd), name, width, height)
         findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]
         boxes += [box] if box is not None else []
-    return AnnotatedImage(image_id, plain_name(record.file_name), width, height, captions, tuple(boxes), record.licence)
+    return AnnotatedImage(image_id, record.file_name, width, height, captions, tuple(boxes), record.licence)
 
 
 def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[int, int]:
     if folder is None:
         raise CorpusError(f"{place}: has boxes but no width and height; add both, or name the folder of the pictures.")
-    return picture_size(folder, plain_name(record.file_name))
+    return picture_size(folder, name_in(folder, record.file_name))
 
 
 def _category_name(name: str, place: str) -> str:

@@ -6,7 +6,6 @@ any size is walked, sliced, handed to other processes or mapped from a file with
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, pairwise
 from pathlib import PurePosixPath
@@ -247,17 +246,6 @@ def id_text(value: int | str) -> str:
     if isinstance(value, int):
         return str(value)
     return (value.lstrip("0") or "0") if value.isascii() and value.isdigit() else value
-
-
-def plain_name(file_name: str) -> str:
-    """The name of a picture without what an address holds beside it, such as a login or a signature.
-
-    Names are kept in samples, datasets and reports. Where a file gives an address, the picture is looked for by its
-    last part, as it is where LVIS gives ``coco_url`` alone.
-    """
-    if re.match(r"(?!file:)[A-Za-z][\w+.-]{1,20}://", file_name) is None:
-        return file_name.replace("\\", "/")
-    return file_name.partition("?")[0].partition("#")[0].rpartition("/")[2]
 
 
 def id_of_file(name: str, taken: set[str] | dict[str, str]) -> str:

@@ -20,8 +20,8 @@ from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
 from datagen.corpus.coco import load_annotations
-from datagen.corpus.images import id_of_file, plain_name
-from datagen.corpus.pictures import name_in
+from datagen.corpus.file_names import name_in, plain_name
+from datagen.corpus.images import id_of_file
 from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
@@ -121,7 +121,7 @@ def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
             for number, value in enumerate(_values(path, text), start=1):
                 if not isinstance(value, dict) or (number == 1 and "conversations" not in value):
                     raise CorpusError(f"{path}: {_explain_shape(value, number)}")
-                yield value, _compact(value)
+                yield (plain := _without_secrets(value)), _compact(plain)
     except UnicodeDecodeError as error:
         raise CorpusError(f"{path}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
     except OSError as error:
@@ -216,6 +216,14 @@ def _compact(record: dict[str, Any]) -> str:
         return msgspec.json.encode(record).decode()
     except (UnicodeEncodeError, msgspec.MsgspecError, ValueError):
         return json.dumps(record)  # half of a surrogate pair, NaN
+
+
+def _without_secrets(record: dict[str, Any]) -> dict[str, Any]:
+    """The record; where its image is an address, without the query, which may be a signature."""
+    image = record.get("image")
+    if isinstance(image, str) and plain_name(image) != image.replace("\\", "/"):
+        return {**record, "image": plain_name(image)}
+    return record
 
 
 def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:

@@ -10,21 +10,20 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import re
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from msgspec import Struct
 
 from datagen.compact_map import DigestMap, Numbers
 from datagen.config import CorpusSettings
+from datagen.corpus.file_names import is_absolute_name, is_inside_name, outside_fault
 from datagen.errors import RunError
 from datagen.records import AnnotatedImage
 
@@ -231,10 +230,18 @@ class PictureChecker:
         )
 
     def explain_missing(self, images: Iterable[AnnotatedImage]) -> str | None:
-        """Say what is wrong with the image folder; see the function of this name."""
-        if self.folder is None:
+        """Say what is wrong with the image folder, or with names that need one; see the function of this name."""
+        names = (image.file_name for image in images)
+        if self.folder is not None:
+            return explain_missing(self.folder, names)
+        first = next(names, None)
+        if first is None or is_inside_name(first) or any(map(is_inside_name, names)):
             return None
-        return explain_missing(self.folder, (image.file_name for image in images))
+        told = "are absolute" if is_absolute_name(first) else "lead out of any folder"
+        return (
+            f"The names of the pictures {told}, such as {first}. Give the folder that they lie in with --images, or "
+            f"write them relative to it, such as '{_bare(first)}'."
+        )
 
 
 def _digest_of(folder: Path, file_name: str) -> str:
@@ -302,47 +309,6 @@ def picture_size(folder: Path, file_name: str) -> tuple[int, int]:
     """
     with _opened(folder, file_name, sys.maxsize) as image:
         return image.size
-
-
-def is_inside_name(file_name: str) -> bool:
-    """Whether a name, by itself, stays under whatever folder it is put in."""
-    name = file_name.replace("\\", "/")
-    leads_out = name.startswith("/") or re.match(r"[A-Za-z]:", name) or ".." in name.split("/")
-    return not (leads_out or "\0" in name)
-
-
-def is_absolute_name(file_name: str) -> bool:
-    """Whether a name says where a file lies on some machine, of whatever system."""
-    return re.match(r"/|\\|[A-Za-z]:[\\/]", file_name) is not None
-
-
-def name_in(folder: Path, file_name: str) -> str:
-    """The name of a picture under the image folder, where the file names it absolutely or by way of ``..``.
-
-    Args:
-        folder: The image folder.
-        file_name: As the annotation file has it.
-
-    Returns:
-        The same name, where it does not lead into the folder.
-    """
-    is_of_windows = re.match(r"[A-Za-z]:|\\\\", file_name) is not None and os.name != "nt"
-    if is_of_windows or (is_inside_name(file_name) and not file_name.startswith("file://")):
-        return file_name
-    name = unquote(urlsplit(file_name).path) if file_name.startswith("file://") else file_name.replace("\\", "/")
-    for root in (folder.absolute(), folder.resolve()):
-        path = PurePath(os.path.normpath(root / name))
-        if path.is_relative_to(root) and path != root:
-            return path.relative_to(root).as_posix()
-    return file_name
-
-
-def outside_fault(file_name: str) -> tuple[str, str]:
-    """Reason and sentence for a name that leads out."""
-    if is_absolute_name(file_name):
-        told = f"'{file_name}' is absolute and does not lie in the image folder; names are relative to --images"
-        return "image_outside_folder", told
-    return "image_outside_folder", f"'{file_name}' leads out of the image folder"
 
 
 def picture_path(folder: Path, file_name: str) -> Path | None:
@@ -472,12 +438,15 @@ def _told_of_outside(folder: Path, names: list[str]) -> str:
     """Say what to do about names that are absolute, or lead out of the folder."""
     is_absolute = is_absolute_name(names[0])
     told = "are absolute and do not lie in it" if is_absolute else "lead out of it"
-    bare = names[0].replace("\\", "/").rpartition("/")[2]
-    mend = f"Write them relative to the folder that --images names, such as '{bare}'."
+    mend = f"Write them relative to the folder that --images names, such as '{_bare(names[0])}'."
     if all(Path(name).is_absolute() for name in names):
         around = os.path.commonpath([Path(name).parent for name in names])
         mend = f"Did you mean --images {around}?" if Path(around).is_dir() else mend
     return f"{folder}: the names of its pictures {told}, such as {names[0]}. {mend}"
+
+
+def _bare(name: str) -> str:
+    return name.replace("\\", "/").rpartition("/")[2]
 
 
 def _told_of_links(folder: Path, name: str) -> str:

@@ -280,7 +280,8 @@ class LlmJudge:
         for sample in samples:
             image = corpus.by_id[sample.image_id]
             shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
-            absent = tuple(name for name in corpus.categories if name in boxed and name not in shown)
+            looked_for = claims.deniable(image, corpus.categories, settings.checks)
+            absent = tuple(name for name in looked_for if name in boxed and name not in shown)
             rng = rng_for(settings.rng_seed, sample.sample_id, "errors for the judge")
             spoiling = Spoiling(lexicon, lambda name, s=shown, a=absent: frequencies.rivals(name, s, a), rng)  # type: ignore[misc]
             found: list[tuple[ErrorKind, int, Turn]] = []

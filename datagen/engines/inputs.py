@@ -28,13 +28,14 @@ from datagen.corpus import (
     load_dataset,
     named_places,
     open_source,
+    why_stop,
 )
 from datagen.corpus.llava_dataset import Dataset
 from datagen.engines.cost_ledger import Ledger
 from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
-from datagen.errors import CorpusError, RunError, SettingsError
+from datagen.errors import CorpusError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, embedded_teacher, load_recipes
 from datagen.records import AnnotatedImage, Sample
@@ -151,17 +152,14 @@ class Inputs:
         """The whole of it, whatever the shard; read when it is first asked for, after all that is cheap to check.
 
         Raises:
-            CorpusError: Annotations cannot be used, or most of a file is faulty.
-            RunError: The image folder holds none of the pictures.
+            CorpusError: Annotations cannot be used, most of a file is faulty, or the image folder holds no picture.
         """
         corpus = self.dataset.corpus if self.dataset else load_corpus(self.settings.corpus, self.source)
         if self.dataset is None:
             require_distinct_ids(corpus.by_id, [recipe.name for recipe in self.recipes])
-        if corpus.refusal and not self.is_merge:
-            raise CorpusError(corpus.refusal)
-        hint = None if self.is_merge else self.pictures.explain_missing(corpus.images)
+        hint = None if self.is_merge else why_stop(corpus, self.pictures)
         if hint:
-            raise RunError(hint)
+            raise CorpusError(hint)
         return corpus
 
     @cached_property

@@ -75,7 +75,8 @@ def with_error(reply: Reply, request: Request, settings: Settings, categories: t
     turns = parse_reply(reply.text, request.reply_format, reply.finish_reason, "What does the picture show?").turns
     lexicon = lexicon_for(categories, settings.checks.words)
     shown = {box.category for box in request.image.boxes}.union(*map(lexicon.named, request.image.captions))
-    absent = tuple(name for name in categories if name not in shown)
+    looked_for = claims.deniable(request.image, categories, settings.checks)
+    absent = tuple(name for name in looked_for if name not in shown)
     found = [
         (error, number, turn.answer, wrong.answer)
         for number, turn in enumerate(claims.judge_turns(turns, request.image, categories, settings.checks), start=1)
@@ -202,8 +203,9 @@ class Examiner:
         if image_id in self._chosen and image_id not in self._trials:
             image, other = self._images[self._chosen[image_id]], self._other_of[image_id]
             shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
-            # Where nobody says what it shows, nothing is known to be absent.
-            absent = tuple(name for name in self._plantable if shown and name not in shown)
+            # Where nobody says what it shows, nothing is known to be absent; nor is what nobody looked for (LVIS).
+            looked_for = {*claims.deniable(image, self._categories, self._settings.checks)} if shown else ()
+            absent = tuple(name for name in self._plantable if name in looked_for and name not in shown)
             self.others[image_id] = other
             self._trials[image_id] = Trial(image, other, frozenset(shown), absent)
         return self._trials.get(image_id)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.corpus.category_names import names_in_sentences
+from datagen.corpus.category_names import is_nameless, names_in_sentences
 from datagen.lexicon import counted, with_article
 from datagen.words import COCO_CATEGORIES
 
@@ -59,3 +59,42 @@ def test_articles_and_plurals(given: str, one: str, several: str) -> None:
 def test_a_list_that_shouts_is_spoken() -> None:
     assert names_in_sentences(["PERSON", "TRAFFIC LIGHT", "CAR"]) == ["person", "traffic light", "car"]
     assert names_in_sentences(["Car", "Bus", "ATM", "CYCLIST"]) == ["car", "bus", "ATM", "cyclist"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *"0 1 12 - -- _ N/A n/a NA none null NaN undefined unknown unlabeled class_1 Class1 class-12 label3 category_7 obj_2 "
+        "object#4 id:9 item2 DontCare don't-care background ignored_regions void misc others ? 3.0 #5 ...".split(),
+        "class 1",
+        "Ignored Regions",
+    ],
+)
+def test_a_name_that_tells_no_thing(name: str) -> None:
+    assert is_nameless(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *COCO_CATEGORIES,
+        "7up",
+        "F-16",
+        "class",
+        "object",
+        "item",
+        "other vehicle",
+        "cat1",
+        "background singer",
+        "犬",
+        "x",
+        "Objet",
+        "type 2 diabetes",
+        "unknown soldier",
+        "number 5",
+        "size 12 shoe",
+        "é",
+    ],
+)
+def test_a_name_that_tells_one(name: str) -> None:
+    assert not is_nameless(name)

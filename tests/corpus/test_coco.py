@@ -503,7 +503,8 @@ def test_lint_and_run_are_told_of_images_and_categories_that_cannot_be_used(load
     assert [image.image_id for image in corpus.images] == ["7", *map(str, range(20, 26))]
     assert {box.category for box in corpus.images[0].boxes} == {"person", "cup"}
     assert kinds(corpus).count("record_unreadable") == 8
-    assert kinds(corpus).count("unknown_category") == 3
+    assert kinds(corpus).count("unknown_category") == 1
+    assert kinds(corpus).count("category_unnamed") == 2
     assert corpus.refusal is None
 
 
@@ -532,7 +533,10 @@ def test_lint_and_run_are_told_of_images_and_categories_that_cannot_be_used(load
             instances(*({**BOX, "bbox": [80, 40, 39, 15 + n / 2]} for n in range(8))),
             r"its boxes are \[centre x, centre y",
         ),
-        (instances(*({**BOX, "bbox": [40, 60, 9, 900 + n]} for n in range(9))), "Look whether its boxes, the sizes of"),
+        (
+            instances(*({**BOX, "bbox": [40, 60, 9, 1900 + n]} for n in range(9))),
+            "Look whether its boxes, the sizes of",
+        ),
     ],
 )
 def test_where_most_is_faulty_a_run_is_refused_with_the_likely_cause(load: Loader, content: Any, message: str) -> None:
@@ -598,6 +602,53 @@ def test_labels_of_whole_images_are_read(load: Loader) -> None:
         ((), ("person",)),
     ]
     assert corpus.images[1:][1] == corpus.images[2]
+
+
+def named(*names: str, **more: object) -> list[dict[str, object]]:
+    return [{"id": n, "name": name, **more} for n, name in enumerate(names, start=1)]
+
+
+def test_a_category_without_a_name_costs_its_boxes_and_is_denied_nowhere(load: Loader) -> None:
+    rows = [{**BOX, "id": n, "category_id": n} for n in (1, 2, 2, 2)]
+    corpus = load(instances(*rows, categories=named("0", "dog", "class_7")))
+    assert corpus.categories == ("dog",)
+    assert [box.category for box in corpus.images[0].boxes] == ["dog"] * 3
+    assert kinds(corpus).count("category_unnamed") == 1
+    assert corpus.refusal is None
+    (told,) = (one.detail for one in corpus.findings if one.kind == "category_unnamed")
+    assert told == "annotation 1: its category 1 is named '0', which no sentence can say; name what it shows; left out"
+
+
+@pytest.mark.parametrize("names", [("0", "1", "2"), ("class_0", "class_1"), ("", " "), ("N/A", "unknown")])
+def test_where_most_categories_have_no_name_a_run_is_refused(load: Loader, names: tuple[str, ...]) -> None:
+    rows = [{**BOX, "id": n, "category_id": 1 + n % 2} for n in range(6)]
+    refusal = load(instances(*rows, categories=named(*names))).refusal
+    assert refusal is not None
+    assert "6 of 6 boxes do not fit (6 category_unnamed)" in refusal
+    assert "Write into 'categories' what they are, in words" in refusal
+
+
+@pytest.mark.parametrize("names", [("dog", "dog"), ("Dog", "dog"), ("traffic_light", "Traffic Light")])
+def test_categories_of_one_name_are_one_and_told(load: Loader, names: tuple[str, ...]) -> None:
+    rows = [{**BOX, "id": n, "category_id": n} for n in (1, 2)]
+    corpus = load(instances(*rows, categories=named(*names)))
+    assert len(corpus.categories) == 1 and len(corpus.images[0].boxes) == 2
+    (told,) = (one.detail for one in corpus.findings if one.kind == "category_repeated")
+    assert f"categories 1, 2 are all '{corpus.categories[0]}'; read as one" in told
+
+
+def test_the_heading_over_all_categories_is_none(load: Loader) -> None:
+    """Roboflow puts the project's name first, and nothing is ever annotated with it."""
+    head = {"id": 0, "name": "street-objects-v2", "supercategory": "none"}
+    others = named("person", "dog", supercategory="street-objects-v2")
+    row = {**BOX, "category_id": 2}
+    assert load(instances(row, categories=[head, *others])).categories == ("person", "dog")
+    used = load(instances(row, {**BOX, "id": 2, "category_id": 0}, categories=[head, *others]))
+    assert used.categories == ("street-objects-v2", "person", "dog")
+    flat = load(instances(row, categories=[{**head, "name": "cat"}, *named("person", "dog", supercategory="animal")]))
+    assert flat.categories == ("cat", "person", "dog")
+    odd = load(instances(row, categories=[head, *named("person", "dog", supercategory=["a", 1])]))
+    assert odd.categories == ("street-objects-v2", "person", "dog")
 
 
 def rle(*box_px: int) -> dict[str, Any]:

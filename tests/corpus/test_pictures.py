@@ -12,7 +12,8 @@ from PIL import Image
 
 from datagen.config import CorpusSettings
 from datagen.corpus import PictureChecker, PictureError, check_picture, explain_missing, picture_path, read_picture
-from datagen.corpus.pictures import MAX_READ_PIXELS, name_in, outside_fault
+from datagen.corpus.file_names import name_in, outside_fault
+from datagen.corpus.pictures import MAX_READ_PIXELS
 from datagen.errors import RunError
 from datagen.records import AnnotatedImage
 

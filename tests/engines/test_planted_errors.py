@@ -237,6 +237,30 @@ def test_errors_are_planted_in_turns_that_the_annotations_bear_out() -> None:
     assert not is_clean(Turn("?", "Lovely."))
 
 
+def test_nothing_is_planted_as_absent_that_nobody_looked_for() -> None:
+    """LVIS says for each image which categories were looked for and not found; others may be there without a box."""
+    images = [replace(image, absent=(NAMES[n % len(NAMES)],), unfinished=()) for n, image in enumerate(drawn(40))]
+    asked = examiner(images)
+    trials = [asked.trial(image.image_id) for image in images]
+    assert all(set(trial.absent) <= set(trial.image.absent or ()) for trial in trials if trial is not None)
+    assert any(trial.absent for trial in trials if trial is not None)
+    many = examiner(drawn(40), **{"checks.exhaustive": "no"})
+    assert not any(trial.absent for image in images if (trial := many.trial(image.image_id)) is not None)
+
+
+@pytest.mark.parametrize("absent", [(), ("zebra",)])
+def test_a_teacher_that_lies_names_only_what_was_looked_for(absent: tuple[str, ...]) -> None:
+    settings = without_validator(1.0)
+    categories = load_corpus(settings.corpus).categories
+    names: set[str] = set()
+    for request in requests(settings):
+        told = replace(request, image=replace(request.image, absent=absent, unfinished=()))
+        before = write_reply(request, settings.rng_seed)
+        after = with_error(before, told, settings, (*categories, "zebra"))
+        names |= {name for name in (*categories, "zebra") if name in after.text and name not in before.text}
+    assert names <= set(absent)
+
+
 def test_the_same_errors_are_planted_whoever_asks() -> None:
     """A merge knows which pictures its shards chose, and plants what they planted."""
     images = drawn(20)

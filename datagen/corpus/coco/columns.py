@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from datagen.corpus.buffers import Growing, GrowingTexts, Ints, Texts
 from datagen.corpus.coco.boxes import frame_of, is_absent
 from datagen.corpus.coco.schema import BoxPx, CaptionRow, CategoryRow, Id, ImageRow, InstanceRow, LicenceRow
-from datagen.corpus.images import id_text, plain_name
+from datagen.corpus.file_names import plain_name
+from datagen.corpus.images import id_text
 from datagen.records import Finding
 
 Mask = NDArray[np.bool_]
@@ -174,7 +175,7 @@ class ImageRows:
     def add(self, rows: list[ImageRow]) -> None:
         """Take rows."""
         self._take_labels(rows)
-        self._names += [plain_name(row.file_name or row.coco_url or "") for row in rows]
+        self._names += [plain_name(row.file_name or _name_in(row.coco_url)) for row in rows]
         self._ids.add(self._number([row.id for row in rows]))
         self._licences.add(self._number([row.license for row in rows]))
         sides = [row.width or 0.0 for row in rows], [row.height or 0.0 for row in rows]
@@ -274,3 +275,8 @@ def _box_array(boxes: list[BoxPx | None]) -> NDArray[np.float64]:
         no_box = (np.nan,) * 4
         values = np.array([no_box if box is None else box for box in boxes], np.float64)
     return values.reshape(-1, 4)
+
+
+def _name_in(url: str | None) -> str:
+    """LVIS names its pictures by their address alone."""
+    return plain_name(url or "").rpartition("/")[2]

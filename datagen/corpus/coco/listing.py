@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.corpus.buffers import Ints
-from datagen.corpus.category_names import names_in_sentences
+from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
 from datagen.corpus.coco.columns import Captions, Ids, ImageTable, Instances
 from datagen.corpus.coco.schema import CategoryRow, LicenceRow
+from datagen.corpus.file_names import plain_name
 from datagen.corpus.images import MAX_SIDE_PX, id_text
 from datagen.errors import CorpusError
 from datagen.records import Finding
@@ -60,6 +61,7 @@ class Listing:
         category_names: Of all files.
         findings: What was left out.
         refusals: Why a run should not go on with the rest, if so.
+        unnamed: Of the latest file's categories those that are left out, by their numbered ids, with the reason.
     """
 
     def __init__(self, ids: Ids) -> None:
@@ -70,6 +72,7 @@ class Listing:
         self.category_names: list[str] = []
         self.findings: list[Finding] = []
         self.refusals: list[str] = []
+        self.unnamed: dict[int, str] = {}
         self._conflicting: dict[Path, list[int]] = {}
         self._ids = ids
         self._image_ids = np.empty(0, np.int64)
@@ -187,7 +190,9 @@ class Listing:
 
     def category_rows(self, file: Instances, category_ids: Ints) -> Rows:
         """Find the rows of categories, -1 for unknown ones; the first call enters those of the file."""
-        named, told = _category_names(file.path, file.categories)
+        rows_used = _without_heading(file.categories, self._ids, file.annotations.category_ids)
+        named, faults, told = _category_names(file.path, rows_used)
+        self.unnamed = {self._ids.numbers([key])[0]: fault for key, fault in faults.items()}
         self.findings += () if set(told) <= set(self.findings) else told
         rows = _entered(self.category_names, named.values())
         return _mapped(Lookup(self._ids.numbers([*named])).rows(category_ids), rows)
@@ -228,14 +233,25 @@ def _listed_twice(table: ImageTable) -> dict[int, str]:
     return faults
 
 
-def _category_names(path: Path, rows: Sequence[CategoryRow]) -> tuple[dict[str, str], list[Finding]]:
-    """Each category's name as it stands in a sentence, and what is wrong with categories that are left out."""
+def _without_heading(rows: Sequence[CategoryRow], ids: Ids, used: Ints) -> Sequence[CategoryRow]:
+    """The categories without the one that Roboflow puts first for the whole project: all others stand under it."""
+    heads = [row for row in rows if row.supercategory in (None, "", "none")]
+    others = [row for row in rows if row.supercategory not in (None, "", "none")]
+    if len(heads) != 1 or not others or any(row.supercategory != heads[0].name for row in others):
+        return rows
+    return rows if (used == ids.numbers([heads[0].id])[0]).any() else others
+
+
+def _category_names(path: Path, rows: Sequence[CategoryRow]) -> tuple[dict[str, str], dict[str, str], list[Finding]]:
+    """Names of categories as they stand in sentences, why others have none, and what is to be told of both."""
     names: dict[str, str] = {}
     faults: dict[str, str] = {}
     for row, name in zip(rows, names_in_sentences([row.name for row in rows]), strict=True):
         key = id_text(row.id)
         if not name:
             faults[key] = "has an empty name; name it"
+        elif is_nameless(name):
+            faults[key] = told_nameless(name)
         elif names.setdefault(key, name) != name:
             faults[key] = f"is both '{names[key]}' and '{name}'; keep one"
     for key in faults:
@@ -244,9 +260,14 @@ def _category_names(path: Path, rows: Sequence[CategoryRow]) -> tuple[dict[str, 
         Finding("record_unreadable", None, f"{path.name}: category {key} {fault}; left out with its boxes")
         for key, fault in faults.items()
     ]
+    twice = {name: [key for key in names if names[key] == name] for name, n in Counter(names.values()).items() if n > 1}
+    told += [
+        Finding("category_repeated", None, f"{path.name}: categories {', '.join(keys)} are all '{name}'; read as one")
+        for name, keys in twice.items()
+    ]
     plain = {id_: re.sub(r" \([^()]*\)$", "", name) for id_, name in names.items()}
     n_plain = Counter(plain.values())  # "bat (animal)" stays where there is another bat
-    return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}, told
+    return {id_: plain[id_] if n_plain[plain[id_]] == 1 else name for id_, name in names.items()}, faults, told
 
 
 def licence_names(rows: Iterable[LicenceRow]) -> dict[str, str]:
@@ -266,4 +287,4 @@ def licence_name(name: str | None, url: str | None) -> str | None:
         return "-".join(("CC", *(part.upper() for part in match.groups() if part)))
     if match := re.search(r"creativecommons\.org/publicdomain/zero/(\d\.\d)", url or "", re.IGNORECASE):
         return f"CC0-{match[1]}"
-    return " ".join((name or "").split()) or (url or "").strip() or None
+    return " ".join((name or "").split()) or plain_name((url or "").strip()) or None

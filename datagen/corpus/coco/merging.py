@@ -13,7 +13,7 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from datagen.corpus.box_form import SEEMS_CORNERS, are_corners, are_shares, guess_form, share_out_of_frame
+from datagen.corpus.box_form import SEEMS_CORNERS, are_of_other_form, are_shares, guess_form, share_out_of_frame
 from datagen.corpus.buffers import Ints, Texts, ends_of, joined_texts, texts_of
 from datagen.corpus.coco.boxes import is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
@@ -80,14 +80,14 @@ class _FormCheck:
     """Whether the boxes of a file are in COCO's form; kept from before they are turned into shares of the frame.
 
     Attributes:
-        are_corners: They are corners for sure.
+        is_other: They are in another one for sure.
         guess: What they seem to be, where many do not fit; see ``guess_form``.
     """
 
     def __init__(self, boxes: NDArray[np.float64], frames: NDArray[np.float64]) -> None:
         share_over = share_out_of_frame(boxes, frames)
-        self.are_corners = are_corners(boxes, frames, share_over)
-        is_doubtful = share_over > SEEMS_CORNERS or are_shares(boxes, frames).any()
+        self.is_other = are_of_other_form(boxes, frames, share_over)
+        is_doubtful = self.is_other or share_over > SEEMS_CORNERS or are_shares(boxes, frames).any()
         self.guess = guess_form(boxes, frames) if is_doubtful else None
 
 
@@ -169,16 +169,20 @@ class _Merge:
         """Find why a run should not go on with the boxes of a file, if most are faulty or in another form."""
         n_boxes = int(np.count_nonzero(is_ours))
         told = {at: (kind, detail) for at, kind, detail in reversed(notes) if is_ours[at] and kind not in _OF_MASKS}
-        if 2 * len(told) <= n_boxes and not form.are_corners:
+        if 2 * len(told) <= n_boxes and not form.is_other:
             return
         counts = Counter(kind for kind, _ in told.values())
         tally = ", ".join(f"{number} {kind}" for kind, number in counts.most_common())
         sentence = f"{file.path}: {len(told)} of {n_boxes} boxes do not fit ({tally})"
-        if told:
+        if not told:
+            sentence = f"{file.path}: all {n_boxes} boxes lie in the first 100 pixels of their frames"
+        else:
             at = min(told)
             sentence += f", such as {self._named(int(file.annotations.ids[at]))}: {told[at][1].partition(';')[0]}"
         cause = form.guess or _shifted_ids(file, self.ids, counts)
         advice = f"Likely cause: {cause}" if cause else _LOOK
+        if counts.most_common(1) and counts.most_common(1)[0][0] == "category_unnamed":
+            advice = "Write into 'categories' what they are, in words"
         self.refusals.append(f"{sentence}. {advice}. 'datagen lint' names them all.")
 
     def _place_labels(self, file: Instances) -> None:
@@ -204,6 +208,10 @@ class _Merge:
         if image < 0:
             return [_unknown_image(file)], False
         if category < 0:
+            fault = self.listing.unnamed.get(int(table.category_ids[at]))
+            if fault is not None:
+                told = f"its category {self.ids.text(int(table.category_ids[at]))} {fault}; left out"
+                return [("category_unnamed", told)], False
             told = f"category {self.ids.text(int(table.category_ids[at]))} is not declared; left out"
             return [("unknown_category", told)], False
         row = _as_row(table, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from msgspec import Meta, Raw, Struct
 
@@ -26,6 +26,7 @@ class CategoryRow(Struct, gc=False):
 
     id: Id
     name: str
+    supercategory: Any = None
 
 
 class ImageRow(Struct, gc=False):
