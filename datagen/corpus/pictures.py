@@ -10,14 +10,17 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import stat
 import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -318,7 +321,9 @@ def picture_path(folder: Path, file_name: str) -> Path | None:
     path = folder / file_name.replace("\\", "/")
     try:
         target, root = path.resolve(), folder.resolve()
-        is_inside = target.is_relative_to(root) or (target != path and _is_blob(target, root))
+        is_inside = target.is_relative_to(root) or (
+            target != path and (_is_blob(target, root) or _is_exported(folder, path, target))
+        )
     except (OSError, RuntimeError):  # links that go in a circle
         return None
     return path if is_inside else None
@@ -328,6 +333,54 @@ def _is_blob(target: Path, folder: Path) -> bool:
     """Whether a link leads from a snapshot of the Hugging Face hub to that repository's own store, as all of its do."""
     snapshots = next((around for around in (folder, *folder.parents) if around.name == "snapshots"), None)
     return snapshots is not None and target.parent == snapshots.parent / "blobs"
+
+
+EXPORT_MANIFEST = "manifest.json"
+
+
+class _ExportedFile(Struct):
+    bytes: int
+    sha256: str
+
+
+class _ExportManifest(Struct):
+    files: dict[str, _ExportedFile]
+
+
+def _is_exported(folder: Path, path: Path, target: Path) -> bool:
+    """Whether a link is one of ``datagen export --pictures link``: the export's manifest has its target's digest.
+
+    So a stranger's export can have no file read but such whose content he knows.
+    """
+    for around in (folder, folder.parent):
+        manifest = around / EXPORT_MANIFEST
+        if not manifest.is_file():
+            continue
+        told = _files_of(manifest, manifest.stat().st_mtime_ns).get(path.relative_to(around).as_posix())
+        found = target.stat()
+        return (
+            told is not None
+            and stat.S_ISREG(found.st_mode)
+            and found.st_size == told.bytes
+            and _sha256_of(target, found.st_size, found.st_mtime_ns) == told.sha256
+        )
+    return False
+
+
+@lru_cache(maxsize=2)
+def _files_of(manifest: Path, mtime_ns: int) -> dict[str, _ExportedFile]:
+    del mtime_ns  # another time is another manifest
+    try:
+        return msgspec.json.decode(manifest.read_bytes(), type=_ExportManifest).files
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+@lru_cache(maxsize=1 << 16)
+def _sha256_of(path: Path, size: int, mtime_ns: int) -> str:
+    del size, mtime_ns  # another one is another file
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager

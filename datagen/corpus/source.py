@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from datagen.corpus.file_names import plain_name
 from datagen.corpus.images import ImagesById, ids_of
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
@@ -168,6 +170,9 @@ def check_start(path: Path, data: bytes, shape: str) -> None:
         raise CorpusError(f"{path}: is empty. {shape}; copy or download it again.")
 
 
+_ADDRESS = re.compile(r"(?:^|/)(https?|ftp|s3|gs|az|abfss?|hf):/+(.+)$", re.DOTALL)
+
+
 def explain_unreadable(error: OSError | ValueError, name: str, kind: str = "annotation") -> str:
     """Say what the system's error means for a file.
 
@@ -177,6 +182,9 @@ def explain_unreadable(error: OSError | ValueError, name: str, kind: str = "anno
         kind: What the file holds.
     """
     path = Path(getattr(error, "filename", None) or name)
+    if address := _ADDRESS.search(path.as_posix()):
+        told = plain_name(f"{address[1]}://{address[2]}")
+        return f"{told}: is an address; {kind} files are read from disk, so download it and name the file."
     if isinstance(error, FileNotFoundError):
         if not path.parent.is_dir():
             return f"{path}: no such {kind} file. There is no folder {path.parent} either."

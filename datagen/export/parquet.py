@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from datagen.export.rows import ExportRow, ExportSettings, chat_messages
+from datagen.export.rows import ExportRow, ExportSettings, chat_messages, suffix_by_content
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -36,6 +36,12 @@ def parquet_schema() -> pa.Schema:
     return pa.schema(fields, metadata={"huggingface": msgspec.json.encode({"info": {"features": features}})})
 
 
+def _named_by_content(row: ExportRow) -> str:
+    suffix = suffix_by_content(row)
+    name = PurePosixPath(row.image)
+    return row.image if name.suffix.lower() == suffix else str(name.with_suffix(suffix))
+
+
 class ParquetFiles:
     """Writes ``data/SPLIT-00000.parquet`` and further ones, a new file after so many bytes of pixels."""
 
@@ -59,7 +65,7 @@ class ParquetFiles:
                 "image_id": sample.image_id,
                 "response_type": sample.response_type,
                 "licence": sample.provenance.licence,
-                "images": [{"bytes": pixels, "path": row.image}],
+                "images": [{"bytes": pixels, "path": _named_by_content(row)}],
                 "messages": chat_messages(row.record, {"type": "image"}),
             }
         )

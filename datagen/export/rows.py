@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from itertools import cycle
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
 from msgspec import Struct
@@ -163,6 +163,25 @@ def picture_kind(path: Path) -> PictureKind:
             return PictureKind(name, getattr(image, "n_frames", 1) > 1)
     except UnidentifiedImageError:
         return PictureKind("", is_animated=False)
+
+
+_SUFFIXES = {
+    "jpeg": (".jpg", ".jpeg"),
+    "png": (".png",),
+    "webp": (".webp",),
+    "bmp": (".bmp",),
+    "gif": (".gif",),
+    "tiff": (".tif", ".tiff"),
+}
+
+
+def suffix_by_content(row: ExportRow) -> str:
+    """The suffix of a picture's name, in lower case, or the one of its content where they differ.
+
+    Readers of files with pixels inside choose a decoder, or a media type, by the name.
+    """
+    suffix, fitting = PurePosixPath(row.image).suffix.lower(), _SUFFIXES.get(picture_kind(row.picture).name, (".jpg",))
+    return suffix if suffix in fitting else fitting[0]
 
 
 class Writer(Protocol):

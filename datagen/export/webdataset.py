@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import io
 import tarfile
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import msgspec
 
-from datagen.export.rows import ExportRow, ExportSettings, picture_kind
-
-_SUFFIXES = {
-    "jpeg": (".jpg", ".jpeg"),
-    "png": (".png",),
-    "webp": (".webp",),
-    "bmp": (".bmp",),
-    "gif": (".gif",),
-    "tiff": (".tif", ".tiff"),
-}
+from datagen.export.rows import ExportRow, ExportSettings, suffix_by_content
 
 
 class WebDatasetShards:
@@ -39,10 +30,7 @@ class WebDatasetShards:
             "response_type": sample.response_type,
             "licence": sample.provenance.licence,
         }
-        suffix, kind = PurePosixPath(row.image).suffix.lower(), picture_kind(row.picture).name
-        fitting = _SUFFIXES.get(kind, (".jpg",))
-        if suffix not in fitting:  # readers choose a decoder by it
-            suffix = fitting[0]
+        suffix = suffix_by_content(row)
         members = {suffix: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
         n_bytes = sum(len(content) + 1024 for content in members.values())  # a header, and padding to a block
         if self.n_shard_bytes and self.n_shard_bytes + n_bytes > self.shard_bytes:

@@ -161,3 +161,12 @@ def test_a_record_is_an_image_under_its_plain_name() -> None:
     address = f"https://h/1.jpg?sig={SECRET}"
     image: AnnotatedImage = ImageRecords([{"file_name": address, "captions": ["A dog."]}]).load().images[0]
     assert (image.image_id, image.file_name) == ("1", "https://h/1.jpg")
+
+
+@pytest.mark.parametrize("option", ["--corpus", "--captions", "--instances"])
+@pytest.mark.parametrize("address", ["https://u:{}@h/x.jsonl", "s3://{}@bucket/x.jsonl"])
+def test_annotations_are_not_fetched_and_their_address_keeps_its_secret(option: str, address: str) -> None:
+    done = CliRunner().invoke(app, ["lint", option, address.format(SECRET)])
+    assert done.exit_code == 1
+    assert "x.jsonl: is an address" in done.output and "download it" in done.output
+    assert SECRET not in done.output

@@ -1,5 +1,7 @@
 """Pictures are read, or refused with a reason; names do not lead out of the folder."""
 
+import hashlib
+import json
 import os
 import pickle
 import struct
@@ -347,6 +349,33 @@ def test_links_of_the_hub_are_followed(tmp_path: Path) -> None:
         pytest.skip("this system makes no symbolic links")
     assert check_picture(snapshot, "a.jpg", LIMIT) is None
     assert (check_picture(snapshot, "b.jpg", LIMIT) or ("",))[0] == "image_outside_folder"
+
+
+@pytest.mark.parametrize("place", ["", "images"])
+def test_links_of_an_export_are_followed_where_its_manifest_has_their_content(tmp_path: Path, place: str) -> None:
+    export = tmp_path / "export"
+    (export / "images" / "deep").mkdir(parents=True)
+    picture().save(tmp_path / "a.jpg")
+    picture().save(tmp_path / "secret.jpg", quality=50)
+    try:
+        for name in ("a.jpg", "deep/a.jpg"):
+            (export / "images" / name).symlink_to(tmp_path / "a.jpg")
+        for name in ("b.jpg", "c.jpg", "d.jpg"):
+            (export / "images" / name).symlink_to(tmp_path / "secret.jpg")
+    except OSError:
+        pytest.skip("this system makes no symbolic links")
+    content, secret = (tmp_path / "a.jpg").read_bytes(), (tmp_path / "secret.jpg").read_bytes()
+    told = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    files = {"images/a.jpg": told, "images/deep/a.jpg": told, "images/b.jpg": told}
+    files["images/c.jpg"] = {"bytes": len(secret), "sha256": told["sha256"]}
+    (export / "manifest.json").write_text(json.dumps({"datagen": "0", "files": files}))
+    folder, prefix = (export / place, "") if place else (export, "images/")
+    assert check_picture(folder, f"{prefix}a.jpg", LIMIT) is None
+    assert check_picture(folder, f"{prefix}deep/a.jpg", LIMIT) is None
+    for name in ("b.jpg", "c.jpg", "d.jpg"):
+        assert (check_picture(folder, f"{prefix}{name}", LIMIT) or ("",))[0] == "image_outside_folder"
+    (export / "manifest.json").write_text("[" * 10_000)
+    assert check_picture(folder, f"{prefix}a.jpg", LIMIT) is not None
 
 
 def mounted(tmp_path: Path) -> PictureChecker:

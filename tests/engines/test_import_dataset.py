@@ -168,3 +168,18 @@ def test_wrong_inputs_are_said(dataset: Path, corpus_files: CorpusFiles, tmp_pat
     other.write_text(json.dumps(RECORDS))
     told = run("import", str(other), *images, "--out", str(tmp_path / "d"), exit_code=1)
     assert "holds a run on llava.json, not on other.json" in told
+
+
+def test_an_export_of_its_own_with_links_is_taken_in(dataset: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    run("import", str(dataset), "--images", str(corpus_files.images), "--out", str(tmp_path / "first"))
+    told = ["--format", "llava", "--pictures", "link", "--out", str(tmp_path / "export")]
+    done = RUNNER.invoke(app, ["export", str(tmp_path / "first"), *told])
+    assert done.exit_code == 0, done.output
+    files = tmp_path / "export" / "train.json"
+    assert any(path.is_symlink() for path in (tmp_path / "export" / "images").iterdir())
+    done = RUNNER.invoke(
+        app, ["import", str(files), "--images", str(tmp_path / "export" / "images"), "--out", str(tmp_path / "again")]
+    )
+    assert done.exit_code == 0, done.output
+    again = open_run(tmp_path / "again")
+    assert not any(sample.stage == "teacher" for sample in again.iter_samples())

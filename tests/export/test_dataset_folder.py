@@ -146,6 +146,19 @@ def test_parquet_holds_pixels_in_one_schema_and_is_cut_by_size(images: Path, tmp
         assert picture["bytes"] == (images / picture["path"]).read_bytes()
 
 
+@pytest.mark.parametrize(("form", "suffix"), [("PNG", ".png"), ("WEBP", ".webp"), ("GIF", ".gif"), ("JPEG", ".jpg")])
+def test_the_name_in_parquet_is_that_of_the_content(form: str, suffix: str, tmp_path: Path) -> None:
+    """Readers of Parquet take the media type from it."""
+    images = tmp_path / "images"
+    (images / "b").mkdir(parents=True)
+    Image.new("RGB", (8, 8)).save(images / "001.jpg", form)
+    Image.new("RGB", (8, 8)).save(images / "b" / "none", form)
+    odd = [sample(1), replace(sample(90), image="b/none")]
+    export(odd, tmp_path / "p", ExportSettings(form="parquet"), Finder(images), {})
+    rows = pq.read_table(tmp_path / "p" / "data" / "train-00000.parquet").to_pylist()
+    assert [row["images"][0]["path"] for row in rows] == [f"001{suffix}", f"b/none{suffix}"]
+
+
 def test_shards_pair_picture_and_record_under_sorted_names(images: Path, tmp_path: Path) -> None:
     settings = ExportSettings(form="webdataset", shard_bytes=50_000)
     strange = replace(sample(1), sample_id="1-odd", image="picture.json")  # would take the name of its record
