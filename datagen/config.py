@@ -7,6 +7,7 @@ environment).
 """
 
 import copy
+import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -461,6 +462,7 @@ def load_validator_settings(overrides: Mapping[str, Any]) -> ValidatorSettings:
     if others:
         raise SettingsError(f"'{others[0]}' means nothing here; only settings of the validator do.")
     settings = msgspec.convert(tree.get("validator", {}), ValidatorSettings, strict=False)
+    _refuse_keys({"validator": settings})
     if settings.name.startswith(ENDPOINT):
         endpoint_of(settings.name)
     return settings
@@ -484,7 +486,47 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return tree
 
 
+def _refuse_keys(groups: Mapping[str, Any]) -> None:
+    """Refuse a key where the name of a variable, or of a model, is expected: both are written into files and shown.
+
+    Args:
+        groups: Settings with ``api_key_env``, ``name`` or ``model`` by their dotted names; None for one left out.
+    """
+    for group, settings in groups.items():
+        name = getattr(settings, "api_key_env", None)
+        if name is not None and _seems_key(name):
+            raise SettingsError(
+                f"{group}.api_key_env takes the name of an environment variable, and what was given looks like the key "
+                "itself (it is shown and stored nowhere). Say 'export OPENAI_API_KEY=...' and leave the setting out."
+            )
+        for field in ("name", "model"):
+            if _holds_key(str(getattr(settings, field, None) or "")):
+                raise SettingsError(f"{group}.{field} takes the name of a model, and what was given looks like a key.")
+
+
+def _holds_key(text: str) -> bool:
+    from datagen.masking import MASK, masked
+
+    return text.partition("://")[1] == "" and MASK in masked(text) and MASK not in text
+
+
+def _seems_key(name: str) -> bool:
+    """Whether what should name an environment variable looks like a key: long, with digits among small letters."""
+    if name in os.environ:
+        return False
+    is_random = sum(sign.isdigit() for sign in name) >= 3 and (name != name.upper() or "_" not in name)
+    return _holds_key(name) or (len(name) >= 20 and is_random)
+
+
 def _check_together(settings: Settings) -> None:
+    _refuse_keys(
+        {
+            "teacher": settings.teacher,
+            "checks.judge": settings.checks.judge,
+            "dedup.embeddings": settings.dedup.embeddings,
+            "validator": settings.validator,
+        }
+    )
     if not settings.types:
         raise SettingsError("No response type is chosen; --types needs at least one, such as conversation.")
     twice = {name for name in settings.types if settings.types.count(name) > 1}

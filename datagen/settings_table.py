@@ -368,6 +368,8 @@ def _found(value: object, setting: Setting) -> str:
     if isinstance(value, int | float):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
+        if setting.about.get("pattern"):
+            return "a text that is none. A key itself belongs into an environment variable, and that one's name here"
         return f"'{value}'" if setting.choices else "a text"
     kind = type(value).__name__
     return {"dict": "a mapping", "tuple": "a list"}.get(kind, f"a {kind}")

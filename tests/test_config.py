@@ -88,6 +88,50 @@ def test_a_complaint_about_a_file_names_the_file_and_never_a_key(tmp_path: Path)
     assert "sk-secret" not in str(error.value)
 
 
+KEYS = (
+    "sk-proj-AbCd1234EfGh5678IjKl",
+    "gsk_abcdefghijklmnop1234567890",
+    "hf_AbCdEfGhIjKlMnOpQrStUvWx",
+    "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    "abcdef0123456789abcdef0123456789",
+    "ABCDEF0123456789ABCDEF0123456789",
+    "AKIAIOSFODNN7EXAMPLE",
+    "sk_test_51HabcDEF456ghi789",
+    "Bearer sk-proj-AbCd1234EfGh5678",
+    "OPENAI_API_KEY=sk-abcdefgh12345678",
+)
+HOLDERS = ("teacher", "dedup.embeddings", "checks.judge", "validator")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("group", HOLDERS)
+def test_a_key_in_place_of_its_variable_is_refused_and_not_repeated(key: str, group: str) -> None:
+    model = {} if group in ("teacher", "validator") else {f"{group}.model": "m"}
+    with pytest.raises(SettingsError) as error:
+        load_settings(None, {**CORPUS, **model, f"{group}.api_key_env": key})
+    told = str(error.value)
+    assert told.startswith(f"{group}.api_key_env takes ") and "variable" in told
+    assert key not in told and key.rpartition("=")[2] not in told and "\n" not in told
+
+
+@pytest.mark.parametrize("name", ["OPENAI_API_KEY", "MY_GATEWAY_KEY_2024", "key", "openrouter_key", "K2", "x"])
+def test_the_name_of_a_variable_is_none(name: str) -> None:
+    load_settings(None, {**CORPUS, "teacher.api_key_env": name})
+
+
+def test_a_variable_that_is_there_may_have_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("key_0123456789_of_the_team", "x")
+    load_settings(None, {**CORPUS, "teacher.api_key_env": "key_0123456789_of_the_team"})
+
+
+@pytest.mark.parametrize("setting", ["teacher.name", "checks.judge.model", "dedup.embeddings.model"])
+def test_a_key_in_place_of_a_model_is_refused_and_not_repeated(setting: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_settings(None, {**CORPUS, setting: KEYS[0]})
+    assert setting in str(error.value) and KEYS[0] not in str(error.value)
+    load_settings(None, {**CORPUS, setting: "hf:meta-llama/Llama-3.3-70B-Instruct"})
+
+
 def test_a_dotted_name_in_a_file_is_told_how_to_be_written(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text("dedup.embeddings.model: x\n")

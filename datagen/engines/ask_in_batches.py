@@ -23,7 +23,7 @@ from datagen.endpoint.token_estimate import count_prompt
 from datagen.engines.first_replies import FirstReplies
 from datagen.errors import RunError, TeacherError
 from datagen.records import BatchFact, Reply, Request
-from datagen.store import FactLog, ReplyStore, RunFolder
+from datagen.store import FactLog, ReplyStore, RunFolder, told_damage
 from datagen.teacher.batch import ENDED, MAX_BYTES, MAX_REQUESTS, BatchTeacher
 
 MAX_OPEN = 8  # batches at once
@@ -97,6 +97,8 @@ def ask_by_batches(
     account = None if budget is None else Account(budget, settings.name, settings)
     with closing(FactLog(folder.batches, BatchFact)) as log:
         opened, refused = open_batches(log)
+        if log.n_damaged:
+            note(f"{log.path}: {told_damage(log.n_damaged)}; batches that stood there are not found, and asked again.")
         teacher = BatchTeacher(settings, refused)
         batcher = Batcher(teacher, log, opened, store, account, first, on_reply, note)
         run_to_end(batcher.ask_all(plan, folder.batch_file))

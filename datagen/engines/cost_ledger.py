@@ -16,7 +16,7 @@ from datagen.config import ENDPOINT, Settings, endpoint_of
 from datagen.endpoint.budget import Budget, Payment
 from datagen.endpoint.prices import Tariff, cost_of, price_of
 from datagen.records import AtRisk, Bill, BilledBy, Usage
-from datagen.store import FactLog, RunFolder, read_facts
+from datagen.store import FactLog, RunFolder, read_facts, told_damage
 
 
 class Ledger:
@@ -63,6 +63,15 @@ class Ledger:
                     before = told.get(bill.by)
                     told[bill.by] = before if usd is None else (before or 0.0) + usd
         return told
+
+    def damage(self) -> Iterator[str]:
+        """Say which bills cannot be read."""
+        n_damaged = sum(bill is None for _, bill in read_facts(self._path, Bill)) if self._path.exists() else 0
+        if n_damaged:
+            yield f"{self._path}: {told_damage(n_damaged)}; what they billed is left out of the run's cost."
+        if self._risk_log is not None and self._risk_log.n_damaged:
+            told = "what was in flight then may be left out of the budget"
+            yield f"{self._risk_path}: {told_damage(self._risk_log.n_damaged)}; {told}."
 
     def uncounted(self) -> Iterator[str]:
         """Say what the budget leaves out: whoever is asked at a price that nobody knows."""

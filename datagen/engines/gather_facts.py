@@ -210,6 +210,8 @@ def gathered(
             inputs.ledger.begin(spent_in_all(spent.usd, spent.unpriced, settings.teacher))
             for told in inputs.ledger.uncounted():
                 inputs.progress.note(told)
+        for told in inputs.ledger.damage():
+            inputs.progress.note(told)
         if may_ask:
             is_own = open_teacher is not teacher_of_settings or inputs.plugs.teacher is not None
             if pool is not None and settings.teacher.name == "template" and not is_own:

@@ -26,7 +26,7 @@ from datagen.endpoint.token_estimate import count_tokens
 from datagen.engines.progress import Progress, ended
 from datagen.errors import BudgetError, EmbeddingError, RunError
 from datagen.records import QuestionVector, Sample
-from datagen.store import VectorStore
+from datagen.store import VectorStore, told_damage
 
 _MAX_NUMBERS = 16_384
 """Longest vector taken; the longest in use have 4,096."""
@@ -67,6 +67,8 @@ class QuestionVectors:
             BudgetError: The budget is used up; the same holds.
             RunError: A vector is missing and nothing may be asked.
         """
+        if self._store.log.n_damaged:
+            progress.note(f"{self._path}: {told_damage(self._store.log.n_damaged)}; these vectors are asked for again.")
         questions = dict.fromkeys(turn.question for one in samples if one.status == "accepted" for turn in one.turns)
         missing = [question for question in questions if self._key(question) not in self._store]
         if not missing:

@@ -14,6 +14,8 @@ from datagen.cli.printed import outcome_lines, status_lines
 from datagen.config import Settings, load_settings
 from datagen.endpoint import client
 from datagen.engines.cost_ledger import Ledger
+from datagen.engines.local import run_local
+from datagen.engines.progress import Silence
 from datagen.errors import BudgetError, EmbeddingError, ValidatorError
 from datagen.records import Bill, QuestionVector, Score, Usage
 from datagen.store import RunFolder, read_facts
@@ -129,6 +131,32 @@ def test_a_budget_ends_the_embeddings_and_a_resume_goes_on(corpus_files: CorpusF
         datagen.run({**settings, "teacher": {"budget_usd": 5.0}}, out)
         assert len(bills(out)) == n_all and set(server.embedded.values()) == {1}
     same(out, tmp_path / "calm", *DERIVED)
+
+
+class Notes(Silence):
+    """Keeps what is worth reading once."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.told.append(sentence)
+
+
+def test_damaged_lines_of_every_log_are_told_by_number(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    names = ("replies", "costs", "vectors", "scores", "decisions")
+    with LoopbackServer(intercept=yes, reply=lambda body: f"A dog sits here. {reply_for(body)}") as server:
+        teacher = {"name": "gpt-4o", "base_url": server.base_url, "budget_usd": 50.0}
+        settings = load_settings(None, watched(corpus_files, server, teacher=teacher, types=["description"]))
+        run_local(settings, tmp_path, Silence())
+        for n, name in enumerate(names, start=1):
+            with (tmp_path / f"{name}.jsonl").open("ab") as file:
+                file.write(b'{"damaged": \xff}\n' * n)
+        notes = Notes()
+        run_local(settings, tmp_path, notes)
+    for n, name in enumerate(names, start=1):
+        told = f"{tmp_path / name}.jsonl: {n} damaged line{'s' * (n > 1)} passed over; "
+        assert [note for note in notes.told if note.startswith(told)], (name, notes.told)
 
 
 def test_bills_are_read_back_and_priced_when_a_price_is_known(tmp_path: Path) -> None:
