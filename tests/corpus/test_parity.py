@@ -16,6 +16,7 @@ from datagen.corpus.coco.diagnose import decode_whole
 
 N_IMAGES = 400
 CAPTIONS = ["A dog.", 'says "}, {" twice', "two  spaces ", "}, {}, {", "\\", "naïve 漢字 🐘", "[{", "]}, "]
+NAMES = "ant bee cow deer elk fox goat hen ibis".split()
 STYLES: dict[str, dict[str, Any]] = {
     "one line": {},
     "tight": {"separators": (",", ":")},
@@ -53,7 +54,7 @@ def make_trees(seed: int, id_of: type) -> tuple[dict[str, Any], dict[str, Any]]:
             }
         )
         captions.append({"image_id": image["id"], "id": n + 1, "caption": f"{rng.choice(CAPTIONS)} {n}"})
-    categories = [{"supercategory": "x", "id": n, "name": f"category {n}"} for n in range(1, 10)]
+    categories = [{"supercategory": "x", "id": n, "name": name} for n, name in enumerate(NAMES, start=1)]
     return (
         {"info": {"year": 2017}, "images": images, "annotations": boxes, "categories": categories},
         {"annotations": captions, "type": "captions", "images": images[::-1]},

@@ -19,8 +19,8 @@ def reply(digest: str) -> Reply:
     return Reply(digest, "1", "t", "m", f"text of {digest}")
 
 
-def digests(path: Path) -> list[str | None]:
-    return [fact and fact.request_digest for _, fact in read_facts(path, Reply)]
+def digests(path: Path) -> list[str]:
+    return [fact.request_digest if fact else "damaged" for _, fact in read_facts(path, Reply)]
 
 
 @pytest.fixture
