@@ -3,7 +3,7 @@
     python benchmarks/camera_pictures.py [--pictures 40] [--width 6000 --height 4000] [--validator nano] [--folder DIR]
 
 The pictures are soft colours under a little noise, made here, with two boxes and two captions each. The same corpus
-with pictures of 640 x 480 is run beside them: the difference is what their size costs. Each run is a process of its own.
+with pictures of 640 x 480 is run beside them: the difference is what their size costs. Each run is a process apart.
 """
 
 from __future__ import annotations
