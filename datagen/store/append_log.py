@@ -84,6 +84,7 @@ class FactLog(Generic[Fact]):
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
             self._end = self._mend_torn_line()
             sync_folder(path.parent)
+            self._folder = path.parent.stat()
 
     def _mend_torn_line(self) -> int:
         end = start = os.lseek(self._file, 0, os.SEEK_END)
@@ -142,7 +143,7 @@ class FactLog(Generic[Fact]):
             with translated_errors(self.path):
                 os.fsync(self._file)
             self.n_synced = end
-        self._loss = self._loss or _find_loss(self.path, self._file, end)
+        self._loss = self._loss or _find_loss(self.path, self._file, end, self._folder)
         if self._loss is not None:
             raise RunError(self._loss.told)
 
@@ -220,13 +221,14 @@ def _cut_short(path: Path) -> _Loss:
     return _Loss(f"{path}: was cut short {_MEANWHILE}; the same command asks again for what was cut off.")
 
 
-def _find_loss(path: Path, file: int, end: int) -> _Loss | None:
+def _find_loss(path: Path, file: int, end: int, folder: os.stat_result) -> _Loss | None:
     """See whether an open file still stands at its path with all that was written.
 
     Args:
         path: Of the file.
         file: Its descriptor.
         end: Bytes that it must hold.
+        folder: The one that it was opened in.
     """
     here = os.fstat(file)
     try:
@@ -243,7 +245,8 @@ def _find_loss(path: Path, file: int, end: int) -> _Loss | None:
         moved = f"{what}: was moved{f' to {where}' if where else ''} {_MEANWHILE}; nothing is lost"
         return _Loss(f"{moved}. Move it back, then start the same command again.")
     if there is None:
-        told = f"{path}: was removed {_MEANWHILE}; what it held is written there anew"
+        is_same = path.parent.is_dir() and os.path.samestat(folder, path.parent.stat())
+        told = f"{path if is_same else path.parent}: was removed {_MEANWHILE}; what it held is written there anew"
         return _Loss(f"{told}. The same command goes on with it; remove it again where that was meant.", path)
     refuge = path.with_name(f"{path.stem}.{os.getpid()}.kept{path.suffix}")
     told = f"{path}: was replaced by another file {_MEANWHILE}; what it held is in {refuge.name} beside it"

@@ -36,11 +36,14 @@ def started(path: Path) -> FactLog[Reply]:
     return log
 
 
-@pytest.mark.parametrize("take_away", [Path.unlink, lambda path: shutil.rmtree(path.parent)])
-def test_what_a_removed_file_held_is_written_anew(path: Path, take_away: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize(
+    ("take_away", "named"),
+    [(Path.unlink, r"replies\.jsonl"), (lambda path: shutil.rmtree(path.parent), "run")],
+)
+def test_what_a_removed_file_held_is_written_anew(path: Path, take_away: Callable[[Path], None], named: str) -> None:
     log = started(path)
     take_away(path)
-    with pytest.raises(RunError, match=r"replies\.jsonl: was removed while the run went on, so it stopped .* anew"):
+    with pytest.raises(RunError, match=f"/{named}: was removed while the run went on, so it stopped .* anew"):
         log.sync()
     log.append(reply("b"))  # in flight then
     log.close()

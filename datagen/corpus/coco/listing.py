@@ -246,7 +246,8 @@ def _category_names(path: Path, rows: Sequence[CategoryRow]) -> tuple[dict[str, 
     """Names of categories as they stand in sentences, why others have none, and what is to be told of both."""
     names: dict[str, str] = {}
     faults: dict[str, str] = {}
-    for row, name in zip(rows, names_in_sentences([row.name for row in rows]), strict=True):
+    given = ["" if row.name is None else str(row.name) for row in rows]
+    for row, name in zip(rows, names_in_sentences(given), strict=True):
         key = id_text(row.id)
         if not name:
             faults[key] = "has an empty name; name it"

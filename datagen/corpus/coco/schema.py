@@ -22,10 +22,10 @@ class LicenceRow(Struct, gc=False):
 
 
 class CategoryRow(Struct, gc=False):
-    """One entry of ``categories``."""
+    """One entry of ``categories``; some tools write numbers for names."""
 
     id: Id
-    name: str
+    name: str | int | float | None = None
     supercategory: Any = None
 
 
