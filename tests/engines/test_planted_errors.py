@@ -51,7 +51,8 @@ def test_the_share_of_replies_that_lie_is_the_one_asked_for(share: float) -> Non
     assert [one for one in told if one.detail] == lies
     assert abs(len(lies) / len(asked) - share) < 0.1
     kinds = {one.detail.rpartition(" in ")[0].removeprefix("planted ") for one in lies if one.detail}
-    assert not share or {"absent object", "count", "side", "relation", "colour", "scene"} <= kinds
+    lacking = {"absent object", "count", "side", "relation", "colour", "scene"} - kinds
+    assert not share or len(lacking) <= (share < 1)  # a fifth, 19 of 96 replies, may miss a rare kind
 
 
 def test_a_share_is_part_of_what_is_asked_and_none_changes_nothing() -> None:
