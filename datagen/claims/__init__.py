@@ -4,7 +4,7 @@
 tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text
 states; ``verify`` holds it against captions and, with ``layout``, boxes; ``cross_check`` holds the samples of one image
 against each other, and those of one conversation. ``syntax`` tells word classes and noun phrases, ``coreference`` what
-"it" stands for.
+"it" stands for, ``generic`` what is said in general and so of nothing in the picture.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from datagen.claims.clause import SLOTS, Clause, Statement
 from datagen.claims.coreference import PRONOUNS, Discourse
+from datagen.claims.generic import generic_spans, is_explaining
 from datagen.claims.grammar import (
     AS_IT_IS,
     CLAUSE_BREAKS,
@@ -55,7 +56,8 @@ _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
     r"runs?|looks?|plays?|eats?|takes?|hangs?|rests?|carr\w+|appears?|contains?|includes?|fills?|stretch\w*|serves?|"
-    r"\w+ing|\w+ed|\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
+    r"\w+ing|(?!(?:bed|red|shed|sled)\b)\w+ed|"
+    r"\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
     FLAGS,
 )
 _IS_TOLD = re.compile(
@@ -65,6 +67,8 @@ _IS_TOLD = re.compile(
     FLAGS,
 )
 """Opens a sentence that tells the number of all: two of them that differ are no two groups."""
+_ANYBODY = frozenset("whoever anyone anybody someone somebody everyone everybody".split())
+"""Whom "the person" in the same sentence may be: nobody in the picture."""
 _ONES = frozenset("one two three four five six second other others another".split())
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 _WORDS = re.compile(r"[a-z]+")
@@ -98,7 +102,9 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = [
         replace(s, comparison="at least") if s.is_plain and s.comparison == "exact" else s
-        for s in read_answer(answer, lexicon, discourse, may_go_on=len(subjects) == 1)
+        for s in read_answer(
+            answer, lexicon, discourse, may_go_on=len(subjects) == 1, explains=is_explaining(question, answer)
+        )
     ]
     if SUPPOSES.search(question):
         return [statement for statement in said if _stands(statement, answer)]
@@ -148,7 +154,12 @@ def _as_phrase(statement: Statement) -> Phrase:
 
 
 def read_answer(
-    text: str, lexicon: Lexicon, discourse: Discourse | None = None, *, may_go_on: bool = False
+    text: str,
+    lexicon: Lexicon,
+    discourse: Discourse | None = None,
+    *,
+    may_go_on: bool = False,
+    explains: bool = False,
 ) -> list[Statement]:
     """Read what a text states.
 
@@ -157,10 +168,11 @@ def read_answer(
         lexicon: The corpus's words.
         discourse: Knows what was said before it.
         may_go_on: It may go on the sentence of its question, which is about one thing: "On the left."
+        explains: It may say what is so in general.
     """
     discourse = Discourse(lexicon) if discourse is None else discourse
     antecedent = discourse.antecedent("they")
-    statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on)
+    statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on, explains=explains)
     numbers: dict[str, set[int | None]] = {}
     totals: dict[str, set[int | None]] = {}
     for statement in statements:
@@ -198,7 +210,13 @@ def _told_of(category: str, statements: list[Statement], antecedent: Phrase | No
 
 
 def read_statements(
-    text: str, lexicon: Lexicon, discourse: Discourse, *, in_question: bool = False, may_go_on: bool = False
+    text: str,
+    lexicon: Lexicon,
+    discourse: Discourse,
+    *,
+    in_question: bool = False,
+    may_go_on: bool = False,
+    explains: bool = False,
 ) -> list[Statement]:
     """Read the sentences of a text one by one.
 
@@ -208,6 +226,7 @@ def read_statements(
         discourse: What was spoken of before; it learns of this text.
         in_question: Sentences that ask are read too.
         may_go_on: Its first clause may have its subject in the question.
+        explains: What it says in general is of no thing in the picture.
     """
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
@@ -245,6 +264,7 @@ def read_statements(
             if meant is not None:
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]
+            n_before = len(found)
             stated = _stated_before(text, start, end, match.end()) if has_hedge else end
             if stated > start:
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
@@ -263,11 +283,21 @@ def read_statements(
                     and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
                     and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
                 ]
-                if granted:
+                if granted and not (explains and _ANYBODY.intersection(sentence.words)):
                     clause = Clause(text, start, end, own, sentence=sentence)
                     found += [statement for phrase in granted for statement in _read_phrase(phrase, clause)]
+            if explains and any(s.is_firm and not s.is_definite for s in found[n_before:]):
+                spans_in_general = list(generic_spans(sentence, text, start, end))
+                found[n_before:] = [_loosened(s, spans_in_general) for s in found[n_before:]]
         discourse.add(sentence, phrases)
     return found
+
+
+def _loosened(statement: Statement, in_general: list[tuple[int, int]]) -> Statement:
+    """A statement of things in general is of none that the picture shows."""
+    if statement.is_definite or not any(start <= statement.start < end for start, end in in_general):
+        return statement
+    return replace(statement, is_firm=False)
 
 
 def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:

@@ -104,7 +104,7 @@ NOT_ADJECTIVES = (
     "and|or|of|in|on|at|to|with|by|for|from|near|over|under|up|is|are|was|were|has|have|the|an?|who|that|which|as|"
     "his|her|their|its|other|more|different|kinds?|types?|sets?|rows?|slices?|pieces?|bowls?|plates?|stacks?|bunch|"
     "bunches|groups?|boxes|baskets|parts?|tier|story|years?|months?|weeks?|days?|wheeled|legged|toy|fake|stuffed|"
-    "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not"
+    "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not|where|when|hardly"
 )
 """Words that end the look back from a noun to its number."""
 

@@ -348,7 +348,7 @@ def is_anybody(phrase: Phrase, clause: Clause) -> bool:
     return word in _IN_GENERAL or (tag == "V" and word not in _SHOWING)
 
 
-_IN_GENERAL = frozenset("for by to from of than like as per without requires needs".split())
+_IN_GENERAL = frozenset("for by to from of than like as per without requires needs where".split())
 _SHOWING = frozenset(
     "is are was were has have 's ’s shows show features feature depicts contains includes captures see sees".split()
 )

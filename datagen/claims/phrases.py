@@ -107,7 +107,7 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
     phrases: list[Phrase] = []
     floor = start
     for mention in mentions:
-        phrase = read_phrase(text, mention, floor, end)
+        phrase = read_phrase(text, mention, floor, end, start)
         if phrase.measure is None and phrases and JOINED.fullmatch(text, floor, mention.start):
             if phrases[-1].measure == "none" and not _opens_clause(
                 text, floor, mention.end, end
@@ -140,7 +140,7 @@ def _opens_clause(text: str, start: int, noun_end: int, end: int) -> bool:
 _HAS_VERB = re.compile(r"\s+(?:is|are|sits?|stands?|lies|lie|hangs?|can)\b", FLAGS)
 
 
-def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> Phrase:
+def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sentence_start: int = 0) -> Phrase:
     """Read the noun phrase around a mention.
 
     Args:
@@ -148,7 +148,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
         mention: The noun.
         floor: First character that may belong to the phrase: the sentence's start or the last noun's end.
         sentence_end: One past the sentence's last character.
+        sentence_start: The sentence's first character.
     """
+    opening = max(sentence_start, floor - _REACH)
     word = text[mention.start : mention.end].lower()
     is_compound = not mention.is_plural or word in PLURAL_ONLY  # "dog bowls", but never "dogs bowl"
     follows = not is_compound or FOLLOWS.match(text, mention.end, sentence_end) is not None
@@ -167,7 +169,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
             is_plural=mention.is_plural, is_loose=mention.is_loose, is_unsure=mention.is_unsure,
             is_definite=is_owned,
             is_firm=follows and (
-                is_owned or (mention.is_plural and _is_opened(text, max(0, floor - _REACH), mention.start))
+                is_owned or (mention.is_plural and _is_opened(text, opening, mention.start))
             ),
         )  # fmt: skip
     group = next(group for group in _QUANTITY_GROUPS if match[group] is not None)
@@ -185,12 +187,12 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int) -> P
     rest_is_free = not match["adjectives"] and before not in PART
     is_whole = rest_is_free and _is_of_all(text, mention.end, sentence_end, number)
     if words == "one" and is_whole and _is_of_all(text, mention.end, sentence_end, 1):
-        existence = EXISTENCE.search(text, max(floor - _REACH, 0), start)
+        existence = EXISTENCE.search(text, opening, start)
         if (existence or SHOWN_AFTER.match(text, mention.end, sentence_end)) and not mention.is_plural:
             measure, number = "exact", 1
     # "Two people walk by" tells of two, "there are two people" of all.
     is_plain = is_whole and QUANTITIES[int(group[1:])].words == "N" and number != 1 and not (
-        EXISTENCE.search(text, max(floor - _REACH, 0), start) is not None
+        EXISTENCE.search(text, opening, start) is not None
         or SHOWN_AFTER.match(text, mention.end, sentence_end) is not None
         or _ENDS.match(text, mention.end, sentence_end) is not None
     )  # fmt: skip

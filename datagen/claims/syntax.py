@@ -233,8 +233,12 @@ class Sentence:
                         tags[n] = "n"  # "a panda bear", "polar bear"
                 elif self.words[n] in _HAS:  # "it's", but "the dog's bowl"
                     tags[n] = "V" if previous in "OWR" or self.words[n - 1] in ("that", "this") else "D"
-                elif tag == "D" and self.words[n] == "that" and previous == "n":
-                    tags[n] = "W"
+                elif (
+                    tag == "D"
+                    and self.words[n] == "that"
+                    and (previous == "n" or (n + 1 < len(tags) and class_of(self.words[n + 1]) == "D"))
+                ):
+                    tags[n] = "W"  # "the dog that runs", "so that a dog runs"
                 elif (
                     n
                     and self.words[n].endswith("ing")

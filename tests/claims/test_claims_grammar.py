@@ -150,7 +150,7 @@ def test_larger_is_firm_only_of_the_frame():
         ("Which of these statements is right: the dog is above the cat, or below it?", "The dog is below the cat.", [("presence", "dog"), ("presence", "cat"), ("relation", "dog", "below", "cat")]),
         ("Which side would the dog be on in a mirror?", "The dog is on the left now, so it would be on the right.", [("presence", "dog"), ("place", "dog", "left")]),
         ("If two more dogs came, how many would there be?", "There would then be four dogs.", []),
-        ("How many dogs remain after removing one?", "The image shows two dogs. That leaves one dog.", [("count", "dog", 2, "at least")]),
+        ("How many dogs remain after removing one?", "The image shows two dogs. That leaves one dog.", [("count", "dog", 2, "exact"), ("presence", "dog")]),
     ],
 )  # fmt: skip
 def test_turns(question, answer, expected):

@@ -101,7 +101,9 @@ _KEYWORDS = (
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
 _HELD = re.compile(
     rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?{_PART_OF}{FRAME}?\s+"
-    rf"(?!(?:of|in|on|and|or)\b)(?:[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(" ", r"\s+"),
+    rf"(?!(?:of|in|on|and|or|side|half|edge|border|corner|part|portion|area|third|section)\b)(?:[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(
+        " ", r"\s+"
+    ),
     FLAGS,
 )
 """The place as the subject, with any verb: "the left side of the image shows a dog", "belongs to a dog"."""
@@ -150,6 +152,8 @@ _OWNER_AFTER = re.compile(
     rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})\s+(?!(?:and|or)\b|{SLOT})",
     FLAGS,
 )
+_OWNER_BEHIND = re.compile(r",\s*(?:is|are|sits?|stands?|lies|hangs?)\s+(?:the|an?|another|one|two)\b", FLAGS)
+"""What follows a clause that tells its place alone: "next to the toilet, on the right, IS A sink"."""
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
@@ -216,6 +220,8 @@ _AND_ANOTHER = re.compile(
 
 def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     """What a place is said of: the thing right before it or after it, or the subject of its verb."""
+    if match.end() == len(clause.text) and _OWNER_BEHIND.match(clause.source, clause.end) is not None:
+        return None
     owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
     if owner is not None:
         phrase = clause.phrase(owner["x"])

@@ -1,0 +1,165 @@
+"""Generic sentences: "hotels keep a dryer", "a cat that walks over keys presses them" tell of a kind of thing.
+
+Longer answers say what is so in general between what they say of the picture. A noun phrase without "the" or "this"
+in such a clause is no thing of the picture: a claim about it may be borne out, never contradicted. What is definite,
+"there is", a progressive ("is waiting") and verbs of how things lie or what people do now speak of the picture.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from datagen.claims.acts import act_of
+from datagen.claims.grammar import FLAGS
+from datagen.claims.syntax import Sentence, class_of, singular, stem
+from datagen.claims.wordnet import is_adjective
+
+LONG = 3
+"""Sentences from which on an answer explains; shorter ones say what is to be seen."""
+ASKS_FOR_DESCRIPTION = re.compile(
+    r"\W*(?:(?:please|can you|could you|would you)\s+)*(?:describe|caption|give|provide|write|list|explain (?:the|"
+    r"this) (?:image|picture|photo)|tell me (?:what|about)|what (?:do|can) (?:you|we|one) see|what(?:'s| is| does) "
+    r"(?:happening|going on|(?:in )?(?:the|this) (?:image|picture|photo|scene)))\b",
+    FLAGS,
+)
+"""A question whose answer tells what a picture shows, however long it is."""
+_SENTENCES = re.compile(r"[.!?](?=\s|$)")
+_OF_ALL = frozenset("most many every each any all some few".split())
+"""Determiners of a kind, where no verb says that its things do something now."""
+_MOMENTARY = frozenset(
+    "sit stand lie lay rest hang hold wear show appear look see face line surround cover fill stretch flank dot adorn "
+    "decorate occupy surround rise tower dominate gather wait watch extend perch lean float contain feature include "
+    "display overlook border frame pass cross".split()
+)
+_MOMENTARY_STEMS = frozenset(map(stem, _MOMENTARY))
+"""Verbs of how things lie in a picture; the verbs of ``acts.py`` are such too."""
+_CUES = frozenset(
+    "becomes become every whoever anyone anybody everyone everybody somebody whenever whichever otherwise easily "
+    "hardly seldom usually often typically generally commonly sometimes always rarely normally than enough better best "
+    "worse belongs belong means mean tends tend".split()
+)
+"""Words of a sentence that says what is so in general."""
+_LIKE_THIS = re.compile(r"\b(?:like|such as) (?:this|that|these|those|the)(?: one| ones)?\b", FLAGS)
+_ANCHORS = re.compile(
+    r"\bthere(?:['’]s| is| are)\b|\b(?<!like )(?:this|these)\b|\bhere\b|"
+    r"\b(?:image|picture|photo|photograph|scene|background|foreground)\b",
+    FLAGS,
+)
+"""Words that speak of the picture."""
+_OPENERS = frozenset(", and but or so while because since as though although that yet also then if".split())
+_RELATIVE = frozenset(("that", "who", "which"))
+_WHERE = frozenset(("where", "when", "whoever"))
+_NO_SUBJECTS = frozenset("hers theirs ours yours mine his".split())
+_NO_OBJECT_OF_ALL = frozenset(("many", "most", "much", "more"))
+
+
+def is_explaining(question: str, answer: str) -> bool:
+    """Whether an answer may say what is so in general: it is long, and not asked for a description."""
+    if sum(1 for _ in _SENTENCES.finditer(answer)) < LONG:
+        return False
+    return ASKS_FOR_DESCRIPTION.match(question) is None
+
+
+def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Parts of a clause that say what is so in general, as first character and one past the last.
+
+    Args:
+        sentence: The sentence that the clause is of.
+        text: The whole text.
+        start: The clause's first character.
+        end: One past its last.
+    """
+    starts, words = sentence.starts, sentence.words
+    inside = [n for n in range(len(words)) if start <= starts[n] < end]
+    if not inside:
+        return
+    has_cue = not _CUES.isdisjoint(words) or _LIKE_THIS.search(text, start, starts[-1] + 1) is not None
+    firsts = [inside[0]]  # "Plants like that, | and this one is in a pot"
+    firsts += [n for n in inside[1:-1] if words[n] == "," and words[n + 1] in _OPENERS and _has_verb(sentence, n + 2)]
+    for k, first in enumerate(firsts):
+        last = firsts[k + 1] if k + 1 < len(firsts) else inside[-1] + 1
+        span = starts[first], starts[last] if last <= inside[-1] else end
+        if _is_generic(sentence, first, last, has_cue=has_cue) and _ANCHORS.search(text, *span) is None:
+            yield span
+
+
+def _has_verb(sentence: Sentence, at: int) -> bool:
+    """Whether what is at an index is a subject with its verb, not one more thing of a list."""
+    tags = sentence.tags[at : at + 7]
+    return "V" in tags and not (tags and tags[0] == "V")
+
+
+def _is_generic(sentence: Sentence, first: int, last: int, *, has_cue: bool) -> bool:
+    """Whether the words from an index on have a subject of any number, and a verb of what is so at any time."""
+    words, tags = sentence.words, sentence.tags
+    noun = next((one for one in sentence.nouns if one.first >= first and one.last < last), None)
+    if noun is None or words[noun.last] in _NO_SUBJECTS or "M" in tags[noun.first : noun.last]:
+        return False
+    opening = words[first : noun.first]
+    if any(word not in _OPENERS | _WHERE | _RELATIVE and tags[first + k] not in "RX" for k, word in enumerate(opening)):
+        return False
+    is_bare, is_one = noun.is_plural and not noun.determiner, noun.determiner in ("a", "an")
+    if not (is_bare or is_one or noun.determiner in _OF_ALL):
+        return False
+    if is_bare and not _WHERE.isdisjoint(opening):
+        return True  # "where people sit or lie down"
+    n = noun.last + 1
+    if n + 1 < last and words[n] == "that" and tags[n + 1] == "V" and class_of(words[n + 1]) == "F":
+        return True  # "a cat THAT WALKS across a keyboard presses keys"
+    verb = _verb_after(sentence, n, last)
+    if verb is None or (_is_momentary(sentence, verb, last) and not _is_of_any(sentence, verb)):
+        return False
+    if words[verb] in ("has", "have"):
+        return tags[verb + 1 : verb + 2] != ["E"] and (has_cue or not is_one)  # "have gathered"
+    return has_cue or not is_one or _is_of_any(sentence, verb) or _is_lasting(sentence, verb)
+
+
+def _verb_after(sentence: Sentence, n: int, last: int) -> int | None:
+    """Index of the verb of a subject that ends before an index; None where what follows is not plain."""
+    words, tags = sentence.words, sentence.tags
+    while n < last and tags[n] != "V" and words[n] not in ("like", "love", "prefer"):
+        if words[n] in (",", "and") or words[n] in _RELATIVE or tags[n] in "GE":
+            return None
+        n += 1
+    return n if n < last else None
+
+
+_BE = frozenset("is are was were be been being 's ’s 're ’re".split())
+
+
+def _is_momentary(sentence: Sentence, n: int, last: int) -> bool:
+    """Whether the verb at an index says what is so at the moment: "is waiting", "sits", "is in the corner"."""
+    words, tags = sentence.words, sentence.tags
+    if words[n] in _BE:
+        after = n + 1
+        while after < last and tags[after] == "R":
+            after += 1
+        return after < last and (tags[after] in "GEP" or words[after] in _IN_SIGHT or act_of(words[after]) is not None)
+    if words[n] == "can":
+        return "seen" in words[n:last]
+    return _is_of_the_moment(words[n])
+
+
+_IN_SIGHT = frozenset("visible present seated there nearby next close about busy right left".split())
+
+
+@lru_cache(maxsize=5_000)
+def _is_of_the_moment(word: str) -> bool:
+    return stem(word) in _MOMENTARY_STEMS or act_of(word) is not None or singular(word) in _MOMENTARY
+
+
+def _is_of_any(sentence: Sentence, n: int) -> bool:
+    """Whether a verb's object is of any number, so that it tells a habit: "carries MANY passengers"."""
+    return not _NO_OBJECT_OF_ALL.isdisjoint(sentence.words[n + 1 : n + 2])
+
+
+def _is_lasting(sentence: Sentence, n: int) -> bool:
+    """Whether what is said is so at any time: "is heavy", "keeps dryers"."""
+    words, tags = sentence.words, sentence.tags
+    if words[n] in _BE:
+        return any(tag == "A" or (tag == "n" and is_adjective(word))  # "a huge pan is heavy"
+                   for word, tag in zip(words[n + 1 : n + 2], tags[n + 1 : n + 2], strict=True))  # fmt: skip
+    noun = next((one for one in sentence.nouns if one.first > n), None)
+    return noun is not None and noun.is_plural and not noun.determiner and not noun.modifiers
