@@ -39,7 +39,7 @@ _ELLIPTIC = re.compile(
 _IS_ONE = re.compile(r"one\b|another|other\b(?!s)|second", FLAGS)
 _FRAGMENT = re.compile(
     r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
-    r"slightly|right|directly) |[a-z]{3,}ing )",
+    r"slightly|right|directly) |[a-z]{3,}ing\b)",
     FLAGS,
 )
 """Openings of an answer that goes on the question's sentence."""
@@ -169,6 +169,11 @@ class Discourse:
             told = [phrase for phrase in phrases if phrase.end <= match.start()]
             meant = next((phrase for phrase in reversed(told) if phrase.is_plural or match["other"] is not None), None)
             meant = meant or (None if told else self.antecedent("they"))
+            ones = [phrase for phrase in told if text.startswith(("one ", "One "), phrase.start)]
+            is_second = match["other"] is not None and match["other"].lower().startswith("another") and bool(ones)
+            if is_second:  # "ONE dog sits on the rug, while ANOTHER sleeps"
+                found.append(replace(_stand_in(ones[-1], *match.span("word")), measure="at least", number=2))
+                continue
             if meant is not None and meant.measure not in ("none", "others"):
                 is_plural = _IS_ONE.search(match[0]) is None
                 found.append(replace(_stand_in(meant, *match.span("word")), is_plural=is_plural, is_definite=False))

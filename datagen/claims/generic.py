@@ -51,6 +51,7 @@ _ANCHORS = re.compile(
 _OPENERS = frozenset(", and but or so while because since as though although that yet also then if".split())
 _RELATIVE = frozenset(("that", "who", "which"))
 _WHERE = frozenset(("where", "when", "whoever"))
+_LEADING = _OPENERS | _WHERE | _RELATIVE
 _NO_SUBJECTS = frozenset("hers theirs ours yours mine his".split())
 _NO_OBJECT_OF_ALL = frozenset(("many", "most", "much", "more"))
 
@@ -98,7 +99,7 @@ def _is_generic(sentence: Sentence, first: int, last: int, *, has_cue: bool) -> 
     if noun is None or words[noun.last] in _NO_SUBJECTS or "M" in tags[noun.first : noun.last]:
         return False
     opening = words[first : noun.first]
-    if any(word not in _OPENERS | _WHERE | _RELATIVE and tags[first + k] not in "RX" for k, word in enumerate(opening)):
+    if any(word not in _LEADING and tags[first + k] not in "RX" for k, word in enumerate(opening)):
         return False
     is_bare, is_one = noun.is_plural and not noun.determiner, noun.determiner in ("a", "an")
     if not (is_bare or is_one or noun.determiner in _OF_ALL):

@@ -66,7 +66,7 @@ QUANTITIES = (
     number=1),
     Quantity("exactly N|precisely N|only N|just N|a total of N", "exact", "There are exactly three dogs."),
     Quantity("as many as N", "at least", "There are as many as three dogs."),
-    Quantity("a trio of", "at least", "A trio of dogs runs.", number=3),
+    Quantity("(?:a|the|this) trio of", "at least", "A trio of dogs runs.", number=3),
     Quantity("twin|a brace of", "at least", "Twin dogs run.", number=2),
     Quantity("a couple of|a couple", "at least", "A couple of dogs run.", number=2),
     Quantity("a pair of", "exact", "A pair of dogs run.", number=2),
@@ -168,7 +168,7 @@ HEDGES = re.compile(
     r"will(?! (?:see|find|notice|spot)\b)|usually|"
     r"often|typically|generally|commonly|sometimes|always|rarely|seldom|normally|in general|as a rule|whoever|"
     r"known to|tend to|tends to|prefer|need to|needs to|unless|"
-    r"remain\w*|taking away|removing|removed|added|joined|then add|hope|hopes|wants? to|trying to|about to|"
+    r"remain\w*|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|trying to|about to|"
     r"prepar\w+ to|waiting for|ready to|"
     r"can (?!(?:\w+ )?(?:be|see|spot|find|make|count|notice|observe)\b)|it takes|ha(?:s|ve) to|needs?|requires?|"
     r"allow\w*|lets?|"
@@ -221,6 +221,7 @@ FOLLOWS = re.compile(
     r"looks?|appears?|runs?|walks?|rides?|plays?|eats?|seems?|does|takes?|fills?|occup\w+|covers?|farther|further|"
     r"higher|lower|left|right|visible|present|than|together|alone|too|standing|then|not|instead|after|before|"
     r"up|down|out|off|close|each|some|an?|the|his|her|far|just|full|only|isn|aren|cannot|\w+ing|\w+ed|\w+ly|now|"
+    r"he|she|they|you|we|"
     r"anywhere|nowhere|ever|"
     r"may|might|could|would|should|must|will|did|do|had|lean|leans|hangs?|waits?|flies|fly|floats?|grazes?|drives?|"
     r"passes|crosses|stops|jumps?|leaps?|sleeps?|stares?|watches|carries|pulls?|reaches|faces|moves|shows|contains|"
@@ -303,9 +304,11 @@ DENIED_HERE = re.compile(
     rf"(?:(?:\w+ing|\w+ed|\w+s|stand|sit|lie|wait|seen|found|left|set)\s+)?"
     rf"(?:\w+ing\s*(?:[.,;!]|$)|(?:around|nearby|here|there|anywhere)\b(?! the| an?| it)|"
     rf"shares? (?:the|this) (?:{SCENES})\b|{SCENE_ADJUNCT}|(?:at|on|along|in) (?:this|the) "
-    r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|in (?:it|view|sight|the "
+    r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|(?:is |are )?in (?:it|view|sight|"
+    r"the "
     r"(?:image|picture|photo|scene|"
     r"frame)|this (?:image|picture|photo|scene))|"
+    r"keeps (?:him|her|it|them) company|to (?:keep|eat|sit)\b|"
     r"here\b|anywhere|around(?! the| an?| it)|at all|(?:is |are )?(?:visible|present|to be seen|in sight|in view)|"
     r"(?:can|could|to) be (?:seen|found|spotted|made out)|anywhere|on view|appears?\b|exists?\b|runs?\b|for\b|is in "
     r"the way|(?:is |are )?available|"

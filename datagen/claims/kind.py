@@ -345,12 +345,15 @@ def is_anybody(phrase: Phrase, clause: Clause) -> bool:
     sentence = clause.sentence
     at = bisect_left(sentence.starts, phrase.start) - 1
     word, tag = (sentence.words[at], sentence.tags[at]) if at >= 0 else ("", "X")
+    if word == "by" and at and sentence.tags[at - 1] == "E" and phrase.is_counted:
+        return False  # "she is helped by two children"
     return word in _IN_GENERAL or (tag == "V" and word not in _SHOWING)
 
 
 _IN_GENERAL = frozenset("for by to from of than like as per without requires needs where".split())
 _SHOWING = frozenset(
-    "is are was were has have 's ’s shows show features feature depicts contains includes captures see sees".split()
+    "is are was were has have 's ’s shows show features feature depicts contains includes captures see sees count "
+    "counts spot find notice".split()
 )
 
 

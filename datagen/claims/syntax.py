@@ -321,7 +321,11 @@ class Sentence:
             if words[n] == "," and not is_relative and not (n and tags[n - 1] == "n"):
                 return None
             n -= 1
-        if n > 0 and n < at - 1 and tags[n] == "O" and tags[n - 1] == "n":
+        if n > 1 and tags[n] == "G" and words[n - 1] in _BE:
+            n -= 2  # "the umbrella she is holding IS"
+        if n > 1 and n < at - 1 and tags[n] == "O" and words[n - 1] in ("that", "which"):
+            n -= 1
+        if n > 0 and n < at - 1 and tags[n] in "OWD" and tags[n - 1] == "n":
             n -= 1  # "the umbrella she holds IS"
         if n > 1 and words[n] in ("it", "her", "him", "them", "this") and tags[n - 1] == "P":
             n -= 3 if words[n - 2] in ("next", "close") else 2  # "the fence next to her IS"
@@ -330,6 +334,8 @@ class Sentence:
             return None
         while not is_relative and k > 0 and tags[nouns[k].first - 1] == "P":
             before = nouns[k].first - 2
+            if words[before + 1] == "of" and words[before] in _GROUPS:
+                return nouns[k]  # "a pair of giraffes standing there"
             if before != nouns[k - 1].last:
                 return None if before >= 0 and tags[before] not in "VGR" else nouns[k] if before < 0 else None
             k -= 1
@@ -399,6 +405,8 @@ _FRAME_NOUNS = frozenset(
     "colour kind type sort number position location foreground background".split()
 )
 """Nouns that speak of the picture, not of what it shows."""
+_GROUPS = frozenset("pair group herd flock couple row bunch crowd line team trio pack number family".split())
+"""What its members do is done by them: "a herd of cows GRAZES"."""
 _PLACING = frozenset(
     "in on at to with by from near over under behind beside above below against into inside outside through between "
     "among around along across toward towards beneath underneath like than".split()

@@ -162,8 +162,9 @@ def test_spans_and_sides_are_told():
     count, place = (s for s in read_answer(text, LEXICON) if s.kind in KINDS)
     assert text[count.start : count.end] == "two brown dogs"
     assert text[place.start : place.end] == "two brown dogs are on the left side of the image"
-    (asked,) = read_turn("What is the dog doing?", "Running.", LEXICON)
+    asked, done = read_turn("What is the dog doing?", "Running.", LEXICON)
     assert asked.in_question and (asked.start, asked.end) == (8, 15)
+    assert not done.in_question and (done.kind, done.value) == ("action", "running")
 
 
 WORDS = "ſix two 3 no dogs the dog cat on left of is , . ? ; yes not might a pair it they \ue000 İ between and".split()

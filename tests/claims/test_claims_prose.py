@@ -58,6 +58,12 @@ BORNE_OUT, AGAINST, OPEN = "supported_by_caption", "contradicted", "unknown"
         ("The bus has a green background.", (box("bus"),), ("a red bus",), AGAINST),
         ("The road is paved.", (), ("a dirt path",), AGAINST),
         ("The room is neat.", (), ("a cluttered office", "a messy room"), AGAINST),
+        ("The dog that he is holding is white.", DOG, ("a brown dog",), AGAINST),
+        ("The dog he is holding is white.", DOG, ("a brown dog",), AGAINST),
+        ("The dog, white with long hair, runs.", DOG, ("a brown dog",), AGAINST),
+        ("The dog rests. Its white coat shines.", DOG, ("a brown dog",), AGAINST),
+        ("The bench is empty.", (box("bench"),), ("a man sitting on a bench", "a woman sits on the bench"), AGAINST),
+        ("The bench is unoccupied.", (box("bench"),), ("a man sits on a bench",), OPEN),
         ("The dog is a living one, a real dog.", DOG, ("a stuffed dog",), AGAINST),
         ("A man in a blue helmet rides.", MEN, ("a man riding in a red helmet", "a red helmet"), AGAINST),
         ("A man in a blue helmet stands.", MEN, ("a man riding in a red helmet", "a red helmet"), OPEN),
@@ -112,6 +118,12 @@ def test_people(text, boxes, captions, expected):
         ("The dog runs under a stormy sky.", DOG, ("a dog on a sunny day",), AGAINST),
         ("The dog runs on a tennis court.", DOG, ("a baseball game", "a baseball field"), AGAINST),
         ("It has been decorated for Halloween.", DOG, ("a Christmas tree",), AGAINST),
+        ("The scene takes place indoors.", DOG, ("a dog in a field", "a dog on the field"), AGAINST),
+        ("This beach is quiet.", DOG, ("a dog in the kitchen",), AGAINST),
+        ("The beach is quiet.", DOG, ("a dog in the kitchen",), "not read"),
+        ("Snow covers the ground.", DOG, ("a dog in the kitchen",), AGAINST),
+        ("The ground is covered in snow.", DOG, ("a dog in the kitchen",), AGAINST),
+        ("Dark clouds hang above.", DOG, ("a dog on a sunny day",), AGAINST),
         ("Somebody who spends the week indoors likes dogs.", DOG, ("a dog in a field",), "not read"),
     ],
 )  # fmt: skip
@@ -189,6 +201,18 @@ def test_silence_on_the_main_thing_says_more_than_on_a_small_one():
         ("There are two people: many of them smile.", (*MEN, box("person", SMALL)), (), AGAINST),
         ("It is the sole dog on the street.", DOGS, (), AGAINST),
         ("Three passengers wait.", MAN, (), AGAINST),
+        ("The man is joined by a second man.", MAN, (), AGAINST),
+        ("The man is helped by two children.", MAN, (), AGAINST),
+        ("It is used by two children.", MAN, (), OPEN),
+        ("I count four people altogether.", MAN, (), AGAINST),
+        ("Next to the dog sits another dog.", DOG, (), AGAINST),
+        ("Another dog sits there.", DOG, (), "not read"),
+        ("One dog sits on the rug, while another lies there.", DOG, (), AGAINST),
+        ("One dog sits on the rug, while another lies there.", DOGS, (), "supported_by_boxes"),
+        ("The trio of dogs rests.", DOG, (), AGAINST),
+        ("A lone dog runs.", (*DOGS, box("dog", SMALL)), (), AGAINST),
+        ("A lone dog runs.", DOGS, (), OPEN),  # writers overlook the second
+        ("A single dog is parked in the background.", (*DOGS, box("dog", SMALL)), (), AGAINST),
     ],
 )
 def test_more_and_no_others(text, boxes, captions, expected):
@@ -220,6 +244,18 @@ def test_more_and_no_others(text, boxes, captions, expected):
         ("She is without a hat.", MAN, ("a woman in a hat",), AGAINST),
         ("There is no other tree.", DOG, ("a dog by a tree",), "not read"),
         ("The place has no bus, and dogs are lined up.", DOG, (), "supported_by_boxes"),
+        ("There is nobody on the bench.", MAN, ("a man on a bench", "the bench"), AGAINST),
+        ("There is nobody on the bench.", MAN, ("a man",), OPEN),
+        ("The man sits there without a dog.", (*MAN, box("dog", SMALL)), ("a dog", "the dog", "dogs"), AGAINST),
+        ("The man sits there without a dog.", (*MAN, box("dog", SMALL)), ("a dog",), OPEN),
+        ("No dog keeps him company.", DOG, (), AGAINST),
+        ("A dog is missing, not a single dog is in the picture.", DOG, (), AGAINST),
+        ("There isn't a single tree.", DOG, ("a dog by a tree",), AGAINST),
+        ("The dogs aren't eating.", DOGS, ("two dogs eating", "dogs eat"), AGAINST),
+        ("The dog isn't eating.", DOGS, ("two dogs eating", "dogs eat"), OPEN),  # which one?
+        ("The dog isn't eating.", DOG, ("a dog eating",), OPEN),
+        ("None of the dogs is eating.", DOGS, ("two dogs eating", "dogs eat"), AGAINST),
+        ("The dogs aren't sitting on a bed.", DOGS, ("two dogs sitting", "dogs sit"), "not read"),
     ],
 )  # fmt: skip
 def test_denials(text, boxes, captions, expected):
@@ -338,6 +374,33 @@ def test_a_definite_thing_that_only_a_box_shows_is_told():
 )
 def test_words_outside_the_tables_are_told_by_what_they_are_kinds_of(kind, text, captions, expected):
     assert verdict(kind, text, DOG, captions) == expected
+
+
+def test_a_place_alone_answers_its_question():
+    told = ("a dog in a kitchen", "a kitchen with a dog")
+    assert verdict("scene", "A busy airport.", DOG, told, "What kind of place is this?") == AGAINST
+    assert verdict("scene", "A kitchen.", DOG, told, "What kind of place is this?") == BORNE_OUT
+    assert verdict("scene", "A busy airport.", DOG, told, "What would be better?") == "not read"
+
+
+def test_an_action_alone_answers_its_question():
+    told = ("a dog sleeping", "a dog asleep")
+    assert verdict("action", "Running.", DOG, told, "What is the dog doing?") == AGAINST
+
+
+def test_a_group_does_what_its_members_do():
+    told = ("a pair of dogs sleeping", "two dogs sleep")
+    assert verdict("action", "The dogs run.", DOGS, told) == AGAINST
+
+
+def test_a_fox_is_no_man_of_the_captions():
+    told = ("a dog beside a man", "a dog", "the dog", "a dog")
+    assert verdict("thing", "A fox sits there.", DOG, told) == AGAINST
+
+
+def test_a_pronoun_and_a_colour_answer_their_question():
+    told = ("a man in a red shirt", "a red shirt")
+    assert verdict("attribute", "It's green.", MAN, told, "What color is his shirt?") == AGAINST
 
 
 def test_a_colour_alone_answers_its_question():

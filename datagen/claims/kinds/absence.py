@@ -26,6 +26,13 @@ _NOT_HAVING = re.compile(
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
 _WITHOUT = re.compile(rf"\bwithout\s+(?P<x>{SLOT})", FLAGS)
+_NO_ONE_AT = re.compile(
+    r"\b(?:there(?: is|['’]s)|(?:nobody|no one|no-one) (?:is|sits|stands)(?: sitting| standing| lying| seated)?) ?"
+    r"(?:nobody |no one |no-one |(?<=is )|(?<=sits )|(?<=stands )|(?<=ing )|(?<=seated ))"
+    r"(?:on|in|at|under|beside|behind)\s+(?:the|this|that)\s+(?:[a-z]+\s+)?(?P<noun>[a-z]+)(?=\s*(?:[.,;!]|$))",
+    FLAGS,
+)
+"""Denies that anybody is at a place: "there is nobody on the bench"."""
 _ON_IT = re.compile(rf"\s+(?:on|at)\s+(?P<y>{SLOT})", FLAGS)
 _AT_NOUN = re.compile(
     r"\s+(?:(?:is|are|stands?|sits?|lies?)\s+)?(?:on|at|in|inside|along|around|near)\s+(?:the|this|that)\s+(?:[a-z]+\s+)?"
@@ -39,8 +46,16 @@ _ON_THAT = re.compile(r"\s+(?:on\s+(?:it|them)|with\s+(?P<someone>him|her|them))
 """Where a thing is denied, by a pronoun: "the wall has no clock on it", "she has no bag with her"."""
 _SURFACES = frozenset(("dining table", "bed", "couch"))
 """What things lie on so that their boxes lie in its own."""
+TELLING = 3
+"""Captions that tell of a thing and of one person alone, from which on that one has it."""
 INSIDE = 0.8
 """Share of a box inside another's from which on the thing lies there."""
+_GOES_WITHOUT = re.compile(
+    r"\W*(?:he|she|the (?:[a-z]+ )?(?:man|woman|boy|girl|person|lady|child))\b(?:(?!\b(?:could|would|not|can|might)\b)"
+    r"[^,.;])*\bwithout\b",
+    FLAGS,
+)
+"""One person has not what they might have: "he has come without a dog"."""
 _NOBODY_WORDS = frozenset(("nobody", "one", "no-one", "soul"))
 _DOES = re.compile(
     r"\b(?:nobody|no one|no-one|none of (?:them|the (?:people|men|women|children)))\s+"
@@ -68,20 +83,59 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         phrase = clause.phrase(bare["x"])
         if clause.source.startswith("a single", phrase.start):
             yield state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
+        elif clause.source.startswith(("a ", "an ", "his ", "her "), phrase.start) and _GOES_WITHOUT.match(
+            clause.source, clause.start
+        ):
+            yield state("absence", phrase, phrase.start, phrase.end, clause.in_question, value="with someone",
+                        is_firm=True)  # fmt: skip
     for owned in _NOT_HAVING.finditer(clause.text) if len(clause.phrases) > 1 else ():
         phrase = clause.phrase(owned["y"])
         if phrase.number is None:
             at = clause.origin(owned.start()), phrase.end
             yield state("absence", phrase, *at, clause.in_question, value="with someone", is_firm=True)
     yield from _read_things(clause)
+    yield from _read_undone(clause)
     if not _NOBODY_WORDS.isdisjoint(clause.sentence.words):
-        for done in _DOES.finditer(clause.source, clause.start, clause.end):
-            act = act_of(done["verb"].lower())
-            if act is not None:
-                yield Statement("absence", "person", "people", *done.span(), in_question=clause.in_question,
-                                value=f"doing {act}")  # fmt: skip
-        for match in NOBODY.finditer(clause.source, clause.start, clause.end):
-            yield Statement("absence", "person", "people", *match.span(), in_question=clause.in_question)
+        yield from _read_nobody(clause)
+
+
+def _read_nobody(clause: Clause) -> Iterator[Statement]:
+    """Denials of people: in the picture, at a place, or of their doing something."""
+    for done in _DOES.finditer(clause.source, clause.start, clause.end):
+        act = act_of(done["verb"].lower())
+        if act is not None:
+            yield Statement("absence", "person", "people", *done.span(), in_question=clause.in_question,
+                            value=f"doing {act}")  # fmt: skip
+    for at in _NO_ONE_AT.finditer(clause.source, clause.start, clause.end):
+        yield Statement("absence", "person", "people", *at.span(), in_question=clause.in_question,
+                        value=f"at {at['noun'].lower()}")  # fmt: skip
+    for match in NOBODY.finditer(clause.source, clause.start, clause.end):
+        yield Statement("absence", "person", "people", *match.span(), in_question=clause.in_question)
+
+
+def _read_undone(clause: Clause) -> Iterator[Statement]:
+    """What someone or something does not do: "the giraffes aren't eating", "none of the dogs is asleep"."""
+    sentence = clause.sentence
+    if _NEGATORS.isdisjoint(sentence.words):
+        return
+    for none in _NONE_OF.finditer(clause.text):
+        phrase, act = clause.phrase(none["x"]), act_of(none["verb"].lower())
+        if act is not None and phrase.category != "person":
+            yield state("absence", phrase, clause.origin(none.start()), clause.origin(none.end()), clause.in_question,
+                        value=f"doing {act}", is_firm=True)  # fmt: skip
+    for negated in _IS_NOT_DOING.finditer(clause.text):
+        phrase, act = clause.phrase(negated["x"]), act_of(negated["verb"].lower())
+        if act is not None and (phrase.is_definite or phrase.is_stand_in):
+            yield state("absence", phrase, phrase.start, clause.origin(negated.end()), clause.in_question,
+                        value=f"doing {act}", is_firm=True)  # fmt: skip
+
+
+_NONE_OF = re.compile(
+    rf"\b(?:none|neither|not one) of (?P<x>{SLOT})\s+(?:is|are)\s+(?P<verb>[a-z]+ing)\b(?=\s*(?:[.,;!]|$))", FLAGS
+)
+_IS_NOT_DOING = re.compile(
+    rf"(?P<x>{SLOT})\s+(?:(?:is|are)n['’]t|(?:is|are) not)\s+(?P<verb>[a-z]+ing)\b(?=\s*(?:[.,;!]|$))", FLAGS
+)
 
 
 def _read_things(clause: Clause) -> Iterator[Statement]:
@@ -108,11 +162,12 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
             continue
         if not _MODIFIED.isdisjoint(noun.modifiers):
             continue
+        modifiers = tuple(word for word in noun.modifiers if word != "single")
         owner = clause.subject_before(n if noun.determiner != "no" else n + 1) if is_had else None
         if is_had and (owner is None or owner.is_plural) and words[0] not in _ONE_OR_NONE:
             continue
         yield Statement("absence", noun.head, noun.head, noun.start, noun.end, in_question=clause.in_question,
-                        others=tuple(noun.modifiers), value="thing")  # fmt: skip
+                        others=modifiers, value="thing")  # fmt: skip
 
 
 _NEGATORS = frozenset(
@@ -202,8 +257,10 @@ _ASKS_ANYONE = re.compile(
     FLAGS,
 )
 _ASKS_HAVING = re.compile(
-    r"(?:is|does|has|did)\s+(?:the|this|that)\s+(?:[a-z]+\s+){1,3}?(?:have|having|wearing|wear|holding|hold|carrying|carry|got)\s+"
-    r"(?:a|an|any)?\s*(?:pair of\s+)?(?P<noun>[a-z]+)\s*\?\s*$|(?:is|are)\s+there\s+(?:a|an|any)\s+(?P<thing>[a-z]+)"
+    r"(?:is|does|has|did)\s+(?:(?:the|this|that)\s+(?:[a-z]+\s+){1,3}?|(?:he|she)\s+)"
+    r"(?:have|having|wearing|wear|holding|hold|carrying|carry|got)\s+"
+    r"(?:(?:a|an|any)\s+)?(?:pair of\s+)?(?P<noun>(?!anything|something)[a-z]+)\s*\?\s*$|"
+    r"(?:is|are)\s+there\s+(?:a|an|any)\s+(?P<thing>[a-z]+)"
     r"(?:\s+(?:here|anywhere|visible|(?:in|on|at)\s+the\s+(?:image|picture|photo|scene|background|ground|sky|wall|street)))?\s*\?\s*$",
     FLAGS,
 )
@@ -238,7 +295,11 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
             any(one.kind == "action" and one.category == category and (one.value or "").startswith(act) for one in said)
             for said in evidence.told
         )  # fmt: skip
-        verdict: ClaimVerdict = "contradicted" if n_doing >= SCENE_CAPTIONS else "unknown"
+        count = evidence.counts.get(category)
+        is_all = statement.word == "people" or statement.is_plural or (
+            count is not None and count.is_exact and count.at_least == 1
+        )  # fmt: skip
+        verdict: ClaimVerdict = "contradicted" if n_doing >= SCENE_CAPTIONS and is_all else "unknown"
         return verdict, f"{category}: text says that nobody is {act}, {n_doing} captions tell of it"
     if statement.value is not None and statement.value.startswith("on "):
         return _verify_not_on(statement, evidence)
@@ -300,6 +361,8 @@ def _verify_not_had(statement: Statement, evidence: Evidence) -> Ruling:
     if people is None or count is None or not people.is_exact or people.at_least != 1 or not evidence.noticed[category]:
         return "unknown", f"{saying}, the annotations do not tell who has what"
     owner = evidence.boxes["person"][0]
+    if evidence.named.get(category, 0) >= TELLING:
+        return "contradicted", f"{saying}, {evidence.named[category]} captions tell of one beside the only person"
     if any(gap_between(box, owner) == 0 for box in evidence.boxes[category]):
         return "contradicted", f"{saying}, a box shows one with the only person"
     return "unknown", f"{saying}, what is boxed lies apart"

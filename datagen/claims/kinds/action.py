@@ -42,6 +42,7 @@ _SHUT_OUT: dict[str, str] = {
     "kneeling": "walking running jumping",
     "riding": "walking lying kneeling running",
     "cooking": "reading swimming riding dancing",
+    "eating": "running",
     "reading": "typing eating dancing swimming surfing skiing skateboarding snowboarding running jumping",
     "dancing": "eating typing cooking riding driving",
     "walking": "driving skiing surfing skateboarding snowboarding",

@@ -67,7 +67,7 @@ PATTERNS: dict[str, str] = {
 }  # fmt: skip
 STATES: tuple[tuple[str, str, str, str], ...] = (
     ("opening", "open", "open opened", "closed shut folded furled"),
-    ("filling", "empty", "empty deserted vacant", "full filled crowded packed jammed busy occupied"),
+    ("filling", "empty", "empty deserted vacant unoccupied", "full filled crowded packed jammed busy occupied"),
     ("wetness", "wet", "wet soaked", "dry"),
     ("cooking", "raw", "raw uncooked", "cooked baked grilled fried"),
     ("size", "large", "large big huge giant enormous massive oversized", "small little tiny compact"),
@@ -170,6 +170,8 @@ def _owner(clause: Clause, noun: Noun) -> Subject | None:
             return None if owner is None else clause.named(owner)
         if noun.first and sentence.words[noun.first - 1] in ("has", "have"):
             return clause.subject_before(noun.first - 1)
+        if noun.head in _PELT and noun.determiner == "its" and (owner := sentence.meant()) is not None:
+            return clause.named(owner) or clause.named(noun)
     return clause.named(noun)
 
 
@@ -196,6 +198,7 @@ _ASKS_COLOUR = re.compile(
     FLAGS,
 )
 _GIVES_COLOUR = re.compile(
+    rf"(?:(?:it|they|he|she|that)(?:['’]s|['’]re| is| are| looks)\s+)?"
     rf"(?:(?:bright|light|dark|pale|mostly|mainly|a|solid)\s+)*"
     rf"(?:{'|'.join(w for t in COLOURS.values() for w in t.split())})"
     r"(?:\s+and\s+[a-z]+)?(?=\s*(?:[.,;!]|$))"
@@ -213,6 +216,8 @@ def _subject(clause: Clause, at: int) -> Subject | None:
     n = at - 1
     while n >= 0 and (sentence.tags[n] == "R" or sentence.words[n] in _SHADES):
         n -= 1
+    if n > 0 and sentence.words[n] == "," and sentence.nouns[0].last == n - 1:
+        return clause.named(sentence.nouns[0])  # "the dog, white with black spots, looks up"
     if n < 0 or sentence.words[n] not in _COPULAS:
         return None
     subject = clause.subject_before(n)
@@ -269,6 +274,12 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     told = {value for caption in own for one in caption for value in _told(one)[1]}
     n_captions = sum(map(bool, own))
     saying = f"{name}: text says {' and '.join(sorted(said))}"
+    if sort == "filling" and said == {"empty"} and statement.category in evidence.counts:
+        seat = f" on {statement.category}"
+        n_taken = sum(any((one.value or "").endswith(seat) for one in caption) for caption in evidence.told)
+        count = evidence.counts[statement.category]
+        if n_taken >= TAKEN and count.is_exact and count.at_least == 1:
+            return "contradicted", f"{name}: text says empty, {n_taken} captions seat somebody on it"
     if not told:
         return "unknown", f"{saying}, no caption tells its {sort}"
     shown = f"captions say {' and '.join(sorted(told))}"
@@ -284,6 +295,8 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     return "contradicted", f"{saying}, {shown}"
 
 
+TAKEN = 2
+"""Captions that seat somebody on a thing, from which on it is not empty."""
 FEW = 4
 """Of so many "yellow bananas" none is red; of more there may be one."""
 _OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light", "age", "order", "foliage"))

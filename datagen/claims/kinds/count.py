@@ -80,12 +80,14 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if phrase.measure == "others":  # "no other dog": how many that makes is known when the whole text is read
         return state("count", phrase, phrase.start, phrase.end, clause.in_question, comparison="at most")
     if not phrase.is_counted:
+        if phrase.measure == "some" and clause.source.startswith(("another ", "Another "), phrase.start):
+            return _of_another(phrase, clause)
         return None
     is_exact = phrase.measure == "exact" and phrase.is_whole and not phrase.is_loose
     comparison: Comparison = "exact" if is_exact else "at most" if phrase.measure == "at most" else "at least"
     ahead = clause.source[max(clause.start, phrase.start - 5) : phrase.end]
     is_limit = not (is_exact or phrase.is_loose) and _LIMITS.search(ahead) is not None
-    is_here = is_limit and _HERE.match(clause.source, phrase.end, clause.end) is not None
+    is_here = is_limit and (_HERE.match(clause.source, phrase.end, clause.end) is not None or _is_sole(clause, phrase))
     return state(
         "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number,
         comparison="at most" if is_here else comparison, is_firm=False if is_anybody(phrase, clause) else None,
@@ -93,9 +95,27 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     )  # fmt: skip
 
 
+def _of_another(phrase: Phrase, clause: Clause) -> Statement | None:
+    """Two at least where one was told of before: "next to the dog sits ANOTHER dog"."""
+    told = [one for one in clause.phrases if one.end <= phrase.start and one.category == phrase.category]
+    if len(told) != 1 or told[0].is_plural or told[0].measure in ("none", "others") or phrase.is_plural:
+        return None
+    return state(
+        "count", phrase, phrase.start, phrase.end, clause.in_question, number=2, comparison="at least",
+        is_firm=phrase.is_firm,
+    )  # fmt: skip
+
+
+def _is_sole(clause: Clause, phrase: Phrase) -> bool:
+    """Whether a sentence is about one thing that it calls the only one: "a lone giraffe reaches for the leaves"."""
+    topic = clause.sentence.topic()
+    return topic is not None and topic.end == phrase.end and topic.first == 0
+
+
 _LIMITS = re.compile(r"\b(?:only|just|exactly|precisely|lone|single|solitary|no more than|at most)\b", FLAGS)
 _HERE = re.compile(
-    r"\s+(?:(?:is|are|stands?|sits?|lies?|hangs?|can be (?:seen|found)|to be (?:seen|found))\s+)?(?:on|in|at|along)\s+"
+    r"\s+(?:(?:is|are|stands?|sits?|lies?|hangs?|can be (?:seen|found)|to be (?:seen|found))\s+)?"
+    r"(?:(?:parked|placed|standing|lying|sitting|resting|located)\s+)?(?:on|in|at|along|by|beside|near|next to)\s+"
     r"(?:the|this|that|its)\s+(?!(?:far |upper |lower |very )?(?:left|right|top|bottom|upper|lower|middle|cent|front|"
     r"back|fore|corner|edge|distance|side|other))[a-z]+",
     FLAGS,

@@ -101,7 +101,7 @@ _KEYWORDS = (
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
 _HELD = re.compile(
     rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?{_PART_OF}{FRAME}?\s+"
-    rf"(?!(?:of|in|on|and|or|side|half|edge|border|corner|part|portion|area|third|section)\b)(?:[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(
+    rf"(?!(?:of|in|on|and|or|side|half|edge|border|corner|part|portion|area|third|section)\b)(?:(?!of\b)[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(
         " ", r"\s+"
     ),
     FLAGS,
@@ -137,7 +137,7 @@ _NEXT_PLACE = (
 )
 _PLACE_END = (
     rf"(?:{FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now|sits?|stands?|lies?|hangs?|rests?|"
-    r"appears?|there|you|we|but|as)\b|\s*,))"
+    rf"appears?|there|you|we|but|as)\b|\s*,|(?=\s+{SLOT}\s+(?:is|are|sits?|stands?|lies|hangs?|waits?|rests?)\b)))"
 )
 _PLACE = re.compile(rf"\b(?:{one_of(PLACES, 'p')}){_PLACE_END}", FLAGS)
 _OWNER_BEFORE = re.compile(
@@ -240,7 +240,8 @@ def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     if _OPENS.fullmatch(clause.text, 0, match.start()) is not None:
         owner = _FRONTED.match(clause.text, match.end())
         if owner is not None:
-            return clause.phrase(owner["x"] or owner["y"])
+            phrase = clause.phrase(owner["x"] or owner["y"])
+            return phrase if phrase.measure is not None or phrase.is_plural or owner["x"] else None
     return clause.subject_at(match.start()) if _CLOSES.match(clause.text, match.end()) is not None else None
 
 

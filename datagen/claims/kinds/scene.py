@@ -7,13 +7,24 @@ they have surroundings in common.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 
 from datagen.claims.clause import Clause, Statement
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, turning
-from datagen.claims.syntax import Noun
+from datagen.claims.grammar import FLAGS
+from datagen.claims.kind import (
+    Evidence,
+    Kind,
+    PlantedError,
+    Probed,
+    Ruling,
+    ShortAnswer,
+    ask_yes_no,
+    turning,
+)
+from datagen.claims.syntax import Noun, Sentence
 from datagen.claims.wordnet import Nearest, is_usual
 from datagen.records import Claim
 
@@ -121,7 +132,11 @@ def place_of(word: str) -> tuple[str, str] | None:
 
 _GROUNDED = {"snow-covered": "snow", "snow-laden": "snow", "grassy": "grass", "sandy": "beach"}
 """Adjectives that say what the ground is."""
-_WORDS = frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2])) | frozenset(_GROUNDED) | {"sun"}
+_WORDS = (
+    frozenset(part for word in VALUES for part in (word, word.rpartition("-")[2]))
+    | frozenset(_GROUNDED)
+    | {"sun", "clouds"}
+)
 _INTO = frozenset("in on at inside through along across into by throughout down within outside onto".split())
 _SETS = frozenset("sets setting set goes rising rises".split())
 _SHOWS = frozenset("is shows show depicts features captures".split())
@@ -192,6 +207,10 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
         return True
     words = clause.sentence.words
     after = words[noun.last + 1] if noun.last + 1 < len(words) else ""
+    if before == "" and noun.first == 0 and noun.determiner == "this" and after in _SHOWN:
+        return True  # "THIS beach is quiet"
+    if value == "snow" and (after in _COVERS or (before in ("in", "with", "by") and further in _COVERED)):
+        return True
     if before == "" and noun.first == 0 and noun.determiner in ("a", "an") and after in _GOES_ON:
         return True
     return sort == "room" and (
@@ -204,6 +223,8 @@ def _of_words(clause: Clause) -> Iterator[Found]:
     words, tags = sentence.words, sentence.tags
     for n in clause.words():
         found = VALUES.get(words[n])
+        if words[n] == "clouds" and n and words[n - 1] in ("dark", "heavy", "storm", "gray", "grey", "thick"):
+            found = ("weather", "overcast")
         if words[n] == "sun" and _SETS.intersection(words[max(0, n - 2) : n + 4]):
             found = ("time", "evening")
         if found is None or found[0] not in _ANYWHERE_SAID or (tags[n] == "n" and found[0] in ("air", *_PLACED)):
@@ -211,11 +232,40 @@ def _of_words(clause: Clause) -> Iterator[Found]:
         if found[0] == "air":
             if words[n] in ("inside", "outside") and n + 1 < len(words) and tags[n + 1] in "DnMAO":
                 continue  # "inside the box"
-            if n and tags[n - 1] in "nA" and (sentence.nouns[0].last < n - 1 or "V" in tags[: n - 1]):
+            if (
+                n
+                and tags[n - 1] in "nA"
+                and words[n - 1] != "place"
+                and (sentence.nouns[0].last < n - 1 or "V" in tags[: n - 1])
+            ):
                 continue  # "who spends the week indoors"
         yield found, sentence.starts[n], sentence.ends[n]
 
 
+_SHOWN = frozenset("is looks seems appears has was".split())
+_COVERS = frozenset("covers blankets lies coats dusts".split())
+_COVERED = frozenset("covered blanketed coated dusted buried".split())
+
+
+def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
+    """The place in "What kind of place is this?" "A busy airport."."""
+    if _ASKS_PLACE.match(turn.question) is None:
+        return
+    sentence = Sentence(turn.answer, 0, len(turn.answer))
+    noun = sentence.nouns[0] if sentence.nouns and sentence.nouns[0].first == 0 else None
+    if noun is None or noun.determiner not in ("a", "an", "") or sentence.words[noun.last + 1 : noun.last + 2] != ["."]:
+        return
+    last = noun.modifiers[-1] if noun.modifiers else ""
+    found = place_of(f"{last}-{noun.head}" if f"{last}-{noun.head}" in VALUES else noun.head)
+    if found is not None and found[0] != "air":
+        yield Statement("scene", "scene", found[1], noun.start, noun.end, value=f"{found[0]}: {found[1]}")
+
+
+_ASKS_PLACE = re.compile(
+    r"(?:and )?(?:what|which|where)\b.*\b(?:place|room|setting|location|surroundings|environment|background|scene|"
+    r"taken)\b",
+    FLAGS,
+)
 _SUBJECTS = frozenset("setting scene place location backdrop background environment surroundings this it to".split())
 """What is the place where a picture was taken: "the BACKDROP is a street", "it seems TO be a street"."""
 _ONLY_IN = frozenset(("house", "train", "bus", "ship", "vehicle"))
@@ -347,6 +397,7 @@ SCENE = Kind(
         "It is a rainy day.",
     ),
     read_clause=read_clause,
+    read_short_answer=read_short_answer,
     reads_bare=True,
     verify=verify_scene,
     excludes=excludes,
