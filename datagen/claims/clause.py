@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from datagen.claims.grammar import ABSENCES, DENIALS, FLAGS, INDOORS
+from datagen.claims.grammar import ABSENCES, DENIAL_WORDS, DENIALS, FLAGS, INDOORS
 from datagen.claims.syntax import Noun, Sentence
 from datagen.records import Comparison
 
@@ -69,6 +69,9 @@ _DENYING = re.compile(
     FLAGS,
 )
 """Words of ``ABSENCES`` that are none of ``DENIALS``."""
+_DENYING_WORDS = frozenset(
+    "missing absent nowhere sign free devoid bare empty clear not nobody no none of out at".split()
+)
 _ABSENCE = re.compile(
     "|".join(f"(?:{row.words.replace('X', f'(?:any )?(?P<x{n}>{SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
 )
@@ -205,10 +208,12 @@ class Clause:
             self._cuts.append((length, at))
         pieces.append(source[at:end])
         self.text = text = "".join(pieces)
-        denial = DENIALS.search(text)
+        self._span: range | None = None
+        self._nouns: list[Noun] | None = None
+        denial = DENIALS.search(text) if self.sentence.may_have(DENIAL_WORDS) else None
         self.silent = end if denial is None else self.origin(denial.start())
         self.denied: list[tuple[Phrase, int]] = []
-        if phrases and (denial is not None or _DENYING.search(text) is not None):
+        if phrases and (denial is not None or (self.sentence.may_have(_DENYING_WORDS) and _DENYING.search(text))):
             for match in _ABSENCE.finditer(text):
                 slot = next(group for group in match.groups() if group is not None)
                 self.denied.append((self.phrase(slot), self.origin(match.end())))
@@ -254,8 +259,10 @@ class Clause:
 
     def words(self) -> range:
         """Indices of the sentence's words that stand in the clause before a denial."""
-        starts = self.sentence.starts
-        return range(bisect_left(starts, self.start), bisect_left(starts, min(self.end, self.silent)))
+        if self._span is None:
+            starts = self.sentence.starts
+            self._span = range(bisect_left(starts, self.start), bisect_left(starts, min(self.end, self.silent)))
+        return self._span
 
     def beside(self) -> tuple[str, ...]:
         """The sentence's words, and the categories that the clause names."""
@@ -263,8 +270,10 @@ class Clause:
 
     def nouns(self) -> list[Noun]:
         """The clause's noun phrases, those outside the categories too, before a denial."""
-        limit = min(self.end, self.silent)
-        return [noun for noun in self.sentence.nouns if self.start <= noun.end - 1 < limit]
+        if self._nouns is None:
+            limit = min(self.end, self.silent)
+            self._nouns = [noun for noun in self.sentence.nouns if self.start <= noun.end - 1 < limit]
+        return self._nouns
 
     def phrase_of(self, noun: Noun) -> Phrase | None:
         """The phrase that names a category with a noun phrase's head."""

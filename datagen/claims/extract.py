@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from msgspec import UNSET
@@ -21,8 +21,12 @@ from datagen.claims.coreference import PRONOUNS, Discourse
 from datagen.claims.generic import generic_spans, is_explaining
 from datagen.claims.grammar import (
     AS_IT_IS,
+    BREAK_MARKS,
+    BREAK_WORDS,
     CLAUSE_BREAKS,
     FLAGS,
+    HEDGE_STEMS,
+    HEDGE_WORDS,
     HEDGES,
     OPEN_QUESTION,
     POLITE,
@@ -69,6 +73,7 @@ _IS_TOLD = re.compile(
 """Opens a sentence that tells the number of all: two of them that differ are no two groups."""
 _ANYBODY = frozenset("whoever anyone anybody someone somebody everyone everybody".split())
 """Whom "the person" in the same sentence may be: nobody in the picture."""
+_BREAKS = BREAK_MARKS | BREAK_WORDS
 _ONES = frozenset("one two three four five six second other others another".split())
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 _WORDS = re.compile(r"[a-z]+")
@@ -78,10 +83,26 @@ BUSY = 20
 """From this many boxes on a picture is busy, and small things are missed."""
 
 _DENIALS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.denies)
-_CLAUSE_READERS = tuple(kind.read_clause for kind in KINDS if kind.read_clause is not None and not kind.denies)
-_BARE_READERS = tuple(
-    kind.read_clause for kind in KINDS if kind.read_clause is not None and kind.reads_bare and not kind.denies
+_Reader = Callable[[Clause], Iterable[Statement]]
+
+
+def _readers(*, of_captions: bool, bare: bool) -> tuple[_Reader, ...]:
+    """What the kinds read in a clause, in captions and in one without a noun phrase of a category."""
+    return tuple(
+        kind.read_clause
+        for kind in KINDS
+        if kind.read_clause is not None
+        and not kind.denies
+        and (kind.of_captions or not of_captions)
+        and (kind.reads_bare or not bare)
+    )
+
+
+_CLAUSE_READERS, _BARE_READERS = (
+    {of_captions: _readers(of_captions=of_captions, bare=bare) for of_captions in (False, True)}
+    for bare in (False, True)
 )
+"""Per whether it is a caption."""
 _PHRASE_READERS = tuple(kind.read_phrase for kind in KINDS if kind.read_phrase is not None)
 _SHORT_ANSWER_READERS = tuple(kind.read_short_answer for kind in KINDS if kind.read_short_answer is not None)
 _NARROWING = frozenset(kind.name for kind in KINDS if kind.narrows)
@@ -160,6 +181,7 @@ def read_answer(
     *,
     may_go_on: bool = False,
     explains: bool = False,
+    of_caption: bool = False,
 ) -> list[Statement]:
     """Read what a text states.
 
@@ -169,10 +191,13 @@ def read_answer(
         discourse: Knows what was said before it.
         may_go_on: It may go on the sentence of its question, which is about one thing: "On the left."
         explains: It may say what is so in general.
+        of_caption: Kinds that ask captions nothing do not read it.
     """
     discourse = Discourse(lexicon) if discourse is None else discourse
     antecedent = discourse.antecedent("they")
-    statements = read_statements(text, lexicon, discourse, may_go_on=may_go_on, explains=explains)
+    statements = read_statements(
+        text, lexicon, discourse, may_go_on=may_go_on, explains=explains, of_caption=of_caption
+    )
     numbers: dict[str, set[int | None]] = {}
     totals: dict[str, set[int | None]] = {}
     for statement in statements:
@@ -217,6 +242,7 @@ def read_statements(
     in_question: bool = False,
     may_go_on: bool = False,
     explains: bool = False,
+    of_caption: bool = False,
 ) -> list[Statement]:
     """Read the sentences of a text one by one.
 
@@ -227,6 +253,7 @@ def read_statements(
         in_question: Sentences that ask are read too.
         may_go_on: Its first clause may have its subject in the question.
         explains: What it says in general is of no thing in the picture.
+        of_caption: Kinds that ask captions nothing do not read it.
     """
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
@@ -249,9 +276,10 @@ def read_statements(
         if elliptic:
             phrases = sorted([*phrases, *elliptic], key=lambda phrase: phrase.start)
         subjects: list[Phrase] = []  # of the clauses so far
-        spans = list(_clauses(text, match.start(), match.end()))
+        is_whole = sentence.parts.isdisjoint(_BREAKS) and not sentence.is_odd
+        spans = [match.span()] if is_whole else list(_clauses(text, *match.span()))
         has_pronoun = not PRONOUNS.isdisjoint(sentence.words)
-        has_hedge = HEDGES.search(text, match.start(), match.end()) is not None
+        has_hedge = _may_hedge(sentence) and HEDGES.search(text, match.start(), match.end()) is not None
         for start, end in spans:
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
             is_first = may_go_on and start == 0
@@ -268,11 +296,12 @@ def read_statements(
             stated = _stated_before(text, start, end, match.end()) if has_hedge else end
             if stated > start:
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
-                found += _read_clause(Clause(text, start, stated, told, in_question=in_question, sentence=sentence))
+                clause = Clause(text, start, stated, told, in_question=in_question, sentence=sentence)
+                found += _read_clause(clause, of_caption)
             seeming = _SEEMS.search(text, start, end) if stated < end else None
             if seeming is not None and HEDGES.search(text, seeming.end(), end) is None:
                 whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence)
-                found += [said for said in _read_clause(whole) if kind_of(said.kind).if_seeming]
+                found += [said for said in _read_clause(whole, of_caption) if kind_of(said.kind).if_seeming]
             if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
                 granted = [
                     phrase
@@ -291,6 +320,11 @@ def read_statements(
                 found[n_before:] = [_loosened(s, spans_in_general) for s in found[n_before:]]
         discourse.add(sentence, phrases)
     return found
+
+
+def _may_hedge(sentence: Sentence) -> bool:
+    """Whether a word of ``HEDGES`` may stand in a sentence."""
+    return sentence.may_have(HEDGE_WORDS) or any(word.startswith(HEDGE_STEMS) for word in sentence.parts)
 
 
 def _loosened(statement: Statement, in_general: list[tuple[int, int]]) -> Statement:
@@ -328,17 +362,17 @@ def _clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
-def _read_clause(clause: Clause) -> Iterator[Statement]:
+def _read_clause(clause: Clause, of_caption: bool = False) -> Iterator[Statement]:
     """Denials first, then what each noun phrase says by itself, then what the clause says of them."""
     for read_clause in _DENIALS:
         yield from read_clause(clause)
     if clause.start >= clause.end:
         return
     if not clause.phrases:
-        for read_clause in _BARE_READERS:
+        for read_clause in _BARE_READERS[of_caption]:
             yield from read_clause(clause)
         return
-    told = [statement for read_clause in _CLAUSE_READERS for statement in read_clause(clause)]
+    told = [statement for read_clause in _CLAUSE_READERS[of_caption] for statement in read_clause(clause)]
     narrowing = [statement for statement in told if statement.kind in _NARROWING]
     denied = {phrase.start for phrase, _ in clause.denied}
     for phrase in clause.phrases:
@@ -357,9 +391,20 @@ def _read_phrase(phrase: Phrase, clause: Clause) -> Iterator[Statement]:
 
 
 @lru_cache(maxsize=1024)
-def read_captions(captions: tuple[str, ...], lexicon: Lexicon) -> tuple[tuple[Statement, ...], ...]:
-    """Read each caption of an image once, for all answers about it."""
-    return tuple(tuple(read_answer(caption, lexicon)) for caption in captions)
+def read_captions(
+    captions: tuple[str, ...], lexicon: Lexicon
+) -> tuple[tuple[tuple[Statement, ...], ...], tuple[frozenset[str], ...]]:
+    """Read each caption of an image once, for all answers about it: what it states, and the things that it names."""
+    told, things = [], []
+    for caption in captions:
+        discourse = Discourse(lexicon)
+        told.append(tuple(read_answer(caption, lexicon, discourse, of_caption=True)))
+        named: frozenset[str] = frozenset()
+        sentence = discourse.before
+        while sentence is not None:
+            named, sentence = named | named_in(sentence), sentence.before
+        things.append(named)
+    return tuple(told), tuple(things)
 
 
 @lru_cache(maxsize=256)
@@ -403,17 +448,18 @@ def gather_evidence(
             if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
                 for category in members:
                     open_words.setdefault(category, word)
+    told, things = read_captions(captions, lexicon)
     said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
     return Evidence(
         counts=count_objects(image.boxes, image.unfinished or ()),
         boxes=boxes,
         noticed=noticed,
-        told=read_captions(captions, lexicon),
+        told=told,
         named=named,
         open_words=open_words,
         nouns=Counter(noun for caption in said for noun in caption),
         words=said,
-        things=tuple(named_in(caption) | names for caption, names in zip(captions, mentioned, strict=True)),
+        things=tuple(named | names for named, names in zip(things, mentioned, strict=True)),
         stems=tuple(
             frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
         ),

@@ -160,6 +160,10 @@ DENIALS = re.compile(
     FLAGS,
 )
 """What follows one of these is not claimed; an absence row may still read it."""
+DENIAL_WORDS = frozenset(
+    "not never neither nor none cannot without instead rather no fewer less lack lacks hardly".split()
+)
+"""A word of each of ``DENIALS``; one ends in "n't" else."""
 
 HEDGES = re.compile(
     r"\b(?:might|may|could (?!also\b)|would|should|must|if(?! (?:you|one) looks?\b)|whether|suppose|supposing|"
@@ -178,6 +182,18 @@ HEDGES = re.compile(
     FLAGS,
 )
 """A clause with one of these is reasoning, not a claim."""
+HEDGE_WORDS = frozenset(
+    "might may could would should must if whether suppose supposing imagine maybe perhaps possibly probably "
+    "presumably potentially likely plausible seem seems seemingly apparently though like such e will usually "
+    "often typically generally commonly sometimes always rarely seldom normally general rule whoever known tend "
+    "tends prefer need needs unless taking removing removed added joined add hope hopes want wants trying about "
+    "ready waiting can takes has have requires require let lets letting helps help seats fits meant designed "
+    "intended useful ideal perfect suitable handy convenient enough appear appears".split()
+)
+HEDGE_STEMS = (
+    "suggest", "imply", "implies", "infer", "speculat", "resembl", "remain", "prepar", "allow", "enabl", "invit",
+)  # fmt: skip
+"""What the words of ``HEDGES`` are or begin with."""
 
 CLAUSE_BREAKS = re.compile(
     r"[;:()—]|, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
@@ -191,6 +207,13 @@ CLAUSE_BREAKS = re.compile(
 )
 """Where a sentence falls into clauses, so that a hedge in one does not silence the other."""
 
+BREAK_MARKS = frozenset(",;:()—")
+BREAK_WORDS = frozenset(
+    "which who whose where while whereas but though although because since so as hence thus possibly perhaps probably "
+    "likely maybe potentially suggesting indicating implying making giving adding creating".split()
+)
+"""A mark or a word of each of ``CLAUSE_BREAKS``."""
+
 NOT_SHOWN_BEFORE = re.compile(
     r"\b(?:like|as|(?<!look )for|of no|without|(?:picture|photo|image|painting|drawing|statue|figurine|sculpture|"
     r"shape|print|"
@@ -199,6 +222,9 @@ NOT_SHOWN_BEFORE = re.compile(
     FLAGS,
 )
 """Words before a noun phrase after which it need not be in the picture: "shaped like a bear", "as a bear"."""
+
+NOT_SHOWN_ENDS = frozenset("like as for no of without called named into versus is s".split())
+"""Last words of ``NOT_SHOWN_BEFORE``, letters alone."""
 
 IDENTIFIES = re.compile(r"\b(?:it is|that is|this is|it's|that's)\s+$", FLAGS)
 """What names the thing asked about: "it is a dog"; of "it is the dog" it may be the one that is missing."""

@@ -184,6 +184,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true; None
             where any two may be: there may be a dog on either side.
         if_seeming: "The man seems to be sleeping" says it as well as "the man is sleeping" does.
+        of_captions: It is read from captions too; False where ``verify`` asks none for such claims.
         agrees_within: Of two such claims in one conversation that exclude each other the later one falls.
         measures: Names of the numbers that its probes give, beside the shared ``statement``.
         suffers: The errors that a claim may be, if it is wrong; None for those of ``plants``.
@@ -219,6 +220,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     is_existence: bool = False
     narrows: bool = False
     if_seeming: bool = False
+    of_captions: bool = True
     agrees_within: bool = False
     if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
     bears_out_wider: Callable[[Statement, int, bool], bool] | None = None

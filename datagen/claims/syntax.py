@@ -9,7 +9,9 @@ stand in closed tables anyway.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
@@ -181,6 +183,21 @@ class Noun(Struct, frozen=True, gc=False):
     last: int
 
 
+_T = TypeVar("_T")
+
+
+class Once(Generic[_T]):
+    """An attribute that is computed when it is first asked for; ``cached_property`` locks, for 5 % of the time."""
+
+    def __init__(self, compute: Callable[[Any], _T]) -> None:
+        self.compute, self.name = compute, compute.__name__
+
+    def __get__(self, owner: Any, _: object = None) -> _T:
+        """Compute it, and let the value stand in the descriptor's place."""
+        value = owner.__dict__[self.name] = self.compute(owner)
+        return value
+
+
 class Sentence:
     """A sentence with its words and noun phrases.
 
@@ -196,70 +213,84 @@ class Sentence:
 
     def __init__(self, text: str, start: int, end: int, before: Sentence | None = None) -> None:
         self._text, self._start, self._end = text, start, end
-        self.words: list[str] = [word.lower() for word in _TOKEN.findall(text, start, end)]
-        self._spans: tuple[list[int], list[int]] | None = None
+        self._found = list(_TOKEN.finditer(text, start, end))
+        self.words: list[str] = [match[0].lower() for match in self._found]
         self.before = before
-        self._tags: list[str] | None = None
-        self._nouns: list[Noun] | None = None
 
-    @property
+    @Once
     def starts(self) -> list[int]:
         """First character of each word in the text."""
-        if self._spans is None:
-            matches = [match.span() for match in _TOKEN.finditer(self._text, self._start, self._end)]
-            self._spans = [first for first, _ in matches], [last for _, last in matches]
-        return self._spans[0]
+        return [match.start() for match in self._found]
 
-    @property
+    @Once
     def ends(self) -> list[int]:
         """One past the last character of each word."""
-        _ = self.starts
-        return [] if self._spans is None else self._spans[1]
+        return [match.end() for match in self._found]
 
-    @property
+    @Once
+    def parts(self) -> frozenset[str]:
+        """The words, and those that stand in a word with hyphens: a pattern can match where its own words stand."""
+        words = frozenset(self.words)
+        joined = [word for word in words if "-" in word]
+        return words.union(*(word.split("-") for word in joined)) if joined else words
+
+    def may_have(self, words: frozenset[str]) -> bool:
+        """Whether a pattern that needs one of some words, or one in "n't", can match here; quicker than to search."""
+        return self.is_odd or not words.isdisjoint(self.parts)
+
+    @Once
+    def is_odd(self) -> bool:
+        """Letters that a pattern may take for the end of a word, or "n't"."""
+        text = self._text[self._start : self._end]
+        if "'t" in text or "'T" in text:
+            return True
+        return not text.isascii() and any(letter > "\x7f" and letter.isalnum() for letter in text)
+
+    @Once
     def tags(self) -> list[str]:
         """The class of each word in its place."""
-        if self._tags is None:
-            self._tags = tags = [class_of(word) for word in self.words]
-            for n, tag in enumerate(tags):
-                previous = tags[n - 1] if n else "X"
-                if tag == "F":  # "two watches", "the man watches", "to watch"
-                    tags[n] = "V" if previous in "nOWRE" or (n and self.words[n - 1] == "to") else "n"
-                    if previous == "V" and self.words[n] in _PARTICIPLES and self.words[n - 1] in _BE:
-                        tags[n] = "E"  # "is set in a kitchen"
-                    if previous == "C" and self.words[n].endswith("s"):
-                        tags[n] = "V"
-                    elif self.words[n] == "bear" and previous == "n":
-                        tags[n] = "n"  # "a panda bear", "polar bear"
-                elif self.words[n] in _HAS:  # "it's", but "the dog's bowl"
-                    tags[n] = "V" if previous in "OWR" or self.words[n - 1] in ("that", "this") else "D"
-                elif (
-                    tag == "D"
-                    and self.words[n] == "that"
-                    and (previous == "n" or (n + 1 < len(tags) and class_of(self.words[n + 1]) == "D"))
-                ):
-                    tags[n] = "W"  # "the dog that runs", "so that a dog runs"
-                elif (
-                    n
-                    and self.words[n].endswith("ing")
-                    and (self.words[n - 1] in _BE or self.words[n - 1] == "busy")
-                    and (n + 1 < len(tags) and tags[n + 1] in "DO")
-                ):
-                    tags[n] = "G"  # "is drawing a house"
-                elif tag == "G" and previous in "DA" and not (n + 1 < len(tags) and tags[n + 1] in "nAGE"):
-                    tags[n] = "n"  # "the bedding", but "the smiling child"
-        return self._tags
+        words = self.words
+        tags = [class_of(word) for word in words]
+        n_words = len(words)
+        previous = "X"
+        for n, word in enumerate(words):
+            tag = tags[n]
+            if tag == "F":  # "two watches", "the man watches", "to watch"
+                tag = "V" if previous in "nOWRE" or (n and words[n - 1] == "to") else "n"
+                if previous == "V" and word in _PARTICIPLES and words[n - 1] in _BE:
+                    tag = "E"  # "is set in a kitchen"
+                if previous == "C" and word.endswith("s"):
+                    tag = "V"
+                elif word == "bear" and previous == "n":
+                    tag = "n"  # "a panda bear", "polar bear"
+            elif word in _HAS:  # "it's", but "the dog's bowl"
+                tag = "V" if previous in "OWR" or words[n - 1] in ("that", "this") else "D"
+            elif (
+                tag == "D"
+                and word == "that"
+                and (previous == "n" or (n + 1 < n_words and class_of(words[n + 1]) == "D"))
+            ):
+                tag = "W"  # "the dog that runs", "so that a dog runs"
+            elif (
+                word.endswith("ing")
+                and n
+                and (words[n - 1] in _BE or words[n - 1] == "busy")
+                and (n + 1 < n_words and tags[n + 1] in "DO")
+            ):
+                tag = "G"  # "is drawing a house"
+            elif tag == "G" and previous in "DA" and not (n + 1 < n_words and tags[n + 1] in "nAGE"):
+                tag = "n"  # "the bedding", but "the smiling child"
+            tags[n] = previous = tag
+        return tags
 
-    @property
+    @Once
     def nouns(self) -> list[Noun]:
         """Noun phrases, left to right."""
-        if self._nouns is None:
-            self._nouns = list(self._noun_phrases())
-        return self._nouns
+        return self._noun_phrases()
 
     def _noun_phrases(self) -> list[Noun]:
         words, tags, found, n = self.words, self.tags, [], 0
-        n_words = len(words)
+        starts, ends, n_words = self.starts, self.ends, len(words)
         while n < n_words:
             first = n
             while n < n_words and tags[n] == "D":
@@ -291,8 +322,8 @@ class Sentence:
                         words[first] if n > first else "",
                         tuple(words[n:head]),
                         word != head_word or (word in ("people", "sheep", "deer") and words[first] != "a"),
-                        self.starts[first],
-                        self.ends[head],
+                        starts[first],
+                        ends[head],
                         first,
                         head,
                     )
@@ -349,6 +380,11 @@ class Sentence:
         return n if n >= 0 and self.words[n] in ("it", "they", "he", "she") else None
 
     def topic(self) -> Noun | None:
+        """What the sentence is about by itself."""
+        return self._topic
+
+    @Once
+    def _topic(self) -> Noun | None:
         """What the sentence is about by itself: the first noun phrase that is in no place of another one.
 
         Of a question it is what is asked about, "the bus" in "What colour is the bus in the picture?".

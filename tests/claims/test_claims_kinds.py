@@ -173,8 +173,8 @@ def test_a_kind_may_read_clauses_that_name_no_thing(monkeypatch: pytest.MonkeyPa
             if clause.start <= match.start() < clause.silent:
                 yield Statement("a later kind", "a later kind", "a later kind", *match.span(), value="humming")
 
-    monkeypatch.setattr(extract, "_BARE_READERS", (read_humming,))
-    monkeypatch.setattr(extract, "_CLAUSE_READERS", (*extract._CLAUSE_READERS, read_humming))
+    monkeypatch.setattr(extract, "_BARE_READERS", {False: (read_humming,)})
+    monkeypatch.setattr(extract, "_CLAUSE_READERS", {False: (*extract._CLAUSE_READERS[False], read_humming)})
     texts = ("It is humming.", "A dog runs. It is humming.", "It is not humming.", "It may be humming, but a dog runs.")
     said = [[one.value for one in read_answer(text, LEXICON) if one.kind == "a later kind"] for text in texts]
     assert said == [["humming"], ["humming"], [], []]

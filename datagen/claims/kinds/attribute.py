@@ -134,7 +134,7 @@ _WORDS = frozenset(VALUES)
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Values before a noun ("the brown dog"), behind a verb ("is brown") or of a material ("made of steel")."""
     words = clause.sentence.words
-    if _WORDS.isdisjoint(words) and not any("-" in word for word in words):
+    if _WORDS.isdisjoint(clause.sentence.parts):
         return
     span = clause.words()
     hits = [n for n in span if words[n] in _WORDS or ("-" in words[n] and _values_of(words[n]))]

@@ -87,6 +87,7 @@ QUARTERS = ("Upper left", "Upper right", "Lower left", "Lower right")
 
 _SIDE_OF = {"left": (0,), "right": (1,)}
 _QUARTERS_OF = {"top": (0, 1), "bottom": (2, 3)}
+_PART_WORDS = frozenset("side half third quarter portion part area corner section".split())
 _PLACE_WORDS = {
     "middle": "in the middle of the image",
     "corner": "in a corner of the image",
@@ -99,6 +100,11 @@ _KEYWORDS = (
     "distance", "back", "rear", "closest", "nearest",
 )  # fmt: skip
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
+_SIDE_WORDS = frozenset("left right top bottom upper lower".split())
+_KEYWORDS_WHOLE = _SIDE_WORDS | frozenset(
+    "middle center centre corner foreground front background distance back rear closest nearest".split()
+)
+"""The same as whole words."""
 _HELD = re.compile(
     rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?{_PART_OF}{FRAME}?\s+"
     rf"(?!(?:of|in|on|and|or|side|half|edge|border|corner|part|portion|area|third|section)\b)(?:(?!of\b)[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(
@@ -158,9 +164,14 @@ _OWNER_BEHIND = re.compile(r",\s*(?:is|are|sits?|stands?|lies|hangs?)\s+(?:the|a
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Places with the thing before or after them; "upper left" is two claims."""
-    if not _names_place(clause.text):
+    sentence = clause.sentence
+    if not sentence.may_have(_KEYWORDS_WHOLE) or not _names_place(clause.text):
         return
-    for match in (*_HELD.finditer(clause.text), *_HOLDS.finditer(clause.text)):
+    is_of_side = sentence.may_have(_SIDE_WORDS)
+    held = list(_HELD.finditer(clause.text)) if is_of_side else []
+    if is_of_side and sentence.may_have(_PART_WORDS):
+        held += _HOLDS.finditer(clause.text)
+    for match in held:
         if (match.groupdict().get("verb") or "is") in _NO_HOLD or _AT.search(clause.text, 0, match.start()):
             continue
         phrase = clause.phrase(match["x"])

@@ -117,6 +117,14 @@ _ASKED = re.compile(
     rf"\w+)?\s*\?",
     FLAGS,
 )
+_WORDS = frozenset(
+    "left right above over higher below beneath lower next beside alongside side close closer near nearer top atop on "
+    "surface seat edge back arm under underneath farther further front behind more less larger bigger smaller hold "
+    "holds holding carry carries carrying ride rides riding wear wears wearing push pushes pushing clutch clutches "
+    "clutching grip grips gripping grasp grasps grasping cradles cradling hug hugs hugging wield wields wielding has "
+    "have between".split()
+)
+"""A word of each row of ``RELATIONS``."""
 _ROW_GROUPS = tuple(f"r{n}" for n in range(len(RELATIONS)))
 _ON_GROUND = frozenset(
     "person bicycle car motorcycle bus train truck bench dog horse sheep cow elephant bear zebra giraffe".split()
@@ -130,6 +138,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     if len(clause.phrases) < 2:
         return
     text = clause.text
+    if not clause.sentence.may_have(_WORDS):
+        return
     fronted = _FRONTED.search(text) if "," in text or not SLOTS.match(text.lstrip()) else None
     trailing = _TRAILING.match(text) if "," in text else None
     found = [match for match in (fronted, trailing) if match is not None]
@@ -165,7 +175,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
 
 def _read_sides(clause: Clause) -> Iterator[Statement]:
     """The side of a thing that a pronoun stands for: "with a dog to ITS left", "to ITS left sits a dog"."""
-    for match in _OWN_SIDE.finditer(clause.text) if "left" in clause.text or "right" in clause.text else ():
+    for match in _OWN_SIDE.finditer(clause.text) if _SIDE_OF_SLOT.search(clause.text) is not None else ():
         if clause.origin(match.start()) >= clause.silent:
             break
         second = clause.phrase(match["y"])
@@ -179,6 +189,7 @@ def _read_sides(clause: Clause) -> Iterator[Statement]:
         )  # fmt: skip
 
 
+_SIDE_OF_SLOT = re.compile(rf"{SLOT}(?:['’]s)?\s+(?:immediate\s+|far\s+)?(?:left|right)", FLAGS)
 _OWN_SIDE = re.compile(
     rf"(?:(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}})?"
     rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})(?P<owner>['’]s)?\s+(?:immediate\s+|far\s+)?(?P<side>left|"

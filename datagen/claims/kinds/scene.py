@@ -171,21 +171,23 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
         word, last = noun.head, noun.modifiers[-1] if noun.modifiers else ""
         before = words[noun.first - 1] if noun.first else ""
         further = words[noun.first - 2] if noun.first > 1 else ""
-        owner = next((one for one in clause.sentence.nouns if one.last == noun.first - 1), None)
-        if noun.determiner in ("'s", "’s") and owner is not None and owner.first:  # "in a dentist's waiting room"
+        owner = None
+        if noun.determiner in ("'s", "’s"):
+            owner = next((one for one in clause.sentence.nouns if one.last == noun.first - 1), None)
+        if owner is not None and owner.first:  # "in a dentist's waiting room"
             before, further = words[owner.first - 1], words[owner.first - 2] if owner.first > 1 else ""
         if before == "of" and further in ("middle", "heart", "edge", "center"):
             before = "in"
-        if f"{last}-{word}" in VALUES:
+        if last and f"{last}-{word}" in VALUES:
             word = f"{last}-{word}"
         elif word in ("scene", "setting") and last in VALUES:  # "a street scene"
             word, before = last, "in"
         elif word in _PARTS and last in VALUES:
             word = last
         found = place_of(word)
-        for adjective, ground in _GROUNDED.items():
-            if adjective in noun.modifiers and before in _INTO:
-                yield (_SORT_OF[ground], ground), noun.start, noun.end
+        if noun.modifiers and before in _INTO:
+            grounds = [ground for adjective, ground in _GROUNDED.items() if adjective in noun.modifiers]
+            yield from (((_SORT_OF[ground], ground), noun.start, noun.end) for ground in grounds)
         if found is None or found[0] == "air":
             continue
         if found[0] == "open" and "city" in noun.modifiers and before in _INTO:

@@ -67,10 +67,9 @@ def sorts_of(word: str, n_sorts: int = len(SORTS)) -> frozenset[int]:
     return frozenset(root for sense in senses(word)[:2] for root in roots & lineage(sense))
 
 
-@lru_cache(maxsize=20_000)
-def named_in(text: str) -> frozenset[str]:
+def named_in(sentence: Sentence) -> frozenset[str]:
     """The nouns of a sentence that belong to a sort."""
-    return frozenset(name for noun in Sentence(text, 0, len(text)).nouns if sorts_of(name := name_of(noun)))
+    return frozenset(name for noun in sentence.nouns if sorts_of(name := name_of(noun)))
 
 
 def name_of(noun: Noun) -> str:
@@ -178,6 +177,7 @@ THING = Kind(
     examples=("There is a lamp.", "A lamp stands on the floor."),
     read_clause=read_clause,
     reads_bare=True,
+    of_captions=False,
     verify=verify_thing,
     probe=probe,
     plants=(),

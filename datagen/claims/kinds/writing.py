@@ -53,6 +53,7 @@ WRITING = Kind(
     examples=('The sign reads "Exit".', 'The dog bowl is labelled "Rex".'),
     read_clause=read_clause,
     reads_bare=True,
+    of_captions=False,
     verify=verify_writing,
     probe=probe,
     plants=(),
