@@ -148,17 +148,7 @@ def _is_named(word: str, evidence: Evidence) -> bool:
     """Whether captions or boxes may mean a thing by another word."""
     boxed = (part for name in evidence.boxes for part in (name, *name.split()))
     told = (name for names in evidence.things for name in names)
-    return any(_are_one(word, other) for other in (*evidence.nouns, *told, *boxed))
-
-
-@lru_cache(maxsize=100_000)
-def _are_one(word: str, other: str) -> bool:
-    """Whether two words may name one thing; a fox is an animal, and in its other sense no man of the captions."""
-    if not are_kin(word, other):
-        return False
-    person = senses("person")[0]
-    mine = [sense for sense in senses(word) if person not in lineage(sense)]
-    return word == other or any(x in lineage(y) or y in lineage(x) for x in mine for y in senses(other))
+    return any(are_kin(word, other) for other in (*evidence.nouns, *told, *boxed))
 
 
 def _is_said(name: str, statement: Statement) -> bool:
