@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
+from datagen.languages import ENGLISH, NAMES
 from datagen.said_again import dangers_in, require_said
 from datagen.settings_table import SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
@@ -315,6 +316,9 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     recipes_dir: Annotated[
         str | None, Meta(description="Folder with prompts/ and seeds/ of your own, looked in first.")
     ] = None
+    language: Annotated[
+        str, Meta(description="Language of questions and answers, a code such as ko, zh, ja, de or es.")
+    ] = ENGLISH
     context: ContextSettings = ContextSettings()
     teacher: TeacherSettings = TeacherSettings()
     checks: ChecksSettings = ChecksSettings()
@@ -532,6 +536,7 @@ def _check_together(settings: Settings) -> None:
     twice = {name for name in settings.types if settings.types.count(name) > 1}
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
+    _check_language(settings)
     if settings.teacher.base_url is not None:
         _check_address(settings.teacher.base_url, "--base-url")
         if settings.teacher.name == "template":
@@ -546,6 +551,17 @@ def _check_together(settings: Settings) -> None:
         endpoint_of(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None and settings.corpus.source is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
+
+
+def _check_language(settings: Settings) -> None:
+    if settings.language not in NAMES:
+        known = ", ".join(NAMES)
+        raise SettingsError(f"--language {settings.language[:40]}: no language is called so here; there are {known}.")
+    if settings.language != ENGLISH and settings.teacher.name == "template" and not settings.corpus.dataset:
+        raise SettingsError(
+            f"--language {settings.language}: the embedded teacher writes English; name an LLM that writes "
+            f"{NAMES[settings.language]} with --teacher."
+        )
 
 
 IMPORTED = "imported"

@@ -202,8 +202,11 @@ class HallucinationTally:
         return HallucinationRate(claims, turns)
 
 
-_SENTENCE = re.compile(r"[^.!?\n]*[^\s.!?][^.!?\n]*(?:[.!?](?=\S)[^.!?\n]*)*")  # "3.5" and "e.g." hold no end of one
-_WORD = re.compile(r"[a-z]{4,}")
+_ENDS = r"。！？।؟۔\n"  # of sentences, with or without a space behind them
+_SENTENCE = re.compile(  # "3.5" and "e.g." hold no end of one
+    rf"[^.!?{_ENDS}]*[^\s.!?{_ENDS}][^.!?{_ENDS}]*(?:[.!?](?=\S)[^.!?{_ENDS}]*)*"
+)
+_WORD = re.compile(r"[a-zß-ÿ]{4,}")
 _EMPTY = frozenset(
     "about above after again also although always another any around because been before behind being below beside "
     "between both could does down each either enough even every from further have having here into itself just like "

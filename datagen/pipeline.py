@@ -21,6 +21,7 @@ from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
+from datagen.languages import ENGLISH
 from datagen.parsing import parse_reply
 from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
 from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName, cut_or_reject, reject
@@ -166,7 +167,8 @@ def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Samp
 def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """Refusals, leaks of the context, broken and trainer-breaking text."""
     is_description = asked.planned.recipe.settings.reply_format == "text"
-    checked = check_turns(sample.turns, is_description, settings.checks)
+    in_any = asked.planned.recipe.name == IMPORTED.name and settings.language == ENGLISH
+    checked = check_turns(sample.turns, is_description, settings.checks, settings.language, in_any_language=in_any)
     return cut_or_reject(sample, checked.turns, checked.drop)
 
 
@@ -436,6 +438,8 @@ def late_settings_digest(settings: Settings) -> str:
     values["checks"] = Raw(checks.removesuffix(b',"judge":null}') + b"}")
     if judge is not None:
         values["checks.judge"] = judge.model, judge.min_precision, judge.planted
+    if settings.language != ENGLISH:
+        values["language"] = settings.language
     if not values["python_checks"]:  # most runs have none, and samples of earlier runs keep their digest
         del values["python_checks"]
     return digest_of(list(values.values()))

@@ -2,7 +2,9 @@
 
 ``prompts/<type>/recipe.yaml`` holds the settings, ``system.txt`` the system message (``{rules}`` stands for
 ``prompts/rules.txt``, which all types share), ``questions.txt`` (for replies that are one bare text) the questions
-to draw from; ``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text.
+to draw from; ``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text. For a run
+in another language than English, ``questions.CODE.txt`` and ``seeds/<type>/CODE/`` come first where they are there, and
+``prompts/language.txt`` asks the teacher to write in it.
 
 So that a hundred thousand images do not get a hundred thousand times the same request, each image draws which few-shots
 are told in which order, and what is wanted of its reply. Both follow from ``rng_seed``.
@@ -23,6 +25,7 @@ from datagen.config import IMPORTED as IMPORTED_NAME
 from datagen.config import ContextSettings, Settings, digest_of
 from datagen.context import ContextPart, parse_context, render_context
 from datagen.errors import RecipeError
+from datagen.languages import ENGLISH, NAMES
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Message, Request
 from datagen.words import COCO_CATEGORIES
@@ -160,11 +163,19 @@ def load_recipes(settings: Settings) -> tuple[Recipe, ...]:
     unknown = [name for name in settings.types if name not in folders]
     if unknown:
         raise RecipeError(f"No response type '{unknown[0]}'; there are {', '.join(sorted(folders))}.")
-    return tuple(load_recipe(folders[name]) for name in settings.types)
+    return tuple(load_recipe(folders[name], settings.language) for name in settings.types)
 
 
-def load_recipe(folder: Path) -> Recipe:
-    """Read one response type from its prompts folder and the seeds folder beside ``prompts/``."""
+def load_recipe(folder: Path, language: str = ENGLISH) -> Recipe:
+    """Read one response type from its prompts folder and the seeds folder beside ``prompts/``.
+
+    Args:
+        folder: Such as ``prompts/conversation``.
+        language: Code of the language that its replies are asked for in.
+
+    Raises:
+        RecipeError: As ``load_recipes``.
+    """
     name = folder.name
     if not re.fullmatch(r"\w[\w-]*", name):
         raise RecipeError(f"{folder}: a response type's name has letters, digits, _ and - only; rename the folder.")
@@ -175,33 +186,45 @@ def load_recipe(folder: Path) -> Recipe:
         raise RecipeError(f"{file}: {' '.join(str(error).split())}.") from None
     questions: tuple[str, ...] = ()
     if settings.reply_format == "text":
-        questions = tuple(line.strip() for line in _read(folder / "questions.txt").splitlines() if line.strip())
+        own = folder / f"questions.{language}.txt"
+        listed = own if own.is_file() else folder / "questions.txt"
+        questions = tuple(line.strip() for line in _read(listed).splitlines() if line.strip())
         if not questions:
-            raise RecipeError(f"{folder / 'questions.txt'}: holds no question; a text reply needs at least one.")
+            raise RecipeError(f"{listed}: holds no question; a text reply needs at least one.")
         if any("<image>" in question for question in questions):
-            raise RecipeError(f"{folder / 'questions.txt'}: holds <image>; the export puts it in, so leave it out.")
+            raise RecipeError(f"{listed}: holds <image>; the export puts it in, so leave it out.")
     system = _read(folder / "system.txt").strip()
     if not system:
         raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")
     if "{rules}" in system:
-        own = folder.parent / "rules.txt"
-        system = system.replace(
-            "{rules}", _read(own if own.is_file() else bundled_folder("prompts") / own.name).strip()
-        )
+        system = system.replace("{rules}", _read_shared(folder, "rules.txt"))
+    seeds = folder.parent.parent / "seeds" / name
+    contexts = seeds
+    if language != ENGLISH:
+        asked = _read_shared(folder, "language.txt").replace("{language}", NAMES[language])
+        system = f"{system}\n\n{asked}"
+        seeds = seeds / language if (seeds / language).is_dir() else seeds
     for wish in settings.wanted:
         if wish.draw > len(wish.of):
             raise RecipeError(f"{file}: 'wanted' draws {wish.draw} of {len(wish.of)}; list more, or draw fewer.")
-    fewshots = _load_fewshots(folder.parent.parent / "seeds" / name)
+    fewshots = _load_fewshots(seeds, contexts)
     texts = [settings, system, questions, [(shot.image, shot.reply, shot.wanted) for shot in fewshots]]
     return Recipe(name, settings, system, fewshots, questions, digest_of(texts))
 
 
-def _load_fewshots(folder: Path) -> tuple[Fewshot, ...]:
+def _read_shared(folder: Path, name: str) -> str:
+    """Read a text that all types share, from beside their folders or from the package."""
+    own = folder.parent / name
+    return _read(own if own.is_file() else bundled_folder("prompts") / name).strip()
+
+
+def _load_fewshots(folder: Path, contexts: Path) -> tuple[Fewshot, ...]:
+    """Read the replies of a folder with their contexts; those of another language may share the English contexts."""
     fewshots = []
-    for reply_file in sorted(folder.glob("*.reply.txt")):
-        _read(reply_file.with_name(reply_file.name.replace(".reply.txt", ".context.txt")))  # raises when missing
-    for context_file in sorted(folder.glob("*.context.txt")):
-        stem = context_file.name.removesuffix(".context.txt")
+    stems = {file.name.removesuffix(".reply.txt"): contexts for file in folder.glob("*.reply.txt")}
+    stems |= {file.name.removesuffix(".context.txt"): folder for file in folder.glob("*.context.txt")}
+    for stem in sorted(stems):
+        context_file = stems[stem] / f"{stem}.context.txt"
         reply = _read(folder / f"{stem}.reply.txt").strip()
         text, _, wanted = _read(context_file).rstrip().rpartition(f"\n{WANTED}")
         try:

@@ -53,6 +53,7 @@ OPTIONS = (
     OptionRow("images", "corpus.images", "FOLDER"),
     OptionRow("types", "types", "TYPE,TYPE"),
     OptionRow("recipes_dir", "recipes_dir", "FOLDER"),
+    OptionRow("language", "language", "CODE"),
     OptionRow("words", "checks.words", "FILE"),
     OptionRow("context", "context.style"),
     OptionRow("limit", "corpus.limit"),

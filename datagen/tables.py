@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from datagen.errors import RunError
+from datagen.languages import n_words
 from datagen.records import Claim, Sample
 from datagen.store import RunFolder, read_facts
 from datagen.summary import Calibration, Summary
@@ -236,7 +237,7 @@ def _turn_row(told: FatedTurn) -> dict[str, Any]:
     return {
         "question": turn.question,
         "answer": turn.answer,
-        "n_words": len(turn.answer.split()),
+        "n_words": n_words(turn.answer),
         "n_claims": len(turn.claims),
         **{f"n_{verdict}": verdicts[verdict] for verdict in ("supported", "contradicted", "unknown")},
         "verdict": seen and seen.verdict,

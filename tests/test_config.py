@@ -182,3 +182,13 @@ def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path, monkeypatch
     assert settings.corpus.images == str(tmp_path / "~no-such-user")
     with pytest.raises(SettingsError, match="~no-such-user"):
         load_settings(None, {"checks.words": "~no-such-user/words.yaml"})
+
+
+def test_a_language_is_a_code_and_needs_a_teacher_that_writes_it() -> None:
+    assert load_settings(None, {}).language == "en"
+    asked = load_settings(None, {"language": "ko", "teacher.name": "some-llm"})
+    assert asked.language == "ko"
+    with pytest.raises(SettingsError, match=r"language klingon: no language is called so here; there are en, ar"):
+        load_settings(None, {"language": "klingon", "teacher.name": "some-llm"})
+    with pytest.raises(SettingsError, match=r"language ja: the embedded teacher writes English; name an LLM"):
+        load_settings(None, {"language": "ja"})

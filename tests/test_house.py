@@ -14,7 +14,7 @@ FLOORS = (
     {"masking"},
     {"compact_map", "errors", "finish_reason", "records", "randomness", "server_words", "version", "yaml_text"},
     {"hallucination_rate", "settings_table", "turn_fates", "words"},
-    {"said_again", "summary"},
+    {"languages", "said_again", "summary"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},
     {

@@ -439,3 +439,55 @@ def test_a_flood_of_one_mark_is_read_in_linear_time(unit: str) -> None:
     for form in ("delimited", "json", "text"):
         parse_reply(text, form, "length", DESCRIBE)
         parse_reply(f"{PLAIN}{text}", form, "stop", DESCRIBE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "질문: 개는 어디에 있나요?\n답변: 왼쪽입니다.\n질문: 몇 마리인가요?\n답변: 두 마리입니다.",
+        "**问题1：** 狗在哪里？\n**回答1：** 左边。\n**问题2：** 有几只？\n**回答2：** 两只。",
+        "问题一：狗在哪里？\n===\n答案一：左边。\n===\n问题二：有几只？\n===\n答案二：两只。",
+        "Question：狗在哪里？\n===\nAnswer：左边。\n===\nQuestion：有几只？\n===\nAnswer：两只。",
+        "问：狗在哪里？答：左边。\n问：有几只？答：两只。",
+        "狗在哪里？\n===\n左边。\n===\n有几只？\n===\n两只。",
+        "質問：犬はどこですか？\n回答：左です。\n質問：何匹ですか？\n回答：二匹です。",
+        "Frage:\nWo ist der Hund?\n===\nAntwort:\nLinks.\n===\nFrage:\nWie viele?\n===\nAntwort:\nZwei.",
+        "Pregunta: ¿Dónde está? Respuesta: A la izquierda.\nPregunta: ¿Cuántos? Respuesta: Dos.",
+        "Question : Où est-il ?\nRéponse : À gauche.\nQuestion : Combien ?\nRéponse : Deux.",
+        "Pergunta: Onde está?\nResposta: À esquerda.\nPergunta: Quantos?\nResposta: Dois.",
+        "Вопрос: Где собака?\nОтвет: Слева.\nВопрос: Сколько их?\nОтвет: Две.",
+        "السؤال: أين الكلب؟\nالجواب: على اليسار.\nالسؤال: كم عددها؟\nالجواب: اثنان.",
+        "प्रश्न: कुत्ता कहाँ है?\nउत्तर: बाईं ओर।\nप्रश्न: कितने हैं?\nउत्तर: दो।",
+        '[{"问题": "狗在哪里？", "回答": "左边。"}, {"질문": "몇 마리?", "답변": "두 마리."}]',
+    ],
+)
+def test_labels_are_read_in_other_languages(text: str) -> None:
+    parsed = parse_reply(text, "delimited", "stop")
+    assert parsed.drop is None
+    assert len(parsed.turns) == 2
+    assert not any(
+        label in turn.question + turn.answer for turn in parsed.turns for label in (":", "：", "回答", "答：")
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("好的，以下是对图片的描述：\n草地上有一只狗。", "草地上有一只狗。"),
+        ("네, 다음은 이미지에 대한 설명입니다:\n개가 있습니다.", "개가 있습니다."),
+        ("**설명:** 개가 있습니다.", "개가 있습니다."),
+        ("もちろんです。以下は画像の説明です：\n犬がいます。", "犬がいます。"),
+        ("Natürlich! Hier ist die Beschreibung des Bildes:\n\nEin Hund.", "Ein Hund."),
+        ("¡Claro! Un perro corre.", "¡Claro! Un perro corre."),
+        ("Aquí tienes la descripción de la imagen:\n\nUn perro.", "Un perro."),
+    ],
+)
+def test_openings_and_titles_are_taken_off_in_other_languages(text: str, left: str) -> None:
+    (turn,) = parse_reply(text, "text", "stop", "?").turns
+    assert turn.answer == left
+
+
+def test_a_cut_text_without_spaces_ends_behind_its_last_sentence() -> None:
+    parsed = parse_reply("草地上有狗。旁边有人。天很蓝。远处还有一", "text", "length", "?")
+    assert [turn.answer for turn in parsed.turns] == ["草地上有狗。旁边有人。天很蓝。"]
+    assert parsed.drop is not None and parsed.drop.reason == "truncated"

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from datagen.config import ContextSettings, Settings, TeacherSettings
 from datagen.errors import RecipeError
+from datagen.languages import other_language
 from datagen.recipes import (
     DECKS,
     available_types,
@@ -257,3 +258,47 @@ def test_questions_are_drawn_by_seed_and_image_alone(tmp_path):
     assert drawn == [draw_question(recipe, str(n), 0) for n in range(40)]
     assert set(drawn) == set(recipe.questions)
     assert drawn != [draw_question(recipe, str(n), 1) for n in range(40)]
+
+
+def test_english_is_asked_for_as_ever() -> None:
+    for name in BUNDLED:
+        recipe = load_recipes(Settings(types=(name,)))[0]
+        assert "Language\n" not in recipe.system
+        assert all(shot.reply.isascii() for shot in recipe.fewshots)
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_another_language_is_asked_for_behind_the_task(name: str) -> None:
+    german = load_recipes(Settings(types=(name,), language="de"))[0]
+    english = load_recipes(Settings(types=(name,)))[0]
+    assert german.system.startswith(f"{english.system}\n\nLanguage\n")
+    assert "every answer in German" in german.system
+    assert german.fewshots == english.fewshots and german.digest != english.digest
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_korean_has_its_own_examples_about_the_same_images(name: str) -> None:
+    korean = load_recipes(Settings(types=(name,), language="ko"))[0]
+    english = {shot.name: shot for shot in load_recipes(Settings(types=(name,)))[0].fewshots}
+    assert len(korean.fewshots) >= 4
+    for shot in korean.fewshots:
+        assert (shot.image, shot.wanted) == (english[shot.name].image, english[shot.name].wanted)
+        assert other_language(shot.reply.replace("Question:", "").replace("Answer:", ""), "ko") is None
+        assert shot.reply.count("Question:") == english[shot.name].reply.count("Question:") or name == "conversation"
+
+
+def test_a_description_is_asked_for_in_its_language(tmp_path: Path) -> None:
+    for code in ("ko", "zh", "ja", "de", "es", "fr", "pt", "ru", "ar", "hi"):
+        questions = load_recipes(Settings(types=("description",), language=code))[0].questions
+        assert len(set(questions)) == len(questions) >= 8
+        assert [question for question in questions if other_language(question, code)] == []
+    (swahili,) = load_recipes(Settings(types=("description",), language="sw"))
+    assert swahili.questions == load_recipes(Settings(types=("description",)))[0].questions
+
+
+def test_an_example_in_another_language_needs_a_context(tmp_path: Path) -> None:
+    write(tmp_path)
+    (tmp_path / "seeds" / "rhyme" / "ko").mkdir()
+    (tmp_path / "seeds" / "rhyme" / "ko" / "77.reply.txt").write_text("답", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"77\.context\.txt: is missing"):
+        load_recipe(tmp_path / "prompts" / "rhyme", "ko")

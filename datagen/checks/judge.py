@@ -34,7 +34,13 @@ from datagen.summary import Measured95
 
 MAX_SENTENCES = 60
 """Sentences of one sample that are asked about: three times the longest description of the built-in recipes."""
-_SENTENCE = re.compile(r"\S.*?(?:[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[]?[A-Z0-9]|\s*$)|(?=\n)|$)", re.DOTALL)
+# Capitals, digits, and letters that know no case.
+_CAPITALS = "A-Z0-9À-ÖØ-Þ\u0391-\u03a9\u0400-\u042f\u0590-\u1fff\u3040-\u9fff\uac00-\ud7a3"
+_SENTENCE = re.compile(
+    rf"\S.*?(?:[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[¿¡]?[{_CAPITALS}]|\s*$)"
+    r"|[。！？।؟۔]+[\"'”’)\]」』）]*|(?=\n)|$)",
+    re.DOTALL,
+)
 _EMPTY_WORDS = frozenset("a an the is are was were there it its and of in on".split())
 _WORD = re.compile(r"\w+")
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError, told_raised
+from datagen.languages import ENGLISH, Language, language_for, n_words, other_language, pairs_apart, told_length
 from datagen.records import AnnotatedImage, Drop, Turn
 from datagen.server_words import server_words
 
@@ -170,8 +171,9 @@ _BROKEN = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ufffd\ufffe\uffff\ud800-\udfff\ue000-\uf8ff]"
     "|[ÃÂ][\u00a0-\u00bf]|â€|ï»¿"  # UTF-8 read as Latin-1 or cp1252
 )
+_NO_FULL_STOP = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese and Khmer end without
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"[.!?]\s+|\n+")
+_SENTENCE_END = re.compile(r"[.!?]\s+|[。！？।؟۔]\s*|\n+")
 
 
 def _plain(text: str) -> str:
@@ -180,7 +182,7 @@ def _plain(text: str) -> str:
 
 def words_of(text: str) -> list[str]:
     """Words of a text without case and punctuation, for comparing."""
-    return _WORD.findall(text.lower())
+    return pairs_apart(_WORD.findall(text.lower()))
 
 
 def _either(turn: Turn, pattern: WordyPattern) -> str | None:
@@ -214,27 +216,26 @@ def context_leak(turn: Turn, settings: ChecksSettings) -> str | None:
 
 def answer_too_short(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find an answer below the word floor."""
-    n_words = len(turn.answer.split())
-    return f"{n_words} words, floor {settings.min_answer_words}" if n_words < settings.min_answer_words else None
+    floor = settings.min_answer_words
+    return f"{told_length(turn.answer)}, floor {floor}" if n_words(turn.answer) < floor else None
 
 
 def answer_too_long(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find an answer above the word ceiling."""
-    n_words = len(turn.answer.split())
-    return f"{n_words} words, ceiling {settings.max_answer_words}" if n_words > settings.max_answer_words else None
+    ceiling = settings.max_answer_words
+    return f"{told_length(turn.answer)}, ceiling {ceiling}" if n_words(turn.answer) > ceiling else None
 
 
 def description_too_short(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find a description that describes too little."""
-    n_words = len(turn.answer.split())
     floor = settings.min_description_words
-    return f"{n_words} words, floor {floor}" if n_words < floor else None
+    return f"{told_length(turn.answer)}, floor {floor}" if n_words(turn.answer) < floor else None
 
 
 def question_too_long(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find a question above the word ceiling, mostly an answer in the wrong place."""
-    n_words = len(turn.question.split())
-    return f"{n_words} words, ceiling {settings.max_question_words}" if n_words > settings.max_question_words else None
+    ceiling = settings.max_question_words
+    return f"{told_length(turn.question)}, ceiling {ceiling}" if n_words(turn.question) > ceiling else None
 
 
 def without_words(turn: Turn, settings: ChecksSettings) -> str | None:
@@ -279,10 +280,12 @@ def unfinished_answer(turn: Turn, settings: ChecksSettings) -> str | None:
         return None
     words = answer.rsplit(None, 1)
     end = answer[-12:]
-    if answer[-1] in ",;:(–—-" or words[-1].lower() in _DANGLING:
+    if answer[-1] in ",;:(–—-，、；：（،؛" or words[-1].lower() in _DANGLING:
         return f"answer ends in {end!r}"
     is_list = _LIST_LINE.match(turn.answer.rstrip().rpartition("\n")[2]) is not None
-    if not answer[-1].isalnum() or is_list or len(answer.split()) <= MAX_UNPUNCTUATED_WORDS:
+    if not answer[-1].isalnum() or is_list or n_words(answer) <= MAX_UNPUNCTUATED_WORDS:
+        return None
+    if _NO_FULL_STOP.match(answer[-1]):
         return None
     return f"no closing mark after {end!r}"
 
@@ -300,7 +303,7 @@ def broken_text(turn: Turn, settings: ChecksSettings) -> str | None:
 
 def repetitive_answer(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find an answer that runs in circles."""
-    sentences = [s for s in (s.strip(" .!?").lower() for s in _SENTENCE_END.split(turn.answer)) if s.count(" ") >= 2]
+    sentences = [s for s in (s.strip(" .!?").lower() for s in _SENTENCE_END.split(turn.answer)) if n_words(s) >= 3]
     if len(sentences) > len(set(sentences)):
         sentence, n_times = Counter(sentences).most_common(1)[0]
         if n_times >= REPEATS:
@@ -351,6 +354,17 @@ DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, description_too_sh
 
 REPEATED_QUESTION = "repeated_question"
 """The one check that looks at a whole conversation."""
+WRONG_LANGUAGE = "wrong_language"
+"""The one check that asks for the run's language."""
+
+
+def wrong_language(turn: Turn, is_description: bool, language: Language) -> str | None:
+    """Find an answer, or a question that the teacher wrote, in another language than was asked for."""
+    for name, text in (("answer", turn.answer), *([] if is_description else [("question", turn.question)])):
+        found = other_language(text, language.code)
+        if found is not None:
+            return f"{name} is in {found}, asked for was {language.name}: {text[:40]!r}"
+    return None
 
 
 Check = Callable[[Turn, AnnotatedImage], str | None]
@@ -370,22 +384,49 @@ class Checked(Struct, frozen=True):
     drop: Drop | None
 
 
-def check_turns(turns: tuple[Turn, ...], is_description: bool, settings: ChecksSettings) -> Checked:
+def _find_fault(check: WordingCheck, turn: Turn, settings: ChecksSettings, language: Language) -> str | None:
+    """What a check finds in English, or in the run's own language."""
+    detail = check(turn, settings)
+    pattern = language.wording.get(check.__name__)
+    if detail is not None or pattern is None:
+        return detail
+    for name, text in (("answer", turn.answer), ("question", turn.question)):
+        match = pattern.search(_QUOTED.sub("", _plain(text)))  # what a sign says is quoted
+        if match is not None and (name == "answer" or check is context_leak):
+            return f"{name} says {match[0].strip()!r}"
+    return None
+
+
+def check_turns(
+    turns: tuple[Turn, ...],
+    is_description: bool,
+    settings: ChecksSettings,
+    language: str = ENGLISH,
+    *,
+    in_any_language: bool = False,
+) -> Checked:
     """Check turns in order.
 
     Args:
         turns: As parsed.
         is_description: The reply is one bare text, which has a word floor of its own.
         settings: Limits, and the names of checks to leave out.
+        language: Code of the language that the turns should be in.
+        in_any_language: Nobody was asked to write in it.
     """
+    asked_for = language_for(language)
     table = DESCRIPTION_CHECKS if is_description else TURN_CHECKS
     active = [check for check in table if check.__name__ not in settings.skip]
     asked: dict[str, int] = {}
     for n, turn in enumerate(turns):
         for check in active:
-            detail = check(turn, settings)
+            detail = _find_fault(check, turn, settings, asked_for)
             if detail is not None:
                 return Checked(turns[:n], Drop("checks", check.__name__, f"turn {n + 1}: {detail}"))
+        if not in_any_language and WRONG_LANGUAGE not in settings.skip:
+            detail = wrong_language(turn, is_description, asked_for)
+            if detail is not None:
+                return Checked(turns[:n], Drop("checks", WRONG_LANGUAGE, f"turn {n + 1}: {detail}"))
         first = asked.setdefault(" ".join(words_of(turn.question)), n)
         if first != n and REPEATED_QUESTION not in settings.skip:
             detail = f"turn {n + 1}: asks the same as turn {first + 1}"
@@ -416,7 +457,7 @@ def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: Annota
 
 def known_checks() -> tuple[str, ...]:
     """Names of all checks, as ``skip`` takes them and the summary counts them."""
-    return (*(check.__name__ for check in DESCRIPTION_CHECKS), REPEATED_QUESTION)
+    return (*(check.__name__ for check in DESCRIPTION_CHECKS), WRONG_LANGUAGE, REPEATED_QUESTION)
 
 
 def validate_check_names(settings: ChecksSettings) -> None:

@@ -379,7 +379,7 @@ def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> I
     if image is None or folder is None:
         yield "(the corpus or the recipe is no longer where the run found it)"
         return
-    recipe = load_recipe(folder)
+    recipe = load_recipe(folder, settings.language)
     if recipe.digest != sample.provenance.recipe_digest:
         yield "(the recipe was edited since; this is what it would tell today)"
     yield render_context(image, context_parts(recipe, settings.context), settings.context)

@@ -22,6 +22,7 @@ from datagen.dedup.repeated_questions import (
     words_of,
 )
 from datagen.dedup.word_sets import PackedStrings
+from datagen.languages import pairs_apart
 from datagen.records import Drop, Sample, cut_or_reject, reject
 
 __all__ = ["Deduplicator", "FindVector", "Vector"]
@@ -130,8 +131,8 @@ class Deduplicator:
 
     def _words(self, sample: Sample) -> list[str]:
         if sample.response_type in self._answer_only:
-            return words_of(" ".join(turn.answer for turn in sample.turns))
-        return words_of(" ".join(f"{turn.question} {turn.answer}" for turn in sample.turns))
+            return pairs_apart(words_of(" ".join(turn.answer for turn in sample.turns)))
+        return pairs_apart(words_of(" ".join(f"{turn.question} {turn.answer}" for turn in sample.turns)))
 
 
 class ExactTexts:

@@ -22,6 +22,7 @@ from datagen.claims.grammar import FLAGS, POLITE, REFUTES, SUPPOSES, Row, compil
 from datagen.claims.kinds import kind_of
 from datagen.claims.kinds.place import PLACES
 from datagen.claims.kinds.relation import RELATIONS
+from datagen.languages import n_words
 from datagen.records import AnnotatedImage, Claim, Sample, Turn
 from datagen.summary import AnswerWords, CategoryCover, CategoryUse, DiversityReport, YesNo
 
@@ -255,7 +256,7 @@ class Diversity:
             self.polarities[told] += 1
         self.questions[response_type].add(turn.question)
         self.answers[response_type].add(turn.answer)
-        self.lengths[response_type][min(len(turn.answer.split()), 2000)] += 1
+        self.lengths[response_type][min(n_words(turn.answer), 2000)] += 1
         for claim in {_meaning(one): one for one in turn.claims}.values():  # told twice in a turn is told once
             self._add_claim(claim)
 

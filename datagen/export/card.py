@@ -38,8 +38,8 @@ def _header(settings: Settings, summary: Summary) -> str:
     size = next(name for limit, name in _SIZES if summary.accepted < limit)
     tags = "\n".join(f"- {name}" for name in ("llava", "visual-instruction-tuning", *settings.types))
     return (
-        "---\ntask_categories:\n- image-text-to-text\nlanguage:\n- en\n"
-        f"size_categories:\n- {size}\ntags:\n{tags}\n---\n"
+        "---\ntask_categories:\n- image-text-to-text\nlanguage:\n"
+        f"- {settings.language}\nsize_categories:\n- {size}\ntags:\n{tags}\n---\n"
     )
 
 

@@ -14,6 +14,7 @@ from datagen.finish_reason import end_of
 from datagen.parsing.cleaning import clean_reply, strip_closing, strip_preamble, strip_rules, unquote
 from datagen.parsing.delimited_text import read_delimited
 from datagen.parsing.json_text import read_json
+from datagen.parsing.labels import DENSE_ENDS, OPENINGS, TITLES
 from datagen.parsing.llava_record import read_llava
 from datagen.parsing.reply_parts import Parsed, opening_of, pair_up, rejected
 from datagen.records import Drop, Turn
@@ -33,7 +34,9 @@ _LATER_TITLE = re.compile(  # what stands before it was said on the way
 )
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n(?P<inside>.*?)(?:\n(?:```|~~~)[ \t]{0,8})?", re.DOTALL)
 # A full stop behind a digit may be a list number, behind a single letter an abbreviation.
-_SENTENCE_END = re.compile(r"(?<=[^\W\d_]{2})[.!?…][\"'”’)\]*]{0,3}(?=\s|$)")
+_SENTENCE_END = re.compile(
+    rf"(?<=[^\W\d_]{{2}})[.!?…][\"'”’)\]*]{{0,3}}(?=\s|$)|[{DENSE_ENDS}][\"'”’)\]*」』）]{{0,3}}"
+)
 
 
 def parse_reply(
@@ -116,10 +119,12 @@ def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:
 
 def _strip_wrapping(text: str) -> str:
     text = strip_closing(strip_preamble(text))
+    opening = OPENINGS.match(text)
+    text = text[opening.end() :].lstrip() if opening is not None else text
     fenced = _FENCED.fullmatch(text)
     if fenced is not None:
         text = strip_rules(fenced["inside"])
-    title = _TITLE.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
+    title = _TITLE.match(text) or TITLES.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
     if title is not None:
         text = text[title.end() :].strip()
     return unquote(text)

@@ -12,6 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from datagen.parsing.cleaning import is_closing_remark, strip_closing, strip_rules, unbold, unquote
+from datagen.parsing.labels import ANSWER_WORDS, NUMERALS, QUESTION_WORDS
 from datagen.parsing.reply_parts import ReplyPart
 
 Kind = Literal["question", "answer"]
@@ -19,7 +20,10 @@ LabelSet = Literal["titles", "roles", "both"]
 """Labels looked for: titles such as Question, roles such as User, or all."""
 
 # Repeats are bounded or possessive here and below, so that a scan stays linear on any text.
-_TITLES = {"question": r"questions?|(?-i:Q)", "answer": r"answers?|responses?|reply|(?-i:A)"}
+_TITLES = {
+    "question": rf"questions?|(?-i:Q)|{QUESTION_WORDS}",
+    "answer": rf"answers?|responses?|reply|(?-i:A)|{ANSWER_WORDS}",
+}
 _ROLES = {"question": "user|human", "answer": "assistant|gpt|chatgpt|ai|bot|model"}
 
 
@@ -29,7 +33,7 @@ def _label_pattern(questions: str, answers: str) -> re.Pattern[str]:
         r"[\s>#*_`•+|-]{0,12}"
         r"(?:[(\[]?\d{1,3}[.)\]:]{1,2}[\s*_]{0,4})?"  # the number of a list item
         rf"[\[(<*_`]{{0,4}}{adjective}(?:(?P<question>{questions})|(?P<answer>{answers}))"
-        r"(?P<number>[ _]?[#(\[]{0,2}\d{1,3}(?:/\d{1,3})?[)\]]?)?(?![^\W_])"
+        rf"(?P<number>[ _]?[#(\[]{{0,2}}(?:\d{{1,3}}(?:/\d{{1,3}})?|{NUMERALS}{{1,2}})[)\]]?)?(?![^\W_])"
         r"(?:\s\([^()\n]{1,40}\))?[\])>*_`]{0,4}",
         re.IGNORECASE,
     )
@@ -48,7 +52,8 @@ _HEADING = re.compile(
     re.IGNORECASE,
 )
 _INLINE = re.compile(
-    r"(?<=[\s?!.*])[*_]{0,2}(?:(?P<question>Question|Q|User|Human)|(?P<answer>Answer|A|Assistant|GPT))"
+    rf"(?<=[\s?!.*？！。])[*_]{{0,2}}(?:(?P<question>Question|Q|User|Human|(?i:{QUESTION_WORDS}))"
+    rf"|(?P<answer>Answer|A|Assistant|GPT|(?i:{ANSWER_WORDS})))"
     r"[ ]?\d{0,3}[*_]{0,2}[:：][*_]{0,2}"
 )
 _BEFORE_QUESTION = re.compile(  # what a model says before its first question, in the same line
@@ -56,10 +61,14 @@ _BEFORE_QUESTION = re.compile(  # what a model says before its first question, i
 )
 _DELIMITER = re.compile(r"[\s*_>]{0,8}={3,}[\s*_]{0,8}")
 _DELIMITER_IN_LINE = re.compile(
-    r"(?<![ \t=])[ \t]*+={3,}+[ \t]*+(?=[#*_]{0,4}[ ]?(?:Question|Answer|User|Human|Assistant|GPT|[QA]\d{0,3}[:：]))"
+    r"(?<![ \t=])[ \t]*+={3,}+[ \t]*+(?=[#*_]{0,4}[ ]?(?:Question|Answer|User|Human|Assistant|GPT|[QA]\d{0,3}[:：]"
+    rf"|(?:{QUESTION_WORDS}|{ANSWER_WORDS})\s?\d{{0,3}}[:：]))"
 )
 _TAG = re.compile(r"<(?P<closes>/?)(?P<kind>question|answer)[ _]?\d{0,3}>", re.IGNORECASE)
 _FENCE = re.compile(r"[ \t>]{0,8}(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}")
+
+
+_ASKS = ("?", "？", "؟")
 
 
 class _Block(Struct):
@@ -160,7 +169,7 @@ def _text_of(block: _Block, is_last: bool = False) -> str:
 def _label_by_turns(blocks: list[_Block]) -> None:
     """Read a reply without any label by its delimiters, when every other block asks something."""
     texts = [_text_of(block) for block in blocks]
-    if len(blocks) % 2 == 0 and all(text.endswith("?") for text in texts[::2]) and all(texts):
+    if len(blocks) % 2 == 0 and all(text.endswith(_ASKS) for text in texts[::2]) and all(texts):
         for n, block in enumerate(blocks):
             block.kind = "answer" if n % 2 else "question"
 
@@ -168,7 +177,7 @@ def _label_by_turns(blocks: list[_Block]) -> None:
 def _missing_kind(block: _Block, previous: Kind | None, following: _Block | None) -> Kind | None:
     if previous == "question" and _text_of(block):
         return "answer"
-    if following is not None and following.kind == "answer" and _text_of(block).endswith("?"):
+    if following is not None and following.kind == "answer" and _text_of(block).endswith(_ASKS):
         return "question"
     return None
 

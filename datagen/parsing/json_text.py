@@ -13,6 +13,7 @@ from typing import Literal
 from msgspec import Struct
 
 from datagen.parsing.cleaning import without_surrogates
+from datagen.parsing.labels import ANSWER_WORDS, QUESTION_WORDS
 from datagen.parsing.reply_parts import ReplyPart
 
 # A quote ends a string only where structure follows, so that an unescaped "STOP" inside stays text.
@@ -27,8 +28,10 @@ _TOKEN = re.compile(
 )
 _START = re.compile(rf"[{{\[](?=\s*+{_NEXT_ITEM})")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
-_QUESTION_KEY = re.compile(r"(?:question|q|user|human|instruction)[ _]?\d{0,3}")
-_ANSWER_KEY = re.compile(r"(?:answer|a|assistant|gpt|response|output|description|caption|text)[ _]?\d{0,3}")
+_QUESTION_KEY = re.compile(rf"(?:question|q|user|human|instruction|{QUESTION_WORDS})[ _]?\d{{0,3}}")
+_ANSWER_KEY = re.compile(
+    rf"(?:answer|a|assistant|gpt|response|output|description|caption|text|{ANSWER_WORDS})[ _]?\d{{0,3}}"
+)
 _ROLES: dict[str, Literal["question", "answer"]] = {
     **dict.fromkeys(("human", "user", "question", "q"), "question"),
     **dict.fromkeys(("gpt", "assistant", "answer", "a", "model", "ai", "bot"), "answer"),
