@@ -325,7 +325,7 @@ class Run(RunTables):
         return Reviewer(read_decisions(self.folder.decisions), self._read_claims)
 
     def _read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-        return claims_from(self.images, self._corpus.categories, self.settings.checks)(image_id, turns)
+        return claims_from(self.images, self._corpus.categories, self.settings)(image_id, turns)
 
     def _stored_samples(self) -> Iterator[Sample]:
         self._require_finished()

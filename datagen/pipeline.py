@@ -160,7 +160,9 @@ def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Samp
     if recipe.settings.reply_format == "text":
         question = draw_question(recipe, reply.image_id, settings.rng_seed)
     parsed = parse_reply(reply.text, recipe.settings.reply_format, reply.finish_reason, question)
-    told = claims.judge_turns(parsed.turns, asked.planned.image, asked.planned.categories, settings.checks)
+    told = claims.judge_turns(
+        parsed.turns, asked.planned.image, asked.planned.categories, settings.checks, settings.language
+    )
     return cut_or_reject(sample, told, parsed.drop)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from msgspec.structs import replace
 
 from datagen import claims
-from datagen.config import ChecksSettings, digest_of
+from datagen.config import Settings, digest_of
 from datagen.records import AnnotatedImage, Decision, Drop, Review, Sample, Turn, reject
 from datagen.summary import ReviewCounts
 
@@ -82,14 +82,14 @@ def _corrected(sample: Sample, decision: Decision, read_claims: ReadClaims | Non
     )
 
 
-def claims_from(
-    images: Mapping[str, AnnotatedImage], categories: tuple[str, ...], settings: ChecksSettings
-) -> ReadClaims:
+def claims_from(images: Mapping[str, AnnotatedImage], categories: tuple[str, ...], settings: Settings) -> ReadClaims:
     """Read claims against a corpus's annotations; turns about an image that it lacks get none."""
 
     def read(image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         image = images.get(image_id)
-        return turns if image is None else claims.judge_turns(turns, image, categories, settings)
+        if image is None:
+            return turns
+        return claims.judge_turns(turns, image, categories, settings.checks, settings.language)
 
     return read
 

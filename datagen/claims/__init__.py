@@ -4,7 +4,8 @@
 tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text
 states; ``verify`` holds it against captions and, with ``layout``, boxes; ``cross_check`` holds the samples of one image
 against each other, and those of one conversation. ``syntax`` tells word classes and noun phrases, ``coreference`` what
-"it" stands for, ``generic`` what is said in general and so of nothing in the picture.
+"it" stands for, ``generic`` what is said in general and so of nothing in the picture; ``other_languages`` reads turns
+in five more languages, without a grammar.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from msgspec.structs import replace
 from datagen.claims.coreference import Discourse
 from datagen.claims.cross_check import disagreement, settle_disagreements
 from datagen.claims.extract import gather_evidence, read_answer, read_turn
+from datagen.claims.other_languages import reader_for, with_captions
 from datagen.claims.verify import verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
 from datagen.config import ChecksSettings
+from datagen.languages import ENGLISH
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
 __all__ = [
@@ -37,7 +40,11 @@ __all__ = [
 
 
 def judge_turns(
-    turns: tuple[Turn, ...], image: AnnotatedImage, categories: tuple[str, ...], settings: ChecksSettings
+    turns: tuple[Turn, ...],
+    image: AnnotatedImage,
+    categories: tuple[str, ...],
+    settings: ChecksSettings,
+    language: str = ENGLISH,
 ) -> tuple[Turn, ...]:
     """Give every turn its claims, each with verdict and evidence.
 
@@ -46,12 +53,29 @@ def judge_turns(
         image: The image they are about.
         categories: The corpus's category names.
         settings: Uses ``exhaustive`` and ``words``.
+        language: Code of the language of the turns; none but English and those of ``other_languages`` have claims.
     """
+    if language != ENGLISH:
+        return _judge_in(language, turns, image, categories, settings)
     lexicon = claim_lexicon(categories, settings.words)
     evidence = gather_evidence(image, categories, settings.words, is_exhaustive=is_exhaustive(categories, settings))
     discourse = Discourse(lexicon)
     return tuple(
         replace(turn, claims=verify_all(read_turn(turn.question, turn.answer, lexicon, discourse), evidence))
+        for turn in turns
+    )
+
+
+def _judge_in(
+    language: str, turns: tuple[Turn, ...], image: AnnotatedImage, categories: tuple[str, ...], settings: ChecksSettings
+) -> tuple[Turn, ...]:
+    reader = reader_for(language)
+    if reader is None or not categories:
+        return turns
+    evidence = gather_evidence(image, categories, settings.words, is_exhaustive=is_exhaustive(categories, settings))
+    evidence = with_captions(evidence, image, language, reader)
+    return tuple(
+        replace(turn, claims=verify_all(reader.read_turn(turn.question, turn.answer, evidence), evidence))
         for turn in turns
     )
 

@@ -6,12 +6,15 @@ where it is stated of the whole image, a place only where nobody would say it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Literal
 
 from datagen.claims import gather_evidence, read_answer, unknown_names, verify
 from datagen.claims.kinds import kind_of
 from datagen.geometry import doubled_pairs
+from datagen.languages import ENGLISH, other_language
 from datagen.lexicon import Lexicon, lexicon_for
 from datagen.records import AnnotatedImage, Finding
 from datagen.words import NO_WORDS, Words
@@ -63,6 +66,12 @@ def lint_corpus(
         yield Finding(
             "word_without_category", None, f"the words speak of '{name}', which is no category of this corpus"
         )
+    spoken = language_of_captions(images) if isinstance(images, Sequence) else None
+    if spoken is not None:
+        told = (
+            f"captions seem to be in {spoken}; claims and lint read English ones, and those of the run's --language"
+        )
+        yield Finding("captions_not_english", None, told)
     lacking: dict[str, list[Finding]] = {"no_captions": [], "no_boxes": []}
     n_annotated = 0
     for image in images:
@@ -82,6 +91,24 @@ def lint_corpus(
             yield Finding(kind, None, f"none of the {n_annotated} images has {kind.removeprefix('no_')}")
         else:
             yield from findings
+
+
+MAX_CAPTIONS = 300
+"""So many captions tell what language they are in."""
+
+
+def language_of_captions(images: Sequence[AnnotatedImage]) -> str | None:
+    """Tell the language that most captions are in, such as "Korean"; None where that is English, or open.
+
+    Args:
+        images: The corpus; a few hundred captions all over it are looked at.
+    """
+    step = max(1, len(images) // MAX_CAPTIONS)
+    captions = [image.captions[0] for image in islice(images, 0, None, step) if image.captions]
+    others = Counter(found for caption in captions if (found := other_language(caption, ENGLISH)) is not None)
+    if 2 * others.total() <= len(captions):
+        return None
+    return others.most_common(1)[0][0]
 
 
 def lint_image(image: AnnotatedImage, lexicon: Lexicon) -> Iterator[Finding]:

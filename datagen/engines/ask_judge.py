@@ -287,7 +287,7 @@ class LlmJudge:
             found: list[tuple[ErrorKind, int, Turn]] = []
             for place, turn in enumerate(sample.turns):
                 for kind, wrong in plant_errors(turn, spoiling).items() if is_clean(turn) else ():
-                    (read,) = claims.judge_turns((wrong,), image, corpus.categories, settings.checks)
+                    (read,) = claims.judge_turns((wrong,), image, corpus.categories, settings.checks, settings.language)
                     if any(claim.verdict == "contradicted" for claim in read.claims):
                         found.append((kind, place, read))
             if not found:
@@ -312,7 +312,7 @@ class LlmJudge:
             boxes = tuple(box for box in image.boxes if box.category not in named)
             captions = tuple(text for text in image.captions if named.isdisjoint(lexicon.named(text)))
             hidden = replace(image, boxes=boxes, captions=captions)
-            (read,) = claims.judge_turns((turn,), hidden, corpus.categories, leaves_open)
+            (read,) = claims.judge_turns((turn,), hidden, corpus.categories, leaves_open, settings.language)
             asked = self._asked_about(hidden, sample.turns)
             if asked is not None and all(claim.verdict == "unknown" for claim in read.claims):
                 return SilentTurn(sample.image_id, asked, place)

@@ -111,7 +111,7 @@ class Workbench:
         """What people decided, to be laid over the finished samples."""
         inputs = self._inputs
         decisions, corpus = read_decisions(inputs.folder.decisions, inputs.progress.note), inputs.corpus
-        return Reviewer(decisions, claims_from(corpus.by_id, corpus.categories, self.settings.checks))
+        return Reviewer(decisions, claims_from(corpus.by_id, corpus.categories, self.settings))
 
 
 def finish(

@@ -11,7 +11,9 @@ from typing import Protocol
 
 import msgspec
 
+from datagen.claims.other_languages import languages_with_claims
 from datagen.config import ENDPOINT, Settings
+from datagen.corpus.lint import language_of_captions
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
 from datagen.engines.finish_run import Outcome, finish
@@ -23,6 +25,7 @@ from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores
 from datagen.engines.progress import Progress, beating
 from datagen.engines.score_run import require_common_words
 from datagen.errors import visible
+from datagen.languages import ENGLISH, NAMES
 from datagen.pipeline import is_balanced
 from datagen.records import Sample
 from datagen.store import RunFolder
@@ -184,6 +187,7 @@ def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator |
 def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
     """Write down what the run is about, prove its endpoint, and look at the pictures before the rest is paid for."""
     tell_omissions(inputs)
+    tell_languages(inputs)
     if may_ask:
         ask_first(inputs)
         inputs.write_manifest()  # killed among a hundred thousand pictures, it goes on by 'datagen resume'
@@ -205,6 +209,20 @@ def tell_omissions(inputs: Inputs) -> None:
         inputs.progress.note(
             f"Of the annotations, left out or mended: {tally}, such as {first}. 'datagen lint' tells all."
         )
+
+
+def tell_languages(inputs: Inputs) -> None:
+    """Say where captions and answers are in languages that the checks do not hold against each other."""
+    language = inputs.settings.language
+    captions, asked = language_of_captions(inputs.images), NAMES[language]
+    is_read = language == ENGLISH or language in languages_with_claims()
+    if captions is not None and captions != asked:
+        inputs.progress.note(
+            f"Captions seem to be in {captions}, answers are asked for in {asked}: such captions bear nothing out, so "
+            "that boxes alone are held against the answers."
+        )
+    elif not is_read:
+        inputs.progress.note(f"Claims in {asked} are not read: no answer is held against captions or boxes.")
 
 
 def tell_judge(inputs: Inputs) -> None:

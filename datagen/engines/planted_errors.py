@@ -225,7 +225,9 @@ class Examiner:
         rng = rng_for(self._settings.rng_seed, sample_id, f"planted errors in {turn.question}")
         planted: list[tuple[ErrorKind, Turn]] = []
         for kind, wrong in plant_errors(turn, Spoiling(self._lexicon, rivals, rng)).items():
-            (read,) = claims.judge_turns((wrong,), trial.image, self._categories, self._settings.checks)
+            (read,) = claims.judge_turns(
+                (wrong,), trial.image, self._categories, self._settings.checks, self._settings.language
+            )
             if not is_clean(read):
                 planted.append((kind, read))
         return planted

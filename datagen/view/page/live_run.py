@@ -64,7 +64,7 @@ class Material:
 
     def read_claims(self, image_id: str, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         """Find the claims of corrected turns."""
-        return claims_from(self.images, self.corpus.categories, self.settings.checks)(image_id, turns)
+        return claims_from(self.images, self.corpus.categories, self.settings)(image_id, turns)
 
 
 class NotFoundError(DatagenError):
