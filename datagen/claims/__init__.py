@@ -74,9 +74,11 @@ def _judge_in(
         return turns
     evidence = gather_evidence(image, categories, settings.words, is_exhaustive=is_exhaustive(categories, settings))
     evidence = with_captions(evidence, image, language, reader)
+    known = frozenset(categories)
+    read = [reader.read_turn(turn.question, turn.answer, evidence) for turn in turns]
     return tuple(
-        replace(turn, claims=verify_all(reader.read_turn(turn.question, turn.answer, evidence), evidence))
-        for turn in turns
+        replace(turn, claims=verify_all((said for said in stated if said.category in known), evidence))
+        for turn, stated in zip(turns, read, strict=True)
     )
 
 

@@ -282,3 +282,9 @@ def test_words_in_any_order_can_be_read(words: list[str]) -> None:
 def test_a_reader_is_made_once() -> None:
     assert isinstance(reader_for("ko"), Reader)
     assert reader_for("ko") is reader_for("ko")
+
+
+def test_only_categories_of_the_corpus_are_claimed() -> None:
+    turns = (Turn("?", "공원에 개 두 마리와 코끼리 한 마리가 있습니다."),)
+    (turn,) = judge_turns(turns, IMAGE, ("dog", "cat"), ChecksSettings(), "ko")
+    assert {claim.category for claim in turn.claims} == {"dog"}

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from datagen.corpus import PictureError
-from datagen.corpus.lint import ERRORS, level_of, lint_corpus, lint_image, lint_text
+from datagen.corpus.lint import ERRORS, language_of_captions, level_of, lint_corpus, lint_image, lint_text
 from datagen.lexicon import Lexicon
 from datagen.records import AnnotatedImage, Box
 
@@ -239,3 +239,12 @@ def test_what_costs_samples_is_an_error_and_what_every_corpus_has_a_note():
 def test_any_text_is_survived(text):
     image = scene([text], (*THREE_DOGS, box("cat", LOW)))
     assert all(finding.detail for finding in lint_image(image, LEXICON))
+
+
+def test_captions_in_another_language_are_told_once() -> None:
+    korean = [scene((f"갈색 개 한 마리가 {n}번 잔디밭을 달리고 있습니다.",)) for n in range(3)]
+    found = [finding for finding in lint_corpus(korean, CATEGORIES) if finding.kind == "captions_not_english"]
+    assert [finding.detail.split(";")[0] for finding in found] == ["captions seem to be in Korean"]
+    english = [scene(("A brown dog runs over the lawn.",))]
+    assert "captions_not_english" not in {finding.kind for finding in lint_corpus(english, CATEGORIES)}
+    assert language_of_captions([]) is None
