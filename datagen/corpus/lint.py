@@ -68,8 +68,8 @@ def lint_corpus(
         )
     spoken = language_of_captions(images) if isinstance(images, Sequence) else None
     if spoken is not None:
-        told = f"captions seem to be in {spoken}; claims and lint read English ones, and those of the run's --language"
-        yield Finding("captions_not_english", None, told)
+        read = "claims and lint read English ones, and those of the run's --language"
+        yield Finding("captions_not_english", None, f"captions seem to be in {spoken}; {read}")
     lacking: dict[str, list[Finding]] = {"no_captions": [], "no_boxes": []}
     n_annotated = 0
     for image in images:
