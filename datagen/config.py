@@ -10,7 +10,7 @@ import copy
 import os
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -250,7 +250,9 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     name: Annotated[
         str,
         Meta(
-            description="none, nano, a name of `datagen models`, a checkpoint folder, a hub id or endpoint:URL#MODEL."
+            description="none, nano, a name of `datagen models`, a checkpoint folder, a hub id or endpoint:URL#MODEL; "
+            "several, with commas between them or as a list, judge together.",
+            extra={"in_list": True},
         ),
     ] = "none"
     device: Annotated[
@@ -268,6 +270,14 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
     max_pixels: Annotated[
         Natural, Meta(description="Chat models that read as many tokens as a picture is large see it no larger.")
     ] = 1_048_576
+    probes: Annotated[
+        dict[str, str],
+        Meta(
+            description="Yes/no questions of your own by kind of claim, with {sentence}, {claim}, {thing} or {value}; "
+            "'statement' asks \"Does this picture show ...?\".",
+            extra={"in_file": True},
+        ),
+    ] = {}
     trust_remote_code: Annotated[bool, Meta(description="Run code that comes with the checkpoint.")] = False
     api_key_env: Annotated[
         VariableName, Meta(description="Endpoint: the environment variable that holds its key, if it wants one.")
@@ -388,12 +398,16 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
         _take_in_words(tree, f"{config_file}: ")
         table.take_in_lists(tree)
         _take_in_judge(tree)
+        _take_in_names(tree)
+        _take_in_probes(tree)
         table.check(tree, f"{config_file}: ")
     table.lay_over(tree, copy.deepcopy(dict(overrides)))
     _forget_outdated(tree)
     _take_in_words(tree, "")
     table.take_in_lists(tree)
     _take_in_judge(tree)
+    _take_in_names(tree)
+    _take_in_probes(tree)
     table.check(tree)
     settings = table.convert(tree, Settings)
     _check_together(settings)
@@ -443,6 +457,22 @@ def _take_in_words(tree: dict[str, Any], where: str) -> None:
         tree["checks"] = {**checks, "words": msgspec.to_builtins(read)}
 
 
+def _take_in_names(tree: dict[str, Any]) -> None:
+    """Let a list of validators stand for their names with commas between them."""
+    validator = tree.get("validator")
+    if isinstance(validator, dict) and isinstance(validator.get("name"), list | tuple):
+        names = validator["name"]
+        if names and all(isinstance(one, str) for one in names):
+            tree["validator"] = {**validator, "name": ",".join(names)}
+
+
+def _take_in_probes(tree: dict[str, Any]) -> None:
+    """Put a file of questions in its place, so that a run does not change when the file does."""
+    validator = tree.get("validator")
+    if isinstance(validator, dict) and isinstance(validator.get("probes"), str):
+        tree["validator"] = {**validator, "probes": _read_yaml(expanded(validator["probes"]))}
+
+
 def _take_in_judge(tree: dict[str, Any]) -> None:
     """Let the name of a model stand for a judge that is at its defaults otherwise."""
     checks = tree.get("checks")
@@ -461,14 +491,15 @@ def load_validator_settings(overrides: Mapping[str, Any]) -> ValidatorSettings:
     """
     tree: dict[str, Any] = {}
     settings_table().lay_over(tree, overrides)
+    _take_in_names(tree)
+    _take_in_probes(tree)
     settings_table().check(tree)
     others = [name for name in tree if name != "validator"]
     if others:
         raise SettingsError(f"'{others[0]}' means nothing here; only settings of the validator do.")
     settings = msgspec.convert(tree.get("validator", {}), ValidatorSettings, strict=False)
     _refuse_keys({"validator": settings})
-    if settings.name.startswith(ENDPOINT):
-        endpoint_of(settings.name)
+    _check_names(settings.name)
     return settings
 
 
@@ -547,8 +578,7 @@ def _check_together(settings: Settings) -> None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.checks.judge is not None and settings.checks.judge.base_url is not None:
         _check_address(settings.checks.judge.base_url, "checks.judge.base_url")
-    if settings.validator.name.startswith(ENDPOINT):
-        endpoint_of(settings.validator.name)
+    _check_names(settings.validator.name)
     if settings.validator.name != "none" and settings.corpus.images is None and settings.corpus.source is None:
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
 
@@ -584,6 +614,39 @@ def endpoint_of(name: str) -> tuple[str, str | None]:
     base_url, _, model = name.removeprefix(ENDPOINT).partition("#")
     _check_address(base_url, f"--validator {ENDPOINT}URL#MODEL")
     return base_url, model or None
+
+
+def validator_names(name: str) -> tuple[str, ...]:
+    """The validators that a setting names, in its order; commas stand between several.
+
+    A folder whose own name holds a comma is one validator, and so is a Python object.
+    """
+    if "," not in name or name.startswith(PLUGGED) or expanded(name).is_dir():
+        return (name,)
+    return tuple(part.strip() for part in name.split(","))
+
+
+def validator_labels(name: str) -> tuple[str, ...]:
+    """Short names of the validators that a setting names, each once: of a folder its last part."""
+    labels: list[str] = []
+    for one in validator_names(name):
+        short = PurePath(one).name
+        labels.append(short if short not in labels else f"{short} ({len(labels) + 1})")
+    return tuple(labels)
+
+
+def _check_names(name: str) -> None:
+    """Refuse a list of validators that cannot be meant, and addresses that cannot be used."""
+    names = validator_names(name)
+    for one in names:
+        if len(names) > 1 and (one in ("", "none") or one.startswith(PLUGGED) or names.count(one) > 1):
+            told = "is empty" if not one else f"'{one}' stands twice" if names.count(one) > 1 else f"is '{one}'"
+            raise SettingsError(
+                f"--validator {name}: names {len(names)} validators, of which one {told}; name each once, "
+                "such as llava-1.5-7b,owlv2-base."
+            )
+        if one.startswith(ENDPOINT):
+            endpoint_of(one)
 
 
 def _check_address(base_url: str, option: str) -> None:
@@ -623,9 +686,9 @@ def _resolved(settings: Settings) -> Settings:
         settings = msgspec.structs.replace(settings, types=(IMPORTED,))
     if teacher.name != "template":  # others bring errors of their own
         teacher = msgspec.structs.replace(teacher, planted_errors=0.0)
-    name = settings.validator.name
-    is_folder = name != "none" and expanded(name).is_dir()
-    validator = msgspec.structs.replace(settings.validator, name=str(absolute(name)) if is_folder else name)
+    names = validator_names(settings.validator.name)
+    found = [str(absolute(one)) if one != "none" and expanded(one).is_dir() else one for one in names]
+    validator = msgspec.structs.replace(settings.validator, name=",".join(found))
     return msgspec.structs.replace(
         settings, corpus=corpus, recipes_dir=absolute(settings.recipes_dir), teacher=teacher, validator=validator
     )

@@ -352,7 +352,7 @@ STAGES = (
     ),
     Stage(
         name="validate", what="doubtful before the pixels", of_set=validate, report="calibration",
-        settings=("validator.name", "validator.precision", "validator.alpha"),
+        settings=("validator.name", "validator.precision", "validator.alpha", "validator.probes"),
     ),
     Stage(name="review", what="rejected by hand", of_set=review, report="review"),
 )  # fmt: skip
@@ -442,6 +442,8 @@ def late_settings_digest(settings: Settings) -> str:
         values["checks.judge"] = judge.model, judge.min_precision, judge.planted
     if settings.language != ENGLISH:
         values["language"] = settings.language
+    if not values["validator.probes"]:  # likewise
+        del values["validator.probes"]
     if not values["python_checks"]:  # most runs have none, and samples of earlier runs keep their digest
         del values["python_checks"]
     return digest_of(list(values.values()))

@@ -193,11 +193,13 @@ class ProbeResult(Struct, frozen=True):
         claim: Index of the claim in the turn; one claim may be asked about more than once.
         question: As it was put to the validator.
         chance: Probability, 0 to 1, that the validator gives to the answers under which the claim is true.
+        by: Which validator, where several judge together.
     """
 
     claim: int
     question: str
     chance: float
+    by: str | UnsetType = UNSET
 
 
 class Validation(Struct, frozen=True, omit_defaults=True):

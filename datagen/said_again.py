@@ -92,12 +92,15 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True) -> Iterator[Da
 
 def dangers_of_validator(validator: Mapping[str, Any]) -> Iterator[Danger]:
     """Code of a checkpoint, and the key for a served one."""
-    name = validator["name"]
     if validator["trust_remote_code"]:
         yield Danger("validator.trust_remote_code", True, "runs the Python code that comes with a checkpoint")
-    if name.startswith("endpoint:"):
+    for name in map(str.strip, validator["name"].split(",")):
+        if not name.startswith("endpoint:"):
+            continue
         for one in _sends("validator", name.removeprefix("endpoint:"), validator["api_key_env"], "VALIDATOR_API_KEY"):
-            yield one if one.setting.endswith("env") else one._replace(setting="validator.name", value=name)
+            yield (
+                one if one.setting.endswith("env") else one._replace(setting="validator.name", value=validator["name"])
+            )
 
 
 def _sends(group: str, base_url: str | None, api_key_env: str, usual: str = "OPENAI_API_KEY") -> Iterator[Danger]:

@@ -168,6 +168,11 @@ class Setting(NamedTuple):
         return bool((self.about.get("extra") or {}).get("in_file"))
 
     @property
+    def in_list(self) -> bool:
+        """Whether a list of texts may stand in the place of one with commas between them."""
+        return bool((self.about.get("extra") or {}).get("in_list"))
+
+    @property
     def bounds(self) -> str:
         """The range of a number, such as ``from 0 to 1``; empty where it has none."""
         told = {name: f"{self.about[name]:,.10g}" for name in ("ge", "gt", "le", "lt") if name in self.about}
@@ -209,7 +214,9 @@ class SettingsTable:
             kind_of, about = _taken_apart(field.type)
             is_group = isinstance(kind_of, type) and kind_of.__module__ == self._kind.__module__
             if not is_group or field.default is None:  # a group that may be left out is a setting, too
-                yield Setting(name, field.type, kind_of, about, field.default)
+                made = field.default_factory
+                default = field.default if made is NODEFAULT else made()
+                yield Setting(name, field.type, kind_of, about, default)
             if is_group:
                 self.groups[name] = kind_of
                 yield from self._read(kind_of, f"{name}.")
@@ -328,10 +335,11 @@ class SettingsTable:
         """JSON schema of a settings file, for editors and other tools."""
         schema = msgspec.json.schema(self._kind)
         for row in self.rows.values():
-            if row.in_file:
+            if row.in_file or row.in_list:
                 group, _, leaf = row.name.rpartition(".")
                 told = schema["$defs"][self.groups[group].__name__]["properties"][leaf]
-                told["anyOf"] = [{"$ref": told.pop("$ref")}, {"type": "string"}]
+                own = {key: told.pop(key) for key in ("$ref", "type", "additionalProperties") if key in told}
+                told["anyOf"] = [own, {"type": "string"} if row.in_file else {"type": "array", "items": own}]
         return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

@@ -92,11 +92,51 @@ class WrongShare(Struct, frozen=True):
         return f"{100 * self.estimate:.1f} % (95 %: {100 * self.low:.1f} to {100 * self.high:.1f} %)"
 
 
+class Adds(Struct, frozen=True):
+    """What one of several validators adds to the others, on errors planted in images that fitted nothing.
+
+    Attributes:
+        name: As the settings have it; of a folder its last part.
+        recall: Share of all planted errors that the run's threshold finds with it, as with all of them.
+        recall_alone: The share that it finds by itself, calibrated by itself.
+        recall_without: The share that the others find, calibrated without it.
+        gain: ``recall`` less ``recall_without``, and the ends of its 95 % interval by a bootstrap over images.
+        clean_flagged: Share of correct turns that are doubted with it, ...
+        clean_flagged_without: ... and without it.
+        n_planted: Planted errors behind these shares.
+        n_images: Images that they were planted on.
+        kinds: By kind of error, AUROC alone and without it; None where too few were planted for it to be told.
+    """
+
+    name: str
+    recall: float
+    recall_alone: float
+    recall_without: float
+    gain: tuple[float, float, float]
+    clean_flagged: float
+    clean_flagged_without: float
+    n_planted: int
+    n_images: int
+    kinds: dict[str, tuple[float | None, float | None]]
+
+    @property
+    def told(self) -> str:
+        """Its worth as one sentence."""
+        gain, low, high = (100 * share for share in self.gain)
+        of = f"of {self.n_planted} planted errors on {self.n_images} images"
+        return (
+            f"{of} {100 * self.recall:.1f} % are found with it and {100 * self.recall_without:.1f} % without it "
+            f"(it adds {gain:.1f}; 95 %: {low:.1f} to {high:.1f}), {100 * self.recall_alone:.1f} % by it "
+            f"alone; of correct turns {100 * self.clean_flagged:.1f} % are doubted with it and "
+            f"{100 * self.clean_flagged_without:.1f} % without"
+        )
+
+
 class Calibration(Struct, frozen=True):
     """What a validator is worth on a run.
 
     Attributes:
-        validator: Its identity.
+        validator: Its identity; of several, theirs with commas between them.
         alpha: Share of correct answers that may be lost.
         n_turns: Clean turns measured: turns of the run whose claims the annotations bear out.
         basis: ``"all turns"`` where no picture has captions or boxes: every turn of the run counts as clean then, some
@@ -106,6 +146,7 @@ class Calibration(Struct, frozen=True):
         share_wrong: Wrong turns among those that reach the validator; None where nothing is judged.
         recall: Share of all planted errors that the threshold rejects.
         clean_flagged: Share of clean turns that it rejects: the measured price, to hold against ``alpha``.
+        adds: Where several validators judge together, what each adds to the others.
         judged: False when no kind can be trusted.
         why_not: The sentence that says why not.
     """
@@ -121,6 +162,7 @@ class Calibration(Struct, frozen=True):
     judged: bool = False
     why_not: str | None = None
     basis: Literal["annotations", "all turns"] = "annotations"
+    adds: tuple[Adds, ...] | UnsetType = UNSET
 
 
 class Measured95(Struct, frozen=True):

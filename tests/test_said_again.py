@@ -65,6 +65,14 @@ def test_what_a_run_folder_may_say() -> None:
             {"validator__name": f"endpoint:{FAR}#v", "validator__api_key_env": "OTHER_SECRET", "corpus__images": "x"},
             [("validator.name", f"endpoint:{FAR}#v"), ("validator.api_key_env", "OTHER_SECRET")],
         ),
+        (
+            {
+                "validator__name": f"nano, endpoint:{FAR}#v",
+                "validator__api_key_env": "OTHER_SECRET",
+                "corpus__images": "x",
+            },
+            [("validator.name", f"nano,endpoint:{FAR}#v"), ("validator.api_key_env", "OTHER_SECRET")],
+        ),
     ],
 )
 def test_what_it_may_not_say_alone(overrides: dict[str, Any], found: list[tuple[str, object]]) -> None:

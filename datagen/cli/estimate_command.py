@@ -11,7 +11,7 @@ import typer
 from datagen.cli import options
 from datagen.cli.app import app
 from datagen.cli.exit_status import echo, echo_fitted, in_sentences, tell_next
-from datagen.config import ENDPOINT, load_settings
+from datagen.config import ENDPOINT, load_settings, validator_names
 
 if TYPE_CHECKING:
     from datagen.config import TeacherSettings
@@ -37,7 +37,9 @@ def estimate(
 
     share = None if shard is None else Shard.parse(shard)
     echo_fitted(estimate_lines(estimate_run(settings, out, share), settings.teacher))
-    if settings.dedup.embeddings is not None or settings.validator.name.startswith(ENDPOINT):
+    if settings.dedup.embeddings is not None or any(
+        name.startswith(ENDPOINT) for name in validator_names(settings.validator.name)
+    ):
         echo("beside    what embeddings or a served validator bill is not estimated; --budget-usd bounds it")
     tell_next("datagen run with the same options, --budget-usd and --out FOLDER")
 

@@ -125,6 +125,12 @@ def _calibration_lines(found: Calibration | None) -> Iterator[str]:
         yield "          no picture has captions or boxes: doubted is only what seems to be about another picture"
     if found.share_wrong is not None:
         yield f"          wrong turns before the validator's cuts, by its estimate: {found.share_wrong}"
+    for one in found.adds or ():
+        gain, low, high = (100 * share for share in one.gain)
+        yield visible(
+            f"          {one.name} finds {100 * one.recall_alone:.0f} % of planted errors alone and adds {gain:.1f} % "
+            f"to the others' {100 * one.recall_without:.0f} % (95 %: {low:.1f} to {high:.1f})"
+        )
     for reason, number in found.unscored.items():
         yield f"          {number} questions without a score: {reason}"
     if found.why_not:
@@ -357,7 +363,8 @@ def _validation_lines(turn: Turn, seen: Validation) -> Iterator[str]:
     for probe in seen.probes or ():
         claim = turn.claims[probe.claim]
         text = turn.question if claim.in_question else turn.answer
-        yield visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}')")
+        by = f", by {probe.by}" if probe.by else ""
+        yield visible(f"   [{probe.chance:.0%}] {probe.question} ('{text[claim.start : claim.end]}'){by}")
 
 
 def _claim_lines(turn: Turn) -> Iterator[str]:

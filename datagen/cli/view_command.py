@@ -10,7 +10,7 @@ import typer
 from datagen.cli.app import app
 from datagen.cli.exit_status import echo, in_sentences
 from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
-from datagen.config import dump_settings, load_validator_settings
+from datagen.config import dump_settings, load_validator_settings, validator_names
 
 
 @app.command()
@@ -31,6 +31,7 @@ def view(
     """Look through a run in the browser: filter, search, accept, correct or reject by hand, ask the validator."""
     _require_extra()
     from msgspec import to_builtins
+    from msgspec.structs import replace
 
     from datagen.api import open_run
     from datagen.said_again import dangers_of_validator, require_said
@@ -42,6 +43,8 @@ def view(
     run = open_run(run_path)
     named = given if validator is None else {"validator.name": validator, **given}
     asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named})
+    if validator is None:  # of several that judged the run the first answers
+        asked = replace(asked, name=validator_names(asked.name)[0])
     require_said(dangers_of_validator(to_builtins(asked)), named, str(run.folder.settings), name_for_user)
 
     def announce(url: str) -> None:

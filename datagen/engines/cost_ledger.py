@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 
-from datagen.config import ENDPOINT, Settings, endpoint_of
+from datagen.config import ENDPOINT, Settings, endpoint_of, validator_names
 from datagen.endpoint.budget import Budget, Payment
 from datagen.endpoint.prices import Tariff, cost_of, price_of
 from datagen.records import AtRisk, Bill, BilledBy, Usage
@@ -77,14 +77,14 @@ class Ledger:
         """Say what the budget leaves out: whoever is asked at a price that nobody knows."""
         if self.budget is None:
             return
-        embeddings, name = self._settings.dedup.embeddings, self._settings.validator.name
+        embeddings = self._settings.dedup.embeddings
         asked: list[tuple[BilledBy, str, str]] = []
         if self._settings.checks.judge is not None:
             asked.append(("judge", self._settings.checks.judge.model, "checks.judge"))
         if embeddings is not None:
             asked.append(("embeddings", embeddings.model, "dedup.embeddings"))
-        if name.startswith(ENDPOINT):
-            asked.append(("validator", endpoint_of(name)[1] or "", "validator"))
+        served = [name for name in validator_names(self._settings.validator.name) if name.startswith(ENDPOINT)]
+        asked += [("validator", endpoint_of(name)[1] or "", "validator") for name in served]
         for by, model, setting in asked:
             if price_of(model, self._tariff(by)) is None:
                 what = "the validator's endpoint" if by == "validator" else setting

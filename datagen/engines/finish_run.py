@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,7 @@ class Workbench:
 
     Args:
         inputs: Of the whole run.
-        validator: None leaves the pixels out.
+        validators: Without any the pixels are left out.
         find_vector: Vectors of questions.
         others: What shards have chosen to plant errors on; see ``Examiner``.
         lent: Closes what is opened here.
@@ -60,7 +60,7 @@ class Workbench:
     def __init__(
         self,
         inputs: Inputs,
-        validator: Validator | None,
+        validators: Sequence[Validator],
         find_vector: FindVector | None,
         others: Mapping[str, str | None] | None,
         lent: ExitStack,
@@ -69,7 +69,7 @@ class Workbench:
         self.settings: Settings = inputs.settings
         self.recipes: tuple[Recipe, ...] = inputs.recipes
         self.find_vector = find_vector
-        self._inputs, self._validator, self._others, self._lent = inputs, validator, others, lent
+        self._inputs, self._validators, self._others, self._lent = inputs, validators, others, lent
         self._may_ask = may_ask
 
     def text_judge(self, samples: Samples) -> LlmJudge | None:
@@ -86,16 +86,16 @@ class Workbench:
 
     def judge(self, samples: Samples) -> Judge | None:
         """Score what is not scored yet, calibrate on everything, and write down on what."""
-        inputs, validator = self._inputs, self._validator
-        if validator is None:
+        inputs, validators = self._inputs, self._validators
+        if not validators:
             return None
         scores = self._lent.enter_context(closing(ScoreStore(inputs.folder.scores)))
         self._tell_damage(scores.log)
         inputs.progress.begin("looking at the pictures", inputs.n_samples)
         with ended(inputs.progress):
-            examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, self.settings, self._others)
+            examiner = Examiner(inputs.corpus, inputs.pictures.check, validators, self.settings, self._others)
             judge = judge_samples(
-                samples(), validator, scores, inputs.pictures.read, examiner,
+                samples(), validators, scores, inputs.pictures.read, examiner,
                 self.settings.validator, inputs.progress,
             )  # fmt: skip
         with write_whole(inputs.folder.calibration) as file:
@@ -116,7 +116,7 @@ class Workbench:
 
 def finish(
     inputs: Inputs,
-    validator: Validator | None,
+    validators: Sequence[Validator],
     candidates: Samples,
     find_vector: FindVector | None = None,
     others: Mapping[str, str | None] | None = None,
@@ -127,7 +127,7 @@ def finish(
 
     Args:
         inputs: Of the whole run.
-        validator: None leaves the pixels out.
+        validators: Without any the pixels are left out.
         candidates: Gives every sample as it stands before it is compared with all others.
         find_vector: Vectors of questions.
         others: What shards have chosen to plant errors on; see ``Examiner``.
@@ -140,7 +140,7 @@ def finish(
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
     reports: dict[str, Report] = {}
     with ExitStack() as lent:
-        bench = Workbench(inputs, validator, find_vector, others, lent, may_ask)
+        bench = Workbench(inputs, validators, find_vector, others, lent, may_ask)
         for stage in STAGES:
             if stage.of_set is None:
                 continue

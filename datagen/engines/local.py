@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from datagen.claims.other_languages import languages_with_claims
-from datagen.config import ENDPOINT, Settings
+from datagen.config import ENDPOINT, Settings, validator_names
 from datagen.corpus.lint import language_of_captions
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
@@ -24,6 +25,7 @@ from datagen.engines.preflight import ask_first, require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress, beating
 from datagen.engines.score_run import require_common_words
+from datagen.engines.seat import telling_which
 from datagen.errors import visible
 from datagen.languages import ENGLISH, NAMES
 from datagen.pipeline import is_balanced
@@ -32,6 +34,7 @@ from datagen.store import RunFolder
 from datagen.store.folder import translated_errors
 from datagen.summary import count_omissions
 from datagen.validator import Validator, open_validator
+from datagen.validator.own_probes import templates_of
 from datagen.validator.protocol import Billing
 
 __all__ = ["Here", "Outcome", "Workplace", "run_local"]
@@ -81,8 +84,8 @@ def spooled(make: Callable[[], Iterator[Sample]], path: Path) -> Iterator[Callab
 class Workplace(Protocol):
     """Where the parts of a run are worked on that can be divided; everything else happens in one process."""
 
-    def open_validator(self, settings: Settings) -> Validator:
-        """Find the validator that the settings name."""
+    def open_validator(self, settings: Settings, n_together: int = 1) -> Validator:
+        """Find the validator that the settings name, one of so many that judge together."""
         ...
 
     def open_pool(self, inputs: Inputs) -> AbstractContextManager[Pool | None]:
@@ -93,8 +96,8 @@ class Workplace(Protocol):
 class Here:
     """This machine."""
 
-    def open_validator(self, settings: Settings) -> Validator:
-        """Find the validator that the settings name."""
+    def open_validator(self, settings: Settings, n_together: int = 1) -> Validator:
+        """Find the validator that the settings name; all of them stand on the same devices."""
         return open_validator(settings.validator)
 
     def open_pool(self, inputs: Inputs) -> AbstractContextManager[Pool | None]:
@@ -151,40 +154,47 @@ def run_local(
 
 def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
     settings, folder = inputs.settings, inputs.folder
-    validator = validator_for(inputs, place)
+    validators = validators_for(inputs, place)
     with closing(inputs.ledger):
-        prepare(inputs, validator, may_ask=may_ask)
+        prepare(inputs, validators, may_ask=may_ask)
         with (
             place.open_pool(inputs) as pool,
             gathered(inputs, pool, may_ask=may_ask) as facts,
         ):
             inputs.write_manifest()
             derive = partial(derive_all, inputs, facts.replies, pool)
-            if validator is None and settings.checks.judge is None and not is_balanced(settings):  # one pass
-                return finish(inputs, None, derive, facts.find_vector)
+            if not validators and settings.checks.judge is None and not is_balanced(settings):  # one pass
+                return finish(inputs, (), derive, facts.find_vector)
             with spooled(derive, folder.spool) as spool:
-                return finish(inputs, validator, spool, facts.find_vector, may_ask=may_ask)
+                return finish(inputs, validators, spool, facts.find_vector, may_ask=may_ask)
 
 
-def validator_for(inputs: Inputs, place: Workplace | None = None) -> Validator | None:
-    """Open the validator that the settings name, if any.
+def validators_for(inputs: Inputs, place: Workplace | None = None) -> tuple[Validator, ...]:
+    """Open the validators that the settings name, if any; most often one.
 
     Raises:
-        ValidatorError: It cannot be used, or knows none of the corpus's things.
+        ValidatorError: One cannot be used, or knows none of the corpus's things.
     """
-    settings = inputs.settings.validator
-    if settings.name == "none":
-        return None
-    if settings.name.startswith(ENDPOINT):  # the network is everywhere the same, and the budget is here
+    names = validator_names(inputs.settings.validator.name)
+    templates_of(inputs.settings.validator.probes)  # refused before the teacher is paid
+    return () if names == ("none",) else tuple(_open(inputs, one, place or Here(), len(names)) for one in names)
+
+
+def _open(inputs: Inputs, name: str, place: Workplace, n_together: int) -> Validator:
+    settings = inputs.settings
+    if name != settings.validator.name:
+        settings = replace(settings, validator=replace(settings.validator, name=name))
+    if name.startswith(ENDPOINT):  # the network is everywhere the same, and the budget is here
         place = Here()
-    validator = inputs.plugs.validator or (place or Here()).open_validator(inputs.settings)
+    with telling_which(name, n_together):
+        validator = inputs.plugs.validator or place.open_validator(settings, n_together)
     if isinstance(validator, Billing):
         validator.pay_by(inputs.ledger.payment("validator"))
-    require_common_words(validator, settings.name, inputs.corpus.categories)
+    require_common_words(validator, name, inputs.corpus.categories)
     return validator
 
 
-def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True) -> None:
+def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = True) -> None:
     """Write down what the run is about, prove its endpoint, and look at the pictures before the rest is paid for."""
     tell_omissions(inputs)
     tell_languages(inputs)
@@ -194,10 +204,10 @@ def prepare(inputs: Inputs, validator: Validator | None, *, may_ask: bool = True
         if inputs.settings.checks.judge is not None:
             tell_judge(inputs)
     inputs.check_pictures()
-    if validator is not None:
-        few = islice(inputs.usable_images(), MAX_LOOKED_OVER)
-        with telling_what_it_raised(inputs.settings.validator.name):
-            validator.look_over([image.file_name for image in few], inputs.pictures.read)
+    few = [image.file_name for image in islice(inputs.usable_images(), MAX_LOOKED_OVER)] if validators else []
+    for name, validator in zip(validator_names(inputs.settings.validator.name), validators, strict=False):
+        with telling_which(name, len(validators)), telling_what_it_raised(name):
+            validator.look_over(few, inputs.pictures.read)
 
 
 def tell_omissions(inputs: Inputs) -> None:

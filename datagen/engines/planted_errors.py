@@ -149,7 +149,7 @@ class Examiner:
     Args:
         corpus: The whole of it.
         check_picture: Gives None for a picture that can be used.
-        validator: Errors are planted that it could notice.
+        validators: Errors are planted that one of them could notice.
         settings: The run's.
         others: What shards have chosen: the images' ids, each with the other picture that its answers are held
             against. No picture is opened then.
@@ -162,7 +162,7 @@ class Examiner:
         self,
         corpus: Corpus,
         check_picture: PictureCheck,
-        validator: Validator,
+        validators: Sequence[Validator],
         settings: Settings,
         others: Mapping[str, str | None] | None = None,
     ) -> None:
@@ -170,10 +170,11 @@ class Examiner:
         self._images, self._check_picture = corpus.images, check_picture
         self._lexicon = lexicon_for(corpus.categories, settings.checks.words)
         annotated = set(boxed_images(corpus.images)) or set(corpus.categories)
-        known = validator.abilities.categories
+        known = [validator.abilities.categories for validator in validators]
         self._plantable = tuple(
-            name for name in corpus.categories if name in annotated and (known is None or name in known)
-        )
+            name for name in corpus.categories
+            if name in annotated and any(names is None or name in names for names in known)
+        )  # fmt: skip
         self._frequencies = Frequencies(corpus.images, corpus.categories)
         self.others: dict[str, str | None] = {}
         self._trials = dict[str, Trial]()

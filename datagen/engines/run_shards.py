@@ -29,7 +29,7 @@ from datagen.engines.chunks import derive_all
 from datagen.engines.finish_run import Outcome, finish
 from datagen.engines.gather_facts import OpenTeacher, gathered
 from datagen.engines.inputs import MAY_DIFFER, Inputs, common_settings
-from datagen.engines.local import Here, prepare, validator_for
+from datagen.engines.local import Here, prepare, validators_for
 from datagen.engines.planted_errors import Examiner
 from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.preflight import refuse_another_corpus, require_ready
@@ -42,13 +42,14 @@ from datagen.store import RunFolder, ScoreStore, stored_replies, write_whole
 from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
-from datagen.validator import Fault, Look, Validator, score_key
+from datagen.validator import Fault, Look, score_key
 from datagen.validator.protocol import Abilities, Item, LoadPicture
 
 if TYPE_CHECKING:
     from datagen.engines.planted_errors import Examiner
-    from datagen.engines.score_run import Judge
+    from datagen.engines.seat import Seat
     from datagen.records import Score
+    from datagen.validator import Validator
 
 
 class NotedFault(Struct, frozen=True):
@@ -85,9 +86,9 @@ class Examined(Struct, frozen=True):
     faults: tuple[NotedFault, ...]
 
 
-def examined_by(judge: Judge, examiner: Examiner) -> Examined:
+def examined_by(seat: Seat, examiner: Examiner) -> Examined:
     """Note what was done."""
-    identity = judge.validator.identity
+    identity = seat.validator.identity
     faults = tuple(
         NotedFault(
             one.picture,
@@ -95,9 +96,9 @@ def examined_by(judge: Judge, examiner: Examiner) -> Examined:
             one.reason,
             one.detail,
         )
-        for one in judge.faults
+        for one in seat.faults
     )
-    return Examined(identity, judge.validator.abilities, examiner.chosen, examiner.others, faults)
+    return Examined(identity, seat.validator.abilities, examiner.chosen, examiner.others, faults)
 
 
 class RecordedValidator:
@@ -157,7 +158,6 @@ def run_shard(
     *,
     may_change: bool = False,
     open_teacher: OpenTeacher = open_teacher,
-    validator: Validator | None = None,
     plugs: Plugs = NO_PLUGS,
 ) -> Tally:
     """Take one shard as far as it can go alone; a second call resumes it.
@@ -169,7 +169,6 @@ def run_shard(
         progress: Hears how far it is.
         may_change: Settings may rewrite or shrink what the shard holds.
         open_teacher: Who writes the replies.
-        validator: Scores them; None opens the one that the settings name.
         plugs: Python objects that take the place of what settings name.
 
     Returns:
@@ -186,16 +185,18 @@ def run_shard(
     with folder.locked(), closing(inputs.ledger):
         require_ready(inputs, may_change=may_change)
         with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
-            return _make_shard(inputs, shard, open_teacher, validator or validator_for(inputs))
+            return _make_shard(inputs, shard, open_teacher, validators_for(inputs))
 
 
-def _make_shard(inputs: Inputs, shard: Shard, open_teacher: OpenTeacher, validator: Validator | None) -> Tally:
+def _make_shard(inputs: Inputs, shard: Shard, open_teacher: OpenTeacher, validators: Sequence[Validator]) -> Tally:
     folder, tally = inputs.folder, Tally()
     folder.shard.unlink(missing_ok=True)
-    prepare(inputs, validator)
+    prepare(inputs, validators)
     with Here().open_pool(inputs) as pool, gathered(inputs, pool, open_teacher=open_teacher) as facts:
         digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies, pool)))
-    examined = None if validator is None else msgspec.to_builtins(_score(inputs, validator, digest))
+    examined = msgspec.to_builtins(_score(inputs, validators, digest)) if validators else None
+    if examined is not None and len(examined) == 1:  # as it was written when a run had one validator
+        (examined,) = examined
     n_images, n_samples = len(inputs.corpus.images), inputs.n_samples
     record = ShardRecord(str(shard), inputs.common(), n_images, n_samples, tally.n_accepted, digest, examined)
     with write_whole(folder.shard) as file:
@@ -214,17 +215,17 @@ def _write_candidates(folder: RunFolder, samples: Iterator[Sample]) -> str:
     return digest.hexdigest()
 
 
-def _score(inputs: Inputs, validator: Validator, digest: str) -> Examined:
+def _score(inputs: Inputs, validators: Sequence[Validator], digest: str) -> list[Examined]:
     """Score every candidate: which of them are copies of others is not known before the merge."""
     progress = inputs.progress
     with closing(ScoreStore(inputs.folder.scores)) as scores:
         progress.begin("looking at the pictures", inputs.n_samples)
         with ended(progress):
-            examiner = Examiner(inputs.corpus, inputs.pictures.check, validator, inputs.settings)
+            examiner = Examiner(inputs.corpus, inputs.pictures.check, validators, inputs.settings)
             candidates = read_candidates(inputs.folder, digest)
-            judge = Judge(validator, scores, inputs.settings.validator.name)
+            judge = Judge(validators, scores, inputs.settings.validator)
             deque(score_samples(candidates, judge, inputs.pictures.read, examiner, progress), maxlen=0)
-    return examined_by(judge, examiner)
+    return [examined_by(seat, examiner) for seat in judge.seats]
 
 
 def merge_shards(
@@ -251,7 +252,7 @@ def merge_shards(
     inputs = Inputs(settings, folder, progress, is_merge=True, plugs=plugs)
     refuse_another_corpus(inputs)
     _require_same(inputs, records)
-    validator = _recorded(records)
+    validators = _recorded(records)
     with (
         folder.locked(),
         beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress,
@@ -277,7 +278,7 @@ def merge_shards(
             vectors = lent.enter_context(closing(QuestionVectors(asked, folder.vectors)))
             vectors.fetch(candidates(), inputs.progress, may_ask=False)
             find_vector = vectors.find
-        return finish(inputs, validator, candidates, find_vector, None if validator is None else validator.others)
+        return finish(inputs, validators, candidates, find_vector, validators[0].others if validators else None)
 
 
 def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
@@ -298,14 +299,19 @@ def _require_same(inputs: Inputs, records: Sequence[ShardRecord]) -> None:
         raise RunError(f"the shards were made with something else than is found here: {told}; start them again.")
 
 
-def _recorded(records: Sequence[ShardRecord]) -> RecordedValidator | None:
-    examined = [msgspec.convert(one.examined, Examined) for one in records if one.examined is not None]
-    for one, record in zip(examined, records, strict=False):
+def _recorded(records: Sequence[ShardRecord]) -> tuple[RecordedValidator, ...]:
+    """The validators of finished shards, in the order of the settings."""
+    examined = [
+        msgspec.convert(one.examined if isinstance(one.examined, list) else [one.examined], list[Examined])
+        for one in records
+        if one.examined is not None
+    ]
+    for every, record in zip(examined, records, strict=False):
         for what, of in (("weights or precision of the validator", "identity"), ("pictures", "chosen")):
-            if getattr(one, of) != getattr(examined[0], of):
+            if [getattr(one, of) for one in every] != [getattr(one, of) for one in examined[0]]:
                 told = f"shards {records[0].shard} and {record.shard} saw different {what}"
                 raise RunError(f"{told}; every machine needs the same, and the whole image folder.")
-    return RecordedValidator(examined) if examined else None
+    return tuple(map(RecordedValidator, zip(*examined, strict=True)))
 
 
 def _in_order(folders: Sequence[RunFolder]) -> list[RunFolder]:

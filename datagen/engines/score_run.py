@@ -10,24 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from datagen.corpus.read_ahead import reading_ahead
+from datagen.config import validator_labels, validator_names
 from datagen.engines.ordered_threads import map_in_order
-from datagen.engines.plugs import telling_what_it_raised
+from datagen.engines.seat import Seat, telling_which
 from datagen.errors import ValidatorError, visible
-from datagen.records import NoScore, Probe, ProbeScore, SimilarityScore, TextScore
+from datagen.records import NoScore, ProbeScore, SimilarityScore, TextScore
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
-from datagen.validator.measures import (
-    Inquiry,
-    blank_look_for,
-    grey_looks_for,
-    inquire,
-    look_for,
-    read_findings,
-    read_grey,
-)
+from datagen.validator.measures import Findings, Inquiry, blank_look_for, grey_looks_for, look_for
+from datagen.validator.own_probes import templates_of
+from datagen.validator.panel import Panel, lay_together, noticed_by, under
 from datagen.validator.planting import OTHER_IMAGE, changed_words, is_clean
-from datagen.validator.protocol import OUTSIDE, Item, LoadPicture, ManyAtOnce, with_grey
+from datagen.validator.protocol import OUTSIDE, LoadPicture, ManyAtOnce
 from datagen.validator.verdicts import give_verdict
 
 if TYPE_CHECKING:
@@ -62,82 +56,98 @@ class Judge:
     """Gives verdicts from stored scores.
 
     Args:
-        validator: Names its scores.
+        validators: Name their scores; most often one.
         scores: Where they are kept.
-        name: The validator's, as the settings have it.
+        settings: Uses ``name`` and ``probes``.
     """
 
-    def __init__(self, validator: Validator, scores: ScoreStore, name: str) -> None:
-        self.validator, self.scores, self.name = validator, scores, name
-        self._unscored: dict[str, str] = {}
-        self._faults: dict[tuple[str, Item | None], Fault] = {}
+    def __init__(self, validators: Sequence[Validator], scores: ScoreStore, settings: ValidatorSettings) -> None:
+        self.scores, templates = scores, templates_of(settings.probes)
+        is_one = len(validators) == 1
+        names = (settings.name,) if is_one else validator_names(settings.name)
+        labels = names if is_one else validator_labels(settings.name)
+        self.seats = [
+            Seat(validator, name, label, scores, templates)
+            for validator, name, label in zip(validators, names, labels, strict=True)
+        ]
         self.calibrator: Calibrator | None = None
+        self.panel: Panel | None = None
         self.tried: list[Tried] = []
         self.is_unannotated = False
 
     @property
-    def uses_blanks(self) -> bool:
-        """Whether texts are held against a blank picture as well."""
-        return self.validator.abilities.blanks
+    def identity(self) -> str:
+        """The validators' identities."""
+        return ", ".join(seat.validator.identity for seat in self.seats)
 
-    @property
-    def faults(self) -> Iterable[Fault]:
-        """What could not be scored."""
-        return self._faults.values()
-
-    def note(self, fault: Fault) -> None:
-        """Remember what could not be scored."""
-        self._faults[fault.picture, fault.item] = fault
-
-    def find(self, key: str) -> Score | None:
-        """Look up a score, and count those that there cannot be."""
-        score = self.scores.get(key)
-        if isinstance(score, NoScore):
-            self._unscored[key] = score.reason
-        return score
-
-    def inquire(self, turns: Iterable[Turn]) -> tuple[Inquiry, ...]:
-        """What is asked about each turn."""
-        return tuple(inquire(turn, self.validator.abilities) for turn in turns)
+    def inquire(self, turn: Turn) -> tuple[Inquiry, ...]:
+        """What each validator is asked about a turn."""
+        return tuple(seat.inquire(turn) for seat in self.seats)
 
     def measure(self, of: AskedTurn, image_id: str, picture: str, planted: ErrorKind | None = None) -> Iterator[Tried]:
         """Read what was found on a turn before a picture, for calibration."""
-        validator, inquiry = self.validator, of.inquiry
-        found = read_findings(inquiry, validator.identity, picture, self.find, of.picture)
+        pairs = list(zip(self.seats, of.inquiries, strict=True))
+        each = [seat.findings(inquiry, picture, of.picture) for seat, inquiry in pairs]
+        inquiry, found = self._laid_together(of.inquiries, each)
         if found is None:
             return
         measured = Measured(image_id, found.measures, inquiry.suffers, planted)
+        if len(self.seats) > 1:
+            measured = replace(measured, noticed_by=noticed_by([seat.label for seat in self.seats], of.inquiries, each))
         if of.is_tried:
-            grey = read_grey(inquiry, validator.identity, validator.abilities, of.picture, self.find)
             is_clean = planted is None
             measured = replace(
-                measured, swap=of.swap, grey=grey, is_clean=is_clean, spoilt=of.spoilt if is_clean else ()
+                measured, swap=of.swap, grey=self._grey(of), is_clean=is_clean, spoilt=of.spoilt if is_clean else ()
             )
         yield Tried(of.sample_id, picture, of.turn.question, of.turn.answer, measured)
+
+    def _grey(self, of: AskedTurn) -> dict[str, float]:
+        every = [(seat, seat.grey(one, of.picture)) for seat, one in zip(self.seats, of.inquiries, strict=True)]
+        if len(every) == 1:
+            return every[0][1]
+        return {name: value for seat, measures in every for name, value in under(seat.label, measures).items()}
+
+    def _laid_together(
+        self, inquiries: Sequence[Inquiry], findings: Sequence[Findings | None]
+    ) -> tuple[Inquiry, Findings | None]:
+        if len(self.seats) == 1:
+            return inquiries[0], findings[0]
+        return lay_together([seat.label for seat in self.seats], inquiries, findings)
+
+    def calibrate(self, alpha: float) -> Calibration:
+        """Fit everything that was tried."""
+        measured = [one.measured for one in self.tried]
+        self.calibrator = Calibrator(self.identity, measured, alpha)
+        if len(self.seats) > 1:
+            self.panel = Panel([seat.label for seat in self.seats], measured, self.calibrator, alpha)
+        return self.calibrator.calibration
 
     def give_verdict(self, sample: Sample) -> Sample:
         """Look up what was measured on a sample and judge it by that."""
         if sample.status != "accepted":
             return sample
         assert self.calibrator is not None
-        inquiries = self.inquire(sample.turns)
-        identity = self.validator.identity
-        findings = tuple(read_findings(one, identity, sample.image, self.find) for one in inquiries)
-        return give_verdict(sample, inquiries, findings, self._fault_of(sample, inquiries), self.calibrator)
-
-    def _fault_of(self, sample: Sample, inquiries: Sequence[Inquiry]) -> Fault | None:
-        places = [(sample.image, None), *((sample.image, inquiry.text) for inquiry in inquiries if inquiry.text)]
-        found = next((self._faults[place] for place in places if place in self._faults), None)
-        return None if found is None or found.reason == OUTSIDE else found
+        asked = [self.inquire(turn) for turn in sample.turns]
+        faults = (seat.fault_of(sample.image, [of_turn[n] for of_turn in asked]) for n, seat in enumerate(self.seats))
+        together = [
+            self._laid_together(
+                of_turn, [seat.findings(one, sample.image) for seat, one in zip(self.seats, of_turn, strict=True)]
+            )
+            for of_turn in asked
+        ]
+        fault = next((one for one in faults if one is not None), None)
+        inquiries, findings = (tuple(of_turns) for of_turns in zip(*together, strict=True)) if together else ((), ())
+        return give_verdict(sample, inquiries, findings, fault, self.calibrator, self.panel)
 
     def report(self) -> Calibration:
-        """What the validator is worth, for the summary."""
+        """What the validators are worth, for the summary."""
         assert self.calibrator is not None
-        reasons = Counter(self._unscored.values())
-        reasons.update(fault.reason for fault in self.faults if isinstance(fault.item, Probe))
+        reasons = sum((seat.unscored_by_reason() for seat in self.seats), Counter[str]())
         found = self.calibrator.calibration
         if self.is_unannotated:  # its clean turns are all turns: no share of wrong ones, no price can be told by them
             found = replace(found, share_wrong=None, clean_flagged=None, basis="all turns")
+        if self.panel is not None and self.panel.adds:
+            found = replace(found, adds=self.panel.adds)
         return replace(found, unscored=dict(sorted(reasons.items())))
 
 
@@ -146,6 +156,7 @@ class AskedTurn(NamedTuple):
 
     Attributes:
         picture: The sample's own.
+        inquiries: Of each validator.
         is_tried: It takes part in the trial: as a clean turn, or with an error planted.
         spoilt: The errors that are tried on it.
         swap: The words that an error changed.
@@ -154,7 +165,7 @@ class AskedTurn(NamedTuple):
     sample_id: str
     picture: str
     turn: Turn
-    inquiry: Inquiry
+    inquiries: tuple[Inquiry, ...]
     is_tried: bool
     spoilt: tuple[ErrorKind, ...] = ()
     swap: tuple[str, str] | None = None
@@ -162,7 +173,7 @@ class AskedTurn(NamedTuple):
 
 def judge_samples(
     samples: Iterable[Sample],
-    validator: Validator,
+    validators: Sequence[Validator],
     scores: ScoreStore,
     load_picture: LoadPicture,
     examiner: Examiner,
@@ -173,21 +184,22 @@ def judge_samples(
 
     Args:
         samples: Every sample up to this stage, in corpus order; the accepted ones are looked at.
-        validator: The model.
+        validators: The models.
         scores: Where scores are kept; nothing stored is computed again.
         load_picture: Opens a picture by file name.
         examiner: Plants errors.
-        settings: Uses ``name`` and ``alpha``.
+        settings: Uses ``name``, ``probes`` and ``alpha``.
         progress: Hears of every sample.
     """
-    judge = Judge(validator, scores, settings.name)
+    judge = Judge(validators, scores, settings)
     judge.tried = list(score_samples(samples, judge, load_picture, examiner, progress))
-    judge.calibrator = Calibrator(validator.identity, (one.measured for one in judge.tried), settings.alpha)
     judge.is_unannotated = examiner.knows_nothing
-    calibration = judge.calibrator.calibration
+    calibration = judge.calibrate(settings.alpha)
+    if len(judge.seats) > 1:
+        progress.note("; ".join(seat.told_cost for seat in judge.seats) + ".")
     if calibration.why_not:
         progress.note(f"The validator's scores are stored, but no turn is judged: {calibration.why_not}.")
-    outside = [fault for fault in judge.faults if fault.reason == OUTSIDE]
+    outside = [fault for seat in judge.seats for fault in seat.faults if fault.reason == OUTSIDE]
     if outside:
         progress.note(
             f"{len(outside)} pictures are none that the validator knows "
@@ -202,18 +214,21 @@ def score_samples(
     samples: Iterable[Sample], judge: Judge, load_picture: LoadPicture, examiner: Examiner, progress: Progress
 ) -> Iterator[Tried]:
     """Score what is not scored yet, and give the numbers of the turns that calibrate; arguments as above."""
-    validator, scores = judge.validator, judge.scores
-    n_at_once = validator.n_at_once if isinstance(validator, ManyAtOnce) else 1
+    scores = judge.scores
+    every = [seat.validator for seat in judge.seats]
+    n_at_once = min(one.n_at_once if isinstance(one, ManyAtOnce) else 1 for one in every)
 
-    def score(chunk: Chunk) -> Iterator[Score | Fault]:
-        with telling_what_it_raised(judge.name):
-            yield from map(_as_fact, _score(chunk, validator, load_picture))
+    def score(chunk: Chunk) -> Iterator[tuple[Seat, Score | Fault]]:
+        for seat, looks in zip(judge.seats, chunk.looks, strict=True):
+            with telling_which(seat.name, len(judge.seats)):
+                for found in seat.score(looks, chunk.known, load_picture):
+                    yield seat, _as_fact(found)
 
     chunks = _chunks(samples, judge, examiner, is_ahead=n_at_once > 1)
     for chunk, results in map_in_order(score, chunks, n_at_once):
-        for result in results:
+        for seat, result in results:
             if isinstance(result, Fault):
-                judge.note(result)
+                seat.note(result)
             elif result.key not in scores:  # a chunk beside this one may have asked the same
                 scores.add(result)
         for visit in chunk.visits:
@@ -227,12 +242,13 @@ class Chunk(NamedTuple):
     """Images that are handed to the validator together.
 
     Attributes:
+        looks: Of each validator.
         known: Keys of what is scored already.
         n_samples: Of these images, those without a visit included.
     """
 
     visits: list[Visit]
-    looks: list[Look]
+    looks: list[list[Look]]
     known: Container[str]
     n_samples: int
 
@@ -241,24 +257,24 @@ def _chunks(samples: Iterable[Sample], judge: Judge, examiner: Examiner, *, is_a
     by_image = (tuple(group) for _, group in groupby(samples, key=lambda sample: sample.image_id))
     while groups := tuple(islice(by_image, IMAGES_AT_ONCE)):
         visits = [Visit(judge, examiner, group) for group in groups if any(one.status == "accepted" for one in group)]
-        looks = [look for visit in visits for look in visit.looks()]
-        looks += grey_looks_for((one for visit in visits for one in visit.grey_inquiries()), judge.validator.abilities)
+        looks = [_looks_of(seat.validator, n, visits) for n, seat in enumerate(judge.seats)]
         known: Container[str] = judge.scores
         if is_ahead:  # read by other threads while scores are added
-            keys = (key for look in looks for key in look_keys(judge.validator.identity, look))
+            keys = (
+                key
+                for seat, own in zip(judge.seats, looks, strict=True)
+                for look in own
+                for key in look_keys(seat.validator.identity, look)
+            )
             known = frozenset(key for key in keys if key in judge.scores)
         yield Chunk(visits, looks, known, sum(map(len, groups)))
 
 
-def _score(chunk: Chunk, validator: Validator, load_picture: LoadPicture) -> Iterator[Score | Fault]:
-    """Score what is not scored yet, reading the pictures ahead where that helps."""
-    wanted = dict.fromkeys(
-        look.picture
-        for look in chunk.looks
-        if any(key not in chunk.known for key in look_keys(validator.identity, look))
-    )
-    with reading_ahead(with_grey(load_picture), wanted, n_threads=validator.n_readers) as read:
-        yield from validator.score(chunk.looks, read, chunk.known)
+def _looks_of(validator: Validator, n: int, visits: Sequence[Visit]) -> list[Look]:
+    """All that one validator, the n-th, is to look at on some visits."""
+    looks = [look for visit in visits for look in visit.looks(n, with_blanks=validator.abilities.blanks)]
+    looks += grey_looks_for((one for visit in visits for one in visit.grey_inquiries(n)), validator.abilities)
+    return looks
 
 
 def _as_fact(result: Score | Fault) -> Score | Fault:
@@ -289,36 +305,36 @@ class Visit:
         self._own: list[AskedTurn] = []
         self._planted: list[tuple[ErrorKind, AskedTurn]] = []
         for sample in accepted:
-            for turn, inquiry in zip(sample.turns, judge.inquire(sample.turns), strict=True):
+            for turn in sample.turns:
+                asked = judge.inquire(turn)
                 if trial is None or not (is_clean(turn) or examiner.knows_nothing):
-                    self._own.append(AskedTurn(sample.sample_id, sample.image, turn, inquiry, is_tried=False))
+                    self._own.append(AskedTurn(sample.sample_id, sample.image, turn, asked, is_tried=False))
                     continue
                 planted = examiner.plant(trial, sample.sample_id, turn)
                 spoilt = (*(kind for kind, _ in planted), *(() if trial.other is None else (OTHER_IMAGE.name,)))
-                self._own.append(AskedTurn(sample.sample_id, sample.image, turn, inquiry, True, spoilt))
+                self._own.append(AskedTurn(sample.sample_id, sample.image, turn, asked, True, spoilt))
                 for kind, wrong in planted:
-                    (asked,) = judge.inquire([wrong])
                     swap = changed_words(turn.answer, wrong.answer)
                     self._planted.append(
-                        (kind, AskedTurn(sample.sample_id, sample.image, wrong, asked, True, (), swap))
+                        (kind, AskedTurn(sample.sample_id, sample.image, wrong, judge.inquire(wrong), True, (), swap))
                     )
 
     @property
     def _clean(self) -> list[AskedTurn]:
         return [of for of in self._own if of.is_tried]
 
-    def looks(self) -> Iterator[Look]:
-        """What is asked of its own picture, of a blank one, of another image's, and of the grey one."""
-        every = [of.inquiry for of in (*self._own, *(of for _, of in self._planted))]
+    def looks(self, n: int, *, with_blanks: bool) -> Iterator[Look]:
+        """What the n-th validator is asked of its own picture, of a blank one, and of another image's."""
+        every = [of.inquiries[n] for of in (*self._own, *(of for _, of in self._planted))]
         yield look_for(every, self._picture)
-        if self._judge.uses_blanks:
+        if with_blanks:
             yield blank_look_for(every, self._picture)
         if self._trial is not None and self._trial.other is not None:
-            yield look_for((of.inquiry for of in self._clean), self._trial.other)
+            yield look_for((of.inquiries[n] for of in self._clean), self._trial.other)
 
-    def grey_inquiries(self) -> Iterator[Inquiry]:
-        """What is asked of the grey picture: all that decides whether the validator sees."""
-        return (of.inquiry for of in (*self._clean, *(of for _, of in self._planted)))
+    def grey_inquiries(self, n: int) -> Iterator[Inquiry]:
+        """What the n-th validator is asked of the grey picture: all that decides whether it sees."""
+        return (of.inquiries[n] for of in (*self._clean, *(of for _, of in self._planted)))
 
     def tried(self) -> Iterator[Tried]:
         """The turns' numbers for the calibration; only images with planted errors take part."""

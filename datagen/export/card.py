@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
-from datagen.config import Settings
+from datagen.config import Settings, validator_labels
 from datagen.endpoint.prices import cost_parts
 from datagen.errors import visible
 from datagen.hallucination_rate import Coverage, HallucinationRate
@@ -58,7 +57,7 @@ def _what_it_is(settings: Settings, summary: Summary) -> str:
         f"| teacher | `{_plain(settings.teacher.name)}` |\n"
         f"| response types | {', '.join(settings.types)} |\n"
         f"| context style | {settings.context.style} |\n"
-        f"| validator | `{_plain(PurePath(settings.validator.name).name)}` |\n"
+        f"| validator | `{_plain(', '.join(validator_labels(settings.validator.name)))}` |\n"
         f"| rng_seed | {settings.rng_seed} |\n" + _balance(summary.balance)
     )
 
@@ -123,6 +122,18 @@ def _result(summary: Summary) -> str:
             text += f"\n{title}:\n\n" + _table(("stage", "reason", "samples"), rows)
     if summary.calibration is not None and summary.calibration.share_wrong is not None:
         text += f"\nWrong turns before the validator's cuts, by its estimate: {summary.calibration.share_wrong}.\n"
+    if summary.calibration is not None and summary.calibration.adds:
+        text += "\nWhat each validator adds, on errors planted in images that fitted nothing:\n\n"
+        text += _table(
+            ("validator", "planted errors found with all", "by it alone", "without it", "it adds (95 %)",
+             "correct turns doubted with it", "without it"),
+            [
+                (one.name, *(f"{100 * share:.1f} %" for share in (one.recall, one.recall_alone, one.recall_without)),
+                 "{:.1f} % ({:.1f} to {:.1f} %)".format(*(100 * share for share in one.gain)),
+                 *(f"{100 * share:.1f} %" for share in (one.clean_flagged, one.clean_flagged_without)))
+                for one in summary.calibration.adds
+            ],
+        )  # fmt: skip
     if summary.judge:
         text += f"\nJudge over text `{_plain(summary.judge.model)}`: {_plain(summary.judge.told)}.\n"
     tokens = summary.tokens

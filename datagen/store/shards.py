@@ -77,7 +77,7 @@ class ShardRecord(Struct, frozen=True):
         n_samples: Of this shard.
         n_candidates: Samples that no stage has rejected so far.
         candidates: Digest of their file.
-        examined: What the validator did beside its scores; None without one.
+        examined: What the validator did beside its scores, or a list of that where several judge; None without any.
     """
 
     shard: str
@@ -86,7 +86,7 @@ class ShardRecord(Struct, frozen=True):
     n_samples: int
     n_candidates: int
     candidates: str
-    examined: dict[str, Any] | None = None
+    examined: dict[str, Any] | list[dict[str, Any]] | None = None
 
 
 def read_record(folder: RunFolder) -> ShardRecord | None:

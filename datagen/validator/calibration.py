@@ -22,13 +22,13 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from datagen.records import TurnVerdict
 from datagen.summary import Calibration, KindReport, WrongShare
-from datagen.validator.measures import MEASURES, as_row
+from datagen.validator.measures import as_row, columns_of
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 
 N_FOLDS = 5
@@ -70,6 +70,7 @@ class Measured(Struct, frozen=True):
         is_clean: A turn of the run that the annotations bear out.
         spoilt: The kinds of error that were planted in copies of it.
         swap: The words that were said, and those that were planted in their place.
+        noticed_by: Where several validators judge together, which kinds of error each of them could notice.
     """
 
     image_id: str
@@ -80,6 +81,7 @@ class Measured(Struct, frozen=True):
     is_clean: bool = False
     spoilt: tuple[ErrorKind, ...] = ()
     swap: tuple[str, str] | None = None
+    noticed_by: dict[str, tuple[ErrorKind, ...]] | UnsetType = UNSET
 
 
 class Tried(Struct, frozen=True):
@@ -129,6 +131,7 @@ class Calibrator:
     def __init__(self, validator: str, measured: Iterable[Measured], alpha: float) -> None:
         # Sorted, so that sums and with them the last digits do not depend on the order of the run.
         held = sorted(measured, key=lambda one: (one.image_id, one.planted or "", sorted(one.measures.items())))
+        self._columns = columns_of(one.measures for one in held)
         own = [one for one in held if one.planted is None]
         clean = [one for one in own if one.is_clean]
         planted = [one for one in held if one.planted is not None]
@@ -139,9 +142,11 @@ class Calibrator:
             kind_fitted, reports[kind] = _fit(
                 [one for one in clean if kind in one.spoilt and kind in one.suffers],
                 [one for one in planted if one.planted == kind],
+                self._columns,
             )
             if kind_fitted is not None:
                 self._kinds[kind] = kind_fitted
+        self._seen = frozenset(self._kinds)
         blind = Calibration(validator, alpha, len(clean), reports)
         clean = [one for one in clean if self._is_judged(one)]
         why_not = self._why_not(blind, len(clean))
@@ -164,6 +169,10 @@ class Calibrator:
         """Whether the validator judges a kind of error."""
         return kind in self._kinds
 
+    def sees(self, kind: ErrorKind) -> bool:
+        """Whether the validator was shown to see a kind of error, though it may judge nothing for another reason."""
+        return kind in self._seen
+
     def opinion(self, one: Measured) -> Opinion | None:
         """Judge one turn by regressions that its image fitted nothing of; None where nothing is judged."""
         if not self._is_judged(one):
@@ -180,6 +189,14 @@ class Calibrator:
             worst,
             self._verdict(one, doubts),
         )
+
+    def is_doubtful(self, turns: Sequence[Measured]) -> NDArray[np.bool_]:
+        """Whether each turn falls, by regressions that its image fitted nothing of; none where nothing is judged."""
+        if not self._kinds:
+            return np.zeros(len(turns), dtype=bool)
+        judged = np.array([self._is_judged(one) for one in turns], dtype=bool)
+        found: NDArray[np.bool_] = judged & self._is_doubtful(self._worst(turns), turns)
+        return found
 
     def _verdict(self, one: Measured, doubts: dict[ErrorKind, float]) -> TurnVerdict:
         worst = max(doubts.values())
@@ -211,7 +228,7 @@ class Calibrator:
 
     def _doubts(self, turns: Sequence[Measured]) -> Array:
         """Shape (turns, kinds judged); NaN where a turn cannot have the error."""
-        rows, folds = _rows(turns), _folds(turns)
+        rows, folds = _rows([one.measures for one in turns], self._columns), _folds(turns)
         found = np.full((len(turns), len(self._kinds)), np.nan)
         for n, (name, kind) in enumerate(self._kinds.items()):
             suffers = np.array([name in one.suffers for one in turns], dtype=bool)
@@ -263,9 +280,11 @@ class _Kind:
         supported_to: Up to this doubt turns are right, at ``MIN_PRECISION``.
     """
 
-    def __init__(self, clean: Sequence[Measured], planted: Sequence[Measured], is_grey: bool = False) -> None:
+    def __init__(
+        self, clean: Sequence[Measured], planted: Sequence[Measured], columns: Sequence[str], is_grey: bool = False
+    ) -> None:
         turns = [*clean, *planted]
-        rows = np.array([as_row(one.grey if is_grey else one.measures) for one in turns], dtype=np.float64)
+        rows = _rows([one.grey if is_grey else one.measures for one in turns], columns)
         folds, is_wrong = _folds(turns), np.arange(len(turns)) >= len(clean)
         self.weights = _weights(planted)
         weights = np.concatenate([np.ones(len(clean)), self.weights])
@@ -400,7 +419,9 @@ def _threshold(clean: Array, alpha: float) -> float:
     return float(clean[-rank]) if rank >= 1 else math.inf
 
 
-def _fit(clean: Sequence[Measured], planted: Sequence[Measured]) -> tuple[_Kind | None, KindReport]:
+def _fit(
+    clean: Sequence[Measured], planted: Sequence[Measured], columns: Sequence[str]
+) -> tuple[_Kind | None, KindReport]:
     """Fit one kind of error and say how well it can be told, and whether by seeing."""
     report = KindReport(len(clean), len(planted))
     images = sorted({one.image_id for one in (*clean, *planted)})
@@ -409,7 +430,7 @@ def _fit(clean: Sequence[Measured], planted: Sequence[Measured]) -> tuple[_Kind 
     if min(len(clean), len(planted)) < MIN_PLANTED or len(images) < MIN_IMAGES or not _weights(planted).any():
         told = f"{len(planted)} planted errors in {len(clean)} turns about {len(images)} images"
         return None, replace(report, why_not=f"{told}; {MIN_PLANTED} of each about {MIN_IMAGES} images are needed")
-    kind, grey = _Kind(clean, planted), _Kind(clean, planted, is_grey=True)
+    kind, grey = _Kind(clean, planted, columns), _Kind(clean, planted, columns, is_grey=True)
     draws = _draws(len(images))
     place = {image: n for n, image in enumerate(images)}
     at = [np.array([place[one.image_id] for one in turns]) for turns in (clean, planted)]
@@ -455,6 +476,20 @@ def _draws(n_images: int) -> Array:
     drawn = np.random.default_rng(0).multinomial(n_images, np.full(n_images, 1 / n_images), _N_RESAMPLES)
     found: Array = np.vstack([np.ones(n_images), drawn])
     return found
+
+
+def resampled_images(images: Sequence[str]) -> tuple[Array, NDArray[np.int64]]:
+    """How often each image stands in each resample, and which of them each turn is about.
+
+    Args:
+        images: Per turn its image.
+
+    Returns:
+        Shape (resamples + 1, images), the images as they are first; and shape (turns,).
+    """
+    names = sorted(set(images))
+    place = {image: n for n, image in enumerate(names)}
+    return _draws(len(names)), np.array([place[image] for image in images], dtype=np.int64)
 
 
 def _aurocs(kind: _Kind, clean_at: NDArray[np.int64], wrong_at: NDArray[np.int64], draws: Array) -> Array:
@@ -526,5 +561,5 @@ def _folds(turns: Sequence[Measured]) -> NDArray[np.int64]:
     return np.array([fold_of(one.image_id) for one in turns], dtype=np.int64)
 
 
-def _rows(turns: Sequence[Measured]) -> Array:
-    return np.array([as_row(one.measures) for one in turns], dtype=np.float64).reshape(-1, len(MEASURES))
+def _rows(measures: Sequence[dict[str, float]], columns: Sequence[str]) -> Array:
+    return np.array([as_row(one, columns) for one in measures], dtype=np.float64).reshape(-1, len(columns))

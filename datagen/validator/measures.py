@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
@@ -11,6 +11,7 @@ from msgspec import Struct
 from datagen.claims.kind import Probed
 from datagen.claims.kinds import KINDS, kind_of
 from datagen.records import Claim, NoScore, ProbeScore, Score, SimilarityScore, TextScore, Turn
+from datagen.validator.own_probes import ask_in_own_words
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Text, score_key
 
@@ -25,6 +26,7 @@ MEASURES = (
 nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
 true: of the least likely claim by each measure of the claim kinds, and of all."""
 MAX_GREY_ITEMS = 32
+NO_TEMPLATES: Mapping[str, str] = {}
 _MIN_CHANCE = 1e-6  # scores are stored with six digits
 
 
@@ -35,11 +37,13 @@ class Inquiry(Struct, frozen=True):
         text: The whole answer; None for a validator that only takes probes.
         probes: Index of a claim of the turn, and how it is asked; some claims are asked about more than once.
         suffers: The kinds of error that the turn could have, as far as the validator could notice.
+        asked: Where several validators judge together, whom each probe was put to.
     """
 
     text: Text | None
     probes: tuple[tuple[int, Probed], ...]
     suffers: tuple[ErrorKind, ...]
+    asked: tuple[str, ...] = ()
 
     @property
     def items(self) -> Iterator[Item]:
@@ -62,10 +66,19 @@ class Findings(Struct, frozen=True):
     chances: dict[int, float]
 
 
-def inquire(turn: Turn, abilities: Abilities) -> Inquiry:
-    """Decide what to ask about a turn."""
+def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_TEMPLATES) -> Inquiry:
+    """Decide what to ask about a turn.
+
+    Args:
+        turn: With its claims.
+        abilities: Of the validator.
+        templates: Questions of the user's own by kind of claim; put to who takes any question.
+    """
     text = Text(turn.question, turn.answer) if abilities.texts else None
     probes = tuple((n, probed) for n, claim in enumerate(turn.claims) for probed in probe_claim(claim, abilities))
+    if templates and abilities.categories is None and "statement" in abilities.probes:
+        own = ((n, ask_in_own_words(turn, claim, templates)) for n, claim in enumerate(turn.claims))
+        probes += tuple((n, probed) for n, probed in own if probed is not None)
     open_to = {probed.error.name for _, probed in probes if probed.error is not None}
     if text is not None:
         open_to |= {error.name for claim in turn.claims for error in kind_of(claim.kind).errors_of(claim)}
@@ -180,6 +193,13 @@ def _log_odds(chance: float) -> float:
     return round(math.log(chance / (1 - chance)), 6)
 
 
-def as_row(measures: dict[str, float]) -> Sequence[float]:
-    """Measures in the order of ``MEASURES``, NaN where there is none."""
-    return [measures.get(name, math.nan) for name in MEASURES]
+def columns_of(every: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
+    """The columns of a regression: ``MEASURES``, and of a user's own probes and each of several validators others."""
+    names = {name for measures in every for name in measures}
+    others = tuple(sorted(names.difference(MEASURES)))
+    return others if others and names.isdisjoint(MEASURES) else MEASURES + others
+
+
+def as_row(measures: Mapping[str, float], columns: Sequence[str]) -> Sequence[float]:
+    """Measures in the order of the columns, NaN where there is none."""
+    return [measures.get(name, math.nan) for name in columns]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from datagen.records import Drop, ProbeResult, Sample, Turn, Validation, cut_or_reject, reject
@@ -13,6 +14,9 @@ from datagen.validator.measures import Findings, Inquiry
 from datagen.validator.planting import TOLD
 from datagen.validator.protocol import Fault
 
+if TYPE_CHECKING:
+    from datagen.validator.panel import Panel
+
 
 def give_verdict(
     sample: Sample,
@@ -20,6 +24,7 @@ def give_verdict(
     findings: tuple[Findings | None, ...],
     fault: Fault | None,
     calibrator: Calibrator,
+    panel: Panel | None = None,
 ) -> Sample:
     """Give turns their verdicts; the conversation is cut before the first doubtful one.
 
@@ -29,10 +34,11 @@ def give_verdict(
         findings: What was found on each; None where nothing was.
         fault: Why the sample could not be scored at all, or None.
         calibrator: Of the run.
+        panel: What each validator sees by itself, where several judge together.
     """
     if fault is not None:
         return reject(sample, Drop("validate", fault.reason, fault.detail))
-    judged = judge_turns(sample.turns, inquiries, findings, sample.image_id, calibrator)
+    judged = judge_turns(sample.turns, inquiries, findings, sample.image_id, calibrator, panel)
     return cut_or_reject(replace(sample, turns=judged.seen), judged.turns, judged.drop)
 
 
@@ -56,6 +62,7 @@ def judge_turns(
     findings: Sequence[Findings | None],
     image_id: str,
     calibrator: Calibrator,
+    panel: Panel | None = None,
 ) -> Judged:
     """Write each turn's scores and verdict, and cut before the first doubtful answer.
 
@@ -65,12 +72,13 @@ def judge_turns(
         findings: What was found on each; None where nothing could be asked or scored.
         image_id: Decides which regressions may judge.
         calibrator: Of the run.
+        panel: See ``give_verdict``.
     """
     seen: list[Turn] = []
     drop: Drop | None = None
     n_kept = len(turns)
     for n, (turn, inquiry, measured) in enumerate(zip(turns, inquiries, findings, strict=True)):
-        found = None if measured is None else replace(measured, chances=_trusted(inquiry, measured, calibrator))
+        found = None if measured is None else replace(measured, chances=_trusted(inquiry, measured, calibrator, panel))
         opinion = None
         if found is not None:
             opinion = calibrator.opinion(Measured(image_id, found.measures, inquiry.suffers))
@@ -82,12 +90,15 @@ def judge_turns(
     return Judged(tuple(seen[:n_kept]), drop, tuple(seen))
 
 
-def _trusted(inquiry: Inquiry, found: Findings, calibrator: Calibrator) -> dict[int, float]:
-    """The chances that are evidence: of kinds of error that the validator was shown to see."""
+def _trusted(inquiry: Inquiry, found: Findings, calibrator: Calibrator, panel: Panel | None) -> dict[int, float]:
+    """The chances that are evidence: of kinds of error that the validator was shown to see, each by itself."""
     return {
         n: found.chances[n]
         for n, (_, probed) in enumerate(inquiry.probes)
-        if n in found.chances and probed.error is not None and calibrator.trusts(probed.error.name)
+        if n in found.chances
+        and probed.error is not None
+        and calibrator.trusts(probed.error.name)
+        and (panel is None or panel.trusts(inquiry.asked[n], probed.error.name))
     }
 
 
@@ -95,7 +106,7 @@ def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | Non
     if found is None:
         return Validation("not judged")
     probes = tuple(
-        ProbeResult(claim, probed.probe.question, found.chances[n])
+        ProbeResult(claim, probed.probe.question, found.chances[n], inquiry.asked[n] if inquiry.asked else UNSET)
         for n, (claim, probed) in enumerate(inquiry.probes)
         if n in found.chances
     )
@@ -113,7 +124,5 @@ def _why(turn: Turn, inquiry: Inquiry, found: Findings, opinion: Opinion) -> str
     claim = turn.claims[index]
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
     error = opinion.worst if probed.error is None else probed.error.name
-    return (
-        f"likely {TOLD[error]}; asked '{probed.probe.question}', the validator gives "
-        f"'{said}' {found.chances[least]:.0%}"
-    )
+    by = inquiry.asked[least] if inquiry.asked else "the validator"
+    return f"likely {TOLD[error]}; asked '{probed.probe.question}', {by} gives '{said}' {found.chances[least]:.0%}"

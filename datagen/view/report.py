@@ -23,7 +23,7 @@ from markupsafe import Markup
 from msgspec import Struct
 from msgspec.structs import asdict, astuple
 
-from datagen.config import Settings
+from datagen.config import Settings, validator_labels
 from datagen.corpus import identity_in
 from datagen.hallucination_rate import Hallucinations, Rate
 from datagen.pipeline import STAGE_NAMES
@@ -186,8 +186,8 @@ def render_report(
         note: What the summary does not know yet.
     """
     calibration, planted = summary.calibration, summary.planted or {}
-    validator = PurePath(settings.validator.name).name
-    fingerprint = PurePath(calibration.validator).name if calibration else ""
+    validator = ", ".join(validator_labels(settings.validator.name))
+    fingerprint = ", ".join(PurePath(one).name for one in calibration.validator.split(", ")) if calibration else ""
     style = Markup((_HERE / "report.css").read_text(encoding="utf-8") + STYLE)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
     return _environment().get_template("report.html.j2").render(
@@ -332,7 +332,7 @@ def _calibration(calibration: Calibration | None) -> CalibrationView | None:
         facts=tuple(
             (_label(key), _shown(key, value))
             for key, value in asdict(calibration).items()
-            if key not in ("kinds", "validator") and (key, value) != ("basis", "annotations")
+            if key not in ("kinds", "validator", "adds") and (key, value) != ("basis", "annotations")
         ),
         columns=tuple(TableHead(_label(key), "t" if key in texts else "n") for key in keys),
         rows=tuple((name, tuple(_shown(key, row[key]) for key in keys)) for name, row in kinds.items()),

@@ -385,7 +385,7 @@ def _told(claim: Claim) -> str:
 
 def _probe(probe: ProbeResult) -> str:
     """What the validator makes of one question about a claim; it stands there only where the answer is no."""
-    told = f"validator {probe.chance:.0%}"
+    told = f"{probe.by or 'validator'} {probe.chance:.0%}"
     return f" · {_sign('doubtful', told)}: {escape(probe.question)}" if probe.chance < 0.5 else f" · {told}"
 
 

@@ -152,7 +152,7 @@ def corpus_of(images: list[AnnotatedImage]) -> Corpus:
 
 def examiner(images: list[AnnotatedImage], **told: object) -> Examiner:
     settings = load_settings(None, {"validator.calibration_images": 400, **told})
-    return Examiner(corpus_of(images), lambda image: None, Sees(), settings)  # type: ignore[arg-type]
+    return Examiner(corpus_of(images), lambda image: None, (Sees(),), settings)  # type: ignore[arg-type]
 
 
 def turns_about(image: AnnotatedImage) -> list[Turn]:
@@ -267,7 +267,7 @@ def test_the_same_errors_are_planted_whoever_asks() -> None:
     images = drawn(20)
     first = examiner(images)
     wanted = {image.image_id: first.trial(image.image_id) for image in images}
-    again = Examiner(corpus_of(images), lambda image: None, Sees(), load_settings(None, {}), first.others)  # type: ignore[arg-type]
+    again = Examiner(corpus_of(images), lambda image: None, (Sees(),), load_settings(None, {}), first.others)  # type: ignore[arg-type]
     assert {image.image_id: again.trial(image.image_id) for image in images} == wanted
     turn, trial = turns_about(images[0])[0], wanted["0"]
     assert trial is not None

@@ -99,13 +99,13 @@ def open_oracle(settings) -> Oracle:
 class WithOracle(Cluster):
     """Judges by copies of the oracle, and gives them to the test."""
 
-    def open_validator(self, settings):
-        self._fleet = Fleet(settings, partial(open_oracle, settings))
-        return self._fleet
+    def open_validator(self, settings, n_together=1):
+        self._fleets = [Fleet(settings, partial(open_oracle, settings))]
+        return self._fleets[0]
 
 
 class HereWithOracle(Here):
-    def open_validator(self, settings):
+    def open_validator(self, settings, n_together=1):
         return open_oracle(settings)
 
 
@@ -123,15 +123,15 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
     with ThreadPoolExecutor() as beside:
         running = beside.submit(run_local, settings, tmp_path / "ray", Silence(), place)
         try:
-            wait_for(lambda: running.done() or (place._fleet and len(place._fleet._copies) == 2))
+            wait_for(lambda: running.done() or (place._fleets and len(place._fleets[0]._copies) == 2))
             wait_for(lambda: running.done() or len(list(hold.parent.glob("held-*"))) == 2)
             assert not running.done(), running.result()
-            lost = place._fleet._copies[0]
+            lost = place._fleets[0]._copies[0]
             ray.kill(lost)
         finally:  # a wait that failed must not leave the run held for ever
             hold.unlink()
         running.result()
-    assert lost not in place._fleet._copies
+    assert lost not in place._fleets[0]._copies
     place.close()
     same(tmp_path / "local", tmp_path / "ray", *RESULTS, "scores.jsonl")
     assert read_lines(tmp_path / "ray" / "scores.jsonl")
@@ -140,15 +140,15 @@ def test_copies_of_a_validator_give_the_same_scores_though_one_is_lost(
 class WithoutPictures(WithOracle):
     """Machines whose image folder is empty."""
 
-    def open_validator(self, settings):
+    def open_validator(self, settings, n_together=1):
         super().open_validator(settings)
-        self._fleet._witness = PictureChecker(settings.corpus).witness(
+        self._fleets[0]._witness = PictureChecker(settings.corpus).witness(
             one.name for one in Path(settings.corpus.images).iterdir()
         )
         empty = Path(settings.corpus.images).with_name("not mounted")
         empty.mkdir(exist_ok=True)
-        self._fleet._corpus = replace(settings.corpus, images=str(empty))
-        return self._fleet
+        self._fleets[0]._corpus = replace(settings.corpus, images=str(empty))
+        return self._fleets[0]
 
 
 def test_machines_without_the_pictures_stop_the_run(cluster, files, tmp_path: Path) -> None:

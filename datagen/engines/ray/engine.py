@@ -49,12 +49,12 @@ class Cluster:
     """Implements ``Workplace`` by the machines of a cluster; asking stays here, as one process asks 2,700 a second."""
 
     def __init__(self) -> None:
-        self._fleet: Fleet | None = None
+        self._fleets: list[Fleet] = []
 
-    def open_validator(self, settings: Settings) -> Validator:
-        """Find the validator on a machine of the cluster."""
-        self._fleet = Fleet(settings)
-        return self._fleet
+    def open_validator(self, settings: Settings, n_together: int = 1) -> Validator:
+        """Find the validator on a machine of the cluster; of several, a copy of each shares a GPU."""
+        self._fleets.append(Fleet(settings, n_together=n_together))
+        return self._fleets[-1]
 
     def open_pool(self, inputs: Inputs) -> AbstractContextManager[Pool | None]:
         """Lend tasks for the pure stages."""
@@ -62,8 +62,8 @@ class Cluster:
 
     def close(self) -> None:
         """Give back what was occupied."""
-        if self._fleet is not None:
-            self._fleet.close()
+        for fleet in self._fleets:
+            fleet.close()
 
 
 class Tasks:

@@ -91,6 +91,7 @@ class Fleet:
     Args:
         settings: Of the run.
         make: Opens the validator; None opens the one that the settings name.
+        n_together: Validators of the run, each with a fleet of its own.
 
     Raises:
         ValidatorError: The validator cannot be found, or the cluster has no GPU for it.
@@ -98,9 +99,9 @@ class Fleet:
 
     n_readers = 0
 
-    def __init__(self, settings: Settings, make: MakeValidator | None = None) -> None:
+    def __init__(self, settings: Settings, make: MakeValidator | None = None, *, n_together: int = 1) -> None:
         self._corpus = settings.corpus
-        self._options, device, self._n_copies = _placed(settings)
+        self._options, device, self._n_copies = _placed(settings, n_together)
         self._make = make or partial(open_validator, replace(settings.validator, device=device))
         self.n_at_once = CALLS_PER_COPY * self._n_copies
         self._lock = threading.Lock()
@@ -217,7 +218,7 @@ def _drained(free: queue.Queue[ActorHandle[Any]]) -> Iterator[ActorHandle[Any]]:
             return
 
 
-def _placed(settings: Settings) -> tuple[dict[str, Any], str, int]:
+def _placed(settings: Settings, n_together: int) -> tuple[dict[str, Any], str, int]:
     """Decide what a copy occupies, which device it sees, and how many there are."""
     validator, asked = settings.validator, settings.ray
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
@@ -226,10 +227,10 @@ def _placed(settings: Settings) -> tuple[dict[str, Any], str, int]:
     if validator.device.startswith("cuda") and not n_gpus:
         raise ValidatorError("--device cuda: no machine of the Ray cluster has a GPU; use --device cpu.")
     if n_gpus and (validator.device == "auto" or validator.device.startswith("cuda")):
-        return {"num_gpus": 1, "num_cpus": 0, **spread}, "cuda", min(asked.validators or n_gpus, n_gpus)
+        return {"num_gpus": 1 / n_together, "num_cpus": 0, **spread}, "cuda", min(asked.validators or n_gpus, n_gpus)
     cpus = [node.get("CPU", 0.0) for node in nodes]
     per_copy = min(asked.cpus_per_validator, max(cpus, default=0.0))
     room = int(sum(n // per_copy for n in cpus)) if per_copy else 1
     device = "cpu" if validator.device == "auto" else validator.device
-    n_copies = min(asked.validators or len([n for n in cpus if n]), room)
+    n_copies = min(asked.validators or len([n for n in cpus if n]), room // n_together)
     return {"num_cpus": per_copy, **spread}, device, max(1, n_copies)

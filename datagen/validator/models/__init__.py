@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.config import PLUGGED, ValidatorSettings
+from datagen.config import PLUGGED, ValidatorSettings, validator_names
 from datagen.errors import ValidatorError
 from datagen.validator.files import check_weights, digest_files, find_folder, read_config, twin_of
 from datagen.validator.loading import (
@@ -49,10 +49,18 @@ def open_by_name(settings: ValidatorSettings) -> Validator:
             f"The validator of this run is {settings.name.removeprefix(PLUGGED)}, in Python; give it to "
             "datagen.run(..., validator=...) or Run.validate, or name another."
         )
+    _require_one(settings)
     devices = devices_of(settings.device)
     if len(devices) > 1 and _named(settings) is not SERVED:
         return Replicas(settings, devices, _open_on_one)
     return _open_on_one(settings)
+
+
+def _require_one(settings: ValidatorSettings) -> None:
+    """Several judge a run together; whoever asks something else asks one of them."""
+    names = validator_names(settings.name)
+    if len(names) > 1:
+        raise ValidatorError(f"--validator {settings.name}: one is asked here; name {' or '.join(names)}.")
 
 
 def _open_on_one(settings: ValidatorSettings) -> Validator:
@@ -72,6 +80,7 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
     Raises:
         ValidatorError: It cannot be loaded, or only compares and cannot answer.
     """
+    _require_one(settings)
     named = _named(settings)
     if named is not None:
         return named.open_answerer(settings)
