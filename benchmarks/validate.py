@@ -6,8 +6,9 @@ Pictures are drawn scenes of 336 pixels, as JPEG. ``nano`` is the bundled model,
 shapes are LLaVA with random weights (speed does not depend on them), asked whole answers, probes and a blank picture.
 The alternative reads each picture anew for every question and generates as many tokens as the answer has, as validators
 built on chat interfaces do. Prints conversations a second, the ratio and, on CUDA, the share of the measured matrix
-peak and the peak memory. On a CPU, CPU seconds count, elsewhere wall-clock seconds. With ``--looks``, three chat
-models are read by one look a picture, and by one per answer.
+peak and the peak memory. On a CPU, CPU seconds count, elsewhere wall-clock seconds. ``--looks`` prints tokens and time
+an image before and after: LLaVA with a blank row for each picture and one for all, and its mask by a loop and on the
+device; three chat models read by one look per answer and by one a picture.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import torch
 import transformers
 from PIL import Image
@@ -31,6 +33,7 @@ from datagen.config import ValidatorSettings, load_settings
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
 from datagen.records import Turn
+from datagen.validator import scoring
 from datagen.validator.checkpoint import CheckpointValidator
 from datagen.validator.dialogue import Dialogue
 from datagen.validator.loading import Checkpoint
@@ -147,6 +150,7 @@ def compare_looks(options: argparse.Namespace, folder: Path) -> dict[str, object
             return picture.convert("RGB").resize((224, 168))
 
     told: dict[str, object] = {"images; answers": f"{len(looks)}; {sum(map(n_answers, looks))}"}
+    told |= compare_rows(options, conversations, load)
     for shape, write in (("llava-onevision", write_onevision), ("qwen2-vl", write_qwen), ("idefics3", write_idefics)):
         checkpoint = write(folder / shape)
         settings = json.loads((checkpoint / "preprocessor_config.json").read_text(encoding="utf-8"))
@@ -160,6 +164,66 @@ def compare_looks(options: argparse.Namespace, folder: Path) -> dict[str, object
         for way, validator in (("once", once), ("per answer", ImageTextValidator(plain, own.batch_tokens))):
             told[f"{shape}, {way}: tokens; s an image"] = tokens_and_seconds(validator, looks, load, options.device)
     return told
+
+
+def compare_rows(
+    options: argparse.Namespace, conversations: list[tuple[str, tuple[Turn, ...]]], load: Any
+) -> dict[str, object]:
+    """LLaVA, with blank pictures: a row for each picture's blank, as before, and one for those that are alike."""
+    checkpoint = open_checkpoint("tiny", torch.device(options.device))
+    looks: list[list[Look]] = []
+    for name, turns in conversations:
+        inquiries = [inquire(turn, Abilities()) for turn in turns]
+        looks.append([look_for(inquiries, name), blank_look_for(inquiries, name)])
+    told: dict[str, object] = {}
+    for way, calls in (("a blank each", looks), ("one blank", [[look for pair in looks for look in pair]])):
+        n_tokens = 0
+        validator = CheckpointValidator(checkpoint, options.batch_tokens)
+
+        def count(_: Any, args: Any, inputs: dict[str, Any]) -> None:
+            nonlocal n_tokens
+            n_tokens += int(inputs["inputs_embeds"].shape[:2].numel())
+
+        def work(calls: list[list[Look]] = calls, validator: CheckpointValidator = validator) -> None:
+            for call in calls:
+                assert sum(1 for _ in validator.score(call, load)) == sum(len(look.items) for look in call)
+
+        hook = checkpoint.model.model.language_model.register_forward_pre_hook(count, with_kwargs=True)
+        taken = seconds(work, torch.device(options.device))
+        hook.remove()
+        told[f"llava-1.5, {way}: tokens; s an image"] = f"{n_tokens / len(looks):,.0f}; {taken / len(looks):.3f}"
+    rows = [row_of(checkpoint, length) for length in (1000, 3000, 4000)]
+    for row in rows:
+        length = row.n_tokens
+        by_loop = seconds(lambda row=row: loop_mask([row] * 4), torch.device("cpu"))
+        on_device = seconds(
+            lambda row=row, length=length: scoring._mask([row] * 4, length, checkpoint.dtype, checkpoint.device),
+            checkpoint.device,
+        )
+        told[f"mask of 4 rows of {length:,} tokens: loop; now"] = f"{by_loop:.3f}; {on_device:.3f} s"
+    return told
+
+
+def row_of(checkpoint: Checkpoint, n_tokens: int) -> scoring.TreeRow:
+    """A row with the picture's 576 places, and questions of some 30 tokens behind it."""
+    dialogue = Dialogue(checkpoint.tokenizer, checkpoint.chat_template, checkpoint.image_token)
+    groups = [(dialogue.write(f"Is there a thing number {n}?", "There is one, on the left side."),) for n in range(999)]
+    hidden = checkpoint.model.config.get_text_config().hidden_size
+    return next(scoring.plant_trees(groups, torch.zeros(576, hidden), n_tokens))[1]
+
+
+def loop_mask(rows: list[scoring.TreeRow]) -> torch.Tensor:
+    """As the mask was made before: node by node on the host."""
+    length = max(row.n_tokens for row in rows)
+    is_open = np.zeros((len(rows), length, length), dtype=bool)
+    for seen, row in zip(is_open, rows, strict=True):
+        start = row.n_before
+        seen[:start, :start] = np.tri(start, dtype=bool)
+        for node, parent in enumerate(row.parents, start=start):
+            seen[node] = seen[start + parent]
+            seen[node, node] = True
+    mask = torch.zeros(is_open.shape).masked_fill_(torch.from_numpy(~is_open), torch.finfo(torch.float32).min)
+    return mask.unsqueeze(1)
 
 
 def tokens_and_seconds(validator: ImageTextValidator, looks: list[Look], load: Any, device: str) -> str:

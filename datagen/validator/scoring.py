@@ -24,6 +24,7 @@ from datagen.validator.dialogue import Script
 from datagen.validator.loading import Checkpoint
 
 _LOGITS_AT_ONCE = 2**26  # 256 MiB in fp32
+_LEAST_FULL = 0.8  # a row of a batch: beside long rows of blank pictures short ones were padded by more than was saved
 
 
 class TreeRow(Struct, frozen=True):
@@ -32,9 +33,10 @@ class TreeRow(Struct, frozen=True):
     Attributes:
         head: Token ids before the picture.
         features: Shape (tokens, hidden).
-        ids: Token of every node of the tree; a parent stands before its children.
+        ids: Token of every node of the tree; after each node stands all that descends from it, and then the rest.
         parents: Index of every node's parent in ``ids``, -1 for the picture's last token.
         depths: Steps from the picture, from 0.
+        ends: Index of the first node after a node that does not descend from it.
         paths: Per script, the nodes of its answer.
     """
 
@@ -43,6 +45,7 @@ class TreeRow(Struct, frozen=True):
     ids: tuple[int, ...]
     parents: tuple[int, ...]
     depths: tuple[int, ...]
+    ends: tuple[int, ...]
     paths: tuple[tuple[int, ...], ...]
 
     @property
@@ -128,8 +131,29 @@ class _Tree:
         self._paths.append(tuple(path[script.span[0] :]))
 
     def row(self, head: tuple[int, ...], features: torch.Tensor) -> TreeRow:
-        """The finished row."""
-        return TreeRow(head, features, tuple(self.ids), tuple(self._parents), tuple(self._depths), tuple(self._paths))
+        """The finished row: nodes in the order in which a walk down every branch meets them.
+
+        So all that sees a node stands in one interval, which starts with the node: see ``_mask``.
+        """
+        n_below = [1] * len(self.ids)  # each counts itself
+        for node in range(len(self.ids) - 1, -1, -1):  # children come after their parents
+            if self._parents[node] >= 0:
+                n_below[self._parents[node]] += n_below[node]
+        place, room = [0] * len(self.ids), [0, *(0 for _ in self.ids)]  # room[0] is that below the picture
+        for node, parent in enumerate(self._parents):
+            place[node] = room[parent + 1]
+            room[parent + 1] += n_below[node]
+            room[node + 1] = place[node] + 1
+        order = sorted(range(len(self.ids)), key=place.__getitem__)
+        return TreeRow(
+            head,
+            features,
+            ids=tuple(self.ids[node] for node in order),
+            parents=tuple(place[self._parents[node]] if self._parents[node] >= 0 else -1 for node in order),
+            depths=tuple(self._depths[node] for node in order),
+            ends=tuple(place[node] + n_below[node] for node in order),
+            paths=tuple(tuple(place[node] for node in path) for path in self._paths),
+        )
 
 
 def cut_batches(rows: Sequence[TreeRow], batch_tokens: int) -> Iterator[list[int]]:
@@ -145,7 +169,8 @@ def cut_batches(rows: Sequence[TreeRow], batch_tokens: int) -> Iterator[list[int
     batch: list[int] = []
     longest = 0
     for index in sorted(range(len(rows)), key=lambda index: -rows[index].n_tokens):
-        if batch and (len(batch) + 1) * longest > batch_tokens:
+        is_short = rows[index].n_tokens < _LEAST_FULL * longest
+        if batch and (is_short or (len(batch) + 1) * longest > batch_tokens):
             yield batch
             batch = []
         longest = longest if batch else rows[index].n_tokens
@@ -176,8 +201,7 @@ def score_rows(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> list[list[Ans
     else:
         return _read_off(checkpoint, rows, logprobs, margins)
     # Outside the handler, because the error holds on to the tensors of the failed pass.
-    if checkpoint.device.type == "cuda":
-        torch.cuda.empty_cache()
+    forget_failed(checkpoint.device)
     half = len(rows) // 2
     return [*score_rows(checkpoint, rows[:half]), *score_rows(checkpoint, rows[half:])]
 
@@ -204,7 +228,7 @@ def _run(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> tuple[NDArray[np.fl
     embeds = embeds.masked_scatter(is_picture.unsqueeze(-1), features.to(embeds.dtype))
     hidden = model.model.language_model(
         inputs_embeds=embeds,
-        attention_mask=_mask(rows, length, embeds.dtype).to(device),
+        attention_mask=_mask(rows, length, embeds.dtype, embeds.device),
         position_ids=positions.to(device),
         use_cache=False,
     ).last_hidden_state
@@ -222,18 +246,22 @@ def wanted(row: TreeRow) -> list[int]:
     return sorted({node for path in row.paths for node in path})
 
 
-def _mask(rows: Sequence[TreeRow], length: int, dtype: torch.dtype) -> torch.Tensor:
-    """What each token may see, to be added to attention: shape (rows, 1, length, length), 0 or the lowest number."""
-    is_open = np.zeros((len(rows), length, length), dtype=bool)
-    for seen, row in zip(is_open, rows, strict=True):
-        start, end = row.n_before, row.n_tokens
-        seen[:start, :start] = np.tri(start, dtype=bool)
-        for node, parent in enumerate(row.parents, start=start):
-            seen[node] = seen[start + parent]  # the picture's last token sees all of the picture
-            seen[node, node] = True
-        seen[end:, 0] = True  # padding must see something, or its numbers are undefined
-    mask = torch.zeros(is_open.shape, dtype=dtype).masked_fill_(torch.from_numpy(~is_open), torch.finfo(dtype).min)
-    return mask.unsqueeze(1)
+def _mask(rows: Sequence[TreeRow], length: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """What each token may see, to be added to attention: shape (rows, 1, length, length), 0 or the lowest number.
+
+    A token is seen by itself and by those after it up to its end: the whole row for head and picture, what descends
+    from it for a node. So the mask is one comparison on the device, where it took a loop over all nodes on the host.
+    """
+    ends = torch.zeros((len(rows), length), dtype=torch.int32)  # padding is seen by nobody, and ...
+    for held, row in zip(ends, rows, strict=True):
+        held[: row.n_before] = row.n_tokens
+        held[row.n_before : row.n_tokens] = torch.tensor(row.ends, dtype=torch.int32) + row.n_before
+        held[0] = length  # ... must see something, or its numbers are undefined
+    at = torch.arange(length, dtype=torch.int32, device=device)
+    is_shut = at[:, None] >= ends.to(device)[:, None, :]
+    is_shut |= at[:, None] < at
+    mask = torch.zeros(is_shut.shape, dtype=dtype, device=device)
+    return mask.masked_fill_(is_shut, torch.finfo(dtype).min).unsqueeze(1)
 
 
 def through_head(
@@ -273,6 +301,12 @@ def _read_off(
             ]
         )
     return scores
+
+
+def forget_failed(device: torch.device) -> None:
+    """Give back what a pass that did not fit had taken."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def is_out_of_memory(error: Exception) -> bool:

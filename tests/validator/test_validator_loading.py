@@ -15,12 +15,13 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
 from tiny_checkpoints import TEMPLATE, make_tokenizer, open_tiny, write_checkpoint
 
-from datagen.config import ValidatorSettings
+from datagen.config import ValidatorSettings, digest_of
 from datagen.errors import ValidatorError
 from datagen.validator import Validator, loading, open_validator
 from datagen.validator.files import digest_files
 from datagen.validator.loading import pick_precision
 from datagen.validator.models import load_checkpoint
+from datagen.validator.models.llava import SHORT_ANSWER
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def change_weights(folder: Path, change: Callable[[dict[str, torch.Tensor]], obj
 
 def test_a_sound_checkpoint_loads(sound: Path) -> None:
     checkpoint = open_tiny(sound)
-    assert checkpoint.identity == f"{digest_files(sound)}-fp32"
+    assert checkpoint.identity == f"{digest_files(sound)}-fp32-{digest_of(SHORT_ANSWER)[:4]}"
     assert (checkpoint.dtype, checkpoint.device.type) == (torch.float32, "cpu")
     assert (checkpoint.max_tokens, checkpoint.chat_template) == (512, TEMPLATE)
     assert not checkpoint.model.training
@@ -59,7 +60,7 @@ def test_a_sound_checkpoint_loads(sound: Path) -> None:
 
 def test_opening_by_settings_gives_a_validator(sound: Path) -> None:
     validator: Validator = open_validator(ValidatorSettings(name=str(sound), device="cpu", precision="bf16"))
-    assert validator.identity.endswith("-bf16")
+    assert "-bf16-" in validator.identity
 
 
 def test_identity_follows_the_files_and_not_their_place(sound: Path, folder: Path) -> None:
@@ -89,7 +90,7 @@ def test_a_hub_id_is_fetched_without_code_or_pickles(sound: Path, monkeypatch: p
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     checkpoint = load_checkpoint(ValidatorSettings(name="someone/tiny-llava", device="cpu"))
-    assert checkpoint.identity.endswith("-fp32")
+    assert "-fp32-" in checkpoint.identity
     assert asked[0][0] == "someone/tiny-llava"
     assert not {"*.py", "*.bin", "*"} & set(asked[0][1])
 

@@ -151,6 +151,92 @@ def test_texts_that_begin_alike_share_their_beginning(small: Checkpoint) -> None
     assert max(row.depths) == max(ends) - 1
 
 
+def ancestors_seen(row: scoring.TreeRow, length: int) -> torch.Tensor:
+    """What each token may see, by walking up from every node."""
+    seen = torch.zeros((length, length), dtype=torch.bool)
+    seen[: row.n_before, : row.n_before] = torch.ones(row.n_before, row.n_before).tril().bool()
+    for node in range(len(row.ids)):
+        above = node
+        while above >= 0:
+            seen[row.n_before + node, row.n_before + above] = True
+            above = row.parents[above]
+        seen[row.n_before + node, : row.n_before] = True
+    seen[row.n_tokens :, 0] = True
+    return seen
+
+
+def test_a_token_sees_the_picture_and_its_ancestors(small: Checkpoint) -> None:
+    dialogue = Dialogue(small.tokenizer, None, "<image>")
+    asked = [(CUP.question, CUP.answer), (DOGS.question, "Two"), (CUP.question, "A blue cup."), (DOGS.question, "Six"),
+             (CUP.question, "A red cup."), ("Is it left?", "Yes")]  # fmt: skip
+    groups = [(dialogue.write(*one),) for one in asked]  # the third goes back into the first's branch
+    rows = [row for n in (6, 2) for _, row in scoring.plant_trees(groups[:n], torch.zeros(4, 32), 4096)]
+    for row, scripts in zip(rows, (groups, groups[:2]), strict=True):
+        for path, (script,) in zip(row.paths, scripts, strict=True):
+            assert tuple(row.ids[node] for node in path) == script.tail[slice(*script.span)]
+            assert [row.depths[node] for node in path] == list(range(*script.span))
+    mask = scoring._mask(rows, rows[0].n_tokens, torch.float32, torch.device("cpu"))
+    for row, found in zip(rows, mask, strict=True):
+        assert torch.equal(found[0] == 0, ancestors_seen(row, rows[0].n_tokens))
+
+
+def test_blanks_of_a_size_share_one_row(loaded: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    n_tokens: list[int] = []
+    run = scoring.score_rows
+
+    def counting(held: Checkpoint, rows: list[scoring.TreeRow]) -> object:
+        n_tokens.extend(row.n_tokens for row in rows)
+        return run(held, rows)
+
+    looks = [Look(name, (CUP, DOGS), is_blank=True) for name in SIZES]
+    expected = {}
+    for look in looks:
+        expected |= scores_of(CheckpointValidator(loaded, 4096), [look])
+    monkeypatch.setattr(checkpoint, "score_rows", counting)
+    assert_close(scores_of(CheckpointValidator(loaded, 4096), looks), expected)
+    has_tiles = "image_sizes" in loaded.image_processor(images=[show("a")], return_tensors="pt")
+    assert len(n_tokens) == (len(set(SIZES.values())) if has_tiles else 1)
+
+
+def test_pictures_are_prepared_ahead_in_their_order(small: Checkpoint) -> None:
+    pictures = [show(name) for name in "abcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabcabc"]
+    chunks = [pictures[n : n + 3] for n in range(0, len(pictures), 3)]
+    ahead = list(checkpoint._processed_ahead(small, iter(chunks), 4))
+    one_by_one = list(checkpoint._processed_ahead(small, iter(chunks), 0))
+    assert len(ahead) == len(one_by_one) == len(chunks)
+    for one, other in zip(ahead, one_by_one, strict=True):
+        assert torch.equal(one["pixel_values"], other["pixel_values"])
+
+
+def test_a_tower_without_room_takes_fewer_pictures(small: Checkpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    look, sizes, most = small.model.get_image_features, [], 1
+
+    def limited(pixels: torch.Tensor, **given: object) -> object:
+        sizes.append(len(pixels))
+        if len(pixels) > most:
+            raise torch.OutOfMemoryError
+        return look(pixels, **given)
+
+    expected = [features.clone() for features in look_at(small, [show("a"), show("b"), show("c")])]
+    monkeypatch.setattr(small.model, "get_image_features", limited)
+    found = list(look_at(small, [show("a"), show("b"), show("c")]))
+    assert sizes == [3, 1, 2, 1, 1] and all(
+        torch.allclose(*pair, atol=1e-5) for pair in zip(found, expected, strict=True)
+    )
+    most = 0
+    with pytest.raises(ValidatorError, match="one picture does not fit into the memory of cpu beside the weights"):
+        list(look_at(small, [show("a")]))
+
+
+def test_a_hint_follows_the_question_of_probes_alone(small: Checkpoint) -> None:
+    hinted = scores_of(CheckpointValidator(small, 4096, "\nSay one word."), (Look("a", (CUP, IS_LEFT)),))
+    plain = scores_of(CheckpointValidator(small, 4096), (Look("a", (CUP, IS_LEFT)),))
+    by_item = [score_key(small.identity, Look("a", ()), item) for item in (CUP, IS_LEFT)]
+    assert numbers(hinted[by_item[0]]) == pytest.approx(numbers(plain[by_item[0]]), abs=1e-5)
+    asked = Probe(IS_LEFT.question + "\nSay one word.", IS_LEFT.answers)
+    assert numbers(hinted[by_item[1]]) == pytest.approx(expected(small, show("a"), asked), abs=1e-4)
+
+
 def test_rows_stay_short_and_keep_groups_together(small: Checkpoint) -> None:
     dialogue = Dialogue(small.tokenizer, None, "<image>")
     groups = [tuple(dialogue.write(f"{n} dogs?", answer) for answer in ("Yes", "No")) for n in range(40)]
@@ -179,6 +265,7 @@ def test_a_batch_too_large_for_memory_is_halved(
         return run(loaded, rows)
 
     monkeypatch.setattr(scoring, "_run", limited)
+    monkeypatch.setattr(scoring, "_LEAST_FULL", 0)  # all rows in one batch
     assert_close(scores_of(CheckpointValidator(small, 100_000)), expected)
     assert sizes == [4, 2, 1, 1, 2, 1, 1]
 
@@ -228,7 +315,7 @@ def a_row(small: Checkpoint, features: torch.Tensor) -> scoring.TreeRow:
 
 
 def test_placeholders_without_features_are_refused(small: Checkpoint) -> None:
-    holed = scoring.TreeRow((small.image_token_id,), torch.zeros(4, 32), (9, 8), (-1, 0), (0, 1), ((1,),))
+    holed = scoring.TreeRow((small.image_token_id,), torch.zeros(4, 32), (9, 8), (-1, 0), (0, 1), (2, 2), ((1,),))
     with pytest.raises(ValidatorError, match="5 image placeholders stand for 4 features"):
         scoring.score_rows(small, [holed])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from datagen.config import PLUGGED, ValidatorSettings, validator_names
+from datagen.config import PLUGGED, ValidatorSettings, digest_of, validator_names
 from datagen.errors import ValidatorError
 from datagen.validator.files import check_weights, digest_files, find_folder, read_config, twin_of
 from datagen.validator.loading import (
@@ -126,6 +126,8 @@ def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
         check_quantising(settings.name, precision, device, is_worth_it=family.is_quantisable)
     check_weights(folder)
     identity = f"{digest_files(folder)}-{precision}"
+    if family.probe_hint:
+        identity += f"-{digest_of(family.probe_hint)[:4]}"
     if family.limits_pixels:
         identity += f"-{settings.max_pixels}"
     return family, Found(folder, family.name, class_name, device, precision, identity)

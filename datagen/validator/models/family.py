@@ -49,6 +49,7 @@ class Family(Struct, frozen=True, kw_only=True):
         abilities: What it can be asked.
         abilities_of: The same, from what was prepared, where it hangs on the checkpoint.
         is_quantisable: Whether 8-bit and 4-bit weights are worth anything to it.
+        probe_hint: What follows a probe's question in the prompts that it was trained on, where a word was wanted.
         limits_pixels: Whether ``validator.max_pixels`` decides what it sees, and so is part of its identity.
     """
 
@@ -61,6 +62,7 @@ class Family(Struct, frozen=True, kw_only=True):
     abilities: Abilities = Abilities()
     abilities_of: Callable[[Any], Abilities] | None = None
     is_quantisable: bool = True
+    probe_hint: str = ""
     limits_pixels: bool = False
 
 

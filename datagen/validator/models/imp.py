@@ -23,7 +23,7 @@ from datagen.errors import ValidatorError
 from datagen.validator.dialogue import Dialogue
 from datagen.validator.files import first_line, read_config
 from datagen.validator.loading import Checkpoint, Found, hush_transformers, load_model
-from datagen.validator.models.llava import family_like_llava, like_llava
+from datagen.validator.models.llava import SHORT_ANSWER, family_like_llava, like_llava
 
 IMP_TEMPLATE = (
     "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, "
@@ -230,4 +230,4 @@ def _checkpoint(settings: ValidatorSettings, found: Found, prepared: None) -> Ch
     return like_llava(found, model, parts.tokenizer, parts.image_processor, IMP_TEMPLATE, "<image>")
 
 
-IMP = family_like_llava("imp", _recognise, _prepare, _checkpoint)
+IMP = family_like_llava("imp", _recognise, _prepare, _checkpoint, SHORT_ANSWER)

@@ -132,19 +132,27 @@ def _check_image_token(folder: Path, tokenizer: Any, image_token: str, in_config
         )
 
 
-def family_like_llava(name: str, recognise: Recognise, prepare: Prepare, checkpoint: LoadCheckpoint) -> Family:
+SHORT_ANSWER = "\nAnswer the question using a single word or phrase."
+"""What LLaVA-1.5 was taught to answer shortly by (arXiv 2310.03744, section 3.2), and is asked in POPE; LLaVA-NeXT and
+Imp learned from the same prompts. Without it such a model means to begin a sentence, and "Yes" takes little belief."""
+
+
+def family_like_llava(
+    name: str, recognise: Recognise, prepare: Prepare, checkpoint: LoadCheckpoint, hint: str = ""
+) -> Family:
     """Make the row of a family that is scored and asked as LLaVA is, once its parts are loaded."""
 
     def load(settings: ValidatorSettings, found: Found, prepared: Any) -> CheckpointValidator:
-        return CheckpointValidator(checkpoint(settings, found, prepared), settings.batch_tokens)
+        return CheckpointValidator(checkpoint(settings, found, prepared), settings.batch_tokens, hint)
 
     def load_answerer(settings: ValidatorSettings, found: Found, prepared: Any) -> CheckpointAnswerer:
         return CheckpointAnswerer(checkpoint(settings, found, prepared))
 
     return Family(
-        name=name, recognise=recognise, prepare=prepare, load=load, load_answerer=load_answerer, checkpoint=checkpoint
-    )
+        name=name, recognise=recognise, prepare=prepare, load=load, load_answerer=load_answerer,
+        checkpoint=checkpoint, probe_hint=hint,
+    )  # fmt: skip
 
 
-LLAVA = family_like_llava("llava", _recognise, open_parts, load_llava)
+LLAVA = family_like_llava("llava", _recognise, open_parts, load_llava, SHORT_ANSWER)
 CODE_OF_ITS_OWN = family_like_llava("llava", _recognise_code, open_parts, load_llava)
