@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu
+from benchmarks import gpu  # type: ignore[import-untyped]
 
 
 @pytest.fixture

@@ -77,7 +77,8 @@ CATALOGUE: tuple[Listed, ...] = (
     Listed("siglip2-b-naflex", "google/siglip2-base-patch16-naflex", "similarity", 0.38, 0.0, _COMPARES),
     Listed("rt-detr-r50", "PekingU/rtdetr_r50vd", "detector", 0.04, 0.0, f"{_DETECTS} COCO's 80 things"),
     Listed("d-fine-x", "ustc-community/dfine-xlarge-coco", "detector", 0.06, 0.0, f"{_DETECTS} COCO's 80 things"),
-    Listed("owlv2-base", "google/owlv2-base-patch16-ensemble", "detector", 0.16, 0.0, f"{_DETECTS} all (needs scipy)"),
+    Listed("owlv2-base", "google/owlv2-base-patch16-ensemble", "detector", 0.16, 0.0,
+           f"{_DETECTS} all (needs datagen[detectors])"),
     Listed("grounding-dino-tiny", "IDEA-Research/grounding-dino-tiny", "detector", 0.17, 0.0, f"{_DETECTS} all"),
 )  # fmt: skip
 

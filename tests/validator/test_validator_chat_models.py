@@ -289,6 +289,11 @@ def test_what_cannot_be_asked_is_refused_before_its_weights_are_loaded(tmp_path:
         opened(folder)
     with pytest.raises(ValidatorError, match=r"paligemma: is no chat model: .* use a chat model, such as"):
         opened(write_paligemma(tmp_path / "paligemma"))
+    for kind in ("phi4_multimodal", "phi4mm"):
+        (other := tmp_path / kind).mkdir()
+        (other / "config.json").write_text(json.dumps({"model_type": kind, "vision_config": {}}))
+        with pytest.raises(ValidatorError, match=rf"{kind}: sees pictures by an adapter .* it would take loading that"):
+            opened(other)
     folder = write_qwen(tmp_path / "other")
     settings = json.loads((folder / "preprocessor_config.json").read_text())
     (folder / "preprocessor_config.json").write_text(json.dumps({**settings, "image_mean": [0.5, 0.5]}))

@@ -37,7 +37,7 @@ def turns(n_images: int, seed: int = 0) -> list[Measured]:
                 seen = draw.gauss(-2.5 if planted else 0, 1)
                 measures = {"sees: claims": seen, "blind: claims": draw.gauss(0, 1)}
                 grey = {name: draw.gauss(0, 1) for name in measures}
-                by = dict.fromkeys(("sees", "blind"), ("other image",))
+                by: dict[str, tuple[str, ...]] = dict.fromkeys(("sees", "blind"), ("other image",))
                 is_clean, spoilt = planted is None, () if planted else ("other image",)
                 every.append(
                     Measured(str(image), measures, ("other image",), planted, grey, is_clean, spoilt, None, by)

@@ -538,9 +538,15 @@ class ImageTextAnswerer:
 
 _UNFIT = {
     "paligemma": "is no chat model: it was taught short commands (caption en, answer en ...) instead of a "
-    "conversation, and reads them in both directions; use a chat model, such as one of Gemma 3",
+    "conversation, and reads them in both directions, so it would take prompts and a mask of its own; use a chat "
+    "model, such as one of Gemma 3",
+    **dict.fromkeys(
+        ("phi4_multimodal", "phi4mm"),
+        "sees pictures by an adapter (vision-lora) that lies beside its weights, so it would take loading that through "
+        "peft; use a chat model that transformers loads whole, such as one of Qwen3-VL",
+    ),
 }
-"""What transformers lists as a chat model and is none."""
+"""What transformers, or its name, takes for a chat model that could be loaded, and why it is none."""
 
 
 def _recognise(config: dict[str, Any], trusts_code: bool) -> str | None:
