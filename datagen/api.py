@@ -16,13 +16,15 @@ import jsonlines
 import msgspec
 
 from datagen.checks import Check
+from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings, dump_settings, load_settings, settings_of_run, settings_table
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
 from datagen.engines.local import Outcome, Workplace, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
-from datagen.recipes import build_request, load_recipes
+from datagen.pipeline import plan_samples
+from datagen.recipes import load_recipes, needs_absent
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.settings_table import told_in_python
@@ -219,14 +221,15 @@ def preview(
     name = response_type or settings.types[0]
     if name not in recipes:
         raise RunError(f"No response type '{name}' in these settings; there is {', '.join(recipes)}.")
-    images = load_corpus(settings.corpus, source).images
+    corpus = load_corpus(settings.corpus, source)
+    images = corpus.images
     chosen = [image for image in images if image_id in (None, image.image_id)]
     if not chosen:
         raise RunError(f"No image '{image_id}' in this corpus; ids look like {images[0].image_id}.")
-    for image in chosen:
-        request = build_request(recipes[name], image, settings)
-        if request is not None:
-            return request.messages
+    companions = count_companions(corpus.whole) if needs_absent((recipes[name],), settings) else NO_COMPANIONS
+    for planned in plan_samples(chosen, (recipes[name],), settings, lambda image: None, corpus.categories, companions):
+        if planned.request is not None:
+            return planned.request.messages
     raise RunError(f"Nothing is annotated that a teacher could be told about {'it' if image_id else 'any image'}.")
 
 

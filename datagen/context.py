@@ -2,7 +2,8 @@
 
 Two styles. ``llava`` is LLaVA's own, byte for byte: captions, an empty line, one
 ``category: [x1, y1, x2, y2]`` per box. ``default`` says in addition what the numbers leave open:
-crowd regions, objects boxed twice, boxes left out, and the counts that are safe to state.
+crowd regions, objects boxed twice, boxes left out, the counts that are safe to state, and plausible
+things that are not there.
 """
 
 from __future__ import annotations
@@ -10,24 +11,33 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from msgspec import UNSET, UnsetType
+
 from datagen.config import ContextSettings
 from datagen.geometry import Count, count_objects, doubled_pairs
 from datagen.records import AnnotatedImage, Box, BoxUnit
 
-ContextPart = Literal["captions", "boxes"]
+ContextPart = Literal["captions", "boxes", "absent"]
 
 CROWD_MARK = " (a group, members not counted)"
 _BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark>" + re.escape(CROWD_MARK) + r")?: \[(?P<corners>[^\]]+)\]$")
 _NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out): ")
+ABSENT = "Absent: "
 
 
-def render_context(image: AnnotatedImage, parts: tuple[ContextPart, ...], settings: ContextSettings) -> str:
+def render_context(
+    image: AnnotatedImage,
+    parts: tuple[ContextPart, ...],
+    settings: ContextSettings,
+    absent: tuple[str, ...] = (),
+) -> str:
     """Describe an image in text.
 
     Args:
         image: The annotated image.
         parts: Which parts to tell; LLaVA tells boxes to all types but conversation.
         settings: Style and the cap on boxes.
+        absent: Things that are surely not there, told below the boxes where the parts and the style have them.
 
     Returns:
         Text without a trailing newline; empty when the image has none of the parts.
@@ -39,7 +49,14 @@ def render_context(image: AnnotatedImage, parts: tuple[ContextPart, ...], settin
         blocks.append(
             render_llava_boxes(image.boxes) if settings.style == "llava" else _boxes_with_notes(image, settings)
         )
+        if absent and tells_absent(parts, settings):
+            blocks[-1] += f"\n{ABSENT}{'; '.join(absent)}"
     return "\n\n".join(blocks)
+
+
+def tells_absent(parts: tuple[ContextPart, ...], settings: ContextSettings) -> bool:
+    """Whether a context has the line of absent things; LLaVA's has none."""
+    return "absent" in parts and settings.style != "llava"
 
 
 def render_llava_boxes(boxes: tuple[Box, ...]) -> str:
@@ -102,15 +119,18 @@ def parse_context(text: str, image_id: str = "0") -> AnnotatedImage:
     """
     captions: list[str] = []
     boxes: list[Box] = []
+    absent: tuple[str, ...] | UnsetType = UNSET
     for line in text.splitlines():
         match = _BOX_LINE.match(line)
         if match is not None:
             corners = _corners(match["corners"], line)
             area = (corners[2] - corners[0]) * (corners[3] - corners[1])
             boxes.append(Box(match["category"].strip(), corners, area, is_crowd=match["mark"] is not None))
+        elif line.startswith(ABSENT):
+            absent = tuple(name.strip() for name in line.removeprefix(ABSENT).split(";"))
         elif line.strip() and not _NOTE_LINE.match(line):
             captions.append(line.strip())
-    return AnnotatedImage(image_id, f"{image_id}.jpg", 1000, 1000, tuple(captions), tuple(boxes))
+    return AnnotatedImage(image_id, f"{image_id}.jpg", 1000, 1000, tuple(captions), tuple(boxes), absent=absent)
 
 
 def _corners(numbers: str, line: str) -> BoxUnit:

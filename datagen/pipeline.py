@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from datagen import claims
 from datagen.checks import Check, check_turns, check_with
+from datagen.companions import NO_COMPANIONS, Companions, plausibly_absent
 from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator, FindVector
 from datagen.diversity import Census, plan
@@ -103,16 +104,18 @@ def plan_samples(
     settings: Settings,
     check_picture: PictureCheck,
     categories: tuple[str, ...] = (),
+    companions: Companions = NO_COMPANIONS,
 ) -> Iterator[Planned]:
     """List every sample a run will have, in corpus order, recipes in the order of the settings."""
     for image in images:
         fault = check_picture(image)
         deniable = claims.deniable(image, categories, settings.checks)
+        absent = plausibly_absent(image, deniable, companions, categories, settings.checks) if companions.near else ()
         for recipe in recipes:
             if fault is not None:
                 yield Planned(image, recipe, None, Drop("teacher", *fault), categories)
                 continue
-            request = build_request(recipe, image, settings, deniable)
+            request = build_request(recipe, image, settings, deniable, absent)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
             yield Planned(image, recipe, request, drop, categories)
 
@@ -136,7 +139,7 @@ def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Pla
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
-    needs = " or ".join(recipe.settings.context_parts)
+    needs = " or ".join(part for part in recipe.settings.context_parts if part != "absent")
     return f"image {image.image_id} has no {needs}, so nothing can be told to the teacher"
 
 

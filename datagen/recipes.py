@@ -23,7 +23,7 @@ from msgspec import Meta, Struct
 
 from datagen.config import IMPORTED as IMPORTED_NAME
 from datagen.config import ContextSettings, Settings, digest_of
-from datagen.context import ContextPart, parse_context, render_context
+from datagen.context import ContextPart, parse_context, render_context, tells_absent
 from datagen.errors import RecipeError
 from datagen.languages import ENGLISH, NAMES
 from datagen.randomness import rng_for
@@ -38,6 +38,8 @@ DECKS = 8
 """Choices of few-shots that the images of a type share: each is one beginning of many requests, as the prompt
 caches of endpoints want it. A choice of its own for every image would leave them the system message alone."""
 WANTED = "Wanted: "
+ABSENT_TOLD = 4
+"""Absent things that an image is told of: enough to choose from, too few to be a list that is worked off."""
 
 
 class Wish(Struct, frozen=True, forbid_unknown_fields=True):
@@ -272,7 +274,7 @@ def constant_messages(recipe: Recipe, context: ContextSettings, rng_seed: int, d
     if n_shots is not None:
         shots = rng_for(rng_seed, recipe.name, "few-shots", str(deck)).sample(shots, min(n_shots, len(shots)))
     for shot in shots:
-        told = render_context(shot.image, parts, context)
+        told = render_context(shot.image, parts, context, shot.image.absent or ())
         if told:  # an example without captions has nothing to say where captions alone are told
             messages += [Message("user", _with_wish(told, shot.wanted, context)), Message("assistant", shot.reply)]
     return tuple(messages)
@@ -293,26 +295,39 @@ _COCO = frozenset(COCO_CATEGORIES)
 
 
 def build_request(
-    recipe: Recipe, image: AnnotatedImage, settings: Settings, deniable: tuple[str, ...] = COCO_CATEGORIES
+    recipe: Recipe,
+    image: AnnotatedImage,
+    settings: Settings,
+    deniable: tuple[str, ...] = COCO_CATEGORIES,
+    absent: tuple[str, ...] = (),
 ) -> Request | None:
     """Make the request for one image, or None when the context would be empty.
 
     The digest covers what decides the reply: teacher, image id, messages and sampling. The embedded
-    teacher writes from the image itself, by the recipe's ``template`` and ``rng_seed``.
+    teacher writes from the image itself, by the recipe's ``template`` and ``rng_seed``. Left out is which of the many
+    things that are not there a teacher is told of: that depends on the rest of the corpus, and a corpus that grew is
+    no reason to pay twice.
 
     Args:
         recipe: Of the response type.
         image: What to ask about.
         settings: Of the run.
         deniable: Categories that annotators looked for in the image.
+        absent: Of these, some that one could expect there and that are surely not.
     """
-    context = render_context(image, context_parts(recipe, settings.context), settings.context)
+    parts, seed = context_parts(recipe, settings.context), settings.rng_seed
+    rng = rng_for(seed, image.image_id, recipe.name, "absent")
+    told_absent = tuple(rng.sample(absent, min(ABSENT_TOLD, len(absent))))
+    context, digested = (
+        render_context(image, parts, settings.context, names) for names in (told_absent, told_absent and ("...",))
+    )
     if not context:
         return None
-    seed = settings.rng_seed
     deck = rng_for(seed, image.image_id, recipe.name, "deck").randrange(recipe.n_decks)
-    asked = _with_wish(context, draw_wish(recipe, image.image_id, seed), settings.context)
-    messages = (*constant_messages(recipe, settings.context, seed, deck), Message("user", asked))
+    wish, constant = draw_wish(recipe, image.image_id, seed), constant_messages(recipe, settings.context, seed, deck)
+    messages, digested_messages = (
+        (*constant, Message("user", _with_wish(text, wish, settings.context))) for text in (context, digested)
+    )
     sampling = recipe.settings
     told = embedded_teacher(settings)
     embedded: tuple[object, ...] | None = None
@@ -322,7 +337,7 @@ def build_request(
             embedded += (deniable,)
     digest = digest_of(
         [
-            settings.teacher.name, embedded, image.image_id, recipe.name, messages,
+            settings.teacher.name, embedded, image.image_id, recipe.name, digested_messages,
             sampling.temperature, sampling.max_tokens, sampling.reply_format,
         ]
     )  # fmt: skip
@@ -330,6 +345,12 @@ def build_request(
         digest, image, recipe.name, recipe.digest, messages,
         sampling.temperature, sampling.max_tokens, sampling.reply_format, sampling.template, deniable,
     )  # fmt: skip
+
+
+def needs_absent(recipes: Sequence[Recipe], settings: Settings) -> bool:
+    """Whether a teacher is told of absent things; the embedded one finds its own."""
+    is_told = any(tells_absent(context_parts(recipe, settings.context), settings.context) for recipe in recipes)
+    return is_told and settings.teacher.name != "template"
 
 
 def embedded_teacher(settings: Settings) -> tuple[float, ...] | None:

@@ -77,6 +77,16 @@ def test_the_cap_keeps_the_largest_in_order_and_says_what_is_left_out():
     assert render_context(scene(*boxes), BOTH, ContextSettings(style="llava", max_boxes=1)).count("cup") == 4
 
 
+def test_absent_things_stand_last_and_only_where_they_are_asked_for():
+    image = scene(box("dog", 0.1, 0.1, 0.2, 0.2), captions=("A dog.",))
+    told = render_context(image, (*BOTH, "absent"), DEFAULT, ("cat", "hot dog"))
+    assert told == f"{render_context(image, BOTH, DEFAULT)}\nAbsent: cat; hot dog"
+    assert parse_context(told).absent == ("cat", "hot dog")
+    assert render_context(image, (*BOTH, "absent"), DEFAULT) == render_context(image, BOTH, DEFAULT)
+    for parts, style in ((BOTH, DEFAULT), ((*BOTH, "absent"), LLAVA)):
+        assert "Absent" not in render_context(image, parts, style, ("cat",))
+
+
 def test_a_double_is_not_told_when_one_half_is_left_out():
     image = scene(box("cup", 0.1, 0.1, 0.5, 0.5), box("bowl", 0.1, 0.1, 0.5, 0.49))
     assert "Boxed twice" not in render_context(image, BOTH, ContextSettings(max_boxes=1))

@@ -57,6 +57,20 @@ def test_a_double_is_named_with_the_earliest_box_it_repeats():
     assert [(i, j) for i, j, _ in doubled_pairs(boxes)] == [(0, 2), (0, 3)]
 
 
+def test_boxes_under_two_names_may_be_one_thing_from_less_overlap_on():
+    wider = (0.1, 0.1, 0.65, 0.5)  # IoU 0.73
+    assert doubled_pairs((box("pizza"), box("pizza", wider))) == ()
+    ((first, second, overlap),) = doubled_pairs((box("pizza"), box("sandwich", wider)))
+    assert (first, second, round(overlap, 2)) == (0, 1, 0.73)
+    counts = count_objects((box("pizza"), box("sandwich", wider)))
+    assert {(count.at_least, count.is_exact) for count in counts.values()} == {(0, False)}
+    assert doubled_pairs((box("pizza"), box("sandwich", (0.1, 0.1, 0.8, 0.5)))) == ()  # IoU 0.57
+    assert [pair[:2] for pair in doubled_pairs((box("cup", wider), box("bowl"), box("bowl", NEAR_A)))] == [
+        (0, 1),
+        (1, 2),
+    ]
+
+
 def test_crowds_are_never_doubles():
     assert doubled_pairs((box("dog", A, True), box("dog"))) == ()
     assert doubled_pairs((box("dog"), box("dog", A, True))) == ()

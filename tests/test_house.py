@@ -19,6 +19,7 @@ FLOORS = (
     {"claims", "context", "endpoint"},
     {
         "checks",
+        "companions",
         "corpus",
         "dedup",
         "diversity",

@@ -185,12 +185,29 @@ def test_the_request_digest_covers_what_decides_the_reply_and_no_more(tmp_path):
     assert digest(teacher=endpoint) == digest(teacher=endpoint, rng_seed=1)
 
 
+def test_another_choice_of_absent_things_asks_nothing_anew_and_none_at_all_does():
+    settings = Settings(types=("negation",), teacher=TeacherSettings(name="some-model"))
+    (recipe,) = load_recipes(settings)
+    many = ("cat", "bus", "kite", "boat", "fork")
+    found = [build_request(recipe, IMAGE, settings, absent=names) for names in (many, many[:2], ())]
+    digests = [request.digest for request in found if request is not None]
+    assert digests[0] == digests[1] != digests[2]
+    lines = [request.messages[-1].content.partition("\nAbsent: ")[2].partition("\n")[0] for request in found if request]
+    assert [len(line.split("; ")) for line in lines[:2]] == [4, 2]
+    assert lines[2] == ""
+    assert set(lines[0].split("; ")) < set(many)
+    again = build_request(recipe, IMAGE, settings, absent=many)
+    assert again is not None and found[0] is not None and again.messages == found[0].messages
+
+
 def test_llava_mode_tells_conversation_the_captions_alone():
     recipes = load_recipes(Settings(types=BUNDLED))
     told = {recipe.name: context_parts(recipe, LLAVA) for recipe in recipes}
     assert told.pop("conversation") == ("captions",)
-    assert set(told.values()) == {("captions", "boxes")}
-    assert {context_parts(recipe, ContextSettings()) for recipe in recipes} == {("captions", "boxes")}
+    assert {parts[:2] for parts in told.values()} == {("captions", "boxes")}
+    told_of = {recipe.name: context_parts(recipe, ContextSettings()) for recipe in recipes}
+    assert {name for name, parts in told_of.items() if "absent" in parts} == {"conversation", "negation"}
+    assert {parts[:2] for parts in told_of.values()} == {("captions", "boxes")}
 
 
 def test_fewshots_are_told_in_the_style_of_the_run():

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from datagen.config import ContextSettings, Settings
+from datagen.companions import Companions, plausibly_absent
+from datagen.config import ChecksSettings, ContextSettings, Settings
 from datagen.context import render_context
 from datagen.corpus.lint import lint_image, lint_text
 from datagen.lexicon import Lexicon
@@ -58,8 +59,32 @@ def test_each_type_has_enough_varied_examples(name):
 @for_every_shot
 def test_the_context_file_is_what_the_context_renders(recipe: Recipe, shot: Fewshot):
     text = seed_file(recipe, f"{shot.name}.context.txt").read_text(encoding="utf-8")
-    told = render_context(shot.image, ("captions", "boxes"), ContextSettings())
+    told = render_context(shot.image, ("captions", "boxes", "absent"), ContextSettings(), shot.image.absent or ())
     assert text == f"{told}\n\n{shot.wanted}\n"
+
+
+@for_every_shot
+def test_what_is_told_as_absent_is_what_a_run_might_tell(recipe: Recipe, shot: Fewshot):
+    told = shot.image.absent or ()
+    assert bool(told) == ("absent" in recipe.settings.context_parts)
+    near = Companions({shot.image.boxes[0].category: dict.fromkeys(told, 1.0)})
+    found = plausibly_absent(shot.image, COCO_CATEGORIES, near, COCO_CATEGORIES, ChecksSettings())
+    assert sorted(found) == sorted(told)
+
+
+def test_yes_and_no_come_up_alike_and_denials_use_what_is_told_as_absent():
+    recipe = RECIPES["conversation"]
+    answers = [(shot, answer) for shot in recipe.fewshots for _, answer in turns(recipe, shot.reply)]
+    n_yes = sum(answer.startswith("Yes") for _, answer in answers)
+    n_no = sum(answer.startswith(("No,", "Nobody ")) for _, answer in answers)
+    assert abs(n_yes - n_no) <= 2, (n_yes, n_no)
+    denied = [
+        (shot.name, name)
+        for shot, answer in answers
+        for name in re.findall(r"\bthere is no (\w+)", answer, re.IGNORECASE)
+    ]
+    assert len(denied) >= 4
+    assert all(name in (recipe.fewshots[int(shot) - 1].image.absent or ()) for shot, name in denied)
 
 
 @for_every_shot

@@ -13,7 +13,7 @@ from typing import Literal
 
 from datagen.claims import gather_evidence, read_answer, unknown_names, verify
 from datagen.claims.kinds import kind_of
-from datagen.geometry import doubled_pairs
+from datagen.geometry import DOUBLED_IOU, doubled_pairs
 from datagen.languages import ENGLISH, other_language
 from datagen.lexicon import Lexicon, lexicon_for
 from datagen.records import AnnotatedImage, Finding
@@ -135,6 +135,8 @@ def lint_image(image: AnnotatedImage, lexicon: Lexicon) -> Iterator[Finding]:
 
 def _lint_boxes(image: AnnotatedImage) -> Iterator[Finding]:
     for i, j, overlap in doubled_pairs(image.boxes):
+        if overlap <= DOUBLED_IOU:  # many of these are two things
+            continue
         names = f"{image.boxes[i].category} and {image.boxes[j].category}"
         yield Finding("doubled_box", image.image_id, f"{names} are boxed around one object, IoU {overlap:.2f}")
     crowds = [box.category for box in image.boxes if box.is_crowd]

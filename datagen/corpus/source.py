@@ -32,12 +32,19 @@ class Corpus(Struct, frozen=True, dict=True):
         categories: Every category name the source declares, in its order.
         findings: What was left out or mended while loading; a run counts it, ``datagen lint`` prints it.
         refusal: Why a run should not go on with the rest, as a sentence: most of a file is faulty. None where it may.
+        beyond: Where a run takes the first images only, all that the source has.
     """
 
     images: Sequence[AnnotatedImage] = ()
     categories: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     refusal: str | None = None
+    beyond: Sequence[AnnotatedImage] | None = None
+
+    @property
+    def whole(self) -> Sequence[AnnotatedImage]:
+        """Every image of the source, whatever a run takes of them."""
+        return self.images if self.beyond is None else self.beyond
 
     @cached_property
     def by_id(self) -> ImagesById:
@@ -52,7 +59,7 @@ class Corpus(Struct, frozen=True, dict=True):
         if findings:
             beyond = set(ids_of(self.images[n:]))
             findings = tuple(finding for finding in findings if finding.image_id not in beyond)
-        return Corpus(images, self.categories, findings, self.refusal)
+        return Corpus(images, self.categories, findings, self.refusal, self.whole)
 
 
 class Source(Protocol):

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.checks import Check
+from datagen.companions import NO_COMPANIONS, Companions
 from datagen.config import Settings
 from datagen.engines.ordered_threads import map_in_order
 from datagen.engines.resume_mark import is_for_good
@@ -44,12 +45,13 @@ class Job(Struct, frozen=True):
     recipes: tuple[Recipe, ...]
     categories: tuple[str, ...]
     checks: tuple[Check, ...] = ()
+    companions: Companions = NO_COMPANIONS
     version: str = __version__
 
 
 def job_of(inputs: Inputs) -> Job:
     """What the chunks of a run need."""
-    return Job(inputs.settings, inputs.recipes, inputs.corpus.categories, inputs.plugs.checks)
+    return Job(inputs.settings, inputs.recipes, inputs.corpus.categories, inputs.plugs.checks, inputs.companions)
 
 
 class Pool(Protocol):
@@ -159,7 +161,8 @@ def _write(job: Job, chunk: bytes) -> bytes:
 def _planned_for(job: Job, shown: list[_Shown]) -> Iterator[Planned]:
     faults = {one.image.image_id: one.fault for one in shown}
     images = (one.image for one in shown)
-    return plan_samples(images, job.recipes, job.settings, lambda image: faults[image.image_id], job.categories)
+    categories, companions = job.categories, job.companions
+    return plan_samples(images, job.recipes, job.settings, lambda image: faults[image.image_id], categories, companions)
 
 
 def _items_of(planned: Iterable[Planned], recipes: tuple[Recipe, ...]) -> list[_Item]:

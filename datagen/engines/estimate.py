@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from datagen.checks.judge import evidence_for, judge_messages, sentences_of
 from datagen.compact_map import DigestMap
+from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings
 from datagen.corpus import load_corpus
 from datagen.endpoint.prices import cost_of, spent_on
@@ -20,7 +21,7 @@ from datagen.engines.cost_ledger import Ledger, judge_tariff
 from datagen.errors import CorpusError, SettingsError
 from datagen.parsing import parse_reply
 from datagen.pipeline import plan_samples
-from datagen.recipes import Recipe, judge_prompt, load_recipes
+from datagen.recipes import Recipe, judge_prompt, load_recipes, needs_absent
 from datagen.records import AnnotatedImage, Judgement, Reply, Request, Turn, Usage
 from datagen.store import RunFolder, read_facts, stored_replies
 from datagen.store.shards import Shard, shard_folders
@@ -133,7 +134,8 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     by_type = {recipe.name: TypeEstimate() for recipe in recipes}
     measured = {recipe.name: _Measured() for recipe in recipes}
     n_nothing_to_ask = 0
-    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories):
+    companions = count_companions(corpus.whole) if needs_absent(recipes, settings) else NO_COMPANIONS
+    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories, companions):
         if item.request is None:
             n_nothing_to_ask += 1
             continue

@@ -18,6 +18,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.checks import validate_check_names
+from datagen.companions import NO_COMPANIONS, Companions, count_companions
 from datagen.config import Settings, digest_of, dump_settings
 from datagen.corpus import (
     PLACES,
@@ -37,7 +38,7 @@ from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import CorpusError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
-from datagen.recipes import Recipe, embedded_teacher, load_recipes
+from datagen.recipes import Recipe, embedded_teacher, load_recipes, needs_absent
 from datagen.records import AnnotatedImage, Sample
 from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
 from datagen.store.shards import Shard
@@ -168,6 +169,11 @@ class Inputs:
         whole: Sequence[AnnotatedImage] = self.corpus.images
         return whole if self.shard is None else whole[self.shard.cut(len(whole))]
 
+    @cached_property
+    def companions(self) -> Companions:
+        """What goes with what in the whole source, whatever the limit and the shard, where a teacher is told of it."""
+        return count_companions(self.corpus.whole) if needs_absent(self.recipes, self.settings) else NO_COMPANIONS
+
     @property
     def n_samples(self) -> int:
         """Images times response types, or the records of a dataset made elsewhere."""
@@ -180,16 +186,16 @@ class Inputs:
         if self.dataset is not None:
             return islice(plan_imported(self.dataset, self.pictures.check), first, None)
         image, n_before = divmod(first, len(self.recipes))
-        images, categories = self.images[image:], self.corpus.categories
-        return islice(
-            plan_samples(images, self.recipes, self.settings, self.pictures.check, categories), n_before, None
-        )
+        return islice(self._plan(self.images[image:], self.recipes), n_before, None)
+
+    def _plan(self, images: Sequence[AnnotatedImage], recipes: tuple[Recipe, ...]) -> Iterator[Planned]:
+        categories, companions = self.corpus.categories, self.companions
+        return plan_samples(images, recipes, self.settings, self.pictures.check, categories, companions)
 
     def planned_at(self, number: int) -> Planned:
         """One sample, by its place in the plan; raises IndexError where there is none."""
         image, recipe = divmod(number, len(self.recipes))
-        images, recipes = (self.images[image],), (self.recipes[recipe],)
-        return next(plan_samples(images, recipes, self.settings, self.pictures.check, self.corpus.categories))
+        return next(self._plan((self.images[image],), (self.recipes[recipe],)))
 
     def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
         """Every sample that is not known to have its reply, with its place in the plan."""

@@ -47,6 +47,11 @@ def test_doubled_boxes_are_found_across_classes():
     assert finding.detail == "cup and bowl are boxed around one object, IoU 0.97"
 
 
+def test_two_things_that_fill_each_other_are_no_fault():
+    image = scene(["A man on a couch, on his sofa"], [box("person", (0.1, 0.1, 0.5, 0.5)), box("couch", (0.1, 0.1, 0.65, 0.5))])
+    assert "doubled_box" not in kinds(image)
+
+
 def test_crowds_are_told_once_per_category():
     image = scene(["sheep"], [box("sheep", LEFT, True), box("sheep", RIGHT, True), box("sheep", MIDDLE)])
     assert [f.detail for f in lint_image(image, LEXICON)] == ["sheep: 2 crowd regions, members not counted"]
