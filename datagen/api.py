@@ -24,7 +24,7 @@ from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names,
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import plan_samples
-from datagen.recipes import load_recipes, needs_absent
+from datagen.recipes import Recipe, load_recipes, needs_absent
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.settings_table import told_in_python
@@ -415,6 +415,14 @@ class Run(RunTables):
     @cached_property
     def _corpus(self) -> Corpus:
         return corpus_if_there(self.settings.corpus)
+
+    def context_of(self, image: AnnotatedImage, recipe: Recipe) -> str:
+        """What the teacher is told of an image under a recipe, worked examples aside; empty where there is nothing."""
+        corpus = self._corpus
+        companions = count_companions(corpus.whole) if needs_absent((recipe,), self.settings) else NO_COMPANIONS
+        made = plan_samples((image,), (recipe,), self.settings, lambda image: None, corpus.categories, companions)
+        request = next(made).request
+        return "" if request is None else request.messages[-1].content
 
     def send_results(self) -> str | None:
         """Copy the finished files to where the settings say.

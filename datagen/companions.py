@@ -1,8 +1,8 @@
 """Absent objects that are plausible: what usually stands beside an image's boxed categories, and is surely not in it.
 
-A teacher that is not told what is absent denies what happens to come to its mind, and cannot know whether it is right. So
-the categories that share images are counted over the corpus, and of each image some are told that share images with its
-own, were looked for in it, and of which neither box nor caption leaves a doubt.
+A teacher that is not told what is absent denies what comes to its mind, and cannot know whether it is right. So the
+categories that share images are counted over the corpus, and of each image some are told that stand beside its own,
+were looked for in it, and of which neither box nor caption leaves a doubt.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def plausibly_absent(
     """Categories that one could expect in an image and that are surely not there, the likeliest first.
 
     Left out is what claims would not accept a denial of: a category that a caption names, leaves open ("food") or that
-    may be taken for one that is there; and, of any image, what annotators are known to overlook, or to box as they like.
+    may be taken for one that is there; and what annotators are known to overlook, or to box as they like.
 
     Args:
         image: The annotated image.

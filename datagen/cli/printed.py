@@ -313,7 +313,7 @@ def sample_story(run: Run, sample_id: str) -> Iterator[str]:
     sample = run.sample(sample_id)
     image = run.images.get(sample.image_id)
     yield f"# {sample.sample_id}  ({sample.image})"
-    yield from _told(run.settings, image, sample)
+    yield from _told(run, image, sample)
     reply = run.reply_to(sample)
     if reply is not None:
         tokens = f"{reply.usage.n_prompt_tokens} + {reply.usage.n_completion_tokens} tokens"
@@ -374,22 +374,21 @@ def _claim_lines(turn: Turn) -> Iterator[str]:
         yield visible(f"   [{claim.verdict}] {claim.kind} '{text[claim.start : claim.end]}': {claim.evidence}")
 
 
-def _told(settings: Settings, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:
-    from datagen.context import render_context
-    from datagen.recipes import available_types, context_parts, load_recipe
+def _told(run: Run, image: AnnotatedImage | None, sample: Sample) -> Iterator[str]:
+    from datagen.recipes import available_types, load_recipe
 
     yield from ("", "## Context")
     if sample.response_type == IMPORTED:
         yield "(imported: what its teacher was told is not known)"
         return
-    folder = available_types(settings.recipes_dir).get(sample.response_type)
+    folder = available_types(run.settings.recipes_dir).get(sample.response_type)
     if image is None or folder is None:
         yield "(the corpus or the recipe is no longer where the run found it)"
         return
     recipe = load_recipe(folder, settings.language)
     if recipe.digest != sample.provenance.recipe_digest:
         yield "(the recipe was edited since; this is what it would tell today)"
-    yield render_context(image, context_parts(recipe, settings.context), settings.context)
+    yield run.context_of(image, recipe)
 
 
 def near_lines(found: Sequence[Near]) -> Iterator[str]:
