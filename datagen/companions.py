@@ -82,7 +82,7 @@ def plausibly_absent(
     boxed = {box.category for box in image.boxes}
     likely: Counter[str] = Counter()
     for name in sorted(boxed):
-        likely.update(companions.near.get(name, {}))  # type: ignore[arg-type]  # a counter of floats
+        likely.update(companions.near.get(name, {}))
     looked_for = set(deniable)
     ranked = [name for name, _ in sorted(likely.items(), key=lambda item: (-item[1], item[0])) if name in looked_for]
     vocabulary = vocabulary_for(categories, settings.words)

@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
 from datagen.languages import ENGLISH, NAMES
+from datagen.masking import masked
 from datagen.said_again import dangers_in, require_said
 from datagen.settings_table import SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
@@ -29,6 +30,8 @@ Positive = Annotated[float, Meta(gt=0.0)]
 Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
 Natural = Annotated[int, Meta(ge=1)]
 NonNegative = Annotated[int, Meta(ge=0)]
+Temperature = Annotated[float, Meta(ge=0.0, le=2.0)]
+Effort = Annotated[str, Meta(pattern=r"^[a-z]\w*$", max_length=32)]
 VariableName = Annotated[str, Meta(pattern=r"^[A-Za-z_]\w*$", max_length=64)]
 
 
@@ -113,6 +116,44 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     price_out_usd_per_mtok: Annotated[Dollars | None, Meta(description="Dollars for a million tokens of replies.")] = (
         None
     )
+    temperature: Annotated[
+        Temperature | None, Meta(description="Sampling temperature of every reply; by default the recipe's.")
+    ] = None
+    top_p: Annotated[
+        ShareAboveZero | None, Meta(description="Nucleus sampling; by default the recipe's, or left to the endpoint.")
+    ] = None
+    max_tokens: Annotated[
+        Natural | None, Meta(description="Longest reply, in tokens, of every type; by default the recipe's.")
+    ] = None
+    seed: Annotated[
+        int | None, Meta(description="Sampling seed that goes with every request; by default the recipe's, or none.")
+    ] = None
+    reasoning_effort: Annotated[
+        Effort | None,
+        Meta(description="How long a reasoning model thinks, such as low; by default the recipe's, or left out."),
+    ] = None
+    leave_out: Annotated[
+        tuple[str, ...],
+        Meta(description="Of temperature and max_tokens, what is not sent, so that the endpoint's own default holds."),
+    ] = ()
+    system_role: Annotated[
+        bool | None,
+        Meta(description="False puts the system text before the user's first, for models that know no such role."),
+    ] = None
+    extra_body: Annotated[
+        dict[str, Any],
+        Meta(description="Further fields of every request, such as {top_k: 20}; over the recipe's. No secrets."),
+    ] = {}
+    show_images: Annotated[
+        bool, Meta(description="Show the teacher each picture beside the text, for LLMs that see.")
+    ] = False
+    image_detail: Annotated[
+        Literal["auto", "low", "high"],
+        Meta(description="How closely it looks, where the endpoint knows that: low is cheaper, auto leaves it open."),
+    ] = "auto"
+    image_px: Annotated[
+        int, Meta(ge=64, le=8192, description="Pixels of the longer side at most; larger pictures are sent smaller.")
+    ] = 1024
     planted_errors: Annotated[
         Share,
         Meta(
@@ -323,6 +364,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         "description",
         "reasoning",
     )
+    mix: Annotated[
+        dict[str, Positive],
+        Meta(
+            description="Shares of the response types, such as conversation=58,description=23,reasoning=77: the "
+            "largest asks about every image, the others about as many as keep the shares."
+        ),
+    ] = {}
     recipes_dir: Annotated[
         str | None, Meta(description="Folder with prompts/ and seeds/ of your own, looked in first.")
     ] = None
@@ -360,6 +408,10 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         tuple[str, ...],
         Meta(description="Reasons, such as empty_reply: stored replies of no use for them are asked again, this once."),
     ] = ()
+    more: Annotated[
+        Natural | None,
+        Meta(description="Add so many samples to a finished run, of types and kinds that it lacks, this once."),
+    ] = None
     max_unreadable: Annotated[
         Natural | None,
         Meta(description="The run stops when so many replies of a response type came and none is of use; or never."),
@@ -396,14 +448,18 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
         tree = dict(tree["settings"]) if is_of_run else tree
         _forget_outdated(tree)
         _take_in_words(tree, f"{config_file}: ")
+        _take_in_mix(tree, f"{config_file}: ")
         table.take_in_lists(tree)
         _take_in_judge(tree)
         _take_in_names(tree)
         _take_in_probes(tree)
         table.check(tree, f"{config_file}: ")
+    if is_of_run and "mix" in overrides:
+        tree.pop("types", None)
     table.lay_over(tree, copy.deepcopy(dict(overrides)))
     _forget_outdated(tree)
     _take_in_words(tree, "")
+    _take_in_mix(tree, "")
     table.take_in_lists(tree)
     _take_in_judge(tree)
     _take_in_names(tree)
@@ -429,7 +485,10 @@ def settings_of_run(stored: Settings, given: Mapping[str, Any], run_yaml: Path, 
     Raises:
         SettingsError: As of ``load_settings``, or what is dangerous in the run's own was not given again.
     """
-    settings = load_settings(None, {**dump_settings(stored), **given})
+    own = dump_settings(stored)
+    if "mix" in given:
+        del own["types"]
+    settings = load_settings(None, {**own, **given})
     require_said(dangers_in(dump_settings(settings), asks=asks), _names(given), str(run_yaml), name_for_user)
     return settings
 
@@ -471,6 +530,39 @@ def _take_in_probes(tree: dict[str, Any]) -> None:
     validator = tree.get("validator")
     if isinstance(validator, dict) and isinstance(validator.get("probes"), str):
         tree["validator"] = {**validator, "probes": _read_yaml(expanded(validator["probes"]))}
+
+
+def _take_in_mix(tree: dict[str, Any], where: str) -> None:
+    """Read ``conversation=58,description=23``, and take the types from it where none are named."""
+    mix = tree.get("mix")
+    if isinstance(mix, str):
+        tree["mix"] = mix = _mix_of(mix, where)
+    if not isinstance(mix, dict) or not mix:
+        return
+    types = tree.get("types")
+    if types is None:
+        tree["types"] = list(mix)
+    elif isinstance(types, list | tuple) and set(types) != set(mix):
+        others = ", ".join(sorted({*map(str, types)} ^ {*map(str, mix)}))
+        raise SettingsError(f"{where}--mix and --types name other response types ({others}); leave --types out.")
+
+
+def _mix_of(text: str, where: str) -> dict[str, float]:
+    mix: dict[str, float] = {}
+    for part in filter(str.strip, text.split(",")):
+        name, _, number = (piece.strip() for piece in part.partition("="))
+        try:
+            share = float(number)
+        except ValueError:
+            share = 0.0
+        if not name or not 0 < share < float("inf"):
+            raise SettingsError(
+                f"{where}--mix {part.strip()}: expected a response type and a number above 0, such as conversation=58."
+            )
+        if name in mix:
+            raise SettingsError(f"{where}--mix names '{name}' twice; give each response type one share.")
+        mix[name] = share
+    return mix
 
 
 def _take_in_judge(tree: dict[str, Any]) -> None:
@@ -568,12 +660,7 @@ def _check_together(settings: Settings) -> None:
     if twice:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     _check_language(settings)
-    if settings.teacher.base_url is not None:
-        _check_address(settings.teacher.base_url, "--base-url")
-        if settings.teacher.name == "template":
-            raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
-    if settings.teacher.batch and settings.teacher.name == "template":
-        raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
+    _check_teacher(settings)
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.checks.judge is not None and settings.checks.judge.base_url is not None:
@@ -592,6 +679,52 @@ def _check_language(settings: Settings) -> None:
             f"--language {settings.language}: the embedded teacher writes English; name an LLM that writes "
             f"{NAMES[settings.language]} with --teacher."
         )
+
+
+def _check_teacher(settings: Settings) -> None:
+    teacher = settings.teacher
+    if teacher.base_url is not None:
+        _check_address(teacher.base_url, "--base-url")
+        if teacher.name == "template":
+            raise SettingsError("--base-url is given but no model: name the endpoint's model with --teacher.")
+    fault = fault_of_extra_body(teacher.extra_body)
+    if fault is not None:
+        raise SettingsError(f"--set teacher.extra_body: {fault}")
+    unknown = set(teacher.leave_out) - {"temperature", "max_tokens"}
+    if unknown:
+        raise SettingsError(
+            f"--set teacher.leave_out: '{min(unknown)}' cannot be left out; temperature and max_tokens can, and "
+            "what is not set is not sent."
+        )
+    if teacher.show_images and teacher.name == "template":
+        raise SettingsError("--show-images needs an LLM that sees: name it with --teacher, or leave --show-images out.")
+    if teacher.show_images and settings.corpus.images is None and settings.corpus.source is None:
+        raise SettingsError("--show-images needs the pictures: give their folder with --images.")
+    if "max_tokens" in teacher.leave_out and teacher.budget_usd is not None:
+        raise SettingsError(
+            "--budget-usd needs a longest reply to keep; do not leave max_tokens out, or leave out --budget-usd."
+        )
+    if teacher.batch and teacher.name == "template":
+        raise SettingsError("--batch needs an endpoint: name its model with --teacher, or leave --batch out.")
+
+
+_OWN_FIELDS = frozenset("temperature top_p max_tokens seed reasoning_effort".split())
+_MADE_FIELDS = frozenset(
+    "model messages n stream stream_options max_completion_tokens response_format logprobs top_logprobs tools".split()
+)
+
+
+def fault_of_extra_body(extra: Mapping[str, Any]) -> str | None:
+    """What is wrong with further fields of a request, as a sentence; None where they can be sent and stored."""
+    for name in extra:
+        if name in _OWN_FIELDS:
+            return f"'{name}' has a setting of its own; give it there."
+        if name in _MADE_FIELDS:
+            return f"'{name}' is a part of the request that datagen makes itself; leave it out."
+    text = msgspec.json.encode(extra).decode()
+    if masked(text) != text:
+        return "it holds what looks like a secret, and is written to files; put keys into the variable of api_key_env."
+    return None
 
 
 IMPORTED = "imported"

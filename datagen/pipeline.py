@@ -7,7 +7,7 @@ sample ends accepted, or rejected with stage, reason and detail.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, permutations
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -24,8 +24,19 @@ from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
 from datagen.languages import ENGLISH
 from datagen.parsing import parse_reply
-from datagen.recipes import IMPORTED, Recipe, build_request, draw_question
-from datagen.records import AnnotatedImage, Drop, Provenance, Reply, Request, Sample, StageName, cut_or_reject, reject
+from datagen.recipes import IMPORTED, Recipe, asked_about, build_request, draw_question
+from datagen.records import (
+    AnnotatedImage,
+    Drop,
+    ExtraSample,
+    Provenance,
+    Reply,
+    Request,
+    Sample,
+    StageName,
+    cut_or_reject,
+    reject,
+)
 
 if TYPE_CHECKING:
     from datagen.corpus.llava_dataset import Dataset
@@ -98,6 +109,9 @@ def require_distinct_ids(image_ids: Collection[str], types: Sequence[str]) -> No
             )
 
 
+NO_EXTRAS: Mapping[str, tuple[ExtraSample, ...]] = {}
+
+
 def plan_samples(
     images: Iterable[AnnotatedImage],
     recipes: tuple[Recipe, ...],
@@ -105,19 +119,21 @@ def plan_samples(
     check_picture: PictureCheck,
     categories: tuple[str, ...] = (),
     companions: Companions = NO_COMPANIONS,
+    extras: Mapping[str, tuple[ExtraSample, ...]] = NO_EXTRAS,
 ) -> Iterator[Planned]:
-    """List every sample a run will have, in corpus order, recipes in the order of the settings."""
+    """List every sample a run will have, in corpus order, recipes in the order of the settings as far as drawn."""
     for image in images:
         fault = check_picture(image)
         deniable = claims.deniable(image, categories, settings.checks)
         absent = plausibly_absent(image, deniable, companions, categories, settings.checks) if companions.near else ()
-        for recipe in recipes:
+        for recipe, extra in asked_about(recipes, image.image_id, settings, extras.get(image.image_id, ())):
+            number = 1 if extra is None else extra.number
             if fault is not None:
-                yield Planned(image, recipe, None, Drop("teacher", *fault), categories)
+                yield Planned(image, recipe, None, Drop("teacher", *fault), categories, number)
                 continue
-            request = build_request(recipe, image, settings, deniable, absent)
+            request = build_request(recipe, image, settings, deniable, absent, extra)
             drop = None if request else Drop("teacher", "nothing_annotated", _nothing_to_tell(image, recipe))
-            yield Planned(image, recipe, request, drop, categories)
+            yield Planned(image, recipe, request, drop, categories, number)
 
 
 def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Planned]:

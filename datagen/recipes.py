@@ -13,21 +13,31 @@ are told in which order, and what is wanted of its reply. Both follow from ``rng
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from datagen.config import IMPORTED as IMPORTED_NAME
-from datagen.config import ContextSettings, Settings, digest_of
+from datagen.config import (
+    ContextSettings,
+    Effort,
+    Settings,
+    ShareAboveZero,
+    TeacherSettings,
+    Temperature,
+    digest_of,
+    fault_of_extra_body,
+)
 from datagen.context import ContextPart, parse_context, render_context, tells_absent
 from datagen.errors import RecipeError
 from datagen.languages import ENGLISH, NAMES
 from datagen.randomness import rng_for
-from datagen.records import AnnotatedImage, Message, Request
+from datagen.records import AnnotatedImage, ExtraSample, Message, Request
 from datagen.words import COCO_CATEGORIES
 from datagen.yaml_text import decode_yaml
 
@@ -48,10 +58,13 @@ class Wish(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         of: The wishes to draw from, in words that stand in a list.
         draw: How many of them an image gets.
+        fills: Per kind of question of ``diversity.KINDS``, and for ``yes`` and ``no``, the wish that asks for it
+            where a set lacks it.
     """
 
     of: tuple[str, ...]
     draw: Annotated[int, Meta(ge=1)] = 1
+    fills: dict[str, str] = {}
 
 
 class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -62,7 +75,11 @@ class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
             the record of a finished dataset.
         context_parts: What the default style tells.
         llava_context_parts: What ``--context llava`` tells; None repeats ``context_parts``.
+        temperature: None leaves it to the endpoint.
         max_tokens: Longest reply, in tokens.
+        top_p: Nucleus sampling; None leaves it to the endpoint, like ``seed`` and ``reasoning_effort``.
+        system_role: False puts the system text before the user's first message.
+        extra_body: Further fields of the request, as the endpoint calls them.
         shots: How many of the few-shots a request tells; None for all, in the order of their names.
         wanted: What is drawn for every image and told behind its context, in the default style alone.
         template: Which embedded writer can serve the type: conversation, description, reasoning,
@@ -73,8 +90,13 @@ class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     reply_format: ReplyFormat
     context_parts: tuple[ContextPart, ...] = ("captions", "boxes")
     llava_context_parts: tuple[ContextPart, ...] | None = None
-    temperature: Annotated[float, Meta(ge=0.0, le=2.0)] = 0.7
+    temperature: Temperature | None = 0.7
     max_tokens: Annotated[int, Meta(ge=1)] = 1024
+    top_p: ShareAboveZero | None = None
+    seed: int | None = None
+    reasoning_effort: Effort | None = None
+    system_role: bool = True
+    extra_body: dict[str, Any] = {}
     shots: Annotated[int, Meta(ge=1)] | None = None
     wanted: tuple[Wish, ...] = ()
     template: Literal["conversation", "description", "reasoning", "negation"] | None = None
@@ -111,6 +133,9 @@ class Recipe(Struct, frozen=True):
     questions: tuple[str, ...]
     digest: str
 
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
     @property
     def n_decks(self) -> int:
         """How many beginnings the requests of this type have."""
@@ -144,12 +169,25 @@ def judge_prompt(recipes_dir: str | None = None) -> str:
     Raises:
         RecipeError: It is empty or cannot be read.
     """
-    file = bundled_folder("prompts") / "judge" / "system.txt"
-    own = None if recipes_dir is None else Path(recipes_dir) / "prompts" / "judge" / "system.txt"
-    file = own if own is not None and own.is_file() else file
+    return _shared_prompt("judge/system.txt", recipes_dir, "the judge what to look for")
+
+
+@cache
+def picture_prompt(recipes_dir: str | None = None) -> str:
+    """What a teacher that is shown the pictures is told beside; the user's own folder wins over the bundled one.
+
+    Raises:
+        RecipeError: It is empty or cannot be read.
+    """
+    return _shared_prompt("shown.txt", recipes_dir, "a teacher what to make of the picture")
+
+
+def _shared_prompt(name: str, recipes_dir: str | None, tells: str) -> str:
+    own = None if recipes_dir is None else Path(recipes_dir) / "prompts" / name
+    file = own if own is not None and own.is_file() else bundled_folder("prompts") / name
     text = _read(file).strip()
     if not text:
-        raise RecipeError(f"{file}: is empty; it should tell the judge what to look for.")
+        raise RecipeError(f"{file}: is empty; it should tell {tells}.")
     return text
 
 
@@ -186,6 +224,9 @@ def load_recipe(folder: Path, language: str = ENGLISH) -> Recipe:
         settings = decode_yaml(_read(file).encode(), RecipeFile)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
         raise RecipeError(f"{file}: {' '.join(str(error).split())}.") from None
+    fault = fault_of_extra_body(settings.extra_body)
+    if fault is not None:
+        raise RecipeError(f"{file}: extra_body: {fault}")
     questions: tuple[str, ...] = ()
     if settings.reply_format == "text":
         own = folder / f"questions.{language}.txt"
@@ -258,7 +299,9 @@ def context_parts(recipe: Recipe, context: ContextSettings) -> tuple[ContextPart
 
 
 @cache
-def constant_messages(recipe: Recipe, context: ContextSettings, rng_seed: int, deck: int) -> tuple[Message, ...]:
+def constant_messages(
+    recipe: Recipe, context: ContextSettings, rng_seed: int, deck: int, told_of_picture: str = ""
+) -> tuple[Message, ...]:
     """Messages that are the same for every image of a deck; they come first, so prompt caches hit.
 
     Args:
@@ -266,9 +309,10 @@ def constant_messages(recipe: Recipe, context: ContextSettings, rng_seed: int, d
         context: The run's style.
         rng_seed: The run's.
         deck: Which choice of few-shots, 0 to ``DECKS`` - 1.
+        told_of_picture: Stands behind the recipe's own system text where the picture is shown.
     """
     parts = context_parts(recipe, context)
-    messages = [Message("system", recipe.system)]
+    messages = [Message("system", f"{recipe.system}\n\n{told_of_picture}" if told_of_picture else recipe.system)]
     n_shots = recipe.settings.shots
     shots: Sequence[Fewshot] = recipe.fewshots
     if n_shots is not None:
@@ -284,11 +328,27 @@ def _with_wish(told: str, wanted: str, context: ContextSettings) -> str:
     return told if not wanted or context.style == "llava" else f"{told}\n\n{wanted}"
 
 
-def draw_wish(recipe: Recipe, image_id: str, rng_seed: int) -> str:
-    """Draw what is wanted of the reply about one image: a line to stand behind its context, or nothing."""
-    rng = rng_for(rng_seed, image_id, recipe.name, "wanted")
-    drawn = [text for wish in recipe.settings.wanted for text in rng.sample(wish.of, wish.draw)]
+def draw_wish(recipe: Recipe, image_id: str, rng_seed: int, number: int = 1, lacking: Sequence[str] = ()) -> str:
+    """Draw what is wanted of the reply about one image: a line to stand behind its context, or nothing.
+
+    Args:
+        recipe: The response type.
+        image_id: Of the image.
+        rng_seed: The run's.
+        number: Which of several samples of this type about the image it is.
+        lacking: Keys of ``Wish.fills`` that are asked for before anything is drawn.
+    """
+    rng = rng_for(rng_seed, image_id, recipe.name, _numbered("wanted", number))
+    drawn: list[str] = []
+    for wish in recipe.settings.wanted:
+        asked = [wish.fills[key] for key in lacking if key in wish.fills][: wish.draw]
+        others = rng.sample(wish.of, wish.draw)
+        drawn += [*asked, *(text for text in others if text not in asked)][: wish.draw]
     return f"{WANTED}{'; '.join(drawn)}." if drawn else ""
+
+
+def _numbered(purpose: str, number: int) -> str:
+    return purpose if number == 1 else f"{purpose} {number}"
 
 
 _COCO = frozenset(COCO_CATEGORIES)
@@ -300,6 +360,7 @@ def build_request(
     settings: Settings,
     deniable: tuple[str, ...] = COCO_CATEGORIES,
     absent: tuple[str, ...] = (),
+    extra: ExtraSample | None = None,
 ) -> Request | None:
     """Make the request for one image, or None when the context would be empty.
 
@@ -314,37 +375,109 @@ def build_request(
         settings: Of the run.
         deniable: Categories that annotators looked for in the image.
         absent: Of these, some that one could expect there and that are surely not.
+        extra: What the request is about, where it was chosen to fill what a set lacked.
     """
+    number = 1 if extra is None else extra.number
     parts, seed = context_parts(recipe, settings.context), settings.rng_seed
-    rng = rng_for(seed, image.image_id, recipe.name, "absent")
+    rng = rng_for(seed, image.image_id, recipe.name, _numbered("absent", number))
     told_absent = tuple(rng.sample(absent, min(ABSENT_TOLD, len(absent))))
-    context, digested = (
-        render_context(image, parts, settings.context, names) for names in (told_absent, told_absent and ("...",))
-    )
+    context = digested = render_context(image, parts, settings.context, told_absent)
+    if deniable and tells_absent(parts, settings.context):
+        digested = render_context(image, parts, settings.context, ("...",))
     if not context:
         return None
-    deck = rng_for(seed, image.image_id, recipe.name, "deck").randrange(recipe.n_decks)
-    wish, constant = draw_wish(recipe, image.image_id, seed), constant_messages(recipe, settings.context, seed, deck)
+    deck = rng_for(seed, image.image_id, recipe.name, _numbered("deck", number)).randrange(recipe.n_decks)
+    shows = settings.teacher.show_images
+    told_of_picture = picture_prompt(settings.recipes_dir) if shows else ""
+    constant = constant_messages(recipe, settings.context, seed, deck, told_of_picture)
+    wish = draw_wish(recipe, image.image_id, seed) if extra is None else extra.wanted
     messages, digested_messages = (
         (*constant, Message("user", _with_wish(text, wish, settings.context))) for text in (context, digested)
     )
-    sampling = recipe.settings
     told = embedded_teacher(settings)
     embedded: tuple[object, ...] | None = None
     if told is not None:
-        embedded = (*told, sampling.template, image)
+        embedded = (*told, recipe.settings.template, image)
         if not _COCO.issubset(deniable):  # else nothing is left out
             embedded += (deniable,)
-    digest = digest_of(
-        [
-            settings.teacher.name, embedded, image.image_id, recipe.name, digested_messages,
-            sampling.temperature, sampling.max_tokens, sampling.reply_format,
-        ]
-    )  # fmt: skip
-    return Request(
-        digest, image, recipe.name, recipe.digest, messages,
-        sampling.temperature, sampling.max_tokens, sampling.reply_format, sampling.template, deniable,
-    )  # fmt: skip
+    request = Request(
+        digest="",
+        image=image,
+        response_type=recipe.name,
+        recipe_digest=recipe.digest,
+        messages=messages,
+        reply_format=recipe.settings.reply_format,
+        template=recipe.settings.template,
+        deniable=deniable,
+        **sampling_for(recipe.settings, settings.teacher),
+    )
+    decides: list[object] = [
+        settings.teacher.name, embedded, image.image_id, recipe.name, digested_messages,
+        request.temperature, request.max_tokens, request.reply_format,
+    ]  # fmt: skip
+    if request.more or not (request.system_role and request.sends_max_tokens):  # else as before these could be set
+        decides += [request.more, request.system_role, request.sends_max_tokens]
+    if number > 1:
+        decides.append(number)
+    if shows:
+        detail, longest_px = settings.teacher.image_detail, settings.teacher.image_px
+        decides += ["shown", image.file_name, detail, longest_px]
+        scale = min(1.0, longest_px / max(1, image.width, image.height))
+        size = round(image.width * scale), round(image.height * scale)
+        request = replace(request, image_detail=detail, picture_px=size)
+    return replace(request, digest=digest_of(decides))
+
+
+def sampling_for(recipe: RecipeFile, teacher: TeacherSettings) -> dict[str, Any]:
+    """How a reply is sampled: the fields of ``Request`` that say it, the run's settings before the recipe's."""
+
+    def first(name: str) -> Any:
+        own = getattr(teacher, name)
+        return getattr(recipe, name) if own is None else own
+
+    optional = {name: first(name) for name in ("top_p", "seed", "reasoning_effort")}
+    return {
+        "temperature": None if "temperature" in teacher.leave_out else first("temperature"),
+        "max_tokens": first("max_tokens"),
+        "sends_max_tokens": "max_tokens" not in teacher.leave_out,
+        "system_role": first("system_role"),
+        "more": {name: value for name, value in optional.items() if value is not None}
+        | recipe.extra_body
+        | teacher.extra_body,
+    }
+
+
+def recipes_for(recipes: tuple[Recipe, ...], image_id: str, settings: Settings) -> tuple[Recipe, ...]:
+    """The response types that ask about an image: all, or as ``mix`` has them.
+
+    Each type is drawn by itself, by ``rng_seed`` and image id alone, so that an image keeps its types when others are
+    added or the corpus is cut into shards. The type of the largest share asks about every image.
+    """
+    if not settings.mix:
+        return recipes
+    shares = shares_of(settings.mix)
+    return tuple(
+        recipe
+        for recipe in recipes
+        if (share := shares.get(recipe.name, 0.0)) >= 1.0
+        or rng_for(settings.rng_seed, image_id, recipe.name, "mix").random() < share
+    )
+
+
+def asked_about(
+    recipes: tuple[Recipe, ...], image_id: str, settings: Settings, extras: Sequence[ExtraSample] = ()
+) -> list[tuple[Recipe, ExtraSample | None]]:
+    """All that is asked about an image: by its types, then what was chosen beside them and is none of them by now."""
+    drawn = recipes_for(recipes, image_id, settings)
+    names, by_name = {recipe.name for recipe in drawn}, {recipe.name: recipe for recipe in recipes}
+    others = [extra for extra in extras if extra.number > 1 or extra.response_type not in names]
+    return [*((recipe, None) for recipe in drawn), *((by_name[extra.response_type], extra) for extra in others)]
+
+
+def shares_of(mix: Mapping[str, float]) -> dict[str, float]:
+    """Which share of the images each response type of a mix asks about."""
+    most = max(mix.values(), default=1.0)
+    return {name: share / most for name, share in mix.items()}
 
 
 def needs_absent(recipes: Sequence[Recipe], settings: Settings) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
@@ -77,8 +77,15 @@ class Request(Struct, frozen=True):
         digest: SHA-256 over teacher, messages and sampling settings; the key under which the
             reply is stored, so a changed prompt asks again and an unchanged one never does.
         image: What the embedded teacher writes from; an LLM sees ``messages`` alone.
+        temperature: None leaves it to the endpoint.
+        max_tokens: Longest reply; what is sent, but for where ``sends_max_tokens`` is false.
         template: Which embedded writer serves this response type, or None.
         deniable: Categories of which the embedded writer may say that they are not there.
+        more: Further fields of the request, by their names on the wire.
+        system_role: Whether the model knows a system message.
+        image_detail: How closely to look at the picture; None where it is not shown.
+        picture_px: Width and height at which it is shown, as far as the annotations tell them.
+        picture_url: The picture as a data URL; put in just before the request is sent.
     """
 
     digest: str
@@ -86,11 +93,31 @@ class Request(Struct, frozen=True):
     response_type: str
     recipe_digest: str
     messages: tuple[Message, ...]
-    temperature: float
+    temperature: float | None
     max_tokens: int
     reply_format: Literal["delimited", "json", "text", "llava"]
     template: str | None = None
     deniable: tuple[str, ...] = ()
+    more: dict[str, Any] = {}
+    system_role: bool = True
+    sends_max_tokens: bool = True
+    image_detail: Literal["auto", "low", "high"] | None = None
+    picture_px: tuple[int, int] = (0, 0)
+    picture_url: str | None = None
+
+
+class ExtraSample(Struct, frozen=True):
+    """A sample that was chosen to fill what a finished set lacked: a fact, since a resume must ask for the same.
+
+    Attributes:
+        number: Which of several samples of this type about this image it is, from 1.
+        wanted: The line that stands behind its context; empty for none.
+    """
+
+    image_id: str
+    response_type: str
+    number: int = 1
+    wanted: str = ""
 
 
 class Usage(Struct, frozen=True):

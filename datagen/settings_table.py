@@ -52,6 +52,7 @@ OPTIONS = (
     OptionRow("corpus", "corpus.path", "FILE"),
     OptionRow("images", "corpus.images", "FOLDER"),
     OptionRow("types", "types", "TYPE,TYPE"),
+    OptionRow("mix", "mix", "TYPE=N,TYPE=N"),
     OptionRow("recipes_dir", "recipes_dir", "FOLDER"),
     OptionRow("language", "language", "CODE"),
     OptionRow("words", "checks.words", "FILE"),
@@ -59,6 +60,7 @@ OPTIONS = (
     OptionRow("limit", "corpus.limit"),
     OptionRow("rng_seed", "rng_seed"),
     OptionRow("teacher", "teacher.name", "NAME"),
+    OptionRow("show_images", "teacher.show_images"),
     OptionRow("base_url", "teacher.base_url", "URL"),
     OptionRow("concurrency", "teacher.concurrency"),
     OptionRow("rpm", "teacher.rpm"),
@@ -66,6 +68,7 @@ OPTIONS = (
     OptionRow("budget_usd", "teacher.budget_usd"),
     OptionRow("prices", "teacher.prices", "FILE"),
     OptionRow("batch", "teacher.batch"),
+    OptionRow("more", "more"),
     OptionRow("retry", "retry", "REASON,REASON"),
     OptionRow("judge", "checks.judge.model", "MODEL"),
     OptionRow("validator", "validator.name", "NAME"),
@@ -193,7 +196,11 @@ class Setting(NamedTuple):
         return takes + (", or the name of a YAML file" if self.in_file else ", or null" if takes_null else "")
 
 
-_TAKEN = {bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts"}
+_TAKEN = {
+    bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts",
+    dict[str, Any]: "a mapping of fields to values",
+    dict[str, Annotated[float, msgspec.Meta(gt=0.0)]]: "a mapping of names to numbers above 0, or NAME=N,NAME=N",
+}  # fmt: skip
 
 
 class SettingsTable:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 import datagen
-from datagen.config import dump_settings, load_settings, load_validator_settings, settings_table
+from datagen.config import dump_settings, load_settings, load_validator_settings, settings_of_run, settings_table
 from datagen.errors import SettingsError
 
 CORPUS = {"corpus.captions": ["c.json"]}
@@ -68,6 +68,28 @@ def test_the_later_wins_and_null_takes_back(tmp_path: Path) -> None:
         ({"corpus.images": Path("images")}, "corpus.images takes a text, or null; found a "),
         ({"types": 3}, "types takes a list of texts; found 3."),
         ({"checks.exhaustive": True}, 'takes auto, yes or no; found true (write "yes" or "no" in quotes).'),
+        ({"mix": "conversation"}, "mix conversation: expected a response type and a number above 0, such as conv"),
+        ({"mix": "a=1,b=-2"}, "mix b=-2: expected a response type and a number above 0"),
+        ({"mix": "a=1,b=2,a=3"}, "mix names 'a' twice; give each response type one share."),
+        ({"mix": {"a": 0}}, "mix takes a mapping of names to numbers above 0"),
+        ({"mix": {"a": 1}, "types": ["a", "b"]}, "mix and types name other response types (b); leave types out."),
+        ({"teacher.extra_body": {"model": "n"}}, "teacher.extra_body: 'model' is a part of the request that datagen"),
+        (
+            {"teacher.extra_body": {"x": {"api_key": "abc12345"}}},
+            "teacher.extra_body: it holds what looks like a secret",
+        ),
+        ({"teacher.extra_body": 3}, "teacher.extra_body takes a mapping of fields to values; found 3."),
+        ({"teacher.temperature": 3}, "teacher.temperature takes a number from 0 to 2, or null; found 3."),
+        (
+            {"teacher.leave_out": ["seed"]},
+            "teacher.leave_out: 'seed' cannot be left out; temperature and max_tokens can",
+        ),
+        ({"teacher.show_images": True}, "show_images needs an LLM that sees"),
+        ({"teacher.show_images": True, "teacher.name": "m"}, "show_images needs the pictures"),
+        (
+            {"teacher": {"name": "m", "budget_usd": 1, "leave_out": ["max_tokens"]}},
+            "budget_usd needs a longest reply to keep; do not leave max_tokens out",
+        ),
         ({"checks.words": 3}, "checks.words: Expected `object`, got `int`"),
         ({"dedup.embeddings": {}}, "dedup.embeddings.model must be given with dedup.embeddings"),
     ],
@@ -192,3 +214,12 @@ def test_a_language_is_a_code_and_needs_a_teacher_that_writes_it() -> None:
         load_settings(None, {"language": "klingon", "teacher.name": "some-llm"})
     with pytest.raises(SettingsError, match=r"language ja: the embedded teacher writes English; name an LLM"):
         load_settings(None, {"language": "ja"})
+
+
+def test_a_mix_names_the_types_and_another_one_may_be_given_to_a_run(tmp_path: Path) -> None:
+    settings = load_settings(None, {**CORPUS, "mix": "conversation=58, reasoning=77"})
+    assert (settings.types, settings.mix) == (("conversation", "reasoning"), {"conversation": 58.0, "reasoning": 77.0})
+    assert load_settings(None, dump_settings(settings)) == settings
+    assert settings_of_run(settings, {"mix": "description=1"}, tmp_path / "run.yaml").types == ("description",)
+    with pytest.raises(SettingsError, match="leave types out"):
+        settings_of_run(settings, {"types": ["description"]}, tmp_path / "run.yaml")

@@ -83,8 +83,8 @@ def test_absent_things_stand_last_and_only_where_they_are_asked_for():
     assert told == f"{render_context(image, BOTH, DEFAULT)}\nAbsent: cat; hot dog"
     assert parse_context(told).absent == ("cat", "hot dog")
     assert render_context(image, (*BOTH, "absent"), DEFAULT) == render_context(image, BOTH, DEFAULT)
-    for parts, style in ((BOTH, DEFAULT), ((*BOTH, "absent"), LLAVA)):
-        assert "Absent" not in render_context(image, parts, style, ("cat",))
+    assert "Absent" not in render_context(image, BOTH, DEFAULT, ("cat",))
+    assert "Absent" not in render_context(image, (*BOTH, "absent"), LLAVA, ("cat",))
 
 
 def test_a_double_is_not_told_when_one_half_is_left_out():

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from datagen.config import ContextSettings, Settings, TeacherSettings
+from datagen.config import ContextSettings, Settings, TeacherSettings, digest_of
+from datagen.diversity.coverage import ALL_KINDS
 from datagen.errors import RecipeError
 from datagen.languages import other_language
 from datagen.recipes import (
@@ -16,8 +17,10 @@ from datagen.recipes import (
     constant_messages,
     context_parts,
     draw_question,
+    draw_wish,
     load_recipe,
     load_recipes,
+    recipes_for,
 )
 from datagen.records import AnnotatedImage, Box, Message
 
@@ -185,19 +188,24 @@ def test_the_request_digest_covers_what_decides_the_reply_and_no_more(tmp_path):
     assert digest(teacher=endpoint) == digest(teacher=endpoint, rng_seed=1)
 
 
-def test_another_choice_of_absent_things_asks_nothing_anew_and_none_at_all_does():
+def test_another_choice_of_absent_things_asks_nothing_anew():
     settings = Settings(types=("negation",), teacher=TeacherSettings(name="some-model"))
     (recipe,) = load_recipes(settings)
     many = ("cat", "bus", "kite", "boat", "fork")
-    found = [build_request(recipe, IMAGE, settings, absent=names) for names in (many, many[:2], ())]
-    digests = [request.digest for request in found if request is not None]
-    assert digests[0] == digests[1] != digests[2]
-    lines = [request.messages[-1].content.partition("\nAbsent: ")[2].partition("\n")[0] for request in found if request]
-    assert [len(line.split("; ")) for line in lines[:2]] == [4, 2]
+
+    def asked(*names: str, **changes):
+        request = build_request(recipe, IMAGE, settings, absent=names, **changes)
+        assert request is not None
+        return request
+
+    found = [asked(*many), asked(*many[:2]), asked()]
+    assert len({request.digest for request in found}) == 1
+    lines = [request.messages[-1].content.partition("\nAbsent: ")[2].partition("\n")[0] for request in found]
+    assert [len(line.split("; ")) for line in lines] == [4, 2, 1]
     assert lines[2] == ""
     assert set(lines[0].split("; ")) < set(many)
-    again = build_request(recipe, IMAGE, settings, absent=many)
-    assert again is not None and found[0] is not None and again.messages == found[0].messages
+    assert asked(*many).messages == found[0].messages
+    assert asked(deniable=()).digest != found[0].digest  # nobody looked for anything: no denial is safe
 
 
 def test_llava_mode_tells_conversation_the_captions_alone():
@@ -319,3 +327,99 @@ def test_an_example_in_another_language_needs_a_context(tmp_path: Path) -> None:
     (tmp_path / "seeds" / "rhyme" / "ko" / "77.reply.txt").write_text("답", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"77\.context\.txt: is missing"):
         load_recipe(tmp_path / "prompts" / "rhyme", "ko")
+
+
+MIX = {"conversation": 58.0, "description": 23.0, "reasoning": 77.0}
+
+
+def types_drawn(settings: Settings, n_images: int = 2000) -> list[tuple[str, ...]]:
+    recipes = load_recipes(settings)
+    return [tuple(one.name for one in recipes_for(recipes, str(n), settings)) for n in range(n_images)]
+
+
+def test_a_mix_draws_types_for_each_image_by_its_id_alone():
+    drawn = types_drawn(Settings(mix=MIX))
+    shares = {name: sum(name in types for types in drawn) / len(drawn) for name in MIX}
+    assert shares["reasoning"] == 1  # the largest share asks about every image
+    assert abs(shares["conversation"] - 58 / 77) < 0.04
+    assert abs(shares["description"] - 23 / 77) < 0.04
+    assert drawn[:100] == types_drawn(Settings(mix={name: 2 * share for name, share in MIX.items()}), 100)
+    assert drawn[:100] != types_drawn(Settings(mix=MIX, rng_seed=1), 100)
+    assert set(types_drawn(Settings(), 10)) == {("conversation", "description", "reasoning")}
+
+
+def test_a_larger_share_keeps_the_images_that_a_type_had():
+    few = types_drawn(
+        Settings(mix={"conversation": 1.0, "description": 4.0}, types=("conversation", "description")), 500
+    )
+    many = types_drawn(
+        Settings(mix={"conversation": 3.0, "description": 4.0}, types=("conversation", "description")), 500
+    )
+    assert all(set(before) <= set(after) for before, after in zip(few, many, strict=True))
+
+
+def test_a_run_says_before_its_recipes_how_replies_are_sampled(tmp_path):
+    yaml = FILES["prompts/rhyme/recipe.yaml"] + "top_p: 0.9\nextra_body: {top_k: 20, min_p: 0.1}\nsystem_role: false\n"
+    folder = write(tmp_path, {"prompts/rhyme/recipe.yaml": yaml})
+
+    def asked(**teacher):
+        request = build_request(
+            rhyme(folder), IMAGE, settings_for(folder, teacher=TeacherSettings(name="m", **teacher))
+        )
+        assert request is not None
+        return request
+
+    own = asked()
+    assert (own.temperature, own.max_tokens, own.system_role) == (0.3, 99, False)
+    assert own.more == {"top_p": 0.9, "top_k": 20, "min_p": 0.1}
+    run = asked(
+        temperature=0.0, max_tokens=5, seed=7, reasoning_effort="low", system_role=True, extra_body={"top_k": 1}
+    )
+    assert (run.temperature, run.max_tokens, run.system_role) == (0.0, 5, True)
+    assert run.more == {"top_p": 0.9, "seed": 7, "reasoning_effort": "low", "top_k": 1, "min_p": 0.1}
+    left = asked(leave_out=("temperature", "max_tokens"))
+    assert (left.temperature, left.sends_max_tokens) == (None, False)
+    assert len({request.digest for request in (own, run, left, asked(seed=1), asked(system_role=True))}) == 5
+
+
+def test_a_request_without_further_fields_keeps_its_digest(tmp_path):
+    folder = write(tmp_path)
+    settings = settings_for(folder, teacher=TeacherSettings(name="some-model"))
+    request = build_request(rhyme(folder), IMAGE, settings)
+    assert request is not None
+    decides = ["some-model", None, "7", "rhyme", request.messages, 0.3, 99, "text"]
+    assert request.digest == digest_of(decides)
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ("temperature: 1", "'temperature' has a setting of its own"),
+        ("messages: []", "'messages' is a part of the request that datagen makes itself"),
+        ("headers: {Authorization: Bearer abcdefgh12345678}", "looks like a secret"),
+        ("api_key: abc12345", "looks like a secret"),
+    ],
+)
+def test_a_recipe_with_fields_that_it_may_not_set_is_refused(tmp_path, extra, message):
+    yaml = FILES["prompts/rhyme/recipe.yaml"] + f"extra_body: {{{extra}}}\n"
+    with pytest.raises(RecipeError, match=f"recipe.yaml: extra_body: .*{message}") as caught:
+        rhyme(write(tmp_path, {"prompts/rhyme/recipe.yaml": yaml}))
+    assert "12345" not in str(caught.value)
+
+
+def test_what_a_set_lacks_is_asked_for_before_anything_is_drawn():
+    (recipe,) = load_recipes(Settings(types=("conversation",)))
+    fills = recipe.settings.wanted[0].fills
+    for n in range(20):
+        line = draw_wish(recipe, str(n), 0, 2, ("no", "count"))
+        assert line.startswith(f"Wanted: {fills['no']}; {fills['count']}; ")
+        one = draw_wish(recipe, str(n), 0, 2, ("count", "of another type"))
+        assert one.startswith(f"Wanted: {fills['count']}; ")
+        assert len(set(one.split("; "))) == len(one.split("; ")) == 3
+    assert len({draw_wish(recipe, "7", 0, number) for number in range(1, 9)}) > 4
+
+
+def test_every_kind_that_can_be_filled_is_one_that_is_counted():
+    for recipe in load_recipes(Settings(types=BUNDLED)):
+        for wish in recipe.settings.wanted:
+            assert set(wish.fills) <= {*ALL_KINDS, "yes", "no"}

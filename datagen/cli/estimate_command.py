@@ -59,6 +59,9 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
             yield f"          {name}: {of.n_requests:,} requests of {tokens}"
     share = 100 * total.n_cached / total.n_prompt if total.n_prompt else 0.0
     yield f"tokens    {total.n_prompt:,.0f} in ({share:.0f} % likely cached), {total.n_completion:,.0f} out"
+    if total.n_picture:
+        each = total.n_picture / total.n_requests
+        yield f"pictures  {each:,.0f} tokens each, estimated by the model's formula or OpenAI's of tiles"
     yield from _cost_lines(made, teacher)
     if made.judge is not None:
         yield f"judge     {made.judge.told}, beside the teacher's cost"

@@ -200,14 +200,20 @@ MIN_TURNS = 50
 """Turns, or answers of a sort, below which no share is worth a sentence."""
 
 
+FEW_OF_TYPE = 0.8
+"""Part of a response type's share below which it is told as lacking; checks cost every type some samples."""
+
+
 class Diversity:
     """Counts what accepted samples ask and say; memory does not grow with their number.
 
     Args:
         categories: The corpus's category names; none leaves categories, counts and sides out.
         boxed: On how many images each category has a box.
+        shares: Of the response types among the samples, in any unit; none leaves the types out.
 
     Attributes:
+        types: Accepted samples by response type.
         kinds: Turns per kind of question.
         polarities: Answers to yes/no questions: yes, no, unclear.
         stated: How often each category is said to be there.
@@ -220,7 +226,14 @@ class Diversity:
         lengths: Answers by their number of words, by response type.
     """
 
-    def __init__(self, categories: Collection[str] = (), boxed: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        categories: Collection[str] = (),
+        boxed: Mapping[str, int] | None = None,
+        shares: Mapping[str, float] | None = None,
+    ) -> None:
+        self.types: Counter[str] = Counter()
+        self.shares = dict(shares or {})
         self.categories = tuple(categories)
         self.boxed = dict(boxed or {})
         self.kinds: Counter[str] = Counter()
@@ -245,6 +258,7 @@ class Diversity:
         """Count one sample; a rejected one counts nothing."""
         if sample.status != "accepted":
             return
+        self.types[sample.response_type] += 1
         self._turns_of[min(len(sample.turns), _MANY)] += 1
         for turn in sample.turns:
             self._add_turn(turn, sample.response_type)
@@ -389,8 +403,17 @@ def _gaps(seen: Diversity) -> Iterator[str]:
     if n_turns < MIN_TURNS:
         yield f"Only {n_turns} turns were accepted, too few to say what is missing."
         return
-    for find in (_categories, _kinds, _yes, _counts, _sides, _openings, _lengths):
+    for find in (_types, _categories, _kinds, _yes, _counts, _sides, _openings, _lengths):
         yield from find(seen)
+
+
+def _types(seen: Diversity) -> Iterator[str]:
+    n_samples, whole = seen.types.total(), sum(seen.shares.values())
+    for name, share in seen.shares.items():
+        wanted = share / whole
+        if seen.types[name] < FEW_OF_TYPE * wanted * n_samples:
+            found = _percent(seen.types[name], n_samples)
+            yield f"Of {n_samples} accepted samples {found} are {name}, where {100 * wanted:.0f} % are wanted."
 
 
 def _categories(seen: Diversity) -> Iterator[str]:

@@ -114,14 +114,27 @@ def request_fields(model: str, request: Request, refused: Container[str]) -> dic
     """
     fields: dict[str, Any] = {
         "model": model,
-        "messages": without_system(request.messages) if "system" in refused else request.messages,
-        "max_completion_tokens" if "max_tokens" in refused else "max_tokens": request.max_tokens,
+        "messages": request.messages,
     }
-    if "temperature" not in refused:
+    if "system" in refused or not request.system_role:
+        fields["messages"] = without_system(request.messages)
+    if request.picture_url is not None:
+        *others, last = fields["messages"]
+        fields["messages"] = (*others, _with_picture(last, request.picture_url, request.image_detail))
+    if request.sends_max_tokens:
+        fields["max_completion_tokens" if "max_tokens" in refused else "max_tokens"] = request.max_tokens
+    if request.temperature is not None and "temperature" not in refused:
         fields["temperature"] = request.temperature
     if request.reply_format == "json" and "response_format" not in refused:
         fields["response_format"] = _RESPONSE_FORMAT
-    return fields
+    return fields | request.more
+
+
+def _with_picture(message: records.Message, url: str, detail: str | None) -> dict[str, Any]:
+    """A message with a picture behind its text; ``auto`` is every endpoint's default, and left out."""
+    shown = {"url": url} if detail in (None, "auto") else {"url": url, "detail": detail}
+    content = [{"type": "text", "text": message.content}, {"type": "image_url", "image_url": shown}]
+    return {"role": message.role, "content": content}
 
 
 def without_system(messages: tuple[records.Message, ...]) -> tuple[records.Message, ...]:
@@ -143,7 +156,7 @@ def encode_request(fields: dict[str, Any]) -> tuple[bytes, bytes]:
     """
     *constant, last = fields["messages"]
     others = {name: value for name, value in fields.items() if name not in ("model", "messages")}
-    rest = _encoder.encode(last) + b"]," + _encoder.encode(others).removeprefix(b"{")
+    rest = _encoder.encode(last) + (b"]," if others else b"]") + _encoder.encode(others).removeprefix(b"{")
     return _encode_start(fields["model"], tuple(constant)), rest
 
 

@@ -74,8 +74,12 @@ def _tokens_of(kind: str, piece: str) -> float:
     return PER.line_break if kind == "breaks" else PER.space
 
 
-def count_prompt(request: Request) -> tuple[float, float]:
-    """Estimate the tokens of a request's messages.
+def count_prompt(request: Request, model: str = "") -> tuple[float, float]:
+    """Estimate the tokens of a request's messages, and of its picture where it shows one.
+
+    Args:
+        request: What is asked.
+        model: Which counts pictures in its own way.
 
     Returns:
         All of them, and those of the messages before the last, which are the same for every request of a type.
@@ -83,7 +87,10 @@ def count_prompt(request: Request) -> tuple[float, float]:
     n_constant = _count_constant(request.messages[:-1])
     if request.reply_format == "json":
         n_constant += TOKENS_OF_JSON_SCHEMA
-    return n_constant + count_messages(request.messages[-1:]) + TOKENS_OF_ANSWER_START, n_constant
+    n_last = count_messages(request.messages[-1:]) + TOKENS_OF_ANSWER_START
+    if request.image_detail is not None:
+        n_last += picture_tokens(*request.picture_px, request.image_detail, model)
+    return n_constant + n_last, n_constant
 
 
 def count_messages(messages: tuple[Message, ...]) -> float:
@@ -102,3 +109,30 @@ def most_picture_tokens(width_px: int, height_px: int) -> int:
     """Estimate how many tokens a picture is at most."""
     n_tiles = -(-width_px // TILE_PX) * -(-height_px // TILE_PX)
     return MAX_TOKENS_PER_PICTURE + MAX_TOKENS_PER_TILE * n_tiles
+
+
+def picture_tokens(width_px: int, height_px: int, detail: str, model: str) -> float:
+    """Estimate how many tokens a picture is to a model, by OpenAI's formula of tiles where it is not known better.
+
+    A picture is fitted into 2,048 pixels, its shorter side into 768, and cut into tiles of 512: 85 tokens and 170 a
+    tile for gpt-4o, ``MAX_TOKENS_PER_PICTURE`` and ``MAX_TOKENS_PER_TILE`` for gpt-4o-mini. Other small models of
+    OpenAI count patches of 32 pixels, up to 2.46 tokens each; Qwen-VL and the like a token for 28 times 28 pixels.
+
+    Args:
+        width_px: As it is sent; 0 where that is not known, which counts as 1,024 times 768.
+        height_px: As it is sent.
+        detail: ``low`` is one tile's worth to OpenAI, whatever the size.
+        model: As the endpoint calls it.
+    """
+    width, height = (width_px, height_px) if width_px and height_px else (1024, 768)
+    is_openai = re.match(r"(?:openai/)?(?:gpt|chatgpt|o\d)", model) is not None
+    per_picture, per_tile = (MAX_TOKENS_PER_PICTURE, MAX_TOKENS_PER_TILE) if "gpt-4o-mini" in model else (85, 170)
+    if is_openai and detail == "low":
+        return per_picture
+    if is_openai and "gpt-4o" not in model and ("mini" in model or "nano" in model):
+        return 2.46 * min(1536, -(-width // 32) * -(-height // 32))
+    scale = min(1.0, 2048 / max(width, height))
+    scale = min(scale, 768 / min(width, height))
+    n_tiles = -(-round(width * scale) // TILE_PX) * -(-round(height * scale) // TILE_PX)
+    n_tokens = float(per_picture + per_tile * n_tiles)
+    return n_tokens if is_openai else max(n_tokens, width * height / 28**2)

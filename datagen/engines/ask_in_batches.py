@@ -16,11 +16,13 @@ from msgspec import Struct
 from openai.types import Batch
 
 from datagen.config import TeacherSettings
+from datagen.corpus import PictureError
 from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.error_translation import PassingError, RefusedParameterError
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.token_estimate import count_prompt
 from datagen.engines.first_replies import FirstReplies
+from datagen.engines.show_pictures import unread
 from datagen.errors import RunError, TeacherError
 from datagen.records import BatchFact, Reply, Request
 from datagen.store import FactLog, ReplyStore, RunFolder, told_damage
@@ -92,6 +94,7 @@ def ask_by_batches(
     first: FirstReplies,
     on_reply: Callable[[Reply], None],
     note: Callable[[str], None],
+    put_picture_in: Callable[[Request], Request] = lambda request: request,
 ) -> None:
     """Ask for every reply that is not stored, by batches; see ``Batcher.ask_all``."""
     account = None if budget is None else Account(budget, settings.name, settings)
@@ -100,7 +103,7 @@ def ask_by_batches(
         if log.n_damaged:
             note(f"{log.path}: {told_damage(log.n_damaged)}; batches that stood there are not found, and asked again.")
         teacher = BatchTeacher(settings, refused)
-        batcher = Batcher(teacher, log, opened, store, account, first, on_reply, note)
+        batcher = Batcher(teacher, log, opened, store, account, first, on_reply, note, put_picture_in)
         run_to_end(batcher.ask_all(plan, folder.batch_file))
 
 
@@ -116,6 +119,7 @@ class Batcher:
         first: Lets a few of a response type through until one of its replies is of use: the first batches are small.
         on_reply: Hears of each reply once it is stored.
         note: Hears what becomes of the batches.
+        put_picture_in: Gives a request the picture that it shows; raises ``PictureError``.
     """
 
     def __init__(
@@ -128,7 +132,9 @@ class Batcher:
         first: FirstReplies,
         on_reply: Callable[[Reply], None],
         note: Callable[[str], None],
+        put_picture_in: Callable[[Request], Request],
     ) -> None:
+        self._put_picture_in = put_picture_in
         self._teacher, self._log, self._open, self._store = teacher, log, opened, store
         self._account, self._budget = account, None if account is None else account.budget
         self._first, self._on_reply, self._note = first, on_reply, note
@@ -212,9 +218,9 @@ class Batcher:
                 if self._budget is not None and not self._budget.bears(worst_usd + usd):
                     break
                 try:
-                    line = self._teacher.encode(request)
-                except UnicodeEncodeError:
-                    self._reject(request)
+                    line = self._teacher.encode(self._put_picture_in(request))
+                except (UnicodeEncodeError, PictureError) as fault:
+                    self._reject(request, fault)
                     request = next(wanted, None)
                     continue
                 if n_bytes + len(line) > MAX_BYTES:
@@ -228,14 +234,17 @@ class Batcher:
     def _worst_usd(self, request: Request) -> float:
         if self._account is None:
             return 0.0
-        return self._account.worst_case(count_prompt(request)[0], request.max_tokens).usd
+        return self._account.worst_case(count_prompt(request, self._teacher.name)[0], request.max_tokens).usd
 
-    def _reject(self, request: Request) -> None:
-        detail = "the messages hold characters that UTF-8 cannot carry"
-        reply = Reply(
-            request.digest, request.image.image_id, request.response_type, self._teacher.name, "",
-            error="request_rejected", detail=detail, is_final=False,
-        )  # fmt: skip
+    def _reject(self, request: Request, fault: UnicodeEncodeError | PictureError) -> None:
+        if isinstance(fault, PictureError):
+            reply = unread(request, self._teacher.name, fault)
+        else:
+            detail = "the messages hold characters that UTF-8 cannot carry"
+            reply = Reply(
+                request.digest, request.image.image_id, request.response_type, self._teacher.name, "",
+                error="request_rejected", detail=detail, is_final=False,
+            )  # fmt: skip
         self._rejected.add(request.digest)
         self._store.add(reply)
         self._on_reply(reply)

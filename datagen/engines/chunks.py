@@ -24,7 +24,7 @@ from datagen.engines.resume_mark import is_for_good
 from datagen.errors import RunError
 from datagen.pipeline import Planned, derive, plan_samples
 from datagen.recipes import Recipe
-from datagen.records import AnnotatedImage, Drop, Reply, Request, Sample
+from datagen.records import AnnotatedImage, Drop, ExtraSample, Reply, Request, Sample
 from datagen.version import __version__
 
 if TYPE_CHECKING:
@@ -46,12 +46,15 @@ class Job(Struct, frozen=True):
     categories: tuple[str, ...]
     checks: tuple[Check, ...] = ()
     companions: Companions = NO_COMPANIONS
+    extras: dict[str, tuple[ExtraSample, ...]] = {}
     version: str = __version__
 
 
 def job_of(inputs: Inputs) -> Job:
     """What the chunks of a run need."""
-    return Job(inputs.settings, inputs.recipes, inputs.corpus.categories, inputs.plugs.checks, inputs.companions)
+    return Job(
+        inputs.settings, inputs.recipes, inputs.corpus.categories, inputs.plugs.checks, inputs.companions, inputs.extras
+    )
 
 
 class Pool(Protocol):
@@ -91,10 +94,11 @@ class _Asked(Struct, frozen=True, array_like=True):
 
 
 class _Shown(Struct, frozen=True, array_like=True):
-    """An image to plan for, and what is wrong with its picture."""
+    """An image to plan for, what is wrong with its picture, and how many samples it has."""
 
     image: AnnotatedImage
     fault: tuple[str, str] | None
+    n_samples: int
 
 
 class Written(Struct, frozen=True, array_like=True):
@@ -162,7 +166,9 @@ def _planned_for(job: Job, shown: list[_Shown]) -> Iterator[Planned]:
     faults = {one.image.image_id: one.fault for one in shown}
     images = (one.image for one in shown)
     categories, companions = job.categories, job.companions
-    return plan_samples(images, job.recipes, job.settings, lambda image: faults[image.image_id], categories, companions)
+    return plan_samples(
+        images, job.recipes, job.settings, lambda image: faults[image.image_id], categories, companions, job.extras
+    )
 
 
 def _items_of(planned: Iterable[Planned], recipes: tuple[Recipe, ...]) -> list[_Item]:
@@ -213,12 +219,11 @@ def _planned_here(of_image: list[Planned], recipes: tuple[Recipe, ...]) -> tuple
 
 
 def _planned_in(pool: Pool, inputs: Inputs) -> Iterator[tuple[AnnotatedImage, list[_Item]]]:
-    n_types = len(inputs.recipes)
-    shown = (_Shown(image, inputs.pictures.check(image)) for image in inputs.images)
-    for chunk, answer in _handed_out(pool, "plan", _chunked(shown, lambda _: n_types)):
+    shown = _shown(inputs, enumerate(inputs.images))
+    for chunk, answer in _handed_out(pool, "plan", _chunked(shown, lambda one: one.n_samples)):
         items = iter(_items_decoder.decode(answer))
         for one in chunk:
-            yield one.image, list(islice(items, n_types))
+            yield one.image, list(islice(items, one.n_samples))
 
 
 def _with_replies(image: AnnotatedImage, items: Iterable[_Item], find_reply: Callable[[str], Reply | None]) -> _Asked:
@@ -241,13 +246,24 @@ def written(inputs: Inputs, first: int, left: Iterable[int], pool: Pool) -> Iter
     Yields:
         Each sample's place in the plan, and what was made of it.
     """
-    n_types = len(inputs.recipes)
-    images = chain((inputs.images[place] for place in left), inputs.images[first:])
-    shown = (_Shown(image, inputs.pictures.check(image)) for image in images)
-    numbers = (place * n_types + n for place in (*left, *range(first, len(inputs.images))) for n in range(n_types))
-    for _, answer in _handed_out(pool, "write", _chunked(shown, lambda _: n_types)):
+    left, places = list(left), inputs.places
+    images = chain(((place, inputs.images[place]) for place in left), enumerate(inputs.images[first:], first))
+    numbers = (
+        places.first_of(place) + n
+        for place in chain(left, range(first, len(inputs.images)))
+        for n in range(places.count_of(place))
+    )
+    for _, answer in _handed_out(pool, "write", _chunked(_shown(inputs, images), lambda one: one.n_samples)):
         for one in _written_decoder.decode(answer):
             yield next(numbers), one
+
+
+def _shown(inputs: Inputs, images: Iterable[tuple[int, AnnotatedImage]]) -> Iterator[_Shown]:
+    """Images, given with their places in the corpus, that have samples."""
+    for place, image in images:
+        n_samples = inputs.places.count_of(place)
+        if n_samples:
+            yield _Shown(image, inputs.pictures.check(image), n_samples)
 
 
 def _chunked(items: Iterable[Part], n_samples_of: Callable[[Part], int]) -> Iterator[list[Part]]:

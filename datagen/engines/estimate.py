@@ -16,12 +16,13 @@ from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings
 from datagen.corpus import load_corpus
 from datagen.endpoint.prices import cost_of, spent_on
-from datagen.endpoint.token_estimate import count_messages, count_prompt, count_tokens
+from datagen.endpoint.token_estimate import count_messages, count_prompt, count_tokens, picture_tokens
 from datagen.engines.cost_ledger import Ledger, judge_tariff
+from datagen.engines.inputs import read_extras
 from datagen.errors import CorpusError, SettingsError
 from datagen.parsing import parse_reply
 from datagen.pipeline import plan_samples
-from datagen.recipes import Recipe, judge_prompt, load_recipes, needs_absent
+from datagen.recipes import Recipe, judge_prompt, load_recipes, needs_absent, shares_of
 from datagen.records import AnnotatedImage, Judgement, Reply, Request, Turn, Usage
 from datagen.store import RunFolder, read_facts, stored_replies
 from datagen.store.shards import Shard, shard_folders
@@ -43,6 +44,7 @@ class TypeEstimate(Struct):
         n_completion: Tokens out.
         n_most: Tokens out if every reply were as long as it may be.
         reply_tokens: Of one reply.
+        n_picture: Tokens in of pictures, before what stored replies took is known.
         reply_source: Where that number comes from.
     """
 
@@ -54,6 +56,7 @@ class TypeEstimate(Struct):
     n_most: int = 0
     reply_tokens: float = 0.0
     reply_source: str = ""
+    n_picture: float = 0.0
 
 
 class Estimate(Struct, frozen=True):
@@ -86,7 +89,7 @@ class Estimate(Struct, frozen=True):
     @property
     def total(self) -> TypeEstimate:
         """All types together."""
-        names = ("n_requests", "n_stored", "n_prompt", "n_cached", "n_completion", "n_most")
+        names = ("n_requests", "n_stored", "n_prompt", "n_cached", "n_completion", "n_most", "n_picture")
         return TypeEstimate(**{name: sum(getattr(of, name) for of in self.by_type.values()) for name in names})
 
 
@@ -122,6 +125,8 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     """
     if settings.corpus.dataset is not None:
         raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
+    if settings.more:
+        raise SettingsError("--more is chosen once it is run; 'datagen status' tells what a sample of the run cost.")
     corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
     if corpus.refusal:
         raise CorpusError(corpus.refusal)
@@ -135,11 +140,13 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     measured = {recipe.name: _Measured() for recipe in recipes}
     n_nothing_to_ask = 0
     companions = count_companions(corpus.whole) if needs_absent(recipes, settings) else NO_COMPANIONS
-    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories, companions):
+    extras = {} if out is None else read_extras(RunFolder(out), recipes)
+    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories, companions, extras):
         if item.request is None:
             n_nothing_to_ask += 1
             continue
-        _count(item.request, by_type[item.recipe.name], measured[item.recipe.name], replies, item.recipe.n_decks)
+        of, seen = by_type[item.recipe.name], measured[item.recipe.name]
+        _count(item.request, of, seen, replies, item.recipe.n_decks, settings.teacher.name)
     for recipe in recipes:
         _settle(recipe, by_type[recipe.name], measured[recipe.name], is_batch=settings.teacher.batch)
     usages = [(of.n_prompt, of.n_cached, of.n_completion, of.n_most) for of in by_type.values()]
@@ -197,8 +204,8 @@ class _Stored:
         return Usage(n_prompt, n_cached, n_completion), latency_s, bool(is_answer), bool(is_final)
 
 
-def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored, n_decks: int) -> None:
-    n_prompt, n_constant = count_prompt(request)
+def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored, n_decks: int, model: str) -> None:
+    n_prompt, n_constant = count_prompt(request, model)
     stored = replies.get(request.digest)
     if stored is not None and stored[3]:
         usage, latency_s, is_answer, _ = stored
@@ -210,11 +217,14 @@ def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _St
     if of.n_requests >= n_decks and n_constant >= CACHE_FROM:  # the first of each choice of few-shots fills the cache
         of.n_cached += n_constant // CACHE_STEP * CACHE_STEP
     of.n_requests += 1
+    if request.image_detail is not None:
+        of.n_picture += picture_tokens(*request.picture_px, request.image_detail, model)
     of.n_most += request.max_tokens
 
 
 def _settle(recipe: Recipe, of: TypeEstimate, measured: _Measured, *, is_batch: bool) -> None:
     """Turn counts into an estimate, by what the run's own replies took once there are a few."""
+    most = of.n_most / max(1, of.n_requests)
     if is_batch:  # worked on over hours and in any order: no hit is counted on
         of.n_cached = 0.0
     if measured.n >= MIN_MEASURED:
@@ -224,10 +234,10 @@ def _settle(recipe: Recipe, of: TypeEstimate, measured: _Measured, *, is_batch: 
         of.n_cached = of.n_prompt * min(1.0, measured.n_cached / max(1, measured.n_prompt))
     elif recipe.fewshots:
         n_tokens = [count_tokens(shot.reply) for shot in recipe.fewshots]
-        of.reply_tokens = min(sum(n_tokens) / len(n_tokens), recipe.settings.max_tokens)
+        of.reply_tokens = min(sum(n_tokens) / len(n_tokens), most)
         of.reply_source = f"mean of {len(n_tokens)} few-shots"
     else:
-        of.reply_tokens = recipe.settings.max_tokens
+        of.reply_tokens = most
         of.reply_source = "the longest allowed, as there are no few-shots"
     of.n_completion = of.n_requests * of.reply_tokens
 
@@ -318,7 +328,9 @@ def estimate_judge(
     n_prompt = n_evidence + sum(share * count_messages(judge_messages(system, "", turns)) for turns, share in counted)
     n_verdict = count_tokens('{"n": 1, "verdict": "supported", "quote": "two men on a bench"}, ')
     n_completion = sum(share * len(sentences_of(turns)) for turns, share in counted) * n_verdict
-    n_samples = sum(map(bool, told)) * len(images) * len(recipes) // max(1, len(told))
+    shares = shares_of(settings.mix)
+    n_types = sum(shares.values()) if shares else len(recipes)
+    n_samples = round(sum(map(bool, told)) * len(images) * n_types / max(1, len(told)))
     n_stored = len({fact.key for folder in folders for fact in _stored(folder)})
     n_requests = max(0, n_samples + 2 * min(judge.planted, n_samples) - n_stored)
     usage = Usage(round(n_requests * n_prompt), 0, round(n_requests * n_completion))

@@ -137,7 +137,8 @@ def finish(
         DatagenError: As one sentence.
     """
     tally, samples = Tally(), candidates
-    diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images))
+    shares = inputs.settings.mix or {recipe.name: 1.0 for recipe in inputs.recipes}
+    diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images), shares)
     reports: dict[str, Report] = {}
     with ExitStack() as lent:
         bench = Workbench(inputs, validators, find_vector, others, lent, may_ask)

@@ -30,6 +30,7 @@ from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import ASKING, Progress, Pulse, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.resume_mark import Watermark, is_for_good
+from datagen.engines.show_pictures import Pictures, showing
 from datagen.errors import RunError
 from datagen.pipeline import make_sample
 from datagen.recipes import IMPORTED
@@ -286,7 +287,10 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         if teaching.batch:
             _ask_by_batches(inputs, replies, watermark, watched)
             return
-    teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
+    teacher = showing(
+        plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget),
+        inputs.settings,
+    )
     if isinstance(progress, Pulse):
         progress.watch(teacher)
     if teaching.planted_errors:
@@ -323,11 +327,11 @@ def ask_again(inputs: Inputs, replies: ReplyStore) -> None:
 def _write_in_chunks(inputs: Inputs, replies: ReplyStore, pool: Pool) -> None:
     """Have the embedded teacher write wherever there is room; what is stored already is not stored again."""
     watermark = inputs.open_watermark(replies)
-    n_types, n_settled = len(inputs.recipes), watermark.n_settled
+    places, n_settled = inputs.places, watermark.n_settled
     if n_settled == inputs.n_samples:
         return
-    first = watermark.n_passed // n_types
-    left = sorted({place for number in watermark.left if (place := number // n_types) < first})
+    first, _ = places.locate(watermark.n_passed)
+    left = sorted({place for number in watermark.left if (place := places.locate(number)[0]) < first})
     inputs.progress.begin(ASKING, inputs.n_samples, n_settled)
     with ended(inputs.progress):
         try:
@@ -375,7 +379,7 @@ def _ask_by_batches(
         ask_by_batches(
             lambda: (item.request for _, item in inputs.unsettled(watermark) if asks and item.request is not None),
             inputs.settings.teacher, inputs.folder, replies, inputs.ledger.budget, watched,
-            lambda reply: progress.step(reply.cost_usd), progress.note,
+            lambda reply: progress.step(reply.cost_usd), progress.note, Pictures(inputs.settings).put_in,
         )  # fmt: skip
         move_on()
 

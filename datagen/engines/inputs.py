@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
+from numpy.typing import NDArray
 
 from datagen.checks import validate_check_names
 from datagen.companions import NO_COMPANIONS, Companions, count_companions
@@ -31,6 +33,7 @@ from datagen.corpus import (
     open_source,
     why_stop,
 )
+from datagen.corpus.images import ids_of
 from datagen.corpus.llava_dataset import Dataset
 from datagen.engines.cost_ledger import Ledger
 from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
@@ -38,9 +41,9 @@ from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import CorpusError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
-from datagen.recipes import Recipe, embedded_teacher, load_recipes, needs_absent
-from datagen.records import AnnotatedImage, Sample
-from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
+from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
+from datagen.records import AnnotatedImage, ExtraSample, Sample
+from datagen.store import ReplyStore, RunFolder, load_cache, read_facts, save_cache, write_whole
 from datagen.store.shards import Shard
 
 KEPT_EVERY = 16_384
@@ -95,6 +98,44 @@ def check_pictures(
         save_cache(path, _PicturesHead(place, corpus), pictures.remembered())
 
 
+def read_extras(folder: RunFolder, recipes: Sequence[Recipe]) -> dict[str, tuple[ExtraSample, ...]]:
+    """Samples that were chosen beside a finished run, by image; those of types that it has no longer left out."""
+    names, found = {recipe.name for recipe in recipes}, dict[str, tuple[ExtraSample, ...]]()
+    for _, extra in read_facts(folder.more, ExtraSample) if folder.more.is_file() else ():
+        if extra is not None and extra.response_type in names:
+            found[extra.image_id] = (*found.get(extra.image_id, ()), extra)
+    return found
+
+
+class SamplePlaces:
+    """Where the samples of each image stand in the plan: samples are numbered in corpus order.
+
+    Args:
+        starts: Number of each image's first sample, and one more: of all samples.
+    """
+
+    def __init__(self, starts: NDArray[np.int64]) -> None:
+        self._starts = starts
+
+    @property
+    def n_samples(self) -> int:
+        """Of all images."""
+        return int(self._starts[-1])
+
+    def first_of(self, image: int) -> int:
+        """Number of an image's first sample, by the image's place in the corpus."""
+        return int(self._starts[image])
+
+    def count_of(self, image: int) -> int:
+        """How many samples an image has."""
+        return int(self._starts[image + 1] - self._starts[image])
+
+    def locate(self, number: int) -> tuple[int, int]:
+        """Place of a sample's image in the corpus, and of the sample among those of that image."""
+        image = int(np.searchsorted(self._starts, number, side="right")) - 1
+        return image, number - self.first_of(image)
+
+
 class Inputs:
     """One run's inputs, read once, and the passes over them.
 
@@ -109,6 +150,8 @@ class Inputs:
     Attributes:
         ledger: What it costs.
         raised: Hears what functions of the user's raise.
+        n_more: Samples that this start is to add; no part of the run's settings.
+        extras: Samples beside those of the types, as they were chosen to fill what the set lacked.
         retry: Reasons for which stored replies are asked again by this start; no part of the run's settings.
         answered_now: Digests of requests whose answer this start heard already, though a later one may ask again.
 
@@ -129,7 +172,8 @@ class Inputs:
         validate_check_names(settings.checks)
         self.source = open_source(settings.corpus) if plugs.source is None else _alone(plugs.source, settings)
         self.retry = frozenset(settings.retry)
-        self.settings = settings = _fitted(replace(settings, retry=()), self.source)
+        self.n_more = settings.more or 0
+        self.settings = settings = _fitted(replace(settings, retry=(), more=None), self.source)
         self.plugs = plugs
         self.folder = folder
         self.progress = progress
@@ -138,7 +182,10 @@ class Inputs:
         self.is_merge = is_merge
         if shard is not None and settings.corpus.dataset:
             raise SettingsError("--shard: a dataset made elsewhere is taken in as a whole; leave it out.")
+        if shard is not None and self.n_more:
+            raise SettingsError("--more: what a set lacks is known once its shards are merged; leave --shard out.")
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
+        self.extras = read_extras(folder, self.recipes)
         self.pictures = PictureChecker(settings.corpus)
         self.raised = Raised(settings.max_unreadable)
         self.answered_now: set[str] = set()
@@ -176,26 +223,43 @@ class Inputs:
 
     @property
     def n_samples(self) -> int:
-        """Images times response types, or the records of a dataset made elsewhere."""
-        if self.dataset is not None:
-            return len(self.dataset.records)
-        return len(self.images) * len(self.recipes)
+        """Images times response types, or what a mix draws of these, or the records of a dataset made elsewhere."""
+        return len(self.dataset.records) if self.dataset is not None else self.places.n_samples
+
+    def add_extras(self, extras: Sequence[ExtraSample]) -> None:
+        """Plan samples beside those that are planned."""
+        for extra in extras:
+            self.extras[extra.image_id] = (*self.extras.get(extra.image_id, ()), extra)
+        self.__dict__.pop("places", None)
+
+    @cached_property
+    def places(self) -> SamplePlaces:
+        """Where the samples of each image stand in the plan."""
+        n_images = len(self.images)
+        if not self.settings.mix and not self.extras:
+            return SamplePlaces(np.arange(n_images + 1) * len(self.recipes))
+        counts = (
+            len(asked_about(self.recipes, image_id, self.settings, self.extras.get(image_id, ())))
+            for image_id in ids_of(self.images)
+        )
+        return SamplePlaces(np.concatenate(([0], np.cumsum(np.fromiter(counts, np.int64, n_images)))))
 
     def planned(self, first: int = 0) -> Iterator[Planned]:
         """Every sample of the run, in corpus order, from one of them on."""
         if self.dataset is not None:
             return islice(plan_imported(self.dataset, self.pictures.check), first, None)
-        image, n_before = divmod(first, len(self.recipes))
-        return islice(self._plan(self.images[image:], self.recipes), n_before, None)
+        image, n_before = self.places.locate(first)
+        return islice(self._plan(self.images[image:]), n_before, None)
 
-    def _plan(self, images: Sequence[AnnotatedImage], recipes: tuple[Recipe, ...]) -> Iterator[Planned]:
+    def _plan(self, images: Sequence[AnnotatedImage]) -> Iterator[Planned]:
         categories, companions = self.corpus.categories, self.companions
-        return plan_samples(images, recipes, self.settings, self.pictures.check, categories, companions)
+        check = self.pictures.check
+        return plan_samples(images, self.recipes, self.settings, check, categories, companions, self.extras)
 
     def planned_at(self, number: int) -> Planned:
         """One sample, by its place in the plan; raises IndexError where there is none."""
-        image, recipe = divmod(number, len(self.recipes))
-        return next(self._plan((self.images[image],), (self.recipes[recipe],)))
+        image, n_before = self.places.locate(number)
+        return next(islice(self._plan((self.images[image],)), n_before, None))
 
     def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
         """Every sample that is not known to have its reply, with its place in the plan."""
@@ -219,7 +283,9 @@ class Inputs:
         """Digest of what decides the requests, pictures aside."""
         teacher, recipes = self.settings.teacher.name, [(recipe.name, recipe.digest) for recipe in self.recipes]
         embedded = embedded_teacher(self.settings)
-        return digest_of([version("datagen"), teacher, embedded, self.settings.context, recipes, self._corpus_told()])
+        mix = [shares_of(self.settings.mix), self.settings.rng_seed] if self.settings.mix else None
+        context, corpus = self.settings.context, self._corpus_told()
+        return digest_of([version("datagen"), teacher, embedded, context, recipes, mix, corpus, self.extras])
 
     def _corpus_told(self) -> list[Any]:
         """The corpus, told without reading it again, and by the first and the last of the images."""
@@ -296,7 +362,7 @@ def common_settings(settings: Settings) -> dict[str, Any]:
 
 WHERE_AND_HOW = frozenset(
     "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
-    "results retry max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
+    "results retry more max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
     "teacher.prices teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device "
     "validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.base_url "
     "dedup.embeddings.batch_size checks.judge.base_url checks.judge.max_tokens "
@@ -323,7 +389,7 @@ def _fitted(settings: Settings, source: Source) -> Settings:
     """Let the source say what the settings leave open, so that ``run.yaml`` holds it for those who lack the source.
 
     Raises:
-        SettingsError: A validator has no pictures to look at.
+        SettingsError: A validator, or a teacher that is shown them, has no pictures to look at.
     """
     corpus, checks = settings.corpus, settings.checks
     if corpus.images is None and source.pictures is not None:
@@ -332,4 +398,6 @@ def _fitted(settings: Settings, source: Source) -> Settings:
         checks = replace(checks, exhaustive="yes" if source.is_exhaustive else "no")
     if settings.validator.name != "none" and corpus.images is None:
         raise SettingsError("A validator needs the pictures: give their folder, or leave the validator out.")
+    if settings.teacher.show_images and corpus.images is None:
+        raise SettingsError("--show-images needs the pictures: give their folder with --images.")
     return replace(settings, corpus=corpus, checks=checks)

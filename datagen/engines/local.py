@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from datagen.claims.other_languages import languages_with_claims
 from datagen.config import ENDPOINT, Settings, validator_names
 from datagen.corpus.lint import language_of_captions
+from datagen.engines.choose_more import take_more
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
 from datagen.engines.finish_run import Outcome, finish
@@ -149,6 +150,8 @@ def run_local(
         inputs = Inputs(settings, folder, progress, plugs=plugs)
         require_ready(inputs, may_ask=may_ask, may_change=may_change)
         with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
+            if inputs.n_more and may_ask:
+                take_more(inputs)
             return _make(inputs, place or Here(), may_ask=may_ask)
 
 

@@ -26,8 +26,9 @@ from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import price_of
 from datagen.engines.inputs import WHERE_AND_HOW, Inputs
 from datagen.engines.progress import Pulse, ended
+from datagen.engines.show_pictures import showing
 from datagen.errors import RunError, SettingsError, TeacherError, visible
-from datagen.recipes import Recipe
+from datagen.recipes import Recipe, shares_of
 from datagen.records import Reply, Usage
 from datagen.settings_table import name_for_user
 from datagen.store import ReplyStore, RunFolder, stored_replies
@@ -150,7 +151,7 @@ def ask_first(inputs: Inputs) -> None:
     if first is None:
         return
     inputs.ledger.begin(0.0)
-    teacher = open_teacher(settings, inputs.ledger.budget)
+    teacher = showing(open_teacher(settings, inputs.ledger.budget), settings)
     if isinstance(inputs.progress, Pulse):
         inputs.progress.watch(teacher)
     replies: list[Reply] = []
@@ -235,6 +236,11 @@ def _is_harmless(change: Change) -> bool:
         return now is None or (before is not None and now >= before)
     if name == "types":
         return set(before) <= set(now)
+    if name == "mix":  # harmless where no type asks about fewer images
+        shares = shares_of(now)
+        return not now or (
+            bool(before) and all(shares.get(of, 0.0) >= share for of, share in shares_of(before).items())
+        )
     if name == "corpus.images":  # the folder may move
         return (before is None) == (now is None)
     if name.removeprefix("corpus.") in PLACES:

@@ -37,6 +37,7 @@ class RunFolder:
         self.path = path
         self.replies = path / "replies.jsonl"
         self.asked = path / "asked"
+        self.more = path / "more.jsonl"
         self.batches = path / "batches.jsonl"
         self.batch_file = path / f".batch.jsonl{UNFINISHED}"
         self.pictures = path / ".pictures.cache"

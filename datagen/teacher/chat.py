@@ -18,7 +18,7 @@ from datagen.endpoint.client import EndpointClient
 from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError, is_for_good
 from datagen.endpoint.prices import cost_of
 from datagen.endpoint.target import Target
-from datagen.endpoint.token_estimate import count_prompt
+from datagen.endpoint.token_estimate import count_prompt, picture_tokens
 from datagen.errors import BudgetError, TeacherError
 from datagen.records import Reply, Request, Usage
 from datagen.teacher.paid import PaidError
@@ -79,18 +79,21 @@ class ReplyCall(Call[str]):
         if n_told >= CONTEXT_STEP and n_told % CONTEXT_STEP <= CONTEXT_MARKS and n_letters > MOST_LETTERS * n_told:
             raise RecordError(
                 "prompt_cut",
-                f"the server read {n_told} tokens of a prompt of about {count_prompt(self._request)[0]:.0f}: start it "
+                f"the server read {n_told} tokens of a prompt of about {self.most_tokens()[0]:.0f}: start it "
                 "with a longer context (OLLAMA_CONTEXT_LENGTH, --ctx-size, --max-model-len)",
             )
 
     def reserved_tokens(self, mean_reply_tokens: float | None) -> float:
         """The prompt by its length, at four letters of English a token, the reply like those before it."""
-        n_prompt = sum([len(message.content) for message in self._request.messages]) / 4
+        request = self._request
+        n_prompt = sum([len(message.content) for message in request.messages]) / 4
+        if request.image_detail is not None:
+            n_prompt += picture_tokens(*request.picture_px, request.image_detail, self._model)
         return n_prompt + (self._request.max_tokens if mean_reply_tokens is None else mean_reply_tokens)
 
     def most_tokens(self) -> tuple[float, int]:
         """The prompt, estimated, and the longest reply."""
-        return count_prompt(self._request)[0], self._request.max_tokens
+        return count_prompt(self._request, self._model)[0], self._request.max_tokens
 
 
 class ChatTeacher:

@@ -26,6 +26,10 @@ EXAMPLES: dict[str, Any] = {
     "checks.judge.base_url": "http://localhost:8000/v1",
     "checks.words": {"synonyms": {"dog": ["hound"]}},
     "balance.yes_share": 0.4,
+    "mix": {"conversation": 2.0, "reasoning": 1.0},
+    "teacher.leave_out": ["temperature"],
+    "teacher.image_px": 512,
+    "teacher.extra_body": {"top_k": 20},
 }
 
 
@@ -80,7 +84,8 @@ def test_set_reaches_every_setting(name: str) -> None:
 
 @pytest.mark.parametrize("row", OPTIONS, ids=lambda row: row.name)
 def test_every_option_sets_its_setting(row: OptionRow) -> None:
-    value = "words.yaml" if row.setting == "checks.words" else example(row.setting)
+    typed = {"checks.words": "words.yaml", "mix": "conversation=2,reasoning=1"}
+    value = typed.get(row.setting) or example(row.setting)
     if row.repeats:
         arguments = [part for one in value for part in (row.flag, one)]
     else:

@@ -48,7 +48,9 @@ def test_doubled_boxes_are_found_across_classes():
 
 
 def test_two_things_that_fill_each_other_are_no_fault():
-    image = scene(["A man on a couch, on his sofa"], [box("person", (0.1, 0.1, 0.5, 0.5)), box("couch", (0.1, 0.1, 0.65, 0.5))])
+    image = scene(
+        ["A man on a couch, on his sofa"], [box("person", (0.1, 0.1, 0.5, 0.5)), box("couch", (0.1, 0.1, 0.65, 0.5))]
+    )
     assert "doubled_box" not in kinds(image)
 
 

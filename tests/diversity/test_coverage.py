@@ -91,6 +91,21 @@ def test_habits_of_denial_are_told() -> None:
     assert "Only 1 of 3 categories are ever said to be absent, cat 100 % of the time." in lacks(diversity)
 
 
+def test_types_that_lag_behind_their_shares_are_told() -> None:
+    diversity = Diversity(shares={"conversation": 3, "description": 1, "reasoning": 4})
+    for n in range(60):
+        diversity.add(sample(n, DOG, COUNT))
+    for n in range(40):
+        diversity.add(sample(n, LEFT, response_type="reasoning"))
+    told = lacks(diversity)
+    assert "Of 100 accepted samples 0.0 % are description, where 12 % are wanted." in told
+    assert "Of 100 accepted samples 40 % are reasoning" not in told  # 50 % are wanted, and checks cost some
+    for n in range(60, 80):
+        diversity.add(sample(n, DOG, COUNT))
+    assert "Of 120 accepted samples 33 % are reasoning, where 50 % are wanted." in lacks(diversity)
+    assert "conversation, where" not in lacks(diversity)
+
+
 def test_an_even_set_lacks_nothing_of_what_is_even() -> None:
     diversity = Diversity(("dog", "cat"))
     for n in range(60):

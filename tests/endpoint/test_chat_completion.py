@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from datagen.endpoint.chat_completion import encode_request, first_choice, request_fields, text_or_fault
 from datagen.endpoint.error_translation import RecordError
@@ -67,3 +68,22 @@ def test_what_is_no_answer_has_its_code(content: str, code: str) -> None:
 )
 def test_what_makes_no_sense_may_be_billed(answer: object) -> None:
     assert first_choice(json.dumps(answer).encode()) == (None, Usage(9, 0, 4))
+
+
+def fields_of(**changes: object) -> dict[str, object]:
+    image, messages = AnnotatedImage("1", "1.jpg", 1, 1), (Message("system", "Be brief."), Message("user", "a"))
+    request = Request("d", image, "t", "r", messages, 0.7, 10, "text")
+    sent = json.loads(b"".join(encode_request(request_fields("m", replace(request, **changes), ()))))
+    assert isinstance(sent, dict)
+    return sent
+
+
+def test_what_is_left_out_is_not_sent_and_further_fields_are() -> None:
+    assert fields_of().keys() == {"model", "messages", "max_tokens", "temperature"}
+    assert fields_of(temperature=None, sends_max_tokens=False).keys() == {"model", "messages"}
+    sent = fields_of(more={"top_p": 0.9, "top_k": 20, "chat_template_kwargs": {"enable_thinking": False}})
+    assert (sent["top_p"], sent["top_k"], sent["chat_template_kwargs"]) == (0.9, 20, {"enable_thinking": False})
+
+
+def test_a_model_without_a_system_role_hears_it_from_the_user() -> None:
+    assert fields_of(system_role=False)["messages"] == [{"role": "user", "content": "Be brief.\n\na"}]

@@ -77,14 +77,16 @@ def test_a_batch_gives_what_single_requests_give_for_half_the_price(corpus_files
     assert not (tmp_path / "batch" / ".batch.jsonl.unfinished").exists()
 
 
-def test_the_lines_are_what_single_requests_would_send(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shows", [False, True])
+def test_the_lines_are_what_single_requests_would_send(corpus_files: CorpusFiles, tmp_path: Path, shows: bool) -> None:
     with LoopbackServer() as server:
-        run(corpus_files, server, tmp_path / "batch")
-        run(corpus_files, server, tmp_path / "single", batch=False)
+        run(corpus_files, server, tmp_path / "batch", show_images=shows)
+        run(corpus_files, server, tmp_path / "single", batch=False, show_images=shows)
     (content,) = (server.desk.files[batch["input_file_id"]] for batch in server.desk.batches.values())
     bodies = [json.loads(line)["body"] for line in content.splitlines()]
     singles = [body for _, body in server.seen]
     assert sorted(map(json.dumps, bodies)) == sorted(map(json.dumps, singles))
+    assert all(("data:image/jpeg;base64," in json.dumps(body["messages"][-1])) == shows for body in bodies)
 
 
 def test_files_keep_to_the_limits_and_several_batches_are_open_at_once(

@@ -3,14 +3,23 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import CorpusFiles, make_corpus
 
 from datagen.config import CorpusSettings
 from datagen.corpus import Corpus, PictureChecker, load_corpus, pictures
 from datagen.engines import inputs as module
-from datagen.engines.inputs import check_pictures
+from datagen.engines.inputs import SamplePlaces, check_pictures
 from datagen.engines.progress import Silence
+
+
+def test_samples_are_found_by_number_where_images_have_different_many() -> None:
+    places = SamplePlaces(np.array([0, 2, 2, 3, 6, 6]))
+    assert places.n_samples == 6
+    assert [places.locate(number) for number in range(7)] == [(0, 0), (0, 1), (2, 0), (3, 0), (3, 1), (3, 2), (5, 0)]
+    assert [places.count_of(image) for image in range(5)] == [2, 0, 1, 3, 0]
+    assert places.first_of(3) == 3
 
 
 class Told(Silence):

@@ -129,7 +129,7 @@ def pool_on(files: CorpusFiles, tmp_path: Path, n_workers: int, **more: Any) -> 
 
 
 def chunk() -> bytes:
-    return chunks._encoder.encode([chunks._Shown(AnnotatedImage("1", "1.jpg", 9, 9, ("A dog sits.",)), None)])
+    return chunks._encoder.encode([chunks._Shown(AnnotatedImage("1", "1.jpg", 9, 9, ("A dog sits.",)), None, 1)])
 
 
 def test_what_the_work_raises_is_raised_here(files: CorpusFiles, tmp_path: Path, monkeypatch: Any) -> None:

@@ -53,6 +53,14 @@ def test_shards_merge_into_the_bytes_of_one_run(tmp_path: Path, count: int) -> N
     assert run.summary.samples == 96
 
 
+def test_shards_of_a_mix_merge_into_the_bytes_of_one_run(tmp_path: Path) -> None:
+    settings = demo_settings(types=None, mix="conversation=2,negation=1,reasoning=3")
+    run_local(settings, tmp_path / "one", Silence())
+    make_shards(settings, 5, tmp_path / "split")
+    assert merged(settings, tmp_path / "split").summary.samples == 47
+    same(tmp_path / "one", tmp_path / "split")
+
+
 def test_copies_are_found_across_shards(tmp_path: Path, corpus_files: CorpusFiles) -> None:
     same_reply = "Question:\nHow does the scene feel today?\n===\nAnswer:\nIt all feels calm and bright, rather warm than cold, with a quiet mood."
     with LoopbackServer(reply=lambda _: same_reply) as server:

@@ -1,0 +1,116 @@
+"""What a set lacks is asked for beside it: types that lag behind, kinds that are rare, Yes or No."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import CorpusFiles, make_corpus
+from loopback import LoopbackServer, reply_for
+
+import datagen
+from datagen.config import Settings, dump_settings, load_settings
+from datagen.engines.estimate import estimate_run
+from datagen.engines.local import run_local
+from datagen.engines.progress import Silence
+from datagen.errors import SettingsError
+from datagen.records import ExtraSample
+from datagen.store import read_facts
+
+
+class Told(Silence):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, sentence: str) -> None:
+        self.notes.append(sentence)
+
+
+def settings_for(files: CorpusFiles, url: str, **more: object) -> Settings:
+    asked = {"teacher.name": "m", "teacher.base_url": url, "types": ["conversation", "description"]}
+    return load_settings(None, {**files.settings, **asked, **more})
+
+
+def chosen(out: Path) -> list[ExtraSample]:
+    return [extra for _, extra in read_facts(out / "more.jsonl", ExtraSample) if extra is not None]
+
+
+def test_more_of_an_image_is_asked_with_what_the_set_lacks(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    wishes: list[str] = []
+
+    def reply(body: Mapping[str, Any]) -> str:
+        wishes.append(body["messages"][-1]["content"].rpartition("\n")[2])
+        return reply_for(body)
+
+    out, told = tmp_path / "run", Told()
+    with LoopbackServer(reply=reply) as server:
+        settings = settings_for(corpus_files, server.base_url)
+        run_local(settings, out, Silence())
+        before = {one.sample_id: one.turns for one in datagen.open_run(out).iter_samples()}
+        wishes.clear()
+        run_local(settings_for(corpus_files, server.base_url, more=5), out, told)
+        extras = chosen(out)
+        assert len(extras) == len(wishes) == 5
+        assert sorted(extra.wanted for extra in extras) == sorted(wishes)
+        assert Counter(extra.response_type for extra in extras).most_common(1)[0][1] == 3
+        after = {one.sample_id: one.turns for one in datagen.open_run(out).iter_samples()}
+        assert len(after) == len(before) + 5 == datagen.open_run(out).summary.samples
+        assert {
+            f"{extra.image_id}-{extra.response_type}-{extra.number}" for extra in extras
+        } == after.keys() - before.keys()
+        assert all(extra.number == 2 or extra.number == 3 for extra in extras)
+        assert "description chosen" in told.notes[-1] or "conversation chosen" in told.notes[-1]
+        (out / "summary.json").unlink()
+        wishes.clear()
+        run_local(settings, out, Silence())  # as a resume does
+        assert wishes == []
+        assert datagen.open_run(out).summary.samples == len(after)
+        again = Told()
+        (out / "summary.json").unlink()
+        run_local(settings_for(corpus_files, server.base_url, more=5), out, again)
+        assert chosen(out) == extras
+        assert "goes on with what it chose before" in again.notes[0]
+
+
+def test_types_that_a_mix_left_out_come_first(tmp_path: Path) -> None:
+    files = make_corpus(tmp_path / "corpus", n_images=12)
+    with LoopbackServer() as server:
+        mix = {"types": None, "mix": "conversation=4,description=1"}
+        run_local(settings_for(files, server.base_url, **mix), tmp_path / "run", Silence())
+        run_local(settings_for(files, server.base_url, **mix, more=4), tmp_path / "run", Silence())
+        extras = chosen(tmp_path / "run")
+        assert all(extra.number == 1 for extra in extras if extra.response_type == "description")
+        every = settings_for(files, server.base_url)  # what was chosen is now asked by its type
+        run_local(every, tmp_path / "run", Silence(), may_change=True)
+        ids = [one.sample_id for one in datagen.open_run(tmp_path / "run").iter_samples()]
+        assert len(ids) == len(set(ids)) == 24 + sum(extra.number > 1 for extra in extras)
+
+
+def test_the_choice_does_not_depend_on_where_the_work_is_done(tmp_path: Path) -> None:
+    plain = dump_settings(datagen.demo_settings()) | {"types": None, "mix": {"conversation": 3, "negation": 1}}
+    plain["validator"]["name"] = "none"
+    for workers in (1, 2):
+        settings = load_settings(None, {**plain, "workers": workers})
+        run_local(settings, tmp_path / str(workers), Silence())
+        run_local(load_settings(None, {**plain, "workers": workers, "more": 6}), tmp_path / str(workers), Silence())
+    one, two = (json.loads((tmp_path / name / "summary.json").read_bytes()) for name in ("1", "2"))
+    assert one == two
+    assert one["by_type"]["negation"]["accepted"] > 6
+    for name in ("samples.jsonl", "dataset.json", "more.jsonl"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_what_cannot_be_added_is_told(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    settings = load_settings(None, {**corpus_files.settings, "types": ["description"]})
+    told = Told()
+    run_local(load_settings(None, {**dump_settings(settings), "more": 3}), tmp_path / "run", told)
+    assert "this run is not finished" in told.notes[0]
+    with pytest.raises(SettingsError, match="the embedded teacher would repeat itself"):
+        run_local(load_settings(None, {**dump_settings(settings), "more": 3}), tmp_path / "run", Silence())
+    assert datagen.open_run(tmp_path / "run").summary.samples == 6
+    with pytest.raises(SettingsError, match="chosen once it is run"):
+        estimate_run(load_settings(None, {**dump_settings(settings), "more": 3}))
