@@ -120,13 +120,25 @@ def plan_samples(
     categories: tuple[str, ...] = (),
     companions: Companions = NO_COMPANIONS,
     extras: Mapping[str, tuple[ExtraSample, ...]] = NO_EXTRAS,
+    only: slice = slice(None),
 ) -> Iterator[Planned]:
-    """List every sample a run will have, in corpus order, recipes in the order of the settings as far as drawn."""
+    """List every sample a run will have, in corpus order, recipes in the order of the settings as far as drawn.
+
+    Args:
+        images: What to ask about.
+        recipes: Of the run.
+        settings: Of the run.
+        check_picture: Finds pictures that cannot be used.
+        categories: The corpus's.
+        companions: What goes with what in it.
+        extras: What is asked beside, by image.
+        only: Which samples of each image; planning one takes 0.1 ms.
+    """
     for image in images:
         fault = check_picture(image)
         deniable = claims.deniable(image, categories, settings.checks)
         absent = plausibly_absent(image, deniable, companions, categories, settings.checks) if companions.near else ()
-        for recipe, extra in asked_about(recipes, image.image_id, settings, extras.get(image.image_id, ())):
+        for recipe, extra in asked_about(recipes, image.image_id, settings, extras.get(image.image_id, ()))[only]:
             number = 1 if extra is None else extra.number
             if fault is not None:
                 yield Planned(image, recipe, None, Drop("teacher", *fault), categories, number)

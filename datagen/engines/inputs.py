@@ -251,15 +251,15 @@ class Inputs:
         image, n_before = self.places.locate(first)
         return islice(self._plan(self.images[image:]), n_before, None)
 
-    def _plan(self, images: Sequence[AnnotatedImage]) -> Iterator[Planned]:
+    def _plan(self, images: Sequence[AnnotatedImage], only: slice = slice(None)) -> Iterator[Planned]:
         categories, companions = self.corpus.categories, self.companions
         check = self.pictures.check
-        return plan_samples(images, self.recipes, self.settings, check, categories, companions, self.extras)
+        return plan_samples(images, self.recipes, self.settings, check, categories, companions, self.extras, only)
 
     def planned_at(self, number: int) -> Planned:
         """One sample, by its place in the plan; raises IndexError where there is none."""
         image, n_before = self.places.locate(number)
-        return next(islice(self._plan((self.images[image],)), n_before, None))
+        return next(self._plan((self.images[image],), slice(n_before, n_before + 1)))
 
     def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
         """Every sample that is not known to have its reply, with its place in the plan."""
