@@ -172,7 +172,8 @@ class Discourse:
             ones = [phrase for phrase in told if text.startswith(("one ", "One "), phrase.start)]
             is_second = match["other"] is not None and match["other"].lower().startswith("another") and bool(ones)
             if is_second:  # "ONE dog sits on the rug, while ANOTHER sleeps"
-                found.append(replace(_stand_in(ones[-1], *match.span("word")), measure="at least", number=2))
+                second = _stand_in(ones[-1], *match.span("word"))
+                found.append(replace(second, measure="at least", number=2, is_plural=False, is_definite=False))
                 continue
             if meant is not None and meant.measure not in ("none", "others"):
                 is_plural = _IS_ONE.search(match[0]) is None

@@ -376,6 +376,12 @@ def test_words_outside_the_tables_are_told_by_what_they_are_kinds_of(kind, text,
     assert verdict(kind, text, DOG, captions) == expected
 
 
+def test_another_one_has_a_place_of_its_own():
+    dogs = (box("dog", (0.1, 0.4, 0.2, 0.6)), box("dog", (0.8, 0.4, 0.9, 0.6)))
+    text = "One of the dogs is on the right side of the image, and another is on the left."
+    assert verdict("place", text, dogs, ()) == "supported_by_boxes"
+
+
 def test_a_place_alone_answers_its_question():
     told = ("a dog in a kitchen", "a kitchen with a dog")
     assert verdict("scene", "A busy airport.", DOG, told, "What kind of place is this?") == AGAINST
