@@ -404,6 +404,13 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     results: Annotated[
         str | None, Meta(description="URI to which the finished files are copied, such as s3://bucket/folder.")
     ] = None
+    repair: Annotated[
+        NonNegative,
+        Meta(
+            description="What annotations, judge or validator speak against goes back to the teacher so often, with "
+            "what does; 0 drops it at once."
+        ),
+    ] = 0
     retry: Annotated[
         tuple[str, ...],
         Meta(description="Reasons, such as empty_reply: stored replies of no use for them are asked again, this once."),
@@ -661,6 +668,13 @@ def _check_together(settings: Settings) -> None:
         raise SettingsError(f"Response type '{sorted(twice)[0]}' is named twice in --types; name each once.")
     _check_language(settings)
     _check_teacher(settings)
+    if settings.repair and settings.corpus.dataset is not None:
+        raise SettingsError("--repair: a dataset made elsewhere has no teacher to ask again; leave it out.")
+    if settings.repair and settings.teacher.name == "template":
+        raise SettingsError(
+            "--repair: the embedded teacher writes the same again whatever it is told; name a model with --teacher, or "
+            "leave --repair out."
+        )
     if settings.dedup.embeddings is not None and settings.dedup.embeddings.base_url is not None:
         _check_address(settings.dedup.embeddings.base_url, "dedup.embeddings.base_url")
     if settings.checks.judge is not None and settings.checks.judge.base_url is not None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -114,6 +114,18 @@ class _Ratio:
             variance = n / (n - 1) * spread / self.judged**2
             size = min(float(self.judged), share * (1 - share) / variance) if variance > 0 else float(self.judged)
         return size * (_Z / _student(n - 1)) ** 2
+
+
+def rate_of(images: Iterable[Sequence[int]]) -> Rate:
+    """The share of a few counts, with its interval by image.
+
+    Args:
+        images: Per image how many were found, and among how many.
+    """
+    ratio = _Ratio()
+    for found, judged in images:
+        ratio.add(found, judged)
+    return ratio.rate()
 
 
 def _wilson(share: float, size: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, permutations
 from operator import attrgetter
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Raw, Struct, json
@@ -30,6 +31,7 @@ from datagen.records import (
     Drop,
     ExtraSample,
     Provenance,
+    Repair,
     Reply,
     Request,
     Sample,
@@ -37,6 +39,7 @@ from datagen.records import (
     cut_or_reject,
     reject,
 )
+from datagen.repair import Laid, Orders, lay_repairs
 
 if TYPE_CHECKING:
     from datagen.corpus.llava_dataset import Dataset
@@ -67,8 +70,13 @@ class Planned(Struct, frozen=True):
     @property
     def sample_id(self) -> str:
         """Unique in the run."""
-        first = f"{self.image.image_id}-{self.recipe.name}"
-        return first if self.number == 1 else f"{first}-{self.number}"
+        return sample_id_of(self.image, self.recipe, self.number)
+
+
+def sample_id_of(image: AnnotatedImage, recipe: Recipe, number: int) -> str:
+    """The id of a sample; see ``Planned``."""
+    first = f"{image.image_id}-{recipe.name}"
+    return first if number == 1 else f"{first}-{number}"
 
 
 class SampleOrigin(Struct, frozen=True):
@@ -76,11 +84,13 @@ class SampleOrigin(Struct, frozen=True):
 
     Attributes:
         checks: Of the user's own, in Python.
+        repairs: What went back to the teacher and was answered.
     """
 
     planned: Planned
     reply: Reply | None
     checks: tuple[Check, ...] = ()
+    repairs: tuple[Laid, ...] = ()
 
 
 def require_distinct_ids(image_ids: Collection[str], types: Sequence[str]) -> None:
@@ -184,17 +194,33 @@ def take_reply(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sampl
 
 
 def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
-    """Raw text becomes questions and answers, each with its claims: before anything is cut, so that all have them."""
+    """Raw text becomes questions and answers, each with its claims: before anything is cut, so that all have them.
+
+    What the teacher wrote anew stands in its place from the beginning, so that every stage looks at it.
+    """
     recipe, reply = asked.planned.recipe, asked.reply
     assert reply is not None  # take_reply has rejected the others
     question = None
     if recipe.settings.reply_format == "text":
         question = draw_question(recipe, reply.image_id, settings.rng_seed)
     parsed = parse_reply(reply.text, recipe.settings.reply_format, reply.finish_reason, question)
-    told = claims.judge_turns(
-        parsed.turns, asked.planned.image, asked.planned.categories, settings.checks, settings.language
-    )
+    turns, repairs = lay_repairs(parsed.turns, asked.repairs)
+    if repairs:
+        sample = replace(sample, repairs=repairs, provenance=_paid_for(sample.provenance, repairs))
+    told = claims.judge_turns(turns, asked.planned.image, asked.planned.categories, settings.checks, settings.language)
     return cut_or_reject(sample, told, parsed.drop)
+
+
+def _paid_for(before: Provenance, repairs: Sequence[Repair]) -> Provenance:
+    """What a sample cost with what went back to the teacher."""
+    known = [usd for usd in (before.cost_usd, *(one.cost_usd for one in repairs)) if usd is not None]
+    return replace(
+        before,
+        n_prompt_tokens=before.n_prompt_tokens + sum(one.n_prompt_tokens for one in repairs),
+        n_cached_tokens=before.n_cached_tokens + sum(one.n_cached_tokens for one in repairs),
+        n_completion_tokens=before.n_completion_tokens + sum(one.n_completion_tokens for one in repairs),
+        cost_usd=sum(known) if known else None,
+    )
 
 
 def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
@@ -370,7 +396,10 @@ class Stage(Struct, frozen=True, kw_only=True):
 
 STAGES = (
     Stage(name="teacher", what="no usable picture, or no answer", of_sample=take_reply),
-    Stage(name="parse", what="no readable turns in the reply", of_sample=parse_turns, settings=("rng_seed", "checks")),
+    Stage(
+        name="parse", what="no readable turns in the reply", of_sample=parse_turns,
+        settings=("rng_seed", "checks", "repair"),
+    ),
     Stage(name="checks", what="refused, leaking or broken wording", of_sample=check_wording, settings=("checks",)),
     Stage(name="checks", what="contradicted by captions or boxes", of_sample=check_claims, settings=("checks",)),
     Stage(name="checks", what="a check in Python", of_sample=check_in_python, settings=("python_checks",)),
@@ -400,9 +429,10 @@ def make_sample(
     settings: Settings,
     settings_digest: str,
     checks: tuple[Check, ...] = (),
+    repairs: tuple[Laid, ...] = (),
 ) -> Sample:
     """Take one planned sample through every stage that needs no other sample."""
-    sample, asked = _begin(planned, reply, settings, settings_digest), SampleOrigin(planned, reply, checks)
+    sample, asked = _begin(planned, reply, settings, settings_digest), SampleOrigin(planned, reply, checks, repairs)
     for stage in STAGES:
         if stage.of_sample is not None:
             sample = stage.of_sample(sample, asked, settings)
@@ -440,14 +470,21 @@ def derive(
     find_reply: Callable[[str], Reply | None],
     settings: Settings,
     checks: tuple[Check, ...] = (),
+    orders: Orders = MappingProxyType({}),
 ) -> Iterator[Sample]:
     """Take samples through every stage that needs no other image, in corpus order, from the stored replies."""
+
+    def reply_to(item: Planned) -> Reply | None:
+        return find_reply(item.request.digest) if item.request else None
+
+    def repairs_of(item: Planned) -> tuple[Laid, ...]:
+        found = ((order, find_reply(order.request_digest)) for order in orders.get(item.sample_id, ()))
+        return tuple((order, reply) for order, reply in found if reply is not None)
+
     settings_digest = late_settings_digest(settings)
     for _, of_image in groupby(planned, key=lambda item: item.image.image_id):
         samples: Sequence[Sample] = [
-            make_sample(
-                item, find_reply(item.request.digest) if item.request else None, settings, settings_digest, checks
-            )
+            make_sample(item, reply_to(item), settings, settings_digest, checks, repairs_of(item) if orders else ())
             for item in of_image
         ]
         for stage in STAGES:
@@ -473,8 +510,8 @@ def late_settings_digest(settings: Settings) -> str:
         values["checks.judge"] = judge.model, judge.min_precision, judge.planted
     if settings.language != ENGLISH:
         values["language"] = settings.language
-    if not values["validator.probes"]:  # likewise
-        del values["validator.probes"]
-    if not values["python_checks"]:  # most runs have none, and samples of earlier runs keep their digest
-        del values["python_checks"]
+    # Most runs have none of these, and samples of earlier runs keep their digest.
+    for name in ("validator.probes", "python_checks", "repair"):
+        if not values[name]:
+            del values[name]
     return digest_of(list(values.values()))

@@ -183,12 +183,29 @@ def picture_prompt(recipes_dir: str | None = None) -> str:
 
 
 def _shared_prompt(name: str, recipes_dir: str | None, tells: str) -> str:
-    own = None if recipes_dir is None else Path(recipes_dir) / "prompts" / name
-    file = own if own is not None and own.is_file() else bundled_folder("prompts") / name
+    file = _prompt_file(name, recipes_dir)
     text = _read(file).strip()
     if not text:
         raise RecipeError(f"{file}: is empty; it should tell {tells}.")
     return text
+
+
+def repair_prompt(recipes_dir: str | None = None) -> str:
+    """The message that sends sentences back to the teacher; ``{flaws}`` stands for them and what speaks against them.
+
+    Raises:
+        RecipeError: It does not name them, or cannot be read.
+    """
+    file = _prompt_file("repair.txt", recipes_dir)
+    text = _read(file).strip()
+    if "{flaws}" not in text:
+        raise RecipeError(f"{file}: holds no {{flaws}}; the sentences to write again stand in its place.")
+    return text
+
+
+def _prompt_file(name: str, recipes_dir: str | None) -> Path:
+    own = None if recipes_dir is None else Path(recipes_dir) / "prompts" / name
+    return own if own is not None and own.is_file() else bundled_folder("prompts") / name
 
 
 def load_recipes(settings: Settings) -> tuple[Recipe, ...]:

@@ -320,6 +320,52 @@ class Cut(Drop, frozen=True, omit_defaults=True):
     at: int = 0
 
 
+class Flaw(Struct, frozen=True, omit_defaults=True):
+    """A sentence that annotations, judge or validator speak against, as it went back to the teacher.
+
+    Attributes:
+        turn: Place of its turn among those of the reply, from 0.
+        start: Where it begins in the answer, or in the question.
+        text: The sentence as it stood.
+        stage: At which its turn fell.
+        reason: The reason code.
+        evidence: What is wrong and how it is known, as the teacher was told it.
+        in_question: It is the question.
+        new: What stands in its place; empty where the teacher left it out; None where it gave nothing.
+    """
+
+    turn: int
+    start: int
+    text: str
+    stage: StageName
+    reason: str
+    evidence: str
+    in_question: bool = False
+    new: str | None = None
+
+
+class Repair(Struct, frozen=True, omit_defaults=True):
+    """One request to the teacher to write sentences of a sample anew: the turns as they stood, and why.
+
+    Attributes:
+        request_digest: Of that request; its reply is stored as any other.
+        flaws: The sentences, in their order.
+        before: Their turns as they stood, by place; a turn may go back more than once.
+        n_prompt_tokens: What the reply took, as of ``Usage``; so are the next two.
+        cost_usd: None where no price is known.
+        error: Why the reply is of no use; None for one that could be read.
+    """
+
+    request_digest: str
+    flaws: tuple[Flaw, ...]
+    before: dict[int, Turn]
+    n_prompt_tokens: int = 0
+    n_cached_tokens: int = 0
+    n_completion_tokens: int = 0
+    cost_usd: float | None = None
+    error: str | None = None
+
+
 class Provenance(Struct, frozen=True):
     """What made a sample, enough to make it again."""
 
@@ -363,6 +409,8 @@ class Sample(Struct, frozen=True):
         cuts: What was cut off while the sample went on, in the order of the cuts.
         review: None, or what a person decided; the fields above obey it, but for ``cuts``.
         over_first_turn: It fell because its first turn did, and not as a whole.
+        repairs: What went back to the teacher, in order; the turns above have its sentences in place of the old ones.
+            Missing where nothing did.
     """
 
     sample_id: str
@@ -378,6 +426,7 @@ class Sample(Struct, frozen=True):
     cuts: tuple[Cut, ...] = ()
     review: Review | None = None
     over_first_turn: bool = False
+    repairs: tuple[Repair, ...] | UnsetType = UNSET
 
 
 class Decision(Struct, frozen=True, omit_defaults=True):

@@ -69,6 +69,7 @@ OPTIONS = (
     OptionRow("prices", "teacher.prices", "FILE"),
     OptionRow("batch", "teacher.batch"),
     OptionRow("more", "more"),
+    OptionRow("repair", "repair"),
     OptionRow("retry", "retry", "REASON,REASON"),
     OptionRow("judge", "checks.judge.model", "MODEL"),
     OptionRow("validator", "validator.name", "NAME"),

@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from datagen.hallucination_rate import Coverage, CoverageTally, Hallucinations, HallucinationTally
 from datagen.records import Finding, Sample
+from datagen.repair_report import RepairReport, RepairTally
 from datagen.turn_fates import fated_turns, written_turns
 
 Reasons = dict[str, dict[str, int]]
@@ -409,6 +410,7 @@ class Summary(Struct, frozen=True):
         hallucinations: How much of what the teacher wrote is wrong, whatever became of it.
         coverage: How much of it captions and boxes could check at all.
         omissions: What loading the corpus left out or mended, by kind; missing where nothing was.
+        repair: What came of what went back to the teacher; missing where nothing was to.
     """
 
     samples: int
@@ -439,6 +441,7 @@ class Summary(Struct, frozen=True):
     hallucinations: Hallucinations | None = None
     coverage: Coverage | None = None
     omissions: dict[str, Omission] | UnsetType = UNSET
+    repair: RepairReport | UnsetType = UNSET
 
 
 class Tally:
@@ -465,6 +468,7 @@ class Tally:
         self._coverage = CoverageTally()
         self._cost_usd: float | None = None
         self._billed: dict[str, float | None] = {}
+        self.repairs = RepairTally()
 
     def watch(self, samples: Iterable[Sample]) -> Iterator[Sample]:
         """Pass samples through while counting them."""
@@ -478,6 +482,7 @@ class Tally:
         for cut in sample.cuts:
             self._cuts[cut.stage][cut.reason] += 1
         self._add_turns(sample)
+        self.repairs.add(sample)
         spent = sample.provenance
         self._n_requests += bool(spent.request_digest)
         self._tokens["prompt"] += spent.n_prompt_tokens

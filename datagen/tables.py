@@ -55,10 +55,11 @@ class RunTables(ABC):
 
         Columns: sample_id, image_id, image, response_type, status (the sample's), turn (from 1, as they were written),
         fate (``kept``, ``cut`` or ``rejected``), stage, reason and cause of the loss (``itself``, ``an earlier turn``
-        or ``the sample``), question, answer, n_words, n_claims, n_supported, n_contradicted, n_unknown (by the
-        annotations), verdict (``supported``, ``not doubted``, ``doubtful``, ``not judged``, None without a validator),
-        p_value (share of correct turns that look as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its
-        probability, 0 to 1), and ``score_NAME`` (the raw measures, log-probabilities in nats).
+        or ``the sample``), question, answer, answer_before (as the teacher wrote it first, where it was repaired),
+        n_words, n_claims, n_supported, n_contradicted, n_unknown (by the annotations), verdict (``supported``, ``not
+        doubted``, ``doubtful``, ``not judged``, None without a validator), p_value (share of correct turns that look
+        as wrong), worst (the likeliest kind of error), ``doubt_KIND`` (its probability, 0 to 1), and
+        ``score_NAME`` (the raw measures, log-probabilities in nats).
 
         The dataset is ``turns[turns.fate == "kept"]``. In runs of older versions what was cut is not among them.
         """
@@ -141,7 +142,7 @@ def _turns_table(samples: Iterable[Sample]) -> pd.DataFrame:
 
     doubts = [_doubt_column(kind) for kind in ERROR_KINDS]
     columns = [
-        *_PLACE, "question", "answer", "n_words",
+        *_PLACE, "question", "answer", "answer_before", "n_words",
         "n_claims", "n_supported", "n_contradicted", "n_unknown", "verdict", "p_value", "worst", *doubts,
     ]  # fmt: skip
     rows = [{**_place(sample, told), **_turn_row(told)} for sample, told in _turns_of(samples)]
@@ -237,6 +238,7 @@ def _turn_row(told: FatedTurn) -> dict[str, Any]:
     return {
         "question": turn.question,
         "answer": turn.answer,
+        "answer_before": told.earlier[0].turn.answer if told.earlier else None,
         "n_words": n_words(turn.answer),
         "n_claims": len(turn.claims),
         **{f"n_{verdict}": verdicts[verdict] for verdict in ("supported", "contradicted", "unknown")},

@@ -10,11 +10,25 @@ from collections.abc import Iterator
 from typing import Literal
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
-from datagen.records import Sample, Turn
+from datagen.records import Flaw, Sample, Turn
 
 Fate = Literal["kept", "cut", "rejected"]
 Cause = Literal["itself", "an earlier turn", "the sample"]
+
+
+class Earlier(Struct, frozen=True):
+    """A turn as it stood before the teacher wrote it anew, and why it had to.
+
+    Attributes:
+        flaws: Its sentences that went back, with what came in their places.
+        error: Why nothing came; None where something did.
+    """
+
+    turn: Turn
+    flaws: tuple[Flaw, ...]
+    error: str | None = None
 
 
 class FatedTurn(Struct, frozen=True):
@@ -28,6 +42,7 @@ class FatedTurn(Struct, frozen=True):
         detail: The sentence for a person.
         cause: What was at fault: the turn itself, a turn before it, or the sample as a whole, such as a copy of
             another.
+        earlier: How it stood before it was repaired, the first version first; none of most turns.
     """
 
     number: int
@@ -37,6 +52,7 @@ class FatedTurn(Struct, frozen=True):
     reason: str | None = None
     detail: str | None = None
     cause: Cause | None = None
+    earlier: tuple[Earlier, ...] = ()
 
 
 def fated_turns(sample: Sample) -> tuple[FatedTurn, ...]:
@@ -47,8 +63,18 @@ def fated_turns(sample: Sample) -> tuple[FatedTurn, ...]:
             (turn, "cut", (cut.stage, cut.reason, cut.detail), "an earlier turn" if n else "itself")
             for n, turn in enumerate(cut.turns)
         ]
+    numbered = enumerate(placed, start=1)
+    told = (FatedTurn(number, turn, fate, *why, cause) for number, (turn, fate, why, cause) in numbered)
+    if sample.repairs is UNSET or (sample.review is not None and sample.review.turns is not None):
+        return tuple(told)  # what people corrected by hand stands in no place that the teacher knew
+    return tuple(replace(one, earlier=_earlier(sample, one.number - 1)) for one in told)
+
+
+def _earlier(sample: Sample, place: int) -> tuple[Earlier, ...]:
     return tuple(
-        FatedTurn(number, turn, fate, *why, cause) for number, (turn, fate, why, cause) in enumerate(placed, start=1)
+        Earlier(one.before[place], tuple(flaw for flaw in one.flaws if flaw.turn == place), one.error)
+        for one in sample.repairs or ()
+        if place in one.before
     )
 
 
@@ -79,7 +105,9 @@ def _standing(sample: Sample) -> Iterator[_Placed]:
 
 
 def written_turns(sample: Sample) -> tuple[Turn, ...]:
-    """All turns as the teacher wrote them, whatever became of them and whoever corrected them; in no order."""
+    """All turns as the teacher first wrote them, whatever became of them and whoever corrected them; in no order."""
     before = sample.review.turns if sample.review is not None else None
+    if sample.repairs is not UNSET and before is None:
+        return tuple(told.earlier[0].turn if told.earlier else told.turn for told in fated_turns(sample))
     stood = sample.turns if before is None else before
     return (*stood, *(turn for cut in sample.cuts for turn in cut.turns))

@@ -14,7 +14,8 @@ FLOORS = (
     {"masking"},
     {"compact_map", "errors", "finish_reason", "records", "randomness", "server_words", "version", "yaml_text"},
     {"hallucination_rate", "settings_table", "turn_fates", "words"},
-    {"languages", "said_again", "summary"},
+    {"repair_report", "said_again"},
+    {"languages", "summary"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},
     {
@@ -31,6 +32,7 @@ FLOORS = (
         "teacher",
         "validator",
     },
+    {"repair"},
     {"pipeline", "tables"},
     {"engines"},
     {"view"},

@@ -37,6 +37,9 @@ def estimate(
 
     share = None if shard is None else Shard.parse(shard)
     echo_fitted(estimate_lines(estimate_run(settings, out, share), settings.teacher))
+    if settings.repair:
+        echo("beside    repairs are not estimated, as nobody knows how much will be wrong: each takes its prompt once")
+        echo("          more, and some 30 tokens out a sentence; --budget-usd bounds them")
     if settings.dedup.embeddings is not None or any(
         name.startswith(ENDPOINT) for name in validator_names(settings.validator.name)
     ):

@@ -19,6 +19,7 @@ from datagen.engines.progress import ASKING, SILENT_S, Heartbeat, read_heartbeat
 from datagen.errors import visible
 from datagen.hallucination_rate import Coverage
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
+from datagen.repair import REPAIRS
 from datagen.review import told_of, told_since
 from datagen.store import RunFolder, stored_replies
 from datagen.summary import Calibration, DiversityReport, Omission, PlantedFates, Reasons, Summary
@@ -43,6 +44,7 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     yield from _reasons("rejected", summary.rejected_by_stage)
     yield from _reasons("shortened", summary.cut_by_stage)
     yield from _planted_lines(summary)
+    yield from _repair_lines(summary)
     if summary.review:
         yield f"by hand   {told_of(summary.review)}"
     if summary.cost_usd:
@@ -143,6 +145,21 @@ def _reasons(title: str, table: Reasons) -> Iterator[str]:
             yield f"{title:9} {number} sample{'s' * (number != 1)} in {stage}: {reason}"
 
 
+def _repair_lines(summary: Summary) -> Iterator[str]:
+    """Tell what came of what went back to the teacher."""
+    told = summary.repair
+    if not told:
+        return
+    yield f"repaired  {told.told}"
+    if told.requests:
+        yield f"          {told.price}"
+    if told.by_reason:
+        yield "          " + ", ".join(f"{reason} {kept} of {n}" for reason, (n, kept) in told.by_reason.items())
+    for title, table in (("lost again", told.lost), ("nothing came", told.no_answer)):
+        if table:
+            yield f"          {title}: " + ", ".join(f"{n} {reason}" for reason, n in table.items())
+
+
 def _planted_lines(summary: Summary) -> Iterator[str]:
     """Tell what became of errors that were planted into the teacher's replies."""
     if not summary.planted:
@@ -165,7 +182,7 @@ class _StoredTally(Struct):
     """What the stored replies come to.
 
     Attributes:
-        tally: Requests by their error; None is an answer.
+        tally: Requests by their error; None is an answer, ``REPAIRS`` one to a repair.
         per_s: Answers a second over the last minute of asking; None where that cannot be told.
         late: When those were stored that came after a heartbeat.
     """
@@ -179,15 +196,16 @@ class _StoredTally(Struct):
 
 def _count_stored(folder: RunFolder, since: float) -> _StoredTally:
     outcomes = DigestMap()  # 0 for an answer, else the place of its error in the list
-    errors: list[str | None] = [None]
+    errors: list[str | None] = [None, REPAIRS]
     recent, latest = deque[float](), 0.0
     late: list[float] = []
     spent: Counter[str] = Counter()
     cost_usd: float | None = None
     for reply in stored_replies(folder):
-        if reply.error not in errors:
-            errors.append(reply.error)
-        outcomes.put(reply.request_digest, errors.index(reply.error))
+        outcome = REPAIRS if reply.error is None and reply.response_type.startswith(REPAIRS) else reply.error
+        if outcome not in errors:
+            errors.append(outcome)
+        outcomes.put(reply.request_digest, errors.index(outcome))
         if reply.at > since:
             late.append(reply.at)
         if reply.error is None and reply.at:
@@ -218,8 +236,10 @@ def status_lines(run: Run) -> Iterator[str]:
         yield from work_lines(beat, is_asked=is_asked)
     yield f"teacher   {run.settings.teacher.name}"
     yield f"replies   {stored.tally[None]} stored, {run.manifest.get('samples', 0)} samples planned"
+    if stored.tally[REPAIRS]:
+        yield f"repairs   {stored.tally[REPAIRS]} stored"
     for error, number in stored.tally.most_common():
-        if error is not None:
+        if error not in (None, REPAIRS):
             yield f"failed    {number} {error}"
     if stored.per_s is not None and (not is_working or (beat and beat.task == ASKING)):  # else of an earlier start
         yield f"rate      {stored.per_s:.1f} replies/s"
@@ -344,6 +364,11 @@ def turn_lines(sample: Sample) -> Iterator[str]:
         if told.fate == "cut":
             why = told.detail if told.cause == "itself" else f"with {told.cause}"
             yield visible(f"   CUT in {told.stage}: {told.reason} ({why})")
+        for before in told.earlier:
+            yield visible(f"   BEFORE: {before.turn.question} {before.turn.answer}")
+            yield from (visible(f"   went back: '{one.text}' ({one.reason}: {one.evidence})") for one in before.flaws)
+            if before.error:
+                yield visible(f"   nothing came: {before.error}")
         yield from _claim_lines(turn)
         yield from (visible(f"   judge: {line}") for line in opinion_lines(turn))
         if turn.validation is not None:

@@ -22,9 +22,10 @@ from datagen.config import Settings
 from datagen.engines.ordered_threads import map_in_order
 from datagen.engines.resume_mark import is_for_good
 from datagen.errors import RunError
-from datagen.pipeline import Planned, derive, plan_samples
+from datagen.pipeline import Planned, derive, plan_samples, sample_id_of
 from datagen.recipes import Recipe
-from datagen.records import AnnotatedImage, Drop, ExtraSample, Reply, Request, Sample
+from datagen.records import AnnotatedImage, Drop, ExtraSample, Repair, Reply, Request, Sample
+from datagen.repair import Laid, Orders
 from datagen.version import __version__
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class _Item(Struct, frozen=True, array_like=True):
     drop: Drop | None
     number: int
     reply: Reply | None = None
+    repairs: tuple[Laid, ...] = ()
 
 
 class _Asked(Struct, frozen=True, array_like=True):
@@ -132,7 +134,14 @@ def _derive(job: Job, chunk: bytes) -> bytes:
     asked = _asked_decoder.decode(chunk)
     replies = {item.reply.request_digest: item.reply for one in asked for item in one.items if item.reply is not None}
     planned = (_planned(job, one.image, item) for one in asked for item in one.items)
-    return _encoder.encode(list(derive(planned, replies.get, job.settings, job.checks)))
+    orders: Orders = {
+        sample_id_of(one.image, job.recipes[item.recipe], item.number): tuple(order for order, _ in item.repairs)
+        for one in asked
+        for item in one.items
+        if item.repairs
+    }
+    replies |= {reply.request_digest: reply for one in asked for item in one.items for _, reply in item.repairs}
+    return _encoder.encode(list(derive(planned, replies.get, job.settings, job.checks, orders)))
 
 
 def _planned(job: Job, image: AnnotatedImage, item: _Item) -> Planned:
@@ -209,7 +218,7 @@ def _derived_in(pool: Pool, inputs: Inputs, replies: ReplyStore) -> Iterator[Sam
     else:
         of_images = groupby(inputs.planned(), key=lambda item: item.image.image_id)
         planned = (_planned_here(list(of_image), inputs.recipes) for _, of_image in of_images)
-    asked = (_with_replies(image, items, replies.get) for image, items in planned)
+    asked = (_with_replies(image, items, replies.get, inputs) for image, items in planned)
     found = _handed_out(pool, "derive", _chunked(asked, lambda one: len(one.items)))
     return (sample for _, answer in found for sample in _samples_decoder.decode(answer))
 
@@ -226,11 +235,18 @@ def _planned_in(pool: Pool, inputs: Inputs) -> Iterator[tuple[AnnotatedImage, li
             yield one.image, list(islice(items, one.n_samples))
 
 
-def _with_replies(image: AnnotatedImage, items: Iterable[_Item], find_reply: Callable[[str], Reply | None]) -> _Asked:
+def _with_replies(
+    image: AnnotatedImage, items: Iterable[_Item], find_reply: Callable[[str], Reply | None], inputs: Inputs
+) -> _Asked:
     found = []
     for one in items:
         reply = None if one.request_digest is None else find_reply(one.request_digest)
-        found.append(_Item(one.recipe, one.request_digest, one.drop, one.number, reply))
+        orders: tuple[Repair, ...] = ()
+        if inputs.orders:
+            orders = inputs.orders.get(sample_id_of(image, inputs.recipes[one.recipe], one.number), ())
+        laid = ((order, find_reply(order.request_digest)) for order in orders)
+        repairs = tuple((order, said) for order, said in laid if said is not None)
+        found.append(_Item(one.recipe, one.request_digest, one.drop, one.number, reply, repairs))
     return _Asked(image, tuple(found))
 
 

@@ -114,6 +114,32 @@ class Workbench:
         return Reviewer(decisions, claims_from(corpus.by_id, corpus.categories, self.settings))
 
 
+def looked_at(
+    inputs: Inputs,
+    validators: Sequence[Validator],
+    candidates: Samples,
+    find_vector: FindVector | None = None,
+    *,
+    may_ask: bool = True,
+) -> Iterator[Sample]:
+    """Every sample as the stages of the whole set leave it, and nothing written; see ``finish``."""
+    with ExitStack() as lent:
+        samples, _ = _through(Workbench(inputs, validators, find_vector, None, lent, may_ask), candidates)
+        yield from samples()
+
+
+def _through(bench: Workbench, samples: Samples) -> tuple[Samples, dict[str, Report]]:
+    """Put samples through the stages that see the whole set, one after another."""
+    reports: dict[str, Report] = {}
+    for stage in STAGES:
+        if stage.of_set is None:
+            continue
+        samples, report = stage.of_set(samples, bench)
+        if stage.report is not None and report is not None:
+            reports[stage.report] = report
+    return samples, reports
+
+
 def finish(
     inputs: Inputs,
     validators: Sequence[Validator],
@@ -136,18 +162,12 @@ def finish(
     Raises:
         DatagenError: As one sentence.
     """
-    tally, samples = Tally(), candidates
+    tally = Tally()
     shares = inputs.settings.mix or {recipe.name: 1.0 for recipe in inputs.recipes}
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images), shares)
-    reports: dict[str, Report] = {}
     with ExitStack() as lent:
         bench = Workbench(inputs, validators, find_vector, others, lent, may_ask)
-        for stage in STAGES:
-            if stage.of_set is None:
-                continue
-            samples, report = stage.of_set(samples, bench)
-            if stage.report is not None and report is not None:
-                reports[stage.report] = report
+        samples, reports = _through(bench, candidates)
         finished = diversity.watch(samples())
         planted = None
         if inputs.settings.teacher.planted_errors:
@@ -159,6 +179,8 @@ def finish(
             measured["planted"] = planted.fates
     tally.bill(inputs.ledger.billed())
     omissions = count_omissions(inputs.corpus.findings) or UNSET
+    if inputs.settings.repair:
+        measured["repair"] = tally.repairs.report()
     summary = replace(tally.summary(), diversity=diversity.report(), omissions=omissions, **measured)
     return _close(inputs, tally, summary)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -27,14 +28,15 @@ from datagen.engines.chunks import Pool, derive_all, written
 from datagen.engines.first_replies import FirstReplies
 from datagen.engines.planted_errors import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
-from datagen.engines.progress import ASKING, Progress, Pulse, ended
+from datagen.engines.progress import ASKING, REPAIRING, Progress, Pulse, ended
 from datagen.engines.question_vectors import QuestionVectors
+from datagen.engines.repair_rounds import send_back
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.engines.show_pictures import Pictures, showing
 from datagen.errors import RunError
 from datagen.pipeline import make_sample
 from datagen.recipes import IMPORTED
-from datagen.records import Reply, Request, Usage
+from datagen.records import Reply, Request, Sample, Usage
 from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
 from datagen.teacher import PaidError, StoppedError, Teacher
@@ -176,10 +178,13 @@ class Gathered(Struct, frozen=True):
     Attributes:
         replies: A reply to every request, if only that it failed.
         find_vector: Vectors of questions, where the settings ask for them.
+        send_back: Has the teacher write anew what can be repaired of samples; gives whether the samples must be derived
+            anew. See ``repair_rounds``.
     """
 
     replies: ReplyStore
-    find_vector: FindVector | None = None
+    find_vector: FindVector | None
+    send_back: Callable[[Iterable[Sample]], bool]
 
 
 @contextmanager
@@ -221,13 +226,27 @@ def gathered(
                 ask_for_replies(inputs, replies, open_teacher)
         elif not inputs.is_answered(replies):
             raise RunError(f"{folder.path}: not every reply is stored; finish the run with 'datagen run' first.")
+        ask = partial(ask_for_repairs, inputs, replies, open_teacher) if may_ask else None
+        for _ in range(settings.repair):
+            if not send_back(inputs, replies, derive_all(inputs, replies, pool), ask):
+                break
         if settings.dedup.embeddings is None:
-            yield Gathered(replies)
+            yield Gathered(replies, None, lambda samples: send_back(inputs, replies, samples, ask))
             return
         payment = inputs.ledger.payment("embeddings")
         with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors, payment)) as vectors:
-            vectors.fetch(derive_all(inputs, replies, pool), inputs.progress, may_ask=may_ask)
-            yield Gathered(replies, vectors.find)
+
+            def fetch() -> None:
+                vectors.fetch(derive_all(inputs, replies, pool), inputs.progress, may_ask=may_ask)
+
+            def send_back_and_fetch(samples: Iterable[Sample]) -> bool:
+                has_changed = send_back(inputs, replies, samples, ask)
+                if has_changed:  # a question may have been written anew
+                    fetch()
+                return has_changed
+
+            fetch()
+            yield Gathered(replies, vectors.find, send_back_and_fetch)
 
 
 @contextmanager
@@ -302,6 +321,49 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
             run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched, progress.note))
         finally:
             watermark.keep()
+
+
+def ask_for_repairs(
+    inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher, requests: Callable[[], Iterator[Request]]
+) -> None:
+    """Ask for every repair that is not stored yet; a run of batches asks for them in a batch.
+
+    Args:
+        inputs: Of the run or shard.
+        replies: What is stored.
+        open_teacher: Who writes the replies.
+        requests: Lists them, anew each time.
+    """
+    folder, progress, teaching = inputs.folder, inputs.progress, inputs.settings.teacher
+
+    def unanswered() -> Iterator[Request]:
+        return (one for one in requests() if not replies.is_settled(one.digest))
+
+    n_open = sum(1 for _ in unanswered())
+    if not n_open:
+        return
+    progress.begin(REPAIRING, n_open)
+    with ended(progress):
+        if teaching.batch or folder.batches.is_file():
+            from datagen.engines.ask_in_batches import ask_by_batches, require_collected  # it loads the openai client
+
+            if teaching.batch or require_collected(folder):  # of an earlier start: looked for once more, and given up
+                ask_by_batches(
+                    lambda: unanswered() if teaching.batch else iter(()),
+                    teaching, folder, replies, inputs.ledger.budget, FirstReplies((), inputs.settings, inputs.corpus),
+                    lambda reply: progress.step(reply.cost_usd), progress.note,
+                )  # fmt: skip
+        if not teaching.batch:
+            teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(
+                inputs.settings, inputs.ledger.budget
+            )
+            if isinstance(progress, Pulse):
+                progress.watch(teacher)
+            run_to_end(
+                ask_all(
+                    unanswered(), teacher, replies, lambda _, reply: progress.step(reply.cost_usd), None, progress.note
+                )
+            )
 
 
 def ask_again(inputs: Inputs, replies: ReplyStore) -> None:

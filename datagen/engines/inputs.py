@@ -40,9 +40,9 @@ from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import CorpusError, SettingsError
-from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
+from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids, sample_id_of
 from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
-from datagen.records import AnnotatedImage, ExtraSample, Sample
+from datagen.records import AnnotatedImage, ExtraSample, Repair, Sample
 from datagen.store import ReplyStore, RunFolder, load_cache, read_facts, save_cache, write_whole
 from datagen.store.shards import Shard
 
@@ -154,6 +154,7 @@ class Inputs:
         extras: Samples beside those of the types, as they were chosen to fill what the set lacked.
         retry: Reasons for which stored replies are asked again by this start; no part of the run's settings.
         answered_now: Digests of requests whose answer this start heard already, though a later one may ask again.
+        orders: What goes back to the teacher, by sample id, as far as it is known; see ``repair_rounds``.
 
     Raises:
         DatagenError: The settings or recipes cannot be used, as one sentence.
@@ -189,6 +190,7 @@ class Inputs:
         self.pictures = PictureChecker(settings.corpus)
         self.raised = Raised(settings.max_unreadable)
         self.answered_now: set[str] = set()
+        self.orders: dict[str, tuple[Repair, ...]] = {}
 
     @cached_property
     def dataset(self) -> Dataset | None:
@@ -261,6 +263,11 @@ class Inputs:
         image, n_before = self.places.locate(number)
         return next(self._plan((self.images[image],), slice(n_before, n_before + 1)))
 
+    def planned_again(self, image_id: str, sample_id: str) -> Planned:
+        """The plan of one sample, whose picture was looked at before."""
+        of_image = self._plan((self.corpus.by_id[image_id],))
+        return next(one for one in of_image if sample_id_of(one.image, one.recipe, one.number) == sample_id)
+
     def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
         """Every sample that is not known to have its reply, with its place in the plan."""
         for number in sorted(watermark.left):
@@ -302,7 +309,7 @@ class Inputs:
 
     def candidates(self, replies: ReplyStore) -> Iterator[Sample]:
         """Every sample as it stands before it is compared with all others, in corpus order."""
-        return derive(self.planned(), replies.get, self.settings, self.plugs.checks)
+        return derive(self.planned(), replies.get, self.settings, self.plugs.checks, self.orders)
 
     def check_pictures(self) -> None:
         """Look at every picture once."""

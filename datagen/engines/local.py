@@ -18,13 +18,14 @@ from datagen.corpus.lint import language_of_captions
 from datagen.engines.choose_more import take_more
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
-from datagen.engines.finish_run import Outcome, finish
+from datagen.engines.finish_run import Outcome, finish, looked_at
 from datagen.engines.gather_facts import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
 from datagen.engines.preflight import ask_first, require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
 from datagen.engines.progress import Progress, beating
+from datagen.engines.repair_rounds import sees_doubts
 from datagen.engines.score_run import require_common_words
 from datagen.engines.seat import telling_which
 from datagen.errors import visible
@@ -166,6 +167,11 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
         ):
             inputs.write_manifest()
             derive = partial(derive_all, inputs, facts.replies, pool)
+            for _ in range(settings.repair if sees_doubts(settings) else 0):
+                with spooled(derive, folder.spool) as spool:
+                    came = looked_at(inputs, validators, spool, facts.find_vector, may_ask=may_ask)
+                    if not facts.send_back(came):
+                        break
             if not validators and settings.checks.judge is None and not is_balanced(settings):  # one pass
                 return finish(inputs, (), derive, facts.find_vector)
             with spooled(derive, folder.spool) as spool:

@@ -234,6 +234,8 @@ def _is_harmless(change: Change) -> bool:
     name, before, now = change
     if name == "corpus.limit":
         return now is None or (before is not None and now >= before)
+    if name == "repair":  # what fell before may come back
+        return bool(now >= before)
     if name == "types":
         return set(before) <= set(now)
     if name == "mix":  # harmless where no type asks about fewer images

@@ -68,6 +68,7 @@ def ended(progress: Progress) -> Iterator[None]:
 
 BEAT_S = 2.0
 ASKING = "asking the teacher"
+REPAIRING = "asking the teacher again"
 """The task whose steps are stored replies."""
 SILENT_S = 60.0
 """After so long without a beat a process is not at work; of another machine, whose clock may differ, too."""

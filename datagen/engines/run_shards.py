@@ -35,6 +35,7 @@ from datagen.engines.plugs import NO_PLUGS, Plugs
 from datagen.engines.preflight import refuse_another_corpus, require_ready
 from datagen.engines.progress import Progress, beating, ended
 from datagen.engines.question_vectors import QuestionVectors
+from datagen.engines.repair_rounds import require_whole
 from datagen.engines.score_run import Judge, score_samples
 from datagen.errors import RunError
 from datagen.records import Sample
@@ -178,6 +179,7 @@ def run_shard(
         DatagenError: Any failure that is not one record's, as one sentence.
     """
     shard.require_one_machine(settings)
+    require_whole(settings)
     run, folder = RunFolder(out), shard.folder_in(out)
     if run.settings.exists() and not run.merged.exists():
         raise RunError(f"{out}: holds a run that was not split; choose another --out.")

@@ -134,6 +134,10 @@ def _result(summary: Summary) -> str:
                 for one in summary.calibration.adds
             ],
         )  # fmt: skip
+    if summary.repair:
+        text += f"\nRepaired by the teacher, which was told what spoke against a sentence: {summary.repair.told}.\n"
+        if summary.repair.requests:
+            text += f"This took {summary.repair.price}. Both versions stand in `samples.jsonl` under `repairs`.\n"
     if summary.judge:
         text += f"\nJudge over text `{_plain(summary.judge.model)}`: {_plain(summary.judge.told)}.\n"
     tokens = summary.tokens

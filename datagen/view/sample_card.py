@@ -26,7 +26,7 @@ from msgspec.structs import replace
 
 from datagen.corpus import PictureError
 from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Turn, Validation
-from datagen.turn_fates import FatedTurn, fated_turns, opinion_lines
+from datagen.turn_fates import Earlier, FatedTurn, fated_turns, opinion_lines
 from datagen.validator.unboxed import Unboxed, unboxed_in
 
 if TYPE_CHECKING:
@@ -303,7 +303,19 @@ def _turn(told: FatedTurn, places: Places) -> str:
         question, answer = f"<del>{question}</del>", f"<del>{answer}</del>"
         style += " dg-cut" if told.cause == "itself" else " dg-cut dg-behind"
         why = f"<br><small>{_why(told)}</small>"
-    return f'<div class="{style}"><dt>{question}</dt><dd>{answer}{why}{_findings(turn, places)}</dd></div>'
+    before = "".join(map(_before, told.earlier))
+    return f'<div class="{style}"><dt>{question}</dt><dd>{answer}{why}{before}{_findings(turn, places)}</dd></div>'
+
+
+def _before(earlier: Earlier) -> str:
+    """The sentences of a turn that went back to the teacher, as they stood, and what spoke against them."""
+    listed = "".join(
+        f"<li><del>{escape(_clip(flaw.text))}</del> {escape(flaw.reason.replace('_', ' '))}: "
+        f"{escape(_clip(flaw.evidence))}</li>"
+        for flaw in earlier.flaws
+    )
+    told = "repaired" if earlier.error is None else f"sent back, but nothing came ({earlier.error})"
+    return f"<details><summary>↻ {escape(told)}</summary><ul>{listed}</ul></details>"
 
 
 def _why(told: FatedTurn) -> str:

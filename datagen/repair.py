@@ -1,0 +1,277 @@
+"""Repair instead of loss: sentences that are contradicted or doubted go back to the teacher, and come back mended.
+
+A conversation is cut before its first turn at fault, so that one wrong number may cost five good answers. With
+``--repair`` the teacher gets its own reply once more, with each sentence that something speaks against and what does:
+the annotations' evidence, the judge's quotation, the validator's doubt. It answers with these sentences alone, which
+cost a few tokens; they are put into the places of the old ones, and the sample goes through every stage again.
+
+Nothing is decided here that the stages do not decide: a repaired sentence that is still wrong falls as any other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from datagen.checks.judge import objects, sentences_of
+from datagen.config import digest_of
+from datagen.parsing.cleaning import clean_reply, unquote
+from datagen.records import Claim, Flaw, Message, Repair, Reply, Request, Sample, Turn
+from datagen.turn_fates import FatedTurn, fated_turns
+
+REPAIRS = "repair of "
+"""How the response type of a repair's request and reply begins; names of response types have no blank."""
+
+_DISAGREE = ("turns_disagree", "samples_disagree")
+_ITEM = re.compile(r"^[ \t*_(#-]{0,4}(\d{1,3})[ \t*_]{0,3}[.):][ \t*_]*", re.MULTILINE)
+_LEFT_OUT = frozenset(("", "-", "–", "—", "(-)"))
+_YES_OR_NO = re.compile(r"\W{0,3}(?:yes|no)\b", re.IGNORECASE)
+
+
+def is_repairable(stage: str | None, reason: str | None) -> bool:
+    """Whether a turn fell because something speaks against what it says; not for its wording, or as a copy."""
+    if stage == "validate":
+        return reason == "doubtful_answer"
+    return (
+        stage == "checks"
+        and reason is not None
+        and (reason.endswith("_contradicted") or reason in (*_DISAGREE, "judge_objects"))
+    )
+
+
+def flaws_of(sample: Sample, n_rounds: int) -> tuple[Flaw, ...]:
+    """Find every sentence of a sample that must be written anew so that the sample goes on; none where that is vain.
+
+    The turns behind one at fault are looked through as well, as they come back with it.
+
+    Args:
+        sample: As far as it came, with what it lost.
+        n_rounds: How often a turn may go back; one of which nothing came goes back no more.
+    """
+    rounds = () if sample.repairs is UNSET else sample.repairs
+    n_sent = {n: sum(n in one.before for one in rounds) for one in rounds for n in one.before}
+    given_up = {n for one in rounds if one.error for n in one.before}
+    found: list[Flaw] = []
+    for told in fated_turns(sample):
+        n, flaws = told.number - 1, tuple(_flaws_in(told))
+        if told.cause == "the sample":
+            return ()
+        is_at_fault = told.cause == "itself"
+        if is_at_fault and not (flaws and is_repairable(told.stage, told.reason)):
+            break
+        if flaws and told.fate != "kept":
+            if n_sent.get(n, 0) >= n_rounds or n in given_up:
+                break
+            found += flaws
+    return tuple(found)
+
+
+class _Against(NamedTuple):
+    """Something that speaks against words of a turn; ``end`` is None for all of the text."""
+
+    in_question: bool
+    start: int
+    end: int | None
+    reason: str
+    evidence: str
+
+
+def _flaws_in(told: FatedTurn) -> Iterator[Flaw]:
+    """The sentences of a lost turn that are at fault, each once, with all that speaks against it."""
+    turn, at_fault = told.turn, told.cause == "itself"
+    if told.fate == "kept":
+        return
+    places: dict[tuple[bool, int], list[_Against]] = {}
+    spans = sentences_of((turn,))
+    for one in _against(turn, told.stage or "", told.reason or "", told.detail or "", is_at_fault=at_fault):
+        start = 0
+        if not one.in_question and one.end is not None:
+            start = next((span.start for span in reversed(spans) if span.start <= one.start), 0)
+        places.setdefault((one.in_question, start), []).append(one)
+    for (in_question, start), against in sorted(places.items(), key=lambda item: (not item[0][0], item[0][1])):
+        text = turn.question if in_question else turn.answer
+        if not in_question and all(one.end is not None for one in against):
+            end = next((span.end for span in spans if span.start == start), len(text))
+            text = text[start:end]
+        reason = (told.reason if at_fault else None) or against[0].reason
+        stage = "validate" if reason == "doubtful_answer" else "checks"
+        evidence = "; ".join(dict.fromkeys(one.evidence for one in against))
+        yield Flaw(told.number - 1, start, text, stage, reason, evidence, in_question)
+
+
+def _against(turn: Turn, stage: str, reason: str, detail: str, *, is_at_fault: bool) -> Iterator[_Against]:
+    for claim in turn.claims:
+        if claim.verdict == "contradicted":
+            yield _of_claim(turn, claim, f"{claim.kind}_contradicted", claim.evidence)
+    if reason in _DISAGREE and is_at_fault:
+        named = [claim for claim in turn.claims if f"'{_words(turn, claim)}'" in detail]
+        for claim in named[:1]:
+            yield _of_claim(turn, claim, reason, f"your answers about this image disagree: {detail}")
+    if reason == "judge_objects":
+        for opinion in () if turn.opinions is UNSET else turn.opinions:
+            if objects(turn, opinion):
+                told = f"'{opinion.words}': of this image is told '{opinion.quote}'"
+                yield _Against(False, opinion.start, opinion.end, reason, told)
+    seen = turn.validation
+    if stage == "validate" and seen is not None and seen.verdict == "doubtful":
+        probes = sorted(seen.probes or (), key=lambda probe: probe.chance)
+        if not probes:
+            told = f"someone who looks at the image doubts it ({seen.worst})"
+            yield _Against(False, 0, None, "doubtful_answer", told)
+        for probe in probes[:1]:
+            told = f"asked '{probe.question}', someone who looks at the image gives this {probe.chance:.0%}"
+            yield _of_claim(turn, turn.claims[probe.claim], "doubtful_answer", told)
+
+
+def _of_claim(turn: Turn, claim: Claim, reason: str, evidence: str) -> _Against:
+    told = f"'{_words(turn, claim)}': {evidence}"
+    if claim.in_question and _YES_OR_NO.match(turn.answer):  # "Is there a cat?" is sound; "Yes" is what is wrong
+        return _Against(False, 0, 1, reason, told)
+    return _Against(claim.in_question, claim.start, claim.end, reason, told)
+
+
+def _words(turn: Turn, claim: Claim) -> str:
+    return (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]
+
+
+def order_repair(
+    sample: Sample,
+    flaws: tuple[Flaw, ...],
+    base: Request,
+    find_reply: Callable[[str], Reply | None],
+    template: str,
+) -> Repair:
+    """Say what of a sample goes back to the teacher.
+
+    Args:
+        sample: With what it lost.
+        flaws: Its own, see ``flaws_of``; at least one.
+        base: The request that it answers.
+        find_reply: Stored replies by request digest.
+        template: See ``recipes.repair_prompt``.
+    """
+    turns = {told.number - 1: told.turn for told in fated_turns(sample)}
+    order = Repair("", flaws, {flaw.turn: turns[flaw.turn] for flaw in flaws})
+    rounds = () if sample.repairs is UNSET else sample.repairs
+    return replace(order, request_digest=request_repair((*rounds, order), base, find_reply, template).digest)
+
+
+def request_repair(
+    rounds: Sequence[Repair], base: Request, find_reply: Callable[[str], Reply | None], template: str
+) -> Request:
+    """The request of the last of a sample's rounds: the conversation with the teacher so far, and one message more.
+
+    It begins as the request that the sample answers, so prompt caches hit.
+    """
+    added: list[Message] = []
+    said_by = base.digest
+    for one in rounds:
+        reply = find_reply(said_by)
+        told = template.replace("{flaws}", "\n".join(_told(one, with_questions=base.reply_format != "text")))
+        added += [Message("assistant", reply.text if reply else ""), Message("user", told)]
+        said_by = one.request_digest
+    return replace(
+        base,
+        digest=digest_of([base.digest, "repair", added]),
+        response_type=f"{REPAIRS}{base.response_type}",
+        messages=(*base.messages, *added),
+        reply_format="text",
+        template=None,
+    )
+
+
+def _told(order: Repair, *, with_questions: bool) -> Iterator[str]:
+    for number, flaw in enumerate(order.flaws, start=1):
+        where = ""
+        if flaw.in_question:
+            where = "The question: "
+        elif with_questions:
+            where = f'In the answer to "{order.before[flaw.turn].question}": '
+        yield f"{number}. {where}{flaw.text}\n   Against it: {flaw.evidence}"
+
+
+Laid = tuple[Repair, Reply]
+"""A repair that was ordered, and its stored reply."""
+
+
+def lay_repairs(turns: tuple[Turn, ...], laid: Iterable[Laid]) -> tuple[tuple[Turn, ...], tuple[Repair, ...]]:
+    """Put what the teacher wrote anew into the places of what it wrote first.
+
+    Args:
+        turns: As parsed.
+        laid: Of the sample, in order.
+
+    Returns:
+        The turns, those that changed without claims; and the repairs, each with what it brought.
+    """
+    changed, done = list(turns), []
+    for order, reply in laid:
+        told = replace(
+            order,
+            n_prompt_tokens=reply.usage.n_prompt_tokens,
+            n_cached_tokens=reply.usage.n_cached_tokens,
+            n_completion_tokens=reply.usage.n_completion_tokens,
+            cost_usd=reply.cost_usd,
+            error=reply.error,
+        )
+        said = {} if reply.error else read_sentences(reply.text, len(order.flaws))
+        flaws = tuple(replace(flaw, new=said.get(n)) for n, flaw in enumerate(order.flaws, start=1))
+        for n, before in order.before.items():
+            is_known = n < len(changed) and _texts(changed[n]) == _texts(before)
+            after = _mended(before, [flaw for flaw in flaws if flaw.turn == n]) if is_known else before
+            if _texts(after) != _texts(before) and after.question and after.answer:
+                changed[n] = Turn(after.question, after.answer)
+        if not reply.error and not any(flaw.new is not None for flaw in flaws):
+            told = replace(told, error="unreadable_repair")
+        done.append(replace(told, flaws=flaws))
+    return tuple(changed), tuple(done)
+
+
+def _texts(turn: Turn) -> tuple[str, str]:
+    return turn.question, turn.answer
+
+
+def _mended(turn: Turn, flaws: Sequence[Flaw]) -> Turn:
+    question, answer = turn.question, turn.answer
+    for flaw in sorted(flaws, key=lambda one: -one.start):  # from the end, so that places hold
+        if flaw.new is None:
+            continue
+        if flaw.in_question:
+            question = flaw.new or question
+            continue
+        rest = answer[flaw.start + len(flaw.text) :]
+        answer = answer[: flaw.start] + flaw.new + (rest if flaw.new else rest.lstrip(" \t"))
+    return replace(turn, question=question, answer=answer.strip())
+
+
+def read_sentences(text: str, number: int) -> dict[int, str]:
+    """Read a reply's numbered sentences; of one that was asked for alone, the number may be missing.
+
+    Args:
+        text: The raw reply.
+        number: How many were asked for.
+
+    Returns:
+        By number, from 1; empty text for one that is left out. A number that comes twice counts for nothing.
+    """
+    body = clean_reply(text)
+    items = list(_ITEM.finditer(body))
+    if not items:
+        return {1: _sentence(body)} if number == 1 and body else {}
+    said: dict[int, list[str]] = {}
+    for item, end in zip(items, [*(one.start() for one in items[1:]), len(body)], strict=True):
+        said.setdefault(int(item[1]), []).append(_sentence(body[item.end() : end]))
+    return {n: texts[0] for n, texts in said.items() if len(texts) == 1 and n <= number}
+
+
+def _sentence(text: str) -> str:
+    text = unquote(text.strip())
+    return "" if text in _LEFT_OUT else text
+
+
+Orders = Mapping[str, tuple[Repair, ...]]
+"""What went back to the teacher, by sample id."""
