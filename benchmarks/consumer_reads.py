@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from copy import deepcopy
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -139,6 +140,37 @@ def train_with_trl(folder: Path) -> None:
         tell(form, "train", n_rows, f"collated with labels; 2 steps of SFTTrainer, losses {losses}")
 
 
+def prefer_with_trl(folder: Path) -> None:
+    """Two steps of TRL's DPOTrainer over the pairs, with a tiny random LLaVA."""
+    import torch
+    from datasets import Image, List, load_dataset
+    from trl import DPOConfig, DPOTrainer
+
+    home = folder / "preference"
+    rows = load_dataset("json", data_files=str(home / "train.jsonl"), cache_dir=str(folder / "cache"))["train"]
+    rows = rows.map(lambda row: {"images": [str(home / name) for name in row["images"]]})
+    rows = rows.cast_column("images", List(Image())).select_columns(["images", "prompt", "chosen", "rejected"])
+    torch.manual_seed(0)
+    parts = ("prompt", "chosen", "rejected")
+    texts = [part.get("text") or "" for row in rows for name in parts for one in row[name] for part in one["content"]]
+    model, processor = tiny_llava(texts)
+    settings = DPOConfig(
+        output_dir=str(folder / "trl-preference"), max_steps=2, per_device_train_batch_size=2, max_length=None,
+        report_to="none", use_cpu=True, bf16=False, save_strategy="no", logging_steps=1, remove_unused_columns=False,
+    )  # fmt: skip
+    trainer = DPOTrainer(
+        model=model, ref_model=deepcopy(model), args=settings, train_dataset=rows, processing_class=processor
+    )  # a model without a name cannot be loaded a second time
+    n_rows = 0
+    for row in trainer.train_dataset:
+        batch = trainer.data_collator([row])
+        n_rows += int(batch["pixel_values"].shape[0] >= 1 and torch.isfinite(batch["pixel_values"]).all())
+    trainer.train()
+    losses = [round(entry["loss"], 3) for entry in trainer.state.log_history if "loss" in entry]
+    assert len(losses) == 2 and all(0 < loss < 100 for loss in losses), losses
+    tell("preference", "train", n_rows, f"collated with pictures; 2 steps of DPOTrainer, losses {losses}")
+
+
 def text_of(rows: Any) -> list[str]:
     """All words of a set, to make a tokenizer of."""
     return [part.get("text") or "" for row in rows["messages"] for message in row for part in message["content"]]
@@ -199,16 +231,17 @@ def read_with_llamafactory(folder: Path) -> None:
     from llamafactory.hparams import DataArguments, ModelArguments
     from transformers import Seq2SeqTrainingArguments
 
-    home = folder / "llava"
-    info = json.loads((home / "dataset_info.json").read_bytes())
+    infos = {form: json.loads((folder / form / "dataset_info.json").read_bytes()) for form in ("llava", "preference")}
     texts = [
         turn["value"].replace("<image>", "")
-        for split in SPLITS
-        for row in json.loads((home / f"{split}.json").read_bytes())
+        for form, info in infos.items()
+        for entry in info.values()
+        for row in json.loads((folder / form / entry["file_name"]).read_bytes())
         for turn in row["conversations"]
     ]
     _, processor = tiny_llava(texts)
-    for name, entry in info.items():
+    for form, name, entry in [(form, *item) for form, info in infos.items() for item in info.items()]:
+        home, is_ranking = folder / form, entry.get("ranking", False)
         data = DataArguments(
             template="llava", dataset=name, dataset_dir=str(home), media_dir=str(home / "images"), cutoff_len=4096,
             overwrite_cache=True,
@@ -218,12 +251,19 @@ def read_with_llamafactory(folder: Path) -> None:
         for key, value in (("image_max_pixels", 768 * 768), ("image_min_pixels", 32 * 32)):
             setattr(processor, key, getattr(model, key, value))
         template = get_template_and_fix_tokenizer(processor.tokenizer, data)
+        stage: Any = "rm" if is_ranking else "sft"
         module = get_dataset(
-            template, model, data, training, stage="sft", tokenizer=processor.tokenizer, processor=processor
+            template, model, data, training, stage=stage, tokenizer=processor.tokenizer, processor=processor
         )
         rows = module["train_dataset"]
-        n_rows = sum(any(label != -100 for label in row["labels"]) and len(row["images"]) == 1 for row in rows)
-        tell("llava", Path(entry["file_name"]).stem, n_rows, "get_dataset, template llava: converted and tokenized")
+        columns = ("chosen_labels", "rejected_labels") if is_ranking else ("labels",)
+        n_rows = sum(
+            all(any(label != -100 for label in row[column]) for column in columns) and len(row["images"]) == 1
+            for row in rows
+        )
+        split = Path(entry["file_name"]).stem.removesuffix("_ranking")
+        told = "converted and tokenized" + ", pairs for DPO" * is_ranking
+        tell(form, split, n_rows, f"get_dataset, template llava: {told}")
 
 
 READERS = {
@@ -231,6 +271,7 @@ READERS = {
     "datasets": read_with_datasets,
     "webdataset": read_with_webdataset,
     "trl": train_with_trl,
+    "trl-dpo": prefer_with_trl,
     "llamafactory": read_with_llamafactory,
 }
 

@@ -1,10 +1,10 @@
 """Proof of the exports by those who read them: each consumer in its own environment, rows loaded against written.
 
-``python benchmarks/consumers.py RUN [--only llava,datasets,webdataset,trl,llamafactory] [--environments DIR]``:
+``python benchmarks/consumers.py RUN [--only llava,datasets,webdataset,trl,trl-dpo,llamafactory] [--environments DIR]``:
 exports a finished run in every form, installs what is not ours (network needed, once), and prints consumer x format x
 rows.
-The rules of LLaVA's trainer are held against each row; TRL trains a tiny random LLaVA for two steps; LLaMA-Factory's
-own loader converts, checks and tokenizes every row.
+The rules of LLaVA's trainer are held against each row; TRL trains a tiny random LLaVA for two steps, by SFT and by
+DPO; LLaMA-Factory's own loader converts, checks and tokenizes every row.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ PACKAGES = {
     "datasets": ["datasets", "pillow"],
     "webdataset": ["webdataset", "pillow"],
     "trl": ["torch", "trl", "pillow"],
+    "trl-dpo": ["torch", "trl", "pillow"],
     "llamafactory": ["torch", "llamafactory"],
 }
 FORMS = {
@@ -33,6 +34,7 @@ FORMS = {
     "openai": [],
     "parquet": [],
     "webdataset": ["--shard-mb", "1"],
+    "preference": ["--pictures", "copy"],
 }
 SHARE = "0.2"
 

@@ -499,6 +499,7 @@ class Run(RunTables):
         shard_mb: int = 512,
         images: str | Path | None = None,
         reviewer: Reviewer | None = None,
+        planted_share: float | None = None,
     ) -> Exported:
         """Write the accepted samples in the form a trainer reads, as ``datagen export`` does.
 
@@ -512,6 +513,8 @@ class Run(RunTables):
             shard_mb: Size in megabytes of a file of a form that is cut into shards.
             images: Folder of the pictures, if not where the run found them.
             reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
+            planted_share: Of ``preference``: share of the turns that annotations bear out which get a pair with a
+                planted error, 0 to 1; by default a quarter.
 
         Returns:
             How many rows each split has, and which samples were left out and why.
@@ -536,8 +539,10 @@ class Run(RunTables):
             pictures=pictures,
             shard_mb=shard_mb,
             images=None if images is None else Path(images),
+            planted_share=planted_share,
         )
-        return export_run(self.iter_samples(reviewer), Path(out), order, self.settings, reviewer.digest, own)
+        samples = self.iter_samples(reviewer)
+        return export_run(samples, Path(out), order, self.settings, reviewer.digest, own, lambda: self._corpus)
 
     def write_exports(self, writers: Mapping[str, Form]) -> None:
         """Write forms of the user's own into the run folder, in place of what an earlier start wrote there.

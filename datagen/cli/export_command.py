@@ -49,6 +49,12 @@ def export(
     ] = None,
     shard_mb: Annotated[int, typer.Option(min=1, help="Size of a file, of forms cut into shards.")] = 512,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, if not where the run found it.")] = None,
+    planted_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, max=1.0, help="Of preference: share of the sound answers paired with a planted error; 0.25."
+        ),
+    ] = None,
 ) -> None:
     """Write the accepted samples in the form a trainer reads, each row proven against the loaders' rules."""
     from datagen.api import open_run
@@ -64,12 +70,16 @@ def export(
         shard_mb=shard_mb,
         images=images,
         reviewer=reviewer,
+        planted_share=planted_share,
     )
     _tell_left_out(exported)
     _tell_decisions(reviewer)
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
-    echo(f"{told} samples written to {out}")
+    by_source = exported.counts.get("by_source")
+    echo(f"{told} {'pairs' if by_source else 'samples'} written to {out}")
+    for split, tally in (by_source or {}).items():
+        echo(f"{split}: " + ", ".join(f"{n} {source}" for source, n in tally.items()))
     if out.is_dir():
         tell_next("train on it; {}/manifest.json names every file", at=out)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import CorpusSettings, Settings, digest_of, dump_settings
-from datagen.corpus import check_picture, picture_path
+from datagen.corpus import Corpus, check_picture, picture_path
+from datagen.engines.preference_pairs import preference_pairs
 from datagen.errors import DatagenError, ExportError, SettingsError
 from datagen.export import (
     FORMS,
@@ -44,6 +45,7 @@ class Order(Struct, frozen=True, kw_only=True):
         pictures: ``copy``, ``link`` or ``leave`` (None means the last); of forms without pixels.
         shard_mb: Size in megabytes after which a form that is cut into shards begins another file.
         images: Folder of the pictures, if not where the run found them.
+        planted_share: Of ``preference``; see ``preference_pairs``. None takes ``PLANTED_SHARE``.
     """
 
     form: str = "llava"
@@ -52,6 +54,13 @@ class Order(Struct, frozen=True, kw_only=True):
     pictures: str | None = None
     shard_mb: int = 512
     images: Path | None = None
+    planted_share: float | None = None
+
+
+PREFERENCE = "preference"
+"""The form whose rows are pairs of answers, and no samples."""
+PLANTED_SHARE = 0.25
+"""Of a run that found a tenth of its turns wrong, some two planted pairs for each that was found."""
 
 
 def export_run(
@@ -61,6 +70,7 @@ def export_run(
     run: Settings,
     decisions_digest: str | None = None,
     writers: Mapping[str, Form] | None = None,
+    load_annotations: Callable[[], Corpus] = Corpus,
 ) -> Exported:
     """Write the accepted samples of a run in a form that a trainer reads.
 
@@ -71,6 +81,7 @@ def export_run(
         run: The run's settings.
         decisions_digest: Of what people decided about the samples; None where nobody did.
         writers: Forms of the user's own by name.
+        load_annotations: Gives the run's corpus, from which errors are planted for ``preference``.
 
     Raises:
         SettingsError: The form is unknown, or cannot do what is asked.
@@ -88,6 +99,10 @@ def export_run(
     about = {"datagen": version("datagen"), "settings_digest": digest_of(dump_settings(run))}
     if decisions_digest is not None:
         about["decisions_digest"] = decisions_digest
+    if order.form == PREFERENCE:
+        share = PLANTED_SHARE if order.planted_share is None else order.planted_share
+        samples = preference_pairs(samples, load_annotations(), run, share)
+        about["planted_share"] = str(share)
     with translated_errors(out):
         try:
             return export_folder(samples, out, form, settings, find, about)
@@ -117,6 +132,10 @@ def _settings_for(order: Order, writer: type[Writer], rng_seed: int) -> ExportSe
     if order.pictures and writer.has_pixels:
         told = f"the files of {order.form} hold the pictures themselves; leave it out"
         raise SettingsError(f"--pictures {order.pictures}: {told}.")
+    if order.planted_share is not None and order.form != PREFERENCE:
+        raise SettingsError(f"--planted-share: only --format {PREFERENCE} has planted errors; leave it out.")
+    if not 0 <= (order.planted_share or 0) <= 1:
+        raise SettingsError(f"--planted-share {order.planted_share}: expected a share between 0 and 1.")
     if not 0 <= order.validation_share <= 0.99:
         raise SettingsError(f"--validation-share {order.validation_share}: expected a share between 0 and 0.99.")
     if order.shard_mb < 1:

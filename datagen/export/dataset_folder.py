@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,7 +81,8 @@ class Exported(NamedTuple):
     """What came of an export.
 
     Attributes:
-        counts: ``accepted``, ``other_licence``, ``left_out``, and ``rows`` per split.
+        counts: ``accepted``, ``other_licence``, ``left_out``, ``rows`` per split, and of a form that tells rows apart
+            ``by_source`` per split.
         left_out: Sample id, reason and detail of every row that would train to nothing.
     """
 
@@ -159,8 +160,15 @@ def _write_rows(
                 left_out.append({"sample_id": sample.sample_id, **fault._asdict()})
     if not any(n_rows.values()):
         raise ExportError(_nothing_left(counts, licences, left_out))
-    told = {"accepted": counts["accepted"], "other_licence": counts["other_licence"], "left_out": len(left_out)}
-    return Exported({**told, "rows": n_rows}, left_out)
+    told: dict[str, Any] = {"accepted": counts["accepted"], "other_licence": counts["other_licence"]}
+    told |= {"left_out": len(left_out), "rows": n_rows}
+    tallies = {split: dict(sorted(tally.items())) for split, one in writers.items() if (tally := _tally_of(one))}
+    return Exported({**told, **({"by_source": tallies} if tallies else {})}, left_out)
+
+
+def _tally_of(writer: Writer) -> Mapping[str, int]:
+    """Rows by where they come from, of a form that tells them apart."""
+    return getattr(writer, "tally", {})
 
 
 def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -> ExportRow | LeftOut:

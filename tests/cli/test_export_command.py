@@ -21,7 +21,10 @@ def export(*arguments: object, exit_code: int = 0) -> str:
     return done.output
 
 
-@pytest.mark.parametrize("form", [name for name, form in FORMS.items() if isinstance(form, type)])
+OF_SAMPLES = [name for name, form in FORMS.items() if isinstance(form, type) and name != "preference"]
+
+
+@pytest.mark.parametrize("form", OF_SAMPLES)
 def test_every_form_holds_every_accepted_sample(form: str, finished: Path, tmp_path: Path) -> None:
     told = export(finished, "--format", form, "--out", tmp_path / "x", "--validation-share", 0.4)
     manifest = json.loads((tmp_path / "x" / "manifest.json").read_bytes())
@@ -30,6 +33,15 @@ def test_every_form_holds_every_accepted_sample(form: str, finished: Path, tmp_p
     assert f"{manifest['counts']['rows']['train']} train" in told
     assert manifest["datagen"] == datagen.__version__
     assert str(finished) not in json.dumps(manifest)
+
+
+def test_pairs_of_answers_tell_where_they_are_from(finished: Path, tmp_path: Path) -> None:
+    told = export(finished, "--format", "preference", "--out", tmp_path / "x", "--planted-share", 1)
+    counts = json.loads((tmp_path / "x" / "manifest.json").read_bytes())["counts"]
+    n = counts["by_source"]["train"]["planted"]
+    assert f"{n} pairs written" in told and f"train: {n} planted" in told
+    told = export(finished, "--out", tmp_path / "y", "--planted-share", 1, exit_code=2)
+    assert "only --format preference has planted errors" in told
 
 
 def test_a_picture_that_is_gone_is_told_and_left_out(finished: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
