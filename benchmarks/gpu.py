@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -38,10 +39,7 @@ from datagen.validator import Look, Probe, Text, open_validator, score_key  # no
 
 AGREE_TO = 1e-3
 MODELS: dict[str, Callable[[Path], object]] = {
-    **{
-        kind: lambda folder, kind=kind: tiny_checkpoints.write_checkpoint(folder, kind)
-        for kind in tiny_checkpoints.KINDS
-    },
+    **{kind: partial(tiny_checkpoints.write_checkpoint, kind=kind) for kind in tiny_checkpoints.KINDS},
     "imp": lambda folder: tiny_models.write_imp(folder, "new"),
     "qwen2-vl": tiny_chat_models.write_qwen,
     "qwen3-vl": lambda folder: tiny_chat_models.write_qwen(folder, "Qwen3VL"),

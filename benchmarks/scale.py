@@ -308,7 +308,7 @@ def ask_until_killed(folder: Path, kill_at: int) -> None:
     run = RunFolder(folder / "resumed")
     inputs = Inputs(settings_of(folder), run, Stopwatch(kill_at))
     with run.locked():
-        prepare(inputs, None)
+        prepare(inputs, ())
         with gathered(inputs, open_teacher=lambda settings, budget: StandIn()):
             raise SystemExit("it was not killed")
 

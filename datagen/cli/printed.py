@@ -410,7 +410,7 @@ def _told(run: Run, image: AnnotatedImage | None, sample: Sample) -> Iterator[st
     if image is None or folder is None:
         yield "(the corpus or the recipe is no longer where the run found it)"
         return
-    recipe = load_recipe(folder, settings.language)
+    recipe = load_recipe(folder, run.settings.language)
     if recipe.digest != sample.provenance.recipe_digest:
         yield "(the recipe was edited since; this is what it would tell today)"
     yield run.context_of(image, recipe)

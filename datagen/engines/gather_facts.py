@@ -211,13 +211,7 @@ def gathered(
             take_in_replies(folder, replies)
             if inputs.retry:
                 ask_again(inputs, replies)
-        if inputs.ledger.budget is not None:
-            spent = replies.spent
-            inputs.ledger.begin(spent_in_all(spent.usd, spent.unpriced, settings.teacher))
-            for told in inputs.ledger.uncounted():
-                inputs.progress.note(told)
-        for told in inputs.ledger.damage():
-            inputs.progress.note(told)
+        _open_ledger(inputs, replies)
         if may_ask:
             is_own = open_teacher is not teacher_of_settings or inputs.plugs.teacher is not None
             if pool is not None and settings.teacher.name == "template" and not is_own:
@@ -247,6 +241,17 @@ def gathered(
 
             fetch()
             yield Gathered(replies, vectors.find, send_back_and_fetch)
+
+
+def _open_ledger(inputs: Inputs, replies: ReplyStore) -> None:
+    """Begin a budget with what was spent before, and tell what of it cannot be known."""
+    if inputs.ledger.budget is not None:
+        spent = replies.spent
+        inputs.ledger.begin(spent_in_all(spent.usd, spent.unpriced, inputs.settings.teacher))
+        for told in inputs.ledger.uncounted():
+            inputs.progress.note(told)
+    for told in inputs.ledger.damage():
+        inputs.progress.note(told)
 
 
 @contextmanager

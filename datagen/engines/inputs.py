@@ -40,7 +40,7 @@ from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import CorpusError, SettingsError
-from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids, sample_id_of
+from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
 from datagen.records import AnnotatedImage, ExtraSample, Repair, Sample
 from datagen.store import ReplyStore, RunFolder, load_cache, read_facts, save_cache, write_whole
@@ -266,7 +266,7 @@ class Inputs:
     def planned_again(self, image_id: str, sample_id: str) -> Planned:
         """The plan of one sample, whose picture was looked at before."""
         of_image = self._plan((self.corpus.by_id[image_id],))
-        return next(one for one in of_image if sample_id_of(one.image, one.recipe, one.number) == sample_id)
+        return next(one for one in of_image if one.sample_id == sample_id)
 
     def unsettled(self, watermark: Watermark) -> Iterator[tuple[int, Planned]]:
         """Every sample that is not known to have its reply, with its place in the plan."""

@@ -65,6 +65,7 @@ def test_what_each_adds_is_told(tmp_path: Path, oracles: dict[str, Oracle]) -> N
     run = made(tmp_path / "run")
     found = run.summary.calibration
     assert found.judged and found.validator == "counter, placer"
+    assert found.adds
     counter, placer = found.adds
     assert (counter.name, placer.name) == ("counter", "placer")
     assert counter.recall == placer.recall == pytest.approx(found.recall, abs=0.01)

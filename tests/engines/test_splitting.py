@@ -80,7 +80,7 @@ class Place(Here):
     def __init__(self, oracle: Oracle | None) -> None:
         self._oracle = oracle
 
-    def open_validator(self, settings: Settings) -> Oracle:
+    def open_validator(self, settings: Settings, n_together: int = 1) -> Oracle:
         assert self._oracle is not None
         return self._oracle
 
@@ -181,7 +181,7 @@ def test_any_split_gives_the_bytes_of_one_run(
         for number in numbers:
             run_shard(
                 settings, Shard(number, count), folder / "split", Silence(),
-                open_teacher=lambda settings, budget: Inventor(seed), validator=oracle,
+                open_teacher=lambda settings, budget: Inventor(seed), plugs=Plugs(validator=oracle),
             )  # fmt: skip
         merge = partial(merge_shards, settings, shard_folders(folder / "split"), folder / "split", Silence())
         merge()

@@ -188,10 +188,10 @@ def test_blanks_of_a_size_share_one_row(loaded: Checkpoint, monkeypatch: pytest.
         n_tokens.extend(row.n_tokens for row in rows)
         return run(held, rows)
 
-    looks = [Look(name, (CUP, DOGS), is_blank=True) for name in SIZES]
+    looks = tuple(Look(name, (CUP, DOGS), is_blank=True) for name in SIZES)
     expected = {}
     for look in looks:
-        expected |= scores_of(CheckpointValidator(loaded, 4096), [look])
+        expected |= scores_of(CheckpointValidator(loaded, 4096), (look,))
     monkeypatch.setattr(checkpoint, "score_rows", counting)
     assert_close(scores_of(CheckpointValidator(loaded, 4096), looks), expected)
     has_tiles = "image_sizes" in loaded.image_processor(images=[show("a")], return_tensors="pt")

@@ -277,7 +277,7 @@ class GridTower(PreTrainedModel):  # type: ignore[no-untyped-call]
         """What stands where, as ``GridHeads`` tell it."""
         # Few at a time on a CPU: with eight, a picture costs 1.2 times as much, as its grids leave the cache.
         at_once = 2 if pixels.device.type == "cpu" else len(pixels)
-        parts = pixels.contiguous(memory_format=torch.channels_last).split(at_once)
+        parts = torch.split(pixels.contiguous(memory_format=torch.channels_last), at_once)
         fine, coarse = (torch.cat(grids) for grids in zip(*map(self.backbone, parts), strict=True))
         fine, coarse = (grid.flatten(2).transpose(1, 2) for grid in (fine, coarse))
         return self.found(fine, coarse, *self.classifier(coarse))  # type: ignore[no-any-return]
