@@ -22,6 +22,8 @@ from msgspec.structs import replace
 
 from datagen.claims.clause import Statement
 from datagen.claims.kind import Evidence
+from datagen.claims.kinds.absence import ABSENCE
+from datagen.claims.kinds.count import COUNT
 from datagen.languages import ENGLISH, other_language
 from datagen.records import AnnotatedImage, Comparison
 from datagen.words import read_bundled
@@ -232,7 +234,8 @@ class Reader:
         meant = asked.mentions[0]
         if self._how_many.search(asked.text):
             opening = next(iter(self._sentences(answer)), (0, 0))
-            counted = [s for s in found if s.kind == "count" and s.category == meant.category and s.start < opening[1]]
+            counts = (s for s in found if s.kind == COUNT.name and s.start < opening[1])
+            counted = [s for s in counts if s.category == meant.category]
             if not counted:
                 clause = self._clause(answer, *opening)
                 number = self._bare_number(clause)
@@ -479,20 +482,20 @@ def _agreed(found: Iterable[Statement]) -> list[Statement]:
     statements = list(dict.fromkeys(found))
     numbers: dict[str, set[int | None]] = {}
     for statement in statements:
-        if statement.kind == "count":
+        if statement.kind == COUNT.name:
             numbers.setdefault(statement.category, set()).add(statement.number)
     return [
-        replace(s, comparison="at least") if s.kind == "count" and len(numbers[s.category]) > 1 else s
+        replace(s, comparison="at least") if s.kind == COUNT.name and len(numbers[s.category]) > 1 else s
         for s in statements
     ]
 
 
 def _in_words_of_captions(statement: Statement, evidence: Evidence) -> Statement:
     """Give a count the word of a caption that tells the same number: it keeps the question open, as in English."""
-    if statement.kind != "count":
+    if statement.kind != COUNT.name:
         return statement
     for other in chain(*evidence.told):
-        if (other.kind, other.category, other.number) == ("count", statement.category, statement.number):
+        if (other.kind, other.category, other.number) == (COUNT.name, statement.category, statement.number):
             return replace(statement, word=other.word)
     return statement
 
@@ -511,7 +514,7 @@ def with_captions(evidence: Evidence, image: AnnotatedImage, language: str, read
     for number, caption in enumerate(image.captions):
         is_in_it = other_language(caption, ENGLISH) is not None and other_language(caption, language) is None
         statements = reader.read_text(caption) if is_in_it else []
-        for category in {s.category for s in statements if s.kind != "absence"}:
+        for category in {s.category for s in statements if s.kind != ABSENCE.name}:
             named[category] = named.get(category, 0) + 1
         if statements:
             told[number] = (*told[number], *statements)

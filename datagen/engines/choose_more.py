@@ -159,17 +159,17 @@ class Chooser:
             del spare[first[0]]
         return first[1]
 
-    def _bears(self, kind: str, image: AnnotatedImage) -> bool:
+    def _bears(self, question_kind: str, image: AnnotatedImage) -> bool:
         """Whether a kind of question has an answer in an image, as far as captions and boxes tell."""
         inputs = self._inputs
-        if kind == "count":
+        if question_kind == "count":
             counts = count_objects(image.boxes, image.unfinished or ())
             return any(count.is_exact and count.at_least > 1 for count in counts.values())
-        if kind == "position":
+        if question_kind == "position":
             return any(horizontal_place(box.box_unit) for box in unique_boxes(image).values())
-        if kind == "relation":
+        if question_kind == "relation":
             return len(unique_boxes(image)) > 1
-        if kind == "no":
+        if question_kind == "no":
             settings, categories = inputs.settings.checks, inputs.corpus.categories
             deniable = claims.deniable(image, categories, settings)
             return bool(plausibly_absent(image, deniable, inputs.companions, categories, settings))

@@ -322,7 +322,7 @@ def test_places_in_prose(text, boxes, expected):
     ],
 )
 def test_relations_in_prose(text, captions, expected):
-    boxes = (box("dog"), box("cat", (0.12, 0.2, 0.55, 0.8)), box("bench", SIDE))
+    boxes = (box("dog"), box("cat", (0.15, 0.2, 0.5, 0.8)), box("bench", SIDE))
     assert verdict("relation", text, boxes, captions) == expected
 
 

@@ -29,6 +29,8 @@ EXAMPLES: dict[str, Any] = {
     "mix": {"conversation": 2.0, "reasoning": 1.0},
     "teacher.leave_out": ["temperature"],
     "teacher.image_px": 512,
+    "language": "ko",
+    "validator.probes": {"attribute": "Is the {thing} {value}?"},
     "teacher.extra_body": {"top_k": 20},
 }
 
