@@ -76,7 +76,7 @@ STATES: tuple[tuple[str, str, str, str], ...] = (
     ("wholeness", "sliced", "sliced cut chopped", "whole uncut"),
     ("age", "new", "brand-new new modern recent contemporary", "antique vintage ancient old-fashioned rusty old"),
     ("order", "tidy", "tidy neat orderly uncluttered", "cluttered messy untidy disorganized chaotic"),
-    ("reality", "real", "real living life-sized full-sized", "toy stuffed fake plush lego animated cartoon miniature"),
+    ("reality", "real", "real life-sized full-sized", "toy stuffed fake plush lego animated cartoon miniature"),
     ("beard", "bearded", "bearded", "clean-shaven beardless"),
     ("foliage", "bare", "leafless barren bare", "blooming blossoming flowering leafy lush"),
     ("dressing", "barefoot", "barefoot", "booted"),
