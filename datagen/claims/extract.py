@@ -442,7 +442,7 @@ def gather_evidence(
         mentioned.append({mention.category for mention in mentions})
         for category in mentioned[-1]:
             named[category] = named.get(category, 0) + 1
-        shown.update(m.category for m in mentions if not caption.startswith(("'", "’"), m.end))
+        shown.update(m.category for m in mentions if not m.is_unsure and not caption.startswith(("'", "’"), m.end))
         for word in _WORDS.findall(caption.lower()):
             members = vocabulary.hints.get(word, ())
             if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
@@ -463,7 +463,7 @@ def gather_evidence(
         stems=tuple(
             frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
         ),
-        owners=frozenset(named.keys() - shown),
+        maybe_named=frozenset(named.keys() - shown),
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,
         vocabulary=vocabulary,

@@ -45,7 +45,8 @@ class Evidence(Struct, frozen=True):
         words: Per caption, its words in the singular.
         things: Per caption, its nouns for things, animals and food.
         stems: Per caption, the stems of its words.
-        owners: Categories that captions name as owners alone: "a child's umbrella" may lie there without one.
+        maybe_named: Categories that captions name as owners alone ("a child's umbrella" may lie there without one) or
+            by words that often mean something else (a ceramic "pitcher" is nobody).
         is_decided: A category without a box is not there, small and look-alike things aside.
         is_busy: So many boxes that small things are easily missed.
         vocabulary: The corpus's words.
@@ -63,7 +64,7 @@ class Evidence(Struct, frozen=True):
     words: tuple[frozenset[str], ...]
     things: tuple[frozenset[str], ...]
     stems: tuple[frozenset[str], ...]
-    owners: frozenset[str]
+    maybe_named: frozenset[str]
     is_decided: bool
     is_busy: bool
     vocabulary: Vocabulary

@@ -232,6 +232,7 @@ def test_more_and_no_others(text, boxes, captions, expected):
         ("The dog is not in the water.", DOG, (), "not read"),
         ("There are no animals.", DOG, (), AGAINST),
         ("There are no people.", (), ("a child's toy", "a child's room"), OPEN),
+        ("There are no people.", (), ("a ceramic pitcher", "a pitcher of water"), OPEN),
         ("There is nobody here.", MAN, (), AGAINST),
         ("Nobody is on the beach.", MAN, (), AGAINST),
         ("There is no dog on the street.", DOG, (), AGAINST),

@@ -311,7 +311,8 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
     count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
     if count is not None and count.at_least and evidence.noticed[category] and not is_loose:
         return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"
-    if (n_captions >= 2 or (n_captions and count is not None)) and not is_loose and category not in evidence.owners:
+    is_named = n_captions >= 2 or (n_captions and count is not None)
+    if is_named and not is_loose and category not in evidence.maybe_named:
         return "contradicted", f"{category}: text says there is none, {n_captions} captions name it"
     if count is not None or n_captions:
         return "unknown", f"{category}: text says there is none, the annotations are at odds"
