@@ -78,3 +78,7 @@ def test_what_names_nothing_of_its_picture_needs_fewer_words_of_servers(text: st
 @pytest.mark.parametrize("text", ANSWERS)
 def test_an_answer_is_none(text: str) -> None:
     assert server_words(text) is None
+
+
+def test_a_refusal_is_no_error_though_it_names_nothing_of_the_picture() -> None:
+    assert server_words("I'm sorry, but I can't help with that.", ("a dog on a bench", "dog")) is None

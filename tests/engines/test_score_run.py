@@ -232,7 +232,7 @@ def test_nothing_is_judged_on_pictures_that_are_all_alike(tmp_path: Path) -> Non
     run = datagen.run(all_shown_as(photograph(), tmp_path), tmp_path / "run")
     found = run.summary.calibration
     assert found.n_turns > 40 and found.kinds["other image"].n_planted > 40
-    assert found.kinds["other image"].auroc == pytest.approx(0.5, abs=0.01)  # last digits depend on the batch
+    assert found.kinds["other image"].auroc == pytest.approx(0.5, abs=0.02)  # last digits depend on the batch
     assert not found.judged and "does not tell the answers about an image" in found.why_not
     assert set(run.summary.verdicts) == {"not judged"}
 

@@ -54,7 +54,9 @@ def test_a_summary_of_before_turns_were_counted_makes_a_card(run: datagen.Run) -
 def test_what_could_be_checked_is_told_with_its_units(run: datagen.Run) -> None:
     cover = SentenceCover(200, 150, 60, 90)
     kinds = {"count": SentenceCover(200, 40, 40, 30)}
-    card = card_of(run, coverage=Coverage(cover, {"a": cover}, kinds, {"scene": 9}, {"likely": 7}))
+    fallen = {"checks": {"count_contradicted": 3}}
+    coverage = Coverage(cover, {"a": cover}, kinds, {"scene": 9}, {"likely": 7})
+    card = card_of(run, coverage=coverage, rejected_by_stage=fallen)
     assert "Checked by captions or boxes: 45.0 % of the 200 sentences" in card
     assert "| a | 200 | 75.0 % | 30.0 % | 45.0 % |" in card and "| count | 40 | 30 |" in card
     assert "by sentences: scene (9)." in card and "hold no claim: likely (7)." in card
