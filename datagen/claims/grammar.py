@@ -15,25 +15,32 @@ from datagen.words import NUMBER_WORDS
 
 FLAGS = re.IGNORECASE | re.ASCII  # without ASCII, "ſix" would match "six" and find no number
 
-NUMBERS = {word: number for number, word in enumerate(NUMBER_WORDS)} | {
-    "half a dozen": 6,
-    "a dozen": 12,
-    "dozen": 12,
-    "thirteen": 13,
-    "fourteen": 14,
-    "fifteen": 15,
-    "sixteen": 16,
-    "seventeen": 17,
-    "eighteen": 18,
-    "nineteen": 19,
-    "twenty": 20,
-    "thirty": 30,
-    "forty": 40,
-    "fifty": 50,
-}
+_UNITS = NUMBER_WORDS[1:10]
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_IN_ONE = (
+    {word: number for number, word in enumerate(NUMBER_WORDS)}
+    | {"half a dozen": 6, "a dozen": 12, "dozen": 12, "a hundred": 100, "one hundred": 100}
+    | {word: number for number, word in enumerate(_TEENS, start=13)}
+)
+NUMBERS = (
+    _IN_ONE
+    | {word: 10 * number for number, word in enumerate(_TENS, start=2)}
+    | {
+        f"{tens}{joint}{unit}": 10 * n + k
+        for n, tens in enumerate(_TENS, start=2)
+        for k, unit in enumerate(_UNITS, start=1)
+        for joint in ("-", " ")
+    }
+)
 """Number words and what they are worth."""
 
-NUMBER_FORMS = "|".join(sorted(NUMBERS, key=len, reverse=True)).replace(" ", r"\s+")
+NUMBER_FORMS = "|".join(
+    (
+        rf"(?:{'|'.join(_TENS)})(?:[- ](?:{'|'.join(_UNITS)})\b)?",
+        *sorted((word.replace(" ", r"\s+") for word in _IN_ONE), key=len, reverse=True),
+    )
+)
 """The same as a regular expression, the longest first."""
 
 Measure = Literal["exact", "at least", "at most", "none", "others", "some", "open"]
