@@ -98,7 +98,7 @@ def server_words(text: str, told: Iterable[str] = ()) -> Sent | None:
         is_error = True
     else:
         needed = 1 if _OPENS.match(plain) else NEEDED_BESIDE
-        is_of_servers = n_technical or n_ambiguous > 1  # "I'm sorry, but I can't help with that." is a refusal
+        is_of_servers = n_technical > 0 or n_ambiguous > 1  # "I'm sorry, but I can't help with that." is a refusal
         is_error = n_words >= max(needed, least) and (needed == 1 or (is_of_servers and _is_beside(words, told)))
     if not is_error:
         return None
