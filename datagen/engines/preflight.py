@@ -19,8 +19,19 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
-from datagen.config import IMPORTED, PLUGGED, Settings, TeacherSettings, load_settings, settings_table
+from datagen.config import (
+    ENDPOINT,
+    IMPORTED,
+    PLUGGED,
+    Settings,
+    TeacherSettings,
+    ValidatorSettings,
+    load_settings,
+    settings_table,
+    validator_names,
+)
 from datagen.corpus import PLACES, identity_in
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import price_of
@@ -82,7 +93,7 @@ def refuse_another_corpus(inputs: Inputs) -> None:
 
 
 def _require_endpoints(inputs: Inputs) -> None:
-    """Try the teacher's price, key and address, and the key for embeddings."""
+    """Try the teacher's price, key and address, the key for embeddings, and the addresses of served validators."""
     settings, budget = inputs.settings, inputs.ledger.budget
     teacher, embeddings = settings.teacher, settings.dedup.embeddings
     asks = asks_endpoint(inputs)
@@ -104,6 +115,16 @@ def _require_endpoints(inputs: Inputs) -> None:
         from datagen.engines.ask_judge import judge_target
 
         run_to_end(require_key(judge_target(settings, settings.checks.judge)))
+    for name in validator_names(settings.validator.name):
+        if name.startswith(ENDPOINT):
+            run_to_end(_require_served(replace(settings.validator, name=name)))
+
+
+async def _require_served(validator: ValidatorSettings) -> None:
+    from datagen.endpoint.first_contact import require_contact
+    from datagen.validator.models.served import target_of
+
+    await require_contact(target_of(validator))
 
 
 async def _require_contact(teacher: TeacherSettings, note: Callable[[str], None]) -> None:

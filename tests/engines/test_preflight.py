@@ -38,6 +38,7 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
         "teacher.budget_usd needs the price of 'm'",
     ),
     "no key for embeddings": ({"dedup": {"embeddings": {"model": "e"}}}, "OPENAI_API_KEY is not set"),
+    "nobody to validate": ({"validator": {"name": "endpoint:http://127.0.0.1:1/v1#m"}}, "Nothing answers at"),
     "no such type": ({"types": ["poem"]}, "No response type 'poem'"),
 }
 

@@ -96,6 +96,18 @@ class PictureCall(Call[CompletionChoice]):
         return self._sent.most_tokens + count_tokens(self._question), self._max_tokens
 
 
+def target_of(settings: ValidatorSettings, model: str | None = None) -> Target:
+    """Whom a served validator asks.
+
+    Args:
+        settings: Uses ``name``.
+        model: In place of the one that ``name`` tells.
+    """
+    url, told = endpoint_of(settings.name)
+    model = told or "" if model is None else model
+    return Target(settings=settings, model=model, base_url=url, option="the address", error=ValidatorError)
+
+
 class ServedValidator:
     """Asks a served model; see ``protocol.Validator``.
 
@@ -255,9 +267,7 @@ class ServedValidator:
         return self._client
 
     def _target(self) -> Target:
-        return Target(
-            settings=self._settings, model=self._model, base_url=self._url, option="the address", error=ValidatorError
-        )
+        return target_of(self._settings, self._model)
 
     def _only_model(self) -> str:
         """The model that the endpoint serves, when it serves one."""
