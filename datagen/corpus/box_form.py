@@ -9,6 +9,8 @@ FITS = 0.98
 """Share of boxes that must fit another reading: a corpus has a few faulty boxes in any form."""
 SEEMS_CORNERS = 0.1
 """Share of boxes over the frame from which on corners are looked for: 0.1 % of COCO's reach over it."""
+SEEMS_THOUSANDTHS = 0.3
+NEAR_A_THOUSAND = 800
 
 MIN_PERCENT = 8
 """Boxes from which on it is no chance that all lie in the first hundred pixels of frames with larger sides."""
@@ -74,10 +76,17 @@ def guess_form(boxes: Boxes, frames: Boxes) -> str | None:
         for fits, told in readings:
             if fits.mean() >= FITS:
                 return told
-        if boxes.min() >= 0 and (boxes.max(axis=1) <= 1000).mean() >= FITS:
+        if boxes.min() >= 0 and (boxes.max(axis=1) <= 1000).mean() >= FITS and _fill_a_thousand(boxes, frames):
             mend = "multiply by width and height and divide by 1000"
             return _told_of_scale(boxes, 1000.0, "thousandths of the frame from 0 to 1000", mend)
     return None
+
+
+def _fill_a_thousand(boxes: Boxes, frames: Boxes) -> bool:
+    """Whether many boxes lie beyond their frames, and some at a thousand: any box in pixels may lie below that."""
+    right, bottom = (boxes[:, :2] + boxes[:, 2:]).T
+    furthest = max(right.max(), boxes[:, 2].max()), max(bottom.max(), boxes[:, 3].max())
+    return share_out_of_frame(boxes, frames) > SEEMS_THOUSANDTHS and min(furthest) > NEAR_A_THOUSAND
 
 
 def _told_of_scale(boxes: Boxes, full: float, scale: str, mend: str) -> str | None:

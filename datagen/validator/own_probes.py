@@ -37,7 +37,11 @@ def templates_of(probes: Mapping[str, str]) -> dict[str, str]:
         if kind not in kinds:
             raise SettingsError(f"validator.probes: '{kind}' is no kind of claim; expected one of {', '.join(kinds)}.")
         try:
-            held = [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+            held = [  # with what is said of their form: {sentence:>1000000000} would fill the memory
+                f"{name}{'!' if how else ''}{how or ''}{':' if form else ''}{form}"
+                for _, name, form, how in Formatter().parse(text)
+                if name is not None
+            ]
         except ValueError:
             held = [""]
         wrong = next((name for name in held if name not in FIELDS), None)

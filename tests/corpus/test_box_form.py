@@ -75,6 +75,13 @@ def test_coco_boxes_are_taken_as_they_are(seed: int, n_over: int) -> None:
     assert not are_of_other_form(*asked([*honest(60, seed), *over]))
 
 
+def test_what_reaches_over_the_frame_is_not_taken_for_thousandths() -> None:
+    over = [(WIDTH - width + 4, top, width, height) for _, top, width, height in honest(15)]
+    assert not are_of_other_form(*asked([*honest(75, 1), *over]))
+    boxes, frames, _ = asked(honest(60))
+    assert guess_form(boxes, frames / 2) is None, "frames at half their size say nothing of the boxes"
+
+
 def test_small_things_in_a_corner_are_no_percent() -> None:
     logos = [(8.0 + n % 3, 10.0, 40.0, 22.0) for n in range(50)]
     assert not are_of_other_form(*asked(logos))

@@ -66,6 +66,9 @@ def test_their_numbers_are_columns_of_their_own() -> None:
         ({"hue": "statement"}, "'hue' is no kind of claim; expected one of count, presence"),
         ({"action": "Is it so?"}, "holds none of the fields {sentence}, {claim}"),
         ({"action": "Is {thing.real} so?"}, "holds {thing.real}, expected a field of"),
+        ({"action": "Is {sentence:>1000000000} so?"}, "holds {sentence:>1000000000}, expected a field of"),
+        ({"action": "Is {sentence:{thing}} so?"}, "holds {sentence:{thing}}, expected a field of"),
+        ({"action": "Is {sentence!r} so?"}, "holds {sentence!r}, expected a field of"),
         ({"action": "Is {thing so?"}, "holds {}, expected a field of"),
     ],
 )

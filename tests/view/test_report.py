@@ -272,7 +272,9 @@ def test_the_validator_is_told_by_its_name(run: Run, tmp_path: Path) -> None:
 def test_a_calibration_is_drawn(run: Run, tmp_path: Path) -> None:
     shutil.copytree(run.folder.path, tmp_path / "run")
     kinds = {
-        "count": KindReport(40, 30, 0.875, 0.5, recall=0.5, reliability=((0.1, 0.2, 0.4), (0.8, 0.9, 0.6)), judged=True),
+        "count": KindReport(
+            40, 30, 0.875, 0.5, recall=0.5, reliability=((0.1, 0.2, 0.4), (0.8, 0.9, 0.6)), judged=True
+        ),
         "side": KindReport(40, 12, why_not="12 planted errors in 40 turns; 20 of each are needed"),
     }
     found = Calibration("/models/llava-x", 0.05, 1040, kinds, judged=True)
