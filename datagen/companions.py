@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from itertools import islice, permutations
+from itertools import combinations, islice
+from math import log
 
 from msgspec import Struct
 
@@ -20,8 +21,11 @@ from datagen.records import AnnotatedImage
 
 COUNTED = 16_384
 """Images that tell what goes together; more would change no rank that is looked at, and take a second each 50,000."""
-KEPT = 24
-"""Companions that a category keeps: those of the others fill the rest."""
+SUPPORT = 4
+"""Images that two categories must share to count as seen together: of 249 images, pairs with one or two had put a kite
+into kitchens and a toilet beside a vase."""
+LIFT = 2.0
+"""How many times as often as by chance two categories share images, for one to be expected where the other is."""
 POOL = 8
 """The likeliest, of which an image's are drawn."""
 _WORDS = re.compile(r"[a-z]+")
@@ -31,11 +35,32 @@ class Companions(Struct, frozen=True):
     """What goes with what.
 
     Attributes:
-        near: Per category those that share images with it, with the cosine of the two columns of a table of images by
-            categories: 1 where one is never seen without the other.
+        n_images: Images with boxes that were counted.
+        alone: Per category how many of them show it.
+        together: Per category those that share at least ``SUPPORT`` images with it, and how many these are.
     """
 
-    near: dict[str, dict[str, float]] = {}
+    n_images: int = 0
+    alone: dict[str, int] = {}
+    together: dict[str, dict[str, int]] = {}
+
+    def lift(self, one: str, other: str, more: float = 0.0) -> float:
+        """How many times as often as by chance two categories share images.
+
+        Args:
+            one: A category.
+            other: Another one.
+            more: Is added to both numbers, so that few images say little.
+        """
+        by_chance = self.alone.get(one, 0) * self.alone.get(other, 0) / max(1, self.n_images)
+        return (self.together.get(one, {}).get(other, 0) + more) / ((by_chance + more) or 1.0)
+
+    def strength(self, names: Iterable[str], other: str) -> float:
+        """How much likelier the categories of an image make another one: the sum of what each says, for or against.
+
+        A kite goes with people and with none of the things in a kitchen, so people in a kitchen do not suggest one.
+        """
+        return sum(log(self.lift(name, other, 1.0)) for name in names)
 
 
 NO_COMPANIONS = Companions()
@@ -43,18 +68,19 @@ NO_COMPANIONS = Companions()
 
 def count_companions(images: Iterable[AnnotatedImage]) -> Companions:
     """Count which categories share images, over the first ``COUNTED`` of them."""
+    n_images = 0
     alone: Counter[str] = Counter()
-    together: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    pairs: Counter[tuple[str, str]] = Counter()
     for image in islice(images, COUNTED):
-        names = {box.category for box in image.boxes}
+        names = sorted({box.category for box in image.boxes})
+        n_images += bool(names)
         alone.update(names)
-        for one, other in permutations(names, 2):
-            together[one][other] += 1
-    near: dict[str, dict[str, float]] = {}
-    for one in sorted(together):
-        cosines = {other: n / (alone[one] * alone[other]) ** 0.5 for other, n in together[one].items()}
-        near[one] = dict(sorted(cosines.items(), key=lambda item: (-item[1], item[0]))[:KEPT])
-    return Companions(near)
+        pairs.update(combinations(names, 2))
+    together: defaultdict[str, dict[str, int]] = defaultdict(dict)
+    for (one, other), n in sorted(pairs.items()):
+        if n >= SUPPORT:
+            together[one][other] = together[other][one] = n
+    return Companions(n_images, dict(alone), dict(together))
 
 
 def plausibly_absent(
@@ -63,8 +89,11 @@ def plausibly_absent(
     companions: Companions,
     categories: tuple[str, ...],
     settings: ChecksSettings,
-) -> tuple[str, ...]:
+) -> dict[str, float]:
     """Categories that one could expect in an image and that are surely not there, the likeliest first.
+
+    One is expected that goes with one of the image's own (``LIFT``) and that all of these together make ``LIFT`` times
+    as likely as it is anywhere.
 
     Left out is what claims would not accept a denial of: a category that a caption names, leaves open ("food") or that
     may be taken for one that is there; and what annotators are known to overlook, or to box as they like.
@@ -77,14 +106,21 @@ def plausibly_absent(
         settings: Uses ``words``.
 
     Returns:
-        At most ``POOL``; none for an image without boxes, of which nobody knows whether it was looked at.
+        At most ``POOL`` with how strongly they go along, above 0; none for an image without boxes, of which nobody
+        knows whether it was looked at, and few or none where little goes with what is there.
     """
     boxed = {box.category for box in image.boxes}
-    likely: Counter[str] = Counter()
-    for name in sorted(boxed):
-        likely.update(companions.near.get(name, {}))
     looked_for = set(deniable)
-    ranked = [name for name, _ in sorted(likely.items(), key=lambda item: (-item[1], item[0])) if name in looked_for]
+    expected = {
+        other
+        for name in boxed
+        for other in companions.together.get(name, {})
+        if other not in boxed and other in looked_for and companions.lift(name, other) >= LIFT
+    }
+    strengths = {other: companions.strength(sorted(boxed), other) for other in expected}
+    ranked = sorted(
+        (name for name, value in strengths.items() if value >= log(LIFT)), key=lambda name: (-strengths[name], name)
+    )
     vocabulary = vocabulary_for(categories, settings.words)
     shown = boxed.union(*({mention.category for mention in vocabulary.lexicon.find(text)} for text in image.captions))
     left_open = {
@@ -103,4 +139,4 @@ def plausibly_absent(
         and name not in disputed
         and shown.isdisjoint(vocabulary.lookalikes.get(name, ()))
     )
-    return tuple(islice(found, POOL))
+    return {name: strengths[name] for name in islice(found, POOL)}

@@ -147,7 +147,9 @@ def plan_samples(
     for image in images:
         fault = check_picture(image)
         deniable = claims.deniable(image, categories, settings.checks)
-        absent = plausibly_absent(image, deniable, companions, categories, settings.checks) if companions.near else ()
+        absent = (
+            plausibly_absent(image, deniable, companions, categories, settings.checks) if companions.together else {}
+        )
         for recipe, extra in asked_about(recipes, image.image_id, settings, extras.get(image.image_id, ()))[only]:
             number = 1 if extra is None else extra.number
             if fault is not None:

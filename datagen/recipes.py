@@ -48,8 +48,9 @@ DECKS = 8
 """Choices of few-shots that the images of a type share: each is one beginning of many requests, as the prompt
 caches of endpoints want it. A choice of its own for every image would leave them the system message alone."""
 WANTED = "Wanted: "
+NOTHING_ABSENT: Mapping[str, float] = {}
 ABSENT_TOLD = 4
-"""Absent things that an image is told of: enough to choose from, too few to be a list that is worked off."""
+"""Absent things that an image is told of at most: enough to choose from, too few to be a list that is worked off."""
 
 
 class Wish(Struct, frozen=True, forbid_unknown_fields=True):
@@ -376,7 +377,7 @@ def build_request(
     image: AnnotatedImage,
     settings: Settings,
     deniable: tuple[str, ...] = COCO_CATEGORIES,
-    absent: tuple[str, ...] = (),
+    absent: Mapping[str, float] = NOTHING_ABSENT,
     extra: ExtraSample | None = None,
 ) -> Request | None:
     """Make the request for one image, or None when the context would be empty.
@@ -391,13 +392,14 @@ def build_request(
         image: What to ask about.
         settings: Of the run.
         deniable: Categories that annotators looked for in the image.
-        absent: Of these, some that one could expect there and that are surely not.
+        absent: Of these, some that one could expect there and that are surely not, with how strongly.
         extra: What the request is about, where it was chosen to fill what a set lacked.
     """
     number = 1 if extra is None else extra.number
     parts, seed = context_parts(recipe, settings.context), settings.rng_seed
     rng = rng_for(seed, image.image_id, recipe.name, _numbered("absent", number))
-    told_absent = tuple(rng.sample(absent, min(ABSENT_TOLD, len(absent))))
+    lots = {name: rng.random() ** (1 / strength) for name, strength in absent.items()}  # a draw by weight
+    told_absent = tuple(sorted(lots, key=lambda name: -lots[name])[:ABSENT_TOLD])
     context = digested = render_context(image, parts, settings.context, told_absent)
     if deniable and tells_absent(parts, settings.context):
         digested = render_context(image, parts, settings.context, ("...",))

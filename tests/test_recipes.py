@@ -1,5 +1,6 @@
 """Recipes: text in folders becomes checked, digested requests."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -194,7 +195,7 @@ def test_another_choice_of_absent_things_asks_nothing_anew():
     many = ("cat", "bus", "kite", "boat", "fork")
 
     def asked(*names: str, **changes):
-        request = build_request(recipe, IMAGE, settings, absent=names, **changes)
+        request = build_request(recipe, IMAGE, settings, absent=dict.fromkeys(names, 1.0), **changes)
         assert request is not None
         return request
 
@@ -206,6 +207,20 @@ def test_another_choice_of_absent_things_asks_nothing_anew():
     assert set(lines[0].split("; ")) < set(many)
     assert asked(*many).messages == found[0].messages
     assert asked(deniable=()).digest != found[0].digest  # nobody looked for anything: no denial is safe
+
+
+def test_what_goes_along_most_is_told_most():
+    settings = Settings(types=("negation",), teacher=TeacherSettings(name="some-model"))
+    (recipe,) = load_recipes(settings)
+    weights = {"bus": 3.0, **dict.fromkeys(("cat", "kite", "boat", "oven", "sink", "bed", "tv"), 0.7)}
+    told: Counter[str] = Counter()
+    for n in range(200):
+        request = build_request(recipe, replace(IMAGE, image_id=str(n)), settings, absent=weights)
+        assert request is not None
+        line = request.messages[-1].content.partition("\nAbsent: ")[2].partition("\n")[0]
+        told.update(line.split("; "))
+    assert told["bus"] > 160  # 100 would be its part of a draw without weights
+    assert min(told.values()) > 40
 
 
 def test_llava_mode_tells_conversation_the_captions_alone():

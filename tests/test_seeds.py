@@ -67,8 +67,9 @@ def test_the_context_file_is_what_the_context_renders(recipe: Recipe, shot: Fews
 def test_what_is_told_as_absent_is_what_a_run_might_tell(recipe: Recipe, shot: Fewshot):
     told = shot.image.absent or ()
     assert bool(told) == ("absent" in recipe.settings.context_parts)
-    near = Companions({shot.image.boxes[0].category: dict.fromkeys(told, 1.0)})
-    found = plausibly_absent(shot.image, COCO_CATEGORIES, near, COCO_CATEGORIES, ChecksSettings())
+    boxed = shot.image.boxes[0].category
+    often = Companions(100, dict.fromkeys((boxed, *told), 10), {boxed: dict.fromkeys(told, 9)})
+    found = plausibly_absent(shot.image, COCO_CATEGORIES, often, COCO_CATEGORIES, ChecksSettings())
     assert sorted(found) == sorted(told)
 
 
