@@ -1,9 +1,10 @@
 """Response types as text: folders of prompts and few-shots become recipes, recipes become requests.
 
 ``prompts/<type>/recipe.yaml`` holds the settings, ``system.txt`` the system message (``{rules}`` stands for
-``prompts/rules.txt``, which all types share), ``questions.txt`` (for replies that are one bare text) the questions
-to draw from; ``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text. For a run
-in another language than English, ``questions.CODE.txt`` and ``seeds/<type>/CODE/`` come first where they are there, and
+``prompts/rules.txt``, which all types share, and in it ``{absent}`` for ``absent.txt`` where a type is told of absent
+things), ``questions.txt`` (for replies that are one bare text) the questions to draw from;
+``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text. For a run in another
+language than English, ``questions.CODE.txt`` and ``seeds/<type>/CODE/`` come first where they are there, and
 ``prompts/language.txt`` asks the teacher to write in it.
 
 So that a hundred thousand images do not get a hundred thousand times the same request, each image draws which few-shots
@@ -38,6 +39,7 @@ from datagen.errors import RecipeError
 from datagen.languages import ENGLISH, NAMES
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, ExtraSample, Message, Request
+from datagen.wishes import SEEN, SEEN_FACTS, WANTED, Wish, count_facts, draw_wishes, needs_met_by
 from datagen.words import COCO_CATEGORIES
 from datagen.yaml_text import decode_yaml
 
@@ -47,25 +49,9 @@ ReplyFormat = Literal["delimited", "json", "text", "llava"]
 DECKS = 8
 """Choices of few-shots that the images of a type share: each is one beginning of many requests, as the prompt
 caches of endpoints want it. A choice of its own for every image would leave them the system message alone."""
-WANTED = "Wanted: "
 NOTHING_ABSENT: Mapping[str, float] = {}
 ABSENT_TOLD = 4
 """Absent things that an image is told of at most: enough to choose from, too few to be a list that is worked off."""
-
-
-class Wish(Struct, frozen=True, forbid_unknown_fields=True):
-    """What may be wanted of a reply.
-
-    Attributes:
-        of: The wishes to draw from, in words that stand in a list.
-        draw: How many of them an image gets.
-        fills: Per kind of question of ``diversity.KINDS``, and for ``yes`` and ``no``, the wish that asks for it
-            where a set lacks it.
-    """
-
-    of: tuple[str, ...]
-    draw: Annotated[int, Meta(ge=1)] = 1
-    fills: dict[str, str] = {}
 
 
 class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -259,6 +245,9 @@ def load_recipe(folder: Path, language: str = ENGLISH) -> Recipe:
         raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")
     if "{rules}" in system:
         system = system.replace("{rules}", _read_shared(folder, "rules.txt"))
+    if "{absent}" in system:
+        told = f"{_read_shared(folder, 'absent.txt')}\n" if "absent" in settings.context_parts else ""
+        system = system.replace("{absent}\n", told).replace("{absent}", told).strip()
     seeds = folder.parent.parent / "seeds" / name
     contexts = seeds
     if language != ENGLISH:
@@ -346,23 +335,24 @@ def _with_wish(told: str, wanted: str, context: ContextSettings) -> str:
     return told if not wanted or context.style == "llava" else f"{told}\n\n{wanted}"
 
 
-def draw_wish(recipe: Recipe, image_id: str, rng_seed: int, number: int = 1, lacking: Sequence[str] = ()) -> str:
+def draw_wish(
+    recipe: Recipe, image: AnnotatedImage, settings: Settings, number: int = 1, lacking: Sequence[str] = ()
+) -> str:
     """Draw what is wanted of the reply about one image: a line to stand behind its context, or nothing.
 
     Args:
         recipe: The response type.
-        image_id: Of the image.
-        rng_seed: The run's.
+        image: What is asked about; wishes that it cannot meet are not drawn.
+        settings: Of the run; a teacher who is shown the picture finds there what captions leave out.
         number: Which of several samples of this type about the image it is.
         lacking: Keys of ``Wish.fills`` that are asked for before anything is drawn.
     """
-    rng = rng_for(rng_seed, image_id, recipe.name, _numbered("wanted", number))
-    drawn: list[str] = []
-    for wish in recipe.settings.wanted:
-        asked = [wish.fills[key] for key in lacking if key in wish.fills][: wish.draw]
-        others = rng.sample(wish.of, wish.draw)
-        drawn += [*asked, *(text for text in others if text not in asked)][: wish.draw]
-    return f"{WANTED}{'; '.join(drawn)}." if drawn else ""
+    rng = rng_for(settings.rng_seed, image.image_id, recipe.name, _numbered("wanted", number))
+    parts = recipe.settings.context_parts
+    needs_met, facts = needs_met_by(image, parts), count_facts(image, parts)
+    if settings.teacher.show_images:
+        needs_met, facts = (needs_met | SEEN) - {"no captions", "little"}, max(facts, SEEN_FACTS)
+    return draw_wishes(recipe.settings.wanted, needs_met, facts, rng, lacking)
 
 
 def _numbered(purpose: str, number: int) -> str:
@@ -409,7 +399,7 @@ def build_request(
     shows = settings.teacher.show_images
     told_of_picture = picture_prompt(settings.recipes_dir) if shows else ""
     constant = constant_messages(recipe, settings.context, seed, deck, told_of_picture)
-    wish = draw_wish(recipe, image.image_id, seed) if extra is None else extra.wanted
+    wish = draw_wish(recipe, image, settings) if extra is None else extra.wanted
     messages, digested_messages = (
         (*constant, Message("user", _with_wish(text, wish, settings.context))) for text in (context, digested)
     )

@@ -18,6 +18,7 @@ FLOORS = (
     {"languages", "summary"},
     {"config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},
+    {"wishes"},
     {
         "checks",
         "companions",

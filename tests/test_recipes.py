@@ -1,5 +1,6 @@
 """Recipes: text in folders becomes checked, digested requests."""
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -28,6 +29,19 @@ from datagen.records import AnnotatedImage, Box, Message
 LLAVA = ContextSettings(style="llava")
 BUNDLED = ("conversation", "description", "reasoning", "negation")
 IMAGE = AnnotatedImage("7", "7.jpg", 100, 100, ("A dog runs.",), (Box("dog", (0.1, 0.2, 0.4, 0.8), 0.18),))
+RICH = AnnotatedImage(
+    "7",
+    "7.jpg",
+    100,
+    100,
+    ("A man in a red coat runs with a brown dog.", "A dog on a leash beside a man running.", "A park at dusk."),
+    (
+        Box("dog", (0.1, 0.2, 0.4, 0.8), 0.18),
+        Box("person", (0.5, 0.2, 0.7, 0.8), 0.12),
+        Box("bench", (0.8, 0.6, 0.9, 0.7), 0.01),
+        Box("bench", (0.8, 0.8, 0.9, 0.9), 0.01),
+    ),
+)
 FILES = {
     "prompts/rhyme/recipe.yaml": "reply_format: text\ntemperature: 0.3\nmax_tokens: 99\nsummary: A rhyme\n",
     "prompts/rhyme/system.txt": "Write a rhyme about the image.\n",
@@ -247,7 +261,7 @@ def drawn(n_images: int, **changes) -> list[tuple[Message, ...]]:
     """The messages of conversations about many images that are alike."""
     settings = Settings(types=("conversation",), teacher=TeacherSettings(name="some-model"), **changes)
     (recipe,) = load_recipes(settings)
-    asked = (build_request(recipe, replace(IMAGE, image_id=str(n)), settings) for n in range(n_images))
+    asked = (build_request(recipe, replace(RICH, image_id=str(n)), settings) for n in range(n_images))
     return [request.messages for request in asked if request is not None]
 
 
@@ -426,15 +440,51 @@ def test_what_a_set_lacks_is_asked_for_before_anything_is_drawn():
     (recipe,) = load_recipes(Settings(types=("conversation",)))
     fills = recipe.settings.wanted[0].fills
     for n in range(20):
-        line = draw_wish(recipe, str(n), 0, 2, ("no", "count"))
+        image = replace(RICH, image_id=str(n))
+        line = draw_wish(recipe, image, Settings(), 2, ("no", "count"))
         assert line.startswith(f"Wanted: {fills['no']}; {fills['count']}; ")
-        one = draw_wish(recipe, str(n), 0, 2, ("count", "of another type"))
+        one = draw_wish(recipe, image, Settings(), 2, ("count", "of another type"))
         assert one.startswith(f"Wanted: {fills['count']}; ")
         assert len(set(one.split("; "))) == len(one.split("; ")) == 3
-    assert len({draw_wish(recipe, "7", 0, number) for number in range(1, 9)}) > 4
+    assert len({draw_wish(recipe, RICH, Settings(), number) for number in range(1, 9)}) > 4
 
 
 def test_every_kind_that_can_be_filled_is_one_that_is_counted():
     for recipe in load_recipes(Settings(types=BUNDLED)):
         for wish in recipe.settings.wanted:
             assert set(wish.fills) <= {*ALL_KINDS, "yes", "no"}
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_of_boxes_alone_nothing_is_wanted_that_captions_tell(name: str) -> None:
+    (recipe,) = load_recipes(Settings(types=(name,)))
+    lines = {draw_wish(recipe, replace(RICH, image_id=str(n), captions=()), Settings()) for n in range(200)}
+    told = " ".join(lines)
+    assert lines
+    for word in ("weather", "wears", "color", "doing", "state", "why", "advice", "watch out", "7 questions", "180"):
+        assert word not in told.replace("asking why", ""), word
+    poor = replace(RICH, captions=(), boxes=RICH.boxes[:1])
+    fewer = {draw_wish(recipe, replace(poor, image_id=str(n)), Settings()) for n in range(200)}
+    assert fewer.isdisjoint(line for line in lines if re.search(r"[4-7] questions|120|how many|two things", line))
+
+
+def test_of_captions_alone_no_place_or_number_is_wanted() -> None:
+    (recipe,) = load_recipes(Settings(types=("conversation",)))
+    lines = {draw_wish(recipe, replace(RICH, image_id=str(n), boxes=()), Settings()) for n in range(200)}
+    assert not any("where in the image" in line or "how many" in line for line in lines)
+    assert any("wears" in line for line in lines)
+
+
+def test_a_teacher_who_sees_the_picture_is_asked_for_what_captions_leave_out() -> None:
+    (recipe,) = load_recipes(Settings(types=("conversation",)))
+    shown = Settings(teacher=TeacherSettings(name="m", show_images=True))
+    bare = replace(RICH, captions=(), boxes=RICH.boxes[:1])
+    told = " ".join(draw_wish(recipe, replace(bare, image_id=str(n)), shown) for n in range(200))
+    assert "color" in told and "weather" in told and "7 questions" in told
+    assert "2 questions" not in told
+
+
+def test_absent_things_are_explained_where_they_are_told() -> None:
+    explained = {recipe.name for recipe in load_recipes(Settings(types=BUNDLED)) if "Absent" in recipe.system}
+    assert explained == {"conversation", "negation"}
+    assert not any("{absent}" in recipe.system for recipe in load_recipes(Settings(types=BUNDLED)))

@@ -11,6 +11,7 @@ from datagen.context import render_context
 from datagen.corpus.lint import lint_image, lint_text
 from datagen.lexicon import Lexicon
 from datagen.recipes import Fewshot, Recipe, bundled_folder, load_recipes
+from datagen.wishes import count_facts, needs_met_by
 from datagen.words import COCO_CATEGORIES
 
 TYPES = ("conversation", "description", "reasoning", "negation")
@@ -61,6 +62,29 @@ def test_the_context_file_is_what_the_context_renders(recipe: Recipe, shot: Fews
     text = seed_file(recipe, f"{shot.name}.context.txt").read_text(encoding="utf-8")
     told = render_context(shot.image, ("captions", "boxes", "absent"), ContextSettings(), shot.image.absent or ())
     assert text == f"{told}\n\n{shot.wanted}\n"
+
+
+@for_every_shot
+def test_what_is_wanted_is_what_a_run_might_draw(recipe: Recipe, shot: Fewshot):
+    parts = recipe.settings.context_parts
+    asked = shot.wanted.removeprefix("Wanted: ").removesuffix(".").split("; ")
+    needs_met, facts = needs_met_by(shot.image, parts), count_facts(shot.image, parts)
+    for wish in recipe.settings.wanted:
+        assert sum(one in asked for one in wish.open_to(needs_met, facts)) == wish.draw
+    assert len(asked) == sum(wish.draw for wish in recipe.settings.wanted)
+
+
+@for_every_shot
+def test_replies_are_as_long_as_wanted(recipe: Recipe, shot: Fewshot):
+    found = turns(recipe, shot.reply)
+    n_words = sum(len(answer.split()) for _, answer in found)
+    for number in re.findall(r"(\d+) questions", shot.wanted):
+        assert len(found) == int(number)
+    for number in re.findall(r"some (\d+) words", shot.wanted):
+        told = n_words if len(found) == 1 else len(found[-1][1].split())
+        assert 0.75 * int(number) <= told <= 1.25 * int(number)
+    for word in re.findall(r"in (one|two|three) paragraphs?", shot.wanted):
+        assert shot.reply.count("\n\n") + 1 == {"one": 1, "two": 2, "three": 3}[word]
 
 
 @for_every_shot
@@ -142,12 +166,13 @@ def test_the_prompts_show_their_form_and_forbid_leaks(name):
     assert ("Question:\n<" in recipe.system) == (recipe.settings.reply_format == "delimited")
     assert recipe.settings.template == name
     assert recipe.settings.summary
-    assert len(recipe.system.split()) < 780
+    assert len(recipe.system.split()) < 890
 
 
 def test_the_prompts_share_one_account_of_what_is_given_and_what_is_true():
     blocks = {RECIPES[name].system.partition("Write as someone")[2].partition("Your task")[0] for name in TYPES}
-    (block,) = blocks
+    (block,) = {re.sub(r"\n- `Absent:`.*", "", block) for block in blocks}
+    assert len(blocks) == 2  # with and without that line
     assert block.index("What you are given") < block.index("What is true")
     assert len(block.split()) > 200
 

@@ -102,7 +102,7 @@ class Chooser:
             self._n_samples[image.image_id, recipe.name] += 1
             number = self._n_samples[image.image_id, recipe.name]
             number += recipe in recipes_for(self._inputs.recipes, image.image_id, settings)
-            wish = draw_wish(recipe, image.image_id, settings.rng_seed, number, lacking)
+            wish = draw_wish(recipe, image, settings, number, lacking)
             chosen.append(ExtraSample(image.image_id, recipe.name, number, wish))
             self._accepted[recipe.name] += 1
             for kind in lacking:
