@@ -16,7 +16,8 @@ from typing import Annotated, Literal
 from msgspec import Meta, Struct
 
 from datagen.claims.acts import act_of
-from datagen.claims.kinds.attribute import VALUES
+from datagen.claims.kinds.attribute import VALUES as LOOKS
+from datagen.claims.kinds.scene import VALUES as SCENES
 from datagen.context import ContextPart
 from datagen.geometry import count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
 from datagen.lexicon import Lexicon
@@ -24,13 +25,13 @@ from datagen.records import AnnotatedImage
 
 WANTED = "Wanted: "
 Need = Literal[
-    "captions", "no captions", "looks", "people", "deeds", "example", "count", "several", "kinds", "place", "relation",
-    "little",
+    "captions", "no captions", "looks", "scene", "people", "belongings", "deeds", "example",
+    "count", "several", "kinds", "place", "relation", "little",
 ]  # fmt: skip
 LITTLE = 6
 """Facts up to which an image counts as one of which little is told."""
 
-SEEN = frozenset({"captions", "looks", "count", "several", "kinds", "place", "relation"})
+SEEN = frozenset({"captions", "looks", "scene", "count", "several", "kinds", "place", "relation"})
 """What a teacher who is shown a picture can find in any; people and deeds are in it or not, as the captions tell."""
 SEEN_FACTS = 8
 """How much a teacher who is shown a picture knows at least."""
@@ -42,7 +43,8 @@ class AskedFor(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         ask: In words that stand in a list.
         needs: All of which an image must have: ``captions`` or ``no captions``; captions that tell ``looks`` (a color,
-            a material, a pattern), name ``people``, tell ``deeds``, or tell people an ``example`` of something to do;
+            a material, a pattern), a ``scene`` (place, weather, time), ``deeds``, or of ``people``, of what they have
+            on or with them (``belongings``), or of something they do that one might do as well (``example``);
             boxes with a sure ``count``, one of ``several``, two ``kinds`` of things, a thing with a ``place`` in the
             frame, two with a ``relation``; ``little`` that is told in all.
         facts: How much must be told: a box's category, a count above one and two captions are a fact each.
@@ -132,7 +134,12 @@ _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
 _RELATED = re.compile(
     r"\b(next to|beside|near|behind|between|under|above|below|in front of|on top of|on|onto|against|around)\b", re.I
 )
-_LOOKS = frozenset(word for word, (sort, _) in VALUES.items() if sort in ("colour", "material", "pattern"))
+_CARRIED = re.compile(
+    r"\b(wear|worn|hold|carr|dress|clad|cloth|uniform|outfit|suit|shirt|jacket|coat|sweater|hat\b|cap\b|helmet|jeans|"
+    r"shorts|skirt|glasses|backpack|umbrella|bag\b|purse)",
+    re.I,
+)
+_LOOKS = frozenset(word for word, (sort, _) in LOOKS.items() if sort in ("colour", "material", "pattern"))
 _POSTURES = frozenset("sitting standing lying looking parked smiling sleeping crying awake".split())
 _ALSO_THINGS = frozenset("building painting drawing writing parking".split())
 _BE = frozenset("is are was were".split())
@@ -156,6 +163,8 @@ def _told_by(captions: tuple[str, ...]) -> frozenset[str]:
         has = {
             "looks": not _LOOKS.isdisjoint(words),
             "people": bool(people),
+            "belongings": bool(people) and _CARRIED.search(text) is not None,
+            "scene": not SCENES.keys().isdisjoint(words),
             "deeds": bool(deeds),
             "example": bool(people) and not deeds <= _POSTURES,
             "relation": _RELATED.search(text) is not None,
@@ -176,6 +185,9 @@ def _deeds_in(text: str, people: Set[int]) -> set[str]:
     deeds, before = set(), ""
     for match in _WORD.finditer(text):
         word = match[0]
+        if not before:  # "Looking down at a desk" tells of nobody
+            before = word
+            continue
         is_sure = before in _BE or match.start() - 1 in people or _BEFORE_THING.match(text, match.end()) is not None
         if (word.endswith("ing") and word not in _ALSO_THINGS) or (is_sure and word.endswith(("ing", "s"))):
             deeds.add(act_of(word))
