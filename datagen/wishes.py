@@ -141,6 +141,7 @@ _CARRIED = re.compile(
 )
 _LOOKS = frozenset(word for word, (sort, _) in LOOKS.items() if sort in ("colour", "material", "pattern"))
 _POSTURES = frozenset("sitting standing lying looking parked smiling sleeping crying awake".split())
+_OF_THINGS = frozenset("sitting standing lying looking parked".split())
 _ALSO_THINGS = frozenset("building painting drawing writing parking".split())
 _BE = frozenset("is are was were".split())
 _BEFORE_THING = re.compile(r" (?:an?|the|his|her|its|their) ")
@@ -165,7 +166,7 @@ def _told_by(captions: tuple[str, ...]) -> frozenset[str]:
             "people": bool(people),
             "belongings": bool(people) and _CARRIED.search(text) is not None,
             "scene": not SCENES.keys().isdisjoint(words),
-            "deeds": bool(deeds),
+            "deeds": bool(deeds - _OF_THINGS) or bool(people and deeds),
             "example": bool(people) and not deeds <= _POSTURES,
             "relation": _RELATED.search(text) is not None,
         }

@@ -28,6 +28,7 @@ def box(name: str, left: float, right: float) -> Box:
         ("A striped cat sleeping.", "looks deeds"),
         ("A man.", "people"),
         ("A man sitting.", "people deeds"),
+        ("A vase sitting there.", ""),
         ("A man in a hat.", "people belongings"),
         ("A doll in a hat.", ""),
         ("A kitchen at night.", "scene"),
