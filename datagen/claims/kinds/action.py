@@ -7,7 +7,7 @@ three of them tell what it does and none has an action that nobody would pass ov
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from datagen.claims.acts import ACTS, act_of
 from datagen.claims.clause import Clause, Statement, Subject
@@ -114,7 +114,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             and words[n] not in _AS_VERBS
         ):
             continue
-        if act_of(words[n]) is None:
+        if act_of(words[n]) is None or _is_idiom(words, n):
             continue
         subject = _subject(clause, n)
         if subject is None:
@@ -128,6 +128,17 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if value is None or (kin_of(subject.category) is None and value not in _OF_THINGS):
             continue
         yield _told(clause, subject, value, sentence.starts[n], end)
+
+
+def _is_idiom(words: Sequence[str], at: int) -> bool:
+    """Whether "to stand" is no posture: what stands out or stands for something, a bystander who stands by."""
+    behind = words[at + 1] if at + 1 < len(words) else ""
+    if act_of(words[at]) != "standing":
+        return False
+    return behind in ("out", "for") or (behind == "by" and (at + 2 == len(words) or words[at + 2] in _STOPS))
+
+
+_STOPS = frozenset((",", ".", ";", "and", "while"))
 
 
 def kin_of(category: str) -> str | None:

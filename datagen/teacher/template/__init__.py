@@ -100,8 +100,14 @@ def write_reply(request: Request, rng_seed: int) -> Reply:
 
 
 def _polish(text: str) -> str:
-    """Spell as prose what COCO spells in lower case."""
-    return re.sub(r"\btv(s?)\b", r"TV\1", text) if "tv" in text else text
+    """Spell as prose what COCO spells in lower case, and name the picture once in a sentence."""
+    text = re.sub(r"\btv(s?)\b", r"TV\1", text) if "tv" in text else text
+    return _TWICE.sub(lambda match: match[1].upper(), text)
+
+
+_TWICE = re.compile(  # "In the picture, is the dog higher up in the picture than the cat?"
+    r"(?:(?<=^)|(?<=[.?!] ))In the (?:picture|image|frame), (\w)(?=[^.?!]*\bin the (?:picture|image|frame)\b)"
+)
 
 
 def _format(turns: list[QA], reply_format: str) -> str:

@@ -75,6 +75,17 @@ _TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
     rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b(?! country)"
 )
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
+_STATES = frozenset("wearing holding carrying having".split())
+_GROUPS = frozenset("couple group bunch crowd pair team".split())
+_ALSO_PARTICIPLES = frozenset("cut set spread hit read lay".split())
+_ALONG = frozenset(
+    "a an the his her their down up along through over across toward towards past around in on at to with for against "
+    "outside inside outdoors indoors together".split()
+)
+_RUN_ON = re.compile(  # "a boy in a cap tosses his ball"
+    r"\b(?:wearing|holding|carrying|in|with) (?:an?|the|his|her) (?:[a-z]+ )?([a-z]*[a-rt-z]) ([a-z]{3,}s) "
+    r"(?:up |down |off |out )?(?:an?|the|his|her|its|their)\b"
+)
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
@@ -124,6 +135,23 @@ class Caption(Struct, frozen=True):
                 return word if word in _ONES and self.words[0] in ("a", "an") else None
         return None
 
+    def is_of_one(self, who: str) -> bool:
+        """Whether a caption that tells of such a one tells of no other: not "a black dog and a brown dog"."""
+        return self.words.count(who) == 1 and plural(who) not in self.words
+
+    @property
+    def head(self) -> str:
+        """What a caption opens with, in the singular: "dog" of "Two brown dogs running"."""
+        for before, word in pairwise(self.words):
+            if before not in _WORDS.determiners and (word in _WORDS.empty or word.endswith("ing")):
+                return singular_of(before)
+        return singular_of(self.words[-1])
+
+    def says_again(self, other: Caption) -> bool:
+        """Whether another caption is about the same doer and tells the same doing."""
+        doings = [{verb for word in one.words if (verb := doing_of(word))} for one in (self, other)]
+        return self.head == other.head and not doings[0].isdisjoint(doings[1])
+
     @property
     def as_clause(self) -> str | None:
         """A phrase such as "A cat eating from a bowl" as a sentence, "A cat is eating from a bowl."; None if unsure."""
@@ -131,12 +159,30 @@ class Caption(Struct, frozen=True):
         if match is None or self.form != "phrase":
             return None
         doer = match["doer"].lower().split()
+        if match["verb"] in _STATES and _does_more(match["doing"]):
+            return None  # "a child wearing green boots playing" is not "a child is wearing green boots playing"
         if doer[-1] not in _WORDS.doers | _WORDS.plural_nouns or "and" in doer or "of" in doer:
             return None
         is_one = self.words[0] in ("a", "an", "one", "another")
         if not is_one and doer[-1] not in _WORDS.plural_nouns:
             return None
         return f"{match['doer']} {'is' if is_one else 'are'} {match['doing']}."
+
+
+def _does_more(doing: str) -> bool:
+    """Whether words behind a verb hold another one in -ing that no comma or "and" joins to it."""
+    return any(
+        word.endswith("ing") and verb_of(word) and not before.endswith(",") and before not in _WORDS.empty
+        for before, word in pairwise(doing.split())
+    )
+
+
+def doing_of(word: str) -> str | None:
+    """The verb of a form in -ing or -s, but for those that tell nothing: "ride" of "riding"."""
+    if not word.endswith(("ing", "s")) or word in _WORDS.empty | _WORDS.faint:
+        return None
+    verb = verb_of(word)
+    return verb if word.endswith("ing") or verb in _WORDS.verbs else None
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -235,7 +281,9 @@ def _with_article(text: str) -> str:
 
 def _form_of(words: tuple[str, ...]) -> Form | None:
     """What a caption is as a sentence; None where a phrase lacks its article."""
-    for ahead, before, word in zip(("", "", *words), ("", *words), words, strict=False):
+    of_several = words[0] in _PLURALS or (words[0] in ("a", "the") and words[1] in _GROUPS)
+    behind = (*words[1:], "")
+    for ahead, before, word, after in zip(("", "", *words), ("", *words), words, behind, strict=False):
         if before in {"that", "which", "who", "while", "as", "where"}:
             if before in ("while", "as", "where"):
                 break
@@ -248,16 +296,27 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
             and bool(senses(singular_of(word)))
         )
         is_verb = word in _WORDS.past or (not is_compound and _is_third_person(before, word))
+        is_verb &= word in _THIRD_PERSON or not after.endswith("ing")  # "of two teams arguing"
         if word in {"is", "are", "was", "were", "am"} or is_verb:
             return "clause" if words[0] in _OPENERS else "plain"
-    of_several = words[0] in _PLURALS
-    pairs = (
-        (before, word)
-        for before, word, behind in zip(words, words[1:], (*words[2:], ""), strict=False)
-        if not behind.endswith("ing")  # "a note stand sitting on a desk"
-    )
-    if any(_is_bare_verb(before, word, of_several) for before, word in pairs) or _TWO_DO.search(" ".join(words)):
+    if _TWO_DO.search(" ".join(words)):
         return "plain"
+    is_doing = False
+    for ahead, before, word, after in zip(("", *words), words, words[1:], behind[1:], strict=False):
+        is_doing |= before.endswith("ing")
+        if after.endswith("ing"):  # "a note stand sitting on a desk"
+            continue
+        if before.endswith("ly") and word in _WORDS.verbs - _ALSO_PARTICIPLES and after in _ALONG:
+            return "plain" if of_several else None  # "a man dressed warmly pose for a picture"
+        if _is_bare_verb(before, word, of_several):
+            # "a boat ride" is a thing; "a couple in a canoe paddle down a river" do
+            is_thing = is_doing or after not in _ALONG
+            if is_thing and (ahead in ("a", "an", "the") or ahead in _WORDS.colors) and senses(before):
+                continue
+            return "plain"
+    run_on = _RUN_ON.search(" ".join(words))
+    if run_on and verb_of(run_on[2]) and not senses(run_on[2]):
+        return None
     is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
     return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
 

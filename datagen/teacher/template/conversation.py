@@ -306,7 +306,9 @@ def _ask_place(talk: Talk) -> None:
         return
     if any(setting.is_named_in(caption.text) for caption in talk.told):
         return
-    talk.add(pick(rng, said["questions"]), pick(rng, said["answers"], where=setting.place, place=setting.name))
+    which = rng.choice(("", "where_"))
+    answer = pick(rng, said[f"{which}answers"], where=setting.place, place=setting.name)
+    talk.add(pick(rng, said[f"{which}questions"]), answer)
 
 
 KINDS = (

@@ -45,6 +45,8 @@ FRACTIONS = {
     "three quarters": 3 / 4,
     "nine tenths": 9 / 10,
 }
+MAX_OFF = 0.04
+"""How far a share of the frame may be from the fraction that it is called: .21 to .29 is "about a quarter"."""
 
 
 class Draft(Struct):
@@ -229,9 +231,9 @@ def _add_measures(draft: Draft) -> None:
 
 
 def _fraction(share: float) -> str | None:
-    """The nearest simple fraction of the frame; None below a fifth and where it is nearly everything."""
+    """The simple fraction that a share of the frame nearly is; None where there is no such, or it is nearly everything."""
     nearest = min(FRACTIONS, key=lambda words: abs(FRACTIONS[words] - share))
-    return nearest if abs(FRACTIONS[nearest] - share) <= 0.09 and share < 0.95 else None
+    return nearest if abs(FRACTIONS[nearest] - share) <= MAX_OFF and share < 0.95 else None
 
 
 def _add_edge(draft: Draft) -> None:

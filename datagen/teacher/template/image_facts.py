@@ -139,6 +139,11 @@ class _Reading(Struct):
     words: list[str]
     is_plural: bool = False
 
+    @property
+    def tells_of_several(self) -> bool:
+        """Whether more than half of three or more captions that name it imply several."""
+        return self.n_naming >= 3 and 2 * sum(floor > 1 for floor in self.floors) > self.n_naming
+
 
 @lru_cache(maxsize=256)  # 1.2 ms an image, which is asked for several types; a reply takes 0.14 ms
 def gather_facts(image: AnnotatedImage, deniable: tuple[str, ...] = COCO_CATEGORIES) -> Facts:
@@ -332,14 +337,23 @@ def _lower_bounds(
 
 
 def _uncounted(boxes: dict[str, tuple[Box, ...]], counted: set[str], readings: dict[str, _Reading]) -> frozenset[str]:
-    """Categories to name in the plural: boxed more than once, and called several wherever captions name them."""
-    return frozenset(
-        name
-        for name, found in boxes.items()
-        if len(found) > 1
-        and name not in counted
-        and (readings[name].is_plural if name in readings else name not in WORLD.arguable)
-    )
+    """Categories to name in the plural: boxed more than once and called several, or by most captions or three boxes.
+
+    One box against captions that tell of two is a detector's, which boxes what it is sure of.
+    """
+    several = set()
+    for name in boxes.keys() - counted:
+        n = sum(box.area_unit >= MIN_AREA for box in boxes[name])
+        reading = readings.get(name)
+        is_boxed = n >= 3 and name not in WORLD.sliced
+        if reading is None:
+            is_told = len(boxes[name]) > 1 and name not in WORLD.arguable
+        else:
+            is_told = reading.tells_of_several or (len(boxes[name]) > 1 and reading.is_plural)
+            is_boxed &= name != "person" or reading.n_naming < 3 or n > 3
+        if is_boxed or is_told:
+            several.add(name)
+    return frozenset(several)
 
 
 def _captions(
@@ -357,6 +371,11 @@ def _captions(
         for raw in image.captions
     ]
     names = {word for name in counts for word in words_of(name)}
+    overruled = {
+        name
+        for name, reading in _readings(image.captions, mentions).items()
+        if name in counts and counts[name].at_least == 1 and reading.tells_of_several
+    }
     for n, (raw, found) in enumerate(zip(image.captions, mentions, strict=True)):
         others = names.union(*(words for m, words in enumerate(spelled) if m != n))
         caption = clean_caption(raw, frozenset(others))
@@ -373,7 +392,7 @@ def _captions(
         if caption.text.startswith(f"{n}: ") or is_slip(caption, others_words, frozenset(names)):
             continue
         usable[caption.text] = caption
-        if _is_denied(raw, found, counts, exact, deniable) or any(
+        if _is_denied(raw, found, counts, exact, overruled, deniable) or any(
             is_negated(raw, mention) and (mention.category in counts or _named_by_others(mention, n, mentions))
             for mention in lexicon_for(COCO_CATEGORIES).find(raw)
         ):
@@ -386,9 +405,17 @@ def _named_by_others(mention: Mention, n: int, mentions: list[list[Mention]]) ->
 
 
 def _is_denied(
-    raw: str, found: list[Mention], counts: dict[str, Count], exact: dict[str, int], deniable: tuple[str, ...]
+    raw: str,
+    found: list[Mention],
+    counts: dict[str, Count],
+    exact: dict[str, int],
+    overruled: set[str],
+    deniable: tuple[str, ...],
 ) -> bool:
-    """Whether boxes contradict a number of a caption; they cannot where not every object is boxed."""
+    """Whether boxes contradict a number of a caption; they cannot where not every object is boxed.
+
+    Nor where most captions tell of more than the single box that there is.
+    """
     for mention in found:
         number, count = _number_before(raw, mention), counts.get(mention.category)
         if count is None or mention.category not in deniable:
@@ -399,7 +426,8 @@ def _is_denied(
         if speaks_of_one and exact.get(mention.category, 0) > 1:
             return True
         is_lower = number is not None and number < count.at_least and mention.category in exact
-        if number is not None and number > 1 and not count.has_crowd and (number > count.at_least or is_lower):
+        is_higher = number is not None and number > count.at_least and mention.category not in overruled
+        if number is not None and number > 1 and not count.has_crowd and (is_higher or is_lower):
             return True
     return False
 

@@ -62,6 +62,7 @@ class World(Struct, frozen=True, forbid_unknown_fields=True):
     distractors: tuple[str, ...]
     food_distractors: tuple[str, ...]
     arguable: frozenset[str]
+    sliced: frozenset[str]
     clutter: frozenset[str]
     onlookers: frozenset[str]
     dishes: frozenset[str]

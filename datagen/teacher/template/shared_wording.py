@@ -147,10 +147,10 @@ def tell_more(rng: random.Random, caption: Caption, told: Sequence[Caption], sai
     sentence = caption.as_clause or (caption.sentence if caption.form != "phrase" else None)
     if sentence is not None:
         who = caption.who
-        if who and any(one.who == who and one.words.count(who) == 1 for one in told):
+        if who and caption.is_of_one(who) and any(one.who == who and one.is_of_one(who) for one in told):
             return f"The {who}{sentence.partition(who)[2]}"
         return sentence
-    second = SHARED["shown"]["second"]
+    second = SHARED["shown"]["again" if any(map(caption.says_again, told[:1])) else "second"]
     fresh = [words for words in second if not any(one.startswith(words.split("{")[0]) for one in said)]
     return pick(rng, fresh or second, text=caption.inner)
 
@@ -217,7 +217,7 @@ def draw_sizes(facts: Facts, rng: random.Random, ratio: float) -> tuple[str, str
 def size_sentence(rng: random.Random, facts: Facts, name: str, box: Box) -> str | None:
     """Say how much of the frame an object takes, where it is clearly much or little."""
     said = SHARED["size"]
-    words = {word: verb(name, f"{word}s", word) for word in ("take", "fill", "dominate", "stand")}
+    words = {word: verb(name, f"{word}s", word) for word in ("take", "fill", "dominate", "cover")}
     words |= {"the": facts.the(name), "be": be(name), "occupy": verb(name, "occupies", "occupy")}
     if box.area_unit >= 0.55:
         return pick(rng, said["most"], **words)

@@ -72,7 +72,8 @@ _GRAMMAR = re.compile(
         r"\btheir (?:is|are|was|were|has)\b",
         r"\b(?:with|on|in|of|at|by|for|from) there (?!is\b|are\b|was\b|were\b)[a-z]",
         r"\bits (?:an?|the)\b|\b(?:it|there|that|he|she)'s\b|\bits'",
-        r"'s(?:,|$| (?:and|in|on|with|of|at|is|are)\b)",  # "a bowl of banana's"
+        r"'s(?:,|$| (?:and|in|on|with|of|at|is|are|sitting|standing|lying)\b)|\biris's\b",  # "a bowl of banana's"
+        r"\b(?:with|of|by) mean\b|\bfor (?:photo|picture|camera)\b|\b(?:man|woman|boy|girl) in (?:man|woman|boy|girl)\b",
         r"\b(?:it|if) (?:an?|the)\b|\bif front\b|\bthen an?\b",
         rf"\b(?:is|are|was|were|be) (?:{_BARE})\b",
         rf"\b(?:two|three|four|five|six|several|many|both|these) (?:[a-z]+ )?(?:{_NOUNS}){_BEHIND}",
@@ -137,6 +138,10 @@ def is_rude(word: str) -> bool:
     return word in _SLIPS.belittling or hashlib.sha256(word.encode()).hexdigest()[:12] in _rude()
 
 
+_APART = frozenset("by the and with of from near".split())
+"""Words that people type without the space beside them; "walkin" is more often "walking" than "walk in"."""
+
+
 @lru_cache(maxsize=4096)
 def word_meant(word: str, context: frozenset[str] = frozenset()) -> str | None:
     """The word that somebody meant who typed one that there is not; None where that is not sure.
@@ -146,11 +151,15 @@ def word_meant(word: str, context: frozenset[str] = frozenset()) -> str | None:
         context: Words of the other captions, and names of what is boxed.
 
     Returns:
-        The only common word at one edit (a letter missing, added, wrong, or swapped with its neighbour), or the only
-        word there that the context has.
+        Two words that lack the space between them, one being such as "by"; else the only common word at one edit (a
+        letter missing, added, wrong, or swapped with its neighbour), or the only word there that the context has.
     """
     if len(word) < MIN_LETTERS or not word.isalpha():
         return None
+    for n in range(2, len(word) - 1):
+        both = (word[:n], word[n:])
+        if not _APART.isdisjoint(both) and all(part in _english()[0] for part in both):
+            return " ".join(both)  # "closeby" is "close by" and not "closely"
     near = {other for other in one_edit_from(word) if is_english(other)} - _SLIPS.names.keys()
     told, common = near & context, near & _english()[0]
     return (told if len(told) == 1 else common).pop() if 1 in (len(told), len(common)) else None
