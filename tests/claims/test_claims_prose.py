@@ -150,6 +150,11 @@ def test_scenes(text, boxes, captions, expected):
         ("The puppy is eating.", DOG, ("a hound sleeps", "a hound is asleep"), AGAINST),
         ("A man is sleeping on the bench.", MEN, ("a man eating on a bench", "a man eats"), AGAINST),
         ("The dog may be running.", DOG, ("a dog sleeping",), "not read"),
+        ("The man stands.", MAN, ("a man lying on a bed", "a man lies"), AGAINST),
+        ("The man stands by the bed.", MAN, ("a man lying on a bed", "a man lies"), AGAINST),
+        ("The man stands out by sheer size.", MAN, ("a man lying on a bed", "a man lies"), "not read"),
+        ("The man stands for peace.", MAN, ("a man lying on a bed", "a man lies"), "not read"),
+        ("The man is standing by.", MAN, ("a man lying on a bed", "a man lies"), "not read"),
     ],
 )  # fmt: skip
 def test_actions(text, boxes, captions, expected):

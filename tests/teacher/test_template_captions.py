@@ -76,6 +76,15 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("Lights shine on a wooden table", "Lights shine on a wooden table", "plain"),
         ("two different bears fight behind a log", "Two different bears fight behind a log", "plain"),
         ("people waiting for a bus", "People waiting for a bus", "phrase"),
+        ("A couple in a red canoe paddle down a river", "A couple in a red canoe paddle down a river", "plain"),
+        ("A group of people enjoying a boat ride", "A group of people enjoying a boat ride", "phrase"),
+        ("A group of children in blue clothes stand by a gate", "A group of children in blue clothes stand by a gate", "plain"),
+        ("People in dark clothing sit together", "People in dark clothing sit together", "plain"),
+        ("Two boys of baseball teams arguing", "Two boys of baseball teams arguing", "phrase"),
+        ("A dog swims holding a stick", "A dog swims holding a stick", "clause"),
+        ("A boy wearing a helmet flips up his scooter", "A boy wearing a helmet flips up his scooter", "clause"),
+        ("A man in a shirt dribbles the ball", "A man in a shirt dribbles the ball", "clause"),
+        ("The children of a family play while they wait", "The children of a family play while they wait", "phrase"),
     ],
 )  # fmt: skip
 def test_spelling_and_form(raw: str, text: str, form: str) -> None:
@@ -93,10 +102,27 @@ def test_spelling_and_form(raw: str, text: str, form: str) -> None:
         ("a patio setting near the sea", None),
         ("a group of men playing cards", None),
         ("A silver parking meter and a car", None),
+        ("a child wearing green boots playing in mud", None),
+        ("a child wearing green boots and playing in mud", "A child is wearing green boots and playing in mud."),
+        ("a man holding a fishing pole", "A man is holding a fishing pole."),
+        ("a girl bending backwards holding her hat", "A girl is bending backwards holding her hat."),
     ],
 )  # fmt: skip
 def test_phrase_with_a_doer_becomes_a_clause(raw: str, clause: str | None) -> None:
     assert cleaned(raw).as_clause == clause
+
+
+def test_a_singular_with_a_bare_verb_is_not_quoted() -> None:
+    assert clean_caption("A man in a hat dressed warmly pose for a picture") is None
+    assert clean_caption("Two men dressed warmly pose for a picture") is not None
+
+
+def test_a_caption_is_said_again_by_one_of_the_same_doer_and_doing() -> None:
+    first = cleaned("a young girl holding a small cat")
+    assert first.says_again(cleaned("a girl in a tank top holding a kitten"))
+    assert not first.says_again(cleaned("a girl in a tank top riding a bike"))
+    assert not first.says_again(cleaned("a woman holding a kitten"))
+    assert cleaned("Two brown dogs in a field").head == "dog"
 
 
 def test_inner_form_lowers_only_what_is_safe() -> None:

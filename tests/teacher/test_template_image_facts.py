@@ -134,6 +134,8 @@ def test_setting_needs_words_or_many_signs() -> None:
     assert facts_of([box_at("oven", 0.1)]).setting is None
     toy = facts_of([box_at("oven", 0.1)], "A toy kitchen on a mat", "A small toy kitchen here")
     assert not toy.setting_is_told
+    assert facts_of([], "Two kids on an amusement park ride", "A ride at an amusement park").setting is None
+    assert facts_of([], "Two kids in a park", "A bench in the park").setting is not None
 
 
 def test_tables_name_only_known_categories() -> None:
@@ -180,6 +182,23 @@ def test_boxes_win_over_captions_only_where_every_object_is_boxed() -> None:
     assert gather_facts(image).captions == ()
     assert len(gather_facts(image, ()).captions) == 2
     assert "toilet" not in gather_facts(image, ()).exact  # and no number is stated against the captions
+
+
+def test_one_box_does_not_overrule_three_captions_of_several() -> None:
+    told = ("Two children on a ride", "two kids ride", "Two children smile on a carnival ride")
+    facts = facts_of([box_at("person", 0.2)], *told)
+    assert "Two children smile on a carnival ride" in [caption.text for caption in facts.captions]
+    assert facts.is_several("person")
+    assert (facts.exact, facts.unique) == ({}, {})
+    one = facts_of([box_at("person", 0.2)], "A child on a ride", "A child on a red ride", "Two children on a ride")
+    assert not one.is_several("person")
+
+
+def test_three_boxes_of_a_thing_are_several() -> None:
+    for name in ("book", "tv"):
+        assert facts_of([box_at(name, x) for x in (0.1, 0.4, 0.7)], "a cluttered room").is_several(name)
+    assert facts_of([box_at("tv", x) for x in (0.1, 0.4, 0.7)], "a tv in a room").is_several("tv")
+    assert not facts_of([box_at("pizza", x) for x in (0.1, 0.4, 0.7)], "a pizza on a plate").is_several("pizza")
 
 
 def test_what_lies_outside_the_frame_or_is_cut_off_by_it_has_no_place() -> None:

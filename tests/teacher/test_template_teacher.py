@@ -234,6 +234,67 @@ def test_a_further_sentence_speaks_of_the_same_man() -> None:
     assert tell_more(random.Random(0), other, (told,)) == "A dog runs after it."
 
 
+def test_of_two_dogs_neither_is_the_dog() -> None:
+    import random
+
+    from datagen.teacher.template.captions import clean_caption
+    from datagen.teacher.template.shared_wording import tell_more
+
+    raws = ("A dog running with a stick", "A black dog and a brown dog are running in the field")
+    told, more = map(clean_caption, raws)
+    assert told and more
+    assert tell_more(random.Random(0), more, (told,)) == f"{raws[1]}."
+
+
+def test_only_a_caption_of_the_same_doing_is_put_in_other_words() -> None:
+    import random
+
+    from datagen.teacher.template.captions import clean_caption
+    from datagen.teacher.template.shared_wording import tell_more
+
+    told, other = map(clean_caption, ("two people carrying a kite on a lawn", "a group of kites and a man"))
+    assert told and other
+    again = ("In other words", "Put differently", "Seen another way")
+    for seed in range(10):
+        assert not tell_more(random.Random(seed), other, (told,)).startswith(again)
+    girls = clean_caption("a young girl holding a small cat"), clean_caption("a girl in a tank top holding a kitten")
+    assert girls[0] and girls[1]
+    assert tell_more(random.Random(0), girls[1], (girls[0],)).startswith(again)
+
+
+def test_people_do_not_stand_out_by_size_and_fractions_are_near() -> None:
+    from datagen.teacher.template.description import _fraction
+
+    image = AnnotatedImage("5", "x.jpg", 100, 100, (), (Box("person", (0.1, 0.1, 0.7, 0.9), 0.3),))
+    texts = " ".join(write_reply(request_for(image, "description"), seed).text for seed in range(20))
+    assert re.search("large part of the (frame|picture)|good part of the view", texts)
+    assert not re.search("stands? out|sheer|share of the picture", texts)
+    assert [_fraction(share) for share in (0.16, 0.2, 0.22, 0.5, 0.59)] == [None, None, "a quarter", "half", None]
+
+
+def test_where_is_answered_by_where() -> None:
+    boxes = (Box("oven", (0.1, 0.1, 0.7, 0.9), 0.3), Box("sink", (0.7, 0.1, 0.9, 0.9), 0.1))
+    image = AnnotatedImage("5", "x.jpg", 100, 100, ("A stove in a kitchen", "A clean kitchen at night"), boxes)
+    found = [
+        (question, answer)
+        for seed in range(100)
+        for question, answer in turns_of(image, "conversation", seed)
+        if re.search("kind of place|setting of|take place|picture taken", question)
+    ]
+    assert len(found) > 5
+    for question, answer in found:
+        assert ("in a kitchen" in answer) is question.startswith("Where"), (question, answer)
+
+
+def test_a_sentence_names_the_picture_once() -> None:
+    from datagen.teacher.template import _polish
+
+    asked = "In the picture, is the dog higher up in the picture than the cat?"
+    assert _polish(asked) == "Is the dog higher up in the picture than the cat?"
+    two = "In the picture, a dog runs. It is in the picture."
+    assert _polish(two) == two
+
+
 BARE_SCENES = (
     (Box("bear", (0.2, 0.1, 0.9, 0.9), 0.3),),
     tuple(Box("suitcase", (x, 0.1, x + 0.1, 0.3), 0.02) for x in (0.02, 0.2, 0.6, 0.85)),

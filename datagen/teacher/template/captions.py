@@ -77,13 +77,14 @@ _TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
 _STATES = frozenset("wearing holding carrying having".split())
 _GROUPS = frozenset("couple group bunch crowd pair team".split())
+_BEFORE_A_THING = _WORDS.colors | {"a", "an", "the"}
 _ALSO_PARTICIPLES = frozenset("cut set spread hit read lay".split())
 _ALONG = frozenset(
     "a an the his her their down up along through over across toward towards past around in on at to with for against "
-    "outside inside outdoors indoors together".split()
+    "outside inside outdoors indoors together by near behind beside under into next while".split()
 )
 _RUN_ON = re.compile(  # "a boy in a cap tosses his ball"
-    r"\b(?:wearing|holding|carrying|in|with) (?:an?|the|his|her) (?:[a-z]+ )?([a-z]*[a-rt-z]) ([a-z]{3,}s) "
+    r"\b(?:wearing|holding|carrying|in|with) (?:an?|the|his|her) (?:[a-z]+ )?(?!who|that|which)([a-z]*[a-rt-z]) ([a-z]{3,}s) "
     r"(?:up |down |off |out )?(?:an?|the|his|her|its|their)\b"
 )
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
@@ -282,6 +283,7 @@ def _with_article(text: str) -> str:
 def _form_of(words: tuple[str, ...]) -> Form | None:
     """What a caption is as a sentence; None where a phrase lacks its article."""
     of_several = words[0] in _PLURALS or (words[0] in ("a", "the") and words[1] in _GROUPS)
+    of_one = words[0] in ("a", "an", "the", "one") and not of_several
     behind = (*words[1:], "")
     for ahead, before, word, after in zip(("", "", *words), ("", *words), words, behind, strict=False):
         if before in {"that", "which", "who", "while", "as", "where"}:
@@ -296,27 +298,30 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
             and bool(senses(singular_of(word)))
         )
         is_verb = word in _WORDS.past or (not is_compound and _is_third_person(before, word))
-        is_verb &= word in _THIRD_PERSON or not after.endswith("ing")  # "of two teams arguing"
+        # "of two teams arguing", but "a dog swims holding a stick"
+        is_verb &= word in _THIRD_PERSON or not after.endswith("ing") or (of_one and before in _ONES)
         if word in {"is", "are", "was", "were", "am"} or is_verb:
             return "clause" if words[0] in _OPENERS else "plain"
     if _TWO_DO.search(" ".join(words)):
         return "plain"
     is_doing = False
     for ahead, before, word, after in zip(("", *words), words, words[1:], behind[1:], strict=False):
-        is_doing |= before.endswith("ing")
+        is_doing |= before.endswith("ing") and not senses(before)
         if after.endswith("ing"):  # "a note stand sitting on a desk"
             continue
-        if before.endswith("ly") and word in _WORDS.verbs - _ALSO_PARTICIPLES and after in _ALONG:
-            return "plain" if of_several else None  # "a man dressed warmly pose for a picture"
+        is_adverb = before.endswith("ly") and before != "family" and not senses(before)
+        if is_adverb and word in _WORDS.verbs - _ALSO_PARTICIPLES and after in _ALONG:
+            return None if of_one else "plain"  # "a man dressed warmly pose for a picture"
         if _is_bare_verb(before, word, of_several):
-            # "a boat ride" is a thing; "a couple in a canoe paddle down a river" do
-            is_thing = is_doing or after not in _ALONG
-            if is_thing and (ahead in ("a", "an", "the") or ahead in _WORDS.colors) and senses(before):
-                continue
-            return "plain"
+            if senses(before) and not before.endswith("s") and (is_doing or ahead in _BEFORE_A_THING):
+                if after not in _ALONG and not _is_plural_noun(after):
+                    continue  # "people enjoying a boat ride"
+                if is_doing and of_one:
+                    return None
+            return "plain"  # "a couple in a canoe paddle down a river"
     run_on = _RUN_ON.search(" ".join(words))
     if run_on and verb_of(run_on[2]) and not senses(run_on[2]):
-        return None
+        return "clause" if of_one else None
     is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
     return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
 

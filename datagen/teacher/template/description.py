@@ -231,7 +231,7 @@ def _add_measures(draft: Draft) -> None:
 
 
 def _fraction(share: float) -> str | None:
-    """The simple fraction that a share of the frame nearly is; None where there is no such, or it is nearly everything."""
+    """The simple fraction that a share of the frame nearly is; None where there is none, or it is nearly everything."""
     nearest = min(FRACTIONS, key=lambda words: abs(FRACTIONS[words] - share))
     return nearest if abs(FRACTIONS[nearest] - share) <= MAX_OFF and share < 0.95 else None
 

@@ -73,7 +73,8 @@ _GRAMMAR = re.compile(
         r"\b(?:with|on|in|of|at|by|for|from) there (?!is\b|are\b|was\b|were\b)[a-z]",
         r"\bits (?:an?|the)\b|\b(?:it|there|that|he|she)'s\b|\bits'",
         r"'s(?:,|$| (?:and|in|on|with|of|at|is|are|sitting|standing|lying)\b)|\biris's\b",  # "a bowl of banana's"
-        r"\b(?:with|of|by) mean\b|\bfor (?:photo|picture|camera)\b|\b(?:man|woman|boy|girl) in (?:man|woman|boy|girl)\b",
+        r"\b(?:with|of|by) mean\b|\bfor (?:photo|picture|camera)\b",
+        r"\b(?:man|woman|boy|girl) in (?:man|woman|boy|girl)\b",
         r"\b(?:it|if) (?:an?|the)\b|\bif front\b|\bthen an?\b",
         rf"\b(?:is|are|was|were|be) (?:{_BARE})\b",
         rf"\b(?:two|three|four|five|six|several|many|both|these) (?:[a-z]+ )?(?:{_NOUNS}){_BEHIND}",
