@@ -201,6 +201,13 @@ def test_three_boxes_of_a_thing_are_several() -> None:
     assert not facts_of([box_at("pizza", x) for x in (0.1, 0.4, 0.7)], "a pizza on a plate").is_several("pizza")
 
 
+def test_two_doings_that_nothing_joins_are_no_action() -> None:
+    told = ("a child wearing boots playing in mud", "A child wearing a hat, playing in mud", "a child wearing boots")
+    doings = [action.doing for action in facts_of([box_at("person", 0.2)], *told).actions]
+    assert doings
+    assert "wearing boots playing in mud" not in doings
+
+
 def test_what_lies_outside_the_frame_or_is_cut_off_by_it_has_no_place() -> None:
     outside, cut = Box("cup", (1.0, 0.2, 1.0, 0.6), 0.02), Box("cup", (0.97, 0.2, 1.0, 0.4), 0.005)
     inside = Box("cup", (0.9, 0.2, 0.95, 0.3), 0.005)

@@ -75,7 +75,7 @@ _TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
     rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b(?! country)"
 )
 _GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
-_STATES = frozenset("wearing holding carrying having".split())
+_STATES = ("wearing ", "holding ", "carrying ", "having ")
 _GROUPS = frozenset("couple group bunch crowd pair team".split())
 _BEFORE_A_THING = _WORDS.colors | {"a", "an", "the"}
 _ALSO_PARTICIPLES = frozenset("cut set spread hit read lay".split())
@@ -84,8 +84,8 @@ _ALONG = frozenset(
     "outside inside outdoors indoors together by near behind beside under into next while".split()
 )
 _RUN_ON = re.compile(  # "a boy in a cap tosses his ball"
-    r"\b(?:wearing|holding|carrying|in|with) (?:an?|the|his|her) (?:[a-z]+ )?(?!who|that|which)([a-z]*[a-rt-z]) ([a-z]{3,}s) "
-    r"(?:up |down |off |out )?(?:an?|the|his|her|its|their)\b"
+    r"\b(?:wearing|holding|carrying|in|with) (?:an?|the|his|her) (?:[a-z]+ )?(?!who|that|which)"
+    r"([a-z]*[a-rt-z]) ([a-z]{3,}s) (?:up |down |off |out )?(?:an?|the|his|her|its|their)\b"
 )
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
@@ -160,8 +160,8 @@ class Caption(Struct, frozen=True):
         if match is None or self.form != "phrase":
             return None
         doer = match["doer"].lower().split()
-        if match["verb"] in _STATES and _does_more(match["doing"]):
-            return None  # "a child wearing green boots playing" is not "a child is wearing green boots playing"
+        if is_run_on(match["doing"]):
+            return None
         if doer[-1] not in _WORDS.doers | _WORDS.plural_nouns or "and" in doer or "of" in doer:
             return None
         is_one = self.words[0] in ("a", "an", "one", "another")
@@ -170,9 +170,9 @@ class Caption(Struct, frozen=True):
         return f"{match['doer']} {'is' if is_one else 'are'} {match['doing']}."
 
 
-def _does_more(doing: str) -> bool:
-    """Whether words behind a verb hold another one in -ing that no comma or "and" joins to it."""
-    return any(
+def is_run_on(doing: str) -> bool:
+    """Whether "wearing green boots playing" has another verb in -ing that no comma or "and" joins to the first."""
+    return doing.startswith(_STATES) and any(
         word.endswith("ing") and verb_of(word) and not before.endswith(",") and before not in _WORDS.empty
         for before, word in pairwise(doing.split())
     )
@@ -283,7 +283,21 @@ def _with_article(text: str) -> str:
 def _form_of(words: tuple[str, ...]) -> Form | None:
     """What a caption is as a sentence; None where a phrase lacks its article."""
     of_several = words[0] in _PLURALS or (words[0] in ("a", "the") and words[1] in _GROUPS)
-    of_one = words[0] in ("a", "an", "the", "one") and not of_several
+    of_one = words[0] in ("a", "an", "the", "one") and not of_several and words[1] not in _WORDS.numbers
+    if _has_finite_verb(words, of_one):
+        return "clause" if words[0] in _OPENERS else "plain"
+    doing = "plain" if _TWO_DO.search(" ".join(words)) else _bare_doing(words, of_one, of_several)
+    if doing is not None:
+        return "plain" if doing == "plain" else None
+    run_on = _RUN_ON.search(" ".join(words))
+    if run_on and verb_of(run_on[2]) and not senses(run_on[2]):
+        return "clause" if of_one else None
+    is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
+    return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
+
+
+def _has_finite_verb(words: tuple[str, ...], of_one: bool) -> bool:
+    """Whether a caption has a verb in the third person, or a past form that is no participle."""
     behind = (*words[1:], "")
     for ahead, before, word, after in zip(("", "", *words), ("", *words), words, behind, strict=False):
         if before in {"that", "which", "who", "while", "as", "where"}:
@@ -301,29 +315,28 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
         # "of two teams arguing", but "a dog swims holding a stick"
         is_verb &= word in _THIRD_PERSON or not after.endswith("ing") or (of_one and before in _ONES)
         if word in {"is", "are", "was", "were", "am"} or is_verb:
-            return "clause" if words[0] in _OPENERS else "plain"
-    if _TWO_DO.search(" ".join(words)):
-        return "plain"
+            return True
+    return False
+
+
+def _bare_doing(words: tuple[str, ...], of_one: bool, of_several: bool) -> Literal["plain", "wrong"] | None:
+    """Whether a caption has a verb in its plain form, as several do it, or as nobody would write of one."""
     is_doing = False
-    for ahead, before, word, after in zip(("", *words), words, words[1:], behind[1:], strict=False):
+    for ahead, before, word, after in zip(("", *words), words, words[1:], (*words[2:], ""), strict=False):
         is_doing |= before.endswith("ing") and not senses(before)
         if after.endswith("ing"):  # "a note stand sitting on a desk"
             continue
         is_adverb = before.endswith("ly") and before != "family" and not senses(before)
         if is_adverb and word in _WORDS.verbs - _ALSO_PARTICIPLES and after in _ALONG:
-            return None if of_one else "plain"  # "a man dressed warmly pose for a picture"
+            return "wrong" if of_one else "plain"  # "a man dressed warmly pose for a picture"
         if _is_bare_verb(before, word, of_several):
             if senses(before) and not before.endswith("s") and (is_doing or ahead in _BEFORE_A_THING):
                 if after not in _ALONG and not _is_plural_noun(after):
                     continue  # "people enjoying a boat ride"
                 if is_doing and of_one:
-                    return None
+                    return "wrong"
             return "plain"  # "a couple in a canoe paddle down a river"
-    run_on = _RUN_ON.search(" ".join(words))
-    if run_on and verb_of(run_on[2]) and not senses(run_on[2]):
-        return "clause" if of_one else None
-    is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
-    return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
+    return None
 
 
 def _is_third_person(before: str, word: str) -> bool:

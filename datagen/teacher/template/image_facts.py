@@ -24,6 +24,7 @@ from datagen.teacher.template.captions import (
     clean_caption,
     colors_of,
     content_of,
+    is_run_on,
     is_slip,
     rank_captions,
     says_alone,
@@ -533,6 +534,7 @@ def _actions(
         if not doer or doer[0].is_plural or doer[0].category not in {"person"} | WORLD.animals:
             continue
         start = caption.text.lower().find(caption.words[at])
-        if doer[0].category in unique and readings[doer[0].category].singular_only:
+        is_plain = not is_run_on(caption.text[start:])
+        if is_plain and doer[0].category in unique and readings[doer[0].category].singular_only:
             found.append(Action(head[-1], caption.text[start:], doer[0].category))
     return tuple(found)
