@@ -84,6 +84,7 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("A dog swims holding a stick", "A dog swims holding a stick", "clause"),
         ("A boy wearing a helmet flips up his scooter", "A boy wearing a helmet flips up his scooter", "clause"),
         ("A man in a shirt dribbles the ball", "A man in a shirt dribbles the ball", "clause"),
+        ("two white swans swim in a lake", "Two white swans swim in a lake", "plain"),
         ("The children of a family play while they wait", "The children of a family play while they wait", "phrase"),
     ],
 )  # fmt: skip
