@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from datagen.checks.judge import objects, sentences_of
 from datagen.config import digest_of
-from datagen.parsing.cleaning import clean_reply, unquote
+from datagen.parsing.numbered_text import REPEATED, UNREADABLE, NumberedText, read_numbered
 from datagen.records import Claim, Flaw, Message, Repair, Reply, Request, Sample, Turn
 from datagen.turn_fates import FatedTurn, fated_turns
 
@@ -27,8 +27,10 @@ REPAIRS = "repair of "
 """How the response type of a repair's request and reply begins; names of response types have no blank."""
 
 _DISAGREE = ("turns_disagree", "samples_disagree")
-_ITEM = re.compile(r"^[ \t*_(#-]{0,4}(\d{1,3})[ \t*_]{0,3}[.):][ \t*_]*", re.MULTILINE)
-_LEFT_OUT = frozenset(("", "-", "–", "—", "(-)"))
+_MIN_REPEATED = 12
+"""Characters; shorter sentences, such as "Yes." and "It is.", may well stand twice."""
+_ECHO = re.compile(r'(?:The question|In the answer to ["“].{0,300}?["”]):[ \t]*')
+"""Where a sentence stands, as ``_told`` tells the teacher, said back."""
 _YES_OR_NO = re.compile(r"\W{0,3}(?:yes|no)\b", re.IGNORECASE)
 
 
@@ -218,17 +220,33 @@ def lay_repairs(turns: tuple[Turn, ...], laid: Iterable[Laid]) -> tuple[tuple[Tu
             cost_usd=reply.cost_usd,
             error=reply.error,
         )
-        said = {} if reply.error else read_sentences(reply.text, len(order.flaws))
-        flaws = tuple(replace(flaw, new=said.get(n)) for n, flaw in enumerate(order.flaws, start=1))
+        read = NumberedText({}, reply.error)
+        if not reply.error:
+            read = read_numbered(reply.text, [flaw.text for flaw in order.flaws], reply.finish_reason)
+        said = {n: text[one.end() :] if (one := _ECHO.match(text)) else text for n, text in read.said.items()}
+        repeated = {n for n, text in said.items() if _repeats(text, order, order.flaws[n - 1])}
+        flaws = tuple(
+            replace(flaw, new=None if n in repeated else said.get(n)) for n, flaw in enumerate(order.flaws, start=1)
+        )
         for n, before in order.before.items():
             is_known = n < len(changed) and _texts(changed[n]) == _texts(before)
             after = _mended(before, [flaw for flaw in flaws if flaw.turn == n]) if is_known else before
             if _texts(after) != _texts(before) and after.question and after.answer:
                 changed[n] = Turn(after.question, after.answer)
-        if not reply.error and not any(flaw.new is not None for flaw in flaws):
-            told = replace(told, error="unreadable_repair")
+        if all(flaw.new is None for flaw in flaws):
+            told = replace(told, error=read.refused or (REPEATED if repeated else UNREADABLE))
         done.append(replace(told, flaws=flaws))
     return tuple(changed), tuple(done)
+
+
+def _repeats(text: str, order: Repair, flaw: Flaw) -> bool:
+    """Whether a sentence came back with its question, or with others that it stood among: in its place twice told."""
+    turn = order.before[flaw.turn]
+    spans = ((one.start, one.end) for one in sentences_of((turn,)))
+    end = flaw.start + len(flaw.text)
+    others = [turn.answer[a:b] for a, b in spans if flaw.in_question or b <= flaw.start or a >= end]
+    others += [] if flaw.in_question else [turn.question]
+    return any(other in text for other in map(str.strip, others) if len(other) >= _MIN_REPEATED)
 
 
 def _texts(turn: Turn) -> tuple[str, str]:
@@ -246,31 +264,6 @@ def _mended(turn: Turn, flaws: Sequence[Flaw]) -> Turn:
         rest = answer[flaw.start + len(flaw.text) :]
         answer = answer[: flaw.start] + flaw.new + (rest if flaw.new else rest.lstrip(" \t"))
     return replace(turn, question=question, answer=answer.strip())
-
-
-def read_sentences(text: str, number: int) -> dict[int, str]:
-    """Read a reply's numbered sentences; of one that was asked for alone, the number may be missing.
-
-    Args:
-        text: The raw reply.
-        number: How many were asked for.
-
-    Returns:
-        By number, from 1; empty text for one that is left out. A number that comes twice counts for nothing.
-    """
-    body = clean_reply(text)
-    items = list(_ITEM.finditer(body))
-    if not items:
-        return {1: _sentence(body)} if number == 1 and body else {}
-    said: dict[int, list[str]] = {}
-    for item, end in zip(items, [*(one.start() for one in items[1:]), len(body)], strict=True):
-        said.setdefault(int(item[1]), []).append(_sentence(body[item.end() : end]))
-    return {n: texts[0] for n, texts in said.items() if len(texts) == 1 and n <= number}
-
-
-def _sentence(text: str) -> str:
-    text = unquote(text.strip())
-    return "" if text in _LEFT_OUT else text
 
 
 Orders = Mapping[str, tuple[Repair, ...]]

@@ -23,12 +23,12 @@ class Earlier(Struct, frozen=True):
 
     Attributes:
         flaws: Its sentences that went back, with what came in their places.
-        error: Why nothing came; None where something did.
+        outcome: What came, as words for a person; None where the turn was written anew.
     """
 
     turn: Turn
     flaws: tuple[Flaw, ...]
-    error: str | None = None
+    outcome: str | None = None
 
 
 class FatedTurn(Struct, frozen=True):
@@ -67,15 +67,24 @@ def fated_turns(sample: Sample) -> tuple[FatedTurn, ...]:
     told = (FatedTurn(number, turn, fate, *why, cause) for number, (turn, fate, why, cause) in numbered)
     if sample.repairs is UNSET or (sample.review is not None and sample.review.turns is not None):
         return tuple(told)  # what people corrected by hand stands in no place that the teacher knew
-    return tuple(replace(one, earlier=_earlier(sample, one.number - 1)) for one in told)
+    return tuple(replace(one, earlier=tuple(_earlier(sample, one.number - 1, one.turn))) for one in told)
 
 
-def _earlier(sample: Sample, place: int) -> tuple[Earlier, ...]:
-    return tuple(
-        Earlier(one.before[place], tuple(flaw for flaw in one.flaws if flaw.turn == place), one.error)
-        for one in sample.repairs or ()
-        if place in one.before
-    )
+def _earlier(sample: Sample, place: int, last: Turn) -> Iterator[Earlier]:
+    rounds = [one for one in sample.repairs or () if place in one.before]
+    versions = [*(one.before[place] for one in rounds), last]
+    for one, after in zip(rounds, versions[1:], strict=True):
+        before, flaws = one.before[place], tuple(flaw for flaw in one.flaws if flaw.turn == place)
+        outcome = None
+        if one.error:
+            outcome = f"nothing came: {one.error}"
+        elif (after.question, after.answer) == (before.question, before.answer):
+            outcome = "it came back as it was"
+            if any(flaw.new is None for flaw in flaws):
+                outcome = "nothing came for it"
+            if any(flaw.new == "" for flaw in flaws):
+                outcome = "left out, as nothing true can stand there: the turn falls"
+        yield Earlier(before, flaws, outcome)
 
 
 def opinion_lines(turn: Turn) -> Iterator[str]:

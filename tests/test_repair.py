@@ -4,8 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from datagen.config import load_settings
@@ -28,7 +26,8 @@ from datagen.records import (
     Validation,
     cut_or_reject,
 )
-from datagen.repair import REPAIRS, flaws_of, is_repairable, lay_repairs, order_repair, read_sentences, request_repair
+from datagen.repair import REPAIRS, flaws_of, is_repairable, lay_repairs, order_repair, request_repair
+from datagen.repair_report import RepairTally
 from datagen.turn_fates import fated_turns, written_turns
 
 CATEGORIES = ("dog", "cat", "cup", "chair")
@@ -154,7 +153,7 @@ def test_a_turn_goes_back_no_more_often_than_said_and_never_where_nothing_came()
     assert stored.order(failed, 9) is None
     stored.put(order.request_digest, "I would rather not.\nSorry.")
     unread = stored.derive()[0]
-    assert unread.repairs and unread.repairs[0].error == "unreadable_repair"
+    assert unread.repairs and unread.repairs[0].error == "unnumbered_repair"
 
 
 def test_the_request_begins_as_the_first_one_and_tells_what_speaks_against_a_sentence() -> None:
@@ -190,6 +189,52 @@ def test_one_sentence_of_a_description_is_mended_and_the_rest_stays() -> None:
     assert mended.turns[0].answer == text.replace("Three cups stand", "A cup stands")
     stored.put(stored.orders[sample.sample_id][0].request_digest, "1. -")
     assert stored.derive()[1].turns[0].answer == text.replace("Three cups stand to its right. ", "")
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (reply_of(WRITTEN[:2]), "whole_reply_repeated"),
+        ("질문: 컵이 몇 개입니까?\n===\n답변: 컵이 한 개 있습니다.", "whole_reply_repeated"),
+        ("1. How many cups are there? There is one cup.", "whole_reply_repeated"),
+        ("It is a sunny day. There is one cup on the right.", "whole_reply_repeated"),
+        ('{"sentence": "There is one cup."}', "unreadable_repair"),
+        ("There is one cup.\n\nI removed the others.", "unnumbered_repair"),
+    ],
+)
+def test_what_is_not_the_sentence_alone_stands_nowhere_and_tells_why(reply: str, reason: str) -> None:
+    stored = Stored(reply_of(WRITTEN[:2]))
+    before = stored.derive()[0]
+    stored.send_back(before, reply)
+    sample = stored.derive()[0]
+    assert sample.repairs and sample.repairs[0].error == reason
+    assert (sample.turns, sample.cuts) == (before.turns, before.cuts)
+    tally = RepairTally()
+    tally.add(sample)
+    assert tally.report().no_answer == {reason: 1}
+
+
+def test_where_a_sentence_stands_may_be_said_back_and_what_broke_off_is_not_taken() -> None:
+    stored = Stored(reply_of(WRITTEN[:3]))
+    order = stored.send_back(
+        stored.derive()[0],
+        '1. In the answer to "How many cups are there?": There is one cup on the right.\n2. No, the dog is',
+    )
+    stored.replies[order.request_digest] = replace(stored.replies[order.request_digest], finish_reason="length")
+    sample = stored.derive()[0]
+    assert sample.turns[1].answer == "It is a sunny day. There is one cup on the right."
+    assert sample.cuts[0].turns[0].answer == WRITTEN[2][1]
+
+
+def test_a_turn_of_one_sentence_that_is_left_out_falls_as_it_stood_and_tells_it() -> None:
+    stored = Stored(reply_of((WRITTEN[0], ("How many cups are there?", "There are three cups."))))
+    before = stored.derive()[0]
+    stored.send_back(before, "1. -")
+    sample = stored.derive()[0]
+    assert sample.cuts == before.cuts and not (sample.repairs or ())[0].error
+    assert fated_turns(sample)[1].earlier[0].outcome == "left out, as nothing true can stand there: the turn falls"
+    stored.put((sample.repairs or ())[0].request_digest, "1. There are three cups.")
+    assert fated_turns(stored.derive()[0])[1].earlier[0].outcome == "it came back as it was"
 
 
 def test_what_falls_as_a_whole_or_for_its_wording_does_not_go_back() -> None:
@@ -260,30 +305,6 @@ def test_a_repair_of_a_turn_that_stands_otherwise_by_now_changes_nothing() -> No
     other = Turn("q?", "There are nine cups.")
     assert lay_repairs((other,), [(order, reply)])[0] == (other,)
     assert lay_repairs((), [(order, reply)])[0] == ()
-
-
-@pytest.mark.parametrize(
-    ("text", "number", "expected"),
-    [
-        ("1. One.\n2. Two.", 2, {1: "One.", 2: "Two."}),
-        ("1) One.\n\n2) Two\nlines.", 2, {1: "One.", 2: "Two\nlines."}),
-        ("**1.** One.", 1, {1: "One."}),
-        ("<think>1. Hm.</think>\n1: One.", 1, {1: "One."}),
-        ("1. One.\n1. Uno.\n2. Two.", 2, {2: "Two."}),
-        ("2. Two.\n7. Seven.", 2, {2: "Two."}),
-        ("1. -\n2. –", 2, {1: "", 2: ""}),
-        ("Just this.", 1, {1: "Just this."}),
-        ("Just this.", 2, {}),
-        ("", 1, {}),
-    ],
-)
-def test_numbered_sentences_are_read(text: str, number: int, expected: dict[int, str]) -> None:
-    assert read_sentences(text, number) == expected
-
-
-@given(st.text(), st.integers(1, 5))
-def test_any_reply_can_be_read(text: str, number: int) -> None:
-    assert set(read_sentences(text, number)) <= set(range(1, number + 1))
 
 
 def test_the_message_is_text_that_people_may_edit(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,8 @@ def export(
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
     by_source = exported.counts.get("by_source")
-    echo(f"{told} {'pairs' if by_source else 'samples'} written to {out}")
+    row = "pair" if by_source else "claim" if form == "claims" else "sample"
+    echo(f"{told} {row}{'' if sum(rows.values()) == 1 else 's'} written to {out}")
     for split, tally in (by_source or {}).items():
         echo(f"{split}: " + ", ".join(f"{n} {source}" for source, n in tally.items()))
     if out.is_dir():

@@ -365,10 +365,11 @@ def turn_lines(sample: Sample) -> Iterator[str]:
             why = told.detail if told.cause == "itself" else f"with {told.cause}"
             yield visible(f"   CUT in {told.stage}: {told.reason} ({why})")
         for before in told.earlier:
-            yield visible(f"   BEFORE: {before.turn.question} {before.turn.answer}")
+            if before.outcome is None:
+                yield visible(f"   BEFORE: {before.turn.question} {before.turn.answer}")
             yield from (visible(f"   went back: '{one.text}' ({one.reason}: {one.evidence})") for one in before.flaws)
-            if before.error:
-                yield visible(f"   nothing came: {before.error}")
+            if before.outcome is not None:
+                yield visible(f"   {before.outcome}")
         yield from _claim_lines(turn)
         yield from (visible(f"   judge: {line}") for line in opinion_lines(turn))
         if turn.validation is not None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -96,13 +96,13 @@ def export_run(
         return _write_ledger(form, samples, out, order)
     settings = _settings_for(order, form, run.rng_seed)
     find = _finder(run.corpus, order.images)
-    about = {"datagen": version("datagen"), "settings_digest": digest_of(dump_settings(run))}
+    about: dict[str, Any] = {"datagen": version("datagen"), "settings_digest": digest_of(dump_settings(run))}
     if decisions_digest is not None:
         about["decisions_digest"] = decisions_digest
     if order.form == PREFERENCE:
         share = PLANTED_SHARE if order.planted_share is None else order.planted_share
         samples = preference_pairs(samples, load_annotations(), run, share)
-        about["planted_share"] = str(share)
+        about["planted_share"] = share
     with translated_errors(out):
         try:
             return export_folder(samples, out, form, settings, find, about)

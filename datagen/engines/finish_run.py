@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.ask_judge import LlmJudge
 from datagen.engines.planted_errors import Examiner, PlantedTally
-from datagen.engines.progress import ended
+from datagen.engines.progress import Silence, ended
 from datagen.engines.score_run import Judge, judge_samples
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
@@ -45,6 +45,10 @@ class Outcome(Struct, frozen=True):
     failure: str | None = None
 
 
+LOOKING = "looking at the pictures"
+LOOKING_AGAIN = "looking at what came back"
+
+
 class Workbench:
     """What the stages that see the whole set are lent: see ``pipeline.Lent``.
 
@@ -55,6 +59,7 @@ class Workbench:
         others: What shards have chosen to plant errors on; see ``Examiner``.
         lent: Closes what is opened here.
         may_ask: False sends nothing.
+        task: What the validator's look is called; None, where it has seen all of it before, tells of none.
     """
 
     def __init__(
@@ -65,12 +70,13 @@ class Workbench:
         others: Mapping[str, str | None] | None,
         lent: ExitStack,
         may_ask: bool = True,
+        task: str | None = LOOKING,
     ) -> None:
         self.settings: Settings = inputs.settings
         self.recipes: tuple[Recipe, ...] = inputs.recipes
         self.find_vector = find_vector
         self._inputs, self._validators, self._others, self._lent = inputs, validators, others, lent
-        self._may_ask = may_ask
+        self._may_ask, self._task = may_ask, task
 
     def text_judge(self, samples: Samples) -> LlmJudge | None:
         """Ask what is not stored yet, and measure the judge on everything."""
@@ -91,12 +97,13 @@ class Workbench:
             return None
         scores = self._lent.enter_context(closing(ScoreStore(inputs.folder.scores)))
         self._tell_damage(scores.log)
-        inputs.progress.begin("looking at the pictures", inputs.n_samples)
-        with ended(inputs.progress):
+        progress = Silence() if self._task is None else inputs.progress
+        progress.begin(self._task or "", inputs.n_samples)
+        with ended(progress):
             examiner = Examiner(inputs.corpus, inputs.pictures.check, validators, self.settings, self._others)
             judge = judge_samples(
                 samples(), validators, scores, inputs.pictures.read, examiner,
-                self.settings.validator, inputs.progress,
+                self.settings.validator, progress,
             )  # fmt: skip
         with write_whole(inputs.folder.calibration) as file:
             file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
@@ -121,10 +128,11 @@ def looked_at(
     find_vector: FindVector | None = None,
     *,
     may_ask: bool = True,
+    task: str = LOOKING,
 ) -> Iterator[Sample]:
     """Every sample as the stages of the whole set leave it, and nothing written; see ``finish``."""
     with ExitStack() as lent:
-        samples, _ = _through(Workbench(inputs, validators, find_vector, None, lent, may_ask), candidates)
+        samples, _ = _through(Workbench(inputs, validators, find_vector, None, lent, may_ask, task), candidates)
         yield from samples()
 
 
@@ -148,6 +156,7 @@ def finish(
     others: Mapping[str, str | None] | None = None,
     *,
     may_ask: bool = True,
+    task: str | None = LOOKING,
 ) -> Outcome:
     """Derive everything that follows from the candidates and the stored scores, and write it whole.
 
@@ -158,6 +167,7 @@ def finish(
         find_vector: Vectors of questions.
         others: What shards have chosen to plant errors on; see ``Examiner``.
         may_ask: False sends nothing.
+        task: See ``Workbench``.
 
     Raises:
         DatagenError: As one sentence.
@@ -166,7 +176,7 @@ def finish(
     shares = inputs.settings.mix or {recipe.name: 1.0 for recipe in inputs.recipes}
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images), shares)
     with ExitStack() as lent:
-        bench = Workbench(inputs, validators, find_vector, others, lent, may_ask)
+        bench = Workbench(inputs, validators, find_vector, others, lent, may_ask, task)
         samples, reports = _through(bench, candidates)
         finished = diversity.watch(samples())
         planted = None

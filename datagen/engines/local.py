@@ -18,7 +18,7 @@ from datagen.corpus.lint import language_of_captions
 from datagen.engines.choose_more import take_more
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
-from datagen.engines.finish_run import Outcome, finish, looked_at
+from datagen.engines.finish_run import LOOKING, LOOKING_AGAIN, Outcome, finish, looked_at
 from datagen.engines.gather_facts import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
@@ -167,15 +167,17 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
         ):
             inputs.write_manifest()
             derive = partial(derive_all, inputs, facts.replies, pool)
+            task: str | None = LOOKING
             for _ in range(settings.repair if sees_doubts(settings) else 0):
                 with spooled(derive, folder.spool) as spool:
-                    came = looked_at(inputs, validators, spool, facts.find_vector, may_ask=may_ask)
-                    if not facts.send_back(came):
+                    came = looked_at(inputs, validators, spool, facts.find_vector, may_ask=may_ask, task=task)
+                    task = LOOKING_AGAIN if facts.send_back(came) else None
+                    if task is None:
                         break
             if not validators and settings.checks.judge is None and not is_balanced(settings):  # one pass
                 return finish(inputs, (), derive, facts.find_vector)
             with spooled(derive, folder.spool) as spool:
-                return finish(inputs, validators, spool, facts.find_vector, may_ask=may_ask)
+                return finish(inputs, validators, spool, facts.find_vector, may_ask=may_ask, task=task)
 
 
 def validators_for(inputs: Inputs, place: Workplace | None = None) -> tuple[Validator, ...]:

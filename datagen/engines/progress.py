@@ -171,6 +171,7 @@ class Pulse:
     def __init__(self, progress: Progress) -> None:
         now = time.time()
         self._traffic: list[Traffic] = []
+        self._noted: set[str] = set()
         self._progress = progress
         self._beat = Heartbeat(os.getpid(), platform.node(), _born(os.getpid()), now, now, task_since=now)
 
@@ -196,8 +197,10 @@ class Pulse:
         self._progress.end()
 
     def note(self, sentence: str) -> None:
-        """Something worth reading once."""
-        self._progress.note(sentence)
+        """Pass a sentence on, the first time: rounds of repair go through the same stages again."""
+        if sentence not in self._noted:
+            self._noted.add(sentence)
+            self._progress.note(sentence)
 
     def encode(self, ended: str | None = None) -> bytes:
         """What the file is to hold now."""

@@ -314,7 +314,7 @@ def _before(earlier: Earlier) -> str:
         f"{escape(_clip(flaw.evidence))}</li>"
         for flaw in earlier.flaws
     )
-    told = "repaired" if earlier.error is None else f"sent back, but nothing came ({earlier.error})"
+    told = "repaired" if earlier.outcome is None else f"sent back: {earlier.outcome}"
     return f"<details><summary>↻ {escape(told)}</summary><ul>{listed}</ul></details>"
 
 
