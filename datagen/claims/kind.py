@@ -311,9 +311,15 @@ def ask_presence(name: str, is_there: bool = True) -> Probed:
     return Probed("presence", probe, (0,) if is_there else (1,), "presence", ABSENT_OBJECT)
 
 
+_SPELLED = re.compile(r"[A-Z][A-Z-]")
+"""How a word begins that has a capital wherever it stands: "TV", "T-shirt"."""
+_SENTENCE_BEGINS = re.compile(r"(?:\A|[.!?:…]|\n)[\s\"'“‘«(*_#>-]*\Z")
+
+
 def replaced(answer: str, start: int, end: int, said: str) -> str:
-    """Put words in place of others, with a capital where those had one."""
-    return answer[:start] + like(answer[start:end], said) + answer[end:]
+    """Put words in place of others, with a capital where those had one; that of "TV" inside a sentence is its own."""
+    is_own = _SPELLED.match(answer, start, end) is not None and _SENTENCE_BEGINS.search(answer[:start]) is None
+    return answer[:start] + (said if is_own else like(answer[start:end], said)) + answer[end:]
 
 
 def like(before: str, after: str) -> str:
@@ -390,7 +396,5 @@ def name_absent(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
         article = re.search(r"\b(an?) $", answer[: mention.start], re.IGNORECASE)
         if article is None:
             return replaced(answer, mention.start, mention.end, other)
-        said = with_article(other)
-        said = said.capitalize() if article[1][0].isupper() else said
-        return replaced(answer, article.start(), mention.end, said)
+        return replaced(answer, article.start(), mention.end, with_article(other))
     return None

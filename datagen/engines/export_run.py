@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -119,12 +119,20 @@ def _write_ledger(write: Ledger, samples: Iterable[Sample], out: Path, order: Or
     """Write a form that is one file whole, or nothing."""
     if order.validation_share or order.licences or order.pictures or order.images:
         raise SettingsError(f"--format {order.form} writes one file about all samples; it takes --out alone.")
+    n_accepted = 0
+
+    def counted() -> Iterator[Sample]:
+        nonlocal n_accepted
+        for sample in samples:
+            n_accepted += sample.status == "accepted"
+            yield sample
+
     with translated_errors(out), unfinished_folder(out) as folder:
         with write_whole(folder / out.name) as file:
-            n_written = write(samples, file)
+            n_written = write(counted(), file)
         (folder / out.name).replace(out)
         sync_folder(out.parent)
-    return Exported({"accepted": n_written, "other_licence": 0, "left_out": 0, "rows": {"train": n_written}}, [])
+    return Exported({"accepted": n_accepted, "other_licence": 0, "left_out": 0, "rows": {"train": n_written}}, [])
 
 
 def _settings_for(order: Order, writer: type[Writer], rng_seed: int) -> ExportSettings:

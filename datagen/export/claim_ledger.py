@@ -36,12 +36,12 @@ def write_claims(samples: Iterable[Sample], file: BinaryIO) -> int:
     """Write the claims of accepted samples as JSON lines.
 
     Returns:
-        How many samples were told of.
+        How many.
     """
-    n_samples = 0
+    n_claims = 0
     for sample in samples:
         if sample.status == "accepted":
             for record in claim_records(sample):
                 file.write(msgspec.json.encode(record) + b"\n")
-            n_samples += 1
-    return n_samples
+                n_claims += 1
+    return n_claims

@@ -213,8 +213,8 @@ class Writer(Protocol):
 
 
 Ledger = Callable[[Iterable[Sample], BinaryIO], int]
-"""A form that is one file about the samples themselves, without pictures: writes it, and gives how many samples it
-tells of."""
+"""A form that is one file about the samples themselves, without pictures: writes it, and gives how many records it
+has."""
 
 Form = type[Writer] | Ledger
 

@@ -158,4 +158,4 @@ def _numbered_in(told: object, number: int, depth: int) -> Iterator[tuple[int, s
         elif len(texts) == len(numbers) == 1:
             yield numbers[0], texts[0]
         elif len(told) == 1:
-            yield from _numbered_in(*told.values(), number, depth - 1)
+            yield from _numbered_in(next(iter(told.values())), number, depth - 1)

@@ -14,7 +14,7 @@ import datagen
 from datagen.claims import claim_lexicon, extract, gather_evidence, read_answer, verify
 from datagen.claims.clause import Clause, Statement
 from datagen.claims.cross_check import exclude
-from datagen.claims.kind import Kind, Spoiling
+from datagen.claims.kind import Kind, Spoiling, replaced
 from datagen.claims.kinds import KINDS, PLANTED_ERRORS, kind_of
 from datagen.diversity.coverage import Diversity
 from datagen.records import AnnotatedImage, Box, Claim, ClaimVerdict, ProbeKind, Provenance, Sample, Turn
@@ -100,6 +100,25 @@ def test_a_kind_plants_its_errors_and_suffers_what_can_be_planted(kind: Kind) ->
                 [replace(c, start=0, end=0) for c in read_answer(said, LEXICON)] for said in (right, answer)
             )
             assert before != after, answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said", "other", "wrong"),
+    [
+        ("The cup is left of the TV.", "TV", "baseball glove", "The cup is left of the baseball glove."),
+        ("She wears a T-shirt.", "T-shirt", "hat", "She wears a hat."),
+        ("TV and cup are there.", "TV", "baseball glove", "Baseball glove and cup are there."),
+        ("It is day. **TV sets** hang there.", "TV sets", "dogs", "It is day. **Dogs** hang there."),
+        ("A dog sits there.", "A dog", "an SUV", "An SUV sits there."),
+        ("The cup is left of the dog.", "dog", "TV", "The cup is left of the TV."),
+        ("Dogs run.", "Dogs", "TVs", "TVs run."),
+    ],
+)
+def test_what_is_planted_has_a_capital_where_the_sentence_begins_or_of_its_own(
+    answer: str, said: str, other: str, wrong: str
+) -> None:
+    start = answer.index(said)
+    assert replaced(answer, start, start + len(said), other) == wrong
 
 
 def test_errors_and_measures_are_those_of_the_kinds() -> None:

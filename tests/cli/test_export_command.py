@@ -37,9 +37,11 @@ def test_every_form_holds_every_accepted_sample(form: str, finished: Path, tmp_p
 
 def test_pairs_of_answers_tell_where_they_are_from(finished: Path, tmp_path: Path) -> None:
     told = export(finished, "--format", "preference", "--out", tmp_path / "x", "--planted-share", 1)
-    counts = json.loads((tmp_path / "x" / "manifest.json").read_bytes())["counts"]
+    manifest = json.loads((tmp_path / "x" / "manifest.json").read_bytes())
+    counts = manifest["counts"]
+    assert manifest["planted_share"] == 1
     n = counts["by_source"]["train"]["planted"]
-    assert f"{n} pairs written" in told and f"train: {n} planted" in told
+    assert f"{n} {'pair' if n == 1 else 'pairs'} written" in told and f"train: {n} planted" in told
     told = export(finished, "--out", tmp_path / "y", "--planted-share", 1, exit_code=2)
     assert "only --format preference has planted errors" in told
 

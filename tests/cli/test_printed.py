@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from datagen.cli.printed import outcome_lines, turn_lines
 from datagen.hallucination_rate import Coverage, HallucinationRate, Hallucinations, Rate, SentenceCover
-from datagen.records import Cut, Drop, Provenance, Sample, Turn, cut_or_reject
+from datagen.records import Cut, Drop, Flaw, Provenance, Repair, Sample, Turn, cut_or_reject
 from datagen.summary import Fates, Summary, Tally, TurnCounts
 
 COUNTS = TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120)
@@ -73,3 +73,20 @@ def test_a_sample_tells_what_was_cut_and_why() -> None:
         "   CUT in checks: count_contradicted (with an earlier turn)",
         "cut in parse: truncated (after 3)",
     ]
+
+
+def test_a_turn_that_the_teacher_left_out_is_not_told_twice() -> None:
+    turn = Turn("How many?", "Three cups.")
+    flaw = Flaw(0, 0, "Three cups.", "checks", "count_contradicted", "boxes show 1", new="")
+    sample = replace(
+        Sample("1-a", "1", "1.jpg", "a", (turn,), "rejected", Provenance("m", "r", "q", "s")),
+        repairs=(Repair("d", (flaw,), {0: turn}),),
+    )
+    assert list(turn_lines(sample)) == [
+        "1. Q: How many?",
+        "   A: Three cups.",
+        "   went back: 'Three cups.' (count_contradicted: boxes show 1)",
+        "   left out, as nothing true can stand there: the turn falls",
+    ]
+    mended = replace(sample, turns=(Turn("How many?", "One cup."),))
+    assert "   BEFORE: How many? Three cups." in list(turn_lines(mended))

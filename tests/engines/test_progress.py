@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import datagen
 from datagen.cli import app
 from datagen.engines import inputs, local, progress
-from datagen.engines.progress import Heartbeat, Silence, beating, read_heartbeat
+from datagen.engines.progress import Heartbeat, Pulse, Silence, beating, read_heartbeat
 from datagen.errors import RunError
 from datagen.store import RunFolder
 
@@ -50,6 +50,19 @@ def test_a_process_that_is_gone_or_another_of_its_number_is_no_work() -> None:
 def test_another_machine_is_believed_for_a_while() -> None:
     assert beat(host="elsewhere", pid=1).state == "working"
     assert beat(host="elsewhere", pid=1, at=time.time() - 1000).state == "silent"
+
+
+def test_what_is_noted_twice_is_told_once() -> None:
+    notes: list[str] = []
+
+    class Heard(Silence):
+        def note(self, sentence: str) -> None:
+            notes.append(sentence)
+
+    pulse = Pulse(Heard())
+    for sentence in ("One.", "Two.", "One."):
+        pulse.note(sentence)
+    assert notes == ["One.", "Two."]
 
 
 def test_the_time_left_follows_from_what_this_start_did() -> None:

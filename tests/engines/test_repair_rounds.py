@@ -284,6 +284,21 @@ def heard(inner: Callable[[Request], str], asked: list[Request]) -> Callable[[Re
     return teacher
 
 
+def test_what_the_validator_has_seen_is_told_once(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Heard(Silence):
+        def begin(self, task: str, total: int | None, n_done: int = 0) -> None:
+            told.append(task)
+
+        def note(self, sentence: str) -> None:
+            told.append(sentence)
+
+    settings = settings_for(corpus_files, validator={"name": "nano"})
+    datagen.run(settings, tmp_path, teacher=by_function, progress=Heard())
+    assert told.count("looking at the pictures") == 1 and sum("no turn is judged" in one for one in told) == 1
+
+
 def test_what_the_validator_doubts_goes_back_too(tmp_path: Path) -> None:
     plain = dump_settings(demo_settings())
     plain |= {"repair": 1, "workers": 1, "checks": {"contradicted": "keep"}}

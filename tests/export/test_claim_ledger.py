@@ -33,7 +33,7 @@ def test_a_record_holds_the_words_and_the_verdict():
 
 def test_only_accepted_samples_are_told_of():
     file = io.BytesIO()
-    assert write_claims([SAMPLE, replace(SAMPLE, status="rejected")], file) == 1
+    assert write_claims([SAMPLE, replace(SAMPLE, status="rejected")], file) == 2
     lines = file.getvalue().splitlines()
     assert [json.loads(line)["text"] for line in lines] == ["the dogs", "Two dogs"]
 
@@ -45,6 +45,7 @@ def test_the_command_writes_the_ledger_of_a_run(tmp_path):
     assert done.exit_code == 0, done.output
     records = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert len(records) > 300
+    assert f"{len(records)} claims written to" in done.output
     kinds = {record["kind"] for record in records}
     assert {"presence", "absence", "count", "place", "relation"} <= kinds <= {kind.name for kind in KINDS}
     assert not [record for record in records if record["verdict"] == "contradicted"]
