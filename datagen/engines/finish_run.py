@@ -128,7 +128,7 @@ def looked_at(
     find_vector: FindVector | None = None,
     *,
     may_ask: bool = True,
-    task: str = LOOKING,
+    task: str | None = LOOKING,
 ) -> Iterator[Sample]:
     """Every sample as the stages of the whole set leave it, and nothing written; see ``finish``."""
     with ExitStack() as lent:
