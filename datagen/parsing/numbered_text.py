@@ -31,7 +31,8 @@ TRUNCATED = "truncated_repair"
 _NUMBER = re.compile(
     r"^[ \t>*_`#•+(\[-]{0,6}(\d{1,3})[ \t*_`]{0,3}[.:)\]．：、]{1,2}(?!\d)[*_`]{0,3}[ \t]*", re.MULTILINE
 )
-_FENCED = re.compile(r"^(?:```|~~~)[\w+-]{0,20}[ \t]*\n(?P<inside>.*?)\n(?:```|~~~)[ \t]*$", re.DOTALL | re.MULTILINE)
+_FENCE_OPENS = re.compile(r"^(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n", re.MULTILINE)
+_FENCE_CLOSES = re.compile(r"^(?:```|~~~)[ \t]{0,8}$", re.MULTILINE)
 _PAIR = {"question", "answer"}
 _LEFT_OUT = frozenset(("", "-", "–", "—", "−", "(-)"))
 _MARKUP = re.compile(r"[\n{}<>|`]|={3}|\*\*|^[#•>*+\[-]")
@@ -71,8 +72,9 @@ def read_numbered(text: str, asked: Sequence[str], finish_reason: str | None = N
     """
     body = clean_reply(text)
     is_whole = end_of(finish_reason) == "whole"
-    fenced = _FENCED.search(body)
-    body = fenced["inside"].strip() if fenced is not None else body
+    if opens := _FENCE_OPENS.search(body):
+        closes = _FENCE_CLOSES.search(body, opens.end())
+        body = body[opens.end() : closes.start() if closes else len(body)].strip()
     numbers = list(_NUMBER.finditer(body))
     if body.startswith(("{", "[")) and not (numbers and numbers[0].start() == 0):
         kinds = {part.kind for part in read_json(body)}
