@@ -117,14 +117,14 @@ def needs_met_by(image: AnnotatedImage, parts: Sequence[ContextPart]) -> frozens
         counts = count_objects(image.boxes, image.unfinished or ())
         sure = [count.at_least for count in counts.values() if count.is_exact]
         corners = [box.box_unit for box in unique_boxes(image).values()]
-        has = {
-            "count": bool(sure),
-            "several": any(number > 1 for number in sure),
-            "kinds": len(counts) > 1,
-            "place": any(horizontal_place(one) or vertical_place(one) for one in corners),
-            "relation": any(relation_between(one, other) for n, one in enumerate(corners) for other in corners[:n]),
-        }
-        met.update(name for name, is_met in has.items() if is_met)
+        has = (
+            ("count", bool(sure)),
+            ("several", any(number > 1 for number in sure)),
+            ("kinds", len(counts) > 1),
+            ("place", any(horizontal_place(one) or vertical_place(one) for one in corners)),
+            ("relation", any(relation_between(one, other) for n, one in enumerate(corners) for other in corners[:n])),
+        )
+        met.update(name for name, is_met in has if is_met)
     if count_facts(image, parts) <= LITTLE:
         met.add("little")
     return frozenset(met)

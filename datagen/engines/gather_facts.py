@@ -33,7 +33,7 @@ from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.repair_rounds import send_back
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.engines.show_pictures import Pictures, showing
-from datagen.errors import RunError
+from datagen.errors import RunError, TeacherError
 from datagen.pipeline import make_sample
 from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request, Sample, Usage
@@ -364,11 +364,13 @@ def ask_for_repairs(
             )
             if isinstance(progress, Pulse):
                 progress.watch(teacher)
-            run_to_end(
-                ask_all(
-                    unanswered(), teacher, replies, lambda _, reply: progress.step(reply.cost_usd), None, progress.note
-                )
+            answers = ask_all(
+                unanswered(), teacher, replies, lambda _, reply: progress.step(reply.cost_usd), None, progress.note
             )
+            try:
+                run_to_end(answers)
+            except TeacherError as error:  # what was written before is whole without
+                progress.note(f"--repair: {error} What was not sent back falls as it stood; the next start asks again.")
 
 
 def ask_again(inputs: Inputs, replies: ReplyStore) -> None:
