@@ -19,12 +19,13 @@ from datagen.checks import Check
 from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings, dump_settings, load_settings, settings_of_run, settings_table
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
+from datagen.engines.inputs import read_extras
 from datagen.engines.local import Outcome, Workplace, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import plan_samples
-from datagen.recipes import Recipe, load_recipes, needs_absent
+from datagen.recipes import WANTED, Recipe, load_recipes, needs_absent
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.settings_table import told_in_python
@@ -416,13 +417,26 @@ class Run(RunTables):
     def _corpus(self) -> Corpus:
         return corpus_if_there(self.settings.corpus)
 
-    def context_of(self, image: AnnotatedImage, recipe: Recipe) -> str:
-        """What the teacher is told of an image under a recipe, worked examples aside; empty where there is nothing."""
-        corpus = self._corpus
+    def context_of(self, image: AnnotatedImage, recipe: Recipe, sample_id: str | None = None) -> str:
+        """What the teacher is told of an image under a recipe, worked examples aside; empty where there is nothing.
+
+        Args:
+            image: Of the run.
+            recipe: Of the response type.
+            sample_id: Which sample, where the type asks more than once about the image; None for the first.
+        """
+        corpus, extras = self._corpus, read_extras(self.folder, (recipe,))
         companions = count_companions(corpus.whole) if needs_absent((recipe,), self.settings) else NO_COMPANIONS
-        made = plan_samples((image,), (recipe,), self.settings, lambda image: None, corpus.categories, companions)
-        request = next(made).request
-        return "" if request is None else request.messages[-1].content
+        made = plan_samples(
+            (image,), (recipe,), self.settings, lambda image: None, corpus.categories, companions, extras
+        )
+        request = next((one.request for one in made if sample_id in (None, one.sample_id)), None)
+        if request is None:
+            return ""
+        told = request.messages[-1].content
+        if self.settings.teacher.name == "template":  # it follows no wish
+            return told.rpartition(f"\n\n{WANTED}")[0] or told
+        return told
 
     def send_results(self) -> str | None:
         """Copy the finished files to where the settings say.

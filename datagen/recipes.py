@@ -476,11 +476,19 @@ def recipes_for(recipes: tuple[Recipe, ...], image_id: str, settings: Settings) 
 def asked_about(
     recipes: tuple[Recipe, ...], image_id: str, settings: Settings, extras: Sequence[ExtraSample] = ()
 ) -> list[tuple[Recipe, ExtraSample | None]]:
-    """All that is asked about an image: by its types, then what was chosen beside them and is none of them by now."""
+    """All that is asked about an image: by its types, then what was chosen beside them.
+
+    What was chosen keeps its wish, and with it its request and the reply that is paid for, also where its type asks
+    about the image by now.
+    """
     drawn = recipes_for(recipes, image_id, settings)
     names, by_name = {recipe.name for recipe in drawn}, {recipe.name: recipe for recipe in recipes}
+    firsts = {extra.response_type: extra for extra in extras if extra.number == 1}
     others = [extra for extra in extras if extra.number > 1 or extra.response_type not in names]
-    return [*((recipe, None) for recipe in drawn), *((by_name[extra.response_type], extra) for extra in others)]
+    return [
+        *((recipe, firsts.get(recipe.name)) for recipe in drawn),
+        *((by_name[extra.response_type], extra) for extra in others),
+    ]
 
 
 def shares_of(mix: Mapping[str, float]) -> dict[str, float]:

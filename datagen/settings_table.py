@@ -194,6 +194,8 @@ class Setting(NamedTuple):
             bounds = self.bounds.replace("at least", "of at least")
             takes = _listed(self.choices) or f"{_TAKEN.get(self.kind, 'a mapping')} {bounds}".rstrip()
         takes_null = type(None) in get_args(_unannotated(self.type))
+        if self.in_list:
+            takes += ", or a list of texts"
         return takes + (", or the name of a YAML file" if self.in_file else ", or null" if takes_null else "")
 
 

@@ -133,6 +133,18 @@ class Adds(Struct, frozen=True):
         )
 
 
+UNSCORED = {
+    "outside_domain": "the validator does not know such pictures or things",
+    "unreadable_answer": "its endpoint answered with none of the answers it was to choose from",
+    "not_a_number": "it gave no number",
+    "too_long": "longer than the model reads",
+    "unscorable_text": "nothing in it that the model can read",
+    "garbled": "what came from its endpoint could not be read",
+    "gave_up": "its endpoint did not answer",
+}
+"""Why a question has no score, in words, by the code that is stored; endpoints and pictures have further codes."""
+
+
 class Calibration(Struct, frozen=True):
     """What a validator is worth on a run.
 

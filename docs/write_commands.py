@@ -19,7 +19,7 @@ from datagen.cli import app
 from datagen.cli.exit_status import EXIT_STATUS
 from datagen.config import settings_table
 from datagen.pipeline import STAGES, Stage
-from datagen.settings_table import ROW_OF
+from datagen.settings_table import ROW_OF, Setting
 from datagen.store import write_whole
 
 PAGE = Path(__file__).resolve().parent / "commands.md"
@@ -70,7 +70,7 @@ def render_page() -> str:
             _SETTINGS,
             "| setting | default | takes | meaning |\n|---|---|---|---|",
             *(
-                f"| `{row.name}` | {value_told(row.default)} | {_cell(row.takes)} | {_cell(row.description)} |"
+                f"| `{row.name}` | {_setting_default(row)} | {_cell(row.takes)} | {_cell(row.description)} |"
                 for row in settings_table().rows.values()
             ),
             "",
@@ -163,16 +163,20 @@ class _Parameter:
             if command in ("validate", "view"):
                 return "the run's"
             default = settings_table().rows[ROW_OF[self.name].setting].default
-        return "" if default is None else value_told(default)
+        return "" if default in (None, msgspec.NODEFAULT) else value_told(default)  # an option may be left out
+
+
+def _setting_default(row: Setting) -> str:
+    """The default of a setting; what has none must be given with its group."""
+    group = row.name.rpartition(".")[0]
+    return f"needed with `{group}`" if row.default is msgspec.NODEFAULT else value_told(row.default)
 
 
 def value_told(value: object) -> str:
     """A default as a reader would write it."""
-    if value is msgspec.NODEFAULT:
-        return "needed"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if value is None or value == () or isinstance(value, msgspec.Struct):
+    if value is None or value in ((), {}) or isinstance(value, msgspec.Struct):
         return ""
     if isinstance(value, tuple):
         return f"`{','.join(map(str, value))}`"

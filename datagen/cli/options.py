@@ -133,12 +133,12 @@ def assignment(text: str) -> tuple[str, Any]:
         raise SettingsError(f"--set {text}: expected NAME=VALUE, such as teacher.timeout_s=60.")
     table = settings_table()
     if name in table.rows:
+        row = table.rows[name]
         for reading in _readings(name, value):
-            try:
-                msgspec.convert(reading, table.rows[name].type, strict=False)
-            except msgspec.ValidationError:
-                continue
-            return name, reading
+            for kind in (row.type, *([list[str]] if row.in_list else [])):
+                with contextlib.suppress(msgspec.ValidationError):
+                    msgspec.convert(reading, kind, strict=False)
+                    return name, reading
         return name, next(_readings(name, value))  # load_settings says what is wrong with it
     if name in table.groups:
         table.check({name: value}, "--set: ")

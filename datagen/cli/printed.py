@@ -22,7 +22,7 @@ from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.repair import REPAIRS
 from datagen.review import told_of, told_since
 from datagen.store import RunFolder, stored_replies
-from datagen.summary import Calibration, DiversityReport, Omission, PlantedFates, Reasons, Summary
+from datagen.summary import UNSCORED, Calibration, DiversityReport, Omission, PlantedFates, Reasons, Summary
 from datagen.turn_fates import fated_turns, opinion_lines
 
 if TYPE_CHECKING:
@@ -79,9 +79,10 @@ def _turn_lines(summary: Summary) -> Iterator[str]:
     yield f"turns     {kept}, {words}"
     if counts.cut + counts.rejected:
         n_lost = counts.cut + counts.rejected
-        lost = f"{n_lost} turn{'s' * (n_lost != 1)}: {counts.cut} cut off samples that went on, "
-        yield f"lost      {lost}{counts.rejected} in rejected samples"
-        if counts.at_fault < n_lost:
+        cut = f"{counts.cut} cut off samples that went on" if counts.cut else ""
+        rejected = f"{counts.rejected} in rejected samples" if counts.rejected else ""
+        yield f"lost      {n_lost} turn{'s' * (n_lost != 1)}: {', '.join(filter(None, (cut, rejected)))}"
+        if 0 < counts.at_fault < n_lost:
             yield f"          {counts.at_fault} of them were at fault, the others went with these"
 
 
@@ -134,7 +135,8 @@ def _calibration_lines(found: Calibration | None) -> Iterator[str]:
             f"to the others' {100 * one.recall_without:.0f} % (95 %: {low:.1f} to {high:.1f})"
         )
     for reason, number in found.unscored.items():
-        yield f"          {number} questions without a score: {reason}"
+        told = f"{UNSCORED[reason]} ({reason})" if reason in UNSCORED else reason
+        yield f"          {number} question{'s' * (number != 1)} without a score: {told}"
     if found.why_not:
         yield f"          no turn is judged: {found.why_not}"
 
@@ -414,7 +416,7 @@ def _told(run: Run, image: AnnotatedImage | None, sample: Sample) -> Iterator[st
     recipe = load_recipe(folder, run.settings.language)
     if recipe.digest != sample.provenance.recipe_digest:
         yield "(the recipe was edited since; this is what it would tell today)"
-    yield run.context_of(image, recipe)
+    yield run.context_of(image, recipe, sample.sample_id)
 
 
 def near_lines(found: Sequence[Near]) -> Iterator[str]:

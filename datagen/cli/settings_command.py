@@ -30,5 +30,6 @@ def list_settings(
     if not rows:
         raise SettingsError(f"There is no setting '{name}'; {table.meant_by(name)}")
     for row in rows:
-        default = "needed" if row.default is msgspec.NODEFAULT else msgspec.json.encode(row.default).decode()
+        group = row.name.rpartition(".")[0]
+        default = f"(needed with {group})" if row.default is msgspec.NODEFAULT else msgspec.json.encode(row.default).decode()
         echo(f"{row.name} = {default}\n    {row.description}\n    Takes {row.takes}.")

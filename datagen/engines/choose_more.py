@@ -40,8 +40,8 @@ def take_more(inputs: Inputs) -> None:
     if inputs.dataset is not None:
         raise SettingsError("--more: a dataset made elsewhere asks no teacher; leave it out.")
     if not folder.summary.is_file():
-        told = "goes on with what it chose before" if inputs.extras else "nothing is known to be missing yet"
-        inputs.progress.note(f"--more: this run is not finished, so it {told}; say it again once it is.")
+        told = "it goes on with what it chose before" if inputs.extras else "nothing is known to be missing yet"
+        inputs.progress.note(f"--more: this run is not finished, so {told}; say it again once it is.")
         return
     try:
         summary = msgspec.json.decode(folder.summary.read_bytes(), type=Summary)
@@ -72,10 +72,12 @@ class Chooser:
         self._kinds = Counter(diversity.question_kinds if diversity else {})
         self._told = {"yes": diversity.yes_no.yes if diversity else 0, "no": diversity.yes_no.no if diversity else 0}
         self._shares = shares_of(inputs.settings.mix) or {recipe.name: 1.0 for recipe in inputs.recipes}
-        self._n_samples: Counter[tuple[str, str]] = Counter(
-            (image_id, extra.response_type) for image_id, extras in inputs.extras.items() for extra in extras
-        )
-        self._n_before = sum(self._n_samples.values())
+        self._last: dict[tuple[str, str], int] = {}  # the highest number of what was chosen, by image and type
+        for image_id, extras in inputs.extras.items():
+            for extra in extras:
+                key = image_id, extra.response_type
+                self._last[key] = max(extra.number, self._last.get(key, 0))
+        self._n_before = sum(map(len, inputs.extras.values()))
 
     def choose(self, n: int) -> list[ExtraSample]:
         """Choose samples one by one, each for what is then lacking most.
@@ -99,9 +101,9 @@ class Chooser:
             recipe = min(open_to, key=lambda one: self._accepted[one.name] / self._shares[one.name])
             lacking = self._lacking(recipe)
             image = self._image_for(recipe, lacking, spare[recipe.name], rng)
-            self._n_samples[image.image_id, recipe.name] += 1
-            number = self._n_samples[image.image_id, recipe.name]
-            number += recipe in recipes_for(self._inputs.recipes, image.image_id, settings)
+            key = image.image_id, recipe.name
+            is_asked = recipe in recipes_for(self._inputs.recipes, image.image_id, settings)
+            number = self._last[key] = max(self._last.get(key, 0), int(is_asked)) + 1
             wish = draw_wish(recipe, image, settings, number, lacking)
             chosen.append(ExtraSample(image.image_id, recipe.name, number, wish))
             self._accepted[recipe.name] += 1
@@ -118,7 +120,7 @@ class Chooser:
             place
             for place, image in enumerate(self._inputs.images)
             if recipe not in recipes_for(recipes, image.image_id, settings)
-            and not self._n_samples[image.image_id, recipe.name]
+            and (image.image_id, recipe.name) not in self._last
         ]
         rng.shuffle(places)
         return places

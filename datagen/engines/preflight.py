@@ -352,6 +352,9 @@ def _told(value: Any, setting: str) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         value = ",".join(map(str, value)) or "none"
+    if isinstance(value, Mapping):  # as the option takes it
+        told = (f"{name}={one:g}" if isinstance(one, float) else f"{name}={one}" for name, one in value.items())
+        value = ",".join(told) or "none"
     if isinstance(value, msgspec.Struct):  # embeddings have a model; tables of words are too long to show
         value = getattr(value, "model", "other tables")
     text = visible(str(value))

@@ -13,11 +13,18 @@ from datagen.errors import visible
 DRAW_INTERVAL_S = 0.1
 
 
+class _LastingConsole(Console):
+    """Falls silent when nobody reads any longer, as in ``2>&1 | head``; rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class BarProgress:
     """Implements ``datagen.engines.progress.Progress`` with rich."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = _LastingConsole(stderr=True)
         self._bar: Progress | None = None
 
     def begin(self, task: str, total: int | None, n_done: int = 0) -> None:

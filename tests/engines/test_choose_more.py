@@ -11,20 +11,25 @@ from conftest import CorpusFiles, make_corpus
 from loopback import LoopbackServer, reply_for
 
 import datagen
+from datagen.cli.printed import sample_story
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.engines.estimate import estimate_run
 from datagen.engines.local import run_local
-from datagen.engines.progress import Silence
+from datagen.engines.progress import ASKING, Silence
 from datagen.errors import SettingsError
 from datagen.records import ExtraSample
-from datagen.store import read_facts
+from datagen.store import RunFolder, read_facts, stored_replies
 
 
 class Told(Silence):
-    """Keeps what is said."""
+    """Keeps what is said, and how much was there when a task began."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
+        self.begun: dict[str, tuple[int | None, int]] = {}
+
+    def begin(self, task: str, total: int | None, n_done: int = 0) -> None:
+        self.begun[task] = total, n_done
 
     def note(self, sentence: str) -> None:
         self.notes.append(sentence)
@@ -55,6 +60,7 @@ def test_more_of_an_image_is_asked_with_what_the_set_lacks(tmp_path: Path, corpu
         run_local(settings_for(corpus_files, server.base_url, more=5), out, told)
         extras = chosen(out)
         assert len(extras) == len(wishes) == 5
+        assert told.begun[ASKING] == (17, 12)
         assert sorted(extra.wanted for extra in extras) == sorted(wishes)
         assert Counter(extra.response_type for extra in extras).most_common(1)[0][1] == 3
         after = {one.sample_id: one.turns for one in datagen.open_run(out).iter_samples()}
@@ -73,7 +79,7 @@ def test_more_of_an_image_is_asked_with_what_the_set_lacks(tmp_path: Path, corpu
         (out / "summary.json").unlink()
         run_local(settings_for(corpus_files, server.base_url, more=5), out, again)
         assert chosen(out) == extras
-        assert "goes on with what it chose before" in again.notes[0]
+        assert "not finished, so it goes on with what it chose before; say it again" in again.notes[0]
 
 
 def test_types_that_a_mix_left_out_come_first(tmp_path: Path) -> None:
@@ -88,6 +94,42 @@ def test_types_that_a_mix_left_out_come_first(tmp_path: Path) -> None:
         run_local(every, tmp_path / "run", Silence(), may_change=True)
         ids = [one.sample_id for one in datagen.open_run(tmp_path / "run").iter_samples()]
         assert len(ids) == len(set(ids)) == 24 + sum(extra.number > 1 for extra in extras)
+
+
+def test_what_was_chosen_keeps_its_reply_when_the_mix_goes(tmp_path: Path) -> None:
+    files, out = make_corpus(tmp_path / "corpus", n_images=12), tmp_path / "run"
+    with LoopbackServer() as server:
+        mix = {"types": None, "mix": "description=4,conversation=1"}
+        run_local(settings_for(files, server.base_url, **mix), out, Silence())
+        run_local(settings_for(files, server.base_url, **mix, more=4), out, Silence())
+        firsts = [extra for extra in chosen(out) if extra.number == 1]
+        assert firsts and all(extra.wanted.startswith("Wanted: ") for extra in firsts)
+        replies = {reply.request_digest: reply for reply in stored_replies(RunFolder(out))}
+        before = {one.sample_id: one.provenance for one in datagen.open_run(out).iter_samples()}
+        run = datagen.open_run(out)
+        shown = "\n".join(sample_story(run, f"{firsts[0].image_id}-{firsts[0].response_type}"))
+        assert firsts[0].wanted in shown
+
+        every, told = settings_for(files, server.base_url, types=["description", "conversation"]), Told()
+        run_local(every, out, told)
+        after = {one.sample_id: one.provenance for one in datagen.open_run(out).iter_samples()}
+        assert before.items() <= after.items() and len(after) > len(before)
+        assert told.begun[ASKING] == (len(after), len(before))
+        assert len(list(stored_replies(RunFolder(out)))) == len(after) == len(replies) + len(after) - len(before)
+
+
+def test_samples_are_numbered_once_whatever_the_mix_was(tmp_path: Path) -> None:
+    files, out = make_corpus(tmp_path / "corpus", n_images=3), tmp_path / "run"
+    with LoopbackServer() as server:
+        for more in ({}, {"more": 6}):
+            run_local(settings_for(files, server.base_url, types=["description"], **more), out, Silence())
+        mix = {"types": None, "mix": "conversation=100,description=1"}
+        for more in ({}, {"more": 8}):
+            run_local(settings_for(files, server.base_url, **mix, **more), out, Silence(), may_change=True)
+        extras = chosen(out)
+        assert len({(one.image_id, one.response_type, one.number) for one in extras}) == len(extras) == 14
+        ids = [one.sample_id for one in datagen.open_run(out).iter_samples()]
+        assert len(ids) == len(set(ids))
 
 
 def test_the_choice_does_not_depend_on_where_the_work_is_done(tmp_path: Path) -> None:
@@ -108,7 +150,7 @@ def test_what_cannot_be_added_is_told(tmp_path: Path, corpus_files: CorpusFiles)
     settings = load_settings(None, {**corpus_files.settings, "types": ["description"]})
     told = Told()
     run_local(load_settings(None, {**dump_settings(settings), "more": 3}), tmp_path / "run", told)
-    assert "this run is not finished" in told.notes[0]
+    assert "this run is not finished, so nothing is known to be missing yet; say it again" in told.notes[0]
     with pytest.raises(SettingsError, match="the embedded teacher would repeat itself"):
         run_local(load_settings(None, {**dump_settings(settings), "more": 3}), tmp_path / "run", Silence())
     assert datagen.open_run(tmp_path / "run").summary.samples == 6
