@@ -52,6 +52,10 @@ def test_defaults_come_from_the_settings() -> None:
         in SECTIONS["run"]
     )
     assert "| `--alpha X` | the run's |" in SECTIONS["validate"]
+    assert "| `--judge MODEL` |  | Judge over text" in SECTIONS["run"]  # what its setting needs, an option need not
+    assert "| `checks.judge.model` | needed with `checks.judge` |" in PAGE
+    assert "| `--out PATH` | needed |" in SECTIONS["run"]
+    assert "| `--mix TYPE=N,TYPE=N` |  |" in SECTIONS["run"]
     assert "| `--validator TEXT` | the run's | Who answers questions; by default the run's own. |" in SECTIONS["view"]
     assert "| `--pictures copy\\|link\\|leave` |" in SECTIONS["export"]
     assert "| `--shard-mb N` | `512` | Size of a file, of forms cut into shards. At least 1. |" in SECTIONS["export"]

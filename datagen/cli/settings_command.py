@@ -30,6 +30,7 @@ def list_settings(
     if not rows:
         raise SettingsError(f"There is no setting '{name}'; {table.meant_by(name)}")
     for row in rows:
-        group = row.name.rpartition(".")[0]
-        default = f"(needed with {group})" if row.default is msgspec.NODEFAULT else msgspec.json.encode(row.default).decode()
+        default = f"(needed with {row.name.rpartition('.')[0]})"
+        if row.default is not msgspec.NODEFAULT:
+            default = msgspec.json.encode(row.default).decode()
         echo(f"{row.name} = {default}\n    {row.description}\n    Takes {row.takes}.")

@@ -277,22 +277,18 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
     in_flight: dict[str, int] = {}
     n_done, is_asking = watermark.n_settled, False
 
-    def unanswered() -> Iterator[tuple[int, Request]]:
+    def unanswered() -> Iterator[Request]:
         nonlocal n_done
         for number, item in inputs.unsettled(watermark):
             is_settled = item.request is None or replies.is_settled(item.request.digest)
             if item.request is not None and not is_settled and item.request.digest not in inputs.answered_now:
-                yield number, item.request
+                in_flight[item.request.digest] = number
+                yield item.request
                 continue
             watermark.pass_by(number, is_left=not (is_settled and is_for_good(item)))
             n_done += 1
             if is_asking:
                 progress.step()
-
-    def sent(asked: Iterable[tuple[int, Request]]) -> Iterator[Request]:
-        for number, request in asked:
-            in_flight[request.digest] = number
-            yield request
 
     def on_reply(request: Request, reply: Reply) -> None:
         watermark.pass_by(in_flight.pop(request.digest), is_left=not reply.is_final)
@@ -302,11 +298,9 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         progress.step(reply.cost_usd)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
-    left = unanswered()
     # What --more chose lies scattered over a plan that is answered otherwise, of which the mark knows nothing.
-    if inputs.n_more or (replies.n_stored and inputs.n_samples - watermark.n_passed <= MAX_LOOKED_AHEAD):
-        left = iter(list(left))
-    requests = sent(left)
+    is_counted = inputs.n_more or (replies.n_stored and inputs.n_samples - watermark.n_passed <= MAX_LOOKED_AHEAD)
+    requests = iter([*unanswered()]) if is_counted else unanswered()
     first = next(requests, None)
     if first is None:
         watermark.keep()

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from msgspec.structs import replace
 
 from datagen.cli.printed import outcome_lines, turn_lines
 from datagen.hallucination_rate import Coverage, HallucinationRate, Hallucinations, Rate, SentenceCover
 from datagen.records import Cut, Drop, Flaw, Provenance, Repair, Sample, Turn, cut_or_reject
-from datagen.summary import Fates, Summary, Tally, TurnCounts
+from datagen.summary import Calibration, Fates, Summary, Tally, TurnCounts
 
 COUNTS = TurnCounts(written=395, kept=238, cut=150, rejected=7, at_fault=120)
 RATE = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(3, 40, 9, 0.075, 0.02, 0.19))
@@ -41,6 +42,31 @@ def test_what_was_lost_and_what_is_wrong_come_first() -> None:
         "          annotations are silent on: scene (9)",
         "          conversation: 235 samples accepted, 2 rejected; 238 of 395 turns kept",
     ]
+
+
+@pytest.mark.parametrize(
+    ("counts", "told"),
+    [
+        (TurnCounts(written=40, kept=31, cut=0, rejected=9, at_fault=0), ["lost      9 turns: 9 in rejected samples"]),
+        (
+            TurnCounts(written=4, kept=3, cut=1, rejected=0, at_fault=1),
+            ["lost      1 turn: 1 cut off samples that went on"],
+        ),
+        (TurnCounts(written=4, kept=4, cut=0, rejected=0, at_fault=0), []),
+    ],
+)
+def test_parts_that_are_zero_are_left_out(counts: TurnCounts, told: list[str]) -> None:
+    lines = lines_of(turn_counts=counts)
+    assert lines[2 : 2 + len(told)] == told
+    assert not any("were at fault" in line or "0 cut" in line for line in lines)
+
+
+def test_why_a_question_has_no_score_is_told_in_words() -> None:
+    found = Calibration("nano", 0.05, 10, {}, unscored={"outside_domain": 102, "refused": 1})
+    lines = lines_of(calibration=found)
+    known = "the validator does not know such pictures or things (outside_domain)"
+    assert f"          102 questions without a score: {known}" in lines
+    assert "          1 question without a score: refused" in lines
 
 
 def test_a_run_of_before_turns_were_counted_is_told() -> None:

@@ -11,7 +11,9 @@ import datagen
 from datagen.cli import app
 from datagen.config import load_settings, settings_table
 from datagen.engines.inputs import WHERE_AND_HOW
+from datagen.engines.local import run_local
 from datagen.engines.preflight import changes
+from datagen.engines.progress import Silence
 from datagen.errors import RunError
 from datagen.pipeline import STAGES
 
@@ -71,6 +73,23 @@ def command(*args: str, exit_code: int = 0) -> str:
     done = CliRunner().invoke(app, [*args])
     assert done.exit_code == exit_code, done.output
     return done.output
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"mix": "conversation=58,description=23"}, "--mix  none → conversation=58,description=23\n"),
+        ({"teacher.extra_body": {"top_k": 20}}, "--set teacher.extra_body  none → top_k=20\n"),
+    ],
+)
+def test_a_mapping_is_told_as_its_option_takes_it(
+    corpus_files: CorpusFiles, tmp_path: Path, given: dict[str, Any], told: str
+) -> None:
+    base = {**corpus_files.settings, "types": ["conversation", "description"]}
+    run_local(load_settings(None, base), tmp_path, Silence())
+    with pytest.raises(RunError) as refused:
+        run_local(load_settings(None, {**base, **given}), tmp_path, Silence())
+    assert told in str(refused.value)
 
 
 def files_of(out: Path) -> dict[str, bytes]:

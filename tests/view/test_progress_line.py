@@ -80,3 +80,17 @@ def test_the_last_state_of_a_bar_is_not_cut(monkeypatch: pytest.MonkeyPatch, col
     last = " ".join(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen.getvalue()).rpartition("\r")[2].split())
     assert "…" not in last and "looking at the pictures" in last
     assert "118000/118000" in last and "$12.34" in last and "93.2 % accepted" in last
+
+
+def test_a_reader_that_goes_away_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone(io.StringIO):
+        def flush(self) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stderr", Gone())
+    bar = BarProgress()
+    bar.begin("looking at the pictures", 2)  # rich would end the program
+    bar.note("a sentence")
+    bar.step()
+    bar.end()
+    assert bar._console.quiet
