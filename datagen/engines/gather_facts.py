@@ -298,9 +298,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         progress.step(reply.cost_usd)
 
     teaching, folder = inputs.settings.teacher, inputs.folder
-    # What --more chose lies scattered over a plan that is answered otherwise, of which the mark knows nothing.
-    is_counted = inputs.n_more or (replies.n_stored and inputs.n_samples - watermark.n_passed <= MAX_LOOKED_AHEAD)
-    requests = iter([*unanswered()]) if is_counted else unanswered()
+    requests = iter([*unanswered()]) if _is_counted_first(inputs, replies, watermark) else unanswered()
     first = next(requests, None)
     if first is None:
         watermark.keep()
@@ -331,6 +329,15 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
             run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched, progress.note))
         finally:
             watermark.keep()
+
+
+def _is_counted_first(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> bool:
+    """Whether all is planned before the first is asked for, so that how much is stored is known by then.
+
+    What ``--more`` chose lies scattered over a plan that is answered otherwise, and of which the mark knows nothing.
+    """
+    n_left = inputs.n_samples - watermark.n_passed
+    return inputs.n_more > 0 or (replies.n_stored > 0 and n_left <= MAX_LOOKED_AHEAD)
 
 
 def ask_for_repairs(
