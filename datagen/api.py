@@ -25,7 +25,7 @@ from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names,
 from datagen.engines.progress import Progress, Silence
 from datagen.errors import RunError, SettingsError
 from datagen.pipeline import plan_samples
-from datagen.recipes import WANTED, Recipe, load_recipes, needs_absent
+from datagen.recipes import Recipe, load_recipes, needs_absent
 from datagen.records import AnnotatedImage, Message, Reply, Request, Sample, Turn
 from datagen.review import Reviewer, claims_from, told_since
 from datagen.settings_table import told_in_python
@@ -39,6 +39,7 @@ from datagen.teacher.function import Answer
 from datagen.validator import Validator
 from datagen.view.notebook import Browser, Cards, SampleListing, SampleView, run_card
 from datagen.view.progress_line import progress_here
+from datagen.wishes import WANTED
 from datagen.yaml_text import decode_yaml
 
 if TYPE_CHECKING:
