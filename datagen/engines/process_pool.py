@@ -50,13 +50,15 @@ class WorkerProcesses:
         self._lock = threading.Lock()
         self._all: list[_Worker] = []
         self._free: queue.LifoQueue[_Worker | None] = queue.LifoQueue()  # None once one is lost
+        self._lost = ""
 
     def work(self, task: Task, chunk: bytes) -> bytes:
         """Have a chunk worked on by the first worker that is free; see ``Pool``."""
         worker = self._take()
         try:
             answer = worker.ask(pickle.dumps(task), chunk)
-        except RunError:
+        except RunError as error:
+            self._lost = self._lost or str(error)
             self._free.put(None)  # or who waits would wait for ever, where all are lost
             raise
         self._free.put(worker)
@@ -72,7 +74,7 @@ class WorkerProcesses:
         worker = self._free.get()
         if worker is None:
             self._free.put(None)
-            raise RunError("A worker process was lost; start the same command again.")
+            raise RunError(self._lost)  # of the one whose end was seen first, as that says why
         return worker
 
     def close(self) -> None:
