@@ -54,7 +54,7 @@ _DENSE_RUNS = re.compile(f"[{''.join(_RANGES[name] for name in LETTERS_PER_WORD)
 _LETTER = re.compile(r"[^\W\d_]")
 _WORD = re.compile(r"\w+")
 SENTENCE_ENDS = "。！？।؟۔"
-"""Marks that end a sentence, beside the Latin ones, with or without a space behind them."""
+"""Ends of sentences that need no space behind them, or stand where Latin letters have none."""
 
 
 class LanguageFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

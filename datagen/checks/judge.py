@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from datagen.config import ContextSettings, digest_of
 from datagen.context import render_context
+from datagen.languages import SENTENCE_ENDS
 from datagen.records import AnnotatedImage, Claim, Drop, Message, SentenceVerdict, Turn
 from datagen.summary import Measured95
 
@@ -38,7 +39,7 @@ MAX_SENTENCES = 60
 _CAPITALS = "A-Z0-9À-ÖØ-Þ\u0391-\u03a9\u0400-\u042f\u0590-\u1fff\u3040-\u9fff\uac00-\ud7a3"
 _SENTENCE = re.compile(
     rf"\S.*?(?:[.!?]+[\"'”’)\]]*(?=\s+[\"'“‘(\[¿¡]?[{_CAPITALS}]|\s*$)"
-    r"|[。！？।؟۔]+[\"'”’)\]」』）]*|(?=\n)|$)",
+    rf"|[{SENTENCE_ENDS}]+[\"'”’)\]」』）]*|(?=\n)|$)",
     re.DOTALL,
 )
 _EMPTY_WORDS = frozenset("a an the is are was were there it its and of in on".split())

@@ -15,7 +15,16 @@ from msgspec import Struct
 
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError, told_raised
-from datagen.languages import ENGLISH, Language, language_for, n_words, other_language, pairs_apart, told_length
+from datagen.languages import (
+    ENGLISH,
+    SENTENCE_ENDS,
+    Language,
+    language_for,
+    n_words,
+    other_language,
+    pairs_apart,
+    told_length,
+)
 from datagen.records import AnnotatedImage, Drop, Turn
 from datagen.server_words import server_words
 
@@ -173,7 +182,7 @@ _BROKEN = re.compile(
 )
 _NO_FULL_STOP = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese and Khmer end without
 _WORD = re.compile(r"\w+")
-_SENTENCE_END = re.compile(r"[.!?]\s+|[。！？।؟۔]\s*|\n+")
+_SENTENCE_END = re.compile(rf"[.!?]\s+|[{SENTENCE_ENDS}]\s*|\n+")
 
 
 def _plain(text: str) -> str:

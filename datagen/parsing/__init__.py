@@ -11,10 +11,11 @@ import re
 from typing import Literal
 
 from datagen.finish_reason import end_of
+from datagen.languages import SENTENCE_ENDS
 from datagen.parsing.cleaning import clean_reply, strip_closing, strip_preamble, strip_rules, unquote
 from datagen.parsing.delimited_text import read_delimited
 from datagen.parsing.json_text import read_json
-from datagen.parsing.labels import DENSE_ENDS, OPENINGS, TITLES
+from datagen.parsing.labels import OPENINGS, TITLES
 from datagen.parsing.llava_record import read_llava
 from datagen.parsing.reply_parts import Parsed, opening_of, pair_up, rejected
 from datagen.records import Drop, Turn
@@ -35,7 +36,7 @@ _LATER_TITLE = re.compile(  # what stands before it was said on the way
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n(?P<inside>.*?)(?:\n(?:```|~~~)[ \t]{0,8})?", re.DOTALL)
 # A full stop behind a digit may be a list number, behind a single letter an abbreviation.
 _SENTENCE_END = re.compile(
-    rf"(?<=[^\W\d_]{{2}})[.!?…][\"'”’)\]*]{{0,3}}(?=\s|$)|[{DENSE_ENDS}][\"'”’)\]*」』）]{{0,3}}"
+    rf"(?<=[^\W\d_]{{2}})[.!?…][\"'”’)\]*]{{0,3}}(?=\s|$)|[{SENTENCE_ENDS}][\"'”’)\]*」』）]{{0,3}}"
 )
 
 

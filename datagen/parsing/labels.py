@@ -20,8 +20,6 @@ QUESTION_WORDS, ANSWER_WORDS = "|".join(QUESTION_LABELS), "|".join(ANSWER_LABELS
 "question"."""
 NUMERALS = "[一二三四五六七八九十]"
 """Chinese numerals: "问题一:" is "question 1:"."""
-DENSE_ENDS = "。！？।؟۔"
-"""Ends of sentences that need no space behind them, or stand where Latin letters have none."""
 
 OPENINGS = re.compile(
     r"(?:(?:네|물론(?:입니다|이죠)|알겠습니다)[,.!]\s?)?(?:다음은|아래는)[^\n:：]{0,60}(?:설명|묘사|대화|답변)(?:입니다)?[.:：]\s?"

@@ -62,7 +62,6 @@ _META = re.compile(  # "A nice picture of", "a close up of"
     r"close[ -]?up\s+of)\s+",
     re.IGNORECASE,
 )
-_NO_START = frozenset("she he it they his her its their this these that those and with in on".split())
 _PREPOSITIONS = frozenset("with of in on at by for from near to into onto under behind beside".split())
 _THIRD_PERSON = {"has", "goes"} | {plural(verb) for verb in _WORDS.verbs if verb not in ("has", "have", "go")}
 _PERSONS = _WORDS.doers & frozenset(built_in_words().synonyms["person"] + built_in_words().kinds["person"])
