@@ -7,7 +7,7 @@ import json
 import pytest
 
 from datagen.parsing import parse_reply
-from datagen.parsing.reply_parts import Parsed
+from datagen.parsing.cleaning import Parsed
 from datagen.records import Turn
 
 

@@ -2,7 +2,7 @@
 
 ``kinds`` is the table of what can be claimed, a file each, in the form that ``kind`` asks for. ``grammar`` holds the
 tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text
-states; ``verify`` holds it against captions and, with ``layout``, boxes; ``cross_check`` holds the samples of one image
+states; ``verify`` holds it against captions and, with ``layout``, boxes; it holds the samples of one image
 against each other, and those of one conversation. ``syntax`` tells word classes and noun phrases, ``coreference`` what
 "it" stands for, ``generic`` what is said in general and so of nothing in the picture; ``other_languages`` reads turns
 in five more languages, without a grammar.
@@ -14,10 +14,9 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from datagen.claims.coreference import Discourse
-from datagen.claims.cross_check import disagreement, settle_disagreements
 from datagen.claims.extract import gather_evidence, read_answer, read_turn
 from datagen.claims.other_languages import reader_for, with_captions
-from datagen.claims.verify import verify, verify_all
+from datagen.claims.verify import disagreement, settle_disagreements, verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
 from datagen.config import ChecksSettings
 from datagen.languages import ENGLISH

@@ -430,8 +430,7 @@ def near_lines(found: Sequence[Near]) -> Iterator[str]:
 
 def model_lines() -> Iterator[str]:
     """Tell which validators have a name, what each needs, and which lie on this machine."""
-    from datagen.validator.catalogue import CATALOGUE
-    from datagen.validator.files import cached_folder
+    from datagen.validator.files import CATALOGUE, cached_folder
 
     precisions = ("fp32", "bf16", "8bit", "4bit")
     heads = "".join(f"{precision:>6}" for precision in precisions)

@@ -15,11 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import PLUGGED, CorpusSettings
-from datagen.corpus.buffers import texts_of
 from datagen.corpus.coco import open_coco
 from datagen.corpus.file_names import name_in
 from datagen.corpus.image_records import ImageRecords, open_records
-from datagen.corpus.images import AnnotatedImages, ImagesById
+from datagen.corpus.images import AnnotatedImages, ImagesById, texts_of
 from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.pictures import (
     PictureChecker,

@@ -22,8 +22,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datagen.corpus.buffers import Texts, texts_of
-from datagen.corpus.images import Annotations, Columns
+from datagen.corpus.images import Annotations, Columns, Texts, texts_of
 from datagen.records import Finding
 from datagen.version import __version__
 

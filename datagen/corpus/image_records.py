@@ -33,8 +33,7 @@ from msgspec.structs import replace
 from datagen.config import CorpusSettings
 from datagen.corpus.box_form import are_of_other_form, guess_form, share_out_of_frame
 from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
-from datagen.corpus.coco.boxes import make_box
-from datagen.corpus.coco.schema import BoxPx, Id, InstanceRow
+from datagen.corpus.coco.boxes import BoxPx, Id, InstanceRow, make_box
 from datagen.corpus.file_names import name_in, plain_name
 from datagen.corpus.images import MAX_CAPTION_BYTES, MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
 from datagen.corpus.pictures import PictureError, picture_size

@@ -27,8 +27,7 @@ from datagen.endpoint.error_translation import (
     RecordError,
     RefusedParameterError,
 )
-from datagen.endpoint.http import HttpClient
-from datagen.endpoint.openai_client import open_client
+from datagen.endpoint.http import HttpClient, open_client
 from datagen.endpoint.rate_limiter import Limiter, Pass
 from datagen.endpoint.refusals import MENDABLE
 from datagen.endpoint.target import Target, Traffic

@@ -1,6 +1,6 @@
 """Translates the errors of an endpoint, from status and body: a fault of the try, of the record, or of the whole run.
 
-``http`` and ``openai_client`` bring every failure into the two forms of this module, ``HttpAnswer`` and
+``http`` brings every failure into the two forms of this module, ``HttpAnswer`` and
 ``NoAnswerError``; nothing beyond them knows aiohttp's or openai's exceptions.
 """
 

@@ -10,8 +10,7 @@ from msgspec import Struct
 
 from datagen.endpoint.client import FIRST_CONTACT_ATTEMPTS, FIRST_PAUSE_S
 from datagen.endpoint.error_translation import ErrorReader, HttpAnswer, NoAnswerError
-from datagen.endpoint.http import HttpClient
-from datagen.endpoint.openai_client import open_client
+from datagen.endpoint.http import HttpClient, open_client
 from datagen.endpoint.target import Target
 from datagen.errors import DatagenError
 

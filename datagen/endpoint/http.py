@@ -3,11 +3,17 @@
 The openai client says where, with which headers and key; aiohttp moves the bytes. The openai client's own request
 path costs 2.0 ms of CPU a request at 256 in flight and 2.9 at 1,000, as its connection pool walks all connections
 for each request; this one costs 0.2 at either (``benchmarks/teacher.py``).
+
+Opens the openai client, which knows address, key, organisation and headers, and translates its errors.
+
+What it does best is its own work still: the files and batches of the Batch API (``teacher.batch``) and the list of
+models (``validator.models.served``). Single requests go the shorter way of ``http``, with its address and headers.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -15,10 +21,11 @@ import aiohttp
 import httpx2
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
-from openai import AsyncOpenAI
+from openai import APIConnectionError, APIStatusError, APITimeoutError, AsyncOpenAI, OpenAIError, Timeout
 from yarl import URL
 
 from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError
+from datagen.endpoint.target import Target
 from datagen.masking import address_of
 
 CONNECT_TIMEOUT_S = 30.0  # a thousand connections made at once, with TLS, take seconds on one core
@@ -162,3 +169,66 @@ def _allow_open_files(n_wanted: int) -> None:
         return
     allowed = n_wanted if hard == resource.RLIM_INFINITY else min(n_wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, allowed), hard))
+
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+_NO_CONNECTION = frozenset({"ConnectError", "ConnectTimeout"})  # of httpx, which the openai client uses
+
+
+def open_client(target: Target) -> tuple[AsyncOpenAI, str | None, str | None]:
+    """Make a client.
+
+    Args:
+        target: Whom to ask; without an address, OPENAI_BASE_URL or OpenAI itself.
+
+    Returns:
+        The client, its key, and the proxy on the way.
+
+    Raises:
+        DatagenError: Of the target's kind: the key is missing or unusable, or the address is not one.
+    """
+    base_url = target.base_url or os.environ.get("OPENAI_BASE_URL") or None
+    key = _read_key(target, is_needed=base_url is None)
+    try:
+        if base_url is not None:
+            parts = urlsplit(base_url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+                raise ValueError("expected an address such as http://localhost:8000/v1")
+        proxy = proxy_for(base_url or OPENAI_URL)
+        client = AsyncOpenAI(
+            api_key=key or "none",  # servers of one's own need none, the client wants one
+            base_url=base_url,
+            max_retries=0,
+            timeout=Timeout(target.settings.timeout_s, connect=CONNECT_TIMEOUT_S),
+        )
+    except (ValueError, ImportError, OpenAIError) as error:  # ImportError: a SOCKS proxy without its package
+        shown = "OpenAI" if base_url is None else address_of(base_url)
+        raise target.error(f"No connection to {shown} can be set up: {error}.") from None
+    return client, key, proxy
+
+
+def _read_key(target: Target, is_needed: bool) -> str | None:
+    key = os.environ.get(target.settings.api_key_env, "").strip()
+    if not key and is_needed:
+        raise target.error(
+            f"The environment variable {target.settings.api_key_env} is not set: it must hold OpenAI's key. "
+            f"Set it, or name an endpoint of your own with {target.option}."
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise target.error(f"The key in {target.settings.api_key_env} holds characters that no key has; copy it again.")
+    return key or None
+
+
+def as_answer(error: OpenAIError) -> HttpAnswer | NoAnswerError:
+    """Take what came, or why nothing did, out of an error of the openai client."""
+    if isinstance(error, APIStatusError):
+        response = error.response
+        return HttpAnswer(response.status_code, response.headers, response.content)
+    cause = error.__cause__ or error
+    detail = f"{type(cause).__name__} {cause}"
+    if not isinstance(error, APIConnectionError):
+        return NoAnswerError("garbled", detail)
+    if any(base.__name__ in _NO_CONNECTION for base in type(cause).__mro__):
+        return NoAnswerError("unreachable", detail)
+    return NoAnswerError("timeout" if isinstance(error, APITimeoutError) else "connection", detail)

@@ -1,7 +1,7 @@
 """Parsing of a teacher's raw reply to turns, or to the reason why there are none.
 
 ``cleaning`` takes off what is no part of the answer, ``delimited_text`` and ``json_text`` read questions and answers,
-``reply_parts`` joins them to turns; a bare text, such as a description, is read here. ``llava_record`` reads imported
+``cleaning`` joins them to turns; a bare text, such as a description, is read here. ``llava_record`` reads imported
 records.
 """
 
@@ -12,12 +12,21 @@ from typing import Literal
 
 from datagen.finish_reason import end_of
 from datagen.languages import SENTENCE_ENDS
-from datagen.parsing.cleaning import clean_reply, strip_closing, strip_preamble, strip_rules, unquote
+from datagen.parsing.cleaning import (
+    Parsed,
+    clean_reply,
+    opening_of,
+    pair_up,
+    rejected,
+    strip_closing,
+    strip_preamble,
+    strip_rules,
+    unquote,
+)
 from datagen.parsing.delimited_text import read_delimited
 from datagen.parsing.json_text import read_json
 from datagen.parsing.labels import OPENINGS, TITLES
 from datagen.parsing.llava_record import read_llava
-from datagen.parsing.reply_parts import Parsed, opening_of, pair_up, rejected
 from datagen.records import Drop, Turn
 
 __all__ = ["Parsed", "parse_reply"]

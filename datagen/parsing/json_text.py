@@ -12,9 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from datagen.parsing.cleaning import without_surrogates
+from datagen.parsing.cleaning import ReplyPart, without_surrogates
 from datagen.parsing.labels import ANSWER_WORDS, QUESTION_WORDS
-from datagen.parsing.reply_parts import ReplyPart
 
 # A quote ends a string only where structure follows, so that an unescaped "STOP" inside stays text.
 # Possessive repeats, and an end that may be missing, keep the scan linear on any input.

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from datagen.parsing.cleaning import without_surrogates
-from datagen.parsing.reply_parts import Parsed, opening_of, rejected
+from datagen.parsing.cleaning import Parsed, opening_of, rejected, without_surrogates
 from datagen.records import Drop, Turn
 
 _IMAGE_TOKEN = "<image>"

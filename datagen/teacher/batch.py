@@ -31,7 +31,7 @@ from datagen.endpoint.error_translation import (
     RefusedParameterError,
     is_for_good,
 )
-from datagen.endpoint.openai_client import as_answer, open_client
+from datagen.endpoint.http import as_answer, open_client
 from datagen.endpoint.prices import cost_of
 from datagen.endpoint.refusals import MENDABLE
 from datagen.errors import TeacherError

@@ -2,7 +2,7 @@
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
 ``scoring`` runs the model, ``checkpoint`` sees the pictures and joins these three for models built like LLaVA;
-``models`` holds the families of models, a file and a table row each, ``catalogue`` their short names, ``replicas`` one
+``models`` holds the families of models, a file and a table row each, ``files`` their short names, ``replicas`` one
 copy per device. ``planting`` makes errors on purpose, ``measures`` says what to ask about a turn and reads the answers,
 ``calibration`` learns from the planted errors what the scores are worth, ``verdicts`` gives verdicts.
 """

@@ -3,7 +3,7 @@
 from msgspec.structs import replace
 
 from datagen.claims import settle_disagreements
-from datagen.claims.cross_check import exclude
+from datagen.claims.verify import exclude
 from datagen.records import Claim, Provenance, Sample, Turn
 
 MADE = Provenance("m", "r", "q", "s")

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 import datagen
 from datagen.claims import claim_lexicon, extract, gather_evidence, read_answer, verify
 from datagen.claims.clause import Clause, Statement
-from datagen.claims.cross_check import exclude
 from datagen.claims.kind import Kind, Spoiling, replaced
 from datagen.claims.kinds import KINDS, PLANTED_ERRORS, kind_of
+from datagen.claims.verify import exclude
 from datagen.diversity.coverage import Diversity
 from datagen.records import AnnotatedImage, Box, Claim, ClaimVerdict, ProbeKind, Provenance, Sample, Turn
 from datagen.validator.measures import MEASURES, inquire

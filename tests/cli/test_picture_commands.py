@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from datagen.cli import app
 from datagen.engines import find_images
 from datagen.errors import visible
-from datagen.validator.answering import CheckpointAnswerer
-from datagen.validator.catalogue import CATALOGUE
+from datagen.validator.dialogue import CheckpointAnswerer
+from datagen.validator.files import CATALOGUE
 
 RUNNER = CliRunner()
 

@@ -5,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.corpus.buffers import GrowingTexts, joined_texts, texts_of
 from datagen.corpus.coco.columns import NO_ID, Ids
 from datagen.corpus.coco.listing import Lookup
-from datagen.corpus.images import id_text
+from datagen.corpus.images import GrowingTexts, id_text, joined_texts, texts_of
 
 IDS = st.one_of(
     st.integers(-9, 9),

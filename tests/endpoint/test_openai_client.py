@@ -9,7 +9,7 @@ from openai import APIError, OpenAIError
 
 from datagen.config import TeacherSettings
 from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError
-from datagen.endpoint.openai_client import as_answer, open_client
+from datagen.endpoint.http import as_answer, open_client
 from datagen.endpoint.target import Target
 from datagen.errors import ValidatorError
 

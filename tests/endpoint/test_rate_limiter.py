@@ -8,8 +8,7 @@ import pytest
 from virtual_time import run
 
 from datagen.endpoint.error_translation import StoppedError
-from datagen.endpoint.pacing import Pace
-from datagen.endpoint.rate_limiter import FIRST_IN_FLIGHT, FOUND_TO, Limiter, _duration_s
+from datagen.endpoint.rate_limiter import FIRST_IN_FLIGHT, FOUND_TO, Limiter, Pace, _duration_s
 
 
 class Endpoint:

@@ -22,8 +22,7 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Probe
 from datagen.validator import Fault, Look, open_validator
-from datagen.validator.catalogue import CATALOGUE, Listed
-from datagen.validator.files import convert_pickle
+from datagen.validator.files import CATALOGUE, Listed, convert_pickle
 
 LOOK = Look("a.jpg", (Probe("Is there a dog in the image?", ("Yes", "No"), "a dog"),))
 MADE_AS: dict[str, Callable[[Path], Path]] = {

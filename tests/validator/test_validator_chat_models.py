@@ -20,8 +20,8 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Probe, ProbeScore, Score, TextScore
 from datagen.validator import Fault, Look, Text, open_validator, score_key
+from datagen.validator.loading import load_processor
 from datagen.validator.models import any_chat_model, open_answerer
-from datagen.validator.processors import load_processor
 
 DOG = Probe("Is there a dog in the image?", ("Yes", "No"), "a dog")
 MANY = Probe("How many dogs are there?", ("One", "Two", "Three", "Seven"), "a dog")
@@ -209,7 +209,7 @@ def test_known_scores_and_broken_items_cost_nothing(chat_model: Path) -> None:
 
 
 def test_it_answers_in_its_own_words(chat_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("datagen.validator.answering.MAX_NEW_TOKENS", 3)
+    monkeypatch.setattr("datagen.validator.dialogue.MAX_NEW_TOKENS", 3)
     answerer = open_answerer(ValidatorSettings(name=str(chat_model), device="cpu"))
     assert isinstance(answerer.answer(show("a.jpg"), "What is this?"), str)
 

@@ -17,7 +17,7 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score, SimilarityScore
 from datagen.validator import Fault, Look, Probe, Text, loading, models, open_validator, score_key
-from datagen.validator.catalogue import CATALOGUE
+from datagen.validator.files import CATALOGUE
 from datagen.validator.models.clip import phrases_of
 from datagen.validator.models.imp import IMP_TEMPLATE
 

@@ -18,7 +18,7 @@ from datagen.errors import ValidatorError
 from datagen.records import Score
 from datagen.validator import Fault, Look, open_validator
 from datagen.validator.loading import devices_of
-from datagen.validator.models.lazy import LazyValidator
+from datagen.validator.models.family import LazyValidator
 from datagen.validator.protocol import Abilities
 from datagen.validator.replicas import Replicas
 

@@ -7,7 +7,7 @@ from datagen.claims.kinds.count import count_question
 from datagen.claims.kinds.place import quarter_question, side_question
 from datagen.claims.kinds.relation import relation_question, size_question
 from datagen.lexicon import lexicon_for
-from datagen.validator.short_questions import read_short_question
+from datagen.validator.models.nano import read_short_question
 
 NAMES = ("dog", "hot dog", "person", "skis", "wine glass")
 LEXICON = lexicon_for(NAMES)

@@ -1,6 +1,6 @@
 """The COCO format: captions and instances files (2014, 2017, LVIS, person keypoints) as a source, merged by image id.
 
-Files are read in blocks (``reader``), into columns (``columns``, ``listing``, ``merging``), each fault one sentence.
+Files are read in blocks (``reader``), into columns (``columns``, ``merging``), each fault one sentence.
 """
 
 from __future__ import annotations

@@ -12,11 +12,19 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from datagen.corpus.buffers import Growing, GrowingTexts, Ints, Texts
-from datagen.corpus.coco.boxes import frame_of, is_absent
-from datagen.corpus.coco.schema import BoxPx, CaptionRow, CategoryRow, Id, ImageRow, InstanceRow, LicenceRow
+from datagen.corpus.coco.boxes import (
+    BoxPx,
+    CaptionRow,
+    CategoryRow,
+    Id,
+    ImageRow,
+    InstanceRow,
+    LicenceRow,
+    frame_of,
+    is_absent,
+)
 from datagen.corpus.file_names import plain_name
-from datagen.corpus.images import id_text
+from datagen.corpus.images import Growing, GrowingTexts, Ints, Texts, id_text
 from datagen.records import Finding
 
 Mask = NDArray[np.bool_]

@@ -9,7 +9,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
-from datagen.corpus.coco.schema import CaptionsFile, InstancesFile
+from datagen.corpus.coco.boxes import CaptionsFile, InstancesFile
 from datagen.corpus.source import check_start, explain_unreadable
 from datagen.errors import CorpusError
 

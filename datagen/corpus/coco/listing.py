@@ -10,12 +10,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.corpus.buffers import Ints
 from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
+from datagen.corpus.coco.boxes import CategoryRow, LicenceRow
 from datagen.corpus.coco.columns import Captions, Ids, ImageTable, Instances
-from datagen.corpus.coco.schema import CategoryRow, LicenceRow
 from datagen.corpus.file_names import plain_name
-from datagen.corpus.images import MAX_SIDE_PX, id_text
+from datagen.corpus.images import MAX_SIDE_PX, Ints, id_text
 from datagen.errors import CorpusError
 from datagen.records import Finding
 

@@ -14,12 +14,20 @@ from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
 from datagen.corpus.box_form import SEEMS_CORNERS, are_of_other_form, are_shares, guess_form, share_out_of_frame
-from datagen.corpus.buffers import Ints, Texts, ends_of, joined_texts, texts_of
-from datagen.corpus.coco.boxes import is_absent, make_box
+from datagen.corpus.coco.boxes import InstanceRow, is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
-from datagen.corpus.coco.schema import InstanceRow
-from datagen.corpus.images import MAX_CAPTION_BYTES, ONLY_LABELLED, Annotations, Columns
+from datagen.corpus.images import (
+    MAX_CAPTION_BYTES,
+    ONLY_LABELLED,
+    Annotations,
+    Columns,
+    Ints,
+    Texts,
+    ends_of,
+    joined_texts,
+    texts_of,
+)
 from datagen.errors import CorpusError
 from datagen.records import Finding
 

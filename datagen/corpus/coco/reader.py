@@ -17,6 +17,15 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
+from datagen.corpus.coco.boxes import (
+    CaptionRow,
+    CaptionsFile,
+    CategoryRow,
+    ImageRow,
+    InstanceRow,
+    InstancesFile,
+    LicenceRow,
+)
 from datagen.corpus.coco.columns import (
     CaptionRows,
     Captions,
@@ -28,15 +37,6 @@ from datagen.corpus.coco.columns import (
 )
 from datagen.corpus.coco.diagnose import decode_whole
 from datagen.corpus.coco.row_reader import RowReader, made_plain
-from datagen.corpus.coco.schema import (
-    CaptionRow,
-    CaptionsFile,
-    CategoryRow,
-    ImageRow,
-    InstanceRow,
-    InstancesFile,
-    LicenceRow,
-)
 from datagen.errors import CorpusError
 
 Take = Callable[[bytes], object]

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.coco.schema import InstanceRow
+from datagen.corpus.coco.boxes import InstanceRow
 from datagen.corpus.images import id_text
 from datagen.errors import CorpusError
 from datagen.records import Finding

@@ -23,9 +23,8 @@ from datagen.validator.loading import (
 from datagen.validator.models.any_chat_model import ANY_CHAT_MODEL
 from datagen.validator.models.clip import CLIP
 from datagen.validator.models.detector import DETECTOR, OPEN_DETECTOR
-from datagen.validator.models.family import Answerer, Family, Named
+from datagen.validator.models.family import Answerer, Family, LazyValidator, Named
 from datagen.validator.models.imp import IMP
-from datagen.validator.models.lazy import LazyValidator
 from datagen.validator.models.llava import CODE_OF_ITS_OWN, LLAVA
 from datagen.validator.models.nano import NANO
 from datagen.validator.models.served import SERVED

@@ -23,13 +23,20 @@ from transformers.models.auto import modeling_auto
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score
-from datagen.validator.answering import write_answer
 from datagen.validator.checkpoint import LaidOutItem, blank_like, read_scores
-from datagen.validator.dialogue import Dialogue, Frame, Script, UnscorableError
+from datagen.validator.dialogue import Dialogue, Frame, Script, UnscorableError, write_answer
 from datagen.validator.files import first_line, read_config
-from datagen.validator.loading import Checkpoint, Found, compute_dtype, find_template, hush_transformers, load_model
+from datagen.validator.loading import (
+    PROCESSOR_ERRORS,
+    Checkpoint,
+    Found,
+    compute_dtype,
+    find_template,
+    hush_transformers,
+    load_model,
+    load_processor,
+)
 from datagen.validator.models.family import Answerer, Family
-from datagen.validator.processors import PROCESSOR_ERRORS, load_processor
 from datagen.validator.protocol import (
     Abilities,
     Fault,

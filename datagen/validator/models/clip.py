@@ -21,9 +21,15 @@ from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
 from datagen.records import Score, SimilarityScore
 from datagen.validator.files import first_line
-from datagen.validator.loading import Found, compute_dtype, hush_transformers, load_model
+from datagen.validator.loading import (
+    PROCESSOR_ERRORS,
+    Found,
+    compute_dtype,
+    hush_transformers,
+    load_model,
+    load_processor,
+)
 from datagen.validator.models.family import Family
-from datagen.validator.processors import PROCESSOR_ERRORS, load_processor
 from datagen.validator.protocol import (
     Abilities,
     Fault,

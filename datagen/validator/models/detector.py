@@ -24,9 +24,15 @@ from datagen.errors import ValidatorError
 from datagen.lexicon import with_article
 from datagen.records import NoScore, Probe, ProbeScore, Score
 from datagen.validator.files import first_line, read_config
-from datagen.validator.loading import Found, compute_dtype, hush_transformers, load_model
+from datagen.validator.loading import (
+    PROCESSOR_ERRORS,
+    Found,
+    compute_dtype,
+    hush_transformers,
+    load_model,
+    load_processor,
+)
 from datagen.validator.models.family import Family
-from datagen.validator.processors import PROCESSOR_ERRORS, load_processor
 from datagen.validator.protocol import OUTSIDE, Abilities, Fault, LoadPicture, Look, look_keys, open_picture, score_key
 from datagen.validator.scoring import is_out_of_memory
 from datagen.validator.sightings import (

@@ -14,11 +14,11 @@ from PIL import Image
 
 from datagen.config import ValidatorSettings
 from datagen.errors import ValidatorError
-from datagen.validator.answering import CheckpointAnswerer
 from datagen.validator.checkpoint import CheckpointValidator
-from datagen.validator.dialogue import Dialogue
+from datagen.validator.dialogue import CheckpointAnswerer, Dialogue
 from datagen.validator.files import first_line, read_config
 from datagen.validator.loading import (
+    PROCESSOR_ERRORS,
     USABLE,
     Checkpoint,
     Found,
@@ -26,10 +26,10 @@ from datagen.validator.loading import (
     find_template,
     hush_transformers,
     load_model,
+    load_processor,
 )
 from datagen.validator.models.family import Family, LoadCheckpoint, Prepare, Recognise
 from datagen.validator.models.grid_tower import register
-from datagen.validator.processors import PROCESSOR_ERRORS, load_processor
 
 _CLASSES = {"llava": "LlavaForConditionalGeneration", "llava_next": "LlavaNextForConditionalGeneration"}
 
