@@ -74,6 +74,7 @@ _IS_TOLD = re.compile(
 _ANYBODY = frozenset("whoever anyone anybody someone somebody everyone everybody".split())
 """Whom "the person" in the same sentence may be: nobody in the picture."""
 _BREAKS = BREAK_MARKS | BREAK_WORDS
+_PRONOUN_FIRST = re.compile(r"\s*(?:and |but |so |then )?(?:it|they)\b", FLAGS)
 _ONES = frozenset("one two three four five six second other others another".split())
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 _WORDS = re.compile(r"[a-z]+")
@@ -258,7 +259,7 @@ def read_statements(
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
     found: list[Statement] = []
-    done = 0
+    done, was_general = 0, False
     for match in _SENTENCE.finditer(text):
         inside = []
         while done < len(mentions) and mentions[done].start < match.end():
@@ -315,9 +316,14 @@ def read_statements(
                 if granted and not (explains and _ANYBODY.intersection(sentence.words)):
                     clause = Clause(text, start, end, own, sentence=sentence)
                     found += [statement for phrase in granted for statement in _read_phrase(phrase, clause)]
-            if explains and any(s.is_firm and not s.is_definite for s in found[n_before:]):
-                spans_in_general = list(generic_spans(sentence, text, start, end))
-                found[n_before:] = [_loosened(s, spans_in_general) for s in found[n_before:]]
+            if explains:
+                in_general = list(generic_spans(sentence, text, start, end))
+                if was_general and subject is not None and not in_general and _PRONOUN_FIRST.match(text, start, end):
+                    in_general = [(start, end)]  # "A bag that has been put down is different: it is out of sight"
+                was_general = bool(in_general)
+                if in_general:
+                    told = {s.category for s in found[:n_before]}
+                    found[n_before:] = [_loosened(s, in_general, is_told=s.category in told) for s in found[n_before:]]
         discourse.add(sentence, phrases)
     return found
 
@@ -327,9 +333,9 @@ def _may_hedge(sentence: Sentence) -> bool:
     return sentence.may_have(HEDGE_WORDS) or any(word.startswith(HEDGE_STEMS) for word in sentence.parts)
 
 
-def _loosened(statement: Statement, in_general: list[tuple[int, int]]) -> Statement:
-    """A statement of things in general is of none that the picture shows."""
-    if statement.is_definite or not any(start <= statement.start < end for start, end in in_general):
+def _loosened(statement: Statement, in_general: list[tuple[int, int]], *, is_told: bool) -> Statement:
+    """A statement of things in general is of none that the picture shows; of "the knife" where one was told of."""
+    if (statement.is_definite and is_told) or not any(start <= statement.start < end for start, end in in_general):
         return statement
     return replace(statement, is_firm=False)
 

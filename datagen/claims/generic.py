@@ -1,8 +1,9 @@
 """Generic sentences: "hotels keep a dryer", "a cat that walks over keys presses them" tell of a kind of thing.
 
 Longer answers say what is so in general between what they say of the picture. A noun phrase without "the" or "this"
-in such a clause is no thing of the picture: a claim about it may be borne out, never contradicted. What is definite,
-"there is", a progressive ("is waiting") and verbs of how things lie or what people do now speak of the picture.
+in such a clause is no thing of the picture: a claim about it may be borne out, never contradicted. "There is", "here",
+a progressive ("is waiting") and verbs of how things lie or what people do now speak of the picture; a clause that has
+none of these ("two more spoons solve this") does not, whatever its subject.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _CUES = frozenset(
 """Words of a sentence that says what is so in general."""
 _LIKE_THIS = re.compile(r"\b(?:like|such as) (?:this|that|these|those|the)(?: one| ones)?\b", FLAGS)
 _ANCHORS = re.compile(
-    r"\bthere(?:['’]s| is| are)\b|\b(?<!like )(?:this|these)\b|\bhere\b|"
+    r"\bthere(?:['’]s| is| are)\b|\b(?<!like )(?:this|these)(?= \w)|\bhere\b|"
     r"\b(?:image|picture|photo|photograph|scene|background|foreground)\b",
     FLAGS,
 )
@@ -82,7 +83,9 @@ def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterat
     for k, first in enumerate(firsts):
         last = firsts[k + 1] if k + 1 < len(firsts) else inside[-1] + 1
         span = starts[first], starts[last] if last <= inside[-1] else end
-        if _is_generic(sentence, first, last, has_cue=has_cue) and _ANCHORS.search(text, *span) is None:
+        if _ANCHORS.search(text, *span) is None and (
+            _is_generic(sentence, first, last, has_cue=has_cue) or not _speaks_of_now(sentence, first, last)
+        ):
             yield span
 
 
@@ -95,10 +98,14 @@ def _has_verb(sentence: Sentence, at: int) -> bool:
 def _is_generic(sentence: Sentence, first: int, last: int, *, has_cue: bool) -> bool:
     """Whether the words from an index on have a subject of any number, and a verb of what is so at any time."""
     words, tags = sentence.words, sentence.tags
+    first = _past_place(sentence, first, last)
     noun = next((one for one in sentence.nouns if one.first >= first and one.last < last), None)
-    if noun is None or words[noun.last] in _NO_SUBJECTS or "M" in tags[noun.first : noun.last]:
+    if noun is None or words[noun.last] in _NO_SUBJECTS:
         return False
     opening = words[first : noun.first]
+    if "M" in tags[noun.first : noun.last]:
+        verb = None if _WHERE.isdisjoint(opening) or noun.determiner else _verb_after(sentence, noun.last + 1, last)
+        return verb is not None and not _is_momentary(sentence, verb, last)  # "when two people share one stove"
     if any(word not in _LEADING and tags[first + k] not in "RX" for k, word in enumerate(opening)):
         return False
     is_bare, is_one = noun.is_plural and not noun.determiner, noun.determiner in ("a", "an")
@@ -112,9 +119,33 @@ def _is_generic(sentence: Sentence, first: int, last: int, *, has_cue: bool) -> 
     verb = _verb_after(sentence, n, last)
     if verb is None or (_is_momentary(sentence, verb, last) and not _is_of_any(sentence, verb)):
         return False
+    if words[verb] in _ABLE:
+        return True  # "a person can see the back of the head"
     if words[verb] in ("has", "have"):
         return tags[verb + 1 : verb + 2] != ["E"] and (has_cue or not is_one)  # "have gathered"
     return has_cue or not is_one or _is_of_any(sentence, verb) or _is_lasting(sentence, verb)
+
+
+def _past_place(sentence: Sentence, first: int, last: int) -> int:
+    """Index of the subject after a leading phrase: "WITH MIRRORS ON SEVERAL SIDES, a person sees more"."""
+    if sentence.tags[first] != "P":
+        return first
+    comma = next((n for n in range(first, min(first + _LEAD, last)) if sentence.words[n] == ","), None)
+    return first if comma is None or comma + 1 >= last else comma + 1
+
+
+_LEAD = 9
+"""Words of a leading phrase, at most."""
+_ABLE = frozenset("can could may might must need needs will would should".split())
+
+
+def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
+    """Whether any verb from an index on says what is so at the moment of the picture."""
+    tags = sentence.tags
+    return any(
+        (tags[n] in "VF" and _is_momentary(sentence, n, last)) or (tags[n] in "GEn" and _is_of_the_moment(sentence.words[n]))
+        for n in range(first, last)
+    )
 
 
 def _verb_after(sentence: Sentence, n: int, last: int) -> int | None:

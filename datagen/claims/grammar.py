@@ -362,7 +362,7 @@ OWNED = re.compile(r"['’]s?\s+(?:(?!(?:is|has|was|being|been|got)\b)[a-z-]+,?\
 """An owner before a noun: "the girl's umbrella" takes the umbrella for granted."""
 REFUTES = re.compile(
     r"^no\b|\b(?:not|no|n't|never|cannot|actually|rather than|reversed|missing|instead|none)\b|n't\b|other way|"
-    r"number is",
+    r"number is|\bthere (?:is|are) (?:only|just)\b",
     FLAGS,
 )
 """An answer with one of these may deny what its question took for granted."""

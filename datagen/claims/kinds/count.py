@@ -48,6 +48,7 @@ _ASKS_OTHERS = re.compile(
     r"(?:\s+else)?(?=.*\b(?:with|beside|near|besides|else|other|another)\b)",
     FLAGS,
 )
+_RELATIVE = frozenset(("who", "that", "which"))
 _NO = re.compile(r"no\b(?=[,.;]?\s*(?:(?:he|she|it|the\s+\w+)\b[^.]*\b(?:alone|by (?:him|her)self|only)\b|$))", FLAGS)
 """Denies company: "No, she is alone"."""
 _HOW_MANY = re.compile(r"\bhow many\b|\b(?:more than|only|just) one\b", FLAGS)
@@ -130,7 +131,11 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         for alone in _ALONE.finditer(clause.source, clause.start, min(clause.end, clause.silent)):
             at = bisect_left(clause.sentence.starts, alone.start())
             one = clause.subject_before(at)
-            is_said = at > 0 and clause.sentence.tags[at - 1] in "VR"  # "the horse alone weighs more" says nothing
+            is_said = (
+                at > 1
+                and clause.sentence.tags[at - 1] in "VR"  # "the horse alone weighs more" says nothing
+                and words[at - 2] not in _RELATIVE  # "close to the person who is alone": others are not
+            )
             if is_said and one is not None and not one.is_plural:
                 yield Statement("count", one.category, one.word, min(one.start, alone.start()), alone.end(), number=1,
                                 comparison="at most", in_question=clause.in_question)  # fmt: skip

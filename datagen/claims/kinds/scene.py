@@ -24,7 +24,7 @@ from datagen.claims.kind import (
     ask_yes_no,
     turning,
 )
-from datagen.claims.syntax import Noun, Sentence
+from datagen.claims.syntax import Noun, Sentence, singular
 from datagen.claims.wordnet import Nearest, is_usual
 from datagen.records import Claim
 
@@ -142,6 +142,7 @@ _SETS = frozenset("sets setting set goes rising rises".split())
 _SHOWS = frozenset("is shows show depicts features captures".split())
 _PARTS = frozenset("corner floor counter room area scene setting ward lawn grounds section environment".split())
 """What is a part of the place that the word before it names: "a KITCHEN counter"."""
+_COVERING = frozenset(("ground", "snow", "grass", "water", "beach"))
 _GOES_ON = frozenset("is sits stands fills houses contains with packed full has can".split())
 """What follows a place that opens a sentence as its subject: "A spacious garage HOUSES a mirror"."""
 
@@ -185,6 +186,8 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
         elif word in _PARTS and last in VALUES:
             word = last
         found = place_of(word)
+        if found is not None and found[1] in _COVERING and singular(last) != last:
+            continue  # "on white SURFACES dirt shows" has two phrases, "on sports fields" one
         if noun.modifiers and before in _INTO:
             grounds = [ground for adjective, ground in _GROUNDED.items() if adjective in noun.modifiers]
             yield from (((_SORT_OF[ground], ground), noun.start, noun.end) for ground in grounds)
@@ -232,8 +235,10 @@ def _of_words(clause: Clause) -> Iterator[Found]:
         if found is None or found[0] not in _ANYWHERE_SAID or (tags[n] == "n" and found[0] in ("air", *_PLACED)):
             continue
         if found[0] == "air":
-            if words[n] in ("inside", "outside") and n + 1 < len(words) and tags[n + 1] in "DnMAO":
-                continue  # "inside the box"
+            if words[n] in ("inside", "outside") and (
+                (n + 1 < len(words) and tags[n + 1] in "DnMAO") or (n and (tags[n - 1] == "D" or words[n - 1] == "from"))
+            ):
+                continue  # "inside the box", "its outside", "works from outside"
             if (
                 n
                 and tags[n - 1] in "nA"
