@@ -28,7 +28,8 @@ _OBJECT = re.compile(
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    r"(?<![\w-])(?<!last )(?<!next )(?<!remaining )(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
+    r"(?<![\w-])(?<!last )(?<!next )(?<!remaining )"
+    r"(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
     r"one|two|three|four|five|six|others|the others|"
     r"a second(?: one)?|"
     r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?=,? (?:is|are|sits?|stands?|lies|lie|"

@@ -259,7 +259,7 @@ def read_statements(
     text = SLOTS.sub(" ", text)
     mentions = lexicon.find(text)
     found: list[Statement] = []
-    done, was_general = 0, False
+    done, general = 0, _InGeneral() if explains else None
     for match in _SENTENCE.finditer(text):
         inside = []
         while done < len(mentions) and mentions[done].start < match.end():
@@ -316,14 +316,8 @@ def read_statements(
                 if granted and not (explains and _ANYBODY.intersection(sentence.words)):
                     clause = Clause(text, start, end, own, sentence=sentence)
                     found += [statement for phrase in granted for statement in _read_phrase(phrase, clause)]
-            if explains:
-                in_general = list(generic_spans(sentence, text, start, end))
-                if was_general and subject is not None and not in_general and _PRONOUN_FIRST.match(text, start, end):
-                    in_general = [(start, end)]  # "A bag that has been put down is different: it is out of sight"
-                was_general = bool(in_general)
-                if in_general:
-                    told = {s.category for s in found[:n_before]}
-                    found[n_before:] = [_loosened(s, in_general, is_told=s.category in told) for s in found[n_before:]]
+            if general is not None:
+                general.loosen(found, n_before, sentence, text, start, end, goes_on=subject is not None)
         discourse.add(sentence, phrases)
     return found
 
@@ -333,11 +327,45 @@ def _may_hedge(sentence: Sentence) -> bool:
     return sentence.may_have(HEDGE_WORDS) or any(word.startswith(HEDGE_STEMS) for word in sentence.parts)
 
 
-def _loosened(statement: Statement, in_general: list[tuple[int, int]], *, is_told: bool) -> Statement:
-    """A statement of things in general is of none that the picture shows; of "the knife" where one was told of."""
-    if (statement.is_definite and is_told) or not any(start <= statement.start < end for start, end in in_general):
-        return statement
-    return replace(statement, is_firm=False)
+class _InGeneral:
+    """What an answer says in general, clause by clause: it is of nothing that the picture shows."""
+
+    def __init__(self) -> None:
+        self._was_general = False
+
+    def loosen(
+        self,
+        found: list[Statement],
+        n_before: int,
+        sentence: Sentence,
+        text: str,
+        start: int,
+        end: int,
+        *,
+        goes_on: bool,
+    ) -> None:
+        """Make the statements of a clause claims that may only be borne out, but those of "the dog" that was told of.
+
+        Args:
+            found: All statements so far; those of the clause are replaced.
+            n_before: How many there were before the clause.
+            sentence: The sentence of the clause.
+            text: The whole text.
+            start: The clause's first character.
+            end: One past its last.
+            goes_on: A pronoun or nothing stands for its subject: "A cat is different: IT is out of sight".
+        """
+        spans = list(generic_spans(sentence, text, start, end))
+        if self._was_general and goes_on and not spans and _PRONOUN_FIRST.match(text, start, end) is not None:
+            spans = [(start, end)]
+        self._was_general = bool(spans)
+        if not spans:
+            return
+        told = {statement.category for statement in found[:n_before]}
+        for n, said in enumerate(found[n_before:], n_before):
+            is_inside = any(first <= said.start < last for first, last in spans)
+            if is_inside and not (said.is_definite and said.category in told):
+                found[n] = replace(said, is_firm=False)
 
 
 def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:

@@ -140,12 +140,20 @@ _ABLE = frozenset("can could may might must need needs will would should".split(
 
 
 def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
-    """Whether any verb from an index on says what is so at the moment of the picture."""
-    tags = sentence.tags
+    """Whether the words from an index on say what is so at the moment of the picture, or of a thing that is meant."""
+    words, tags = sentence.words, sentence.tags
+    subject = next((one for one in sentence.nouns if one.first >= first and one.last < last), None)
+    if subject is not None and (subject.determiner in _MEANT or words[subject.first] in _NO_SUBJECTS):
+        return True  # "the hotel keeps a dryer", "hers is a large dog"
     return any(
-        (tags[n] in "VF" and _is_momentary(sentence, n, last)) or (tags[n] in "GEn" and _is_of_the_moment(sentence.words[n]))
+        (tags[n] == "V" and (words[n] in ("has", "have") or _is_momentary(sentence, n, last)))
+        or (tags[n] in "GE" and _is_of_the_moment(words[n]))
         for n in range(first, last)
     )
+
+
+_MEANT = frozenset("the this that these those his her its their both".split())
+"""Determiners of a thing that was told of."""
 
 
 def _verb_after(sentence: Sentence, n: int, last: int) -> int | None:
@@ -168,12 +176,18 @@ def _is_momentary(sentence: Sentence, n: int, last: int) -> bool:
         after = n + 1
         while after < last and tags[after] == "R":
             after += 1
-        return after < last and (tags[after] in "GEP" or words[after] in _IN_SIGHT or act_of(words[after]) is not None)
+        return after < last and (
+            tags[after] in "GEP"
+            or words[after] in _PUT
+            or words[after] in _IN_SIGHT
+            or act_of(words[after]) is not None
+        )
     if words[n] == "can":
         return "seen" in words[n:last]
     return _is_of_the_moment(words[n])
 
 
+_PUT = frozenset("kept shown found seen left".split())
 _IN_SIGHT = frozenset("visible present seated there nearby next close about busy right left".split())
 
 

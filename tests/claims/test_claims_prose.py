@@ -205,6 +205,7 @@ def test_silence_on_the_main_thing_says_more_than_on_a_small_one():
         ("A second dog runs.", DOG, (), AGAINST),
         ("The man is alone on the beach.", MEN, (), AGAINST),
         ("The man alone knows it.", MEN, (), "not read"),
+        ("A dog lies close to the man who is alone.", MEN, (), "not read"),
         ("Between three and five dogs run.", DOGS, (), AGAINST),
         ("There are two people: many of them smile.", (*MEN, box("person", SMALL)), (), AGAINST),
         ("It is the sole dog on the street.", DOGS, (), AGAINST),

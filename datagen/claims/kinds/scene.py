@@ -236,7 +236,8 @@ def _of_words(clause: Clause) -> Iterator[Found]:
             continue
         if found[0] == "air":
             if words[n] in ("inside", "outside") and (
-                (n + 1 < len(words) and tags[n + 1] in "DnMAO") or (n and (tags[n - 1] == "D" or words[n - 1] == "from"))
+                (n + 1 < len(words) and tags[n + 1] in "DnMAO")
+                or (n and (tags[n - 1] == "D" or words[n - 1] == "from"))
             ):
                 continue  # "inside the box", "its outside", "works from outside"
             if (
