@@ -124,6 +124,7 @@ def test_people(text, boxes, captions, expected):
         ("Snow covers the ground.", DOG, ("a dog in the kitchen",), AGAINST),
         ("The ground is covered in snow.", DOG, ("a dog in the kitchen",), AGAINST),
         ("Dark clouds hang above.", DOG, ("a dog on a sunny day",), AGAINST),
+        ("The dog lies in a plain, cheap bathroom.", DOG, ("a dog in a bathroom",), "not read"),
         ("Somebody who spends the week indoors likes dogs.", DOG, ("a dog in a field",), "not read"),
     ],
 )  # fmt: skip

@@ -202,6 +202,10 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
 def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, further: str) -> bool:
     """Whether words before a place say that the picture was taken there."""
     sort, value = found
+    words = clause.sentence.words
+    after = words[noun.last + 1] if noun.last + 1 < len(words) else ""
+    if noun.head == "plain" and after in (",", "and"):
+        return False  # "in a plain, low-budget bathroom"
     if value in _ONLY_IN:
         return before in ("in", "inside") or (value in ("train", "bus", "ship") and before in ("on", "aboard"))
     if before in _INTO or sort in ("weather", "occasion"):
@@ -210,8 +214,6 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
         return before not in ("last", "every", "for", "until")
     if before in ("is", "'s", "’s", "be") and further in _SUBJECTS:
         return True
-    words = clause.sentence.words
-    after = words[noun.last + 1] if noun.last + 1 < len(words) else ""
     if before == "" and noun.first == 0 and noun.determiner == "this" and after in _SHOWN:
         return True  # "THIS beach is quiet"
     if value == "snow" and (after in _COVERS or (before in ("in", "with", "by") and further in _COVERED)):
