@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from datagen.checks import Check
     from datagen.config import Settings, load_settings
     from datagen.corpus import Corpus, FileSource, ImageRecords, Source
-    from datagen.errors import DatagenError, TeacherError, ValidatorError
+    from datagen.errors import CorpusError, DatagenError, TeacherError, ValidatorError
     from datagen.export import ExportRow, ExportSettings, LeftOut, Writer
     from datagen.records import (
         AnnotatedImage,
@@ -31,20 +31,20 @@ if TYPE_CHECKING:
     )
     from datagen.summary import Summary
     from datagen.teacher import Teacher
-    from datagen.validator import Abilities, Fault, Look, Probe, Text, Validator, score_key
+    from datagen.validator import Abilities, Fault, LoadPicture, Look, Probe, Text, Validator, score_key
 
 _HOME = {
     "datagen.api": "Run demo_settings merge open_run preview run",
     "datagen.checks": "Check",
     "datagen.config": "Settings load_settings",
     "datagen.corpus": "Corpus FileSource ImageRecords Source",
-    "datagen.errors": "DatagenError TeacherError ValidatorError",
+    "datagen.errors": "CorpusError DatagenError TeacherError ValidatorError",
     "datagen.export": "ExportRow ExportSettings LeftOut Writer",
     "datagen.records": "AnnotatedImage Box Claim Message ProbeScore Reply Request Sample Score TextScore Turn Usage "
     "Validation",
     "datagen.summary": "Summary",
     "datagen.teacher": "Teacher",
-    "datagen.validator": "Abilities Fault Look Probe Text Validator score_key",
+    "datagen.validator": "Abilities Fault LoadPicture Look Probe Text Validator score_key",
 }
 """Where each public name is defined; imported on first use, so that ``datagen --help`` stays light."""
 
@@ -55,6 +55,7 @@ __all__ = [
     "Check",
     "Claim",
     "Corpus",
+    "CorpusError",
     "DatagenError",
     "ExportRow",
     "ExportSettings",
@@ -62,6 +63,7 @@ __all__ = [
     "FileSource",
     "ImageRecords",
     "LeftOut",
+    "LoadPicture",
     "Look",
     "Message",
     "Probe",

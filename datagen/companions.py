@@ -1,4 +1,4 @@
-"""Absent objects that are plausible: what usually stands beside an image's boxed categories, and is surely not in it.
+"""Plausible absent objects, by co-occurrence: what often stands beside an image's categories, and surely not in it.
 
 A teacher that is not told what is absent denies what comes to its mind, and cannot know whether it is right. So the
 categories that share images are counted over the corpus, and of each image some are told that stand beside its own,

@@ -1,4 +1,4 @@
-"""The way of one image: a planned request becomes a reply, the reply becomes a sample with a fate.
+"""The table of pipeline stages: a planned request becomes a reply, the reply becomes a sample with a fate.
 
 The table ``STAGES`` is the whole flow. Every stage is a function over frozen records, of one sample, of the samples of
 one image, or of the whole set; files, network and GPU are lent to it by the engine. Nothing disappears: each planned

@@ -1,4 +1,4 @@
-"""What a run folder may not decide alone, as it may be a stranger's: to run code, to send a key, to write elsewhere.
+"""Trust in a run folder, which may be a stranger's: it may not decide alone to run code, send a key, write elsewhere.
 
 Its ``run.yaml`` is read by ``resume``, ``validate``, ``view`` and ``merge``. Whatever of it is dangerous has no effect
 before it is said again, on the command line or in the call.

@@ -1,4 +1,4 @@
-"""What may be wanted of a reply, drawn per image of what its captions and boxes can answer.
+"""Varied prompts: what may be wanted of a reply, drawn per image of what its captions and boxes can answer.
 
 A wish that an image cannot meet is passed over by a good teacher and made up for by a bad one. So each may say what it
 needs: a colour can be asked for where a caption names one, a side where a box has one, seven questions where seven
@@ -61,8 +61,8 @@ class Wish(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         of: The wishes to draw from, in words that stand in a list; those that need something with what they need.
         draw: How many of them an image gets, or as many as it can meet.
-        fills: Per kind of question of ``diversity.KINDS``, and for ``yes`` and ``no``, the wish that asks for it
-            where a set lacks it.
+        fills: Per kind of question of ``diversity.coverage.KINDS``, and for ``yes`` and ``no``, the wish that asks for
+            it where a set lacks it.
     """
 
     of: tuple[str | AskedFor, ...]

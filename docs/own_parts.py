@@ -14,7 +14,6 @@ import json
 import sys
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import datagen
 
@@ -37,11 +36,11 @@ class LengthValidator:
     abilities = datagen.Abilities(texts=True, blanks=False, probes=frozenset())
     n_readers = 0
 
-    def look_over(self, names: Sequence[str], load_picture: Any) -> None:
+    def look_over(self, names: Sequence[str], load_picture: datagen.LoadPicture) -> None:
         """Refuse here, by ``datagen.ValidatorError``, pictures that the model can say nothing about."""
 
     def score(
-        self, looks: Sequence[datagen.Look], load_picture: Any, known: Container[str] = frozenset()
+        self, looks: Sequence[datagen.Look], load_picture: datagen.LoadPicture, known: Container[str] = frozenset()
     ) -> Iterator[datagen.Score | datagen.Fault]:
         """Score what is not known yet."""
         for look in looks:

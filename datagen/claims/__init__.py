@@ -1,4 +1,4 @@
-"""From turns and an image's annotations to claims with verdicts, and what of a conversation they leave.
+"""The hallucination check by annotations: from turns to claims with verdicts, and what of a conversation they leave.
 
 ``kinds`` is the table of what can be claimed, a file each, in the form that ``kind`` asks for. ``grammar`` holds the
 tables that all of them share, ``vocabulary`` a corpus's words; ``phrases``, ``clause`` and ``extract`` find what a text

@@ -1,4 +1,4 @@
-"""From boxes to whether a place or a relation holds, fails, or stays open.
+"""Spatial relations of bounding boxes: whether a place or a relation that is claimed holds, fails, or stays open.
 
 Three answers: True where a careful writer would say it, False where nobody would, None between. Depth is told
 by size and by the lower edge (what stands nearer on the ground reaches lower), and only where both agree.

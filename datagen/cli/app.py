@@ -1,4 +1,4 @@
-"""The app that every command joins."""
+"""The typer application ``datagen``, which the modules of commands add theirs to."""
 
 from __future__ import annotations
 

@@ -4,10 +4,8 @@ The openai client says where, with which headers and key; aiohttp moves the byte
 path costs 2.0 ms of CPU a request at 256 in flight and 2.9 at 1,000, as its connection pool walks all connections
 for each request; this one costs 0.2 at either (``benchmarks/teacher.py``).
 
-Opens the openai client, which knows address, key, organisation and headers, and translates its errors.
-
-What it does best is its own work still: the files and batches of the Batch API (``teacher.batch``) and the list of
-models (``validator.models.served``). Single requests go the shorter way of ``http``, with its address and headers.
+``open_client`` opens the openai client; its own requests carry only the files and batches of the Batch API
+(``teacher.batch``).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Four limits stand together: requests in flight, the user's requests and tokens per minute, what the
 endpoint says of its limits in ``x-ratelimit-*`` headers, and the pace at which it stopped refusing.
 
-How fast requests may follow each other: an even flow, and the pace that an endpoint's refusals teach.
+``Pace`` spreads requests evenly, ``LearntPace`` is what an endpoint's refusals teach.
 """
 
 from __future__ import annotations

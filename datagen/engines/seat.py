@@ -1,4 +1,4 @@
-"""One validator of a run with its stored scores and its faults: what it is asked, and what it found."""
+"""A validator's seat in a run: what it is asked about each turn, its stored scores, its faults, and what it found."""
 
 from __future__ import annotations
 

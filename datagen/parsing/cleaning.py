@@ -1,6 +1,6 @@
 """From a raw reply to what the model meant to say: no reasoning, no invisible characters, no wrapping.
 
-A reply's questions and answers in reading order, joined to turns up to the first fault.
+``pair_up`` joins a reply's questions and answers, in reading order, to turns up to the first fault.
 """
 
 from __future__ import annotations

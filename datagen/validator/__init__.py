@@ -1,4 +1,4 @@
-"""Pixels: pictures with texts and claims about them go in, scores and verdicts come out.
+"""Vision-language models as judges: pictures with texts and claims about them go in, scores and verdicts come out.
 
 ``protocol`` is what every validator can do. ``loading`` opens a checkpoint, ``dialogue`` writes the prompt,
 ``scoring`` runs the model, ``checkpoint`` sees the pictures and joins these three for models built like LLaVA;
@@ -13,9 +13,20 @@ import warnings
 
 from datagen.config import ValidatorSettings
 from datagen.records import Probe
-from datagen.validator.protocol import Abilities, Fault, Look, Text, Validator, look_keys, score_key
+from datagen.validator.protocol import Abilities, Fault, LoadPicture, Look, Text, Validator, look_keys, score_key
 
-__all__ = ["Abilities", "Fault", "Look", "Probe", "Text", "Validator", "look_keys", "open_validator", "score_key"]
+__all__ = [
+    "Abilities",
+    "Fault",
+    "LoadPicture",
+    "Look",
+    "Probe",
+    "Text",
+    "Validator",
+    "look_keys",
+    "open_validator",
+    "score_key",
+]
 
 
 def open_validator(settings: ValidatorSettings) -> Validator:

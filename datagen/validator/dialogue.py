@@ -1,6 +1,6 @@
 """Tokenises a question and an answer by the model's chat template, and says where in the tokens the answer stands.
 
-Free questions: a model answers one question about one picture in its own words, by greedy decoding.
+``CheckpointAnswerer`` has a model answer one question about one picture in its own words, by greedy decoding.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Finds a checkpoint (folder, short name or hub id), checks its files and takes their digest; no weights are loaded.
 
-Short names of published models, such as llava-1.5-7b: where each comes from and how much memory it needs.
+``CATALOGUE`` has the short names of published models: where each comes from and how much memory it needs.
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 The only file that loads transformers models. Weights are safetensors, remote code runs only when
 the settings say so, and whatever is wrong with a checkpoint is told in one sentence.
-
-Loads a checkpoint's tokenizer and image processor, for still pictures alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several validators that judge together: their measures side by side in one calibration, and what each adds to it.
+"""An ensemble of validators: their measures side by side in one calibration, and what each adds to it.
 
 Each is asked what it can be asked, under an identity of its own, so scores serve whoever else judges beside it. Then a
 turn's measures stand under the validator's name, ``"owlv2-base: count"``, and one regression per kind of error weighs

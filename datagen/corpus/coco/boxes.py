@@ -1,9 +1,9 @@
-"""From a COCO instance to a bounding box in unit corners; masks are measured by COCO's own rules.
+"""COCO's rows as they stand in its files, and bounding boxes in unit corners made of them by COCO's own rules.
 
 pycocotools is C code that believes what it is given: a run-length string that breaks off makes it
 read past the end, a far vertex makes it allocate without bound. So everything is proven here first.
 
-The rows of COCO's JSON files, as msgspec decodes and checks them; unknown keys are passed over.
+Rows are what msgspec decodes and checks; keys that they do not name are passed over.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class InstanceRow(Struct, gc=False):
 
 
 class CaptionsFile(Struct):
-    """A captions file; the rows of its lists are decoded by themselves (``rows``)."""
+    """A captions file; the rows of its lists are decoded by themselves (``row_reader``)."""
 
     images: list[Raw]
     annotations: list[Raw]

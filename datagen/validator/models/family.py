@@ -1,6 +1,6 @@
 """What a family of vision-language models is to datagen: how it is recognised, loaded, scored with and asked.
 
-A validator whose checkpoint is found and checked at once, and loaded when its first score is asked for.
+``LazyValidator`` is one whose checkpoint is found and checked at once, and loaded when its first score is asked for.
 """
 
 from __future__ import annotations
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from datagen.validator.loading import Checkpoint, Found
-
-
-if TYPE_CHECKING:
-    from datagen.validator.loading import Found
 
 
 class Answerer(Protocol):
@@ -49,7 +45,7 @@ class Family(Struct, frozen=True, kw_only=True):
     """A row of ``FAMILIES``: one way of running a checkpoint.
 
     Attributes:
-        name: As ``datagen models`` and the catalogue call it.
+        name: As ``datagen models`` and the list of short names (``files.CATALOGUE``) call it.
         recognise: Gives None for a checkpoint of another family.
         prepare: Called before anything is paid for; refuses what could not be scored. Takes a second or two.
         load: Gives the validator from what was prepared; called when the first score is asked for.

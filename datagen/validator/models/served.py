@@ -1,9 +1,7 @@
-"""A served vision-language model as a validator: looks go to vLLM, SGLang or another endpoint, chances come back.
+"""A served vision-language model as a validator: looks go to vLLM, SGLang or another endpoint, probabilities come back.
 
 A probe is asked as a question with the picture beside it. Where the endpoint tells how likely other words were,
 the chances come from the first word that tells the answers apart; elsewhere they are read off the reply.
-
-Reads the chances of a question's possible answers from a chat completion, by its log-probabilities or its words.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The local page over a run.
+"""The local web page over a run, with its pictures, samples, filters and decisions by hand.
 
 ``index`` finds samples, ``live_run`` draws them, follows the run and its decisions;
 ``messages`` is what page and browser tell each other, ``questions`` lends the validator, ``request_guard`` keeps
