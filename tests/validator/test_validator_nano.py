@@ -268,6 +268,9 @@ def test_one_picture_is_asked_about() -> None:
     answerer = open_answerer(ValidatorSettings(name="nano", device="cpu"))
     scene = show(f"{21:012}.jpg")
     assert re.fullmatch(r"(Yes|No) \(\d+% likely\)", answerer.answer(scene, "Is there a dog in the image?"))
+    for question in ("How many dogs are there?", "On which side is the dog?"):  # it shows none
+        assert answerer.answer(scene, question).startswith("No dog can be seen (")
+    assert answerer.answer(scene, "How many cats are there?").startswith("One (")
     assert re.fullmatch(r"(Left|Right) \(\d+% likely\)", answerer.answer(photograph(), "On which side is the man?"))
     assert len(answerer.answer(scene, "What is shown?").split()) > 2
     for question in ("What is shown?", "How many dogs are there?", "Is there a cat in the image?"):
