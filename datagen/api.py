@@ -19,7 +19,7 @@ from datagen.checks import Check
 from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings, dump_settings, load_settings, settings_of_run, settings_table
 from datagen.corpus import Corpus, PictureChecker, Source, corpus_if_there, load_corpus
-from datagen.engines.inputs import read_extras
+from datagen.engines.extra_samples import read_extras
 from datagen.engines.local import Outcome, Workplace, run_local
 from datagen.engines.plugs import NO_PLUGS, Plugs, listed, require_folder_names, require_form, settings_of
 from datagen.engines.progress import Progress, Silence

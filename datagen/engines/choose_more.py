@@ -1,6 +1,6 @@
 """Chooses what to ask beside a finished run, so that the set gets what it lacks: types, kinds of question, Yes or No.
 
-What was chosen is a fact, since a resume must ask for the same: ``more.jsonl``, a line a sample.
+What was chosen is a fact, since a resume must ask for the same; see ``extra_samples``.
 """
 
 from __future__ import annotations
@@ -8,19 +8,18 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import closing
 
 import msgspec
 
 from datagen import claims
 from datagen.companions import plausibly_absent
+from datagen.engines.extra_samples import add_extras
 from datagen.engines.inputs import Inputs
 from datagen.errors import RunError, SettingsError
 from datagen.geometry import count_objects, horizontal_place, unique_boxes
 from datagen.randomness import rng_for
 from datagen.recipes import Recipe, draw_wish, recipes_for, shares_of
 from datagen.records import AnnotatedImage, ExtraSample
-from datagen.store import FactLog
 from datagen.summary import Summary
 
 N_TRIED = 64
@@ -48,10 +47,7 @@ def take_more(inputs: Inputs) -> None:
     except (msgspec.MsgspecError, OSError):
         raise RunError(f"{folder.summary}: cannot be read; start the run again without --more first.") from None
     chosen = Chooser(inputs, summary).choose(inputs.n_more)
-    with closing(FactLog(folder.more, ExtraSample)) as log:
-        for extra in chosen:
-            log.append(extra)
-        log.sync()
+    add_extras(folder, chosen)
     inputs.add_extras(chosen)
     types = Counter(extra.response_type for extra in chosen)
     inputs.progress.note(f"--more: {', '.join(f'{n} {name}' for name, n in types.items())} chosen.")

@@ -18,7 +18,7 @@ from datagen.corpus import load_corpus
 from datagen.endpoint.prices import cost_of, spent_on
 from datagen.endpoint.token_estimate import count_messages, count_prompt, count_tokens, picture_tokens
 from datagen.engines.cost_ledger import Ledger, judge_tariff
-from datagen.engines.inputs import read_extras
+from datagen.engines.extra_samples import read_extras
 from datagen.errors import CorpusError, SettingsError
 from datagen.parsing import parse_reply
 from datagen.pipeline import plan_samples

@@ -36,6 +36,7 @@ from datagen.corpus import (
 from datagen.corpus.images import ids_of
 from datagen.corpus.llava_dataset import Dataset
 from datagen.engines.cost_ledger import Ledger
+from datagen.engines.extra_samples import HOW_MANY, count_extras, read_extras
 from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
@@ -43,7 +44,7 @@ from datagen.errors import CorpusError, SettingsError
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
 from datagen.records import AnnotatedImage, ExtraSample, Repair, Sample
-from datagen.store import ReplyStore, RunFolder, load_cache, read_facts, save_cache, write_whole
+from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
 from datagen.store.shards import Shard
 
 KEPT_EVERY = 16_384
@@ -96,15 +97,6 @@ def check_pictures(
                 n_kept = pictures.n_opened
     if len(images) >= MIN_KEPT:
         save_cache(path, _PicturesHead(place, corpus), pictures.remembered())
-
-
-def read_extras(folder: RunFolder, recipes: Sequence[Recipe]) -> dict[str, tuple[ExtraSample, ...]]:
-    """Samples that were chosen beside a finished run, by image; those of types that it has no longer left out."""
-    names, found = {recipe.name for recipe in recipes}, dict[str, tuple[ExtraSample, ...]]()
-    for _, extra in read_facts(folder.more, ExtraSample) if folder.more.is_file() else ():
-        if extra is not None and extra.response_type in names:
-            found[extra.image_id] = (*found.get(extra.image_id, ()), extra)
-    return found
 
 
 class SamplePlaces:
@@ -332,6 +324,7 @@ class Inputs:
                 "source": list(self.source.identity()),
                 "images": len(self.corpus.images),
                 "samples": self.n_samples,
+                **({HOW_MANY: n_chosen} if (n_chosen := count_extras(self.folder)) else {}),
                 **({} if self.shard is None else {"shard": str(self.shard)}),
             }
         )

@@ -35,6 +35,7 @@ from datagen.config import (
 from datagen.corpus import PLACES, identity_in
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import price_of
+from datagen.engines.extra_samples import mend_extras
 from datagen.engines.inputs import WHERE_AND_HOW, Inputs
 from datagen.engines.progress import Pulse, ended
 from datagen.engines.show_pictures import showing
@@ -61,12 +62,14 @@ def require_ready(inputs: Inputs, *, may_ask: bool = True, may_change: bool = Fa
     Args:
         inputs: Of the run or shard, whose folder is locked.
         may_ask: False judges what is stored and sends nothing.
-        may_change: Settings may rewrite or shrink what the folder holds.
+        may_change: The folder's dataset may be rewritten or shrink.
 
     Raises:
         DatagenError: As one sentence.
     """
     refuse_another_corpus(inputs)
+    manifest = read_manifest(inputs.folder)
+    mend_extras(inputs.folder, manifest, inputs.progress.note, may_lose=may_change)
     if not may_ask:
         return
     if not may_change:

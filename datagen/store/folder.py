@@ -38,6 +38,7 @@ class RunFolder:
         self.replies = path / "replies.jsonl"
         self.asked = path / "asked"
         self.more = path / "more.jsonl"
+        self.more_copy = path / ".more.jsonl.copy"
         self.batches = path / "batches.jsonl"
         self.batch_file = path / f".batch.jsonl{UNFINISHED}"
         self.pictures = path / ".pictures.cache"
