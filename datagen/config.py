@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from datagen.errors import SettingsError
 from datagen.languages import ENGLISH, NAMES
-from datagen.masking import masked
+from datagen.masking import masked, without_path_keys
 from datagen.said_again import dangers_in, require_said
 from datagen.settings_table import SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
@@ -546,6 +546,11 @@ def _take_in_mix(tree: dict[str, Any], where: str) -> None:
         tree["mix"] = mix = _mix_of(mix, where)
     if not isinstance(mix, dict) or not mix:
         return
+    for name, share in mix.items():
+        is_number = isinstance(share, int | float) and not isinstance(share, bool)
+        if not isinstance(name, str) or not is_number or not 0 < share < float("inf"):
+            told = "expected names of response types with numbers above 0, such as conversation: 58"
+            raise SettingsError(f"{where}mix: {name} is given {share!r:.40}; {told}.")
     types = tree.get("types")
     if types is None:
         tree["types"] = list(mix)
@@ -777,7 +782,7 @@ def validator_labels(name: str) -> tuple[str, ...]:
     """Short names of the validators that a setting names, each once: of a folder its last part."""
     labels: list[str] = []
     for one in validator_names(name):
-        short = PurePath(one).name
+        short = PurePath(without_path_keys(one)).name
         labels.append(short if short not in labels else f"{short} ({len(labels) + 1})")
     return tuple(labels)
 

@@ -19,6 +19,9 @@ MASK = "[key]"
 SHORT = 8
 """Characters below which a secret is cut out as a whole word only: a key may be 'none', and words hold it."""
 
+_ADDRESS = re.compile(r"https?://[^\s\"'<>]{1,2000}")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
 # Each repetition is bounded, so that a hostile text costs no more than its length.
 _VALUE = r"[^\s\"'`,;&<>\\]+"
 _NAMED = (
@@ -27,6 +30,11 @@ _NAMED = (
     r"|[\w-]{0,40}secret(?:[-_]access)?(?:[-_]key)?|(?:set-)?cookie"
     r"|passphrase|[a-z][\w-]{0,60}[-_](?:key|token|signature))"
 )
+_OF_PROVIDERS = re.compile(
+    r"\bsk-[\w*.…-]+|\b(?:gsk|hf|xai|r8|ghp|gho|github_pat|glpat)[-_]\w{16,}"
+    r"|\bAIza[\w-]{20,}|\bA[KS]IA\w{12,}|\beyJ[\w-]{8,2000}\.[\w-]+(?:\.[\w-]*)?"
+)
+"""How keys of providers begin."""
 _PATTERNS = (
     # The login of an address, which has one slash where it was taken for a path.
     (re.compile(r"(?:(?<=[a-z\d]:/)/?|(?<![\w:/])//)[^\s\"'<>/?#]{1,400}@(?=[\w\[])"), f"/{MASK}@"),
@@ -44,8 +52,7 @@ _PATTERNS = (
     (re.compile(r"\b(\w{0,40}[a-z](?:Key|Token|Signature|Secret)[\"']?\s?[:=]\s?[\"']?)[\w.%+/=~-]{6,}"), rf"\1{MASK}"),
     (re.compile(r"(?i)(--[\w-]{0,40}(?:key|token|secret|password)[ =])" + _VALUE), rf"\1{MASK}"),
     (re.compile(r"(?i)\bbearer[\s:=]+\S+|\bbasic\s+[\w+/=-]{8,}"), MASK),
-    (re.compile(r"\bsk-[\w*.…-]+|\b(?:gsk|hf|xai|r8|ghp|gho|github_pat|glpat)[-_]\w{16,}"), MASK),  # keys of providers
-    (re.compile(r"\bAIza[\w-]{20,}|\bA[KS]IA\w{12,}|\beyJ[\w-]{8,2000}\.[\w-]+(?:\.[\w-]*)?"), MASK),
+    (_OF_PROVIDERS, MASK),
 )
 
 
@@ -64,28 +71,53 @@ def masked(text: str, *secrets: str | None) -> str:
                 text = re.sub(rf"{re.escape(form)}|{re.escape(form[:SHORT])}[\w.-]*\*[\w*.-]*", MASK, text)
     for pattern, mask in _PATTERNS:
         text = pattern.sub(mask, text)
-    return text
+    return _ADDRESS.sub(lambda found: without_path_keys(found[0]), text)
+
+
+def without_path_keys(address: str) -> str:
+    """An address, or a text that holds one, with a mask for each part of its path that looks like a key.
+
+    Some gateways take the key as a part of the path, such as ``https://host/v1/9f31c0…/chat``.
+    """
+    start, mark, rest = address.partition("://")
+    host, *parts = rest.split("/")
+    return start + mark + "/".join([host, *(MASK if _is_key(part) else part for part in parts)]) if mark else address
+
+
+def _is_key(part: str) -> bool:
+    """Whether a part of a path is a key: names of models and versions have a point, or short runs of letters."""
+    part = re.split(r"[?#,;)]", part, maxsplit=1)[0]
+    if _OF_PROVIDERS.fullmatch(part):
+        return True
+    if not re.fullmatch(r"[A-Za-z0-9_~+=-]{12,}", part):
+        return False
+    n_digits, n_letters = sum(map(str.isdigit, part)), sum(map(str.isalpha, part))
+    longest = max(map(len, re.split(r"[^A-Za-z0-9]", part)))
+    is_mixed = len(part) >= 24 and part.lower() != part != part.upper()  # base64 has both cases, and signs between
+    return (n_digits >= 3 and n_letters >= 3 and (longest >= 12 or is_mixed)) or _UUID.fullmatch(part) is not None
 
 
 def address_of(url: str) -> str:
-    """An address fit to be shown: without login, query and fragment."""
+    """An address fit to be shown: without login, query, fragment, and what looks like a key in its path."""
     scheme, mark, rest = url.strip().partition("://")
     try:
         parts = urlsplit(f"{scheme}{mark}{rest.rpartition('@')[2]}")  # a password may hold what ends a login
     except ValueError:
         return "an address that is none"
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    return without_path_keys(f"{parts.scheme}://{parts.netloc}{parts.path}").rstrip("/")
 
 
 def secrets_of(url: str) -> Iterator[str]:
-    """The secrets of an address: its login, the password in it, the values of its query."""
+    """The secrets of an address: its login, the password in it, keys in its path, the values of its query."""
     rest = url.partition("://")[2] or url
     login, at, after = rest.rpartition("@")
     if at:
         yield login
         name, _, password = login.partition(":")
         yield password or name
-    for part in after.partition("#")[0].partition("?")[2].split("&"):
+    path, _, query = after.partition("#")[0].partition("?")
+    yield from filter(_is_key, path.split("/")[1:])
+    for part in query.split("&"):
         name, _, value = part.partition("=")
         yield value or name
 

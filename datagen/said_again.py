@@ -1,4 +1,4 @@
-"""Trust in a run folder, which may be a stranger's: it may not decide alone to run code, send a key, write elsewhere.
+"""Trust in a run folder, maybe a stranger's: alone it may not run code, send pictures or keys, or write elsewhere.
 
 Its ``run.yaml`` is read by ``resume``, ``validate``, ``view`` and ``merge``. Whatever of it is dangerous has no effect
 before it is said again, on the command line or in the call.
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from datagen.errors import SettingsError
+from datagen.masking import MASK
 
 
 class Danger(NamedTuple):
@@ -80,7 +81,7 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True) -> Iterator[Da
     teacher, judge = settings["teacher"], settings["checks"]["judge"]
     embeddings = settings["dedup"]["embeddings"]
     if teacher["name"] not in ("template", "imported") and not teacher["name"].startswith("python:"):
-        yield from _sends("teacher", teacher["base_url"], teacher["api_key_env"])
+        yield from _sends("teacher", teacher["base_url"], teacher["api_key_env"], is_shown=teacher["show_images"])
     if judge is not None:
         for name in ("base_url", "api_key_env"):
             of = "teacher" if judge[name] is None else "checks.judge"
@@ -90,26 +91,41 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True) -> Iterator[Da
         yield from _sends("dedup.embeddings", embeddings["base_url"], embeddings["api_key_env"])
 
 
-def dangers_of_validator(validator: Mapping[str, Any]) -> Iterator[Danger]:
-    """Code of a checkpoint, and the key for a served one."""
+def dangers_of_validator(validator: Mapping[str, Any], *, by_hand: bool = False) -> Iterator[Danger]:
+    """Code of a checkpoint, and for a served one the pictures and the key.
+
+    Args:
+        validator: Its settings, as plain values.
+        by_hand: It is shown a picture only where somebody puts a question about it.
+    """
     if validator["trust_remote_code"]:
         yield Danger("validator.trust_remote_code", True, "runs the Python code that comes with a checkpoint")
     for name in map(str.strip, validator["name"].split(",")):
         if not name.startswith("endpoint:"):
             continue
-        for one in _sends("validator", name.removeprefix("endpoint:"), validator["api_key_env"], "VALIDATOR_API_KEY"):
+        url, key = name.removeprefix("endpoint:"), validator["api_key_env"]
+        is_shown = not (by_hand and _is_here(url))
+        for one in _sends("validator", url, key, "VALIDATOR_API_KEY", is_shown=is_shown):
             yield (
                 one if one.setting.endswith("env") else one._replace(setting="validator.name", value=validator["name"])
             )
 
 
-def _sends(group: str, base_url: str | None, api_key_env: str, usual: str = "OPENAI_API_KEY") -> Iterator[Danger]:
-    """A key goes unasked from its usual variable to OpenAI, to OPENAI_BASE_URL, or to a server of this machine."""
-    if not os.environ.get(api_key_env, "").strip():
-        return
-    if base_url is not None and not _is_here(base_url):
-        yield Danger(f"{group}.base_url", base_url, f"is sent what stands in {api_key_env}")
-    if api_key_env != usual:
+def _sends(
+    group: str, base_url: str | None, api_key_env: str, usual: str = "OPENAI_API_KEY", *, is_shown: bool = False
+) -> Iterator[Danger]:
+    """What goes to an address: pictures nowhere unasked, not even to whoever listens on this machine.
+
+    A key goes unasked from its usual variable to OpenAI, to OPENAI_BASE_URL, or to a server of this machine.
+    """
+    has_key = bool(os.environ.get(api_key_env, "").strip())
+    gets_key = has_key and base_url is not None and not _is_here(base_url)
+    sent = ["the pictures"] * is_shown + [f"what stands in {api_key_env}"] * gets_key
+    if base_url is not None and MASK in base_url:
+        yield Danger(f"{group}.base_url", base_url, "is without its key, which no file holds; give the whole address")
+    elif base_url is not None and sent:
+        yield Danger(f"{group}.base_url", base_url, f"is sent {' and '.join(sent)}")
+    if has_key and api_key_env != usual:
         yield Danger(f"{group}.api_key_env", api_key_env, f"is sent to {base_url or 'the endpoint'}")
 
 

@@ -71,7 +71,12 @@ def test_the_later_wins_and_null_takes_back(tmp_path: Path) -> None:
         ({"mix": "conversation"}, "mix conversation: expected a response type and a number above 0, such as conv"),
         ({"mix": "a=1,b=-2"}, "mix b=-2: expected a response type and a number above 0"),
         ({"mix": "a=1,b=2,a=3"}, "mix names 'a' twice; give each response type one share."),
-        ({"mix": {"a": 0}}, "mix takes a mapping of names to numbers above 0"),
+        *(
+            ({"mix": {"a": share}}, f"mix: a is given {share!r}; expected names of response types with numbers above")
+            for share in (0, -1, True, False, None, "58", float("nan"), float("inf"), [1], {"b": 1})
+        ),
+        ({"mix": {1: 2}}, "mix: 1 is given 2; expected names of response types"),
+        ({"mix": True}, "mix takes a mapping of names to numbers above 0, or NAME=N,NAME=N; found true"),
         ({"mix": {"a": 1}, "types": ["a", "b"]}, "mix and types name other response types (b); leave types out."),
         ({"teacher.extra_body": {"model": "n"}}, "teacher.extra_body: 'model' is a part of the request that datagen"),
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from datagen.errors import RunError, told_raised
-from datagen.masking import address_of, masked
+from datagen.masking import MASK, address_of, masked, secrets_of, without_path_keys
 
 KEY = "my-own-form-of-a-key-0123456789"
 
@@ -96,3 +96,43 @@ def test_addresses_are_shown_without_secrets() -> None:
     assert address_of("https://me:pw@host:8/v1/?key=x#y") == "https://host:8/v1"
     assert address_of("http://me:p/w#?@host:8") == "http://host:8"
     assert address_of("http://[::1") == "an address that is none"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "KEY1234567890ABC",
+        "9f31c04b7d2e4a51a6d0c8e2b7f3a914",
+        "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+        "sk-proj-aB3dE5gH7jK9mN1p",
+        "aB3_dE5-gH7jK9_mN1pQr-sT",
+        "AKIAIOSFODNN7EXAMPLE",
+        "gw_live_5fKq83hTz10PwLmN",
+    ],
+)
+def test_a_key_in_the_path_of_an_address_is_masked(key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in (f"https://host/v1/{key}/chat", f"https://host:8/{key}", f"endpoint:https://host/{key}#m"):
+        for shown in (without_path_keys(address), masked(f"POST {address}, says it"), address_of(address)):
+            assert key not in shown and MASK in shown
+        assert without_path_keys(without_path_keys(address)) == without_path_keys(address)
+    assert key in secrets_of(f"https://host/v1/{key}/chat")
+    monkeypatch.setenv("OPENAI_BASE_URL", f"https://host/v1/{key}")
+    assert key not in masked(f"Cannot POST /v1/{key}/chat/completions")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://localhost:8000/v1",
+        "https://host/openai/deployments/gpt-4o-mini-2024-07-18/v1",
+        "https://generativelanguage.googleapis.com/v1beta/openai",
+        "https://host/models/meta-llama/Llama-3.1-8B-Instruct",
+        "https://host/compatible-mode/v1",
+        "http://10.0.0.17:30000/v1/chat/completions",
+        "endpoint:http://localhost:8000/v1#qwen2-vl-7b-instruct",
+        "https://images.host/train2017/000000000009.jpg",
+        "not://an address/of 123",
+    ],
+)
+def test_an_ordinary_path_stays(address: str) -> None:
+    assert without_path_keys(address) == address == masked(address)

@@ -8,14 +8,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from conftest import CorpusFiles
 from loopback import LoopbackServer
 from typer.testing import CliRunner
 
 import datagen
 from datagen.cli import app
 from datagen.config import dump_settings, load_settings
+from datagen.engines.inputs import Inputs, common_settings
+from datagen.engines.progress import Silence
 from datagen.errors import SettingsError
 from datagen.said_again import dangers_in
+from datagen.store import RunFolder
 
 FAR = "https://stranger.test/v1"
 RUNNER = CliRunner()
@@ -40,6 +44,7 @@ def test_what_a_run_folder_may_say() -> None:
     assert dangers(teacher__name="m", teacher__base_url=FAR, teacher__api_key_env="NOT_SET") == []
     assert dangers(teacher__name="m", checks__judge="j", dedup__embeddings={"model": "e"}) == []
     assert dangers(ray__address="head:1") == []  # of another engine
+    assert dangers(teacher__name="m", teacher__show_images=True, corpus__images="x") == []  # to OpenAI
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,22 @@ def test_what_a_run_folder_may_say() -> None:
         (
             {"teacher__base_url": "http://localhost/v1", "teacher__api_key_env": "OTHER_SECRET"},
             [("teacher.api_key_env", "OTHER_SECRET")],
+        ),
+        (
+            {"teacher__show_images": True, "teacher__base_url": "http://localhost/v1", "corpus__images": "x"},
+            [("teacher.base_url", "http://localhost/v1")],
+        ),
+        (
+            {"teacher__base_url": "https://host/v1/[key]/x", "teacher__api_key_env": "NOT_SET"},
+            [("teacher.base_url", "https://host/v1/[key]/x")],
+        ),
+        (
+            {"validator__name": "endpoint:http://127.0.0.1:1/v1#v", "corpus__images": "x"},
+            [("validator.name", "endpoint:http://127.0.0.1:1/v1#v")],
+        ),
+        (
+            {"validator__name": f"nano,endpoint:{FAR}", "validator__api_key_env": "NOT_SET", "corpus__images": "x"},
+            [("validator.name", f"nano,endpoint:{FAR}")],
         ),
         ({"checks__judge": {"model": "j", "base_url": FAR}}, [("checks.judge.base_url", FAR)]),
         (
@@ -128,3 +149,35 @@ def test_nothing_is_written_where_a_strangers_run_says(stranger: Path, tmp_path:
     result = RUNNER.invoke(app, ["validate", str(stranger), "--validator", "nano"])
     assert result.exit_code == 2 and f"--results file://{tmp_path}/elsewhere" in result.stderr
     assert not (tmp_path / "elsewhere").exists()
+
+
+@pytest.mark.parametrize("command", ["validate RUN", "resume RUN", "run RUN/run.yaml --out X"])
+def test_no_picture_goes_where_a_strangers_run_says(stranger: Path, command: str, tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        change(stranger, "validator", name=f"endpoint:{server.base_url}#m")
+        words = [word.replace("RUN", str(stranger)).replace("X", str(tmp_path / "x")) for word in command.split()]
+        result = RUNNER.invoke(app, words)
+        assert (
+            result.exit_code == 2 and f"--validator endpoint:{server.base_url}#m  is sent the pictures" in result.stderr
+        )
+        assert not server.seen and not server.n_connections
+        with pytest.raises(SettingsError, match="is sent the pictures"):
+            datagen.open_run(stranger).validate()
+
+
+def test_a_key_in_the_path_of_an_address_is_in_no_file(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    key, out = "9f31c04b7d2e4a51a6d0c8e2b7f3a914", tmp_path / "run"
+    whole = f"http://127.0.0.1:1/v1/{key}"
+    settings = load_settings(None, {**corpus_files.settings, "teacher.name": "m", "teacher.base_url": whole})
+    inputs = Inputs(settings, RunFolder(out), Silence())
+    out.mkdir()
+    inputs.write_manifest()
+    assert key not in str(
+        common_settings(load_settings(None, {**corpus_files.settings, "validator.name": f"endpoint:{whole}"}))
+    )
+    text = (out / "run.yaml").read_text()
+    assert key not in text and "http://127.0.0.1:1/v1/[key]" in text
+    told = RUNNER.invoke(app, ["resume", str(out)])
+    assert told.exit_code == 2 and "is without its key, which no file holds; give the whole address" in told.stderr
+    told = RUNNER.invoke(app, ["resume", str(out), "--base-url", whole])
+    assert told.exit_code == 1 and "Nothing answers at http://127.0.0.1:1/v1/[key]" in told.stderr

@@ -45,7 +45,8 @@ def view(
     asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named})
     if validator is None:  # of several that judged the run the first answers
         asked = replace(asked, name=validator_names(asked.name)[0])
-    require_said(dangers_of_validator(to_builtins(asked)), named, str(run.folder.settings), name_for_user)
+    dangers = dangers_of_validator(to_builtins(asked), by_hand=True)
+    require_said(dangers, named, str(run.folder.settings), name_for_user)
 
     def announce(url: str) -> None:
         echo(f"view      {url}")

@@ -41,6 +41,7 @@ from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress, ended
 from datagen.engines.resume_mark import Watermark
 from datagen.errors import CorpusError, SettingsError
+from datagen.masking import without_path_keys
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
 from datagen.records import AnnotatedImage, ExtraSample, Repair, Sample
@@ -319,7 +320,7 @@ class Inputs:
             {
                 "datagen": version("datagen"),
                 "python": platform.python_version(),
-                "settings": dump_settings(self.settings),
+                "settings": _without_keys(dump_settings(self.settings)),
                 "recipes": {recipe.name: recipe.digest for recipe in self.recipes},
                 "source": list(self.source.identity()),
                 "images": len(self.corpus.images),
@@ -349,7 +350,7 @@ class Inputs:
 def common_settings(settings: Settings) -> dict[str, Any]:
     """Settings by dotted names that all shards of one run must agree in, as JSON reads them back."""
     told: dict[str, Any] = {}
-    for name, value in dump_settings(settings).items():
+    for name, value in _without_keys(dump_settings(settings)).items():
         if name in MAY_DIFFER:
             continue
         if isinstance(value, dict):
@@ -360,6 +361,24 @@ def common_settings(settings: Settings) -> dict[str, Any]:
     return plain
 
 
+def _without_keys(plain: dict[str, Any]) -> dict[str, Any]:
+    """Settings fit for a file: an address may hold a key in its path."""
+    for group, name in ADDRESSES:
+        node: Any = plain
+        for part in group.split("."):
+            node = node[part] or {}
+        if isinstance(node.get(name), str):
+            node[name] = without_path_keys(node[name])
+    return plain
+
+
+ADDRESSES = (
+    ("teacher", "base_url"),
+    ("checks.judge", "base_url"),
+    ("dedup.embeddings", "base_url"),
+    ("validator", "name"),
+)
+"""Settings that hold addresses, by group and name."""
 WHERE_AND_HOW = frozenset(
     "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
     "results retry more max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "

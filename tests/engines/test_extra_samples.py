@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import CorpusFiles
@@ -59,7 +58,9 @@ def folder_with(path: Path) -> RunFolder:
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("of_copy", [False, True])
-def test_a_damaged_file_is_put_back_from_the_other(tmp_path: Path, damage: Callable[[Path], None], of_copy: bool) -> None:
+def test_a_damaged_file_is_put_back_from_the_other(
+    tmp_path: Path, damage: Callable[[Path], None], of_copy: bool
+) -> None:
     folder, notes = folder_with(tmp_path), list[str]()
     whole = folder.more.read_bytes()
     damage(folder.more_copy if of_copy else folder.more)

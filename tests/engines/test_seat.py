@@ -141,9 +141,9 @@ def test_shards_are_merged_into_the_bytes_of_one_run(tmp_path: Path, oracles: di
 
 def test_whoever_asks_one_question_names_one_validator() -> None:
     from datagen.validator import open_validator
-    from datagen.validator.models import open_answerer
+    from datagen.validator.models import find_checkpoint, open_answerer
 
     settings = replace(datagen.demo_settings().validator, name="nano,clip-vit-b-32")
-    for opened in (open_validator, open_answerer):
+    for opened in (open_validator, open_answerer, find_checkpoint):
         with pytest.raises(ValidatorError, match="one is asked here; name nano or clip-vit-b-32"):
             opened(settings)

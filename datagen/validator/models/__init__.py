@@ -103,6 +103,7 @@ def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
         ValidatorError: Device, folder, hub id, configuration or weight files cannot be used; the
             sentence says which and what to do.
     """
+    _require_one(settings)
     device = pick_device(settings.device)
     precision = pick_precision(settings.precision, device)
     folder = find_folder(settings)
