@@ -58,6 +58,9 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = None
     limit: Annotated[Natural | None, Meta(description="Take only the first N images.")] = None
     max_image_pixels: Annotated[Natural, Meta(description="Larger pictures are rejected unread.")] = 50_000_000
+    min_score: Annotated[
+        Share, Meta(description="Boxes that carry a lower `score` are left out, as a detector drew them.")
+    ] = 0.5
 
 
 class ContextSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -158,3 +158,19 @@ def are_of_other_form(boxes: Boxes, frames: Boxes, share_over: float) -> bool:
     if seem_percent(boxes, frames):
         return True
     return len(boxes) > 2 and share_over > SEEMS_CORNERS and guess_form(boxes, frames) is not None
+
+
+def told_scored(scores: NDArray[np.float64], n_boxes: int, min_score: float) -> str:
+    """Say that a detector drew the boxes, and what is made of them, as a sentence.
+
+    Args:
+        scores: Of those that have one, from 0 to 1.
+        n_boxes: All.
+        min_score: Boxes with a lower one are left out.
+    """
+    n_low = int(np.count_nonzero(scores < min_score))
+    return (
+        f"{len(scores)} of {n_boxes} boxes carry a score ({scores.min():.2g} to {scores.max():.2g}, half below "
+        f"{np.median(scores):.2g}), as a detector's do; {n_low} below {min_score:g} (--set corpus.min_score) are left "
+        "out, and nothing is counted or denied by the others"
+    )

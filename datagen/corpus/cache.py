@@ -28,7 +28,7 @@ from datagen.version import __version__
 
 VARIABLE = "DATAGEN_CACHE"
 """Environment variable: the folder for cached files, or ``off``."""
-FORMAT = 4
+FORMAT = 5
 """To be raised whenever a change of the code makes other columns of the same files."""
 MIN_SOURCE_BYTES = 16 << 20
 """Smaller annotation files are read in a tenth of a second."""
@@ -65,26 +65,27 @@ class Cache(Struct, frozen=True):
     sources: str
 
 
-def cached(files: Mapping[str, Sequence[str]], read: Callable[[], Annotations]) -> Annotations:
+def cached(files: Mapping[str, Sequence[str]], read: Callable[[], Annotations], how: object = None) -> Annotations:
     """Map what an earlier start read of annotation files, or read them and keep it for the next.
 
     Args:
         files: Annotation files by what they are, in the order in which they are kept.
         read: Reads them.
+        how: What else decides what is read, as plain values.
 
     Raises:
         CorpusError: They cannot be read.
     """
-    cache = find_cache(files)
+    cache = find_cache(files, how)
     found = read_cache(cache) if cache else None
     if found is None:
         found = read()
-        if cache and cache == find_cache(files):  # no file was changed meanwhile
+        if cache and cache == find_cache(files, how):  # no file was changed meanwhile
             write_cache(cache, found)
     return found
 
 
-def find_cache(files: Mapping[str, Sequence[str]]) -> Cache | None:
+def find_cache(files: Mapping[str, Sequence[str]], how: object = None) -> Cache | None:
     """Say where the content of these files is kept; None where it is not worth it, or not wanted."""
     folder = _cache_folder()
     if folder is None:
@@ -98,7 +99,7 @@ def find_cache(files: Mapping[str, Sequence[str]]) -> Cache | None:
     is_settled = time.time() - max((one.st_mtime for one in found), default=0) > 2
     if not is_settled or sum(one.st_size for one in found) < MIN_SOURCE_BYTES:
         return None
-    state = [FORMAT, __version__, which, [(one.st_size, one.st_mtime_ns) for one in found]]
+    state = [FORMAT, __version__, how, which, [(one.st_size, one.st_mtime_ns) for one in found]]
     return Cache(folder / f"{_digest(which)[:32]}.arrow", _digest(state))
 
 

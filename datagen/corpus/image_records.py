@@ -11,9 +11,9 @@ A record is a mapping with these keys, all but ``file_name`` optional::
         "licence": "CC-BY-4.0",
     }
 
-A box may have COCO's ``area`` (square pixels) and ``iscrowd``. A record that is not so is refused in one sentence where
-a program gives it, and left out of a file; a box that reaches out of its frame is clipped or left out, as one of a COCO
-file is.
+A box may have COCO's ``area`` (square pixels) and ``iscrowd``, and a detector's ``score`` from 0 to 1. A record that is
+not so is refused in one sentence where a program gives it, and left out of a file; a box that reaches out of its frame
+is clipped or left out, as one of a COCO file is.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
-from datagen.corpus.box_form import are_of_other_form, guess_form, share_out_of_frame
-from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
+from datagen.corpus.box_form import are_of_other_form, guess_form, share_out_of_frame, told_scored
+from datagen.corpus.caption_faults import N_SAMPLED, caption_fault, said_of_most, told_of_most
+from datagen.corpus.category_names import is_nameless, is_no_thing, names_in_sentences, told_nameless, told_no_things
 from datagen.corpus.coco.boxes import BoxPx, Id, InstanceRow, make_box
 from datagen.corpus.file_names import name_in, plain_name
 from datagen.corpus.images import MAX_CAPTION_BYTES, MAX_SIDE_PX, AnnotatedImages, columns_of, id_of_file, id_text
@@ -41,6 +42,7 @@ from datagen.corpus.source import Corpus, FileSource, check_start
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Box, Finding
 
+MIN_SCORE = CorpusSettings().min_score
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE_PX)]
 _Name = Annotated[str, Meta(min_length=1)]
 
@@ -52,6 +54,7 @@ class BoxRecord(Struct, frozen=True, forbid_unknown_fields=True):
     bbox: BoxPx
     area: float | None = None
     iscrowd: int | bool = False
+    score: Annotated[float, Meta(ge=0, le=1)] | None = None
 
 
 class ImageRecord(Struct, frozen=True, forbid_unknown_fields=True):
@@ -127,7 +130,7 @@ def open_records(settings: CorpusSettings) -> FileSource:
     path = settings.path or ""
 
     def read() -> Corpus:
-        return _corpus_of(_read_lines(Path(path)), settings.images, is_file=True)
+        return _corpus_of(_read_lines(Path(path)), settings.images, is_file=True, min_score=settings.min_score)
 
     return FileSource(name="records", files={"image records": (path,)}, read=read)
 
@@ -176,7 +179,8 @@ def _fault(error: Exception) -> str:
     place = f"at {where.strip('`')}: " if where else ""
     return (
         f"{place}{what[:1].lower()}{what[1:]}. A record holds file_name, and may hold captions, boxes, width, height, "
-        "image_id and licence; a box holds category and bbox, [left, top, width, height] in pixels."
+        "image_id and licence; a box holds category and bbox, [left, top, width, height] in pixels, and may hold area, "
+        "iscrowd and score."
     )
 
 
@@ -186,6 +190,7 @@ def _corpus_of(
     categories: Sequence[str] = (),
     *,
     is_file: bool = False,
+    min_score: float = MIN_SCORE,
 ) -> Corpus:
     """Make images of records, each given with its place; a faulty one of a file is left out and told."""
     folder = None if pictures is None else Path(pictures)
@@ -193,8 +198,9 @@ def _corpus_of(
     findings: list[Finding] = []
     faults: list[CorpusError] = []
     ids: dict[str, str] = {}
-    form = _BoxesAsGiven()
-    names = dict.fromkeys(_category_name(name, "categories") for name in categories if not is_nameless(name))
+    form = _BoxesAsGiven(min_score)
+    given = (_category_name(name, "categories") for name in categories if not is_nameless(name))
+    names = dict.fromkeys(name for name in given if not is_no_thing(name))
     for place, record in records:
         try:
             image = _placed(record, place, folder, ids, findings, form)
@@ -209,12 +215,35 @@ def _corpus_of(
     if not images:
         raise faults[0] if faults else CorpusError("There is no image record; give at least one.")
     refusal = form.refusal(images, findings)
+    images = _without_headings(images, findings)
+    if form.no_things:
+        n_all = len(form.no_things) + len(form.boxes_px)
+        told = told_no_things([*dict.fromkeys(form.no_things)], len(form.no_things), n_all)
+        findings.append(Finding("category_no_thing", None, told))
+        refusal = refusal or (None if form.boxes_px else f"{told}.")
+    if any(score < 1 for score in form.scores):
+        told = told_scored(np.array(form.scores), len(form.boxes_px), min_score)
+        findings.append(Finding("boxes_scored", None, told))
     if len(faults) > len(images):
         n_records = len(faults) + len(images)
         refusal = (
             f"{len(faults)} of {n_records} records cannot be read, such as {faults[0]} 'datagen lint' names them all."
         )
     return Corpus(AnnotatedImages(columns_of(images)), tuple(names), tuple(findings), refusal)
+
+
+def _without_headings(images: list[AnnotatedImage], findings: list[Finding]) -> list[AnnotatedImage]:
+    """Leave out captions that stand under most images."""
+    told = [image for image in images if image.captions]
+    step = max(1, len(told) // N_SAMPLED)
+    heard = ((image.image_id, caption) for image in told[::step] for caption in image.captions)
+    found = said_of_most(heard, len(told))
+    if not found:
+        return images
+    n_captions = sum(len(image.captions) for image in told)
+    n_left_out = sum(caption in found for image in told for caption in image.captions)
+    findings.append(Finding("captions_alike", None, told_of_most(found, n_left_out, n_captions)))
+    return [replace(one, captions=tuple(text for text in one.captions if text not in found)) for one in images]
 
 
 def _without_folder(fault: CorpusError) -> str:
@@ -229,7 +258,10 @@ _OF_BOXES = frozenset(("box_out_of_frame", "box_zero_size", "box_in_shares", "ca
 class _BoxesAsGiven:
     """The boxes as they came, to see whether they are in COCO's form."""
 
-    def __init__(self) -> None:
+    def __init__(self, min_score: float) -> None:
+        self.min_score = min_score
+        self.scores: list[float] = []
+        self.no_things: list[str] = []
         self.boxes_px: list[BoxPx] = []
         self.frames: list[tuple[int, int]] = []
         self.n_unnamed = 0
@@ -285,9 +317,14 @@ def _image_of(
     """Make one image; what is left out or mended becomes a finding."""
     folded = [" ".join(text.split()) for text in record.captions]
     captions = tuple(text for text in folded if 0 < len(text.encode()) <= MAX_CAPTION_BYTES)
+    n_too_long = len(folded) - len(captions) - folded.count("")
+    for text in captions:
+        fault = caption_fault(text)
+        if fault is not None:
+            findings.append(Finding(fault[0], image_id, f"{fault[1]} ('{text[:60]}'); left out"))
+    captions = tuple(text for text in captions if caption_fault(text) is None)
     findings += [Finding("empty_caption", image_id, "a caption is empty; left out")] * folded.count("")
     too_long = f"a caption has more than {MAX_CAPTION_BYTES} bytes; left out"
-    n_too_long = len(folded) - len(captions) - folded.count("")
     findings += [Finding("caption_too_long", image_id, too_long)] * n_too_long
     width, height = record.width or 0, record.height or 0
     if bool(width) != bool(height):
@@ -310,13 +347,23 @@ def _image_of(
             )
             form.n_unnamed += 1
             continue
+        if is_no_thing(name):
+            form.no_things.append(name)
+            continue
         form.boxes_px.append(row.bbox)
         form.frames.append((width, height))
         crowd = bool(row.iscrowd)
+        if row.score is not None:
+            form.scores.append(row.score)
+            if row.score < form.min_score:
+                continue
         box, faults = make_box(InstanceRow(0, 0, bbox=row.bbox, area=row.area, iscrowd=crowd), name, width, height)
         findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]
         boxes += [box] if box is not None else []
-    return AnnotatedImage(image_id, record.file_name, width, height, captions, tuple(boxes), record.licence)
+    image = AnnotatedImage(image_id, record.file_name, width, height, captions, tuple(boxes), record.licence)
+    if not any(row.score is not None and row.score < 1 for row in record.boxes):
+        return image
+    return replace(image, absent=(), unfinished=(*dict.fromkeys(box.category for box in boxes),))  # of a detector
 
 
 def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[int, int]:

@@ -329,7 +329,16 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
     )
     categories, licences = ({name: at for at, name in enumerate(names)} for names in (category_names, licence_names))
     boxes = [box for image in images for box in image.boxes]
-    no_labels = np.zeros(len(images) + 1, np.int64), np.empty(0, np.int32)
+    labels = [
+        [
+            ONLY_LABELLED,
+            *(-1 - categories[name] for name in image.absent if name in categories),
+            *(categories[name] for name in image.unfinished or () if name in categories),
+        ]
+        if image.absent is not UNSET
+        else []
+        for image in images
+    ]
     return Columns(
         texts_of([image.image_id for image in images]),
         texts_of([image.file_name for image in images]),
@@ -342,7 +351,8 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
         np.array([box.area_unit for box in boxes], np.float64),
         np.array([categories[box.category] for box in boxes], np.int32),
         np.array([box.is_crowd for box in boxes], np.bool_),
-        *no_labels,
+        ends_of([len(of_image) for of_image in labels]),
+        np.array([label for of_image in labels for label in of_image], np.int32),
         category_names,
         licence_names,
     )

@@ -13,6 +13,7 @@ from typing import Literal
 
 from datagen.claims import gather_evidence, read_answer, unknown_names, verify
 from datagen.claims.kinds import kind_of
+from datagen.corpus.caption_faults import N_SAMPLED, said_of_most
 from datagen.geometry import DOUBLED_IOU, doubled_pairs
 from datagen.languages import ENGLISH, other_language
 from datagen.lexicon import Lexicon, lexicon_for
@@ -70,6 +71,8 @@ def lint_corpus(
     if spoken is not None:
         read = "claims and lint read English ones, and those of the run's --language"
         yield Finding("captions_not_english", None, f"captions seem to be in {spoken}; {read}")
+    if isinstance(images, Sequence):
+        yield from _lint_headings(images)
     lacking: dict[str, list[Finding]] = {"no_captions": [], "no_boxes": []}
     n_annotated = 0
     for image in images:
@@ -89,6 +92,17 @@ def lint_corpus(
             yield Finding(kind, None, f"none of the {n_annotated} images has {kind.removeprefix('no_')}")
         else:
             yield from findings
+
+
+MIN_ALIKE = 4
+"""Images with captions, before one caption under most of them is told; of more of them loading leaves it out."""
+
+
+def _lint_headings(images: Sequence[AnnotatedImage]) -> Iterator[Finding]:
+    told = [image for image in islice(images, N_SAMPLED) if image.captions]
+    heard = ((image.image_id, caption) for image in told for caption in image.captions)
+    for text in said_of_most(heard, len(told), MIN_ALIKE):
+        yield Finding("captions_alike", None, f"most images have the same caption: '{text[:60]}'")
 
 
 MAX_CAPTIONS = 300

@@ -221,9 +221,15 @@ def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = 
             validator.look_over(few, inputs.pictures.read)
 
 
+OF_A_WHOLE_FILE = {"boxes_scored", "captions_alike", "category_no_thing"}
+"""Kinds of findings that are told in full: they say of a whole file what it is not fit for."""
+
+
 def tell_omissions(inputs: Inputs) -> None:
     """Say what loading left out or mended, before anything is paid for."""
     omissions = count_omissions(inputs.corpus.findings)
+    for kind in sorted(OF_A_WHOLE_FILE & omissions.keys()):
+        inputs.progress.note(f"{visible(omissions.pop(kind).example)}.")
     if omissions:
         tally = ", ".join(f"{one.number} {kind}" for kind, one in omissions.items())
         first = visible(next(iter(omissions.values())).example)

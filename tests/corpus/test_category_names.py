@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.corpus.category_names import is_nameless, names_in_sentences
+from datagen.corpus.category_names import is_nameless, is_no_thing, names_in_sentences, told_no_things
 from datagen.lexicon import counted, with_article
 from datagen.words import COCO_CATEGORIES
 
@@ -98,3 +98,34 @@ def test_a_name_that_tells_no_thing(name: str) -> None:
 )
 def test_a_name_that_tells_one(name: str) -> None:
     assert not is_nameless(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "no-helmet", "no_helmet", "NoHelmet", "without_mask", "with_mask", "not wearing", "wearing helmet", "w/o vest",
+        "running", "standing", "yawning", "drowning", "red", "Green", "OK", "normal", "ripe", "fallen", "closed", "good",
+    ],
+)  # fmt: skip
+def test_what_names_no_thing_is_known(name: str) -> None:
+    (spoken,) = names_in_sentences([name])
+    assert is_no_thing(spoken) and not is_nameless(spoken)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *COCO_CATEGORIES,
+        "helmet", "No Parking Sign", "no-entry zone", "building", "painting", "earring", "awning", "clothing", "railing",
+        "pothole", "smoke", "fire", "scratch", "crack", "defect", "human", "female", "signal", "mobile", "gold", "square",
+        "person standing", "ripe tomato", "bare head", "red car", "人", "Hund", "wheelchair", "notebook", "node", "walnut",
+    ],
+)  # fmt: skip
+def test_what_names_a_thing_stays(name: str) -> None:
+    (spoken,) = names_in_sentences([name])
+    assert not is_no_thing(spoken) and not is_nameless(spoken)
+
+
+def test_many_of_them_are_told_by_number() -> None:
+    told = told_no_things([f"no-{n}" for n in range(12)], 5, 9)
+    assert "'no-7' and 4 more: no sentence can say these" in told and "'no-8'" not in told and "5 of 9 boxes" in told

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import re
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -14,11 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from datagen.config import CorpusSettings
+from datagen.claims import deniable
+from datagen.config import ChecksSettings, CorpusSettings
 from datagen.corpus import Corpus, load_corpus
 from datagen.corpus.coco.boxes import MaskError, measure_mask
 from datagen.corpus.coco.listing import licence_name
 from datagen.errors import CorpusError
+from datagen.geometry import count_objects
 from datagen.words import COCO_CATEGORIES
 
 CATEGORIES = [{"id": 1, "name": "person", "supercategory": "person"}, {"id": 18, "name": "dog"}]
@@ -773,3 +776,84 @@ def test_any_bytes_give_a_corpus_or_one_sentence(load: Loader, content: bytes) -
 def test_captions_alone_are_read_with_cocos_words_and_an_empty_instances_file_is_not(load: Loader) -> None:
     assert load((), captions(CAPTION)).categories == COCO_CATEGORIES
     assert load(instances(BOX), captions(CAPTION)).categories != COCO_CATEGORIES
+
+
+def scored(score: object, n: int = 1, key: str = "score", **more: Any) -> dict[str, Any]:
+    return {**BOX, "id": n, "bbox": [10 + n, 5, 20, 10], key: score, **more}
+
+
+@pytest.mark.parametrize("key", ["score", "confidence"])
+@pytest.mark.parametrize("scale", [1, 100])
+def test_boxes_of_a_detector_are_no_ground_truth(load: Loader, key: str, scale: int) -> None:
+    file = instances(*(scored(score * scale, n, key) for n, score in enumerate((0.03, 0.9, 0.6, 0.51, 0.49))))
+    corpus = load(file, captions(CAPTION))
+    (finding,) = corpus.findings
+    assert finding.kind == "boxes_scored" and finding.image_id is None
+    assert "5 of 5 boxes carry a score (0.03 to 0.9, half below 0.51)" in finding.detail
+    assert "2 below 0.5 (--set corpus.min_score) are left out" in finding.detail
+    (image,) = corpus.images
+    assert (len(image.boxes), image.absent, image.unfinished) == (3, (), ("dog",))
+    assert deniable(image, corpus.categories, ChecksSettings()) == ()
+    assert not count_objects(image.boxes, image.unfinished or ())["dog"].is_exact
+
+
+def test_the_least_score_is_a_setting_that_the_cache_knows(
+    load: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("datagen.corpus.cache.MIN_SOURCE_BYTES", 0)
+    path = Path(load.write("i.json", instances(scored(0.3), scored(0.8, 2))))
+    os.utime(path, (1, 1))
+    for least, n_boxes in ((0.5, 1), (0.0, 2), (0.9, 0), (0.5, 1)):
+        corpus = load_corpus(CorpusSettings(instances=(str(path),), min_score=least))
+        assert len(corpus.images[0].boxes) == n_boxes
+
+
+@pytest.mark.parametrize("score", [1, 1.0, None, True, "high", [0.2], -3, {"a": 1}, 1e300])
+def test_a_score_that_says_nothing_leaves_boxes_as_people_drew_them(load: Loader, score: object) -> None:
+    corpus = load(instances(scored(score)))
+    assert not corpus.findings and len(corpus.images[0].boxes) == 1 and corpus.images[0].absent is UNSET
+
+
+def test_categories_that_name_no_thing_are_told_once_with_their_boxes(load: Loader) -> None:
+    names = ("helmet", "no-helmet", "without_mask", "running", "red")
+    categories = [{"id": n, "name": name} for n, name in enumerate(names)]
+    boxes = [{**BOX, "id": n, "category_id": n % 5} for n in range(10)]
+    corpus = load(instances(*boxes, categories=categories))
+    (finding,) = corpus.findings
+    assert finding.kind == "category_no_thing" and finding.image_id is None
+    assert "'no-helmet', 'without mask', 'running', 'red': no sentence can say these" in finding.detail
+    assert "left out with their 8 of 10 boxes" in finding.detail
+    assert corpus.categories == ("helmet",) and corpus.refusal is None
+    assert {box.category for box in corpus.images[0].boxes} == {"helmet"}
+    only = load(instances(*({**one, "category_id": 1} for one in boxes), categories=categories))
+    assert only.refusal is not None and "left out with their 10 of 10 boxes" in only.refusal
+
+
+def test_keys_of_word_lists_are_no_names(load: Loader) -> None:
+    keys = ("n02084071", "/m/0bt9lr", "Q144", "3f2504e0-4f89-11d3-9a0c-0305e82c3301", "class_3", "0")
+    categories = [{"id": n, "name": name} for n, name in enumerate(keys)]
+    corpus = load(instances(*({**BOX, "id": n, "category_id": n} for n in range(6)), categories=categories))
+    assert corpus.refusal is not None and "6 of 6 boxes do not fit (6 category_unnamed)" in corpus.refusal
+
+
+def test_captions_that_describe_no_picture_are_left_out_by_kind(load: Loader) -> None:
+    texts = ("A dog.", "IMG_1.jpg", "<b>A dog</b>", "A cafÃ©.", "Image 3")
+    corpus = load(texts=captions(*({**CAPTION, "id": n, "caption": text} for n, text in enumerate(texts))))
+    assert [finding.kind for finding in corpus.findings] == [
+        "caption_is_name",
+        "caption_markup",
+        "caption_misread",
+        "caption_says_nothing",
+    ]
+    assert corpus.images[0].captions == ("A dog.",) and "('IMG_1.jpg'); left out" in corpus.findings[0].detail
+
+
+def test_a_caption_under_most_of_many_images_is_a_heading(load: Loader) -> None:
+    images = [{**IMAGE, "id": n, "file_name": f"{n}.jpg"} for n in range(30)]
+    rows = [{"id": n, "image_id": n, "caption": "Photographs of my dogs."} for n in range(30)]
+    rows += [{"id": 30 + n, "image_id": n, "caption": f"A dog beside car number {n}."} for n in range(30)]
+    corpus = load(texts=captions(*rows, images=images))
+    (finding,) = corpus.findings
+    assert finding.kind == "captions_alike" and "30 of 60 captions say the same" in finding.detail
+    assert all(len(image.captions) == 1 and "beside" in image.captions[0] for image in corpus.images)

@@ -42,7 +42,9 @@ def settings(tmp_path: Path) -> dict[str, CorpusSettings]:
 
 def test_the_fixture_has_every_format(settings: dict[str, CorpusSettings]) -> None:
     assert settings.keys() == {one.name for one in FORMATS}
-    assert {*PLACES, "source", "format", "limit", "max_image_pixels"} == {*CorpusSettings.__struct_fields__}
+    assert {*PLACES, "source", "format", "limit", "max_image_pixels", "min_score"} == {
+        *CorpusSettings.__struct_fields__
+    }
 
 
 @pytest.mark.parametrize("name", [one.name for one in FORMATS])

@@ -221,3 +221,33 @@ def test_anything_gives_a_corpus_or_one_sentence(records: list[Any]) -> None:
 def test_half_a_surrogate_pair_is_told() -> None:
     with pytest.raises(CorpusError, match=r"records\[0\]: holds half of a surrogate pair"):
         ImageRecords([{"file_name": "1.jpg", "captions": ["A dog \ud800."]}])
+
+
+def test_boxes_of_a_detector_are_no_ground_truth(folder: Path, tmp_path: Path) -> None:
+    boxes = [{"category": "dog", "bbox": [n, 4, 20, 20], "score": score} for n, score in enumerate((0.2, 0.9))]
+    record = {"file_name": "a.png", "width": 100, "height": 50, "boxes": boxes}
+    for corpus in (ImageRecords([record]).load(), load_corpus(in_a_file(tmp_path / "r.jsonl", [record]))):
+        (finding,), (image,) = corpus.findings, corpus.images
+        assert finding.kind == "boxes_scored" and "2 of 2 boxes carry a score" in finding.detail
+        assert (len(image.boxes), image.absent, image.unfinished) == (1, (), ("dog",))
+    drawn = {**record, "boxes": [{**boxes[0], "score": 1}]}
+    assert not ImageRecords([drawn]).load().findings
+
+
+def test_categories_and_captions_that_say_nothing_are_left_out() -> None:
+    boxes = [{"category": name, "bbox": [1, 4, 20, 20]} for name in ("dog", "no-helmet", "running")]
+    record = {"file_name": "a.png", "width": 100, "height": 50, "boxes": boxes, "captions": ["A dog.", "IMG_1.jpg"]}
+    corpus = ImageRecords([record], categories=["dog", "running"]).load()
+    assert [finding.kind for finding in corpus.findings] == ["caption_is_name", "category_no_thing"]
+    assert corpus.categories == ("dog",) and corpus.images[0].captions == ("A dog.",)
+    assert [box.category for box in corpus.images[0].boxes] == ["dog"] and corpus.refusal is None
+    nothing = ImageRecords([{**record, "boxes": boxes[1:]}]).load()
+    assert nothing.refusal is not None and "'no-helmet', 'running'" in nothing.refusal
+
+
+def test_a_caption_under_most_of_many_images_is_a_heading() -> None:
+    corpus = ImageRecords(
+        {"file_name": f"{n}.png", "captions": ["My dogs.", f"Dog {n} runs."]} for n in range(30)
+    ).load()
+    assert [finding.kind for finding in corpus.findings] == ["captions_alike"]
+    assert all(image.captions == (f"Dog {n} runs.",) for n, image in enumerate(corpus.images))

@@ -53,7 +53,7 @@ def make_trees(seed: int, id_of: type) -> tuple[dict[str, Any], dict[str, Any]]:
                 "id": n + 1,
             }
         )
-        captions.append({"image_id": image["id"], "id": n + 1, "caption": f"{rng.choice(CAPTIONS)} {n}"})
+        captions.append({"image_id": image["id"], "id": n + 1, "caption": f"A dog beside {rng.choice(CAPTIONS)} {n}"})
     categories = [{"supercategory": "x", "id": n, "name": name} for n, name in enumerate(NAMES, start=1)]
     return (
         {"info": {"year": 2017}, "images": images, "annotations": boxes, "categories": categories},

@@ -34,12 +34,13 @@ def load_annotations(settings: CorpusSettings) -> Corpus:
     size no file states has width and height 0.
 
     Args:
-        settings: Uses ``captions`` and ``instances``.
+        settings: Uses ``captions``, ``instances`` and ``min_score``.
 
     Raises:
         CorpusError: A file is not what it should be, or two files contradict each other.
     """
-    kept = cached({"instances": settings.instances, "captions": settings.captions}, lambda: _read_all(settings))
+    files = {"instances": settings.instances, "captions": settings.captions}
+    kept = cached(files, lambda: _read_all(settings), settings.min_score)
     # Captions alone name no categories: claims are read with COCO's then. No picture has a box, so none is refuted.
     names = kept.columns.category_names or (() if settings.instances else COCO_CATEGORIES)
     return Corpus(AnnotatedImages(kept.columns), names, kept.findings, kept.refusal)
@@ -51,7 +52,7 @@ def _read_all(settings: CorpusSettings) -> Annotations:
         ids = Ids()
         instances = [read_instances(Path(name), ids) for name in settings.instances]
         captions = [read_captions(Path(name), ids) for name in settings.captions]
-        return merge_files(instances, captions, ids)
+        return merge_files(instances, captions, ids, settings.min_score)
 
 
 @contextmanager

@@ -72,7 +72,10 @@ class CaptionRow(Struct, gc=False):
 
 
 class InstanceRow(Struct, gc=False):
-    """One annotation of an instances file; ``segmentation`` stays undecoded, as few need it."""
+    """One annotation of an instances file; ``segmentation`` stays undecoded, as few need it.
+
+    A detector's output has its certainty as ``score``, or as ``confidence``.
+    """
 
     image_id: Id
     category_id: Id
@@ -81,6 +84,8 @@ class InstanceRow(Struct, gc=False):
     area: float | None = None
     iscrowd: int | bool | None = None
     segmentation: Raw = Raw()
+    score: Any = None
+    confidence: Any = None
 
 
 class CaptionsFile(Struct):

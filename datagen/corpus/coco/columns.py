@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from array import array
 from collections.abc import Sequence
@@ -110,6 +111,7 @@ class InstanceTable(Struct, frozen=True):
         crowds: Whether they are crowd regions.
         masks: Segmentations by the annotation's index, of those alone whose box or area must be made of it, or whose
             frame must be checked.
+        scores: How certain a detector was, from 0 to 1; NaN where the file does not say.
     """
 
     ids: Ints
@@ -119,6 +121,7 @@ class InstanceTable(Struct, frozen=True):
     areas: NDArray[np.float64]
     crowds: NDArray[np.bool_]
     masks: dict[int, Raw]
+    scores: NDArray[np.float64]
 
 
 class CaptionTable(Struct, frozen=True):
@@ -218,6 +221,7 @@ class InstanceRows:
         self._ids, self._image_ids, self._category_ids = Growing(np.int64), Growing(np.int64), Growing(np.int64)
         self._boxes, self._areas, self._crowds = Growing(np.float64, 4), Growing(np.float64), Growing(np.bool_)
         self._masks: dict[int, Raw] = {}
+        self._scores = Growing(np.float64)
         self._n_rows = 0
 
     def add(self, rows: list[InstanceRow]) -> None:
@@ -225,6 +229,7 @@ class InstanceRows:
         boxes = _box_array([row.bbox for row in rows])
         areas = np.array([row.area for row in rows], np.float64)  # None becomes NaN
         crowds = np.frombuffer(bytes(map(bool, [row.iscrowd for row in rows])), np.bool_)
+        self._scores.add(np.array([_score_of(row) for row in rows], np.float64))
         self._keep_masks(rows, crowds, np.isnan(boxes[:, 0]) | ~(areas > 0))
         self._ids.add(self._number([row.id for row in rows]))
         self._image_ids.add(self._number([row.image_id for row in rows]))
@@ -252,6 +257,7 @@ class InstanceRows:
             self._areas.array(),
             self._crowds.array(),
             self._masks,
+            as_shares(self._scores.array()),
         )
 
 
@@ -274,6 +280,23 @@ class CaptionRows:
     def table(self) -> CaptionTable:
         """All that came."""
         return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts(), self._marked.array())
+
+
+def _score_of(row: InstanceRow) -> float:
+    given = row.confidence if row.score is None else row.score
+    if given is None or isinstance(given, bool):
+        return math.nan
+    try:
+        return float(given)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def as_shares(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scores from 0 to 1; those of tools that write percent are divided, what else is no share is none."""
+    most = np.nanmax(scores, initial=0.0)
+    shares = scores / 100 if 1 < most <= 100 else scores
+    return np.where((shares >= 0) & (shares <= 1), shares, np.nan)
 
 
 def _box_array(boxes: list[BoxPx | None]) -> NDArray[np.float64]:

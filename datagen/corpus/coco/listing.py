@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
+from datagen.corpus.category_names import is_nameless, is_no_thing, names_in_sentences, told_nameless
 from datagen.corpus.coco.boxes import CategoryRow, LicenceRow
 from datagen.corpus.coco.columns import Captions, Ids, ImageTable, Instances
 from datagen.corpus.file_names import plain_name
@@ -61,6 +61,7 @@ class Listing:
         findings: What was left out.
         refusals: Why a run should not go on with the rest, if so.
         unnamed: Of the latest file's categories those that are left out, by their numbered ids, with the reason.
+        no_things: Those that name no thing, by their numbered ids.
     """
 
     def __init__(self, ids: Ids) -> None:
@@ -72,6 +73,7 @@ class Listing:
         self.findings: list[Finding] = []
         self.refusals: list[str] = []
         self.unnamed: dict[int, str] = {}
+        self.no_things: dict[int, str] = {}
         self._conflicting: dict[Path, list[int]] = {}
         self._ids = ids
         self._image_ids = np.empty(0, np.int64)
@@ -191,6 +193,9 @@ class Listing:
         """Find the rows of categories, -1 for unknown ones; the first call enters those of the file."""
         rows_used = _without_heading(file.categories, self._ids, file.annotations.category_ids)
         named, faults, told = _category_names(file.path, rows_used)
+        no_things = {key: name for key, name in named.items() if is_no_thing(name)}
+        self.no_things = {int(self._ids.numbers([key])[0]): name for key, name in no_things.items()}
+        named = {key: name for key, name in named.items() if key not in no_things}
         self.unnamed = {self._ids.numbers([key])[0]: fault for key, fault in faults.items()}
         self.findings += () if set(told) <= set(self.findings) else told
         rows = _entered(self.category_names, named.values())

@@ -13,7 +13,17 @@ import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
-from datagen.corpus.box_form import SEEMS_CORNERS, are_of_other_form, are_shares, guess_form, share_out_of_frame
+from datagen.config import CorpusSettings
+from datagen.corpus.box_form import (
+    SEEMS_CORNERS,
+    are_of_other_form,
+    are_shares,
+    guess_form,
+    share_out_of_frame,
+    told_scored,
+)
+from datagen.corpus.caption_faults import N_SAMPLED, caption_fault, said_of_most, suspects, told_of_most
+from datagen.corpus.category_names import told_no_things
 from datagen.corpus.coco.boxes import InstanceRow, is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
@@ -34,6 +44,7 @@ from datagen.records import Finding
 Mask = NDArray[np.bool_]
 
 _LOOK = "Look whether its boxes, the sizes of its images and its categories are of one data set"
+MIN_SCORE = CorpusSettings().min_score
 MIN_CROWDS = 3
 MANY_CROWDS = 0.2
 """Share of boxes with ``iscrowd`` and a mask from which on the mark cannot mean a group."""
@@ -42,13 +53,16 @@ _CHUNK = 1 << 16
 """Annotations placed at once: what is worked out on the way takes some hundred bytes for each."""
 
 
-def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) -> Annotations:
+def merge_files(
+    instances: list[Instances], captions: list[Captions], ids: Ids, min_score: float = MIN_SCORE
+) -> Annotations:
     """Merge files; those that come first decide the order, instances before captions.
 
     Args:
         instances: Emptied on the way, so that no table outlives its use.
         captions: The same.
         ids: What numbered their ids.
+        min_score: Boxes with a lower one are left out.
 
     Raises:
         CorpusError: They list no image, or contradict each other.
@@ -64,7 +78,7 @@ def merge_files(instances: list[Instances], captions: list[Captions], ids: Ids) 
     listing.findings.clear()
     repeats = _Repeats([file.annotations.ids for file in instances])
     while instances:
-        merge.place_boxes(instances.pop(0), repeats)
+        merge.place_boxes(instances.pop(0), repeats, min_score)
     repeats = _Repeats([file.annotations.ids for file in captions])
     while captions:
         merge.place_captions(captions.pop(0), repeats)
@@ -123,7 +137,7 @@ class _Merge:
                     told = f"{file.path.name}: {told}. Give the file to --{kind}, too, to have them read"
                     self.findings.append(Finding("annotations_of_other_kind", None, told))
 
-    def place_boxes(self, file: Instances, repeats: _Repeats) -> None:
+    def place_boxes(self, file: Instances, repeats: _Repeats, min_score: float) -> None:
         """Give an instances file's boxes to their images; what cannot be placed is left out and told."""
         table = file.annotations
         self._note_repeated_ids(file)
@@ -149,11 +163,13 @@ class _Merge:
             told, is_kept[at] = self._place_odd(file, boxes, at)
             notes += [(at, kind, detail) for kind, detail in told]
         self._judge(file, notes, is_ours, is_kept, form)
+        self._tell_no_things(file, is_ours)
         is_repeated = repeats.find(table.ids, is_kept, lambda rows: _box_keys(table.ids, boxes, rows))
         for at, kind, detail in notes:
             if not is_repeated[at]:
                 self._note(kind, int(table.image_ids[at]), int(table.ids[at]), detail)
         is_kept &= ~is_repeated
+        self._doubt_scored(file, boxes, is_kept, min_score)
         self.boxes.append(_Boxes(*(_chosen(getattr(boxes, name), is_kept) for name in boxes.__struct_fields__)))
         self._place_labels(file)
 
@@ -170,6 +186,35 @@ class _Merge:
         told = f"{file.path.name}: {told} marked iscrowd, COCO's word for a group that nobody counted"
         told += "; CVAT marks every mask so. The mark is not read: each counts as one object"
         self.findings.append(Finding("crowds_doubted", None, told))
+
+    def _tell_no_things(self, file: Instances, is_ours: Mask) -> None:
+        """Tell of categories that name no thing; of a file that has no others nothing can be made."""
+        no_things, n_all = self.listing.no_things, int(np.count_nonzero(is_ours))
+        if not no_things:
+            return
+        n_boxes = int(np.count_nonzero(is_ours & np.isin(file.annotations.category_ids, [*no_things])))
+        told = told_no_things([*no_things.values()], n_boxes, n_all)
+        self.findings.append(Finding("category_no_thing", None, f"{file.path.name}: {told}"))
+        if n_boxes == n_all > 0:
+            self.refusals.append(f"{file.path}: {told}.")
+
+    def _doubt_scored(self, file: Instances, boxes: _Boxes, is_kept: Mask, min_score: float) -> None:
+        """Take a detector's boxes for what they are: unlikely ones are left out, none are denied or counted by them.
+
+        A tool that writes a score of 1 for all that people drew says nothing by it.
+        """
+        scores = file.annotations.scores
+        is_scored = is_kept & ~np.isnan(scores)
+        if not (scores[is_scored] < 1).any():
+            return
+        is_low = is_scored & (scores < min_score)
+        told = told_scored(scores[is_scored], int(np.count_nonzero(is_kept)), min_score)
+        self.findings.append(Finding("boxes_scored", None, f"{file.path.name}: {told}"))
+        is_kept &= ~is_low
+        images = np.unique(self.listing.rows(file.images.ids, file.path))
+        marks = np.column_stack((images, np.full(len(images), ONLY_LABELLED)))
+        boxed = np.unique(np.column_stack((boxes.images[is_kept], boxes.categories[is_kept])), axis=0)
+        self.labels.append(np.concatenate((marks[images >= 0], boxed)).astype(np.int32))
 
     def _judge(
         self, file: Instances, notes: list[tuple[int, str, str]], is_ours: Mask, is_kept: Mask, form: _FormCheck
@@ -216,6 +261,8 @@ class _Merge:
         if image < 0:
             return [_unknown_image(file)], False
         if category < 0:
+            if int(table.category_ids[at]) in self.listing.no_things:
+                return [], False
             fault = self.listing.unnamed.get(int(table.category_ids[at]))
             if fault is not None:
                 told = f"its category {self.ids.text(int(table.category_ids[at]))} {fault}; left out"
@@ -246,6 +293,12 @@ class _Merge:
         n_bytes = np.diff(table.captions.offsets)
         is_damaged = _holding(table.captions, "\ufffd".encode())
         is_kept = (images >= 0) & (n_bytes > 0) & (n_bytes <= MAX_CAPTION_BYTES) & ~table.is_marked & ~is_damaged
+        odd: dict[int, tuple[str, str]] = {}
+        for at in suspects(table.captions).tolist():
+            fault = caption_fault(table.captions.read(at, at + 1)[0]) if is_kept[at] else None
+            if fault is not None:
+                odd[at] = fault
+        is_kept[[*odd]] = False
         for at in np.flatnonzero(~is_kept).tolist():
             if images[at] < 0:
                 told = _unknown_image(file)
@@ -255,6 +308,8 @@ class _Merge:
                 told = "caption_rejected", "the file marks the caption as is_rejected or is_precanned; left out"
             elif is_damaged[at]:
                 told = "caption_damaged", "letters of the caption are lost (U+FFFD); left out"
+            elif at in odd:
+                told = odd[at][0], f"{odd[at][1]} ('{table.captions.read(at, at + 1)[0][:60]}'); left out"
             else:
                 told = (
                     "caption_too_long",
@@ -267,10 +322,24 @@ class _Merge:
             return zip(table.ids[rows].tolist(), images[rows].tolist(), texts, strict=True)
 
         is_kept &= ~repeats.find(table.ids, is_kept, keys)
+        self._leave_out_headings(file, images, is_kept)
         if is_kept.all():
             self.captions.append((images, table.captions))
         else:
             self.captions.append((images[is_kept], table.captions.pick(np.flatnonzero(is_kept))))
+
+    def _leave_out_headings(self, file: Captions, images: NDArray[np.int32], is_kept: Mask) -> None:
+        """Leave out captions that stand under most images."""
+        rows, captions = np.flatnonzero(is_kept), file.annotations.captions
+        n_images = len(np.unique(images[rows]))
+        step = max(1, len(rows) // N_SAMPLED)
+        sampled = rows[(np.arange(len(rows)) // 16) % step == 0].tolist()
+        found = said_of_most(((int(images[at]), captions.read(at, at + 1)[0]) for at in sampled), n_images)
+        if found:
+            is_heading = [captions.read(at, at + 1)[0] in found for at in rows.tolist()]
+            is_kept[rows[is_heading]] = False
+            told = told_of_most(found, sum(is_heading), len(rows))
+            self.findings.append(Finding("captions_alike", None, f"{file.path.name}: {told}"))
 
     def _note_repeated_ids(self, file: Instances | Captions) -> None:
         ids = file.annotations.ids
