@@ -17,12 +17,25 @@ A single record that fails never raises: it becomes a dropped record with stage,
 
 from __future__ import annotations
 
+import re
+
 _SPACES = "\n\t\xa0\u3000"  # the last two are those of French and of Chinese
 
 
 def visible(text: str) -> str:
     """Foreign text without the signs that steer a terminal, fit for a sentence or a listing."""
     return "".join(sign if sign in _SPACES or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
+
+
+_STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\uffff]")
+
+
+def inert(text: str) -> str:
+    """Foreign text for a page: signs that nobody sees and that turn or hide others stand there as escapes.
+
+    Joiners of letters and emoji stay: Persian, Hindi and a family of four need them.
+    """
+    return _STEERING.sub(lambda sign: f"\\x{ord(sign[0]):02x}", text)
 
 
 def told_raised(name: str, function: object, error: BaseException) -> str:

@@ -121,6 +121,8 @@ _TWINS = {
     "florence2": "florence-community/Florence-2-large does not chat; Qwen/Qwen3-VL-2B-Instruct",
 }
 """Repositories in a layout of their own, by model_type, and what is the same or nearest in transformers' layout."""
+HUB_TIMEOUT_S = 5.0
+"""Until the hub counts as out of reach."""
 _FETCHED = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
 
 
@@ -144,16 +146,33 @@ def find_folder(settings: ValidatorSettings) -> Path:
     if listed is not None and listed.pickle is not None:
         patterns.append(listed.pickle)
     pinned: dict[str, Any] = {"revision": listed.revision} if listed and listed.revision else {}
+    away = _why_no_hub()
     try:
-        folder = Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns, **pinned))
+        folder = Path(
+            huggingface_hub.snapshot_download(
+                name, allow_patterns=patterns, local_files_only=away is not None, **pinned
+            )
+        )
     except (HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, HFValidationError, OSError) as error:
         raise ValidatorError(
-            f"{name}: neither a folder here nor to be had from the hub ({first_line(error)}); check the name, "
+            f"{name}: neither a folder here nor to be had from the hub ({away or first_line(error)}); check the name, "
             "the network and, for a gated model, HF_TOKEN; or download it and give its folder."
         ) from None
     if listed is not None and listed.pickle is not None and not _weight_files(folder):
         convert_pickle(folder / listed.pickle)
     return folder
+
+
+def _why_no_hub() -> str | None:
+    """Say why the hub cannot be reached; None where anything answers there.
+
+    Its own client tries six times in 23 seconds, and prints a warning each time, before it looks at what is cached.
+    """
+    try:
+        huggingface_hub.get_session().head(huggingface_hub.constants.ENDPOINT, timeout=HUB_TIMEOUT_S)
+    except Exception as error:  # its client is another one in each version, with errors of its own
+        return first_line(error)
+    return None
 
 
 def convert_pickle(path: Path) -> None:

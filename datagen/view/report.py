@@ -25,6 +25,7 @@ from msgspec.structs import asdict, astuple
 
 from datagen.config import Settings, validator_labels
 from datagen.corpus import identity_in
+from datagen.errors import inert
 from datagen.hallucination_rate import Hallucinations, Rate
 from datagen.pipeline import STAGE_NAMES
 from datagen.records import AnnotatedImage
@@ -190,7 +191,7 @@ def render_report(
     fingerprint = ", ".join(PurePath(one).name for one in calibration.validator.split(", ")) if calibration else ""
     style = Markup((_HERE / "report.css").read_text(encoding="utf-8") + STYLE)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode("ascii")
-    return _environment().get_template("report.html.j2").render(
+    page = _environment().get_template("report.html.j2").render(
         style=style,
         policy=f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
         source=identity_in(manifest),
@@ -216,6 +217,7 @@ def render_report(
         balance=summary.balance,
         groups={fate: draw_groups(examples, fate, images, read) for fate in ("accepted", "rejected", "cut")},
     )  # fmt: skip
+    return inert(page)
 
 
 def _environment() -> jinja2.Environment:

@@ -25,6 +25,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.corpus import PictureError
+from datagen.errors import inert
 from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Turn, Validation
 from datagen.turn_fates import Earlier, FatedTurn, fated_turns, opinion_lines
 from datagen.validator.unboxed import Unboxed, unboxed_in
@@ -113,7 +114,7 @@ def card_body(
         One ``article`` element.
     """
     places = {name: n for n, name in enumerate(dict.fromkeys(box.category for box in image.boxes))} if image else {}
-    return (
+    return inert(
         f'<article class="dg-card" aria-label="Sample {escape(sample.sample_id)}">'
         f"{_figure(sample, image, picture_url, places)}"
         f'<div class="dg-talk">{_fate(sample)}{_turns(sample, places, are_cuts_open)}{_cuts(sample)}</div></article>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tiny_checkpoints import TEMPLATE, make_tokenizer, open_tiny, write_checkpoi
 
 from datagen.config import ValidatorSettings, digest_of
 from datagen.errors import ValidatorError
-from datagen.validator import Validator, loading, open_validator
+from datagen.validator import Validator, files, loading, open_validator
 from datagen.validator.files import digest_files
 from datagen.validator.loading import pick_precision
 from datagen.validator.models import load_checkpoint
@@ -84,7 +85,7 @@ def test_digest_reads_large_files_in_samples(tmp_path: Path) -> None:
 def test_a_hub_id_is_fetched_without_code_or_pickles(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def fetch(name: str, allow_patterns: list[str]) -> str:
+    def fetch(name: str, allow_patterns: list[str], local_files_only: bool) -> str:
         asked.append((name, allow_patterns))
         return str(sound)
 
@@ -95,13 +96,44 @@ def test_a_hub_id_is_fetched_without_code_or_pickles(sound: Path, monkeypatch: p
     assert not {"*.py", "*.bin", "*"} & set(asked[0][1])
 
 
-def test_a_hub_id_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(name: str, allow_patterns: list[str]) -> str:
+def test_a_hub_id_that_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, allow_patterns: list[str], local_files_only: bool) -> str:
         raise LocalEntryNotFoundError("cannot find an appropriate cached snapshot folder.\nMore lines.")
 
+    monkeypatch.setattr(files, "_why_no_hub", lambda: None)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     with pytest.raises(ValidatorError, match=r"someone/tiny: neither a folder here nor .* cached snapshot folder\)"):
         load_checkpoint(ValidatorSettings(name="someone/tiny", device="cpu"))
+
+
+@pytest.mark.parametrize("name", ["someone/tiny", "clip-vit-b-32"])
+@pytest.mark.parametrize("fault", [OSError(111, "Connection refused"), TimeoutError("timed out"), RuntimeError("no")])
+def test_a_hub_out_of_reach_is_tried_once_and_quietly(
+    name: str, fault: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    class Session:
+        def head(self, url: str, timeout: float) -> None:
+            asked.append(url)
+            raise fault
+
+    monkeypatch.setattr(huggingface_hub, "get_session", Session)
+    monkeypatch.setattr(time, "sleep", lambda seconds: pytest.fail(f"waited {seconds} s"))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(ValidatorError, match=r"neither a folder here nor to be had from the hub \(") as caught:
+        load_checkpoint(ValidatorSettings(name=name, device="cpu"))
+    assert f"({fault})" in str(caught.value) and len(asked) == 1 and not caplog.records
+
+
+def test_what_is_cached_needs_no_hub(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(name: str, allow_patterns: list[str], local_files_only: bool) -> str:
+        assert local_files_only
+        return str(sound)
+
+    monkeypatch.setattr(files, "_why_no_hub", lambda: "no network")
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
+    assert "-fp32-" in load_checkpoint(ValidatorSettings(name="someone/tiny", device="cpu")).identity
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/nowhere/at/all", "word", "a/b/c", "~/nowhere-at-all"])

@@ -144,6 +144,16 @@ def test_a_hostile_run_writes_a_harmless_page(hostile: Run) -> None:
     assert page.text.count("<script>alert(1)</script>") > 20  # it is all told, as text
 
 
+def test_no_sign_of_a_run_steers_whoever_reads_the_page(run: Run, tmp_path: Path) -> None:
+    shutil.copytree(run.folder.path, tmp_path / "run")
+    text = "a\x1b]0;pwn\x07\x1b[2J\u202eb\u2067"
+    one = sample(1, text, turns=(Turn(text, text),), cuts=(Cut("checks", text, text),))
+    (tmp_path / "run" / "samples.jsonl").write_bytes(msgspec.json.encode(one) + b"\n")
+    page = Run(tmp_path / "run").write_report().read_text()
+    assert "\\x1b]0;pwn\\x07\\x1b[2J\\x202eb\\x2067" in page
+    assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", page)
+
+
 def test_the_policy_lets_nothing_in_but_the_pages_own_style(run: Run) -> None:
     text = run.folder.report.read_text()
     page = assert_safe(text)

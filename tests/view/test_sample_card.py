@@ -3,6 +3,7 @@
 import re
 from html.parser import HTMLParser
 
+import pytest
 from msgspec.structs import replace
 
 from datagen.records import (
@@ -66,6 +67,17 @@ def test_every_foreign_string_is_escaped() -> None:
     tags.feed(sample_card(*make(EVIL), picture_url=EVIL))
     assert "script" not in tags.seen
     assert "img" not in tags.seen
+
+
+@pytest.mark.parametrize("sign", ["\x1b", "\x00", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\ufeff"])
+def test_signs_that_nobody_sees_stand_there_as_escapes(sign: str) -> None:
+    card = sample_card(*make(f"a{sign}[2Jb"), picture_url=None)
+    assert sign not in card and card.count(f"a\\x{ord(sign):02x}[2Jb") > 5
+
+
+def test_joiners_of_letters_stay() -> None:
+    for text in ("می\u200cخواهم", "क्\u200dष", "👨\u200d👩\u200d👧", "a\tb", "a\u00a0b"):
+        assert text in sample_card(*make(text), picture_url=None)
 
 
 def test_boxes_stand_where_they_belong() -> None:

@@ -52,8 +52,14 @@ async function send(path, body) {
   throw new Error((await answer.text()).trim() || `The server answered ${answer.status}.`);
 }
 
+// What nobody sees and what turns or hides other letters stands there as an escape, as in the report.
+function inert(text) {
+  return String(text).replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\uffff]/g,
+    (sign) => `\\x${sign.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
 function say(text, isProblem = false) {
-  $("said").textContent = text;
+  $("said").textContent = inert(text);
   $("said").classList.toggle("problem", isProblem);
 }
 
@@ -82,7 +88,7 @@ function filters() {
 function option(value, text) {
   const made = document.createElement("option");
   made.value = value;
-  made.textContent = text;
+  made.textContent = inert(text);
   return made;
 }
 
@@ -148,7 +154,7 @@ function rowElement(row, place) {
   const small = `/picture?size=small&sample=${encodeURIComponent(row.sample_id)}&version=${view.version}`;
   if (view.hasPictures) afterPicture.then(() => { picture.src = small; });
   const name = document.createElement("b");
-  name.textContent = row.sample_id;
+  name.textContent = inert(row.sample_id);
   const fate = document.createElement("span");
   fate.className = row.status;
   const told = row.why.replaceAll("_", " ") || row.status;
@@ -170,7 +176,7 @@ function rowElement(row, place) {
     hand.textContent = row.review === "stale" || row.review === "correct" ? REVIEWS[row.review] : "by hand";
     name.append(" ", hand);
   }
-  question.textContent += row.question || "no turns";
+  question.textContent += inert(row.question || "no turns");
   button.append(picture, name, fate, question);
   button.setAttribute("aria-label", `${row.sample_id}, ${row.status} ${row.why} ${row.review ? REVIEWS[row.review] : ""}`.trim());
   item.append(button);
@@ -366,7 +372,7 @@ async function readReply() {
   if (!$("raw").open || !id) return;
   $("reply").textContent = "Loading …";
   const {text} = await send(`/reply?id=${encodeURIComponent(id)}`);
-  if (view.shown?.row.sample_id === id) $("reply").textContent = text || "The run keeps no reply to this sample.";
+  if (view.shown?.row.sample_id === id) $("reply").textContent = inert(text) || "The run keeps no reply to this sample.";
 }
 
 function setButtons() {
@@ -473,10 +479,10 @@ async function ask() {
   try {
     const {answer} = await send("/ask", {sample_id: view.shown.row.sample_id, question});
     const said = document.createElement("strong");
-    said.textContent = answer || "(nothing)";
+    said.textContent = inert(answer || "(nothing)");
     told.replaceChildren(`${question} `, said);
   } catch (error) {
-    told.textContent = `${question} ${error.message}`;
+    told.textContent = inert(`${question} ${error.message}`);
     told.className = "refused";
   }
 }
@@ -485,10 +491,10 @@ async function ask() {
 
 async function refreshState() {
   const state = await send("/state");
-  $("run").textContent = state.run;
+  $("run").textContent = inert(state.run);
   document.title = `${state.run} · datagen view`;
   $("problem").hidden = !state.problem && !state.notes.length;
-  $("problem").textContent = [state.problem, ...state.notes].filter(Boolean).join(" ");
+  $("problem").textContent = inert([state.problem, ...state.notes].filter(Boolean).join(" "));
   $("work").hidden = $("bar").hidden = Boolean(state.problem);
   $("ask").hidden = !state.validator;
   $("nobody").hidden = Boolean(state.validator);
