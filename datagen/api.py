@@ -150,7 +150,7 @@ def merge(
     folders = shard_folders(Path(out))
     if not folders:
         raise RunError(f"{out}: holds no shards; make them with datagen.run(..., shard='K/N').")
-    settings = settings_of_run(open_run(folders[0].path).settings, config or {}, folders[0].settings)
+    settings = settings_of_run(open_run(folders[0].path).settings, config or {}, folders[0].settings, is_merge=True)
     merge_shards(settings, folders, Path(out), _heard_by(progress), plugs=Plugs(source=source))
     made = open_run(out)
     made.write_report()

@@ -483,7 +483,9 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
 
 
 @told_in_python
-def settings_of_run(stored: Settings, given: Mapping[str, Any], run_yaml: Path, *, asks: bool = True) -> Settings:
+def settings_of_run(
+    stored: Settings, given: Mapping[str, Any], run_yaml: Path, *, asks: bool = True, is_merge: bool = False
+) -> Settings:
     """Settings to go on with a run: its own, and over them what was given; see ``said_again``.
 
     Args:
@@ -491,6 +493,7 @@ def settings_of_run(stored: Settings, given: Mapping[str, Any], run_yaml: Path, 
         given: As the overrides of ``load_settings``.
         run_yaml: Where the run's own stand.
         asks: Others than the validator are asked, too.
+        is_merge: Shards are put together; see ``dangers_in``.
 
     Raises:
         SettingsError: As of ``load_settings``, or what is dangerous in the run's own was not given again.
@@ -499,7 +502,8 @@ def settings_of_run(stored: Settings, given: Mapping[str, Any], run_yaml: Path, 
     if "mix" in given:
         del own["types"]
     settings = load_settings(None, {**own, **given})
-    require_said(dangers_in(dump_settings(settings), asks=asks), _names(given), str(run_yaml), name_for_user)
+    dangers = dangers_in(dump_settings(settings), asks=asks, is_merge=is_merge)
+    require_said(dangers, _names(given), str(run_yaml), name_for_user)
     return settings
 
 

@@ -64,23 +64,25 @@ def _typed(danger: Danger, name: str) -> str:
     return f"{name}{'=' if name.startswith('--set ') else ' '}{danger.value}"
 
 
-def dangers_in(settings: Mapping[str, Any], *, asks: bool = True) -> Iterator[Danger]:
+def dangers_in(settings: Mapping[str, Any], *, asks: bool = True, is_merge: bool = False) -> Iterator[Danger]:
     """What of a run's settings only the user may decide.
 
     Args:
         settings: As plain values, nested.
         asks: The teacher, a judge and embeddings are asked, too.
+        is_merge: Shards are put together, for which neither teacher nor validator is asked.
     """
     if settings["results"] is not None:
         yield Danger("results", settings["results"], "copies the finished files there")
     if settings["engine"] == "ray" and settings["ray"]["address"] is not None:
         yield Danger("ray.address", settings["ray"]["address"], "lets that cluster run code as you")
-    yield from dangers_of_validator(settings["validator"])
+    if not is_merge:
+        yield from dangers_of_validator(settings["validator"])
     if not asks:
         return
     teacher, judge = settings["teacher"], settings["checks"]["judge"]
     embeddings = settings["dedup"]["embeddings"]
-    if teacher["name"] not in ("template", "imported") and not teacher["name"].startswith("python:"):
+    if not is_merge and teacher["name"] not in ("template", "imported") and not teacher["name"].startswith("python:"):
         yield from _sends("teacher", teacher["base_url"], teacher["api_key_env"], is_shown=teacher["show_images"])
     if judge is not None:
         for name in ("base_url", "api_key_env"):

@@ -100,6 +100,15 @@ def test_what_it_may_not_say_alone(overrides: dict[str, Any], found: list[tuple[
     assert dangers(teacher__name="m", **overrides) == found
 
 
+def test_a_merge_asks_neither_teacher_nor_validator() -> None:
+    given = {"validator.name": f"endpoint:{FAR}#v", "teacher.name": "m", "teacher.base_url": FAR, "corpus.images": "x"}
+    settings = dump_settings(load_settings(None, given))
+    assert [*dangers_in(settings, is_merge=True)] == []
+    assert len([*dangers_in(settings)]) == 2
+    judged = dump_settings(load_settings(None, {**given, "checks.judge": {"model": "j"}}))
+    assert [one.setting for one in dangers_in(judged, is_merge=True)] == ["teacher.base_url"]
+
+
 @pytest.fixture
 def stranger(finished: Path, tmp_path: Path) -> Path:
     """A finished run, whose settings somebody may change."""

@@ -85,7 +85,7 @@ def merge(
         folders += shard_folders(path) or [RunFolder(path)]
     if not folders:
         raise RunError(f"{run_path}: holds no shards; make them with 'datagen run --shard K/N --out {run_path}'.")
-    settings = settings_of_run(open_run(folders[0].path).settings, given, folders[0].settings)
+    settings = settings_of_run(open_run(folders[0].path).settings, given, folders[0].settings, is_merge=True)
     tell_outcome(merge_shards(settings, folders, run_path, BarProgress()), settings, run_path)
 
 
