@@ -86,7 +86,7 @@ def test_the_halves_of_two_files_make_one(tmp_path: Path) -> None:
     lines = folder.more.read_bytes().splitlines(keepends=True)
     folder.more.write_bytes(b"".join([b"garbage\n", *lines[1:]]))
     folder.more_copy.write_bytes(b"".join([*lines[:3], b"{}\n{}\n"]))
-    mend_extras(folder, {}, [].append)
+    mend_extras(folder, {}, list[str]().append)
     assert sorted(folder.more.read_bytes().splitlines(keepends=True)) == sorted(lines)
 
 
@@ -103,7 +103,7 @@ def test_a_run_of_before_has_no_copy_and_gets_one(tmp_path: Path) -> None:
 
 def test_a_run_without_any_writes_neither_file(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
-    mend_extras(folder, {}, [].append)
+    mend_extras(folder, {}, list[str]().append)
     assert read_extras(folder, ()) == {} and list(tmp_path.iterdir()) == []
 
 
