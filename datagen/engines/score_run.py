@@ -17,9 +17,17 @@ from datagen.errors import ValidatorError, visible
 from datagen.records import NoScore, ProbeScore, SimilarityScore, TextScore
 from datagen.validator import Fault, Look, Validator, look_keys
 from datagen.validator.calibration import Calibrator, Measured, Tried
-from datagen.validator.measures import Findings, Inquiry, blank_look_for, grey_looks_for, look_for
+from datagen.validator.measures import (
+    Findings,
+    Inquiry,
+    blank_look_for,
+    grey_looks_for,
+    in_conversation,
+    look_for,
+    presences_of,
+)
 from datagen.validator.own_probes import templates_of
-from datagen.validator.panel import Panel, lay_together, noticed_by, under
+from datagen.validator.panel import Panel, lay_together, noticed_by
 from datagen.validator.planting import OTHER_IMAGE, changed_words, is_clean
 from datagen.validator.protocol import OUTSIDE, LoadPicture, ManyAtOnce
 from datagen.validator.verdicts import give_verdict
@@ -84,10 +92,17 @@ class Judge:
         """What each validator is asked about a turn."""
         return tuple(seat.inquire(turn) for seat in self.seats)
 
-    def measure(self, of: AskedTurn, image_id: str, picture: str, planted: ErrorKind | None = None) -> Iterator[Tried]:
-        """Read what was found on a turn before a picture, for calibration."""
-        pairs = list(zip(self.seats, of.inquiries, strict=True))
-        each = [seat.findings(inquiry, picture, of.picture) for seat, inquiry in pairs]
+    def measure(
+        self,
+        of: AskedTurn,
+        others: Sequence[AskedTurn],
+        image_id: str,
+        picture: str,
+        planted: ErrorKind | None = None,
+    ) -> Iterator[Tried]:
+        """Read what was found on a turn, and on its sample's other turns, before a picture, for calibration."""
+        beside = [[presences_of(inquiry) for inquiry in one.inquiries] for one in others]
+        each = _together([self._findings(asked, picture, of.picture) for asked in (of.inquiries, *beside)])
         inquiry, found = self._laid_together(of.inquiries, each)
         if found is None:
             return
@@ -97,15 +112,25 @@ class Judge:
         if of.is_tried:
             is_clean = planted is None
             measured = replace(
-                measured, swap=of.swap, grey=self._grey(of), is_clean=is_clean, spoilt=of.spoilt if is_clean else ()
+                measured,
+                swap=of.swap,
+                grey=self._grey([of.inquiries, *beside], of.picture),
+                is_clean=is_clean,
+                spoilt=of.spoilt if is_clean else (),
             )
         yield Tried(of.sample_id, picture, of.turn.question, of.turn.answer, measured)
 
-    def _grey(self, of: AskedTurn) -> dict[str, float]:
-        every = [(seat, seat.grey(one, of.picture)) for seat, one in zip(self.seats, of.inquiries, strict=True)]
-        if len(every) == 1:
-            return every[0][1]
-        return {name: value for seat, measures in every for name, value in under(seat.label, measures).items()}
+    def _findings(self, inquiries: Sequence[Inquiry], picture: str, blank_of: str) -> list[Findings | None]:
+        """What each validator found on a turn before a picture."""
+        return [seat.findings(inquiry, picture, blank_of) for seat, inquiry in zip(self.seats, inquiries, strict=True)]
+
+    def _grey(self, turns: Sequence[Sequence[Inquiry]], picture: str) -> dict[str, float]:
+        """What would be measured on the first of some turns if the picture were grey."""
+        each = _together(
+            [[seat.grey(one, picture) for seat, one in zip(self.seats, asked, strict=True)] for asked in turns]
+        )
+        found = self._laid_together(turns[0], each)[1]
+        return {} if found is None else found.measures
 
     def _laid_together(
         self, inquiries: Sequence[Inquiry], findings: Sequence[Findings | None]
@@ -129,11 +154,10 @@ class Judge:
         assert self.calibrator is not None
         asked = [self.inquire(turn) for turn in sample.turns]
         faults = (seat.fault_of(sample.image, [of_turn[n] for of_turn in asked]) for n, seat in enumerate(self.seats))
+        each = [self._findings(of_turn, sample.image, sample.image) for of_turn in asked]
         together = [
-            self._laid_together(
-                of_turn, [seat.findings(one, sample.image) for seat, one in zip(self.seats, of_turn, strict=True)]
-            )
-            for of_turn in asked
+            self._laid_together(of_turn, _together([found, *each[:n], *each[n + 1 :]]))
+            for n, (of_turn, found) in enumerate(zip(asked, each, strict=True))
         ]
         fault = next((one for one in faults if one is not None), None)
         inquiries, findings = (tuple(of_turns) for of_turns in zip(*together, strict=True)) if together else ((), ())
@@ -149,6 +173,14 @@ class Judge:
         if self.panel is not None and self.panel.adds:
             found = replace(found, adds=self.panel.adds)
         return replace(found, unscored=dict(sorted(reasons.items())))
+
+
+def _together(turns: Sequence[Sequence[Findings | None]]) -> list[Findings | None]:
+    """Each validator's findings on the first of some turns, told with those on the others of its conversation."""
+    return [
+        None if own is None else in_conversation(own, (one for one in others if one is not None))
+        for own, *others in zip(*turns, strict=True)
+    ]
 
 
 class AskedTurn(NamedTuple):
@@ -303,7 +335,7 @@ class Visit:
         self._image_id, self._picture = accepted[0].image_id, accepted[0].image
         self._trial = trial = examiner.trial(self._image_id)
         self._own: list[AskedTurn] = []
-        self._planted: list[tuple[ErrorKind, AskedTurn]] = []
+        self._planted: list[tuple[int, ErrorKind, AskedTurn]] = []  # the place of the turn that it was planted in first
         for sample in accepted:
             for turn in sample.turns:
                 asked = judge.inquire(turn)
@@ -315,9 +347,8 @@ class Visit:
                 self._own.append(AskedTurn(sample.sample_id, sample.image, turn, asked, True, spoilt))
                 for kind, wrong in planted:
                     swap = changed_words(turn.answer, wrong.answer)
-                    self._planted.append(
-                        (kind, AskedTurn(sample.sample_id, sample.image, wrong, judge.inquire(wrong), True, (), swap))
-                    )
+                    lie = AskedTurn(sample.sample_id, sample.image, wrong, judge.inquire(wrong), True, (), swap)
+                    self._planted.append((len(self._own) - 1, kind, lie))
 
     @property
     def _clean(self) -> list[AskedTurn]:
@@ -325,16 +356,18 @@ class Visit:
 
     def looks(self, n: int, *, with_blanks: bool) -> Iterator[Look]:
         """What the n-th validator is asked of its own picture, of a blank one, and of another image's."""
-        every = [of.inquiries[n] for of in (*self._own, *(of for _, of in self._planted))]
+        every = [of.inquiries[n] for of in (*self._own, *(of for *_, of in self._planted))]
         yield look_for(every, self._picture)
         if with_blanks:
             yield blank_look_for(every, self._picture)
         if self._trial is not None and self._trial.other is not None:
-            yield look_for((of.inquiries[n] for of in self._clean), self._trial.other)
+            beside = [presences_of(of.inquiries[n]) for of in self._own if not of.is_tried]
+            yield look_for([*(of.inquiries[n] for of in self._clean), *beside], self._trial.other)
 
     def grey_inquiries(self, n: int) -> Iterator[Inquiry]:
-        """What the n-th validator is asked of the grey picture: all that decides whether it sees."""
-        return (of.inquiries[n] for of in (*self._clean, *(of for _, of in self._planted)))
+        """What the n-th validator is asked of the grey picture: all that decides whether it sees, each presence."""
+        yield from (of.inquiries[n] for of in (*self._clean, *(of for *_, of in self._planted)))
+        yield from (presences_of(of.inquiries[n]) for of in self._own if not of.is_tried)
 
     def tried(self) -> Iterator[Tried]:
         """The turns' numbers for the calibration; only images with planted errors take part."""
@@ -342,9 +375,13 @@ class Visit:
             return
         measure, other = self._judge.measure, self._trial.other
         for of in self._own:
-            yield from measure(of, self._image_id, self._picture)
-        for kind, of in self._planted:
-            yield from measure(of, self._image_id, self._picture, kind)
+            yield from measure(of, self._beside(of), self._image_id, self._picture)
+        for place, kind, of in self._planted:
+            yield from measure(of, self._beside(self._own[place]), self._image_id, self._picture, kind)
         if other is not None:
             for of in self._clean:
-                yield from measure(of, self._image_id, other, OTHER_IMAGE.name)
+                yield from measure(of, self._beside(of), self._image_id, other, OTHER_IMAGE.name)
+
+    def _beside(self, of: AskedTurn) -> list[AskedTurn]:
+        """The other turns of its sample."""
+        return [one for one in self._own if one.sample_id == of.sample_id and one is not of]

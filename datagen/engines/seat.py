@@ -81,8 +81,8 @@ class Seat:
         """What it found on a turn before a picture; see ``read_findings``."""
         return read_findings(inquiry, self.validator.identity, picture, self.find, blank_of)
 
-    def grey(self, inquiry: Inquiry, picture: str) -> dict[str, float]:
-        """What it would measure if the picture were grey."""
+    def grey(self, inquiry: Inquiry, picture: str) -> Findings | None:
+        """What it would find if the picture were grey."""
         return read_grey(inquiry, self.validator.identity, self.validator.abilities, picture, self.find)
 
     def fault_of(self, picture: str, inquiries: Sequence[Inquiry]) -> Fault | None:

@@ -162,7 +162,10 @@ class Calibrator:
         of_own, of_clean, of_planted = (self._worst_of(turns) for turns in (own, clean, planted))
         many = Counter(one.planted for one in planted)  # all kinds weigh alike
         of_wrong = _weights(planted) / [many[one.planted] for one in planted]
-        self._odds = _Odds(of_own, of_clean, of_planted, of_wrong)
+        # An error that nobody here can see says nothing of what a doubt means: with it, no turn was ever doubtful by a
+        # validator that sees two kinds of nine.
+        is_seen = np.array([one.planted in self._kinds for one in planted], dtype=bool)
+        self._odds = _Odds(of_own, of_clean, of_planted, of_wrong, is_seen)
         self.calibration = self._measured(blind, clean, planted)
 
     def trusts(self, kind: ErrorKind) -> bool:
@@ -309,14 +312,15 @@ class _Odds:
         clean: Those about clean turns.
         wrong: Those about planted ones.
         of_wrong: Weights of these.
+        is_seen: Which of these have an error of a kind that is judged: by them a doubt is weighed.
 
     Attributes:
         share_wrong: The estimate with its interval.
     """
 
-    def __init__(self, own: _Worst, clean: _Worst, wrong: _Worst, of_wrong: Array) -> None:
-        weights = np.concatenate([np.ones(len(clean.doubts)), of_wrong])
-        rows = _log_odds(np.concatenate([clean.doubts, wrong.doubts]))[:, None]
+    def __init__(self, own: _Worst, clean: _Worst, wrong: _Worst, of_wrong: Array, is_seen: NDArray[np.bool_]) -> None:
+        weights = np.concatenate([np.ones(len(clean.doubts)), of_wrong[is_seen]])
+        rows = _log_odds(np.concatenate([clean.doubts, wrong.doubts[is_seen]]))[:, None]
         self._regression = _Regression.fit(rows, np.arange(len(rows)) >= len(clean.doubts), weights)
         self.share_wrong = _share_wrong(own, clean, wrong, of_wrong)
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from datagen.claims.kind import Probed
 from datagen.claims.kinds import KINDS, kind_of
-from datagen.records import Claim, NoScore, ProbeScore, Score, SimilarityScore, TextScore, Turn
+from datagen.records import Claim, NoScore, ProbeKind, ProbeScore, Score, SimilarityScore, TextScore, Turn
 from datagen.validator.own_probes import ask_in_own_words
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Text, score_key
@@ -21,10 +22,13 @@ FindScore = Callable[[str], Score | None]
 MEASURES = (
     "logprob_mean", "logprob_min", "margin_mean", "gain_mean", "gain_min", "log_tokens", "similarity",
     "phrase", *dict.fromkeys(measure for kind in KINDS for measure in kind.measures), "statement", "claims",
+    "presence_gain", "conversation_gain",
 )  # fmt: skip
 """Names of a turn's numbers. The first six are of the whole answer, ``gain`` being what the picture adds to it in
 nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
-true: of the least likely claim by each measure of the claim kinds, and of all."""
+true: of the least likely claim by each measure of the claim kinds, and of all. ``presence_gain`` is by how much the
+picture makes the presence likelier over a plain grey one, of the thing that gains least; ``conversation_gain`` is the
+mean over all things that the conversation names."""
 MAX_GREY_ITEMS = 32
 NO_TEMPLATES: Mapping[str, str] = {}
 _MIN_CHANCE = 1e-6  # scores are stored with six digits
@@ -60,10 +64,13 @@ class Findings(Struct, frozen=True):
     Attributes:
         measures: By name, those of ``MEASURES`` that there are.
         chances: Index of a probe of the inquiry to the probability that the claim's answer is right.
+        gains: Question of presence to how many nats likelier its answer is than before a grey picture; of those that
+            were asked of one.
     """
 
     measures: dict[str, float]
     chances: dict[int, float]
+    gains: dict[str, float] = {}
 
 
 def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_TEMPLATES) -> Inquiry:
@@ -110,6 +117,16 @@ def blank_look_for(inquiries: Iterable[Inquiry], picture: str) -> Look:
     return Look(picture, tuple(texts), is_blank=True)
 
 
+def _is_presence(kind: ProbeKind) -> bool:
+    """Whether a question asks for a thing: what a picture adds to it tells one picture from another."""
+    return kind == "presence"
+
+
+def presences_of(inquiry: Inquiry) -> Inquiry:
+    """What is asked of presence alone: what the picture adds to it is measured on every turn."""
+    return replace(inquiry, text=None, probes=tuple(one for one in inquiry.probes if _is_presence(one[1].kind)))
+
+
 def grey_looks_for(inquiries: Iterable[Inquiry], abilities: Abilities) -> Iterator[Look]:
     """Ask everything of the grey picture, but for texts of which the blank look tells already what words are worth.
 
@@ -140,11 +157,10 @@ def read_findings(
     return _findings(inquiry, identity, find, shown, shown, blank)
 
 
-def read_grey(inquiry: Inquiry, identity: str, abilities: Abilities, picture: str, find: FindScore) -> dict[str, float]:
-    """Gather the measures that a turn would have if its picture were grey; none where a score is missing."""
+def read_grey(inquiry: Inquiry, identity: str, abilities: Abilities, picture: str, find: FindScore) -> Findings | None:
+    """Gather what would be found on a turn if its picture were grey; None where a score is missing."""
     grey, blank = Look(GREY, ()), Look(picture, (), is_blank=True)
-    found = _findings(inquiry, identity, find, blank if abilities.blanks else grey, grey, blank)
-    return {} if found is None else found.measures
+    return _findings(inquiry, identity, find, blank if abilities.blanks else grey, grey, blank)
 
 
 def _findings(
@@ -160,18 +176,43 @@ def _findings(
         else:
             return None
     chances: dict[int, float] = {}
+    gains: dict[str, float] = {}
     scores = [find(score_key(identity, of_probes, probed.probe)) for _, probed in inquiry.probes]
     for n, ((_, probed), score) in enumerate(zip(inquiry.probes, scores, strict=True)):
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
             _keep_least(measures, probed.measure, _log_odds(chances[n]))
             _keep_least(measures, "claims", _log_odds(chances[n]))
+            unseen = find(score_key(identity, Look(GREY, ()), probed.probe)) if _is_presence(probed.kind) else None
+            if isinstance(unseen, ProbeScore):
+                gain = _log_odds(chances[n]) - _log_odds(sum(unseen.chances[index] for index in probed.agrees))
+                gains[probed.probe.question] = round(gain, 6)
+                _keep_least(measures, "presence_gain", gains[probed.probe.question])
         elif isinstance(score, SimilarityScore):
             # An absence is no phrase that the picture should resemble.
             _keep_least(measures, "phrase", score.similarity if probed.agrees == (0,) else 1.0)
         elif not (isinstance(score, NoScore) and score.reason == OUTSIDE):  # what it never learned judges nothing
             return None
-    return Findings(measures, chances) if measures else None
+    return Findings(measures, chances, gains) if measures else None
+
+
+def in_conversation(found: Findings, others: Iterable[Findings]) -> Findings:
+    """Tell a turn's findings with what the picture adds to all that its conversation names.
+
+    Who is shown another image's picture doubts all of it. Over grey, because a model holds common things for likely
+    whatever it sees.
+
+    Args:
+        found: On the turn.
+        others: On the conversation's other turns, before the same picture.
+    """
+    gains: dict[str, float] = {}
+    for one in (found, *others):
+        gains |= one.gains
+    if not gains:
+        return found
+    mean = round(sum(gains.values()) / len(gains), 6)
+    return replace(found, measures=found.measures | {"conversation_gain": mean})
 
 
 def _measure_text(measures: dict[str, float], score: TextScore, blank: Score | None) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from blind_validators import turns_of as blind_turns
+from msgspec.structs import replace
 
 from datagen.summary import Calibration
 from datagen.validator.calibration import (
@@ -70,6 +71,22 @@ def test_a_validator_that_sees_is_trusted() -> None:
     assert not found.kinds["side"].judged
     assert "0 planted errors in 0 turns" in str(found.kinds["side"].why_not)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Calibration) == found
+
+
+def test_errors_that_it_cannot_see_hide_none_that_it_sees() -> None:
+    """Of five kinds four look like clean turns: a doubt that the fifth deserves is as sure as without them."""
+    turns = turns_of(200, gap=3)
+    unseen = [
+        replace(one, planted=kind, is_clean=False, spoilt=(), suffers=(*one.suffers, kind))
+        for kind in ("colour", "person", "scene", "action")
+        for one in turns
+        if one.is_clean
+    ]
+    found = Calibrator("m", [*turns, *unseen], 0.05).calibration
+    assert not any(found.kinds[kind].judged for kind in ("colour", "person", "scene", "action"))
+    recall = found.kinds[OTHER_IMAGE.name].recall
+    assert recall is not None and recall > 0.9
+    assert found.clean_flagged is not None and found.clean_flagged <= 0.07
 
 
 def test_a_kind_that_is_never_asked_about_says_so() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -14,9 +15,18 @@ from datagen.claims.kinds.count import MAX_ASKED
 from datagen.config import ChecksSettings
 from datagen.lexicon import lexicon_for
 from datagen.records import AnnotatedImage, Claim, Probe, ProbeScore, SimilarityScore, TextScore, Turn
-from datagen.validator.measures import Inquiry, blank_look_for, inquire, look_for, probe_claim, read_findings
+from datagen.validator.measures import (
+    Findings,
+    Inquiry,
+    blank_look_for,
+    in_conversation,
+    inquire,
+    look_for,
+    probe_claim,
+    read_findings,
+)
 from datagen.validator.planting import plant_errors
-from datagen.validator.protocol import Abilities, Look, Text, score_key
+from datagen.validator.protocol import GREY, Abilities, Look, Text, score_key
 
 NAMES = ("person", "dog", "cat", "bus", "elephant", "umbrella", "scissors", "traffic light")
 IMAGE = AnnotatedImage("1", "1.jpg", 640, 480)
@@ -247,6 +257,42 @@ def test_findings_hold_the_least_likely_claim_of_each_kind() -> None:
     assert set(found.chances) == set(range(len(inquiry.probes)))
     del scores[score_key("m", look, inquiry.probes[0][1].probe)]
     assert read_findings(inquiry, "m", "a.jpg", scores.get) is None
+
+
+def presence_of(picture: str, sentence: str, chances: dict[str, float]) -> Findings:
+    """What is found on a sentence whose things are there with these chances, each as likely as not on grey."""
+    inquiry = asked(sentence, Abilities(texts=False, probes=frozenset({"presence"})))
+    scores: dict[str, ProbeScore] = {}
+    for item in inquiry.items:
+        assert isinstance(item, Probe)
+        for name, chance in ((picture, next(p for thing, p in chances.items() if thing in item.question)), (GREY, 0.2)):
+            key = score_key("m", Look(name, ()), item)
+            scores[key] = ProbeScore(key, name, (chance, 1 - chance))
+    found = read_findings(inquiry, "m", picture, scores.get)
+    assert found is not None
+    return found
+
+
+def test_a_turn_is_told_by_what_the_picture_adds_to_the_whole_conversation() -> None:
+    """A model that holds dogs for unlikely whatever it sees, and sees one, says more for the turn than against it."""
+    dog = presence_of("a.jpg", "A dog sleeps.", {"dog": 0.4})
+    assert dog.measures["presence"] < 0 < dog.measures["presence_gain"]
+    cat = presence_of("a.jpg", "A cat and a bus.", {"cat": 0.2, "bus": 0.02})
+    told = in_conversation(dog, [cat])
+    gains = [math.log(chance / (1 - chance) / 0.25) for chance in (0.4, 0.2, 0.02)]
+    assert told.measures["conversation_gain"] == pytest.approx(sum(gains) / 3, abs=1e-5)
+    assert told.measures["presence_gain"] == pytest.approx(gains[0], abs=1e-5)
+    assert in_conversation(dog, [dog, dog]).measures["conversation_gain"] == dog.measures["presence_gain"]  # once each
+    assert in_conversation(cat, []).measures["conversation_gain"] == pytest.approx((gains[1] + gains[2]) / 2, abs=1e-5)
+
+
+def test_what_was_never_asked_of_grey_gains_nothing() -> None:
+    inquiry = asked("A dog sleeps.", Abilities(texts=False, probes=frozenset({"presence"})))
+    (item,) = inquiry.items
+    key = score_key("m", Look("a.jpg", ()), item)
+    found = read_findings(inquiry, "m", "a.jpg", {key: ProbeScore(key, "a.jpg", (0.9, 0.1))}.get)
+    assert found is not None and found.gains == {}
+    assert in_conversation(found, []).measures.keys() == {"presence", "claims"}
 
 
 def test_similarities_are_measures_too() -> None:
