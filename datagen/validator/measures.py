@@ -19,16 +19,17 @@ from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Tex
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
 
+CONVERSATION = "conversation_gain"
 MEASURES = (
     "logprob_mean", "logprob_min", "margin_mean", "gain_mean", "gain_min", "log_tokens", "similarity",
     "phrase", *dict.fromkeys(measure for kind in KINDS for measure in kind.measures), "statement", "claims",
-    "presence_gain", "conversation_gain",
+    CONVERSATION,
 )  # fmt: skip
 """Names of a turn's numbers. The first six are of the whole answer, ``gain`` being what the picture adds to it in
 nats; ``phrase`` is the similarity of the least similar thing named; the rest are log-odds that its claims are
-true: of the least likely claim by each measure of the claim kinds, and of all. ``presence_gain`` is by how much the
-picture makes the presence likelier over a plain grey one, of the thing that gains least; ``conversation_gain`` is the
-mean over all things that the conversation names."""
+true: of the least likely claim by each measure of the claim kinds, and of all. The last is by how much
+the picture makes the things that the conversation names likelier than a plain grey one, in the mean; of a turn's own
+claims it tells nothing, only of another image's."""
 MAX_GREY_ITEMS = 32
 NO_TEMPLATES: Mapping[str, str] = {}
 _MIN_CHANCE = 1e-6  # scores are stored with six digits
@@ -187,7 +188,6 @@ def _findings(
             if isinstance(unseen, ProbeScore):
                 gain = _log_odds(chances[n]) - _log_odds(sum(unseen.chances[index] for index in probed.agrees))
                 gains[probed.probe.question] = round(gain, 6)
-                _keep_least(measures, "presence_gain", gains[probed.probe.question])
         elif isinstance(score, SimilarityScore):
             # An absence is no phrase that the picture should resemble.
             _keep_least(measures, "phrase", score.similarity if probed.agrees == (0,) else 1.0)
@@ -212,7 +212,7 @@ def in_conversation(found: Findings, others: Iterable[Findings]) -> Findings:
     if not gains:
         return found
     mean = round(sum(gains.values()) / len(gains), 6)
-    return replace(found, measures=found.measures | {"conversation_gain": mean})
+    return replace(found, measures=found.measures | {CONVERSATION: mean})
 
 
 def _measure_text(measures: dict[str, float], score: TextScore, blank: Score | None) -> None:

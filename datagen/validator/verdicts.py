@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from datagen.validator.panel import Panel
 
 
+_LIKELY = 0.5
+
+
 def give_verdict(
     sample: Sample,
     inquiries: tuple[Inquiry, ...],
@@ -117,9 +120,9 @@ def _validation(inquiry: Inquiry, found: Findings | None, opinion: Opinion | Non
 
 
 def _why(turn: Turn, inquiry: Inquiry, found: Findings, opinion: Opinion) -> str:
-    if not found.chances:
+    least = min(found.chances, key=lambda index: found.chances[index], default=None)
+    if least is None or found.chances[least] >= _LIKELY:  # it was not this claim, but all that the conversation names
         return f"likely {TOLD[opinion.worst]}"
-    least = min(found.chances, key=lambda index: found.chances[index])
     index, probed = inquiry.probes[least]
     claim = turn.claims[index]
     said = (turn.question if claim.in_question else turn.answer)[claim.start : claim.end]

@@ -89,6 +89,21 @@ def test_errors_that_it_cannot_see_hide_none_that_it_sees() -> None:
     assert found.clean_flagged is not None and found.clean_flagged <= 0.07
 
 
+def test_what_else_is_said_tells_another_image_and_no_wrong_count() -> None:
+    """The conversation's things are as likely as ever beside a wrong count, and unlikely before another picture."""
+    draw = random.Random(0)
+    turns = [
+        replace(
+            one,
+            measures=one.measures | {"conversation_gain": draw.gauss(-2.0 * (one.planted is not None), 0.4)},
+            grey=one.grey | {"conversation_gain": 0.0},
+        )
+        for one in turns_of(100, gap=0.0)
+    ]
+    found = Calibrator("m", turns, 0.05).calibration
+    assert found.kinds[OTHER_IMAGE.name].judged and not found.kinds["count"].judged
+
+
 def test_a_kind_that_is_never_asked_about_says_so() -> None:
     turns = [*turns_of(100, gap=3), *(Measured(f"image {n}", {"claims": -1.0}, (), "side") for n in range(50))]
     report = Calibrator("m", turns, 0.05).calibration.kinds["side"]

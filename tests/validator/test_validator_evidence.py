@@ -15,6 +15,7 @@ from datagen.claims.kinds.count import MAX_ASKED
 from datagen.config import ChecksSettings
 from datagen.lexicon import lexicon_for
 from datagen.records import AnnotatedImage, Claim, Probe, ProbeScore, SimilarityScore, TextScore, Turn
+from datagen.validator.calibration import Opinion
 from datagen.validator.measures import (
     Findings,
     Inquiry,
@@ -27,6 +28,7 @@ from datagen.validator.measures import (
 )
 from datagen.validator.planting import plant_errors
 from datagen.validator.protocol import GREY, Abilities, Look, Text, score_key
+from datagen.validator.verdicts import _why
 
 NAMES = ("person", "dog", "cat", "bus", "elephant", "umbrella", "scissors", "traffic light")
 IMAGE = AnnotatedImage("1", "1.jpg", 640, 480)
@@ -276,14 +278,23 @@ def presence_of(picture: str, sentence: str, chances: dict[str, float]) -> Findi
 def test_a_turn_is_told_by_what_the_picture_adds_to_the_whole_conversation() -> None:
     """A model that holds dogs for unlikely whatever it sees, and sees one, says more for the turn than against it."""
     dog = presence_of("a.jpg", "A dog sleeps.", {"dog": 0.4})
-    assert dog.measures["presence"] < 0 < dog.measures["presence_gain"]
+    assert dog.measures["presence"] < 0 < in_conversation(dog, []).measures["conversation_gain"]
     cat = presence_of("a.jpg", "A cat and a bus.", {"cat": 0.2, "bus": 0.02})
     told = in_conversation(dog, [cat])
     gains = [math.log(chance / (1 - chance) / 0.25) for chance in (0.4, 0.2, 0.02)]
     assert told.measures["conversation_gain"] == pytest.approx(sum(gains) / 3, abs=1e-5)
-    assert told.measures["presence_gain"] == pytest.approx(gains[0], abs=1e-5)
-    assert in_conversation(dog, [dog, dog]).measures["conversation_gain"] == dog.measures["presence_gain"]  # once each
+    once = in_conversation(dog, [dog, dog]).measures["conversation_gain"]
+    assert once == pytest.approx(gains[0], abs=1e-5)
     assert in_conversation(cat, []).measures["conversation_gain"] == pytest.approx((gains[1] + gains[2]) / 2, abs=1e-5)
+
+
+def test_a_claim_that_the_validator_holds_for_likely_is_no_reason() -> None:
+    """Doubted is what the conversation names; the turn's own dog is there."""
+    (turn,) = judge_turns((Turn("", "A dog sleeps."),), IMAGE, NAMES, ChecksSettings())
+    inquiry = inquire(turn, Abilities(texts=False, probes=frozenset({"presence"})))
+    opinion = Opinion({"other image": 0.99}, 0.01, "other image", "doubtful")
+    assert _why(turn, inquiry, Findings({}, {0: 0.9}), opinion) == "likely an answer about another image"
+    assert "gives 'A dog' 10%" in _why(turn, inquiry, Findings({}, {0: 0.1}), opinion)
 
 
 def test_what_was_never_asked_of_grey_gains_nothing() -> None:
