@@ -93,12 +93,11 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True, is_merge: bool
         yield from _sends("dedup.embeddings", embeddings["base_url"], embeddings["api_key_env"])
 
 
-def dangers_of_validator(validator: Mapping[str, Any], *, by_hand: bool = False) -> Iterator[Danger]:
+def dangers_of_validator(validator: Mapping[str, Any]) -> Iterator[Danger]:
     """Code of a checkpoint, and for a served one the pictures and the key.
 
     Args:
         validator: Its settings, as plain values.
-        by_hand: It is shown a picture only where somebody puts a question about it.
     """
     if validator["trust_remote_code"]:
         yield Danger("validator.trust_remote_code", True, "runs the Python code that comes with a checkpoint")
@@ -106,8 +105,7 @@ def dangers_of_validator(validator: Mapping[str, Any], *, by_hand: bool = False)
         if not name.startswith("endpoint:"):
             continue
         url, key = name.removeprefix("endpoint:"), validator["api_key_env"]
-        is_shown = not (by_hand and _is_here(url))
-        for one in _sends("validator", url, key, "VALIDATOR_API_KEY", is_shown=is_shown):
+        for one in _sends("validator", url, key, "VALIDATOR_API_KEY", is_shown=True):
             yield (
                 one if one.setting.endswith("env") else one._replace(setting="validator.name", value=validator["name"])
             )
@@ -116,13 +114,14 @@ def dangers_of_validator(validator: Mapping[str, Any], *, by_hand: bool = False)
 def _sends(
     group: str, base_url: str | None, api_key_env: str, usual: str = "OPENAI_API_KEY", *, is_shown: bool = False
 ) -> Iterator[Danger]:
-    """What goes to an address: pictures nowhere unasked, not even to whoever listens on this machine.
+    """What goes to an address: pictures go unasked to a server of this machine alone.
 
-    A key goes unasked from its usual variable to OpenAI, to OPENAI_BASE_URL, or to a server of this machine.
+    A key goes unasked from its usual variable there, to OpenAI and to OPENAI_BASE_URL.
     """
     has_key = bool(os.environ.get(api_key_env, "").strip())
-    gets_key = has_key and base_url is not None and not _is_here(base_url)
-    sent = ["the pictures"] * is_shown + [f"what stands in {api_key_env}"] * gets_key
+    is_away = base_url is not None and not _is_here(base_url)
+    gets_key = has_key and is_away
+    sent = ["the pictures"] * (is_shown and is_away) + [f"what stands in {api_key_env}"] * gets_key
     if base_url is not None and MASK in base_url:
         yield Danger(f"{group}.base_url", base_url, "is without its key, which no file holds; give the whole address")
     elif base_url is not None and sent:

@@ -45,7 +45,7 @@ def view(
     asked = load_validator_settings({"validator": dump_settings(run.settings)["validator"], **named})
     if validator is None:  # of several that judged the run the first answers
         asked = replace(asked, name=validator_names(asked.name)[0])
-    dangers = dangers_of_validator(to_builtins(asked), by_hand=True)
+    dangers = dangers_of_validator(to_builtins(asked))
     require_said(dangers, named, str(run.folder.settings), name_for_user)
 
     def announce(url: str) -> None:
