@@ -106,6 +106,12 @@ CHATML = (
 )
 _SYSTEM = "{% if loop.first and m['role'] != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
 QWEN_PICTURE = "<|vision_start|><|image_pad|><|vision_end|>"
+QWEN3_5 = (  # a thought that was not had stands before the answer
+    "{% for m in messages %}<|im_start|>{{ m['role'] }}\n{% if m['role'] == 'assistant' %}<think>\n\n</think>\n\n{% endif %}"
+    "{% if m['content'] is string %}{{ m['content'] }}{% else %}{% for part in m['content'] %}"
+    "{% if part['type'] == 'image' %}<|image_pad|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n\n</think>\n\n{% endif %}"
+)
 GEMMA3 = (
     "{{ bos_token }}{% for m in messages %}{% set role = 'model' if m['role'] == 'assistant' else m['role'] %}"
     "{{ '<start_of_turn>' + role + '\n' }}{% if m['content'] is string %}{{ m['content'] | trim }}{% else %}"
@@ -358,6 +364,60 @@ def write_paligemma(folder: Path, template: str | None = None) -> Path:
     return _publish(folder, PUBLISHED.PaliGemmaForConditionalGeneration(config), tokenizer, images, processor, template)
 
 
+def write_molmo(folder: Path) -> Path:
+    """Molmo 2: features are added to their marks, columns have marks of their own, and all marks see each other."""
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<im_start>", "<im_end>", "<im_patch>", "<im_col>",
+               "<low_res_im_start>", "<|image|>", "<im_low>", "<frame_start>", "<frame_end>", "<|video|>"]  # fmt: skip
+    tokenizer = vocabulary("qwen", special, eos_token="<|im_end|>", pad_token="<|endoftext|>")
+    ids = {name: tokenizer.convert_tokens_to_ids(token) for name, token in {
+        "image_start_token_id": "<im_start>", "low_res_image_start_token_id": "<low_res_im_start>",
+        "image_end_token_id": "<im_end>", "image_patch_id": "<im_patch>", "frame_start_token_id": "<frame_start>",
+        "frame_end_token_id": "<frame_end>"}.items()}  # fmt: skip
+    text = text_settings(len(tokenizer) - 8, additional_vocab_size=8)
+    text |= {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}
+    vision = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "num_key_value_heads": 2, "head_dim": 12, "image_size": [24, 24], "patch_size": 4}  # fmt: skip
+    adapter = {"hidden_size": 24, "num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 12,
+               "intermediate_size": 32, "text_hidden_size": 32, "vision_feature_layer": [1, 0]}  # fmt: skip
+    config = PUBLISHED.Molmo2Config(text_config=text, vision_config=vision, adapter_config=adapter, **ids)
+    images = PUBLISHED.Molmo2ImageProcessor(
+        size={"height": 24, "width": 24}, max_crops=4, overlap_margins=[1, 1], patch_size=4, pooling_size=[2, 2]
+    )
+    processor = {"processor_class": "Molmo2Processor", "image_use_col_tokens": True, "use_single_crop_col_tokens": False}
+    model = PUBLISHED.Molmo2ForConditionalGeneration(config)
+    return _publish(folder, model, tokenizer, images, processor, CHATML.format(picture="<|image|>", system=""))
+
+
+def write_minicpm(folder: Path, version: str = "4_6") -> Path:
+    """MiniCPM-V: patches of all pictures lie in one row, and most layers keep a state instead of keys and values."""
+    own = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>", "image_start_token": "<image>",
+           "image_end_token": "</image>", "slice_start_token": "<slice>", "slice_end_token": "</slice>",
+           "image_id_start_token": "<image_id>", "image_id_end_token": "</image_id>"}  # fmt: skip
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *own.values(), "<think>", "</think>"]
+    named = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>", "extra_special_tokens": own}
+    tokenizer = vocabulary("qwen", special, **named)
+    text = text_settings(
+        len(tokenizer), model_type="qwen3_5_text", layer_types=["linear_attention", "full_attention", "linear_attention"],
+        linear_conv_kernel_dim=2, linear_key_head_dim=8, linear_value_head_dim=8, linear_num_key_heads=2,
+        linear_num_value_heads=4, tie_word_embeddings=True,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 1, 1], "partial_rotary_factor": 1.0},
+    )  # fmt: skip
+    vision = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+              "image_size": 32, "patch_size": 4}  # fmt: skip
+    numbers = {f"{name}_id": tokenizer.convert_tokens_to_ids(own[name]) for name in ("image_token", "video_token")}
+    if version != "4_6":
+        marks = ("image_start", "image_end", "slice_start", "slice_end")
+        numbers |= {f"{name}_id": tokenizer.convert_tokens_to_ids(own[f"{name}_token"]) for name in marks}
+        numbers["newline_id"] = tokenizer("\n", add_special_tokens=False)["input_ids"][0]
+    config = getattr(transformers, f"MiniCPMV{version}Config")(
+        text_config=text, vision_config=vision, image_size=32, insert_layer_id=0, tie_word_embeddings=True, **numbers
+    )
+    model = getattr(transformers, f"MiniCPMV{version}ForConditionalGeneration")(config)
+    images = image_processor("MiniCPMV4_6ImageProcessor", scale_resolution=32, patch_size=4, max_slice_nums=4)
+    processor = {"processor_class": f"MiniCPMV{version}Processor"}
+    return _publish(folder, model, tokenizer, images, processor, QWEN3_5)
+
+
 WRITERS: dict[str, Callable[[Path], Path]] = {
     "qwen2-vl": write_qwen,
     "qwen2.5-vl": lambda folder: write_qwen(folder, "Qwen2_5VL"),
@@ -371,4 +431,7 @@ WRITERS: dict[str, Callable[[Path], Path]] = {
     "llava-onevision": write_onevision,
     "mistral-small": write_pixtral,
     "pixtral": lambda folder: write_pixtral(folder, "Llava"),
+    "molmo2": write_molmo,
+    "minicpm-v-4.6": write_minicpm,
+    "minicpm-v-4.7": lambda folder: write_minicpm(folder, "4_7"),
 }

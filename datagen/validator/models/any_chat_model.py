@@ -94,14 +94,16 @@ class Seen(Struct, frozen=True):
     """A picture as the model takes it.
 
     Attributes:
-        prefix: Token ids up to and with the picture's, placeholders written out.
+        prefix: Token ids up to and with the picture's, placeholders written out, and the processor's marks after it.
         frame: The text that stands around it.
+        n_marks: Number of such marks, with which the texts after the picture begin.
         along: Inputs with an entry per token, of the prefix and one token of text more.
         beside: All other inputs, such as pixels; several pictures are joined along their first axis.
     """
 
     prefix: tuple[int, ...]
     frame: Frame
+    n_marks: int
     along: dict[str, torch.Tensor]
     beside: dict[str, torch.Tensor]
 
@@ -236,9 +238,9 @@ class ImageTextValidator:
 
     def _lay_out(self, look: Look, item: Item, seen: Seen) -> LaidOutItem | Fault:
         answers = (item.answer,) if isinstance(item, Text) else item.answers
-        dialogue = self.loaded.eyes.dialogue
+        eyes = self.loaded.eyes
         try:
-            scripts = tuple(dialogue.write(item.question, answer, seen.frame) for answer in answers)
+            scripts = tuple(write_after(eyes, seen, item.question, answer) for answer in answers)
         except UnscorableError as error:
             return Fault(look.picture, "unscorable_text", f"the model cannot read this: {error}", item)
         longest = len(seen.prefix) + max(len(script.tail) for script in scripts)
@@ -283,9 +285,33 @@ def see(eyes: Eyes, picture: Image.Image) -> Seen:
             f"{eyes.name}: its processor cuts the text around the picture otherwise than its tokenizer, so the "
             "answer's tokens cannot be found; use another model."
         )
+    # Molmo reads the marks that close a picture with it, in both directions, and MiniCPM counts its places by them.
+    n_marks = _marks_at_start(eyes.processor.tokenizer, tail, closing)
+    end += n_marks
     along = {name: value[:, : end + 1] for name, value in inputs.items() if name in _ALONG}
     beside = {name: value for name, value in inputs.items() if name not in along}
-    return Seen(ids[:end], frame, along, beside)
+    return Seen(ids[:end], frame, n_marks, along, beside)
+
+
+def _marks_at_start(tokenizer: Any, ids: Sequence[int], closing: str) -> int:
+    """How many of some tokens are the marks with which a processor closes a picture."""
+    marks = tokenizer.get_added_vocab()
+    for n, token in enumerate(tokenizer.convert_ids_to_tokens(list(ids))):
+        if token not in marks or not closing.startswith(token):
+            return n
+        closing = closing.removeprefix(token)
+    return len(ids)
+
+
+def write_after(eyes: Eyes, seen: Seen, question: str, answer: str) -> Script:
+    """Lay out a question and an answer as they are read after a picture.
+
+    Raises:
+        UnscorableError: As ``Dialogue.write``.
+    """
+    script = eyes.dialogue.write(question, answer, seen.frame)
+    start, end = script.span
+    return Script(script.head, script.tail[seen.n_marks :], (start - seen.n_marks, end - seen.n_marks))
 
 
 def process(eyes: Eyes, prompt: str, picture: Image.Image) -> dict[str, torch.Tensor]:
@@ -396,7 +422,7 @@ def states_of_tails(checkpoint: Checkpoint, read: Read, tails: Sequence[Sequence
     if read.rope_deltas is not None:
         inner.rope_deltas = read.rope_deltas  # those of whatever picture was read last
     cache = copy.deepcopy(read.cache)
-    cache.batch_repeat_interleave(len(tails))
+    cache.reorder_cache(torch.zeros(len(tails), dtype=torch.long, device=checkpoint.device))  # its row for each text
     # Without a mask: the padding stands last, where nothing that counts sees it.
     inputs = {"input_ids": _padded(tails), _cache_name(inner): cache}
     for name, value in seen.along.items():
@@ -428,7 +454,10 @@ def _whole_rows(checkpoint: Checkpoint, seen: Seen, tails: Sequence[Sequence[int
         of_text = value[:, -1:].expand(n_rows, length - start, *value.shape[2:])
         inputs[name] = torch.cat([value[:, :start].expand(n_rows, *value[0, :start].shape), of_text], dim=1)
     for name, value in seen.beside.items():
-        joined = value.repeat(n_rows, *(1,) * (value.ndim - 1))
+        # MiniCPM's pictures are one row of patches, whose lengths ``target_sizes`` tells.
+        in_one_row = name == "pixel_values" and "target_sizes" in seen.beside
+        ones = (1,) * (value.ndim - 1)
+        joined = value.repeat(*ones, n_rows) if in_one_row else value.repeat(n_rows, *ones)
         inputs[name] = joined.to(checkpoint.dtype) if joined.is_floating_point() else joined
     return {name: value.to(checkpoint.device) for name, value in inputs.items()}
 
@@ -493,7 +522,7 @@ def try_out(loaded: Loaded) -> Loaded:
     question, *answers = _TRIAL
     try:
         seen = see(eyes, Image.linear_gradient("L").resize((64, 48)).convert("RGB"))
-        scripts = [eyes.dialogue.write(question, answer, seen.frame) for answer in answers]
+        scripts = [write_after(eyes, seen, question, answer) for answer in answers]
         tails = [script.tail[: script.span[1]] for script in scripts]
         inputs = _whole_rows(checkpoint, seen, tails)
         hidden = model.model(**inputs, use_cache=False).last_hidden_state[:, len(seen.prefix) :]
