@@ -300,7 +300,11 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         ),
     ] = "none"
     device: Annotated[
-        str, Meta(description="auto (every GPU), cpu, cuda, cuda:N, mps, or several, such as cuda:0,cuda:1.")
+        str,
+        Meta(
+            description="auto (every GPU), cpu, cuda, cuda:N, mps, several (cuda:0,cuda:1: a copy on each), or one "
+            "model over several (cuda:0+cuda:1)."
+        ),
     ] = "auto"
     precision: Annotated[
         Literal["auto", "fp32", "bf16", "fp16", "8bit", "4bit"],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -34,6 +35,8 @@ _EYES = ("vision_tower", "vision_model", "visual", "multi_modal_projector", "con
 _NOT_QUANTISED = ["lm_head", *_EYES, *(f"model.{part}" for part in _EYES)]  # names count from the top
 """What stays at 16 bits: small beside the language model, and what the answers hang on."""
 
+_FOR_WEIGHTS = 0.85
+"""Share of a device's free memory; the rest is for what a batch needs, which is halved where it does not fit."""
 _LOADING_ERRORS = (OSError, ValueError, RuntimeError, KeyError, ImportError, AttributeError, TypeError)
 
 
@@ -84,8 +87,10 @@ class Found(Struct, frozen=True):
     Attributes:
         family: Name of the row of ``FAMILIES`` that runs it.
         class_name: Of transformers, that loads it.
+        device: Where inputs go.
         identity: A digest over the files, and the precision: the same checkpoint in another folder
             keeps it, other weights in the same folder do not.
+        spread: The devices that share one model's layers; empty where it lies on ``device`` alone.
     """
 
     folder: Path
@@ -94,6 +99,12 @@ class Found(Struct, frozen=True):
     device: torch.device
     precision: Precision
     identity: str
+    spread: tuple[torch.device, ...] = ()
+
+    @property
+    def place(self) -> str:
+        """Where the weights lie, for sentences."""
+        return "+".join(map(str, self.spread or (self.device,)))
 
 
 def hush_transformers() -> None:
@@ -116,12 +127,38 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ValidatorError: It is not known, or not on this machine.
     """
-    name = devices_of(name)[0]
+    return _device_named(devices_of(name)[0].split("+")[0])
+
+
+def pick_spread(name: str) -> tuple[torch.device, ...]:
+    """Find the devices that share one model, as in ``cuda:0+cuda:1``; none where the settings name no such thing.
+
+    Raises:
+        ValidatorError: One of them is not known, or not on this machine, or accelerate is missing.
+    """
+    names = devices_of(name)[0].split("+")
+    if len(names) == 1:
+        return ()
+    found = tuple(map(_device_named, names))
+    kinds = [device.type for device in found]
+    if len(set(found)) < len(found) or set(kinds) - {"cuda", "cpu"} or "cpu" in kinds[:-1]:
+        raise ValidatorError(
+            f"--device {name}: one model is spread over different GPUs, such as cuda:0+cuda:1, and what they cannot hold "
+            "over the memory of this machine, such as cuda:0+cpu."
+        )
+    if importlib.util.find_spec("accelerate") is None:
+        raise ValidatorError(f"--device {name}: one model over several devices needs pip install accelerate.")
+    return found
+
+
+def _device_named(name: str) -> torch.device:
+    name = name.strip()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", name):
         raise ValidatorError(
-            f"Device '{name}' is not known; give --device auto, cpu, cuda, cuda:N or mps, or several: cuda:0,cuda:1."
+            f"Device '{name}' is not known; give --device auto, cpu, cuda, cuda:N or mps, or several: cuda:0,cuda:1 "
+            "for a copy on each, cuda:0+cuda:1 for one model over both."
         )
     device = torch.device(name)
     n_cuda = torch.cuda.device_count()
@@ -151,6 +188,20 @@ def check_quantising(name: str, precision: str, device: torch.device, *, is_wort
     if missing:
         raise ValidatorError(
             f"--precision {precision} needs {' and '.join(missing)}; install it with: pip install 'datagen[quant]'."
+        )
+
+
+def check_spreading(name: str, found: Found, *, is_worth_it: bool) -> None:
+    """Refuse to spread a model over several devices where that cannot be had.
+
+    Raises:
+        ValidatorError: The model is small, or its weights are quantised.
+    """
+    if not is_worth_it:
+        raise ValidatorError(f"{name}: is small and is not spread over {found.place}; use --device {found.device}.")
+    if is_quantised(found.precision):
+        raise ValidatorError(
+            f"--precision {found.precision} keeps a model on one GPU; use --device {found.device}, or bf16 over several."
         )
 
 
@@ -185,6 +236,8 @@ def load_model(settings: ValidatorSettings, found: Found, converted: Converted |
     options: dict[str, Any] = {"dtype": compute_dtype(found), "output_loading_info": True}
     if is_quantised(found.precision):
         options |= {"quantization_config": _quantisation(found), "device_map": {"": str(found.device)}}
+    elif found.spread:
+        options |= {"device_map": "auto", "max_memory": _room_on(found.spread)}
     try:
         if converted is not None:
             model, report = converted.model_class.from_pretrained(
@@ -203,8 +256,10 @@ def load_model(settings: ValidatorSettings, found: Found, converted: Converted |
     except _LOADING_ERRORS as error:
         raise ValidatorError(f"{folder}: the model cannot be loaded ({first_line(error)}).") from None
     _check_report(folder, type(model).__name__, report)
+    if _stays_on_disk(model):
+        raise _no_room(settings, found, "some of its layers would stay on disk")
     try:
-        if not is_quantised(found.precision):
+        if not is_quantised(found.precision) and not found.spread:
             model = model.to(found.device)
     except (torch.OutOfMemoryError, RuntimeError) as error:
         raise _no_room(settings, found, error) from None
@@ -224,11 +279,33 @@ def _quantisation(found: Found) -> Any:
     )
 
 
-def _no_room(settings: ValidatorSettings, found: Found, error: Exception) -> ValidatorError:
-    smaller = "8bit or 4bit" if found.device.type == "cuda" else "bf16"
+def _room_on(devices: Sequence[torch.device]) -> dict[int | str, int]:
+    """Bytes of weights that each device may hold."""
+    import psutil  # comes with accelerate
+
+    room: dict[int | str, int] = {}
+    for device in devices:
+        if device.type == "cuda":
+            room[device.index or 0] = int(_FOR_WEIGHTS * torch.cuda.mem_get_info(device)[0])
+        else:
+            room["cpu"] = int(_FOR_WEIGHTS * psutil.virtual_memory().available)
+    return room
+
+
+def _stays_on_disk(model: Any) -> bool:
+    """Whether some layers found no room, so that they would be read anew for every batch."""
+    return "disk" in getattr(model, "hf_device_map", {}).values()
+
+
+def _no_room(settings: ValidatorSettings, found: Found, error: Exception | str) -> ValidatorError:
+    ways = "--precision 8bit or 4bit" if found.device.type == "cuda" else "--precision bf16"
+    if found.spread:
+        ways = "more devices (what GPUs cannot hold lies in this machine's memory, slowly: --device cuda:0+cuda:1+cpu)"
+    elif found.device.type == "cuda":
+        ways += ", or one model over several GPUs (--device cuda:0+cuda:1)"
     return ValidatorError(
-        f"{settings.name}: does not fit on {found.device} in {found.precision} ({first_line(error)}); "
-        f"use a smaller checkpoint or --precision {smaller}."
+        f"{settings.name}: does not fit on {found.place} in {found.precision} ({first_line(error)}); "
+        f"use a smaller checkpoint or {ways}."
     )
 
 

@@ -209,8 +209,11 @@ def score_rows(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> list[list[Ans
 @torch.inference_mode()
 def _run(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """One forward pass: log-probability and margin of every answer node, row after row, nodes in order."""
-    model, device = checkpoint.model, checkpoint.device
+    model = checkpoint.model
     picture = checkpoint.image_token_id
+    if any(picture in row.head or picture in row.ids for row in rows):
+        # Checked here, as a model runs without complaint on placeholders that nothing fills.
+        raise ValidatorError(f"Image placeholder {picture} stands for no feature.")
     length = max(row.n_tokens for row in rows)
     ids = torch.zeros((len(rows), length), dtype=torch.long)
     positions = torch.zeros_like(ids)
@@ -218,17 +221,14 @@ def _run(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> tuple[NDArray[np.fl
         ids[n, : row.n_tokens] = torch.tensor((*row.head, *(picture,) * len(row.features), *row.ids))
         positions[n, : row.n_before] = torch.arange(row.n_before)
         positions[n, row.n_before : row.n_tokens] = torch.tensor(row.depths) + row.n_before
-    ids = ids.to(device)
     is_picture = ids == picture
-    features = torch.cat([row.features for row in rows])
-    if int(is_picture.sum()) != len(features):
-        # Checked here, as a model runs without complaint on placeholders that nothing fills.
-        raise ValidatorError(f"{int(is_picture.sum())} image placeholders stand for {len(features)} features.")
-    embeds = model.get_input_embeddings()(ids.masked_fill(is_picture, 0))
-    embeds = embeds.masked_scatter(is_picture.unsqueeze(-1), features.to(embeds.dtype))
+    embeds = model.get_input_embeddings()(ids.masked_fill(is_picture, 0).to(checkpoint.device))
+    device = embeds.device  # of a model over several, where its first layers lie
+    features = torch.cat([row.features for row in rows]).to(embeds)
+    embeds = embeds.masked_scatter(is_picture.unsqueeze(-1).to(device), features)
     hidden = model.model.language_model(
         inputs_embeds=embeds,
-        attention_mask=_mask(rows, length, embeds.dtype, embeds.device),
+        attention_mask=_mask(rows, length, embeds.dtype, device),
         position_ids=positions.to(device),
         use_cache=False,
     ).last_hidden_state
@@ -236,9 +236,10 @@ def _run(checkpoint: Checkpoint, rows: Sequence[TreeRow]) -> tuple[NDArray[np.fl
     places = [
         (n, row.n_before + row.parents[node], row.n_before + node) for n, row in enumerate(rows) for node in wanted(row)
     ]
-    row_index, before, at = torch.tensor(places, device=device).unbind(1)
+    row_index, before, at = torch.tensor(places).unbind(1)
     # The state at a token's parent predicts it.
-    return through_head(model.lm_head, hidden[row_index, before], ids[row_index, at])
+    states = hidden[row_index.to(hidden.device), before.to(hidden.device)]
+    return through_head(model.lm_head, states, ids[row_index, at])
 
 
 def wanted(row: TreeRow) -> list[int]:
@@ -273,7 +274,7 @@ def through_head(
     step = max(1, _LOGITS_AT_ONCE // head.weight.shape[0])
     for state, target in zip(torch.split(states, step), torch.split(targets, step), strict=True):
         logits = head(state).float()  # the head itself, so that its bias counts where it has one
-        chosen = logits.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        chosen = logits.gather(-1, target.to(logits.device).unsqueeze(-1)).squeeze(-1)
         logprobs.append(chosen - logits.logsumexp(-1))
         margins.append(chosen - logits.amax(-1))
     return torch.cat(logprobs).double().cpu().numpy(), torch.cat(margins).double().cpu().numpy()

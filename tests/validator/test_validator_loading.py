@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import huggingface_hub
 import pytest
@@ -14,11 +16,11 @@ import torch
 import transformers
 from huggingface_hub.errors import LocalEntryNotFoundError
 from safetensors.torch import load_file, save_file
-from tiny_checkpoints import TEMPLATE, make_tokenizer, open_tiny, write_checkpoint
+from tiny_checkpoints import TEMPLATE, make_tokenizer, open_tiny, picture, write_checkpoint
 
 from datagen.config import ValidatorSettings, digest_of
 from datagen.errors import ValidatorError
-from datagen.validator import Validator, files, loading, open_validator
+from datagen.validator import Look, Text, Validator, files, loading, open_validator
 from datagen.validator.files import digest_files
 from datagen.validator.loading import pick_precision
 from datagen.validator.models import load_checkpoint
@@ -243,6 +245,67 @@ def test_what_is_wrong_with_a_checkpoint_is_said(folder: Path, damage: Callable[
 def test_devices_that_cannot_be_used(sound: Path, name: str, said: str) -> None:
     with pytest.raises(ValidatorError, match=said):
         load_checkpoint(ValidatorSettings(name=str(sound), device=name))
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name == "accelerate" or find_spec(name))
+
+
+@pytest.mark.usefixtures("two_gpus")
+@pytest.mark.parametrize(
+    ("device", "precision", "said"),
+    [
+        ("cuda:0+gpu", "auto", "Device 'gpu' is not known; give --device auto"),
+        ("cuda:0+cuda:5", "auto", r"Device 'cuda:5' is not available: torch sees 2 CUDA devices"),
+        ("cuda:0+cuda:0", "auto", "one model is spread over different GPUs, such as cuda:0"),
+        ("cpu+cuda:0", "auto", "what they cannot hold over the memory of this machine"),
+        ("cuda:0+cuda:1", "4bit", "--precision 4bit keeps a model on one GPU; use --device cuda:0, or bf16 over"),
+    ],
+)
+def test_a_model_that_cannot_be_spread(
+    sound: Path, device: str, precision: Literal["auto", "4bit"], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("datagen.validator.models.check_quantising", lambda *_, **__: None)
+    with pytest.raises(ValidatorError, match=said):
+        load_checkpoint(ValidatorSettings(name=str(sound), device=device, precision=precision))
+
+
+@pytest.mark.usefixtures("two_gpus")
+def test_one_model_over_two_gpus_is_asked_of_accelerate(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, object] = {}
+
+    def load(folder: Path, **options: object) -> object:
+        asked.update(options)
+        raise ValueError("here it ends")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (1000 * (1 + device.index), 9999))
+    monkeypatch.setattr(transformers.LlavaForConditionalGeneration, "from_pretrained", load)
+    with pytest.raises(ValidatorError, match="here it ends"):
+        load_checkpoint(ValidatorSettings(name=str(sound), device="cuda:0+cuda:1"))
+    assert asked["device_map"] == "auto" and asked["max_memory"] == {0: 850, 1: 1700}
+    replicas = open_validator(ValidatorSettings(name=str(sound), device="cuda:0+cuda:1,cuda:1+cuda:0"))
+    assert getattr(replicas, "n_at_once", 0) == 4
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ValidatorError, match=r"cuda:0\+cuda:1: one model over several devices needs pip install acc"):
+        open_validator(ValidatorSettings(name=str(sound), device="cuda:0+cuda:1"))
+
+
+def test_layers_that_lie_elsewhere_are_brought(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some layers stay on disk, as a CPU has no second device; else that is refused, as it is slow."""
+    pytest.importorskip("accelerate")
+    looks = [Look("a", (Text("What stands on the table?", "A red cup."),))]
+    settings = ValidatorSettings(name=str(sound), device="cpu")
+    whole = list(open_validator(settings).score(looks, lambda name: picture(name, (40, 30))))
+    monkeypatch.setattr("datagen.validator.models.pick_spread", lambda name: (torch.device("cpu"),))
+    monkeypatch.setattr(loading, "_room_on", lambda devices: {"cpu": 60_000})
+    with pytest.raises(ValidatorError, match=r"does not fit on cpu in fp32 \(some of its layers would stay on disk\)"):
+        list(open_validator(settings).score(looks, lambda name: picture(name, (40, 30))))
+    monkeypatch.setattr(loading, "_stays_on_disk", lambda model: False)
+    assert list(open_validator(settings).score(looks, lambda name: picture(name, (40, 30)))) == whole
 
 
 def test_mps_elsewhere(sound: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 import torch
 import transformers
+from msgspec.structs import replace
 from PIL import Image
 from tiny_checkpoints import KINDS, TEMPLATE, open_tiny, picture, write_checkpoint
 
@@ -316,8 +319,34 @@ def a_row(small: Checkpoint, features: torch.Tensor) -> scoring.TreeRow:
 
 def test_placeholders_without_features_are_refused(small: Checkpoint) -> None:
     holed = scoring.TreeRow((small.image_token_id,), torch.zeros(4, 32), (9, 8), (-1, 0), (0, 1), (2, 2), ((1,),))
-    with pytest.raises(ValidatorError, match="5 image placeholders stand for 4 features"):
+    with pytest.raises(ValidatorError, match="Image placeholder 3 stands for no feature"):
         scoring.score_rows(small, [holed])
+
+
+def test_a_model_over_two_devices_meets_no_tensor_of_the_other(small: Checkpoint) -> None:
+    """The first of them is "meta", which knows shapes and no numbers."""
+    meta = torch.device("meta")
+    row = a_row(small, torch.zeros(4, 32))
+    model = copy.deepcopy(small.model)
+    inner = model.model.language_model
+    for part in (inner.embed_tokens, inner.rotary_emb, inner.layers[0]):
+        spread_over(part.to(meta), meta)
+    for part in (inner.layers[1], inner.norm, model.lm_head):
+        spread_over(part, torch.device("cpu"))
+    logprobs, margins = scoring._run(replace(small, model=model, device=meta), [row])
+    assert logprobs.shape == margins.shape == (len(scoring.wanted(row)),)
+
+
+def spread_over(part: torch.nn.Module, device: torch.device) -> None:
+    """Bring inputs to where a part lies, as accelerate does."""
+
+    def bring(tensor: torch.Tensor) -> torch.Tensor:
+        return torch.zeros_like(tensor, device=device) if tensor.is_meta else tensor.to(device)
+
+    def bring_all(_: Any, args: Any, named: Any) -> Any:
+        return tuple(torch.utils._pytree.tree_map_only(torch.Tensor, bring, given) for given in (args, named))
+
+    part.register_forward_pre_hook(bring_all, with_kwargs=True)
 
 
 def test_overflow_is_told(small: Checkpoint) -> None:

@@ -224,6 +224,8 @@ def _placed(settings: Settings, n_together: int) -> tuple[dict[str, Any], str, i
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     n_gpus = int(sum(node.get("GPU", 0) for node in nodes))
     spread = {"scheduling_strategy": "SPREAD"}
+    if "+" in validator.device:
+        raise ValidatorError(f"--device {validator.device}: on a Ray cluster each copy of a validator sees one GPU.")
     if validator.device.startswith("cuda") and not n_gpus:
         raise ValidatorError("--device cuda: no machine of the Ray cluster has a GPU; use --device cpu.")
     if n_gpus and (validator.device == "auto" or validator.device.startswith("cuda")):

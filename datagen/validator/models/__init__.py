@@ -15,10 +15,12 @@ from datagen.validator.loading import (
     Checkpoint,
     Found,
     check_quantising,
+    check_spreading,
     devices_of,
     is_quantised,
     pick_device,
     pick_precision,
+    pick_spread,
 )
 from datagen.validator.models.any_chat_model import ANY_CHAT_MODEL
 from datagen.validator.models.clip import CLIP
@@ -104,7 +106,7 @@ def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
             sentence says which and what to do.
     """
     _require_one(settings)
-    device = pick_device(settings.device)
+    device, spread = pick_device(settings.device), pick_spread(settings.device)
     precision = pick_precision(settings.precision, device)
     folder = find_folder(settings)
     config = read_config(folder)
@@ -130,7 +132,10 @@ def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
         identity += f"-{digest_of(family.probe_hint)[:4]}"
     if family.limits_pixels:
         identity += f"-{settings.max_pixels}"
-    return family, Found(folder, family.name, class_name, device, precision, identity)
+    found = Found(folder, family.name, class_name, device, precision, identity, spread)
+    if spread:
+        check_spreading(settings.name, found, is_worth_it=family.is_quantisable)
+    return family, found
 
 
 def _has_eyes(config: dict[str, Any]) -> bool:

@@ -397,8 +397,8 @@ def _run(checkpoint: Checkpoint, read: Read, scripts: Sequence[Script]) -> list[
     tails = [script.tail[: script.span[1]] for script in scripts]
     hidden = states_of_tails(checkpoint, read, tails)
     places = [(n, at) for n, script in enumerate(scripts) for at in range(*script.span)]
-    row, at = torch.tensor(places, device=checkpoint.device).unbind(1)
-    targets = torch.tensor([tails[n][at] for n, at in places], device=checkpoint.device)
+    row, at = torch.tensor(places, device=hidden.device).unbind(1)
+    targets = torch.tensor([tails[n][at] for n, at in places])
     # The state before a token predicts it.
     logprobs, margins = through_head(head_of(checkpoint.model), hidden[row, at - 1], targets)
     if not torch.from_numpy(logprobs).isfinite().all():
@@ -550,7 +550,7 @@ def try_out(loaded: Loaded) -> Loaded:
 
 def _near(one: torch.Tensor, other: torch.Tensor, share: float) -> bool:
     """Whether two results are the same but for rounding."""
-    return torch.allclose(one.float(), other.float(), rtol=0, atol=share * float(other.abs().max()))
+    return torch.allclose(one.float().to(other.device), other.float(), rtol=0, atol=share * float(other.abs().max()))
 
 
 class ImageTextAnswerer:
