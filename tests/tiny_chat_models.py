@@ -383,7 +383,11 @@ def write_molmo(folder: Path) -> Path:
     images = PUBLISHED.Molmo2ImageProcessor(
         size={"height": 24, "width": 24}, max_crops=4, overlap_margins=[1, 1], patch_size=4, pooling_size=[2, 2]
     )
-    processor = {"processor_class": "Molmo2Processor", "image_use_col_tokens": True, "use_single_crop_col_tokens": False}
+    processor = {
+        "processor_class": "Molmo2Processor",
+        "image_use_col_tokens": True,
+        "use_single_crop_col_tokens": False,
+    }
     model = PUBLISHED.Molmo2ForConditionalGeneration(config)
     return _publish(folder, model, tokenizer, images, processor, CHATML.format(picture="<|image|>", system=""))
 

@@ -143,8 +143,8 @@ def pick_spread(name: str) -> tuple[torch.device, ...]:
     kinds = [device.type for device in found]
     if len(set(found)) < len(found) or set(kinds) - {"cuda", "cpu"} or "cpu" in kinds[:-1]:
         raise ValidatorError(
-            f"--device {name}: one model is spread over different GPUs, such as cuda:0+cuda:1, and what they cannot hold "
-            "over the memory of this machine, such as cuda:0+cpu."
+            f"--device {name}: one model is spread over different GPUs, such as cuda:0+cuda:1, and what they cannot "
+            "hold over the memory of this machine, such as cuda:0+cpu."
         )
     if importlib.util.find_spec("accelerate") is None:
         raise ValidatorError(f"--device {name}: one model over several devices needs pip install accelerate.")
@@ -201,7 +201,8 @@ def check_spreading(name: str, found: Found, *, is_worth_it: bool) -> None:
         raise ValidatorError(f"{name}: is small and is not spread over {found.place}; use --device {found.device}.")
     if is_quantised(found.precision):
         raise ValidatorError(
-            f"--precision {found.precision} keeps a model on one GPU; use --device {found.device}, or bf16 over several."
+            f"--precision {found.precision} keeps a model on one GPU; use --device {found.device}, or bf16 over "
+            "several."
         )
 
 
