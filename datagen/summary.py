@@ -107,6 +107,7 @@ class Adds(Struct, frozen=True):
         n_planted: Planted errors behind these shares.
         n_images: Images that they were planted on.
         kinds: By kind of error, AUROC alone and without it; None where too few were planted for it to be told.
+        is_heeded: It has a say; one that was not shown to see any kind of error by itself has none.
     """
 
     name: str
@@ -119,10 +120,13 @@ class Adds(Struct, frozen=True):
     n_planted: int
     n_images: int
     kinds: dict[str, tuple[float | None, float | None]]
+    is_heeded: bool = True
 
     @property
     def told(self) -> str:
         """Its worth as one sentence."""
+        if not self.is_heeded:
+            return f"sees no kind of error by itself ({100 * self.recall_alone:.1f} % found), so it has no say"
         gain, low, high = (100 * share for share in self.gain)
         of = f"of {self.n_planted} planted errors on {self.n_images} images"
         return (

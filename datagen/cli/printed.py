@@ -129,6 +129,9 @@ def _calibration_lines(found: Calibration | None) -> Iterator[str]:
     if found.share_wrong is not None:
         yield f"          wrong turns before the validator's cuts, by its estimate: {found.share_wrong}"
     for one in found.adds or ():
+        if not one.is_heeded:
+            yield visible(f"          {one.name} sees no kind of error by itself: the others judge without it")
+            continue
         gain, low, high = (100 * share for share in one.gain)
         yield visible(
             f"          {one.name} finds {100 * one.recall_alone:.0f} % of planted errors alone and adds {gain:.1f} % "

@@ -137,14 +137,18 @@ class Judge:
     ) -> tuple[Inquiry, Findings | None]:
         if len(self.seats) == 1:
             return inquiries[0], findings[0]
-        return lay_together([seat.label for seat in self.seats], inquiries, findings)
+        labels = [seat.label for seat in self.seats]
+        if self.panel is not None:
+            pairs = zip(labels, findings, strict=True)
+            findings = [found if label in self.panel.heeded else None for label, found in pairs]
+        return lay_together(labels, inquiries, findings)
 
     def calibrate(self, alpha: float) -> Calibration:
         """Fit everything that was tried."""
         measured = [one.measured for one in self.tried]
-        self.calibrator = Calibrator(self.identity, measured, alpha)
         if len(self.seats) > 1:
-            self.panel = Panel([seat.label for seat in self.seats], measured, self.calibrator, alpha)
+            self.panel = Panel(self.identity, [seat.label for seat in self.seats], measured, alpha)
+        self.calibrator = self.panel.together if self.panel else Calibrator(self.identity, measured, alpha)
         return self.calibrator.calibration
 
     def give_verdict(self, sample: Sample) -> Sample:
