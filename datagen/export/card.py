@@ -128,7 +128,8 @@ def _result(summary: Summary) -> str:
             ("validator", "planted errors found with all", "by it alone", "without it", "it adds (95 %)",
              "correct turns doubted with it", "without it"),
             [
-                (one.name if one.is_heeded else f"{one.name} (sees nothing, so it has no say)", *(f"{100 * share:.1f} %" for share in (one.recall, one.recall_alone, one.recall_without)),
+                (one.name if one.is_heeded else f"{one.name} (sees nothing, so it has no say)",
+                 *(f"{100 * share:.1f} %" for share in (one.recall, one.recall_alone, one.recall_without)),
                  "{:.1f} % ({:.1f} to {:.1f} %)".format(*(100 * share for share in one.gain)),
                  *(f"{100 * share:.1f} %" for share in (one.clean_flagged, one.clean_flagged_without)))
                 for one in summary.calibration.adds

@@ -258,7 +258,7 @@ def load_model(settings: ValidatorSettings, found: Found, converted: Converted |
         raise ValidatorError(f"{folder}: the model cannot be loaded ({first_line(error)}).") from None
     _check_report(folder, type(model).__name__, report)
     if _stays_on_disk(model):
-        raise _no_room(settings, found, "some of its layers would stay on disk")
+        raise _no_room(settings, found, MemoryError("some of its layers would stay on disk"))
     try:
         if not is_quantised(found.precision) and not found.spread:
             model = model.to(found.device)
@@ -298,7 +298,7 @@ def _stays_on_disk(model: Any) -> bool:
     return "disk" in getattr(model, "hf_device_map", {}).values()
 
 
-def _no_room(settings: ValidatorSettings, found: Found, error: Exception | str) -> ValidatorError:
+def _no_room(settings: ValidatorSettings, found: Found, error: Exception) -> ValidatorError:
     ways = "--precision 8bit or 4bit" if found.device.type == "cuda" else "--precision bf16"
     if found.spread:
         ways = "more devices (what GPUs cannot hold lies in this machine's memory, slowly: --device cuda:0+cuda:1+cpu)"

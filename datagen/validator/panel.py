@@ -2,8 +2,8 @@
 
 Each is asked what it can be asked, under an identity of its own, so scores serve whoever else judges beside it. Then a
 turn's measures stand under the validator's name, ``"owlv2-base: count"``, and one regression per kind of error weighs
-them all: nobody has to say whom to believe in what. One that sees no kind of error by itself is left out of that: beside
-a good validator its noise cost a tenth of what that one finds.
+them all: nobody has to say whom to believe in what. One that sees no kind of error by itself is left out of that, as
+its noise would cost a good one a tenth of what it finds.
 """
 
 from __future__ import annotations
