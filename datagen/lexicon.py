@@ -261,13 +261,17 @@ class Lexicon:
         lowered = text.lower()
         if len(lowered) != len(text):  # a few letters outside English grow when lowered
             lowered = text
+        phrases, runs = self._phrases, _RUN.findall(lowered)
+        if phrases.keys().isdisjoint(runs):
+            return []
         mentions = []
-        done = 0
-        for run in _RUN.finditer(lowered):
-            start = run.start()
-            if start < done or run[0] not in self._phrases:
+        done = at = 0
+        for run in runs:
+            start = lowered.index(run, at)  # what stands between runs is in none of them
+            at = start + len(run)
+            if start < done or run not in phrases:
                 continue
-            for phrase, form in self._phrases[run[0]]:
+            for phrase, form in phrases[run]:
                 end = start + len(phrase)
                 if not lowered.startswith(phrase, start) or _goes_on(lowered, end):
                     continue

@@ -171,12 +171,13 @@ class Clause:
     """A clause in which each noun phrase is one character.
 
     Args:
-        source: The whole text.
+        source: The whole text, in lower case.
         start: First character of the clause.
         end: One past its last.
         phrases: Its noun phrases, left to right.
         in_question: Nothing of it is stated unless the answer lets it stand.
         sentence: The sentence that it is of, for kinds that read by syntax; None makes one of the clause alone.
+        written: The whole text with its capitals, where they matter; None for ``source``.
 
     Attributes:
         text: The clause with its slots; positions in it become those of ``source`` by ``origin``.
@@ -193,10 +194,12 @@ class Clause:
         *,
         in_question: bool = False,
         sentence: Sentence | None = None,
+        written: str | None = None,
     ) -> None:
         pieces: list[str] = []
         self.sentence = Sentence(source, start, end) if sentence is None else sentence
         self.source, self.start, self.end = source, start, end
+        self.written = source if written is None else written
         self.phrases, self.in_question = phrases, in_question
         self._cuts: list[tuple[int, int]] = []  # clause position after a slot, source position there
         length, at = 0, start

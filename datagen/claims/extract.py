@@ -34,6 +34,7 @@ from datagen.claims.grammar import (
     SELECTS,
     SUPPOSED,
     SUPPOSES,
+    lowered,
 )
 from datagen.claims.kind import Evidence, ShortAnswer
 from datagen.claims.kinds import KINDS, kind_of
@@ -120,21 +121,21 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
     """
     discourse = Discourse(lexicon) if discourse is None else discourse
     asked = read_statements(_bare_question(question), lexicon, discourse, in_question=True)
+    written, question, answer = answer, lowered(question), lowered(answer)
     subjects = {s.category: s for s in asked if kind_of(s.kind).is_existence}
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = [
         replace(s, comparison="at least") if s.is_plain and s.comparison == "exact" else s
         for s in read_answer(
-            answer, lexicon, discourse, may_go_on=len(subjects) == 1, explains=is_explaining(question, answer)
+            written, lexicon, discourse, may_go_on=len(subjects) == 1, explains=is_explaining(question, answer)
         )
     ]
     if SUPPOSES.search(question):
         return [statement for statement in said if _stands(statement, answer)]
     if SELECTS.search(question):
         return said
-    opening = answer[:3].lower()
     found: list[Statement] = []
-    if opening == "yes":
+    if answer.startswith("yes"):
         found = [s for s in asked if s.number is None or not _HOW_MANY.search(question)]
     elif OPEN_QUESTION.match(question.strip()) and not REFUTES.search(answer):
         found = [s for s in asked if s.is_definite]
@@ -164,7 +165,7 @@ def _bare_question(question: str) -> str:
     """A question without its polite opening, as many characters long."""
     stripped = question.lstrip()
     lead = len(question) - len(stripped)
-    match = POLITE.match(stripped)
+    match = POLITE.match(lowered(stripped))
     return question if match is None else " " * (lead + match.end()) + stripped[match.end() :]
 
 
@@ -199,6 +200,7 @@ def read_answer(
     statements = read_statements(
         text, lexicon, discourse, may_go_on=may_go_on, explains=explains, of_caption=of_caption
     )
+    text = lowered(text)
     numbers: dict[str, set[int | None]] = {}
     totals: dict[str, set[int | None]] = {}
     for statement in statements:
@@ -256,7 +258,8 @@ def read_statements(
         explains: What it says in general is of no thing in the picture.
         of_caption: Kinds that ask captions nothing do not read it.
     """
-    text = SLOTS.sub(" ", text)
+    written = SLOTS.sub(" ", text)
+    text = lowered(written)
     mentions = lexicon.find(text)
     found: list[Statement] = []
     done, general = 0, _InGeneral() if explains else None
@@ -297,11 +300,11 @@ def read_statements(
             stated = _stated_before(text, start, end, match.end()) if has_hedge else end
             if stated > start:
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
-                clause = Clause(text, start, stated, told, in_question=in_question, sentence=sentence)
+                clause = Clause(text, start, stated, told, in_question=in_question, sentence=sentence, written=written)
                 found += _read_clause(clause, of_caption)
             seeming = _SEEMS.search(text, start, end) if stated < end else None
             if seeming is not None and HEDGES.search(text, seeming.end(), end) is None:
-                whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence)
+                whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence, written=written)
                 found += [said for said in _read_clause(whole, of_caption) if kind_of(said.kind).if_seeming]
             if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
                 granted = [

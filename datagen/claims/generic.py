@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from datagen.claims.acts import act_of
-from datagen.claims.grammar import FLAGS
+from datagen.claims.grammar import FLAGS, lowered
 from datagen.claims.syntax import Sentence, class_of, singular, stem
 from datagen.claims.wordnet import is_adjective
 
@@ -61,7 +61,7 @@ def is_explaining(question: str, answer: str) -> bool:
     """Whether an answer may say what is so in general: it is long, and not asked for a description."""
     if sum(1 for _ in _SENTENCES.finditer(answer)) < LONG:
         return False
-    return ASKS_FOR_DESCRIPTION.match(question) is None
+    return ASKS_FOR_DESCRIPTION.match(lowered(question)) is None
 
 
 def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -13,7 +13,17 @@ from msgspec import Struct
 
 from datagen.words import NUMBER_WORDS
 
-FLAGS = re.IGNORECASE | re.ASCII  # without ASCII, "ſix" would match "six" and find no number
+FLAGS = re.ASCII  # without it, "٣" would be a number
+"""Of patterns that read a text in lower case (``lowered``): under IGNORECASE they take 1.6 times as long, since an
+alternative is then not told by its first letter."""
+
+
+def lowered(text: str) -> str:
+    """A text with A to Z in lower case and every other character in its place, as the patterns of claims read it."""
+    return (
+        text.lower() if text.isascii() else text.encode(errors="surrogatepass").lower().decode(errors="surrogatepass")
+    )
+
 
 _UNITS = NUMBER_WORDS[1:10]
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")

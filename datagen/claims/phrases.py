@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -40,9 +41,12 @@ _REACH = 60
 """Characters before a noun in which its number and adjectives are looked for."""
 _QUANTITY_GROUPS = tuple(f"q{n}" for n in range(len(QUANTITIES)))
 _QUANTITY = "|".join(f"(?P<q{n}>{compiled(row.words)})" for n, row in enumerate(QUANTITIES))
+_ADJECTIVE = rf"(?!(?:{NOT_ADJECTIVES}|{NUMBER_FORMS})\b)[a-z-]*(?:[^s\W]|[su]s|sports),?\s+"
+MOST_ADJECTIVES = 3
+"""Between a quantity and its noun."""
 _QUANTITY_BEFORE = re.compile(
     rf"(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
-    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:(?!(?:{NOT_ADJECTIVES}|{NUMBER_FORMS})\b)[a-z-]*(?:[^s\W]|[su]s|sports),?\s+){{0,3}})(?<!,\s)$",
+    rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:{_ADJECTIVE}){{0,{MOST_ADJECTIVES}}})(?<!,\s)$",
     FLAGS,
 )
 _SPACE, _WORD = " \t\n\r\f\v", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ,"
@@ -88,20 +92,35 @@ def _quantity_before(text: str, lowest: int, end: int) -> Determined | None:
 
 
 def _plain_determiner(text: str, lowest: int, end: int) -> Determined | None:
-    """What ``_quantity_before`` finds where "a" or "the" alone stands before a noun, in a tenth of its time."""
+    """What ``_quantity_before`` finds where "a" or "the", perhaps with adjectives, is all, in a third of its time."""
     ahead = text[lowest:end]
     if not ahead or ahead[-1] != " " or not ahead.isascii():
         return None
-    words = ahead.rsplit(None, 2)
-    if len(words) < 2 or words[-1].lower() not in _DETERMINERS:
+    words = ahead.split(" ")
+    last = n = len(words) - 2
+    while n > 0 and last - n < MOST_ADJECTIVES and words[n] not in _DETERMINERS and _is_modifier(words[n]):
+        n -= 1
+    if words[n] not in _DETERMINERS or words[last][-1:] == ",":
         return None
-    before = words[-2].lower()
-    if not (before.isalpha() or before[-1] in ".,;:!?") or before in _COUNTING:
-        return None  # "two of the dogs"
-    start = lowest + len(ahead.rstrip()) - len(words[-1])
-    return Determined(QUANTITIES[-1], words[-1].lower(), start)
+    if n == 0:
+        if lowest and (text[lowest - 1].isalnum() or text[lowest - 1] in "_.,:/-"):
+            return None
+    elif words[n] == "the":
+        before = words[n - 1]
+        if not (before.isalpha() or before[-1:] in _MARKS) or before in _COUNTING:
+            return None  # "two of the dogs"
+    start = end - sum(map(len, words[n:])) - (last - n + 1)
+    return Determined(QUANTITIES[-1], words[n], start, has_adjectives=n < last)
 
 
+@lru_cache(maxsize=10_000)
+def _is_modifier(word: str) -> bool:
+    """Whether a word, perhaps with a comma, may be an adjective before a noun and tells no quantity."""
+    return word.rstrip(",") not in _COUNTING and _MODIFIER.match(f"{word} ") is not None
+
+
+_MODIFIER = re.compile(rf"{_ADJECTIVE}$", FLAGS)
+_MARKS = frozenset(".,;:!?")
 _DETERMINERS = frozenset("a an the his her its their".split())
 _COUNTING = frozenset(re.findall("[a-z]+", " ".join((*(row.words for row in QUANTITIES), *NUMBERS)).lower())) | {
     "pair", "pairs",

@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from datagen.claims.grammar import FLAGS, POLITE, REFUTES, SUPPOSES, Row, compiled
+from datagen.claims.grammar import FLAGS, POLITE, REFUTES, SUPPOSES, Row, compiled, lowered
 from datagen.claims.kinds import kind_of
 from datagen.claims.kinds.place import PLACES
 from datagen.claims.kinds.relation import RELATIONS
@@ -163,9 +163,10 @@ def polarity(question: str, answer: str) -> Polarity | None:
     asked = _opened(question)
     if not _asks_yes_or_no(asked):
         return None
+    answer = lowered(answer)
     said = _SAID.match(answer)
     if said is not None:
-        return "yes" if said[1].lower().startswith("y") else "no"
+        return "yes" if said[1].startswith("y") else "no"
     if _CHOICE.search(asked):
         return None
     return "no" if REFUTES.search(answer) else "unclear"  # "There are six, not seven."
@@ -173,13 +174,16 @@ def polarity(question: str, answer: str) -> Polarity | None:
 
 def refers_back(question: str) -> bool:
     """Whether a question may lean on the turns before it: "What is it doing?", "What else is there?"."""
-    return _BACK.search(_FORWARD.sub(" ", question[:_READ])) is not None
+    return _BACK.search(_FORWARD.sub(" ", lowered(question[:_READ]))) is not None
 
 
 @lru_cache(maxsize=4096)
 def _opened(question: str) -> str:
-    """The first characters of a question, without "In this image,": some patterns take time with length squared."""
-    return _FRONT.sub("", " ".join(question[:_READ].split()))
+    """The first characters of a question in lower case, without "In this image,".
+
+    Some patterns take time with length squared.
+    """
+    return _FRONT.sub("", " ".join(lowered(question[:_READ]).split()))
 
 
 def _asks_yes_or_no(asked: str) -> bool:

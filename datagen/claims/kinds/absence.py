@@ -26,6 +26,7 @@ _NOT_HAVING = re.compile(
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
 _WITHOUT = re.compile(rf"\bwithout\s+(?P<x>{SLOT})", FLAGS)
+_WITHOUT_WORDS, _NOT_WORDS = frozenset(("without",)), frozenset(("not", "never"))
 _NO_ONE_AT = re.compile(
     r"\b(?:there(?: is|['’]s)|(?:nobody|no one|no-one) (?:is|sits|stands)(?: sitting| standing| lying| seated)?) ?"
     r"(?:nobody |no one |no-one |(?<=is )|(?<=sits )|(?<=stands )|(?<=ing )|(?<=seated ))"
@@ -79,7 +80,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             continue  # "there isn't another dog" beside the one told of
         if phrase.number is None or clause.source.startswith(("a single", "any single"), phrase.start):
             yield state("absence", phrase, phrase.start, end, clause.in_question, is_firm=True)
-    for bare in _WITHOUT.finditer(clause.text):
+    for bare in _WITHOUT.finditer(clause.text) if clause.sentence.may_have(_WITHOUT_WORDS) else ():
         phrase = clause.phrase(bare["x"])
         if clause.source.startswith("a single", phrase.start):
             yield state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
@@ -88,7 +89,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         ):
             yield state("absence", phrase, phrase.start, phrase.end, clause.in_question, value="with someone",
                         is_firm=True)  # fmt: skip
-    for owned in _NOT_HAVING.finditer(clause.text) if len(clause.phrases) > 1 else ():
+    may_not_have = len(clause.phrases) > 1 and clause.sentence.may_have(_NOT_WORDS)
+    for owned in _NOT_HAVING.finditer(clause.text) if may_not_have else ():
         phrase = clause.phrase(owned["y"])
         if phrase.number is None:
             at = clause.origin(owned.start()), phrase.end

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -91,7 +92,12 @@ _OF_SEX = {
 
 
 def _is_alone(clause: Clause, sex: str | None) -> bool:
-    return sex is not None and _OF_SEX[sex].search(clause.source) is None
+    return sex is not None and not _has_other(clause.source, sex)
+
+
+@lru_cache(maxsize=16)  # a text tells of the same one in sentence after sentence
+def _has_other(text: str, sex: str) -> bool:
+    return _OF_SEX[sex].search(text) is not None
 
 
 _NAMES = {0.0: "baby", 0.7: "toddler", 1.0: "child", 1.2: "kid", 1.5: "boy", 2.0: "young", 2.5: "grown", 3.0: "adult",

@@ -96,8 +96,13 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield Statement(
                 "thing", name, name, noun.start, noun.end, value=role if noun is topic else _verb_before(clause, noun),
                 is_plural=noun.is_plural, in_question=clause.in_question,
-                beside=tuple(_WORD.findall(clause.source.lower())),
+                beside=_words_of(clause.source),
             )  # fmt: skip
+
+
+@lru_cache(maxsize=16)  # a text with five things would be split five times
+def _words_of(text: str) -> tuple[str, ...]:
+    return tuple(_WORD.findall(text.lower()))
 
 
 def _verb_before(clause: Clause, noun: Noun) -> str | None:

@@ -26,7 +26,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     if '"' not in source and "“" not in source and "'" not in source and "‘" not in source:
         return
     for match in _SAYS.finditer(source, clause.start, clause.silent):
-        said = " ".join(match["text"].split()).strip(" .,;!?")
+        said = " ".join(clause.written[slice(*match.span("text"))].split()).strip(" .,;!?")
         if said:
             yield Statement(
                 "writing", "writing", said.lower(), *match.span(), value=said, in_question=clause.in_question
