@@ -78,6 +78,40 @@ def claims_of_prose(options: argparse.Namespace) -> Iterator[Work]:
     yield judge
 
 
+def planning(options: argparse.Namespace) -> Iterator[Work]:
+    """Requests for an LLM, each type about each image."""
+    from msgspec.structs import replace
+
+    from datagen.companions import count_companions
+    from datagen.corpus import load_corpus
+    from datagen.pipeline import plan_samples
+    from datagen.recipes import load_recipes
+
+    settings = corpus_settings(options)
+    settings = replace(settings, teacher=replace(settings.teacher, name="a model"))
+    corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
+    companions = count_companions(corpus.whole)
+    print(f"{len(corpus.images) * len(recipes)} requests", file=sys.stderr)
+
+    def plan() -> None:
+        for _ in range(3):
+            for _ in plan_samples(corpus.images, recipes, settings, lambda image: None, corpus.categories, companions):
+                pass
+
+    yield plan
+
+
+def start_again(options: argparse.Namespace) -> Iterator[Work]:
+    """A second start of a finished run of the embedded teacher, with its report."""
+    import datagen
+
+    settings = corpus_settings(options)
+    with folder() as out:
+        made = datagen.run(settings, out / "run", progress=False)
+        print(f"{made.summary.samples} samples", file=sys.stderr)
+        yield lambda: datagen.run(settings, out / "run", progress=False)
+
+
 def _forget() -> None:
     """Let go of captions that were read, which a run reads once too."""
     from datagen.claims import extract
@@ -86,7 +120,12 @@ def _forget() -> None:
         kept.cache_clear()
 
 
-WORKS = {"claims of template text": claims_of_template, "claims of an LLM's prose": claims_of_prose}
+WORKS = {
+    "claims of template text": claims_of_template,
+    "claims of an LLM's prose": claims_of_prose,
+    "planning": planning,
+    "a second start": start_again,
+}
 
 
 @contextmanager

@@ -116,9 +116,10 @@ def run(
         which, settings = Shard.parse(shard), _settings_of(config, plugs)
         run_shard(settings, which, Path(out), _heard_by(progress), may_change=change, plugs=plugs)
         return open_run(which.folder_in(Path(out)).path)
-    run_engine(_settings_of(config, plugs), Path(out), _heard_by(progress), may_change=change, plugs=plugs)
+    outcome = run_engine(_settings_of(config, plugs), Path(out), _heard_by(progress), may_change=change, plugs=plugs)
     made = open_run(out)
-    made.write_report()
+    if not outcome.is_unchanged or not made.has_report:
+        made.write_report()
     made.write_exports(plugs.writers)
     made.send_results()
     return made
@@ -456,6 +457,12 @@ class Run(RunTables):
             files = [folder.settings, folder.samples, folder.dataset, folder.card, folder.report, folder.summary]
             send_results([path for path in files if path.is_file()], uri)
         return uri
+
+    @property
+    def has_report(self) -> bool:
+        """Whether ``report.html`` was written since the run was finished."""
+        report, summary = self.folder.report, self.folder.summary
+        return report.is_file() and summary.is_file() and report.stat().st_mtime_ns >= summary.stat().st_mtime_ns
 
     def write_report(self, out: str | Path | None = None) -> Path:
         """Write the run as one HTML page for a person to look at; it opens without network.

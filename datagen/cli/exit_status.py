@@ -121,7 +121,8 @@ def tell_outcome(outcome: Outcome, settings: Settings, out: Path) -> None:
     from datagen.cli.printed import outcome_lines
 
     made = open_run(out)
-    made.write_report()
+    if not outcome.is_unchanged or not made.has_report:
+        made.write_report()
     sent_to = made.send_results()
     echo_fitted(outcome_lines(outcome.summary, out))
     if sent_to is not None:

@@ -38,11 +38,13 @@ class Outcome(Struct, frozen=True):
         summary: The content of ``summary.json``.
         share_failed: Samples without an answer or a picture, as a share of all.
         failure: What the first of them met, or None.
+        is_unchanged: It had ended so before, and there was nothing to do.
     """
 
     summary: Summary
     share_failed: float
     failure: str | None = None
+    is_unchanged: bool = False
 
 
 LOOKING = "looking at the pictures"

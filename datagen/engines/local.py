@@ -19,6 +19,7 @@ from datagen.engines.choose_more import take_more
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
 from datagen.engines.finish_run import LOOKING, LOOKING_AGAIN, Outcome, finish, looked_at
+from datagen.engines.finished_mark import finished_before, keep_finished
 from datagen.engines.gather_facts import gathered
 from datagen.engines.inputs import Inputs
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
@@ -150,10 +151,16 @@ def run_local(
     with folder.locked():
         inputs = Inputs(settings, folder, progress, plugs=plugs)
         require_ready(inputs, may_ask=may_ask, may_change=may_change)
+        before = finished_before(inputs)
+        if before is not None:
+            progress.note("Nothing has changed since this run was finished, so there is nothing to do.")
+            return before
         with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
             if inputs.n_more and may_ask:
                 take_more(inputs)
-            return _make(inputs, place or Here(), may_ask=may_ask)
+            outcome = _make(inputs, place or Here(), may_ask=may_ask)
+        keep_finished(inputs, outcome)
+        return outcome
 
 
 def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:

@@ -43,6 +43,7 @@ class RunFolder:
         self.batch_file = path / f".batch.jsonl{UNFINISHED}"
         self.pictures = path / ".pictures.cache"
         self.watermark = path / ".watermark.cache"
+        self.finished = path / ".finished.cache"
         self.scores = path / "scores.jsonl"
         self.vectors = path / "vectors.jsonl"
         self.judgements = path / "judgements.jsonl"

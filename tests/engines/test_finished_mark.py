@@ -1,0 +1,136 @@
+"""A second start of a finished run: nothing is done where nothing changed, and whatever changed is noticed."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import RESULTS, CorpusFiles, make_corpus, same
+from typer.testing import CliRunner
+
+import datagen
+from datagen.cli.app import app
+from datagen.config import load_settings
+from datagen.engines import finished_mark
+from datagen.engines.finish_run import Outcome
+from datagen.engines.local import run_local
+from datagen.engines.progress import Silence
+from datagen.records import AnnotatedImage, Turn
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> tuple[CorpusFiles, Path]:
+    """A finished run over files of its own."""
+    files = make_corpus(tmp_path / "corpus")
+    datagen.run(files.settings, tmp_path / "run")
+    return files, tmp_path / "run"
+
+
+def again(files: CorpusFiles, out: Path, **more: Any) -> Outcome:
+    return run_local(load_settings(None, {**files.settings, **more}), out, Silence(), may_change=True)
+
+
+def test_nothing_is_done_where_nothing_changed(made: tuple[CorpusFiles, Path]) -> None:
+    files, out = made
+    before = {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name[0] != "."}
+    outcome = again(files, out)
+    assert outcome.is_unchanged and outcome.summary == datagen.open_run(out).summary
+    assert datagen.run(files.settings, out).summary == outcome.summary
+    assert {path.name: path.stat().st_mtime_ns for path in out.iterdir() if path.name[0] != "."} == before
+
+
+def test_the_command_says_so_and_tells_the_summary_again(made: tuple[CorpusFiles, Path]) -> None:
+    files, out = made
+    words = ["run", "--captions", files.captions, "--instances", files.instances, "--images", files.images]
+    fresh = CliRunner().invoke(app, [*map(str, words), "--out", str(out.parent / "other")])
+    told = CliRunner().invoke(app, [*map(str, words), "--out", str(out.parent / "other")])
+    assert fresh.exit_code == told.exit_code == 0
+    assert "nothing to do" in told.stderr and "nothing to do" not in fresh.stderr
+    assert told.stdout == fresh.stdout
+
+
+def _edit(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    stamp = path.stat()
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))  # as a disk that fails does
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_damaged_result_is_made_anew(made: tuple[CorpusFiles, Path], name: str) -> None:
+    files, out = made
+    datagen.run(files.settings, out.parent / "sound")
+    _edit(out / name)
+    assert not again(files, out).is_unchanged
+    same(out, out.parent / "sound", *RESULTS)
+    assert again(files, out).is_unchanged
+
+
+CHANGES: dict[str, Callable[[CorpusFiles, Path], object]] = {
+    "a result is gone": lambda files, out: (out / "dataset.json").unlink(),
+    "a fact is gone": lambda files, out: (out / "replies.jsonl").unlink(),
+    "a fact is damaged": lambda files, out: _edit(out / "replies.jsonl"),
+    "settings were edited": lambda files, out: _edit(out / "run.yaml"),
+    "somebody decided": lambda files, out: (out / "decisions.jsonl").write_text("\n"),
+    "the mark is damaged": lambda files, out: _edit(out / ".finished.cache"),
+    "captions were edited": lambda files, out: os.utime(files.captions, ns=(1, 1)),
+    "a picture was exchanged": lambda files, out: os.utime(Path(files.images) / "000000000003.jpg", ns=(1, 1)),
+    "a picture is gone": lambda files, out: (Path(files.images) / "000000000003.jpg").unlink(),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_noticed(made: tuple[CorpusFiles, Path], change: Callable[[CorpusFiles, Path], object]) -> None:
+    files, out = made
+    change(files, out)
+    assert not again(files, out).is_unchanged
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"rng_seed": 7}, {"workers": 1}, {"types": ["description"]}, {"checks": {"min_answer_words": 3}},
+     {"retry": ["gave_up"]}],
+    ids=str,
+)  # fmt: skip
+def test_other_settings_are_noticed(made: tuple[CorpusFiles, Path], more: dict[str, Any]) -> None:
+    files, out = made
+    assert not again(files, out, **more).is_unchanged
+
+
+def test_another_version_is_noticed(made: tuple[CorpusFiles, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    files, out = made
+    monkeypatch.setattr(finished_mark, "version", lambda name: "0.0.1")
+    assert not again(files, out).is_unchanged
+
+
+def test_a_picture_that_was_missing_is_looked_for_again(tmp_path: Path) -> None:
+    files = make_corpus(tmp_path / "corpus")
+    picture = Path(files.images) / "000000000003.jpg"
+    held = picture.read_bytes()
+    picture.unlink()
+    datagen.run({**files.settings, "max_failed": 1}, tmp_path / "run")
+    assert not (tmp_path / "run" / ".finished.cache").exists()
+    picture.write_bytes(held)
+    assert again(files, tmp_path / "run", max_failed=1).summary.rejected_by_stage == {}
+
+
+def test_checks_in_python_are_run_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    seen = []
+
+    def look(turn: Turn, image: AnnotatedImage) -> str | None:
+        seen.append(turn)
+        return None
+
+    for _ in range(2):
+        datagen.run(corpus_files.settings, tmp_path / "run", checks=[look])
+        assert seen
+        seen.clear()
+
+
+def test_an_older_report_is_written_anew(made: tuple[CorpusFiles, Path]) -> None:
+    files, out = made
+    os.utime(out / "report.html", ns=(1, 1))
+    datagen.run(files.settings, out)
+    assert (out / "report.html").stat().st_mtime_ns > 1
