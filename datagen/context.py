@@ -9,6 +9,7 @@ things that are not there.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 from msgspec import UNSET, UnsetType
@@ -47,7 +48,9 @@ def render_context(
         blocks.append("\n".join(image.captions))
     if "boxes" in parts and image.boxes:
         blocks.append(
-            render_llava_boxes(image.boxes) if settings.style == "llava" else _boxes_with_notes(image, settings)
+            render_llava_boxes(image.boxes)
+            if settings.style == "llava"
+            else _boxes_with_notes(image.boxes, tuple(image.unfinished or ()), settings.max_boxes)
         )
         if absent and tells_absent(parts, settings):
             blocks[-1] += f"\n{ABSENT}{'; '.join(absent)}"
@@ -68,26 +71,27 @@ def _box_line(label: str, corners: BoxUnit) -> str:
     return f"{label}: [{', '.join(repr(round(float(value), 3)) for value in corners)}]"
 
 
-def _boxes_with_notes(image: AnnotatedImage, settings: ContextSettings) -> str:
-    kept = _largest(image.boxes, settings.max_boxes)
+@lru_cache(maxsize=16)  # the response types are told the same of an image, and each digest leaves a line out
+def _boxes_with_notes(boxes: tuple[Box, ...], unfinished: tuple[str, ...], max_boxes: int) -> str:
+    kept = _largest(boxes, max_boxes)
     lines = [
         _box_line(box.category + (CROWD_MARK if box.is_crowd else ""), box.box_unit)
-        for n, box in enumerate(image.boxes)
+        for n, box in enumerate(boxes)
         if n in kept
     ]
-    counts = count_objects(image.boxes, image.unfinished or ())
+    counts = count_objects(boxes, unfinished)
     lines.append(f"Counts: {'; '.join(_count_phrase(count) for count in counts.values())}")
     doubled = [
-        f"{_box_line(image.boxes[j].category, image.boxes[j].box_unit)} may be the same object as "
-        f"{_box_line(image.boxes[i].category, image.boxes[i].box_unit)}"
-        for i, j, _ in doubled_pairs(image.boxes)
+        f"{_box_line(boxes[j].category, boxes[j].box_unit)} may be the same object as "
+        f"{_box_line(boxes[i].category, boxes[i].box_unit)}"
+        for i, j, _ in doubled_pairs(boxes)
         if i in kept and j in kept
     ]
     if doubled:
         lines.append(f"Boxed twice: {'; '.join(doubled)}")
-    left_out = count_objects(tuple(box for n, box in enumerate(image.boxes) if n not in kept))
+    left_out = count_objects(tuple(box for n, box in enumerate(boxes) if n not in kept))
     if left_out:
-        n_left = len(image.boxes) - len(kept)
+        n_left = len(boxes) - len(kept)
         names = ", ".join(left_out)
         lines.append(
             f"Left out: {n_left} smaller {'box' if n_left == 1 else 'boxes'} ({names}), included in the counts"

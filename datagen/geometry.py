@@ -10,7 +10,7 @@ Writers use the strict rules (a place is named only when nobody would object); j
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Literal
 
@@ -70,6 +70,7 @@ def iou(a: BoxUnit, b: BoxUnit) -> float:
 
 
 @lru_cache(maxsize=512)
+@lru_cache(maxsize=64)  # each response type asks again, and each of its counts
 def doubled_pairs(boxes: tuple[Box, ...]) -> tuple[tuple[int, int, float], ...]:
     """Find boxes drawn twice around one object, also under two category names.
 
@@ -139,10 +140,14 @@ def distinct_boxes(boxes: tuple[Box, ...]) -> tuple[Box, ...]:
 
 def unique_boxes(image: AnnotatedImage) -> dict[str, Box]:
     """Categories that the image shows exactly once, with their box: safe to call "the dog"."""
-    counts = count_objects(image.boxes, image.unfinished or ())
+    return boxes_alone(image.boxes, count_objects(image.boxes, image.unfinished or ()))
+
+
+def boxes_alone(boxes: tuple[Box, ...], counts: Mapping[str, Count]) -> dict[str, Box]:
+    """Categories that boxes show exactly once by their counts, with their box."""
     return {
         box.category: box
-        for box in distinct_boxes(image.boxes)
+        for box in distinct_boxes(boxes)
         if counts[box.category].is_exact and counts[box.category].at_least == 1
     }
 

@@ -387,9 +387,11 @@ def build_request(
     """
     number = 1 if extra is None else extra.number
     parts, seed = context_parts(recipe, settings.context), settings.rng_seed
-    rng = rng_for(seed, image.image_id, recipe.name, _numbered("absent", number))
-    lots = {name: rng.random() ** (1 / strength) for name, strength in absent.items()}  # a draw by weight
-    told_absent = tuple(sorted(lots, key=lambda name: -lots[name])[:ABSENT_TOLD])
+    told_absent: tuple[str, ...] = ()
+    if absent:
+        rng = rng_for(seed, image.image_id, recipe.name, _numbered("absent", number))
+        lots = {name: rng.random() ** (1 / strength) for name, strength in absent.items()}  # a draw by weight
+        told_absent = tuple(sorted(lots, key=lambda name: -lots[name])[:ABSENT_TOLD])
     context = digested = render_context(image, parts, settings.context, told_absent)
     if deniable and tells_absent(parts, settings.context):
         digested = render_context(image, parts, settings.context, ("...",))

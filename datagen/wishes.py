@@ -19,9 +19,9 @@ from datagen.claims.acts import act_of
 from datagen.claims.kinds.attribute import VALUES as LOOKS
 from datagen.claims.kinds.scene import VALUES as SCENES
 from datagen.context import ContextPart
-from datagen.geometry import count_objects, horizontal_place, relation_between, unique_boxes, vertical_place
+from datagen.geometry import boxes_alone, count_objects, horizontal_place, relation_between, vertical_place
 from datagen.lexicon import Lexicon
-from datagen.records import AnnotatedImage
+from datagen.records import AnnotatedImage, Box
 
 WANTED = "Wanted: "
 Need = Literal[
@@ -104,8 +104,7 @@ def count_facts(image: AnnotatedImage, parts: Sequence[ContextPart]) -> int:
     """
     told = (len(image.captions) + 1) // 2 if "captions" in parts else 0
     if "boxes" in parts:
-        counts = count_objects(image.boxes, image.unfinished or ()).values()
-        told += len(counts) + sum(count.is_exact and count.at_least > 1 for count in counts)
+        told += _shown_by(image.boxes, tuple(image.unfinished or ()))[1]
     return told
 
 
@@ -114,20 +113,26 @@ def needs_met_by(image: AnnotatedImage, parts: Sequence[ContextPart]) -> frozens
     captions = image.captions if "captions" in parts else ()
     met = set(_told_by(captions))
     if "boxes" in parts and image.boxes:
-        counts = count_objects(image.boxes, image.unfinished or ())
-        sure = [count.at_least for count in counts.values() if count.is_exact]
-        corners = [box.box_unit for box in unique_boxes(image).values()]
-        has = (
-            ("count", bool(sure)),
-            ("several", any(number > 1 for number in sure)),
-            ("kinds", len(counts) > 1),
-            ("place", any(horizontal_place(one) or vertical_place(one) for one in corners)),
-            ("relation", any(relation_between(one, other) for n, one in enumerate(corners) for other in corners[:n])),
-        )
-        met.update(name for name, is_met in has if is_met)
+        met |= _shown_by(image.boxes, tuple(image.unfinished or ()))[0]
     if count_facts(image, parts) <= LITTLE:
         met.add("little")
     return frozenset(met)
+
+
+@lru_cache(maxsize=64)  # several types ask about an image
+def _shown_by(boxes: tuple[Box, ...], unfinished: tuple[str, ...]) -> tuple[frozenset[str], int]:
+    """Needs that boxes meet, and the facts that they tell."""
+    counts = count_objects(boxes, unfinished)
+    sure = [count.at_least for count in counts.values() if count.is_exact]
+    corners = [box.box_unit for box in boxes_alone(boxes, counts).values()]
+    has = (
+        ("count", bool(sure)),
+        ("several", any(number > 1 for number in sure)),
+        ("kinds", len(counts) > 1),
+        ("place", any(horizontal_place(one) or vertical_place(one) for one in corners)),
+        ("relation", any(relation_between(one, other) for n, one in enumerate(corners) for other in corners[:n])),
+    )
+    return frozenset(name for name, is_met in has if is_met), len(counts) + sum(number > 1 for number in sure)
 
 
 _WORD = re.compile(r"[a-z]+(?:-[a-z]+)*")
