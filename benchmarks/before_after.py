@@ -112,6 +112,28 @@ def start_again(options: argparse.Namespace) -> Iterator[Work]:
         yield lambda: datagen.run(settings, out / "run", progress=False)
 
 
+def estimating(options: argparse.Namespace) -> Iterator[Work]:
+    """What a run with an LLM would cost."""
+    from msgspec.structs import replace
+
+    from datagen.engines.estimate import estimate_run
+
+    settings = corpus_settings(options)
+    settings = replace(settings, teacher=replace(settings.teacher, name="gpt-4o"))
+    print(f"tokens in: {estimate_run(settings).total.n_prompt:,.0f}", file=sys.stderr)
+    yield lambda: estimate_run(settings)
+
+
+def linting(options: argparse.Namespace) -> Iterator[Work]:
+    """All that lint finds in the annotations of the first 2,000 images."""
+    from datagen.corpus import load_corpus
+    from datagen.corpus.lint import lint_corpus
+
+    corpus = load_corpus(corpus_settings(options, limit=2000).corpus)
+    print(f"{len([*lint_corpus(corpus.images, corpus.categories)])} findings", file=sys.stderr)
+    yield lambda: [*lint_corpus(corpus.images, corpus.categories)]
+
+
 def _forget() -> None:
     """Let go of captions that were read, which a run reads once too."""
     from datagen.claims import extract
@@ -124,6 +146,8 @@ WORKS = {
     "claims of template text": claims_of_template,
     "claims of an LLM's prose": claims_of_prose,
     "planning": planning,
+    "estimate": estimating,
+    "lint": linting,
     "a second start": start_again,
 }
 

@@ -62,6 +62,9 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
             yield f"          {name}: {of.n_requests:,} requests of {tokens}"
     share = 100 * total.n_cached / total.n_prompt if total.n_prompt else 0.0
     yield f"tokens    {total.n_prompt:,.0f} in ({share:.0f} % likely cached), {total.n_completion:,.0f} out"
+    if made.sampled is not None:
+        on = made.sampled
+        yield f"          by {on.n_images:,} of {on.of:,} images: tokens in within {100 * on.margin:.2g} % (95 %)"
     if total.n_picture:
         each = total.n_picture / total.n_requests
         yield f"pictures  {each:,.0f} tokens each, estimated by the model's formula or OpenAI's of tiles"

@@ -171,11 +171,12 @@ def lint_text(text: str, image: AnnotatedImage, lexicon: Lexicon) -> Iterator[Fi
     """
     if not image.boxes:
         return
-    evidence = gather_evidence(image, (), is_exhaustive=False, with_captions=False)
-    for statement in read_answer(text, lexicon):
+    for statement in read_answer(text, lexicon, of_caption=True):
         fault = kind_of(statement.kind).caption_fault
-        claim = verify(statement, evidence) if fault is not None else None
-        if fault is not None and claim is not None and claim.verdict == "contradicted":
+        if fault is None:
+            continue
+        claim = verify(statement, gather_evidence(image, (), is_exhaustive=False, with_captions=False))
+        if claim.verdict == "contradicted":
             yield Finding(fault, image.image_id, f"{claim.evidence}: '{_sentence_at(text, claim.start)}'")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import statistics
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -15,6 +17,7 @@ from datagen.compact_map import DigestMap
 from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings
 from datagen.corpus import load_corpus
+from datagen.corpus.images import ids_of
 from datagen.endpoint.prices import cost_of, spent_on
 from datagen.endpoint.token_estimate import count_messages, count_prompt, count_tokens, picture_tokens
 from datagen.engines.cost_ledger import Ledger, judge_tariff
@@ -29,6 +32,8 @@ from datagen.store.shards import Shard, shard_folders
 from datagen.summary import Omission, count_omissions
 
 CACHE_FROM, CACHE_STEP = 1024, 128  # tokens; how OpenAI caches prompts, and others much alike
+SAMPLED = 2_000
+"""Images that are planned where nothing is stored yet: of COCO's they tell the tokens in to some 0.3 %."""
 MIN_MEASURED = 5  # replies of a type, before they say more than its few-shots
 ASSUMED_TOKENS_PER_S = 50.0  # of one request; hosted models write 30 to 150
 
@@ -59,6 +64,20 @@ class TypeEstimate(Struct):
     n_picture: float = 0.0
 
 
+class SampledOn(Struct, frozen=True):
+    """On how many images an estimate stands, where planning all of them would take long.
+
+    Attributes:
+        n_images: That were planned, drawn by chance.
+        of: All images.
+        margin: Half of the 95 % interval of the tokens in, as a share of them.
+    """
+
+    n_images: int
+    of: int
+    margin: float
+
+
 class Estimate(Struct, frozen=True):
     """What a run will come to, as far as it is not paid for yet.
 
@@ -73,6 +92,7 @@ class Estimate(Struct, frozen=True):
         n_nothing_to_ask: Samples without anything to tell.
         judge: What a judge over text takes beside the teacher, whose the figures above are; None without one.
         omissions: What loading the corpus left out or mended, by kind.
+        sampled: None where every request was planned.
     """
 
     by_type: dict[str, TypeEstimate]
@@ -85,6 +105,7 @@ class Estimate(Struct, frozen=True):
     n_nothing_to_ask: int
     judge: JudgeEstimate | None = None
     omissions: dict[str, Omission] = {}
+    sampled: SampledOn | None = None
 
     @property
     def total(self) -> TypeEstimate:
@@ -141,12 +162,23 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     n_nothing_to_ask = 0
     companions = count_companions(corpus.whole) if needs_absent(recipes, settings) else NO_COMPANIONS
     extras = {} if out is None else read_extras(RunFolder(out), recipes)
-    for item in plan_samples(images, recipes, settings, lambda image: None, corpus.categories, companions, extras):
+    planned = _drawn(images) if len(images) > SAMPLED and not len(replies) else images
+    times = len(images) / max(1, len(planned))
+    by_image = dict.fromkeys(ids_of(planned), 0.0)  # tokens in
+    for item in plan_samples(planned, recipes, settings, lambda image: None, corpus.categories, companions, extras):
         if item.request is None:
             n_nothing_to_ask += 1
             continue
         of, seen = by_type[item.recipe.name], measured[item.recipe.name]
-        _count(item.request, of, seen, replies, item.recipe.n_decks, settings.teacher.name)
+        before = of.n_prompt
+        _count(item.request, of, seen, replies, item.recipe.n_decks / times, settings.teacher.name)
+        by_image[item.image.image_id] += of.n_prompt - before
+    sampled = None if planned is images else SampledOn(len(planned), len(images), _margin([*by_image.values()], times))
+    if sampled is not None:
+        n_nothing_to_ask = round(n_nothing_to_ask * times)
+        for of in by_type.values():
+            of.n_requests, of.n_most = round(of.n_requests * times), round(of.n_most * times)
+            of.n_prompt, of.n_cached, of.n_picture = of.n_prompt * times, of.n_cached * times, of.n_picture * times
     for recipe in recipes:
         _settle(recipe, by_type[recipe.name], measured[recipe.name], is_batch=settings.teacher.batch)
     usages = [(of.n_prompt, of.n_cached, of.n_completion, of.n_most) for of in by_type.values()]
@@ -163,7 +195,20 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         n_nothing_to_ask,
         estimate_judge(settings, images, recipes, folders),
         count_omissions(corpus.findings),
+        sampled,
     )
+
+
+def _drawn(images: Sequence[AnnotatedImage]) -> list[AnnotatedImage]:
+    """Some images by chance, the same each time, in their order."""
+    return [images[n] for n in sorted(random.Random(0).sample(range(len(images)), SAMPLED))]
+
+
+def _margin(of_images: Sequence[float], times: float) -> float:
+    """Half of the 95 % interval of a sum over all images, as a share of it; each stands for so many."""
+    mean = statistics.fmean(of_images)
+    error = statistics.stdev(of_images) * ((1 - 1 / times) / len(of_images)) ** 0.5
+    return 1.96 * error / mean if mean else 0.0
 
 
 def _billed(settings: Settings, folders: Sequence[RunFolder]) -> float:
@@ -195,6 +240,9 @@ class _Stored:
             for column, value in zip(self._columns, told, strict=True):
                 column.append(value)
 
+    def __len__(self) -> int:
+        return len(self._columns[0])
+
     def get(self, digest: str) -> tuple[Usage, float, bool, bool] | None:
         """Tokens, latency in seconds, whether it is an answer, whether it is final."""
         place = self._places.get(digest)
@@ -204,7 +252,9 @@ class _Stored:
         return Usage(n_prompt, n_cached, n_completion), latency_s, bool(is_answer), bool(is_final)
 
 
-def _count(request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored, n_decks: int, model: str) -> None:
+def _count(
+    request: Request, of: TypeEstimate, measured: _Measured, replies: _Stored, n_decks: float, model: str
+) -> None:
     n_prompt, n_constant = count_prompt(request, model)
     stored = replies.get(request.digest)
     if stored is not None and stored[3]:

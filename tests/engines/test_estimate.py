@@ -17,6 +17,7 @@ from datagen.cli import app
 from datagen.cli.printed import duration
 from datagen.config import load_settings
 from datagen.endpoint.token_estimate import count_tokens
+from datagen.engines import estimate
 from datagen.engines.estimate import MIN_MEASURED, estimate_run
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
@@ -62,6 +63,33 @@ def test_it_counts_requests_tokens_and_money(tmp_path: Path) -> None:
     few_shots = [count_tokens(shot.reply) for shot in recipe.fewshots]
     assert made.by_type[recipe.name].reply_tokens == pytest.approx(sum(few_shots) / len(few_shots))
     assert f"{len(few_shots)} few-shots" in made.by_type[recipe.name].reply_source
+
+
+def test_a_large_corpus_is_estimated_by_some_of_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make_corpus(tmp_path / "corpus", n_images=90)
+    settings = settings_for(files)
+    whole = estimate_run(settings)
+    monkeypatch.setattr(estimate, "SAMPLED", 30)
+    made = estimate_run(settings)
+    assert whole.sampled is None and made.sampled is not None
+    assert (made.sampled.n_images, made.sampled.of) == (30, 90)
+    assert made == estimate_run(settings)
+    assert (made.total.n_requests, made.total.n_most) == (whole.total.n_requests, whole.total.n_most)
+    assert 0 < made.sampled.margin < 0.05
+    assert made.total.n_prompt == pytest.approx(whole.total.n_prompt, rel=2 * made.sampled.margin)
+    assert made.total.n_prompt != whole.total.n_prompt
+    assert made.total.n_cached == pytest.approx(whole.total.n_cached, rel=0.02)
+    assert made.cost_usd == pytest.approx(whole.cost_usd, rel=0.05)
+    told = CliRunner().invoke(app, ["estimate", *files.options, "--teacher", "gpt-4o"]).output
+    assert f"by 30 of 90 images: tokens in within {100 * made.sampled.margin:.2g} % (95 %)" in told
+
+
+def test_where_replies_are_stored_every_request_is_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = make_corpus(tmp_path / "corpus", n_images=6)
+    datagen.run(files.settings, tmp_path / "run")
+    monkeypatch.setattr(estimate, "SAMPLED", 2)
+    made = estimate_run(load_settings(None, files.settings), tmp_path / "run")
+    assert made.sampled is None and (made.total.n_requests, made.total.n_stored) == (0, 18)
 
 
 def test_a_batch_costs_half_of_what_is_uncached(corpus_files: CorpusFiles) -> None:
