@@ -113,12 +113,12 @@ def start_again(options: argparse.Namespace) -> Iterator[Work]:
 
 
 def estimating(options: argparse.Namespace) -> Iterator[Work]:
-    """What a run with an LLM would cost."""
+    """What a run with an LLM would cost, on the first 6,000 images."""
     from msgspec.structs import replace
 
     from datagen.engines.estimate import estimate_run
 
-    settings = corpus_settings(options)
+    settings = corpus_settings(options, limit=6000)
     settings = replace(settings, teacher=replace(settings.teacher, name="gpt-4o"))
     print(f"tokens in: {estimate_run(settings).total.n_prompt:,.0f}", file=sys.stderr)
     yield lambda: estimate_run(settings)

@@ -21,12 +21,12 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import digest_of, dump_settings
-from datagen.engines.finish_run import Outcome
 from datagen.engines.plugs import NO_PLUGS
 from datagen.store import load_cache, save_cache
 from datagen.summary import Summary
 
 if TYPE_CHECKING:
+    from datagen.engines.finish_run import Outcome
     from datagen.engines.inputs import Inputs
 
 _FOR_GOOD = frozenset(("nothing_annotated",))
@@ -49,11 +49,14 @@ class _FinishedHead(Struct):
     failure: str | None
 
 
-def finished_before(inputs: Inputs) -> Outcome | None:
+def finished_before(inputs: Inputs) -> tuple[Summary, float, str | None] | None:
     """How the run ended before, where nothing has changed since; None where it must be worked on.
 
     Args:
         inputs: Of the run, whose folder is locked.
+
+    Returns:
+        The first fields of ``Outcome``.
     """
     found = load_cache(inputs.folder.finished, _FinishedHead) if _may_be_kept(inputs) else None
     if found is None:
@@ -64,7 +67,7 @@ def finished_before(inputs: Inputs) -> Outcome | None:
         summary = msgspec.json.decode(inputs.folder.summary.read_bytes(), type=Summary)
     except (OSError, msgspec.MsgspecError):  # a file that went away is told by whoever needs it
         return None
-    return Outcome(summary, found[0].share_failed, found[0].failure, is_unchanged=True)
+    return summary, found[0].share_failed, found[0].failure
 
 
 def keep_finished(inputs: Inputs, outcome: Outcome) -> None:

@@ -154,7 +154,7 @@ def run_local(
         before = finished_before(inputs)
         if before is not None:
             progress.note("Nothing has changed since this run was finished, so there is nothing to do.")
-            return before
+            return Outcome(*before, is_unchanged=True)
         with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
             if inputs.n_more and may_ask:
                 take_more(inputs)
