@@ -160,7 +160,8 @@ def test_a_second_start_plans_nothing_to_find_that_nothing_is_to_be_asked(
 ) -> None:
     made(files, tmp_path / "run")
     first = (tmp_path / "run" / "samples.jsonl").read_bytes()
-    made(files, tmp_path / "run", **{"checks.min_answer_words": 1})
+    (tmp_path / "run" / ".finished.cache").unlink()  # else it would not even begin
+    made(files, tmp_path / "run")
     assert n_built[:2] == [36, resume_mark.N_TRIED]
     assert (tmp_path / "run" / "samples.jsonl").read_bytes() == first
 
@@ -243,6 +244,7 @@ def test_a_mark_that_turns_out_wrong_is_not_kept(files: CorpusFiles, tmp_path: P
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(resume_mark, "fingerprint", lambda path, end: "the same")
         patch.setattr(resume_mark, "N_TRIED", 0)
+        (tmp_path / "run" / ".finished.cache").unlink()
         made(files, tmp_path / "run")
         lines = run.folder.replies.read_bytes().splitlines(keepends=True)
         run.folder.replies.write_bytes(b"".join(lines[1:]))
