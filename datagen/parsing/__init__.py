@@ -18,30 +18,17 @@ from datagen.parsing.cleaning import (
     opening_of,
     pair_up,
     rejected,
-    strip_closing,
-    strip_preamble,
     strip_rules,
     unquote,
 )
 from datagen.parsing.delimited_text import read_delimited
 from datagen.parsing.json_text import read_json
-from datagen.parsing.labels import OPENINGS, TITLES
 from datagen.parsing.llava_record import read_llava
+from datagen.parsing.remarks import strip_closing, strip_opening, strip_title
 from datagen.records import Drop, Turn
 
 __all__ = ["Parsed", "parse_reply"]
 
-_TITLE = re.compile(
-    r"[#*_>\s]{0,8}(?:(?:an? |the )?(?:detailed |image |scene |full |complete |visual ){0,2}"
-    r"(?:description|answer|caption|response|overview)(?: of the (?:image|scene|picture|photo))?|image|scene)"
-    r"(?:[*_]{0,3}[:：][*_]{0,3}[ \t]{0,4}|[*_]{0,4}[ \t]{0,4}(?=\n))",
-    re.IGNORECASE,
-)
-_LATER_TITLE = re.compile(  # what stands before it was said on the way
-    r"^[^\w\n]{0,6}(?:final )?(?:detailed |image |scene )?(?:description|answer|response|output)\b[*_]{0,3}"
-    r"(?:[:：][*_]{0,3}|(?<=\*)[ \t]{0,4}$|(?=[ \t]{0,4}$))",
-    re.IGNORECASE | re.MULTILINE,
-)
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n(?P<inside>.*?)(?:\n(?:```|~~~)[ \t]{0,8})?", re.DOTALL)
 # A full stop behind a digit may be a list number, behind a single letter an abbreviation.
 _SENTENCE_END = re.compile(
@@ -128,16 +115,11 @@ def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:
 
 
 def _strip_wrapping(text: str) -> str:
-    text = strip_closing(strip_preamble(text))
-    opening = OPENINGS.match(text)
-    text = text[opening.end() :].lstrip() if opening is not None else text
+    text = strip_opening(strip_closing(text))
     fenced = _FENCED.fullmatch(text)
     if fenced is not None:
         text = strip_rules(fenced["inside"])
-    title = _TITLE.match(text) or TITLES.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
-    if title is not None:
-        text = text[title.end() :].strip()
-    return unquote(text)
+    return unquote(strip_title(text))
 
 
 def _cut_back(text: str, question: str, cut_reason: str) -> Parsed:

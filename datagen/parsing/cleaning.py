@@ -99,19 +99,6 @@ _LAST_TOKENS = (
     "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|END_RESPONSE|>", "<|END_TEXT|>", "<|END_OF_TURN_TOKEN|>",
     "<|end_of_box|>", "<|end_of_solution|>", "[END FINAL RESPONSE]", "<|eom_id|>", "<turn|>", "<|user|>",
 )  # fmt: skip
-_PREAMBLE = re.compile(
-    r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright)(?: thing)?[!.,]\s{1,4})?"
-    r"(?:(?:here(?:['’]s| is| are)|below is|the following is)[^\n:]{0,120}"
-    r"\b(?:descriptions?|answers?|response|summary|paragraph|conversations?|questions?)\b[^\n:]{0,120}:[*_\s]{0,8})?",
-    re.IGNORECASE,
-)
-_CLOSING_REMARK = re.compile(
-    r"[*_(\s]{0,4}(?:(?:please )?(?:let me know|feel free to (?:ask|let|reach))\b|(?:i )?hope (?:this|these|that) "
-    r"|would you like me to\b|do you (?:want|need) me to\b|is there anything else\b"
-    r"|if you(?:['’]d| would)? (?:like|need|want) (?:me|more|further|any)\b"
-    r"|these (?:questions|question-answer|q&a)\b)",
-    re.IGNORECASE,
-)
 _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
 
 
@@ -204,25 +191,6 @@ def _strip_tokens(text: str) -> str:
             break
         end -= len(token or " ")
     return text[start:end]
-
-
-def strip_preamble(text: str) -> str:
-    """Take off an opening such as "Sure! Here is the description:"."""
-    match = _PREAMBLE.match(text)
-    return text[match.end() :].lstrip() if match else text
-
-
-def is_closing_remark(text: str) -> bool:
-    """Whether a paragraph speaks to whoever sent the prompt, such as "Let me know if you need more"."""
-    return len(text) < 400 and _CLOSING_REMARK.match(text) is not None
-
-
-def strip_closing(text: str) -> str:
-    """Take off a closing remark that stands in its own paragraph, and rules at either end."""
-    paragraphs = strip_rules(text).split("\n\n")
-    while len(paragraphs) > 1 and (not paragraphs[-1].strip() or is_closing_remark(paragraphs[-1].strip())):
-        paragraphs.pop()
-    return strip_rules("\n\n".join(paragraphs))
 
 
 def strip_rules(text: str) -> str:

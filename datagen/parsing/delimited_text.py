@@ -11,8 +11,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from datagen.parsing.cleaning import ReplyPart, is_closing_remark, strip_closing, strip_rules, unbold, unquote
+from datagen.parsing.cleaning import ReplyPart, strip_rules, unbold, unquote
 from datagen.parsing.labels import ANSWER_WORDS, NUMERALS, QUESTION_WORDS
+from datagen.parsing.remarks import is_closing_remark, strip_closing
 
 Kind = Literal["question", "answer"]
 LabelSet = Literal["titles", "roles", "both"]
