@@ -62,9 +62,11 @@ _I_CANNOT = (
     r"\bi(?: (?:cannot|can't|can not|could not|couldn't|won't|will not(?: be able to)?)"
     r"|(?:'m| am) (?:not able|unable) to)"
 )
+_PICTURE = r"(?:images?|pictures?|photos?|photographs?|attachments?|image files?|image links?)"
 _REFUSAL = WordyPattern(
     "i'm |i am |i apol|an ai|artificial|language model|text-based|virtual|i can|i could|i won't|"
-    "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without ",
+    "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without |load|render"
+    "|display|open|come through|arrive|attach|upload|visible to|receiv|fetch|retriev|decod",
     r"(?:^|[.!?]\s)i(?:'m| am) (?:\w+ )?(?:sorry|afraid)\b,? (?:but|that|i|there|this|the|as)\b"
     r"|(?:^|[.!?]\s)i apologi[sz]e\b"
     r"|\bas an? (?:ai|artificial intelligence|large language model|language model|text-based \w+|virtual assistant)"
@@ -75,7 +77,13 @@ _REFUSAL = WordyPattern(
     r"|\bno (?:image|picture|photo) (?:(?:was|is|has been) )?(?:provided|attached|shared|uploaded)\b"
     r"|\b(?:please|could you|can you) (?:provide|upload|share|attach) (?:the|an|your|me)\b"
     r"|\b(?:unable|not able) to (?:see|view|access) (?:the|any|this|actual) (?:image|picture|photo)"
-    r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b",
+    r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b"
+    rf"|\b(?:the|this|your|that|any|no) (?:\w+ )?{_PICTURE} (?:itself )?"
+    r"(?:(?:did|does|do|could|would|will|can)(?:n't| not)(?: \w+)? (?:be )?"
+    r"|(?:was|is|were|are|has|have)(?:n't| not)(?: \w+)? (?:been )?|(?:has |have |had )?failed to "
+    r"|(?:has |have )?(?:never|not) )(?:come through|load(?:ed)?|open(?:ed)?|render(?:ed)?|display(?:ed)?|show up"
+    r"|arrived?|attach(?:ed)?|upload(?:ed)?|visible to|receiv\w+|fetch\w*|retriev\w+|decod\w+|process(?:ed)?|accessible"
+    r"|available to)\b",
 )
 _SENT = (
     r"(?:images?|pictures?|photos?|scenes?|details?|texts?|captions?|descriptions?|contents?|messages?|questions?"
@@ -130,7 +138,8 @@ _SMALL_TALK = WordyPattern(
 )
 _QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|(?<!\w)['‘](?=\w)(?:[^'’\n]|['’](?=\w)){0,200}['’](?!\w)")
 _LEAK = WordyPattern(
-    "caption|bounding|annotat|coordinates|description|given|provided|available|mentioned|specified|stated",
+    "caption|bounding|annotat|coordinates|description|given|provided|available|mentioned|specified|stated|supplied"
+    "|shared|described|told|sent|uploaded|submitted|indicated",
     r"\bcaptions?\b|\bbounding[- ]box|\bannotations?\b|\bannotated (?:as|object|box|categor|in)"
     r"|\b(?:the|their|its|these|those|given|box|provided|by|object|normali[sz]ed|pixel|spatial) coordinates\b"
     r"|\b(?:provided|given|above) (?:image |scene |text |textual )?descriptions?\b"
@@ -139,7 +148,15 @@ _LEAK = WordyPattern(
     r"|\b(?:according to|based on|as per|from|in) (?:the|these|all|this) (?:\w+ )?descriptions?\b"
     r"|\b(?:given|provided|available) (?:information|context|data|details|text|input)\b(?! (?:in|on|by|about)\b)"
     r"|\binformation (?:provided|given)\b(?! (?:in|on|by|about)\b)"
-    r"|\b(?:is|are|was|were)(?: not|n't) (?:explicitly |specifically |directly )?(?:mentioned|specified|stated)\b",
+    r"|\b(?:is|are|was|were)(?: not|n't) (?:explicitly |specifically |directly )?(?:mentioned|specified|stated)\b"
+    r"|\b(?:based|going|judging|relying|working|drawing) (?:\w+ )?(?:on|by|from|off) (?:what|all|everything)"
+    r"(?: that)?(?: i)?(?: was| is| has been| have been|'ve been| you| you've| you have| were| we)+ (?:\w+ )?"
+    r"(?:shared|provided|given|told|described|supplied|sent|uploaded|submitted|mentioned|stated|specified|indicated)\b"
+    r"|\b(?:according to|from|per|given|in) what (?:i was|i've been|i have been|you|you've|you have) (?:\w+ )?"
+    r"(?:shared|provided|given|told|described|supplied|sent|uploaded|submitted|said|wrote|written)\b"
+    r"|\b(?:the|all|this|your|any) (?:\w+ )?(?:information|details?|texts?|input|context|data|material|notes?|hints?"
+    r"|clues?|facts?) (?:that )?(?:i was |i've been |you(?:'ve| have)? |(?:was|were|is|has been|have been) )?"
+    r"(?:provided|given|shared|supplied|submitted)\b(?! (?:in|on|by|about|to|with|at|for|from)\b)",
 )
 _NUMBERS = WordyPattern(
     "[|(|0.|1.",
@@ -150,9 +167,10 @@ _NUMBERS = WordyPattern(
 )
 
 _MARKUP = WordyPattern(
-    "<|\\|:::|[/|【/|&lt;",
+    "<|\\|:::|[/|【|&lt;|://|](|$$",
     r"</?[^\W\d][\w:.|-]{0,40}(?:\s[^<>\n]{0,120})?/?>|<!--|&lt;/?[a-z][\w:.-]{0,40}&gt;|\\boxed\b|^:{3,5} ?\w|【/"
-    r"|\[/[a-zA-Z_]{2,30}\]",
+    r"|\[/[a-zA-Z_]{2,30}\]|【[^】\n]{0,60}†|!?\[[^\]\n]{0,80}\]\([^()\s]{1,300}\)|(?<![\"'“‘«])https?://[^\s\"”]{4,}|\$\$"
+    r"|(?<!\w)\\[nrt](?![a-z])|[.!?]\\n",
     re.IGNORECASE | re.MULTILINE,
 )
 _TRAINER_TOKEN = WordyPattern(
@@ -163,6 +181,18 @@ _TRAINER_TOKEN = WordyPattern(
 _ROLE_LABEL = WordyPattern(
     ":|：",
     r"^[\s*#>]{0,8}(?:(?:question|answer|human|user|assistant|gpt)(?: ?\d{1,3})?|[qa]\d{0,3})[*]{0,2} ?[:：]",
+    re.IGNORECASE | re.MULTILINE,
+)
+_VERSION = WordyPattern(
+    "draft|option|version|varia|alternat|attempt|candidate|response|answer|description|caption|image|picture|photo|output"
+    "|choice|rewrit|possib|sample|take ",
+    r"^[\W_]{0,6}(?:(?:draft|option|version|variant|variation|alternative|attempt|candidate|(?:sample )?response|answer"
+    r"|description|caption|image|picture|photo|output|choice|rewrite|possibility|sample|take)[ _]{0,2}#?[ ]?"
+    r"(?:\d{1,2}|[a-d]|i{1,3}|iv|one|two|three)"
+    r"|(?:(?:an?|the|my|first|second|third|another|other|alternat(?:iv)?e|short(?:er)?|long(?:er)?|brief|simpler|detailed"
+    r"|poetic|concise|formal|casual) ){1,3}(?:draft|option|version|variant|attempt|take)"
+    r"|(?:alternative|alternate|second|another|shorter|longer) (?:description|answer|response|caption)|alternatively)"
+    r"(?: \([^()\n]{1,40}\))?[*_]{0,3}\s?(?:[:：]|[–—-]\s|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _PLACEHOLDER = WordyPattern(
@@ -261,8 +291,14 @@ def trainer_token(turn: Turn, settings: ChecksSettings) -> str | None:
 
 
 def markup(turn: Turn, settings: ChecksSettings) -> str | None:
-    """Find a tag such as ``<plan>``, left over from reasoning or tools: nobody knows what of it is the answer."""
+    """Find a tag such as ``<plan>``, or a link, left over from reasoning or tools: nobody knows what is the answer."""
     return _either(turn, _MARKUP)
+
+
+def several_versions(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find drafts or options side by side, of which nobody chose one: "Draft 1: …", "Option B:", "Shorter version:"."""
+    match = _VERSION.search(turn.answer)
+    return f"answer holds {match[0].strip()!r}" if match else None
 
 
 def error_text(turn: Turn, settings: ChecksSettings) -> str | None:
@@ -346,6 +382,7 @@ TURN_CHECKS: tuple[WordingCheck, ...] = (
     context_leak,
     trainer_token,
     markup,
+    several_versions,
     role_label,
     broken_text,
     answer_repeats_question,

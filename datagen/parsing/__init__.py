@@ -1,8 +1,8 @@
 """Parsing of a teacher's raw reply to turns, or to the reason why there are none.
 
-``cleaning`` takes off what is no part of the answer, ``delimited_text`` and ``json_text`` read questions and answers,
-``cleaning`` joins them to turns; a bare text, such as a description, is read here. ``llava_record`` reads imported
-records.
+``cleaning`` takes off what is no part of the answer and ``remarks`` what is said around it; ``delimited_text`` and
+``json_text`` read questions and answers, ``cleaning`` joins them to turns; a bare text, such as a
+description, is read here. ``llava_record`` reads imported records.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from datagen.records import Drop, Turn
 
 __all__ = ["Parsed", "parse_reply"]
 
+_BARE_FIELDS = re.compile(r'"(?:role|content|text|description|answer|response|caption)"\s?:\s?"')
 _FENCED = re.compile(r"(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}\n(?P<inside>.*?)(?:\n(?:```|~~~)[ \t]{0,8})?", re.DOTALL)
 # A full stop behind a digit may be a list number, behind a single letter an abbreviation.
 _SENTENCE_END = re.compile(
@@ -82,12 +83,16 @@ def _read_pairs(body: str, reply_format: Literal["delimited", "json"], cut_reaso
             parts = read_delimited(body, cut_reason is not None)
             parsed = pair_up(parts, cut_reason or "truncated")
         if parsed.turns:
-            return parsed
+            return Parsed(tuple(map(_without_remarks, parsed.turns)), parsed.drop)
         if any(part.text and part.kind != "stray" for part in parts):
             readings.append(parsed)
     if readings:
         return readings[0]
     return rejected(cut_reason or "no_turns", f"no question with an answer in a reply that begins {opening_of(body)}")
+
+
+def _without_remarks(turn: Turn) -> Turn:
+    return Turn(turn.question, strip_closing(strip_opening(turn.answer, is_answer=True)))
 
 
 def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:
@@ -101,6 +106,8 @@ def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:
         question: What the text answers.
         cut_reason: Reason code of a reply that broke off, which is cut back to its last whole sentence.
     """
+    if _BARE_FIELDS.match(text):  # of an object whose brackets were lost
+        text = f"{{{text}}}"
     parts = read_json(text) if text.lstrip("`json \n").startswith(("{", "[")) else read_delimited(text, is_cut=False)
     answers = [part for part in parts if part.kind == "answer" and part.text]
     n_pairs = len(pair_up(parts).turns)

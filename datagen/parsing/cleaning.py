@@ -12,8 +12,16 @@ from msgspec import Struct
 
 from datagen.records import Drop, Turn
 
-# Zero-width joiners are kept between non-ASCII characters: emoji and several scripts need them.
-_INVISIBLE = re.compile("[\u200b\u2060\ufeff]|(?<![^\x00-\x7f])[\u200c\u200d]|[\u200c\u200d](?![^\x00-\x7f])")
+# Zero-width joiners are kept between non-ASCII characters: emoji and several scripts need them. The others turn the
+# reading order, hide letters (tags and variation selectors can spell whole sentences), or show nothing at all.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0d\ufeff"
+    "\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "|(?<![^\x00-\x7f])[\u200c\u200d\ufe0e\ufe0f]|[\u200c\u200d](?![^\x00-\x7f])"
+)
+_DIRECTION_MARK = re.compile("[\u061c\u200e\u200f]")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f]")
 _LINE_END = re.compile("\r\n?|[\u2028\u2029\x85\x0b\x0c]")
 # What reasoning is called, in whatever compound: <seed:think>, <antThinking>, <thinking_process>, <internal_monologue>
 _STEM = r"(?:think|thought|reason|rationale|scratch_?pad|monologue|reflect|analysis|cot|思考|推理)"
@@ -83,6 +91,7 @@ _SAID_ANSWER = re.compile(
     r"^[#*]{0,4} ?(?:final )?(?:response|answer|output)[*]{0,3}:[*]{0,3}|^(?=[#*]{0,4} ?question[ \d]{0,4}[*]{0,3}:)",
     re.IGNORECASE | re.MULTILINE,
 )
+_MATHS = re.compile(r"\$\$\s{0,9}(?:\\text\{)?(?P<inside>[^$]+?)\}?\s{0,9}\$\$")
 _BOXED = re.compile(r"\$?\\boxed\{\s{0,9}(?:\\text\{)?(?P<inside>.*?)\}{1,2}\$?", re.DOTALL)
 _WRAPPING_TAG = re.compile(
     r"</?(?:output|response|final|final_answer|conversation|dialogue|description|conclusion|solution|reply)>",
@@ -99,20 +108,52 @@ _LAST_TOKENS = (
     "<end_of_turn>", "<｜end▁of▁sentence｜>", "<|END_RESPONSE|>", "<|END_TEXT|>", "<|END_OF_TURN_TOKEN|>",
     "<|end_of_box|>", "<|end_of_solution|>", "[END FINAL RESPONSE]", "<|eom_id|>", "<turn|>", "<|user|>",
 )  # fmt: skip
+_WRITTEN_LINE_END = re.compile(  # "C:\\new" has none
+    r"[ \t]*(?:(?:(?:\\r)?\\n[ \t]*){2,}|(?<=[.!?:…*=\"”’)])(?:\\r)?\\n|(?:\\r)?\\n(?![a-z]))[ \t]*"
+)
+_BYTE_TOKENS = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
+# 【1†source】, [1], [^2], and ChatGPT's between signs for private use
+_FOOTNOTE = re.compile(
+    r"[ ]?【[^】\n]{0,40}†[^】\n]{0,80}】|\ue200[^\ue201\n]{0,200}\ue201"
+    r"|(?<=[\w.!?,;\"'”’)])[ ]?\[\^?\d{1,2}(?:[,–-] ?\d{1,2}){0,5}\](?![(:\w])"
+)
 _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
 
 
 def clean_reply(text: str) -> str:
     """Take out what is no part of the answer and make all line ends alike; empty when nothing is left."""
-    text = _LINE_END.sub("\n", _INVISIBLE.sub("", without_surrogates(text)))
+    text = _LINE_END.sub("\n", without_invisible(without_surrogates(text)))
+    if not text.lstrip("`json \n").startswith(("{", "[", '"')):  # there, what is written so is read by the JSON
+        text = read_plainly(text)
     text = _COMMENT.sub("", _ESCAPED_TAG.sub(r"<\1>", text))
     text = _strip_tokens(_without_channels(_without_reasoning(text)))
     text = _WRAPPING_TAG.sub("", _without_blocks(text)).strip()
-    boxed = _BOXED.fullmatch(text)
+    boxed = _BOXED.fullmatch(text) or _MATHS.fullmatch(text)
     text = boxed["inside"].strip() if boxed else text
     if text.endswith("```") and text[-4:-3] not in {"", "\n"}:
         text = f"{text[:-3]}\n```"  # a closing fence glued to the last line
     return text
+
+
+def without_invisible(text: str) -> str:
+    """Take out what nobody sees: marks that turn the reading order, hidden letters; odd spaces become plain ones."""
+    if text.isascii():
+        return text
+    text = _SPACE.sub(" ", _INVISIBLE.sub("", text))
+    return text if _RIGHT_TO_LEFT.search(text) else _DIRECTION_MARK.sub("", text)
+
+
+def read_plainly(text: str) -> str:
+    """Put line ends, quotes and letters where a server wrote out their codes, and take out footnotes."""
+    if "\\" in text:
+        text = _WRITTEN_LINE_END.sub(lambda run: "\n" * run[0].count("n"), text).replace('\\"', '"')
+    if "<0x" in text:
+        text = _BYTE_TOKENS.sub(_read_bytes, text)
+    return _FOOTNOTE.sub("", text)
+
+
+def _read_bytes(tokens: re.Match[str]) -> str:
+    return bytes.fromhex(tokens[0][3:-1].replace("><0x", "")).decode(errors="replace")
 
 
 def without_surrogates(text: str) -> str:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from datagen.parsing.cleaning import ReplyPart, without_surrogates
+from datagen.parsing.cleaning import ReplyPart, read_plainly, without_surrogates
 from datagen.parsing.labels import ANSWER_WORDS, QUESTION_WORDS
 
 # A quote ends a string only where structure follows, so that an unescaped "STOP" inside stays text.
@@ -87,9 +87,9 @@ def _is_key(token: re.Match[str]) -> bool:
 
 
 def _unescape(text: str) -> str:
-    if "\\" not in text:
-        return text
-    return without_surrogates(_ESCAPE.sub(lambda found: _escaped(found[1]), text))
+    if "\\" in text:
+        text = without_surrogates(_ESCAPE.sub(lambda found: _escaped(found[1]), text))
+    return read_plainly(text)  # some servers escape twice
 
 
 def _escaped(code: str) -> str:

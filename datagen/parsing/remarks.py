@@ -28,8 +28,9 @@ _ASSENT = re.compile(  # "Great, leafy trees" and "Perfect weather" are no assen
     re.IGNORECASE,
 )
 _PROMISE = re.compile(  # of a text, and nothing else: what it lacks or cannot do is no opening
-    r"i(?:['’]d| would|['’]ll| will| can|['’]m| am) (?:(?:certainly|gladly|now|try to|do my best to|going to|be|more than)"
-    r" ){0,3}(?:(?:happy|glad|delighted|pleased) to )?(?:help|assist|do that|do so|describe|write|provide|give)\b"
+    r"i(?:['’]d| would|['’]ll| will| can|['’]m| am) "
+    r"(?:(?:certainly|gladly|now|try to|do my best to|going to|be|more than) ){0,3}"
+    r"(?:(?:happy|glad|delighted|pleased) to )?(?:help|assist|do that|do so|describe|write|provide|give)\b"
     r"(?:(?!\bbut\b|\bnot\b|n['’]t\b|\bif\b|\bonce\b|\bwhen\b|\bonly\b|cannot|\bplease\b|\bbased\b)[^.!?:\n]){0,60}"
     r"[.!:]\s{1,4}",
     re.IGNORECASE,
@@ -47,9 +48,11 @@ _ANNOUNCEMENT = re.compile(
     rf"|(?:here(?:['’]s| is) )?what(?: is|['’]s) (?:shown|visible|depicted|happening|going on)"
     rf"(?: in (?:the|this|your) {_FRAME})?"
     rf"|(?:here(?:['’]s| is) )?what (?:the|this|your) {_FRAME} (?:shows|depicts|contains|captures|portrays|presents)"
-    rf"|(?:this is|my|the following is|below is) (?:an? |the |my )?(?:\w+ ){{0,2}}{_TEXT} of (?:the|this|your) {_FRAME}"
+    rf"|(?:this is|my|the following is|below is) (?:an? |the |my )?(?:\w+ ){{0,2}}{_TEXT} "
+    rf"of (?:the|this|your) {_FRAME}"
     rf"|the following (?:text |paragraph )?describes (?:the|this|your) {_FRAME}"
-    rf"|i(?:['’]d| would) (?:describe|summari[sz]e|caption) (?:it|this|the {_FRAME}|this {_FRAME})(?: as follows| like this)"
+    rf"|i(?:['’]d| would) (?:describe|summari[sz]e|caption) (?:it|this|(?:the|this) {_FRAME})"
+    r"(?: as follows| like this)"
     r")\s?:[*_\s]{0,8}",
     re.IGNORECASE,
 )
@@ -92,17 +95,18 @@ _OFFER = (
     r"(?:please )?(?:let me know\b|feel free to (?:ask|let|reach|share|request|adjust|modify|use)\b|just (?:ask|say)\b)"
     r"|would you (?:like|prefer|want) (?:me|a|an|any|more|to|another|further)\b|(?:do you )?(?:want|need) me to\b"
     r"|do you (?:want|need|have|prefer) (?:a|an|any|more|another|further)\b[^.!]{0,60}\?"
-    r"|(?:shall|should|may|can|could) i (?:\w+ )?(?:help|add|expand|shorten|change|revise|adjust|write|give|do|describe"
-    r"|provide|make|continue|try|elaborate)\b"
-    r"|is there anything (?:else|you)\b|anything else\b[^.!]{0,40}\?|any (?:other )?(?:questions|changes|edits|tweaks)\?"
+    r"|(?:shall|should|may|can|could) i (?:\w+ )?(?:help|add|expand|shorten|change|revise|adjust|write|give|do"
+    r"|describe|provide|make|continue|try|elaborate)\b"
+    r"|is there anything (?:else|you)\b|anything else\b[^.!]{0,40}\?"
+    r"|any (?:other )?(?:questions|changes|edits|tweaks)\?"
     r"|(?:is|was|does|did|are) (?:this|that|it|these|the (?:above|description|answer|result)|my \w+|everything)\b"
     r"[^.!]{0,30}\b(?:what you|okay|ok|helpful|work for|help|meet|suit|fit your|enough (?:detail|for)|to your"
     r"|detailed enough|clear enough|looking for|good enough)\b[^.!]{0,40}\?"
     r"|how (?:is|does|was|['’]s) (?:this|that)(?: look| sound| work)?\?"
-    r"|(?:i['’]?m |i am |i['’]d be |always )?(?:happy|glad) to (?:help|adjust|revise|expand|refine|elaborate|add|clarify"
-    r"|answer|describe|provide|make)\b"
-    r"|if you(?:['’]d| would)? (?:like|need|want|have|prefer)\b[^.!?]{0,80}\b(?:let me|just|i(?:['’]ll| can| could|['’]d)"
-    r"|tell me|feel free|please)\b"
+    r"|(?:i['’]?m |i am |i['’]d be |always )?(?:happy|glad) to (?:help|adjust|revise|expand|refine|elaborate|add"
+    r"|clarify|answer|describe|provide|make)\b"
+    r"|if you(?:['’]d| would)? (?:like|need|want|have|prefer)\b[^.!?]{0,80}"
+    r"\b(?:let me|just|i(?:['’]ll| can| could|['’]d)|tell me|feel free|please)\b"
 )
 _ABOUT_ITSELF = (
     rf"(?:this|that|the above|my) (?:\w+ )?{_TEXT}(?: above)? (?:is|was|has|should|does|will|follows?|avoids?|keeps?"
@@ -113,16 +117,18 @@ _ABOUT_ITSELF = (
     r"|adjusted|respected|stayed|added|paraphrased|summari[sz]ed)\b"
 )
 _FAREWELL = (
-    r"(?:i )?hope (?:this|these|that|it|you) (?:\w+ )?(?:helps?|is|are|was|meets?|gives?|works?|answers?|captures?|suits?"
-    r"|serves?|finds?|likes?|description)\b"
-    r"|(?:thanks|thank you)(?: (?:so much|very much))?(?: for [^.!?\n]{0,40})?[.!]|(?:enjoy|cheers)[.!]|good luck\b[^.]{0,20}!"
+    r"(?:i )?hope (?:this|these|that|it|you) (?:\w+ )?(?:helps?|is|are|was|meets?|gives?|works?|answers?"
+    r"|captures?|suits?|serves?|finds?|likes?|description)\b"
+    r"|(?:thanks|thank you)(?: (?:so much|very much))?(?: for [^.!?\n]{0,40})?[.!]|(?:enjoy|cheers)[.!]"
+    r"|good luck\b[^.]{0,20}!"
     r"|have an? (?:nice|great|good|lovely|wonderful) \w+[.!]|(?:best|kind|warm) regards\b|you['’]re welcome[.!]"
     rf"|that['’]?s (?:all|it)(?: for now)?[.!]|\W?end of (?:the )?{_TEXT}"
 )
 _REMARK = re.compile(rf"[*_(\[~—–\s-]{{0,6}}(?:{_OFFER}|{_ABOUT_ITSELF}|{_FAREWELL})", re.IGNORECASE)
 _REMARK_PARAGRAPH = re.compile(  # an answer may end on "If you need more light, …", but no paragraph begins so
-    r"[*_(\[\s]{0,4}(?:if you(?:['’]d| would)? (?:like|need|want) (?:me|more|further|any)\b|(?:i )?hope (?:this|these|that) "
-    r"|these (?:questions|question-answer|q&a)\b|(?:please )?note\s?:|(?:ps|p\.\s?s|nb|n\.\s?b)\.?\s?:?\s"
+    r"[*_(\[\s]{0,4}(?:if you(?:['’]d| would)? (?:like|need|want) (?:me|more|further|any)\b"
+    r"|(?:i )?hope (?:this|these|that) |these (?:questions|question-answer|q&a)\b"
+    r"|(?:please )?note\s?:|(?:ps|p\.\s?s|nb|n\.\s?b)\.?\s?:?\s"
     r"|(?:notes?|disclaimer|remarks?|comment|edit|update|caveat|explanation)[*_]{0,3}\s?:)",
     re.IGNORECASE,
 )
@@ -138,9 +144,9 @@ _UNITS = frozenset(
     "palavras слов слова 字 字数 字數 文字 文字数 词 詞 단어 글자 자".split()
 )
 _AROUND_UNITS = frozenset(
-    "count total length approx approximately about roughly around final the is of number in all description text answer "
-    "response reply this exactly circa ca only under less than long and with limit ungefähr etwa rund anzahl 约 約 大约 大約 "
-    "共 总 總 全文 약 총 計".split()
+    "count total length approx approximately about roughly around final the is of number in all description text "
+    "answer response reply this exactly circa ca only under less than long and with limit ungefähr etwa rund anzahl "
+    "约 約 大约 大約 共 总 總 全文 약 총 計".split()
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LAST_SENTENCE = re.compile(
@@ -150,25 +156,25 @@ _MAX_REMARK = 400
 """Characters; a longer paragraph is an answer, whatever its beginning."""
 
 
-def strip_opening(text: str) -> str:
-    """Take off what stands before a bare text: "Sure! Here's what I see:", "As requested,", a title, "Word count: 38"."""
+_OF_ANSWERS = (_ANNOUNCEMENT, _AS_ASKED, _SHORT_OF_IT)
+_OF_TEXTS = (*_OF_ANSWERS, _ASSENT, _PROMISE, _ASSENT_ELSEWHERE, OPENINGS, _NAMED_TITLE)
+
+
+def strip_opening(text: str, *, is_answer: bool = False) -> str:
+    """Take off what stands before a text: "Sure! Here's what I see:", "As requested,", a title, "Word count: 38".
+
+    Args:
+        text: A bare text, or an answer of a conversation.
+        is_answer: Of a conversation, in which "Of course." may well be an answer.
+    """
     text = strip_rules(text)
+    openings = _OF_ANSWERS if is_answer else _OF_TEXTS
     is_clause = False
     for _ in range(6):
         first, newline, rest = text.partition("\n")
         if newline and rest.strip() and _counts_words(first):
             text = rest.strip()
             continue
-        openings = (
-            _ASSENT,
-            _PROMISE,
-            _ANNOUNCEMENT,
-            _AS_ASKED,
-            _SHORT_OF_IT,
-            _ASSENT_ELSEWHERE,
-            OPENINGS,
-            _NAMED_TITLE,
-        )
         found = next((match for one in openings if (match := one.match(text))), None)
         if found is None or not text[found.end() :].strip():
             break
@@ -178,7 +184,7 @@ def strip_opening(text: str) -> str:
 
 
 def strip_title(text: str) -> str:
-    """Take off a heading over a bare text, in whatever words where it is the only one; and what stands before a later one."""
+    """Take off a heading over a bare text, whatever it says where it is the only one, and what is before a later one."""
     title = TITLE.match(text) or TITLES.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
     if title is None:
         headings = [one for one in _HEADING.finditer(text) if not one[0].rstrip("*_ \t").endswith((".", "!", "?"))]
