@@ -62,10 +62,12 @@ class LanguageFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     Attributes:
         wording: Per wording check, regular expressions of what it finds in this language.
+        thinking: Regular expressions of thinking aloud in it, which is looked for whatever language was asked for.
         stop_words: Its small words, where its script does not tell it from others.
     """
 
     wording: dict[str, tuple[str, ...]] = {}
+    thinking: tuple[str, ...] = ()
     stop_words: str = ""
 
 
@@ -167,6 +169,100 @@ _QUOTED = re.compile(
 )
 
 
+MIN_MIXED = 3
+"""English small words in a sentence that has no more of its own language make it half English."""
+MIN_SHORT = 4
+"""Words of an English sentence, without one of the other language, that are more than a name."""
+_SENTENCE_BREAK = re.compile(rf"(?<=[.!?…])[\"'”’)\]*_]{{0,3}}\s+|(?<=[{SENTENCE_ENDS}])|\n+")
+
+
+def foreign_sentence(text: str, code: str) -> tuple[str, str] | None:
+    """Find the first of several sentences that is surely in another language, or half in English.
+
+    A model thinks in its own language before it answers in another, and a small one slides into English. A text of one
+    sentence is judged by ``other_language`` alone, as it may be a name or what a sign says.
+
+    Returns:
+        What it is in, as ``other_language`` says it, and the sentence; None where there is none.
+    """
+    if code == ENGLISH and text.isascii():  # as most answers are
+        words = set(_WORD.findall(text.lower()))
+        if all(len(words & small) < MIN_MIXED for small in _never_english()):
+            return None
+    sentences = [one for one in _SENTENCE_BREAK.split(_QUOTED.sub("", text)) if one.strip()]
+    for sentence in sentences:
+        found = _foreign(sentence, code, is_alone=len(sentences) < 2)
+        if found is not None:
+            return found, sentence.strip()
+    return None
+
+
+def _foreign(sentence: str, code: str, *, is_alone: bool) -> str | None:
+    own_scripts = _SCRIPT_OF.get(code, ("Latin",))
+    counts = {"Latin": 1} if sentence.isascii() else _letters_by_script(sentence)
+    most = max(counts, key=counts.__getitem__, default="")
+    if not most:
+        return None
+    words = _WORD.findall(sentence.lower())
+    if most not in own_scripts:
+        if is_alone or any(script in counts for script in own_scripts):
+            return None  # names stand in other letters
+        if most == "Latin":
+            found = _by_small_words(sentence, MIN_SMALL_WORDS - 1)
+            return NAMES[found] if found else None
+        return (
+            _told(most, sentence) if counts[most] >= (MIN_DENSE if most in LETTERS_PER_WORD else MIN_LETTERS) else None
+        )
+    if most != "Latin":
+        return None
+    own = language_for(code).stop_words
+    n_own = sum(word in own for word in words)
+    if code == ENGLISH and 4 * n_own >= len(words):
+        return None
+    for other, small in _small_words().items():
+        theirs = len({word for word in words if word in small and word not in own})
+        ours = sum(word in own and word not in small for word in words)
+        if other == code or not theirs:
+            continue
+        is_english = other == ENGLISH and bool(own)
+        is_all = theirs >= MIN_MIXED and theirs >= 3 * ours and (own or 3 * theirs >= len(words)) and not is_alone
+        is_mixed = is_english and theirs >= MIN_MIXED and theirs >= ours
+        is_clear = theirs > 1 or "the" in words  # French has "a" and "on"
+        is_short = is_english and not ours and len(words) >= MIN_SHORT and is_clear and not is_alone
+        if is_all or is_mixed or is_short:
+            return NAMES[_by_small_words(sentence) or other]
+    return None
+
+
+_THINKERS = (
+    "nutzer", "user", "anwender", "ich soll", "ich muss", "ich darf", "ich werde", "ich brauche", "lass", "schauen wir",
+    "mal sehen", "utilisat", "je dois", "je devrais", "je vais", "voyons", "il faut que", "usuari", "debo", "tengo que",
+    "voy a", "necesito", "veamos", "utilizador", "preciso", "devo", "tenho", "utente", "dovrei", "gebruiker", "ik moet",
+    "ik zal", "ik ga",
+)  # fmt: skip
+"""One of these stands in any thinking that has ASCII letters alone: they are looked for first, twenty times faster."""
+
+
+@cache
+def _thinking() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """What is found in ASCII alone, and all."""
+    told = {code: read_bundled(f"languages/{code}.yaml", LanguageFile).thinking for code in files_of_languages()}
+    in_ascii = [one for code, patterns in told.items() if _SCRIPT_OF.get(code) is None for one in patterns]
+    return re.compile("|".join(in_ascii)), re.compile("|".join(one for patterns in told.values() for one in patterns))
+
+
+def thinking_aloud(text: str) -> str | None:
+    """Where a model thinks aloud in any known language but English; None where it does not.
+
+    Args:
+        text: In lower case.
+    """
+    if text.isascii() and not any(stem in text for stem in _THINKERS):
+        return None
+    match = _thinking()[not text.isascii()].search(text)
+    return match[0].strip() if match else None
+
+
 @lru_cache(1 << 10)
 def other_language(text: str, code: str) -> str | None:
     """Tell that a text is surely not in a language.
@@ -216,12 +312,19 @@ def _small_words() -> dict[str, frozenset[str]]:
     return {code: language_for(code).stop_words for code in files_of_languages() if language_for(code).stop_words}
 
 
-def _by_small_words(text: str) -> str | None:
+@cache
+def _never_english() -> tuple[frozenset[str], ...]:
+    """Per other language, its small words that English has not."""
+    english = language_for(ENGLISH).stop_words
+    return tuple(small - english for code, small in _small_words().items() if code != ENGLISH)
+
+
+def _by_small_words(text: str, least: int = MIN_SMALL_WORDS) -> str | None:
     words = _WORD.findall(text.lower())
     found = {code: sum(word in small for word in words) for code, small in _small_words().items()}
     best = max(found, key=found.__getitem__)
     others = max(n for code, n in found.items() if code != best)
-    return best if found[best] >= MIN_SMALL_WORDS and found[best] > others else None
+    return best if found[best] >= least and found[best] > others else None
 
 
 def _other_by_small_words(text: str, code: str) -> str | None:

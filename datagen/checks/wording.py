@@ -19,10 +19,12 @@ from datagen.languages import (
     ENGLISH,
     SENTENCE_ENDS,
     Language,
+    foreign_sentence,
     language_for,
     n_words,
     other_language,
     pairs_apart,
+    thinking_aloud,
     told_length,
 )
 from datagen.records import AnnotatedImage, Drop, Turn
@@ -65,8 +67,9 @@ _I_CANNOT = (
 _PICTURE = r"(?:images?|pictures?|photos?|photographs?|attachments?|image files?|image links?)"
 _REFUSAL = WordyPattern(
     "i'm |i am |i apol|an ai|artificial|language model|text-based|virtual|i can|i could|i won't|"
-    "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without |load|render"
-    "|display|open|come through|arrive|attach|upload|visible to|receiv|fetch|retriev|decod",
+    "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without | load|render"
+    "|not open|n't open|to open|be opened|not display|n't display|to display|be displayed|come through|show up|arrive"
+    "|attached|upload|visible to|receiv|fetch|retriev|decod|accessible|available to|process",
     r"(?:^|[.!?]\s)i(?:'m| am) (?:\w+ )?(?:sorry|afraid)\b,? (?:but|that|i|there|this|the|as)\b"
     r"|(?:^|[.!?]\s)i apologi[sz]e\b"
     r"|\bas an? (?:ai|artificial intelligence|large language model|language model|text-based \w+|virtual assistant)"
@@ -240,10 +243,17 @@ def refusal(turn: Turn, settings: ChecksSettings) -> str | None:
 
 
 def small_talk(turn: Turn, settings: ChecksSettings) -> str | None:
-    """Find an assistant's own talk: greetings, offers of help, complaints of an empty message, thinking aloud."""
+    """Find an assistant's own talk: greetings, offers of help, complaints of an empty message, thinking aloud.
+
+    Thinking is looked for in every known language, as models think in their own whatever was asked for.
+    """
     plain = _plain(turn.answer)
-    match = _SMALL_TALK.search(plain) and _SMALL_TALK.search(_QUOTED.sub("", plain))  # what a sign says is quoted
-    return f"answer says {match[0].strip()!r}" if match else None
+    if not _SMALL_TALK.search(plain) and not thinking_aloud(plain):
+        return None
+    unquoted = _QUOTED.sub("", plain)  # what a sign says is quoted
+    match = _SMALL_TALK.search(unquoted)
+    said = match[0].strip() if match else thinking_aloud(unquoted)
+    return f"answer says {said!r}" if said else None
 
 
 def context_leak(turn: Turn, settings: ChecksSettings) -> str | None:
@@ -410,6 +420,10 @@ def wrong_language(turn: Turn, is_description: bool, language: Language) -> str 
         found = other_language(text, language.code)
         if found is not None:
             return f"{name} is in {found}, asked for was {language.name}: {text[:40]!r}"
+        foreign = foreign_sentence(text, language.code)
+        if foreign is not None:
+            found, sentence = foreign
+            return f"{name} holds {found}, asked for was {language.name}: {sentence[:40]!r}"
     return None
 
 
