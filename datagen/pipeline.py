@@ -206,10 +206,12 @@ def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Samp
     if recipe.settings.reply_format == "text":
         question = draw_question(recipe, reply.image_id, settings.rng_seed)
     parsed = parse_reply(reply.text, recipe.settings.reply_format, reply.finish_reason, question)
-    turns, repairs = lay_repairs(parsed.turns, asked.repairs)
+    image = asked.planned.image
+    shown = (*image.captions, *(box.category for box in image.boxes))
+    turns, repairs = lay_repairs(parsed.turns, asked.repairs, shown, settings.language)
     if repairs:
         sample = replace(sample, repairs=repairs, provenance=_paid_for(sample.provenance, repairs))
-    told = claims.judge_turns(turns, asked.planned.image, asked.planned.categories, settings.checks, settings.language)
+    told = claims.judge_turns(turns, image, asked.planned.categories, settings.checks, settings.language)
     return cut_or_reject(sample, told, parsed.drop)
 
 

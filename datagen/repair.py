@@ -18,8 +18,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from datagen.checks.judge import objects, sentences_of
+from datagen.checks.wording import words_of
 from datagen.config import digest_of
-from datagen.parsing.numbered_text import REPEATED, UNREADABLE, NumberedText, read_numbered
+from datagen.languages import ENGLISH, foreign_sentence, language_for, other_language
+from datagen.parsing.numbered_text import OF_WRITING, REMARK, REPEATED, UNREADABLE, NumberedText, read_numbered
 from datagen.records import Claim, Flaw, Message, Repair, Reply, Request, Sample, Turn
 from datagen.turn_fates import FatedTurn, fated_turns
 
@@ -200,19 +202,23 @@ Laid = tuple[Repair, Reply]
 """A repair that was ordered, and its stored reply."""
 
 
-def lay_repairs(turns: tuple[Turn, ...], laid: Iterable[Laid]) -> tuple[tuple[Turn, ...], tuple[Repair, ...]]:
+def lay_repairs(
+    turns: tuple[Turn, ...], laid: Iterable[Laid], told: Sequence[str] = (), language: str = ENGLISH
+) -> tuple[tuple[Turn, ...], tuple[Repair, ...]]:
     """Put what the teacher wrote anew into the places of what it wrote first.
 
     Args:
         turns: As parsed.
         laid: Of the sample, in order.
+        told: What the picture shows: its captions and categories.
+        language: Code of the language that the turns are in.
 
     Returns:
         The turns, those that changed without claims; and the repairs, each with what it brought.
     """
     changed, done = list(turns), []
     for order, reply in laid:
-        told = replace(
+        paid = replace(
             order,
             n_prompt_tokens=reply.usage.n_prompt_tokens,
             n_cached_tokens=reply.usage.n_cached_tokens,
@@ -224,9 +230,13 @@ def lay_repairs(turns: tuple[Turn, ...], laid: Iterable[Laid]) -> tuple[tuple[Tu
         if not reply.error:
             read = read_numbered(reply.text, [flaw.text for flaw in order.flaws], reply.finish_reason)
         said = {n: text[one.end() :] if (one := _ECHO.match(text)) else text for n, text in read.said.items()}
-        repeated = {n for n, text in said.items() if _repeats(text, order, order.flaws[n - 1])}
+        faults = {
+            n: fault
+            for n, text in said.items()
+            if (fault := _fault_of(text, order, order.flaws[n - 1], told, language))
+        }
         flaws = tuple(
-            replace(flaw, new=None if n in repeated else said.get(n)) for n, flaw in enumerate(order.flaws, start=1)
+            replace(flaw, new=None if n in faults else said.get(n)) for n, flaw in enumerate(order.flaws, start=1)
         )
         for n, before in order.before.items():
             is_known = n < len(changed) and _texts(changed[n]) == _texts(before)
@@ -234,9 +244,68 @@ def lay_repairs(turns: tuple[Turn, ...], laid: Iterable[Laid]) -> tuple[tuple[Tu
             if _texts(after) != _texts(before) and after.question and after.answer:
                 changed[n] = Turn(after.question, after.answer)
         if all(flaw.new is None for flaw in flaws):
-            told = replace(told, error=read.refused or (REPEATED if repeated else UNREADABLE))
-        done.append(replace(told, flaws=flaws))
+            paid = replace(paid, error=read.refused or next(iter(faults.values()), UNREADABLE))
+        done.append(replace(paid, flaws=flaws))
     return tuple(changed), tuple(done)
+
+
+def _fault_of(text: str, order: Repair, flaw: Flaw, told: Sequence[str], language: str) -> str | None:
+    """Why a sentence cannot stand in the place of the old one; None where it can."""
+    if not text:
+        return None
+    if _repeats(text, order, flaw):
+        return REPEATED
+    if other_language(text, language) or foreign_sentence(text, language, may_be_name=False):
+        return OTHER_LANGUAGE
+    return None if _speaks_of(text, flaw, order.before[flaw.turn], told, language) else REMARK
+
+
+OTHER_LANGUAGE = "repair_in_other_language"
+"""What came is in another language than the turn."""
+_SHORT = 6
+"""Words of an answer that says little more than its point: "It is brown.", which shares no content with the truth."""
+_SAYS_NOTHING = frozenset(
+    "ok okay fine done same yes no none null nil na unknown good correct right true false".split()
+)
+_POSSESSIVES = frozenset("its his her their sein seine ihr ihre su sus son sa ses leur leurs".split())
+_NUMBER_ASKED = re.compile(
+    r"how (?:many|much)|what (?:number|time)|count\b|wie ?viele?|combien|cuánt\w+|quant[oaie]s?|hoeveel|сколько"
+    r"|几|幾|多少|いくつ|何|몇|كم|कितन",
+    re.IGNORECASE,
+)
+
+
+def _speaks_of(text: str, flaw: Flaw, turn: Turn, told: Sequence[str], language: str) -> bool:
+    """Whether a sentence is about what the old one was about.
+
+    It shares a word of content with the picture's context, the question or the old answer, or it is an answer of the
+    old one's form; it holds no word of writing that none of these holds, and asks nothing where nothing was asked.
+    """
+    known = "\n".join((turn.question, turn.answer, flaw.text, *told)).lower()
+    if any(word.lower() not in known for word in OF_WRITING.findall(text)):
+        return False
+    if text.rstrip("\"'”’)* ").endswith(("?", "？")) and not (
+        flaw.in_question or "?" in flaw.text or "？" in flaw.text
+    ):
+        return False
+    words, old = words_of(text), words_of(flaw.text)
+    small = language_for(language).stop_words | language_for(ENGLISH).stop_words
+    of_content = [word for word in words if word not in small and word not in _SAYS_NOTHING]
+    stems = {_stem(word) for word in words_of(known)} - {_stem(word) for word in small}
+    is_of_something = len(words) > 1 and words[0] in _POSSESSIVES  # "Its eyes are fixed on the can."
+    if is_of_something or any(_stem(word) in stems for word in of_content):
+        return True
+    if _YES_OR_NO.match(flaw.text) and words and words[0] in ("yes", "no"):
+        return len(words) == 1 or bool(set(words[1:]) & set(old))
+    if _NUMBER_ASKED.search(turn.question) and len(words) <= _SHORT:
+        return True
+    is_of_form = len(old) <= _SHORT and len(words) <= 2 * _SHORT
+    return is_of_form and bool(of_content) and (len(old) <= 2 >= len(words) or bool(set(words) & set(old)))
+
+
+def _stem(word: str) -> str:
+    """The first letters, without an ending of the plural: "dogs" and "dog" are one word."""
+    return (word[:-1] if word.endswith("s") and len(word) > 3 else word)[:4]
 
 
 def _repeats(text: str, order: Repair, flaw: Flaw) -> bool:

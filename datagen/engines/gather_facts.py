@@ -30,17 +30,18 @@ from datagen.engines.planted_errors import LyingTeacher
 from datagen.engines.plugs import plugged_teacher
 from datagen.engines.progress import ASKING, REPAIRING, Progress, Pulse, ended
 from datagen.engines.question_vectors import QuestionVectors
-from datagen.engines.repair_rounds import send_back
+from datagen.engines.repair_rounds import opened_again, send_back
 from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.engines.show_pictures import Pictures, showing
 from datagen.errors import RunError, TeacherError
 from datagen.pipeline import make_sample
 from datagen.recipes import IMPORTED
-from datagen.records import Reply, Request, Sample, Usage
+from datagen.records import Reply, Request, Sample
 from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
 from datagen.teacher import PaidError, StoppedError, Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
+from datagen.teacher.chat import OF_SERVERS
 
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs
@@ -376,6 +377,7 @@ def ask_for_repairs(
             )
             if isinstance(progress, Pulse):
                 progress.watch(teacher)
+            teacher = _ServedBefore(teacher)
             answers = ask_all(
                 unanswered(), teacher, replies, lambda _, reply: progress.step(reply.cost_usd), None, progress.note
             )
@@ -385,10 +387,32 @@ def ask_for_repairs(
                 progress.note(f"--repair: {error} What was not sent back falls as it stood; the next start asks again.")
 
 
+class _ServedBefore:
+    """A teacher that has answered before, so that what it cannot answer now is no fault of a server just started.
+
+    A repair that comes back empty, or whose prompt is too long, is final, as any reply behind the first is, and
+    ``--retry`` alone asks it again.
+
+    Args:
+        teacher: Writes the replies.
+    """
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.name, self.n_at_once = teacher.name, teacher.n_at_once
+        self.stop, self.close = teacher.stop, teacher.close
+        self._teacher = teacher
+
+    async def answer(self, request: Request) -> Reply:
+        """Answer one request; see ``Teacher``."""
+        reply = await self._teacher.answer(request)
+        return replace(reply, is_final=True) if reply.error in OF_SERVERS else reply
+
+
 def ask_again(inputs: Inputs, replies: ReplyStore) -> None:
     """Open again the requests whose stored replies are of no use for a reason that the user names.
 
     What they cost stays counted; a line in ``replies.jsonl`` says that they are open, so that a kill changes nothing.
+    Those of repairs are opened when it is known again what went back: see ``repair_rounds``.
     """
     found: Counter[str] = Counter()
     for planned in inputs.planned():
@@ -398,7 +422,7 @@ def ask_again(inputs: Inputs, replies: ReplyStore) -> None:
         reason = make_sample(planned, reply, inputs.settings, "", inputs.plugs.checks).reason
         found[reason or "sound"] += 1
         if reason in inputs.retry:
-            replies.add(replace(reply, text="", usage=Usage(), cost_usd=None, error="asked_again", is_final=False))
+            replies.add(opened_again(reply))
     inputs.folder.watermark.unlink(missing_ok=True)
     n, asked = sum(found[reason] for reason in inputs.retry), ", ".join(sorted(inputs.retry))
     others = ", ".join(f"{reason} {count}" for reason, count in found.most_common() if reason != "sound")

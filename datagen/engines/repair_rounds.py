@@ -7,13 +7,15 @@ from the stored facts alone, so a run that was killed finds every repair that is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+
+from msgspec.structs import replace
 
 from datagen.errors import SettingsError
 from datagen.recipes import repair_prompt
-from datagen.records import Repair, Request, Sample
-from datagen.repair import flaws_of, order_repair, request_repair
+from datagen.records import Repair, Reply, Request, Sample, Usage
+from datagen.repair import flaws_of, lay_repairs, order_repair, request_repair
 
 if TYPE_CHECKING:
     from datagen.config import Settings
@@ -55,6 +57,9 @@ def send_back(inputs: Inputs, replies: ReplyStore, samples: Iterable[Sample], as
             rounds = (*inputs.orders.get(sample.sample_id, ()), order)
             found[sample.sample_id] = _Ordered(sample.image_id, rounds)
 
+    if ask is not None and inputs.retry:
+        _open_again(inputs, replies, found)
+
     def requests() -> Iterator[Request]:
         for sample_id, one in found.items():
             base = inputs.planned_again(one.image_id, sample_id).request
@@ -66,6 +71,29 @@ def send_back(inputs: Inputs, replies: ReplyStore, samples: Iterable[Sample], as
     answered = {name: one.rounds for name, one in found.items() if one.rounds[-1].request_digest in replies}
     inputs.orders.update(answered)
     return bool(answered)
+
+
+def _open_again(inputs: Inputs, replies: ReplyStore, found: Mapping[str, _Ordered]) -> None:
+    """Open again the repairs of which nothing came for a reason that ``--retry`` names."""
+    n_opened = 0
+    for one in found.values():
+        order = one.rounds[-1]
+        reply = replies.get(order.request_digest)
+        if reply is None or not reply.is_final:
+            continue
+        image = inputs.corpus.by_id[one.image_id]
+        shown = (*image.captions, *(box.category for box in image.boxes))
+        _, (laid,) = lay_repairs((), [(order, reply)], shown, inputs.settings.language)
+        if laid.error in inputs.retry:
+            replies.add(opened_again(reply))
+            n_opened += 1
+    if n_opened:
+        inputs.progress.note(f"--retry {', '.join(sorted(inputs.retry))}: {n_opened} repairs are asked again.")
+
+
+def opened_again(reply: Reply) -> Reply:
+    """The line that opens a settled request: nothing of the reply stays but that it was paid for."""
+    return replace(reply, text="", usage=Usage(), cost_usd=None, error="asked_again", is_final=False)
 
 
 def sees_doubts(settings: Settings) -> bool:

@@ -26,6 +26,8 @@ REPEATED = "whole_reply_repeated"
 """The conversation or the text came back, and not the sentences alone."""
 TRUNCATED = "truncated_repair"
 """The reply broke off before its first sentence was whole."""
+REMARK = "remark_as_repair"
+"""Something is said about the sentence, or nothing about the picture, and the sentence itself does not come."""
 
 # "1.", "1)", "1:", "(1)", "[1]", "**1.**", "- 1.", "#1:"; not "1.5" and "12:30"
 _NUMBER = re.compile(
@@ -36,12 +38,38 @@ _FENCE_CLOSES = re.compile(r"^(?:```|~~~)[ \t]{0,8}$", re.MULTILINE)
 _PAIR = {"question", "answer"}
 _LEFT_OUT = frozenset(("", "-", "–", "—", "−", "(-)"))
 _MARKUP = re.compile(r"[\n{}<>|`]|={3}|\*\*|^[#•>*+\[-]")
-_REMARK = re.compile(  # said to whoever asked; a sentence that truly begins so is lost, which costs one repair
-    r"\W{0,4}(?:sure|certainly|of course|okay|ok|here (?:is|are)|here['’]s|sorry|apologies|note|i (?:apologi[sz]e"
-    r"|am sorry|have|removed|changed|corrected|replaced|left|cannot)|i['’](?:m|ve)|(?:the )?(?:corrected|rewritten"
-    r"|revised) (?:sentence|version|text|answer))\b",
+_TALK = (  # said to whoever asked; a sentence that truly begins so is lost, which costs one repair
+    r"sure|certainly|of course|okay|ok|sorry|apologies|oops|thanks|thank you|good catch|understood|got it|noted|let me"
+    r"|i (?:apologi[sz]e|am sorry|have|removed|changed|corrected|replaced|left|kept|cannot|can['’]?t|don['’]?t|did|made"
+    r"|would|will|need)|i['’](?:m|ve|ll|d)|you(?:['’]re| are) (?:right|correct|welcome)|my (?:mistake|bad|apologies)"
+    r"|(?:the )?(?:corrected|rewritten|revised) (?:sentence|version|text|answer)|as (?:requested|asked)|see above|ditto"
+    r"|same as (?:before|above)|no (?:changes?|corrections?|problem|rewrite)|n/?a|nothing (?:to|needs|speaks)"
+)
+_REMARK = re.compile(rf"\W{{0,4}}(?:{_TALK}|here (?:is|are)|here['’]s|note)\b", re.IGNORECASE)
+_IS_TALK = re.compile(rf"\W{{0,4}}(?:{_TALK})(?!\w)", re.IGNORECASE)
+_NEXT_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)]{0,2}\s+")
+_OWN_LABEL = re.compile(
+    r"[*_]{0,3}(?:(?:the )?(?:corrected|revised|rewritten|new|fixed|updated|improved|final|amended|true)(?: (?:sentence"
+    r"|version|text|answer|statement|line|description|question))?(?: \d{1,2})?|(?:sentence|correction|revision|rewrite)"
+    r" ?\d{0,2})[*_]{0,3}\s?[:：][*_]{0,3}\s{0,4}",
     re.IGNORECASE,
 )
+_SAID_OUT = re.compile(  # a hyphen in words
+    r"[\[(<*_\s]{1,4}(?:(?:this |the )?(?:sentence|line) (?:is |was |has been |should be )?)?(?:removed?|omit(?:ted)?"
+    r"|deleted?|left out|empty|nothing|entfernt|gestrichen|supprimée?|eliminad[ao]|removid[ao]|удалено|删除"
+    r"|已删除|刪除|삭제|삭제됨|削除)\.?[\])>*_\s]{1,4}",
+    re.IGNORECASE,
+)
+OF_WRITING = re.compile(
+    r"\b(?:sentences?|statements?|wording|rephras\w+|rewr[io]t\w+|revis(?:ed|ion)\w*|corrections?|corrected|incorrect\w*"
+    r"|inaccura\w+|unchanged|chang(?:e|es|ed)|omit\w*|remov\w+|delet\w+|replac\w+|edited|adjusted|contradict\w*"
+    r"|annotat\w+|mistakes?|apolog\w+|instruct\w+|clarif\w+|left out"
+    r"|satz|aussage|korrig\w+|geändert|entfernt|gestrichen|unverändert|corrig\w+|supprim\w+|inchang\w+"
+    r"|oración|correg\w+|elimin\w+|предложени\w+|исправ\w+|удал\w+|изменен\w+)\b"
+    r"|句子|修改|删除|刪除|更正|不变|不變|修正|削除|変更|문장|수정|삭제|변경",
+    re.IGNORECASE,
+)
+"""Words of writing and correcting; a sentence about a picture holds one where picture, question or old sentence do."""
 _WRAPPED = re.compile(r"(?<=[^\W_]|,)[ \t]*\n[ \t]*(?=[a-z])")
 """The end of a line in the middle of a sentence."""
 _KEY = re.compile(r"\D{0,20}(\d{1,3})\D{0,3}")
@@ -87,8 +115,8 @@ def read_numbered(text: str, asked: Sequence[str], finish_reason: str | None = N
         if not (is_whole and body):
             return NumberedText({}, UNREADABLE if is_whole else TRUNCATED)
         sentence = _sentence(body)
-        is_plain = not (kinds or _MARKUP.search(sentence) or _REMARK.match(sentence))
-        return NumberedText({1: sentence}) if len(asked) == 1 and is_plain else NumberedText({}, UNNUMBERED)
+        is_plain = sentence is not None and not (kinds or _MARKUP.search(sentence) or _REMARK.match(sentence))
+        return NumberedText({1: sentence or ""}) if len(asked) == 1 and is_plain else NumberedText({}, UNNUMBERED)
     ends = [*(one.start() for one in numbers[1:]), len(body)]
     found = [(int(one[1]), body[one.end() : end]) for one, end in zip(numbers, ends, strict=True)]
     whole = found if is_whole else found[:-1]
@@ -101,7 +129,8 @@ def _told(found: Iterable[tuple[int, str | None]], number: int, otherwise: str) 
     for n, text in found:
         said[n].append(text)
     taken = {n: texts[0] for n, texts in said.items() if len(texts) == 1 and 0 < n <= number and texts[0] is not None}
-    return NumberedText(taken) if taken else NumberedText({}, otherwise)
+    has_remark = any(text is None for texts in said.values() for text in texts)
+    return NumberedText(taken) if taken else NumberedText({}, REMARK if has_remark else otherwise)
 
 
 def _own_part(text: str, asked: str) -> str | None:
@@ -124,15 +153,22 @@ def _own_part(text: str, asked: str) -> str | None:
     return _sentence("\n".join(kept))
 
 
-def _sentence(text: str) -> str:
+def _sentence(text: str) -> str | None:
+    """A sentence without labels and what is said of it in brackets; None where it is a remark."""
     text = text.strip()
     if text.endswith("**") and text.count("**") == 1:  # "**1. A dog.**": the number took the other half
         text = text[:-2].rstrip()
     text = unquote(text)
-    return "" if text.strip("*_` ") in _LEFT_OUT else text
+    is_said_out = not text[:1].isalnum() and _SAID_OUT.fullmatch(f" {text} ")
+    if is_said_out or text.strip("*_` ") in _LEFT_OUT:
+        return ""
+    text = unquote(_OWN_LABEL.sub("", text, count=1) if _OWN_LABEL.match(text) else text)
+    if text.endswith(")") and " (" in text and OF_WRITING.search(text, text.rindex(" (")):
+        text = text[: text.rindex(" (")].rstrip()
+    return None if any(map(_IS_TALK.match, _NEXT_SENTENCE.split(text))) else text
 
 
-def _in_json(body: str, number: int) -> Iterator[tuple[int, str]]:
+def _in_json(body: str, number: int) -> Iterator[tuple[int, str | None]]:
     """The sentences of an object by number, or of a list of as many as were asked for, or of records with a number."""
     try:
         told = msgspec.json.decode(body)

@@ -184,7 +184,7 @@ def strip_opening(text: str, *, is_answer: bool = False) -> str:
 
 
 def strip_title(text: str) -> str:
-    """Take off a heading over a bare text, whatever it says where it is the only one, and what is before a later one."""
+    """Take off a heading over a bare text: any that is the only one; of a later one all that stands before as well."""
     title = TITLE.match(text) or TITLES.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
     if title is None:
         headings = [one for one in _HEADING.finditer(text) if not one[0].rstrip("*_ \t").endswith((".", "!", "?"))]
