@@ -24,7 +24,7 @@ from datagen.errors import ExportError
 from datagen.export.preference import PairSource, PreferencePair
 from datagen.lexicon import lexicon_for
 from datagen.randomness import rng_for
-from datagen.records import Sample, Turn
+from datagen.records import AnnotatedImage, Sample, Turn
 from datagen.repair import is_repairable
 from datagen.turn_fates import FatedTurn, fated_turns
 from datagen.validator.planting import Frequencies, changed_words, is_clean, plant_errors
@@ -45,7 +45,7 @@ def preference_pairs(
         planted_share: Share of the turns that annotations bear out which get a pair with a planted error, 0 to 1.
 
     Raises:
-        ExportError: There is none.
+        ExportError: There is none, or the annotations are not those that the run was made with.
     """
     plant = ErrorPlanter(corpus, settings, planted_share) if planted_share and corpus.images else None
     n_pairs = 0
@@ -144,6 +144,7 @@ class ErrorPlanter:
         rng = rng_for(self._settings.rng_seed, sample.sample_id, f"error for a pair in {turn.question}")
         if image is None or rng.random() >= self._share or not is_clean(turn):
             return None
+        self._require_same(sample, image)
         shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
         absent = tuple(name for name in self._plantable if name not in shown)
 
@@ -162,3 +163,17 @@ class ErrorPlanter:
         chosen = min(found, key=lambda one: self._n_of[one[0]])
         self._n_of[chosen[0]] += 1
         return chosen
+
+    def _require_same(self, sample: Sample, image: AnnotatedImage) -> None:
+        """Refuse annotations by which the run's answers would be judged otherwise: what is planted may then be true."""
+        settings = self._settings
+        read = claims.judge_turns(sample.turns, image, self._corpus.categories, settings.checks, settings.language)
+        if any(_judged(now) != _judged(before) for now, before in zip(read, sample.turns, strict=True)):
+            raise ExportError(
+                f"The annotations say other things than when the run was made (image {sample.image_id}), and a planted "
+                "error may be true by them: 'datagen resume RUN' judges the run by them, --planted-share 0 plants none."
+            )
+
+
+def _judged(turn: Turn) -> list[tuple[str, int, int, bool, str | None]]:
+    return [(one.kind, one.start, one.end, one.in_question, one.verdict) for one in turn.claims]
