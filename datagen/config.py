@@ -423,8 +423,11 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         Meta(description="Reasons, such as empty_reply: stored replies of no use for them are asked again, this once."),
     ] = ()
     more: Annotated[
-        Natural | None,
-        Meta(description="Add so many samples to a finished run, of types and kinds that it lacks, this once."),
+        NonNegative | None,
+        Meta(
+            description="Add so many samples to a finished run, of types and kinds that it lacks, this once; 0 takes "
+            "back what was chosen and is not answered."
+        ),
     ] = None
     max_unreadable: Annotated[
         Natural | None,

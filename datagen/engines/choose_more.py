@@ -8,18 +8,20 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 
 import msgspec
 
 from datagen import claims
 from datagen.companions import plausibly_absent
-from datagen.engines.extra_samples import add_extras
+from datagen.engines.extra_samples import add_extras, count_extras, take_back_extras
 from datagen.engines.inputs import Inputs
 from datagen.errors import RunError, SettingsError
 from datagen.geometry import count_objects, horizontal_place, unique_boxes
 from datagen.randomness import rng_for
 from datagen.recipes import Recipe, draw_wish, recipes_for, shares_of
 from datagen.records import AnnotatedImage, ExtraSample
+from datagen.store import ReplyStore
 from datagen.summary import Summary
 
 N_TRIED = 64
@@ -31,13 +33,25 @@ EVEN = 0.1
 def take_more(inputs: Inputs) -> None:
     """Choose as many samples more as this start is to add, and write them down; an unfinished run is finished first.
 
+    A start that goes on with an earlier choice says so, and how to take it back.
+
     Raises:
         SettingsError: There is nothing left to choose from.
         RunError: The summary cannot be read.
     """
     folder = inputs.folder
+    if inputs.n_more is None:
+        if inputs.extras and not folder.summary.is_file():
+            n = sum(map(len, inputs.extras.values()))
+            inputs.progress.note(
+                f"--more chose {n:,} samples; 'resume --more 0' takes back those that are not answered."
+            )
+        return
     if inputs.dataset is not None:
         raise SettingsError("--more: a dataset made elsewhere asks no teacher; leave it out.")
+    if inputs.n_more == 0:
+        _take_back(inputs)
+        return
     if not folder.summary.is_file():
         told = "it goes on with what it chose before" if inputs.extras else "nothing is known to be missing yet"
         inputs.progress.note(f"--more: this run is not finished, so {told}; say it again once it is.")
@@ -48,9 +62,26 @@ def take_more(inputs: Inputs) -> None:
         raise RunError(f"{folder.summary}: cannot be read; start the run again without --more first.") from None
     chosen = Chooser(inputs, summary).choose(inputs.n_more)
     add_extras(folder, chosen)
-    inputs.add_extras(chosen)
+    inputs.plan_extras()
     types = Counter(extra.response_type for extra in chosen)
     inputs.progress.note(f"--more: {', '.join(f'{n} {name}' for name, n in types.items())} chosen.")
+
+
+def _take_back(inputs: Inputs) -> None:
+    """Forget what was chosen and is not answered: more may have been asked for than anybody wants to pay for."""
+    folder = inputs.folder
+    with closing(ReplyStore(folder.replies)) as replies:
+        unanswered = {
+            (item.image.image_id, item.recipe.name, item.number)
+            for item in inputs.planned()
+            if item.request is not None and not replies.is_settled(item.request.digest)
+        }
+    n_chosen = count_extras(folder)
+    n_back = take_back_extras(folder, unanswered)
+    if n_back:
+        inputs.plan_extras()
+        inputs.write_manifest()  # which says how many there must be
+    inputs.progress.note(f"--more 0: {n_back:,} of {n_chosen:,} samples that were chosen are taken back.")
 
 
 class Chooser:

@@ -146,7 +146,7 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
     """
     if settings.corpus.dataset is not None:
         raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
-    if settings.more:
+    if settings.more is not None:
         raise SettingsError("--more is chosen once it is run; 'datagen status' tells what a sample of the run cost.")
     corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
     if corpus.refusal:

@@ -6,7 +6,7 @@ cut off or gone is put back from a hidden copy, and ``run.yaml`` says how many l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import closing, suppress
 from typing import Any
 
@@ -46,6 +46,21 @@ def add_extras(folder: RunFolder, chosen: Sequence[ExtraSample]) -> None:
             for extra in chosen:
                 log.append(extra)
             log.sync()
+
+
+def take_back_extras(folder: RunFolder, keys: Set[tuple[str, str, int]]) -> int:
+    """Forget samples by image, response type and number, and say how many.
+
+    Raises:
+        RunError: The disk is full or gone.
+    """
+    chosen = _readable(folder)[0]
+    kept = [one for one in chosen if (one.image_id, one.response_type, one.number) not in keys]
+    if len(kept) < len(chosen):
+        for path in (folder.more_copy, folder.more):
+            with write_whole(path) as file:
+                file.writelines(msgspec.json.encode(extra) + b"\n" for extra in kept)
+    return len(chosen) - len(kept)
 
 
 def mend_extras(

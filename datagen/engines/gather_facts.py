@@ -338,7 +338,7 @@ def _is_counted_first(inputs: Inputs, replies: ReplyStore, watermark: Watermark)
     What ``--more`` chose lies scattered over a plan that is answered otherwise, and of which the mark knows nothing.
     """
     n_left = inputs.n_samples - watermark.n_passed
-    return inputs.n_more > 0 or (replies.n_stored > 0 and n_left <= MAX_LOOKED_AHEAD)
+    return bool(inputs.n_more) or (replies.n_stored > 0 and n_left <= MAX_LOOKED_AHEAD)
 
 
 def ask_for_repairs(

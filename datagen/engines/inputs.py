@@ -44,7 +44,7 @@ from datagen.errors import CorpusError, SettingsError
 from datagen.masking import without_path_keys
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
-from datagen.records import AnnotatedImage, ExtraSample, Repair, Sample
+from datagen.records import AnnotatedImage, Repair, Sample
 from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
 from datagen.store.shards import Shard
 
@@ -143,7 +143,7 @@ class Inputs:
     Attributes:
         ledger: What it costs.
         raised: Hears what functions of the user's raise.
-        n_more: Samples that this start is to add; no part of the run's settings.
+        n_more: Samples that this start is to add; 0 takes back those that are not answered. No part of the settings.
         extras: Samples beside those of the types, as they were chosen to fill what the set lacked.
         retry: Reasons for which stored replies are asked again by this start; no part of the run's settings.
         answered_now: Digests of requests whose answer this start heard already, though a later one may ask again.
@@ -166,7 +166,7 @@ class Inputs:
         validate_check_names(settings.checks)
         self.source = open_source(settings.corpus) if plugs.source is None else _alone(plugs.source, settings)
         self.retry = frozenset(settings.retry)
-        self.n_more = settings.more or 0
+        self.n_more = settings.more
         self.settings = settings = _fitted(replace(settings, retry=(), more=None), self.source)
         self.plugs = plugs
         self.folder = folder
@@ -176,7 +176,7 @@ class Inputs:
         self.is_merge = is_merge
         if shard is not None and settings.corpus.dataset:
             raise SettingsError("--shard: a dataset made elsewhere is taken in as a whole; leave it out.")
-        if shard is not None and self.n_more:
+        if shard is not None and self.n_more is not None:
             raise SettingsError("--more: what a set lacks is known once its shards are merged; leave --shard out.")
         self.recipes: tuple[Recipe, ...] = load_recipes(settings)
         self.extras = read_extras(folder, self.recipes)
@@ -221,10 +221,9 @@ class Inputs:
         """Images times response types, or what a mix draws of these, or the records of a dataset made elsewhere."""
         return len(self.dataset.records) if self.dataset is not None else self.places.n_samples
 
-    def add_extras(self, extras: Sequence[ExtraSample]) -> None:
-        """Plan samples beside those that are planned."""
-        for extra in extras:
-            self.extras[extra.image_id] = (*self.extras.get(extra.image_id, ()), extra)
+    def plan_extras(self) -> None:
+        """Plan the samples beside the others anew: some were chosen, or taken back."""
+        self.extras = read_extras(self.folder, self.recipes)
         self.__dict__.pop("places", None)
 
     @cached_property

@@ -156,7 +156,7 @@ def run_local(
             progress.note("Nothing has changed since this run was finished, so there is nothing to do.")
             return Outcome(*before, is_unchanged=True)
         with beating(folder, progress, has_plugs=plugs != NO_PLUGS) as inputs.progress:
-            if inputs.n_more and may_ask:
+            if may_ask:
                 take_more(inputs)
             outcome = _make(inputs, place or Here(), may_ask=may_ask)
         keep_finished(inputs, outcome)
