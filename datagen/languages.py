@@ -241,7 +241,7 @@ def _foreign(sentence: str, code: str, *, is_alone: bool) -> str | None:
 
 _THINKERS = (
     "nutzer", "user", "anwender", "ich soll", "ich muss", "ich darf", "ich werde", "ich brauche", "lass", "schauen wir",
-    "mal sehen", "utilisat", "je dois", "je devrais", "je vais", "voyons", "il faut que", "usuari", "debo", "tengo que",
+    "mal sehen", "utilisat", "je dois", "je devrais", "je vais", "voyons", "il faut que", "usuari", "usuári", "debo", "tengo que",
     "voy a", "necesito", "veamos", "utilizador", "preciso", "devo", "tenho", "utente", "dovrei", "gebruiker", "ik moet",
     "ik zal", "ik ga",
 )  # fmt: skip

@@ -262,10 +262,11 @@ def _fault_of(text: str, order: Repair, flaw: Flaw, told: Sequence[str], languag
 
 OTHER_LANGUAGE = "repair_in_other_language"
 """What came is in another language than the turn."""
-_SHORT = 6
+_SHORT = 4
 """Words of an answer that says little more than its point: "It is brown.", which shares no content with the truth."""
-_SAYS_NOTHING = frozenset(
-    "ok okay fine done same yes no none null nil na unknown good correct right true false".split()
+_SAYS_NOTHING = frozenset("ok okay fine done same yes no none null nil na unknown good correct true false".split())
+_NUMBERS = frozenset(
+    "none zero one two three four five six seven eight nine ten eleven twelve dozen several many few".split()
 )
 _POSSESSIVES = frozenset("its his her their sein seine ihr ihre su sus son sa ses leur leurs".split())
 _NUMBER_ASKED = re.compile(
@@ -297,9 +298,9 @@ def _speaks_of(text: str, flaw: Flaw, turn: Turn, told: Sequence[str], language:
         return True
     if _YES_OR_NO.match(flaw.text) and words and words[0] in ("yes", "no"):
         return len(words) == 1 or bool(set(words[1:]) & set(old))
-    if _NUMBER_ASKED.search(turn.question) and len(words) <= _SHORT:
-        return True
-    is_of_form = len(old) <= _SHORT and len(words) <= 2 * _SHORT
+    if _NUMBER_ASKED.search(turn.question) and (any(map(str.isdigit, text)) or not _NUMBERS.isdisjoint(words)):
+        return len(words) <= 2 * _SHORT
+    is_of_form = len(old) <= _SHORT and len(words) <= _SHORT + 2
     return is_of_form and bool(of_content) and (len(old) <= 2 >= len(words) or bool(set(words) & set(old)))
 
 

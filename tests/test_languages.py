@@ -12,10 +12,12 @@ from datagen.config import ChecksSettings
 from datagen.languages import (
     NAMES,
     files_of_languages,
+    foreign_sentence,
     language_for,
     n_words,
     other_language,
     pairs_apart,
+    thinking_aloud,
     told_length,
 )
 from datagen.records import Turn
@@ -64,6 +66,47 @@ def test_a_sentence_is_told_from_every_other_language(code: str, asked: str) -> 
 )  # fmt: skip
 def test_short_texts_names_and_signs_are_in_any_language(text: str, code: str) -> None:
     assert other_language(text, code) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "found"),
+    [
+        (f"{SAYINGS['de']} There is also a bench in it.", "de", "English"),
+        (f"The ball is yellow. {SAYINGS['fr']}", "fr", "English"),
+        (f"{SAYINGS['es']} The child looks happy.", "es", "English"),
+        ("Ein Hund runs over the lawn and barks, das Kind lacht.", "de", "English"),
+        (f"{SAYINGS['en']} Im Hintergrund ist ein Haus mit einem roten Dach.", "en", "German"),
+        (f"我先看一下图片的内容。\n{SAYINGS['en']}", "en", "Chinese"),
+        (f"{SAYINGS['en']}\nそれでは説明します。", "en", "Japanese"),
+        (f"Hmm, let us see what the picture is about. {SAYINGS['zh']}", "zh", "English"),
+        (f"{SAYINGS['ru']} The child is on the other side.", "ru", "English"),
+        (f"The dog is on the lawn and it runs. {SAYINGS['ko']}", "ko", "English"),
+        (f"{SAYINGS['de']} Auf seinem Hemd steht „Born to be wild and free of the rest“.", "de", None),
+        (f"{SAYINGS['de']} Daneben steht Coca-Cola Zero Sugar.", "de", None),
+        (f"{SAYINGS['ko']} Coca-Cola Zero Sugar 캔도 있습니다.", "ko", None),
+        (f"{SAYINGS['en']} Behind it hangs the sign of the Café de la Paix.", "en", None),
+        (f"{SAYINGS['en']} The road says 停車.", "en", None),
+        (f"{SAYINGS['nl']} Het is warm weer.", "nl", None),
+    ],
+)
+def test_one_sentence_in_another_language_is_found(text: str, code: str, found: str | None) -> None:
+    told = foreign_sentence(text, code)
+    assert (told[0] if told else None) == found
+    assert told is None or told[1] in text
+
+
+def test_a_single_sentence_may_be_a_name_unless_it_was_to_be_a_sentence() -> None:
+    assert foreign_sentence("One dog stands beside it.", "de") is None
+    assert foreign_sentence("One dog stands beside it.", "de", may_be_name=False) == (
+        "English",
+        "One dog stands beside it.",
+    )
+
+
+@pytest.mark.parametrize("code", SAYINGS)
+def test_nobody_thinks_aloud_in_a_saying(code: str) -> None:
+    assert thinking_aloud(SAYINGS[code].lower()) is None
+    assert foreign_sentence(f"{SAYINGS[code]} {SAYINGS[code]}", code) is None
 
 
 def test_a_language_without_small_words_still_tells_english() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datagen.parsing.numbered_text import REPEATED, TRUNCATED, UNNUMBERED, UNREADABLE, read_numbered
+from datagen.parsing.numbered_text import REMARK, REPEATED, TRUNCATED, UNNUMBERED, UNREADABLE, read_numbered
 
 ASKED = ("There are three cups.", "A cat sleeps there.", "It rains.", "It is day.", "It is night.")
 
@@ -48,10 +48,36 @@ def test_numbered_sentences_are_read(text: str, number: int, expected: dict[int,
         ("1. One.\n\nI removed the dogs because nothing shows them.", {1: "One."}),
         ("1. One.\n(The dogs were removed.)", {1: "One."}),
         ("1. One.\n\n---\n\nLet me know if you need more.", {1: "One."}),
-        ("1.\n\nI removed the sentence.", UNREADABLE),
+        ("1.\n\nI removed the sentence.", REMARK),
+        ("1. One cup stands there. (Corrected: it was three.)", {1: "One cup stands there."}),
+        ("1. One cup stands there (a white one).", {1: "One cup stands there (a white one)."}),
     ],
 )
 def test_a_remark_behind_a_sentence_is_no_part_of_it(text: str, expected: dict[int, str] | str) -> None:
+    assert read(text, 1) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1. N/A", REMARK),
+        ("1. No changes are needed here.", REMARK),
+        ("1. See above", REMARK),
+        ("1. I'd leave this one out.", REMARK),
+        ("1. You are right. One cup stands there.", REMARK),
+        ("1. Thanks! One cup stands there.", REMARK),
+        ('{"1": "Okay, no change."}', REMARK),
+        ("1. [deleted]", {1: ""}),
+        ("1. *(left out)*", {1: ""}),
+        ("1. (This sentence was omitted.)", {1: ""}),
+        ("1. New sentence: One cup stands there.", {1: "One cup stands there."}),
+        ("1. **Fixed:** One cup stands there.", {1: "One cup stands there."}),
+        ("Revision 1: One cup stands there.", {1: "One cup stands there."}),
+        ("1. Removed tiles lie on the floor.", {1: "Removed tiles lie on the floor."}),
+        ("1. Surely one cup stands there.", {1: "Surely one cup stands there."}),
+    ],
+)
+def test_what_is_said_of_a_sentence_is_no_sentence(text: str, expected: dict[int, str] | str) -> None:
     assert read(text, 1) == expected
 
 

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from datagen.config import load_settings
+from datagen.parsing.numbered_text import REMARK
 from datagen.pipeline import Planned, derive, plan_samples
 from datagen.recipes import load_recipes, repair_prompt
 from datagen.records import (
@@ -134,6 +135,60 @@ def test_a_repaired_sentence_passes_all_stages_again() -> None:
     sample = stored.derive()[0]
     assert [cut.reason for cut in sample.cuts] == ["context_leak"]
     assert stored.order(sample) is None, "its wording is at fault now, which nothing repairs"
+
+
+TOLD = ("A dog on a lawn.", "dog", "cup")
+
+
+@pytest.mark.parametrize(
+    ("asked", "old", "new", "is_taken"),
+    [
+        ("How many cups are there?", "There are three cups.", "There is one cup.", True),
+        ("How many cups are there?", "Three.", "One.", True),
+        ("How many cups are there?", "There are three cups.", "None.", True),
+        ("What colour is it?", "It is black.", "It is brown.", True),
+        ("What colour is it?", "Black.", "Brown.", True),
+        ("Where is it?", "On the left.", "On the right.", True),
+        ("Is there a cat?", "Yes, a cat sleeps there.", "No.", True),
+        ("What is on the lawn?", "A cat sits on the table.", "Its paws touch the ground.", True),
+        ("What does the sign say?", "The sign says that the text was changed.", "The text on it was changed.", True),
+        ("How many cups are there?", "There are three cups.", "Everything looks fine to me.", False),
+        ("How many cups are there?", "There are three cups.", "OK", False),
+        ("How many cups are there?", "There are three cups.", "The statement about the cups is accurate.", False),
+        ("How many cups are there?", "There are three cups.", "The cups were removed from the text.", False),
+        ("How many cups are there?", "There are three cups.", "How many cups should there be?", False),
+        ("What colour is it?", "Black.", "None", False),
+        ("What colour is it?", "Black.", "Fine", False),
+        ("Is there a cat?", "Yes, a cat sleeps there.", "No objections from my side.", False),
+        ("What is on the lawn?", "A cat sits on the table.", "All good, nothing else to do.", False),
+        ("What is on the lawn?", "A cat sits on the table.", "Please check the boxes again.", False),
+        ("What is on the lawn?", "A cat sits on the table.", "Ein Hund sitzt auf dem Rasen.", False),
+    ],
+)
+def test_a_repair_speaks_of_what_the_old_sentence_was_about(asked: str, old: str, new: str, is_taken: bool) -> None:
+    before = Turn(asked, old)
+    order = Repair("d", (Flaw(0, 0, old, "checks", "count_contradicted", "evidence"),), {0: before})
+    reply = Reply("d", "1", "a", "m", f"1. {new}", "stop")
+    (turn,), (repair,) = lay_repairs((before,), [(order, reply)], TOLD)
+    assert turn.answer == (new if is_taken else old)
+    assert repair.error == (None if is_taken else "repair_in_other_language" if "Hund" in new else REMARK)
+
+
+@pytest.mark.parametrize(
+    ("new", "error"),
+    [
+        ("Ein Hund steht neben einem Auto.", None),
+        ("One dog stands beside it.", "repair_in_other_language"),
+        ("Der Satz bleibt unverändert.", REMARK),
+        ("Alles in Ordnung so.", REMARK),
+    ],
+)
+def test_a_repair_is_in_the_language_of_the_run(new: str, error: str | None) -> None:
+    before = Turn("Was ist zu sehen?", "Sieben Hunde stehen neben einem Auto.")
+    order = Repair("d", (Flaw(0, 0, before.answer, "checks", "count_contradicted", "evidence"),), {0: before})
+    reply = Reply("d", "1", "a", "m", f"1. {new}", "stop")
+    _, (repair,) = lay_repairs((before,), [(order, reply)], TOLD, "de")
+    assert repair.error == error
 
 
 def test_a_turn_goes_back_no_more_often_than_said_and_never_where_nothing_came() -> None:

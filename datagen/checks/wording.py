@@ -195,7 +195,7 @@ _VERSION = WordyPattern(
     r"|(?:(?:an?|the|my|first|second|third|another|other|alternat(?:iv)?e|short(?:er)?|long(?:er)?|brief|simpler|detailed"
     r"|poetic|concise|formal|casual) ){1,3}(?:draft|option|version|variant|attempt|take)"
     r"|(?:alternative|alternate|second|another|shorter|longer) (?:description|answer|response|caption)|alternatively)"
-    r"(?: \([^()\n]{1,40}\))?[*_]{0,3}\s?(?:[:：]|[–—-]\s|$)",
+    r"[*_]{0,3}(?: \([^()\n]{1,40}\))?[*_]{0,3}\s?(?:[:：]|[–—-]\s|$)",
     re.IGNORECASE | re.MULTILINE,
 )
 _PLACEHOLDER = WordyPattern(

@@ -109,7 +109,7 @@ _LAST_TOKENS = (
     "<|end_of_box|>", "<|end_of_solution|>", "[END FINAL RESPONSE]", "<|eom_id|>", "<turn|>", "<|user|>",
 )  # fmt: skip
 _WRITTEN_LINE_END = re.compile(  # "C:\\new" has none
-    r"[ \t]*(?:(?:(?:\\r)?\\n[ \t]*){2,}|(?<=[.!?:…*=\"”’)])(?:\\r)?\\n|(?:\\r)?\\n(?![a-z]))[ \t]*"
+    r"[ \t]*(?:(?:(?:\\r)?\\n[ \t]*){2,}|(?<=[.!?…*=\"”’)])(?:\\r)?\\n|(?:\\r)?\\n(?![a-z]))[ \t]*"
 )
 _BYTE_TOKENS = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 # 【1†source】, [1], [^2], and ChatGPT's between signs for private use

@@ -39,7 +39,7 @@ _PAIR = {"question", "answer"}
 _LEFT_OUT = frozenset(("", "-", "–", "—", "−", "(-)"))
 _MARKUP = re.compile(r"[\n{}<>|`]|={3}|\*\*|^[#•>*+\[-]")
 _TALK = (  # said to whoever asked; a sentence that truly begins so is lost, which costs one repair
-    r"sure|certainly|of course|okay|ok|sorry|apologies|oops|thanks|thank you|good catch|understood|got it|noted|let me"
+    r"sure|certainly|of course|okay|ok|sorry|apologies|oops|thanks|thank you|good catch|understood|got it|noted|let me|please"
     r"|i (?:apologi[sz]e|am sorry|have|removed|changed|corrected|replaced|left|kept|cannot|can['’]?t|don['’]?t|did|made"
     r"|would|will|need)|i['’](?:m|ve|ll|d)|you(?:['’]re| are) (?:right|correct|welcome)|my (?:mistake|bad|apologies)"
     r"|(?:the )?(?:corrected|rewritten|revised) (?:sentence|version|text|answer)|as (?:requested|asked)|see above|ditto"

@@ -20,7 +20,7 @@ _ASSENT = re.compile(  # "Great, leafy trees" and "Perfect weather" are no assen
     r"(?:sure|certainly|of course|absolutely|okay|ok|alright|all right|definitely|gladly|understood|noted|got it"
     r"|no problem|will do|with pleasure|my pleasure|happy to(?: help| do (?:so|that))?|you['’]re welcome)"
     rf"(?: thing)?{_MARK}"
-    r"|great[!.,]\s{1,4}"
+    r"|great\.\s{1,4}"
     r"|(?:perfect|excellent|good|great|nice|wonderful|fantastic|done|hello|hi|hey|welcome|thanks|thank you)"
     r"(?: (?:there|again|question|choice|idea|prompt|request|for (?:sharing|the|your|asking|providing)[^.!?\n]{0,40}))?"
     r"\s?[!:]\s{1,4}"
