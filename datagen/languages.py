@@ -165,12 +165,15 @@ MIN_SMALL_WORDS = 3
 SURELY = 12
 """Of so many words of a text more than one is a small word of its language."""
 _QUOTED = re.compile(
-    r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|「[^」\n]{0,200}」|『[^』\n]{0,200}』|«[^»\n]{0,200}»|„[^“”\n]{0,200}[“”]"
+    r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|「[^」\n]{0,200}」|『[^』\n]{0,200}』|«[^»\n]{0,200}»"
+    r"|„[^“”\n]{0,200}[“”]"
 )
 
 
 MIN_MIXED = 3
 """English small words in a sentence that has no more of its own language make it half English."""
+MIN_SENTENCE = 6
+"""Words of a sentence without one small word of its language, and two of another's."""
 MIN_SHORT = 4
 """Words of an English sentence, without one of the other language, that are more than a name."""
 _SENTENCE_BREAK = re.compile(rf"(?<=[.!?…])[\"'”’)\]*_]{{0,3}}\s+|(?<=[{SENTENCE_ENDS}])|\n+")
@@ -192,7 +195,7 @@ def foreign_sentence(text: str, code: str, *, may_be_name: bool = True) -> tuple
     """
     if code == ENGLISH and text.isascii():  # most answers are
         words = set(_WORD.findall(text.lower()))
-        if all(len(words & small) < MIN_MIXED for small in _never_english()):
+        if all(len(words & small) < MIN_MIXED - 1 for small in _never_english()):
             return None
     sentences = [one for one in _SENTENCE_BREAK.split(_QUOTED.sub("", text)) if one.strip()]
     for sentence in sentences:
@@ -233,17 +236,20 @@ def _foreign(sentence: str, code: str, *, is_alone: bool) -> str | None:
         is_all = theirs >= MIN_MIXED and theirs >= 3 * ours and (own or 3 * theirs >= len(words)) and not is_alone
         is_mixed = is_english and theirs >= MIN_MIXED and theirs >= ours
         is_clear = theirs > 1 or "the" in words  # French has "a" and "on"
+        is_sentence = not n_own and theirs > 1 and len(words) >= MIN_SENTENCE and not is_alone
         is_short = is_english and not ours and len(words) >= MIN_SHORT and is_clear and not is_alone
-        if is_all or is_mixed or is_short:
+        if is_all or is_mixed or is_short or (is_sentence and own):
             return NAMES[_by_small_words(sentence) or other]
     return None
 
 
 _THINKERS = (
-    "nutzer", "user", "anwender", "ich soll", "ich muss", "ich darf", "ich werde", "ich brauche", "lass", "schauen wir",
-    "mal sehen", "utilisat", "je dois", "je devrais", "je vais", "voyons", "il faut que", "usuari", "usuári", "debo", "tengo que",
-    "voy a", "necesito", "veamos", "utilizador", "preciso", "devo", "tenho", "utente", "dovrei", "gebruiker", "ik moet",
-    "ik zal", "ik ga",
+    "nutzer", "user", "anwender", "ich soll", "ich muss", "ich darf", "ich werde", "ich brauche", "ich habe",
+    "lass mich", "lass uns", "lasst uns", "schauen wir", "mal sehen", "wie gewünscht", "wie gebeten", "wie verlangt",
+    "wie gefordert", "hier kommt", "hier folgt", "hier ist", "utilisat", "je dois", "je devrais", "je vais", "voyons",
+    "il faut que", "comme demandé", "comme convenu", "selon votre", "voici", "usuari", "usuári", "debo", "tengo que",
+    "voy a", "necesito", "veamos", "como pedi", "como pidi", "como solicit", "aquí", "utilizador", "preciso", "devo",
+    "tenho", "conforme", "aqui está", "utente", "dovrei", "gebruiker", "ik moet", "ik zal", "ik ga",
 )  # fmt: skip
 """One of these stands in any thinking in Latin letters: they are looked for first, twenty times faster."""
 _NOT_LATIN = re.compile("[\u0370-\u1fff\u3040-\ud7a3]")

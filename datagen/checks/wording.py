@@ -68,6 +68,7 @@ _PICTURE = r"(?:images?|pictures?|photos?|photographs?|attachments?|image files?
 _REFUSAL = WordyPattern(
     "i'm |i am |i apol|an ai|artificial|language model|text-based|virtual|i can|i could|i won't|"
     "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without | load|render"
+    "|corrupt|missing|broken|unavailable|inaccessible|unreadable"
     "|not open|n't open|to open|be opened|not display|n't display|to display|be displayed|come through|show up|arrive"
     "|attached|upload|visible to|receiv|fetch|retriev|decod|accessible|available to|process",
     r"(?:^|[.!?]\s)i(?:'m| am) (?:\w+ )?(?:sorry|afraid)\b,? (?:but|that|i|there|this|the|as)\b"
@@ -76,12 +77,19 @@ _REFUSAL = WordyPattern(
     r"(?: \w+){0,2}(?:,| i\b)"
     rf"|{_I_CANNOT} (?:\w+ ){{0,2}}?(?:see|view|access|display|process|analy[sz]e|determine|provide|describe"
     r"|identify|help|assist|answer|generate|fulfil|comply|tell|discuss)\b"
+    r"|\bi (?:was|were|am|'m)(?:n't| not)? (?:un)?able to (?:\w+ )?(?:load|open|retrieve|download|fetch|receive|see"
+    r"|view"
+    r"|access|display|process|analy[sz]e)\b|\bi (?:cannot|can't|could not|couldn't) (?:load|open|retrieve|download"
+    r"|fetch)\b"
+    rf"|\b(?:the|this|your|that) (?:\w+ )?{_PICTURE} (?:(?:appears|seems|looks) (?:to be )?|is |was )(?:corrupt\w*"
+    rf"|missing|broken"
+    r"|unavailable|inaccessible|unreadable|not (?:attached|included|there))\b"
     r"|\bi (?:do not|don't) (?:actually |currently )?have (?:\w+ )?(?:access|ability|enough|sufficient|visual)"
     r"|\bno (?:image|picture|photo) (?:(?:was|is|has been) )?(?:provided|attached|shared|uploaded)\b"
     r"|\b(?:please|could you|can you) (?:provide|upload|share|attach) (?:the|an|your|me)\b"
     r"|\b(?:unable|not able) to (?:see|view|access) (?:the|any|this|actual) (?:image|picture|photo)"
     r"|\bwithout (?:seeing|access to|being able to see) the (?:actual )?(?:image|picture|photo)\b"
-    rf"|\b(?:the|this|your|that|any|no) (?:\w+ )?{_PICTURE} (?:itself )?"
+    rf"|(?:\b(?:the|this|your|that|any|no) (?:\w+ )?|^\W{{0,3}}){_PICTURE} (?:itself )?"
     r"(?:(?:did|does|do|could|would|will|can)(?:n't| not)(?: \w+)? (?:be )?"
     r"|(?:was|is|were|are|has|have)(?:n't| not)(?: \w+)? (?:been )?|(?:has |have |had )?failed to "
     r"|(?:has |have )?(?:never|not) )(?:come through|load(?:ed)?|open(?:ed)?|render(?:ed)?|display(?:ed)?|show up"
@@ -98,9 +106,8 @@ _OPENS = (
 )
 _SMALL_TALK = WordyPattern(
     "you|i'm |i am |i'll|let me|i need|i should|i have to|i will|i must|we need|we must|we should|we have|we will"
-    "|we want|we ought|the user|came through|feel free"
-    "|hesitate|please |just |simply |thank|i did|i don|i haven|there is not|there does not|there doesn"
-    "|there isn|go ahead",
+    "|we want|we ought|the user|came through|feel free|hesitate|please |just |simply |thank|i did|i don|i haven"
+    "|there is not|there does not|there doesn|there isn|go ahead|let's|let us",
     r"\b(?:how|what) (?:can|may|could|should|would) i (?:help|assist|do for|describe|tell)\b"
     r"|\b(?:what|how|which)\b[^.?!]{0,40}\bwould you like (?:me\b|to (?:talk|know|discuss|ask|chat|do)\b)"
     rf"|\bwould you like (?:me to|to try again|to (?:continue|share|provide|add|send) [^.?!]{{0,30}}\b{_SENT})\b"
@@ -135,9 +142,35 @@ _SMALL_TALK = WordyPattern(
     r"(?:(?:produce|craft|generate|draft|write|compose) |(?:avoid|mention|describe|include|keep (?:it|this|to|the"
     r"|three|within)) |(?:think|be careful) about |make sure (?:to|that|not|i|the|it)\b"
     r"|(?:mentally |double[- ])?check (?:the|for|if|whether|how many|that|these|them) )"
+    r"|\blet(?:'s| us) (?:take a|have a|look|see\b|start|begin|describe|break|analy[sz]|dive|examine|go (?:over|through"
+    r"|with)|think|write|craft|check|count|get started)"
     r"|\bthe user (?:wants|asks|asked|is asking|has asked|provided|gave|requested)(?: me| us)?(?: for| to| about)? "
     r"(?:\w+ ){0,5}?(?:descriptions?|questions?|conversations?|captions?|answers?|repl(?:y|ies)|paragraphs?|turns"
     r"|describe|write|generate|details|text)\b",
+)
+_MUTTERING = WordyPattern(
+    "wait,|wait.|wait…|wait —|wait -|hm|oh,|oh wait|actually|scratch that|second thought|never mind|nevermind"
+    "|let's see",
+    r"(?:^|[.!?]\s)(?:wait|hm+|oh|actually|scratch that|on second thought|never ?mind"
+    r"|let's see),? ?(?:[,.…!—–-]|no\b|wait\b"
+    r"|the\b)",
+)
+_OF_THE_TASK = WordyPattern(
+    "description|answer|response|caption|reply|output|paragraph",
+    r"\b(?:the|my|this|its) (?:\w+ )?(?:description|answer|response|caption|reply|output|paragraph) (?:should|must"
+    r"|needs to"
+    r"|has to|ought to|is supposed to) (?:not |only |also )?(?:be|avoid|mention|include|have|describe|start|focus"
+    r"|contain|keep"
+    r"|stay|cover|use|say)\b",
+)
+_TALK = (_SMALL_TALK, _MUTTERING, _OF_THE_TASK)
+_FIRST_PERSON = WordyPattern(  # at the beginning of a clause: "World War I" and "Elizabeth I" have no writer
+    "I |I'|my |My ",
+    r"(?:^|[.!?:;,\n—–-]\s?|\b(?:and|but|so|as|that|because|if|then|here|what|which|where|when|while|though|before) )"
+    r"(?:I(?:'m|'ve|'d|'ll)?(?! (?:(?:can|could|also|clearly|just|even) ){0,2}(?:see|notice|spot|observe|find|count"
+    r"|make out|love|heart)\b)(?= [a-z])[^.!?\n]{0,30}"
+    r"|[Mm]y (?:apologies|answer|take|description|response|bad|guess|reply|notes?|first|final)\b)",
+    re.MULTILINE,
 )
 _QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|(?<!\w)['‘](?=\w)(?:[^'’\n]|['’](?=\w)){0,200}['’](?!\w)")
 _LEAK = WordyPattern(
@@ -155,6 +188,9 @@ _LEAK = WordyPattern(
     r"|\b(?:based|going|judging|relying|working|drawing) (?:\w+ )?(?:on|by|from|off) (?:what|all|everything)"
     r"(?: that)?(?: i)?(?: was| is| has been| have been|'ve been| you| you've| you have| were| we)+ (?:\w+ )?"
     r"(?:shared|provided|given|told|described|supplied|sent|uploaded|submitted|mentioned|stated|specified|indicated)\b"
+    r"|\b(?:based on|according to|going (?:by|from|off)|judging (?:by|from)|working (?:from|with)|using) (?:the"
+    r"|these|those"
+    r"|your|all) (?:\w+ )?(?:sentences|statements|phrases|facts|notes|prompts?|inputs?|context|bullet points)\b"
     r"|\b(?:according to|from|per|given|in) what (?:i was|i've been|i have been|you|you've|you have) (?:\w+ )?"
     r"(?:shared|provided|given|told|described|supplied|sent|uploaded|submitted|said|wrote|written)\b"
     r"|\b(?:the|all|this|your|any) (?:\w+ )?(?:information|details?|texts?|input|context|data|material|notes?|hints?"
@@ -172,7 +208,8 @@ _NUMBERS = WordyPattern(
 _MARKUP = WordyPattern(
     "<|\\|:::|[/|【|&lt;|://|](|$$",
     r"</?[^\W\d][\w:.|-]{0,40}(?:\s[^<>\n]{0,120})?/?>|<!--|&lt;/?[a-z][\w:.-]{0,40}&gt;|\\boxed\b|^:{3,5} ?\w|【/"
-    r"|\[/[a-zA-Z_]{2,30}\]|【[^】\n]{0,60}†|!?\[[^\]\n]{0,80}\]\([^()\s]{1,300}\)|(?<![\"'“‘«])https?://[^\s\"”]{4,}|\$\$"
+    r"|\[/[a-zA-Z_]{2,30}\]|【[^】\n]{0,60}†|!?\[[^\]\n]{0,80}\]\([^()\s]{1,300}\)"
+    r"|(?<![\"'“‘«])https?://[^\s\"”]{4,}|\$\$"
     r"|(?<!\w)\\[nrt](?![a-z])|[.!?]\\n",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -183,19 +220,33 @@ _TRAINER_TOKEN = WordyPattern(
 )
 _ROLE_LABEL = WordyPattern(
     ":|：",
-    r"^[\s*#>]{0,8}(?:(?:question|answer|human|user|assistant|gpt)(?: ?\d{1,3})?|[qa]\d{0,3})[*]{0,2} ?[:：]",
+    r"^[\s*#>]{0,8}(?:(?:question|answer|human|user|assistant|gpt)(?: ?\d{1,3})?|[qa]\d{0,3}"
+    r"|(?:step|part|section|paragraph|sentence|point) ?\d{1,2})[*]{0,2} ?[:：]",
     re.IGNORECASE | re.MULTILINE,
 )
 _VERSION = WordyPattern(
-    "draft|option|version|varia|alternat|attempt|candidate|response|answer|description|caption|image|picture|photo|output"
-    "|choice|rewrit|possib|sample|take ",
+    "draft|option|version|varia|alternat|attempt|candidate|response|answer|description|caption|image|picture|photo"
+    "|output"
+    "|choice|rewrit|possib|sample|take |short|long|brief|concise|one-liner|extended|or",
     r"^[\W_]{0,6}(?:(?:draft|option|version|variant|variation|alternative|attempt|candidate|(?:sample )?response|answer"
     r"|description|caption|image|picture|photo|output|choice|rewrite|possibility|sample|take)[ _]{0,2}#?[ ]?"
     r"(?:\d{1,2}|[a-d]|i{1,3}|iv|one|two|three)"
-    r"|(?:(?:an?|the|my|first|second|third|another|other|alternat(?:iv)?e|short(?:er)?|long(?:er)?|brief|simpler|detailed"
+    r"|(?:(?:an?|the|my|first|second|third|another|other|alternat(?:iv)?e|short(?:er)?|long(?:er)?|brief|simpler"
+    r"|detailed"
     r"|poetic|concise|formal|casual) ){1,3}(?:draft|option|version|variant|attempt|take)"
-    r"|(?:alternative|alternate|second|another|shorter|longer) (?:description|answer|response|caption)|alternatively)"
+    r"|(?:alternative|alternate|second|another|shorter|longer) (?:description|answer|response|caption)"
+    r"|alternative(?:ly)?"
+    r"|short(?:er)?|long(?:er)?|brief|concise|one[- ]liner|extended|or,? (?:more \w+|shorter|simply|in (?:short"
+    r"|brief|one"
+    r" sentence)|put \w+))"
     r"[*_]{0,3}(?: \([^()\n]{1,40}\))?[*_]{0,3}\s?(?:[:：]|[–—-]\s|$)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TWO_TEXTS = re.compile(
+    r"\A\W{0,3}(?:1[.)] [^\n]{60,}\n+\W{0,3}2[.)] |A[.)] [^\n]{60,}\n+\W{0,3}B[.)] )(?=[^\n]{60})"
+    r"|^[^\n]{0,60}\b(?:options|versions|drafts|alternatives|variants|takes|candidates"
+    r"|possibilities)\b[^\n]{0,40}:[*_]{0,3}"
+    r"[ ]{0,4}\n\s{0,4}[-*•\d]",
     re.IGNORECASE | re.MULTILINE,
 )
 _PLACEHOLDER = WordyPattern(
@@ -248,12 +299,19 @@ def small_talk(turn: Turn, settings: ChecksSettings) -> str | None:
     Thinking is looked for in every known language, as models think in their own whatever was asked for.
     """
     plain = _plain(turn.answer)
-    if not _SMALL_TALK.search(plain) and not thinking_aloud(plain):
+    if not any(one.search(plain) for one in _TALK) and not thinking_aloud(plain):
         return None
     unquoted = _QUOTED.sub("", plain)  # what a sign says is quoted
-    match = _SMALL_TALK.search(unquoted)
+    match = next((match for one in _TALK if (match := one.search(unquoted))), None)
     said = match[0].strip() if match else thinking_aloud(unquoted)
     return f"answer says {said!r}" if said else None
+
+
+def first_person(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a bare text in which somebody says I: "I see" apart, a description has no writer, but a chat has."""
+    plain = turn.answer.replace("’", "'")
+    match = _FIRST_PERSON.search(plain) and _FIRST_PERSON.search(_QUOTED.sub("", plain))
+    return f"answer says {match[0].strip()!r}" if match else None
 
 
 def context_leak(turn: Turn, settings: ChecksSettings) -> str | None:
@@ -306,8 +364,8 @@ def markup(turn: Turn, settings: ChecksSettings) -> str | None:
 
 
 def several_versions(turn: Turn, settings: ChecksSettings) -> str | None:
-    """Find drafts or options side by side, of which nobody chose one: "Draft 1: …", "Option B:", "Shorter version:"."""
-    match = _VERSION.search(turn.answer)
+    """Find drafts or options side by side, of which nobody chose one: "Draft 1: …", "Shorter version:"."""
+    match = _VERSION.search(turn.answer) or _TWO_TEXTS.search(turn.answer)
     return f"answer holds {match[0].strip()!r}" if match else None
 
 
@@ -404,7 +462,7 @@ TURN_CHECKS: tuple[WordingCheck, ...] = (
 )
 """Run on every turn; the first fault found is the reason."""
 
-DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, description_too_short)
+DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, first_person, description_too_short)
 """Run on the turn of a bare text."""
 
 

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from datagen.records import Drop, Turn
@@ -123,6 +125,9 @@ _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
 def clean_reply(text: str) -> str:
     """Take out what is no part of the answer and make all line ends alike; empty when nothing is left."""
     text = _LINE_END.sub("\n", without_invisible(without_surrogates(text)))
+    if text.lstrip()[:1] == '"' and text.rstrip()[-1:] == '"':
+        with suppress(msgspec.MsgspecError, UnicodeEncodeError):
+            text = msgspec.json.decode(text, type=str)
     if not text.lstrip("`json \n").startswith(("{", "[", '"')):  # there, what is written so is read by the JSON
         text = read_plainly(text)
     text = _COMMENT.sub("", _ESCAPED_TAG.sub(r"<\1>", text))

@@ -39,9 +39,11 @@ _PAIR = {"question", "answer"}
 _LEFT_OUT = frozenset(("", "-", "–", "—", "−", "(-)"))
 _MARKUP = re.compile(r"[\n{}<>|`]|={3}|\*\*|^[#•>*+\[-]")
 _TALK = (  # said to whoever asked; a sentence that truly begins so is lost, which costs one repair
-    r"sure|certainly|of course|okay|ok|sorry|apologies|oops|thanks|thank you|good catch|understood|got it|noted|let me|please"
-    r"|i (?:apologi[sz]e|am sorry|have|removed|changed|corrected|replaced|left|kept|cannot|can['’]?t|don['’]?t|did|made"
-    r"|would|will|need)|i['’](?:m|ve|ll|d)|you(?:['’]re| are) (?:right|correct|welcome)|my (?:mistake|bad|apologies)"
+    r"sure|certainly|of course|okay|ok|sorry|apologies|oops|thanks|thank you|good catch|understood|got it|noted|please"
+    r"|let me|i (?:apologi[sz]e|am sorry|have|removed|changed|corrected|replaced|left|kept|cannot|can['’]?t"
+    r"|don['’]?t|did"
+    r"|made|would|will|need)|i['’](?:m|ve|ll|d)|you(?:['’]re| are) (?:right|correct|welcome)|my (?:mistake|bad"
+    r"|apologies)"
     r"|(?:the )?(?:corrected|rewritten|revised) (?:sentence|version|text|answer)|as (?:requested|asked)|see above|ditto"
     r"|same as (?:before|above)|no (?:changes?|corrections?|problem|rewrite)|n/?a|nothing (?:to|needs|speaks)"
 )
@@ -49,7 +51,8 @@ _REMARK = re.compile(rf"\W{{0,4}}(?:{_TALK}|here (?:is|are)|here['’]s|note)\b"
 _IS_TALK = re.compile(rf"\W{{0,4}}(?:{_TALK})(?!\w)", re.IGNORECASE)
 _NEXT_SENTENCE = re.compile(r"(?<=[.!?…])[\"'”’)]{0,2}\s+")
 _OWN_LABEL = re.compile(
-    r"[*_]{0,3}(?:(?:the )?(?:corrected|revised|rewritten|new|fixed|updated|improved|final|amended|true)(?: (?:sentence"
+    r"[*_]{0,3}(?:(?:the )?(?:corrected|revised|rewritten|new|fixed|updated|improved|final|amended|true"
+    r"|done)(?: (?:it|sentence"
     r"|version|text|answer|statement|line|description|question))?(?: \d{1,2})?|(?:sentence|correction|revision|rewrite)"
     r" ?\d{0,2})[*_]{0,3}\s?[:：][*_]{0,3}\s{0,4}",
     re.IGNORECASE,
@@ -61,7 +64,8 @@ _SAID_OUT = re.compile(  # a hyphen in words
     re.IGNORECASE,
 )
 OF_WRITING = re.compile(
-    r"\b(?:sentences?|statements?|wording|rephras\w+|rewr[io]t\w+|revis(?:ed|ion)\w*|corrections?|corrected|incorrect\w*"
+    r"\b(?:sentences?|statements?|wording|wrong|evidence|teacher|rephras\w+|rewr[io]t\w+|revis(?:ed|ion)\w*"
+    r"|corrections?|corrected|incorrect\w*"
     r"|inaccura\w+|unchanged|chang(?:e|es|ed)|omit\w*|remov\w+|delet\w+|replac\w+|edited|adjusted|contradict\w*"
     r"|annotat\w+|mistakes?|apolog\w+|instruct\w+|clarif\w+|left out"
     r"|satz|aussage|korrig\w+|geändert|entfernt|gestrichen|unverändert|corrig\w+|supprim\w+|inchang\w+"

@@ -18,6 +18,7 @@ _TEXT = r"(?:descriptions?|answers?|responses?|repl(?:y|ies)|summar(?:y|ies)|par
 _MARK = r"\s{0,2}[!.,:;—–-]{1,3}\s{1,4}"
 _ASSENT = re.compile(  # "Great, leafy trees" and "Perfect weather" are no assents
     r"(?:sure|certainly|of course|absolutely|okay|ok|alright|all right|definitely|gladly|understood|noted|got it"
+    r"|alrighty|very well|right away|okey-dokey"
     r"|no problem|will do|with pleasure|my pleasure|happy to(?: help| do (?:so|that))?|you['’]re welcome)"
     rf"(?: thing)?{_MARK}"
     r"|great\.\s{1,4}"
@@ -41,19 +42,33 @@ _ANNOUNCEMENT = re.compile(
     r"|let me (?:give|offer|present)(?: you)?) "
     r"(?:(?!with\b|on\b|in\b|of\b|that\b|which\b|and\b)[\w'’-]{1,20},? ){0,6}?"
     r"(?:descriptions?|answers?|responses?|summar(?:y|ies)|paragraphs?|conversations?|questions?|captions?|overviews?"
-    r"|accounts?|versions?|write-?ups?|texts?|repl(?:y|ies)|breakdown|rundown|narrative|depiction|attempt|take|dialogues?)"
+    r"|accounts?|versions?|write-?ups?|texts?|repl(?:y|ies)|breakdown|rundown|narrative|depiction|attempt|take"
+    r"|dialogues?)"
     r"\b[^\n:]{0,120}"
     rf"|here(?:['’]s| is) what (?:i|we|you|one) (?:(?:can|could|do|would) )?(?:see|observe|notice|found|find|make out"
     rf"|gather(?:ed)?|came up with|wrote|say|think|spot)(?: (?:in|from|of|about) (?:the|this|your) {_FRAME})?"
     rf"|(?:here(?:['’]s| is) )?what(?: is|['’]s) (?:shown|visible|depicted|happening|going on)"
     rf"(?: in (?:the|this|your) {_FRAME})?"
     rf"|(?:here(?:['’]s| is) )?what (?:the|this|your) {_FRAME} (?:shows|depicts|contains|captures|portrays|presents)"
+    rf"|this is (?:the|my) (?:\w+ ){{0,2}}{_TEXT}"
     rf"|(?:this is|my|the following is|below is) (?:an? |the |my )?(?:\w+ ){{0,2}}{_TEXT} "
     rf"of (?:the|this|your) {_FRAME}"
     rf"|the following (?:text |paragraph )?describes (?:the|this|your) {_FRAME}"
     rf"|i(?:['’]d| would) (?:describe|summari[sz]e|caption) (?:it|this|(?:the|this) {_FRAME})"
     r"(?: as follows| like this)"
     r")\s?:[*_\s]{0,8}",
+    re.IGNORECASE,
+)
+_TEXT_ELSEWHERE = (
+    r"beschreibung|antwort|bildtext|descripci[oó]n|respuesta|réponse|descrição|resposta|описание|ответ|описания"
+    r"|설명|묘사|답변"
+    r"|描述|描写|说明|說明|回答|説明"
+)
+_ANNOUNCING_LINE = re.compile(  # a line of its own that ends in a colon and names what follows it
+    rf"(?=[^\n]{{0,160}}(?:\b{_TEXT}\b|\bcaptions?\b|\boverview\b|\bversion\b|{_TEXT_ELSEWHERE}"
+    rf"|\b(?:here|i|we|this)\b[^\n]{{0,60}}\b(?:see|show|look|{_FRAME})))"
+    r"(?![^\n]*\b(?:based|according|going|judging|given|provided|unfortunately|cannot|can['’]t|not)\b)"
+    r"[^\n.?]{3,160}[:：][*_]{0,3}[ \t]{0,4}\n+(?=\s{0,9}[^\s\d•*-])",
     re.IGNORECASE,
 )
 _AS_ASKED = re.compile(
@@ -68,7 +83,8 @@ _SHORT_OF_IT = re.compile(
     r"\W{0,4}(?:tl;? ?dr|in short|in a nutshell|the short version)\b[*_]{0,3}\s?[:：][*_]{0,3}\s?", re.I
 )
 _ASSENT_ELSEWHERE = re.compile(
-    r"(?:好的|好|当然(?:可以)?|當然(?:可以)?|没问题|沒問題|可以|是的|明白了?|收到|はい|もちろん(?:です)?|承知(?:いた)?しました|かしこまりました|分かりました"
+    r"(?:好的|好|当然(?:可以)?|當然(?:可以)?|没问题|沒問題|可以|是的|明白了?|收到|はい|もちろん(?:です)?"
+    r"|承知(?:いた)?しました|かしこまりました|分かりました"
     r"|네|예|물론(?:입니다|이죠|이에요)?|알겠습니다)[，,、!！。.~]{1,2}\s{0,3}(?=\S)"
     r"|(?:natürlich|gerne?|klar|sicher|selbstverständlich|claro(?: que sí)?|por supuesto|desde luego|bien sûr"
     r"|certainement|avec plaisir|d['’]accord|com certeza|certo|certamente|конечно|хорошо)[!.]\s{1,3}(?=\S)",
@@ -76,7 +92,8 @@ _ASSENT_ELSEWHERE = re.compile(
 )
 TITLE = re.compile(
     r"[#*_>\s]{0,8}(?:(?:an? |the )?(?:detailed |image |scene |full |complete |visual ){0,2}"
-    r"(?:description|answer|caption|response|overview)(?: of the (?:image|scene|picture|photo))?|image|scene)"
+    r"(?:description|answer|caption|response|overview|summary|alt[- ]?text|final text)(?: of the (?:image|scene"
+    r"|picture|photo))?|image|scene)"
     r"(?:[*_]{0,3}[:：][*_]{0,3}[ \t]{0,4}|[*_]{0,4}[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
 )
@@ -92,11 +109,13 @@ _NAMED_TITLE = re.compile(
 )
 
 _OFFER = (
-    r"(?:please )?(?:let me know\b|feel free to (?:ask|let|reach|share|request|adjust|modify|use)\b|just (?:ask|say)\b)"
+    r"(?:please )?(?:let me know\b|feel free to \w+|just (?:ask|say)\b)"
     r"|would you (?:like|prefer|want) (?:me|a|an|any|more|to|another|further)\b|(?:do you )?(?:want|need) me to\b"
     r"|do you (?:want|need|have|prefer) (?:a|an|any|more|another|further)\b[^.!]{0,60}\?"
     r"|(?:shall|should|may|can|could) i (?:\w+ )?(?:help|add|expand|shorten|change|revise|adjust|write|give|do"
     r"|describe|provide|make|continue|try|elaborate)\b"
+    r"|i (?:can|could) (?:also |easily |certainly )?(?:make|write|provide|give|add|expand|shorten|adjust|rewrite"
+    r"|offer)\b"
     r"|is there anything (?:else|you)\b|anything else\b[^.!]{0,40}\?"
     r"|any (?:other )?(?:questions|changes|edits|tweaks)\?"
     r"|(?:is|was|does|did|are) (?:this|that|it|these|the (?:above|description|answer|result)|my \w+|everything)\b"
@@ -110,9 +129,12 @@ _OFFER = (
 )
 _ABOUT_ITSELF = (
     rf"(?:this|that|the above|my) (?:\w+ )?{_TEXT}(?: above)? (?:is|was|has|should|does|will|follows?|avoids?|keeps?"
-    r"|stays?|adheres?|captures?|aims?|focus(?:es)?|meets?|provides?|uses?|contains?|covers?|reflects?|respects?|sticks?"
-    r"|includes?|highlights?|conveys?|gives?|offers?|remains?|relies|relys|draws?|mentions?|fulfil\w*|complies|matches)\b"
-    r"|i(?:['’]ve| have)? (?:also |only |deliberately |carefully )?(?:kept|avoided|tried|written|wrote|focused|followed"
+    r"|stays?|adheres?|captures?|aims?|focus(?:es)?|meets?|provides?|uses?|contains?|covers?|reflects?|respects?"
+    r"|sticks?"
+    r"|includes?|highlights?|conveys?|gives?|offers?|remains?|relies|relys|draws?|mentions?|fulfil\w*|complies"
+    r"|matches)\b"
+    r"|i(?:['’]ve| have)? (?:also |only |deliberately |carefully )?(?:kept|avoided|tried|written|wrote|focused"
+    r"|followed"
     r"|included|left out|made sure|limited|based|aimed|described|omitted|refrained|ensured|stuck|mentioned|counted"
     r"|adjusted|respected|stayed|added|paraphrased|summari[sz]ed)\b"
 )
@@ -122,7 +144,11 @@ _FAREWELL = (
     r"|(?:thanks|thank you)(?: (?:so much|very much))?(?: for [^.!?\n]{0,40})?[.!]|(?:enjoy|cheers)[.!]"
     r"|good luck\b[^.]{0,20}!"
     r"|have an? (?:nice|great|good|lovely|wonderful) \w+[.!]|(?:best|kind|warm) regards\b|you['’]re welcome[.!]"
-    rf"|that['’]?s (?:all|it)(?: for now)?[.!]|\W?end of (?:the )?{_TEXT}"
+    r"|(?:this (?:\w+ ){0,2}(?:was|is) )?(?:ai[- ])?(?:generated|written|created|produced) (?:by|with"
+    r"|using) (?:an? |the )?"
+    r"(?:ai|gpt\S*|llm|model|assistant|chatgpt|\w+ ai)\b|(?:it )?(?:may|might|can) contain (?:errors|mistakes"
+    r"|inaccurac\w+)"
+    rf"|that['’]?s (?:all|it)(?: for now)?[.!]|\W?end of (?:the )?{_TEXT}|(?:the )?end[.*_\])~\s]{{0,4}}\Z"
 )
 _REMARK = re.compile(rf"[*_(\[~—–\s-]{{0,6}}(?:{_OFFER}|{_ABOUT_ITSELF}|{_FAREWELL})", re.IGNORECASE)
 _REMARK_PARAGRAPH = re.compile(  # an answer may end on "If you need more light, …", but no paragraph begins so
@@ -138,6 +164,16 @@ _FACT_OF_TEXT = re.compile(  # a last line about the text, such as "Confidence: 
     r"(?: (?:score|level|count|used|rating))?[*_]{0,3}\s?[:：][^\n]*",
     re.IGNORECASE,
 )
+_CHECKED_BLOCK = re.compile(  # what a model proves behind its text
+    r"\n+[#*_\s]{0,6}(?:checklist|self[- ]check|constraints?|requirements?|rules followed|explanation|rationale"
+    r"|reasoning"
+    r"|justification|verification|sources?|references?|citations?|notes?"
+    r"|word count)[*_]{0,3}\s?:[*_]{0,3}[ \t]{0,4}\n.*\Z",
+    re.IGNORECASE | re.DOTALL,
+)
+_ASKED_BACK = re.compile(
+    r"[^.!?\n]{0,120}\b(?:this|that|it|you|your|i|me|any|anything)\b[^.!?\n]{0,120}\?", re.IGNORECASE
+)
 _HASHTAGS = re.compile(r"(?:#[^\W\d]\w*[\s,]{0,3}){2,}")
 _UNITS = frozenset(
     "word words token tokens character characters chars sentence sentences wörter wörtern zeichen palabras mots parole "
@@ -145,7 +181,8 @@ _UNITS = frozenset(
 )
 _AROUND_UNITS = frozenset(
     "count total length approx approximately about roughly around final the is of number in all description text "
-    "answer response reply this exactly circa ca only under less than long and with limit ungefähr etwa rund anzahl "
+    "answer response reply this exactly circa ca only under less than long and with limit check target goal max "
+    "maximum minimum ungefähr etwa rund anzahl "
     "约 約 大约 大約 共 总 總 全文 약 총 計".split()
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
@@ -157,7 +194,7 @@ _MAX_REMARK = 400
 
 
 _OF_ANSWERS = (_ANNOUNCEMENT, _AS_ASKED, _SHORT_OF_IT)
-_OF_TEXTS = (*_OF_ANSWERS, _ASSENT, _PROMISE, _ASSENT_ELSEWHERE, OPENINGS, _NAMED_TITLE)
+_OF_TEXTS = (*_OF_ANSWERS, _ASSENT, _ANNOUNCING_LINE, _PROMISE, _ASSENT_ELSEWHERE, OPENINGS, _NAMED_TITLE)
 
 
 def strip_opening(text: str, *, is_answer: bool = False) -> str:
@@ -185,7 +222,8 @@ def strip_opening(text: str, *, is_answer: bool = False) -> str:
 
 def strip_title(text: str) -> str:
     """Take off a heading over a bare text: any that is the only one; of a later one all that stands before as well."""
-    title = TITLE.match(text) or TITLES.match(text) or next(reversed([*_LATER_TITLE.finditer(text)]), None)
+    later = next(reversed([*_LATER_TITLE.finditer(text)]), None)
+    title = later or TITLE.match(text) or TITLES.match(text)
     if title is None:
         headings = [one for one in _HEADING.finditer(text) if not one[0].rstrip("*_ \t").endswith((".", "!", "?"))]
         is_one = len(headings) == 1 and headings[0].start() == 0 and text[headings[0].end() :].strip()
@@ -195,7 +233,7 @@ def strip_title(text: str) -> str:
 
 def is_closing_remark(text: str) -> bool:
     """Whether a paragraph speaks to whoever sent the prompt, such as "Let me know if you need more"."""
-    is_remark = _REMARK.match(text) or _REMARK_PARAGRAPH.match(text)
+    is_remark = _REMARK.match(text) or _REMARK_PARAGRAPH.match(text) or _ASKED_BACK.fullmatch(text)
     return bool(is_remark or _counts_words(text)) and len(text) < _MAX_REMARK
 
 
@@ -212,6 +250,8 @@ def _without_last(text: str) -> str | None:
     before, gap, last = text.rpartition("\n\n")
     if gap and before.strip() and (not last.strip() or is_closing_remark(last.strip())):
         return before
+    if (block := _CHECKED_BLOCK.search(text)) is not None and text[: block.start()].strip():
+        return text[: block.start()]
     before, gap, last = text.rpartition("\n")
     if gap and before.strip() and (_FACT_OF_TEXT.fullmatch(last) or _HASHTAGS.fullmatch(last) or _counts_words(last)):
         return before
