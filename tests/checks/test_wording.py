@@ -133,6 +133,9 @@ BAD_ANSWERS = {
         "<PAD>".lower() + " A dog.",
     ],
     "several_versions": [
+        "1. A brown dog runs over the lawn, and a child throws it a ball from there.\n\n"
+        "2. A child throws a ball to a brown dog, which runs over the lawn to get it.",
+        "Here are two options for you:\n- A dog runs.\n- A dog plays.",
         "Take 1: A dog runs.\n\nTake 2: A dog plays.",
         "**Variant A** (short):\nA dog runs.",
         "A dog runs.\n\nAlternatively:\nA dog plays.",

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import CorpusFiles, make_corpus
 from loopback import LoopbackServer, reply_for
+from msgspec.structs import replace
 
 import datagen
 from datagen.cli.printed import sample_story
@@ -16,9 +17,11 @@ from datagen.config import Settings, dump_settings, load_settings
 from datagen.engines.estimate import estimate_run
 from datagen.engines.local import run_local
 from datagen.engines.progress import ASKING, Silence
-from datagen.errors import SettingsError
+from datagen.errors import BudgetError, SettingsError
 from datagen.records import ExtraSample
 from datagen.store import RunFolder, read_facts, stored_replies
+
+PRICED = {"teacher.price_in_usd_per_mtok": 1.0, "teacher.price_out_usd_per_mtok": 1.0}
 
 
 class Told(Silence):
@@ -144,6 +147,36 @@ def test_the_choice_does_not_depend_on_where_the_work_is_done(tmp_path: Path) ->
     assert one["by_type"]["negation"]["accepted"] > 6
     for name in ("samples.jsonl", "dataset.json", "more.jsonl"):
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
+def test_what_was_chosen_and_is_not_answered_can_be_taken_back(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    out, told = tmp_path / "run", Told()
+    with LoopbackServer() as server:
+        settings = settings_for(corpus_files, server.base_url, **{"teacher.concurrency": 1, **PRICED})
+        run_local(settings, out, Silence())
+        run_local(replace(settings, more=2), out, Silence())
+        spent = datagen.open_run(out).summary.cost_usd
+        assert spent
+        bounded = replace(settings, teacher=replace(settings.teacher, budget_usd=spent * 1.3))
+        with pytest.raises(BudgetError):
+            run_local(replace(bounded, more=500), out, Silence())
+        assert len(chosen(out)) == 502
+        with pytest.raises(BudgetError):
+            run_local(bounded, out, told)
+        assert told.notes[0] == "--more chose 502 samples; 'resume --more 0' takes back those that are not answered."
+        n_asked = server.answered.total()
+        run_local(replace(settings, more=0), out, told)
+        assert server.answered.total() == n_asked
+    left = chosen(out)
+    assert 2 < len(left) < 502 and f"--more 0: {502 - len(left)} of 502 samples" in told.notes[-1]
+    assert datagen.open_run(out).summary.samples == 12 + len(left)
+
+
+def test_taking_back_where_nothing_was_chosen_changes_nothing(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    told = Told()
+    with LoopbackServer() as server:
+        run_local(settings_for(corpus_files, server.base_url, more=0), tmp_path / "run", told)
+    assert "--more 0: 0 of 0 samples" in told.notes[0] and not (tmp_path / "run" / "more.jsonl").exists()
 
 
 def test_what_cannot_be_added_is_told(tmp_path: Path, corpus_files: CorpusFiles) -> None:

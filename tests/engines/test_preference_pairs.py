@@ -108,6 +108,24 @@ def test_an_error_is_planted_where_annotations_will_contradict_it() -> None:
         pairs(sound(), share=1.0, corpus=Corpus())
 
 
+@pytest.mark.parametrize(
+    "image",
+    [
+        replace(IMAGE, boxes=(DOG, CUPS[0])),
+        replace(IMAGE, boxes=(replace(DOG, category="cat"), *CUPS)),
+        replace(IMAGE, captions=("A cat on a lawn.",), boxes=()),
+    ],
+)
+def test_annotations_that_say_other_things_now_are_refused(image: AnnotatedImage) -> None:
+    with pytest.raises(ExportError, match="other things than when the run was made"):
+        pairs(sound(), share=1.0, corpus=Corpus([image], categories=CORPUS.categories))
+
+
+def test_annotations_that_bear_the_same_out_are_taken() -> None:
+    moved = replace(IMAGE, boxes=(*IMAGE.boxes, Box("cat", (0.0, 0.0, 0.02, 0.02), 0.0)))
+    assert pairs(sound(), share=1.0, corpus=Corpus([moved], categories=CORPUS.categories))
+
+
 def test_the_share_of_planted_ones_can_be_said() -> None:
     samples = [replace(sound(), sample_id=f"{n}-x") for n in range(60)]
     numbers = Counter(pair.source for pair in pairs(*samples, share=0.25))

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from conftest import RESULTS, CorpusFiles, make_shards, same
-from loopback import LoopbackServer
+from loopback import Answer, LoopbackServer, error_answer
 
 import datagen
 from datagen.api import Run, demo_settings
@@ -177,6 +177,42 @@ def test_a_teacher_that_gives_out_among_the_repairs_costs_these_alone_and_none_t
     datagen.run(settings_for(corpus_files), tmp_path, teacher=teacher)
     assert len(asked) == len(set(asked)) == 12
     same(tmp_path, whole, "dataset.json")
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        ("", "empty_reply"),
+        (error_answer(400, "maximum context length is 4096", "context_length_exceeded"), "context_too_long"),
+        ("1. No changes needed.", "remark_as_repair"),
+    ],
+)
+def test_a_repair_that_failed_for_good_is_asked_again_by_retry_alone(
+    corpus_files: CorpusFiles, tmp_path: Path, answer: str | Answer, reason: str
+) -> None:
+    asked: list[Mapping[str, Any]] = []
+    failing = [True]
+
+    def fail(body: Mapping[str, Any], _: int) -> Answer | None:
+        if "speaks against it" not in body["messages"][-1]["content"]:
+            return None
+        asked.append(body)
+        return answer if failing and isinstance(answer, Answer) else None
+
+    def said_or_failed(body: Mapping[str, Any]) -> str:
+        is_repair = "speaks against it" in body["messages"][-1]["content"]
+        return answer if is_repair and failing and isinstance(answer, str) else reply(body)
+
+    with LoopbackServer(reply=said_or_failed, intercept=fail) as server:
+        run = datagen.run(settings_for(corpus_files, server, types=["description"]), tmp_path)
+        assert report_of(run).no_answer == {reason: 6}
+        n_asked = len(asked)
+        datagen.run(settings_for(corpus_files, server, types=["description"]), tmp_path)
+        datagen.run(settings_for(corpus_files, server, types=["description"], retry=["gave_up"]), tmp_path)
+        assert len(asked) == n_asked >= 6
+        failing.clear()
+        run = datagen.run(settings_for(corpus_files, server, types=["description"], retry=[reason]), tmp_path)
+        assert len(asked) == n_asked + 6 and run.summary.accepted == 6
 
 
 def test_killed_it_loses_no_repair(corpus_files: CorpusFiles, whole: Path, tmp_path: Path) -> None:
