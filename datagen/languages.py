@@ -246,7 +246,8 @@ def _foreign(sentence: str, code: str, *, is_alone: bool) -> str | None:
 _THINKERS = (
     "nutzer", "user", "anwender", "ich soll", "ich muss", "ich darf", "ich werde", "ich brauche", "ich habe",
     "lass mich", "lass uns", "lasst uns", "schauen wir", "mal sehen", "wie gewünscht", "wie gebeten", "wie verlangt",
-    "wie gefordert", "hier kommt", "hier folgt", "hier ist", "utilisat", "je dois", "je devrais", "je vais", "voyons",
+    "wie gefordert", "hier kommt", "hier folgt", "hier ist", "utilisat", "je dois", "je déc", "je réd", "je "
+    "devrais", "je vais", "voyons",
     "il faut que", "comme demandé", "comme convenu", "selon votre", "voici", "usuari", "usuári", "debo", "tengo que",
     "voy a", "necesito", "veamos", "como pedi", "como pidi", "como solicit", "aquí", "utilizador", "preciso", "devo",
     "tenho", "conforme", "aqui está", "utente", "dovrei", "gebruiker", "ik moet", "ik zal", "ik ga",

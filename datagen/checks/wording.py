@@ -27,6 +27,7 @@ from datagen.languages import (
     thinking_aloud,
     told_length,
 )
+from datagen.parsing.remarks import OF_TEXTS
 from datagen.records import AnnotatedImage, Drop, Turn
 from datagen.server_words import server_words
 
@@ -139,7 +140,8 @@ _SMALL_TALK = WordyPattern(
     rf"|(?:{_OPENS}|\bif [^.?!,]{{0,60}}, )let me (?:know|think|start|re-?read|re-?check|double[- ]check|analy[sz]e"
     r"|break|consider|see if|make sure|draft|write)\b"
     rf"|(?:{_OPENS})(?:i|we) (?:need to|should|have to|ought to|must|want to|will|'ll) (?:also |now |just |carefully )?"
-    r"(?:(?:produce|craft|generate|draft|write|compose) |(?:avoid|mention|describe|include|keep (?:it|this|to|the"
+    r"(?:(?:produce|craft|generate|draft|write|compose|output|return|respond|follow|ensure|stick) |(?:avoid|mention"
+    r"|describe|include|keep (?:it|this|to|the"
     r"|three|within)) |(?:think|be careful) about |make sure (?:to|that|not|i|the|it)\b"
     r"|(?:mentally |double[- ])?check (?:the|for|if|whether|how many|that|these|them) )"
     r"|\blet(?:'s| us) (?:take a|have a|look|see\b|start|begin|describe|break|analy[sz]|dive|examine|go (?:over|through"
@@ -175,7 +177,7 @@ _FIRST_PERSON = WordyPattern(  # at the beginning of a clause: "World War I" and
 _QUOTED = re.compile(r"\"[^\"\n]{0,200}\"|“[^”\n]{0,200}”|(?<!\w)['‘](?=\w)(?:[^'’\n]|['’](?=\w)){0,200}['’](?!\w)")
 _LEAK = WordyPattern(
     "caption|bounding|annotat|coordinates|description|given|provided|available|mentioned|specified|stated|supplied"
-    "|shared|described|told|sent|uploaded|submitted|indicated",
+    "|shared|described|told|sent|uploaded|submitted|indicated|above|below|listed",
     r"\bcaptions?\b|\bbounding[- ]box|\bannotations?\b|\bannotated (?:as|object|box|categor|in)"
     r"|\b(?:the|their|its|these|those|given|box|provided|by|object|normali[sz]ed|pixel|spatial) coordinates\b"
     r"|\b(?:provided|given|above) (?:image |scene |text |textual )?descriptions?\b"
@@ -191,6 +193,9 @@ _LEAK = WordyPattern(
     r"|\b(?:based on|according to|going (?:by|from|off)|judging (?:by|from)|working (?:from|with)|using) (?:the"
     r"|these|those"
     r"|your|all) (?:\w+ )?(?:sentences|statements|phrases|facts|notes|prompts?|inputs?|context|bullet points)\b"
+    r"|\b(?:given|based on|from|per) (?:the|all|this) (?:\w+ )?(?:information|details|data|text|context"
+    r"|facts) (?:above|below"
+    r"|listed)\b"
     r"|\b(?:according to|from|per|given|in) what (?:i was|i've been|i have been|you|you've|you have) (?:\w+ )?"
     r"(?:shared|provided|given|told|described|supplied|sent|uploaded|submitted|said|wrote|written)\b"
     r"|\b(?:the|all|this|your|any) (?:\w+ )?(?:information|details?|texts?|input|context|data|material|notes?|hints?"
@@ -307,11 +312,15 @@ def small_talk(turn: Turn, settings: ChecksSettings) -> str | None:
     return f"answer says {said!r}" if said else None
 
 
-def first_person(turn: Turn, settings: ChecksSettings) -> str | None:
-    """Find a bare text in which somebody says I: "I see" apart, a description has no writer, but a chat has."""
+def speaks_of_itself(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a bare text that speaks of its writer or of writing: "I see" apart, a description does neither."""
     plain = turn.answer.replace("’", "'")
-    match = _FIRST_PERSON.search(plain) and _FIRST_PERSON.search(_QUOTED.sub("", plain))
-    return f"answer says {match[0].strip()!r}" if match else None
+    unquoted = _QUOTED.sub("", plain)
+    match = _FIRST_PERSON.search(plain) and _FIRST_PERSON.search(unquoted)
+    if match:
+        return f"answer says {match[0].strip()!r}"
+    word = next((word for word in _WORD.findall(unquoted.lower()) if word in OF_TEXTS), None)
+    return f"answer speaks of writing: {word!r}" if word else None
 
 
 def context_leak(turn: Turn, settings: ChecksSettings) -> str | None:
@@ -462,7 +471,7 @@ TURN_CHECKS: tuple[WordingCheck, ...] = (
 )
 """Run on every turn; the first fault found is the reason."""
 
-DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, first_person, description_too_short)
+DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, speaks_of_itself, description_too_short)
 """Run on the turn of a bare text."""
 
 

@@ -92,7 +92,7 @@ def _read_pairs(body: str, reply_format: Literal["delimited", "json"], cut_reaso
 
 
 def _without_remarks(turn: Turn) -> Turn:
-    return Turn(turn.question, strip_closing(strip_opening(turn.answer, is_answer=True)))
+    return Turn(turn.question, strip_closing(strip_opening(turn.answer, is_answer=True), is_answer=True))
 
 
 def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:

@@ -84,7 +84,8 @@ _TOLD_ANSWER = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _SAID_THOUGHT = re.compile(  # of agents, and of screens: the answer has a label, or nobody knows where it begins
-    r"\s{0,9}(?:[*_#]{0,3} ?(?:thoughts?|thinking|reasoning|rationale)(?: process)?[*_]{0,3}:[*_]{0,3}[ \t]{1,9}(?=\S)"
+    r"\s{0,9}(?:[*_#]{0,3} ?(?:thoughts?|thinking|reasoning|rationale|plan|outline|strategy)(?: process)?"
+    r"[*_]{0,3}:[*_]{0,3}[ \t]{1,9}(?=\S)"
     r"|\W{0,4}(?:thought|reasoned|thinking) for (?:(?:a|an|about|[\d.]{1,6}) ?){0,2}(?:few |couple of )?"
     r"(?:s|m|seconds?|minutes?|moments?)\b[^\n]{0,20}\n)",
     re.IGNORECASE,
@@ -117,7 +118,7 @@ _BYTE_TOKENS = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 # 【1†source】, [1], [^2], and ChatGPT's between signs for private use
 _FOOTNOTE = re.compile(
     r"[ ]?【[^】\n]{0,40}†[^】\n]{0,80}】|\ue200[^\ue201\n]{0,200}\ue201"
-    r"|(?<=[\w.!?,;\"'”’)])[ ]?\[\^?\d{1,2}(?:[,–-] ?\d{1,2}){0,5}\](?![(:\w])"
+    r"|(?<=[\w.!?,;\"'”’)])[ ]?(?:\[\^?\d{1,2}(?:[,–-] ?\d{1,2}){0,5}\]){1,5}(?![(:\w])"
 )
 _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
 

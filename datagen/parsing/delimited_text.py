@@ -148,7 +148,7 @@ def _resolve(blocks: list[_Block], is_cut: bool) -> Iterator[ReplyPart]:
         kind = block.kind or _missing_kind(block, previous, following)
         text = _text_of(block, is_last=block is last)
         if kind is None:
-            if not is_whole or (previous and text and not (block is last and is_closing_remark(text))):
+            if not is_whole or (previous and text and not (block is last and is_closing_remark(text, is_answer=True))):
                 yield ReplyPart("stray", text, is_whole)
             continue
         if block.kind is None and kind == "question":
@@ -163,7 +163,7 @@ def _resolve(blocks: list[_Block], is_cut: bool) -> Iterator[ReplyPart]:
 
 def _text_of(block: _Block, is_last: bool = False) -> str:
     text = "\n".join(block.lines)
-    return strip_closing(text) if is_last else strip_rules(text)
+    return strip_closing(text, is_answer=True) if is_last else strip_rules(text)
 
 
 def _label_by_turns(blocks: list[_Block]) -> None:
