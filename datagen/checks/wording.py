@@ -69,7 +69,8 @@ _PICTURE = r"(?:images?|pictures?|photos?|photographs?|attachments?|image files?
 _REFUSAL = WordyPattern(
     "i'm |i am |i apol|an ai|artificial|language model|text-based|virtual|i can|i could|i won't|"
     "i will not|i do|no image|no picture|no photo|please|could you|can you|unable to|not able|without | load|render"
-    "|corrupt|missing|broken|unavailable|inaccessible|unreadable"
+    "|be viewed|be seen|be loaded|be accessed|error|trouble|failure|corrupt|missing|broken|unavailable|inaccessible"
+    "|unreadable"
     "|not open|n't open|to open|be opened|not display|n't display|to display|be displayed|come through|show up|arrive"
     "|attached|upload|visible to|receiv|fetch|retriev|decod|accessible|available to|process",
     r"(?:^|[.!?]\s)i(?:'m| am) (?:\w+ )?(?:sorry|afraid)\b,? (?:but|that|i|there|this|the|as)\b"
@@ -85,6 +86,9 @@ _REFUSAL = WordyPattern(
     rf"|\b(?:the|this|your|that) (?:\w+ )?{_PICTURE} (?:(?:appears|seems|looks) (?:to be )?|is |was )(?:corrupt\w*"
     rf"|missing|broken"
     r"|unavailable|inaccessible|unreadable|not (?:attached|included|there))\b"
+    rf"|\b{_PICTURE} (?:cannot|can't|can not|could not) be (?:viewed|seen|opened|loaded|displayed|processed|accessed)\b"
+    rf"|\b(?:error|failure|trouble|problems?) (?:while )?(?:loading|opening|reading|fetching) (?:the |this "
+    rf"|your )?{_PICTURE}\b"
     r"|\bi (?:do not|don't) (?:actually |currently )?have (?:\w+ )?(?:access|ability|enough|sufficient|visual)"
     r"|\bno (?:image|picture|photo) (?:(?:was|is|has been) )?(?:provided|attached|shared|uploaded)\b"
     r"|\b(?:please|could you|can you) (?:provide|upload|share|attach) (?:the|an|your|me)\b"
@@ -248,7 +252,8 @@ _VERSION = WordyPattern(
     re.IGNORECASE | re.MULTILINE,
 )
 _TWO_TEXTS = re.compile(
-    r"\A\W{0,3}(?:1[.)] [^\n]{60,}\n+\W{0,3}2[.)] |A[.)] [^\n]{60,}\n+\W{0,3}B[.)] )(?=[^\n]{60})"
+    r"\A\W{0,3}(?:1[.):] [^\n]{60,}\n+\W{0,3}2[.):] |A[.)] [^\n]{60,}\n+\W{0,3}B[.)] )(?=[^\n]{60})"
+    r"|(?<=[^\n]{60})\n+[ ]{0,3}(?:-{3,}|\*{3,}|_{3,})[ ]{0,3}\n+(?=[^\n]{60})"
     r"|^[^\n]{0,60}\b(?:options|versions|drafts|alternatives|variants|takes|candidates"
     r"|possibilities)\b[^\n]{0,40}:[*_]{0,3}"
     r"[ ]{0,4}\n\s{0,4}[-*•\d]",
@@ -374,7 +379,8 @@ def markup(turn: Turn, settings: ChecksSettings) -> str | None:
 
 def several_versions(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find drafts or options side by side, of which nobody chose one: "Draft 1: …", "Shorter version:"."""
-    match = _VERSION.search(turn.answer) or _TWO_TEXTS.search(turn.answer)
+    text = turn.answer
+    match = _VERSION.search(text) or (_TWO_TEXTS.search(text) if "\n" in text else None)
     return f"answer holds {match[0].strip()!r}" if match else None
 
 

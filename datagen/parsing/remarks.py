@@ -17,7 +17,8 @@ _FRAME = r"(?:images?|pictures?|photos?|photographs?|scenes?|shots?|snapshots?)"
 _TEXT = r"(?:descriptions?|answers?|responses?|repl(?:y|ies)|summar(?:y|ies)|paragraphs?|write-?ups?|drafts?)"
 _MARK = r"\s{0,2}[!.,:;—–-]{1,3}\s{1,4}"
 _ASSENT = re.compile(  # "Great, leafy trees" and "Perfect weather" are no assents
-    r"(?:sure|certainly|of course|absolutely|okay|ok|alright|all right|definitely|gladly|understood|noted|got it"
+    r"(?:sure|certainly|of course|absolutely|okay|ok|alright|all right|definitely|gladly|understood|noted"
+    r"|(?:you )?got it"
     r"|alrighty|very well|right away|okey-dokey"
     r"|no problem(?: at all)?|will do|with pleasure|my pleasure|happy to(?: help| do (?:so|that))?|you['’]re welcome)"
     rf"(?: thing)?{_MARK}"
@@ -42,7 +43,8 @@ _ANNOUNCEMENT = re.compile(
     r"|let me (?:give|offer|present)(?: you)?) "
     r"(?:(?!with\b|on\b|in\b|of\b|that\b|which\b|and\b)[\w'’-]{1,20},? ){0,6}?"
     r"(?:descriptions?|answers?|responses?|summar(?:y|ies)|paragraphs?|conversations?|questions?|captions?|overviews?"
-    r"|accounts?|versions?|write-?ups?|texts?|repl(?:y|ies)|breakdown|rundown|narrative|depiction|attempt|take"
+    r"|accounts?|versions?|write-?ups?|texts?|repl(?:y|ies)|breakdown|rundown|narrative|depiction|rendering"
+    r"|portrayal|sketch|attempt|take"
     r"|dialogues?)"
     r"\b[^\n:]{0,120}"
     rf"|here(?:['’]s| is) what (?:i|we|you|one) (?:(?:can|could|do|would) )?(?:see|observe|notice|found|find|make out"
@@ -94,7 +96,7 @@ TITLE = re.compile(
     r"[#*_>\s]{0,8}(?:(?:an? |the )?(?:detailed |image |scene |full |complete |visual ){0,2}"
     r"(?:description|answer|caption|response|overview|summary|alt[- ]?text|final text)(?: of the (?:image|scene"
     r"|picture|photo))?|image|scene)"
-    r"(?:[*_]{0,3}[:：][*_]{0,3}[ \t]{0,4}|[*_]{0,4}[ \t]{0,4}(?=\n))",
+    r"(?: \([^()\n]{1,40}\))?(?:[*_]{0,3}[:：][*_]{0,3}[ \t]{0,4}|[*_]{0,4}[ \t]{0,4}(?=\n))",
     re.IGNORECASE,
 )
 _LATER_TITLE = re.compile(  # what stands before it was said on the way
@@ -142,7 +144,7 @@ _FAREWELL = (
     r"(?:i )?hope (?:this|these|that|it|you) (?:\w+ )?(?:helps?|is|are|was|meets?|gives?|works?|answers?"
     r"|captures?|suits?|serves?|finds?|likes?|description)\b"
     r"|(?:thanks|thank you)(?: (?:so much|very much))?(?: for [^.!?\n]{0,40})?[.!]|(?:enjoy|cheers)[.!]"
-    r"|good luck\b[^.]{0,20}!"
+    r"|good luck\b[^.]{0,20}!|ready for (?:the next|another)\b"
     r"|have an? (?:nice|great|good|lovely|wonderful) \w+[.!]|(?:best|kind|warm) regards\b|you['’]re welcome[.!]"
     r"|(?:this (?:\w+ ){0,2}(?:was|is) )?(?:ai[- ])?(?:generated|written|created|produced) (?:by|with"
     r"|using) (?:an? |the )?"
@@ -199,7 +201,7 @@ _AROUND_UNITS = frozenset(
     "count total length approx approximately about roughly around final the is of number in all description text "
     "answer response reply this exactly circa ca only under less than long and with limit check target goal max "
     "maximum minimum ungefähr etwa rund anzahl "
-    "约 約 大约 大約 共 总 總 全文 약 총 計".split()
+    "约 約 大约 大約 共 总 總 全文 약 총 수 計".split()
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
 _LAST_SENTENCE = re.compile(
@@ -222,6 +224,8 @@ def strip_opening(text: str, *, is_answer: bool = False) -> str:
     """
     text = strip_rules(text)
     openings = _OF_ANSWERS if is_answer else _BEFORE_TEXTS
+    if not is_answer and all(line.startswith(">") for line in text.split("\n") if line):
+        text = "\n".join(line[1:].strip() for line in text.split("\n"))
     first, gap, rest = text.partition("\n\n")
     if gap and not is_answer and _is_aside(first):
         text = rest.strip()
