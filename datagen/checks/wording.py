@@ -18,6 +18,7 @@ from datagen.errors import SettingsError, told_raised
 from datagen.languages import (
     ENGLISH,
     SENTENCE_ENDS,
+    WORDS_OF_WRITING,
     Language,
     foreign_sentence,
     language_for,
@@ -27,7 +28,6 @@ from datagen.languages import (
     thinking_aloud,
     told_length,
 )
-from datagen.parsing.remarks import OF_TEXTS
 from datagen.records import AnnotatedImage, Drop, Turn
 from datagen.server_words import server_words
 
@@ -324,7 +324,7 @@ def speaks_of_itself(turn: Turn, settings: ChecksSettings) -> str | None:
     match = _FIRST_PERSON.search(plain) and _FIRST_PERSON.search(unquoted)
     if match:
         return f"answer says {match[0].strip()!r}"
-    word = next((word for word in _WORD.findall(unquoted.lower()) if word in OF_TEXTS), None)
+    word = next((word for word in _WORD.findall(unquoted.lower()) if word in WORDS_OF_WRITING), None)
     return f"answer speaks of writing: {word!r}" if word else None
 
 

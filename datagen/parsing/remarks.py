@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from datagen.languages import SENTENCE_ENDS
+from datagen.languages import SENTENCE_ENDS, WORDS_OF_WRITING
 from datagen.parsing.cleaning import strip_rules
 from datagen.parsing.labels import OPENINGS, TITLES
 
@@ -176,15 +176,6 @@ _CHECKED_BLOCK = re.compile(  # what a model proves behind its text
 _ASKED_BACK = re.compile(
     r"[^.!?\n]{0,120}\b(?:this|that|it|you|your|i|me|any|anything)\b[^.!?\n]{0,120}\?", re.IGNORECASE
 )
-OF_TEXTS = frozenset(
-    "paragraph description descriptions wording prompt prompts instruction instructions guideline guidelines criteria "
-    "requirement requirements constraint constraints dataset metadata url upload uploaded feedback editor revise "
-    "revised "
-    "rewrite rewritten version versions output format speculation placeholder token tokens summary summarize rephrase "
-    "rephrased adjustment adjustments request requested unverified assumption assumptions".split()
-)
-"""Words of writing that stand in none of 38,106 captions of COCO and Flickr8k: a bare text with one speaks of "
-"itself."""
 _TELLS_A_LACK = re.compile(
     r"\b(?:not|cannot|unfortunately|based|given|provided|according|metadata|url|missing|only|but)\b|n['’]t\b"
     r"|:",
@@ -246,7 +237,9 @@ def strip_opening(text: str, *, is_answer: bool = False) -> str:
 def strip_title(text: str) -> str:
     """Take off a heading over a bare text: any that is the only one; of a later one all that stands before as well."""
     later = next(reversed([*_LATER_TITLE.finditer(text)]), None)
-    title = later or TITLE.match(text) or TITLES.match(text)
+    title = TITLE.match(text) or TITLES.match(text) or later
+    if title is not None and later is not None and "caption" in title[0].lower():  # then comes the description
+        title = later
     if title is None:
         headings = [one for one in _HEADING.finditer(text) if not one[0].rstrip("*_ \t").endswith((".", "!", "?"))]
         is_one = len(headings) == 1 and headings[0].start() == 0 and text[headings[0].end() :].strip()
@@ -256,8 +249,9 @@ def strip_title(text: str) -> str:
 
 def _is_aside(paragraph: str) -> bool:
     """Whether a short paragraph speaks of the text and nothing else, neither of what is lacking nor as a label."""
-    is_short = len(paragraph) < _MAX_ASIDE and not _TELLS_A_LACK.search(paragraph)
-    return is_short and not OF_TEXTS.isdisjoint(_LETTERS.findall(paragraph.lower()))
+    paragraph = paragraph.strip()
+    is_short = len(paragraph) < _MAX_ASIDE and "\n" not in paragraph and not _TELLS_A_LACK.search(paragraph)
+    return is_short and not WORDS_OF_WRITING.isdisjoint(_LETTERS.findall(paragraph.lower()))
 
 
 def is_closing_remark(text: str, *, is_answer: bool = False) -> bool:
