@@ -347,3 +347,20 @@ def test_long_text_is_judged_in_linear_time(unit: str) -> None:
     text = unit * (300_000 // len(unit))
     settings = ChecksSettings(max_answer_words=10**6, max_question_words=10**6)
     check_turns((Turn(text + "why?", text + "."),), True, settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_sound"),
+    [
+        ("I would go with two dogs on a lawn, and a child throws them a red ball.", False),
+        ("Two dogs run on a lawn, so I describe them first, and a child throws a ball.", False),
+        ("My guess is that two dogs run over the lawn after a red ball there.", False),
+        ("The requirements name two dogs, which run over the lawn after a red ball.", False),
+        ("I can see two dogs that run over the lawn after a red ball there.", True),
+        ("A poster about World War I hangs behind the two dogs that run over the lawn.", True),
+        ("The sign reads “My guess is yours” and two dogs run over the lawn after a ball.", True),
+    ],
+)
+def test_a_description_speaks_of_no_writer_and_of_no_writing(text: str, is_sound: bool) -> None:
+    drop = check_turns((Turn("Describe it.", text),), True, SETTINGS).drop
+    assert (drop.reason if drop else None) == (None if is_sound else "speaks_of_itself")
