@@ -90,7 +90,7 @@ def _may_be_kept(inputs: Inputs) -> bool:
     settings = inputs.settings
     has_left = any(inputs.folder.asked.glob("*"))  # replies that another start could not move to their place
     is_plain = inputs.plugs == NO_PLUGS and inputs.shard is None and not inputs.is_merge and not has_left
-    is_asked_for_more = bool(inputs.retry or inputs.n_more or settings.repair)
+    is_asked_for_more = bool(inputs.retry or inputs.n_more is not None or settings.repair)
     looks_on = settings.validator.name != "none" or settings.checks.judge or settings.dedup.embeddings
     return is_plain and not is_asked_for_more and not looks_on
 
