@@ -89,7 +89,6 @@ class Statement(Struct, frozen=True, gc=False):
         is_plural: The noun is plural.
         is_plain: Its number is that of those who do something, in an answer perhaps not of all.
         beside: Words of its sentence, which may tell whom or what it means.
-        is_alone: Its text tells of nobody of the other sex.
         is_other_definite: One thing that it is related to, taken for granted.
         size: 1 where the largest of such things is meant, -1 for the smallest.
     """
@@ -116,7 +115,6 @@ class Statement(Struct, frozen=True, gc=False):
     beside: tuple[str, ...] = ()
     is_other_definite: bool = False
     size: int = 0
-    is_alone: bool = False
 
 
 def size_of(clause: Clause, phrase: Phrase) -> int:

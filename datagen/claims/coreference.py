@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from datagen.claims.grammar import FLAGS
+from datagen.claims.grammar import FLAGS, NUMBERS
 from datagen.claims.phrases import Phrase
 from datagen.claims.syntax import Noun, Sentence
 from datagen.lexicon import Lexicon
@@ -28,15 +28,18 @@ _OBJECT = re.compile(
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    r"(?<![\w-])(?<!last )(?<!next )(?<!remaining )"
-    r"(?P<word>(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
+    r"(?<![\w-])(?<!last )(?<!next )(?<!remaining )(?P<word>"
+    r"(?P<number>two|three|four|five|six|seven|eight) of them(?= in (?:total|all)\b|\s*(?:[.,;!]|$))|"
+    r"(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
     r"one|two|three|four|five|six|others|the others|"
     r"a second(?: one)?|"
-    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)(?=,? (?:is|are|sits?|stands?|lies|lie|"
+    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)"
+    r"(?(number)|(?=,? (?:is|are|sits?|stands?|lies|lie|"
     r"rests?|hangs?|can be|appears?|occup\w+|fills?|takes?|standing|sitting|lying|positioned|located|placed|closer|"
-    r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b)",
+    r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b))",
     FLAGS,
 )
+_ALL_OF_THEM = re.compile(r"\bthere(?: are|['’]re| were)\s+(?:exactly |only |just )?$", FLAGS)
 _IS_ONE = re.compile(r"one\b|another|other\b(?!s)|second", FLAGS)
 _FRAGMENT = re.compile(
     r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
@@ -176,7 +179,11 @@ class Discourse:
                 second = _stand_in(ones[-1], *match.span("word"))
                 found.append(replace(second, measure="at least", number=2, is_plural=False, is_definite=False))
                 continue
-            if meant is not None and meant.measure not in ("none", "others"):
+            if meant is not None and _ALL_OF_THEM.search(text, start, match.start()) and match["number"]:
+                number = NUMBERS[match["number"].lower()]
+                whole = _stand_in(meant, *match.span("word"))
+                found.append(replace(whole, measure="exact", number=number, is_whole=True, is_firm=True))
+            elif meant is not None and meant.measure not in ("none", "others"):
                 is_plural = _IS_ONE.search(match[0]) is None
                 found.append(replace(_stand_in(meant, *match.span("word")), is_plural=is_plural, is_definite=False))
         return found

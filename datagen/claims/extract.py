@@ -56,7 +56,7 @@ _AIMS = re.compile(
     r"(?:trying|about|waiting|ready|wants?|prepar\w+|hopes?|hope|such|e\.g|if|whether|as|suggest\w*|impl\w+)\b", FLAGS
 )
 """Hedges before which their own subject and verb are stated."""
-_READY = re.compile(r"(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
+_READY = re.compile(r"\b(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
 _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _FINITE = re.compile(
     r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
@@ -306,6 +306,7 @@ def read_statements(
             if seeming is not None and HEDGES.search(text, seeming.end(), end) is None:
                 whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence, written=written)
                 found += [said for said in _read_clause(whole, of_caption) if kind_of(said.kind).if_seeming]
+            found += _aimed_at(text, stated, end, own, sentence) if stated < end and not of_caption else ()
             if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
                 granted = [
                     phrase
@@ -323,6 +324,14 @@ def read_statements(
                 general.loosen(found, n_before, sentence, text, start, end, goes_on=subject is not None)
         discourse.add(sentence, phrases)
     return found
+
+
+def _aimed_at(text: str, start: int, end: int, phrases: list[Phrase], sentence: Sentence) -> Iterator[Statement]:
+    """What is said of a thing that somebody is about to do something to: "ready to cut a RED ribbon"."""
+    aim = _READY.search(text, start, end)
+    if aim is not None and HEDGES.search(text, aim.end(), end) is None:
+        clause = Clause(text, aim.end(), end, [one for one in phrases if one.start >= aim.end()], sentence=sentence)
+        yield from (said for said in _read_clause(clause) if kind_of(said.kind).if_aimed)
 
 
 def _may_hedge(sentence: Sentence) -> bool:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from datagen.claims.grammar import FLAGS
+from datagen.claims.layout import DOMINANT, meant_of
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import GENERAL, stem
 from datagen.geometry import Count
@@ -185,6 +186,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         excludes: Whether such a claim and another one, of this kind or of an earlier row, cannot both be true; None
             where any two may be: there may be a dog on either side.
         if_seeming: "The man seems to be sleeping" says it as well as "the man is sleeping" does.
+        if_aimed: "Ready to cut a red ribbon" says it too.
         of_captions: It is read from captions too; False where ``verify`` asks none for such claims.
         agrees_within: Of two such claims in one conversation that exclude each other the later one falls.
         measures: Names of the numbers that its probes give, beside the shared ``statement``.
@@ -221,6 +223,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     is_existence: bool = False
     narrows: bool = False
     if_seeming: bool = False
+    if_aimed: bool = False
     of_captions: bool = True
     agrees_within: bool = False
     if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
@@ -291,6 +294,23 @@ def is_the_same(statement: Statement, evidence: Evidence) -> bool:
     return shared >= (1 if len(telling) >= AGREED else 2)
 
 
+def boxes_meant(category: str, evidence: Evidence, size: int = 0) -> Sequence[BoxUnit]:
+    """The boxes that "the dog" may mean: of several the largest, clearly where captions tell of one dog alone.
+
+    Args:
+        category: What is spoken of.
+        evidence: Whose boxes.
+        size: As in ``meant_of``.
+    """
+    told = [[one for one in caption if one.category == category] for caption in evidence.told]
+    is_one = sum(map(bool, told)) >= ALL_TELL and not any(
+        one.is_plural or (one.number or 1) > 1 for caption in told for one in caption
+    )
+    return meant_of(evidence.boxes.get(category, ()), size, TWICE if is_one else DOMINANT)
+
+
+ALL_TELL, TWICE = 3, 2.0
+"""Captions that tell of one such thing alone, from which on it is the largest if that is twice any other."""
 AGREED = 2
 """Captions that tell of one thing alone, from which on that is the one a picture is about."""
 
@@ -366,10 +386,18 @@ _SHOWING = frozenset(
 )
 
 
+ACTING = "acting"
+"""Value of a presence that is told by what it does just now: "a boy is kneeling"."""
+
+
 def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
     """A caption that names it, or a box, bears it out; the lack of both speaks against it where all is annotated."""
     category = statement.category
     n_captions, is_boxed = evidence.named.get(category, 0), category in evidence.boxes
+    is_owned = not is_boxed and category in evidence.maybe_named and statement.value == ACTING
+    is_new = not statement.is_definite and statement.word not in evidence.nouns  # "a boy" beside "a child's umbrella"
+    if is_owned and is_new and doubt_of_absence(statement, evidence) is None:
+        return "contradicted", f"{category}: text names one, captions only what belongs to one, and none is boxed"
     if n_captions or is_boxed:
         said = [f"{n_captions} of {len(evidence.told)} captions name it"] * bool(n_captions)
         boxed = [f"boxes show {len(evidence.boxes.get(category, ()))}"] * is_boxed

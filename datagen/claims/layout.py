@@ -113,11 +113,12 @@ DOMINANT = 4.0
 """A thing this many times as large as any other of its kind is meant by "the dog"."""
 
 
-def meant_of(boxes: Sequence[BoxUnit], size: int = 0) -> Sequence[BoxUnit]:
+def meant_of(boxes: Sequence[BoxUnit], size: int = 0, dominant: float = DOMINANT) -> Sequence[BoxUnit]:
     """Of the boxes of a kind those that "the dog" may mean: the one beside which all others are small, or all.
 
     Args:
         boxes: Those of the kind.
+        dominant: How many times as large as any other the one must be.
         size: 1 for "the largest dog", -1 for "the smallest": those that nobody would call larger, or smaller.
     """
     if len(boxes) < 2:
@@ -128,7 +129,7 @@ def meant_of(boxes: Sequence[BoxUnit], size: int = 0) -> Sequence[BoxUnit]:
             return [box for box in boxes if area_of(box) * CLEARLY_LARGER >= areas[-1]]
         return [box for box in boxes if area_of(box) <= areas[0] * CLEARLY_LARGER]
     first, second = sorted(boxes, key=area_of, reverse=True)[:2]
-    return [first] if area_of(first) >= DOMINANT * area_of(second) and area_of(first) >= 0.03 else boxes
+    return [first] if area_of(first) >= dominant * area_of(second) and area_of(first) >= 0.03 else boxes
 
 
 def _decide_corner(box: BoxUnit) -> bool | None:

@@ -43,7 +43,7 @@ _CLASSES = {
     "together apart up down out back again ever never always often even more less here right-side perhaps maybe "
     "well brand close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further "
     "farther closer "
-    "so there",
+    "so there anywhere somewhere everywhere nowhere",
 }  # fmt: skip
 _VERBS = (
     "sit stand lie lay rest hang hold wear walk run ride eat drink play watch show feature contain include carry face "

@@ -11,8 +11,17 @@ from collections.abc import Iterator, Sequence
 
 from datagen.claims.acts import ACTS, act_of
 from datagen.claims.clause import Clause, Statement, Subject
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
-from datagen.claims.layout import meant_of
+from datagen.claims.kind import (
+    Evidence,
+    Kind,
+    PlantedError,
+    Probed,
+    Ruling,
+    ask_yes_no,
+    boxes_meant,
+    is_the_same,
+    turning,
+)
 from datagen.claims.syntax import class_of
 from datagen.claims.wordnet import are_kin, is_a, verb_of
 from datagen.lexicon import is_plural_only
@@ -248,27 +257,45 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
         if _is_only(statement, everyone, evidence):
             return "contradicted", f"{saying}, {shown}"
         return "unknown", f"{saying}, {shown}, perhaps of another one"
+    if act in _BOARDS and not evidence.nouns.keys().isdisjoint((act, verb_of(act))):
+        return "unknown", f"{saying}, {shown}"
     n_against = sum(
         any(frozenset((act, (one.value or "").partition(" on ")[0])) in SHUT_OUT for one in caption) for caption in told
     )
     n_seldom = sum(
         any(frozenset((act, (one.value or "").partition(" on ")[0])) in SELDOM for one in caption) for caption in told
     )
-    is_untold = sum(map(bool, told)) >= MANY and not _is_spoken_of(act, evidence)
-    if not n_against and n_seldom < 2 and not is_untold:
+    n_told = sum(map(bool, told))
+    is_untold = n_told >= TELLING and not _is_spoken_of(act, evidence)
+    if (is_untold and len(evidence.told) >= WITNESSES) or n_against == n_told >= MANY:
+        return "contradicted", f"{saying}, {shown}"
+    if not n_against and n_seldom < 2 and not (is_untold and n_told >= MANY):
         return "unknown", f"{saying}, {shown}"
     if not _is_only(statement, everyone, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of another one"
     return "contradicted", f"{saying}, {shown}"
 
 
+TELLING, WITNESSES = 2, 4
+"""Captions that tell what such a being does, of so many in all, from which on all their silence speaks against an
+action. Of 1,005 captions of COCO, each held against the others, it cuts 0.2 %, of another picture's 2 %."""
+_PLAYS = frozenset(_BOARDS) | frozenset("dancing juggling swimming chasing fighting kicking climbing".split())
+"""Actions that a caption may call playing."""
+
+
+_WIDER = {"feeding": "eat"}
+"""Verbs by which captions tell an action: a cat that feeds eats."""
+
+
 def _is_spoken_of(act: str, evidence: Evidence) -> bool:
     """Whether a caption has a verb for an action, a wider or a narrower one, whoever does it; or need not have it."""
-    if act in _PASSED_OVER:
+    if act in _PASSED_OVER or act in evidence.nouns or (act == "swimming" and "water" in evidence.nouns):
         return True
-    plain = verb_of(act) or act
+    plain = _WIDER.get(act) or verb_of(act) or act
     verbs = {verb for words in evidence.words for word in words if (verb := verb_of(word)) is not None}
-    return any(are_kin(plain, verb, "verb") or act == act_of(verb) for verb in verbs)
+    return (act in _PLAYS and not verbs.isdisjoint(("play", "practice"))) or any(
+        are_kin(plain, verb, "verb") or act == act_of(verb) for verb in verbs
+    )
 
 
 def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) -> bool:
@@ -283,7 +310,7 @@ def _is_only(statement: Statement, told: list[Statement], evidence: Evidence) ->
         return count.is_exact and any(one.number == count.at_least for one in told)
     return (
         statement.is_definite and not statement.is_plural and not any(one.is_plural for one in told)
-        and len(meant_of(evidence.boxes.get(statement.category, ()))) == 1
+        and len(boxes_meant(statement.category, evidence)) == 1
     )  # fmt: skip
 
 

@@ -20,10 +20,10 @@ from datagen.claims.kind import (
     ShortAnswer,
     Spoiling,
     ask_yes_no,
+    boxes_meant,
     is_the_same,
     replaced,
 )
-from datagen.claims.layout import meant_of
 from datagen.claims.syntax import Noun, singular
 from datagen.records import Claim
 
@@ -55,11 +55,12 @@ MATERIALS: dict[str, str] = {
     "stone": "stone marble granite", "concrete": "concrete cement", "brick": "brick", "plastic": "plastic",
     "glass": "glass", "leather": "leather", "cloth": "velvet cotton wool woolen denim",
     "asphalt": "asphalt paved", "earth": "dirt gravel unpaved", "carpet": "carpeted", "tile": "tiled",
-    "cardboard": "cardboard",
+    "cardboard": "cardboard", "ceramic": "ceramic porcelain terracotta",
 }  # fmt: skip
 ALIKE_MATERIALS = (
     {"stone", "concrete"}, {"stone", "brick"}, {"brick", "concrete"}, {"asphalt", "concrete"}, {"asphalt", "stone"},
     {"asphalt", "brick"}, {"tile", "stone"}, {"tile", "brick"}, {"tile", "glass"},
+    {"ceramic", "stone"}, {"ceramic", "tile"},
 )  # fmt: skip
 PATTERNS: dict[str, str] = {
     "plain": "plain", "striped": "striped", "checked": "checkered checked plaid",
@@ -285,16 +286,20 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     shown = f"captions say {' and '.join(sorted(told))}"
     if all(any(not set(a.split("/")).isdisjoint(b.split("/")) for b in told) for a in said):
         return "supported_by_caption", f"{saying}, {shown}"
-    if any(_may_be_same(sort, a, b) for a in said for b in told):
+    is_agreed = n_captions >= AGREED and len(told) <= 2
+    if any(_may_be_same(sort, a, b) for a in said for b in told) and not is_agreed:
         return "unknown", f"{saying}, {shown}"
     if sort in _OF_TASTE and n_captions < 2 and statement.word not in _FILLED:
         return "unknown", f"{saying}, {shown}, which is a matter of taste"
     everyone = [one for caption in own for one in caption]
-    if not _is_only(statement, everyone, n_captions, evidence) and not is_the_same(statement, evidence):
+    is_only = is_agreed or _is_only(statement, everyone, n_captions, evidence)
+    if not is_only and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of another one"
     return "contradicted", f"{saying}, {shown}"
 
 
+AGREED = 3
+"""Captions that agree on a thing's value, from which on it has no neighbouring one, and any such thing has that."""
 TAKEN = 2
 """Captions that seat somebody on a thing, from which on it is not empty."""
 FEW = 4
@@ -313,7 +318,7 @@ def _is_only(statement: Statement, told: list[Statement], n_captions: int, evide
     plurals = [one for one in told if one.is_plural]
     if count is None:
         return len(plurals) == len(told) if statement.is_plural or plurals else True
-    if (count.is_exact and count.at_least == 1) or len(meant_of(evidence.boxes[statement.category])) == 1:
+    if (count.is_exact and count.at_least == 1) or len(boxes_meant(statement.category, evidence)) == 1:
         return True
     if len(plurals) == len(told):  # "yellow bananas" are all of them, "two brown dogs" where there are two
         is_each = statement.is_plural or (count.at_least <= FEW and _told(statement)[0] in ("colour", "material"))
@@ -378,4 +383,5 @@ ATTRIBUTE = Kind(
     suffers=lambda claim: (WRONG_COLOUR,) if (claim.value or "").startswith("colour") else (),
     if_supposed="if plain",
     if_seeming=True,
+    if_aimed=True,
 )

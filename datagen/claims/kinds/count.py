@@ -216,6 +216,9 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     if statement.value == "here" and n_sure <= FAR_OFF * number:
         return "unknown", f"{reason}, perhaps elsewhere"
     if not (too_many or too_few):
+        agreed = _number_of_captions(statement, evidence)
+        if agreed and statement.comparison != "at most" and number > max(agreed, len(evidence.boxes[category])):
+            return "contradicted", f"{reason}, captions agree on {agreed}"
         by_boxes = number == count.at_least and count.is_exact if statement.comparison == "exact" else (
             number <= count.at_least if statement.comparison == "at least" else count.is_exact
         )  # fmt: skip
@@ -228,12 +231,32 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     is_agreed = is_agreed or (count.is_exact and max(number, n_sure) >= FAR_OFF * max(1, min(number, n_sure)) + 1)
     if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
-    is_far_off = (number > 1 and number * FAR_OFF <= n_sure) or number >= count.at_least * FAR_OFF
+    is_far_off = (
+        (number * FAR_OFF <= n_sure and (number > 1 or statement.comparison == "at most"))
+        or number >= count.at_least * FAR_OFF
+    )  # fmt: skip
     if (count.at_least > MAX_COUNT and not is_far_off) or (
         too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4
     ):
         return "unknown", f"{reason}, too many to be sure"
     return "contradicted", reason
+
+
+def _number_of_captions(statement: Statement, evidence: Evidence) -> int | None:
+    """The one number, at least two, that several captions give such things; None where they give none or differ."""
+    told = [
+        {one.number for one in caption
+         if one.kind == "count" and one.category == statement.category and one.comparison in ("exact", "at least")}
+        for caption in evidence.told
+    ]  # fmt: skip
+    numbers = {number for caption in told for number in caption if number}
+    if len(numbers) != 1 or min(numbers) == 1 or sum(map(bool, told)) < TWO_TELL:
+        return None
+    return min(numbers)
+
+
+TWO_TELL = 2
+"""Captions that give one number, from which on there are no more: boxes in a heap may not tell how many there are."""
 
 
 def excludes(a: Claim, b: Claim) -> bool:

@@ -6,16 +6,22 @@ caption that tells says otherwise.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from msgspec import Struct
 
 from datagen.claims.clause import Clause, Statement
-from datagen.claims.grammar import FLAGS
-from datagen.claims.kind import Evidence, Kind, PlantedError, Probed, Ruling, ask_yes_no, is_the_same, turning
-from datagen.claims.layout import meant_of
+from datagen.claims.kind import (
+    Evidence,
+    Kind,
+    PlantedError,
+    Probed,
+    Ruling,
+    ask_yes_no,
+    boxes_meant,
+    is_the_same,
+    turning,
+)
 from datagen.records import Claim
 
 
@@ -72,7 +78,6 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             "person", phrase.category, noun.head, phrase.start, noun.end, value=_named(said.sex, age),
             is_plural=noun.is_plural, is_definite=phrase.is_definite, number=phrase.number,
             is_firm=phrase.is_firm, in_question=clause.in_question, beside=clause.beside(),
-            is_alone=_is_alone(clause, said.sex) and (phrase.is_definite or noun is clause.sentence.topic()),
         )  # fmt: skip
     for phrase in clause.phrases[:1]:
         word = clause.source[phrase.start : phrase.end].lower()
@@ -80,24 +85,20 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield Statement(
                 "person", phrase.category, word, phrase.start, phrase.end, value=_named(PRONOUNS[word], None),
                 is_definite=True, is_firm=phrase.is_firm or phrase.measure == "open", in_question=clause.in_question,
-                beside=clause.beside(), is_alone=_is_alone(clause, PRONOUNS[word]),
+                beside=clause.beside(),
             )  # fmt: skip
 
 
 _OF_SEX = {
-    "male": re.compile(r"\b(?:she|her|hers|wom[ae]n|girls?|lad(?:y|ies)|mother|bride|female)\b", FLAGS),
-    "female": re.compile(r"\b(?:he|him|his|m[ae]n|boys?|guys?|gentlem[ae]n|father|groom|male|husband)\b", FLAGS),
+    "male": frozenset(
+        "he his him man boy guy gentleman father dad groom male husband son brother grandfather businessman lad".split()
+    ),
+    "female": frozenset(
+        "she her woman girl lady mother mom bride female wife daughter sister grandmother waitress".split()
+    ),
 }  # fmt: skip
-"""Per sex, words that tell of somebody of the other one."""
-
-
-def _is_alone(clause: Clause, sex: str | None) -> bool:
-    return sex is not None and not _has_other(clause.source, sex)
-
-
-@lru_cache(maxsize=16)  # a text tells of the same one in sentence after sentence
-def _has_other(text: str, sex: str) -> bool:
-    return _OF_SEX[sex].search(text) is not None
+"""Per sex, words of captions that tell of somebody of it; "couple" and "family" tell of both."""
+_OF_BOTH = frozenset("couple family parent".split())
 
 
 _NAMES = {0.0: "baby", 0.7: "toddler", 1.0: "child", 1.2: "kid", 1.5: "boy", 2.0: "young", 2.5: "grown", 3.0: "adult",
@@ -135,23 +136,33 @@ def verify_person(statement: Statement, evidence: Evidence) -> Ruling:
         return ("supported_by_caption" if agrees else "unknown"), f"{saying}, {shown}"
     if is_other_age and not is_other_sex and len(ages) < 2 and age is not None and abs(age - far[0]) < FAR:
         return "unknown", f"{saying}, {shown}, one alone"
-    is_meant = is_other_sex and statement.is_alone and not statement.is_plural and _tell_of_one(evidence)
-    if not is_meant and not _is_only(statement, evidence) and not is_the_same(statement, evidence):
+    is_of_none = (is_other_sex and sex is not None and _all_tell_other(sex, evidence)) or (
+        is_other_age and age is not None and age <= CHILD and _none_tells_of_child(evidence)
+    )
+    if not is_of_none and not _is_only(statement, evidence) and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of someone else"
     return "contradicted", f"{saying}, {shown}"
 
 
 ALL_TELL = 3
-"""Captions that tell of one person alone, from which on a text tells of that one first."""
+"""Captions that tell of people of one sex alone, from which on there is nobody of the other one to be told of: of 1,005
+captions of COCO, each held against the others of its picture, 0.2 % say otherwise."""
 
 
-def _tell_of_one(evidence: Evidence) -> bool:
-    """Whether captions agree on one person, beside whom they tell of nobody."""
-    own = [[one for one in caption if one.kind == "person"] for caption in evidence.told]
-    told = [one for caption in own for one in caption]
-    return sum(any(_sides(one.value)[0] for one in caption) for caption in own) >= ALL_TELL and not any(
-        one.is_plural for one in told
-    )
+def _all_tell_other(sex: str, evidence: Evidence) -> bool:
+    """Whether captions agree that whoever is there to be told of is of the other sex."""
+    n_told = sum(any(one.kind == "person" and _sides(one.value)[0] for one in caption) for caption in evidence.told)
+    return n_told >= ALL_TELL and evidence.nouns.keys().isdisjoint(_OF_SEX[sex] | _OF_BOTH)
+
+
+CHILD = 1.5
+_OF_CHILDREN = frozenset("child kid boy girl baby toddler infant son daughter family kitten kindergarten".split())
+
+
+def _none_tells_of_child(evidence: Evidence) -> bool:
+    """Whether captions agree that whoever is there to be told of is grown."""
+    n_told = sum(any(one.kind == "person" for one in caption) for caption in evidence.told)
+    return n_told >= ALL_TELL and evidence.nouns.keys().isdisjoint(_OF_CHILDREN)
 
 
 def _is_only(statement: Statement, evidence: Evidence) -> bool:
@@ -162,8 +173,7 @@ def _is_only(statement: Statement, evidence: Evidence) -> bool:
         return True
     own = [one for caption in evidence.told for one in caption if one.kind == "person"]
     if not statement.is_plural and not any(one.is_plural for one in own):
-        boxes = evidence.boxes[statement.category]
-        return statement.is_definite and len(meant_of(boxes)) == 1
+        return statement.is_definite and len(boxes_meant(statement.category, evidence)) == 1
     # "Two men" in a caption, where there are two, are all of them.
     return count.is_exact and any(one.is_plural and one.number == count.at_least for one in own)
 

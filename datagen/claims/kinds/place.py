@@ -18,13 +18,14 @@ from datagen.claims.kind import (
     ShortAnswer,
     ask_presence,
     ask_yes_no,
+    boxes_meant,
     captions_agree,
     is_the,
     opens_with,
     support,
     turning,
 )
-from datagen.claims.layout import decide_place, is_off_strictly, meant_of
+from datagen.claims.layout import decide_place, is_off_strictly
 from datagen.claims.phrases import Phrase
 from datagen.lexicon import is_plural_only, with_article
 from datagen.records import BoxUnit, Claim, Probe
@@ -188,7 +189,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         if clause.origin(match.start()) >= clause.silent:
             break
         row = PLACES[int((match.lastgroup or "p0")[1:])]
-        owner = _owner_of(match, clause)
+        owner = _owner_of(match, clause) or _only_one(match, clause)
         if owner is None or owner.measure in ("none", "others"):
             continue
         start, end = min(clause.origin(match.start()), owner.start), max(clause.origin(match.end()), owner.end)
@@ -261,6 +262,30 @@ def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     return clause.subject_at(match.start()) if _CLOSES.match(clause.text, match.end()) is not None else None
 
 
+_PARTS_NAMED = re.compile(
+    r"\b(?:side|half|corner|edge|border|margin|part|portion|third|quarter|image|picture|photo|frame)\b", FLAGS
+)
+_TURNS = re.compile(
+    r"\b(?:look|fac|turn|head|mov|point|lean|walk|gaz|star|fl[yi]|swim|run|rid|reach|stretch|extend|driv|travel|go|com|glanc|"
+    r"approach|tilt)(?:e?s|e?d|ing|e)?\b",
+    FLAGS,
+)
+"""Verbs after which a side is a direction: "the dog turns its head to the left side"."""
+
+
+def _only_one(match: re.Match[str], clause: Clause) -> Phrase | None:
+    """The one thing that a clause is about, whatever stands between it and a part of the frame."""
+    if _PARTS_NAMED.search(match[0]) is None or _TURNS.search(clause.source, clause.start, clause.end) is not None:
+        return None
+    at = clause.origin(match.start())
+    before = [noun for noun in clause.nouns() if noun.end <= at]
+    if len(clause.phrases) != 1 or clause.phrases[0].end > at:
+        return None
+    phrase = clause.phrases[0]
+    is_subject = not before if phrase.is_stand_in else bool(before) and before[0].end == phrase.end
+    return phrase if is_subject else None
+
+
 def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     """One box at the place bears it out, all boxes elsewhere speak against it; of "both dogs", one elsewhere does."""
     category, place = statement.category, statement.place or ""
@@ -270,7 +295,7 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     if not own:
         return support(by_caption, False), f"{saying}, no box shows one"
     if statement.is_definite and not statement.is_plural and not statement.is_all:
-        own = meant_of(own, statement.size)
+        own = boxes_meant(category, evidence, statement.size)
     everything = [box for boxes in evidence.boxes.values() for box in boxes]
     decided = [
         False if statement.value is not None and is_off_strictly(place, box, statement.value)

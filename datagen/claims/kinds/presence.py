@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from datagen.claims.clause import Clause, Statement, state
+from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import (
     ABSENT_OBJECT,
+    ACTING,
     Kind,
     ask_presence,
     is_anybody,
@@ -19,7 +23,14 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if phrase.is_counted or phrase.measure in ("none", "others") or phrase.is_stand_in:
         return None
     is_firm = False if is_anybody(phrase, clause) else None
-    return state("presence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=is_firm)
+    is_acting = _ACTS.match(clause.source, phrase.end) is not None
+    return state(
+        "presence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=is_firm,
+        value=ACTING if is_acting else None,
+    )  # fmt: skip
+
+
+_ACTS = re.compile(r"\s+(?:is|are)\s+[a-z]+ing\b", FLAGS)
 
 
 PRESENCE = Kind(

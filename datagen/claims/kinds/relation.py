@@ -17,13 +17,14 @@ from datagen.claims.kind import (
     ShortAnswer,
     ask_presence,
     ask_yes_no,
+    boxes_meant,
     captions_agree,
     is_the,
     opens_with,
     support,
     turning,
 )
-from datagen.claims.layout import decide_between, decide_relation, meant_of
+from datagen.claims.layout import decide_between, decide_relation
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.lexicon import with_article
 from datagen.records import BoxUnit, Claim, Probe, ProbeKind
@@ -252,6 +253,10 @@ _ASKS_SIDE = re.compile(
 )
 
 
+MANY, MOST = 4, 0.75
+"""Of this many things or more, this share lying otherwise speaks against "the dogs are left of the bus"."""
+
+
 def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
     """One pair of boxes that lies so bears it out; every pair lying otherwise speaks against it."""
     first, relation = statement.category, statement.relation or ""
@@ -269,9 +274,9 @@ def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
     own: Sequence[BoxUnit] = evidence.boxes.get(first, [])
     theirs: list[Sequence[BoxUnit]] = [evidence.boxes.get(other, []) for other in statement.others]
     if statement.is_definite and not statement.is_plural and not statement.is_all:
-        own = meant_of(own)
+        own = boxes_meant(first, evidence)
     if statement.is_other_definite:
-        theirs = [meant_of(theirs[0])]
+        theirs = [boxes_meant(statement.others[0], evidence)]
     if not own or not all(theirs) or first in statement.others:
         return support(by_caption, False), f"{saying}, the boxes do not tell"
     if relation == "between":
@@ -284,6 +289,10 @@ def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
         if evidence.is_busy and missed and relation in _OF_ONE_PAIR:
             return "unknown", f"{saying}, the boxes do not, but the picture is busy"
         return "contradicted", f"{saying}, every box lies otherwise"
+    n_off = sum(one is False for one in decided)
+    is_most = statement.is_plural and statement.is_definite and len(own) >= MANY and n_off >= MOST * len(decided)
+    if is_most and not by_caption:
+        return "contradicted", f"{saying}, {n_off} of {len(decided)} boxes lie otherwise"
     holds = True in decided
     return support(by_caption, holds), f"{saying}, {'boxes agree' if holds else 'boxes leave it open'}"
 

@@ -60,20 +60,22 @@ water | open | shore green wild country snow town | ocean sea lake river pond st
 street | open | town shore snow rail | street sidewalk highway intersection crosswalk roadway roadside avenue
 street | open | town shore snow rail | parking-lot town downtown curb crossroads freeway asphalt pavement
 road | open | town shore snow rail country green wild dry | road path trail lane pathway
+dirt road | open | country green wild dry | dirt-road dirt-path dirt-trail dirt-track gravel-road
+lane | open | country | country-lane country-road
 city | open | town shore snow rail green country wild | city
 rooftop | open | town | rooftop
 porch | open | garden eat | porch terrace patio balcony
 cave | open | cave | cave
 vineyard | open | country green | vineyard orchard cornfield
 forest | open | wild green snow | forest woods woodland jungle rainforest
-snow | open | snow | snow slope ski-slope snowbank
+snow | open | snow | snow ski-slope snowbank
 field | open | country green dry wild air | field meadow pasture grassland savanna savannah plain prairie farm
 field | open | country green dry wild air | countryside ranch
 grass | open | green country town garden wild air baseball soccer tennis | grass lawn
 ground | open | country wild dry green town | dirt gravel
 desert | open | sand dry | desert dune
 park | open | green town garden wild skate country | park garden yard backyard playground
-mountain | open | wild snow dry country | mountain hill hillside cliff canyon mountainside
+mountain | open | wild snow dry country | mountain slope hill hillside cliff canyon mountainside
 airfield | open | air snow | runway tarmac airfield
 skate park | open | skate pool | skatepark skate-park
 station | place | rail town lobby | station platform train-station subway-station
@@ -185,6 +187,8 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
             word, before = last, "in"
         elif word in _PARTS and last in VALUES:
             word = last
+        elif word in _PARTS and "-".join(noun.modifiers[-2:]) in VALUES:  # "in a living room area"
+            word = "-".join(noun.modifiers[-2:])
         found = place_of(word)
         if found is not None and found[1] in _COVERING and singular(last) != last:
             continue  # "on white SURFACES dirt shows" has two phrases, "on sports fields" one
@@ -206,6 +210,8 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
     after = words[noun.last + 1] if noun.last + 1 < len(words) else ""
     if noun.head == "plain" and after in (",", "and"):
         return False  # "in a plain, low-budget bathroom"
+    if noun.determiner in ("a", "an") and not _SUPPOSING.isdisjoint(words[noun.last :]):
+        return False  # "in a bathroom that is used by several people, it would be hard"
     if value in _ONLY_IN:
         return before in ("in", "inside") or (value in ("train", "bus", "ship") and before in ("on", "aboard"))
     if before in _INTO or sort in ("weather", "occasion"):
@@ -223,6 +229,9 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
     return sort == "room" and (
         (before in _SHOWS and noun.determiner in ("a", "an")) or (before == "" and clause.is_opening)
     )
+
+
+_SUPPOSING = frozenset("would could might".split())
 
 
 def _of_words(clause: Clause) -> Iterator[Found]:
@@ -324,7 +333,7 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
         place = place_of(word) or _OF_CAPTIONS.get(word)
         if place is not None:
             spoken[place] = spoken.get(place, 0) + n
-    if said in spoken:
+    if said in spoken or (said[1] == "living room" and "living" in evidence.nouns):
         return "unknown", f"{saying}, a caption speaks of it"
     rooms = {("room", BY_BOX[name]) for name in evidence.boxes if name in BY_BOX}
     if said in rooms:
@@ -354,7 +363,22 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
     air = ("air", "outdoors") if is_out and not is_in else ("air", "indoors") if is_in and not is_out else None
     if air is not None and said[1] not in _EITHER and _shuts_out(said, air) and not everything:
         return "contradicted", f"{saying}, what is boxed stands {air[1]}"
+    is_beside = (said[0] == "room" and "room" in evidence.nouns) or any(
+        place[0] in _PLACED and not _shuts_out(said, place) for place in (*everything, *places, *rooms)
+    )
+    if said[1] in TOLD_OF and len(evidence.told) >= WITNESSES and not is_beside:
+        return "contradicted", f"{saying}, none of {len(evidence.told)} captions speaks of anything like it"
     return "unknown", f"{saying}, captions do not tell"
+
+
+TOLD_OF = frozenset(
+    "kitchen bathroom bedroom beach desert church airport restaurant tennis baseball soccer zoo classroom library "
+    "museum rink shop laundry hospital theatre ship cave vineyard forest mountain".split()
+) | {"living room"}
+"""Places of which somebody tells where several people describe a picture taken there; in a street or a field people may
+pass them over. Of 1,005 captions of COCO, each held against the others, 0.3 % name one that no other speaks of."""
+WITNESSES = 4
+"""Captions whose common silence on such a place speaks against it."""
 
 
 _OF_CAPTIONS = {"day": ("time", "day")}
