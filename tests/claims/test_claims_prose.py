@@ -439,7 +439,7 @@ SILENT = ("a man on a bench", "the tall man", "a man sits", "a man and a bench")
 """Four people tell what they see."""
 
 
-@pytest.mark.parametrize("word", ["goat", "crocodile", "tram", "pineapple", "lamp", "helmet"])
+@pytest.mark.parametrize("word", ["goat", "crocodile", "ambulance", "pineapple", "lamp", "helmet"])
 def test_animals_and_vehicles_that_nobody_tells_of(word):
     expected = OPEN if word in ("lamp", "helmet") else AGAINST  # which people pass over
     assert verdict("thing", f"A {word} is on the left.", (), SILENT) == expected

@@ -185,10 +185,8 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
             word = f"{last}-{word}"
         elif word in ("scene", "setting") and last in VALUES:  # "a street scene"
             word, before = last, "in"
-        elif word in _PARTS and last in VALUES:
-            word = last
-        elif word in _PARTS and "-".join(noun.modifiers[-2:]) in VALUES:  # "in a living room area"
-            word = "-".join(noun.modifiers[-2:])
+        elif word in _PARTS:  # "in a living room area"
+            word = next((name for name in (last, "-".join(noun.modifiers[-2:])) if name in VALUES), word)
         found = place_of(word)
         if found is not None and found[1] in _COVERING and singular(last) != last:
             continue  # "on white SURFACES dirt shows" has two phrases, "on sports fields" one
