@@ -187,7 +187,7 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
 @lru_cache(maxsize=20_000)
 def _is_told_of(word: str) -> bool:
     """Whether people who describe a picture tell of such a thing."""
-    return word not in _TOO_WIDE and any(is_a(word, sort, n_senses=n) for sort, n in TOLD_OF.items())
+    return word not in _TOO_WIDE and is_usual(word) and any(is_a(word, sort, n_senses=n) for sort, n in TOLD_OF.items())
 
 
 def _is_near(word: str, evidence: Evidence) -> bool:
