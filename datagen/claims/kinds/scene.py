@@ -168,10 +168,24 @@ Found = tuple[tuple[str, str], int, int]
 """Sort and value, first character and one past the last."""
 
 
+_SCENES = ("scene", "setting")
+
+
+def _name_of(noun: Noun) -> str:
+    """The word of the place that a noun phrase names: "street" of "a street scene", "kitchen" of "kitchen counter"."""
+    word, last = noun.head, noun.modifiers[-1] if noun.modifiers else ""
+    if last and f"{last}-{word}" in VALUES:
+        return f"{last}-{word}"
+    if (word in _SCENES or word in _PARTS) and last in VALUES:
+        return last
+    both = "-".join(noun.modifiers[-2:])
+    return both if word in _PARTS and both in VALUES else word  # "in a living room area"
+
+
 def _of_nouns(clause: Clause) -> Iterator[Found]:
     words = clause.sentence.words
     for noun in clause.nouns():
-        word, last = noun.head, noun.modifiers[-1] if noun.modifiers else ""
+        word, last = _name_of(noun), noun.modifiers[-1] if noun.modifiers else ""
         before = words[noun.first - 1] if noun.first else ""
         further = words[noun.first - 2] if noun.first > 1 else ""
         owner = None
@@ -179,14 +193,9 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
             owner = next((one for one in clause.sentence.nouns if one.last == noun.first - 1), None)
         if owner is not None and owner.first:  # "in a dentist's waiting room"
             before, further = words[owner.first - 1], words[owner.first - 2] if owner.first > 1 else ""
-        if before == "of" and further in ("middle", "heart", "edge", "center"):
+        is_heart = before == "of" and further in ("middle", "heart", "edge", "center")
+        if is_heart or (noun.head in _SCENES and word == last):
             before = "in"
-        if last and f"{last}-{word}" in VALUES:
-            word = f"{last}-{word}"
-        elif word in ("scene", "setting") and last in VALUES:  # "a street scene"
-            word, before = last, "in"
-        elif word in _PARTS:  # "in a living room area"
-            word = next((name for name in (last, "-".join(noun.modifiers[-2:])) if name in VALUES), word)
         found = place_of(word)
         if found is not None and found[1] in _COVERING and singular(last) != last:
             continue  # "on white SURFACES dirt shows" has two phrases, "on sports fields" one

@@ -340,8 +340,10 @@ class NanoAnswerer:
         if read is not None and known.covers(read.kind, read.categories):
             # Of what is not there the model of drawn scenes says "One" and a side, as it was taught on what is.
             # Presence it knows surely (AUROC .998); that of photographs (.79) would deny too much that is there.
-            shown = [] if kind == "photograph" or read.kind == "presence" else read.categories
-            look = Look("the picture", (read.probe, *(Probe(presence_question(name), YES_NO) for name in shown)))
+            shown = [name for name in read.categories if presence_question(name) != read.probe.question]
+            shown = [] if kind == "photograph" else shown
+            seen_by = [Probe(presence_question(name), YES_NO) for name in shown]
+            look = Look("the picture", (read.probe, *seen_by))
             model = CheckpointValidator(self._load(kind), self._settings.batch_tokens)
             found = {one.key: one for one in model.score([look], lambda _: picture) if isinstance(one, ProbeScore)}
             score, *seen = (found[score_key(model.identity, look, item)] for item in look.items)
