@@ -157,9 +157,8 @@ _SMALL_TALK = WordyPattern(
 _MUTTERING = WordyPattern(
     "wait,|wait.|wait…|wait —|wait -|hm|oh,|oh wait|actually|scratch that|second thought|never mind|nevermind"
     "|let's see",
-    r"(?:^|[.!?]\s)(?:wait|hm+|oh|actually|scratch that|on second thought|never ?mind"
-    r"|let's see),? ?(?:[,.…!—–-]|no\b|wait\b"
-    r"|the\b)",
+    r"(?:^|[.!?]\s)(?:(?:wait|hm+|oh|scratch that|on second thought|never ?mind|let's see),? ?"
+    r"(?:[,.…!—–-]|no\b|wait\b|the\b)|actually,? (?:wait|scratch|let me)\b)",  # but: "Actually, it is red"
 )
 _OF_THE_TASK = WordyPattern(
     "description|answer|response|caption|reply|output|paragraph",
