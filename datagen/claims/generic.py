@@ -21,7 +21,8 @@ LONG = 3
 """Sentences from which on an answer explains; shorter ones say what is to be seen."""
 ASKS_FOR_DESCRIPTION = re.compile(
     r"\W*(?:(?:please|can you|could you|would you)\s+)*(?:describe|caption|give|provide|write|list|explain (?:the|"
-    r"this) (?:image|picture|photo)|tell me (?:what|about)|what (?:do|can) (?:you|we|one) see|what(?:'s| is| does) "
+    r"this) (?:image|picture|photo)|tell me (?:what|about)|what (?:do|can) (?:you|we|one) see|what can be seen|"
+    r"take a (?:close )?look|report what|what(?:'s| is| does) "
     r"(?:happening|going on|(?:in )?(?:the|this) (?:image|picture|photo|scene)))\b",
     FLAGS,
 )
@@ -45,10 +46,12 @@ _CUES = frozenset(
 _LIKE_THIS = re.compile(r"\b(?:like|such as) (?:this|that|these|those|the)(?: one| ones)?\b", FLAGS)
 _ANCHORS = re.compile(
     r"\bthere(?:['’]s| is| are)\b|\b(?<!like )(?:this|these)(?= \w)|\bhere\b|"
-    r"\b(?:image|picture|photo|photograph|scene|background|foreground)\b",
+    r"\b(?:image|picture|photo|photograph|scene|background|foreground)\b|"
+    r"\b(?:you|we|one|i) (?:can |could |also |clearly ){0,2}(?:see|spot|notice|count|make out|observe)\b",
     FLAGS,
 )
 """Words that speak of the picture."""
+_LISTS = (":", "(", "—")
 _OPENERS = frozenset(", and but or so while because since as though although that yet also then if".split())
 _RELATIVE = frozenset(("that", "who", "which"))
 _WHERE = frozenset(("where", "when", "whoever"))
@@ -78,6 +81,8 @@ def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterat
     if not inside:
         return
     has_cue = not _CUES.isdisjoint(words) or _LIKE_THIS.search(text, start, starts[-1] + 1) is not None
+    if text[max(0, start - 3) : start].rstrip().endswith(_LISTS) and "V" not in sentence.tags[inside[0] : inside[-1] + 1]:
+        return  # "what backs this up is in view: | a dining table and six cups"
     firsts = [inside[0]]  # "Plants like that, | and this one is in a pot"
     firsts += [n for n in inside[1:-1] if words[n] == "," and words[n + 1] in _OPENERS and _has_verb(sentence, n + 2)]
     for k, first in enumerate(firsts):
