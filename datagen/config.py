@@ -47,10 +47,10 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = None
     path: Annotated[
         str | None,
-        Meta(description="Corpus in another format, known by the file's name, such as images.jsonl: one image a line."),
+        Meta(description="Corpus of any format, a file or a folder, known by looking into it: docs/sources.md."),
     ] = None
     format: Annotated[
-        str | None, Meta(description="Name of the format of `corpus.path`, where the file's name does not tell it.")
+        str | None, Meta(description="Name of the format of `corpus.path`, where looking into it does not tell it.")
     ] = None
     images: Annotated[str | None, Meta(description="Folder of the pictures; without it they stay unchecked.")] = None
     source: Annotated[

@@ -73,6 +73,8 @@ def lint(
     for line in tally.lines(n_examples=0 if as_json or show_all else N_NAMED):
         echo(line, err=as_json)
     n_images = len(corpus.images)
+    if corpus_settings.path is not None:
+        echo(f"corpus    read as {source.name}", err=as_json)
     echo(f"images    {n_images}, with {len(corpus.categories)} categories", err=as_json)
     n_usable = n_images - len(tally.fallen)
     echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.coco import open_coco
 from datagen.corpus.file_names import name_in
-from datagen.corpus.image_records import ImageRecords, open_records
+from datagen.corpus.image_records import ImageRecords, open_records, recognise_records
 from datagen.corpus.images import AnnotatedImages, ImagesById, texts_of
 from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.pictures import (
@@ -28,7 +28,8 @@ from datagen.corpus.pictures import (
     picture_path,
     read_picture,
 )
-from datagen.corpus.source import Corpus, FileSource, Source
+from datagen.corpus.source import Corpus, FileSource, FolderSource, Source, explain_unreadable
+from datagen.corpus.yolo import open_yolo, recognise_yolo
 from datagen.errors import CorpusError, SettingsError
 from datagen.records import AnnotatedImage
 
@@ -37,6 +38,7 @@ __all__ = [
     "PLACES",
     "Corpus",
     "FileSource",
+    "FolderSource",
     "ImageRecords",
     "ImagesById",
     "PictureChecker",
@@ -65,20 +67,21 @@ class Format(Struct, frozen=True):
         open: Gives its source; nothing is read yet.
         needs: Settings under ``corpus`` of which at least one names its files.
         takes: Settings that may name further files.
-        suffixes: By which a file at ``corpus.path`` is known to be one.
+        recognises: Says whether the file or folder at ``corpus.path`` is one; looks at its beginning only.
     """
 
     name: str
     open: Callable[[CorpusSettings], Source]
     needs: tuple[str, ...] = ("path",)
     takes: tuple[str, ...] = ()
-    suffixes: tuple[str, ...] = ()
+    recognises: Callable[[Path], bool] | None = None
 
 
 FORMATS = (
     Format("coco", open_coco, needs=("captions", "instances")),
     Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
-    Format("records", open_records, suffixes=(".jsonl",)),
+    Format("records", open_records, recognises=recognise_records),
+    Format("yolo", open_yolo, recognises=recognise_yolo),
 )
 
 PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))
@@ -119,15 +122,31 @@ def find_format(settings: CorpusSettings) -> Format:
             raise SettingsError(
                 f"corpus.format {settings.format}: there is no such format that takes {told}; there is {names}."
             )
-    elif settings.path is not None:
-        suffix = PurePath(settings.path).suffix.lower()
-        fitting = [one for one in fitting if suffix in one.suffixes]
-        if not fitting:
-            known = ", ".join(f"{end} ({one.name})" for one in FORMATS for end in one.suffixes)
-            raise SettingsError(
-                f"{settings.path}: its name tells no corpus format; known are {known}. Name one with corpus.format."
-            )
+    elif settings.path is not None and Path(settings.path).exists():  # one that is gone is told when it is read
+        fitting = _recognised(Path(settings.path), fitting)
     return fitting[0]
+
+
+def _recognised(path: Path, formats: Sequence[Format]) -> list[Format]:
+    """Find what a file or folder is by looking into it.
+
+    Raises:
+        SettingsError: It is of no format, or of several.
+    """
+    try:
+        found = [one for one in formats if one.recognises is not None and one.recognises(path)]
+    except OSError as error:
+        raise CorpusError(explain_unreadable(error, str(path))) from None
+    if len(found) > 1:
+        told = " and ".join(one.name for one in found)
+        raise SettingsError(f"{path}: holds a corpus of {told}; name one with --set corpus.format={found[0].name}.")
+    if not found:
+        known = ", ".join(one.name for one in formats)
+        raise SettingsError(
+            f"{path}: is no corpus that is known by looking into it ({known}). A LLaVA dataset is taken in by 'datagen "
+            "import', COCO files by --captions and --instances; docs/sources.md shows what the others look like."
+        )
+    return found
 
 
 def open_source(settings: CorpusSettings) -> Source:

@@ -242,10 +242,10 @@ class Columns(Struct, frozen=True):
     def _labelled(self, row: int) -> tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType]:
         """Categories that are absent from an image, and those that are not boxed throughout, where labels tell them."""
         labels = self.labels[self.labels_end[row] : self.labels_end[row + 1]].tolist()
+        unfinished = tuple(self.category_names[label] for label in labels if label >= 0)
         if ONLY_LABELLED not in labels:
-            return UNSET, UNSET
-        absent = tuple(self.category_names[-1 - label] for label in labels if ONLY_LABELLED < label < 0)
-        return absent, tuple(self.category_names[label] for label in labels if label >= 0)
+            return UNSET, unfinished or UNSET
+        return tuple(self.category_names[-1 - label] for label in labels if ONLY_LABELLED < label < 0), unfinished
 
 
 class Annotations(Struct, frozen=True):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path, PurePath
@@ -142,14 +143,65 @@ class FileSource(Struct, frozen=True, kw_only=True):
 
     def load(self) -> Corpus:
         """Read the files; see ``Source``. A file that cannot be read is told here, so that no format needs to."""
-        try:
-            return self.read()
-        except OSError as error:
-            raise CorpusError(explain_unreadable(error, ", ".join(self.identity()))) from None
-        except UnicodeDecodeError as error:
-            raise CorpusError(
-                f"{', '.join(self.identity())}: is not UTF-8 ({error.reason}). Save it as UTF-8."
-            ) from None
+        return _read_told(self.read, ", ".join(self.identity()))
+
+
+class FolderSource(Struct, frozen=True, kw_only=True):
+    """A source whose annotations stand in a folder of many files, such as one for each picture.
+
+    Attributes:
+        name: Of the format.
+        kind: What the folder holds, for people.
+        folder: Its path.
+        files: Gives the annotation files, in an order that depends on their names alone.
+        read: Reads them.
+        pictures: See ``Source``.
+        is_exhaustive: See ``Source``.
+    """
+
+    name: str
+    kind: str
+    folder: str
+    files: Callable[[], Iterable[str]]
+    read: Callable[[], Corpus]
+    pictures: str | None = None
+    is_exhaustive: bool | None = None
+
+    def identity(self) -> tuple[str, ...]:
+        """Name of the folder, without those above it: it may move."""
+        return (PurePath(self.folder).name or self.folder,)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Kind and name of the folder."""
+        return [(self.kind, self.identity()[0])]
+
+    def digest(self) -> dict[str, Any]:
+        """One digest of the names under the folder and the bytes of all files."""
+        whole = hashlib.blake2b(digest_size=16)
+        for path in self.files():
+            whole.update(f"{os.path.relpath(path, self.folder)} {_file_digest(path)}\n".encode(errors="replace"))
+        return {f"annotations ({self.kind})": whole.hexdigest()}
+
+    def stamp(self) -> str:
+        """One digest of paths, sizes and times of all files."""
+        whole = hashlib.blake2b(digest_size=16)
+        for path in self.files():
+            found = os.stat(path)  # noqa: PTH116  # 3 times as fast, and there are 100,000
+            whole.update(f"{path} {found.st_size} {found.st_mtime_ns}\n".encode(errors="replace"))
+        return whole.hexdigest()
+
+    def load(self) -> Corpus:
+        """Read the files; see ``FileSource.load``."""
+        return _read_told(self.read, self.folder)
+
+
+def _read_told(read: Callable[[], Corpus], name: str) -> Corpus:
+    try:
+        return read()
+    except OSError as error:
+        raise CorpusError(explain_unreadable(error, name)) from None
+    except UnicodeDecodeError as error:
+        raise CorpusError(f"{name}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
 
 
 def _file_digest(path: str) -> str:

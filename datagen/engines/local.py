@@ -214,6 +214,7 @@ def _open(inputs: Inputs, name: str, place: Workplace, n_together: int) -> Valid
 
 def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = True) -> None:
     """Write down what the run is about, prove its endpoint, and look at the pictures before the rest is paid for."""
+    tell_source(inputs)
     tell_omissions(inputs)
     tell_languages(inputs)
     if may_ask:
@@ -226,6 +227,13 @@ def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = 
     for name, validator in zip(validator_names(inputs.settings.validator.name), validators, strict=False):
         with telling_which(name, len(validators)), telling_what_it_raised(name):
             validator.look_over(few, inputs.pictures.read)
+
+
+def tell_source(inputs: Inputs) -> None:
+    """Say what a corpus was taken for, where that was found out by looking into it."""
+    if inputs.settings.corpus.path is not None:
+        told = ", ".join(f"{kind} {visible(name)}" for kind, name in inputs.described())
+        inputs.progress.note(f"The corpus is read as {inputs.source.name}: {told}.")
 
 
 OF_A_WHOLE_FILE = {"boxes_scored", "captions_alike", "category_no_thing"}

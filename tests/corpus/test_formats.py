@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import CorpusFiles, make_corpus
+from written_corpora import WRITERS
 
+import datagen
 from datagen.config import CorpusSettings, load_settings
 from datagen.corpus import (
     FORMATS,
     PLACES,
     Corpus,
     FileSource,
+    FolderSource,
     corpus_if_there,
     find_format,
     identity_in,
@@ -37,7 +42,15 @@ def settings(tmp_path: Path) -> dict[str, CorpusSettings]:
         "coco": CorpusSettings(captions=captions, instances=instances),
         "llava": CorpusSettings(dataset=str(tmp_path / "llava.json"), instances=instances),
         "records": CorpusSettings(path=str(tmp_path / "images.jsonl")),
-    }
+    } | {name: CorpusSettings(path=str(written(name, files, tmp_path / name))) for name in WRITERS}
+
+
+def written(name: str, files: CorpusFiles, folder: Path) -> Path:
+    """The corpus of the files in another format."""
+    corpus = load_corpus(load_settings(None, files.settings).corpus)
+    path = WRITERS[name].write(corpus.images, corpus.categories, folder)
+    shutil.copytree(files.images, folder / WRITERS[name].pictures, dirs_exist_ok=True)
+    return path
 
 
 def test_the_fixture_has_every_format(settings: dict[str, CorpusSettings]) -> None:
@@ -57,9 +70,9 @@ def test_every_format_answers_as_a_source(settings: dict[str, CorpusSettings], n
     assert corpus.images == load_corpus(settings[name]).images
     for image in corpus.images:
         assert corpus.by_id[image.image_id] == image
-    changed = settings[name].instances or (settings[name].path,)
-    path = Path(str(changed[0]))
-    path.write_text(path.read_text().replace("000000000001", "000000000002").replace("dog", "cat"))
+    changed = [*source.files()] if isinstance(source, FolderSource) else settings[name].instances
+    path = Path(changed[-1] if changed else str(settings[name].path))
+    path.write_text(path.read_text().replace("000000000001", "000000000002").replace("dog", "cat") + "\n")
     os.utime(path, (1, 1))
     assert dict(source.digest()) != digest
     assert source.stamp() != stamp
@@ -77,7 +90,6 @@ def test_a_dataset_is_what_a_run_is_on_not_its_annotations(settings: dict[str, C
         ({}, "No annotations are given: name a COCO file with --captions or --instances"),
         ({"images": "pictures"}, "No annotations are given"),
         ({"path": "a.jsonl", "captions": ("b.json",)}, r"corpus\.captions, corpus\.path: no corpus format takes these"),
-        ({"path": "a.txt"}, r"a\.txt: its name tells no corpus format; known are .*\.jsonl \(records\)"),
         (
             {"path": "a.jsonl", "format": "yolo9"},
             r"corpus\.format yolo9: there is no such format that takes corpus\.path",
@@ -88,6 +100,44 @@ def test_a_dataset_is_what_a_run_is_on_not_its_annotations(settings: dict[str, C
 def test_settings_that_name_no_format_are_told(given: dict[str, object], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         open_source(CorpusSettings(**given))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_is_written_comes_back_and_makes_a_dataset(name: str, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    path, carries = written(name, corpus_files, tmp_path / "corpus"), WRITERS[name]
+    before, after = (
+        load_corpus(load_settings(None, corpus_files.settings).corpus),
+        load_corpus(CorpusSettings(path=str(path))),
+    )
+    assert find_format(CorpusSettings(path=str(path))).name == name.partition(" ")[0]
+    assert (after.findings, after.refusal) == ((), None)
+    for old, new in zip(before.images, after.images, strict=True):
+        assert new.image_id == old.image_id
+        assert new.captions == (old.captions if carries.captions else ())
+        boxes: list[Any] = [
+            (box.category, pytest.approx(box.box_unit, abs=carries.off_by), box.is_crowd) for box in old.boxes
+        ]
+        assert [(box.category, box.box_unit, box.is_crowd) for box in new.boxes] == (boxes if carries.boxes else [])
+        assert new.licence == (old.licence if carries.licences else None)
+    out = tmp_path / "run"
+    run = datagen.run({"corpus.path": str(path), "types": ["conversation", "description"]}, out)
+    assert run.summary.accepted >= 6
+    assert all(sample.turns for sample in run.iter_samples() if sample.status == "accepted")
+    known = {image.file_name for image in after.images}
+    assert {row["image"] for row in json.loads((out / "dataset.json").read_text())} <= known
+    again = (out / "samples.jsonl").read_bytes()
+    datagen.run({"corpus.path": str(path), "types": ["conversation", "description"]}, tmp_path / "again")
+    assert (tmp_path / "again" / "samples.jsonl").read_bytes() == again
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("a.txt", "is no corpus that is known by looking into it"), ("b", "b: is no c")]
+)
+def test_what_is_of_no_format_is_told(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "b").mkdir()
+    (tmp_path / "a.txt").write_text("Hm.")
+    with pytest.raises(SettingsError, match=said):
+        open_source(CorpusSettings(path=str(tmp_path / name)))
 
 
 def test_a_format_may_be_named(tmp_path: Path) -> None:
