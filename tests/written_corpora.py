@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from datagen.records import AnnotatedImage
+from datagen.records import AnnotatedImage, Box
 
 
 def write_yolo(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
@@ -24,6 +24,37 @@ def write_yolo(images: Sequence[AnnotatedImage], categories: Sequence[str], fold
         ]
         (labels / f"{PurePosixPath(image.file_name).stem}.txt").write_text("".join(lines))
     return folder
+
+
+def write_voc(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """``Annotations`` beside ``JPEGImages``, corners from 1."""
+    del categories
+    (folder / "Annotations").mkdir(parents=True)
+    for image in images:
+        objects = "".join(
+            f"<object><name>{box.category}</name><pose>Unspecified</pose><truncated>1</truncated>"
+            f"<difficult>0</difficult><bndbox><xmin>{left + 1}</xmin><ymin>{top + 1}</ymin><xmax>{right}</xmax>"
+            f"<ymax>{bottom}</ymax></bndbox></object>"
+            for box in image.boxes
+            for left, top, right, bottom in [_in_pixels(box, image)]
+        )
+        size = f"<size><width>{image.width}</width><height>{image.height}</height><depth>3</depth></size>"
+        name = PurePosixPath(image.file_name)
+        (folder / "Annotations" / f"{name.stem}.xml").write_text(
+            f"<annotation>\n<folder>VOC2012</folder><filename>{name.name}</filename>{size}<segmented>0</segmented>\n"
+            f"{objects}\n</annotation>\n"
+        )
+    return folder
+
+
+def _in_pixels(box: Box, image: AnnotatedImage) -> tuple[int, int, int, int]:
+    left, top, right, bottom = box.box_unit
+    return (
+        round(left * image.width),
+        round(top * image.height),
+        round(right * image.width),
+        round(bottom * image.height),
+    )
 
 
 @dataclass(frozen=True)
@@ -44,5 +75,8 @@ class Format:
     off_by: float = 1e-5
 
 
-WRITERS = {"yolo": Format(write_yolo, "images/train")}
+WRITERS = {
+    "yolo": Format(write_yolo, "images/train"),
+    "voc": Format(write_voc, "JPEGImages"),
+}
 """By the names of the formats that ``corpus.path`` finds."""

@@ -29,6 +29,7 @@ from datagen.corpus.pictures import (
     read_picture,
 )
 from datagen.corpus.source import Corpus, FileSource, FolderSource, Source, explain_unreadable
+from datagen.corpus.voc import open_voc, recognise_voc
 from datagen.corpus.yolo import open_yolo, recognise_yolo
 from datagen.errors import CorpusError, SettingsError
 from datagen.records import AnnotatedImage
@@ -82,6 +83,7 @@ FORMATS = (
     Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
     Format("records", open_records, recognises=recognise_records),
     Format("yolo", open_yolo, recognises=recognise_yolo),
+    Format("voc", open_voc, recognises=recognise_voc),
 )
 
 PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))

@@ -140,6 +140,14 @@ def test_what_is_of_no_format_is_told(tmp_path: Path, name: str, said: str) -> N
         open_source(CorpusSettings(path=str(tmp_path / name)))
 
 
+def test_what_is_of_two_formats_is_to_be_named(tmp_path: Path, corpus_files: CorpusFiles) -> None:
+    for name in ("yolo", "voc"):
+        written(name, corpus_files, tmp_path / "both")
+    with pytest.raises(SettingsError, match=r"holds a corpus of yolo and voc; name one with --set corpus\.format=yolo"):
+        open_source(CorpusSettings(path=str(tmp_path / "both")))
+    assert open_source(CorpusSettings(path=str(tmp_path / "both"), format="voc")).name == "voc"
+
+
 def test_a_format_may_be_named(tmp_path: Path) -> None:
     (tmp_path / "images.txt").write_text(json.dumps(RECORD))
     corpus = load_corpus(CorpusSettings(path=str(tmp_path / "images.txt"), format="records"))
