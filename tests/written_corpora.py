@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -57,6 +59,54 @@ def _in_pixels(box: Box, image: AnnotatedImage) -> tuple[int, int, int, int]:
     )
 
 
+def write_lines(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """Flickr8k's ``name#number<tab>caption``."""
+    del categories
+    folder.mkdir(parents=True)
+    path = folder / "Flickr8k.token.txt"
+    lines = [f"{image.file_name}#{n}\t{caption}\n" for image in images for n, caption in enumerate(image.captions)]
+    path.write_text("".join(lines))
+    return path
+
+
+def write_table(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """A CSV file with a header."""
+    del categories
+    folder.mkdir(parents=True)
+    with (folder / "captions.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "caption", "license"))
+        table.writerows((image.file_name, text, image.licence) for image in images for text in image.captions)
+    return folder
+
+
+def write_hub(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """The ``metadata.jsonl`` of an image folder on the hub, each caption a line."""
+    del categories
+    folder.mkdir(parents=True)
+    rows = [{"file_name": image.file_name, "text": text} for image in images for text in image.captions]
+    (folder / "metadata.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    return folder
+
+
+def write_karpathy(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """Karpathy's splits of COCO."""
+    del categories
+    folder.mkdir(parents=True)
+    rows = [
+        {
+            "filename": image.file_name,
+            "imgid": n,
+            "split": "train",
+            "sentences": [{"tokens": text.split(), "raw": text, "imgid": n} for text in image.captions],
+        }
+        for n, image in enumerate(images)
+    ]
+    path = folder / "dataset.json"
+    path.write_text(json.dumps({"images": rows, "dataset": "mine"}))
+    return path
+
+
 @dataclass(frozen=True)
 class Format:
     """How a corpus is written, and what comes back.
@@ -78,5 +128,9 @@ class Format:
 WRITERS = {
     "yolo": Format(write_yolo, "images/train"),
     "voc": Format(write_voc, "JPEGImages"),
+    "captions in lines": Format(write_lines, "images", captions=True, boxes=False),
+    "captions in a table": Format(write_table, ".", captions=True, boxes=False, licences=True),
+    "captions of the hub": Format(write_hub, ".", captions=True, boxes=False),
+    "captions of Karpathy": Format(write_karpathy, "images", captions=True, boxes=False),
 }
 """By the names of the formats that ``corpus.path`` finds."""

@@ -15,9 +15,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import PLUGGED, CorpusSettings
+from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
 from datagen.corpus.file_names import name_in
-from datagen.corpus.image_records import ImageRecords, open_records, recognise_records
+from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import AnnotatedImages, ImagesById, texts_of
 from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.pictures import (
@@ -81,7 +82,8 @@ class Format(Struct, frozen=True):
 FORMATS = (
     Format("coco", open_coco, needs=("captions", "instances")),
     Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
-    Format("records", open_records, recognises=recognise_records),
+    Format("records", open_records, recognises=lambda path: path.suffix == ".jsonl" and not recognise_captions(path)),
+    Format("captions", open_captions, recognises=recognise_captions),
     Format("yolo", open_yolo, recognises=recognise_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
 )

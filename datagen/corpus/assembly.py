@@ -39,6 +39,8 @@ Mask = NDArray[np.bool_]
 
 MAX_LABEL_BYTES = 4 << 20
 """Of the annotation file of one picture; 40,000 boxes of YOLO's fill half of it."""
+_AT_ONCE = 1 << 12
+"""Captions laid into the buffer together: numpy's cost per call is spread over them."""
 ROUNDING = 0.002
 """How far a box may reach over a frame of unknown size unremarked: a pixel of 500, as COCO rounds."""
 
@@ -70,6 +72,8 @@ class Assembly:
         for name in categories:
             self.category(name)
         self._captions, self._captioned = GrowingTexts(), Growing(np.int32)
+        self._new_captions: list[str] = []
+        self._new_captioned: list[int] = []
         self._box_images, self._box_categories = Growing(np.int32), Growing(np.int32)
         self._corners, self._areas, self._crowds = Growing(np.float64, 4), Growing(np.float64), Growing(np.bool_)
         self._labels = Growing(np.int32, 2)
@@ -101,8 +105,16 @@ class Assembly:
         """Give an image captions; those that are none are left out and told."""
         folded = [" ".join(text.split()) for text in captions]
         kept = [text for text in folded if self._is_caption(image, text)]
-        self._captions.add(kept)
-        self._captioned.add(np.full(len(kept), image, np.int32))
+        self._new_captions += kept
+        self._new_captioned += [image] * len(kept)
+        if len(self._new_captions) >= _AT_ONCE:
+            self._lay_captions()
+
+    def _lay_captions(self) -> None:
+        self._captions.add(self._new_captions)
+        self._captioned.add(np.array(self._new_captioned, np.int32))
+        self._new_captions.clear()
+        self._new_captioned.clear()
 
     def _is_caption(self, image: int, text: str) -> bool:
         if not text:
@@ -195,6 +207,7 @@ class Assembly:
         is_kept &= (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
         boxes_end, order = _in_order(images[is_kept], len(self._names))
         order = np.flatnonzero(is_kept)[order]
+        self._lay_captions()
         captions_end, caption_order = _in_order(self._captioned.array(), len(self._names))
         labelled, labels = self._coded_labels(rows)
         labels_end, label_order = _in_order(labelled, len(self._names))

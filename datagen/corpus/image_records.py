@@ -125,11 +125,6 @@ class ImageRecords:
         return _corpus_of(placed, self.pictures, self._categories)
 
 
-def recognise_records(path: Path) -> bool:
-    """Whether this is a JSON Lines file whose first line is no record of another format."""
-    return path.is_file() and path.suffix.lower() == ".jsonl"
-
-
 def open_records(settings: CorpusSettings) -> FileSource:
     """A JSON Lines file of image records at ``corpus.path``."""
     path = settings.path or ""

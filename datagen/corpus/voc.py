@@ -1,9 +1,9 @@
 """PASCAL VOC: one XML file of boxes for each picture; captions there are none.
 
 As VOC's development kit has it (host.robots.ox.ac.uk/pascal/VOC/voc2012): corners in pixels, of which the first is 1
-and the last belongs to the box. ``Annotations`` stands beside ``JPEGImages``, or the files beside the pictures as LabelImg
-and Roboflow write them. A ``difficult`` object needs more than its looks to be recognised, and VOC scores none: its box
-is left out, and its category is not counted to the end. A ``truncated`` one is boxed as far as it is seen.
+and the last belongs to the box. ``Annotations`` stands beside ``JPEGImages``, or the files beside the pictures as tools
+write them. A ``difficult`` object needs more than its looks to be recognised, and VOC scores none: its box is left
+out, and its category is not counted to the end. A ``truncated`` one is boxed as far as it is seen.
 
 Files come from anywhere: one with a document type is refused, as only such can define entities that grow without bound
 or name other files; size and depth are bounded.

@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> dict[str, CorpusSettings]:
         "coco": CorpusSettings(captions=captions, instances=instances),
         "llava": CorpusSettings(dataset=str(tmp_path / "llava.json"), instances=instances),
         "records": CorpusSettings(path=str(tmp_path / "images.jsonl")),
-    } | {name: CorpusSettings(path=str(written(name, files, tmp_path / name))) for name in WRITERS}
+    } | {name.partition(" ")[0]: CorpusSettings(path=str(written(name, files, tmp_path / name))) for name in WRITERS}
 
 
 def written(name: str, files: CorpusFiles, folder: Path) -> Path:
@@ -70,8 +70,8 @@ def test_every_format_answers_as_a_source(settings: dict[str, CorpusSettings], n
     assert corpus.images == load_corpus(settings[name]).images
     for image in corpus.images:
         assert corpus.by_id[image.image_id] == image
-    changed = [*source.files()] if isinstance(source, FolderSource) else settings[name].instances
-    path = Path(changed[-1] if changed else str(settings[name].path))
+    files = source.files() if isinstance(source, FolderSource) else [one for of in source.files.values() for one in of]  # type: ignore[attr-defined]
+    path = Path([*files][-1])
     path.write_text(path.read_text().replace("000000000001", "000000000002").replace("dog", "cat") + "\n")
     os.utime(path, (1, 1))
     assert dict(source.digest()) != digest
