@@ -107,6 +107,30 @@ def write_karpathy(images: Sequence[AnnotatedImage], categories: Sequence[str], 
     return path
 
 
+def write_open_images(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """Boxes, names of categories, and images with their licences."""
+    folder.mkdir(parents=True)
+    codes = {name: f"/m/0{n}" for n, name in enumerate(categories)}
+    names = "".join(f"{code},{name.capitalize()}\n" for name, code in codes.items())
+    (folder / "class-descriptions-boxable.csv").write_text(names)
+    with (folder / "oidv6-train-annotations-bbox.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow("ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsOccluded,IsTruncated,IsGroupOf,IsDepiction,IsInside".split(","))  # fmt: skip
+        for image in images:
+            for box in image.boxes:
+                left, top, right, bottom = box.box_unit
+                marks = (0, 0, int(box.is_crowd), 0, 0)
+                image_id = PurePosixPath(image.file_name).stem
+                table.writerow((image_id, "xclick", codes[box.category], 1, left, right, top, bottom, *marks))
+    with (folder / "train-images-boxable-with-rotation.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("ImageID", "Subset", "License"))
+        for image in images:
+            url = "https://creativecommons.org/licenses/by/2.0/" if image.licence else ""
+            table.writerow((PurePosixPath(image.file_name).stem, "train", url))
+    return folder
+
+
 @dataclass(frozen=True)
 class Format:
     """How a corpus is written, and what comes back.
@@ -128,6 +152,7 @@ class Format:
 WRITERS = {
     "yolo": Format(write_yolo, "images/train"),
     "voc": Format(write_voc, "JPEGImages"),
+    "open_images": Format(write_open_images, "train", licences=True),
     "captions in lines": Format(write_lines, "images", captions=True, boxes=False),
     "captions in a table": Format(write_table, ".", captions=True, boxes=False, licences=True),
     "captions of the hub": Format(write_hub, ".", captions=True, boxes=False),

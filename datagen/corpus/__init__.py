@@ -21,6 +21,7 @@ from datagen.corpus.file_names import name_in
 from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import AnnotatedImages, ImagesById, texts_of
 from datagen.corpus.llava_dataset import load_dataset, open_llava
+from datagen.corpus.open_images import open_open_images, recognise_open_images
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,
@@ -86,6 +87,7 @@ FORMATS = (
     Format("captions", open_captions, recognises=recognise_captions),
     Format("yolo", open_yolo, recognises=recognise_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
+    Format("open_images", open_open_images, recognises=recognise_open_images),
 )
 
 PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))
