@@ -1,7 +1,7 @@
 """Open Images: tables of boxes and of image-level labels that people verified; captions there are none.
 
 As storage.googleapis.com/openimages/web/download.html has it. Boxes are corners as shares of the frame; ``IsGroupOf``
-is a group of more than five that nobody counted, a crowd. What is only depicted (``IsDepiction``) or seen from its inside
+is a group of more than five that nobody counted, a crowd. What is only depicted (``IsDepiction``) or seen from inside
 (``IsInside``) is left out, and its category is not counted to the end. Of the labels, those of people count (confidence
 1 or 0); a machine's are passed over. A category that people found absent may be denied, any other may not. Of one that
 they found present every object was to be boxed (arXiv 1811.00982), so it is not counted to the end only where it has no

@@ -6,17 +6,19 @@ write them. A ``difficult`` object needs more than its looks to be recognised, a
 out, and its category is not counted to the end. A ``truncated`` one is boxed as far as it is seen.
 
 Files come from anywhere: one with a document type is refused, as only such can define entities that grow without bound
-or name other files; size and depth are bounded.
+or name other files; the size is bounded.
 """
 
 from __future__ import annotations
 
 import math
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePath, PurePosixPath
-from xml.parsers import expat
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, TreeBuilder, XMLParser
 
 from msgspec import Struct
 
@@ -28,32 +30,12 @@ from datagen.corpus.pictures import PictureError, picture_size
 from datagen.corpus.source import Corpus, FolderSource
 from datagen.errors import CorpusError
 
-MAX_DEPTH = 16
-"""Elements in one another; VOC has five."""
 MAX_LOOKED_AT = 20
 """Files that are read to know a folder."""
 _PICTURES = ("JPEGImages", "images", "Images", "../JPEGImages", "../images")
 _CORNERS = ("xmin", "ymin", "xmax", "ymax")
-_KEPT = frozenset(("filename", "size/width", "size/height", "object/name", "object/difficult")) | {
-    f"object/bndbox/{corner}" for corner in _CORNERS
-}
-
-
-class _Object(Struct):
-    """One object, its values as texts by the names of their elements."""
-
-    values: dict[str, str]
-
-    @property
-    def is_difficult(self) -> bool:
-        return self.values.get("difficult", "0").strip().lower() in ("1", "true")
-
-
-class _Annotation(Struct):
-    """What a file says."""
-
-    values: dict[str, str]
-    objects: list[_Object]
+_DOCTYPE = re.compile(rb"<!\s*(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_HAS_DOCTYPE = "has a document type, which could define entities; VOC's files have none"
 
 
 class _Unreadable(Exception):  # noqa: N818 - it becomes a finding
@@ -148,20 +130,22 @@ def _read(root: Path, base: Path) -> Corpus:
     return corpus_of(assembly.annotations(n_records, _guess))
 
 
-def _name_of(found: _Annotation, stem: str, names: set[str], listed: dict[str, str]) -> str:
+def _name_of(found: Element, stem: str, names: set[str], listed: dict[str, str]) -> str:
     """The picture's name: the one that is told if it is there, else that of the file's own name."""
-    told = PurePosixPath(plain_name(found.values.get("filename", "").strip())).name
+    told = PurePosixPath(plain_name(_text(found, "filename"))).name
     if told in names:
         return told
     return listed.get(stem) or listed.get(told) or listed.get(PurePosixPath(told).stem) or told or f"{stem}.jpg"
 
 
-def _add(found: _Annotation, told: str, name: str, base: Path, assembly: Assembly) -> int:
+def _add(found: Element, told: str, name: str, base: Path, assembly: Assembly) -> int:
     """Enter an image with its boxes; give how many difficult ones were left out."""
-    width, height = (_whole(found.values.get(f"size/{side}", "")) for side in ("width", "height"))
-    objects = [one for one in found.objects if not one.is_difficult]
+    width, height = (_whole(_text(found, f"size/{side}")) for side in ("width", "height"))
+    given = found.findall("object")
+    is_difficult = [_text(one, "difficult").lower() in ("1", "true") for one in given]
+    objects = [one for one, is_left_out in zip(given, is_difficult, strict=True) if not is_left_out]
     fault = None
-    if found.objects and not (width and height):
+    if objects and not (width and height):
         try:
             width, height = picture_size(base, name)
         except PictureError as error:  # the pictures are checked later, and this one costs its samples then
@@ -174,7 +158,7 @@ def _add(found: _Annotation, told: str, name: str, base: Path, assembly: Assembl
     units: list[tuple[float, float, float, float]] = []
     for one in objects:
         corners = _corners_of(one)
-        category = one.values.get("name", "").strip()
+        category = _text(one, "name")
         if corners is None or not category:
             what = "a name" if corners is not None else "xmin, ymin, xmax and ymax as numbers"
             assembly.tell("box_missing", image, f"{told}: an object is without {what}; left out")
@@ -184,10 +168,14 @@ def _add(found: _Annotation, told: str, name: str, base: Path, assembly: Assembl
         categories.append(assembly.category(category))
     if units:
         assembly.add_boxes([image] * len(units), categories, units)
-    difficult = Counter(one.values.get("name", "").strip() for one in found.objects if one.is_difficult)
+    difficult = Counter(_text(one, "name") for one, is_left_out in zip(given, is_difficult, strict=True) if is_left_out)
     if difficult:
         assembly.add_labels([(image, assembly.category(category)) for category in difficult if category])
     return difficult.total()
+
+
+def _text(element: Element, name: str) -> str:
+    return (element.findtext(name) or "").strip()
 
 
 def _whole(text: str) -> int:
@@ -198,12 +186,12 @@ def _whole(text: str) -> int:
     return int(value) if math.isfinite(value) else 0
 
 
-def _corners_of(one: _Object) -> list[float] | None:
+def _corners_of(one: Element) -> list[float] | None:
     try:
-        corners = [float(one.values[f"bndbox/{corner}"]) for corner in _CORNERS]
-    except (KeyError, ValueError):
+        corners = [float(one.findtext(corner)) for one in one.findall("bndbox")[:1] for corner in _CORNERS]  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         return None
-    return corners if all(map(math.isfinite, corners)) else None
+    return corners if corners and all(map(math.isfinite, corners)) else None
 
 
 def _guess(corners: Corners) -> str | None:
@@ -213,7 +201,7 @@ def _guess(corners: Corners) -> str | None:
     return "its boxes are [left, top, width, height]; VOC's are corners" if seems(given) else None
 
 
-def _read_annotation(path: str) -> _Annotation:
+def _read_annotation(path: str) -> Element:
     """Read a file.
 
     Raises:
@@ -225,42 +213,24 @@ def _read_annotation(path: str) -> _Annotation:
         raise _Unreadable(f"has more than {MAX_LABEL_BYTES} bytes")
     if not data.strip():
         raise _Unreadable("is empty")
-    found = _Annotation({}, [])
-    stack: list[str] = []
-    texts: list[str] = []
-
-    def start(tag: str, _: dict[str, str]) -> None:
-        if len(stack) >= MAX_DEPTH:
-            raise _Unreadable(f"has elements nested more than {MAX_DEPTH} deep")
-        if not stack and tag != "annotation":
-            raise _Unreadable(f"holds <{tag[:40]}>, not VOC's <annotation>")
-        stack.append(tag)
-        texts.clear()
-        if len(stack) == 2 and tag == "object":
-            found.objects.append(_Object({}))
-
-    def end(_: str) -> None:
-        key = "/".join(stack[1:])
-        stack.pop()
-        if key in _KEPT:
-            inner = key.removeprefix("object/")
-            (found.values if inner == key else found.objects[-1].values)[inner] = "".join(texts)
-        texts.clear()
-
-    def refuse(*_: object) -> None:
-        raise _Unreadable("has a document type, which could define entities; VOC's files have none")
-
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler, parser.EndElementHandler = start, end
-    parser.CharacterDataHandler = texts.append
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    if _DOCTYPE.search(data.translate(None, b"\0")):
+        raise _Unreadable(_HAS_DOCTYPE)  # before it is parsed, as the parser would expand what it defines
     try:
-        parser.Parse(data, True)
-    except (expat.ExpatError, LookupError, ValueError) as error:
+        found: Element = ElementTree.XML(data, XMLParser(target=_Elements()))
+    except (ElementTree.ParseError, LookupError, ValueError) as error:
         odd = _odd_byte(data)
         raise _Unreadable(f"is no XML: {odd or error}") from None
+    if found.tag != "annotation":
+        raise _Unreadable(f"holds <{found.tag[:40]}>, not VOC's <annotation>")
     return found
+
+
+class _Elements(TreeBuilder):
+    """Builds a tree of a file without a document type."""
+
+    def doctype(self, *_: object) -> None:
+        """Refuse one that an encoding of its own has hidden."""
+        raise _Unreadable(_HAS_DOCTYPE)
 
 
 def _odd_byte(data: bytes) -> str | None:
