@@ -131,6 +131,32 @@ def write_open_images(images: Sequence[AnnotatedImage], categories: Sequence[str
     return folder
 
 
+def write_coco(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """``annotations`` with a file of captions and one of instances."""
+    (folder / "annotations").mkdir(parents=True)
+    listed = [
+        {"id": n, "file_name": f"images/{image.file_name}", "width": image.width, "height": image.height}
+        for n, image in enumerate(images, start=1)
+    ]
+    captions = [{"image_id": n, "caption": text} for n, image in enumerate(images, start=1) for text in image.captions]
+    boxes = [
+        {
+            "image_id": n,
+            "category_id": categories.index(box.category),
+            "bbox": [left, top, right - left, bottom - top],
+            "iscrowd": int(box.is_crowd),
+        }
+        for n, image in enumerate(images, start=1)
+        for box in image.boxes
+        for left, top, right, bottom in [_in_pixels(box, image)]
+    ]
+    named = [{"id": n, "name": name} for n, name in enumerate(categories)]
+    for kind, rows in (("captions", captions), ("instances", boxes)):
+        tree = {"images": listed, "annotations": rows, "categories": named}
+        (folder / "annotations" / f"{kind}_train2017.json").write_text(json.dumps(tree))
+    return folder
+
+
 @dataclass(frozen=True)
 class Format:
     """How a corpus is written, and what comes back.
@@ -150,6 +176,7 @@ class Format:
 
 
 WRITERS = {
+    "coco in a folder": Format(write_coco, "images", captions=True),
     "yolo": Format(write_yolo, "images/train"),
     "voc": Format(write_voc, "JPEGImages"),
     "open_images": Format(write_open_images, "train", licences=True),

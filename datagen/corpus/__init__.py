@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
+from datagen.corpus.coco_folder import open_found_coco, recognise_coco
 from datagen.corpus.file_names import name_in
 from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import AnnotatedImages, ImagesById, texts_of
@@ -84,6 +85,7 @@ FORMATS = (
     Format("coco", open_coco, needs=("captions", "instances")),
     Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
     Format("records", open_records, recognises=lambda path: path.suffix == ".jsonl" and not recognise_captions(path)),
+    Format("coco", open_found_coco, recognises=recognise_coco),
     Format("captions", open_captions, recognises=recognise_captions),
     Format("yolo", open_yolo, recognises=recognise_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
@@ -149,8 +151,8 @@ def _recognised(path: Path, formats: Sequence[Format]) -> list[Format]:
     if not found:
         known = ", ".join(one.name for one in formats)
         raise SettingsError(
-            f"{path}: is no corpus that is known by looking into it ({known}). A LLaVA dataset is taken in by 'datagen "
-            "import', COCO files by --captions and --instances; docs/sources.md shows what the others look like."
+            f"{path}: is no corpus that is known by looking into it ({known}); docs/sources.md shows what each looks "
+            "like. A LLaVA dataset is taken in by 'datagen import'."
         )
     return found
 

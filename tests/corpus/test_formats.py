@@ -94,7 +94,7 @@ def test_a_dataset_is_what_a_run_is_on_not_its_annotations(settings: dict[str, C
             {"path": "a.jsonl", "format": "yolo9"},
             r"corpus\.format yolo9: there is no such format that takes corpus\.path",
         ),
-        ({"path": "a.jsonl", "format": "coco"}, r"corpus\.format coco: there is no such format"),
+        ({"path": "a.jsonl", "format": "llava"}, r"corpus\.format llava: there is no such format"),
     ],
 )
 def test_settings_that_name_no_format_are_told(given: dict[str, object], said: str) -> None:
@@ -120,13 +120,15 @@ def test_what_is_written_comes_back_and_makes_a_dataset(name: str, corpus_files:
         assert [(box.category, box.box_unit, box.is_crowd) for box in new.boxes] == (boxes if carries.boxes else [])
         assert new.licence == (old.licence if carries.licences else None)
     out = tmp_path / "run"
-    run = datagen.run({"corpus.path": str(path), "types": ["conversation", "description"]}, out)
+    source = open_source(CorpusSettings(path=str(path)))
+    pictures = {} if source.pictures else {"corpus.images": str(path)}
+    run = datagen.run({"corpus.path": str(path), **pictures, "types": ["conversation", "description"]}, out)
     assert run.summary.accepted >= 6
     assert all(sample.turns for sample in run.iter_samples() if sample.status == "accepted")
     known = {image.file_name for image in after.images}
     assert {row["image"] for row in json.loads((out / "dataset.json").read_text())} <= known
     again = (out / "samples.jsonl").read_bytes()
-    datagen.run({"corpus.path": str(path), "types": ["conversation", "description"]}, tmp_path / "again")
+    datagen.run({"corpus.path": str(path), **pictures, "types": ["conversation", "description"]}, tmp_path / "again")
     assert (tmp_path / "again" / "samples.jsonl").read_bytes() == again
 
 
