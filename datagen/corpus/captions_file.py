@@ -150,7 +150,7 @@ def _is_captions(path: Path) -> bool:
         return head.lstrip().startswith("{") and '"sentences"' in head and '"filename"' in head
     if path.suffix.lower() == ".jsonl":
         return is_caption_record(lines[0])
-    return _columns_in(lines[0]) is not None or all(_is_picture(_split(line)[0]) for line in lines[:3])
+    return _columns_in(lines[0]) is not None or all(_is_picture(name) and text for name, text in map(_split, lines[:3]))
 
 
 def _head_of(path: Path) -> str:

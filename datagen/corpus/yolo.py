@@ -61,7 +61,7 @@ class _Place(Struct, frozen=True):
 def recognise_yolo(path: Path) -> bool:
     """Whether this is ``data.yaml``, the folder with it or with ``classes.txt``, or a folder in that."""
     found = _find_names(path)
-    return found is not None and (found.is_relative_to(path) or any(_places(found.parent, path)))
+    return found is not None and (found.is_relative_to(path) or any(_places(_root_of(found), path)))
 
 
 def open_yolo(settings: CorpusSettings) -> FolderSource:
@@ -90,7 +90,10 @@ def _find_names(path: Path) -> Path | None:
     if not path.is_dir():
         return path if path.suffix.lower() in _YAML and _holds_names(path) else None
     for folder in (path, *path.parents[:2]):
-        yamls = sorted(one for one in folder.iterdir() if one.suffix.lower() in _YAML and one.is_file())
+        try:
+            yamls = sorted(one for one in folder.iterdir() if one.suffix.lower() in _YAML and one.is_file())
+        except OSError:  # a folder above may be closed to us
+            continue
         yamls.sort(key=lambda one: one.stem != "data")  # others may be the settings of a training
         for found in (*yamls, *(folder / name for name in _CLASSES)):
             if found.is_file() and _holds_names(found):

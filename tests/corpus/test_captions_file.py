@@ -142,7 +142,7 @@ def test_files_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     ("name", "content"),
     [
         ("a.txt", "0 0.5 0.5 0.1 0.1\n"),
-        ("a.txt", "images/1.jpg\nimages/2.jpg\nHm\n"),
+        ("a.txt", "images/1.jpg\nimages/2.jpg\nimages/3.jpg\n"),
         ("a.txt", ""),
         ("a.csv", "ImageID,LabelName\n1,/m/0\n"),
         ("a.json", '{"images": [], "annotations": []}'),

@@ -211,3 +211,11 @@ def test_the_stamp_and_the_digest_are_of_the_labels(tmp_path: Path) -> None:
     stamp, digest = one.stamp(), one.digest()
     put(tmp_path / "one", {"labels/1.txt": DOG * 2})
     assert one.stamp() != stamp and one.digest() != digest
+
+
+def test_names_of_a_folder_above_belong_to_its_own_labels_alone(tmp_path: Path) -> None:
+    put(tmp_path, {"data.yaml": NAMES, "images/1.jpg": None, "labels/1.txt": DOG, "other/1.jpg": None})
+    with pytest.raises(SettingsError, match="is no corpus that is known"):
+        open_source(CorpusSettings(path=str(tmp_path / "other")))
+    put(tmp_path / "tool", {"labels/classes.txt": "person\nhot dog", "images/1.jpg": None, "labels/1.txt": DOG})
+    assert names_of(load(tmp_path / "tool" / "images")) == ["images/1.jpg"]
