@@ -22,6 +22,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Annotated, Any
 
@@ -341,7 +342,7 @@ def _image_of(
         if not all(map(math.isfinite, row.bbox)):
             raise CorpusError(f"{place}: the bbox of a {row.category} is {list(row.bbox)}; give finite numbers.")
         name = _category_name(row.category, place)
-        if is_nameless(name):
+        if _is_nameless(name):
             findings.append(
                 Finding("category_unnamed", image_id, f"a category {told_nameless(name)}; its box is left out")
             )
@@ -374,7 +375,17 @@ def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[in
 
 def _category_name(name: str, place: str) -> str:
     """A category as it stands in a sentence: people write ``traffic_light`` and ``Traffic Light``."""
-    (plain,) = names_in_sentences([name])
+    plain = _name_in_sentences(name)
     if not plain:
         raise CorpusError(f"{place}: a category has an empty name. Name it.")
     return plain
+
+
+@lru_cache(maxsize=1 << 14)
+def _name_in_sentences(name: str) -> str:
+    """The name; kept, as a million boxes have a few hundred."""
+    (plain,) = names_in_sentences([name])
+    return plain
+
+
+_is_nameless = lru_cache(maxsize=1 << 14)(is_nameless)

@@ -313,7 +313,8 @@ def make_box(row: InstanceRow, category: str, width: int, height: int) -> tuple[
 def _corners(box_px: BoxPx, width: int, height: int, faults: list[Fault]) -> BoxPx | None:
     """Unit corners clipped to the frame, or None for a box without size or outside the frame."""
     x, y, box_width, box_height = box_px
-    if are_shares(np.array([box_px]), np.array([[width, height]], np.float64))[0]:
+    is_small = max(map(abs, box_px)) <= 1  # as few are: an array of one takes as long as all the rest
+    if is_small and are_shares(np.array([box_px]), np.array([[width, height]], np.float64))[0]:
         faults.append(("box_in_shares", f"{_told(box_px)} looks like shares of the frame, not pixels; left out"))
         return None
     right_px, bottom_px = x + box_width, y + box_height
