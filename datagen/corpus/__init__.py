@@ -84,7 +84,11 @@ class Format(Struct, frozen=True):
 FORMATS = (
     Format("coco", open_coco, needs=("captions", "instances")),
     Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
-    Format("records", open_records, recognises=lambda path: path.suffix == ".jsonl" and not recognise_captions(path)),
+    Format(
+        "records",
+        open_records,
+        recognises=lambda path: path.suffix.lower() == ".jsonl" and not recognise_captions(path),
+    ),
     Format("coco", open_found_coco, recognises=recognise_coco),
     Format("captions", open_captions, recognises=recognise_captions),
     Format("yolo", open_yolo, recognises=recognise_yolo),

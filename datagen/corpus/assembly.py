@@ -277,7 +277,7 @@ class Assembly:
         for at in np.flatnonzero(was_named & (is_flat | is_outside | is_over)).tolist():
             kind = "box_zero_size" if is_flat[at] else "box_out_of_frame"
             fault = "has no size; left out" if is_flat[at] else "lies outside the frame; left out"
-            fault = f"reaches {over[at].max():.3g} of it over the frame; clipped" if is_over[at] else fault
+            fault = f"reaches over the frame by {over[at].max():.3g} of it; clipped" if is_over[at] else fault
             told = f"{names[categories[at]]}, box {_told(corners[at], sizes[at])} {fault}"
             self.tell(kind, int(images[at]), told)
         is_kept &= ~(is_flat | is_outside)
@@ -334,7 +334,7 @@ def seems(corners: Corners) -> bool:
 
 def _told(corners: Corners, size: NDArray[np.float64]) -> str:
     scale = np.tile(size, 2) if size.all() else np.ones(4)
-    unit = "px" if size.all() else "of the frame"
+    unit = "px" if size.all() else "as shares"
     return f"[{', '.join(f'{value:.4g}' for value in (corners * scale).tolist())}] (left, top, right, bottom, {unit})"
 
 

@@ -56,7 +56,10 @@ def test_boxes_are_clipped_to_the_pixel_where_a_size_is_known() -> None:
     assembly.add_boxes(rows * 2, [0] * 4, [(0.5, 0, 1.0009, 1)] * 2 + [(0.5, 0, 1.0018, 1)] * 2)
     corpus = corpus_of(assembly.annotations(2))
     assert [one.image_id for one in corpus.findings] == ["1"]
-    assert "dog, box [500, 0, 1002, 1000] (left, top, right, bottom, px) reaches" in corpus.findings[0].detail
+    assert (
+        "dog, box [500, 0, 1002, 1000] (left, top, right, bottom, px) reaches over the frame by"
+        in corpus.findings[0].detail
+    )
     assert all(box.box_unit == (0.5, 0, 1, 1) and box.area_unit == 0.5 for one in corpus.images for box in one.boxes)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ KARPATHY = {
 }
 
 
-def lines_of(rows: list[dict[str, object]]) -> str:
+def lines_of(rows: Sequence[Mapping[str, object]]) -> str:
     return "\n".join(map(json.dumps, rows))
 
 
@@ -43,7 +44,7 @@ FORMS = {
     "results.csv": BARS,
     "wide.csv": WIDE,
     "tabs.tsv": "path\ttext\n" + LINES,
-    "metadata.jsonl": lines_of(ROWS),  # type: ignore[arg-type]
+    "metadata.jsonl": lines_of(ROWS),
     "lists.jsonl": lines_of([{"image": "a b.jpg", "captions": ["A dog.", "A brown dog."]}, {"image": "1.png", "captions": ["A cat, asleep."]}]),
     "dataset.json": json.dumps(KARPATHY),
 }  # fmt: skip
@@ -107,7 +108,7 @@ FAULTS: dict[str, tuple[str, str | bytes, str, str]] = {
     "Latin-1 name": ("a.txt", f"{MANY}café.jpg,A cup.\n".encode("latin-1"), "record_unreadable", "no UTF-8"),
     "open quote": ("a.csv", f"image,caption\n{MANY}x.jpg,\"A {30 * MANY}", "record_unreadable", "is not closed for 270 lines"),
     "endless quote": ("a.csv", f"image,caption\n{MANY}x.jpg,\"{MANY * 2000}", "record_unreadable", "field larger than"),
-    "no JSON": ("a.jsonl", lines_of(ROWS) + "\n{", "record_unreadable", "line 4: is no JSON object in UTF-8"),  # type: ignore[arg-type]
+    "no JSON": ("a.jsonl", lines_of(ROWS) + "\n{", "record_unreadable", "line 4: is no JSON object in UTF-8"),
     "no text": ("a.jsonl", lines_of([*ROWS, {"image": 1, "text": "A dog."}]), "record_unreadable", "is no text"),
     "other keys": ("a.jsonl", lines_of([*ROWS, {"id": 1}]), "record_unreadable", "with a caption, but id"),
     "no sentences": (

@@ -142,7 +142,10 @@ def test_faulty_objects_cost_themselves(tmp_path: Path) -> None:
     odd += [PERSON.replace("60", "5"), PERSON.replace("60", "160"), PERSON.replace("60", "100.6")]
     corpus = load(put(tmp_path, {"1.xml": xml(inside="".join(odd) + 9 * PERSON), "1.jpg": None}))
     assert [one.kind for one in corpus.findings] == ["box_missing"] * 4 + ["box_zero_size", "box_out_of_frame"]
-    assert "person, box [10, 5, 160, 30] (left, top, right, bottom, px) reaches 0.6" in corpus.findings[-1].detail
+    assert (
+        "person, box [10, 5, 160, 30] (left, top, right, bottom, px) reaches over the frame by 0.6"
+        in corpus.findings[-1].detail
+    )
     assert len(corpus.images[0].boxes) == 11
 
 
