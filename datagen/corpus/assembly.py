@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.corpus.box_form import FITS, SEEMS_CORNERS
-from datagen.corpus.category_names import is_nameless, names_in_sentences, told_nameless
+from datagen.corpus.caption_faults import N_SAMPLED, caption_fault, said_of_most, suspects, told_of_most
+from datagen.corpus.category_names import (
+    is_nameless,
+    is_no_thing,
+    names_in_sentences,
+    told_nameless,
+    told_no_things,
+)
 from datagen.corpus.file_names import plain_name
 from datagen.corpus.images import (
     MAX_CAPTION_BYTES,
@@ -24,6 +31,7 @@ from datagen.corpus.images import (
     Growing,
     GrowingTexts,
     Ints,
+    Texts,
     ends_of,
     id_of_file,
     texts_of,
@@ -207,8 +215,8 @@ class Assembly:
         is_kept &= (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
         boxes_end, order = _in_order(images[is_kept], len(self._names))
         order = np.flatnonzero(is_kept)[order]
-        self._lay_captions()
-        captions_end, caption_order = _in_order(self._captioned.array(), len(self._names))
+        texts, captioned = self._told_captions()
+        captions_end, caption_order = _in_order(captioned, len(self._names))
         labelled, labels = self._coded_labels(rows)
         labels_end, label_order = _in_order(labelled, len(self._names))
         columns = Columns(
@@ -218,7 +226,7 @@ class Assembly:
             np.array(self._licences, np.int32),
             captions_end,
             boxes_end,
-            self._captions.texts().pick(caption_order),
+            texts.pick(caption_order),
             corners[order],
             areas[order],
             categories[order],
@@ -230,6 +238,27 @@ class Assembly:
         )
         return Annotations(columns, tuple(self.findings), next(filter(None, refusals), None))
 
+    def _told_captions(self) -> tuple[Texts, Rows]:
+        """The captions that describe pictures, and their images; see ``caption_faults``."""
+        self._lay_captions()
+        texts, images = self._captions.texts(), self._captioned.array()
+        is_kept = np.ones(len(images), np.bool_)
+        for at in suspects(texts).tolist():
+            (text,) = texts.read(at, at + 1)
+            if (fault := caption_fault(text)) is not None:
+                is_kept[at] = False
+                self.tell(fault[0], int(images[at]), f"{fault[1]} ('{text[:60]}'); left out")
+        rows = np.flatnonzero(is_kept)
+        step = max(1, len(rows) // N_SAMPLED)
+        sampled = rows[(np.arange(len(rows)) // 16) % step == 0].tolist()
+        heard = ((int(images[at]), texts.read(at, at + 1)[0]) for at in sampled)
+        found = said_of_most(heard, len(np.unique(images[rows])))
+        if found:
+            is_heading = [texts.read(at, at + 1)[0] in found for at in rows.tolist()]
+            is_kept[rows[is_heading]] = False
+            self.tell("captions_alike", None, told_of_most(found, sum(is_heading), len(rows)))
+        return (texts, images) if is_kept.all() else (texts.pick(np.flatnonzero(is_kept)), images[is_kept])
+
     def _named_categories(self) -> tuple[tuple[str, ...], Rows]:
         """Names as sentences have them, and for each category as it came the row of its name; -1 where it has none."""
         given = [*self._categories]
@@ -240,6 +269,14 @@ class Assembly:
             if not name:
                 told = told_nameless(raw) if raw else "has an empty name; name it"
                 self.tell("category_unnamed", None, f"a category {told}; its boxes are left out")
+        no_things = {row: name for row, name in enumerate(named) if name and is_no_thing(name)}
+        if no_things:
+            of_boxes = self._box_categories.array()
+            told = told_no_things(
+                [*dict.fromkeys(no_things.values())], int(np.isin(of_boxes, [*no_things]).sum()), len(of_boxes)
+            )
+            self.tell("category_no_thing", None, told)
+            named = ["" if row in no_things else name for row, name in enumerate(named)]
         places = {name: row for row, name in enumerate(dict.fromkeys(filter(None, named)))}
         return tuple(places), np.array([places.get(name, -1) for name in named], np.int32)
 
@@ -254,7 +291,8 @@ class Assembly:
         if 2 * n_unnamed <= len(images):
             return None
         told = f"{n_unnamed} of {len(images)} boxes have categories without a name that a sentence can say"
-        return f"{self._source}: {told}. Name them in words."
+        first = next(one.detail for one in self.findings if one.kind in ("category_unnamed", "category_no_thing"))
+        return f"{self._source}: {told}, such as {first.partition(';')[0]}. Name in words what they show."
 
     def _judge_boxes(
         self,

@@ -348,7 +348,7 @@ def _image_of(
             )
             form.n_unnamed += 1
             continue
-        if is_no_thing(name):
+        if _is_no_thing(name):
             form.no_things.append(name)
             continue
         form.boxes_px.append(row.bbox)
@@ -388,4 +388,4 @@ def _name_in_sentences(name: str) -> str:
     return plain
 
 
-_is_nameless = lru_cache(maxsize=1 << 14)(is_nameless)
+_is_nameless, _is_no_thing = (lru_cache(maxsize=1 << 14)(ask) for ask in (is_nameless, is_no_thing))

@@ -106,3 +106,26 @@ def test_a_size_that_no_picture_has_is_none() -> None:
 def test_share_of_boxes_that_fit() -> None:
     assert within(np.array([HALF, (0.5, 0.5, 0.4, 1), (0, 0, 1.2, 1), (0, 0, 1.001, 1)])) == 0.5
     assert within(np.empty((0, 4))) == 0
+
+
+def test_captions_that_describe_no_picture_and_headings_are_left_out() -> None:
+    assembly = Assembly("mine")
+    for n in range(30):
+        image = assembly.add_image(f"{n}.jpg")
+        assembly.add_captions(
+            image, ["Our holiday in the hills.", f"A dog near {n} cups.", "IMG_0001.jpg"][: 2 + (n == 4)]
+        )
+    corpus = corpus_of(assembly.annotations(30))
+    assert [one.captions for one in corpus.images] == [(f"A dog near {n} cups.",) for n in range(30)]
+    assert [(one.kind, one.image_id) for one in corpus.findings] == [("caption_is_name", "4"), ("captions_alike", None)]
+
+
+def test_categories_that_name_no_thing_are_left_out_with_their_boxes() -> None:
+    assembly = Assembly("mine", ["no-helmet", "helmet"])
+    assembly.add_boxes([assembly.add_image("1.jpg")] * 3, [0, 1, 1], [HALF] * 3)
+    corpus = corpus_of(assembly.annotations(1))
+    assert corpus.categories == ("helmet",)
+    assert [box.category for box in corpus.images[0].boxes] == ["helmet"] * 2
+    (finding,) = corpus.findings
+    assert finding.kind == "category_no_thing" and "left out with their 1 of 3 boxes" in finding.detail
+    assert corpus.refusal is None
