@@ -81,7 +81,8 @@ def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterat
     if not inside:
         return
     has_cue = not _CUES.isdisjoint(words) or _LIKE_THIS.search(text, start, starts[-1] + 1) is not None
-    if text[max(0, start - 3) : start].rstrip().endswith(_LISTS) and "V" not in sentence.tags[inside[0] : inside[-1] + 1]:
+    is_list = text[max(0, start - 3) : start].rstrip().endswith(_LISTS)
+    if is_list and "V" not in sentence.tags[inside[0] : inside[-1] + 1]:
         return  # "what backs this up is in view: | a dining table and six cups"
     firsts = [inside[0]]  # "Plants like that, | and this one is in a pot"
     firsts += [n for n in inside[1:-1] if words[n] == "," and words[n + 1] in _OPENERS and _has_verb(sentence, n + 2)]
