@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datagen.export.card import dataset_card
-from datagen.export.chat_jsonl import OpenAITuning, TrlMessages
+from datagen.export.chat_jsonl import OpenAITuning, SwiftMessages, TrlMessages
 from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
 from datagen.export.llava_json import LlavaJson, llava_record, write_llava
@@ -36,6 +36,7 @@ __all__ = [
 FORMS: dict[str, Form] = {
     "llava": LlavaJson,
     "messages": TrlMessages,
+    "swift": SwiftMessages,
     "openai": OpenAITuning,
     "parquet": ParquetFiles,
     "webdataset": WebDatasetShards,

@@ -1,13 +1,23 @@
-"""Export forms ``messages`` (TRL) and ``openai`` (fine-tuning with vision): a line of chat messages per sample."""
+"""Export forms of chat messages, a line per sample: ``messages`` (TRL), ``swift`` (ms-swift), ``openai`` (tuning)."""
 
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import msgspec
 
-from datagen.export.rows import IMAGES, ExportRow, ExportSettings, LeftOut, chat_messages, picture_kind
+from datagen.export.rows import (
+    IMAGE_TOKEN,
+    IMAGES,
+    ExportRow,
+    ExportSettings,
+    LeftOut,
+    chat_messages,
+    picture_kind,
+    token_fault,
+)
 
 
 class TrlMessages:
@@ -28,6 +38,39 @@ class TrlMessages:
     def close(self) -> None:
         """Complete the file."""
         self.file.close()
+
+
+class SwiftMessages:
+    """Writes ``SPLIT.jsonl`` in ms-swift's standard form: texts with a tag where the picture goes, and ``images``.
+
+    The names are looked for under ``ROOT_IMAGE_DIR``, says its page on custom datasets.
+    """
+
+    has_pixels = False
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        self.file = (folder / f"{split}.jsonl").open("wb")
+        self.prefix = "" if settings.pictures == "leave" else f"{IMAGES}/"
+
+    def add(self, row: ExportRow) -> LeftOut | None:
+        """Write a row, unless ms-swift would put something in the place of a text that looks like its tags."""
+        fault = token_fault(row.record, _SWIFT_TAGS)
+        if fault is not None:
+            return fault
+        messages = [
+            {"role": message["role"], "content": "".join(part["text"] for part in message["content"])}
+            for message in chat_messages(row.record, {"type": "text", "text": IMAGE_TOKEN})
+        ]
+        line = {"id": row.sample.sample_id, "messages": messages, "images": [self.prefix + row.image]}
+        self.file.write(msgspec.json.encode(line) + b"\n")
+        return None
+
+    def close(self) -> None:
+        """Complete the file."""
+        self.file.close()
+
+
+_SWIFT_TAGS = re.compile("<(?:bbox|ref-object|cot-process|start-image)>")
 
 
 class OpenAITuning:

@@ -113,7 +113,18 @@ def record_fault(record: dict[str, Any]) -> LeftOut | None:
             return LeftOut("image_tokens", f"message {number} holds {IMAGE_TOKEN} {n_tokens} times, not {n_expected}")
         if not value.replace(IMAGE_TOKEN, "").strip():
             return LeftOut("empty_text", f"message {number} says nothing")
-        found = _STRUCTURE.search(value)
+    return token_fault(record, _STRUCTURE)
+
+
+def token_fault(record: dict[str, Any], tokens: re.Pattern[str]) -> LeftOut | None:
+    """Find a text that a trainer would read as structure.
+
+    Args:
+        record: In LLaVA's form.
+        tokens: What it reads so; of one trainer alone, a form looks for them itself.
+    """
+    for number, turn in enumerate(record["conversations"], start=1):
+        found = tokens.search(turn["value"])
         if found is not None:
             return LeftOut("trainer_token", f"message {number} holds {found[0]!r}, which trainers read as structure")
     return None

@@ -119,6 +119,27 @@ def test_messages_hold_parts_and_pictures_that_are_there(how: str, images: Path,
         assert path.read_bytes() == (images / path.name).read_bytes()
 
 
+@pytest.mark.parametrize("how", ["copy", "leave"])
+def test_swift_has_texts_with_a_tag_for_each_picture(how: str, images: Path, tmp_path: Path) -> None:
+    tagged = replace(sample(1), sample_id="1-odd", turns=(Turn("Where is it?", "At <bbox>."),))
+    settings = ExportSettings(form="swift", pictures=how)  # type: ignore[arg-type]
+    exported = export([*SAMPLES, tagged], tmp_path / "s", settings, Finder(images), {})
+    assert [(row["sample_id"], row["reason"]) for row in exported.left_out] == [("1-odd", "trainer_token")]
+    rows = [json.loads(line) for line in (tmp_path / "s" / "train.jsonl").read_bytes().splitlines()]
+    root = tmp_path / "s" if how == "copy" else images  # ROOT_IMAGE_DIR
+    places = set()
+    for row, of in zip(rows, SAMPLES, strict=True):
+        assert row["id"] == of.sample_id
+        assert [message["role"] for message in row["messages"]] == ["user", "assistant"] * 2
+        texts = [message["content"] for message in row["messages"]]
+        assert "".join(texts).count("<image>") == len(row["images"]) == 1
+        said = [text.replace("<image>", "") for text in texts]
+        assert tuple(map(Turn, said[::2], said[1::2])) == of.turns
+        assert (root / row["images"][0]).read_bytes() == (images / of.image).read_bytes()
+        places.add(texts[0].startswith("<image>"))
+    assert places == {True, False}
+
+
 def test_openai_carries_the_picture_and_refuses_what_openai_refuses(images: Path, tmp_path: Path) -> None:
     (images / "big.png").write_bytes(b"\0" * 10_000_001)
     odd = [replace(sample(90), image="big.png"), sample(1)]
