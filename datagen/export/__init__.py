@@ -6,7 +6,7 @@ from datagen.export.card import dataset_card
 from datagen.export.chat_jsonl import OpenAITuning, SwiftMessages, TrlMessages
 from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
-from datagen.export.llava_json import LlavaJson, llava_record, write_llava
+from datagen.export.llava_json import InternVLJsonl, LlavaJson, llava_record, write_llava
 from datagen.export.parquet import ParquetFiles
 from datagen.export.preference import PreferenceFiles
 from datagen.export.rows import ExportRow, ExportSettings, Form, Ledger, LeftOut, RowChoice, Writer, record_fault
@@ -37,6 +37,7 @@ FORMS: dict[str, Form] = {
     "llava": LlavaJson,
     "messages": TrlMessages,
     "swift": SwiftMessages,
+    "internvl": InternVLJsonl,
     "openai": OpenAITuning,
     "parquet": ParquetFiles,
     "webdataset": WebDatasetShards,

@@ -1,14 +1,18 @@
-"""LLaVA's JSON array of ``{id, image, conversations}``: a run's own ``dataset.json``, and the export form ``llava``."""
+"""LLaVA's JSON array of ``{id, image, conversations}``: a run's own ``dataset.json``, and the export form ``llava``.
+
+The form ``internvl`` has the same records, a line each, with the picture's size.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
-from datagen.export.rows import IMAGE_TOKEN, TRAIN, ExportRow, ExportSettings
+from datagen.export.rows import IMAGE_TOKEN, IMAGES, TRAIN, ExportRow, ExportSettings, LeftOut, token_fault
 from datagen.randomness import rng_for
 from datagen.records import Sample
 
@@ -100,3 +104,50 @@ def _dataset_info(splits: tuple[str, ...]) -> dict[str, object]:
         }
         for split in splits
     }
+
+
+class InternVLJsonl:
+    """Writes ``SPLIT.jsonl``, and ``SPLIT_meta.json``, which ``--meta_path`` of InternVL's trainer takes.
+
+    Its paths are relative to the export, or where pictures are left, the pictures' to the image folder.
+    """
+
+    has_pixels = False
+
+    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
+        self.folder, self.split = folder, split
+        self.root = "" if settings.pictures == "leave" else f"{IMAGES}/"
+        self.file = (folder / f"{split}.jsonl").open("wb")
+        self.n_rows = 0
+
+    def add(self, row: ExportRow) -> LeftOut | None:
+        """Write a row, unless a text holds what InternVL counts its pictures by, or reads as a box."""
+        from PIL import Image
+
+        fault = token_fault(row.record, _INTERNVL_TOKENS)
+        if fault is not None:
+            return fault
+        with Image.open(row.picture) as picture:
+            width, height = picture.size  # as stored: its trainer turns no picture by EXIF
+        plain = row.record
+        line = {"id": plain["id"], "image": plain["image"], "width": width, "height": height}
+        self.file.write(msgspec.json.encode({**line, "conversations": plain["conversations"]}) + b"\n")
+        self.n_rows += 1
+        return None
+
+    def close(self) -> None:
+        """Complete the file and describe it."""
+        self.file.close()
+        name = "datagen" if self.split == TRAIN else f"datagen_{self.split}"
+        about = {
+            "root": self.root,
+            "annotation": f"{self.split}.jsonl",
+            "data_augment": False,
+            "repeat_time": 1,
+            "length": self.n_rows,
+        }
+        meta = msgspec.json.format(msgspec.json.encode({name: about}), indent=2)
+        (self.folder / f"{self.split}_meta.json").write_bytes(meta + b"\n")
+
+
+_INTERNVL_TOKENS = re.compile("</?(?:img|quad|ref|box)>|<IMG_CONTEXT>")

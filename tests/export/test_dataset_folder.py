@@ -140,6 +140,32 @@ def test_swift_has_texts_with_a_tag_for_each_picture(how: str, images: Path, tmp
     assert places == {True, False}
 
 
+@pytest.mark.parametrize("how", ["copy", "leave"])
+def test_internvl_has_sizes_and_a_description_of_its_file(how: str, images: Path, tmp_path: Path) -> None:
+    tall = Image.new("RGB", (40, 90))
+    tall.getexif()[0x0112] = 6  # to be turned, which InternVL does not
+    tall.save(images / "tall.jpg", exif=tall.getexif())
+    turned = replace(sample(90), image="tall.jpg")
+    boxed = replace(sample(1), sample_id="1-odd", turns=(Turn("Where is it?", "At <box>[[1, 2, 3, 4]]</box>."),))
+    settings = ExportSettings(form="internvl", choice=HALF, pictures=how)  # type: ignore[arg-type]
+    out = tmp_path / "i"
+    exported = export([*SAMPLES, turned, boxed], out, settings, Finder(images), {})
+    assert [(row["sample_id"], row["reason"]) for row in exported.left_out] == [("1-odd", "trainer_token")]
+    found = {}
+    for split, name in (("train", "datagen"), ("validation", "datagen_validation")):
+        meta = json.loads((out / f"{split}_meta.json").read_bytes())
+        about = meta.pop(name)
+        assert not meta and about.keys() == {"root", "annotation", "data_augment", "repeat_time", "length"}
+        rows = [json.loads(line) for line in (out / about["annotation"]).read_bytes().splitlines()]
+        assert len(rows) == about["length"] == exported.counts["rows"][split]
+        for row in rows:
+            with Image.open((out if how == "copy" else images) / about["root"] / row["image"]) as picture:
+                assert picture.size == (row["width"], row["height"])
+            said = [turn["value"].replace("<image>", "").strip() for turn in row["conversations"]]
+            found[row["id"]] = tuple(map(Turn, said[::2], said[1::2]))
+    assert found == {each.sample_id: each.turns for each in [*SAMPLES, turned]}
+
+
 def test_openai_carries_the_picture_and_refuses_what_openai_refuses(images: Path, tmp_path: Path) -> None:
     (images / "big.png").write_bytes(b"\0" * 10_000_001)
     odd = [replace(sample(90), image="big.png"), sample(1)]
