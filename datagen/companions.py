@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import combinations, islice
 from math import log
 
@@ -95,8 +95,7 @@ def plausibly_absent(
     One is expected that goes with one of the image's own (``LIFT``) and that all of these together make ``LIFT`` times
     as likely as it is anywhere.
 
-    Left out is what claims would not accept a denial of: a category that a caption names, leaves open ("food") or that
-    may be taken for one that is there; and what annotators are known to overlook, or to box as they like.
+    Left out is what claims would not accept a denial of; see ``surely_absent``.
 
     Args:
         image: The annotated image.
@@ -121,6 +120,25 @@ def plausibly_absent(
     ranked = sorted(
         (name for name, value in strengths.items() if value >= log(LIFT)), key=lambda name: (-strengths[name], name)
     )
+    found = surely_absent(ranked, image, categories, settings)
+    return {name: strengths[name] for name in islice(found, POOL)}
+
+
+def surely_absent(
+    names: Iterable[str], image: AnnotatedImage, categories: tuple[str, ...], settings: ChecksSettings
+) -> Iterator[str]:
+    """Those of some categories of which neither box nor caption leaves a doubt that they are not there.
+
+    Left out is a category that is boxed, that a caption names, leaves open ("food") or that may be taken for one that
+    is there; and what annotators are known to overlook, or to box as they like.
+
+    Args:
+        names: Categories that annotators looked for in the image; their order is kept.
+        image: The annotated image.
+        categories: The corpus's category names.
+        settings: Uses ``words``.
+    """
+    boxed = {box.category for box in image.boxes}
     vocabulary = vocabulary_for(categories, settings.words)
     shown = boxed.union(*({mention.category for mention in vocabulary.lexicon.find(text)} for text in image.captions))
     left_open = {
@@ -131,12 +149,11 @@ def plausibly_absent(
         for name in members
     }
     disputed = vocabulary.overlooked | vocabulary.uncountable
-    found = (
+    return (
         name
-        for name in ranked
+        for name in names
         if name not in shown
         and name not in left_open
         and name not in disputed
         and shown.isdisjoint(vocabulary.lookalikes.get(name, ()))
     )
-    return {name: strengths[name] for name in islice(found, POOL)}

@@ -77,7 +77,7 @@ def export(
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
     by_source = exported.counts.get("by_source")
-    row = "pair" if by_source else "claim" if form == "claims" else "sample"
+    row = {"preference": "pair", "pope": "question", "claims": "claim"}.get(form, "sample")
     echo(f"{told} {row}{'' if sum(rows.values()) == 1 else 's'} written to {out}")
     for split, tally in (by_source or {}).items():
         echo(f"{split}: " + ", ".join(f"{n} {source}" for source, n in tally.items()))

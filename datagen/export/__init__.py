@@ -8,6 +8,7 @@ from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
 from datagen.export.llava_json import InternVLJsonl, LlavaJson, llava_record, write_llava
 from datagen.export.parquet import ParquetFiles
+from datagen.export.pope import PopeFiles
 from datagen.export.preference import PreferenceFiles
 from datagen.export.rows import ExportRow, ExportSettings, Form, Ledger, LeftOut, RowChoice, Writer, record_fault
 from datagen.export.webdataset import WebDatasetShards
@@ -42,6 +43,7 @@ FORMS: dict[str, Form] = {
     "parquet": ParquetFiles,
     "webdataset": WebDatasetShards,
     "preference": PreferenceFiles,
+    "pope": PopeFiles,
     "claims": write_claims,
 }
 """Name of a form, as ``--format`` takes it, to how it is written: by a class that takes proven rows, or a function that

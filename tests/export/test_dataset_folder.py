@@ -20,7 +20,8 @@ from datagen.records import Provenance, Sample, Turn
 
 N_IMAGES = 30
 HALF = RowChoice(validation_share=0.5)
-FOLDERS = [name for name, form in FORMS.items() if isinstance(form, type) and name != "preference"]  # of pairs alone
+OF_THEIR_OWN = ("preference", "pope")  # their rows are pairs and questions
+FOLDERS = [name for name, form in FORMS.items() if isinstance(form, type) and name not in OF_THEIR_OWN]
 
 
 def sample(n: int, response_type: str = "conversation", licence: str | None = "CC-BY-2.0") -> Sample:
