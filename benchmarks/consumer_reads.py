@@ -6,6 +6,7 @@ Here are no imports of datagen: a consumer knows the files alone.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from copy import deepcopy
 from importlib.machinery import ModuleSpec
@@ -266,6 +267,24 @@ def read_with_llamafactory(folder: Path) -> None:
         tell(form, split, n_rows, f"get_dataset, template llava: {told}")
 
 
+def read_with_swift(folder: Path) -> None:
+    """ms-swift's own loader, which brings rows into its standard form, and the one for pictures."""
+    home = folder / "swift"
+    os.environ.update(ROOT_IMAGE_DIR=str(home), MODELSCOPE_CACHE=str(folder / "cache"))
+    from swift.dataset import load_dataset
+    from swift.template.vision_utils import load_image
+
+    for split in SPLITS:
+        rows, _ = load_dataset([str(home / f"{split}.jsonl")])
+        n_rows = 0
+        for row in rows:
+            (image,) = row["images"]
+            texts = [message["content"] for message in row["messages"]]
+            has_picture = load_image(image["path"]).size[0] > 0 and "".join(texts).count("<image>") == 1
+            n_rows += has_picture and len(texts) % 2 == 0 and all(texts)
+        tell("swift", split, n_rows, "load_dataset, pictures opened by load_image")
+
+
 READERS = {
     "llava": read_as_llava_does,
     "datasets": read_with_datasets,
@@ -273,6 +292,7 @@ READERS = {
     "trl": train_with_trl,
     "trl-dpo": prefer_with_trl,
     "llamafactory": read_with_llamafactory,
+    "swift": read_with_swift,
 }
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Proof of the exports by those who read them: each consumer in its own environment, rows loaded against written.
 
-``python benchmarks/consumers.py RUN [--only llava,datasets,webdataset,trl,trl-dpo,llamafactory] [--environments DIR]``:
+``python benchmarks/consumers.py RUN [--only llava,datasets,webdataset,trl,...] [--environments DIR]``:
 exports a finished run in every form, installs what is not ours (network needed, once), and prints consumer x format x
 rows.
 The rules of LLaVA's trainer are held against each row; TRL trains a tiny random LLaVA for two steps, by SFT and by
@@ -27,10 +27,12 @@ PACKAGES = {
     "trl": ["torch", "trl", "pillow"],
     "trl-dpo": ["torch", "trl", "pillow"],
     "llamafactory": ["torch", "llamafactory"],
+    "swift": ["torch", "ms-swift"],
 }
 FORMS = {
     "llava": ["--pictures", "copy"],
     "messages": ["--pictures", "copy"],
+    "swift": ["--pictures", "copy"],
     "openai": [],
     "parquet": [],
     "webdataset": ["--shard-mb", "1"],
