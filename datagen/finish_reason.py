@@ -36,5 +36,13 @@ def end_of(finish_reason: str | None) -> End:
     Args:
         finish_reason: As the endpoint gave it, in any case; where it gives none, the text is taken at its word.
     """
-    word = (finish_reason or "stop").strip().lower().replace("-", "_").replace(" ", "_")
-    return _ENDS.get(word, "truncated")
+    return _ENDS.get(_word(finish_reason or "stop"), "truncated")
+
+
+def is_known_as_unfinished(finish_reason: str) -> bool:
+    """Whether a word is one of those for an answer that is not whole."""
+    return _ENDS.get(_word(finish_reason), "whole") != "whole"
+
+
+def _word(finish_reason: str) -> str:
+    return finish_reason.strip().lower().replace("-", "_").replace(" ", "_")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from msgspec import Struct, field
 
 from datagen import records
 from datagen.endpoint.error_translation import RecordError
-from datagen.finish_reason import end_of
+from datagen.finish_reason import end_of, is_known_as_unfinished
 from datagen.records import Request, Usage
 from datagen.server_words import server_words
 
@@ -79,11 +80,16 @@ class CompletionChoice(Struct):
     message: ChoiceMessage
     finish_reason: Any = None
     logprobs: Any = None
+    native_finish_reason: Any = None
+    error: Any = None
 
     def __post_init__(self) -> None:
-        """Take a number, as some gateways pass on, for a word that nobody knows."""
+        """Take a number, as some gateways pass on, for a word that nobody knows; a router's model knows better why."""
         if self.finish_reason is not None:
             self.finish_reason = str(self.finish_reason)
+        native = self.native_finish_reason
+        if isinstance(native, str) and is_known_as_unfinished(native) and end_of(self.finish_reason) == "whole":
+            self.finish_reason = native
 
 
 class Completion(Struct):
@@ -91,6 +97,7 @@ class Completion(Struct):
 
     choices: list[CompletionChoice] | None
     usage: Any = None
+    error: Any = None
 
 
 class _Billed(Struct):
@@ -194,7 +201,9 @@ def first_choice(content: bytes) -> tuple[CompletionChoice | None, Usage]:
         return None, _bill_of(content)
     usage = read_usage(completion.usage)
     if completion.choices:
-        return completion.choices[0], usage
+        choice = completion.choices[0]
+        choice.error = choice.error or completion.error
+        return choice, usage
     is_empty = completion.choices is not None and usage != Usage()
     return CompletionChoice(ChoiceMessage()) if is_empty else None, usage
 
@@ -234,6 +243,9 @@ def text_or_fault(
         raise RecordError("content_filter", "the endpoint's filter stopped the answer")
     if end == "failed":
         raise RecordError("cut_short", f"the endpoint broke the answer off (finish_reason {choice.finish_reason})")
+    if choice.error:
+        sent = choice.error.get("message") if isinstance(choice.error, dict) else None
+        raise RecordError("cut_short", f"an error came beside the answer: {shown(str(sent or choice.error))}")
     sent = server_words(text, told)
     if sent is not None:
         code = "error_text" if sent == "server_error" else sent
@@ -254,21 +266,29 @@ def text_or_fault(
 
 
 def read_usage(usage: Any) -> Usage:
-    """Token counts from whatever the server sent under ``usage``; zeros where they are missing or odd."""
+    """Token counts from whatever the server sent under ``usage``; zeros where they are missing or one is impossible."""
 
     def count(tree: Any, *names: str) -> int:
         found = (tree.get(name) for name in names if isinstance(tree, dict))
-        value = next((one for one in found if one is not None), None)
-        return int(value) if isinstance(value, int | float) and 0 <= value <= MAX_TOKENS_COUNTED else 0
+        value = next((one for one in found if one is not None), 0)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_TOKENS_COUNTED:
+            raise ValueError(value)
+        return int(value)
 
+    try:
+        n_prompt, n_reply = (
+            count(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
+            count(usage, "completion_tokens", "output_tokens", "candidatesTokenCount"),
+        )
+    except ValueError:
+        return Usage()
     details = usage.get("prompt_tokens_details") if isinstance(usage, dict) else None
-    n_prompt, n_reply = (
-        count(usage, "prompt_tokens", "input_tokens", "promptTokenCount"),
-        count(usage, "completion_tokens", "output_tokens", "candidatesTokenCount"),
-    )
-    if n_prompt:
-        n_reply = max(n_reply, count(usage, "total_tokens") - n_prompt)  # Gemini counts what it thought here alone
-    return Usage(n_prompt, count(details, "cached_tokens"), n_reply)
+    n_cached = 0
+    with suppress(ValueError):
+        n_cached = count(details, "cached_tokens")
+        if n_prompt:  # Gemini counts what it thought here alone
+            n_reply = max(n_reply, count(usage, "total_tokens") - n_prompt)
+    return Usage(n_prompt, n_cached if n_cached <= n_prompt else 0, n_reply)
 
 
 def sum_usage(one: Usage, other: Usage) -> Usage:

@@ -69,9 +69,10 @@ class RunFolder:
         """Check that the folder holds a run.
 
         Raises:
-            RunError: It does not exist or holds no ``run.yaml``, or a file in it is a link.
+            RunError: It does not exist or holds no ``run.yaml``, or a file in it is a link or a folder.
         """
         self._refuse_links()
+        self._refuse_folders()
         if self.settings.is_file():
             return
         if (self.path / "shards").is_dir():
@@ -88,6 +89,12 @@ class RunFolder:
                 f"{self.path}: '{links[0]}' is a link, and what is written to it would change a file elsewhere; put "
                 "the file itself in its place."
             )
+
+    def _refuse_folders(self) -> None:
+        """Refuse a folder in a file's place before an answer is paid for that could not be kept."""
+        for path in vars(self).values():
+            if path.suffix in (".jsonl", ".json", ".yaml", ".html", ".md") and path.is_dir():
+                raise RunError(f"{path}: is a folder, where this run keeps a file; move it away and start again.")
 
     @staticmethod
     def named_by(path: Path) -> Path:
@@ -111,6 +118,7 @@ class RunFolder:
             if not self.settings.exists() and any(others):
                 raise RunError(f"{self.path}: holds files but no run.yaml, so it is not a run; choose an empty --out.")
             self._refuse_links()
+            self._refuse_folders()
             lock = self._acquired()
         try:
             for unfinished in self.path.glob(f".*{UNFINISHED}"):  # of a process that was killed while writing

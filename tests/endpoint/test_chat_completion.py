@@ -1,12 +1,14 @@
 """A request's JSON: whole when its pieces are joined, and held once where requests begin alike."""
 
 import json
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from datagen.endpoint.chat_completion import encode_request, first_choice, request_fields, text_or_fault
+from datagen.endpoint.chat_completion import encode_request, first_choice, read_usage, request_fields, text_or_fault
 from datagen.endpoint.error_translation import RecordError
+from datagen.finish_reason import end_of
 from datagen.records import AnnotatedImage, Message, Request, Usage
 
 CONSTANT = (Message("system", 'Be "brief".'), Message("user", "a\nb"), Message("assistant", "Ünï"))
@@ -87,3 +89,54 @@ def test_what_is_left_out_is_not_sent_and_further_fields_are() -> None:
 
 def test_a_model_without_a_system_role_hears_it_from_the_user() -> None:
     assert fields_of(system_role=False)["messages"] == [{"role": "user", "content": "Be brief.\n\na"}]
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"error": {"message": "Internal error mid generation", "code": 500}},
+        {"error": "upstream gone"},
+        {"choices": {"error": {"code": 502, "message": "provider"}}},
+        {"choices": {"native_finish_reason": "MAX_TOKENS"}},
+        {"choices": {"native_finish_reason": "SAFETY"}},
+    ],
+)
+def test_an_answer_with_an_error_beside_it_is_not_whole(beside: dict[str, Any]) -> None:
+    told = {"message": {"content": "A dog runs."}, "finish_reason": "stop", **beside.get("choices", {})}
+    choice, _ = first_choice(json.dumps({**beside, "choices": [told]}).encode())
+    assert choice is not None
+    if choice.error:
+        with pytest.raises(RecordError) as caught:
+            text_or_fault(choice, None, str)
+        assert caught.value.code == "cut_short"
+    else:
+        assert end_of(choice.finish_reason) != "whole"
+
+
+@pytest.mark.parametrize("native", ["STOP", "end_turn", "a word of its own", None, 3])
+def test_a_models_own_word_for_a_good_end_changes_nothing(native: object) -> None:
+    told = {"message": {"content": "A dog runs."}, "finish_reason": "stop", "native_finish_reason": native}
+    choice, _ = first_choice(json.dumps({"choices": [told], "error": None}).encode())
+    assert choice is not None
+    assert choice.finish_reason == "stop" and text_or_fault(choice, None, str) == "A dog runs."
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        ({"prompt_tokens": 10, "completion_tokens": 4}, Usage(10, 0, 4)),
+        ({"prompt_tokens": True, "completion_tokens": True}, Usage()),
+        ({"prompt_tokens": 1e300, "completion_tokens": 40.5}, Usage()),
+        ({"prompt_tokens": 10, "completion_tokens": "4"}, Usage()),
+        (
+            {"prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 99}},
+            Usage(10, 0, 4),
+        ),
+        ({"prompt_tokens": 10, "completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 9}}, Usage(10, 9, 4)),
+        ({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 20}, Usage(10, 0, 10)),
+        (None, Usage()),
+        ([], Usage()),
+    ],
+)
+def test_an_impossible_number_is_none(usage: object, expected: Usage) -> None:
+    assert read_usage(usage) == expected

@@ -84,3 +84,15 @@ def test_a_link_in_a_run_folder_is_refused_before_anything_is_written(tmp_path: 
     (folder.path / name).unlink()
     if name != "run.yaml":
         RunFolder(tmp_path / "linked").require()  # the folder itself may be one
+
+
+@pytest.mark.parametrize("name", ["replies.jsonl", "scores.jsonl", "summary.json", "report.html", "run.yaml"])
+def test_a_folder_in_a_files_place_is_refused_before_anything_is_paid(tmp_path: Path, name: str) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.locked():
+        folder.settings.write_text("types: [conversation]\n")
+    (folder.path / name).unlink(missing_ok=True)
+    (folder.path / name).mkdir()
+    for start in (folder.require, folder.locked().__enter__):
+        with pytest.raises(RunError, match=f"{name}: is a folder, where this run keeps a file"):
+            start()
