@@ -85,6 +85,7 @@ class Request(Struct, frozen=True):
         system_role: Whether the model knows a system message.
         image_detail: How closely to look at the picture; None where it is not shown.
         picture_px: Width and height at which it is shown, as far as the annotations tell them.
+        n_after_picture: Messages behind the one that shows the picture: what was said since, where a repair is asked.
         picture_url: The picture as a data URL; put in just before the request is sent.
     """
 
@@ -103,6 +104,7 @@ class Request(Struct, frozen=True):
     sends_max_tokens: bool = True
     image_detail: Literal["auto", "low", "high"] | None = None
     picture_px: tuple[int, int] = (0, 0)
+    n_after_picture: int = 0
     picture_url: str | None = None
 
 

@@ -169,7 +169,8 @@ def request_repair(
 ) -> Request:
     """The request of the last of a sample's rounds: the conversation with the teacher so far, and one message more.
 
-    It begins as the request that the sample answers, so prompt caches hit.
+    It begins as the request that the sample answers, so prompt caches hit; a picture stands where it stood. The digest
+    holds that request's, and with it which picture is shown, how large and in what detail.
     """
     added: list[Message] = []
     said_by = base.digest
@@ -183,6 +184,7 @@ def request_repair(
         digest=digest_of([base.digest, "repair", added]),
         response_type=f"{REPAIRS}{base.response_type}",
         messages=(*base.messages, *added),
+        n_after_picture=len(added),
         reply_format="text",
         template=None,
     )

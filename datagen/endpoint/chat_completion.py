@@ -126,8 +126,10 @@ def request_fields(model: str, request: Request, refused: Container[str]) -> dic
     if "system" in refused or not request.system_role:
         fields["messages"] = without_system(request.messages)
     if request.picture_url is not None:
-        *others, last = fields["messages"]
-        fields["messages"] = (*others, _with_picture(last, request.picture_url, request.image_detail))
+        messages = [*fields["messages"]]
+        place = len(messages) - 1 - request.n_after_picture
+        messages[place] = _with_picture(messages[place], request.picture_url, request.image_detail)
+        fields["messages"] = tuple(messages)
     if request.sends_max_tokens:
         fields["max_completion_tokens" if "max_tokens" in refused else "max_tokens"] = request.max_tokens
     if request.temperature is not None and "temperature" not in refused:
@@ -155,15 +157,19 @@ def without_system(messages: tuple[records.Message, ...]) -> tuple[records.Messa
 def encode_request(fields: dict[str, Any]) -> tuple[bytes, bytes]:
     """JSON of ``request_fields``, in two pieces.
 
-    The first holds all messages but the last, which are the same for every request of a type, and is held once for all
-    of them: a thousand requests in flight would else be 9 MB.
+    The first holds all messages but the last, or those before a picture. They are the same for every request of a type,
+    and are held once for all of them: a thousand requests in flight would else be 9 MB.
 
     Raises:
         UnicodeEncodeError: A text holds half a surrogate pair.
     """
     *constant, last = fields["messages"]
+    own = [last]
+    while any(isinstance(message, dict) for message in constant):  # a picture, which a repair shows further up
+        own.insert(0, constant.pop())
     others = {name: value for name, value in fields.items() if name not in ("model", "messages")}
-    rest = _encoder.encode(last) + (b"]," if others else b"]") + _encoder.encode(others).removeprefix(b"{")
+    rest = b",".join(map(_encoder.encode, own)) + (b"]," if others else b"]")
+    rest += _encoder.encode(others).removeprefix(b"{")
     return _encode_start(fields["model"], tuple(constant)), rest
 
 

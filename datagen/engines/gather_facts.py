@@ -315,12 +315,7 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
         if teaching.batch:
             _ask_by_batches(inputs, replies, watermark, watched)
             return
-    teacher = showing(
-        plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget),
-        inputs.settings,
-    )
-    if isinstance(progress, Pulse):
-        progress.watch(teacher)
+    teacher = _opened(inputs, open_teacher)
     if teaching.planted_errors:
         teacher = LyingTeacher(teacher, inputs.settings, inputs.corpus.categories)
     progress.begin(ASKING, inputs.n_samples, n_done)
@@ -330,6 +325,15 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
             run_to_end(ask_all(chain([first], requests), teacher, replies, on_reply, watched, progress.note))
         finally:
             watermark.keep()
+
+
+def _opened(inputs: Inputs, open_teacher: OpenTeacher) -> Teacher:
+    """Who writes the replies, shown the pictures where the settings say so, and watched."""
+    teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
+    teacher = showing(teacher, inputs.settings)
+    if isinstance(inputs.progress, Pulse):
+        inputs.progress.watch(teacher)
+    return teacher
 
 
 def _is_counted_first(inputs: Inputs, replies: ReplyStore, watermark: Watermark) -> bool:
@@ -369,15 +373,10 @@ def ask_for_repairs(
                 ask_by_batches(
                     lambda: unanswered() if teaching.batch else iter(()),
                     teaching, folder, replies, inputs.ledger.budget, FirstReplies((), inputs.settings, inputs.corpus),
-                    lambda reply: progress.step(reply.cost_usd), progress.note,
+                    lambda reply: progress.step(reply.cost_usd), progress.note, Pictures(inputs.settings).put_in,
                 )  # fmt: skip
         if not teaching.batch:
-            teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(
-                inputs.settings, inputs.ledger.budget
-            )
-            if isinstance(progress, Pulse):
-                progress.watch(teacher)
-            teacher = _ServedBefore(teacher)
+            teacher = _ServedBefore(_opened(inputs, open_teacher))
             answers = ask_all(
                 unanswered(), teacher, replies, lambda _, reply: progress.step(reply.cost_usd), None, progress.note
             )

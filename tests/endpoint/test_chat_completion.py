@@ -37,6 +37,23 @@ def test_requests_that_begin_alike_share_their_first_piece() -> None:
     assert pieces(*CONSTANT, Message("user", "c"), model="n")[0] != first[0]
 
 
+@pytest.mark.parametrize("system_role", [True, False])
+@pytest.mark.parametrize("n_after", [0, 2])
+def test_the_picture_stands_behind_its_own_message(n_after: int, system_role: bool) -> None:
+    said = (Message("system", "s"), Message("user", "a"), Message("assistant", "b"), Message("user", "c"))[
+        : n_after + 2
+    ]
+    request = Request("d", AnnotatedImage("1", "1.jpg", 1, 1), "t", "r", said, 0.7, 10, "text")
+    shown = replace(request, picture_url="data:,", image_detail="low", n_after_picture=n_after, system_role=system_role)
+    sent = json.loads(b"".join(encode_request(request_fields("m", shown, ()))))["messages"]
+    text, picture = sent.pop(-1 - n_after)["content"]
+    assert text["text"].endswith("a") and picture == {
+        "type": "image_url",
+        "image_url": {"url": "data:,", "detail": "low"},
+    }
+    assert [one["content"] for one in sent] == [*["s"] * system_role, *["b", "c"][:n_after]]
+
+
 def test_half_a_surrogate_pair_is_refused_wherever_it_stands() -> None:
     for messages in ((Message("user", "\ud800"),), (Message("system", "\ud800"), Message("user", "a"))):
         with pytest.raises(UnicodeEncodeError):

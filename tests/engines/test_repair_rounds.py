@@ -52,8 +52,14 @@ def first_reply(n: int, *, is_text: bool) -> str:
     return "\n===\n".join(f"Question:\n{question}\n===\nAnswer:\n{answer}" for question, answer in pairs)
 
 
+def text_of(message: Mapping[str, Any]) -> str:
+    """Without the picture, if it shows one."""
+    content = message["content"]
+    return str(content if isinstance(content, str) else content[0]["text"])
+
+
 def said(messages: list[dict[str, Any]]) -> str:
-    told = [message["content"] for message in messages if message["role"] == "user"]
+    told = [text_of(message) for message in messages if message["role"] == "user"]
     if "speaks against it" in told[-1]:
         n = scene_of(told[-2])
         return f"1. There {f'are {n} cups' if n > 1 else 'is one cup'} near the {WORDS[n - 1]}."
@@ -252,6 +258,51 @@ def test_a_pool_shards_and_batches_give_the_same(
         datagen.run(settings_for(corpus_files, server, teacher=teacher), tmp_path / "batch")
         assert [len(one.splitlines()) for one in server.desk.files.values() if b"custom_id" in one][:2]
     same(tmp_path / "batch", whole, "dataset.json")
+
+
+@pytest.mark.parametrize("is_batch", [False, True])
+def test_a_teacher_that_is_shown_the_picture_sees_it_again(
+    corpus_files: CorpusFiles, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_batch: bool
+) -> None:
+    monkeypatch.setattr(ask_in_batches, "POLL_S", 0.0)
+    monkeypatch.setattr("datagen.teacher.batch.FIRST_PAUSE_S", 0.0)
+    sent: list[list[dict[str, Any]]] = []
+
+    def heard_reply(body: Mapping[str, Any]) -> str:
+        sent.append(body["messages"])
+        return reply(body)
+
+    with LoopbackServer(reply=heard_reply) as server:
+        looks = {"show_images": True, "image_px": 64, "image_detail": "low", "batch": is_batch}
+        teacher = {"name": "gpt-4o", "base_url": server.base_url, **looks}
+        run = datagen.run(settings_for(corpus_files, server, teacher=teacher), tmp_path)
+        assert report_of(run).requests == 12 and len(sent) == 24
+        datagen.run(settings_for(corpus_files, server, teacher=teacher), tmp_path)
+        assert len(sent) == 24, "what is stored is not asked again"
+    firsts = [messages for messages in sent if "speaks against it" not in text_of(messages[-1])]
+    repairs = [messages for messages in sent if messages not in firsts]
+    assert len(firsts) == len(repairs) == 12
+    for messages in repairs:
+        *begin, own, told = messages
+        assert begin in firsts, "so that caches hit, and the same picture is seen in the same detail"
+        assert begin[-1]["content"][1]["image_url"]["detail"] == "low"
+        assert isinstance(own["content"], str) and isinstance(told["content"], str)
+    same(tmp_path, whole, "dataset.json")
+
+
+def test_the_digest_of_a_repair_tells_how_the_picture_is_shown(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    digests: list[set[str]] = []
+    asked: list[Request] = []
+    for n, teacher in enumerate(
+        ({}, {"show_images": True}, {"show_images": True, "image_detail": "low"}, {"show_images": True, "image_px": 64})
+    ):
+        settings = settings_for(corpus_files, teacher=teacher, types=["description"])
+        datagen.run(settings, tmp_path / str(n), teacher=heard(by_function, asked))
+        repairs = [one for one in asked if one.response_type.startswith(REPAIRS)]
+        assert len(repairs) == 6 and all((one.picture_url is not None) == bool(teacher) for one in repairs)
+        digests.append({one.digest for one in repairs})
+        asked.clear()
+    assert len(set().union(*digests)) == 4 * 6
 
 
 def test_the_budget_holds_for_repairs(corpus_files: CorpusFiles, tmp_path: Path) -> None:
