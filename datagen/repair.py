@@ -32,7 +32,7 @@ _DISAGREE = ("turns_disagree", "samples_disagree")
 _MIN_REPEATED = 12
 """Characters; shorter sentences, such as "Yes." and "It is.", may well stand twice."""
 _ECHO = re.compile(r'(?:The question|In the answer to ["“].{0,300}?["”]):[ \t]*')
-"""Where a sentence stands, as ``_told`` tells the teacher, said back."""
+"""Where a sentence stands, as ``tell_flaws`` tells the teacher, said back."""
 _YES_OR_NO = re.compile(r"\W{0,3}(?:yes|no)\b", re.IGNORECASE)
 
 
@@ -176,7 +176,7 @@ def request_repair(
     said_by = base.digest
     for one in rounds:
         reply = find_reply(said_by)
-        told = template.replace("{flaws}", "\n".join(_told(one, with_questions=base.reply_format != "text")))
+        told = template.replace("{flaws}", "\n".join(tell_flaws(one, with_questions=base.reply_format != "text")))
         added += [Message("assistant", reply.text if reply else ""), Message("user", told)]
         said_by = one.request_digest
     return replace(
@@ -190,7 +190,8 @@ def request_repair(
     )
 
 
-def _told(order: Repair, *, with_questions: bool) -> Iterator[str]:
+def tell_flaws(order: Repair, *, with_questions: bool) -> Iterator[str]:
+    """Each sentence that goes back, numbered, with what speaks against it; two lines each."""
     for number, flaw in enumerate(order.flaws, start=1):
         where = ""
         if flaw.in_question:

@@ -37,9 +37,6 @@ def estimate(
 
     share = None if shard is None else Shard.parse(shard)
     echo_fitted(estimate_lines(estimate_run(settings, out, share), settings.teacher))
-    if settings.repair:
-        echo("beside    repairs are not estimated, as nobody knows how much will be wrong: each takes its prompt once")
-        echo("          more, and some 30 tokens out a sentence; --budget-usd bounds them")
     if settings.dedup.embeddings is not None or any(
         name.startswith(ENDPOINT) for name in validator_names(settings.validator.name)
     ):
@@ -71,6 +68,8 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     yield from _cost_lines(made, teacher)
     if made.judge is not None:
         yield f"judge     {made.judge.told}, beside the teacher's cost"
+    if made.repair is not None:
+        yield f"repair    {made.repair.told}"
     if made.time_s is None:
         yield f"time      {made.time_told}"
     else:

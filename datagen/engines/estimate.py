@@ -1,4 +1,4 @@
-"""Estimates requests, tokens, cost and time of a run, and of its judge over text; nothing is sent or written."""
+"""Estimates requests, tokens, cost and time of a run, of its judge over text and its repairs; nothing is sent."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ from datagen.config import Settings
 from datagen.corpus import load_corpus
 from datagen.corpus.images import ids_of
 from datagen.endpoint.prices import cost_of, spent_on
-from datagen.endpoint.token_estimate import count_messages, count_prompt, count_tokens, picture_tokens
+from datagen.endpoint.token_estimate import (
+    TOKENS_PER_MESSAGE,
+    count_messages,
+    count_prompt,
+    count_tokens,
+    picture_tokens,
+)
 from datagen.engines.cost_ledger import Ledger, judge_tariff
 from datagen.engines.extra_samples import read_extras
 from datagen.errors import CorpusError, SettingsError
 from datagen.parsing import parse_reply
 from datagen.pipeline import plan_samples
-from datagen.recipes import Recipe, judge_prompt, load_recipes, needs_absent, shares_of
-from datagen.records import AnnotatedImage, Judgement, Reply, Request, Turn, Usage
+from datagen.recipes import Recipe, judge_prompt, load_recipes, needs_absent, repair_prompt, shares_of
+from datagen.records import AnnotatedImage, Flaw, Judgement, Repair, Reply, Request, Turn, Usage
+from datagen.repair import REPAIRS, tell_flaws
 from datagen.store import RunFolder, read_facts, stored_replies
 from datagen.store.shards import Shard, shard_folders
 from datagen.summary import Omission, count_omissions
@@ -91,6 +98,7 @@ class Estimate(Struct, frozen=True):
         time_told: What the time rests on.
         n_nothing_to_ask: Samples without anything to tell.
         judge: What a judge over text takes beside the teacher, whose the figures above are; None without one.
+        repair: What a sample takes that goes back to the teacher, which is in no figure above; None without ``repair``.
         omissions: What loading the corpus left out or mended, by kind.
         sampled: None where every request was planned.
     """
@@ -104,6 +112,7 @@ class Estimate(Struct, frozen=True):
     time_told: str
     n_nothing_to_ask: int
     judge: JudgeEstimate | None = None
+    repair: RepairEstimate | None = None
     omissions: dict[str, Omission] = {}
     sampled: SampledOn | None = None
 
@@ -194,6 +203,7 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         told,
         n_nothing_to_ask,
         estimate_judge(settings, images, recipes, folders),
+        _estimate_repair(settings, recipes, by_type, measured, replies.repairs),
         count_omissions(corpus.findings),
         sampled,
     )
@@ -227,14 +237,21 @@ def _folders(out: Path | None, shard: Shard | None) -> list[RunFolder]:
 
 
 class _Stored:
-    """The latest reply to each request without its text, at some forty bytes each."""
+    """The latest reply to each request without its text, at some forty bytes each.
+
+    Attributes:
+        repairs: What those took that were repairs, each time that one was answered.
+    """
 
     def __init__(self, replies: Iterable[Reply]) -> None:
+        self.repairs = _Measured()
         self._places = DigestMap()
         self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "QQQdBB")
         for place, reply in enumerate(replies):
             self._places.put(reply.request_digest, place)
             usage = reply.usage
+            if reply.response_type.startswith(REPAIRS) and reply.error is None and usage.n_completion_tokens:
+                self.repairs.add(usage, reply.latency_s, 0.0)
             tokens = usage.n_prompt_tokens, usage.n_cached_tokens, usage.n_completion_tokens
             told = (*(max(0, n) for n in tokens), reply.latency_s, reply.error is None, reply.is_final)
             for column, value in zip(self._columns, told, strict=True):
@@ -386,6 +403,113 @@ def estimate_judge(
     usage = Usage(round(n_requests * n_prompt), 0, round(n_requests * n_completion))
     cost_usd = cost_of(usage, judge.model, judge_tariff(settings))
     return JudgeEstimate(judge.model, n_requests, n_stored, usage.n_prompt_tokens, usage.n_completion_tokens, cost_usd)
+
+
+SENTENCES_SENT_BACK = 1.5
+"""Of a sample: 28 in 19 that captions and boxes contradicted, of 36 an LLM's replies (``benchmarks/repairs.py``)."""
+_EVIDENCE = "'three backpacks': backpack: text says 3, boxes show 2"
+"""As long as what spoke against these 28: 16 tokens."""
+
+
+class RepairEstimate(Struct, frozen=True):
+    """What one sample takes that goes back to the teacher once; how many will, nobody knows before.
+
+    Attributes:
+        n_prompt: Tokens in: its request once more, the reply to it, and what speaks against it.
+        n_cached: Of these, likely found in the provider's cache.
+        n_completion: Tokens out: the sentences written anew.
+        cost_usd: None where no price is known.
+        tenth_usd: What it comes to if one in ten samples goes back; None where no price is known.
+        n_samples: Of the run, whether asked already or not.
+        n_rounds: How often one sample may go back.
+        source: Where the tokens come from.
+    """
+
+    n_prompt: float
+    n_cached: float
+    n_completion: float
+    cost_usd: float | None
+    tenth_usd: float | None
+    n_samples: int
+    n_rounds: int
+    source: str
+
+    @property
+    def told(self) -> str:
+        """As one sentence's end."""
+        times = 0.1 * self.n_samples
+        tenth = self._told(times, "" if self.tenth_usd is None else f", ${self.tenth_usd:.4f}")
+        each = self._told(1, ", of unknown price" if self.cost_usd is None else f", ${self.cost_usd:.6f}")
+        often = f", up to {self.n_rounds} times" if self.n_rounds > 1 else ""
+        return (
+            f"{each} for a sample that goes back{often} ({self.source}); in no other figure, as nobody knows how many "
+            f"will: 10 % of {self.n_samples:,} would add {tenth}"
+        )
+
+    def _told(self, times: float, cost: str) -> str:
+        return f"{times * self.n_prompt:,.0f} tokens in, {times * self.n_completion:,.0f} out{cost}"
+
+
+def _estimate_repair(
+    settings: Settings,
+    recipes: Sequence[Recipe],
+    by_type: dict[str, TypeEstimate],
+    measured: dict[str, _Measured],
+    repairs: _Measured,
+) -> RepairEstimate | None:
+    """Estimate what one sample takes that goes back; None where none does, or nothing is known of any request.
+
+    Args:
+        settings: Of the run.
+        recipes: Their few-shots tell how long sentences are.
+        by_type: What their requests and replies take.
+        measured: What the stored ones took.
+        repairs: What stored repairs took, which say more than all else once there are a few.
+    """
+    if not settings.repair:
+        return None
+    if repairs.n >= MIN_MEASURED:
+        tokens = [n / repairs.n for n in (repairs.n_prompt, repairs.n_cached, repairs.n_completion)]
+        source = f"mean of {repairs.n} stored repairs"
+    else:
+        asked = [(one, by_type[one.name], measured[one.name]) for one in recipes]
+        asked = [(one, of, seen) for one, of, seen in asked if of.n_requests + seen.n]
+        shares = [of.n_requests + of.n_stored for _, of, _ in asked]
+        each = [_sent_back(one, of, seen, settings.recipes_dir) for one, of, seen in asked]
+        tokens = [statistics.fmean(column, shares) for column in zip(*each, strict=True)]
+        source = f"{SENTENCES_SENT_BACK:g} sentences of the few-shots' length assumed"
+    if not tokens:
+        return None
+    n_samples = sum(of.n_requests + of.n_stored for of in by_type.values())
+    n_prompt, n_cached, n_completion = tokens
+    cost_usd = _cost(settings, Usage(round(n_prompt), round(n_cached), round(n_completion)))
+    tenth_usd = None if cost_usd is None else 0.1 * n_samples * cost_usd
+    return RepairEstimate(n_prompt, n_cached, n_completion, cost_usd, tenth_usd, n_samples, settings.repair, source)
+
+
+def _sent_back(
+    recipe: Recipe, of: TypeEstimate, seen: _Measured, recipes_dir: str | None
+) -> tuple[float, float, float]:
+    """Tokens in, of these cached, and out of a repair of a type of which something is to be asked, or was answered."""
+    n_asked = of.n_requests + seen.n
+    n_reply = of.reply_tokens if of.n_requests else seen.n_completion / seen.n
+    n_added = count_tokens(repair_prompt(recipes_dir)) + 2 * TOKENS_PER_MESSAGE
+    told, new = _sentence_sent_back(recipe)
+    n_prompt = (of.n_prompt + seen.n_prompt) / n_asked + n_reply + n_added + SENTENCES_SENT_BACK * told
+    return n_prompt, (of.n_cached + seen.n_cached) / n_asked, SENTENCES_SENT_BACK * new
+
+
+def _sentence_sent_back(recipe: Recipe) -> tuple[float, float]:
+    """Tokens of a sentence of the few-shots with what speaks against it, and of one that stands in its place."""
+    told, new = [], []
+    for turn in chain.from_iterable(_shots(recipe)):
+        for span in sentences_of((turn,)):
+            text = turn.answer[span.start : span.end]
+            order = Repair("", (Flaw(0, span.start, text, "checks", "count_contradicted", _EVIDENCE),), {0: turn})
+            lines = tell_flaws(order, with_questions=recipe.settings.reply_format != "text")
+            told.append(count_tokens("\n".join(lines)))
+            new.append(count_tokens(f"1. {text}"))
+    return statistics.fmean(told), statistics.fmean(new)
 
 
 def _shots(recipe: Recipe) -> list[tuple[Turn, ...]]:

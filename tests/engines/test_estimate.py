@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import CorpusFiles, make_corpus
 from loopback import Answer, LoopbackServer, digest_of, json_answer
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 import datagen
@@ -63,6 +65,63 @@ def test_it_counts_requests_tokens_and_money(tmp_path: Path) -> None:
     few_shots = [count_tokens(shot.reply) for shot in recipe.fewshots]
     assert made.by_type[recipe.name].reply_tokens == pytest.approx(sum(few_shots) / len(few_shots))
     assert f"{len(few_shots)} few-shots" in made.by_type[recipe.name].reply_source
+
+
+def test_a_repair_is_told_beside_the_sum(corpus_files: CorpusFiles) -> None:
+    plain = estimate_run(settings_for(corpus_files))
+    made = estimate_run(replace(settings_for(corpus_files), repair=2))
+    assert plain.repair is None and replace(made, repair=None) == plain, "it is in no other figure"
+    repair = made.repair
+    assert repair is not None and (repair.n_samples, repair.n_rounds) == (18, 2)
+    recipes = load_recipes(settings_for(corpus_files))
+    base = made.total.n_prompt / made.total.n_requests
+    own = sum(made.by_type[one.name].reply_tokens for one in recipes) / len(recipes)
+    assert 150 < repair.n_prompt - base - own < 300, "its message, with the sentences and what speaks against them"
+    assert repair.n_cached == pytest.approx(made.total.n_cached / made.total.n_requests)
+    assert 10 < repair.n_completion < 60
+    usd = ((repair.n_prompt - repair.n_cached) * 2.5 + repair.n_cached * 1.25 + repair.n_completion * 10) / 1e6
+    assert repair.cost_usd == pytest.approx(usd, rel=1e-2)
+    assert repair.tenth_usd == pytest.approx(1.8 * repair.cost_usd)
+    words = ["estimate", *corpus_files.options, "--teacher", "gpt-4o", "--repair"]
+    told = next(line for line in CliRunner().invoke(app, [*words, "2"]).output.splitlines() if "repair" in line)
+    assert told == f"repair    {repair.told}" and told.endswith(f" out, ${repair.tenth_usd:.4f}")
+    assert "up to 2 times" in told and "nobody knows" in told
+    assert "up to" not in CliRunner().invoke(app, [*words, "1"]).output
+    words[words.index("gpt-4o")] = "nobodys-model"
+    assert ", of unknown price for a sample that goes back" in CliRunner().invoke(app, [*words, "1"]).output
+
+
+def test_stored_repairs_say_what_a_repair_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    files = make_corpus(tmp_path / "corpus", n_images=8)
+    first = (
+        "A brown dog sits on the lawn of garden {}. There are {} cups near its paws there. Nothing else goes on about."
+    )
+
+    def answer(body: dict[str, Any], arrival: int) -> Any:
+        del arrival
+        is_repair = "speaks against it" in body["messages"][-1]["content"]
+        (n,) = {*re.findall(r"scene number (\d+)", str(body["messages"][-1 - 2 * is_repair]["content"]))}
+        text = f"1. There are {n} cups." if is_repair else first.format(n, int(n) + 2)
+        usage = {"prompt_tokens": 1000 + 500 * is_repair, "completion_tokens": 60 - 40 * is_repair,
+                 "prompt_tokens_details": {"cached_tokens": 512}}  # fmt: skip
+        return json_answer(200, {"choices": [{"message": {"content": text}, "finish_reason": "stop"}], "usage": usage})
+
+    with LoopbackServer(intercept=answer) as server:
+        given = {**files.settings, "teacher": settings_with(server), "types": ["description"], "workers": 1}
+        given |= {"dedup": {"over_set": False}, "max_unreadable": None}
+        with_repairs, three = load_settings(None, {**given, "repair": 1}), {**given["corpus"], "limit": 3}
+        datagen.run({**given, "repair": 1, "corpus": three}, tmp_path / "few")
+        datagen.run({**given, "repair": 1}, tmp_path / "run")
+    found = estimate_run(with_repairs, tmp_path / "run")
+    assert found.repair is not None and found.total.n_stored == 8
+    assert (found.repair.n_prompt, found.repair.n_cached, found.repair.n_completion) == (1500, 512, 20)
+    n_sent_back = (tmp_path / "run" / "replies.jsonl").read_bytes().count(b'"repair of ')
+    assert MIN_MEASURED <= n_sent_back <= 8 == found.repair.n_samples
+    assert found.repair.source == f"mean of {n_sent_back} stored repairs"
+    few = estimate_run(load_settings(None, {**given, "repair": 1, "corpus": three}), tmp_path / "few")
+    assert few.repair is not None and "assumed" in few.repair.source
+    assert 1000 + 60 + 100 < few.repair.n_prompt < 1000 + 60 + 300, "its stored prompts and replies, though few"
 
 
 def test_a_large_corpus_is_estimated_by_some_of_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
