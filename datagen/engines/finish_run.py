@@ -39,12 +39,14 @@ class Outcome(Struct, frozen=True):
         share_failed: Samples without an answer or a picture, as a share of all.
         failure: What the first of them met, or None.
         is_unchanged: It had ended so before, and there was nothing to do.
+        is_settled: Another start would ask nothing: all is answered, refused for good, or has nothing to ask.
     """
 
     summary: Summary
     share_failed: float
     failure: str | None = None
     is_unchanged: bool = False
+    is_settled: bool = False
 
 
 LOOKING = "looking at the pictures"

@@ -22,15 +22,13 @@ from msgspec import Struct
 
 from datagen.config import digest_of, dump_settings
 from datagen.engines.plugs import NO_PLUGS
+from datagen.recipes import picture_prompt, repair_prompt
 from datagen.store import load_cache, save_cache
 from datagen.summary import Summary
 
 if TYPE_CHECKING:
     from datagen.engines.finish_run import Outcome
     from datagen.engines.inputs import Inputs
-
-_FOR_GOOD = frozenset(("nothing_annotated",))
-"""Why a sample without a reply will never have one; whatever else the next start tries again."""
 
 
 class _FinishedHead(Struct):
@@ -58,7 +56,8 @@ def finished_before(inputs: Inputs) -> tuple[Summary, float, str | None] | None:
     Returns:
         The first fields of ``Outcome``.
     """
-    found = load_cache(inputs.folder.finished, _FinishedHead) if _may_be_kept(inputs) else None
+    asks_for_more = inputs.retry or inputs.n_more is not None
+    found = load_cache(inputs.folder.finished, _FinishedHead) if _may_be_kept(inputs) and not asks_for_more else None
     if found is None:
         return None
     try:
@@ -77,8 +76,7 @@ def keep_finished(inputs: Inputs, outcome: Outcome) -> None:
         inputs: Of the run, whose files are written.
         outcome: How it ended.
     """
-    left = outcome.summary.rejected_by_stage.get("teacher", {}).keys() - _FOR_GOOD
-    if left or not _may_be_kept(inputs):
+    if not outcome.is_settled or not _may_be_kept(inputs):
         return
     with contextlib.suppress(OSError):  # without it the next start only takes longer
         told, files = _digest_of_inputs(inputs), _digests_of_files(inputs)
@@ -86,19 +84,23 @@ def keep_finished(inputs: Inputs, outcome: Outcome) -> None:
 
 
 def _may_be_kept(inputs: Inputs) -> bool:
-    """Whether all that decides the run can be compared: no Python object, no model, nothing to be asked once more."""
+    """Whether all that decides the run can be compared: no Python object, no model, nothing that was left behind."""
     settings = inputs.settings
     has_left = any(inputs.folder.asked.glob("*"))  # replies that another start could not move to their place
     is_plain = inputs.plugs == NO_PLUGS and inputs.shard is None and not inputs.is_merge and not has_left
-    is_asked_for_more = bool(inputs.retry or inputs.n_more is not None or settings.repair)
     looks_on = settings.validator.name != "none" or settings.checks.judge or settings.dedup.embeddings
-    return is_plain and not is_asked_for_more and not looks_on
+    return is_plain and not looks_on
 
 
 def _digest_of_inputs(inputs: Inputs) -> str:
-    recipes = {recipe.name: recipe.digest for recipe in inputs.recipes}
-    told: list[Any] = [version("datagen"), platform.python_version(), dump_settings(inputs.settings), recipes]
-    return digest_of([*told, inputs.source.stamp(), _stamp(inputs.settings.corpus.dataset), _told_pictures(inputs)])
+    settings = inputs.settings
+    prompts = {recipe.name: recipe.digest for recipe in inputs.recipes}
+    if settings.teacher.show_images:
+        prompts["shown"] = picture_prompt(settings.recipes_dir)
+    if settings.repair:
+        prompts["repair"] = repair_prompt(settings.recipes_dir)
+    told: list[Any] = [version("datagen"), platform.python_version(), dump_settings(settings), [*prompts.items()]]
+    return digest_of([*told, inputs.source.stamp(), _stamp(settings.corpus.dataset), _told_pictures(inputs)])
 
 
 def _told_pictures(inputs: Inputs) -> str:

@@ -39,7 +39,7 @@ from datagen.engines.cost_ledger import Ledger
 from datagen.engines.extra_samples import HOW_MANY, count_extras, read_extras
 from datagen.engines.plugs import NO_PLUGS, Plugs, Raised
 from datagen.engines.progress import Progress, ended
-from datagen.engines.resume_mark import Watermark
+from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import CorpusError, SettingsError
 from datagen.masking import without_path_keys
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
@@ -148,6 +148,7 @@ class Inputs:
         retry: Reasons for which stored replies are asked again by this start; no part of the run's settings.
         answered_now: Digests of requests whose answer this start heard already, though a later one may ask again.
         orders: What goes back to the teacher, by sample id, as far as it is known; see ``repair_rounds``.
+        has_open_repairs: Whether another start would ask for some of it.
 
     Raises:
         DatagenError: The settings or recipes cannot be used, as one sentence.
@@ -184,6 +185,7 @@ class Inputs:
         self.raised = Raised(settings.max_unreadable)
         self.answered_now: set[str] = set()
         self.orders: dict[str, tuple[Repair, ...]] = {}
+        self.has_open_repairs = False
 
     @cached_property
     def dataset(self) -> Dataset | None:
@@ -277,6 +279,13 @@ class Inputs:
         """Whether every request has a reply, whatever it says."""
         left = self.unsettled(self.open_watermark(replies))
         return all(item.request is None or item.request.digest in replies for _, item in left)
+
+    def is_settled(self, replies: ReplyStore) -> bool:
+        """Whether another start would ask nothing and look at no picture again: every request has its final reply."""
+        left = self.unsettled(self.open_watermark(replies))
+        return all(
+            is_for_good(item) and (item.request is None or replies.is_settled(item.request.digest)) for _, item in left
+        )
 
     def _plan_digest(self) -> str:
         """Digest of what decides the requests, pictures aside."""

@@ -182,9 +182,15 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
                     if task is None:
                         break
             if not validators and settings.checks.judge is None and not is_balanced(settings):  # one pass
-                return finish(inputs, (), derive, facts.find_vector)
-            with spooled(derive, folder.spool) as spool:
-                return finish(inputs, validators, spool, facts.find_vector, may_ask=may_ask, task=task)
+                outcome = finish(inputs, (), derive, facts.find_vector)
+            else:
+                with spooled(derive, folder.spool) as spool:
+                    outcome = finish(inputs, validators, spool, facts.find_vector, may_ask=may_ask, task=task)
+            has_left = bool(outcome.summary.rejected_by_stage.get("teacher"))  # else there is nothing to look for
+            return replace(
+                outcome,
+                is_settled=not inputs.has_open_repairs and (not has_left or inputs.is_settled(facts.replies)),
+            )
 
 
 def validators_for(inputs: Inputs, place: Workplace | None = None) -> tuple[Validator, ...]:

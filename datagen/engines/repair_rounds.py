@@ -70,6 +70,7 @@ def send_back(inputs: Inputs, replies: ReplyStore, samples: Iterable[Sample], as
         ask(requests)
     answered = {name: one.rounds for name, one in found.items() if one.rounds[-1].request_digest in replies}
     inputs.orders.update(answered)
+    inputs.has_open_repairs |= any(not replies.is_settled(one.rounds[-1].request_digest) for one in found.values())
     return bool(answered)
 
 

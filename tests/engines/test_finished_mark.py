@@ -1,12 +1,15 @@
 """A second start of a finished run: nothing is done where nothing changed, and whatever changed is noticed."""
 
 import os
-from collections.abc import Callable
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same
+from loopback import Answer, LoopbackServer, error_answer
 from typer.testing import CliRunner
 
 import datagen
@@ -16,6 +19,7 @@ from datagen.engines import finished_mark
 from datagen.engines.finish_run import Outcome
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
+from datagen.recipes import bundled_folder, picture_prompt
 from datagen.records import AnnotatedImage, Turn
 
 
@@ -114,6 +118,114 @@ def test_a_picture_that_was_missing_is_looked_for_again(tmp_path: Path) -> None:
     assert not (tmp_path / "run" / ".finished.cache").exists()
     picture.write_bytes(held)
     assert again(files, tmp_path / "run", max_failed=1).summary.rejected_by_stage == {}
+
+
+def answered(body: Mapping[str, Any]) -> str:
+    """Sound turns, of which captions and boxes contradict the second where it counts cups."""
+    told = str(body["messages"][-1]["content"])
+    if "speaks against it" in told:
+        return "1. A dog sits beside them."
+    (n,) = re.findall(r"scene number (\d+)", told)
+    pairs = (
+        (f"Which animal sits in garden {n}?", f"A dog sits on the lawn of garden {n}."),
+        (f"How many cups are in garden {n}?", f"There are {int(n) + 3} cups in garden {n}."),
+    )
+    return "\n===\n".join(f"Question:\n{question}\n===\nAnswer:\n{answer}" for question, answer in pairs)
+
+
+class Asked:
+    """Runs of an LLM on loopback that refuses what it is asked about some scenes, and is not there for others."""
+
+    def __init__(self, files: CorpusFiles, out: Path) -> None:
+        self.files, self.out, self.n, self.url = files, out, 0, ""
+        self.refused: set[str] = set()
+        self.lost: set[str] = set()
+        self.lost_repairs = False
+
+    def intercept(self, body: Mapping[str, Any], _: int) -> Answer | None:
+        self.n += 1
+        told = str(body["messages"][-1]["content"])
+        if "speaks against it" in told:
+            return error_answer(500, "out of order") if self.lost_repairs else None
+        (n,) = re.findall(r"scene number (\d+)", told)
+        if n in self.refused:
+            return error_answer(400, "content management policy", "content_filter")
+        return error_answer(400, "strange", "strange") if n in self.lost else None
+
+    def start(self, **more: Any) -> Outcome:
+        """Start it, or go on."""
+        self.n = 0
+        teacher = {"name": "gpt-4o", "base_url": self.url, "max_attempts": 1, "concurrency": 1}
+        given = {"teacher": {**teacher, **more.pop("teacher", {})}, "types": ["conversation"], "max_unreadable": None}
+        return again(self.files, self.out, **{**given, "workers": 1, "dedup": {"over_set": False}, **more})
+
+
+@pytest.fixture
+def asked(corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
+    monkeypatch.setenv("OPENAI_API_KEY", "k")
+    asked = Asked(corpus_files, tmp_path / "run")
+    with LoopbackServer(reply=answered, intercept=asked.intercept) as server:
+        asked.url = server.base_url
+        yield asked
+
+
+def test_a_final_refusal_is_settled(asked: Asked) -> None:
+    asked.refused = {"3", "5"}
+    first = asked.start()
+    assert first.summary.rejected_by_stage["teacher"].keys() == {"content_filter"} and not first.is_unchanged
+    second = asked.start()
+    assert second.is_unchanged and not asked.n and second.summary == first.summary
+    assert (second.share_failed, second.failure) == (first.share_failed, first.failure)
+    assert not asked.start(retry=["teacher_raised"]).is_unchanged, "another reason is named, and looked for"
+    asked.refused.clear()
+    told = asked.start(retry=["content_filter"])
+    assert not told.is_unchanged and asked.n == 2 and not told.summary.rejected_by_stage.get("teacher")
+    assert asked.start().is_unchanged and not asked.n
+
+
+def test_what_a_resume_asks_again_is_not(asked: Asked) -> None:
+    asked.refused, asked.lost = {"3"}, {"4"}
+    assert asked.start().summary.rejected_by_stage["teacher"].keys() > {"content_filter"}
+    assert not asked.start().is_unchanged and asked.n
+    asked.lost.clear()
+    assert not asked.start().is_unchanged and asked.n == 1
+    assert asked.start().is_unchanged and not asked.n
+
+
+def test_repairs_are_settled_once_all_are_answered(asked: Asked) -> None:
+    asked.lost_repairs = True
+    asked.start(repair=1)
+    assert asked.n > 6
+    asked.lost_repairs = False
+    first = asked.start(repair=1)
+    assert not first.is_unchanged and asked.n
+    assert asked.start(repair=1).is_unchanged and not asked.n
+    assert not asked.start(repair=2).is_unchanged
+    assert not asked.start(repair=2, retry=["remark_as_repair"]).is_unchanged
+
+
+def test_another_price_or_more_samples_are_noticed(asked: Asked) -> None:
+    asked.refused = {"3"}
+    asked.start()
+    for change in ({"teacher": {"price_in_usd_per_mtok": 1.0}}, {"more": 2}, {"more": 0}):
+        assert asked.start().is_unchanged
+        assert not asked.start(**change).is_unchanged
+        asked.start()
+
+
+@pytest.mark.parametrize("name", ["conversation/system.txt", "repair.txt", "shown.txt"])
+def test_another_prompt_is_noticed(asked: Asked, tmp_path: Path, name: str) -> None:
+    own = tmp_path / "own"
+    for part in ("prompts", "seeds"):
+        shutil.copytree(bundled_folder(part), own / part)
+    given: dict[str, Any] = {"repair": 1, "recipes_dir": str(own), "teacher": {"show_images": True}}
+    picture_prompt.cache_clear()
+    asked.start(**given)
+    assert asked.start(**given).is_unchanged
+    prompt = own / "prompts" / name
+    prompt.write_text(f"{prompt.read_text()}\nMind the names of things.\n")
+    picture_prompt.cache_clear()
+    assert not asked.start(**given).is_unchanged and asked.n == (6 if name == "repair.txt" else 12)
 
 
 def test_checks_in_python_are_run_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
