@@ -137,14 +137,15 @@ class Asked:
     """Runs of an LLM on loopback that refuses what it is asked about some scenes, and is not there for others."""
 
     def __init__(self, files: CorpusFiles, out: Path) -> None:
-        self.files, self.out, self.n, self.url = files, out, 0, ""
+        self.files, self.out, self.url = files, out, ""
+        self.sent: list[str] = []
         self.refused: set[str] = set()
         self.lost: set[str] = set()
         self.lost_repairs = False
 
     def intercept(self, body: Mapping[str, Any], _: int) -> Answer | None:
-        self.n += 1
         told = str(body["messages"][-1]["content"])
+        self.sent.append(told)
         if "speaks against it" in told:
             return error_answer(500, "out of order") if self.lost_repairs else None
         (n,) = re.findall(r"scene number (\d+)", told)
@@ -154,7 +155,7 @@ class Asked:
 
     def start(self, **more: Any) -> Outcome:
         """Start it, or go on."""
-        self.n = 0
+        self.sent.clear()
         teacher = {"name": "gpt-4o", "base_url": self.url, "max_attempts": 1, "concurrency": 1}
         given = {"teacher": {**teacher, **more.pop("teacher", {})}, "types": ["conversation"], "max_unreadable": None}
         return again(self.files, self.out, **{**given, "workers": 1, "dedup": {"over_set": False}, **more})
@@ -174,32 +175,32 @@ def test_a_final_refusal_is_settled(asked: Asked) -> None:
     first = asked.start()
     assert first.summary.rejected_by_stage["teacher"].keys() == {"content_filter"} and not first.is_unchanged
     second = asked.start()
-    assert second.is_unchanged and not asked.n and second.summary == first.summary
+    assert second.is_unchanged and not asked.sent and second.summary == first.summary
     assert (second.share_failed, second.failure) == (first.share_failed, first.failure)
     assert not asked.start(retry=["teacher_raised"]).is_unchanged, "another reason is named, and looked for"
     asked.refused.clear()
     told = asked.start(retry=["content_filter"])
-    assert not told.is_unchanged and asked.n == 2 and not told.summary.rejected_by_stage.get("teacher")
-    assert asked.start().is_unchanged and not asked.n
+    assert not told.is_unchanged and len(asked.sent) == 2 and not told.summary.rejected_by_stage.get("teacher")
+    assert asked.start().is_unchanged and not asked.sent
 
 
 def test_what_a_resume_asks_again_is_not(asked: Asked) -> None:
     asked.refused, asked.lost = {"3"}, {"4"}
     assert asked.start().summary.rejected_by_stage["teacher"].keys() > {"content_filter"}
-    assert not asked.start().is_unchanged and asked.n
+    assert not asked.start().is_unchanged and asked.sent
     asked.lost.clear()
-    assert not asked.start().is_unchanged and asked.n == 1
-    assert asked.start().is_unchanged and not asked.n
+    assert not asked.start().is_unchanged and len(asked.sent) == 1
+    assert asked.start().is_unchanged and not asked.sent
 
 
 def test_repairs_are_settled_once_all_are_answered(asked: Asked) -> None:
     asked.lost_repairs = True
     asked.start(repair=1)
-    assert asked.n > 6
+    assert len(asked.sent) > 6
     asked.lost_repairs = False
     first = asked.start(repair=1)
-    assert not first.is_unchanged and asked.n
-    assert asked.start(repair=1).is_unchanged and not asked.n
+    assert not first.is_unchanged and asked.sent
+    assert asked.start(repair=1).is_unchanged and not asked.sent
     assert not asked.start(repair=2).is_unchanged
     assert not asked.start(repair=2, retry=["remark_as_repair"]).is_unchanged
 
@@ -225,7 +226,7 @@ def test_another_prompt_is_noticed(asked: Asked, tmp_path: Path, name: str) -> N
     prompt = own / "prompts" / name
     prompt.write_text(f"{prompt.read_text()}\nMind the names of things.\n")
     picture_prompt.cache_clear()
-    assert not asked.start(**given).is_unchanged and asked.n == (6 if name == "repair.txt" else 12)
+    assert not asked.start(**given).is_unchanged and len(asked.sent) == (6 if name == "repair.txt" else 12)
 
 
 def test_checks_in_python_are_run_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
