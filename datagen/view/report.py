@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from html import escape
 from itertools import islice
 from pathlib import Path, PurePath
@@ -220,7 +221,9 @@ def render_report(
     return inert(page)
 
 
+@cache
 def _environment() -> jinja2.Environment:
+    """Made once a process: to compile the template takes as long as a run over six images."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE),
         autoescape=True,
