@@ -14,6 +14,7 @@ import pytest
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test may look for a hub
 for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
     os.environ.pop(variable, None)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles the package for 0.5 s
 
 RESULTS = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 CATEGORIES = ("person", "dog", "cat", "cup", "chair", "kite")

@@ -4,9 +4,6 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same
 from loopback import LoopbackServer, digest_of, reply_for
+from started import Started, end_well
 
 from datagen.records import Reply
 from datagen.store import read_facts
@@ -28,14 +26,13 @@ CONCURRENCY = 4
 
 def command(files: CorpusFiles, url: str, out: Path) -> list[str]:
     return [
-        sys.executable, "-m", "datagen", "run", *files.options, "--teacher", "loopback", "--base-url", url,
+        "run", *files.options, "--teacher", "loopback", "--base-url", url,
         "--concurrency", str(CONCURRENCY), "--out", str(out), "--max-failed", "1",
     ]  # fmt: skip
 
 
 def finish(files: CorpusFiles, url: str, out: Path) -> None:
-    done = subprocess.run(command(files, url, out), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    end_well(command(files, url, out), out.with_suffix(".told"))
 
 
 def stored(out: Path) -> list[Reply]:
@@ -61,12 +58,9 @@ def test_killed_ten_times_it_loses_nothing_and_asks_nothing_twice(files: CorpusF
     kill_after = sorted(random.Random(7).sample(range(3, 110), 10))
     with LoopbackServer(WAY_FAULTS, reply=reply, slow_s=0.05, retry_after_s=0.02) as server:
         for n_answers in kill_after:
-            process = subprocess.Popen(command(files, server.base_url, out), stderr=subprocess.DEVNULL)
-            give_up = time.monotonic() + 120
-            while server.answered.total() < n_answers and process.poll() is None and time.monotonic() < give_up:
-                time.sleep(0.002)
+            process = Started(command(files, server.base_url, out), tmp_path / "told")
+            process.wait_until(lambda n=n_answers: server.answered.total() >= n)  # type: ignore[misc]
             process.kill()
-            process.wait()
             texts = {reply.text for reply in stored(out)}
             asked_before = {digest: server.arrivals[digest] for digest, text in said.items() if text in texts}
         finish(files, server.base_url, out)
@@ -84,10 +78,8 @@ def test_killed_ten_times_it_loses_nothing_and_asks_nothing_twice(files: CorpusF
 def test_what_is_taken_away_in_mid_run_is_not_paid_twice(files: CorpusFiles, tmp_path: Path, what: str) -> None:
     out, moved = tmp_path / "out", tmp_path / "moved"
     with LoopbackServer(delay_s=0.1) as server:
-        process = subprocess.Popen(command(files, server.base_url, out), stderr=subprocess.PIPE, text=True)
-        give_up = time.monotonic() + 120
-        while server.answered.total() < 30 and process.poll() is None and time.monotonic() < give_up:
-            time.sleep(0.002)
+        process = Started(command(files, server.base_url, out), tmp_path / "told")
+        process.wait_until(lambda: server.answered.total() >= 30)
         if what == "folder removed":
             shutil.rmtree(out)
         elif what == "folder moved":
@@ -96,14 +88,17 @@ def test_what_is_taken_away_in_mid_run_is_not_paid_twice(files: CorpusFiles, tmp
             (out / "replies.jsonl").unlink()
         else:
             os.truncate(out / "replies.jsonl", 0)
-        _, told = process.communicate(timeout=120)
-        assert process.returncode == 1
-        assert "while the run went on, so it stopped before more is paid for" in told.splitlines()[-1]
+        assert process.wait() == 1
+        assert "while the run went on, so it stopped before more is paid for" in process.told.splitlines()[-1]
         assert server.answered.total() < 120
         finish(files, server.base_url, moved if what == "folder moved" else out)
         n_twice = server.answered.total() - len(server.answered)
         assert len(server.answered) == 120
         assert n_twice >= 30 - CONCURRENCY if what == "replies cut" else n_twice == 0
+
+
+def ignore_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
@@ -112,18 +107,13 @@ def test_a_polite_end_stores_what_is_in_flight(files: CorpusFiles, tmp_path: Pat
     """In the background of a script Ctrl-C is ignored, and asyncio has no handler of its own for it then."""
     out = tmp_path / "out"
     with LoopbackServer(delay_s=0.5) as server:
-        on_ctrl_c = "SIG_IGN" if in_background else "default_int_handler"
-        python, _, _, *rest = command(files, server.base_url, out)
-        code = f"import runpy, signal; signal.signal(signal.SIGINT, signal.{on_ctrl_c})"
-        code += "; runpy.run_module('datagen', run_name='__main__', alter_sys=True)"
-        process = subprocess.Popen([python, "-c", code, *rest], stderr=subprocess.PIPE, text=True)
-        give_up = time.monotonic() + 120
+        process = Started(
+            command(files, server.base_url, out), tmp_path / "told", ignore_interrupts if in_background else None
+        )
         for number, n_arrivals in (((signal.SIGINT, 3),) if in_background else ()) + ((signal.SIGTERM, 9),):
-            while server.arrivals.total() < n_arrivals and process.poll() is None and time.monotonic() < give_up:
-                time.sleep(0.002)
+            process.wait_until(lambda n=n_arrivals: server.arrivals.total() >= n)  # type: ignore[misc]
             process.send_signal(number)
-        _, told = process.communicate(timeout=120)
-        assert process.returncode == 130, told
+        assert process.wait() == 130, process.told
         assert len(stored(out)) == server.answered.total() == server.arrivals.total()
 
 
@@ -152,14 +142,12 @@ def test_late_settings_ask_nothing_and_an_edited_prompt_asks_its_type_alone(file
         shutil.copytree(bundled_folder(name), own / name)
     with LoopbackServer() as server:
         base = [*command(files, server.base_url, tmp_path / "run"), "--recipes-dir", str(own), "--limit", "5"]
-        subprocess.run(base, check=True, capture_output=True)
+        told = tmp_path / "told"
+        end_well(base, told)
         assert server.arrivals.total() == 15
-        subprocess.run(
-            [*base, "--set", "dedup.threshold=0.7", "--max-failed", "0.5", "--change"], check=True, capture_output=True
-        )
+        end_well([*base, "--set", "dedup.threshold=0.7", "--max-failed", "0.5", "--change"], told)
         assert server.arrivals.total() == 15
         prompt = own / "prompts" / "reasoning" / "system.txt"
         prompt.write_text(prompt.read_text(encoding="utf-8") + "\nBe brief.", encoding="utf-8")
-        resumed = [sys.executable, "-m", "datagen", "resume", str(tmp_path / "run")]
-        subprocess.run(resumed, check=True, capture_output=True)
+        end_well(["resume", str(tmp_path / "run")], told)
         assert server.arrivals.total() == 20

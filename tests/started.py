@@ -1,0 +1,84 @@
+"""Commands of datagen in processes of their own, forked from one that has loaded the package.
+
+They can be killed, interrupted and waited for like any other, but start in a tenth of a second, where a new Python
+reads modules and compiles patterns for two. Windows cannot fork, so there each loads everything itself.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+_WAYS = multiprocessing.get_all_start_methods()
+_CONTEXT = multiprocessing.get_context("forkserver" if "forkserver" in _WAYS else "spawn")
+if "forkserver" in _WAYS:
+    _CONTEXT.set_forkserver_preload(["datagen.cli", "datagen.api", "datagen.view.report"])
+
+
+class Started:
+    """A command that was started.
+
+    Args:
+        arguments: What stands behind ``datagen``.
+        told: Where its output and its errors go.
+        prepare: Called in the new process before the command; a function of a module.
+    """
+
+    def __init__(self, arguments: list[str], told: Path, prepare: Callable[[], object] | None = None) -> None:
+        self._told = told
+        told.parent.mkdir(parents=True, exist_ok=True)
+        told.touch()
+        self._process = _CONTEXT.Process(target=_serve, args=(arguments, str(told), prepare))  # type: ignore[attr-defined]
+        self._process.start()
+        self.pid: int = self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.exitcode is None
+
+    def wait_until(self, happened: Callable[[], object]) -> None:
+        """Wait until something holds, the command has ended, or two minutes are over."""
+        give_up = time.monotonic() + 120
+        while not happened() and self.is_running and time.monotonic() < give_up:
+            time.sleep(0.002)
+
+    def send_signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def kill(self) -> int:
+        """Kill it, unless it has ended; its exit status."""
+        self._process.kill()
+        return self.wait()
+
+    def wait(self, seconds: float = 120) -> int:
+        """Its exit status; what it told is in its file then."""
+        self._process.join(seconds)
+        assert not self.is_running, "it goes on for too long"
+        return self._process.exitcode  # type: ignore[no-any-return]
+
+    @property
+    def told(self) -> str:
+        return self._told.read_text(encoding="utf-8")
+
+
+def end_well(arguments: list[str], told: Path) -> str:
+    """Run a command to its end, which has to be a good one; what it told."""
+    started = Started(arguments, told)
+    assert started.wait() == 0, started.told
+    return started.told
+
+
+def _serve(arguments: list[str], told: str, prepare: Callable[[], object] | None) -> None:
+    with open(told, "ab") as file:
+        for number in (1, 2):
+            os.dup2(file.fileno(), number)
+    sys.argv = ["datagen", *arguments]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if prepare is not None:
+        prepare()
+    from datagen.cli import main
+
+    main()
