@@ -1,6 +1,7 @@
 """The recipe: it learns, keeps its checkpoint, goes on from it, and is measured on other scenes."""
 
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -20,6 +21,14 @@ ATLAS = load_atlas()
 FEW = ATLAS.categories[:6]
 SIZE = NanoSize(image_px=64, width=32, n_heads=2, vision_layers=2, text_layers=3)
 SMALL = ["--width", "32", "--layers", "2", "--image-px", "64", "--categories", "6", "--batch", "4"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_words():
+    """A tokenizer from a hundred scenes; the recipe's 4,000 take longer than all that is trained here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(train_nano, "train_tokenizer", partial(train_nano.train_tokenizer, n_scenes=100))  # type: ignore[attr-defined]
+        yield
 
 
 @pytest.fixture(scope="module")
