@@ -5,14 +5,13 @@ from itertools import islice
 from pathlib import Path
 
 import datagen
-from datagen.engines.local import run_local, spooled
-from datagen.engines.progress import Silence
+from datagen.engines.local import spooled
 from datagen.records import Sample
 
 
-def test_they_are_made_once(tmp_path: Path) -> None:
-    run_local(datagen.demo_settings(), tmp_path / "run", Silence())
-    samples = list(datagen.open_run(tmp_path / "run").iter_samples())
+def test_they_are_made_once(finished: Path, tmp_path: Path) -> None:
+    samples = list(datagen.open_run(finished).iter_samples())
+    assert len(samples) == 18
     n_made = 0
 
     def make() -> Iterator[Sample]:
