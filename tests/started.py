@@ -18,20 +18,23 @@ if "forkserver" in _WAYS:
     _CONTEXT.set_forkserver_preload(["datagen.cli", "datagen.api", "datagen.view.report"])
 
 
+COMMAND = "from datagen.cli import main; main()"
+
+
 class Started:
     """A command that was started.
 
     Args:
         arguments: What stands behind ``datagen``.
         told: Where its output and its errors go.
-        prepare: Called in the new process before the command; a function of a module.
+        code: What is run in the command's place, in Python.
     """
 
-    def __init__(self, arguments: list[str], told: Path, prepare: Callable[[], object] | None = None) -> None:
+    def __init__(self, arguments: list[str], told: Path, code: str = COMMAND) -> None:
         self._told = told
         told.parent.mkdir(parents=True, exist_ok=True)
         told.touch()
-        self._process = _CONTEXT.Process(target=_serve, args=(arguments, str(told), prepare))  # type: ignore[attr-defined]
+        self._process = _CONTEXT.Process(target=_serve, args=(arguments, str(told), code))  # type: ignore[attr-defined]
         self._process.start()
         self.pid: int = self._process.pid
 
@@ -64,21 +67,17 @@ class Started:
         return self._told.read_text(encoding="utf-8")
 
 
-def end_well(arguments: list[str], told: Path) -> str:
+def end_well(arguments: list[str], told: Path, code: str = COMMAND) -> str:
     """Run a command to its end, which has to be a good one; what it told."""
-    started = Started(arguments, told)
+    started = Started(arguments, told, code)
     assert started.wait() == 0, started.told
     return started.told
 
 
-def _serve(arguments: list[str], told: str, prepare: Callable[[], object] | None) -> None:
-    with open(told, "ab") as file:
+def _serve(arguments: list[str], told: str, code: str) -> None:
+    with Path(told).open("ab") as file:
         for number in (1, 2):
             os.dup2(file.fileno(), number)
     sys.argv = ["datagen", *arguments]
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    if prepare is not None:
-        prepare()
-    from datagen.cli import main
-
-    main()
+    exec(code, {"__name__": "__main__"})

@@ -1,8 +1,6 @@
 """Batches: each request is paid for once and answered, whatever becomes of the batches and whenever the run is killed."""
 
 import json
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +10,7 @@ import pytest
 from conftest import CorpusFiles, same
 from loopback import LoopbackServer
 from loopback_batches import BatchDesk, expired_line, status_line
+from started import Started
 from typer.testing import CliRunner
 
 import datagen
@@ -359,6 +358,7 @@ class Killed:
     def __init__(self, files: CorpusFiles, server: LoopbackServer, out: Path) -> None:
         self._command = ["run", *files.options, "--teacher", "gpt-4o", "--base-url", server.base_url, "--batch"]
         self._command += ["--out", str(out)]
+        self._told = out.with_suffix(".told")
         self._desk = server.desk
 
     def start(self, kill_at: Callable[[int], bool] = lambda n: False, n_replies: int = 0) -> int:
@@ -373,12 +373,10 @@ class Killed:
             return False
 
         self._desk.after = after
-        process = subprocess.Popen(
-            [sys.executable, "-c", SCRIPT, str(n_replies), *self._command], stderr=subprocess.PIPE
-        )
-        _, said = process.communicate(timeout=120)
-        assert process.returncode in (0, 9, -9), said.decode()
-        return process.returncode
+        process = Started([str(n_replies), *self._command], self._told, SCRIPT)
+        status = process.wait()
+        assert status in (0, 9, -9), process.told
+        return status
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same
 from loopback import LoopbackServer, digest_of, reply_for
-from started import Started, end_well
+from started import COMMAND, Started, end_well
 
 from datagen.records import Reply
 from datagen.store import read_facts
@@ -97,19 +97,14 @@ def test_what_is_taken_away_in_mid_run_is_not_paid_twice(files: CorpusFiles, tmp
         assert n_twice >= 30 - CONCURRENCY if what == "replies cut" else n_twice == 0
 
 
-def ignore_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize("in_background", [False, True])
 def test_a_polite_end_stores_what_is_in_flight(files: CorpusFiles, tmp_path: Path, *, in_background: bool) -> None:
     """In the background of a script Ctrl-C is ignored, and asyncio has no handler of its own for it then."""
     out = tmp_path / "out"
     with LoopbackServer(delay_s=0.5) as server:
-        process = Started(
-            command(files, server.base_url, out), tmp_path / "told", ignore_interrupts if in_background else None
-        )
+        code = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {COMMAND}" if in_background else COMMAND
+        process = Started(command(files, server.base_url, out), tmp_path / "told", code)
         for number, n_arrivals in (((signal.SIGINT, 3),) if in_background else ()) + ((signal.SIGTERM, 9),):
             process.wait_until(lambda n=n_arrivals: server.arrivals.total() >= n)  # type: ignore[misc]
             process.send_signal(number)
