@@ -38,6 +38,20 @@ def demo_settings(**overrides: object) -> Settings:
     return load_settings(None, {**plain, **overrides})
 
 
+@pytest.fixture(scope="module")
+def made_in_three(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The demo in three shards that are not merged; not to be changed."""
+    out = tmp_path_factory.mktemp("three") / "run"
+    make_shards(demo_settings(), 3, out)
+    return out
+
+
+@pytest.fixture
+def three(made_in_three: Path, tmp_path: Path) -> Path:
+    """A copy of it of the test's own."""
+    return shutil.copytree(made_in_three, tmp_path / "three")
+
+
 def merged(settings: Settings, out: Path) -> datagen.Run:
     merge_shards(settings, shard_folders(out), out, Silence())
     return datagen.open_run(out)
@@ -113,19 +127,18 @@ def test_a_shard_asks_nothing_twice_and_resumes(tmp_path: Path, corpus_files: Co
         assert Shard(2, 3).folder_in(tmp_path).candidates.read_bytes() == before
 
 
-def test_a_merge_keeps_what_the_run_has(tmp_path: Path) -> None:
-    settings = demo_settings()
-    make_shards(settings, 3, tmp_path)
-    merged(settings, tmp_path)
-    with (tmp_path / "replies.jsonl").open("ab") as file:
+def test_a_merge_keeps_what_the_run_has(three: Path) -> None:
+    settings, out = demo_settings(), three
+    merged(settings, out)
+    with (out / "replies.jsonl").open("ab") as file:
         file.write(b'{"request_digest":"ours","image_id":"1","response_type":"x","teacher":"t","text":"mine"}\n')
-    before = sorted((tmp_path / "replies.jsonl").read_bytes().splitlines())
-    first = {name: (tmp_path / name).read_bytes() for name in DERIVED}
-    merged(settings, tmp_path)
-    assert sorted((tmp_path / "replies.jsonl").read_bytes().splitlines()) == before
-    assert {name: (tmp_path / name).read_bytes() for name in DERIVED} == first
-    run_local(settings, tmp_path, Silence())  # it is a run like any other
-    assert {name: (tmp_path / name).read_bytes() for name in DERIVED} == first
+    before = sorted((out / "replies.jsonl").read_bytes().splitlines())
+    first = {name: (out / name).read_bytes() for name in DERIVED}
+    merged(settings, out)
+    assert sorted((out / "replies.jsonl").read_bytes().splitlines()) == before
+    assert {name: (out / name).read_bytes() for name in DERIVED} == first
+    run_local(settings, out, Silence())  # it is a run like any other
+    assert {name: (out / name).read_bytes() for name in DERIVED} == first
 
 
 def remove(out: Path) -> None:
@@ -169,13 +182,11 @@ def damage_record(out: Path) -> None:
         (damage_record, "cannot be read"),
     ],
 )
-def test_what_does_not_belong_together_is_told(tmp_path: Path, spoil: Callable[[Path], None], told: str) -> None:
-    settings = demo_settings()
-    make_shards(settings, 3, tmp_path)
-    spoil(tmp_path)
+def test_what_does_not_belong_together_is_told(three: Path, spoil: Callable[[Path], None], told: str) -> None:
+    spoil(three)
     with pytest.raises(RunError, match=told):
-        merged(settings, tmp_path)
-    assert not (tmp_path / "summary.json").exists()
+        merged(demo_settings(), three)
+    assert not (three / "summary.json").exists()
 
 
 def test_shards_of_a_datagen_that_knew_fewer_settings_merge(tmp_path: Path) -> None:
