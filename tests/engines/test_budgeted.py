@@ -1,13 +1,12 @@
 """A run with a budget stops in time, says so, and goes on with a higher one."""
 
 import json
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
 from conftest import CorpusFiles
 from loopback import Answer, LoopbackServer, json_answer, reply_for
+from started import Started
 from typer.testing import CliRunner
 
 import datagen
@@ -75,7 +74,7 @@ def test_what_was_in_flight_when_it_was_killed_counts_at_every_later_start(
 ) -> None:
     out, n_usd = tmp_path / "run", 0.03
     command = [
-        sys.executable, "-m", "datagen", "run", *corpus_files.options, "--teacher", "gpt-4o", "--out", str(out),
+        "run", *corpus_files.options, "--teacher", "gpt-4o", "--out", str(out),
         "--budget-usd", str(n_usd),
     ]  # fmt: skip
     asked = threading.Event()
@@ -87,11 +86,9 @@ def test_what_was_in_flight_when_it_was_killed_counts_at_every_later_start(
     with LoopbackServer(intercept=swallow) as server:
         for _ in range(2):
             asked.clear()
-            started = subprocess.Popen([*command, "--base-url", server.base_url], stderr=subprocess.DEVNULL)
-            while started.poll() is None and not asked.wait(0.1):
-                pass
+            started = Started([*command, "--base-url", server.base_url], tmp_path / "told")
+            started.wait_until(asked.is_set)
             started.kill()
-            started.wait()
         n_asked = server.arrivals.total()
         ended = invoke(corpus_files, server.base_url, out, "--budget-usd", str(n_usd), "--set", "teacher.timeout_s=1")
     worst = [fact for _, fact in read_facts(out / ".at_risk.jsonl", AtRisk) if fact is not None][-1]
