@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import signal
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import msgspec
 import pytest
 from conftest import CorpusFiles
 from loopback import LoopbackServer
+from started import Started
 from typer.testing import CliRunner
 
 import datagen
@@ -128,18 +128,17 @@ def test_an_interrupt_in_a_program_says_how_to_go_on(
 def test_status_tells_a_working_run_from_a_killed_one(corpus_files: CorpusFiles, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with LoopbackServer({"rate_limited": 0.9}, max_faults=2, delay_s=0.2, retry_after_s=0.01) as server:
-        command = [sys.executable, "-m", "datagen", "run", *corpus_files.options, "--out", str(out)]
+        command = ["run", *corpus_files.options, "--out", str(out)]
         asked = ["--teacher", "loopback", "--base-url", server.base_url, "--concurrency", "1"]
-        process = subprocess.Popen([*command, *asked], stderr=subprocess.DEVNULL)
-        give_up = time.monotonic() + 120
-        while time.monotonic() < give_up and process.poll() is None:
+        process = Started([*command, *asked], tmp_path / "told")
+
+        def is_asking() -> bool:
             told = read_heartbeat(RunFolder(out))
-            if told is not None and told.task == "asking the teacher" and told.n_done >= 2 and told.n_refusals:
-                break
-            time.sleep(0.02)
+            return told is not None and told.task == "asking the teacher" and told.n_done >= 2 and told.n_refusals > 0
+
+        process.wait_until(is_asking)
         working = CliRunner().invoke(app, ["status", str(out)]).stdout
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
         killed = CliRunner().invoke(app, ["status", str(out)]).stdout
     assert f"working   process {process.pid} on " in working
     assert "asking the teacher: " in working and " of 18 (" in working and " left" in working
