@@ -6,7 +6,6 @@ import errno
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import filelock
@@ -14,6 +13,7 @@ import pytest
 from conftest import CATEGORIES, CorpusFiles, make_corpus, make_shards, same
 from loopback import LoopbackServer, reply_for
 from oracle import Oracle
+from started import Started
 from typer.testing import CliRunner
 
 import datagen
@@ -181,12 +181,9 @@ def test_a_shard_that_is_killed_goes_on_where_it_was(files: CorpusFiles, tmp_pat
     with LoopbackServer(reply=reply_for, delay_s=0.1) as server:
         options = [*files.options, "--teacher", "loopback", "--base-url", server.base_url]
         options += ["--concurrency", str(concurrency), "--out", str(out), "--shard", "1/2"]
-        shard = subprocess.Popen([sys.executable, "-m", "datagen", "run", *options], stderr=subprocess.DEVNULL)
-        give_up = time.monotonic() + 120
-        while server.answered.total() < 4 and shard.poll() is None and time.monotonic() < give_up:
-            time.sleep(0.005)
-        shard.kill()
-        assert shard.wait() < 0
+        shard = Started(["run", *options], tmp_path / "told")
+        shard.wait_until(lambda: server.answered.total() >= 4)
+        assert shard.kill() < 0
         told = CliRunner().invoke(app, ["status", str(out)]).output
         assert "replies stored for 9 samples\n" in told and f"process {shard.pid} on " in told and "was killed" in told
         assert f"next      datagen resume {Shard(1, 2).folder_in(out).path}" in told
