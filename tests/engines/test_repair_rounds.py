@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import msgspec
 import pytest
 from conftest import RESULTS, CorpusFiles, make_shards, same
 from loopback import Answer, LoopbackServer, error_answer
+from started import Started, end_well
 
 import datagen
 from datagen.api import Run, demo_settings
@@ -112,7 +111,7 @@ def whole(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -
     return out
 
 
-def test_what_was_contradicted_is_in_the_dataset_and_counted(corpus_files: CorpusFiles, whole: Path) -> None:
+def test_what_was_contradicted_is_in_the_dataset_and_counted(whole: Path, tmp_path: Path) -> None:
     run = datagen.open_run(whole)
     summary, report = run.summary, report_of(run)
     assert summary.accepted == summary.samples == 12 and not summary.cut_by_stage
@@ -129,9 +128,7 @@ def test_what_was_contradicted_is_in_the_dataset_and_counted(corpus_files: Corpu
     assert (turns.answer_before.dropna() != turns.answer[turns.answer_before.notna()]).sum() == 12
     for page in ("README.md", "report.html"):
         assert "12 turns that went back" in (whole / page).read_text()
-    told = subprocess.run(
-        [sys.executable, "-m", "datagen", "status", str(whole)], capture_output=True, text=True, check=True
-    ).stdout
+    told = end_well(["status", str(whole)], tmp_path / "told")
     assert "replies   12 stored, 12 samples planned\nrepairs   12 stored\n" in told and "repaired  100.0 %" in told
 
 
@@ -222,21 +219,17 @@ def test_a_repair_that_failed_for_good_is_asked_again_by_retry_alone(
 
 
 def test_killed_it_loses_no_repair(corpus_files: CorpusFiles, whole: Path, tmp_path: Path) -> None:
-    import time
 
     out = tmp_path / "run"
     with LoopbackServer(reply=reply, delay_s=0.05) as server:
         settings = tmp_path / "settings.yaml"
         settings.write_text(json.dumps(settings_for(corpus_files, server)))
-        command = [sys.executable, "-m", "datagen", "run", str(settings), "--concurrency", "1", "--out", str(out)]
-        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        give_up = time.monotonic() + 120
-        while server.answered.total() < 17 and process.poll() is None and time.monotonic() < give_up:
-            time.sleep(0.002)
+        command = ["run", str(settings), "--concurrency", "1", "--out", str(out)]
+        process = Started(command, tmp_path / "told")
+        process.wait_until(lambda: server.answered.total() >= 17)
         process.kill()
-        process.wait()
         assert 12 < len(stored(out)) < 24
-        subprocess.run(command, capture_output=True, check=True)
+        end_well(command, tmp_path / "told")
         assert server.answered.total() <= 24 + 1, "at most what was in flight is asked again"
     assert len({one.request_digest for one in stored(out)}) == len(stored(out)) == 24
     same(out, whole, "samples.jsonl", "dataset.json")
