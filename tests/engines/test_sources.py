@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import CorpusFiles, make_corpus, same
 from loopback import LoopbackServer, reply_for
+from started import Started, end_well
 from typer.testing import CliRunner
 
 import datagen
@@ -113,26 +111,22 @@ def test_a_run_on_records_resumes_after_a_kill_and_only_on_the_same_records(
     files: CorpusFiles, records: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     write(tmp_path / "records.jsonl", records)
-    script = tmp_path / "script.py"
     with LoopbackServer(reply=reply_for, delay_s=0.1) as server:
         teacher = {"name": "loopback", "base_url": server.base_url, "concurrency": 2}
         config: dict[str, Any] = {"types": ["conversation", "description"], "teacher": teacher}
-        script.write_text(
+        script = (
             "import json, datagen\n"
             f"records = [json.loads(line) for line in open({str(tmp_path / 'records.jsonl')!r})]\n"
             f"source = datagen.ImageRecords(records, {str(files.images)!r})\n"
             f"datagen.run({config!r}, {str(tmp_path / 'run')!r}, source=source)\n"
         )
-        killed = subprocess.Popen([sys.executable, str(script)], stderr=subprocess.DEVNULL)
-        give_up = time.monotonic() + 120
-        while server.answered.total() < 4 and killed.poll() is None and time.monotonic() < give_up:
-            time.sleep(0.005)
-        killed.kill()
-        assert killed.wait() < 0
+        killed = Started([], tmp_path / "told", script)
+        killed.wait_until(lambda: server.answered.total() >= 4)
+        assert killed.kill() < 0
         others = ImageRecords(changed(records), files.images)
         with pytest.raises(RunError, match=r"holds a run on 6 image records \(\w+\), not on 6 image records"):
             datagen.run(config, tmp_path / "run", source=others)
-        subprocess.run([sys.executable, str(script)], check=True)
+        end_well([], tmp_path / "told", script)
         assert server.answered.total() - len(server.answered) <= 2
         datagen.run(config, tmp_path / "one", source=ImageRecords(records, files.images))
     same(tmp_path / "one", tmp_path / "run", "samples.jsonl", "dataset.json")
