@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,13 @@ def validated(out: Path, oracle: Oracle, **overrides: object) -> datagen.Run:
     return datagen.open_run(out)
 
 
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that the oracle judged; not to be changed."""
+    corpus = load_corpus(datagen.demo_settings().corpus)
+    return validated(tmp_path_factory.mktemp("judged"), Oracle(corpus.images, corpus.categories)).folder.path
+
+
 def plant(run: datagen.Run, sample: Sample, before: str, after: str) -> None:
     """Change the stored reply behind a sample."""
     lines = []
@@ -59,8 +67,8 @@ def plant(run: datagen.Run, sample: Sample, before: str, after: str) -> None:
     run.folder.replies.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
 
 
-def test_planted_errors_are_told_from_clean_turns(tmp_path: Path, oracle: Oracle) -> None:
-    found = validated(tmp_path, oracle).summary.calibration
+def test_planted_errors_are_told_from_clean_turns(judged: Path) -> None:
+    found = datagen.open_run(judged).summary.calibration
     assert found is not None
     assert found.judged
     assert found.n_turns > 200
@@ -73,8 +81,8 @@ def test_planted_errors_are_told_from_clean_turns(tmp_path: Path, oracle: Oracle
         assert found.kinds[kind].auroc_grey < 0.75, kind
 
 
-def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracle: Oracle) -> None:
-    run = validated(tmp_path, oracle)
+def test_a_false_answer_is_cut_and_true_ones_are_supported(judged: Path, tmp_path: Path, oracle: Oracle) -> None:
+    run = datagen.open_run(shutil.copytree(judged, tmp_path, dirs_exist_ok=True))
     counted = next(
         (sample, turn, n)
         for sample in run.iter_samples()
@@ -96,10 +104,10 @@ def test_a_false_answer_is_cut_and_true_ones_are_supported(tmp_path: Path, oracl
     assert again.summary.calibration.share_wrong.low <= 1 / 250 <= again.summary.calibration.share_wrong.high
 
 
-def test_verdicts_tell_what_was_asked_and_found(tmp_path: Path, oracle: Oracle) -> None:
+def test_verdicts_tell_what_was_asked_and_found(judged: Path) -> None:
     turn = next(
         turn
-        for sample in validated(tmp_path, oracle).iter_samples()
+        for sample in datagen.open_run(judged).iter_samples()
         if sample.status == "accepted"
         for turn in sample.turns
         if any(claim.kind == "count" for claim in turn.claims)
@@ -302,11 +310,11 @@ def test_what_a_plugged_in_validator_raises_is_told_in_one_sentence(tmp_path: Pa
         datagen.run(datagen.demo_settings(), tmp_path / "b", validator=Wordy(corpus.images, corpus.categories))
 
 
-def test_without_captions_and_boxes_only_other_pictures_calibrate(tmp_path: Path, oracle: Oracle) -> None:
+def test_without_captions_and_boxes_only_other_pictures_calibrate(judged: Path, tmp_path: Path) -> None:
     texts = Oracle(
         load_corpus(datagen.demo_settings().corpus).images, load_corpus(datagen.demo_settings().corpus).categories
     )
-    made = validated(tmp_path / "whole", oracle)
+    made = datagen.open_run(judged)
     settings = dump_settings(datagen.demo_settings())
     settings["corpus"] |= {"captions": [], "instances": [], "dataset": str(made.folder.dataset)}
     settings["teacher"] |= {"name": "imported", "planted_errors": 0.0}
