@@ -26,8 +26,7 @@ from datagen.claims import claim_lexicon, extract, gather_evidence, kind, kinds,
 from datagen.claims.clause import Clause, Statement
 from datagen.config import CorpusSettings, Settings, ValidatorSettings
 from datagen.corpus import FORMATS, Corpus, FileSource, load_corpus
-from datagen.corpus.images import id_of_file
-from datagen.errors import CorpusError
+from datagen.corpus.assembly import Assembly, corpus_of
 from datagen.export import FORMS, ExportRow, ExportSettings
 from datagen.pipeline import STAGES, SampleOrigin
 from datagen.records import AnnotatedImage, Drop, Provenance, Sample, Turn, reject
@@ -80,17 +79,22 @@ def test_the_kind_of_the_page_reads_verifies_probes_and_plants(monkeypatch: pyte
 
 
 def test_the_format_of_the_page_is_read_and_its_faults_told(tmp_path: Path) -> None:
-    lent = {one.__name__: one for one in (AnnotatedImage, Corpus, CorpusError, CorpusSettings, FileSource, id_of_file)}
-    open_csv = example("A corpus format", **lent)["open_csv"]
+    lent = {one.__name__: one for one in (Assembly, Corpus, CorpusSettings, FileSource, Path, corpus_of)}
+    made = example("A corpus format", **lent)
+    open_csv = made["open_csv"]
+    assert not made["recognise_csv"](tmp_path / "captions.csv")  # there is none yet
     settings = CorpusSettings(path=str(tmp_path / "captions.csv"))
     (tmp_path / "captions.csv").write_text('a.jpg,"A dog, asleep."\nb.jpg,A cup.\na.jpg,A dog.\n', encoding="utf-8")
     corpus = load_corpus(settings, open_csv(settings))
     assert [(one.file_name, one.captions) for one in corpus.images] == [
         ("a.jpg", ("A dog, asleep.", "A dog.")), ("b.jpg", ("A cup.",)),
     ]  # fmt: skip
-    (tmp_path / "captions.csv").write_text("a.jpg,A dog, asleep.\n", encoding="utf-8")
-    with pytest.raises(CorpusError, match=r"captions\.csv, line 1: 3 fields; expected a file name and a caption"):
-        load_corpus(settings, open_csv(settings))
+    (tmp_path / "captions.csv").write_text("a.jpg,A dog, asleep.\nb.jpg,A cup.\n", encoding="utf-8")
+    assert made["recognise_csv"](tmp_path / "captions.csv")
+    corpus = load_corpus(settings, open_csv(settings))
+    assert [one.file_name for one in corpus.images] == ["b.jpg"]
+    (told,) = corpus.findings
+    assert "line 1" in str(told) and "3 fields; expected a file name and a caption" in str(told)
 
 
 def test_the_family_of_the_page_is_a_row() -> None:

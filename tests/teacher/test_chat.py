@@ -131,10 +131,10 @@ def test_a_cut_text_is_kept_with_its_finish_reason():
         (None, Usage()),
         ("odd", Usage()),
         ({"prompt_tokens": None, "completion_tokens": "3"}, Usage()),
-        ({"prompt_tokens": int("9" * 310), "completion_tokens": 2}, Usage(0, 0, 2)),
+        ({"prompt_tokens": int("9" * 310), "completion_tokens": 2}, Usage()),
         ({"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 907}, Usage(5, 0, 902)),
         ({"input_tokens": 5, "output_tokens": 2}, Usage(5, 0, 2)),
-        ({"prompt_tokens": 5.0, "completion_tokens": -1, "prompt_tokens_details": None}, Usage(5, 0, 0)),
+        ({"prompt_tokens": 5.0, "completion_tokens": -1, "prompt_tokens_details": None}, Usage()),
         ({"prompt_tokens": 5, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}, Usage(5, 4, 2)),
     ],
 )
