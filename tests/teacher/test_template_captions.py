@@ -126,6 +126,27 @@ def test_a_caption_is_said_again_by_one_of_the_same_doer_and_doing() -> None:
     assert cleaned("Two brown dogs in a field").head == "dog"
 
 
+@pytest.mark.parametrize(
+    ("raw", "form"),
+    [
+        ("A man on Rollerblades glides down a path", "clause"),
+        ("A female batter misses a yellow ball", "clause"),
+        ("Four young kids have a picture taken", "clause"),
+        ("A little boy spilled his milk from the cup", "clause"),
+        ("Two men handle a gray dog", None),
+        ("A couple and a dog pose in front of a car", "plain"),
+        ("Several orange kayakers row in a lake", None),
+        ("A boy holding a tennis ball in his hand", "phrase"),
+        ("A man in a hat on a street", "phrase"),
+        ("Three women with umbrellas in the rain", "phrase"),
+        ("A red shirt and a hat on a bed", "phrase"),
+    ],
+)
+def test_a_verb_that_may_be_a_noun_makes_no_phrase(raw: str, form: str | None) -> None:
+    caption = clean_caption(raw)
+    assert (caption.form if caption else None) == form
+
+
 def test_inner_form_lowers_only_what_is_safe() -> None:
     assert cleaned("A dog lying on grass").inner == "a dog lying on grass"
     assert cleaned("London bus in the rain").inner == "a London bus in the rain"

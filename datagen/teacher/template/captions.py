@@ -17,7 +17,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.claims.wordnet import senses, verb_of
+from datagen.claims.wordnet import is_adjective, senses, verb_of
 from datagen.lexicon import article, plural, singular_of
 from datagen.teacher.template.scenes import WORLD
 from datagen.teacher.template.slips import NAMES, is_english, one_edit_from, without_slips
@@ -283,7 +283,7 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
     """What a caption is as a sentence; None where a phrase lacks its article."""
     of_several = words[0] in _PLURALS or (words[0] in ("a", "the") and words[1] in _GROUPS)
     of_one = words[0] in ("a", "an", "the", "one") and not of_several and words[1] not in _WORDS.numbers
-    if _has_finite_verb(words, of_one):
+    if _has_finite_verb(words, of_one) or _has_verb_before_object(words):
         return "clause" if words[0] in _OPENERS else "plain"
     doing = "plain" if _TWO_DO.search(" ".join(words)) else _bare_doing(words, of_one, of_several)
     if doing is not None:
@@ -292,7 +292,58 @@ def _form_of(words: tuple[str, ...]) -> Form | None:
     if run_on and verb_of(run_on[2]) and not senses(run_on[2]):
         return "clause" if of_one else None
     is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
+    if _may_do(words, of_several):
+        return None
     return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
+
+
+_OBJECTS = frozenset("a an the his her its their".split())
+_BEHIND_VERB = _OBJECTS | _PREPOSITIONS | frozenset(
+    "down up out off together past away next through over along across around against after as each".split()
+) | {""}  # fmt: skip
+
+
+def _has_verb_before_object(words: tuple[str, ...]) -> bool:
+    """Whether a word is a verb by what stands behind it, where it may be a noun elsewhere: "a batter MISSES a ball"."""
+    for before, word, after in zip(words, words[1:], (*words[2:], ""), strict=False):
+        if verb_of(word) is None or before in _WORDS.empty | _WORDS.determiners | _WORDS.colors:
+            continue
+        if word == "have" and _is_plural_noun(before):
+            return True
+        if word.endswith("ed") and after in _OBJECTS and senses(singular_of(before)):
+            return True  # "a boy SPILLED his milk"
+        if not word.endswith("s") or word.endswith("ss") or word in _WORDS.empty:
+            continue
+        if senses(before) and after in _OBJECTS:
+            return True  # no plural stands before "a"
+        if (
+            before.endswith("s")
+            and not before.endswith("ss")
+            and singular_of(before) != before
+            and after in _BEHIND_VERB
+        ):
+            return True  # "on Rollerblades GLIDES down": no plural makes a compound
+    return False
+
+
+def _may_do(words: tuple[str, ...], of_several: bool) -> bool:
+    """Whether somebody may be doing something in a word that can be a noun as well: "four kayakers PADDLE down"."""
+    for n, (before, word, after) in enumerate(zip(words, words[1:], (*words[2:], ""), strict=False), 1):
+        if after == "" or after not in _BEHIND_VERB or verb_of(word) is None or word.endswith(("ing", "ed")):
+            continue
+        if word in _NO_DOING or not _ONES.isdisjoint((word, singular_of(word))):
+            continue
+        if before in _NOT_BEFORE_DOING or before.endswith("ing") or is_adjective(before):
+            continue
+        is_of_many = of_several or words[0] in _OF_MANY or "and" in words[:n]  # who alone "paddles"
+        if (word.endswith("s") or is_of_many) and not senses(f"{before} {singular_of(word)}"):
+            return True
+    return False
+
+
+_OF_MANY = _WORDS.vague | _WORDS.numbers.keys() - {"one", "a", "an", "1"} | {"people", "some", "many", "several"}
+_NO_DOING = _WORDS.empty | _WORDS.colors | _WORDS.past
+_NOT_BEFORE_DOING = _WORDS.empty | _WORDS.determiners | _WORDS.colors | _WORDS.numbers.keys()
 
 
 def _has_finite_verb(words: tuple[str, ...], of_one: bool) -> bool:
