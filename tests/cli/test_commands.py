@@ -125,7 +125,7 @@ def test_status_of_an_unfinished_run(demo: Path, tmp_path: Path) -> None:
 
 
 def test_show_tells_the_whole_story(demo: Path) -> None:
-    out = run("show", str(demo), "1-conversation")
+    out = run("show", str(demo), "2-conversation")
     assert "Wanted:" not in out  # the embedded teacher follows no wish
     for part in (
         "## Context",
