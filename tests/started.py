@@ -52,7 +52,7 @@ class Started:
         os.kill(self.pid, number)
 
     def kill(self) -> int:
-        """Kill it, unless it has ended; its exit status."""
+        """Kill it, unless it has ended; its exit status, of which one thread alone may ask."""
         self._process.kill()
         return self.wait()
 

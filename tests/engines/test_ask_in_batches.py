@@ -368,7 +368,7 @@ class Killed:
             nonlocal n_steps
             n_steps += 1
             if kill_at(n_steps):
-                process.kill()
+                process.send_signal(9)  # Windows has no SIGKILL; it is waited for in another thread
                 return True
             return False
 
