@@ -1,9 +1,9 @@
 """Generic sentences: "hotels keep a dryer", "a cat that walks over keys presses them" tell of a kind of thing.
 
 Longer answers say what is so in general between what they say of the picture. A noun phrase without "the" or "this"
-in such a clause is no thing of the picture: a claim about it may be borne out, never contradicted. "There is", "here",
-a progressive ("is waiting") and verbs of how things lie or what people do now speak of the picture; a clause that has
-none of these ("two more spoons solve this") does not, whatever its subject.
+in such a clause is no thing of the picture: a claim about it may be borne out, never contradicted. A subject that
+was told of ("the man"), "there is", "here", a progressive ("is waiting") and verbs of how things lie or what people do
+now speak of the picture; a clause that has none of these ("two more spoons solve this") does not.
 """
 
 from __future__ import annotations
@@ -182,19 +182,15 @@ def _is_momentary(sentence: Sentence, n: int, last: int) -> bool:
         after = n + 1
         while after < last and tags[after] == "R":
             after += 1
-        return after < last and (
-            tags[after] in "GEP"
-            or words[after] in _PUT
-            or words[after] in _IN_SIGHT
-            or act_of(words[after]) is not None
-        )
+        return after < last and (tags[after] in "GEP" or words[after] in _IN_SIGHT or act_of(words[after]) is not None)
     if words[n] == "can":
         return "seen" in words[n:last]
     return _is_of_the_moment(words[n])
 
 
-_PUT = frozenset("kept shown found seen left".split())
-_IN_SIGHT = frozenset("visible present seated there nearby next close about busy right left".split())
+_IN_SIGHT = frozenset(
+    "visible present seated there nearby next close about busy right left kept shown found seen".split()
+)
 
 
 @lru_cache(maxsize=5_000)
