@@ -124,6 +124,12 @@ def test_help_loads_nothing_heavy(command: list[str]) -> None:
     assert ("settings" if command else "demo") in done.stdout
 
 
+def test_a_run_without_an_endpoint_loads_no_client() -> None:
+    code = "import sys, datagen.engines.local\nfound = {'openai', 'aiohttp', 'torch', 'pandas'} & set(sys.modules)\nassert not found, found"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_exported_names_exist() -> None:
     import datagen
 

@@ -24,6 +24,8 @@ from datagen.masking import MASK, address_of, masked, secrets_of
 
 MAX_RETRY_AFTER_S = 600.0
 MAX_DETAIL_CHARS = 300
+OF_SERVERS = frozenset({"context_too_long", "empty_reply"})
+"""Faults of one request that are mostly the server's: started with a short context, or a reasoning parser."""
 LONG_KEY = 16  # characters; a shorter one, such as 'none', may be a word of the answer
 MAX_READ_CHARS = 10_000  # of a text of which so few are shown
 

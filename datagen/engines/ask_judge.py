@@ -172,6 +172,11 @@ class LlmJudge:
         self._void: Counter[str] = Counter()
         self.why_not: str | None = None
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether another start would ask again for what it did not answer."""
+        return bool(self._gave_up)
+
     def weigh(self, samples: Samples, payment: Payment, progress: Progress, *, may_ask: bool) -> None:
         """Ask whatever is not stored yet, about the samples and about planted errors, and measure the judge by it all.
 

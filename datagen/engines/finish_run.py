@@ -39,7 +39,7 @@ class Outcome(Struct, frozen=True):
         share_failed: Samples without an answer or a picture, as a share of all.
         failure: What the first of them met, or None.
         is_unchanged: It had ended so before, and there was nothing to do.
-        is_settled: Another start would ask nothing: all is answered, refused for good, or has nothing to ask.
+        is_settled: Another start would ask nothing: all is answered and looked at, refused for good, or asks nothing.
     """
 
     summary: Summary
@@ -64,6 +64,9 @@ class Workbench:
         lent: Closes what is opened here.
         may_ask: False sends nothing.
         task: What the validator's look is called; None, where it has seen all of it before, tells of none.
+
+    Attributes:
+        has_gaps: A validator or judge owes a word that another start would ask for again.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Workbench:
         self.find_vector = find_vector
         self._inputs, self._validators, self._others, self._lent = inputs, validators, others, lent
         self._may_ask, self._task = may_ask, task
+        self.has_gaps = False
 
     def text_judge(self, samples: Samples) -> LlmJudge | None:
         """Ask what is not stored yet, and measure the judge on everything."""
@@ -92,6 +96,7 @@ class Workbench:
         judge = LlmJudge(self.settings, inputs.corpus, store)
         judge.weigh(samples, inputs.ledger.payment("judge"), inputs.progress, may_ask=self._may_ask)
         inputs.progress.note(f"Judge {self.settings.checks.judge.model}: {judge.report().told}.")
+        self.has_gaps |= judge.has_gaps
         return judge
 
     def judge(self, samples: Samples) -> Judge | None:
@@ -111,6 +116,7 @@ class Workbench:
             )  # fmt: skip
         with write_whole(inputs.folder.calibration) as file:
             file.writelines(msgspec.json.encode(one) + b"\n" for one in judge.tried)
+        self.has_gaps |= judge.has_gaps
         return judge
 
     def _tell_damage(self, log: FactLog[Any]) -> None:
@@ -189,6 +195,7 @@ def finish(
             finished = planted.watch(finished)
         _write(inputs, tally, finished)
         measured = {name: report() for name, report in reports.items()}
+        has_gaps = bench.has_gaps
         if planted is not None:
             measured["planted"] = planted.fates
     tally.bill(inputs.ledger.billed())
@@ -196,7 +203,7 @@ def finish(
     if inputs.settings.repair:
         measured["repair"] = tally.repairs.report()
     summary = replace(tally.summary(), diversity=diversity.report(), omissions=omissions, **measured)
-    return _close(inputs, tally, summary)
+    return replace(_close(inputs, tally, summary), is_settled=not has_gaps)
 
 
 def _write(inputs: Inputs, tally: Tally, samples: Iterator[Sample]) -> None:

@@ -3,7 +3,9 @@
 Without it a start plans, derives and writes everything again to come to the same bytes, which takes three quarters of
 the time of a fresh run. Compared are the version, every setting, the recipes, names, sizes and times of the files of
 the corpus and of its pictures, and the content of every file of the run itself: a byte that was changed in the folder
-shows, and the run is made anew from its facts.
+shows, and the run is made anew from its facts. Validators, judge and embedding model count by their settings, and a
+checkpoint in a folder by the stamps of its files: none of them is opened, and a hub's repository that has moved on is
+no reason to look again.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
-from datagen.config import digest_of, dump_settings
+from datagen.config import digest_of, dump_settings, validator_names
 from datagen.engines.plugs import NO_PLUGS
 from datagen.recipes import picture_prompt, repair_prompt
 from datagen.store import load_cache, save_cache
@@ -84,12 +86,9 @@ def keep_finished(inputs: Inputs, outcome: Outcome) -> None:
 
 
 def _may_be_kept(inputs: Inputs) -> bool:
-    """Whether all that decides the run can be compared: no Python object, no model, nothing that was left behind."""
-    settings = inputs.settings
+    """Whether all that decides the run can be compared: no Python object, nothing that was left behind."""
     has_left = any(inputs.folder.asked.glob("*"))  # replies that another start could not move to their place
-    is_plain = inputs.plugs == NO_PLUGS and inputs.shard is None and not inputs.is_merge and not has_left
-    looks_on = settings.validator.name != "none" or settings.checks.judge or settings.dedup.embeddings
-    return is_plain and not looks_on
+    return inputs.plugs == NO_PLUGS and inputs.shard is None and not inputs.is_merge and not has_left
 
 
 def _digest_of_inputs(inputs: Inputs) -> str:
@@ -100,6 +99,7 @@ def _digest_of_inputs(inputs: Inputs) -> str:
     if settings.repair:
         prompts["repair"] = repair_prompt(settings.recipes_dir)
     told: list[Any] = [version("datagen"), platform.python_version(), dump_settings(settings), [*prompts.items()]]
+    told += [_stamps_in(name) for name in validator_names(settings.validator.name)]
     return digest_of([*told, inputs.source.stamp(), _stamp(settings.corpus.dataset), _told_pictures(inputs)])
 
 
@@ -120,6 +120,13 @@ def _stamp(path: str | Path | None) -> tuple[int, int] | None:
     except (OSError, ValueError):
         return None
     return None if found is None else (found.st_size, found.st_mtime_ns)
+
+
+def _stamps_in(name: str) -> list[tuple[str, tuple[int, int] | None]]:
+    """Names, sizes and times of the files of a checkpoint that is a folder; none of what is known by a name."""
+    with contextlib.suppress(OSError, ValueError):
+        return [(path.name, _stamp(path)) for path in sorted(Path(name).iterdir())]
+    return []
 
 
 def _files(inputs: Inputs) -> Iterator[Path]:

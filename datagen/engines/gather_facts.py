@@ -22,6 +22,7 @@ from datagen.config import Settings
 from datagen.corpus.llava_dataset import Dataset, digest_record, read_records
 from datagen.dedup import FindVector
 from datagen.endpoint.budget import Budget
+from datagen.endpoint.error_translation import OF_SERVERS
 from datagen.endpoint.loop_thread import run_to_end
 from datagen.endpoint.prices import spent_in_all
 from datagen.engines.chunks import Pool, derive_all, written
@@ -41,7 +42,6 @@ from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
 from datagen.teacher import PaidError, StoppedError, Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
-from datagen.teacher.chat import OF_SERVERS
 
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs

@@ -189,7 +189,9 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
             has_left = bool(outcome.summary.rejected_by_stage.get("teacher"))  # else there is nothing to look for
             return replace(
                 outcome,
-                is_settled=not inputs.has_open_repairs and (not has_left or inputs.is_settled(facts.replies)),
+                is_settled=outcome.is_settled
+                and not inputs.has_open_repairs
+                and (not has_left or inputs.is_settled(facts.replies)),
             )
 
 

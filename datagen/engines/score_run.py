@@ -88,6 +88,11 @@ class Judge:
         """The validators' identities."""
         return ", ".join(seat.validator.identity for seat in self.seats)
 
+    @property
+    def has_gaps(self) -> bool:
+        """Whether another start would look again at what could not be scored."""
+        return any(fault.reason != OUTSIDE for seat in self.seats for fault in seat.faults)
+
     def inquire(self, turn: Turn) -> tuple[Inquiry, ...]:
         """What each validator is asked about a turn."""
         return tuple(seat.inquire(turn) for seat in self.seats)

@@ -15,7 +15,7 @@ from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.call import Call, billed_choice
 from datagen.endpoint.chat_completion import encode_request, request_fields, text_or_fault
 from datagen.endpoint.client import EndpointClient
-from datagen.endpoint.error_translation import PassingError, RecordError, StoppedError, is_for_good
+from datagen.endpoint.error_translation import OF_SERVERS, PassingError, RecordError, StoppedError, is_for_good
 from datagen.endpoint.prices import cost_of
 from datagen.endpoint.target import Target
 from datagen.endpoint.token_estimate import count_prompt, picture_tokens
@@ -25,8 +25,6 @@ from datagen.teacher.paid import PaidError
 
 CONTEXT_STEP, CONTEXT_MARKS = 1024, 4  # contexts are multiples of it; a few marks are counted beside
 MOST_LETTERS = 7  # a token of English is 4 to 5 letters in every vocabulary in use
-OF_SERVERS = frozenset({"context_too_long", "empty_reply"})
-"""Faults of one request that are mostly the server's: started with a short context, or a reasoning parser."""
 
 
 class ReplyCall(Call[str]):

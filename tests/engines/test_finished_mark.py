@@ -1,5 +1,6 @@
 """A second start of a finished run: nothing is done where nothing changed, and whatever changed is noticed."""
 
+import json
 import os
 import re
 import shutil
@@ -10,17 +11,20 @@ from typing import Any
 import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same
 from loopback import Answer, LoopbackServer, error_answer
+from oracle import Oracle
 from typer.testing import CliRunner
 
 import datagen
 from datagen.cli.app import app
 from datagen.config import load_settings
-from datagen.engines import finished_mark
+from datagen.corpus import load_corpus
+from datagen.engines import finished_mark, local
 from datagen.engines.finish_run import Outcome
 from datagen.engines.local import run_local
 from datagen.engines.progress import Silence
 from datagen.recipes import bundled_folder, picture_prompt
 from datagen.records import AnnotatedImage, Turn
+from datagen.validator import Abilities
 
 
 @pytest.fixture
@@ -227,6 +231,69 @@ def test_another_prompt_is_noticed(asked: Asked, tmp_path: Path, name: str) -> N
     prompt.write_text(f"{prompt.read_text()}\nMind the names of things.\n")
     picture_prompt.cache_clear()
     assert not asked.start(**given).is_unchanged and len(asked.sent) == (6 if name == "repair.txt" else 12)
+
+
+@pytest.fixture
+def oracle(corpus_files: CorpusFiles, monkeypatch: pytest.MonkeyPatch) -> Oracle:
+    """A validator that is not opened where nothing is to do."""
+    corpus = load_corpus(load_settings(None, corpus_files.settings).corpus)
+    found = Oracle(corpus.images, corpus.categories, Abilities(texts=True, blanks=False))
+    monkeypatch.setattr(local, "open_validator", lambda settings: found)
+    return found
+
+
+def test_a_validator_is_not_opened_again(
+    corpus_files: CorpusFiles, tmp_path: Path, oracle: Oracle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "model.safetensors").write_bytes(b"weights")
+    told = {"validator": {"name": str(checkpoint)}}
+    first = again(corpus_files, tmp_path / "run", **told)
+    assert oracle.n_scored and not first.is_unchanged
+    with monkeypatch.context() as patched:
+        patched.delattr(local, "open_validator")
+        second = again(corpus_files, tmp_path / "run", **told)
+    assert second.is_unchanged and second.summary == first.summary
+    os.utime(checkpoint / "model.safetensors", ns=(1, 1))
+    assert not again(corpus_files, tmp_path / "run", **told).is_unchanged
+    assert not again(corpus_files, tmp_path / "run", validator={"name": "oracle"}).is_unchanged
+
+
+def test_what_could_not_be_scored_is_looked_at_again(corpus_files: CorpusFiles, tmp_path: Path, oracle: Oracle) -> None:
+    told = {"validator": {"name": "oracle"}}
+    plain = again(corpus_files, tmp_path / "plain", **told)
+    assert plain.is_settled
+    accepted = (one for one in datagen.open_run(tmp_path / "plain").samples().itertuples() if one.status == "accepted")
+    oracle.blind_to = str(next(accepted).question)
+    assert not again(corpus_files, tmp_path / "run", **told).is_settled
+    oracle.blind_to, oracle.n_scored = None, 0
+    assert not again(corpus_files, tmp_path / "run", **told).is_unchanged and oracle.n_scored
+    assert again(corpus_files, tmp_path / "run", **told).is_unchanged
+    same(tmp_path / "run", tmp_path / "plain", *RESULTS)
+
+
+def test_judge_and_vectors_are_settled_once_all_is_answered(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    broken = [True]
+    verdicts = json.dumps({"verdicts": [{"n": 1, "verdict": "unknown", "quote": ""}]})
+
+    def intercept(body: Mapping[str, Any], _: int) -> Answer | None:
+        if "messages" in body and broken:
+            broken.clear()
+            return error_answer(500, "out of order")
+        return None
+
+    with LoopbackServer(reply=lambda body: verdicts, intercept=intercept) as server:
+        address = {"base_url": server.base_url}
+        judge = {"model": "wise", "max_attempts": 1, **address}
+        vectors = {"model": "small", "threshold": 0.99, **address}
+        told = {"workers": 1, "checks": {"judge": judge}, "dedup": {"embeddings": vectors}}
+        assert not again(corpus_files, tmp_path / "run", **told).is_settled and not broken
+        server.arrivals.clear()
+        assert not again(corpus_files, tmp_path / "run", **told).is_unchanged
+        assert server.arrivals.total() == 1
+        assert again(corpus_files, tmp_path / "run", **told).is_unchanged
+        assert server.arrivals.total() == 1
 
 
 def test_checks_in_python_are_run_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
