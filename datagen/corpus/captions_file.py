@@ -78,7 +78,7 @@ class _Columns(Struct, frozen=True):
     licence: int
 
 
-class _Row(Struct):
+class _CaptionRow(Struct):
     """Captions of a picture, or why there are none.
 
     Attributes:
@@ -227,7 +227,7 @@ class _Captions:
         self._file = path.name
         self._images: dict[str, int] = {}
 
-    def add(self, row: _Row) -> None:
+    def add(self, row: _CaptionRow) -> None:
         """Take a record."""
         self.n_records += 1
         fault = row.fault or ("names no picture" if not row.name else None)
@@ -260,12 +260,12 @@ def _read(path: Path) -> Annotations:
     return captions.assembly.annotations(captions.n_records)
 
 
-def _rows(path: Path) -> Iterator[_Row]:
+def _rows(path: Path) -> Iterator[_CaptionRow]:
     """Read a file line by line."""
     return _json_rows(path) if path.suffix.lower() == ".jsonl" else _text_rows(path)
 
 
-def _text_rows(path: Path) -> Iterator[_Row]:
+def _text_rows(path: Path) -> Iterator[_CaptionRow]:
     """Read a table or lines."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         first = next((line for line in file if line.strip()), "")
@@ -275,7 +275,7 @@ def _text_rows(path: Path) -> Iterator[_Row]:
                 if line.strip():
                     name, caption = _split(line)
                     fault = None if caption else "holds no tab and no comma between name and caption"
-                    yield _Row(f"line {number}", name, (caption,), fault=fault)
+                    yield _CaptionRow(f"line {number}", name, (caption,), fault=fault)
             return
         reader = csv.reader(file, delimiter=columns.delimiter)
         while True:
@@ -283,7 +283,7 @@ def _text_rows(path: Path) -> Iterator[_Row]:
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                yield _Row(place, fault=str(error))
+                yield _CaptionRow(place, fault=str(error))
                 continue
             if values is None:
                 return
@@ -291,21 +291,23 @@ def _text_rows(path: Path) -> Iterator[_Row]:
                 yield _table_row(place, values, columns)
 
 
-def _table_row(place: str, values: list[str], columns: _Columns) -> _Row:
+def _table_row(place: str, values: list[str], columns: _Columns) -> _CaptionRow:
     if len(values) > columns.n and columns.captions[-1] == columns.n - 1:  # commas of a caption without quotes
         values = [*values[: columns.n - 1], columns.delimiter.join(values[columns.n - 1 :])]
     if (n_lines := max(value.count("\n") for value in values)) > MAX_LINES:
-        return _Row(place, fault=f"a quotation mark is not closed for {n_lines} lines, which are lost with it")
+        return _CaptionRow(place, fault=f"a quotation mark is not closed for {n_lines} lines, which are lost with it")
     if len(values) != columns.n:
-        return _Row(place, fault=f"has {len(values)} columns, the first line has {columns.n}")
+        return _CaptionRow(place, fault=f"has {len(values)} columns, the first line has {columns.n}")
     name = _NUMBERED.sub("", values[columns.name].strip())
     captions = [values[n] for n in columns.captions]
     if len(captions) > 1:  # a table with five columns of captions need not fill them all
         captions = [text for text in captions if text.strip()]
-    return _Row(place, name, captions, (values[columns.licence].strip() or None) if columns.licence >= 0 else None)
+    return _CaptionRow(
+        place, name, captions, (values[columns.licence].strip() or None) if columns.licence >= 0 else None
+    )
 
 
-def _json_rows(path: Path) -> Iterator[_Row]:
+def _json_rows(path: Path) -> Iterator[_CaptionRow]:
     """Read JSON Lines."""
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
@@ -314,24 +316,24 @@ def _json_rows(path: Path) -> Iterator[_Row]:
             try:
                 record = msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=dict[str, Any])
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-                yield _Row(f"line {number}", fault=f"is no JSON object in UTF-8 ({error})")
+                yield _CaptionRow(f"line {number}", fault=f"is no JSON object in UTF-8 ({error})")
                 continue
             yield _json_row(f"line {number}", record)
 
 
-def _json_row(place: str, record: dict[str, Any]) -> _Row:
+def _json_row(place: str, record: dict[str, Any]) -> _CaptionRow:
     found = _place_of(record)
     if found is None:
-        return _Row(
+        return _CaptionRow(
             place, fault=f"holds no name of a picture with a caption, but {', '.join([*record][:5]) or 'nothing'}"
         )
     given = [record[key] for key in found[1]]
     captions = [text for one in given for text in (one if isinstance(one, list) else [one])]
     name = record[found[0]]
     if not isinstance(name, str) or not all(isinstance(text, str) for text in captions):
-        return _Row(place, fault="the name or a caption is no text")
+        return _CaptionRow(place, fault="the name or a caption is no text")
     licence = next((record[key] for key in LICENCE_KEYS if isinstance(record.get(key), str)), None)
-    return _Row(place, name, captions, licence)
+    return _CaptionRow(place, name, captions, licence)
 
 
 def _read_karpathy(path: Path, captions: _Captions) -> None:
@@ -346,10 +348,10 @@ def _read_karpathy(path: Path, captions: _Captions) -> None:
         for row in rows:
             place = f"images[{captions.n_records}]"
             if isinstance(row, str):
-                captions.add(_Row(place, fault=row))
+                captions.add(_CaptionRow(place, fault=row))
             else:
                 name = f"{row.filepath}/{row.filename}" if row.filepath else row.filename
-                captions.add(_Row(place, name, [sentence.raw for sentence in row.sentences]))
+                captions.add(_CaptionRow(place, name, [sentence.raw for sentence in row.sentences]))
 
     try:
         with path.open("rb") as file:

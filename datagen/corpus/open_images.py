@@ -189,11 +189,11 @@ def _keys(pairs: Rows) -> NDArray[np.int64]:
     return (pairs[:, 0].astype(np.int64) << 32) | pairs[:, 1].astype(np.int64)
 
 
-def _categories(block: _Block, names: dict[str, str], assembly: Assembly) -> Rows:
+def _categories(block: _TableRows, names: dict[str, str], assembly: Assembly) -> Rows:
     return block.rows("LabelName", lambda label: assembly.category(names[label]) if label in names else -1)
 
 
-def _tell(assembly: Assembly, block: _Block, odd: NDArray[np.int64], rows: Rows, categories: Rows) -> None:
+def _tell(assembly: Assembly, block: _TableRows, odd: NDArray[np.int64], rows: Rows, categories: Rows) -> None:
     """Tell rows that cannot be read."""
     for at in odd.tolist():
         if assembly.n_faulty >= MAX_TOLD:
@@ -208,7 +208,7 @@ def _tell(assembly: Assembly, block: _Block, odd: NDArray[np.int64], rows: Rows,
         assembly.tell_unreadable(f"{block.name}, line {block.first_line + at}", fault, image=image)
 
 
-class _Block:
+class _TableRows:
     """Some rows of a table, by column.
 
     Attributes:
@@ -268,7 +268,7 @@ def _number(text: bytes) -> float:
         return float("nan")
 
 
-def _blocks(path: str, columns: Sequence[str], odd: list[tuple[str, str]]) -> Iterator[_Block]:
+def _blocks(path: str, columns: Sequence[str], odd: list[tuple[str, str]]) -> Iterator[_TableRows]:
     """Read a table a block of a megabyte at a time.
 
     Args:
@@ -305,7 +305,7 @@ def _blocks(path: str, columns: Sequence[str], odd: list[tuple[str, str]]) -> It
             convert_options=convert,
         ) as reader:
             for batch in reader:
-                yield _Block(name, line, batch)
+                yield _TableRows(name, line, batch)
                 line += batch.num_rows
     except pa.ArrowInvalid as error:
         raise CorpusError(f"{path}: is no CSV table ({' '.join(str(error).split())[:200]}).") from None

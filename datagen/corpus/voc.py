@@ -42,7 +42,7 @@ class _Unreadable(Exception):  # noqa: N818 - it becomes a finding
     """Why a file is none, as the end of a sentence."""
 
 
-class _Place(Struct, frozen=True):
+class _XmlFolder(Struct, frozen=True):
     """A folder of XML files, and that of their pictures."""
 
     folder: str
@@ -84,15 +84,15 @@ def _base_of(root: Path) -> Path:
     return root.parent if root.name == "Annotations" else root
 
 
-def _places(root: Path) -> list[_Place]:
+def _places(root: Path) -> list[_XmlFolder]:
     """Folders with XML files: train first, then val and test."""
-    found: list[_Place] = []
+    found: list[_XmlFolder] = []
     for folder, names in walked(root):
         stems = tuple(sorted(name[:-4] for name in names if name.lower().endswith(".xml")))
         if stems:
             beside = (os.path.normpath(f"{folder}/{name}") for name in _PICTURES)
             near = folder if pictures_in(folder) else next((one for one in beside if os.path.isdir(one)), folder)  # noqa: PTH112
-            found.append(_Place(folder, near, stems))
+            found.append(_XmlFolder(folder, near, stems))
     return sorted(found, key=lambda place: (rank_of(PurePath(place.folder).relative_to(root).parts), place.folder))
 
 

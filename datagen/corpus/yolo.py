@@ -44,7 +44,7 @@ class _Names(Struct, frozen=True):
     has_keypoints: bool = False
 
 
-class _Place(Struct, frozen=True):
+class _LabelFolder(Struct, frozen=True):
     """A folder of labels, and of their pictures.
 
     Attributes:
@@ -137,13 +137,13 @@ def _read_names(path: Path) -> _Names:
     return _Names(path, {n: "" if name is None else str(name) for n, name in names.items()}, "kpt_shape" in tree)
 
 
-def _places(root: Path, only: Path) -> Iterator[_Place]:
+def _places(root: Path, only: Path) -> Iterator[_LabelFolder]:
     """The folders of labels: ``train`` first, then ``val`` and ``test``, as far as they or their pictures are wanted.
 
     What ``data.yaml`` says of folders is written for the machine of whoever made it, and may lead anywhere. The layout
     says the same, so it is not read.
     """
-    found: list[_Place] = []
+    found: list[_LabelFolder] = []
     for folder, names in walked(root):
         parts = PurePath(folder).relative_to(root).parts
         is_apart = "labels" in parts
@@ -159,7 +159,7 @@ def _places(root: Path, only: Path) -> Iterator[_Place]:
             pictures = folder
             stems = stems if any(pictures_of(names)) else frozenset()
         if stems and any(PurePath(one).is_relative_to(only) for one in (folder, pictures)):
-            found.append(_Place(folder, pictures, stems))
+            found.append(_LabelFolder(folder, pictures, stems))
     found.sort(key=lambda place: (rank_of(PurePath(place.pictures).relative_to(root).parts), place.pictures))
     yield from found
 

@@ -127,7 +127,7 @@ class QuestionVectors:
         self._store.close()
 
 
-class _Row(Struct):
+class _VectorRow(Struct):
     index: int
     embedding: list[float]
 
@@ -135,7 +135,7 @@ class _Row(Struct):
 class _Answer(Struct):
     """The parts of an embeddings answer that are read."""
 
-    data: list[_Row]
+    data: list[_VectorRow]
     usage: Any = None
 
 

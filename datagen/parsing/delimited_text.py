@@ -71,7 +71,7 @@ _FENCE = re.compile(r"[ \t>]{0,8}(?:```|~~~)[\w+-]{0,20}[ \t]{0,8}")
 _ASKS = ("?", "？", "؟")
 
 
-class _Block(Struct):
+class _LabelledLines(Struct):
     """Lines under one label, or between delimiters without a label (kind None)."""
 
     kind: Kind | None
@@ -99,17 +99,17 @@ def read_delimited(text: str, is_cut: bool) -> list[ReplyPart]:
     return found
 
 
-def _blocks(lines: list[str], label_set: LabelSet) -> list[_Block]:
+def _blocks(lines: list[str], label_set: LabelSet) -> list[_LabelledLines]:
     """Cut the lines at labels and delimiters."""
     labels = {n: label for n, line in enumerate(lines) if (label := _find_label(line, label_set))}
     noise = _noise_around(lines, labels)
-    blocks = [_Block(None, [])]
+    blocks = [_LabelledLines(None, [])]
     for n, line in enumerate(lines):
         if n in labels:
             kind, rest = labels[n]
-            blocks.append(_Block(kind, [rest]))
+            blocks.append(_LabelledLines(kind, [rest]))
         elif n in noise or _DELIMITER.fullmatch(line):
-            blocks.append(_Block(None, []))
+            blocks.append(_LabelledLines(None, []))
         else:
             blocks[-1].lines.append(line)
     return blocks
@@ -136,7 +136,7 @@ def _noise_around(lines: list[str], labels: dict[int, tuple[Kind, str]]) -> set[
     return noise
 
 
-def _resolve(blocks: list[_Block], is_cut: bool) -> Iterator[ReplyPart]:
+def _resolve(blocks: list[_LabelledLines], is_cut: bool) -> Iterator[ReplyPart]:
     """Give every block its kind, also those whose label the model left out."""
     last = blocks[-1]
     filled = [block for block in blocks if block.kind or block is last or _text_of(block)]
@@ -161,12 +161,12 @@ def _resolve(blocks: list[_Block], is_cut: bool) -> Iterator[ReplyPart]:
         previous = pieces[-1][0]
 
 
-def _text_of(block: _Block, is_last: bool = False) -> str:
+def _text_of(block: _LabelledLines, is_last: bool = False) -> str:
     text = "\n".join(block.lines)
     return strip_closing(text, is_answer=True) if is_last else strip_rules(text)
 
 
-def _label_by_turns(blocks: list[_Block]) -> None:
+def _label_by_turns(blocks: list[_LabelledLines]) -> None:
     """Read a reply without any label by its delimiters, when every other block asks something."""
     texts = [_text_of(block) for block in blocks]
     if len(blocks) % 2 == 0 and all(text.endswith(_ASKS) for text in texts[::2]) and all(texts):
@@ -174,7 +174,7 @@ def _label_by_turns(blocks: list[_Block]) -> None:
             block.kind = "answer" if n % 2 else "question"
 
 
-def _missing_kind(block: _Block, previous: Kind | None, following: _Block | None) -> Kind | None:
+def _missing_kind(block: _LabelledLines, previous: Kind | None, following: _LabelledLines | None) -> Kind | None:
     if previous == "question" and _text_of(block):
         return "answer"
     if following is not None and following.kind == "answer" and _text_of(block).endswith(_ASKS):
