@@ -315,6 +315,13 @@ class ValidatorSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only
         Natural, Meta(description="Errors are planted on so many images to learn what its scores are worth.")
     ] = 400
     batch_tokens: Annotated[Natural, Meta(description="Tokens in one forward pass.")] = 32_768
+    overlap: Annotated[
+        bool | None,
+        Meta(
+            description="Look at what is answered while the teacher is still asked; by default where the teacher is "
+            "served by another machine."
+        ),
+    ] = None
     max_pixels: Annotated[
         Natural, Meta(description="Chat models that read as many tokens as a picture is large see it no larger.")
     ] = 1_048_576

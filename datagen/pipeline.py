@@ -39,7 +39,7 @@ from datagen.records import (
     cut_or_reject,
     reject,
 )
-from datagen.repair import Laid, Orders, lay_repairs
+from datagen.repair import FindReply, Laid, Orders, lay_repairs
 
 if TYPE_CHECKING:
     from datagen.corpus.llava_dataset import Dataset
@@ -471,7 +471,7 @@ def _begin(planned: Planned, reply: Reply | None, settings: Settings, settings_d
 
 def derive(
     planned: Iterable[Planned],
-    find_reply: Callable[[str], Reply | None],
+    find_reply: FindReply,
     settings: Settings,
     checks: tuple[Check, ...] = (),
     orders: Orders = MappingProxyType({}),

@@ -25,6 +25,8 @@ from datagen.parsing.numbered_text import OF_WRITING, REMARK, REPEATED, UNREADAB
 from datagen.records import Claim, Flaw, Message, Repair, Reply, Request, Sample, Turn
 from datagen.turn_fates import FatedTurn, fated_turns
 
+FindReply = Callable[[str], Reply | None]
+"""Gives the stored reply to a request by its digest; None where there is none."""
 REPAIRS = "repair of "
 """How the response type of a repair's request and reply begins; names of response types have no blank."""
 
@@ -146,7 +148,7 @@ def order_repair(
     sample: Sample,
     flaws: tuple[Flaw, ...],
     base: Request,
-    find_reply: Callable[[str], Reply | None],
+    find_reply: FindReply,
     template: str,
 ) -> Repair:
     """Say what of a sample goes back to the teacher.
@@ -164,9 +166,7 @@ def order_repair(
     return replace(order, request_digest=request_repair((*rounds, order), base, find_reply, template).digest)
 
 
-def request_repair(
-    rounds: Sequence[Repair], base: Request, find_reply: Callable[[str], Reply | None], template: str
-) -> Request:
+def request_repair(rounds: Sequence[Repair], base: Request, find_reply: FindReply, template: str) -> Request:
     """The request of the last of a sample's rounds: the conversation with the teacher so far, and one message more.
 
     It begins as the request that the sample answers, so prompt caches hit; a picture stands where it stood. The digest

@@ -119,7 +119,7 @@ def _sends(
     A key goes unasked from its usual variable there, to OpenAI and to OPENAI_BASE_URL.
     """
     has_key = bool(os.environ.get(api_key_env, "").strip())
-    is_away = base_url is not None and not _is_here(base_url)
+    is_away = base_url is not None and not is_here(base_url)
     gets_key = has_key and is_away
     sent = ["the pictures"] * (is_shown and is_away) + [f"what stands in {api_key_env}"] * gets_key
     if base_url is not None and MASK in base_url:
@@ -130,7 +130,8 @@ def _sends(
         yield Danger(f"{group}.api_key_env", api_key_env, f"is sent to {base_url or 'the endpoint'}")
 
 
-def _is_here(base_url: str) -> bool:
+def is_here(base_url: str) -> bool:
+    """Whether an address is one of this machine."""
     try:
         host = urlsplit(base_url).hostname or ""
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -12,6 +12,7 @@ import os
 import platform
 import stat
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -101,6 +102,7 @@ class PictureChecker:
         self.folder = None if settings.images is None else Path(settings.images)
         self.max_pixels = settings.max_image_pixels
         self.n_opened = 0
+        self._lock = threading.RLock()  # samples are planned in a thread beside the asking
         # By file name and annotated size (two images may share a file): a digest of the file's size and time, and
         # whether it is faulty. A run asks for each picture several times.
         self._known = DigestMap()
@@ -120,6 +122,10 @@ class PictureChecker:
         """Check the picture of an image against its annotation; see ``check_picture``."""
         if self.folder is None or not is_inside_name(image.file_name):
             return None if is_inside_name(image.file_name) else outside_fault(image.file_name)
+        with self._lock:
+            return self._checked(image)
+
+    def _checked(self, image: AnnotatedImage) -> tuple[str, str] | None:
         key = f"{image.width} {image.height} {image.file_name}"
         known = self._known.get(key) or 0
         if not known & _IS_LOOKED_AT:

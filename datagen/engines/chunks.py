@@ -25,12 +25,11 @@ from datagen.errors import RunError
 from datagen.pipeline import Planned, derive, plan_samples, sample_id_of
 from datagen.recipes import Recipe
 from datagen.records import AnnotatedImage, Drop, ExtraSample, Repair, Reply, Request, Sample
-from datagen.repair import Laid, Orders
+from datagen.repair import FindReply, Laid, Orders
 from datagen.version import __version__
 
 if TYPE_CHECKING:
     from datagen.engines.inputs import Inputs
-    from datagen.store import ReplyStore
 
 SAMPLES_PER_CHUNK = 48
 """About 0.1 s of work: handing a chunk over and back costs some 2 ms, and an interrupt waits for one."""
@@ -197,28 +196,28 @@ _samples_decoder = msgspec.msgpack.Decoder(list[Sample])
 _written_decoder = msgspec.msgpack.Decoder(list[Written])
 
 
-def derive_all(inputs: Inputs, replies: ReplyStore, pool: Pool | None) -> Iterator[Sample]:
+def derive_all(inputs: Inputs, find_reply: FindReply, pool: Pool | None) -> Iterator[Sample]:
     """Every sample as it stands before it is compared with all others, in corpus order.
 
     Args:
         inputs: Of the run.
-        replies: What is stored.
+        find_reply: By the digest of its request.
         pool: Works on chunks; None does all here. The samples are the same.
 
     Raises:
         RunError: A check in Python does nothing but raise.
     """
-    samples = inputs.candidates(replies) if pool is None else _derived_in(pool, inputs, replies)
+    samples = inputs.candidates(find_reply) if pool is None else _derived_in(pool, inputs, find_reply)
     return inputs.raised.watch(samples) if inputs.plugs.checks else samples
 
 
-def _derived_in(pool: Pool, inputs: Inputs, replies: ReplyStore) -> Iterator[Sample]:
+def _derived_in(pool: Pool, inputs: Inputs, find_reply: FindReply) -> Iterator[Sample]:
     if inputs.dataset is None:
         planned = _planned_in(pool, inputs)
     else:
         of_images = groupby(inputs.planned(), key=lambda item: item.image.image_id)
         planned = (_planned_here(list(of_image), inputs.recipes) for _, of_image in of_images)
-    asked = (_with_replies(image, items, replies.get, inputs) for image, items in planned)
+    asked = (_with_replies(image, items, find_reply, inputs) for image, items in planned)
     found = _handed_out(pool, "derive", _chunked(asked, lambda one: len(one.items)))
     return (sample for _, answer in found for sample in _samples_decoder.decode(answer))
 
@@ -235,9 +234,7 @@ def _planned_in(pool: Pool, inputs: Inputs) -> Iterator[tuple[AnnotatedImage, li
             yield one.image, list(islice(items, one.n_samples))
 
 
-def _with_replies(
-    image: AnnotatedImage, items: Iterable[_Item], find_reply: Callable[[str], Reply | None], inputs: Inputs
-) -> _Asked:
+def _with_replies(image: AnnotatedImage, items: Iterable[_Item], find_reply: FindReply, inputs: Inputs) -> _Asked:
     found = []
     for one in items:
         reply = None if one.request_digest is None else find_reply(one.request_digest)

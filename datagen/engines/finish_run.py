@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.ask_judge import LlmJudge
 from datagen.engines.planted_errors import Examiner, PlantedTally
-from datagen.engines.progress import Silence, ended
+from datagen.engines.progress import LOOKING, Silence, ended
 from datagen.engines.score_run import Judge, judge_samples
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
@@ -47,10 +47,6 @@ class Outcome(Struct, frozen=True):
     failure: str | None = None
     is_unchanged: bool = False
     is_settled: bool = False
-
-
-LOOKING = "looking at the pictures"
-LOOKING_AGAIN = "looking at what came back"
 
 
 class Workbench:

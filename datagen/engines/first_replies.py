@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from msgspec import Struct, field
@@ -22,6 +22,7 @@ from datagen.errors import TeacherError, visible
 from datagen.pipeline import Planned, make_sample
 from datagen.recipes import Recipe
 from datagen.records import Reply, Request, StageName
+from datagen.repair import FindReply
 
 MAX_SHOWN_CHARS, MAX_SHOWN_LINES, MAX_LINE_CHARS = 1000, 10, 200
 
@@ -72,7 +73,7 @@ class FirstReplies:
         self._waiting: list[asyncio.Future[None]] = []
         self._is_stopped = False
 
-    def recall(self, planned: Iterable[Planned], find_reply: Callable[[str], Reply | None]) -> None:
+    def recall(self, planned: Iterable[Planned], find_reply: FindReply) -> None:
         """Hear the replies that an earlier start stored, by the plan of today: those to other prompts do not count.
 
         Raises:

@@ -9,7 +9,7 @@ import asyncio
 import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -193,7 +193,12 @@ class Gathered(Struct, frozen=True):
 
 @contextmanager
 def gathered(
-    inputs: Inputs, pool: Pool | None = None, *, may_ask: bool = True, open_teacher: OpenTeacher = teacher_of_settings
+    inputs: Inputs,
+    pool: Pool | None = None,
+    *,
+    may_ask: bool = True,
+    open_teacher: OpenTeacher = teacher_of_settings,
+    beside: Callable[[ReplyStore], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[Gathered]:
     """Ask for whatever is not stored yet, and lend the stores.
 
@@ -202,6 +207,7 @@ def gathered(
         pool: Works on chunks; None does all here.
         may_ask: False sends nothing.
         open_teacher: Who writes the replies.
+        beside: Works on what is stored while the teacher is asked.
 
     Raises:
         DatagenError: Nothing more can be asked, or a reply is missing that may not be asked for.
@@ -221,12 +227,13 @@ def gathered(
             if pool is not None and settings.teacher.name == "template" and not is_own:
                 _write_in_chunks(inputs, replies, pool)
             else:
-                ask_for_replies(inputs, replies, open_teacher)
+                with beside(replies):
+                    ask_for_replies(inputs, replies, open_teacher)
         elif not inputs.is_answered(replies):
             raise RunError(f"{folder.path}: not every reply is stored; finish the run with 'datagen run' first.")
         ask = partial(ask_for_repairs, inputs, replies, open_teacher) if may_ask else None
         for _ in range(settings.repair):
-            if not send_back(inputs, replies, derive_all(inputs, replies, pool), ask):
+            if not send_back(inputs, replies, derive_all(inputs, replies.get, pool), ask):
                 break
         if settings.dedup.embeddings is None:
             yield Gathered(replies, None, lambda samples: send_back(inputs, replies, samples, ask))
@@ -235,7 +242,7 @@ def gathered(
         with closing(QuestionVectors(settings.dedup.embeddings, folder.vectors, payment)) as vectors:
 
             def fetch() -> None:
-                vectors.fetch(derive_all(inputs, replies, pool), inputs.progress, may_ask=may_ask)
+                vectors.fetch(derive_all(inputs, replies.get, pool), inputs.progress, may_ask=may_ask)
 
             def send_back_and_fetch(samples: Iterable[Sample]) -> bool:
                 has_changed = send_back(inputs, replies, samples, ask)
@@ -293,6 +300,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
 
     def on_reply(request: Request, reply: Reply) -> None:
         watermark.pass_by(in_flight.pop(request.digest), is_left=not reply.is_final)
+        if not reply.is_final:
+            inputs.answered_now.add(request.digest)
         watermark.keep_if_due()
         if reply.error == "teacher_raised":
             inputs.raised.tell(reply.detail)

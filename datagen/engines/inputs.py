@@ -45,6 +45,7 @@ from datagen.masking import without_path_keys
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
 from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
 from datagen.records import AnnotatedImage, Repair, Sample
+from datagen.repair import FindReply
 from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
 from datagen.store.shards import Shard
 
@@ -308,9 +309,9 @@ class Inputs:
         """Images of the whole corpus, whatever the shard, whose pictures open."""
         return (image for image in self.corpus.images if self.pictures.check(image) is None)
 
-    def candidates(self, replies: ReplyStore) -> Iterator[Sample]:
+    def candidates(self, find_reply: FindReply) -> Iterator[Sample]:
         """Every sample as it stands before it is compared with all others, in corpus order."""
-        return derive(self.planned(), replies.get, self.settings, self.plugs.checks, self.orders)
+        return derive(self.planned(), find_reply, self.settings, self.plugs.checks, self.orders)
 
     def check_pictures(self) -> None:
         """Look at every picture once."""
@@ -391,8 +392,8 @@ WHERE_AND_HOW = frozenset(
     "recipes_dir workers engine ray.address ray.workers ray.cpus_per_worker ray.validators ray.cpus_per_validator "
     "results retry more max_failed max_unreadable teacher.base_url teacher.batch teacher.budget_usd teacher.max_wait_s "
     "teacher.prices teacher.price_cached_usd_per_mtok teacher.price_out_usd_per_mtok validator.device "
-    "validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok dedup.embeddings.base_url "
-    "dedup.embeddings.batch_size checks.judge.base_url checks.judge.max_tokens "
+    "validator.overlap validator.batch_tokens validator.trust_remote_code validator.price_out_usd_per_mtok "
+    "dedup.embeddings.base_url dedup.embeddings.batch_size checks.judge.base_url checks.judge.max_tokens "
     "checks.judge.price_out_usd_per_mtok".split()
 ) | {
     f"{group}.{name}"

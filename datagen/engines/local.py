@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -18,20 +18,21 @@ from datagen.corpus.lint import language_of_captions
 from datagen.engines.choose_more import take_more
 from datagen.engines.chunks import Pool, derive_all, job_of
 from datagen.engines.estimate import estimate_judge
-from datagen.engines.finish_run import LOOKING, LOOKING_AGAIN, Outcome, finish, looked_at
+from datagen.engines.finish_run import Outcome, finish, looked_at
 from datagen.engines.finished_mark import finished_before, keep_finished
 from datagen.engines.gather_facts import gathered
 from datagen.engines.inputs import Inputs
+from datagen.engines.look_ahead import LookAhead, may_overlap
 from datagen.engines.plugs import NO_PLUGS, Plugs, require_plugs, telling_what_it_raised
 from datagen.engines.preflight import ask_first, require_ready
 from datagen.engines.process_pool import MAX_WORKERS, can_travel, n_usable_cores, worker_processes
-from datagen.engines.progress import Progress, beating
+from datagen.engines.progress import LOOKING, LOOKING_AGAIN, Progress, beating
 from datagen.engines.repair_rounds import sees_doubts
 from datagen.engines.score_run import require_common_words
 from datagen.engines.seat import telling_which
 from datagen.errors import visible
 from datagen.languages import ENGLISH, NAMES
-from datagen.pipeline import is_balanced
+from datagen.pipeline import Samples, is_balanced
 from datagen.records import Sample
 from datagen.store import RunFolder
 from datagen.store.folder import translated_errors
@@ -168,24 +169,27 @@ def _make(inputs: Inputs, place: Workplace, *, may_ask: bool) -> Outcome:
     validators = validators_for(inputs, place)
     with closing(inputs.ledger):
         prepare(inputs, validators, may_ask=may_ask)
-        with (
-            place.open_pool(inputs) as pool,
-            gathered(inputs, pool, may_ask=may_ask) as facts,
-        ):
+        with place.open_pool(inputs) as pool, ExitStack() as lent:
+            ahead: LookAhead | None = None
+            if may_ask and isinstance(place, Here) and may_overlap(inputs, validators):
+                ahead = LookAhead(inputs, validators)
+            if ahead is None:
+                facts = lent.enter_context(gathered(inputs, pool, may_ask=may_ask))
+                derive: Samples = partial(derive_all, inputs, facts.replies.get, pool)
+            else:
+                derive = lent.enter_context(spooled(partial(derive_all, inputs, ahead.reply, pool), folder.spool))
+                facts = lent.enter_context(gathered(inputs, pool, beside=partial(ahead.beside, candidates=derive)))
             inputs.write_manifest()
-            derive = partial(derive_all, inputs, facts.replies, pool)
-            task: str | None = LOOKING
+            task = None if ahead is not None and ahead.has_seen_all else LOOKING
             for _ in range(settings.repair if sees_doubts(settings) else 0):
                 with spooled(derive, folder.spool) as spool:
                     came = looked_at(inputs, validators, spool, facts.find_vector, may_ask=may_ask, task=task)
                     task = LOOKING_AGAIN if facts.send_back(came) else None
                     if task is None:
                         break
-            if not validators and settings.checks.judge is None and not is_balanced(settings):  # one pass
-                outcome = finish(inputs, (), derive, facts.find_vector)
-            else:
-                with spooled(derive, folder.spool) as spool:
-                    outcome = finish(inputs, validators, spool, facts.find_vector, may_ask=may_ask, task=task)
+            if ahead is None and (validators or settings.checks.judge is not None or is_balanced(settings)):
+                derive = lent.enter_context(spooled(derive, folder.spool))  # it is gone through more than once
+            outcome = finish(inputs, validators, derive, facts.find_vector, may_ask=may_ask, task=task)
             has_left = bool(outcome.summary.rejected_by_stage.get("teacher"))  # else there is nothing to look for
             return replace(
                 outcome,

@@ -68,8 +68,10 @@ def ended(progress: Progress) -> Iterator[None]:
 
 BEAT_S = 2.0
 ASKING = "asking the teacher"
-REPAIRING = "asking the teacher again"
 """The task whose steps are stored replies."""
+REPAIRING = "asking the teacher again"
+LOOKING = "looking at the pictures"
+LOOKING_AGAIN = "looking at what came back"
 SILENT_S = 60.0
 """After so long without a beat a process is not at work; of another machine, whose clock may differ, too."""
 

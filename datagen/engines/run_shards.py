@@ -195,7 +195,7 @@ def _make_shard(inputs: Inputs, shard: Shard, open_teacher: OpenTeacher, validat
     folder.shard.unlink(missing_ok=True)
     prepare(inputs, validators)
     with Here().open_pool(inputs) as pool, gathered(inputs, pool, open_teacher=open_teacher) as facts:
-        digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies, pool)))
+        digest = _write_candidates(folder, tally.watch(derive_all(inputs, facts.replies.get, pool)))
     examined = msgspec.to_builtins(_score(inputs, validators, digest)) if validators else None
     if examined is not None and len(examined) == 1:  # as it was written when a run had one validator
         (examined,) = examined

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -54,7 +55,7 @@ class _IndexHead(Struct):
 
 
 class KeyedFacts(Generic[Fact]):
-    """A fact log and the place of each key's latest line.
+    """A fact log and the place of each key's latest line; several threads may add and look up.
 
     The index is kept in a file beside the log, so that opening reads only what was written since. It is taken only
     where the log is as it was up to there, and read anew when a fact is not where it says.
@@ -76,6 +77,7 @@ class KeyedFacts(Generic[Fact]):
         self.log: FactLog[Fact] = FactLog(path, kind)
         self.spent = Spent()
         self._key_of, self._is_marked = key_of, is_marked
+        self._lock = threading.RLock()  # scores and samples are made in a thread beside the asking
         self._places = DigestMap()  # where a key's line starts, in bytes, times two; one more for its mark
         self._n_saved = self._n_unsaved = 0
         start = self._load()
@@ -86,23 +88,25 @@ class KeyedFacts(Generic[Fact]):
         return len(self._places)
 
     def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and key in self._places
+        return isinstance(key, str) and self.mark(key) is not None
 
     def mark(self, key: str) -> bool | None:
         """The mark of a key's latest fact; None when there is none."""
-        place = self._places.get(key)
+        with self._lock:
+            place = self._places.get(key)
         return None if place is None else bool(place & 1)
 
     def get(self, key: str) -> Fact | None:
         """The latest fact under a key, or None."""
-        place = self._places.get(key)
-        fact = None if place is None else self._read(key, place >> 1)
-        if place is None or fact is not None or not self._is_loaded:
-            return fact
-        self._is_loaded = False
-        self._places, self.spent, self.log.n_damaged = DigestMap(), Spent(), 0
-        self._scan(0)
-        return self.get(key)
+        with self._lock:
+            place = self._places.get(key)
+            fact = None if place is None else self._read(key, place >> 1)
+            if place is None or fact is not None or not self._is_loaded:
+                return fact
+            self._is_loaded = False
+            self._places, self.spent, self.log.n_damaged = DigestMap(), Spent(), 0
+            self._scan(0)
+            return self.get(key)
 
     def _read(self, key: str, start: int) -> Fact | None:
         try:
@@ -113,10 +117,11 @@ class KeyedFacts(Generic[Fact]):
 
     def add(self, fact: Fact) -> None:
         """Store a fact; it counts once this returns. Syncing is left to the caller, who stores many at once."""
-        self._remember(fact, self.log.append(fact))
-        # Saved again when it has grown by an eighth, so that saving costs little in all; len() would merge the index.
-        if self._n_unsaved >= max(MIN_SAVED, self._n_saved // 8):
-            self._save()
+        with self._lock:
+            self._remember(fact, self.log.append(fact))
+            # Saved again when it has grown by an eighth, so that saving costs little; len() would merge the index.
+            if self._n_unsaved >= max(MIN_SAVED, self._n_saved // 8):
+                self._save()
 
     def _scan(self, start: int) -> None:
         for at, fact in self.log.scan(start):

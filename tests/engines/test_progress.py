@@ -108,7 +108,7 @@ def test_a_failure_says_why_where_there_is_something_to_go_on_with(tmp_path: Pat
 def test_an_interrupt_in_a_program_says_how_to_go_on(
     corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(local, "finish", stop)

@@ -94,8 +94,8 @@ N_THREADS = 4
 class LazyValidator:
     """A validator that was found and checked, and is loaded when the first unknown score is asked for.
 
-    So a wrong name stops a run before anything is paid for, no memory is held while the teacher
-    writes, and a run whose scores are all stored never loads the model.
+    So a wrong name stops a run before anything is paid for, no memory is held before a picture
+    is looked at, and a run whose scores are all stored never loads the model.
     """
 
     def __init__(self, found: Found, abilities: Abilities, load: Callable[[], Validator]) -> None:
