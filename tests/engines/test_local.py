@@ -36,7 +36,7 @@ def test_a_run_stopped_under_new_settings_does_not_show_the_old_result(
 ) -> None:
     datagen.run(corpus_files.settings, tmp_path)
 
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(local, "finish", stop)

@@ -143,9 +143,9 @@ def n_built(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         built[-1] += 1
         return plain(*asked)
 
-    def finished(*asked: Any) -> Any:
+    def finished(*asked: Any, **named: Any) -> Any:
         monkeypatch.setattr(pipeline, "build_request", plain)
-        outcome = finish(*asked)
+        outcome = finish(*asked, **named)
         built.append(0)
         monkeypatch.setattr(pipeline, "build_request", counted)
         return outcome
