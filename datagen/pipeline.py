@@ -25,7 +25,7 @@ from datagen.diversity import Census, plan
 from datagen.errors import SettingsError
 from datagen.languages import ENGLISH
 from datagen.parsing import parse_reply
-from datagen.recipes import IMPORTED, Recipe, asked_about, build_request, draw_question
+from datagen.recipes import Recipe, asked_about, build_request, draw_question, imported_as
 from datagen.records import (
     AnnotatedImage,
     Drop,
@@ -163,6 +163,7 @@ def plan_samples(
 def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Planned]:
     """List every sample of a dataset that was made elsewhere, those of one image together."""
     corpus = dataset.corpus
+    recipes = {name: imported_as(name) for name in dataset.types}
     taken = {image.image_id for image in corpus.images if image.image_id.startswith("record")}
     for record in dataset.records:
         if record.image >= 0:
@@ -173,9 +174,10 @@ def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Pla
             while stand_in in taken:  # a picture may have that name
                 stand_in += "_"
             image, number, fault = AnnotatedImage(stand_in, "", 0, 0), 1, record.fault
-        request = Request(record.digest, image, IMPORTED.name, IMPORTED.digest, (), 0.0, 0, "llava")
+        recipe = recipes[record.response_type]
+        request = Request(record.digest, image, recipe.name, recipe.digest, (), 0.0, 0, "llava")
         drop = None if fault is None else Drop("teacher", *fault)
-        yield Planned(image, IMPORTED, request, drop, corpus.categories, number)
+        yield Planned(image, recipe, request, drop, corpus.categories, number)
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
@@ -230,7 +232,7 @@ def _paid_for(before: Provenance, repairs: Sequence[Repair]) -> Provenance:
 def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """Refusals, leaks of the context, broken and trainer-breaking text."""
     is_description = asked.planned.recipe.settings.reply_format == "text"
-    in_any = asked.planned.recipe.name == IMPORTED.name and settings.language == ENGLISH
+    in_any = asked.planned.recipe.settings.reply_format == "llava" and settings.language == ENGLISH
     checked = check_turns(sample.turns, is_description, settings.checks, settings.language, in_any_language=in_any)
     return cut_or_reject(sample, checked.turns, checked.drop)
 

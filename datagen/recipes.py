@@ -133,6 +133,11 @@ IMPORTED = Recipe(IMPORTED_NAME, RecipeFile(reply_format="llava", context_parts=
 """What stands for a recipe where a dataset was made elsewhere: nothing was told to anybody."""
 
 
+def imported_as(name: str) -> Recipe:
+    """The same for records that say of which response type they are."""
+    return replace(IMPORTED, name=name)
+
+
 def bundled_folder(name: str) -> Path:
     """Find ``prompts`` or ``seeds``: inside the installed package, or at the top of a checkout."""
     package = Path(__file__).resolve().parent

@@ -73,15 +73,27 @@ def resume(run_path: options.RunArgument, *, change: options.ChangeOption = Fals
 @in_sentences
 @options.takes_settings("captions", "instances", "limit", *options.VALIDATOR)
 def import_dataset(
-    dataset: Annotated[Path, typer.Argument(metavar="FILE", help="A dataset in LLaVA's JSON, or JSON Lines.")],
+    dataset: Annotated[
+        Path, typer.Argument(metavar="PATH", help="A dataset in LLaVA's form or of chat messages, or its folder.")
+    ],
     *,
     out: options.Out,
-    images: Annotated[Path, typer.Option(help="Folder of the pictures.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the pictures, if not images/ beside it; those inside its files are put there."),
+    ] = None,
     change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
-    named = {"corpus.dataset": str(dataset), "corpus.images": str(images)}
+    from datagen.corpus.dataset_forms import pictures_beside
+    from datagen.errors import SettingsError
+
+    folder = images or pictures_beside(dataset)
+    if folder is None:
+        told = "name the folder of the pictures, or an empty one where those inside the dataset's files are to go"
+        raise SettingsError(f"--images: {told}; there is no folder 'images' beside {dataset}.")
+    named = {"corpus.dataset": str(dataset), "corpus.images": str(folder)}
     _run_and_tell(load_settings(None, {**named, **given}), out, may_change=change)
 
 

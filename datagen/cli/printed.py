@@ -409,7 +409,7 @@ def _told(run: Run, image: AnnotatedImage | None, sample: Sample) -> Iterator[st
     from datagen.recipes import available_types, load_recipe
 
     yield from ("", "## Context")
-    if sample.response_type == IMPORTED:
+    if run.settings.teacher.name == IMPORTED:
         yield "(imported: what its teacher was told is not known)"
         return
     folder = available_types(run.settings.recipes_dir).get(sample.response_type)

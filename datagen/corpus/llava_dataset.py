@@ -1,16 +1,17 @@
-"""From a LLaVA dataset made elsewhere to its records and the corpus of their images.
+"""From a dataset made elsewhere, in LLaVA's form or one read as it, to its records and the corpus of their images.
 
-The file is read a block at a time, twice: once for the index that is held in memory, once for the
-texts, which go straight to disk. A fault of the file is one sentence; a fault of a record is the record's.
+The files are read a block at a time, twice: once for the index that is held in memory, once for the
+texts, which go straight to disk. A fault of a file is one sentence; a fault of a record is the record's.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -18,10 +19,12 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.config import CorpusSettings
+from datagen.config import IMPORTED, CorpusSettings
 from datagen.corpus.coco import load_annotations
-from datagen.corpus.file_names import name_in, plain_name
-from datagen.corpus.images import id_of_file
+from datagen.corpus.dataset_forms import as_llava, data_files, parquet_rows, tar_rows
+from datagen.corpus.file_names import is_inside_name, name_in, plain_name
+from datagen.corpus.images import id_of_file, id_text
+from datagen.corpus.pictures import picture_path
 from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
@@ -29,9 +32,18 @@ from datagen.words import COCO_CATEGORIES
 
 MAX_RECORD_CHARS = 64_000_000
 """A record that does not end before this is a broken file; LLaVA's longest have some thousand."""
+EXPORTED_IMAGES = "images"
+"""Where an export has its pictures."""
 _BLOCK_CHARS = 4_000_000
 _SPACE = re.compile(r"\s*")
-_SHAPE = "A LLaVA dataset is a JSON array, or JSON Lines, of objects with 'id', 'image' and 'conversations'"
+_SHAPE = (
+    "A LLaVA dataset is a JSON array, or JSON Lines, of objects with 'id', 'image' and 'conversations', or with "
+    "'images' and 'messages'"
+)
+_TYPE = re.compile(r"(?!.*-\d+$)[^\W_][\w-]{0,63}")
+"""Names that are taken for response types; one that ends as ``-2`` could make the id of another type's sample."""
+MAX_TYPES = 64
+"""Response types that one dataset may name; those of further records stay unknown."""
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -39,15 +51,18 @@ class Record(Struct, frozen=True, gc=False):
 
     Attributes:
         image: Index into the corpus's images; -1 for a record that names none.
-        number: Its place among the records of its image, from 1; in the file for a record without an image.
+        number: Which of the samples of its type about its image it is, from 1; its place in the file for a record
+            without an image.
         digest: Over its content.
         fault: Why it has no image, as reason and sentence.
+        response_type: As it says itself, else ``imported``.
     """
 
     image: int
     number: int
     digest: str
     fault: tuple[str, str] | None = None
+    response_type: str = IMPORTED
 
 
 class Dataset(Struct, frozen=True):
@@ -56,16 +71,32 @@ class Dataset(Struct, frozen=True):
     Attributes:
         corpus: Its images in order of first appearance, with what annotation files say about them.
         records: Those of one image together, images in the corpus's order; those without one at the end.
+        types: Their response types.
     """
 
     corpus: Corpus
     records: tuple[Record, ...]
+    types: tuple[str, ...] = (IMPORTED,)
+
+
+class _Told(Struct, frozen=True, gc=False):
+    """What a record says of itself beside its conversation.
+
+    Attributes:
+        digest: Over its content.
+        response_type: ``imported`` where it says none.
+        number: Which sample of its type about its image its id says it is; 0 where it does not.
+    """
+
+    digest: str
+    response_type: str
+    number: int
 
 
 def open_llava(settings: CorpusSettings) -> FileSource:
     """A dataset made elsewhere: its records are replies, its images those that they name."""
     files = {
-        "made elsewhere": (settings.dataset or "",),
+        "made elsewhere": tuple(map(str, data_files(Path(settings.dataset or "")))),
         "captions": settings.captions,
         "instances": settings.instances,
     }
@@ -75,57 +106,160 @@ def open_llava(settings: CorpusSettings) -> FileSource:
 
 
 def load_dataset(settings: CorpusSettings) -> Dataset:
-    """Index the file at ``settings.dataset``.
+    """Index the dataset at ``settings.dataset``; pictures that stand in its files are unpacked into ``images``.
 
     Args:
-        settings: Uses ``dataset``, ``limit`` (images), and ``captions`` and ``instances`` where they are given: an
-            image is found in them by the end of its path, or by COCO's number of twelve digits.
+        settings: Uses ``dataset``, ``images``, ``limit`` (images), and ``captions`` and ``instances`` where they are
+            given: an image is found in them by the end of its path, or by COCO's number of twelve digits.
 
     Raises:
-        CorpusError: The file is no LLaVA dataset, or an annotation file no COCO file.
+        CorpusError: A file is no dataset, an annotation file no COCO file, or a picture's name is taken by another.
     """
     path = Path(settings.dataset or "")
-    index: dict[str, list[str]] = {}
+    folder = None if settings.images is None else Path(settings.images)
+    index: dict[str, list[_Told]] = {}
+    types: dict[str, None] = {}
+    about: dict[str, dict[str, str]] = {}
     imageless: list[Record] = []
-    for number, (record, content) in enumerate(read_records(path), start=1):
+    for number, (record, content, pixels) in enumerate(_read_rows(path), start=1):
         name = _image_name(record)
-        if isinstance(name, str) and settings.images is not None:
-            name = name_in(Path(settings.images), name)
+        if isinstance(name, str) and folder is not None:
+            name = _name_in_export(folder, name_in(folder, name))
         if isinstance(name, tuple):
             fault = name[0], f"record {number} ({_shown(record.get('id'))}) {name[1]}"
             imageless.append(Record(-1, number, digest_record(content), fault))
         elif name in index or settings.limit is None or len(index) < settings.limit:
-            index.setdefault(name, []).append(digest_record(content))
-    corpus = _corpus_of(index, settings)
+            index.setdefault(name, []).append(_told_by(record, content, types))
+            about.setdefault(name, _about_image(record))
+            if pixels is not None and folder is not None:
+                _unpack(pixels, folder, name)
+    corpus = _corpus_of(index, about, settings)
     records = [
-        Record(image, number, digest)
-        for image, digests in enumerate(index.values())
-        for number, digest in enumerate(digests, start=1)
+        Record(image, number, one.digest, response_type=one.response_type)
+        for image, told in enumerate(index.values())
+        for one, number in zip(told, _numbers(told), strict=True)
     ]
-    return Dataset(corpus, (*records, *(imageless if settings.limit is None else ())))
+    if imageless or not types:
+        types.setdefault(IMPORTED)
+    return Dataset(corpus, (*records, *(imageless if settings.limit is None else ())), tuple(types))
 
 
 def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
-    """Read a dataset file.
+    """Read a dataset, a file or a folder of them.
 
     Yields:
-        Each record, and its content as compact JSON.
+        Each record in LLaVA's form, and its content as compact JSON.
 
     Raises:
-        CorpusError: The file is missing, damaged, or something else.
+        CorpusError: A file is missing, damaged, or something else.
     """
+    for record, content, _ in _read_rows(path):
+        yield record, content
+
+
+def _read_rows(path: Path) -> Iterator[tuple[dict[str, Any], str, bytes | None]]:
+    """Records with their content, and the pixels of those that hold them."""
+    for file in data_files(path):
+        try:
+            for number, value in enumerate(_raw_rows(file), start=1):
+                is_row = isinstance(value, dict)
+                record, pixels = as_llava(value) if is_row else (value, None)
+                if not is_row or (number == 1 and "conversations" not in record):
+                    raise CorpusError(f"{file}: {_explain_shape(value, number)}")
+                yield (plain := _without_secrets(record)), _compact(plain), pixels
+        except UnicodeDecodeError as error:
+            raise CorpusError(f"{file}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
+        except OSError as error:
+            raise CorpusError(explain_unreadable(error, str(file), "dataset")) from None
+
+
+def _raw_rows(file: Path) -> Iterator[Any]:
+    kind = file.suffix.lower()
+    if kind in (".parquet", ".tar"):
+        yield from (parquet_rows if kind == ".parquet" else tar_rows)(file)
+        return
+    with file.open("rb") as start:
+        check_start(file, start.read(4096), _SHAPE)
+    with file.open(encoding="utf-8-sig") as text:
+        yield from _values(file, text)
+
+
+def _told_by(record: dict[str, Any], content: str, types: dict[str, None]) -> _Told:
+    """What a record of an export says of itself; an id is its own where image id and response type make it.
+
+    Args:
+        record: In LLaVA's form.
+        content: Of it.
+        types: Takes its response type.
+    """
+    name, number = record.get("response_type"), 0
+    if not (isinstance(name, str) and _TYPE.fullmatch(name) and (name in types or len(types) < MAX_TYPES)):
+        name = IMPORTED
+    types.setdefault(name)
+    sample_id, first = record.get("id"), f"{record.get('image_id')}-{name}"
+    if isinstance(sample_id, str) and sample_id.startswith(first):
+        further = re.fullmatch(r"(?:-([1-9][0-9]{0,8}))?", sample_id[len(first) :])
+        number = 0 if further is None else int(further[1] or 1)
+    return _Told(digest_record(content), name, number)
+
+
+def _numbers(told: Sequence[_Told]) -> Iterator[int]:
+    """Number the records of an image, each type for itself: as their ids say, as far as no two say the same."""
+    said = Counter((one.response_type, one.number) for one in told if one.number)
+    last: dict[str, int] = {}
+    for one in told:
+        if said[one.response_type, one.number] == 1:
+            yield one.number
+            continue
+        number = last.get(one.response_type, 0) + 1
+        while (one.response_type, number) in said:
+            number += 1
+        last[one.response_type] = number
+        yield number
+
+
+def _about_image(record: dict[str, Any]) -> dict[str, str]:
+    """Image id and licence as far as a record tells them."""
+    told = {name: record.get(name) for name in ("image_id", "licence")}
+    return {
+        name: value
+        for name, value in told.items()
+        if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() and value.strip() == value
+    }
+
+
+def _name_in_export(folder: Path, name: str) -> str:
+    """The name under the image folder of a picture that an export names from its own, as ``images/1.jpg``."""
+    inside = name.removeprefix(f"{EXPORTED_IMAGES}/")
+    if inside == name or not is_inside_name(name) or os.path.exists(folder / name):  # noqa: PTH110  # takes any name
+        return name
+    return inside if os.path.exists(folder / inside) else name  # noqa: PTH110
+
+
+def _unpack(pixels: bytes, folder: Path, name: str) -> None:
+    """Put a picture where its name says, unless that leads out; the picture's check tells of it then.
+
+    Raises:
+        CorpusError: Another picture stands there, or it cannot be written.
+    """
+    path = picture_path(folder, name)
+    if path is None:
+        return
     try:
-        with path.open("rb") as file:
-            check_start(path, file.read(4096), _SHAPE)
-        with path.open(encoding="utf-8-sig") as text:
-            for number, value in enumerate(_values(path, text), start=1):
-                if not isinstance(value, dict) or (number == 1 and "conversations" not in value):
-                    raise CorpusError(f"{path}: {_explain_shape(value, number)}")
-                yield (plain := _without_secrets(value)), _compact(plain)
-    except UnicodeDecodeError as error:
-        raise CorpusError(f"{path}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
+        if path.exists():
+            is_other = path.read_bytes() != pixels
+        else:
+            is_other = False
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f".{hashlib.sha256(pixels).hexdigest()[:16]}.unfinished")
+            unfinished.write_bytes(pixels)
+            unfinished.replace(path)
     except OSError as error:
-        raise CorpusError(explain_unreadable(error, str(path), "dataset")) from None
+        told = error.strerror or error
+        raise CorpusError(f"{path}: a picture of the dataset cannot be unpacked here ({told}).") from None
+    if is_other:
+        told = "is another picture than the one of that name in the dataset; give an empty folder with --images"
+        raise CorpusError(f"{path}: {told}.")
 
 
 def digest_record(content: str) -> str:
@@ -206,9 +340,18 @@ def _explain_shape(value: object, number: int) -> str:
         return f"record {number} is {_shown(value)}, not an object. {_SHAPE}."
     if {"images", "annotations"} & value.keys() and number == 1 and "messages" not in value:
         return f"looks like a COCO file; give it to --captions or --instances of 'datagen run'. {_SHAPE}."
-    if "messages" in value:
-        return f"its records hold 'messages'; rename them to 'conversations' of 'from' and 'value'. {_SHAPE}."
+    for name, told in _OTHER_SETS.items():
+        if name in value:
+            return f"holds {told}; take in an export of another form. {_SHAPE}."
     return f"its first record holds {', '.join(map(repr, list(value)[:5])) or 'nothing'}. {_SHAPE}."
+
+
+_OTHER_SETS = {
+    "chosen": "pairs of answers, for preferences ('chosen', 'rejected')",
+    "question_id": "questions that measure a model ('question_id'), and no answers to check",
+    "verdict": "claims, and no conversations",
+}
+"""Forms of ``datagen export`` that are no conversations, by a name in their rows."""
 
 
 def _compact(record: dict[str, Any]) -> str:
@@ -240,25 +383,36 @@ def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
     return "no_image_named", "names no image"
 
 
-def _corpus_of(names: dict[str, list[str]], settings: CorpusSettings) -> Corpus:
+def _corpus_of(names: Iterable[str], about: dict[str, dict[str, str]], settings: CorpusSettings) -> Corpus:
     annotated = load_annotations(settings) if settings.captions or settings.instances else Corpus()
     find = _Finder(annotated.images)
     found_for = {name: find(name) for name in names}
     n_meant = Counter(found.image_id for found in found_for.values() if found is not None)
     taken: set[str] = set()
+    ids = _own_ids(about, taken)
     images: list[AnnotatedImage] = []
     findings: list[Finding] = []
     for name, found in found_for.items():
-        image_id, n_alike = id_of_file(name, taken), n_meant[found.image_id] if found else 0
+        image_id, n_alike = ids.get(name) or id_of_file(name, taken), n_meant[found.image_id] if found else 0
         if found and n_alike > 1:
             told = f"{name} is one of {n_alike} pictures that may be {found.file_name}; its annotations are left out"
             findings.append(Finding("picture_ambiguous", image_id, told))
         told_of = found if found and n_alike == 1 else AnnotatedImage("", "", 0, 0)
-        images.append(replace(told_of, image_id=image_id, file_name=name))
+        licence = told_of.licence or about[name].get("licence")
+        images.append(replace(told_of, image_id=image_id, file_name=name, licence=licence))
     held = {image.image_id for image in images}
     findings += (finding for finding in annotated.findings if finding.image_id in held)
     # Where no instances file names categories, claims are read with COCO's.
     return Corpus(tuple(images), annotated.categories or COCO_CATEGORIES, tuple(findings), annotated.refusal)
+
+
+def _own_ids(about: dict[str, dict[str, str]], taken: set[str]) -> dict[str, str]:
+    """The ids that records give their images, by name; one that several images share counts for none of them."""
+    told = {name: image_id for name, one in about.items() if (image_id := one.get("image_id"))}
+    n_alike = Counter(told.values())
+    own = {name: one for name, one in told.items() if n_alike[one] == 1 and id_text(one) == one}
+    taken.update(own.values())
+    return own
 
 
 class _Finder:

@@ -52,9 +52,8 @@ class Job(Struct, frozen=True):
 
 def job_of(inputs: Inputs) -> Job:
     """What the chunks of a run need."""
-    return Job(
-        inputs.settings, inputs.recipes, inputs.corpus.categories, inputs.plugs.checks, inputs.companions, inputs.extras
-    )
+    settings, recipes, checks = inputs.settings, inputs.recipes_in_plan, inputs.plugs.checks
+    return Job(settings, recipes, inputs.corpus.categories, checks, inputs.companions, inputs.extras)
 
 
 class Pool(Protocol):
@@ -216,7 +215,8 @@ def _derived_in(pool: Pool, inputs: Inputs, find_reply: FindReply) -> Iterator[S
         planned = _planned_in(pool, inputs)
     else:
         of_images = groupby(inputs.planned(), key=lambda item: item.image.image_id)
-        planned = (_planned_here(list(of_image), inputs.recipes) for _, of_image in of_images)
+        recipes = inputs.recipes_in_plan
+        planned = (_planned_here(list(of_image), recipes) for _, of_image in of_images)
     asked = (_with_replies(image, items, find_reply, inputs) for image, items in planned)
     found = _handed_out(pool, "derive", _chunked(asked, lambda one: len(one.items)))
     return (sample for _, answer in found for sample in _samples_decoder.decode(answer))
@@ -240,7 +240,7 @@ def _with_replies(image: AnnotatedImage, items: Iterable[_Item], find_reply: Fin
         reply = None if one.request_digest is None else find_reply(one.request_digest)
         orders: tuple[Repair, ...] = ()
         if inputs.orders:
-            orders = inputs.orders.get(sample_id_of(image, inputs.recipes[one.recipe], one.number), ())
+            orders = inputs.orders.get(sample_id_of(image, inputs.recipes_in_plan[one.recipe], one.number), ())
         laid = ((order, find_reply(order.request_digest)) for order in orders)
         repairs = tuple((order, said) for order, said in laid if said is not None)
         found.append(_Item(one.recipe, one.request_digest, one.drop, one.number, reply, repairs))

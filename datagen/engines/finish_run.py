@@ -180,6 +180,8 @@ def finish(
     """
     tally = Tally()
     shares = inputs.settings.mix or {recipe.name: 1.0 for recipe in inputs.recipes}
+    if inputs.dataset is not None:
+        shares = {}  # nobody asked for its types
     diversity = Diversity(inputs.corpus.categories, boxed_images(inputs.corpus.images), shares)
     with ExitStack() as lent:
         bench = Workbench(inputs, validators, find_vector, others, lent, may_ask, task)

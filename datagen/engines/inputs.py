@@ -43,7 +43,7 @@ from datagen.engines.resume_mark import Watermark, is_for_good
 from datagen.errors import CorpusError, SettingsError
 from datagen.masking import without_path_keys
 from datagen.pipeline import Planned, derive, plan_imported, plan_samples, require_distinct_ids
-from datagen.recipes import Recipe, asked_about, embedded_teacher, load_recipes, needs_absent, shares_of
+from datagen.recipes import Recipe, asked_about, embedded_teacher, imported_as, load_recipes, needs_absent, shares_of
 from datagen.records import AnnotatedImage, Repair, Sample
 from datagen.repair import FindReply
 from datagen.store import ReplyStore, RunFolder, load_cache, save_cache, write_whole
@@ -193,6 +193,11 @@ class Inputs:
         """The dataset made elsewhere, where one takes the place of a teacher."""
         return load_dataset(self.settings.corpus) if self.settings.corpus.dataset else None
 
+    @property
+    def recipes_in_plan(self) -> tuple[Recipe, ...]:
+        """Those of the samples: the records of a dataset made elsewhere say of which types they are."""
+        return self.recipes if self.dataset is None else tuple(map(imported_as, self.dataset.types))
+
     @cached_property
     def corpus(self) -> Corpus:
         """The whole of it, whatever the shard; read when it is first asked for, after all that is cheap to check.
@@ -201,8 +206,7 @@ class Inputs:
             CorpusError: Annotations cannot be used, most of a file is faulty, or the image folder holds no picture.
         """
         corpus = self.dataset.corpus if self.dataset else load_corpus(self.settings.corpus, self.source)
-        if self.dataset is None:
-            require_distinct_ids(corpus.by_id, [recipe.name for recipe in self.recipes])
+        require_distinct_ids(corpus.by_id, [recipe.name for recipe in self.recipes_in_plan])
         hint = None if self.is_merge else why_stop(corpus, self.pictures)
         if hint:
             raise CorpusError(hint)

@@ -17,6 +17,7 @@ from datagen.export.rows import (
     chat_messages,
     picture_kind,
     token_fault,
+    told_beside,
 )
 
 
@@ -33,7 +34,7 @@ class TrlMessages:
         """Write a row."""
         messages = chat_messages(row.record, {"type": "image"})
         line = {"id": row.sample.sample_id, "messages": messages, "images": [self.prefix + row.image]}
-        self.file.write(msgspec.json.encode(line) + b"\n")
+        self.file.write(msgspec.json.encode({**line, **told_beside(row.sample)}) + b"\n")
 
     def close(self) -> None:
         """Complete the file."""
@@ -62,7 +63,7 @@ class SwiftMessages:
             for message in chat_messages(row.record, {"type": "text", "text": IMAGE_TOKEN})
         ]
         line = {"id": row.sample.sample_id, "messages": messages, "images": [self.prefix + row.image]}
-        self.file.write(msgspec.json.encode(line) + b"\n")
+        self.file.write(msgspec.json.encode({**line, **told_beside(row.sample)}) + b"\n")
         return None
 
     def close(self) -> None:

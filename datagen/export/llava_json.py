@@ -12,7 +12,16 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from datagen.export.rows import IMAGE_TOKEN, IMAGES, TRAIN, ExportRow, ExportSettings, LeftOut, token_fault
+from datagen.export.rows import (
+    IMAGE_TOKEN,
+    IMAGES,
+    TRAIN,
+    ExportRow,
+    ExportSettings,
+    LeftOut,
+    token_fault,
+    told_beside,
+)
 from datagen.randomness import rng_for
 from datagen.records import Sample
 
@@ -73,7 +82,7 @@ def write_llava(samples: Iterable[Sample], file: BinaryIO, rng_seed: int) -> int
 
 
 class LlavaJson:
-    """Writes ``SPLIT.json``, byte for byte what the run's own ``dataset.json`` is."""
+    """Writes ``SPLIT.json``: the records of the run's own ``dataset.json``, with what ``told_beside`` tells."""
 
     has_pixels = False
 
@@ -86,7 +95,7 @@ class LlavaJson:
 
     def add(self, row: ExportRow) -> None:
         """Write a row."""
-        self.array.add(row.record)
+        self.array.add({**row.record, **told_beside(row.sample)})
 
     def close(self) -> None:
         """Complete the array."""
@@ -131,7 +140,8 @@ class InternVLJsonl:
             width, height = picture.size  # as stored: its trainer turns no picture by EXIF
         plain = row.record
         line = {"id": plain["id"], "image": plain["image"], "width": width, "height": height}
-        self.file.write(msgspec.json.encode({**line, "conversations": plain["conversations"]}) + b"\n")
+        line |= {"conversations": plain["conversations"], **told_beside(row.sample)}
+        self.file.write(msgspec.json.encode(line) + b"\n")
         self.n_rows += 1
         return None
 

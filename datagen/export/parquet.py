@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from datagen.export.rows import ExportRow, ExportSettings, chat_messages, suffix_by_content
+from datagen.export.rows import ExportRow, ExportSettings, chat_messages, suffix_by_content, told_beside
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,12 +24,18 @@ def parquet_schema() -> pa.Schema:
     part = pa.struct([("type", pa.string()), ("text", pa.string())])
     message = pa.struct([("role", pa.string()), ("content", pa.list_(part))])
     names = ("id", "image_id", "response_type", "licence")
-    fields = [*((name, pa.string()) for name in names), ("images", pa.list_(image)), ("messages", pa.list_(message))]
+    fields = [
+        *((name, pa.string()) for name in names),
+        ("verdicts", pa.list_(pa.string())),
+        ("images", pa.list_(image)),
+        ("messages", pa.list_(message)),
+    ]
 
     text = {"dtype": "string", "_type": "Value"}
     content = {"feature": {"type": text, "text": text}, "_type": "List"}
     features = {
         **dict.fromkeys(names, text),
+        "verdicts": {"feature": text, "_type": "List"},
         "images": {"feature": {"_type": "Image"}, "_type": "List"},
         "messages": {"feature": {"role": text, "content": content}, "_type": "List"},
     }
@@ -62,9 +68,7 @@ class ParquetFiles:
         self.rows.append(
             {
                 "id": sample.sample_id,
-                "image_id": sample.image_id,
-                "response_type": sample.response_type,
-                "licence": sample.provenance.licence,
+                **told_beside(sample),
                 "images": [{"bytes": pixels, "path": _named_by_content(row)}],
                 "messages": chat_messages(row.record, {"type": "image"}),
             }

@@ -150,6 +150,18 @@ class ExportRow(NamedTuple):
         return name
 
 
+def told_beside(sample: Sample) -> dict[str, Any]:
+    """What a row tells beside its conversation, so that ``datagen import`` has it again; trainers read none of it.
+
+    Returns:
+        ``image_id``, ``response_type``, ``licence`` (None where none is stated), and the validator's verdict on each
+        turn as ``verdicts``.
+    """
+    verdicts = ["not judged" if turn.validation is None else turn.validation.verdict for turn in sample.turns]
+    about = {"image_id": sample.image_id, "response_type": sample.response_type}
+    return {**about, "licence": sample.provenance.licence, "verdicts": verdicts}
+
+
 class PictureKind(NamedTuple):
     """What a picture file is by its content, whatever its name says.
 

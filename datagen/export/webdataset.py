@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from datagen.export.rows import ExportRow, ExportSettings, suffix_by_content
+from datagen.export.rows import ExportRow, ExportSettings, suffix_by_content, told_beside
 
 
 class WebDatasetShards:
@@ -22,14 +22,8 @@ class WebDatasetShards:
         self.tar = self._next_file()
 
     def add(self, row: ExportRow) -> None:
-        """Write a row; ``.json`` holds the LLaVA record with image id, response type and licence."""
-        sample = row.sample
-        about = {
-            **row.record,
-            "image_id": sample.image_id,
-            "response_type": sample.response_type,
-            "licence": sample.provenance.licence,
-        }
+        """Write a row; ``.json`` holds the LLaVA record with what ``told_beside`` tells."""
+        about = {**row.record, **told_beside(row.sample)}
         suffix = suffix_by_content(row)
         members = {suffix: row.picture.read_bytes(), ".json": msgspec.json.encode(about)}
         n_bytes = sum(len(content) + 1024 for content in members.values())  # a header, and padding to a block

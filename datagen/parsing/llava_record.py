@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from itertools import zip_longest
+from typing import Any, get_args
+
+from msgspec.structs import replace
 
 from datagen.parsing.cleaning import Parsed, opening_of, rejected, without_surrogates
-from datagen.records import Drop, Turn
+from datagen.records import Drop, Turn, TurnVerdict, Validation
 
 _IMAGE_TOKEN = "<image>"
 _ROLES = {"human": "question", "user": "question", "gpt": "answer", "assistant": "answer"}
@@ -36,10 +40,19 @@ def read_llava(text: str) -> Parsed:
         else:
             turns.append(Turn(question, read))
             question = None
+    turns = list(_with_verdicts(turns, record.get("verdicts")))
     if question is not None:
         detail = f"after {len(turns)} whole turns: question {opening_of(question)}"
         return Parsed(tuple(turns), Drop("parse", "question_without_answer", detail))
     return Parsed(tuple(turns), None)
+
+
+def _with_verdicts(turns: list[Turn], verdicts: Any) -> Iterator[Turn]:
+    """The turns with the verdicts that an export of datagen's has beside them, as far as they are such words."""
+    words = verdicts if isinstance(verdicts, list) else []
+    for turn, word in zip_longest(turns, words[: len(turns)]):
+        is_verdict = word in get_args(TurnVerdict) and word != "not judged"
+        yield replace(turn, validation=Validation(word)) if is_verdict else turn
 
 
 def _read_message(message: Any, number: int, *, is_question: bool) -> str | Drop:

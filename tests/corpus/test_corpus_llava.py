@@ -172,7 +172,9 @@ FAULTS = {
     "list of texts": ('["a", "b"]', "record 1 is 'a', not an object"),
     "later text": ('[{"conversations": []}, 5]', "record 2 is '5', not an object"),
     "coco": ('{"images": [], "annotations": []}', "looks like a COCO file; give it to --captions"),
-    "messages": ('[{"messages": []}]', "hold 'messages'; rename them"),
+    "pairs": ('[{"prompt": [], "chosen": []}]', "pairs of answers, for preferences"),
+    "pope": ('[{"question_id": 1, "text": "?"}]', "questions that measure a model"),
+    "claims": ('[{"sample_id": "1-a", "verdict": "unknown"}]', "holds claims, and no conversations"),
     "other keys": ('[{"question": "a"}]', "its first record holds 'question'"),
     "deep": ("[" + '{"a":' * 100_000, "nested hundreds deep|ends in the middle"),
 }
@@ -199,8 +201,12 @@ def test_files_that_are_no_text_are_said(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(CorpusError, match=said):
             list(read_records(path))
-    with pytest.raises(CorpusError, match="is a folder; name the file in it"):
+    (tmp_path / "d.jsonl").write_text("{}")
+    with pytest.raises(CorpusError, match=r"is a folder; name the file in it, as it holds .* in .json and in .jsonl"):
         list(read_records(tmp_path))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(CorpusError, match=r"no \.json, \.jsonl, \.parquet or \.tar file"):
+        list(read_records(tmp_path / "none"))
 
 
 def test_a_record_that_never_ends_is_not_read_to_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterable
+from itertools import cycle, product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from conftest import CorpusFiles
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from datagen.api import open_run
 from datagen.cli import app
 from datagen.engines import gather_facts
 from datagen.errors import RunError
-from datagen.records import Sample
+from datagen.export import FORMS, ExportSettings, RowChoice, Writer, export_folder
+from datagen.records import Sample, Validation
 
 RUNNER = CliRunner()
 FILES = ("samples.jsonl", "dataset.json", "summary.json", "README.md", "run.yaml")
@@ -168,6 +174,114 @@ def test_wrong_inputs_are_said(dataset: Path, corpus_files: CorpusFiles, tmp_pat
     other.write_text(json.dumps(RECORDS))
     told = run("import", str(other), *images, "--out", str(tmp_path / "d"), exit_code=1)
     assert "holds a run on llava.json, not on other.json" in told
+
+
+def judged(samples: Iterable[Sample]) -> list[Sample]:
+    """Accepted samples with a verdict on every turn but each third."""
+    words = cycle(("supported", "not doubted", "not judged"))
+    told = []
+    for sample in samples:
+        if sample.status == "accepted":
+            turns = tuple(replace(turn, validation=Validation(next(words))) for turn in sample.turns)  # type: ignore[arg-type]
+            told.append(replace(sample, turns=turns))
+    return told
+
+
+def carried(samples: Iterable[Sample], is_named: bool = True) -> list[tuple[object, ...]]:
+    """What an export carries of samples: ids, types, names, licences, turns with verdicts."""
+    return [
+        (
+            [(turn.question, turn.answer) for turn in one.turns],
+            *(
+                (one.sample_id, one.image_id, one.image, one.response_type, one.provenance.licence, verdicts_of(one))
+                if is_named
+                else ()
+            ),
+        )
+        for one in samples
+        if one.status == "accepted"
+    ]
+
+
+def verdicts_of(sample: Sample) -> list[str]:
+    return [turn.validation.verdict if turn.validation else "not judged" for turn in sample.turns]
+
+
+@pytest.mark.parametrize(
+    ("form", "pictures"),
+    [
+        *product(("llava", "messages", "swift", "internvl"), ("copy", "leave")),
+        *product(("openai", "parquet", "webdataset"), ("leave",)),
+    ],
+)
+def test_an_export_comes_in_again(
+    form: str, pictures: Literal["copy", "leave"], finished: Path, corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    writer = cast("type[Writer]", FORMS[form])
+    samples, again = judged(open_run(finished).iter_samples()), tmp_path / "again"
+    assert len({one.response_type for one in samples}) > 1
+
+    def export_to(out: Path, given: Iterable[Sample]) -> None:
+        choice = RowChoice(validation_share=0.4)
+        settings = ExportSettings(form=form, choice=choice, pictures=pictures, shard_bytes=20_000)
+        export_folder(given, out, writer, settings, lambda name: corpus_files.images / name, {})
+
+    export_to(tmp_path / "x", samples)
+    where = tmp_path / "unpacked" if writer.has_pixels else corpus_files.images
+    named = [] if pictures == "copy" else ["--images", str(where)]
+    workers = ["--set", f"workers={2 if form == 'messages' else 1}"]
+    told = RUNNER.invoke(app, ["import", str(tmp_path / "x"), *named, "--out", str(again), *workers])
+    assert told.exit_code == 0, told.output
+    found = list(open_run(again).iter_samples())
+    order = {text: n for n, text in enumerate(map(repr, carried(found, form != "openai")))}
+    expected = sorted(map(repr, carried(samples, form != "openai")), key=order.__getitem__)
+    assert expected == list(order)
+    if form == "openai":
+        assert {one.response_type for one in found} == {"imported"}
+    elif pictures == "leave" and not writer.has_pixels:
+        by_id = {one.sample_id: one for one in found}
+        export_to(tmp_path / "y", [by_id[one.sample_id] for one in samples])
+        names = {path.name for path in (tmp_path / "x").iterdir() if path.is_file()}
+        assert all((tmp_path / "x" / name).read_bytes() == (tmp_path / "y" / name).read_bytes() for name in names)
+
+
+def test_pictures_inside_a_file_overwrite_none(finished: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, ["export", str(finished), "--format", "parquet", "--out", str(tmp_path / "x")])
+    assert done.exit_code == 0, done.output
+    told = run("import", str(tmp_path / "x"), "--out", str(tmp_path / "again"), exit_code=2)
+    assert "an empty one where those inside the dataset's files are to go" in told
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    (folder / "000000000001.jpg").write_bytes(b"mine")
+    told = run("import", str(tmp_path / "x"), "--images", str(folder), "--out", str(tmp_path / "again"), exit_code=1)
+    assert "is another picture than the one of that name" in told
+    assert (folder / "000000000001.jpg").read_bytes() == b"mine"
+
+
+def test_rows_cannot_write_outside_or_lie_about_their_ids(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    pixels = (corpus_files.images / "000000000001.jpg").read_bytes()
+    talk = [{"role": "user", "content": "<image>What is it?"}, {"role": "assistant", "content": "A dog on a lawn."}]
+    named = (
+        ("../out.jpg", "a"),
+        ("/tmp/out.jpg", "a"),
+        ("5.jpg", "a"),
+        ("5.jpg", "a"),
+        ("5.jpg", "a-2"),
+        (None, "../b"),
+    )
+    rows = [
+        {"id": f"5-{kind}", "image_id": "5", "response_type": kind, "messages": talk, "images": [{"bytes": pixels, "path": name}]}
+        for name, kind in named
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d.parquet")
+    images = tmp_path / "deep" / "images"
+    run("import", str(tmp_path / "d.parquet"), "--images", str(images), "--out", str(tmp_path / "run"))
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["images"]
+    found = samples_of(tmp_path / "run")
+    assert len(found) == len(rows)
+    assert [one.reason for one in found.values()].count("image_outside_folder") == 2
+    assert {one.response_type for one in found.values()} == {"a", "imported"}
+    assert [one.image_id for one in found.values()].count("5") == 3  # four pictures say it is theirs, one is named so
 
 
 def test_an_export_of_its_own_with_links_is_taken_in(dataset: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
