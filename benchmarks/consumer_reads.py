@@ -285,6 +285,51 @@ def read_with_swift(folder: Path) -> None:
         tell("swift", split, n_rows, "load_dataset, pictures opened by load_image")
 
 
+def evaluate_with_lmms_eval(folder: Path) -> None:
+    """lmms-eval itself, with models that answer all questions right, and all wrong: what counts is what it counts."""
+    from lmms_eval import evaluator
+    from lmms_eval.api.model import lmms
+    from lmms_eval.tasks import TaskManager
+
+    class Answers(lmms):  # type: ignore[misc]
+        is_simple = True
+
+        def __init__(self, is_right: bool) -> None:
+            super().__init__()
+            self.is_right = is_right
+
+        def generate_until(self, requests: Any) -> list[str]:
+            told = []
+            for request in requests:
+                text, _, visual, number, task, split = request.args
+                row = self.task_dict[task][split][number]
+                (picture,) = visual(row)
+                assert picture.size[0] > 0 and row["question"] in text
+                right = row["answer"]
+                wrong = {"yes": "No.", "no": "Yes."}.get(right, "A dog" if right != "B" else "C. a dog")
+                told.append(f"{right.capitalize()}." if self.is_right else wrong)
+            return told
+
+        loglikelihood = generate_until_multi_round = generate_until
+
+    os.chdir(folder / "lmms_eval")
+    for split, group in (("train", "datagen"), ("validation", "datagen_validation")):
+        manager = TaskManager("ERROR", include_path=".", include_defaults=False)
+        found = {}
+        for is_right in (True, False):
+            found[is_right] = evaluator.simple_evaluate(
+                model=Answers(is_right), tasks=[group], task_manager=manager, batch_size=1, bootstrap_iters=0
+            )
+        n_rows = 0
+        for name, counts in found[True]["n-samples"].items():
+            measured = [
+                next(value for key, value in one["results"][name].items() if key.startswith(("pope_acc", "exact_m")))
+                for one in (found[True], found[False])
+            ]
+            n_rows += counts["effective"] if measured == [1, 0] else 0
+        tell("lmms_eval", split, n_rows, "simple_evaluate: all right 100 %, all wrong 0 %")
+
+
 READERS = {
     "llava": read_as_llava_does,
     "datasets": read_with_datasets,
@@ -293,6 +338,7 @@ READERS = {
     "trl-dpo": prefer_with_trl,
     "llamafactory": read_with_llamafactory,
     "swift": read_with_swift,
+    "lmms_eval": evaluate_with_lmms_eval,
 }
 
 if __name__ == "__main__":

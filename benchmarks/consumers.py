@@ -28,6 +28,7 @@ PACKAGES = {
     "trl-dpo": ["torch", "trl", "pillow"],
     "llamafactory": ["torch", "llamafactory"],
     "swift": ["torch", "ms-swift"],
+    "lmms_eval": ["torch", "lmms-eval"],
 }
 FORMS = {
     "llava": ["--pictures", "copy"],
@@ -37,6 +38,7 @@ FORMS = {
     "parquet": [],
     "webdataset": ["--shard-mb", "1"],
     "preference": ["--pictures", "copy"],
+    "lmms_eval": [],
 }
 SHARE = "0.2"
 

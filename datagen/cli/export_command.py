@@ -58,6 +58,7 @@ def export(
 ) -> None:
     """Write the accepted samples in the form a trainer reads, each row proven against the loaders' rules."""
     from datagen.api import open_run
+    from datagen.engines.presence_questions import QUESTIONS
 
     run = open_run(run_path)
     reviewer = run.reviewer()
@@ -77,7 +78,7 @@ def export(
     rows = exported.counts["rows"]
     told = ", ".join(f"{n} {split}" for split, n in rows.items()) if len(rows) > 1 else str(rows["train"])
     by_source = exported.counts.get("by_source")
-    row = {"preference": "pair", "pope": "question", "claims": "claim"}.get(form, "sample")
+    row = {"preference": "pair", "claims": "claim"}.get(form, "question" if form in QUESTIONS else "sample")
     echo(f"{told} {row}{'' if sum(rows.values()) == 1 else 's'} written to {out}")
     for split, tally in (by_source or {}).items():
         echo(f"{split}: " + ", ".join(f"{n} {source}" for source, n in tally.items()))

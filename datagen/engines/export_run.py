@@ -14,7 +14,7 @@ from msgspec import Struct
 from datagen.config import CorpusSettings, Settings, digest_of, dump_settings
 from datagen.corpus import Corpus, check_picture, picture_path
 from datagen.engines.preference_pairs import preference_pairs
-from datagen.engines.presence_questions import presence_questions
+from datagen.engines.presence_questions import QUESTIONS, presence_questions
 from datagen.errors import DatagenError, ExportError, SettingsError
 from datagen.export import (
     FORMS,
@@ -60,8 +60,6 @@ class Order(Struct, frozen=True, kw_only=True):
 
 PREFERENCE = "preference"
 """The form whose rows are pairs of answers, and no samples."""
-POPE = "pope"
-"""The form whose rows are questions with the answers of the annotations, and no samples."""
 PLANTED_SHARE = 0.25
 """Of a run that found a tenth of its turns wrong, some two planted pairs for each that was found."""
 
@@ -84,7 +82,7 @@ def export_run(
         run: The run's settings.
         decisions_digest: Of what people decided about the samples; None where nobody did.
         writers: Forms of the user's own by name.
-        load_annotations: Gives the run's corpus, by which errors are planted for ``preference`` and ``pope`` asks.
+        load_annotations: Gives the run's corpus, by which errors are planted and questions are asked.
 
     Raises:
         SettingsError: The form is unknown, or cannot do what is asked.
@@ -106,8 +104,8 @@ def export_run(
         share = PLANTED_SHARE if order.planted_share is None else order.planted_share
         samples = preference_pairs(samples, load_annotations(), run, share)
         about["planted_share"] = share
-    elif order.form == POPE:
-        samples = presence_questions(load_annotations(), run)
+    elif order.form in QUESTIONS:
+        samples = presence_questions(load_annotations(), run, order.form)
     with translated_errors(out):
         try:
             return export_folder(samples, out, form, settings, find, about)

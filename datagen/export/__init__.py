@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datagen.export.card import dataset_card
 from datagen.export.chat_jsonl import OpenAITuning, SwiftMessages, TrlMessages
+from datagen.export.choice import ChoiceFiles
 from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
 from datagen.export.llava_json import InternVLJsonl, LlavaJson, llava_record, write_llava
+from datagen.export.lmms_eval import LmmsTasks
 from datagen.export.parquet import ParquetFiles
 from datagen.export.pope import PopeFiles
 from datagen.export.preference import PreferenceFiles
@@ -44,6 +46,8 @@ FORMS: dict[str, Form] = {
     "webdataset": WebDatasetShards,
     "preference": PreferenceFiles,
     "pope": PopeFiles,
+    "choice": ChoiceFiles,
+    "lmms_eval": LmmsTasks,
     "claims": write_claims,
 }
 """Name of a form, as ``--format`` takes it, to how it is written: by a class that takes proven rows, or a function that

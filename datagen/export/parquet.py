@@ -39,10 +39,18 @@ def parquet_schema() -> pa.Schema:
         "images": {"feature": {"_type": "Image"}, "_type": "List"},
         "messages": {"feature": {"role": text, "content": content}, "_type": "List"},
     }
+    return schema_with_features(fields, features)
+
+
+def schema_with_features(fields: list[Any], features: dict[str, Any]) -> pa.Schema:
+    """A schema that tells ``datasets`` and the hub's viewer of what kind its columns are."""
+    import pyarrow as pa
+
     return pa.schema(fields, metadata={"huggingface": msgspec.json.encode({"info": {"features": features}})})
 
 
-def _named_by_content(row: ExportRow) -> str:
+def named_by_content(row: ExportRow) -> str:
+    """The picture's name, with the suffix of what it is."""
     suffix = suffix_by_content(row)
     name = PurePosixPath(row.image)
     return row.image if name.suffix.lower() == suffix else str(name.with_suffix(suffix))
@@ -69,7 +77,7 @@ class ParquetFiles:
             {
                 "id": sample.sample_id,
                 **told_beside(sample),
-                "images": [{"bytes": pixels, "path": _named_by_content(row)}],
+                "images": [{"bytes": pixels, "path": named_by_content(row)}],
                 "messages": chat_messages(row.record, {"type": "image"}),
             }
         )

@@ -1,12 +1,17 @@
 """Questions of presence: as many Yes as No, none that boxes and captions leave open, each kind as its name says."""
 
+import io
 import json
 from collections import Counter
 from pathlib import Path
+from typing import cast, get_args
 
+import pyarrow.parquet as pq
 import pytest
+import yaml
 from conftest import CorpusFiles
 from msgspec.structs import replace
+from PIL import Image
 from typer.testing import CliRunner
 
 import datagen
@@ -16,10 +21,17 @@ from datagen.config import ChecksSettings, Settings
 from datagen.corpus import Corpus
 from datagen.engines.presence_questions import N_ASKED, SEEN, presence_questions
 from datagen.errors import ExportError
-from datagen.export.pope import PresenceQuestion
+from datagen.export.choice import LETTERS, ChoiceQuestion
+from datagen.export.pope import Negatives, PresenceQuestion
 from datagen.lexicon import with_article
 from datagen.records import AnnotatedImage, Box
 
+ORDER = [
+    f"{kind}_{split}_{each}"
+    for split in ("train", "validation")
+    for kind in ("pope", "choice")
+    for each in get_args(Negatives)
+]
 CATEGORIES = ("person", "dog", "cat", "kite", "boat", "bus", "bicycle", "motorcycle", "sink", "oven", "zebra")
 SETTINGS = Settings()
 
@@ -35,8 +47,15 @@ SEA = tuple(image(n, "boat", "kite") for n in range(40, 43))
 
 
 def asked(*images: AnnotatedImage, settings: Settings = SETTINGS) -> list[PresenceQuestion]:
-    corpus = Corpus(images, CATEGORIES, beyond=(*images, *KITCHENS, *STREETS, *SEA))
-    return list(presence_questions(corpus, settings))
+    return yes_no(Corpus(images, CATEGORIES, beyond=(*images, *KITCHENS, *STREETS, *SEA)), settings)
+
+
+def yes_no(corpus: Corpus, settings: Settings = SETTINGS) -> list[PresenceQuestion]:
+    return cast("list[PresenceQuestion]", list(presence_questions(corpus, settings)))
+
+
+def choices(corpus: Corpus, settings: Settings = SETTINGS) -> list[ChoiceQuestion]:
+    return cast("list[ChoiceQuestion]", list(presence_questions(corpus, settings, "choice")))
 
 
 def names(questions: list[PresenceQuestion], kind: str, label: str) -> list[str]:
@@ -106,11 +125,26 @@ def test_a_wider_name_of_what_is_there_is_not_denied() -> None:
     boxes = tuple(replace(image(n, "animal", "lamp"), image_id=f"wide{n}") for n in range(8))
     images = tuple(replace(image(1, "dog"), image_id=str(n)) for n in range(30))
     wide = tuple(replace(image(1, "animal"), image_id=f"a{n}") for n in range(30))
-    questions = list(presence_questions(Corpus((*images, *wide), categories, beyond=(*boxes, *STREETS)), SETTINGS))
+    questions = yes_no(Corpus((*images, *wide), categories, beyond=(*boxes, *STREETS)))
     denied = {(one.image_id[:1] == "a", one.turns[0].question) for one in questions if one.label == "no"}
     assert (False, "Is there a lamp in the image?") in denied and (True, "Is there a bus in the image?") in denied
     assert (False, "Is there an animal in the image?") not in denied
     assert (True, "Is there a dog in the image?") not in denied
+
+
+@pytest.fixture(scope="module")
+def many(corpus_files: CorpusFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run over pictures that show one of four further things each."""
+    folder = tmp_path_factory.mktemp("many")
+    told = json.loads(corpus_files.instances.read_bytes())
+    told["categories"] += [{"id": 50 + n, "name": name} for n, name in enumerate(("bus", "zebra", "oven", "boat"))]
+    for one in told["images"]:
+        box = {"id": 9000 + one["id"], "image_id": one["id"], "bbox": [0, 0, 40, 30], "area": 1200}
+        told["annotations"].append({**box, "category_id": 50 + one["id"] % 4})
+    (folder / "instances.json").write_text(json.dumps(told))
+    corpus = {**corpus_files.settings["corpus"], "instances": [str(folder / "instances.json")]}
+    datagen.run({"corpus": corpus}, folder / "run")
+    return folder / "run"
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +187,7 @@ def test_the_files_hold_each_question_beside_its_picture(varied: Path, tmp_path:
                 assert (out / "images" / row["image"]).is_file()
                 found[kind, row["image"], row["text"]] = row["label"]
     run = datagen.open_run(varied)
-    questions = list(presence_questions(run._corpus, run.settings))
+    questions = yes_no(run._corpus, run.settings)
     assert found == {(one.negatives, one.image, one.turns[0].question): one.label for one in questions}
     assert f"{len(questions)}" == str(sum(counts["rows"].values())) and "validation questions written" in done.output
 
@@ -167,3 +201,69 @@ def test_claims_of_the_answers_agree_with_the_annotations(varied: Path) -> None:
         assert [claim.verdict for claim in turn.claims] and all(
             claim.verdict in ("supported_by_boxes", "supported_by_both") for claim in turn.claims
         ), (turn, one.image_id)
+
+
+def test_of_four_things_one_is_there_under_each_letter_as_often() -> None:
+    shown = [image(n, "sink", "oven", "person", "dog") for n in range(60, 90)]
+    corpus = Corpus(tuple(shown), (*CATEGORIES, "lamp"), beyond=(*shown, *KITCHENS, *STREETS, *SEA))
+    questions = choices(corpus)
+    assert questions == choices(corpus)
+    assert len({one.sample_id for one in questions}) == len(questions)
+    boxed = set(map(with_article, ("sink", "oven", "person", "dog")))
+    for kind in ("random", "popular", "adversarial"):
+        asked_so = [one for one in questions if one.negatives == kind]
+        letters = Counter(one.letter for one in asked_so)
+        assert max(letters.values()) - min(letters.values()) <= 1 and letters.total() >= 30
+        for one in asked_so:
+            assert len(set(one.options)) == len(LETTERS)
+            assert [option for option in one.options if option in boxed] == [one.options[LETTERS.index(one.letter)]]
+            listed = [f"{letter}. {option}" for letter, option in zip(LETTERS, one.options, strict=True)]
+            assert one.turns[0].question.splitlines()[1:] == listed and one.turns[0].answer == one.letter
+    popular = [one for one in questions if one.negatives == "popular" and one.sample_id.endswith("popular1")]
+    assert {frozenset(one.options) - boxed for one in popular} == {frozenset({"a bus", "a cat", "a motorcycle"})}
+    with pytest.raises(ExportError, match="There is nothing to ask"):
+        choices(Corpus(tuple(shown), ("sink", "oven", "person", "dog", "bus"), beyond=(*shown, *STREETS)))
+
+
+def test_choices_come_with_their_pictures_and_options(many: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x"
+    done = CliRunner().invoke(app, ["export", str(many), "--format", "choice", "--out", str(out), "--pictures", "copy"])
+    assert done.exit_code == 0, done.output
+    run = datagen.open_run(many)
+    rows = [json.loads(line) for path in sorted(out.glob("*.jsonl")) for line in path.read_bytes().splitlines()]
+    assert sorted((row["category"], row["image"], row["options"], row["answer"]) for row in rows) == sorted(
+        (one.negatives, one.image, list(one.options), one.letter) for one in choices(run._corpus, run.settings)
+    )
+    assert f"{len(rows)} questions written" in done.output
+    assert all((out / "images" / row["image"]).is_file() and "\n" not in row["question"] for row in rows)
+
+
+class Loader(yaml.SafeLoader):
+    """Reads ``!function``, which lmms-eval takes for a Python function, as its name."""
+
+
+Loader.add_constructor("!function", lambda _, node: node.value)
+
+
+def test_tasks_name_files_that_hold_their_fields(many: Path, tmp_path: Path) -> None:
+    """The fields are those of lmms-eval's task guide; ``benchmarks/consumers.py`` has lmms-eval itself load them."""
+    out = tmp_path / "x"
+    options = ["--format", "lmms_eval", "--out", str(out), "--validation-share", "0.4"]
+    done = CliRunner().invoke(app, ["export", str(many), *options])
+    assert done.exit_code == 0, done.output
+    counts = json.loads((out / "manifest.json").read_bytes())["counts"]
+    assert {name.partition("_")[0] for tally in counts["by_source"].values() for name in tally} == {"pope", "choice"}
+    for split, tally in counts["by_source"].items():
+        group = yaml.load((out / f"{split}.yaml").read_text(), Loader)
+        assert group["group"] == ("datagen" if split == "train" else "datagen_validation")
+        assert group["task"] == [f"datagen_{name}" for name in sorted(tally, key=ORDER.index)]
+        for name, n in tally.items():
+            task = yaml.load((out / f"{name}.yaml").read_text(), Loader)
+            assert task["task"] == f"datagen_{name}" and task["dataset_path"] == "parquet"
+            table = pq.read_table(out / task["dataset_kwargs"]["data_files"][task["test_split"]])
+            features = json.loads(table.schema.metadata[b"huggingface"])["info"]["features"]
+            assert features["image"] == {"_type": "Image"} and table.num_rows == n
+            assert {task["doc_to_target"], "question", "question_id", "image"} <= set(table.column_names)
+            for row in table.to_pylist():
+                assert len(row["options"]) == (4 if name.startswith("choice") else 0)
+                Image.open(io.BytesIO(row["image"]["bytes"])).verify()

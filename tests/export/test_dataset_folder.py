@@ -20,7 +20,7 @@ from datagen.records import Provenance, Sample, Turn
 
 N_IMAGES = 30
 HALF = RowChoice(validation_share=0.5)
-OF_THEIR_OWN = ("preference", "pope")  # their rows are pairs and questions
+OF_THEIR_OWN = ("preference", "pope", "choice", "lmms_eval")  # their rows are pairs and questions
 FOLDERS = [name for name, form in FORMS.items() if isinstance(form, type) and name not in OF_THEIR_OWN]
 
 
