@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from copy import deepcopy
 from importlib.machinery import ModuleSpec
@@ -40,6 +41,8 @@ def read_with_datasets(folder: Path) -> None:
     for split in SPLITS:
         n_rows = sum(row["images"][0].convert("RGB").size[0] > 0 for row in parquet[split])
         tell("parquet", split, n_rows, "load_dataset(FOLDER), pictures decoded")
+    for form in ("llava", "messages", "swift", "openai", "parquet", "webdataset"):
+        run_loader_of_card(folder / form, form)
     pictures = load_dataset("imagefolder", data_dir=str(folder / "llava" / "images"), cache_dir=cache)["train"]
     tell("llava", "images", sum(row["image"].size[0] > 0 for row in pictures), "load_dataset('imagefolder')")
     files = {split: sorted(map(str, (folder / "webdataset").glob(f"{split}-*.tar"))) for split in SPLITS}
@@ -47,6 +50,19 @@ def read_with_datasets(folder: Path) -> None:
     for split in SPLITS:
         n_rows = sum(row["jpg"].size[0] > 0 and bool(row["json"]["id"]) for row in shards[split])
         tell("webdataset", split, n_rows, "load_dataset('webdataset')")
+
+
+def run_loader_of_card(home: Path, form: str) -> None:
+    """What the card of an export says how to load it, and its header, which tells ``load_dataset`` its splits."""
+    from datasets import load_dataset
+
+    (code,) = re.findall(r"```python\n(.*?)```", (home / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    os.chdir(home)
+    exec(code, names)  # written by the export
+    tell(form, "train", sum(1 for _ in names["rows"]), "loader of its card")
+    for split, rows in load_dataset(str(home), cache_dir=str(home.parent / "cache")).items():
+        tell(form, split, len(rows), "load_dataset(FOLDER) by its card")
 
 
 def read_as_llava_does(folder: Path) -> None:

@@ -564,7 +564,8 @@ class Run(RunTables):
             planted_share=planted_share,
         )
         samples = self.iter_samples(reviewer)
-        return export_run(samples, Path(out), order, self.settings, reviewer.digest, own, lambda: self._corpus)
+        card = self.folder.card.read_text("utf-8", "replace") if self.folder.card.is_file() else ""
+        return export_run(samples, Path(out), order, self.settings, reviewer.digest, own, lambda: self._corpus, card)
 
     def write_exports(self, writers: Mapping[str, Form]) -> None:
         """Write forms of the user's own into the run folder, in place of what an earlier start wrote there.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -26,6 +26,7 @@ from datagen.export import (
     LeftOut,
     RowChoice,
     Writer,
+    export_card,
     export_folder,
     unfinished_folder,
 )
@@ -72,6 +73,7 @@ def export_run(
     decisions_digest: str | None = None,
     writers: Mapping[str, Form] | None = None,
     load_annotations: Callable[[], Corpus] = Corpus,
+    run_card: str = "",
 ) -> Exported:
     """Write the accepted samples of a run in a form that a trainer reads.
 
@@ -83,6 +85,7 @@ def export_run(
         decisions_digest: Of what people decided about the samples; None where nobody did.
         writers: Forms of the user's own by name.
         load_annotations: Gives the run's corpus, by which errors are planted and questions are asked.
+        run_card: Of the run, whose sections stand in the export's card, too.
 
     Raises:
         SettingsError: The form is unknown, or cannot do what is asked.
@@ -106,9 +109,13 @@ def export_run(
         about["planted_share"] = share
     elif order.form in QUESTIONS:
         samples = presence_questions(load_annotations(), run, order.form)
+
+    def card(asked: ExportSettings, counts: dict[str, Any], files: Sequence[str]) -> str:
+        return export_card(asked, run, counts, files, run_card)
+
     with translated_errors(out):
         try:
-            return export_folder(samples, out, form, settings, find, about)
+            return export_folder(samples, out, form, settings, find, about, card)
         except (DatagenError, OSError):
             raise
         except Exception as error:

@@ -7,6 +7,7 @@ from datagen.export.chat_jsonl import OpenAITuning, SwiftMessages, TrlMessages
 from datagen.export.choice import ChoiceFiles
 from datagen.export.claim_ledger import claim_records, write_claims
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
+from datagen.export.export_card import export_card
 from datagen.export.llava_json import InternVLJsonl, LlavaJson, llava_record, write_llava
 from datagen.export.lmms_eval import LmmsTasks
 from datagen.export.parquet import ParquetFiles
@@ -28,6 +29,7 @@ __all__ = [
     "Writer",
     "claim_records",
     "dataset_card",
+    "export_card",
     "export_folder",
     "llava_record",
     "record_fault",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datagen.config import Settings, validator_labels
@@ -34,7 +34,7 @@ def dataset_card(settings: Settings, summary: Summary, source: Sequence[tuple[st
 
 
 def _header(settings: Settings, summary: Summary) -> str:
-    size = next(name for limit, name in _SIZES if summary.accepted < limit)
+    size = size_category(summary.accepted)
     tags = "\n".join(f"- {name}" for name in ("llava", "visual-instruction-tuning", *settings.types))
     return (
         "---\ntask_categories:\n- image-text-to-text\nlanguage:\n"
@@ -48,16 +48,21 @@ _SIZES = (
 )  # fmt: skip
 
 
+def size_category(n_rows: int) -> str:
+    """The hub's name for a dataset of so many rows."""
+    return next(name for limit, name in _SIZES if n_rows < limit)
+
+
 def _what_it_is(settings: Settings, summary: Summary) -> str:
     return (
         f"{summary.accepted} samples with {summary.turns} question-answer turns, in LLaVA's JSON form "
         f"(`dataset.json`).{_lost(summary)} Every sample, accepted or rejected, stands in `samples.jsonl` with what "
         f"made it, what was cut off it, and why it fell.\n\n"
         f"| setting | value |\n|---|---|\n"
-        f"| teacher | `{_plain(settings.teacher.name)}` |\n"
+        f"| teacher | `{plain(settings.teacher.name)}` |\n"
         f"| response types | {', '.join(settings.types)} |\n"
         f"| context style | {settings.context.style} |\n"
-        f"| validator | `{_plain(', '.join(validator_labels(settings.validator.name)))}` |\n"
+        f"| validator | `{plain(', '.join(validator_labels(settings.validator.name)))}` |\n"
         f"| rng_seed | {settings.rng_seed} |\n" + _balance(summary.balance)
     )
 
@@ -85,7 +90,7 @@ def _balance(balance: Balance | None) -> str:
 
 
 def _source(settings: Settings, source: Sequence[tuple[str, str]]) -> str:
-    lines = [f"- {_plain(kind)}: `{_plain(name)}`" for kind, name in source]
+    lines = [f"- {plain(kind)}: `{plain(name)}`" for kind, name in source]
     if settings.corpus.limit is not None:
         lines.append(f"- the first {settings.corpus.limit} images only")
     return "\n".join(lines) + "\n"
@@ -100,9 +105,14 @@ def _omissions(summary: Summary) -> str:
 
 
 def _licences(summary: Summary) -> str:
-    return _table(("licence", "samples"), summary.licences.items()) + (
+    return licence_table("samples", summary.licences) + (
         "\nThe licence of an image also binds what is made of it: filter by `provenance.licence` in `samples.jsonl`.\n"
     )
+
+
+def licence_table(counted: str, licences: Mapping[str, int]) -> str:
+    """A row a licence, with how much stands under it."""
+    return _table(("licence", counted), licences.items())
 
 
 def _result(summary: Summary) -> str:
@@ -140,7 +150,7 @@ def _result(summary: Summary) -> str:
         if summary.repair.requests:
             text += f"This took {summary.repair.price}. Both versions stand in `samples.jsonl` under `repairs`.\n"
     if summary.judge:
-        text += f"\nJudge over text `{_plain(summary.judge.model)}`: {_plain(summary.judge.told)}.\n"
+        text += f"\nJudge over text `{plain(summary.judge.model)}`: {plain(summary.judge.told)}.\n"
     tokens = summary.tokens
     if tokens.prompt or tokens.completion or summary.cost_usd_by:
         cost = "unknown" if summary.cost_usd is None else f"{summary.cost_usd:.2f} USD"
@@ -217,7 +227,7 @@ def _limits(settings: Settings, summary: Summary) -> str:
         limits.append(
             f"The validator did not judge {summary.verdicts['not judged']} of {summary.turns} turns"
             + (
-                f": {_plain(summary.calibration.why_not)}."
+                f": {plain(summary.calibration.why_not)}."
                 if summary.calibration and summary.calibration.why_not
                 else "."
             )
@@ -237,7 +247,7 @@ def _table(head: tuple[str, ...], rows: Any) -> str:
     return "".join(f"| {line} |\n" for line in lines)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep a value from breaking out of its table cell or code span."""
     return "".join(" " if character in "|`<>\r\n" else character for character in visible(text))
 
@@ -247,4 +257,4 @@ _LIVE = re.compile(r"\][(\[:]|[*~$@&#\\]|://|www\.|(?<!\w)_|_(?!\w)")
 
 def _inert(text: str) -> str:
     """A value among words: where it holds Markdown, such as a licence named as a link, it stands as code."""
-    return f"`{_plain(text)}`" if _LIVE.search(text) else _plain(text)
+    return f"`{plain(text)}`" if _LIVE.search(text) else plain(text)

@@ -1,4 +1,4 @@
-"""An export written whole or not at all: rows proven one by one, and a manifest with the SHA-256 of every file."""
+"""An export written whole or not at all: rows proven one by one, a card, and the SHA-256 of every file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import hashlib
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import starmap
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,6 +73,12 @@ def _clear_abandoned(out: Path) -> None:
 
 
 MANIFEST = "manifest.json"
+CARD = "README.md"
+CHECKSUMS = "SHA256SUMS"
+"""What ``sha256sum -c`` takes: every other file, the manifest too."""
+
+WriteCard = Callable[[ExportSettings, dict[str, Any], Sequence[str]], str]
+"""Makes the card of the settings, of what came of the export, and of the names of its files."""
 
 FindPicture = Callable[[str], Path | LeftOut]
 """Takes a file name under the image folder to a file that opens, or to the reason why there is none."""
@@ -81,8 +88,8 @@ class Exported(NamedTuple):
     """What came of an export.
 
     Attributes:
-        counts: ``accepted``, ``other_licence``, ``left_out``, ``rows`` per split, and of a form that tells rows apart
-            ``by_source`` per split.
+        counts: ``accepted``, ``other_licence``, ``left_out``, ``rows`` per split, rows by ``licences``, and of a form
+            that tells rows apart ``by_source`` per split.
         left_out: Sample id, reason and detail of every row that would train to nothing.
     """
 
@@ -97,6 +104,7 @@ def export_folder(
     settings: ExportSettings,
     find_picture: FindPicture,
     about: dict[str, Any],
+    card: WriteCard | None = None,
 ) -> Exported:
     """Write an export whole, or nothing; the same samples, pictures and settings give the same bytes.
 
@@ -109,6 +117,7 @@ def export_folder(
         settings: Its name, choice and pictures.
         find_picture: Opens pictures; a row whose picture does not open is left out.
         about: What else the manifest tells, such as version and digest of the run's settings.
+        card: Writes its ``README.md``; None leaves it without.
 
     Raises:
         ExportError: The folder holds something else, or no row is left to write.
@@ -119,8 +128,16 @@ def export_folder(
         exported = _write_rows(samples, folder, writer, settings, find_picture)
         asked: dict[str, Any] = msgspec.to_builtins(settings)
         form = {"format": asked.pop("form"), "export": asked}
-        manifest = msgspec.json.encode({**about, **form, **exported._asdict(), "files": dict(_files(folder))})
-        (folder / MANIFEST).write_bytes(msgspec.json.format(manifest, indent=2) + b"\n")
+        if card is not None and not (folder / CARD).exists():  # a form of the user's own may write one
+            names = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
+            (folder / CARD).write_text(card(settings, exported.counts, names), encoding="utf-8")
+        files = dict(_files(folder))
+        manifest = msgspec.json.encode({**about, **form, **exported._asdict(), "files": files})
+        manifest = msgspec.json.format(manifest, indent=2) + b"\n"
+        (folder / MANIFEST).write_bytes(manifest)
+        digests = {name: one["sha256"] for name, one in files.items()}
+        digests[MANIFEST] = hashlib.sha256(manifest).hexdigest()
+        (folder / CHECKSUMS).write_bytes("".join(starmap(_checksum_line, sorted(digests.items()))).encode())
         _take_name(folder, out)
     return exported
 
@@ -131,6 +148,7 @@ def _write_rows(
     counts: Counter[str] = Counter()
     n_rows = dict.fromkeys(settings.choice.splits, 0)
     licences: set[str] = set()
+    written_under: Counter[str] = Counter()
     left_out: list[dict[str, str]] = []
     with ExitStack() as stack:
         writers: dict[str, Writer] = {}
@@ -142,6 +160,7 @@ def _write_rows(
             fault = writers[row.split].add(row)
             if fault is None:
                 n_rows[row.split] += 1
+                written_under[row.sample.provenance.licence or NOT_STATED] += 1
                 if not writer.has_pixels:
                     _place(row, folder / IMAGES, settings.pictures)
             return fault
@@ -161,7 +180,7 @@ def _write_rows(
     if not any(n_rows.values()):
         raise ExportError(_nothing_left(counts, licences, left_out))
     told: dict[str, Any] = {"accepted": counts["accepted"], "other_licence": counts["other_licence"]}
-    told |= {"left_out": len(left_out), "rows": n_rows}
+    told |= {"left_out": len(left_out), "rows": n_rows, "licences": dict(sorted(written_under.items()))}
     tallies = {split: dict(sorted(tally.items())) for split, one in writers.items() if (tally := _tally_of(one))}
     return Exported({**told, **({"by_source": tallies} if tallies else {})}, left_out)
 
@@ -225,10 +244,16 @@ def _take_name(folder: Path, out: Path) -> None:
     folder.rename(out)
 
 
+def _checksum_line(name: str, digest: str) -> str:
+    """A line of ``sha256sum``, which begins with a backslash where the name holds signs that are written as two."""
+    escaped = name.replace("\\", r"\\").replace("\n", r"\n").replace("\r", r"\r")
+    return f"{chr(92) if escaped != name else ''}{digest}  {escaped}\n"
+
+
 def _files(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every file but the manifest, by name, with its size and SHA-256."""
+    """Every file but the manifest and the checksums, by name, with its size and SHA-256."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and path != folder / MANIFEST:
+        if path.is_file() and path not in (folder / MANIFEST, folder / CHECKSUMS):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             yield path.relative_to(folder).as_posix(), {"bytes": path.stat().st_size, "sha256": digest}

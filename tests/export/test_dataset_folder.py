@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import json
+import shutil
+import subprocess
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -71,10 +73,11 @@ def test_the_same_bytes_each_time_and_every_file_in_the_manifest(form: str, imag
         export(iter(SAMPLES), tmp_path / name, settings, Finder(images), {"datagen": "1"})
     written = content(tmp_path / "a")
     assert written == content(tmp_path / "b")
+    sums = dict(line.split("  ")[::-1] for line in written.pop("SHA256SUMS").decode().splitlines())
+    assert sums == {name: hashlib.sha256(each).hexdigest() for name, each in written.items()}
     manifest = json.loads(written.pop("manifest.json"))
-    assert {name: file["sha256"] for name, file in manifest["files"].items()} == {
-        name: hashlib.sha256(each).hexdigest() for name, each in written.items()
-    }
+    sums.pop("manifest.json")
+    assert {name: file["sha256"] for name, file in manifest["files"].items()} == sums
     rows = manifest["counts"]["rows"]
     assert rows["train"] + rows["validation"] == manifest["counts"]["accepted"] == len(SAMPLES)
     assert min(rows.values()) > 10
@@ -247,7 +250,8 @@ def test_rows_that_train_to_nothing_are_named_and_left_out(images: Path, tmp_pat
     exported = export(broken, tmp_path / "x", settings, Finder(images), {})
     reasons = [(row["sample_id"], row["reason"]) for row in exported.left_out]
     assert reasons == [("a", "no_answer"), ("b", "trainer_token"), ("c", "image_missing")]
-    assert exported.counts == {"accepted": 5, "other_licence": 1, "left_out": 3, "rows": {"train": 1}}
+    rows = {"rows": {"train": 1}, "licences": {"CC-BY-2.0": 1}}
+    assert exported.counts == {"accepted": 5, "other_licence": 1, "left_out": 3, **rows}
     manifest = json.loads((tmp_path / "x" / "manifest.json").read_bytes())
     assert manifest["left_out"] == exported.left_out
     assert [row["id"] for row in json.loads((tmp_path / "x" / "train.json").read_bytes())] == ["2-conversation"]
@@ -325,3 +329,26 @@ def test_frames_that_move_are_not_taken_by_openai(tmp_path: Path) -> None:
     done = export(SAMPLES[:4], tmp_path / "o", ExportSettings(form="openai"), Finder(tmp_path), {})
     assert [row["reason"] for row in done.left_out] == ["image_refused"] * 2
     assert "data:image/jpeg" in (tmp_path / "o" / "train.jsonl").read_text()
+
+
+@pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
+def test_sha256sum_tells_a_changed_file(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    names = ["1.jpg", "two words.jpg", "line\nend.jpg", "ü\\n.jpg"]
+    for name in names:
+        Image.new("RGB", (8, 8)).save(images / name, "JPEG")
+    samples = [replace(sample(n), image=name) for n, name in enumerate(names)]
+    settings = ExportSettings(form="llava", pictures="copy")
+    out = tmp_path / "x"
+    exported = export(samples, out, settings, lambda name: images / name, {})
+    assert exported.counts["rows"] == {"train": len(names)}
+
+    def check() -> subprocess.CompletedProcess[str]:
+        command = ["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"]
+        return subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+
+    assert check().returncode == 0, check().stderr
+    (out / "images" / "two words.jpg").write_bytes(b"other")
+    told = check()
+    assert told.returncode == 1 and "two words.jpg: FAILED" in told.stdout
