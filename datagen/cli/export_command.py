@@ -13,6 +13,7 @@ from datagen.cli.exit_status import echo, in_sentences, tell_next
 from datagen.cli.options import RunArgument
 
 if TYPE_CHECKING:
+    from datagen.engines.push_export import HubDataset
     from datagen.export import Exported
     from datagen.review import Reviewer
 
@@ -55,12 +56,17 @@ def export(
             min=0.0, max=1.0, help="Of preference: share of the sound answers paired with a planted error; 0.25."
         ),
     ] = None,
+    push: Annotated[
+        str | None, typer.Option(metavar="REPO", help="Put it on the Hugging Face hub too, as a private dataset.")
+    ] = None,
+    public: Annotated[bool, typer.Option("--public", help="Of --push: let anybody see it.")] = False,
 ) -> None:
     """Write the accepted samples in the form a trainer reads, each row proven against the loaders' rules."""
     from datagen.api import open_run
     from datagen.engines.presence_questions import QUESTIONS
 
     run = open_run(run_path)
+    dataset = _dataset_for(push, form, is_public=public)
     reviewer = run.reviewer()
     exported = run.export(
         form,
@@ -82,8 +88,27 @@ def export(
     echo(f"{told} {row}{'' if sum(rows.values()) == 1 else 's'} written to {out}")
     for split, tally in (by_source or {}).items():
         echo(f"{split}: " + ", ".join(f"{n} {source}" for source, n in tally.items()))
+    if dataset is not None:
+        seen_by = "private" if dataset.is_private else "public"
+        echo(f"pushed to {dataset.put(out)} ({seen_by})")
     if out.is_dir():
         tell_next("train on it; {}/manifest.json names every file", at=out)
+
+
+def _dataset_for(repo: str | None, form: str, *, is_public: bool) -> HubDataset | None:
+    """Look whether the hub takes an export before it is written."""
+    from datagen.errors import SettingsError
+    from datagen.export import FORMS
+
+    if repo is None:
+        if is_public:
+            raise SettingsError("--public: says who may see what --push puts on the hub; give --push too.")
+        return None
+    if not isinstance(FORMS.get(form), type):
+        raise SettingsError(f"--push {repo}: {form} writes one file, and a dataset of the hub is a folder.")
+    from datagen.engines.push_export import HubDataset  # loads the hub's client
+
+    return HubDataset(repo, is_public=is_public)
 
 
 def _tell_left_out(exported: Exported) -> None:

@@ -146,7 +146,7 @@ def find_folder(settings: ValidatorSettings) -> Path:
     if listed is not None and listed.pickle is not None:
         patterns.append(listed.pickle)
     pinned: dict[str, Any] = {"revision": listed.revision} if listed and listed.revision else {}
-    away = _why_no_hub()
+    away = why_no_hub()
     try:
         folder = Path(
             huggingface_hub.snapshot_download(
@@ -163,7 +163,7 @@ def find_folder(settings: ValidatorSettings) -> Path:
     return folder
 
 
-def _why_no_hub() -> str | None:
+def why_no_hub() -> str | None:
     """Say why the hub cannot be reached; None where anything answers there.
 
     Its own client tries six times in 23 seconds, and prints a warning each time, before it looks at what is cached.

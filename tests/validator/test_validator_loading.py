@@ -102,7 +102,7 @@ def test_a_hub_id_that_is_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     def fetch(name: str, allow_patterns: list[str], local_files_only: bool) -> str:
         raise LocalEntryNotFoundError("cannot find an appropriate cached snapshot folder.\nMore lines.")
 
-    monkeypatch.setattr(files, "_why_no_hub", lambda: None)
+    monkeypatch.setattr(files, "why_no_hub", lambda: None)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     with pytest.raises(ValidatorError, match=r"someone/tiny: neither a folder here nor .* cached snapshot folder\)"):
         load_checkpoint(ValidatorSettings(name="someone/tiny", device="cpu"))
@@ -133,7 +133,7 @@ def test_what_is_cached_needs_no_hub(sound: Path, monkeypatch: pytest.MonkeyPatc
         assert local_files_only
         return str(sound)
 
-    monkeypatch.setattr(files, "_why_no_hub", lambda: "no network")
+    monkeypatch.setattr(files, "why_no_hub", lambda: "no network")
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fetch)
     assert "-fp32-" in load_checkpoint(ValidatorSettings(name="someone/tiny", device="cpu")).identity
 
