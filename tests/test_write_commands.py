@@ -59,4 +59,4 @@ def test_defaults_come_from_the_settings() -> None:
     assert "| `--validator TEXT` | the run's | Who answers questions; by default the run's own. |" in SECTIONS["view"]
     assert "| `--pictures copy\\|link\\|leave` |" in SECTIONS["export"]
     assert "| `--shard-mb N` | `512` | Size of a file, of forms cut into shards. At least 1. |" in SECTIONS["export"]
-    assert "datagen import FILE --out PATH --images PATH [OPTIONS]" in SECTIONS["import"]
+    assert "datagen import PATH --out PATH [OPTIONS]" in SECTIONS["import"]
