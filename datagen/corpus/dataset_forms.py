@@ -117,6 +117,8 @@ def as_llava(row: dict[str, Any]) -> tuple[dict[str, Any], bytes | None]:
         The record, and the pixels of its picture where they stood in the row. A picture without a name gets one by
         its content.
     """
+    if "conversations" in row and isinstance(image := row.get("image"), str) and not image.startswith("data:"):
+        return row, None  # most of all that is taken in
     record = {name: value for name, value in row.items() if name not in ("messages", "images")}
     inside: list[Any] = []
     if "conversations" not in record and isinstance(messages := row.get("messages"), list):

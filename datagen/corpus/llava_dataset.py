@@ -192,7 +192,10 @@ def _told_by(record: dict[str, Any], content: str, types: dict[str, None]) -> _T
         content: Of it.
         types: Takes its response type.
     """
-    name, number = record.get("response_type"), 0
+    if "response_type" not in record:
+        types.setdefault(IMPORTED)
+        return _Told(digest_record(content), IMPORTED, 0)
+    name, number = record["response_type"], 0
     if not (isinstance(name, str) and _TYPE.fullmatch(name) and (name in types or len(types) < MAX_TYPES)):
         name = IMPORTED
     types.setdefault(name)

@@ -331,6 +331,36 @@ def test_frames_that_move_are_not_taken_by_openai(tmp_path: Path) -> None:
     assert "data:image/jpeg" in (tmp_path / "o" / "train.jsonl").read_text()
 
 
+READ_BY_TRAINERS = frozenset(
+    # ms-swift's standard columns, those that TRL, Unsloth and Axolotl look for, and LLaVA's, Qwen's and InternVL's
+    "query response messages rejected_response label channel margin images videos audios tools objects positive_messages "
+    "negative_messages rejected_messages chat_template_kwargs image video audio conversations prompt completion chosen "
+    "rejected text input_ids labels attention_mask assistant_masks id width height width_list height_list data_path".split()
+)
+"""By their pages on custom datasets and their loaders, as of 2026-11-30."""
+
+
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [
+        ("llava", {"id", "image", "conversations"}),  # Qwen-VL's finetune reads the last two
+        ("internvl", {"id", "image", "width", "height", "conversations"}),
+        ("messages", {"id", "images", "messages"}),  # TRL, Unsloth and Axolotl the last two
+        ("swift", {"id", "images", "messages"}),
+    ],
+)
+def test_what_stands_beside_a_conversation_is_nothing_that_trainers_read(
+    form: str, read: set[str], images: Path, tmp_path: Path
+) -> None:
+    export(SAMPLES, tmp_path / "x", ExportSettings(form=form), Finder(images), {})
+    (path,) = (one for one in (tmp_path / "x").glob("train.json*") if "meta" not in one.name)
+    text = path.read_text()
+    rows = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in text.splitlines()]
+    for row in rows:
+        assert read <= row.keys() and READ_BY_TRAINERS.isdisjoint(row.keys() - read)
+        assert {type(value) for value in row["verdicts"]} == {str}  # a column of one type, for Arrow
+
+
 @pytest.mark.skipif(shutil.which("sha256sum") is None, reason="needs sha256sum")
 def test_sha256sum_tells_a_changed_file(tmp_path: Path) -> None:
     images = tmp_path / "images"
