@@ -222,7 +222,8 @@ def _limits(settings: Settings, summary: Summary) -> str:
     if summary.claims and summary.claims.get("contradicted"):
         limits.append(f"{summary.claims['contradicted']} claims in it are contradicted by captions or boxes.")
     if settings.validator.name == "none":
-        limits.append("No validator looked at the pixels of this run.")
+        came = "; its verdicts came with the dataset" if summary.verdicts else ""
+        limits.append(f"No validator looked at the pixels of this run{came}.")
     elif summary.verdicts.get("not judged"):
         limits.append(
             f"The validator did not judge {summary.verdicts['not judged']} of {summary.turns} turns"

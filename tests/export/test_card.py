@@ -92,3 +92,8 @@ def test_plain_licences_stand_as_before(run: datagen.Run) -> None:
     assert "| Attribution-NonCommercial License (CC BY-NC 2.0) | 3 |" in card_of(
         run, licences={"Attribution-NonCommercial License (CC BY-NC 2.0)": 3}
     )
+
+
+def test_verdicts_without_a_validator_came_with_the_dataset(run: datagen.Run) -> None:
+    assert "No validator looked at the pixels of this run.\n" in card_of(run, verdicts={})
+    assert "of this run; its verdicts came with the dataset.\n" in card_of(run, verdicts={"supported": 2})
