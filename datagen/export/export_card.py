@@ -49,7 +49,7 @@ _BY_KIND = {kind: f"SPLIT_{kind}.jsonl" for kind in get_args(Negatives)}
 _TASKS = {f"{name}_{kind}": f"{name}_SPLIT_{kind}.parquet" for name in ("pope", "choice") for kind in _BY_KIND}
 _AS_LINES, _AS_ROWS = _JSON_LINES.format(first="train.jsonl"), _DATASETS.format(kind="json", files="train.jsonl")
 _AS_QUESTIONS = _JSON_LINES.format(first="train_random.jsonl")
-_DESCRIBED: dict[str, Described] = {
+DESCRIBED: dict[str, Described] = {
     "llava": Described(
         {"default": "SPLIT.json"},
         'import json\n\nwith open("train.json", encoding="utf-8") as file:\n    rows = json.load(file)',
@@ -87,7 +87,7 @@ def export_card(
         files: Names of its files.
         run_card: Of the run; what it says of source, result and limits is said again.
     """
-    about = _DESCRIBED.get(settings.form, Described({}))
+    about = DESCRIBED.get(settings.form, Described({}))
     rows = counts["rows"]
     told = ", ".join(f"{n} in `{split}`" for split, n in rows.items())
     has_pictures = settings.pictures != "leave"
