@@ -139,10 +139,11 @@ def test_what_is_given_up_holds_nothing_back(made: Made) -> None:
 
 
 def test_a_teacher_that_fails_ends_it(made: Made) -> None:
+    long: dict[str, Any] = {"checks.min_answer_words": 40}
     with pytest.raises(datagen.DatagenError, match="hold nothing that can be used"):
-        made.start("run", max_unreadable=2, **{"checks.min_answer_words": 40})
+        made.start("run", max_unreadable=2, **long)
     assert not [thread for thread in threading.enumerate() if thread.name == "looking ahead"]
-    assert made.start("run", **{"checks.min_answer_words": 40}).summary.samples == N_IMAGES
+    assert made.start("run", **long).summary.samples == N_IMAGES
 
 
 def test_a_validator_that_fails_is_tried_again_when_the_teacher_is_done(
