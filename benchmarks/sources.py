@@ -125,12 +125,55 @@ def make_records(folder: Path, n_images: int) -> None:
             file.write(json.dumps(record) + "\n")
 
 
+def make_visual_genome(folder: Path, n_images: int) -> None:
+    """As dense as the real one: an attribute, two relations and five phrases for each box."""
+    rng = random.Random(0)
+    phrases = [" ".join(rng.choices(WORDS, k=5)) for _ in range(2_000)]
+    names = ("image_data", "objects", "attributes", "relationships", "region_descriptions")
+    files = {name: (folder / f"{name}.json").open("w") for name in names}
+    for n in range(n_images):
+        things = [
+            {"object_id": k, "names": [CATEGORIES[which]], "synsets": [], "x": x, "y": y, "w": w, "h": h}
+            for k, (which, x, y, w, h) in enumerate(boxes_of(rng))
+        ]
+        pairs = [(a, b) for a in things for b in rng.choices(things, k=2)]
+        rows = {
+            "image_data": {"image_id": n, "width": SIZE[0], "height": SIZE[1], "url": f"https://x/VG_100K/{n}.jpg"},
+            "objects": {"image_id": n, "objects": things},
+            "attributes": {"image_id": n, "attributes": [{**one, "attributes": ["brown"]} for one in things]},
+            "relationships": {
+                "image_id": n,
+                "relationships": [{"predicate": "next to", "subject": a, "object": b} for a, b in pairs],
+            },
+            "region_descriptions": {
+                "id": n,
+                "regions": [
+                    {
+                        "region_id": k,
+                        "x": one["x"],
+                        "y": one["y"],
+                        "width": one["w"],
+                        "height": one["h"],
+                        "phrase": text,
+                    }
+                    for k, (one, text) in enumerate(zip(things * 5, rng.choices(phrases, k=5 * BOXES), strict=True))
+                ],
+            },
+        }
+        for name, row in rows.items():
+            files[name].write(("[" if n == 0 else ", ") + json.dumps(row))
+    for file in files.values():
+        file.write("]")
+        file.close()
+
+
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "coco boxes": make_coco,
     "yolo": make_yolo,
     "voc": make_voc,
     "open_images": make_open_images,
     "records": make_records,
+    "visual_genome": make_visual_genome,
     "coco captions": lambda folder, n_images: make_coco(folder, n_images, is_of_boxes=False),
     "captions": make_captions,
 }

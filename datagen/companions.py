@@ -140,7 +140,7 @@ def surely_absent(
     """
     boxed = {box.category for box in image.boxes}
     vocabulary = vocabulary_for(categories, settings.words)
-    shown = boxed.union(*({mention.category for mention in vocabulary.lexicon.find(text)} for text in image.captions))
+    shown = boxed.union(*({mention.category for mention in vocabulary.lexicon.find(text)} for text in image.texts))
     left_open = {
         name
         for text in image.captions

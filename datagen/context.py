@@ -2,8 +2,8 @@
 
 Two styles. ``llava`` is LLaVA's own, byte for byte: captions, an empty line, one
 ``category: [x1, y1, x2, y2]`` per box. ``default`` says in addition what the numbers leave open:
-crowd regions, objects boxed twice, boxes left out, the counts that are safe to state, and plausible
-things that are not there.
+crowd regions, objects boxed twice, boxes left out, the counts that are safe to state, what is said of parts, and
+plausible things that are not there.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from msgspec import UNSET, UnsetType
 
 from datagen.config import ContextSettings
 from datagen.geometry import Count, count_objects, doubled_pairs
-from datagen.records import AnnotatedImage, Box, BoxUnit
+from datagen.records import AnnotatedImage, Box, BoxUnit, Region
 
 ContextPart = Literal["captions", "boxes", "absent"]
 
 CROWD_MARK = " (a group, members not counted)"
 _BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark>" + re.escape(CROWD_MARK) + r")?: \[(?P<corners>[^\]]+)\]$")
+REGIONS = "Sentences on parts of the image, each with the edges of the part:"
+_REGION_LINE = re.compile(r"^(?P<text>.+?) \[(?P<corners>[^\[\]]+)\]$")
 _NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out): ")
 ABSENT = "Absent: "
 
@@ -54,7 +56,27 @@ def render_context(
         )
         if absent and tells_absent(parts, settings):
             blocks[-1] += f"\n{ABSENT}{'; '.join(absent)}"
+    if "boxes" in parts and image.regions and settings.style != "llava":
+        blocks.append("\n".join((REGIONS, *_region_lines(image.regions, settings.max_boxes))))
     return "\n\n".join(blocks)
+
+
+@lru_cache(maxsize=16)
+def _region_lines(regions: tuple[Region, ...], limit: int) -> tuple[str, ...]:
+    """A line a region, the largest, in their order; those that say nothing over a longer one of the same image not."""
+    words = [frozenset(region.text.lower().strip(".").split()) for region in regions]
+    longest = sorted(range(len(regions)), key=lambda n: -len(words[n]))
+    telling: list[int] = []
+    for n in longest:
+        if not any(words[n] - _LITTLE <= words[other] for other in telling):
+            telling.append(n)
+    areas = [(right - left) * (bottom - top) for left, top, right, bottom in (region.box_unit for region in regions)]
+    kept = sorted(sorted(telling, key=lambda n: (-areas[n], n))[:limit])
+    return tuple(f"{regions[n].text} {_corners_told(regions[n].box_unit)}" for n in kept)
+
+
+_LITTLE = frozenset("a an the is are of in on".split())
+"""Words without which a sentence says the same."""
 
 
 def tells_absent(parts: tuple[ContextPart, ...], settings: ContextSettings) -> bool:
@@ -68,7 +90,11 @@ def render_llava_boxes(boxes: tuple[Box, ...]) -> str:
 
 
 def _box_line(label: str, corners: BoxUnit) -> str:
-    return f"{label}: [{', '.join(repr(round(float(value), 3)) for value in corners)}]"
+    return f"{label}: {_corners_told(corners)}"
+
+
+def _corners_told(corners: BoxUnit) -> str:
+    return f"[{', '.join(repr(round(float(value), 3)) for value in corners)}]"
 
 
 @lru_cache(maxsize=16)  # the response types are told the same of an image, and each digest leaves a line out
@@ -123,8 +149,15 @@ def parse_context(text: str, image_id: str = "0") -> AnnotatedImage:
     """
     captions: list[str] = []
     boxes: list[Box] = []
+    regions: list[Region] = []
     absent: tuple[str, ...] | UnsetType = UNSET
-    for line in text.splitlines():
+    before, _, of_parts = text.partition(REGIONS)
+    for line in filter(None, of_parts.splitlines()):
+        said = _REGION_LINE.match(line)
+        if said is None:
+            raise ValueError(f"'{line}' should be a sentence on a part and its edges, [left, top, right, bottom]")
+        regions.append(Region(said["text"], _corners(said["corners"], line)))
+    for line in before.splitlines():
         match = _BOX_LINE.match(line)
         if match is not None:
             corners = _corners(match["corners"], line)
@@ -134,7 +167,8 @@ def parse_context(text: str, image_id: str = "0") -> AnnotatedImage:
             absent = tuple(name.strip() for name in line.removeprefix(ABSENT).split(";"))
         elif line.strip() and not _NOTE_LINE.match(line):
             captions.append(line.strip())
-    return AnnotatedImage(image_id, f"{image_id}.jpg", 1000, 1000, tuple(captions), tuple(boxes), absent=absent)
+    told = (tuple(captions), tuple(boxes))
+    return AnnotatedImage(image_id, f"{image_id}.jpg", 1000, 1000, *told, absent=absent, regions=tuple(regions))
 
 
 def _corners(numbers: str, line: str) -> BoxUnit:

@@ -36,6 +36,24 @@ class Box(Struct, frozen=True, gc=False):  # no cycles: a corpus of a million bo
     is_crowd: bool = False
 
 
+RegionKind = Literal["phrase", "attribute", "relation", "expression"]
+
+
+class Region(Struct, frozen=True, gc=False):
+    """What is said of a part of an image.
+
+    Attributes:
+        text: One line, such as ``"a green clock"``.
+        box_unit: The part, corners as shares of the frame, clipped to it.
+        kind: A ``phrase`` about it as a person wrote it; an ``attribute`` of a thing or a ``relation`` of two, written
+            out; or an ``expression`` that a person wrote to tell this thing from all others of the image.
+    """
+
+    text: str
+    box_unit: BoxUnit
+    kind: RegionKind = "phrase"
+
+
 class AnnotatedImage(Struct, frozen=True, gc=False):
     """One image with everything that people wrote or drew about it.
 
@@ -50,6 +68,7 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
         absent: Categories that somebody looked for and did not find, where the file tells them of each image (LVIS).
             Where it does not, a category without a box is absent as far as the corpus is exhaustive.
         unfinished: Categories of which not every object has its box, where the file tells them.
+        regions: What is said of parts of it; no caption, as none of them is about the whole.
     """
 
     image_id: str
@@ -61,6 +80,12 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
     licence: str | None = None
     absent: tuple[str, ...] | UnsetType = UNSET
     unfinished: tuple[str, ...] | UnsetType = UNSET
+    regions: tuple[Region, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said of the image and of its parts."""
+        return (*self.captions, *(region.text for region in self.regions)) if self.regions else self.captions
 
 
 class Message(Struct, frozen=True):

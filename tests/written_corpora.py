@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from datagen.lexicon import plural
 from datagen.records import AnnotatedImage, Box
 
 
@@ -157,6 +158,34 @@ def write_coco(images: Sequence[AnnotatedImage], categories: Sequence[str], fold
     return folder
 
 
+def write_visual_genome(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """``image_data.json`` and ``objects.json``, and an attribute of every object."""
+    del categories
+    folder.mkdir(parents=True)
+    listed, objects, attributes = [], [], []
+    for n, image in enumerate(images, start=1):
+        url = f"https://cs.stanford.edu/people/rak248/VG_100K/{image.file_name}"
+        listed.append({"image_id": n, "url": url, "width": image.width, "height": image.height, "coco_id": None})
+        things = [
+            {
+                "object_id": k,
+                "names": [plural(box.category) if box.is_crowd else box.category],
+                "synsets": [],
+                "x": left * image.width,
+                "y": top * image.height,
+                "w": (right - left) * image.width,
+                "h": (bottom - top) * image.height,
+            }
+            for k, box in enumerate(image.boxes)
+            for left, top, right, bottom in [box.box_unit]
+        ]
+        objects.append({"image_id": n, "objects": things, "image_url": url})
+        attributes.append({"image_id": n, "attributes": [{**one, "attributes": ["green"]} for one in things]})
+    for name, content in (("image_data", listed), ("objects", objects), ("attributes", attributes)):
+        (folder / f"{name}.json").write_text(json.dumps(content))
+    return folder
+
+
 @dataclass(frozen=True)
 class Format:
     """How a corpus is written, and what comes back.
@@ -180,6 +209,7 @@ WRITERS = {
     "yolo": Format(write_yolo, "images/train"),
     "voc": Format(write_voc, "JPEGImages"),
     "open_images": Format(write_open_images, "train", licences=True),
+    "visual_genome": Format(write_visual_genome, "VG_100K"),
     "captions in lines": Format(write_lines, "images", captions=True, boxes=False),
     "captions in a table": Format(write_table, ".", captions=True, boxes=False, licences=True),
     "captions of the hub": Format(write_hub, ".", captions=True, boxes=False),

@@ -479,11 +479,12 @@ def gather_evidence(
         boxes.setdefault(box.category, []).append(box.box_unit)
         noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
     captions = image.captions if with_captions else ()
+    of_parts = tuple(dict.fromkeys(region.text for region in image.regions)) if with_captions else ()
     named: dict[str, int] = {}
     open_words: dict[str, str] = {}
     shown: set[str] = set()
     mentioned: list[set[str]] = []
-    for caption in captions:
+    for caption in (*captions, *of_parts):
         mentions = lexicon.find(caption)
         mentioned.append({mention.category for mention in mentions})
         for category in mentioned[-1]:
@@ -494,6 +495,7 @@ def gather_evidence(
             if boxes.keys().isdisjoint(members):  # else the "food" is what is boxed
                 for category in members:
                     open_words.setdefault(category, word)
+    del mentioned[len(captions) :]
     told, things = read_captions(captions, lexicon)
     said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
     return Evidence(
@@ -515,4 +517,6 @@ def gather_evidence(
         vocabulary=vocabulary,
         told_absent=None if image.absent is UNSET else frozenset(image.absent),
         unfinished=frozenset(image.unfinished or ()),
+        told_of_parts=read_captions(of_parts, lexicon)[0],
+        part_words=frozenset(singular(word) for text in of_parts for word in _WORDS.findall(text.lower())),
     )

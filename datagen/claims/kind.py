@@ -53,6 +53,9 @@ class Evidence(Struct, frozen=True):
         vocabulary: The corpus's words.
         told_absent: Categories that the file says were looked for and not found; None where it says nothing of it.
         unfinished: Categories of which not every object has its box.
+        told_of_parts: What is stated of parts of the picture, text by text: it bears claims out as a caption does, and
+            its silence says nothing.
+        part_words: Every word of these texts, in the singular.
     """
 
     counts: dict[str, Count]
@@ -71,6 +74,8 @@ class Evidence(Struct, frozen=True):
     vocabulary: Vocabulary
     told_absent: frozenset[str] | None = None
     unfinished: frozenset[str] = frozenset()
+    told_of_parts: tuple[tuple[Statement, ...], ...] = ()
+    part_words: frozenset[str] = frozenset()
 
     def is_looked_for(self, category: str) -> bool:
         """Whether annotators looked for a category in this image."""
@@ -271,13 +276,13 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
 
 
 def captions_agree(statement: Statement, evidence: Evidence) -> bool:
-    """Whether a caption states the same, numbers aside."""
+    """Whether a caption, or a sentence on a part, states the same, numbers aside."""
     return any(
         (other.kind, other.category, other.place, other.relation, other.others, other.value)
         == (
             statement.kind, statement.category, statement.place, statement.relation, statement.others, statement.value
         )
-        for caption in evidence.told
+        for caption in (*evidence.told, *evidence.told_of_parts)
         for other in caption
     )  # fmt: skip
 
@@ -399,7 +404,9 @@ def verify_presence(statement: Statement, evidence: Evidence) -> Ruling:
     if is_owned and is_new and doubt_of_absence(statement, evidence) is None:
         return "contradicted", f"{category}: text names one, captions only what belongs to one, and none is boxed"
     if n_captions or is_boxed:
-        said = [f"{n_captions} of {len(evidence.told)} captions name it"] * bool(n_captions)
+        n_texts = len(evidence.told) + len(evidence.told_of_parts)
+        texts = "captions and sentences on parts" if evidence.told_of_parts else "captions"
+        said = [f"{n_captions} of {n_texts} {texts} name it"] * bool(n_captions)
         boxed = [f"boxes show {len(evidence.boxes.get(category, ()))}"] * is_boxed
         if statement.is_definite and not n_captions and evidence.told:
             boxed.append("no caption names it")

@@ -32,6 +32,7 @@ from datagen.corpus.pictures import (
     read_picture,
 )
 from datagen.corpus.source import Corpus, FileSource, FolderSource, Source, explain_unreadable
+from datagen.corpus.visual_genome import open_visual_genome, recognise_visual_genome
 from datagen.corpus.voc import open_voc, recognise_voc
 from datagen.corpus.yolo import open_yolo, recognise_yolo
 from datagen.errors import CorpusError, SettingsError
@@ -94,6 +95,7 @@ FORMATS = (
     Format("yolo", open_yolo, recognises=recognise_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
     Format("open_images", open_open_images, recognises=recognise_open_images),
+    Format("visual_genome", open_visual_genome, recognises=recognise_visual_genome),
 )
 
 PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))

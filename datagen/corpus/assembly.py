@@ -31,6 +31,7 @@ from datagen.corpus.images import (
     Growing,
     GrowingTexts,
     Ints,
+    RegionColumns,
     Texts,
     ends_of,
     id_of_file,
@@ -85,6 +86,8 @@ class Assembly:
         self._box_images, self._box_categories = Growing(np.int32), Growing(np.int32)
         self._corners, self._areas, self._crowds = Growing(np.float64, 4), Growing(np.float64), Growing(np.bool_)
         self._labels = Growing(np.int32, 2)
+        self._regions, self._region_images = GrowingTexts(), Growing(np.int32)
+        self._region_corners, self._region_kinds = Growing(np.float32, 4), Growing(np.int8)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -168,6 +171,28 @@ class Assembly:
         """
         self._labels.add(np.asarray(labels, np.int32).reshape(-1, 2))
 
+    def add_regions(self, image: int, said: Sequence[tuple[str, Sequence[float], int]]) -> None:
+        """Give an image what is said of its parts; what has no words, or lies nowhere in the frame, is left out.
+
+        Args:
+            image: Its row.
+            said: Text, corners as ``Corners`` has them and finite, and index into ``REGION_KINDS``.
+        """
+        folded = [(" ".join(text.split()), corners, kind) for text, corners, kind in said]
+        kept = [one for one in folded if self._is_caption(image, one[0])]
+        if not kept:
+            return
+        corners = np.clip(np.array([one[1] for one in kept], np.float64), 0.0, 1.0)
+        has_size = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
+        if not has_size.all():
+            lost = int(len(kept) - has_size.sum())
+            self.tell("region_out_of_frame", image, f"{lost} sentences on parts lie outside the frame; left out")
+            kept = [one for one, is_kept in zip(kept, has_size.tolist(), strict=True) if is_kept]
+        self._regions.add([one[0] for one in kept])
+        self._region_images.add(np.full(len(kept), image, np.int32))
+        self._region_corners.add(corners[has_size].astype(np.float32))
+        self._region_kinds.add(np.array([one[2] for one in kept], np.int8))
+
     def tell(self, kind: str, image: int | None, detail: str) -> None:
         """Note what was left out or mended."""
         self.findings.append(Finding(kind, None if image is None else self._ids[image], detail))
@@ -235,8 +260,19 @@ class Assembly:
             labels[label_order],
             names,
             tuple(self._licence_names),
+            self._told_of_parts(),
         )
         return Annotations(columns, tuple(self.findings), next(filter(None, refusals), None))
+
+    def _told_of_parts(self) -> RegionColumns | None:
+        images = self._region_images.array()
+        if not len(images):
+            return None
+        ends, order = _in_order(images, len(self._names))
+        texts = self._regions.texts()
+        if (np.diff(images) < 0).any():
+            texts = texts.pick(order)
+        return RegionColumns(ends, texts, self._region_corners.array()[order], self._region_kinds.array()[order])
 
     def _told_captions(self) -> tuple[Texts, Rows]:
         """The captions that describe pictures, and their images; see ``caption_faults``."""

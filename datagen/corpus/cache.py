@@ -22,13 +22,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from datagen.corpus.images import Annotations, Columns, Texts, texts_of
+from datagen.corpus.images import Annotations, Columns, RegionColumns, Texts, texts_of
 from datagen.records import Finding
 from datagen.version import __version__
 
 VARIABLE = "DATAGEN_CACHE"
 """Environment variable: the folder for cached files, or ``off``."""
-FORMAT = 5
+FORMAT = 6
 """To be raised whenever a change of the code makes other columns of the same files."""
 MIN_SOURCE_BYTES = 16 << 20
 """Smaller annotation files are read in a tenth of a second."""
@@ -158,8 +158,10 @@ def _digest(value: Any) -> str:
 def _content(columns: Columns, about: _About) -> str:
     """Digest over everything that is kept: bits that turn on a disk give other boxes, and look as sound as these."""
     digest = hashlib.blake2b(msgspec.json.encode(replace(about, content="")), digest_size=16)
-    for name in columns.__struct_fields__:
-        part = getattr(columns, name)
+    parts = [(name, getattr(columns, name)) for name in columns.__struct_fields__ if name != "regions"]
+    if columns.regions is not None:
+        parts += [(f"region {name}", getattr(columns.regions, name)) for name in RegionColumns.__struct_fields__]
+    for name, part in parts:
         if isinstance(part, tuple):
             continue  # told by ``about``
         arrays = (part.offsets, part.data[: part.offsets[-1]]) if isinstance(part, Texts) else (part,)
@@ -194,6 +196,8 @@ def _schema() -> Any:
 
     corners = pa.list_(pa.float64(), 4)
     box = pa.struct([("corners", corners), ("area", pa.float64()), ("category", pa.int32()), ("is_crowd", pa.uint8())])
+    part = pa.list_(pa.float32(), 4)
+    region = pa.struct([("text", pa.large_string()), ("corners", part), ("kind", pa.int8())])
     return pa.schema(
         [
             ("image_id", pa.large_string()),
@@ -203,8 +207,14 @@ def _schema() -> Any:
             ("captions", pa.large_list(pa.large_string())),
             ("boxes", pa.large_list(box)),
             ("labels", pa.large_list(pa.int32())),
+            ("regions", pa.large_list(region)),
         ]
     )
+
+
+def _no_regions(n_images: int) -> RegionColumns:
+    ends, corners = np.zeros(n_images + 1, np.int64), np.empty((0, 4), np.float32)
+    return RegionColumns(ends, texts_of(()), corners, np.empty(0, np.int8))
 
 
 def _batch(columns: Columns, schema: Any) -> Any:
@@ -226,6 +236,13 @@ def _batch(columns: Columns, schema: Any) -> Any:
         numbers(columns.crowds.view(np.uint8)),
     ]
     boxes = pa.StructArray.from_arrays(parts, fields=[*schema.field("boxes").type.value_type])
+    regions = columns.regions or _no_regions(len(columns))
+    said = [
+        texts(regions.texts),
+        pa.FixedSizeListArray.from_arrays(numbers(regions.corners), 4),
+        numbers(regions.kinds),
+    ]
+    region = pa.StructArray.from_arrays(said, fields=[*schema.field("regions").type.value_type])
     arrays = [
         texts(columns.image_ids),
         texts(columns.file_names),
@@ -234,6 +251,7 @@ def _batch(columns: Columns, schema: Any) -> Any:
         pa.LargeListArray.from_arrays(numbers(columns.captions_end), texts(columns.captions)),
         pa.LargeListArray.from_arrays(numbers(columns.boxes_end), boxes),
         pa.LargeListArray.from_arrays(numbers(columns.labels_end), numbers(columns.labels)),
+        pa.LargeListArray.from_arrays(numbers(regions.ends), region),
     ]
     return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
@@ -274,7 +292,9 @@ def _columns(batch: Any, about: _About) -> Columns:
         ends = np.frombuffer(ends, np.int64)[array.offset : array.offset + len(array) + 1]
         return Texts(np.frombuffer(data or b"", np.uint8), ends)
 
-    image_ids, file_names, sizes, licences, captions, boxes, labels = batch.columns
+    image_ids, file_names, sizes, licences, captions, boxes, labels, regions = batch.columns
+    said, parts, kinds = (regions.values.field(n) for n in range(3))
+    part_corners = numbers(parts.values).reshape(-1, 4)[: len(parts)]
     corners, areas, categories, crowds = (boxes.values.field(n) for n in range(4))
     return Columns(
         texts(image_ids),
@@ -292,4 +312,5 @@ def _columns(batch: Any, about: _About) -> Columns:
         numbers(labels.values),
         about.category_names,
         about.licence_names,
+        RegionColumns(numbers(regions.offsets), texts(said), part_corners, numbers(kinds)) if len(said) else None,
     )

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from datagen.compact_map import DigestMap
-from datagen.records import AnnotatedImage, Box, Finding
+from datagen.records import AnnotatedImage, Box, Finding, Region, RegionKind
 
 Ints = NDArray[np.int64]
 
@@ -134,8 +134,49 @@ MAX_CAPTION_BYTES = 10_000
 them takes a second for 10,000 and a minute for 80,000."""
 ONLY_LABELLED = -(2**31)
 """A label: of this image only what is labelled absent may be denied."""
+REGION_KINDS: tuple[RegionKind, ...] = ("phrase", "attribute", "relation", "expression")
+"""By their codes in ``Columns``."""
 _CHUNK = 256
 """Images made in one go while walking: numpy's cost per call is spread over them."""
+
+
+class RegionColumns(Struct, frozen=True):
+    """What is said of parts of images, by column, in the order of their images.
+
+    Attributes:
+        ends: Up to which region those of an image reach; one longer than there are images.
+        texts: All of them.
+        corners: As of boxes, with half of the digits: Visual Genome has ten million.
+        kinds: Index into ``REGION_KINDS``.
+    """
+
+    ends: Ints
+    texts: Texts
+    corners: NDArray[np.float32]
+    kinds: NDArray[np.int8]
+
+    def cut(self, start: int, stop: int) -> RegionColumns:
+        """Take those of the images from ``start`` to before ``stop`` alone."""
+        ends = self.ends[start : stop + 1]
+        first, last = int(ends[0]), int(ends[-1])
+        return RegionColumns(
+            ends - ends[0], self.texts.cut(first, last), self.corners[first:last], self.kinds[first:last]
+        )
+
+    def read(self, start: int, stop: int) -> list[tuple[Region, ...]]:
+        """Make those of the images from ``start`` to before ``stop``, image by image."""
+        ends = self.ends[start : stop + 1].tolist()
+        first, last = ends[0], ends[-1]
+        made = [
+            Region(text, (left, top, right, bottom), REGION_KINDS[kind])
+            for text, (left, top, right, bottom), kind in zip(
+                self.texts.read(first, last),
+                self.corners[first:last].tolist(),
+                self.kinds[first:last].tolist(),
+                strict=True,
+            )
+        ]
+        return [tuple(made[a - first : b - first]) for a, b in pairwise(ends)]
 
 
 class Columns(Struct, frozen=True):
@@ -158,6 +199,7 @@ class Columns(Struct, frozen=True):
             -1 minus the index for one that is absent.
         category_names: As the files spell them.
         licence_names: Short names.
+        regions: What is said of parts; None where no image has such.
     """
 
     image_ids: Texts
@@ -175,6 +217,7 @@ class Columns(Struct, frozen=True):
     labels: NDArray[np.int32]
     category_names: tuple[str, ...]
     licence_names: tuple[str, ...]
+    regions: RegionColumns | None = None
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -199,6 +242,7 @@ class Columns(Struct, frozen=True):
             crowds=self.crowds[boxes],
             labels_end=labels_end - labels_end[0],
             labels=self.labels[labels_end[0] : labels_end[-1]],
+            regions=None if self.regions is None else self.regions.cut(start, stop),
         )
 
     def records(self, start: int, stop: int) -> Iterator[AnnotatedImage]:
@@ -218,6 +262,7 @@ class Columns(Struct, frozen=True):
             )
         ]
         n_captions, n_boxes = captions_end[0], boxes_end[0]
+        regions = None if self.regions is None else self.regions.read(start, stop)
         for row, image_id, file_name, (width, height), licence, (a, b), (c, d) in zip(
             range(start, stop),
             self.image_ids.read(start, stop),
@@ -236,7 +281,8 @@ class Columns(Struct, frozen=True):
                 tuple(captions[a - n_captions : b - n_captions]),
                 tuple(boxes[c - n_boxes : d - n_boxes]),
                 licence_names[licence],
-                *(self._labelled(row) if len(self.labels) else ()),
+                *(self._labelled(row) if len(self.labels) else (UNSET, UNSET) if regions else ()),
+                *((regions[row - start],) if regions else ()),
             )
 
     def _labelled(self, row: int) -> tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType]:
@@ -355,6 +401,24 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
         np.array([label for of_image in labels for label in of_image], np.int32),
         category_names,
         licence_names,
+        region_columns([image.regions for image in images]),
+    )
+
+
+def region_columns(regions: Sequence[Sequence[Region]]) -> RegionColumns | None:
+    """Lay what is said of parts out as columns; None where nothing is.
+
+    Args:
+        regions: Image by image.
+    """
+    if not any(regions):
+        return None
+    said = [one for of_image in regions for one in of_image]
+    return RegionColumns(
+        ends_of([len(of_image) for of_image in regions]),
+        texts_of([one.text for one in said]),
+        np.array([one.box_unit for one in said], np.float32).reshape(-1, 4),
+        np.array([REGION_KINDS.index(one.kind) for one in said], np.int8),
     )
 
 

@@ -125,7 +125,7 @@ def language_of_captions(images: Sequence[AnnotatedImage]) -> str | None:
 
 def lint_image(image: AnnotatedImage, lexicon: Lexicon) -> Iterator[Finding]:
     """Find what is wrong or open in one image's annotations."""
-    if not image.captions and not image.boxes:
+    if not image.captions and not image.boxes and not image.regions:
         yield Finding("nothing_annotated", image.image_id, "neither caption nor box, so nothing can be told of it")
         return
     named = {category for caption in image.captions for category in lexicon.named(caption)}

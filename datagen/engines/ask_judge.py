@@ -284,7 +284,7 @@ class LlmJudge:
         n_of: Counter[ErrorKind] = Counter()
         for sample in samples:
             image = corpus.by_id[sample.image_id]
-            shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.captions))
+            shown = {box.category for box in image.boxes}.union(*map(lexicon.named, image.texts))
             looked_for = claims.deniable(image, corpus.categories, settings.checks)
             absent = tuple(name for name in looked_for if name in boxed and name not in shown)
             rng = rng_for(settings.rng_seed, sample.sample_id, "errors for the judge")
@@ -316,7 +316,8 @@ class LlmJudge:
             named = {name for claim in turn.claims for name in (claim.category, *claim.others)}
             boxes = tuple(box for box in image.boxes if box.category not in named)
             captions = tuple(text for text in image.captions if named.isdisjoint(lexicon.named(text)))
-            hidden = replace(image, boxes=boxes, captions=captions)
+            regions = tuple(one for one in image.regions if named.isdisjoint(lexicon.named(one.text)))
+            hidden = replace(image, boxes=boxes, captions=captions, regions=regions)
             (read,) = claims.judge_turns((turn,), hidden, corpus.categories, leaves_open, settings.language)
             asked = self._asked_about(hidden, sample.turns)
             if asked is not None and all(claim.verdict == "unknown" for claim in read.claims):

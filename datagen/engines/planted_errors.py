@@ -74,7 +74,7 @@ def with_error(reply: Reply, request: Request, settings: Settings, categories: t
     # A bare text answers a question that is drawn later.
     turns = parse_reply(reply.text, request.reply_format, reply.finish_reason, "What does the picture show?").turns
     lexicon = lexicon_for(categories, settings.checks.words)
-    shown = {box.category for box in request.image.boxes}.union(*map(lexicon.named, request.image.captions))
+    shown = {box.category for box in request.image.boxes}.union(*map(lexicon.named, request.image.texts))
     looked_for = claims.deniable(request.image, categories, settings.checks)
     absent = tuple(name for name in looked_for if name not in shown)
     found = [
@@ -203,7 +203,7 @@ class Examiner:
         """What is tried on an image; None for most images of a large run."""
         if image_id in self._chosen and image_id not in self._trials:
             image, other = self._images[self._chosen[image_id]], self._other_of[image_id]
-            shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
+            shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.texts))
             # Where nobody says what it shows, nothing is known to be absent; nor is what nobody looked for (LVIS).
             looked_for = {*claims.deniable(image, self._categories, self._settings.checks)} if shown else ()
             absent = tuple(name for name in self._plantable if name in looked_for and name not in shown)

@@ -145,7 +145,7 @@ class ErrorPlanter:
         if image is None or rng.random() >= self._share or not is_clean(turn):
             return None
         self._require_same(sample, image)
-        shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.captions))
+        shown = {box.category for box in image.boxes}.union(*map(self._lexicon.named, image.texts))
         absent = tuple(name for name in self._plantable if name not in shown)
 
         def rivals(name: str) -> list[str]:

@@ -101,7 +101,7 @@ def look_for_unboxed(
                 faults.append(Finding("image_not_looked_at", id_of[score.picture], score.detail))
         for image in some:
             boxed = {box.category for box in image.boxes}
-            named = {name for caption in image.captions for name in vocabulary.lexicon.named(caption)}
+            named = {name for caption in image.texts for name in vocabulary.lexicon.named(caption)}
             for name, probe in asked.items():
                 chance = chances.get(score_key(validator.identity, looks[image.image_id], probe), 0.0)
                 if name in boxed:

@@ -242,12 +242,18 @@ def _linked(prefix: str, numbers: Iterable[int]) -> str:
 
 def _captions(image: AnnotatedImage | None) -> str:
     """What people wrote about the picture, where a reader opens it."""
-    if image is None or not image.captions:
+    if image is None:
         return ""
-    number = len(image.captions)
-    listed = "".join(f"<li>{escape(caption)}</li>" for caption in image.captions)
+    of_parts = tuple(dict.fromkeys(region.text for region in image.regions))
+    return _folded(image.captions, "caption{} by people") + _folded(of_parts, "sentence{} on parts of it")
+
+
+def _folded(texts: tuple[str, ...], heading: str) -> str:
+    if not texts:
+        return ""
+    listed = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return (
-        f'<details class="dg-captions"><summary>{number} caption{"s" if number > 1 else ""} by people</summary>'
+        f'<details class="dg-captions"><summary>{len(texts)} {heading.format("s" * (len(texts) > 1))}</summary>'
         f"<ul>{listed}</ul></details>"
     )
 

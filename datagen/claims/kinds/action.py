@@ -1,8 +1,9 @@
 """Action: "The dog sleeps on the bed" says what someone or something does, and on what it sits, lies or rides.
 
-Captions alone tell it. It is contradicted where they give the one that is meant an action that shuts the other out (who
-sleeps does not run), where two of them seat it on one thing and the text on another that no caption names, and where
-three of them tell what it does and none has an action that nobody would pass over (climbing, eating).
+Captions alone tell it; sentences on parts may bear it out. It is contradicted where captions give the one that is meant
+an action that shuts the other out (who sleeps does not run), where two of them seat it on one thing and the text on
+another that no caption names, and where three of them tell what it does and none has an action that nobody would pass
+over (climbing, eating).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from datagen.claims.kind import (
     Ruling,
     ask_yes_no,
     boxes_meant,
+    captions_agree,
     is_the_same,
     turning,
 )
@@ -234,6 +236,8 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
     category, said = statement.category, statement.value or ""
     act, _, on = said.partition(" on ")
     saying = f"{category}: text says {said}"
+    if evidence.told_of_parts and captions_agree(statement, evidence):
+        return "supported_by_caption", f"{saying}, a sentence on a part too"
     acting = [[one for one in caption if one.kind == "action"] for caption in evidence.told]
     told = [[one for one in caption if one.category == category] for caption in acting]
     kin = kin_of(category)

@@ -1,7 +1,9 @@
 """Attribute: "The dog is brown" says of a thing its colour, material, pattern, size or state.
 
-Captions alone tell it. A value is contradicted where they give the same thing, the only one of its kind, another value
-of the same sort ("a brown dog"), and none that may be meant by it ("a tan dog").
+Captions tell it, and sentences on parts, such as Visual Genome's attributes. A value is contradicted where captions
+give the same thing, the only one of its kind, another value of the same sort ("a brown dog"), and none that may be
+meant by it ("a tan dog"). A sentence on a part may be of any thing of that name, so it speaks only against what is said
+of the one that is boxed.
 """
 
 from __future__ import annotations
@@ -266,13 +268,14 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     """What captions give the same thing decides, where there is one such thing, or all of them are told alike."""
     sort, said = _told(statement)
     name = statement.word
-    own = [
-        [one for one in caption if one.kind == "attribute" and _told(one)[0] == sort
-         and (one.word == name or one.category == statement.category
-              or (name in _SAME and _SAME[name] == _SAME.get(one.word)))]
-        for caption in evidence.told
-    ]  # fmt: skip
-    told = {value for caption in own for one in caption for value in _told(one)[1]}
+    own, of_parts = (
+        [[one for one in text if one.kind == "attribute" and _told(one)[0] == sort
+          and (one.word == name or one.category == statement.category
+               or (name in _SAME and _SAME[name] == _SAME.get(one.word)))]
+         for text in texts]
+        for texts in (evidence.told, evidence.told_of_parts)
+    )  # fmt: skip
+    told = {value for text in (*own, *of_parts) for one in text for value in _told(one)[1]}
     n_captions = sum(map(bool, own))
     saying = f"{name}: text says {' and '.join(sorted(said))}"
     if sort == "filling" and said == {"empty"} and statement.category in evidence.counts:
@@ -283,7 +286,7 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
             return "contradicted", f"{name}: text says empty, {n_taken} captions seat somebody on it"
     if not told:
         return "unknown", f"{saying}, no caption tells its {sort}"
-    shown = f"captions say {' and '.join(sorted(told))}"
+    shown = f"{'captions' if n_captions else 'sentences on parts'} say {' and '.join(sorted(told))}"
     if all(any(not set(a.split("/")).isdisjoint(b.split("/")) for b in told) for a in said):
         return "supported_by_caption", f"{saying}, {shown}"
     is_agreed = n_captions >= AGREED and len(told) <= 2
@@ -291,8 +294,11 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
         return "unknown", f"{saying}, {shown}"
     if sort in _OF_TASTE and n_captions < 2 and statement.word not in _FILLED:
         return "unknown", f"{saying}, {shown}, which is a matter of taste"
-    everyone = [one for caption in own for one in caption]
+    everyone = [one for text in (own if n_captions else of_parts) for one in text]
     is_only = is_agreed or _is_only(statement, everyone, n_captions, evidence)
+    if not n_captions:
+        is_one = len(evidence.boxes.get(statement.category, ())) == 1 and not any(one.is_plural for one in everyone)
+        is_only = is_one and statement.is_definite and not statement.is_plural
     if not is_only and not is_the_same(statement, evidence):
         return "unknown", f"{saying}, {shown}, perhaps of another one"
     return "contradicted", f"{saying}, {shown}"

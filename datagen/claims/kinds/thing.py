@@ -159,6 +159,8 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
     n_captions = max(evidence.nouns.get(word, 0), sum(word in names for names in evidence.things))
     if n_captions:
         return "supported_by_caption", f"{word}: {n_captions} captions name it"
+    if word in evidence.part_words:
+        return "supported_by_caption", f"{word}: a sentence on a part names it"
     is_telling = role is not None or (statement.is_definite and _is_told_of(word))
     n_sorts, steps = (len(SORTS), FAR) if is_telling else (N_NARROW, NEAR)
     verb = (role or "").removeprefix(AFTER) if (role or "").startswith(AFTER) else None

@@ -109,6 +109,22 @@ def read_object(file: Readable, lists: Mapping[str, Take], block_bytes: int = BL
     return values
 
 
+def read_list(file: Readable, take: Take, block_bytes: int = BLOCK_BYTES) -> None:
+    """Read a file that holds one long JSON list of objects; see ``read_object``.
+
+    Raises:
+        NotPlain: The text is damaged or unusual.
+    """
+    text = _Text(file, block_bytes)
+    while len(text.held) < 3 and text.fill():
+        pass
+    text.at = 3 if text.held.startswith(b"\xef\xbb\xbf") else 0
+    text.expect(b"[")
+    _take_list(text, take)
+    if text.skip_space():
+        raise NotPlain
+
+
 class _Text:
     """The part of a file that is held, and where in it we are."""
 
