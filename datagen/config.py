@@ -52,6 +52,9 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     format: Annotated[
         str | None, Meta(description="Name of the format of `corpus.path`, where looking into it does not tell it.")
     ] = None
+    also: Annotated[
+        tuple[str, ...], Meta(description="Further corpora of any format, mixed with the one at `corpus.path`.")
+    ] = ()
     images: Annotated[str | None, Meta(description="Folder of the pictures; without it they stay unchecked.")] = None
     source: Annotated[
         str | None, Meta(description='"python:NAME" where a program gave the images; filled in by `datagen.run`.')
@@ -197,6 +200,10 @@ class JudgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     price_out_usd_per_mtok: Annotated[
         Dollars | None, Meta(description="Dollars per million tokens of its replies.")
     ] = None
+
+
+MAX_EXHAUSTIVE = 200
+"""Corpora with more categories (LVIS has 1,203, Open Images 600) box only some of them on each image."""
 
 
 class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -476,6 +483,7 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
         table.take_in_lists(tree)
         _take_in_judge(tree)
         _take_in_names(tree)
+        _take_in_corpora(tree)
         _take_in_probes(tree)
         table.check(tree, f"{config_file}: ")
     if is_of_run and "mix" in overrides:
@@ -487,6 +495,7 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
     table.take_in_lists(tree)
     _take_in_judge(tree)
     _take_in_names(tree)
+    _take_in_corpora(tree)
     _take_in_probes(tree)
     table.check(tree)
     settings = table.convert(tree, Settings)
@@ -551,6 +560,14 @@ def _take_in_names(tree: dict[str, Any]) -> None:
         names = validator["name"]
         if names and all(isinstance(one, str) for one in names):
             tree["validator"] = {**validator, "name": ",".join(names)}
+
+
+def _take_in_corpora(tree: dict[str, Any]) -> None:
+    """Let a list of corpora stand for the first and those that are mixed with it."""
+    corpus = tree.get("corpus")
+    if isinstance(corpus, dict) and isinstance(corpus.get("path"), list | tuple) and corpus["path"]:
+        first, *others = corpus["path"]
+        tree["corpus"] = {**corpus, "path": first, "also": others}
 
 
 def _take_in_probes(tree: dict[str, Any]) -> None:
@@ -851,6 +868,7 @@ def _resolved(settings: Settings) -> Settings:
         instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
         dataset=absolute(settings.corpus.dataset),
         path=absolute(settings.corpus.path),
+        also=tuple(str(absolute(path)) for path in settings.corpus.also),
         images=absolute(settings.corpus.images),
     )
     teacher = msgspec.structs.replace(settings.teacher, prices=absolute(settings.teacher.prices))

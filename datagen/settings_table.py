@@ -49,7 +49,7 @@ class OptionRow(NamedTuple):
 OPTIONS = (
     OptionRow("captions", "corpus.captions", "FILE", repeats=True),
     OptionRow("instances", "corpus.instances", "FILE", repeats=True),
-    OptionRow("corpus", "corpus.path", "PATH"),
+    OptionRow("corpus", "corpus.path", "PATH", repeats=True),
     OptionRow("images", "corpus.images", "FOLDER"),
     OptionRow("types", "types", "TYPE,TYPE"),
     OptionRow("mix", "mix", "TYPE=N,TYPE=N"),

@@ -18,7 +18,7 @@ from datagen.claims.extract import gather_evidence, read_answer, read_turn
 from datagen.claims.other_languages import reader_for, with_captions
 from datagen.claims.verify import disagreement, settle_disagreements, verify, verify_all
 from datagen.claims.vocabulary import claim_lexicon, unknown_names, vocabulary_for
-from datagen.config import ChecksSettings
+from datagen.config import MAX_EXHAUSTIVE, ChecksSettings
 from datagen.languages import ENGLISH
 from datagen.records import AnnotatedImage, Claim, Drop, Turn
 
@@ -101,10 +101,6 @@ def deniable(image: AnnotatedImage, categories: tuple[str, ...], settings: Check
     if image.absent is not UNSET:
         looked_for = image.absent
     return tuple(name for name in looked_for if name not in unfinished) if unfinished else looked_for
-
-
-MAX_EXHAUSTIVE = 200
-"""Corpora with more categories (LVIS has 1,203, Open Images 600) box only some of them on each image."""
 
 
 def first_contradiction(turns: tuple[Turn, ...]) -> tuple[int, Drop] | None:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +17,12 @@ from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
 from datagen.corpus.coco_folder import open_found_coco, recognise_coco
-from datagen.corpus.file_names import name_in
 from datagen.corpus.image_records import ImageRecords, open_records
-from datagen.corpus.images import AnnotatedImages, ImagesById, texts_of
+from datagen.corpus.images import ImagesById
 from datagen.corpus.llava_dataset import load_dataset, open_llava
+from datagen.corpus.mixed import open_mixed
 from datagen.corpus.open_images import open_open_images, recognise_open_images
+from datagen.corpus.picture_folders import placed_in
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,
@@ -36,7 +36,6 @@ from datagen.corpus.visual_genome import open_visual_genome, recognise_visual_ge
 from datagen.corpus.voc import open_voc, recognise_voc
 from datagen.corpus.yolo import open_yolo, recognise_yolo
 from datagen.errors import CorpusError, SettingsError
-from datagen.records import AnnotatedImage
 
 __all__ = [
     "FORMATS",
@@ -98,7 +97,7 @@ FORMATS = (
     Format("visual_genome", open_visual_genome, recognises=recognise_visual_genome),
 )
 
-PLACES = ("images", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))
+PLACES = ("images", "also", *dict.fromkeys(name for one in FORMATS for name in (*one.needs, *one.takes)))
 """Settings under ``corpus`` that say where something is: shards may find it elsewhere, as digests tell its content."""
 
 
@@ -164,11 +163,13 @@ def _recognised(path: Path, formats: Sequence[Format]) -> list[Format]:
 
 
 def open_source(settings: CorpusSettings) -> Source:
-    """Open the source that the settings name; nothing is read yet.
+    """Open the source that the settings name, or the several; nothing is read yet.
 
     Raises:
         SettingsError: They name none.
     """
+    if settings.also:
+        return open_mixed(settings, open_source)
     return find_format(settings).open(settings)
 
 
@@ -186,7 +187,7 @@ def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpu
     opened = source or open_source(settings)
     corpus = opened.load()
     folder = settings.images or opened.pictures
-    if folder is not None:
+    if folder is not None and not settings.also:  # a mix names its pictures itself, each corpus's in its own folder
         corpus = replace(corpus, images=placed_in(Path(folder), corpus.images))
     return corpus.first(settings.limit)
 
@@ -197,29 +198,6 @@ def why_stop(corpus: Corpus, pictures: PictureChecker) -> str | None:
     What ``datagen lint`` says of a run and what a run does is this one decision.
     """
     return corpus.refusal or pictures.explain_missing(corpus.images)
-
-
-def placed_in(folder: Path, images: Sequence[AnnotatedImage]) -> Sequence[AnnotatedImage]:
-    """Name pictures relative to the image folder where a file names them absolutely, or by way of ``..``."""
-    if isinstance(images, AnnotatedImages):
-        columns = images.columns
-        names = columns.file_names.read(0, len(columns))
-        placed = _placed_names(folder, names)
-        return images if placed == names else AnnotatedImages(replace(columns, file_names=texts_of(placed)))
-    placed = _placed_names(folder, [image.file_name for image in images])
-    return [
-        image if image.file_name == name else replace(image, file_name=name)
-        for image, name in zip(images, placed, strict=True)
-    ]
-
-
-def _placed_names(folder: Path, names: list[str]) -> list[str]:
-    """The names under the folder; of two that would mean one file there, each stays as it is."""
-    placed = [name_in(folder, name) for name in names]
-    if placed == names:
-        return placed
-    n_meant = Counter(new for _, new in {*zip(names, placed, strict=True)})
-    return [new if n_meant[new] == 1 else name for name, new in zip(names, placed, strict=True)]
 
 
 def corpus_if_there(settings: CorpusSettings) -> Corpus:

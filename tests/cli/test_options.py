@@ -89,6 +89,7 @@ def test_every_option_sets_its_setting(row: OptionRow) -> None:
     typed = {"checks.words": "words.yaml", "mix": "conversation=2,reasoning=1"}
     value = typed.get(row.setting) or example(row.setting)
     if row.repeats:
+        value = [value] if isinstance(value, str) else value
         arguments = [part for one in value for part in (row.flag, one)]
     else:
         text = ",".join(value) if isinstance(value, list) else str(value)
