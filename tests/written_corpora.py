@@ -186,6 +186,28 @@ def write_visual_genome(images: Sequence[AnnotatedImage], categories: Sequence[s
     return folder
 
 
+def write_refcoco(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """``instances.json`` and an expression for every box, as ``refs(unc).json``."""
+    write_coco(images, categories, folder / "coco")
+    tree = json.loads((folder / "coco" / "annotations" / "instances_train2017.json").read_text())
+    rows = [{"id": n, **row} for n, row in enumerate(tree["annotations"], start=1)]
+    for listed, image in zip(tree["images"], images, strict=True):
+        listed["file_name"] = image.file_name
+    (folder / "instances.json").write_text(json.dumps({**tree, "annotations": rows}))
+    refs = [
+        {"ref_id": row["id"], "ann_id": row["id"], "image_id": row["image_id"], "category_id": row["category_id"]}
+        | {"file_name": "x", "split": "train", "sent_ids": [1], "sentences": [_said(categories[row["category_id"]])]}
+        for row in rows
+    ]
+    (folder / "refs(unc).json").write_text(json.dumps(refs))
+    return folder
+
+
+def _said(category: str) -> dict[str, object]:
+    words = ["left", category]
+    return {"sent_id": 1, "tokens": words, "raw": f"Left {category}.", "sent": " ".join(words)}
+
+
 @dataclass(frozen=True)
 class Format:
     """How a corpus is written, and what comes back.
@@ -210,6 +232,7 @@ WRITERS = {
     "voc": Format(write_voc, "JPEGImages"),
     "open_images": Format(write_open_images, "train", licences=True),
     "visual_genome": Format(write_visual_genome, "VG_100K"),
+    "refcoco": Format(write_refcoco, "."),
     "captions in lines": Format(write_lines, "images", captions=True, boxes=False),
     "captions in a table": Format(write_table, ".", captions=True, boxes=False, licences=True),
     "captions of the hub": Format(write_hub, ".", captions=True, boxes=False),

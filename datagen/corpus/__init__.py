@@ -31,6 +31,7 @@ from datagen.corpus.pictures import (
     picture_path,
     read_picture,
 )
+from datagen.corpus.refcoco import open_refcoco, recognise_refcoco
 from datagen.corpus.source import Corpus, FileSource, FolderSource, Source, explain_unreadable
 from datagen.corpus.visual_genome import open_visual_genome, recognise_visual_genome
 from datagen.corpus.voc import open_voc, recognise_voc
@@ -94,6 +95,7 @@ FORMATS = (
     Format("yolo", open_yolo, recognises=recognise_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
     Format("open_images", open_open_images, recognises=recognise_open_images),
+    Format("refcoco", open_refcoco, recognises=recognise_refcoco),
     Format("visual_genome", open_visual_genome, recognises=recognise_visual_genome),
 )
 

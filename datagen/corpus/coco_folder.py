@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
-from datagen.corpus.coco import open_coco
+from datagen.corpus.coco import find_refs, open_coco
 from datagen.corpus.source import FileSource
 from datagen.errors import CorpusError
 
@@ -22,8 +22,8 @@ _OTHERS = ("stuff_", "panoptic_", "image_info_")
 
 
 def recognise_coco(path: Path) -> bool:
-    """Whether this is a COCO file or holds some."""
-    return any(_find_files(path))
+    """Whether this is a COCO file or holds some, without expressions beside them."""
+    return any(_find_files(path)) and not find_refs(path)
 
 
 def open_found_coco(settings: CorpusSettings) -> FileSource:

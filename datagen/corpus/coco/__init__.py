@@ -6,6 +6,7 @@ Files are read in blocks (``reader``), into columns (``columns``, ``merging``), 
 from __future__ import annotations
 
 import gc
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,3 +66,11 @@ def _collector_paused() -> Iterator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+def find_refs(path: Path) -> list[Path]:
+    """Files of RefCOCO's expressions: the one at a path, or those of a folder."""
+    found = sorted(path.glob("refs*")) if path.is_dir() else [path]
+    return [
+        one for one in found if re.fullmatch(r"refs(?:\(\w+\))?\.(?:json|p|pkl|pickle)", one.name) and one.is_file()
+    ]
