@@ -482,7 +482,7 @@ class Run(RunTables):
         summary, examples, reviewer = self.summary, Examples(), self.reviewer()
         for sample in self.iter_samples(reviewer):
             examples.add(sample)
-        pictures = PictureChecker(self.settings.corpus)
+        pictures = PictureChecker(self.settings.corpus, may_fetch=False)
         timing = None
         if self.settings.teacher.name != "template" and self.folder.replies.is_file():
             timing = time_teacher(reply for _, reply in read_facts(self.folder.replies, Answered) if reply)

@@ -55,7 +55,13 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     also: Annotated[
         tuple[str, ...], Meta(description="Further corpora of any format, mixed with the one at `corpus.path`.")
     ] = ()
-    images: Annotated[str | None, Meta(description="Folder of the pictures; without it they stay unchecked.")] = None
+    images: Annotated[
+        str | None,
+        Meta(
+            description="Folder of the pictures, tar shards (a-{000..127}.tar), an address that their names are put "
+            "behind (http, s3, gs, az, hf), or a .txt file of addresses; without it they stay unchecked."
+        ),
+    ] = None
     source: Annotated[
         str | None, Meta(description='"python:NAME" where a program gave the images; filled in by `datagen.run`.')
     ] = None
@@ -869,7 +875,7 @@ def _resolved(settings: Settings) -> Settings:
         dataset=absolute(settings.corpus.dataset),
         path=absolute(settings.corpus.path),
         also=tuple(str(absolute(path)) for path in settings.corpus.also),
-        images=absolute(settings.corpus.images),
+        images=settings.corpus.images if "://" in (settings.corpus.images or "") else absolute(settings.corpus.images),
     )
     teacher = msgspec.structs.replace(settings.teacher, prices=absolute(settings.teacher.prices))
     if corpus.dataset is not None:  # nobody is asked; the records are all there is

@@ -50,7 +50,7 @@ OPTIONS = (
     OptionRow("captions", "corpus.captions", "FILE", repeats=True),
     OptionRow("instances", "corpus.instances", "FILE", repeats=True),
     OptionRow("corpus", "corpus.path", "PATH", repeats=True),
-    OptionRow("images", "corpus.images", "FOLDER"),
+    OptionRow("images", "corpus.images", "PLACE"),
     OptionRow("types", "types", "TYPE,TYPE"),
     OptionRow("mix", "mix", "TYPE=N,TYPE=N"),
     OptionRow("recipes_dir", "recipes_dir", "FOLDER"),

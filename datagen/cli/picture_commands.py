@@ -62,7 +62,13 @@ def find(
     settings = load_validator_settings({"validator.name": validator, **given})
     corpus = run.settings.corpus
     found = find_images(
-        run.folder, load_corpus(corpus).images, PictureChecker(corpus), text, settings, top, BarProgress()
+        run.folder,
+        load_corpus(corpus).images,
+        PictureChecker(corpus, may_fetch=False),
+        text,
+        settings,
+        top,
+        BarProgress(),
     )
     for line in near_lines(found):
         echo(line)

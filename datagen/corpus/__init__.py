@@ -23,6 +23,7 @@ from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.mixed import open_mixed
 from datagen.corpus.open_images import open_open_images, recognise_open_images
 from datagen.corpus.picture_folders import placed_in
+from datagen.corpus.picture_places import folder_of
 from datagen.corpus.pictures import (
     PictureChecker,
     PictureError,
@@ -53,6 +54,7 @@ __all__ = [
     "corpus_if_there",
     "explain_missing",
     "find_format",
+    "folder_of",
     "identity_in",
     "load_corpus",
     "load_dataset",
@@ -172,6 +174,8 @@ def open_source(settings: CorpusSettings) -> Source:
     """
     if settings.also:
         return open_mixed(settings, open_source)
+    if settings.images is not None:  # tar shards and addresses have a path of their own, by which they are known
+        settings = replace(settings, images=str(folder_of(settings.images)))
     return find_format(settings).open(settings)
 
 
@@ -188,9 +192,9 @@ def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpu
     """
     opened = source or open_source(settings)
     corpus = opened.load()
-    folder = settings.images or opened.pictures
+    folder = folder_of(settings.images or opened.pictures)
     if folder is not None and not settings.also:  # a mix names its pictures itself, each corpus's in its own folder
-        corpus = replace(corpus, images=placed_in(Path(folder), corpus.images))
+        corpus = replace(corpus, images=placed_in(folder, corpus.images))
     return corpus.first(settings.limit)
 
 

@@ -87,7 +87,7 @@ def cached(files: Mapping[str, Sequence[str]], read: Callable[[], Annotations], 
 
 def find_cache(files: Mapping[str, Sequence[str]], how: object = None) -> Cache | None:
     """Say where the content of these files is kept; None where it is not worth it, or not wanted."""
-    folder = _cache_folder()
+    folder = cache_folder()
     if folder is None:
         return None
     try:
@@ -140,7 +140,8 @@ def write_cache(cache: Cache, kept: Annotations) -> bool:
     return True
 
 
-def _cache_folder() -> Path | None:
+def cache_folder() -> Path | None:
+    """The folder for cached files; None where none is wanted."""
     wanted = os.environ.get(VARIABLE, "")
     if wanted == "off":
         return None

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import CorpusSettings, Settings, digest_of, dump_settings
-from datagen.corpus import Corpus, check_picture, picture_path
+from datagen.corpus import Corpus, check_picture, folder_of, picture_path
+from datagen.corpus.picture_places import is_elsewhere
 from datagen.engines.preference_pairs import preference_pairs
 from datagen.engines.presence_questions import QUESTIONS, presence_questions
 from datagen.errors import DatagenError, ExportError, SettingsError
@@ -170,8 +171,8 @@ def _settings_for(order: Order, writer: type[Writer], rng_seed: int) -> ExportSe
 
 def _finder(corpus: CorpusSettings, images: Path | None) -> FindPicture:
     """Look for pictures where the run found them, or in another folder; each is decoded to its end."""
-    folder = images or (None if corpus.images is None else Path(corpus.images))
-    if folder is None or not folder.is_dir():
+    folder = folder_of(corpus.images if images is None else str(images), may_fetch=images is not None)
+    if folder is None or not (is_elsewhere(str(images or corpus.images)) or folder.is_dir()):
         told = "the run had no image folder" if folder is None else f"{folder} is no folder"
         raise ExportError(f"No picture can be opened ({told}); give the folder with --images.")
 

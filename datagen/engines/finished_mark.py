@@ -23,6 +23,7 @@ import msgspec
 from msgspec import Struct
 
 from datagen.config import digest_of, dump_settings, validator_names
+from datagen.corpus.picture_places import place_of
 from datagen.engines.plugs import NO_PLUGS
 from datagen.recipes import picture_prompt, repair_prompt
 from datagen.store import load_cache, save_cache
@@ -107,9 +108,13 @@ def _told_pictures(inputs: Inputs) -> str:
     """Digest of names, sizes and times of the pictures."""
     digest = hashlib.blake2b(digest_size=16)
     if inputs.settings.corpus.images is not None:
-        folder = Path(inputs.settings.corpus.images)
+        folder = inputs.pictures.folder or Path(inputs.settings.corpus.images)
+        place = place_of(folder)
         for image in inputs.images:
-            digest.update(repr((image.file_name, _stamp(folder / image.file_name.replace("\\", "/")))).encode())
+            name = image.file_name.replace("\\", "/")
+            digest.update(
+                repr((image.file_name, _stamp(folder / name) if place is None else place.stamp(name))).encode()
+            )
     return digest.hexdigest()
 
 

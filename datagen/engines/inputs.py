@@ -91,7 +91,7 @@ def check_pictures(
     n_kept = 0
     progress.begin("checking the pictures", len(images))
     with ended(progress):
-        for image in images:
+        for image in pictures.fetching_ahead(images):
             pictures.check(image)
             progress.step()
             if pictures.n_opened - n_kept >= KEPT_EVERY:

@@ -11,7 +11,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from datagen.config import Settings
-from datagen.corpus import PictureError, read_picture
+from datagen.corpus import PictureError, folder_of, read_picture
 from datagen.records import Reply, Request
 from datagen.teacher import Teacher
 
@@ -26,7 +26,7 @@ class Pictures:
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._folder = Path(settings.corpus.images or "")
+        self._folder = folder_of(settings.corpus.images) or Path()
         self._max_pixels = settings.corpus.max_image_pixels
         self._longest_px = settings.teacher.image_px
 

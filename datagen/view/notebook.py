@@ -56,7 +56,7 @@ class Cards:
     """
 
     def __init__(self, corpus: CorpusSettings, images: Callable[[], Mapping[str, AnnotatedImage]]) -> None:
-        self._pictures = PictureChecker(corpus)
+        self._pictures = PictureChecker(corpus, may_fetch=False)
         self._images = images
 
     def draw(self, sample: Sample) -> str:

@@ -44,7 +44,7 @@ class Material:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.pictures = PictureChecker(settings.corpus)
+        self.pictures = PictureChecker(settings.corpus, may_fetch=False)
         self._loading = threading.Lock()
 
     def load(self) -> None:

@@ -1,0 +1,625 @@
+"""Pictures that stand in no folder: members of tar shards, and files below an address (http, S3, Google Cloud, hub).
+
+A cluster then needs no shared folder: each machine reads its shards where they lie, or fetches what it is asked for,
+once, into a cache of its own (``DATAGEN_CACHE``). A member is never written under its own name, so that no path leads
+out of a shard; what is larger than a picture can be is not read.
+
+``folder_of`` gives such a place the path of its cache, by which all that reads pictures knows it (``place_of``).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import hashlib
+import io
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from itertools import islice
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlsplit
+
+from datagen.corpus.cache import cache_folder
+from datagen.corpus.file_names import is_inside_name
+from datagen.errors import RunError, SettingsError
+
+MAX_PICTURE_BYTES = 256 << 20
+"""A larger member or answer is no picture: 50 megapixels of TIFF are 200 MB."""
+MAX_SHARD_BYTES = 32 << 30
+"""Of a shard that is fetched as a whole."""
+MAX_CACHE_BYTES = 64 << 30
+"""Fetched pictures of one place that are kept; beyond it the oldest go."""
+MAX_SHARDS = 100_000
+"""That ``{000000..999999}`` may stand for."""
+N_FETCHING = 16
+"""Pictures fetched at once: an answer takes some 50 ms, of which the machine waits 49."""
+Item = TypeVar("Item")
+TRIES, PAUSE_S = 3, 0.5
+"""A server that fails for a moment costs no picture."""
+TIMEOUT_S = 60.0
+_DRIVERS = {
+    **dict.fromkeys(("http", "https"), "httpx2"),
+    "s3": "s3fs",
+    **dict.fromkeys(("gs", "gcs"), "gcsfs"),
+    **dict.fromkeys(("az", "abfs", "abfss"), "adlfs"),
+    "hf": "huggingface-hub",
+}
+"""What fetches an address, by its scheme; all but the first are drivers of fsspec's."""
+_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_MAX_LISTED = 20_000_000
+"""Bytes of a list of addresses; some 200,000 of them."""
+
+
+class PlaceError(Exception):
+    """A picture that a place has not, or cannot give.
+
+    Attributes:
+        reason: Of ``PictureError``: ``image_missing``, ``image_too_large`` or ``image_unreadable``.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Place(Protocol):
+    """Where pictures stand.
+
+    Attributes:
+        folder: Its cache on this machine.
+        told: Its name, for people.
+    """
+
+    folder: Path
+    told: str
+
+    def read(self, name: str) -> bytes:
+        """Read a picture's file.
+
+        Raises:
+            PlaceError: It is not there, or not what it should be.
+            RunError: The place is out of reach.
+        """
+
+    def stamp(self, name: str) -> bytes:
+        """Whatever changes when a picture does, as far as that is known without reading it."""
+
+    def file(self, name: str) -> Path:
+        """Write a picture into the cache, for whoever needs a file.
+
+        Raises:
+            PlaceError, RunError: As of ``read``, or the disk is full.
+        """
+
+
+_PLACES: dict[Path, Place] = {}
+_OPENING = threading.Lock()
+
+
+def is_elsewhere(images: str) -> bool:
+    """Whether pictures stand in no folder: an address, tar shards, or a list of addresses."""
+    return "://" in images or images.lower().endswith((".tar", ".txt"))
+
+
+def folder_of(images: str | None, *, may_fetch: bool = True) -> Path | None:
+    """The folder of pictures, or the path that stands for a place.
+
+    Args:
+        images: As ``corpus.images`` has it.
+        may_fetch: False takes of an address only what was fetched before: a run folder may be a stranger's.
+
+    Raises:
+        SettingsError: No driver is installed for an address, or no shard is there.
+    """
+    if images is None or not is_elsewhere(images):
+        return None if images is None else Path(images)
+    with _OPENING:
+        place = _open_place(images, may_fetch)
+        _PLACES[place.folder] = place
+    return place.folder
+
+
+def place_of(folder: Path) -> Place | None:
+    """The place that a path stands for; None for a folder."""
+    return _PLACES.get(folder) if _PLACES else None
+
+
+@cache
+def _open_place(images: str, may_fetch: bool) -> Place:
+    told = without_login(images)
+    kept, folder = _cache_of(images), _cache_of(images if may_fetch else f"{images} kept")
+    if "://" not in images:
+        if images.lower().endswith(".txt"):
+            return _Addresses(folder, kept, told, _listed(Path(images)), may_fetch=may_fetch)
+        return _Shards(folder, told, _local_shards(images))
+    _require_driver(images)
+    if images.lower().endswith(".tar"):
+        addresses = _expanded(images)
+        return _Shards(folder, told, [_Shard(one, _cache_of(one), may_fetch=may_fetch) for one in addresses])
+    base = f"{images.rstrip('/')}/"
+    is_quoted = urlsplit(images).scheme.startswith("http")
+    return _Addresses(folder, kept, told, lambda name: base + (quote(name) if is_quoted else name), may_fetch=may_fetch)
+
+
+def without_login(images: str) -> str:
+    """An address that may be told and written to a file.
+
+    Raises:
+        SettingsError: It holds a login or a signature.
+    """
+    if "://" in images and ("@" in urlsplit(images).netloc or "?" in images or "::" in images):
+        raise SettingsError(
+            "--images holds a login, a query or a chain of drivers, but settings are written to files: give the bare "
+            "address, and logins as its driver takes them (of S3 in AWS_... variables), or a .txt file of addresses."
+        )
+    return images
+
+
+def _require_driver(address: str) -> None:
+    """See that something fetches such addresses.
+
+    Raises:
+        SettingsError: It is not installed, or there is none.
+    """
+    scheme = urlsplit(address).scheme.lower()
+    if scheme not in _DRIVERS:
+        known = ", ".join(f"{name}://" for name in _DRIVERS)
+        raise SettingsError(
+            f"--images {address}: pictures are fetched from {known}; download these and name their folder."
+        )
+    try:
+        if not scheme.startswith("http"):
+            _filesystem(scheme)
+    except ImportError:
+        package = _DRIVERS[scheme]
+        raise SettingsError(
+            f"--images {address}: {scheme}:// is fetched by {package}, which is not installed: pip install {package}"
+        ) from None
+
+
+@cache
+def _filesystem(scheme: str) -> Any:
+    import fsspec  # type: ignore[import-untyped]
+
+    return fsspec.filesystem(scheme)
+
+
+@cache
+def _client() -> Any:
+    """What asks for http addresses: fsspec's own asks twice for each file, and has no bound."""
+    import httpx2
+
+    return httpx2.Client(timeout=TIMEOUT_S, follow_redirects=True)
+
+
+def _fetched(address: str, limit: int) -> Iterator[bytes]:
+    """What stands at an address, piece by piece.
+
+    Raises:
+        PlaceError: It is not there, may not be read, or is larger than the limit.
+        OSError: The server failed, maybe for a moment.
+    """
+    n_bytes = 0
+    for piece in _asked(address) if address.startswith("http") else _driven(address):
+        n_bytes += len(piece)
+        if n_bytes > limit:
+            raise PlaceError("image_too_large", f"{_named(address)} has more than {limit} bytes")
+        yield piece
+
+
+def _asked(address: str) -> Iterator[bytes]:
+    import httpx2
+
+    try:
+        with _client().stream("GET", address) as response:
+            status = response.status_code
+            if status in (404, 410):
+                raise PlaceError("image_missing", f"{_named(address)} does not exist")
+            if status >= 500 or status == 429:
+                raise OSError(f"status {status}")
+            if status >= 400:
+                raise PlaceError("image_unreadable", f"{_named(address)} is refused (status {status})")
+            yield from response.iter_bytes()
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        raise OSError(_named(str(error)) or type(error).__name__) from None
+
+
+def _driven(address: str) -> Iterator[bytes]:
+    try:
+        with _filesystem(urlsplit(address).scheme.lower()).open(address, "rb") as file:
+            while piece := file.read(1 << 20):
+                yield piece
+    except FileNotFoundError:
+        raise PlaceError("image_missing", f"{_named(address)} does not exist") from None
+    except PermissionError as error:
+        raise PlaceError("image_unreadable", f"{_named(address)} may not be read ({error})") from None
+    except Exception as error:  # each driver has a tree of its own
+        raise OSError(str(error) or type(error).__name__) from None
+
+
+def _tried(address: str, fetch: Callable[[], None]) -> None:
+    """Fetch something, again where that failed for a moment.
+
+    Raises:
+        PlaceError: As of ``_fetched``.
+        RunError: The server is out of reach.
+    """
+    for attempt in range(TRIES):
+        try:
+            return fetch()
+        except OSError as error:
+            fault = error
+        if attempt + 1 < TRIES:
+            time.sleep(PAUSE_S * 2**attempt)
+    parts, told = urlsplit(address), " ".join(str(fault).split())[:200]
+    raise RunError(
+        f"{parts.scheme}://{parts.hostname}: the pictures cannot be fetched ({told}). What is stored is safe: start "
+        "the same command again when it answers."
+    )
+
+
+def _named(address: str) -> str:
+    """An address without what may be a signature."""
+    return address.partition("?")[0]
+
+
+class _Addresses:
+    """Files below an address, or of a list of addresses, fetched one by one."""
+
+    def __init__(
+        self, folder: Path, kept: Path, told: str, address_of: Callable[[str], str] | dict[str, str], *, may_fetch: bool
+    ) -> None:
+        self.folder, self.told, self._kept = folder, told, kept
+        self._address_of, self._may_fetch = address_of, may_fetch
+        self._n_bytes: int | None = None
+        self._lock = threading.Lock()
+
+    def read(self, name: str) -> bytes:
+        """See ``Place``."""
+        path = _kept_as(self._kept, name)
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            pass
+        if callable(self._address_of):
+            address = self._address_of(name)
+        else:
+            found = self._address_of.get(name) or self._address_of.get(f"/{PurePosixPath(name).name}")
+            if not found:
+                raise PlaceError("image_missing", f"{name} is not in {self.told}")
+            address = found
+        if not self._may_fetch:
+            raise PlaceError("image_missing", f"{name} was not fetched on this machine")
+        data = io.BytesIO()
+
+        def fetch() -> None:
+            data.seek(0)
+            data.truncate()
+            for piece in _fetched(address, MAX_PICTURE_BYTES):
+                data.write(piece)
+
+        _tried(address, fetch)
+        if _write(path, data.getvalue()):
+            self._bound(len(data.getvalue()))
+        return data.getvalue()
+
+    def stamp(self, name: str) -> bytes:
+        """Nothing is known of what stands there now; what was fetched stays."""
+        del name
+        return b"elsewhere"
+
+    def file(self, name: str) -> Path:
+        """See ``Place``."""
+        self.read(name)
+        return _require_kept(_kept_as(self._kept, name))
+
+    def _bound(self, n_more: int) -> None:
+        """Remove the oldest pictures where the cache holds too much."""
+        with self._lock:
+            if self._n_bytes is None:
+                self._n_bytes = sum(one.stat().st_size for one in self._kept.rglob("*") if one.is_file())
+            else:
+                self._n_bytes += n_more
+            if self._n_bytes <= MAX_CACHE_BYTES:
+                return
+            files = sorted(
+                (one.stat().st_mtime, one.stat().st_size, one) for one in self._kept.rglob("*") if one.is_file()
+            )
+            for _, n_bytes, path in files:
+                if self._n_bytes <= 0.8 * MAX_CACHE_BYTES:
+                    break
+                path.unlink(missing_ok=True)
+                self._n_bytes -= n_bytes
+
+
+class _Shard:
+    """A tar file, fetched whole when it is first needed where it lies at an address."""
+
+    def __init__(self, at: str, folder: Path | None, *, may_fetch: bool = True) -> None:
+        self.at = at
+        self._folder, self._may_fetch = folder, may_fetch
+
+    def path(self) -> Path:
+        """Where it lies on this machine.
+
+        Raises:
+            RunError: It cannot be fetched.
+        """
+        if self._folder is None:
+            return Path(self.at)
+        path = self._folder / "shard.tar"
+        if path.is_file():
+            return path
+        if not self._may_fetch:
+            raise PlaceError("image_missing", f"{self.at} was not fetched on this machine")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(".unfinished", ".shard.", path.parent)
+        os.close(handle)
+
+        def fetch() -> None:
+            with Path(name).open("wb") as file:
+                file.writelines(_fetched(self.at, MAX_SHARD_BYTES))
+
+        try:
+            _tried(self.at, fetch)
+            Path(name).replace(path)
+        except PlaceError as error:
+            raise RunError(f"--images: {error}.") from None
+        finally:
+            Path(name).unlink(missing_ok=True)
+        return path
+
+
+class _Shards:
+    """Members of tar files, read where they lie."""
+
+    def __init__(self, folder: Path, told: str, shards: Sequence[_Shard]) -> None:
+        self.folder, self.told = folder, told
+        self._shards = shards
+        self._lock = threading.Lock()
+        self._members: dict[str, tuple[int, int, int]] | None = None
+
+    def read(self, name: str) -> bytes:
+        """See ``Place``."""
+        shard, offset, n_bytes = self._find(name)
+        if n_bytes > MAX_PICTURE_BYTES:
+            raise PlaceError("image_too_large", f"{name} has {n_bytes} bytes")
+        try:
+            with self._shards[shard].path().open("rb") as file:
+                file.seek(offset)
+                data = file.read(n_bytes)
+        except OSError as error:
+            raise RunError(f"{self._shards[shard].at}: cannot be read any more ({error.strerror}).") from None
+        if len(data) < n_bytes:
+            raise PlaceError("image_unreadable", f"{name} is cut off: {self._shards[shard].at} ends before it does")
+        return data
+
+    def stamp(self, name: str) -> bytes:
+        """Place and size of the member, with the time of its shard."""
+        try:
+            shard, offset, n_bytes = self._find(name)
+            return b"%d %d %d %d" % (shard, offset, n_bytes, self._shards[shard].path().stat().st_mtime_ns)
+        except (PlaceError, OSError):
+            return b"none"
+
+    def file(self, name: str) -> Path:
+        """See ``Place``."""
+        path = _kept_as(self.folder, name)
+        if not path.is_file():
+            _write(path, self.read(name))
+        return _require_kept(path)
+
+    def _find(self, name: str) -> tuple[int, int, int]:
+        """The shard, place and size of a member, by its whole name or by the end of it that no other has."""
+        with self._lock:
+            if self._members is None:
+                self._members = _members_of(self._shards)
+        plain = name.replace("\\", "/").removeprefix("./")
+        found = self._members.get(plain) or self._members.get(f"/{PurePosixPath(plain).name}")
+        if found is None:
+            raise PlaceError("image_missing", f"{name} is in none of the shards of {self.told}")
+        if found[0] < 0:
+            raise PlaceError("image_missing", f"several members of {self.told} are called so, and none is {name}")
+        return found
+
+
+def _members_of(shards: Sequence[_Shard]) -> dict[str, tuple[int, int, int]]:
+    """Shard, place and size of all members by their names, and by ``/`` and the last part of the name.
+
+    Raises:
+        RunError: A shard is no plain tar file.
+    """
+    found: dict[str, tuple[int, int, int]] = {}
+    for number, shard in enumerate(shards):
+        n_before = len(found)
+        try:
+            with tarfile.open(shard.path(), "r:") as members:
+                while (member := members.next()) is not None:
+                    members.members.clear()  # type: ignore[attr-defined]  # it keeps them all
+                    name = member.name.removeprefix("./")
+                    if not member.isreg() or member.issparse() or not is_inside_name(name):
+                        continue
+                    place = (number, member.offset_data, member.size)
+                    found[name] = place
+                    last = f"/{PurePosixPath(name).name}"
+                    found[last] = (-1, 0, 0) if last in found else place
+        except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+            if len(found) > n_before and isinstance(error, tarfile.TarError):
+                continue  # one that ends early: what stands behind that is missing, picture by picture
+            raise RunError(f"{shard.at}: {_no_tar(shard, error)}") from None
+    return found
+
+
+def _no_tar(shard: _Shard, error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read ({error.strerror})."
+    with shard.path().open("rb") as file:
+        start = file.read(6)
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
+        return "is compressed, so that no picture can be read by itself; unpack it to a plain .tar."
+    return f"is no tar file, or damaged ({error}); make or download it again."
+
+
+def _local_shards(images: str) -> list[_Shard]:
+    names: list[str] = []
+    for one in _expanded(images):
+        has_star = any(sign in Path(one).name for sign in "*?[")
+        names += sorted(map(str, Path(one).parent.glob(Path(one).name))) if has_star else [one]
+    missing = next((name for name in names if not Path(name).is_file()), None if names else images)
+    if missing is not None:
+        raise SettingsError(f"--images {images}: there is no such file as {missing}.")
+    return [_Shard(name, None) for name in names]
+
+
+def _expanded(images: str) -> list[str]:
+    """The names that ``shard-{000..127}.tar`` stands for.
+
+    Raises:
+        SettingsError: They are too many.
+    """
+    braces = _BRACES.search(images)
+    if braces is None:
+        return [images]
+    first, last = int(braces[1]), int(braces[2])
+    if not 0 <= last - first < MAX_SHARDS:
+        raise SettingsError(f"--images {images}: expected up to {MAX_SHARDS} numbers that rise, such as {{000..127}}.")
+    width = len(braces[1])
+    return [
+        one
+        for n in range(first, last + 1)
+        for one in _expanded(f"{images[: braces.start()]}{n:0{width}}{images[braces.end() :]}")
+    ]
+
+
+def _listed(path: Path) -> dict[str, str]:
+    """Addresses by names, from lines ``ADDRESS`` or ``NAME<tab>ADDRESS``; also by ``/`` and the last part of a name.
+
+    Raises:
+        SettingsError: The file is something else.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_LISTED + 1)
+        lines = data.decode("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--images {path}: cannot be read ({getattr(error, 'strerror', None) or error}).") from None
+    if len(data) > _MAX_LISTED:
+        raise SettingsError(
+            f"--images {path}: has more than {_MAX_LISTED} bytes; give the address that they all begin with."
+        )
+    found: dict[str, str] = {}
+    for number, line in enumerate(filter(str.strip, lines), start=1):
+        name, _, address = line.strip().rpartition("\t")
+        if urlsplit(address).scheme.lower() not in _DRIVERS or "::" in address:
+            raise SettingsError(
+                f"--images {path}, line {number}: expected an address, or a name, a tab and an address."
+            )
+        name = name or urlsplit(address).path.removeprefix("/")
+        found[name] = address
+        last = f"/{PurePosixPath(name).name}"
+        found[last] = "" if last in found else address
+    if not found:
+        raise SettingsError(f"--images {path}: is empty; expected an address a line.")
+    for scheme in {urlsplit(address).scheme.lower() for address in found.values() if address}:
+        _require_driver(f"{scheme}://")
+    return found
+
+
+def fetching_ahead(place: Place | None, items: Iterable[Item], name_of: Callable[[Item], str]) -> Iterator[Item]:
+    """Walk along things with pictures while those of the next ones are fetched.
+
+    Args:
+        place: Where they stand; None for a folder, and shards on this machine need no fetching.
+        items: What is walked along.
+        name_of: Gives a thing's picture.
+    """
+    if not isinstance(place, _Addresses):
+        yield from items
+        return
+
+    def fetch(name: str) -> None:
+        with contextlib.suppress(PlaceError, RunError):  # told when somebody asks for it
+            place.read(name)
+
+    coming: deque[tuple[Item, Future[None]]] = deque()
+    left = iter(items)
+    with ThreadPoolExecutor(N_FETCHING, thread_name_prefix="fetching") as pool:
+        try:
+            while True:
+                for item in islice(left, 4 * N_FETCHING - len(coming)):
+                    coming.append((item, pool.submit(fetch, name_of(item))))
+                if not coming:
+                    return
+                item, future = coming.popleft()
+                future.result()
+                yield item
+        finally:
+            for _, future in coming:
+                future.cancel()
+
+
+def explain_nowhere(place: Place, names: Iterator[str], n_tried: int = 20) -> str | None:
+    """Say that a place holds none of the first pictures of a corpus; None where it holds one, or none is asked for."""
+    first = None
+    for name in islice(names, n_tried):
+        first = first or name
+        if not is_inside_name(name):
+            continue
+        try:
+            place.read(name)
+        except PlaceError:
+            continue
+        return None
+    if first is None:
+        return None
+    return f"{place.told}: none of the first pictures is there, such as {first}. Give the right place with --images."
+
+
+def _kept_as(folder: Path, name: str) -> Path:
+    """Where a picture is kept, under a name that leads nowhere else."""
+    digest = hashlib.blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
+    suffix = PurePosixPath(name).suffix.lower()
+    return folder / digest[:2] / (digest[2:] + (suffix if re.fullmatch(r"\.[a-z]{2,5}", suffix) else ""))
+
+
+def _require_kept(path: Path) -> Path:
+    if not path.is_file():
+        raise PlaceError("image_unreadable", f"the cache of pictures cannot be written ({path.parent.parent})")
+    return path
+
+
+def _write(path: Path, data: bytes) -> bool:
+    """Keep a picture; a full disk costs only time."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(".unfinished", ".", path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except OSError:
+        return False
+    return True
+
+
+def _cache_of(images: str) -> Path:
+    return _root() / hashlib.blake2b(images.encode(errors="replace"), digest_size=16).hexdigest()
+
+
+@cache
+def _root() -> Path:
+    folder = cache_folder()
+    if folder is not None:
+        return folder.parent / "pictures" if folder.name == "corpus" else folder / "pictures"
+    made = Path(tempfile.mkdtemp(prefix="datagen-pictures-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
