@@ -10,11 +10,13 @@ and not from the disk. There are no pictures.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import random
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -167,6 +169,20 @@ def make_visual_genome(folder: Path, n_images: int) -> None:
         file.close()
 
 
+def make_webdataset(folder: Path, n_images: int) -> None:
+    """Shards of 10,000 pictures of two bytes, each with boxes and a caption in JSON."""
+    rng = random.Random(0)
+    for start in range(0, n_images, 10_000):
+        with tarfile.open(folder / f"{start // 10_000:05}.tar", "w") as tar:
+            for n in range(start, min(start + 10_000, n_images)):
+                boxes = [{"category": CATEGORIES[which], "bbox": box} for which, *box in boxes_of(rng)]
+                record = {"width": SIZE[0], "height": SIZE[1], "boxes": boxes, "captions": captions_of(rng)}
+                for suffix, data in (("jpg", b"\xff\xd8"), ("json", json.dumps(record).encode())):
+                    info = tarfile.TarInfo(f"{n:09}.{suffix}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+
+
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "coco boxes": make_coco,
     "yolo": make_yolo,
@@ -174,6 +190,7 @@ MAKERS: dict[str, Callable[[Path, int], None]] = {
     "open_images": make_open_images,
     "records": make_records,
     "visual_genome": make_visual_genome,
+    "webdataset": make_webdataset,
     "coco captions": lambda folder, n_images: make_coco(folder, n_images, is_of_boxes=False),
     "captions": make_captions,
 }

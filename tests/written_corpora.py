@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from PIL import Image
 
 from datagen.lexicon import plural
 from datagen.records import AnnotatedImage, Box
@@ -203,6 +207,29 @@ def write_refcoco(images: Sequence[AnnotatedImage], categories: Sequence[str], f
     return folder
 
 
+def write_webdataset(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """Two shards of three images, as img2dataset's; pictures are plain colours, as the real ones are not at hand."""
+    del categories
+    folder.mkdir(parents=True)
+    for number in range(2):
+        with tarfile.open(folder / f"{number:05}.tar", "w") as tar:
+            for image in images[number * 3 : number * 3 + 3]:
+                stem, picture = PurePosixPath(image.file_name).stem, io.BytesIO()
+                Image.new("RGB", (image.width, image.height), "grey").save(picture, "JPEG")
+                boxes = [
+                    {"category": box.category, "bbox": [left, top, right - left, bottom - top], "iscrowd": box.is_crowd}
+                    for box in image.boxes
+                    for left, top, right, bottom in [_in_pixels(box, image)]
+                ]
+                record = {"captions": image.captions, "boxes": boxes, "width": image.width, "height": image.height}
+                text = json.dumps({**record, "license": image.licence, "key": stem, "status": "success"}).encode()
+                for suffix, data in (("jpg", picture.getvalue()), ("json", text)):
+                    info = tarfile.TarInfo(f"{stem}.{suffix}")
+                    info.size = len(data)
+                    tar.addfile(info, io.BytesIO(data))
+    return folder
+
+
 def _said(category: str) -> dict[str, object]:
     words = ["left", category]
     return {"sent_id": 1, "tokens": words, "raw": f"Left {category}.", "sent": " ".join(words)}
@@ -233,6 +260,7 @@ WRITERS = {
     "open_images": Format(write_open_images, "train", licences=True),
     "visual_genome": Format(write_visual_genome, "VG_100K"),
     "refcoco": Format(write_refcoco, "."),
+    "webdataset": Format(write_webdataset, ".", captions=True, licences=True),
     "captions in lines": Format(write_lines, "images", captions=True, boxes=False),
     "captions in a table": Format(write_table, ".", captions=True, boxes=False, licences=True),
     "captions of the hub": Format(write_hub, ".", captions=True, boxes=False),

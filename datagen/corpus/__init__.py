@@ -36,6 +36,7 @@ from datagen.corpus.refcoco import open_refcoco, recognise_refcoco
 from datagen.corpus.source import Corpus, FileSource, FolderSource, Source, explain_unreadable
 from datagen.corpus.visual_genome import open_visual_genome, recognise_visual_genome
 from datagen.corpus.voc import open_voc, recognise_voc
+from datagen.corpus.webdataset import open_webdataset, recognise_webdataset
 from datagen.corpus.yolo import open_yolo, recognise_yolo
 from datagen.errors import CorpusError, SettingsError
 
@@ -97,6 +98,7 @@ FORMATS = (
     Format("yolo", open_yolo, recognises=recognise_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
     Format("open_images", open_open_images, recognises=recognise_open_images),
+    Format("webdataset", open_webdataset, recognises=recognise_webdataset),
     Format("refcoco", open_refcoco, recognises=recognise_refcoco),
     Format("visual_genome", open_visual_genome, recognises=recognise_visual_genome),
 )

@@ -32,6 +32,7 @@ from datagen.corpus.images import (
     texts_of,
 )
 from datagen.corpus.picture_folders import placed_in
+from datagen.corpus.picture_places import is_elsewhere
 from datagen.corpus.source import Corpus, Source
 from datagen.errors import CorpusError, SettingsError
 from datagen.records import AnnotatedImage, Finding
@@ -74,6 +75,8 @@ def open_mixed(settings: CorpusSettings, open_source: Callable[[CorpusSettings],
             f"corpus.format {settings.format} names the format of one corpus; of several each is known by looking into "
             "it. Name the very file where a folder holds two kinds."
         )
+    if settings.images is not None and is_elsewhere(settings.images):
+        raise SettingsError(f"--images {settings.images}: the pictures of several corpora stand in a folder.")
     parts: list[Part] = []
     for path in filter(None, (settings.path, *settings.also)):
         root = _root_of(Path(path))
@@ -81,6 +84,8 @@ def open_mixed(settings: CorpusSettings, open_source: Callable[[CorpusSettings],
         source = open_source(one)
         if source.pictures is None:  # where sizes are read of pictures, they are looked for beside the annotations
             source = open_source(replace(one, images=str(root)))
+        if is_elsewhere(source.pictures or ""):
+            raise SettingsError(f"--corpus {path}: its pictures are in tar files, and a mix needs them in folders.")
         parts.append(Part(_free_label(root, path, {part.label for part in parts}), root, source))
     return MixedSource(tuple(parts), settings.images or _common_folder(parts))
 

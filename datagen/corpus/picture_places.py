@@ -56,6 +56,10 @@ _DRIVERS = {
 }
 """What fetches an address, by its scheme; all but the first are drivers of fsspec's."""
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_Member = tuple[int, int, int]
+"""Number of its shard, place of its first byte, and size."""
+_OF_SEVERAL: _Member = (-1, 0, 0)
+TAR_FAULTS = (tarfile.TarError, OSError, EOFError, ValueError, OverflowError)
 _MAX_LISTED = 20_000_000
 """Bytes of a list of addresses; some 200,000 of them."""
 
@@ -347,6 +351,7 @@ class _Shard:
 
     def __init__(self, at: str, folder: Path | None, *, may_fetch: bool = True) -> None:
         self.at = at
+        self.name = PurePosixPath(urlsplit(at).path if folder else Path(at).as_posix()).name
         self._folder, self._may_fetch = folder, may_fetch
 
     def path(self) -> Path:
@@ -387,7 +392,7 @@ class _Shards:
         self.folder, self.told = folder, told
         self._shards = shards
         self._lock = threading.Lock()
-        self._members: dict[str, tuple[int, int, int]] | None = None
+        self._members: dict[str, _Member] | None = None
 
     def read(self, name: str) -> bytes:
         """See ``Place``."""
@@ -419,13 +424,18 @@ class _Shards:
             _write(path, self.read(name))
         return _require_kept(path)
 
-    def _find(self, name: str) -> tuple[int, int, int]:
-        """The shard, place and size of a member, by its whole name or by the end of it that no other has."""
+    def _find(self, name: str) -> _Member:
+        """A member, by its name behind that of its shard, by its name alone, or by the end of it that no other has."""
         with self._lock:
             if self._members is None:
                 self._members = _members_of(self._shards)
         plain = name.replace("\\", "/").removeprefix("./")
-        found = self._members.get(plain) or self._members.get(f"/{PurePosixPath(plain).name}")
+        shard, is_named, rest = plain.partition(".tar/")
+        if is_named:  # as a WebDataset is read: "00000.tar/000000017.jpg"
+            found = self._members.get(f"{shard}.tar//{rest}") or self._members.get(rest)
+            found = found if found is not None and self._shards[found[0]].name == f"{shard}.tar" else None
+        else:
+            found = self._members.get(plain) or self._members.get(f"/{PurePosixPath(plain).name}")
         if found is None:
             raise PlaceError("image_missing", f"{name} is in none of the shards of {self.told}")
         if found[0] < 0:
@@ -433,37 +443,55 @@ class _Shards:
         return found
 
 
-def _members_of(shards: Sequence[_Shard]) -> dict[str, tuple[int, int, int]]:
-    """Shard, place and size of all members by their names, and by ``/`` and the last part of the name.
+def _members_of(shards: Sequence[_Shard]) -> dict[str, _Member]:
+    """All members by their names, and by ``/`` and the last part of the name.
+
+    A name that several shards have stands for none of its members; each is found as ``SHARD.tar//NAME``.
 
     Raises:
         RunError: A shard is no plain tar file.
     """
-    found: dict[str, tuple[int, int, int]] = {}
+    found: dict[str, _Member] = {}
     for number, shard in enumerate(shards):
         n_before = len(found)
         try:
-            with tarfile.open(shard.path(), "r:") as members:
-                while (member := members.next()) is not None:
-                    members.members.clear()  # type: ignore[attr-defined]  # it keeps them all
-                    name = member.name.removeprefix("./")
-                    if not member.isreg() or member.issparse() or not is_inside_name(name):
-                        continue
-                    place = (number, member.offset_data, member.size)
+            for _, member, name in walk_tar(shard.path()):
+                place, before = (number, member.offset_data, member.size), found.get(name)
+                if before is None or before[0] == number:
                     found[name] = place
-                    last = f"/{PurePosixPath(name).name}"
-                    found[last] = (-1, 0, 0) if last in found else place
-        except (tarfile.TarError, OSError, EOFError, ValueError, OverflowError) as error:
+                else:
+                    if before[0] >= 0:
+                        found[f"{shards[before[0]].name}//{name}"] = before
+                    found[f"{shard.name}//{name}"] = place
+                    found[name] = _OF_SEVERAL
+                last = f"/{PurePosixPath(name).name}"
+                found[last] = _OF_SEVERAL if last in found else place
+        except TAR_FAULTS as error:
             if len(found) > n_before and isinstance(error, tarfile.TarError):
                 continue  # one that ends early: what stands behind that is missing, picture by picture
-            raise RunError(f"{shard.at}: {_no_tar(shard, error)}") from None
+            raise RunError(f"{shard.at}: {explain_no_tar(shard.path(), error)}") from None
     return found
 
 
-def _no_tar(shard: _Shard, error: Exception) -> str:
+def walk_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+    """The plain files of a tar file, each with its name; links and names that lead out are passed over.
+
+    Raises:
+        tarfile.TarError, OSError, EOFError, ValueError, OverflowError: It is no plain tar file, or ends early.
+    """
+    with tarfile.open(path, "r:") as members:
+        while (member := members.next()) is not None:
+            members.members.clear()  # type: ignore[attr-defined]  # it keeps them all
+            name = member.name.removeprefix("./")
+            if member.isreg() and not member.issparse() and is_inside_name(name):
+                yield members, member, name
+
+
+def explain_no_tar(path: Path, error: Exception) -> str:
+    """Say why a tar file cannot be read, as the end of a sentence."""
     if isinstance(error, OSError) and error.strerror:
         return f"cannot be read ({error.strerror})."
-    with shard.path().open("rb") as file:
+    with path.open("rb") as file:
         start = file.read(6)
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         return "is compressed, so that no picture can be read by itself; unpack it to a plain .tar."

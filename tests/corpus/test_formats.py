@@ -72,7 +72,7 @@ def test_every_format_answers_as_a_source(settings: dict[str, CorpusSettings], n
         assert corpus.by_id[image.image_id] == image
     files = source.files() if isinstance(source, FolderSource) else [one for of in source.files.values() for one in of]  # type: ignore[attr-defined]
     path = Path([*files][-1])
-    path.write_text(path.read_text().replace("000000000001", "000000000002").replace("dog", "cat") + "\n")
+    path.write_bytes(path.read_bytes().replace(b"000000000001", b"000000000002").replace(b"dog", b"cat") + b"\n")
     os.utime(path, (1, 1))
     assert dict(source.digest()) != digest
     assert source.stamp() != stamp

@@ -123,6 +123,7 @@ def test_digest_and_stamp_follow_every_part(folder: Path) -> None:
         ({"format": "coco"}, "names the format of one corpus"),
         ({"captions": ("c.json",)}, r"corpus\.captions: several corpora are named by --corpus alone"),
         ({"path": "/etc/x.jsonl"}, "stand in no folder together"),
+        ({"images": "https://host/x"}, "the pictures of several corpora stand in a folder"),
     ],
 )
 def test_what_cannot_be_mixed_is_told(folder: Path, settings: dict[str, object], said: str) -> None:

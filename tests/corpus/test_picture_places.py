@@ -116,6 +116,17 @@ def test_members_of_shards_are_pictures(tmp_path: Path) -> None:
         assert checker.witness(["1.png"]) is not None
 
 
+def test_names_of_several_shards_are_found_behind_that_of_their_shard(tmp_path: Path) -> None:
+    for n, colour in enumerate(("red", "blue", "lime")):
+        shard(tmp_path / f"{n}.tar", a_DOTpng=picture(colour), **{f"b{n}_DOTpng": picture(colour)})
+    folder = folder_of(f"{tmp_path}/*.tar")
+    assert folder is not None
+    assert [colour_of(folder, f"{n}.tar/a.png") for n in range(3)] == [(255, 0, 0), (0, 0, 255), (0, 255, 0)]
+    assert colour_of(folder, "1.tar/b1.png") == colour_of(folder, "b1.png") == (0, 0, 255)
+    for name in ("a.png", "1.tar/b2.png", "4.tar/a.png"):
+        assert (check_picture(folder, name, 1000) or ("",))[0] == "image_missing"
+
+
 def test_no_name_leads_out_of_a_shard_or_its_cache(tmp_path: Path, own_cache: Path) -> None:
     path = tmp_path / "odd.tar"
     with tarfile.open(path, "w") as tar:
