@@ -183,6 +183,25 @@ def make_webdataset(folder: Path, n_images: int) -> None:
                     tar.addfile(info, io.BytesIO(data))
 
 
+def make_hub_tables(folder: Path, n_images: int) -> None:
+    """Parquet of 10,000 rows, with pictures of two bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rng = random.Random(0)
+    features = {"objects": {"category": {"feature": {"names": CATEGORIES, "_type": "ClassLabel"}}}}
+    told = {"huggingface": json.dumps({"info": {"features": features}})}
+    for start in range(0, n_images, 10_000):
+        rows = []
+        for n in range(start, min(start + 10_000, n_images)):
+            which, boxes = zip(*((one, box) for one, *box in boxes_of(rng)), strict=True)
+            image = {"bytes": b"\xff\xd8", "path": f"{n:012}.jpg"}
+            row = {"image": image, "captions": captions_of(rng), "width": SIZE[0], "height": SIZE[1]}
+            rows.append({**row, "objects": {"bbox": [*boxes], "category": [*which]}})
+        table = pa.Table.from_pylist(rows).replace_schema_metadata(told)
+        pq.write_table(table, folder / f"train-{start // 10_000:05}.parquet", row_group_size=100)
+
+
 MAKERS: dict[str, Callable[[Path, int], None]] = {
     "coco boxes": make_coco,
     "yolo": make_yolo,
@@ -191,6 +210,7 @@ MAKERS: dict[str, Callable[[Path, int], None]] = {
     "records": make_records,
     "visual_genome": make_visual_genome,
     "webdataset": make_webdataset,
+    "datasets": make_hub_tables,
     "coco captions": lambda folder, n_images: make_coco(folder, n_images, is_of_boxes=False),
     "captions": make_captions,
 }

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from PIL import Image
 
 from datagen.lexicon import plural
@@ -230,6 +232,29 @@ def write_webdataset(images: Sequence[AnnotatedImage], categories: Sequence[str]
     return folder
 
 
+def write_hub_tables(images: Sequence[AnnotatedImage], categories: Sequence[str], folder: Path) -> Path:
+    """Parquet as a push to the hub makes it; pictures are plain colours, as the real ones are not at hand."""
+    (folder / "data").mkdir(parents=True)
+    rows = []
+    for image in images:
+        picture = io.BytesIO()
+        Image.new("RGB", (image.width, image.height), "grey").save(picture, "JPEG")
+        pixels = [_in_pixels(box, image) for box in image.boxes]
+        boxes = [[left, top, right - left, bottom - top] for left, top, right, bottom in pixels]
+        named = [categories.index(box.category) for box in image.boxes]
+        rows.append({
+            "image": {"bytes": picture.getvalue(), "path": image.file_name}, "captions": [*image.captions],
+            "width": image.width, "height": image.height, "license": image.licence,
+            "objects": {"bbox": boxes, "category": named},
+        })  # fmt: skip
+    features = {"objects": {"category": {"feature": {"names": [*categories], "_type": "ClassLabel"}}}}
+    table = pa.Table.from_pylist(rows).replace_schema_metadata(
+        {"huggingface": json.dumps({"info": {"features": features}})}
+    )
+    pq.write_table(table, folder / "data" / "train-00000-of-00001.parquet")
+    return folder
+
+
 def _said(category: str) -> dict[str, object]:
     words = ["left", category]
     return {"sent_id": 1, "tokens": words, "raw": f"Left {category}.", "sent": " ".join(words)}
@@ -243,6 +268,8 @@ class Format:
         write: Gives the path for ``corpus.path``.
         pictures: Where the pictures stand in its folder.
         off_by: How far its boxes are rounded, as a share of the frame.
+        ids: Images keep the ids that COCO gives them.
+        crowds: Which boxes are crowds is told.
     """
 
     write: Callable[[Sequence[AnnotatedImage], Sequence[str], Path], Path]
@@ -251,6 +278,8 @@ class Format:
     boxes: bool = True
     licences: bool = False
     off_by: float = 1e-5
+    ids: bool = True
+    crowds: bool = True
 
 
 WRITERS = {
@@ -261,6 +290,7 @@ WRITERS = {
     "visual_genome": Format(write_visual_genome, "VG_100K"),
     "refcoco": Format(write_refcoco, "."),
     "webdataset": Format(write_webdataset, ".", captions=True, licences=True),
+    "datasets": Format(write_hub_tables, ".", captions=True, licences=True, ids=False, crowds=False),
     "captions in lines": Format(write_lines, "images", captions=True, boxes=False),
     "captions in a table": Format(write_table, ".", captions=True, boxes=False, licences=True),
     "captions of the hub": Format(write_hub, ".", captions=True, boxes=False),

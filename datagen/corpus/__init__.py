@@ -17,12 +17,12 @@ from datagen.config import PLUGGED, CorpusSettings
 from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
 from datagen.corpus.coco_folder import open_found_coco, recognise_coco
+from datagen.corpus.hub_tables import open_hub_tables, recognise_hub_tables
 from datagen.corpus.image_records import ImageRecords, open_records
-from datagen.corpus.images import ImagesById
+from datagen.corpus.images import ImagesById, placed_in
 from datagen.corpus.llava_dataset import load_dataset, open_llava
 from datagen.corpus.mixed import open_mixed
 from datagen.corpus.open_images import open_open_images, recognise_open_images
-from datagen.corpus.picture_folders import placed_in
 from datagen.corpus.picture_places import folder_of
 from datagen.corpus.pictures import (
     PictureChecker,
@@ -99,6 +99,7 @@ FORMATS = (
     Format("voc", open_voc, recognises=recognise_voc),
     Format("open_images", open_open_images, recognises=recognise_open_images),
     Format("webdataset", open_webdataset, recognises=recognise_webdataset),
+    Format("datasets", open_hub_tables, recognises=recognise_hub_tables),
     Format("refcoco", open_refcoco, recognises=recognise_refcoco),
     Format("visual_genome", open_visual_genome, recognises=recognise_visual_genome),
 )

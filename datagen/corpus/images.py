@@ -8,9 +8,10 @@ Numbers and texts in buffers: a text costs its letters and eight bytes, where a 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, count, pairwise
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, overload
 
 import numpy as np
@@ -19,6 +20,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from datagen.compact_map import DigestMap
+from datagen.corpus.file_names import name_in
 from datagen.records import AnnotatedImage, Box, Finding, Region, RegionKind
 
 Ints = NDArray[np.int64]
@@ -481,3 +483,26 @@ class ImagesById(Mapping[str, AnnotatedImage]):
                 places.put(known_id, place)
             self._places = places
         return self._places
+
+
+def placed_in(folder: Path, images: Sequence[AnnotatedImage]) -> Sequence[AnnotatedImage]:
+    """Name pictures relative to the image folder where a file names them absolutely, or by way of ``..``."""
+    if isinstance(images, AnnotatedImages):
+        columns = images.columns
+        names = columns.file_names.read(0, len(columns))
+        placed = _placed_names(folder, names)
+        return images if placed == names else AnnotatedImages(replace(columns, file_names=texts_of(placed)))
+    placed = _placed_names(folder, [image.file_name for image in images])
+    return [
+        image if image.file_name == name else replace(image, file_name=name)
+        for image, name in zip(images, placed, strict=True)
+    ]
+
+
+def _placed_names(folder: Path, names: list[str]) -> list[str]:
+    """The names under the folder; of two that would mean one file there, each stays as it is."""
+    placed = [name_in(folder, name) for name in names]
+    if placed == names:
+        return placed
+    n_meant = Counter(new for _, new in {*zip(names, placed, strict=True)})
+    return [new if n_meant[new] == 1 else name for name, new in zip(names, placed, strict=True)]

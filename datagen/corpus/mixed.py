@@ -29,9 +29,9 @@ from datagen.corpus.images import (
     columns_of,
     ends_of,
     joined_texts,
+    placed_in,
     texts_of,
 )
-from datagen.corpus.picture_folders import placed_in
 from datagen.corpus.picture_places import is_elsewhere
 from datagen.corpus.source import Corpus, Source
 from datagen.errors import CorpusError, SettingsError

@@ -7,15 +7,8 @@ folder is listed once, as asking the system for each of 100,000 names takes seco
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePath
-
-from msgspec.structs import replace
-
-from datagen.corpus.file_names import name_in
-from datagen.corpus.images import AnnotatedImages, texts_of
-from datagen.records import AnnotatedImage
 
 SUFFIXES = frozenset((".jpg", ".jpeg", ".jfif", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff"))
 """Of pictures that are opened in this process; see ``pictures.FORMATS``."""
@@ -79,26 +72,3 @@ def name_from(base: Path, folder: Path, root: Path) -> str:
         if ".." not in place.parts and (base / place).is_dir():
             return "" if place == PurePath() else f"{place.as_posix()}/"
     return ""
-
-
-def placed_in(folder: Path, images: Sequence[AnnotatedImage]) -> Sequence[AnnotatedImage]:
-    """Name pictures relative to the image folder where a file names them absolutely, or by way of ``..``."""
-    if isinstance(images, AnnotatedImages):
-        columns = images.columns
-        names = columns.file_names.read(0, len(columns))
-        placed = _placed_names(folder, names)
-        return images if placed == names else AnnotatedImages(replace(columns, file_names=texts_of(placed)))
-    placed = _placed_names(folder, [image.file_name for image in images])
-    return [
-        image if image.file_name == name else replace(image, file_name=name)
-        for image, name in zip(images, placed, strict=True)
-    ]
-
-
-def _placed_names(folder: Path, names: list[str]) -> list[str]:
-    """The names under the folder; of two that would mean one file there, each stays as it is."""
-    placed = [name_in(folder, name) for name in names]
-    if placed == names:
-        return placed
-    n_meant = Counter(new for _, new in {*zip(names, placed, strict=True)})
-    return [new if n_meant[new] == 1 else name for name, new in zip(names, placed, strict=True)]

@@ -1,4 +1,4 @@
-"""Pictures that stand in no folder: members of tar shards, and files below an address (http, S3, Google Cloud, hub).
+"""Pictures that stand in no folder: members of tar shards, rows of tables, files below an address (http, S3, the hub).
 
 A cluster then needs no shared folder: each machine reads its shards where they lie, or fetches what it is asked for,
 once, into a cache of its own (``DATAGEN_CACHE``). A member is never written under its own name, so that no path leads
@@ -31,6 +31,8 @@ from urllib.parse import quote, urlsplit
 
 from datagen.corpus.cache import cache_folder
 from datagen.corpus.file_names import is_inside_name
+from datagen.corpus.picture_tables import SUFFIXES as TABLES
+from datagen.corpus.picture_tables import TablePictures, tables_at
 from datagen.errors import RunError, SettingsError
 
 MAX_PICTURE_BYTES = 256 << 20
@@ -112,7 +114,7 @@ _OPENING = threading.Lock()
 
 def is_elsewhere(images: str) -> bool:
     """Whether pictures stand in no folder: an address, tar shards, or a list of addresses."""
-    return "://" in images or images.lower().endswith((".tar", ".txt"))
+    return "://" in images or images.lower().endswith((".tar", ".txt", *TABLES))
 
 
 def folder_of(images: str | None, *, may_fetch: bool = True) -> Path | None:
@@ -143,6 +145,8 @@ def _open_place(images: str, may_fetch: bool) -> Place:
     told = without_login(images)
     kept, folder = _cache_of(images), _cache_of(images if may_fetch else f"{images} kept")
     if "://" not in images:
+        if images.lower().endswith(TABLES):
+            return _Tables(folder, told, tables_at(images))
         if images.lower().endswith(".txt"):
             return _Addresses(folder, kept, told, _listed(Path(images)), may_fetch=may_fetch)
         return _Shards(folder, told, _local_shards(images))
@@ -346,6 +350,40 @@ class _Addresses:
                 self._n_bytes -= n_bytes
 
 
+class _Tables:
+    """Rows of tables."""
+
+    def __init__(self, folder: Path, told: str, tables: TablePictures) -> None:
+        self.folder, self.told, self._tables = folder, told, tables
+        if not tables.files:
+            raise SettingsError(f"--images {told}: there is no such file.")
+
+    def read(self, name: str) -> bytes:
+        """See ``Place``."""
+        from pyarrow import ArrowException
+
+        try:
+            data = self._tables.read(name)
+        except (OSError, ArrowException) as error:
+            told = " ".join(str(error).split())[:200]
+            raise PlaceError("image_unreadable", f"{name} cannot be read ({told})") from None
+        if data is None:
+            raise PlaceError("image_missing", f"{name} is no picture of {self.told}")
+        return data
+
+    def stamp(self, name: str) -> bytes:
+        """Time of the tables."""
+        del name
+        try:
+            return b"%d" % max(one.stat().st_mtime_ns for one in self._tables.files)
+        except OSError:
+            return b"none"
+
+    def file(self, name: str) -> Path:
+        """See ``Place``."""
+        return _kept(self, name)
+
+
 class _Shard:
     """A tar file, fetched whole when it is first needed where it lies at an address."""
 
@@ -419,10 +457,7 @@ class _Shards:
 
     def file(self, name: str) -> Path:
         """See ``Place``."""
-        path = _kept_as(self.folder, name)
-        if not path.is_file():
-            _write(path, self.read(name))
-        return _require_kept(path)
+        return _kept(self, name)
 
     def _find(self, name: str) -> _Member:
         """A member, by its name behind that of its shard, by its name alone, or by the end of it that no other has."""
@@ -618,6 +653,14 @@ def _kept_as(folder: Path, name: str) -> Path:
     digest = hashlib.blake2b(name.encode(errors="replace"), digest_size=16).hexdigest()
     suffix = PurePosixPath(name).suffix.lower()
     return folder / digest[:2] / (digest[2:] + (suffix if re.fullmatch(r"\.[a-z]{2,5}", suffix) else ""))
+
+
+def _kept(place: Place, name: str) -> Path:
+    """A picture's file in the cache of its place, written where it is not there."""
+    path = _kept_as(place.folder, name)
+    if not path.is_file():
+        _write(path, place.read(name))
+    return _require_kept(path)
 
 
 def _require_kept(path: Path) -> Path:
