@@ -318,3 +318,15 @@ def test_a_run_folder_of_somebody_fetches_nothing_unsaid(tmp_path: Path, corpus_
     path.write_text(path.read_text().replace(str(corpus_files.images), "https://example.org/x"))
     with pytest.raises(SettingsError, match="has this machine fetch pictures from there"):
         load_settings(path, {})
+
+
+def test_pictures_are_fetched_ahead_in_order(server: Server) -> None:
+    server.files = {f"/{n}.png": picture() for n in range(99) if n != 7}
+    folder = folder_of(server.url)
+    assert folder is not None
+    walked = places.fetching_ahead(places.place_of(folder), range(99), "{}.png".format)
+    assert [next(walked) for _ in range(9)] == [*range(9)]
+    assert 9 <= len(server.asked) <= 9 + 4 * places.N_FETCHING
+    assert [*walked] == [*range(9, 99)]
+    assert len(server.asked) == 99
+    assert [*places.fetching_ahead(None, range(3), str)] == [0, 1, 2]
