@@ -30,9 +30,9 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 from datagen.corpus.cache import cache_folder
-from datagen.corpus.file_names import is_inside_name
+from datagen.corpus.file_names import is_inside_name, outside_fault
 from datagen.corpus.picture_tables import SUFFIXES as TABLES
-from datagen.corpus.picture_tables import TablePictures, tables_at
+from datagen.corpus.picture_tables import TablePictures, find_tables
 from datagen.errors import RunError, SettingsError
 
 MAX_PICTURE_BYTES = 256 << 20
@@ -70,7 +70,7 @@ class PlaceError(Exception):
     """A picture that a place has not, or cannot give.
 
     Attributes:
-        reason: Of ``PictureError``: ``image_missing``, ``image_too_large`` or ``image_unreadable``.
+        reason: Of ``PictureError``.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -130,7 +130,7 @@ def folder_of(images: str | None, *, may_fetch: bool = True) -> Path | None:
     if images is None or not is_elsewhere(images):
         return None if images is None else Path(images)
     with _OPENING:
-        place = _open_place(images, may_fetch)
+        place = _open_place(images, may_fetch, _state_of(images))
         _PLACES[place.folder] = place
     return place.folder
 
@@ -141,12 +141,14 @@ def place_of(folder: Path) -> Place | None:
 
 
 @cache
-def _open_place(images: str, may_fetch: bool) -> Place:
+def _open_place(images: str, may_fetch: bool, state: object) -> Place:
+    del state  # files of another time are opened anew
     told = without_login(images)
     kept, folder = _cache_of(images), _cache_of(images if may_fetch else f"{images} kept")
     if "://" not in images:
         if images.lower().endswith(TABLES):
-            return _Tables(folder, told, tables_at(images))
+            path = Path(images)
+            return _Tables(folder, told, TablePictures(path.parent if "*" in path.name else path))
         if images.lower().endswith(".txt"):
             return _Addresses(folder, kept, told, _listed(Path(images)), may_fetch=may_fetch)
         return _Shards(folder, told, _local_shards(images))
@@ -157,6 +159,18 @@ def _open_place(images: str, may_fetch: bool) -> Place:
     base = f"{images.rstrip('/')}/"
     is_quoted = urlsplit(images).scheme.startswith("http")
     return _Addresses(folder, kept, told, lambda name: base + (quote(name) if is_quoted else name), may_fetch=may_fetch)
+
+
+def _state_of(images: str) -> object:
+    """Sizes and times of files on this machine."""
+    if "://" in images:
+        return None
+    path = Path(images)
+    files = find_tables(path.parent if "*" in path.name else path) if images.endswith(TABLES) else _names_of(images)
+    try:
+        return tuple((one.st_size, one.st_mtime_ns) for one in (Path(file).stat() for file in files))
+    except OSError:
+        return None  # told when it is opened
 
 
 def without_login(images: str) -> str:
@@ -294,6 +308,8 @@ class _Addresses:
 
     def read(self, name: str) -> bytes:
         """See ``Place``."""
+        if not is_inside_name(name):
+            raise PlaceError(*outside_fault(name))
         path = _kept_as(self._kept, name)
         try:
             return path.read_bytes()
@@ -533,11 +549,17 @@ def explain_no_tar(path: Path, error: Exception) -> str:
     return f"is no tar file, or damaged ({error}); make or download it again."
 
 
-def _local_shards(images: str) -> list[_Shard]:
+def _names_of(images: str) -> list[str]:
+    """The files that a pattern stands for, whether they are there or not."""
     names: list[str] = []
     for one in _expanded(images):
         has_star = any(sign in Path(one).name for sign in "*?[")
         names += sorted(map(str, Path(one).parent.glob(Path(one).name))) if has_star else [one]
+    return names
+
+
+def _local_shards(images: str) -> list[_Shard]:
+    names = _names_of(images)
     missing = next((name for name in names if not Path(name).is_file()), None if names else images)
     if missing is not None:
         raise SettingsError(f"--images {images}: there is no such file as {missing}.")

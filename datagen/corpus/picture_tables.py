@@ -13,7 +13,6 @@ import threading
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
-from functools import cache
 from itertools import accumulate, islice
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -198,10 +197,3 @@ class _Grouped(Table):
         if self._last is None or self._last[0] != which:
             self._last = which, super()._group(which, column)
         return self._last[1]
-
-
-@cache
-def tables_at(images: str) -> TablePictures:
-    """The pictures that ``FOLDER/*.parquet``, or the name of one file, stands for."""
-    path = Path(images)
-    return TablePictures(path.parent if "*" in path.name else path)

@@ -330,3 +330,20 @@ def test_pictures_are_fetched_ahead_in_order(server: Server) -> None:
     assert [*walked] == [*range(9, 99)]
     assert len(server.asked) == 99
     assert [*places.fetching_ahead(None, range(3), str)] == [0, 1, 2]
+
+
+def test_no_name_leads_out_of_an_address(server: Server) -> None:
+    server.files = {"/secret.png": picture(), "/p/1.png": picture()}
+    folder = folder_of(f"{server.url}/p")
+    assert folder is not None
+    place = places.place_of(folder)
+    assert [*places.fetching_ahead(place, ["../secret.png", "/secret.png", "1.png"], str)]
+    assert server.asked == ["/p/1.png"]
+    assert (check_picture(folder, "../secret.png", 1000) or ("",))[0] == "image_outside_folder"
+
+
+def test_shards_that_changed_are_read_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    for colour, pixel in (("red", (255, 0, 0)), ("blue", (0, 0, 255))):
+        shard(path, x_DOTpng=b"." * len(colour) * 600, a_DOTpng=picture(colour))
+        assert colour_of(folder_of(str(path)), "a.png") == pixel
