@@ -144,7 +144,19 @@ def find_format(settings: CorpusSettings) -> Format:
             )
     elif settings.path is not None and Path(settings.path).exists():  # one that is gone is told when it is read
         fitting = _recognised(Path(settings.path), fitting)
+    elif settings.path is not None and _seems_hub_id(Path(settings.path)):
+        name = "/".join(Path(settings.path).parts[-2:])
+        raise CorpusError(
+            f"{settings.path}: there is no such file or folder. A data set of the hub is fetched first: 'hf download "
+            f"--repo-type dataset {name} --local-dir mine', then --corpus mine."
+        )
     return fitting[0]
+
+
+def _seems_hub_id(path: Path) -> bool:
+    """Whether what is not there may be a name of the hub, OWNER/NAME, below the folder one stands in."""
+    is_near = path.parent.parent == Path.cwd() or not path.is_absolute()
+    return is_near and len(path.parts) > 1 and not path.suffix and not path.parent.exists()
 
 
 def _recognised(path: Path, formats: Sequence[Format]) -> list[Format]:

@@ -143,6 +143,14 @@ def test_what_is_of_no_format_is_told(tmp_path: Path, name: str, said: str) -> N
         open_source(CorpusSettings(path=str(tmp_path / name)))
 
 
+def test_a_name_of_the_hub_is_told_how_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CorpusError, match="hf download --repo-type dataset somebody/pictures --local-dir mine"):
+        open_source(load_settings(None, {"corpus.path": "somebody/pictures"}).corpus)
+    with pytest.raises(CorpusError, match="no such annotation file"):
+        load_corpus(load_settings(None, {"corpus.path": "somebody/pictures.jsonl"}).corpus)
+
+
 def test_what_is_of_two_formats_is_to_be_named(tmp_path: Path, corpus_files: CorpusFiles) -> None:
     for name in ("yolo", "voc"):
         written(name, corpus_files, tmp_path / "both")
