@@ -30,7 +30,7 @@ def test_every_command_exists(command: str) -> None:
 def test_every_option_exists() -> None:
     helps = "".join(CliRunner().invoke(app, [command, "--help"]).stdout for command in COMMANDS)
     ours = re.sub(
-        r"python benchmarks/[^`]*|python -m lmms_eval[^`]*|\(`--include_path`\)|(?:ray start|sbatch|#SBATCH|swift sft|torchrun)[^`\n]*",
+        r"python benchmarks/[^`]*|python -m lmms_eval[^`]*|\(`--include_path`\)|(?:ray start|sbatch|#SBATCH|swift sft|torchrun|hf download)[^`\n]*",
         "",
         PROMISED,
     )  # these have options of their own
