@@ -77,7 +77,7 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True, is_merge: bool
     if settings["engine"] == "ray" and settings["ray"]["address"] is not None:
         yield Danger("ray.address", settings["ray"]["address"], "lets that cluster run code as you")
     images = (settings.get("corpus") or {}).get("images") or ""
-    if not is_merge and "://" in images and not _is_here(images):
+    if not is_merge and "://" in images and not is_here(images):
         yield Danger("corpus.images", images, "has this machine fetch pictures from there")
     if not is_merge:
         yield from dangers_of_validator(settings["validator"])
