@@ -168,7 +168,9 @@ def parse_context(text: str, image_id: str = "0") -> AnnotatedImage:
         elif line.strip() and not _NOTE_LINE.match(line):
             captions.append(line.strip())
     told = (tuple(captions), tuple(boxes))
-    return AnnotatedImage(image_id, f"{image_id}.jpg", 1000, 1000, *told, absent=absent, regions=tuple(regions))
+    return AnnotatedImage(
+        image_id, f"{image_id}.jpg", 1000, 1000, *told, absent=absent, regions=tuple(regions) or UNSET
+    )
 
 
 def _corners(numbers: str, line: str) -> BoxUnit:

@@ -68,7 +68,7 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
         absent: Categories that somebody looked for and did not find, where the file tells them of each image (LVIS).
             Where it does not, a category without a box is absent as far as the corpus is exhaustive.
         unfinished: Categories of which not every object has its box, where the file tells them.
-        regions: What is said of parts of it; no caption, as none of them is about the whole.
+        regions: What is said of parts of it, if anything; no caption, as none of them is about the whole.
     """
 
     image_id: str
@@ -80,12 +80,12 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
     licence: str | None = None
     absent: tuple[str, ...] | UnsetType = UNSET
     unfinished: tuple[str, ...] | UnsetType = UNSET
-    regions: tuple[Region, ...] = ()
+    regions: tuple[Region, ...] | UnsetType = UNSET
 
     @property
     def texts(self) -> tuple[str, ...]:
         """All that is said of the image and of its parts."""
-        return (*self.captions, *(region.text for region in self.regions)) if self.regions else self.captions
+        return (*self.captions, *(region.text for region in self.regions or ()))
 
 
 class Message(Struct, frozen=True):

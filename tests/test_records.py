@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from datagen.records import ProbeResult, Turn, Validation
+from datagen.records import AnnotatedImage, ProbeResult, Turn, Validation
 
 PROBE = b'{"claim":0,"question":"Is there a dog?","chance":0.9}'
 WRITTEN = (
@@ -31,3 +31,8 @@ def test_what_is_not_known_is_passed_over_and_what_lacks_is_empty() -> None:
     seen = msgspec.json.decode(line, type=Turn).validation
     assert seen == Validation("supported", 0.5)
     assert seen.probes is None
+
+
+def test_an_image_without_regions_is_written_as_before_there_were_any() -> None:
+    """Digests of recipes are made of their examples' images: another key would ask every paid reply again."""
+    assert b"regions" not in msgspec.json.encode(AnnotatedImage("1", "1.jpg", 640, 480, ("A dog.",)))

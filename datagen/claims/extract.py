@@ -479,7 +479,7 @@ def gather_evidence(
         boxes.setdefault(box.category, []).append(box.box_unit)
         noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
     captions = image.captions if with_captions else ()
-    of_parts = tuple(dict.fromkeys(region.text for region in image.regions)) if with_captions else ()
+    of_parts = tuple(dict.fromkeys(region.text for region in image.regions or ())) if with_captions else ()
     named: dict[str, int] = {}
     open_words: dict[str, str] = {}
     shown: set[str] = set()

@@ -284,7 +284,7 @@ class Columns(Struct, frozen=True):
                 tuple(boxes[c - n_boxes : d - n_boxes]),
                 licence_names[licence],
                 *(self._labelled(row) if len(self.labels) else (UNSET, UNSET) if regions else ()),
-                *((regions[row - start],) if regions else ()),
+                *((regions[row - start] or UNSET,) if regions else ()),
             )
 
     def _labelled(self, row: int) -> tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType]:
@@ -403,7 +403,7 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
         np.array([label for of_image in labels for label in of_image], np.int32),
         category_names,
         licence_names,
-        region_columns([image.regions for image in images]),
+        region_columns([image.regions or () for image in images]),
     )
 
 

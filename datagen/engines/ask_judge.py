@@ -316,8 +316,8 @@ class LlmJudge:
             named = {name for claim in turn.claims for name in (claim.category, *claim.others)}
             boxes = tuple(box for box in image.boxes if box.category not in named)
             captions = tuple(text for text in image.captions if named.isdisjoint(lexicon.named(text)))
-            regions = tuple(one for one in image.regions if named.isdisjoint(lexicon.named(one.text)))
-            hidden = replace(image, boxes=boxes, captions=captions, regions=regions)
+            regions = tuple(one for one in image.regions or () if named.isdisjoint(lexicon.named(one.text)))
+            hidden = replace(image, boxes=boxes, captions=captions, regions=regions or UNSET)
             (read,) = claims.judge_turns((turn,), hidden, corpus.categories, leaves_open, settings.language)
             asked = self._asked_about(hidden, sample.turns)
             if asked is not None and all(claim.verdict == "unknown" for claim in read.claims):

@@ -244,7 +244,7 @@ def _captions(image: AnnotatedImage | None) -> str:
     """What people wrote about the picture, where a reader opens it."""
     if image is None:
         return ""
-    of_parts = tuple(dict.fromkeys(region.text for region in image.regions))
+    of_parts = tuple(dict.fromkeys(region.text for region in image.regions or ()))
     return _folded(image.captions, "caption{} by people") + _folded(of_parts, "sentence{} on parts of it")
 
 
