@@ -217,3 +217,19 @@ def clip_to_unit(corners: Sequence[float]) -> BoxUnit:
     """Clip left, top, right, bottom to the frame."""
     left, top, right, bottom = (min(1.0, max(0.0, value)) for value in corners)
     return left, top, right, bottom
+
+
+POINTED_SIDE, POINTED_AREA = 0.03, 0.004
+"""Smallest side and area of what is pointed at, as shares of the picture: a patch of the coarsest grid that a model
+reads (Kosmos-2's 32 x 32), and 35 x 35 pixels of a COCO photograph."""
+
+
+def is_large_enough(box: BoxUnit) -> bool:
+    """Whether a box is worth pointing at: in a smaller one, rounding moves the edges too far."""
+    width, height = width_of(box), height_of(box)
+    return min(width, height) >= POINTED_SIDE and width * height >= POINTED_AREA
+
+
+def can_be_pointed_at(box: Box) -> bool:
+    """Whether an annotation is of one thing, and large enough."""
+    return not box.is_crowd and is_large_enough(box.box_unit)

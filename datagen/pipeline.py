@@ -17,7 +17,8 @@ from msgspec import Raw, Struct, json
 from msgspec.structs import replace
 
 from datagen import claims
-from datagen.checks import Check, check_turns, check_with
+from datagen.box_text import with_plain_boxes
+from datagen.checks import BY_ANNOTATIONS, Check, check_turns, check_with, first_bad_box
 from datagen.companions import NO_COMPANIONS, Companions, plausibly_absent
 from datagen.config import Settings, digest_of
 from datagen.dedup import Deduplicator, FindVector
@@ -181,6 +182,8 @@ def plan_imported(dataset: Dataset, check_picture: PictureCheck) -> Iterator[Pla
 
 
 def _nothing_to_tell(image: AnnotatedImage, recipe: Recipe) -> str:
+    if recipe.settings.points and image.boxes:
+        return f"image {image.image_id} has no box that is large enough to be pointed at, and no group"
     needs = " or ".join(part for part in recipe.settings.context_parts if part != "absent")
     return f"image {image.image_id} has no {needs}, so nothing can be told to the teacher"
 
@@ -211,6 +214,11 @@ def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Samp
     image = asked.planned.image
     shown = (*image.captions, *(box.category for box in image.boxes))
     turns, repairs = lay_repairs(parsed.turns, asked.repairs, shown, settings.language)
+    if recipe.settings.points:
+        turns = tuple(
+            replace(turn, question=with_plain_boxes(turn.question), answer=with_plain_boxes(turn.answer))
+            for turn in turns
+        )
     if repairs:
         sample = replace(sample, repairs=repairs, provenance=_paid_for(sample.provenance, repairs))
     told = claims.judge_turns(turns, image, asked.planned.categories, settings.checks, settings.language)
@@ -229,11 +237,24 @@ def _paid_for(before: Provenance, repairs: Sequence[Repair]) -> Provenance:
     )
 
 
+def check_boxes(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
+    """Boxes of turns that point: in the one form, and each of them drawn by people."""
+    if not asked.planned.recipe.settings.points:
+        return sample
+    skip = (*settings.checks.skip, *(BY_ANNOTATIONS if settings.checks.contradicted == "keep" else ()))
+    found = first_bad_box(sample.turns, asked.planned.image, skip)
+    return sample if found is None else cut_or_reject(sample, sample.turns[: found[0]], found[1])
+
+
 def check_wording(sample: Sample, asked: SampleOrigin, settings: Settings) -> Sample:
     """Refusals, leaks of the context, broken and trainer-breaking text."""
-    is_description = asked.planned.recipe.settings.reply_format == "text"
-    in_any = asked.planned.recipe.settings.reply_format == "llava" and settings.language == ENGLISH
-    checked = check_turns(sample.turns, is_description, settings.checks, settings.language, in_any_language=in_any)
+    recipe = asked.planned.recipe.settings
+    is_description, is_imported = recipe.reply_format == "text", recipe.reply_format == "llava"
+    checked = check_turns(
+        sample.turns, is_description, settings.checks, settings.language,
+        in_any_language=is_imported and settings.language == ENGLISH,
+        points=is_imported or bool(recipe.points),
+    )  # fmt: skip
     return cut_or_reject(sample, checked.turns, checked.drop)
 
 
@@ -406,6 +427,7 @@ STAGES = (
         name="parse", what="no readable turns in the reply", of_sample=parse_turns,
         settings=("rng_seed", "checks", "repair"),
     ),
+    Stage(name="checks", what="boxes of another form, or invented", of_sample=check_boxes, settings=("checks",)),
     Stage(name="checks", what="refused, leaking or broken wording", of_sample=check_wording, settings=("checks",)),
     Stage(name="checks", what="contradicted by captions or boxes", of_sample=check_claims, settings=("checks",)),
     Stage(name="checks", what="a check in Python", of_sample=check_in_python, settings=("python_checks",)),

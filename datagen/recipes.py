@@ -1,8 +1,9 @@
 """Response types as text: folders of prompts and few-shots become recipes, recipes become requests.
 
 ``prompts/<type>/recipe.yaml`` holds the settings, ``system.txt`` the system message (``{rules}`` stands for
-``prompts/rules.txt``, which all types share, and in it ``{absent}`` for ``absent.txt`` where a type is told of absent
-things), ``questions.txt`` (for replies that are one bare text) the questions to draw from;
+``prompts/rules.txt``, which all types share, ``{pointing}`` for ``pointing.txt``, which those share whose turns carry
+boxes, and in either ``{absent}`` for ``absent.txt`` where a type is told of absent things), ``questions.txt`` (for
+replies that are one bare text) the questions to draw from;
 ``seeds/<type>/NN.context.txt`` and ``NN.reply.txt`` are the few-shots. A new type is new text. For a run in another
 language than English, ``questions.CODE.txt`` and ``seeds/<type>/CODE/`` come first where they are there, and
 ``prompts/language.txt`` asks the teacher to write in it.
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from datagen.config import IMPORTED as IMPORTED_NAME
@@ -36,6 +37,7 @@ from datagen.config import (
 )
 from datagen.context import ContextPart, parse_context, render_context, tells_absent
 from datagen.errors import RecipeError
+from datagen.geometry import can_be_pointed_at
 from datagen.languages import ENGLISH, NAMES
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, ExtraSample, Message, Request
@@ -70,7 +72,9 @@ class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
         shots: How many of the few-shots a request tells; None for all, in the order of their names.
         wanted: What is drawn for every image and told behind its context, in the default style alone.
         template: Which embedded writer can serve the type: conversation, description, reasoning,
-            negation; None when only an LLM can.
+            negation, grounding, referring, grounded_description; None when only an LLM can.
+        points: Its questions and answers carry boxes, in the form of ``box_text``; left out for the others, so that
+            their digests are what they were.
         summary: One line for ``datagen recipes``.
     """
 
@@ -86,7 +90,13 @@ class RecipeFile(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     extra_body: dict[str, Any] = {}
     shots: Annotated[int, Meta(ge=1)] | None = None
     wanted: tuple[Wish, ...] = ()
-    template: Literal["conversation", "description", "reasoning", "negation"] | None = None
+    template: (
+        Literal[
+            "conversation", "description", "reasoning", "negation", "grounding", "referring", "grounded_description"
+        ]
+        | None
+    ) = None  # fmt: skip
+    points: bool | UnsetType = UNSET
     summary: str = ""
 
 
@@ -245,14 +255,7 @@ def load_recipe(folder: Path, language: str = ENGLISH) -> Recipe:
             raise RecipeError(f"{listed}: holds no question; a text reply needs at least one.")
         if any("<image>" in question for question in questions):
             raise RecipeError(f"{listed}: holds <image>; the export puts it in, so leave it out.")
-    system = _read(folder / "system.txt").strip()
-    if not system:
-        raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")
-    if "{rules}" in system:
-        system = system.replace("{rules}", _read_shared(folder, "rules.txt"))
-    if "{absent}" in system:
-        told = f"{_read_shared(folder, 'absent.txt')}\n" if "absent" in settings.context_parts else ""
-        system = system.replace("{absent}\n", told).replace("{absent}", told).strip()
+    system = _system_text(folder, settings)
     seeds = folder.parent.parent / "seeds" / name
     contexts = seeds
     if language != ENGLISH:
@@ -265,6 +268,20 @@ def load_recipe(folder: Path, language: str = ENGLISH) -> Recipe:
     fewshots = _load_fewshots(seeds, contexts)
     texts = [settings, system, questions, [(shot.image, shot.reply, shot.wanted) for shot in fewshots]]
     return Recipe(name, settings, system, fewshots, questions, digest_of(texts))
+
+
+def _system_text(folder: Path, settings: RecipeFile) -> str:
+    """Read a type's system message, with the texts that types share in their places."""
+    system = _read(folder / "system.txt").strip()
+    if not system:
+        raise RecipeError(f"{folder / 'system.txt'}: is empty; it should tell the teacher what to write.")
+    for name in ("rules", "pointing"):
+        if f"{{{name}}}" in system:
+            system = system.replace(f"{{{name}}}", _read_shared(folder, f"{name}.txt"))
+    if "{absent}" in system:
+        told = f"{_read_shared(folder, 'absent.txt')}\n" if "absent" in settings.context_parts else ""
+        system = system.replace("{absent}\n", told).replace("{absent}", told).strip()
+    return system
 
 
 def _read_shared(folder: Path, name: str) -> str:
@@ -400,7 +417,7 @@ def build_request(
     context = digested = render_context(image, parts, settings.context, told_absent)
     if deniable and tells_absent(parts, settings.context):
         digested = render_context(image, parts, settings.context, ("...",))
-    if not context:
+    if not context or (recipe.settings.points and not any(map(can_be_pointed_at, image.boxes))):
         return None
     deck = rng_for(seed, image.image_id, recipe.name, _numbered("deck", number)).randrange(recipe.n_decks)
     shows = settings.teacher.show_images

@@ -16,7 +16,7 @@ FLOORS = (
     {"hallucination_rate", "settings_table", "turn_fates", "words"},
     {"repair_report", "said_again"},
     {"languages", "summary"},
-    {"config", "geometry", "lexicon"},
+    {"box_text", "config", "geometry", "lexicon"},
     {"claims", "context", "endpoint"},
     {"wishes"},
     {

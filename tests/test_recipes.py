@@ -28,6 +28,7 @@ from datagen.records import AnnotatedImage, Box, Message
 
 LLAVA = ContextSettings(style="llava")
 BUNDLED = ("conversation", "description", "reasoning", "negation")
+POINTING = ("grounding", "referring", "grounded_description")
 IMAGE = AnnotatedImage("7", "7.jpg", 100, 100, ("A dog runs.",), (Box("dog", (0.1, 0.2, 0.4, 0.8), 0.18),))
 RICH = AnnotatedImage(
     "7",
@@ -75,7 +76,7 @@ def settings_for(folder: Path, **changes) -> Settings:
 def test_a_new_type_is_text_only(tmp_path):
     settings = settings_for(write(tmp_path))
     (recipe,) = load_recipes(settings)
-    assert set(available_types(str(tmp_path))) == {*BUNDLED, "rhyme"}
+    assert set(available_types(str(tmp_path))) == {*BUNDLED, *POINTING, "rhyme"}
     assert recipe.settings.template is None
     request = build_request(recipe, IMAGE, settings)
     assert request is not None
@@ -165,7 +166,7 @@ def test_files_that_cannot_be_read_have_their_sentence(tmp_path):
 
 
 def test_unknown_types_and_folders_are_named(tmp_path):
-    with pytest.raises(RecipeError, match="No response type 'rhyme'; there are conversation, description, negation"):
+    with pytest.raises(RecipeError, match="No response type 'rhyme'; there are conversation, description, grounded_desc"):
         load_recipes(Settings(types=("rhyme",)))
     with pytest.raises(RecipeError, match="no such folder; a recipes folder holds"):
         available_types(str(tmp_path / "nowhere"))

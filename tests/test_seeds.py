@@ -5,11 +5,15 @@ from pathlib import Path
 
 import pytest
 
+from datagen.box_text import boxes_in
+from datagen.checks import check_turns, first_bad_box
+from datagen.claims import judge_turns
 from datagen.companions import Companions, plausibly_absent
 from datagen.config import ChecksSettings, ContextSettings, Settings
 from datagen.context import render_context
 from datagen.corpus.lint import lint_image, lint_text
 from datagen.lexicon import Lexicon
+from datagen.parsing import parse_reply
 from datagen.recipes import Fewshot, Recipe, bundled_folder, load_recipes
 from datagen.wishes import count_facts, needs_met_by
 from datagen.words import COCO_CATEGORIES
@@ -187,3 +191,33 @@ def test_description_questions_are_many_and_different():
     questions = RECIPES["description"].questions
     assert len(set(questions)) == len(questions) >= 16
     assert all(question[0].isupper() and question[-1] in ".?" for question in questions)
+
+
+POINTING = ("grounding", "referring", "grounded_description")
+POINTED = [(recipe, shot) for recipe in load_recipes(Settings(types=POINTING)) for shot in recipe.fewshots]
+
+
+@pytest.mark.parametrize(("recipe", "shot"), POINTED, ids=[f"{recipe.name}-{shot.name}" for recipe, shot in POINTED])
+def test_examples_that_point_are_what_a_perfect_teacher_writes(recipe: Recipe, shot: Fewshot) -> None:
+    text = seed_file(recipe, f"{shot.name}.context.txt").read_text(encoding="utf-8")
+    told = render_context(shot.image, recipe.settings.context_parts, ContextSettings(), shot.image.absent or ())
+    assert text == f"{told}\n\n{shot.wanted}\n"
+    found = parse_reply(shot.reply, recipe.settings.reply_format, "stop", "Describe it.").turns
+    for number in re.findall(r"(\d+) questions", shot.wanted):
+        assert len(found) == int(number)
+    assert first_bad_box(found, shot.image) is None
+    checked = check_turns(found, recipe.settings.reply_format == "text", ChecksSettings(), points=True)
+    assert checked.drop is None
+    for turn in judge_turns(found, shot.image, COCO_CATEGORIES, ChecksSettings()):
+        assert [claim for claim in turn.claims if claim.verdict == "contradicted"] == []
+        if recipe.name != "grounded_description":
+            assert any(boxes_in(turn.question)) == (recipe.name == "referring")
+            assert not (recipe.name == "referring" and any(boxes_in(turn.answer)))
+
+
+def test_the_prompts_that_point_show_the_form_of_a_box() -> None:
+    for recipe in load_recipes(Settings(types=POINTING)):
+        assert "[0.12, 0.28, 0.34, 0.67]" in recipe.system
+        assert recipe.settings.template == recipe.name
+        assert recipe.settings.points is True
+        assert len(recipe.fewshots) >= 6

@@ -12,7 +12,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from datagen.box_text import read_as_words
+from datagen.checks.pointed_boxes import BOX_CHECK_NAMES
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError, told_raised
 from datagen.languages import (
@@ -536,6 +539,7 @@ def check_turns(
     language: str = ENGLISH,
     *,
     in_any_language: bool = False,
+    points: bool = False,
 ) -> Checked:
     """Check turns in order.
 
@@ -545,18 +549,22 @@ def check_turns(
         settings: Limits, and the names of checks to leave out.
         language: Code of the language that the turns should be in.
         in_any_language: Nobody was asked to write in it.
+        points: Boxes in their one form belong to the text, and "bounding box" is no leak; see ``pointed_boxes``.
     """
     asked_for = language_for(language)
     table = DESCRIPTION_CHECKS if is_description else TURN_CHECKS
     active = [check for check in table if check.__name__ not in settings.skip]
     asked: dict[str, int] = {}
     for n, turn in enumerate(turns):
+        read = turn
+        if points:
+            read = replace(turn, question=read_as_words(turn.question), answer=read_as_words(turn.answer))
         for check in active:
-            detail = _find_fault(check, turn, settings, asked_for)
+            detail = _find_fault(check, read, settings, asked_for)
             if detail is not None:
                 return Checked(turns[:n], Drop("checks", check.__name__, f"turn {n + 1}: {detail}"))
         if not in_any_language and WRONG_LANGUAGE not in settings.skip:
-            detail = wrong_language(turn, is_description, asked_for)
+            detail = wrong_language(read, is_description, asked_for)
             if detail is not None:
                 return Checked(turns[:n], Drop("checks", WRONG_LANGUAGE, f"turn {n + 1}: {detail}"))
         first = asked.setdefault(" ".join(words_of(turn.question)), n)
@@ -589,7 +597,7 @@ def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: Annota
 
 def known_checks() -> tuple[str, ...]:
     """Names of all checks, as ``skip`` takes them and the summary counts them."""
-    return (*(check.__name__ for check in DESCRIPTION_CHECKS), WRONG_LANGUAGE, REPEATED_QUESTION)
+    return (*(check.__name__ for check in DESCRIPTION_CHECKS), *BOX_CHECK_NAMES, WRONG_LANGUAGE, REPEATED_QUESTION)
 
 
 def validate_check_names(settings: ChecksSettings) -> None:

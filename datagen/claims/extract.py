@@ -16,6 +16,7 @@ from functools import lru_cache
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from datagen.box_text import without_boxes
 from datagen.claims.clause import SLOTS, Clause, Statement
 from datagen.claims.coreference import PRONOUNS, Discourse
 from datagen.claims.generic import generic_spans, is_explaining
@@ -121,13 +122,14 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
     """
     discourse = Discourse(lexicon) if discourse is None else discourse
     asked = read_statements(_bare_question(question), lexicon, discourse, in_question=True)
-    written, question, answer = answer, lowered(question), lowered(answer)
+    written = question, answer
+    question, answer = lowered(without_boxes(question)), lowered(without_boxes(answer))
     subjects = {s.category: s for s in asked if kind_of(s.kind).is_existence}
     antecedent = _as_phrase(next(iter(subjects.values()))) if len(subjects) == 1 else None
     said = [
         replace(s, comparison="at least") if s.is_plain and s.comparison == "exact" else s
         for s in read_answer(
-            written, lexicon, discourse, may_go_on=len(subjects) == 1, explains=is_explaining(question, answer)
+            written[1], lexicon, discourse, may_go_on=len(subjects) == 1, explains=is_explaining(question, answer)
         )
     ]
     if SUPPOSES.search(question):
@@ -139,7 +141,7 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
         found = [s for s in asked if s.number is None or not _HOW_MANY.search(question)]
     elif OPEN_QUESTION.match(question.strip()) and not REFUTES.search(answer):
         found = [s for s in asked if s.is_definite]
-    turn = ShortAnswer(question, answer, lexicon, antecedent, said)
+    turn = ShortAnswer(question, answer, lexicon, antecedent, said, written)
     meant = [statement for read in _SHORT_ANSWER_READERS for statement in read(turn)]
     return [*found, *(s for s in meant if s.in_question), *said, *(s for s in meant if not s.in_question)]
 
@@ -200,7 +202,7 @@ def read_answer(
     statements = read_statements(
         text, lexicon, discourse, may_go_on=may_go_on, explains=explains, of_caption=of_caption
     )
-    text = lowered(text)
+    text = lowered(without_boxes(text))
     numbers: dict[str, set[int | None]] = {}
     totals: dict[str, set[int | None]] = {}
     for statement in statements:
@@ -259,7 +261,7 @@ def read_statements(
         of_caption: Kinds that ask captions nothing do not read it.
     """
     written = SLOTS.sub(" ", text)
-    text = lowered(written)
+    text = lowered(without_boxes(written))
     mentions = lexicon.find(text)
     found: list[Statement] = []
     done, general = 0, _InGeneral() if explains else None
@@ -475,7 +477,10 @@ def gather_evidence(
     lexicon = vocabulary.lexicon
     boxes: dict[str, list[BoxUnit]] = {}
     noticed: dict[str, int] = {}
+    groups: dict[str, list[BoxUnit]] = {}
     for box in image.boxes:
+        if box.is_crowd:
+            groups.setdefault(box.category, []).append(box.box_unit)
         boxes.setdefault(box.category, []).append(box.box_unit)
         noticed[box.category] = noticed.get(box.category, 0) + (box.area_unit >= NOTICED_AREA)
     captions = image.captions if with_captions else ()
@@ -519,4 +524,5 @@ def gather_evidence(
         unfinished=frozenset(image.unfinished or ()),
         told_of_parts=read_captions(of_parts, lexicon)[0],
         part_words=frozenset(singular(word) for text in of_parts for word in _WORDS.findall(text.lower())),
+        groups=groups,
     )

@@ -56,6 +56,7 @@ class Evidence(Struct, frozen=True):
         told_of_parts: What is stated of parts of the picture, text by text: it bears claims out as a caption does, and
             its silence says nothing.
         part_words: Every word of these texts, in the singular.
+        groups: Per category, the corners of its crowd regions.
     """
 
     counts: dict[str, Count]
@@ -76,6 +77,7 @@ class Evidence(Struct, frozen=True):
     unfinished: frozenset[str] = frozenset()
     told_of_parts: tuple[tuple[Statement, ...], ...] = ()
     part_words: frozenset[str] = frozenset()
+    groups: Mapping[str, Sequence[BoxUnit]] = {}
 
     def is_looked_for(self, category: str) -> bool:
         """Whether annotators looked for a category in this image."""
@@ -90,6 +92,7 @@ class ShortAnswer(Struct, frozen=True):
     Attributes:
         antecedent: The one thing that the question is about; None where it is about several or none.
         said: What the answer states by itself.
+        written: Both as they were written, with boxes where the other fields have spaces.
     """
 
     question: str
@@ -97,6 +100,7 @@ class ShortAnswer(Struct, frozen=True):
     lexicon: Lexicon
     antecedent: Phrase | None
     said: Sequence[Statement]
+    written: tuple[str, str] = ("", "")
 
 
 def opens_with(turn: ShortAnswer) -> Phrase | None:

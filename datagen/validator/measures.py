@@ -9,6 +9,7 @@ from itertools import islice
 from msgspec import Struct
 from msgspec.structs import replace
 
+from datagen.box_text import has_box
 from datagen.claims.kind import Probed
 from datagen.claims.kinds import KINDS, kind_of
 from datagen.records import Claim, NoScore, ProbeKind, ProbeScore, Score, SimilarityScore, TextScore, Turn
@@ -82,7 +83,8 @@ def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_
         abilities: Of the validator.
         templates: Questions of the user's own by kind of claim; put to who takes any question.
     """
-    text = Text(turn.question, turn.answer) if abilities.texts else None
+    # A text with boxes in it is scored by none: to most models its digits mean nothing, to others another grid.
+    text = Text(turn.question, turn.answer) if abilities.texts and not has_box(turn) else None
     probes = tuple((n, probed) for n, claim in enumerate(turn.claims) for probed in probe_claim(claim, abilities))
     if templates and abilities.categories is None and "statement" in abilities.probes:
         own = ((n, ask_in_own_words(turn, claim, templates)) for n, claim in enumerate(turn.claims))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datagen.checks import check_turns, known_checks, validate_check_names
+from datagen.checks.pointed_boxes import BOX_CHECK_NAMES
 from datagen.checks.wording import DESCRIPTION_CHECKS, TURN_CHECKS
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError
@@ -330,7 +331,7 @@ def test_check_can_be_left_out(reason: str, answer: str) -> None:
 
 def test_names_are_known_and_others_refused() -> None:
     names = known_checks()
-    assert len(set(names)) == len(names) == len(DESCRIPTION_CHECKS) + 2
+    assert len(set(names)) == len(names) == len(DESCRIPTION_CHECKS) + len(BOX_CHECK_NAMES) + 2
     assert {check.__name__ for check in TURN_CHECKS} < set(names)
     validate_check_names(ChecksSettings(skip=names))
     with pytest.raises(SettingsError, match=r"no check 'refusals'; there are without_words, .*repeated_question"):

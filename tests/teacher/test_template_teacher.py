@@ -321,14 +321,14 @@ def test_every_table_of_wordings_is_used_and_its_braces_are_names() -> None:
     import inspect
     import string
 
-    from datagen.teacher.template import conversation, description, negation, puzzles, shared_wording
+    from datagen.teacher.template import conversation, description, negation, pointing, puzzles, shared_wording
 
-    for module in (conversation, description, negation, puzzles):
+    for module in (conversation, description, negation, pointing, puzzles):
         source = inspect.getsource(module)
         section = module.__name__.rpartition(".")[2]
         assert [kind for kind in shared_wording.wordings(section) if f'SAID["{kind}"]' not in source] == []
     assert [kind for kind in negation.CLAIMS if f'CLAIMS["{kind}"]' not in inspect.getsource(negation)] == []
-    for section in ("shared", "conversation", "description", "puzzles", "negation", "claims"):
+    for section in ("shared", "conversation", "description", "puzzles", "negation", "claims", "pointing"):
         for kind, roles in shared_wording.wordings(section).items():
             for role, wordings in roles.items():
                 assert len(set(wordings)) == len(wordings) > 0, f"{section}.{kind}.{role}"

@@ -9,6 +9,7 @@ from datagen.claims.kind import Kind, PlantedError, needs_pixels
 from datagen.claims.kinds.absence import ABSENCE
 from datagen.claims.kinds.action import ACTION
 from datagen.claims.kinds.attribute import ATTRIBUTE
+from datagen.claims.kinds.box import BOX
 from datagen.claims.kinds.count import COUNT
 from datagen.claims.kinds.person import PERSON
 from datagen.claims.kinds.place import PLACE
@@ -18,7 +19,9 @@ from datagen.claims.kinds.scene import SCENE
 from datagen.claims.kinds.thing import THING
 from datagen.claims.kinds.writing import WRITING
 
-KINDS: tuple[Kind, ...] = (COUNT, PRESENCE, ABSENCE, PLACE, RELATION, ATTRIBUTE, PERSON, SCENE, ACTION, THING, WRITING)
+KINDS: tuple[Kind, ...] = (
+    COUNT, PRESENCE, ABSENCE, PLACE, RELATION, ATTRIBUTE, PERSON, SCENE, ACTION, THING, WRITING, BOX,
+)  # fmt: skip
 
 PLANTED_ERRORS: tuple[PlantedError, ...] = tuple(dict.fromkeys(error for kind in KINDS for error, _ in kind.plants))
 """The errors that the kinds plant, each once."""

@@ -1,8 +1,8 @@
 """The embedded teacher: visual-instruction data from captions and boxes by templates, exact and without network.
 
 ``captions`` (spelled by ``slips``) and ``image_facts`` read what may be said of an image, ``scenes`` knows places and
-what may be denied;
-``conversation``, ``description``, ``puzzles`` and ``negation`` write, with the parts in ``shared_wording``.
+what may be denied; ``conversation``, ``description``, ``puzzles``, ``negation`` and ``pointing`` write, with the parts
+in ``shared_wording``.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from datagen.teacher.template.conversation import write_conversation
 from datagen.teacher.template.description import write_description
 from datagen.teacher.template.image_facts import Facts, gather_facts
 from datagen.teacher.template.negation import write_negation
+from datagen.teacher.template.pointing import write_grounded_description, write_grounding, write_referring
 from datagen.teacher.template.puzzles import write_puzzle
 from datagen.teacher.template.shared_wording import QA
 
@@ -30,6 +31,9 @@ WRITERS: dict[str, Callable[[Facts, random.Random], list[QA]]] = {
     "description": write_description,
     "reasoning": write_puzzle,
     "negation": write_negation,
+    "grounding": write_grounding,
+    "referring": write_referring,
+    "grounded_description": write_grounded_description,
 }
 """What ``template:`` in a recipe may name."""
 
