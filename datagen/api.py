@@ -522,6 +522,7 @@ class Run(RunTables):
         images: str | Path | None = None,
         reviewer: Reviewer | None = None,
         planted_share: float | None = None,
+        coordinates: str = "shares",
     ) -> Exported:
         """Write the accepted samples in the form a trainer reads, as ``datagen export`` does.
 
@@ -537,6 +538,8 @@ class Run(RunTables):
             reviewer: Of ``self.reviewer``, for one who wants its counts afterwards.
             planted_share: Of ``preference``: share of the turns that annotations bear out which get a pair with a
                 planted error, 0 to 1; by default a quarter.
+            coordinates: How boxes in texts are written, by the family of models that is trained, such as ``qwen3-vl``;
+                see ``datagen.export.COORDINATES``.
 
         Returns:
             How many rows each split has, and which samples were left out and why.
@@ -562,6 +565,7 @@ class Run(RunTables):
             shard_mb=shard_mb,
             images=None if images is None else Path(images),
             planted_share=planted_share,
+            coordinates=coordinates,
         )
         samples = self.iter_samples(reviewer)
         card = self.folder.card.read_text("utf-8", "replace") if self.folder.card.is_file() else ""

@@ -50,6 +50,13 @@ def export(
     ] = None,
     shard_mb: Annotated[int, typer.Option(min=1, help="Size of a file, of forms cut into shards.")] = 512,
     images: Annotated[Path | None, typer.Option(help="Folder of the pictures, if not where the run found it.")] = None,
+    coordinates: Annotated[
+        str,
+        typer.Option(
+            help="How boxes in texts are written: shares, llava-1.5, qwen2.5-vl, qwen3-vl, internvl, paligemma or "
+            "kosmos-2; see docs/pointing.md."
+        ),
+    ] = "shares",
     planted_share: Annotated[
         float | None,
         typer.Option(
@@ -78,6 +85,7 @@ def export(
         images=images,
         reviewer=reviewer,
         planted_share=planted_share,
+        coordinates=coordinates,
     )
     _tell_left_out(exported)
     _tell_decisions(reviewer)

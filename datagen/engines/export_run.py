@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from datagen.config import CorpusSettings, Settings, digest_of, dump_settings
 from datagen.corpus import Corpus, check_picture, folder_of, picture_path
@@ -19,6 +19,7 @@ from datagen.engines.presence_questions import QUESTIONS, presence_questions
 from datagen.errors import DatagenError, ExportError, SettingsError
 from datagen.export import (
     FORMS,
+    SHARES,
     Exported,
     ExportSettings,
     FindPicture,
@@ -29,6 +30,7 @@ from datagen.export import (
     Writer,
     export_card,
     export_folder,
+    family_of,
     unfinished_folder,
 )
 from datagen.records import Sample
@@ -49,6 +51,7 @@ class Order(Struct, frozen=True, kw_only=True):
         shard_mb: Size in megabytes after which a form that is cut into shards begins another file.
         images: Folder of the pictures, if not where the run found them.
         planted_share: Of ``preference``; see ``preference_pairs``. None takes ``PLANTED_SHARE``.
+        coordinates: How boxes in texts are written, a name of ``COORDINATES``.
     """
 
     form: str = "llava"
@@ -58,6 +61,7 @@ class Order(Struct, frozen=True, kw_only=True):
     shard_mb: int = 512
     images: Path | None = None
     planted_share: float | None = None
+    coordinates: str = SHARES
 
 
 PREFERENCE = "preference"
@@ -128,7 +132,7 @@ def export_run(
 
 def _write_ledger(write: Ledger, samples: Iterable[Sample], out: Path, order: Order) -> Exported:
     """Write a form that is one file whole, or nothing."""
-    if order.validation_share or order.licences or order.pictures or order.images:
+    if order.validation_share or order.licences or order.pictures or order.images or order.coordinates != SHARES:
         raise SettingsError(f"--format {order.form} writes one file about all samples; it takes --out alone.")
     n_accepted = 0
 
@@ -166,7 +170,11 @@ def _settings_for(order: Order, writer: type[Writer], rng_seed: int) -> ExportSe
         pictures = msgspec.convert(order.pictures or "leave", Pictures)
     except msgspec.ValidationError:
         raise SettingsError(f"--pictures {order.pictures}: expected copy, link or leave.") from None
-    return ExportSettings(form=order.form, choice=choice, pictures=pictures, shard_bytes=order.shard_mb * 1_000_000)
+    family_of(order.coordinates)
+    return ExportSettings(
+        form=order.form, choice=choice, pictures=pictures, shard_bytes=order.shard_mb * 1_000_000,
+        coordinates=UNSET if order.coordinates == SHARES else order.coordinates,
+    )  # fmt: skip
 
 
 def _finder(corpus: CorpusSettings, images: Path | None) -> FindPicture:

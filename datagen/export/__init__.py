@@ -6,6 +6,7 @@ from datagen.export.card import dataset_card
 from datagen.export.chat_jsonl import OpenAITuning, SwiftMessages, TrlMessages
 from datagen.export.choice import ChoiceFiles
 from datagen.export.claim_ledger import claim_records, write_claims
+from datagen.export.coordinates import COORDINATES, SHARES, family_of
 from datagen.export.dataset_folder import Exported, FindPicture, export_folder, unfinished_folder
 from datagen.export.export_card import export_card
 from datagen.export.llava_json import InternVLJsonl, LlavaJson, llava_record, write_llava
@@ -17,7 +18,9 @@ from datagen.export.rows import ExportRow, ExportSettings, Form, Ledger, LeftOut
 from datagen.export.webdataset import WebDatasetShards
 
 __all__ = [
+    "COORDINATES",
     "FORMS",
+    "SHARES",
     "ExportRow",
     "ExportSettings",
     "Exported",
@@ -31,6 +34,7 @@ __all__ = [
     "dataset_card",
     "export_card",
     "export_folder",
+    "family_of",
     "llava_record",
     "record_fault",
     "unfinished_folder",

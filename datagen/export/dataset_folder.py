@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 
 import filelock
 import msgspec
+from msgspec import UNSET
 
 from datagen.errors import ExportError
+from datagen.export.coordinates import in_coordinates
 from datagen.export.llava_json import llava_record
 from datagen.export.rows import (
     IMAGES,
@@ -194,6 +196,12 @@ def prove(sample: Sample, settings: ExportSettings, find_picture: FindPicture) -
     """Make the row of a sample, or say why trainers would get nothing from it."""
     if not sample.turns:
         return LeftOut("no_answer", "it has no turns")
+    if settings.coordinates is not UNSET:
+        picture = find_picture(sample.image)
+        written = picture if isinstance(picture, LeftOut) else in_coordinates(sample, picture, settings.coordinates)
+        if isinstance(written, LeftOut):
+            return written
+        sample = written
     record = llava_record(sample, settings.choice.rng_seed)
     record["image"] = record["image"].replace("\\", "/")
     fault = record_fault(record)

@@ -126,6 +126,7 @@ class InternVLJsonl:
     def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
         self.folder, self.split = folder, split
         self.root = "" if settings.pictures == "leave" else f"{IMAGES}/"
+        self.tokens = _INTERNVL_TOKENS if settings.coordinates != "internvl" else _PICTURE_TOKENS  # boxes are written
         self.file = (folder / f"{split}.jsonl").open("wb")
         self.n_rows = 0
 
@@ -133,7 +134,7 @@ class InternVLJsonl:
         """Write a row, unless a text holds what InternVL counts its pictures by, or reads as a box."""
         from PIL import Image
 
-        fault = token_fault(row.record, _INTERNVL_TOKENS)
+        fault = token_fault(row.record, self.tokens)
         if fault is not None:
             return fault
         with Image.open(row.picture) as picture:
@@ -160,4 +161,5 @@ class InternVLJsonl:
         (self.folder / f"{self.split}_meta.json").write_bytes(meta + b"\n")
 
 
-_INTERNVL_TOKENS = re.compile("</?(?:img|quad|ref|box)>|<IMG_CONTEXT>")
+_PICTURE_TOKENS = re.compile("</?img>|<IMG_CONTEXT>")
+_INTERNVL_TOKENS = re.compile(f"</?(?:quad|ref|box)>|{_PICTURE_TOKENS.pattern}")

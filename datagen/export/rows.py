@@ -12,7 +12,7 @@ from itertools import cycle
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal, NamedTuple, Protocol
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from datagen.randomness import rng_for
 from datagen.records import Sample
@@ -50,12 +50,14 @@ class ExportSettings(Struct, frozen=True, kw_only=True):
         form: Its name, as the manifest tells it.
         pictures: Of a form without pixels: copied or linked into ``images/``, or left where they are.
         shard_bytes: Size after which Parquet and WebDataset begin another file.
+        coordinates: Of ``coordinates.COORDINATES``, how boxes in texts are written; left out where they stay as shares.
     """
 
     form: str
     choice: RowChoice = RowChoice()
     pictures: Literal["copy", "link", "leave"] = "leave"
     shard_bytes: int = 512_000_000
+    coordinates: str | UnsetType = UNSET
 
 
 def split_of(image_id: str, choice: RowChoice) -> str:

@@ -57,6 +57,8 @@ def verdicts(question: str, answer: str) -> list[tuple[str, str]]:
         ("Describe it.", "The dog [0.2, 0.2, 1.4, 0.6] lies there.", [("dog", "contradicted")]),
         ("Describe it.", "The dog [0.6, 0.2, 0.4, 0.6] lies there.", [("dog", "contradicted")]),
         ("Describe it.", f"There is no dog at {C}.", []),
+        ("Describe it.", f"The dog beside the cat is at {D}.", [("dog", "supported")]),
+        ("Describe it.", f"Two cups stand there, the dog is at {C}.", [("dog", "contradicted")]),
         ("Where is the dog?", D, [("dog", "supported")]),
         ("Where is the dog?", f"It is at {D}.", [("dog", "supported")]),
         ("Where is the dog?", C, [("dog", "contradicted")]),

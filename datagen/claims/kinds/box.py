@@ -13,7 +13,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from datagen.box_text import BOXES, boxes_in, is_inside, tell_box
-from datagen.claims.clause import Clause, Statement, size_of, state
+from datagen.claims.clause import GOVERNED, Clause, Statement, size_of, state
 from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import Evidence, Kind, PlantedError, Ruling, ShortAnswer, Spoiling, doubt_of_absence
 from datagen.claims.phrases import Phrase, noun_phrases
@@ -45,11 +45,17 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield _pointed(clause, clause.phrases[0], found, found.start(), is_firm=True)
         if not before:
             continue
-        is_next = clause.written[before[-1].end : found.start()].strip(" (") == ""
-        phrase = before[-1] if is_next else before[0]
+        last = before[-1]
+        is_next = clause.written[last.end : found.start()].strip(" (") == ""
+        is_said_of = _IS_AT.match(clause.source, last.end, found.start()) is not None
+        is_said_of = is_said_of and GOVERNED.search(clause.source, clause.start, last.start) is None
+        phrase = last if is_next or is_said_of else before[0]
         if phrase.measure not in ("none", "others"):
-            is_firm = is_next or len(before) == 1  # "the dog beside the cat is at": which one is?
+            is_firm = is_next or is_said_of or len(before) == 1  # "the dog beside the cat is at": which one is?
             yield _pointed(clause, phrase, found, phrase.start if is_next else found.start(), is_firm=is_firm)
+
+
+_IS_AT = re.compile(r"\s+(?:is|are|sits?|stands?|lies|lie|can be (?:seen|found))\b", FLAGS)
 
 
 def _pointed(clause: Clause, phrase: Phrase, found: re.Match[str], start: int, *, is_firm: bool) -> Statement:
