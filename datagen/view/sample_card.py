@@ -2,8 +2,8 @@
 
 An SVG overlay carries the boxes, so a card costs no image work. A claim points at the boxes of its categories, and a
 box at its claims, by style alone: both carry the class of a category, and ``:has()`` lights one where the other is
-pointed at. So it works in a report and a notebook, where no script runs. Every string that came from a file or a model
-is escaped.
+pointed at. A box that a turn names is drawn as a broad band in the colour of its verdict, and found in the same way. So
+it works in a report and a notebook, where no script runs. Every string that came from a file or a model is escaped.
 
 ``Examples`` takes the few that a report shows out of the stream of a run's samples.
 """
@@ -18,12 +18,13 @@ from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from html import escape
-from itertools import groupby
+from itertools import count, groupby
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from datagen.box_text import boxes_in
 from datagen.corpus import PictureError
 from datagen.errors import inert
 from datagen.records import AnnotatedImage, Box, Claim, ProbeResult, Sample, Turn, Validation
@@ -41,8 +42,11 @@ COLOURS = (
 """Okabe and Ito's colours (2008) and Tol's muted ones (2021), told apart by colour-blind readers."""
 N_LINKED = 16
 """Categories of a picture, and claims of a turn, that point at each other; further ones do not."""
+N_SAID = 32
+"""Boxes that the turns of a sample name, which are found from their words; further ones are drawn alone."""
 
-STYLE = """
+STYLE = (
+    """
 .dg-card{--ink:#1d2430;--soft:#5b6675;--line:#d6dbe2;--page:#fff;--good:#12703f;--bad:#b3261e;
  display:flex;flex-wrap:wrap;gap:1.1rem;padding:1rem;margin:.6rem 0;border:1px solid var(--line);border-radius:.6rem;
  background:var(--page);color:var(--ink);font:15px/1.5 system-ui,sans-serif;max-width:70rem}
@@ -53,6 +57,10 @@ STYLE = """
 .dg-card .dg-box rect{vector-effect:non-scaling-stroke;stroke-width:2.5px}
 .dg-card text.dg-box{font-family:system-ui,sans-serif;font-weight:600}
 .dg-card figcaption,.dg-card small{color:var(--soft);font-size:.82rem}
+.dg-card .dg-said rect{vector-effect:non-scaling-stroke;stroke-width:9px;stroke-opacity:.6;stroke:#8a94a3;fill:none}
+.dg-card .dg-said.dg-supported rect{stroke:#1fa15a}.dg-card .dg-said.dg-contradicted rect{stroke:#e0332a}
+.dg-card .dg-at{font-variant-numeric:tabular-nums;font-size:.86em;opacity:.8;cursor:default}
+.dg-card:has(.dg-at:is(:hover,:focus)) :is(.dg-said,.dg-box){opacity:.12}
 .dg-card .dg-talk{flex:1.4 1 24rem;min-width:18rem}
 .dg-card .dg-talk dl{margin:.4rem 0 0}
 .dg-card .dg-talk dt,.dg-card .dg-talk dd{float:none;clear:none;width:auto;padding:0}
@@ -83,13 +91,17 @@ STYLE = """
 .dg-card .dg-captions li{flex-basis:100%;color:var(--ink)}
 .dg-card mark:focus-visible{outline:2px solid #0072b2;outline-offset:2px}
 .dg-card:has(.dg-points:is(:hover,:focus)) .dg-box{opacity:.15}
-""" + "".join(
-    f".dg-card:has(.dg-k{n}:is(:hover,:focus)) .dg-box.dg-k{n}{{opacity:1}}"
-    f".dg-card:has(:is(.dg-box,figure li).dg-k{n}:hover) mark.dg-k{n},"
-    f".dg-turn:has(li.dg-w{n}:hover) mark.dg-w{n},.dg-card mark.dg-w{n}:is(:hover,:focus){{background:#e69f0055}}\n"
-    for n in range(N_LINKED)
+"""
+    + "".join(
+        f".dg-card:has(.dg-k{n}:is(:hover,:focus)) .dg-box.dg-k{n}{{opacity:1}}"
+        f".dg-card:has(:is(.dg-box,figure li).dg-k{n}:hover) mark.dg-k{n},"
+        f".dg-turn:has(li.dg-w{n}:hover) mark.dg-w{n},.dg-card mark.dg-w{n}:is(:hover,:focus){{background:#e69f0055}}\n"
+        for n in range(N_LINKED)
+    )
+    + "".join(f".dg-card:has(.dg-b{n}:is(:hover,:focus)) .dg-said.dg-b{n}{{opacity:1}}\n" for n in range(N_SAID))
 )
-"""Of all cards; ``dg-k3`` is the fourth category that is boxed in a picture, ``dg-w3`` the fourth claim of a turn."""
+"""Of all cards; ``dg-k3`` is the fourth category that is boxed in a picture, ``dg-w3`` the fourth claim of a turn,
+``dg-b3`` the fourth box that the turns of a sample name."""
 
 
 def sample_card(sample: Sample, image: AnnotatedImage | None, picture_url: str | None) -> str:
@@ -141,9 +153,31 @@ def _figure(sample: Sample, image: AnnotatedImage | None, picture_url: str | Non
     legend = f"<ul>{legend}</ul>" if legend else ""
     return (
         f'<figure><svg viewBox="0 0 {width} {height}" role="img" aria-label="{escape(_alt(sample, image))}">'
-        f"{picture}{''.join(_boxes(image, width, height, places, colours)) if image else ''}</svg>"
+        f"{picture}{''.join(_said_boxes(sample, width, height))}"
+        f"{''.join(_boxes(image, width, height, places, colours)) if image else ''}</svg>"
         f"<figcaption>{escape(sample.image)}</figcaption>{legend}{_captions(image)}</figure>"
     )
+
+
+def _said_boxes(sample: Sample, width: int, height: int) -> Iterator[str]:
+    """The boxes that the turns name, in the order of their words; bands, so that an annotated box shows inside one."""
+    number = 0
+    for told in fated_turns(sample):
+        claims = [claim for claim in told.turn.claims if claim.kind == "box"]
+        for text in (told.turn.question, told.turn.answer):
+            for one in boxes_in(text):
+                of = next((claim for claim in claims if text[one.start : one.end] in (claim.value or "")), None)
+                left, top, right, bottom = one.box
+                yield (
+                    f'<g class="dg-said {_at(number)} dg-{"unknown" if of is None else _verdict(of)}" '
+                    f'pointer-events="none"><rect x="{left * width:.1f}" y="{top * height:.1f}" '
+                    f'width="{max(0.0, right - left) * width:.1f}" height="{max(0.0, bottom - top) * height:.1f}"/></g>'
+                )
+                number += 1
+
+
+def _at(number: int) -> str:
+    return f"dg-b{number}" if number < N_SAID else ""
 
 
 def _boxes(image: AnnotatedImage, width: int, height: int, places: Places, colours: Mapping[str, str]) -> Iterator[str]:
@@ -283,10 +317,10 @@ MARKS = {"supported": "✓", "contradicted": "✗", "unknown": "?", "doubtful": 
 
 def _turns(sample: Sample, places: Places, are_cuts_open: bool) -> str:
     """The conversation; what was cut out of it is behind a line that says how much and why."""
-    told = ""
+    told, boxes = "", count()
     runs = groupby(fated_turns(sample), key=lambda one: one.fate == "cut" and (one.stage, one.reason, one.detail))
     for why, turns in runs:
-        drawn = [_turn(one, places) for one in turns]
+        drawn = [_turn(one, places, boxes) for one in turns]
         listed = f"<dl>{''.join(drawn)}</dl>"
         if not why:
             told += listed
@@ -301,11 +335,11 @@ def _turns(sample: Sample, places: Places, are_cuts_open: bool) -> str:
     return told
 
 
-def _turn(told: FatedTurn, places: Places) -> str:
+def _turn(told: FatedTurn, places: Places, boxes: Iterator[int]) -> str:
     """A turn; one that was cut is struck through, and says why."""
     turn, style, why = told.turn, "dg-turn", ""
-    question = _marked(turn, True, places)
-    answer = _marked(turn, False, places)
+    question = _marked(turn, True, places, boxes)
+    answer = _marked(turn, False, places, boxes)
     if told.fate == "cut":
         question, answer = f"<del>{question}</del>", f"<del>{answer}</del>"
         style += " dg-cut" if told.cause == "itself" else " dg-cut dg-behind"
@@ -336,8 +370,15 @@ def _verdict(claim: Claim) -> str:
     return claim.verdict.partition("_")[0]
 
 
-def _marked(turn: Turn, in_question: bool, places: Places) -> str:
-    """A text with its claims underlined; of two that share words the worse one shows, and stands for both."""
+def _marked(turn: Turn, in_question: bool, places: Places, boxes: Iterator[int]) -> str:
+    """A text with its claims underlined; of two that share words the worse one shows, and stands for both.
+
+    Args:
+        turn: What to tell.
+        in_question: Its question, or its answer.
+        places: Of the picture's categories.
+        boxes: Numbers the boxes of the sample's texts.
+    """
     text = turn.question if in_question else turn.answer
     claims = [(n, claim) for n, claim in enumerate(turn.claims) if claim.in_question == in_question]
     shown: list[Claim] = []
@@ -351,12 +392,23 @@ def _marked(turn: Turn, in_question: bool, places: Places) -> str:
         boxed = _pointing((other for _, other in there), places)
         styles = " ".join(filter(None, (f"dg-{_verdict(claim)}", numbers, boxed)))
         tab = ' tabindex="0"' if boxed else ""
-        pieces.append(escape(text[at : claim.start]))
-        pieces.append(
-            f'<mark class="{styles}"{tab} title="{escape(_told(claim))}">{escape(text[claim.start : claim.end])}</mark>'
-        )
+        pieces.append(_with_places(text[at : claim.start], boxes))
+        words = _with_places(text[claim.start : claim.end], boxes)
+        pieces.append(f'<mark class="{styles}"{tab} title="{escape(_told(claim))}">{words}</mark>')
         at = claim.end
-    return "".join(pieces) + escape(text[at:])
+    return "".join(pieces) + _with_places(text[at:], boxes)
+
+
+def _with_places(text: str, boxes: Iterator[int]) -> str:
+    """A stretch of a text in which each box finds its place on the picture."""
+    pieces, at = "", 0
+    for one in boxes_in(text):
+        pieces += (
+            f'{escape(text[at : one.start])}<span class="dg-at {_at(next(boxes))}" tabindex="0">'
+            f"{escape(text[one.start : one.end])}</span>"
+        )
+        at = one.end
+    return pieces + escape(text[at:])
 
 
 def _pointing(claims: Iterable[Claim], places: Places) -> str:

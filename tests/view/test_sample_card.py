@@ -22,7 +22,7 @@ from datagen.records import (
     cut_or_reject,
 )
 from datagen.view import sample_card
-from datagen.view.sample_card import COLOURS, N_LINKED, STYLE, card_body, colours_of
+from datagen.view.sample_card import COLOURS, N_LINKED, N_SAID, STYLE, card_body, colours_of
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
 
@@ -260,3 +260,34 @@ def test_without_turns_and_boxes_no_list_stands_empty() -> None:
     tags.feed(sample_card(replace(sample, turns=(), cuts=()), None, picture_url=None))
     assert not {"dl", "ul", "li", "dt"} & set(tags.seen)
     assert "svg" in tags.seen
+
+
+def test_boxes_that_a_turn_names_are_drawn_and_found_from_their_words() -> None:
+    right, wrong = "[0.100, 0.200, 0.500, 0.900]", "[0.600, 0.200, 0.900, 0.900]"
+    turns = (
+        Turn(
+            f"What is at {right}?",
+            "A dog.",
+            (Claim("box", "dog", 0, 5, "supported_by_boxes", "IoU 1.00", value=right),),
+        ),
+        Turn("Where?", f"The <dog> {wrong}.", (Claim("box", "dog", 0, 39, "contradicted", "IoU 0.00", value=wrong),)),
+    )
+    sample, image = make("plain")
+    card = card_body(replace(sample, status="accepted", turns=turns, cuts=()), image, None)
+    drawn = re.findall(r'<g class="dg-said ([^"]*)"[^>]*><rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)"', card)
+    assert drawn == [
+        ("dg-b0 dg-supported", "64.0", "96.0", "256.0"),  # its claim stands on the answer's words
+        ("dg-b1 dg-contradicted", "384.0", "96.0", "192.0"),
+    ]
+    told = re.findall(r'<span class="dg-at (dg-b\d+)" tabindex="0">([^<]*)</span>', card)
+    assert told == [("dg-b0", right), ("dg-b1", wrong)]
+    assert "The &lt;dog&gt; <span" in card
+    assert all(f".dg-b{n}:is(:hover,:focus)" in STYLE for n in (0, 1, N_SAID - 1))
+
+
+def test_of_very_many_boxes_all_are_drawn() -> None:
+    answer = " ".join(f"[0.{n:03d}, 0.1, 0.9, 0.9]" for n in range(N_SAID + 3))
+    sample, image = make("plain")
+    card = card_body(replace(sample, turns=(Turn("Where?", answer),), cuts=()), image, None)
+    assert card.count('<g class="dg-said') == N_SAID + 3
+    assert card.count('<span class="dg-at dg-b') == N_SAID
