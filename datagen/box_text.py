@@ -77,8 +77,8 @@ def without_boxes(text: str) -> str:
 
 
 def read_as_words(text: str) -> str:
-    """Put a word in the place of boxes and of talk of them, for who looks at the wording: "The dog is there."."""
-    return _COORDINATES.sub("place", _TALK.sub(lambda found: "there" if found[0][0] == "[" else "place", text))
+    """Put a numeral in the place of boxes, a word in that of talk of them, for who looks at the wording."""
+    return _COORDINATES.sub("place", _TALK.sub(lambda found: "0" if found[0][0] == "[" else "place", text))
 
 
 def in_another_form(text: str) -> str | None:

@@ -273,3 +273,52 @@ def test_two_samples_of_one_name_are_refused(image_ids: list[str], types: list[s
 def test_ids_that_only_look_alike_pass(image_ids: list[str], types: list[str]) -> None:
     assert len({f"{name}-{of}" for name in image_ids for of in types}) == len(image_ids) * len(types)
     require_distinct_ids(image_ids, types)
+
+
+DOG_AT = "[0.1, 0.2, 0.4, 0.9]"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "kept"),
+    [
+        (f"The dog {DOG_AT} sits there.", None, "The dog [0.100, 0.200, 0.400, 0.900] sits there."),
+        ("The dog is at [.10,.20,.40,.90].", None, "The dog is at [0.100, 0.200, 0.400, 0.900]."),
+        ("[0.1, 0.2, 0.4, 0.9]", None, "[0.100, 0.200, 0.400, 0.900]"),
+        ("The dog is at [20, 20, 80, 90].", "box_form", None),
+        ("The dog is at [100, 200, 400, 900].", "box_form", None),
+        ('{"bbox_2d": [20, 20, 80, 90], "label": "dog"}', "box_form", None),
+        ('```json\n[{"bbox_2d": [0.1, 0.2, 0.4, 0.9], "label": "dog"}]\n```', "box_form", None),
+        ("The dog is at (0.1, 0.2, 0.4, 0.9).", "box_form", None),
+        ("<ref>dog</ref><box>[[100, 200, 400, 900]]</box>", "box_form", None),
+        ("<loc0205><loc0102><loc0921><loc0409> dog", "box_form", None),
+        ("The dog is at [0.1, 0.2, 0.3, 0.7].", "invented_box", None),  # left, top, width, height
+        ("The dog is at [0.4, 0.9, 0.1, 0.2].", "box_out_of_range", None),
+        ("The dog is on the lawn.", "no_box", None),
+    ],
+)
+def test_a_teacher_that_points_is_held_to_one_form(answer: str, reason: str | None, kept: str | None) -> None:
+    settings = load_settings(None, {"corpus.captions": ["c.json"], "types": ["grounding"], "teacher.name": "some-llm"})
+    (planned,) = plan_samples([image(1)], load_recipes(settings), settings, no_fault, ("dog", "cat"))
+    assert planned.request is not None
+    assert "square brackets, four numbers from 0 to 1" in planned.request.messages[0].content
+    assert "dog: [0.1, 0.2, 0.4, 0.9]" in planned.request.messages[-1].content
+    reply = Reply(
+        planned.request.digest, "1", "grounding", "some-llm", f"Question:\nWhere is the dog?\n===\nAnswer:\n{answer}"
+    )
+    sample = make_sample(planned, reply, settings, "x")
+    assert sample.reason == reason, sample.detail
+    assert kept is None or [turn.answer for turn in sample.turns] == [kept]
+
+
+def test_a_box_of_another_thing_is_contradicted_where_annotations_cut() -> None:
+    cat = Box("cat", (0.6, 0.2, 0.9, 0.9), 0.2)
+    text = f"Question:\nWhere is the cat?\n===\nAnswer:\nThe cat is at {DOG_AT}."
+    for contradicted, reason in (("cut", "box_contradicted"), ("keep", None)):
+        given = {"corpus.captions": ["c.json"], "types": ["grounding"], "checks.contradicted": contradicted}
+        settings = load_settings(None, given)
+        (planned,) = plan_samples(
+            [image(1, boxes=(DOG, cat))], load_recipes(settings), settings, no_fault, ("dog", "cat")
+        )
+        assert planned.request is not None
+        reply = Reply(planned.request.digest, "1", "grounding", "template", text)
+        assert make_sample(planned, reply, settings, "x").reason == reason
