@@ -118,7 +118,8 @@ _BYTE_TOKENS = re.compile(r"(?:<0x[0-9A-F]{2}>)+")
 # 【1†source】, [1], [^2], and ChatGPT's between signs for private use; but four numbers apart may be a box in pixels
 _FOOTNOTE = re.compile(
     r"[ ]?【[^】\n]{0,40}†[^】\n]{0,80}】|\ue200[^\ue201\n]{0,200}\ue201"
-    r"|(?<=[\w.!?,;\"'”’)])(?![ ]?\[\d{1,2}(?:, \d{1,2}){3}\])[ ]?(?:\[\^?\d{1,2}(?:[,–-] ?\d{1,2}){0,5}\]){1,5}(?![(:\w])"
+    r"|(?<=[\w.!?,;\"'”’)])(?![ ]?\[\d{1,2}(?:, \d{1,2}){3}\])"
+    r"[ ]?(?:\[\^?\d{1,2}(?:[,–-] ?\d{1,2}){0,5}\]){1,5}(?![(:\w])"
 )
 _RULE_LINE = re.compile(r"[ \t]*([-*_=])\1{2,}[ \t]*")
 
