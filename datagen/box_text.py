@@ -20,6 +20,9 @@ BOX = re.compile(_BOX)
 BOXES = re.compile(rf"{_BOX}(?:(?:, (?:and )?|,? and | ){_BOX})*")
 """Boxes side by side, as in "[…], […], and […]": they belong to one thing named."""
 _TALK = re.compile(rf"{BOXES.pattern}|\bbounding[- ]box(?:es)?\b(?: coordinates)?", re.IGNORECASE)
+_ASKS_FOR_BOX = re.compile(
+    r"\b(?:the|its|their|his|her|an?|one) box(?:es)?(?: (?:alone|around|of|for))?\b", re.IGNORECASE
+)
 _COORDINATES = re.compile(r"\bcoordinates\b", re.IGNORECASE)
 _NUMBER = r"-?\d{0,5}\.?\d{1,8}"
 _OTHER_FORM = re.compile(  # looked for where no box of the one form stands
@@ -74,6 +77,11 @@ def with_plain_boxes(text: str) -> str:
 def without_boxes(text: str) -> str:
     """Blank out boxes, those side by side with what joins them, and talk of them: other letters keep their places."""
     return _TALK.sub(lambda found: " " * len(found[0]), text) if "[" in text or "ounding" in text else text
+
+
+def without_box_talk(question: str) -> str:
+    """Blank out the words by which a question asks for a box: "Where is the dog? Answer with the box alone."."""
+    return _ASKS_FOR_BOX.sub(lambda found: " " * len(found[0]), question)
 
 
 def read_as_words(text: str) -> str:

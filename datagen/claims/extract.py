@@ -16,7 +16,7 @@ from functools import lru_cache
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from datagen.box_text import without_boxes
+from datagen.box_text import boxes_in, without_box_talk, without_boxes
 from datagen.claims.clause import SLOTS, Clause, Statement
 from datagen.claims.coreference import PRONOUNS, Discourse
 from datagen.claims.generic import generic_spans, is_explaining
@@ -121,6 +121,8 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
         discourse: What the turns before spoke of; it learns of this one.
     """
     discourse = Discourse(lexicon) if discourse is None else discourse
+    if any(boxes_in(answer)):
+        question = without_box_talk(question)
     asked = read_statements(_bare_question(question), lexicon, discourse, in_question=True)
     written = question, answer
     question, answer = lowered(without_boxes(question)), lowered(without_boxes(answer))

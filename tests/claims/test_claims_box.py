@@ -144,6 +144,13 @@ def test_boxes_do_not_change_what_the_rest_of_a_text_says() -> None:
         }
 
 
+def test_asking_for_a_box_names_no_thing() -> None:
+    image = AnnotatedImage("4", "4.jpg", 640, 480, ("A dog.", "A dog lies there.", "The dog.", "One dog."), IMAGE.boxes)
+    for question in ("Where is the dog? Answer with the box alone.", "Give the box of the dog and nothing else."):
+        (turn,) = judge_turns((Turn(question, D),), image, CATEGORIES, ChecksSettings())
+        assert [one for one in turn.claims if one.kind == "thing"] == []
+
+
 def test_a_moved_box_is_contradicted() -> None:
     answer = f"The dog {D} sleeps."
     (claim,) = boxes_of("Describe it.", answer)

@@ -79,6 +79,11 @@ def test_nothing_points_at_crowds_doubles_or_what_is_tiny() -> None:
 
 def test_of_several_all_are_given_or_one_is_singled_out() -> None:
     left, right = Box("dog", (0.05, 0.4, 0.35, 0.8), 0.12), Box("dog", (0.6, 0.5, 0.75, 0.7), 0.03)
+    near = Box("dog", (0.6, 0.4, 0.9, 0.8), 0.11)
+    assert any("the dog on the right" in text for text in turns_about(image_with(left, near)))
+    assert not any(
+        "the dog on the right" in text for text in turns_about(image_with(left, right))
+    )  # "the dog" is the left
     where = [
         text for text in turns_about(image_with(left, right)) if re.search(r"\bthe (?:two )?(?:larger )?dogs?\b", text)
     ]

@@ -93,13 +93,16 @@ def _together(facts: Facts) -> dict[str, tuple[Box, ...]]:
 
 
 def _singled_out(name: str, boxes: Sequence[Box]) -> Iterator[tuple[str, Box]]:
-    """Those of a kind that a side or a size tells from all others: "dog on the left", "largest dog"."""
+    """Those of a kind that a side or a size tells from all others: "dog on the left", "largest dog".
+
+    Beside one more than twice as large a side is no name: "the dog" is the large one to most readers.
+    """
+    largest = max(boxes, key=lambda box: box.area_unit)
     for side, place, box in (("left", "leftmost", boxes[0]), ("right", "rightmost", boxes[-1])):
         others = [other for other in boxes if other is not box]
         is_apart = all(f"{side} of" in relation_between(box.box_unit, other.box_unit) for other in others)
-        if is_apart and horizontal_place(box.box_unit) == side:
+        if is_apart and horizontal_place(box.box_unit) == side and 2 * box.area_unit >= largest.area_unit:
             yield (f"{name} on the {side}" if len(boxes) == 2 else f"{place} {name}"), box
-    largest = max(boxes, key=lambda box: box.area_unit)
     if all(is_larger(largest, other, 2.0) for other in boxes if other is not largest):
         yield f"{'larger' if len(boxes) == 2 else 'largest'} {name}", largest
 
