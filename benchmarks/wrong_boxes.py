@@ -116,10 +116,12 @@ def spoilt(turn: Turn, found: BoxInText, in_question: bool, new: str) -> Turn:
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--captions", required=True)
-    parser.add_argument("--instances", required=True)
+    parser.add_argument("--captions", nargs="*", default=())
+    parser.add_argument("--instances", nargs="+", required=True)
+    parser.add_argument("--limit", type=int)
     given = parser.parse_args()
-    corpus = load_corpus(CorpusSettings(captions=(given.captions,), instances=(given.instances,)))
+    files = CorpusSettings(captions=tuple(given.captions), instances=tuple(given.instances))
+    corpus = load_corpus(files).first(given.limit)
     settings, checks = Settings(types=TYPES), ChecksSettings()
     rows: dict[str, dict[str, list[tuple[bool, bool, float]]]] = {way: defaultdict(list) for way in WAYS}
     for recipe in load_recipes(settings):

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from datagen.claims.kind import Plant, PlantedError, Spoiling
 from datagen.claims.kinds import KINDS, PLANTED_ERRORS
+from datagen.claims.kinds.box import WRONG_BOX
 from datagen.records import AnnotatedImage, Turn
 
 ErrorKind = str
@@ -56,6 +57,9 @@ def plant_errors(turn: Turn, spoiling: Spoiling) -> dict[ErrorKind, Turn]:
     sound = [claim for claim in turn.claims if claim.verdict != "contradicted" and not claim.in_question]
     planted: dict[ErrorKind, Turn] = {}
     for error, plant_of in _PLANTERS.items():
+        # Older kinds draw whether or not a claim fits, and what they plant in a run with a seed stays what it was.
+        if error == WRONG_BOX.name and not any(claim.kind in plant_of for claim in sound):
+            continue
         drawn = spoiling.rng.sample(sound, len(sound))
         answers = (plant_of[claim.kind](turn.answer, claim, spoiling) for claim in drawn if claim.kind in plant_of)
         answer = next((answer for answer in answers if answer is not None and answer != turn.answer), None)
