@@ -164,9 +164,11 @@ def recipes(
     """List the response types there are."""
     from datagen.recipes import available_types, load_recipe
 
-    for name, folder in sorted(available_types(recipes_dir).items()):
+    types = available_types(recipes_dir)
+    width = max(map(len, types))
+    for name, folder in sorted(types.items()):
         recipe = load_recipe(folder)
-        echo(f"{name:14} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
+        echo(f"{name:{width}} {len(recipe.fewshots)} few-shots  {recipe.digest}  {recipe.settings.summary}")
 
 
 @app.command("words")

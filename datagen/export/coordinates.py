@@ -215,8 +215,9 @@ def in_coordinates(sample: Sample, picture: Path, asked: str) -> Sample | LeftOu
             if found is not None:
                 told = f"turn {number} holds {found[0]!r}, which {asked} reads as part of a box"
                 return LeftOut("trainer_token", told)
-        asks = [claim for claim in turn.claims if claim.kind == "box" and claim.in_question]
-        says = [claim for claim in turn.claims if claim.kind == "box" and not claim.in_question]
+        pointing = [claim for claim in turn.claims if BOX.match(claim.value or "")]
+        asks = [claim for claim in pointing if claim.in_question]
+        says = [claim for claim in pointing if not claim.in_question]
         question = write_boxes(turn.question, asks, family, size)
         turns.append(Turn(question, write_boxes(turn.answer, says, family, size, may_be_alone=True)))
     return replace(sample, turns=tuple(turns))

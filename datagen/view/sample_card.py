@@ -163,10 +163,11 @@ def _said_boxes(sample: Sample, width: int, height: int) -> Iterator[str]:
     """The boxes that the turns name, in the order of their words; bands, so that an annotated box shows inside one."""
     number = 0
     for told in fated_turns(sample):
-        claims = [claim for claim in told.turn.claims if claim.kind == "box"]
         for text in (told.turn.question, told.turn.answer):
             for one in boxes_in(text):
-                of = next((claim for claim in claims if text[one.start : one.end] in (claim.value or "")), None)
+                of = next(
+                    (claim for claim in told.turn.claims if text[one.start : one.end] in (claim.value or "")), None
+                )
                 left, top, right, bottom = one.box
                 yield (
                     f'<g class="dg-said {_at(number)} dg-{"unknown" if of is None else _verdict(of)}" '
