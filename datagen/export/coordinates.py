@@ -208,19 +208,21 @@ def in_coordinates(sample: Sample, picture: Path, asked: str) -> Sample | LeftOu
         asked: Of ``--coordinates``.
     """
     family, size = family_of(asked), _size_of(picture)
+    worse = getattr(sample, "worse", None)  # of a preference pair, in place of the last answer
+    texts = [text for turn in sample.turns for text in (turn.question, turn.answer)] + ([worse] if worse else [])
+    found = next((found for text in texts if family.tokens and (found := family.tokens.search(text))), None)
+    if found is not None:
+        return LeftOut("trainer_token", f"a text holds {found[0]!r}, which {asked} reads as part of a box")
     turns = []
-    for number, turn in enumerate(sample.turns, start=1):
-        for text in (turn.question, turn.answer):
-            found = None if family.tokens is None else family.tokens.search(text)
-            if found is not None:
-                told = f"turn {number} holds {found[0]!r}, which {asked} reads as part of a box"
-                return LeftOut("trainer_token", told)
+    for turn in sample.turns:
         pointing = [claim for claim in turn.claims if BOX.match(claim.value or "")]
-        asks = [claim for claim in pointing if claim.in_question]
-        says = [claim for claim in pointing if not claim.in_question]
+        asks, says = ([claim for claim in pointing if claim.in_question is wanted] for wanted in (True, False))
         question = write_boxes(turn.question, asks, family, size)
         turns.append(Turn(question, write_boxes(turn.answer, says, family, size, may_be_alone=True)))
-    return replace(sample, turns=tuple(turns))
+    if not worse:
+        return replace(sample, turns=tuple(turns))
+    worse = write_boxes(worse, says, family, size, may_be_alone=True)  # a moved box stands where the right one did
+    return replace(sample, turns=tuple(turns), worse=worse)
 
 
 def _size_of(picture: Path) -> Size:

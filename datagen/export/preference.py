@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
-from datagen.export.coordinates import in_coordinates
 from datagen.export.llava_json import RecordArray
 from datagen.export.rows import IMAGES, TRAIN, ExportRow, ExportSettings, LeftOut, chat_messages, record_fault
-from datagen.records import Sample, Turn
+from datagen.records import Sample
 
 PairSource = Literal["repair", "caught", "planted"]
 
@@ -56,7 +54,6 @@ class PreferenceFiles:
 
     def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
         self.tally: Counter[str] = Counter()
-        self.coordinates = settings.coordinates
         self.prefix = "" if settings.pictures == "leave" else f"{IMAGES}/"
         self.lines = (folder / f"{split}.jsonl").open("wb")
         self.file = (folder / f"{split}_ranking.json").open("wb")
@@ -71,7 +68,7 @@ class PreferenceFiles:
         if not isinstance(pair, PreferencePair):
             return LeftOut("no_pair", "it is a sample and no pair of answers")
         *turns, better = row.record["conversations"]
-        worse = {"from": "gpt", "value": self._written(pair, row.picture)}
+        worse = {"from": "gpt", "value": pair.worse}
         fault = record_fault({**row.record, "conversations": [*turns, worse]})
         if fault is not None:
             return fault
@@ -86,13 +83,6 @@ class PreferenceFiles:
         self.array.add({**about, "images": [row.image], "conversations": turns, "chosen": better, "rejected": worse})
         self.tally[pair.source] += 1
         return None
-
-    def _written(self, pair: PreferencePair, picture: Path) -> str:
-        """The worse answer, with its boxes as the better one's are."""
-        if self.coordinates is UNSET:
-            return pair.worse
-        worse = in_coordinates(replace(pair, turns=(Turn("", pair.worse),)), picture, self.coordinates)
-        return pair.worse if isinstance(worse, LeftOut) else worse.turns[0].answer
 
     def close(self) -> None:
         """Complete the files."""
