@@ -205,24 +205,25 @@ def parse_turns(sample: Sample, asked: SampleOrigin, settings: Settings) -> Samp
 
     What the teacher wrote anew stands in its place from the beginning, so that every stage looks at it.
     """
-    recipe, reply = asked.planned.recipe, asked.reply
+    recipe, reply, laid = asked.planned.recipe, asked.reply, asked.repairs
     assert reply is not None  # take_reply has rejected the others
+    if recipe.settings.points:  # before anything compares texts: what was sent back stands there with its boxes so
+        reply, laid = _with_plain_boxes(reply), tuple((order, _with_plain_boxes(one)) for order, one in laid)
     question = None
     if recipe.settings.reply_format == "text":
         question = draw_question(recipe, reply.image_id, settings.rng_seed)
     parsed = parse_reply(reply.text, recipe.settings.reply_format, reply.finish_reason, question)
     image = asked.planned.image
     shown = (*image.captions, *(box.category for box in image.boxes))
-    turns, repairs = lay_repairs(parsed.turns, asked.repairs, shown, settings.language)
-    if recipe.settings.points:
-        turns = tuple(
-            replace(turn, question=with_plain_boxes(turn.question), answer=with_plain_boxes(turn.answer))
-            for turn in turns
-        )
+    turns, repairs = lay_repairs(parsed.turns, laid, shown, settings.language)
     if repairs:
         sample = replace(sample, repairs=repairs, provenance=_paid_for(sample.provenance, repairs))
     told = claims.judge_turns(turns, image, asked.planned.categories, settings.checks, settings.language)
     return cut_or_reject(sample, told, parsed.drop)
+
+
+def _with_plain_boxes(reply: Reply) -> Reply:
+    return replace(reply, text=with_plain_boxes(reply.text))
 
 
 def _paid_for(before: Provenance, repairs: Sequence[Repair]) -> Provenance:

@@ -27,8 +27,9 @@ from datagen.pipeline import (
     plan_samples,
     require_distinct_ids,
 )
-from datagen.recipes import Recipe, load_recipes
+from datagen.recipes import Recipe, load_recipes, repair_prompt
 from datagen.records import AnnotatedImage, Box, Reply, Request, Sample, Turn
+from datagen.repair import flaws_of, order_repair
 
 DOG = Box("dog", (0.1, 0.2, 0.4, 0.9), 0.2)
 GOOD = "Question:\nWhat is on the lawn?\n===\nAnswer:\nA brown dog sits on the lawn beside a cup."
@@ -322,3 +323,18 @@ def test_a_box_of_another_thing_is_contradicted_where_annotations_cut() -> None:
         assert planned.request is not None
         reply = Reply(planned.request.digest, "1", "grounding", "template", text)
         assert make_sample(planned, reply, settings, "x").reason == reason
+
+
+def test_a_repaired_box_stands_in_its_place() -> None:
+    cat = Box("cat", (0.6, 0.2, 0.9, 0.9), 0.2)
+    settings = load_settings(None, {"corpus.captions": ["c.json"], "types": ["grounding"]})
+    (planned,) = plan_samples([image(1, boxes=(DOG, cat))], load_recipes(settings), settings, no_fault, ("dog", "cat"))
+    assert planned.request is not None
+    text = f"Question:\nWhere is the cat?\n===\nAnswer:\nThe cat is at {DOG_AT}."
+    reply = Reply(planned.request.digest, "1", "grounding", "m", text)
+    fallen = make_sample(planned, reply, settings, "x")
+    order = order_repair(fallen, flaws_of(fallen, 1), planned.request, lambda digest: reply, repair_prompt())
+    mended = Reply(order.request_digest, "1", "grounding", "m", "1. The cat is at [0.6, 0.2, 0.9, 0.9].")
+    sample = make_sample(planned, reply, settings, "x", repairs=((order, mended),))
+    assert sample.status == "accepted", sample.detail
+    assert [turn.answer for turn in sample.turns] == ["The cat is at [0.600, 0.200, 0.900, 0.900]."]

@@ -61,7 +61,7 @@ def verdicts(question: str, answer: str) -> list[tuple[str, str]]:
         ("Describe it.", f"Two cups stand there, the dog is at {C}.", [("dog", "contradicted")]),
         ("Where is the dog?", D, [("dog", "supported")]),
         ("Where is the dog?", f"It is at {D}.", [("dog", "supported")]),
-        ("Where is the dog?", C, [("dog", "contradicted")]),
+        ("Where is the dog?", C, [("dog", "contradicted"), ("dog", "unknown")]),  # the box; whether it is every dog
         ("Where are the two cups?", f"{L} and {R}", [("cup", "supported")]),
         ("What is at [0.1, 0.2, 0.4, 0.6]?", "A dog, asleep.", [("dog", "supported")]),
         ("What is at [0.1, 0.2, 0.4, 0.6]?", "That is a cat.", [("cat", "contradicted")]),
@@ -73,8 +73,7 @@ def verdicts(question: str, answer: str) -> list[tuple[str, str]]:
     ],
 )
 def test_whose_box_it_is_decides(question: str, answer: str, expected: list[tuple[str, str]]) -> None:
-    found = [one for one in verdicts(question, answer) if one not in [("dog", "asked")]]
-    assert set(found) == set(expected)
+    assert set(verdicts(question, answer)) == set(expected)
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,8 @@ def verify_box(statement: Statement, evidence: Evidence) -> Ruling:
         for box in said
     ]
     worst = min(range(len(said)), key=lambda n: near[n].overlap)
+    if near[worst].overlap < WRONG_IOU and statement.is_all:
+        return "unknown", f"{name}: whether all are pointed at is open, as a box is none of theirs"
     if near[worst].overlap < WRONG_IOU:
         return _missed(statement, evidence, said[worst], near[worst].overlap)
     if len({one.place for one in near}) < len(near):
