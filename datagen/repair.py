@@ -17,7 +17,9 @@ from typing import NamedTuple
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from datagen.box_text import boxes_in, tell_box
 from datagen.checks.judge import objects, sentences_of
+from datagen.checks.pointed_boxes import invented_box
 from datagen.checks.wording import words_of
 from datagen.config import digest_of
 from datagen.languages import ENGLISH, foreign_sentence, language_for, other_language
@@ -35,6 +37,7 @@ _MIN_REPEATED = 12
 """Characters; shorter sentences, such as "Yes." and "It is.", may well stand twice."""
 _ECHO = re.compile(r'(?:The question|In the answer to ["“].{0,300}?["”]):[ \t]*')
 """Where a sentence stands, as ``tell_flaws`` tells the teacher, said back."""
+INVENTED_BOX = invented_box.__name__
 _YES_OR_NO = re.compile(r"\W{0,3}(?:yes|no)\b", re.IGNORECASE)
 
 
@@ -45,7 +48,7 @@ def is_repairable(stage: str | None, reason: str | None) -> bool:
     return (
         stage == "checks"
         and reason is not None
-        and (reason.endswith("_contradicted") or reason in (*_DISAGREE, "judge_objects"))
+        and (reason.endswith("_contradicted") or reason in (*_DISAGREE, "judge_objects", INVENTED_BOX))
     )
 
 
@@ -113,6 +116,8 @@ def _against(turn: Turn, stage: str, reason: str, detail: str, *, is_at_fault: b
     for claim in turn.claims:
         if claim.verdict == "contradicted":
             yield _of_claim(turn, claim, f"{claim.kind}_contradicted", claim.evidence)
+    if reason == INVENTED_BOX and is_at_fault:
+        yield from _invented(turn, detail)
     if reason in _DISAGREE and is_at_fault:
         named = [claim for claim in turn.claims if f"'{_words(turn, claim)}'" in detail]
         for claim in named[:1]:
@@ -131,6 +136,13 @@ def _against(turn: Turn, stage: str, reason: str, detail: str, *, is_at_fault: b
         for probe in probes[:1]:
             told = f"asked '{probe.question}', someone who looks at the image gives this {probe.chance:.0%}"
             yield _of_claim(turn, turn.claims[probe.claim], "doubtful_answer", told)
+
+
+def _invented(turn: Turn, detail: str) -> Iterator[_Against]:
+    for in_question, text in ((True, turn.question), (False, turn.answer)):
+        for one in boxes_in(text):
+            if (box := tell_box(one.box)) in detail:
+                yield _Against(in_question, one.start, one.end, INVENTED_BOX, f"'{box}': no such box was given")
 
 
 def _of_claim(turn: Turn, claim: Claim, reason: str, evidence: str) -> _Against:

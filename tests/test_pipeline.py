@@ -325,14 +325,23 @@ def test_a_box_of_another_thing_is_contradicted_where_annotations_cut() -> None:
         assert make_sample(planned, reply, settings, "x").reason == reason
 
 
-def test_a_repaired_box_stands_in_its_place() -> None:
+@pytest.mark.parametrize(
+    ("wrong", "reason", "against"),
+    [
+        (DOG_AT, "box_contradicted", "it is that of a dog"),
+        ("[0.5, 0.1, 0.8, 0.8]", "invented_box", "'[0.500, 0.100, 0.800, 0.800]': no such box was given"),
+    ],
+)
+def test_a_repaired_box_stands_in_its_place(wrong: str, reason: str, against: str) -> None:
     cat = Box("cat", (0.6, 0.2, 0.9, 0.9), 0.2)
     settings = load_settings(None, {"corpus.captions": ["c.json"], "types": ["grounding"]})
     (planned,) = plan_samples([image(1, boxes=(DOG, cat))], load_recipes(settings), settings, no_fault, ("dog", "cat"))
     assert planned.request is not None
-    text = f"Question:\nWhere is the cat?\n===\nAnswer:\nThe cat is at {DOG_AT}."
+    text = f"Question:\nWhere is the cat?\n===\nAnswer:\nThe cat is at {wrong}."
     reply = Reply(planned.request.digest, "1", "grounding", "m", text)
     fallen = make_sample(planned, reply, settings, "x")
+    assert fallen.reason == reason
+    assert [against in flaw.evidence for flaw in flaws_of(fallen, 1)] == [True]
     order = order_repair(fallen, flaws_of(fallen, 1), planned.request, lambda digest: reply, repair_prompt())
     mended = Reply(order.request_digest, "1", "grounding", "m", "1. The cat is at [0.6, 0.2, 0.9, 0.9].")
     sample = make_sample(planned, reply, settings, "x", repairs=((order, mended),))
