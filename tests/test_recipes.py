@@ -166,7 +166,9 @@ def test_files_that_cannot_be_read_have_their_sentence(tmp_path):
 
 
 def test_unknown_types_and_folders_are_named(tmp_path):
-    with pytest.raises(RecipeError, match="No response type 'rhyme'; there are conversation, description, grounded_desc"):
+    with pytest.raises(
+        RecipeError, match="No response type 'rhyme'; there are conversation, description, grounded_desc"
+    ):
         load_recipes(Settings(types=("rhyme",)))
     with pytest.raises(RecipeError, match="no such folder; a recipes folder holds"):
         available_types(str(tmp_path / "nowhere"))
