@@ -152,7 +152,9 @@ def test_export_writes_what_the_run_wrote(demo: Path, tmp_path: Path) -> None:
 
 def test_recipes_lists_the_types() -> None:
     out = run("recipes")
-    assert [line.split()[0] for line in out.splitlines()] == ["conversation", "description", "negation", "reasoning"]
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "conversation", "description", "grounded_description", "grounding", "negation", "reasoning", "referring",
+    ]  # fmt: skip
 
 
 def test_llava_context_reaches_the_teacher(corpus_files: CorpusFiles, tmp_path: Path) -> None:
