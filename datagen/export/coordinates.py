@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from datagen.box_text import BOX, BOXES, boxes_in
 from datagen.errors import SettingsError
 from datagen.export.rows import LeftOut
-from datagen.records import BoxUnit, Claim, Sample, Turn
+from datagen.records import BoxUnit, Claim, Sample
 
 Size = tuple[int, int]
 """Width and height of the picture in pixels."""
@@ -218,7 +218,8 @@ def in_coordinates(sample: Sample, picture: Path, asked: str) -> Sample | LeftOu
         pointing = [claim for claim in turn.claims if BOX.match(claim.value or "")]
         asks, says = ([claim for claim in pointing if claim.in_question is wanted] for wanted in (True, False))
         question = write_boxes(turn.question, asks, family, size)
-        turns.append(Turn(question, write_boxes(turn.answer, says, family, size, may_be_alone=True)))
+        answer = write_boxes(turn.answer, says, family, size, may_be_alone=True)
+        turns.append(replace(turn, question=question, answer=answer, claims=()))
     if not worse:
         return replace(sample, turns=tuple(turns))
     worse = write_boxes(worse, says, family, size, may_be_alone=True)  # a moved box stands where the right one did

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from PIL import Image
 
 from datagen.box_text import boxes_in, tell_box
@@ -14,7 +15,7 @@ from datagen.config import ChecksSettings
 from datagen.errors import SettingsError
 from datagen.export import COORDINATES, LeftOut, family_of
 from datagen.export.coordinates import in_coordinates, resized_by_qwen
-from datagen.records import AnnotatedImage, Box, BoxUnit, Provenance, Sample, Turn
+from datagen.records import AnnotatedImage, Box, BoxUnit, Provenance, Sample, Turn, Validation
 
 SIZE = (640, 427)
 DOG, CUPS = (0.123, 0.2, 0.456, 0.9), ((0.5, 0.61, 0.58, 0.7), (0.7, 0.6, 1.0, 1.0))
@@ -69,6 +70,13 @@ def assert_near(read: list[BoxUnit], slack: tuple[float, float]) -> None:
 def over(corners: list[float], width: float, height: float) -> BoxUnit:
     left, top, right, bottom = corners
     return left / width, top / height, right / width, bottom / height
+
+
+def test_a_validators_verdict_stays(picture: Path) -> None:
+    judged = replace(sample(), turns=(replace(TURNS[0], validation=Validation("supported")),))
+    found = in_coordinates(judged, picture, "qwen3-vl")
+    assert not isinstance(found, LeftOut)
+    assert found.turns[0].validation == Validation("supported")
 
 
 def test_shares_stay_as_they_are(picture: Path) -> None:
