@@ -83,7 +83,7 @@ ADJECTIVES = frozenset(
     "square striped plaid checkered spotted floral bare fluffy furry hairy shaggy electric digital cute happy sad "
     "several lone more many fresh ripe hot cold warm soft hard clean dirty broken rusty shiny modern traditional "
     "outdoor indoor snowy vintage ornate rustic cozy sleek lush grassy sandy rocky steep public local nearby wild "
-    "domestic male female".split()
+    "domestic male female tidy thick thin deep shallow rough smooth bald curly woolly polar".split()
 )
 """Words that stand before a noun and are none; the kinds' tables of values are among them."""
 _NOUNS_IN_ING = frozenset(
@@ -91,9 +91,13 @@ _NOUNS_IN_ING = frozenset(
     "crossing awning parking pudding dressing topping frosting icing stuffing seating sibling lighting drawing landing "
     "opening covering setting meeting gathering duckling sterling something nothing anything everything earring".split()
 )
+_NOUNS_IN_LY = frozenset(("family", "assembly", "anomaly"))
 _NOUNS_LIKE_ADJECTIVES = frozenset("animal forest traffic picnic festival carnival harvest arrival journal".split())
 _NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
 _SEEM = frozenset("seems seem appears appear".split())
+_BASES = frozenset(_VERBS.split())
+_FINITE_BE = frozenset("is are was were has have can".split())
+_HELPERS = frozenset("to do does did can could may might must shall should will would let lets".split())
 _PARTICIPLES = frozenset("set put cut left hit".split())
 _BE = frozenset("is are was were been be being 's ’s".split())
 _HAS = frozenset("'s ’s 're ’re 've ’ve".split())
@@ -120,7 +124,9 @@ def class_of(word: str) -> str:
     if word[0].isdigit():
         return "M"
     if word.endswith("ly"):
-        return "R"
+        if is_adjective(word):
+            return "A"  # "a hilly street"
+        return "n" if word in _NOUNS_IN_LY or is_usual(word) else "R"  # "a butterfly"
     if word.endswith("ing") and len(word) > 4 and word not in _NOUNS_IN_ING:
         return "G"
     if word.endswith("ed") and len(word) > 4:
@@ -132,7 +138,9 @@ def class_of(word: str) -> str:
         return "n" if is_noun else "A"  # a library, but a musical child
     # "saunters" and "juggles" are verbs alone; "lights" may be lamps, and is a noun where the table does not know it
     is_verb = word.endswith("s") and len(word) > 3 and verb_of(word) is not None and not senses(singular(word))
-    return "F" if is_verb else "n"
+    if is_verb:
+        return "F"
+    return "A" if word.endswith("y") and is_adjective(word) and not senses(word) else "n"  # "messy"
 
 
 _SINGULAR = {many: one for one, many in IRREGULAR_PLURALS.items() if one != many}
@@ -284,8 +292,8 @@ class Sentence:
                     tag = "E"  # "is set in a kitchen"
                 if previous == "C" and word.endswith("s"):
                     tag = "V"
-                elif word == "bear" and previous == "n":
-                    tag = "n"  # "a panda bear", "polar bear"
+                elif tag == "V" and previous == "n" and self._is_noun_here(n, tags):
+                    tag = "n"
             elif word in _HAS:  # "it's", but "the dog's bowl"
                 tag = "V" if previous in "OWR" or words[n - 1] in ("that", "this") else "D"
             elif (
@@ -305,6 +313,18 @@ class Sentence:
                 tag = "n"  # "the bedding", but "the smiling child"
             tags[n] = previous = tag
         return tags
+
+    def _is_noun_here(self, n: int, tags: list[str]) -> bool:
+        """Whether a word behind a noun that may be a verb is the noun's head: "a clock TOWER.", "panda BEARS sit"."""
+        words = self.words
+        after = words[n + 1] if n + 1 < len(words) else "."
+        if words[n] == "bear" or after in _FINITE_BE or (words[n] == "bears" and tags[n + 1 : n + 2] != ["D"]):
+            return True
+        before = words[n - 1]
+        return (
+            words[n] in _BASES and after in _CLOSES and singular(before) == before and before not in _GROUPS
+            and before != "people" and words[-1] != "?" and _HELPERS.isdisjoint(words[:n])
+        )  # fmt: skip
 
     @Once
     def nouns(self) -> list[Noun]:
@@ -358,7 +378,8 @@ class Sentence:
 
     def _goes_on(self, at: int) -> bool:
         """Whether a modifier or a noun stands at an index."""
-        return at < len(self.tags) and self.tags[at] in "AnE"
+        tags = self.tags
+        return at < len(tags) and (tags[at] in "AnE" or (tags[at] == "G" and tags[at + 1 : at + 2] == ["n"]))
 
     def subject_before(self, at: int) -> Noun | None:
         """The noun phrase that the verb at an index is said of; None where it is not plain.
@@ -464,6 +485,8 @@ _FRAME_NOUNS = frozenset(
     "colour kind type sort number position location foreground background".split()
 )
 """Nouns that speak of the picture, not of what it shows."""
+_CLOSES = frozenset((".", ",", ";", "!", "with", "of"))
+"""What stands behind a noun, seldom behind a plain verb."""
 _GROUPS = frozenset("pair group herd flock couple row bunch crowd line team trio pack number family".split())
 """What its members do is done by them: "a herd of cows GRAZES"."""
 _PLACING = frozenset(

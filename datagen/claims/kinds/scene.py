@@ -262,7 +262,7 @@ def _of_words(clause: Clause) -> Iterator[Found]:
                 n
                 and tags[n - 1] in "nA"
                 and words[n - 1] != "place"
-                and (sentence.nouns[0].last < n - 1 or "V" in tags[: n - 1])
+                and ((sentence.nouns and sentence.nouns[0].last < n - 1) or "V" in tags[: n - 1])
             ):
                 continue  # "who spends the week indoors"
         yield found, sentence.starts[n], sentence.ends[n]
