@@ -27,8 +27,10 @@ from datagen.claims.kind import (
     replaced,
 )
 from datagen.claims.syntax import Noun, singular
+from datagen.geometry import centre_of
 from datagen.records import Claim
 
+MANY = "many-coloured"
 COLOURS: dict[str, str] = {
     "red": "red crimson scarlet maroon burgundy ruby",
     "orange": "orange ginger",
@@ -44,6 +46,7 @@ COLOURS: dict[str, str] = {
     "blue/green": "turquoise teal aqua cyan",
     "brown/white/yellow": "tan beige cream khaki",
     "green/yellow": "lime olive",
+    MANY: "colorful colourful multicolored multi-colored multicoloured rainbow rainbow-colored",
 }
 ALIKE = (
     {"red", "orange"}, {"red", "pink"}, {"red", "brown"}, {"orange", "yellow"}, {"orange", "brown"}, {"yellow",
@@ -53,11 +56,13 @@ ALIKE = (
 )  # fmt: skip
 """Colours that two people may give the same thing."""
 MATERIALS: dict[str, str] = {
-    "wood": "wooden wood oak", "metal": "metal steel iron metallic aluminum aluminium chrome cast-iron",
-    "stone": "stone marble granite", "concrete": "concrete cement", "brick": "brick", "plastic": "plastic",
+    "wood": "wooden wood oak timber bamboo",
+    "metal": "metal steel iron metallic aluminum aluminium chrome cast-iron brass copper tin",
+    "stone": "stone marble granite cobblestone cobbled", "concrete": "concrete cement", "brick": "brick", "plastic": "plastic",
     "glass": "glass", "leather": "leather", "cloth": "velvet cotton wool woolen denim",
     "asphalt": "asphalt paved", "earth": "dirt gravel unpaved", "carpet": "carpeted", "tile": "tiled",
-    "cardboard": "cardboard", "ceramic": "ceramic porcelain terracotta",
+    "cardboard": "cardboard paper", "ceramic": "ceramic porcelain terracotta", "ceramic/earth": "clay",
+    "straw": "straw wicker woven",
 }  # fmt: skip
 ALIKE_MATERIALS = (
     {"stone", "concrete"}, {"stone", "brick"}, {"brick", "concrete"}, {"asphalt", "concrete"}, {"asphalt", "stone"},
@@ -83,7 +88,16 @@ STATES: tuple[tuple[str, str, str, str], ...] = (
     ("beard", "bearded", "bearded", "clean-shaven beardless"),
     ("foliage", "bare", "leafless barren bare", "blooming blossoming flowering leafy lush"),
     ("dressing", "barefoot", "barefoot", "booted"),
-    ("light", "lit", "lit glowing", "unlit"),
+    ("light", "lit", "lit glowing illuminated", "unlit"),
+    ("growth", "young", "baby infant", "adult grown full-grown fully-grown"),
+    ("calm", "calm", "calm placid still", "rough choppy stormy turbulent wavy"),
+    ("course", "straight", "straight", "curved curvy winding bent curving"),
+    ("width", "wide", "wide broad", "narrow"),
+    ("tether", "tied", "tied chained tethered leashed locked", "untied unchained untethered unleashed"),
+    ("intactness", "broken", "broken damaged cracked dilapidated ruined crumbling", "intact undamaged unbroken"),
+    ("fleece", "shorn", "shorn sheared shaved", "fluffy woolly shaggy furry hairy"),
+    ("slope", "steep", "steep", "flat level gentle"),
+    ("heat", "hot", "hot steaming boiling", "cold frozen icy chilled"),
 )
 """A sort, the name of one side, its words, and those of the other side."""
 _NOT_COLOURED = frozenset(
@@ -112,7 +126,7 @@ def _sorts() -> Iterator[tuple[str, str, str]]:
 
 _SHADES = frozenset(
     "a an in bright pale light dark deep neon plain solid all half almost completely vivid glossy soft polished partly "
-    "been made built painted colored coloured left out of kept".split()
+    "been made built painted colored coloured left out of from kept entirely itself themselves all both".split()
 )
 """What may stand between a verb and the value it gives: "is MADE OF POLISHED steel"."""
 _PELT = frozenset("coat fur feather plumage".split())
@@ -131,23 +145,28 @@ _SAME = {
 """Words that two people may have for one thing."""
 VALUES = {word: (sort, value) for word, sort, value in _sorts()}
 """Per word its sort and value."""
-_WORDS = frozenset(VALUES)
+_YOUNG = frozenset("cub puppy kitten calf foal lamb chick duckling gosling piglet fawn".split())
+_FULL_OF = frozenset("vase bowl plate cup glass mug basket bucket pot pan tray jar bottle platter".split())
+"""What has something in it where it is "of" that: "a vase of flowers"."""
+_WORDS = frozenset(VALUES) | _YOUNG | _FULL_OF
+_SWITCHED = frozenset("lamp light tv television screen monitor laptop computer stove fan streetlight candle fire".split())
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Values before a noun ("the brown dog"), behind a verb ("is brown") or of a material ("made of steel")."""
     words = clause.sentence.words
+    yield from _switched(clause)
     if _WORDS.isdisjoint(clause.sentence.parts):
         return
     span = clause.words()
     hits = [n for n in span if words[n] in _WORDS or ("-" in words[n] and _values_of(words[n]))]
-    if not hits:
-        return
     taken: set[int] = set()
     for noun in clause.nouns():
+        yield from _by_noun(clause, noun)
         inside = [n for n in hits if noun.first <= n < noun.last]
         taken.update(inside)
-        subject = _owner(clause, noun) if inside and noun.head not in _NOT_COLOURED - _SURFACES else None
+        is_told = noun.head not in _NOT_COLOURED - _SURFACES and "than" not in words[max(0, noun.first - 2) : noun.first]
+        subject = _owner(clause, noun) if inside and is_told else None
         if subject is not None:
             yield from _stated(clause, subject, noun.end, inside)
     for n in hits:
@@ -162,6 +181,43 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         subject = _subject(clause, n)
         if subject is not None and (subject.word not in _NOT_COLOURED or subject.word in ("hair", "eye")):
             yield from _stated(clause, subject, 0, run)
+
+
+def _by_noun(clause: Clause, noun: Noun) -> Iterator[Statement]:
+    """What a noun says by itself: a cub is young, "a vase OF flowers" is not empty."""
+    words, last = clause.sentence.words, noun.last
+    value = None
+    if noun.head in _YOUNG:
+        value = "growth: young"
+    elif not _VARIED.isdisjoint(noun.modifiers) and not _COLOURED.isdisjoint(noun.modifiers):
+        value = f"colour: {MANY}"  # "different colored toothbrushes"
+    elif noun.head in _FULL_OF and not noun.is_plural and words[last + 1 : last + 2] == ["of"]:
+        follows = next((one for one in clause.nouns() if one.first == last + 2), None)
+        value = None if follows is None or follows.head in MATERIAL_WORDS else "filling: not empty"
+    subject = None if value is None else clause.named(noun)
+    if subject is not None:
+        yield _said(clause, subject, noun.start, noun.end, value or "")
+
+
+def _switched(clause: Clause) -> Iterator[Statement]:
+    """Whether what gives light is on: "the lamp is switched off", "the television is on"."""
+    words, tags = clause.sentence.words, clause.sentence.tags
+    for n in clause.words() if clause.sentence.may_have(_ON_OFF) else ():
+        if n and words[n] in _ON_OFF and (words[n - 1] in _TURNED or words[n - 1] in _COPULAS):
+            after = tags[n + 1 : n + 2]
+            if words[n - 1] not in _TURNED and after and after[0] in "DnAMO":
+                continue  # "is on the table"
+            subject = _subject(clause, n - (words[n - 1] in _TURNED))
+            if subject is not None and subject.word in _SWITCHED:
+                value = "light: lit" if words[n] == "on" else "light: not lit"
+                yield _said(clause, subject, clause.sentence.starts[n - 1], clause.sentence.ends[n], value)
+
+
+_VARIED = frozenset("different various varied assorted multi".split())
+_COLOURED = frozenset("colored coloured color colour".split())
+_ON_OFF = frozenset(("on", "off"))
+_TURNED = frozenset("switched turned".split())
+MATERIAL_WORDS = frozenset(word for words in MATERIALS.values() for word in words.split())
 
 
 def _owner(clause: Clause, noun: Noun) -> Subject | None:
@@ -210,7 +266,8 @@ _GIVES_COLOUR = re.compile(
 
 def _values_of(word: str) -> list[tuple[str, str]]:
     """Sort and value of a word: "bone-dry" is dry, "red-brown" both."""
-    return [VALUES[part] for part in (word, *(word.split("-") if word not in VALUES else ())) if part in VALUES]
+    found = [VALUES[part] for part in (word, *(word.split("-") if word not in VALUES else ())) if part in VALUES]
+    return [*found, ("material", "metal")] if word in ("silver", "chrome") and found else found
 
 
 def _subject(clause: Clause, at: int) -> Subject | None:
@@ -222,7 +279,7 @@ def _subject(clause: Clause, at: int) -> Subject | None:
     if n > 0 and sentence.words[n] == "," and sentence.nouns[0].last == n - 1:
         return clause.named(sentence.nouns[0])  # "the dog, white with black spots, looks up"
     if n < 0 or sentence.words[n] not in _COPULAS:
-        return None
+        return _described(clause, n, at)
     subject = clause.subject_before(n)
     if subject is not None and subject.word in (*_PELT, "color", "colour"):
         part = next((k for k in range(n - 1, -1, -1) if sentence.words[k] == subject.word), 0)
@@ -236,6 +293,35 @@ def _subject(clause: Clause, at: int) -> Subject | None:
     return subject
 
 
+def _described(clause: Clause, n: int, at: int) -> Subject | None:
+    """That behind which a value stands at once: "a vase FILLED with flowers", "a bench made of STONE"."""
+    sentence = clause.sentence
+    if n < at - 1 and sentence.words[n + 1] in _WORKED:
+        is_said = True
+    else:
+        after = sentence.words[at + 1 : at + 2] or [""]
+        is_said = n == at - 1 and (sentence.tags[at] == "E" or sentence.words[at] in _BEHIND) and after[0] in _GOES_ON
+    noun = next((one for one in sentence.nouns if one.last == n), None) if is_said and n >= 0 else None
+    return None if noun is None else clause.named(noun)
+
+
+_WORKED = frozenset("made built painted colored coloured out kept left".split())
+_BEHIND = frozenset("full empty open shut bare tied chained".split())
+_GOES_ON = frozenset(("", "with", "of", "by", "in", "to", "up", "and", ",", ".", "on", "into", "at"))
+
+
+def _said(clause: Clause, subject: Subject, start: int, end: int, value: str) -> Statement:
+    return Statement(
+        "attribute", subject.category, subject.word, min(start, subject.start), end, value=value,
+        is_plural=subject.is_plural, is_definite=subject.is_definite, number=subject.number, is_firm=subject.is_firm,
+        in_question=clause.in_question, beside=clause.beside(),
+        is_all=not _WHOLLY.isdisjoint(clause.sentence.words),
+    )  # fmt: skip
+
+
+_WHOLLY = frozenset("all plain solid entirely completely both uniformly".split())
+
+
 def _stated(clause: Clause, subject: Subject, end: int, indices: list[int]) -> Iterator[Statement]:
     """One statement a sort: colours are told together, "black and white"."""
     sentence = clause.sentence
@@ -247,11 +333,8 @@ def _stated(clause: Clause, subject: Subject, end: int, indices: list[int]) -> I
         found = [n for n, _ in told]
         values = dict.fromkeys(value for _, value in told)
         first, last = sentence.starts[found[0]], max(end, sentence.ends[found[-1]])
-        yield Statement(
-            "attribute", subject.category, subject.word, min(first, subject.start), last,
-            value=f"{sort}: {' and '.join(values)}", is_plural=subject.is_plural, is_definite=subject.is_definite,
-            number=subject.number, is_firm=subject.is_firm, in_question=clause.in_question, beside=clause.beside(),
-        )  # fmt: skip
+        if sort != "growth" or subject.category != "person":  # whose age is a claim of its own
+            yield _said(clause, subject, first, last, f"{sort}: {' and '.join(values)}")
 
 
 def _told(statement: Statement) -> tuple[str, frozenset[str]]:
@@ -260,6 +343,8 @@ def _told(statement: Statement) -> tuple[str, frozenset[str]]:
 
 
 def _may_be_same(sort: str, a: str, b: str) -> bool:
+    if MANY in (a, b):
+        return True
     alike = ALIKE if sort == "colour" else ALIKE_MATERIALS if sort == "material" else ()
     return any(x == y or {x, y} in alike for x in a.split("/") for y in b.split("/"))
 
@@ -278,18 +363,18 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     told = {value for text in (*own, *of_parts) for one in text for value in _told(one)[1]}
     n_captions = sum(map(bool, own))
     saying = f"{name}: text says {' and '.join(sorted(said))}"
-    if sort == "filling" and said == {"empty"} and statement.category in evidence.counts:
-        seat = f" on {statement.category}"
-        n_taken = sum(any((one.value or "").endswith(seat) for one in caption) for caption in evidence.told)
-        count = evidence.counts[statement.category]
-        if n_taken >= TAKEN and count.is_exact and count.at_least == 1:
-            return "contradicted", f"{name}: text says empty, {n_taken} captions seat somebody on it"
+    taken = _who_is_there(statement, evidence) if sort == "filling" and said == {"empty"} and "empty" not in told else None
+    if taken is not None:
+        return "contradicted", f"{name}: text says empty, {taken}"
+    if sort == "calm" and said == {"calm"} and name in _WATERS and evidence.nouns.get("wave", 0) >= TAKEN:
+        return "contradicted", f"{name}: text says calm, captions tell of waves"
     if not told:
         return "unknown", f"{saying}, no caption tells its {sort}"
     shown = f"{'captions' if n_captions else 'sentences on parts'} say {' and '.join(sorted(told))}"
     if all(any(not set(a.split("/")).isdisjoint(b.split("/")) for b in told) for a in said):
         return "supported_by_caption", f"{saying}, {shown}"
     is_agreed = n_captions >= AGREED and len(told) <= 2
+    is_agreed = is_agreed or (statement.is_all and told == {MANY})
     if any(_may_be_same(sort, a, b) for a in said for b in told) and not is_agreed:
         return "unknown", f"{saying}, {shown}"
     if sort in _OF_TASTE and n_captions < 2 and statement.word not in _FILLED:
@@ -304,13 +389,44 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     return "contradicted", f"{saying}, {shown}"
 
 
+def _who_is_there(statement: Statement, evidence: Evidence) -> str | None:
+    """What speaks against a place, a seat or a table being empty."""
+    name, category = statement.word, statement.category
+    count, persons = evidence.counts.get(category), evidence.counts.get("person")
+    seat = f" on {category}"
+    n_taken = sum(any((one.value or "").endswith(seat) for one in caption) for caption in evidence.told)
+    if n_taken >= TAKEN and count is not None and count.is_exact and count.at_least == 1:
+        return f"{n_taken} captions seat somebody on it"
+    n_crowded = sum(name in words and not _CROWDED.isdisjoint(words) for words in evidence.words)
+    if persons is not None and persons.at_least >= CROWD and name in _PLACES:
+        if n_crowded or evidence.named.get("person", 0) >= TAKEN:
+            return f"boxes show at least {persons.at_least} people and captions tell of them"
+    if category == "dining table" and count is not None and count.at_least == 1 and len(evidence.boxes[category]) == 1:
+        (low_x, low_y, high_x, high_y), = evidence.boxes[category]
+        on = [
+            name for name, boxes in evidence.boxes.items() if name in _TABLEWARE
+            for x, y in map(centre_of, boxes) if low_x < x < high_x and low_y < y < high_y
+        ]  # fmt: skip
+        return f"boxes show {len(on)} things on it" if len(on) >= LAID else None
+    return None
+
+
+_CROWDED = frozenset("crowd full filled packed crowded busy spectator fan audience people".split())
+_PLACES = frozenset(
+    "street road stand bleacher seat beach platform station room restaurant intersection square park sidewalk slope "
+    "plaza crosswalk court stadium shore hall".split()
+)
+_WATERS = frozenset("sea ocean water surf lake river".split())
+_TABLEWARE = frozenset("cup bowl fork knife spoon bottle cake pizza sandwich donut plate".split()) | {"wine glass"}
+CROWD, LAID = 8, 3
+"""People with whom a place is not empty, and things with which a table is not."""
 AGREED = 3
 """Captions that agree on a thing's value, from which on it has no neighbouring one, and any such thing has that."""
 TAKEN = 2
 """Captions that seat somebody on a thing, from which on it is not empty."""
 FEW = 4
 """Of so many "yellow bananas" none is red; of more there may be one."""
-_OF_TASTE = frozenset(("size", "height", "filling", "wholeness", "cleanness", "light", "age", "order", "foliage"))
+_OF_TASTE = frozenset(("size", "height", "wholeness", "cleanness", "age", "width", "fleece"))
 _FILLED = frozenset(("glass", "bottle", "cup", "pool", "bowl", "plate"))
 """Things that are full or empty for everybody."""
 
@@ -320,7 +436,7 @@ def _is_only(statement: Statement, told: list[Statement], n_captions: int, evide
     count = evidence.counts.get(statement.category)
     persons = evidence.counts.get("person")
     if statement.word in _WORN and persons is not None and persons.at_least > 1:
-        return False
+        return _is_of_main(statement, evidence)
     plurals = [one for one in told if one.is_plural]
     if count is None:
         return len(plurals) == len(told) if statement.is_plural or plurals else True
@@ -330,6 +446,18 @@ def _is_only(statement: Statement, told: list[Statement], n_captions: int, evide
         is_each = statement.is_plural or (count.at_least <= FEW and _told(statement)[0] in ("colour", "material"))
         return is_each and all(one.number is None or one.number >= count.at_least for one in plurals)
     return n_captions >= 2 and count.at_least <= 2 and not statement.is_plural and not plurals
+
+
+def _is_of_main(statement: Statement, evidence: Evidence) -> bool:
+    """Whether "his shirt" is that of the one person whom captions are about, others standing by."""
+    if statement.is_plural or _OWNERS.isdisjoint(statement.beside):
+        return False
+    first = [next((one for one in caption if one.category == "person"), None) for caption in evidence.told]
+    n_one = sum(one is not None and not one.is_plural for one in first)
+    return n_one >= AGREED and not any(one is not None and one.is_plural for one in first)
+
+
+_OWNERS = frozenset("he she his her him".split())
 
 
 def excludes(a: Claim, b: Claim) -> bool:
