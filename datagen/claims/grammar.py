@@ -268,7 +268,7 @@ FOLLOWS = re.compile(
     r"anywhere|nowhere|ever|"
     r"may|might|could|would|should|must|will|did|do|had|lean|leans|hangs?|waits?|flies|fly|floats?|grazes?|drives?|"
     r"passes|crosses|stops|jumps?|leaps?|sleeps?|stares?|watches|carries|pulls?|reaches|faces|moves|shows|contains|"
-    r"such|set|laden|[a-z]+s\s+(?:an?|the|his|her|its|their)|gets?|goes|comes|drinks?|catches|throws|swings|poses|smiles?|talks?|uses|swims?|serves|shares?|winds|dances)\b)",
+    r"such|set|laden|made|built|empty|itself|themselves|[a-z]+s\s+(?:an?|the|his|her|its|their)|gets?|goes|comes|drinks?|catches|throws|swings|poses|smiles?|talks?|uses|swims?|serves|shares?|winds|dances)\b)",
     FLAGS,
 )
 """What may follow a noun that names the thing itself: "dog bowl" names no dog."""

@@ -288,6 +288,8 @@ class Sentence:
                 continue
             if tag == "F":  # "two watches", "the man watches", "to watch"
                 tag = "V" if previous in "nOWRE" or (n and words[n - 1] == "to") else "n"
+                if previous == "E" and (n == 1 or tags[n - 2] in "DAM"):
+                    tag = "n"  # "the colored BRUSHES"
                 if previous == "V" and word in _PARTICIPLES and words[n - 1] in _BE:
                     tag = "E"  # "is set in a kitchen"
                 if previous == "C" and word.endswith("s"):
@@ -391,7 +393,7 @@ class Sentence:
         is_relative = False
         if n > 0 and words[n] == "to" and words[n - 1] in _SEEM:
             n -= 2  # "the man seems TO be"
-        while n >= 0 and (tags[n] in "RV" or words[n] in ("which", "that", "who", ",", "both", "all")):
+        while n >= 0 and (tags[n] in "RV" or words[n] in _BETWEEN):
             is_relative = is_relative or words[n] in ("which", "that", "who")
             if words[n] == "," and not is_relative and not (n and tags[n - 1] == "n"):
                 return None
@@ -407,6 +409,9 @@ class Sentence:
         k = next((k for k in range(len(nouns) - 1, -1, -1) if nouns[k].last == n), None)
         if k is None:
             return None
+        first = nouns[k].first
+        if first > 1 and words[first - 1] == "of" and words[first - 2] in _WHOLE:
+            return nouns[k]  # "all of the dogs ARE"
         while not is_relative and k > 0 and tags[nouns[k].first - 1] == "P":
             before = nouns[k].first - 2
             if words[before + 1] == "of" and words[before] in _GROUPS:
@@ -485,6 +490,9 @@ _FRAME_NOUNS = frozenset(
     "colour kind type sort number position location foreground background".split()
 )
 """Nouns that speak of the picture, not of what it shows."""
+_WHOLE = frozenset("all both most each".split())
+_BETWEEN = frozenset(("which", "that", "who", ",", "both", "all", "itself", "themselves"))
+"""Words between a noun and its verb."""
 _CLOSES = frozenset((".", ",", ";", "!", "with", "of"))
 """What stands behind a noun, seldom behind a plain verb."""
 _GROUPS = frozenset("pair group herd flock couple row bunch crowd line team trio pack number family".split())

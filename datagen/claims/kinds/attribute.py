@@ -126,7 +126,7 @@ def _sorts() -> Iterator[tuple[str, str, str]]:
 
 _SHADES = frozenset(
     "a an in bright pale light dark deep neon plain solid all half almost completely vivid glossy soft polished partly "
-    "been made built painted colored coloured left out of from kept entirely itself themselves all both".split()
+    "been made built painted colored coloured left out of from kept entirely".split()
 )
 """What may stand between a verb and the value it gives: "is MADE OF POLISHED steel"."""
 _PELT = frozenset("coat fur feather plumage".split())
@@ -148,7 +148,8 @@ VALUES = {word: (sort, value) for word, sort, value in _sorts()}
 _YOUNG = frozenset("cub puppy kitten calf foal lamb chick duckling gosling piglet fawn".split())
 _FULL_OF = frozenset("vase bowl plate cup glass mug basket bucket pot pan tray jar bottle platter".split())
 """What has something in it where it is "of" that: "a vase of flowers"."""
-_WORDS = frozenset(VALUES) | _YOUNG | _FULL_OF
+_COLOURED = frozenset("colored coloured color colour".split())
+_WORDS = frozenset(VALUES) | _YOUNG | _FULL_OF | _COLOURED
 _SWITCHED = frozenset("lamp light tv television screen monitor laptop computer stove fan streetlight candle fire".split())
 
 
@@ -159,7 +160,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     if _WORDS.isdisjoint(clause.sentence.parts):
         return
     span = clause.words()
-    hits = [n for n in span if words[n] in _WORDS or ("-" in words[n] and _values_of(words[n]))]
+    heads = {noun.last for noun in clause.nouns() if noun.determiner}  # "the glass is full"
+    hits = [n for n in span if (words[n] in VALUES or ("-" in words[n] and _values_of(words[n]))) and n not in heads]
     taken: set[int] = set()
     for noun in clause.nouns():
         yield from _by_noun(clause, noun)
@@ -214,7 +216,6 @@ def _switched(clause: Clause) -> Iterator[Statement]:
 
 
 _VARIED = frozenset("different various varied assorted multi".split())
-_COLOURED = frozenset("colored coloured color colour".split())
 _ON_OFF = frozenset(("on", "off"))
 _TURNED = frozenset("switched turned".split())
 MATERIAL_WORDS = frozenset(word for words in MATERIALS.values() for word in words.split())
@@ -401,7 +402,7 @@ def _who_is_there(statement: Statement, evidence: Evidence) -> str | None:
     if persons is not None and persons.at_least >= CROWD and name in _PLACES:
         if n_crowded or evidence.named.get("person", 0) >= TAKEN:
             return f"boxes show at least {persons.at_least} people and captions tell of them"
-    if category == "dining table" and count is not None and count.at_least == 1 and len(evidence.boxes[category]) == 1:
+    if category == "dining table" and len(evidence.boxes.get(category, ())) == 1:
         (low_x, low_y, high_x, high_y), = evidence.boxes[category]
         on = [
             name for name, boxes in evidence.boxes.items() if name in _TABLEWARE
