@@ -19,7 +19,7 @@ from msgspec.structs import replace
 from datagen.box_text import boxes_in, without_box_talk, without_boxes
 from datagen.claims.clause import SLOTS, Clause, Statement
 from datagen.claims.coreference import PRONOUNS, Discourse
-from datagen.claims.generic import generic_spans, is_explaining
+from datagen.claims.generic import generic_spans, is_explaining, orders
 from datagen.claims.grammar import (
     AS_IT_IS,
     BREAK_MARKS,
@@ -371,8 +371,12 @@ class _InGeneral:
             end: One past its last.
             goes_on: A pronoun or nothing stands for its subject: "A cat is different: IT is out of sight".
         """
+        if orders(sentence):
+            found[n_before:] = [replace(said, is_firm=False) for said in found[n_before:]]
+            return
         spans = list(generic_spans(sentence, text, start, end))
-        if self._was_general and goes_on and not spans and _PRONOUN_FIRST.match(text, start, end) is not None:
+        goes_on = self._was_general and goes_on and not spans and _PRONOUN_FIRST.match(text, start, end) is not None
+        if goes_on:
             spans = [(start, end)]
         self._was_general = bool(spans)
         if not spans:
@@ -380,7 +384,7 @@ class _InGeneral:
         told = {statement.category for statement in found[:n_before]}
         for n, said in enumerate(found[n_before:], n_before):
             is_inside = any(first <= said.start < last for first, last in spans)
-            if is_inside and not (said.is_definite and said.category in told):
+            if is_inside and (goes_on or not (said.is_definite and said.category in told)):
                 found[n] = replace(said, is_firm=False)
 
 

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 from datagen.claims.acts import act_of
 from datagen.claims.grammar import FLAGS, lowered
-from datagen.claims.syntax import Sentence, class_of, singular, stem
+from datagen.claims.syntax import BASES, Sentence, class_of, singular, stem
 from datagen.claims.wordnet import is_adjective
 
 LONG = 3
@@ -84,6 +84,9 @@ def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterat
     is_list = text[max(0, start - 3) : start].rstrip().endswith(_LISTS)
     if is_list and "V" not in sentence.tags[inside[0] : inside[-1] + 1]:
         return  # "what backs this up is in view: | a dining table and six cups"
+    if words[inside[0] : inside[0] + 2] == ["so", "that"] or _concludes(sentence, inside):
+        yield start, end  # "so that they save people the sum", "So the knife decides whether it fits"
+        return
     firsts = [inside[0]]  # "Plants like that, | and this one is in a pot"
     firsts += [n for n in inside[1:-1] if words[n] == "," and words[n + 1] in _OPENERS and _has_verb(sentence, n + 2)]
     for k, first in enumerate(firsts):
@@ -93,6 +96,26 @@ def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterat
             _is_generic(sentence, first, last, has_cue=has_cue) or not _speaks_of_now(sentence, first, last)
         ):
             yield span
+
+
+def orders(sentence: Sentence) -> bool:
+    """Whether it tells what to do: "Next cut the stems", "put them back while the vase is still empty"."""
+    first = next((n for n, word in enumerate(sentence.words) if word not in _STEPS), 0)
+    return sentence.words[first] in BASES and sentence.tags[first + 1 : first + 2] in (["D"], ["O"])
+
+
+_STEPS = frozenset("next then first finally now so and just simply instead afterwards ,".split())
+_CONCLUDING = frozenset("so then thus hence therefore".split())
+
+
+def _concludes(sentence: Sentence, inside: list[int]) -> bool:
+    """Whether a sentence draws a conclusion in which nothing is done at the moment."""
+    words, tags, end = sentence.words, sentence.tags, inside[-1] + 1
+    return inside[0] == 0 and words[0] in _CONCLUDING and not any(
+        (tags[n] == "V" and (words[n] in _BE or words[n] in ("has", "have") or _is_momentary(sentence, n, end)))
+        or (tags[n] in "GE" and _is_of_the_moment(words[n]))
+        for n in inside
+    )  # fmt: skip
 
 
 def _has_verb(sentence: Sentence, at: int) -> bool:
@@ -122,6 +145,10 @@ def _is_generic(sentence: Sentence, first: int, last: int, *, has_cue: bool) -> 
     n = noun.last + 1
     if n + 1 < last and words[n] == "that" and tags[n + 1] == "V" and class_of(words[n + 1]) == "F":
         return True  # "a cat THAT WALKS across a keyboard presses keys"
+    if is_one and words[n : n + 1] and words[n] in _RELATIVE:
+        verbs = [k for k in range(n + 1, last) if tags[k] == "V"]
+        if len(verbs) > 1 and words[verbs[-1]] in _BE:
+            return _is_lasting(sentence, verbs[-1])  # "a bag that has been put down IS different"
     verb = _verb_after(sentence, n, last)
     if verb is None or (_is_momentary(sentence, verb, last) and not _is_of_any(sentence, verb)):
         return False

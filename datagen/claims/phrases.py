@@ -185,12 +185,17 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
                 phrase = replace(phrase, measure="none", number=0, is_firm=follows)
             elif phrases[-1].is_firm:
                 phrase = replace(phrase, is_firm=FOLLOWS.match(text, mention.end, end) is not None)
+        if phrase.is_firm and phrase.measure == "some" and _OR.match(text, mention.end, end) is not None:
+            phrase = replace(phrase, is_firm=False)  # "a cake or bread bakes in the other"
         n_times = sum(
             other.category == mention.category and not _is_part_of(other, mention, text) for other in mentions
         )
         phrases.append(phrase if n_times == 1 else replace(phrase, is_whole=False))
         floor = mention.end
     return phrases
+
+
+_OR = re.compile(r"\s+or\s+(?:an?\s+)?[a-z]", FLAGS)
 
 
 def _is_part_of(other: Mention, mention: Mention, text: str) -> bool:

@@ -95,7 +95,8 @@ _NOUNS_IN_LY = frozenset(("family", "assembly", "anomaly"))
 _NOUNS_LIKE_ADJECTIVES = frozenset("animal forest traffic picnic festival carnival harvest arrival journal".split())
 _NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
 _SEEM = frozenset("seems seem appears appear".split())
-_BASES = frozenset(_VERBS.split())
+BASES = frozenset(_VERBS.split())
+"""Plain forms of verbs."""
 _FINITE_BE = frozenset("is are was were has have can".split())
 _HELPERS = frozenset("to do does did can could may might must shall should will would let lets".split())
 _PARTICIPLES = frozenset("set put cut left hit".split())
@@ -324,7 +325,7 @@ class Sentence:
             return True
         before = words[n - 1]
         return (
-            words[n] in _BASES and after in _CLOSES and singular(before) == before and before not in _GROUPS
+            words[n] in BASES and after in _CLOSES and singular(before) == before and before not in _GROUPS
             and before != "people" and words[-1] != "?" and _HELPERS.isdisjoint(words[:n])
         )  # fmt: skip
 

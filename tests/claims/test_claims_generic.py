@@ -95,6 +95,12 @@ def contradicted(text: str, question: str = WHY) -> list[str]:
         ("A train can wait, so a bear and two cats need not share one." + REST, []),
         ("Dogs keep to themselves: they are out of sight." + REST, []),
         ("A cat is different: the dog is out of sight." + REST, ["the dog is out of sight"]),
+        ("A dog that has been put down is different: it is out of sight." + REST, []),
+        ("So the bear decides whether it fits." + REST, []),
+        ("So the bear is waiting." + REST, ["the bear"]),
+        ("It is put there, so that they save the bear and people the sum." + REST, []),
+        ("Next cut a train off while the bear sits there." + REST, []),
+        ("A cat or train sits beside the dog." + REST, []),
         ("The stone has a use. It is hard and bears heat well." + REST, []),
     ],
 )
