@@ -311,11 +311,15 @@ def boxes_meant(category: str, evidence: Evidence, size: int = 0) -> Sequence[Bo
         evidence: Whose boxes.
         size: As in ``meant_of``.
     """
-    told = [[one for one in caption if one.category == category] for caption in evidence.told]
-    is_one = sum(map(bool, told)) >= ALL_TELL and not any(
-        one.is_plural or (one.number or 1) > 1 for caption in told for one in caption
-    )
+    is_one = is_about_one(category, evidence)
     return meant_of(evidence.boxes.get(category, ()), size, TWICE if is_one else DOMINANT)
+
+
+def is_about_one(category: str, evidence: Evidence) -> bool:
+    """Whether captions are about one such thing, others perhaps standing by: it is what each names first."""
+    first = [next((one for one in caption if one.category == category), None) for caption in evidence.told]
+    told = [one for one in first if one is not None]
+    return len(told) >= ALL_TELL and not any(one.is_plural or (one.number or 1) > 1 for one in told)
 
 
 ALL_TELL, TWICE = 3, 2.0

@@ -63,6 +63,7 @@ _BOARDS = (
     "surfing",
     "skiing",
     "snowboarding",
+    "sledding",
     "tennis",
     "baseball",
     "soccer",
@@ -112,6 +113,12 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     sentence = clause.sentence
     words = sentence.words
     span = clause.words()
+    for noun in clause.nouns():
+        n = next((noun.last - k for k, word in enumerate(reversed(noun.modifiers), 1) if _is_shown(word)), None)
+        subject = None if n is None or noun.determiner in ("no", "any", "every") else clause.named(noun)
+        value = None if n is None or subject is None else act_of(words[n])
+        if n is not None and subject is not None and value is not None and _may_do(subject, value):
+            yield _told(clause, subject, value, sentence.starts[n], noun.end)  # "a SLEEPING dog"
     for n in span:
         if words[n] in ("nap", "snooze") and words[n - 1] in ("a", "little", "short") and n > span.start + 1:
             taken = next((k for k in range(n - 1, max(n - 4, -1), -1) if words[k].startswith(("tak", "hav"))), None)
@@ -134,18 +141,27 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         is_aloft = subject.category in ("kite", "balloon") or is_a(subject.category, "aircraft")
         if is_aloft and value in ("sitting", "standing", "lying"):
             value = "parked"  # a plane at its gate
-        if value == "flying" and subject.category == "person":
-            continue  # a kite, or as a passenger
-        if value is None or (kin_of(subject.category) is None and value not in _OF_THINGS):
+        if value is None or not _may_do(subject, value):
             continue
         yield _told(clause, subject, value, sentence.starts[n], end)
+
+
+def _is_shown(modifier: str) -> bool:
+    return modifier in _RESULTS or (modifier.endswith("ing") and class_of(modifier) == "G")
+
+
+def _may_do(subject: Subject, value: str) -> bool:
+    """Whether an action is told of somebody who can do it, or of a thing that is parked; a person flies a kite."""
+    if value.partition(" ")[0] in ("playing", "carrying", "pulling") or (value, subject.category) == ("flying", "person"):
+        return False
+    return kin_of(subject.category) is not None or value in _OF_THINGS
 
 
 def _is_idiom(words: Sequence[str], at: int) -> bool:
     """Whether "to stand" is no posture: what stands out or stands for something, a bystander who stands by."""
     behind = words[at + 1] if at + 1 < len(words) else ""
     if act_of(words[at]) != "standing":
-        return False
+        return words[at] == "cross" and behind == "country"
     return behind in ("out", "for") or (behind == "by" and (at + 2 == len(words) or words[at + 2] in _STOPS))
 
 
@@ -322,7 +338,7 @@ def probe(claim: Claim) -> Iterator[Probed]:
     """Ask whether it does that."""
     if claim.value:
         verb = "Are" if is_plural_only(claim.category) else "Is"
-        said = claim.value.replace(" on ", " on a ") if claim.value not in _BOARDS[4:] else f"playing {claim.value}"
+        said = claim.value.replace(" on ", " on a ") if claim.value not in _BOARDS[5:] else f"playing {claim.value}"
         yield ask_yes_no(claim, f"{verb} the {claim.category} {said}?", WRONG_ACTION)
 
 

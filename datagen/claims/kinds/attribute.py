@@ -23,6 +23,7 @@ from datagen.claims.kind import (
     Spoiling,
     ask_yes_no,
     boxes_meant,
+    is_about_one,
     is_the_same,
     replaced,
 )
@@ -451,11 +452,8 @@ def _is_only(statement: Statement, told: list[Statement], n_captions: int, evide
 
 def _is_of_main(statement: Statement, evidence: Evidence) -> bool:
     """Whether "his shirt" is that of the one person whom captions are about, others standing by."""
-    if statement.is_plural or _OWNERS.isdisjoint(statement.beside):
-        return False
-    first = [next((one for one in caption if one.category == "person"), None) for caption in evidence.told]
-    n_one = sum(one is not None and not one.is_plural for one in first)
-    return n_one >= AGREED and not any(one is not None and one.is_plural for one in first)
+    is_owned = not statement.is_plural and not _OWNERS.isdisjoint(statement.beside)
+    return is_owned and is_about_one("person", evidence)
 
 
 _OWNERS = frozenset("he she his her him".split())
