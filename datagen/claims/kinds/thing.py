@@ -8,7 +8,8 @@ wrong name is contradicted: where captions agree that an animal is a sheep, "a g
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from datagen.claims.clause import Clause, Statement
@@ -68,6 +69,8 @@ _TOO_WIDE = frozenset(TOLD_OF) | frozenset(
 )
 WITNESSES, LIKE = 4, 4
 """Captions whose common silence on such a thing speaks against it; steps to a thing that they may mean by it."""
+SIBLINGS = 2
+"""Captions that name one kind of such a sort, from which on another kind is not there."""
 SILENT, TELLING = 0.3, 0.8
 """How unlikely a thing is that no caption names: in passing, and where the text makes it the main thing."""
 
@@ -110,11 +113,24 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             yield Statement(
                 "thing", name, name, noun.start, noun.end, value=role if noun is topic else _verb_before(clause, noun),
                 is_plural=noun.is_plural, in_question=clause.in_question,
-                is_definite=bool(noun.determiner) and _SUPPOSING.isdisjoint(words),
+                is_definite=_is_sure(clause, noun) and _SUPPOSING.isdisjoint(words),
                 beside=_words_of(clause.source),
             )  # fmt: skip
 
 
+def _is_sure(clause: Clause, noun: Noun) -> bool:
+    """Whether it is told as there: "a pot of TEA", "four PENCILS", "red TULIPS"."""
+    words = clause.sentence.words
+    if noun.determiner or noun.modifiers:
+        return True
+    return noun.first > 1 and words[noun.first - 1] == "of" and any(
+        one.determiner and one.last == noun.first - 2 and one.head in _SERVED for one in clause.nouns()
+    )  # fmt: skip
+
+
+_SERVED = frozenset(
+    "pot cup glass mug bowl plate bottle slice piece can jar basket bunch bouquet vase pile stack box bag tray".split()
+)
 _SUPPOSING = frozenset(
     "would could might may should must can if whether such any every often usually help helps need needs want wants "
     "imagine suppose suggest suggests perhaps maybe probably possibly likely like".split()
@@ -169,27 +185,53 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
         names for names, stems in zip(evidence.things, evidence.stems, strict=True)
         if verb is None or not verbs.isdisjoint(stems)
     ]  # fmt: skip
-    rivals = {
-        name: sum(any(are_kin(name, other) for other in names) for names in captions)
-        for name in set().union(*captions)
-        if not sorts_of(word, n_sorts).isdisjoint(sorts_of(name, n_sorts)) and distance(word, name) <= steps
-    }
     told = [
-        name for name, n in rivals.items()
-        if n >= (MOST - _is_boxed(name, evidence) if is_telling else ALL) and not _is_said(name, statement)
-    ]  # fmt: skip
+        *_rivals(statement, evidence, captions, n_sorts, steps, MOST if is_telling else ALL),
+        *(_rivals(statement, evidence, evidence.things, N_NARROW, NEAR, ALL) if verb is not None else ()),
+    ]
     if told and not _is_named(word, evidence):
-        return "contradicted", f"{word}: captions tell of {' and '.join(sorted(told))}"
+        return "contradicted", f"{word}: captions tell of {' and '.join(sorted(set(told)))}"
+    siblings = _siblings(word, evidence) if statement.is_definite and len(evidence.told) >= WITNESSES else []
+    if siblings and not any(_is_said(name, statement) for name in siblings):
+        return "contradicted", f"{word}: captions tell of {' and '.join(sorted(siblings))}"
     if statement.is_definite and len(evidence.told) >= WITNESSES and _is_told_of(word) and not _is_near(word, evidence):
         return "contradicted", f"{word}: {len(evidence.told)} captions, and none names it or anything like it"
     unlikely = TELLING if statement.value == "main" else SILENT
     return "unknown", f"{word}: no category, and no caption names it (unlikely by {unlikely})"
 
 
+def _rivals(
+    statement: Statement, evidence: Evidence, captions: Sequence[frozenset[str]], n_sorts: int, steps: int, enough: int
+) -> Iterator[str]:
+    """Things of a sort that enough captions name (a box counts as one) and that stand in the place of another one."""
+    word, sorts = statement.word, sorts_of(statement.word, n_sorts)
+    for name in set().union(*captions):
+        if sorts.isdisjoint(sorts_of(name, n_sorts)) or distance(word, name) > steps or are_kin(word, name):
+            continue
+        n = sum(any(are_kin(name, other) for other in names) for names in captions)
+        if n >= enough - (enough == MOST and _is_boxed(name, evidence)) and not _is_said(name, statement):
+            yield name
+
+
 @lru_cache(maxsize=20_000)
 def _is_told_of(word: str) -> bool:
     """Whether people who describe a picture tell of such a thing."""
     return word not in _TOO_WIDE and is_usual(word) and any(is_a(word, sort, n_senses=n) for sort, n in TOLD_OF.items())
+
+
+def _siblings(word: str, evidence: Evidence) -> list[str]:
+    """Kinds of the same sort as a word of ``TOLD_OF`` that captions agree on: vodka where the text has tea."""
+    if not _is_told_of(word):
+        return []
+    sorts = [sort for sort, n in TOLD_OF.items() if is_a(word, sort, n_senses=n)]
+    told = Counter(name for names in evidence.things for name in names)
+    if any(are_kin(word, name) and name not in _TOO_WIDE and not is_a(word, name) for name in told):
+        return []
+    return [
+        name for name, n in told.items()
+        if n >= SIBLINGS and name not in _TOO_WIDE and not are_kin(word, name) and distance(word, name) <= FAR
+        and any(is_a(name, sort) for sort in sorts)
+    ]  # fmt: skip
 
 
 def _is_near(word: str, evidence: Evidence) -> bool:
