@@ -104,7 +104,10 @@ WEATHERS: dict[str, str] = {
     "snowy": "snowy snowfall snowstorm snowing blizzard snow-covered snow-laden",
     "cloudy": "cloudy", "overcast": "overcast stormy gloomy thunderstorm dreary", "foggy": "fog foggy misty",
 }  # fmt: skip
-OCCASIONS: dict[str, str] = {"Christmas": "christmas xmas", "Halloween": "halloween", "Easter": "easter"}
+OCCASIONS: dict[str, str] = {
+    "Christmas": "christmas xmas", "Halloween": "halloween", "Easter": "easter", "a birthday": "birthday",
+    "a wedding": "wedding",
+}
 BY_BOX = {
     "toilet": "bathroom", "oven": "kitchen", "refrigerator": "kitchen", "microwave": "kitchen", "bed": "bedroom",
 }  # fmt: skip
@@ -370,7 +373,9 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
     air = ("air", "outdoors") if is_out and not is_in else ("air", "indoors") if is_in and not is_out else None
     if air is not None and said[1] not in _EITHER and _shuts_out(said, air) and not everything:
         return "contradicted", f"{saying}, what is boxed stands {air[1]}"
-    is_beside = (said[0] == "room" and "room" in evidence.nouns) or any(
+    is_beside = (said[0] == "room" and "room" in evidence.nouns) or (
+        said[1] in ("snow", "snowy") and not _WINTRY.isdisjoint(evidence.nouns)
+    ) or any(
         place[0] in _PLACED and not _shuts_out(said, place) for place in (*everything, *places, *rooms)
     )
     if said[1] in TOLD_OF and len(evidence.told) >= WITNESSES and not is_beside:
@@ -380,10 +385,14 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
 
 TOLD_OF = frozenset(
     "kitchen bathroom bedroom beach desert church airport restaurant tennis baseball soccer zoo classroom library "
-    "museum rink shop laundry hospital theatre ship cave vineyard forest mountain".split()
-) | {"living room"}
+    "museum rink shop laundry hospital theatre ship cave vineyard forest mountain snow snowy night rainy foggy".split()
+) | {"living room", "Christmas", "Halloween", "Easter", "a wedding"}
 """Places of which somebody tells where several people describe a picture taken there; in a street or a field people may
 pass them over. Of 1,005 captions of COCO, each held against the others, 0.3 % name one that no other speaks of."""
+_WINTRY = frozenset(
+    "ski skier skiing snowboard snowboarder snowboarding boarder winter ice icy cold frozen slope sled polar".split()
+)
+"""Words of captions that leave open whether there is snow."""
 WITNESSES = 4
 """Captions whose common silence on such a place speaks against it."""
 

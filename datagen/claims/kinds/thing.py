@@ -32,7 +32,7 @@ PROMINENT = re.compile(
 )
 SORTS = (
     ("animal", 0), ("instrumentality", 0), ("food", 1), ("building", 0), ("plaything", 0), ("protective cover", 0),
-    ("beverage", 0), ("plant", 1),
+    ("beverage", 0), ("plant", 1), ("structure", 0),
 )  # fmt: skip
 """Sorts of things, each a word and the number of its sense."""
 N_NARROW = 3
@@ -59,7 +59,7 @@ FAR, NEAR = 8, 4
 the others of its picture, 0.8 % have a topic that would be refuted so; of captions of other pictures 17 %."""
 TOLD_OF = {
     "animal": 1, "food": 1, "beverage": 1, "weapon": 1, "musical instrument": 1, "tree": 1,
-    "building": 1, "vehicle": 1, "flower": 2, "fruit": 2, "vegetable": 2,
+    "building": 1, "vehicle": 1, "flower": 2, "fruit": 2, "vegetable": 2, "tower": 1, "bridge": 1, "fountain": 1,
 }  # fmt: skip
 """Sorts of which somebody tells where several people describe a picture, each with the number of a word's senses that
 are asked. Of 1,005 captions of COCO, each held against the others of its picture, 0.6 % name such a thing alone; of
@@ -187,7 +187,7 @@ def verify_thing(statement: Statement, evidence: Evidence) -> Ruling:
     ]  # fmt: skip
     told = [
         *_rivals(statement, evidence, captions, n_sorts, steps, MOST if is_telling else ALL),
-        *(_rivals(statement, evidence, evidence.things, N_NARROW, NEAR, ALL) if verb is not None else ()),
+        *(_rivals(statement, evidence, evidence.things, N_NARROW, NEAR, ALL) if verb in _HOLDING else ()),
     ]
     if told and not _is_named(word, evidence):
         return "contradicted", f"{word}: captions tell of {' and '.join(sorted(set(told)))}"
@@ -208,6 +208,8 @@ def _rivals(
     for name in set().union(*captions):
         if sorts.isdisjoint(sorts_of(name, n_sorts)) or distance(word, name) > steps or are_kin(word, name):
             continue
+        if name in _told_sorts(word):
+            continue  # an iris is a flower
         n = sum(any(are_kin(name, other) for other in names) for names in captions)
         if n >= enough - (enough == MOST and _is_boxed(name, evidence)) and not _is_said(name, statement):
             yield name
@@ -216,21 +218,33 @@ def _rivals(
 @lru_cache(maxsize=20_000)
 def _is_told_of(word: str) -> bool:
     """Whether people who describe a picture tell of such a thing."""
-    return word not in _TOO_WIDE and is_usual(word) and any(is_a(word, sort, n_senses=n) for sort, n in TOLD_OF.items())
+    return word in _FLOWERS or (word not in _TOO_WIDE and is_usual(word) and bool(_told_sorts(word)))
+
+
+@lru_cache(maxsize=20_000)
+def _told_sorts(word: str) -> frozenset[str]:
+    """The sorts of ``TOLD_OF`` that a word belongs to."""
+    if word in _FLOWERS:
+        return frozenset(("flower",))
+    return frozenset(sort for sort, n in TOLD_OF.items() if is_a(word, sort, n_senses=n))
+
+
+_FLOWERS = frozenset("tulip rose lily daffodil orchid iris lavender hyacinth hydrangea peony lilac geranium".split())
+"""Flowers that are shrubs and bulbs to WordNet."""
 
 
 def _siblings(word: str, evidence: Evidence) -> list[str]:
     """Kinds of the same sort as a word of ``TOLD_OF`` that captions agree on: vodka where the text has tea."""
     if not _is_told_of(word):
         return []
-    sorts = [sort for sort, n in TOLD_OF.items() if is_a(word, sort, n_senses=n)]
+    sorts = _told_sorts(word)
     told = Counter(name for names in evidence.things for name in names)
     if any(are_kin(word, name) and name not in _TOO_WIDE and not is_a(word, name) for name in told):
         return []
     return [
         name for name, n in told.items()
         if n >= SIBLINGS and name not in _TOO_WIDE and not are_kin(word, name) and distance(word, name) <= FAR
-        and any(is_a(name, sort) for sort in sorts)
+        and not sorts.isdisjoint(_told_sorts(name))
     ]  # fmt: skip
 
 
