@@ -379,7 +379,8 @@ REFUTES = re.compile(
 
 
 NOBODY = re.compile(
-    r"\b(?:(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
+    rf"\b(?:with (?:nobody|no one|not a soul) (?:{SCENE_ADJUNCT}|around\b|in sight|in view|to be seen)|"
+    r"(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
     r"in sight|"
     rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|there(?: is|['’]s) "
     rf"(?:nobody|no one|no-one)"

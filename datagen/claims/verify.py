@@ -40,7 +40,9 @@ def verify(statement: Statement, evidence: Evidence) -> Claim:
 def _as_annotated(statement: Statement, evidence: Evidence) -> Statement:
     """A statement under the annotations' name: "the animals" are cows where only cows are boxed."""
     category = statement.category
-    if category in evidence.boxes or category in evidence.named or not statement.is_definite:
+    if statement.others:
+        statement = replace(statement, others=tuple(_name_of_boxed(one, evidence) for one in statement.others))
+    if category in evidence.boxes or not statement.is_definite:
         return statement
     members = evidence.vocabulary.hypernyms.get(category) if category not in evidence.vocabulary.names else None
     if members is not None:
@@ -48,8 +50,18 @@ def _as_annotated(statement: Statement, evidence: Evidence) -> Statement:
         if kind_of(statement.kind).bears_out_wider is not None:
             return statement
     else:
-        shown = [name for name in evidence.boxes if name.endswith(f" {category}")]
+        return replace(statement, category=_name_of_boxed(category, evidence))
     return replace(statement, category=shown[0]) if len(shown) == 1 else statement
+
+
+def _name_of_boxed(category: str, evidence: Evidence) -> str:
+    """What "the bear" is boxed as: a teddy bear, where captions call it so at least as often."""
+    if category in evidence.boxes:
+        return category
+    members = evidence.vocabulary.hypernyms.get(category, ()) if category not in evidence.vocabulary.names else ()
+    shown = [name for name in evidence.boxes if name in members or name.endswith(f" {category}")]
+    is_called_so = len(shown) == 1 and evidence.named.get(shown[0], 0) >= evidence.named.get(category, 0)
+    return shown[0] if is_called_so else category
 
 
 def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
@@ -65,6 +77,9 @@ def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
             return "contradicted", f"{statement.category}: text says there is none, boxes show {seen[0]}"
     if statement.comparison == "exact" and statement.number == 1 and statement.is_firm and n_shown > ONE_OR_SO:
         return "contradicted", f"{statement.category}: text says 1, boxes show {' and '.join(shown)}"
+    if statement.comparison == "at most" and statement.is_firm and n_shown > (statement.number or 0) + ONE_OR_SO:
+        most = statement.number or 0
+        return "contradicted", f"{statement.category}: text says at most {most}, boxes show {n_shown} in all"
     bears_out = kind.bears_out_wider
     if bears_out is not None and bears_out(statement, n_shown, bool(shown or told)):
         return support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"

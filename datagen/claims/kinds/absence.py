@@ -43,7 +43,11 @@ _AT_NOUN = re.compile(
 """Where a thing is denied: "no phone on the desk"."""
 SCENE_CAPTIONS = 2
 """A place that so many captions name is where the picture's things are."""
-_ON_THAT = re.compile(r"\s+(?:on\s+(?:it|them)|with\s+(?P<someone>him|her|them))\b", FLAGS)
+_ON_THAT = re.compile(
+    r"\s+(?:on\s+(?:it|them)\b|(?P<someone>with\s+(?:him|her|them)\b|in\s+(?:his|her|their)\s+hands?\b|"
+    r"on(?=\s*(?:[.,;!]|$))))",
+    FLAGS,
+)
 """Where a thing is denied, by a pronoun: "the wall has no clock on it", "she has no bag with her"."""
 _SURFACES = frozenset(("dining table", "bed", "couch"))
 """What things lie on so that their boxes lie in its own."""
@@ -160,7 +164,8 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
                 continue
         is_had = _HAVING.isdisjoint(words[max(0, n - 3) : noun.first]) is False and "there" not in words[: noun.first]
         rest = _AT_NOUN.match(clause.source, noun.end, clause.end)
-        if not is_had and rest is None and DENIED_HERE.match(clause.source, noun.end) is None:
+        listed = _ALSO.match(clause.source, noun.end)  # "not a single tree or bush around"
+        if not is_had and rest is None and DENIED_HERE.match(clause.source, listed.end() if listed else noun.end) is None:
             continue
         if not _MODIFIED.isdisjoint(noun.modifiers):
             continue
@@ -172,6 +177,7 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
                         others=modifiers, value="thing")  # fmt: skip
 
 
+_ALSO = re.compile(r"\s+(?:or|and)\s+(?:an?\s+)?[a-z]+\b", FLAGS)
 _NEGATORS = frozenset(
     "no not none nobody neither without lacks lack lacking never free devoid bare isn't aren't doesn't don't "
     "isn’t aren’t doesn’t don’t "
