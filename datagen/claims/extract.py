@@ -340,7 +340,12 @@ def _aimed_at(text: str, start: int, end: int, phrases: list[Phrase], sentence: 
 
 def _may_hedge(sentence: Sentence) -> bool:
     """Whether a word of ``HEDGES`` may stand in a sentence."""
-    return sentence.may_have(HEDGE_WORDS) or any(word.startswith(HEDGE_STEMS) for word in sentence.parts)
+    return sentence.may_have(HEDGE_WORDS) or any(map(_begins_hedge, sentence.parts))
+
+
+@lru_cache(maxsize=20_000)
+def _begins_hedge(word: str) -> bool:
+    return word.startswith(HEDGE_STEMS)
 
 
 class _InGeneral:

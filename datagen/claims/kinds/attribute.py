@@ -205,7 +205,9 @@ def _by_noun(clause: Clause, noun: Noun) -> Iterator[Statement]:
 def _switched(clause: Clause) -> Iterator[Statement]:
     """Whether what gives light is on: "the lamp is switched off", "the television is on"."""
     words, tags = clause.sentence.words, clause.sentence.tags
-    for n in clause.words() if clause.sentence.may_have(_ON_OFF) else ():
+    if _SWITCHED.isdisjoint(words) or _ON_OFF.isdisjoint(words):
+        return
+    for n in clause.words():
         if n and words[n] in _ON_OFF and (words[n - 1] in _TURNED or words[n - 1] in _COPULAS):
             after = tags[n + 1 : n + 2]
             if words[n - 1] not in _TURNED and after and after[0] in "DnAMO":
