@@ -36,8 +36,8 @@ _PLAIN: dict[str, str] = {
 """An action and the verbs for it; WordNet adds the ways of doing it ("saunter")."""
 _OTHERS = (
     "climb crawl paint lick juggle tie chase sing write kiss dig build sail row sew knit sweep shave skate throw kick "
-    "hammer salute pray shoot hunt vacuum bake saw brush draw sled paddle dive mow rake mop iron shovel grill stir chop "
-    "water pour knead sculpt weld photograph film march box wrestle skydive parachute unpack shop beg argue"
+    "hammer salute pray shoot hunt vacuum bake saw brush draw sled paddle dive mow rake mop iron shovel grill stir "
+    "chop water pour knead sculpt weld photograph film march box wrestle skydive parachute unpack shop beg argue"
 )
 """Verbs that are their own action."""
 ACTS = {plain: value for value, verbs in _PLAIN.items() for plain in verbs.split()}

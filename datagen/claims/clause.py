@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from datagen.claims.grammar import ABSENCES, DENIAL_WORDS, DENIALS, FLAGS, INDOORS
 from datagen.claims.syntax import Noun, Sentence
+from datagen.claims.wordnet import is_a
 from datagen.records import Comparison
 
 if TYPE_CHECKING:
@@ -314,7 +315,12 @@ class Clause:
         for phrase in self.phrases:
             if phrase.start == start:
                 return Subject(phrase.category, phrase.word, start, phrase.is_plural, True, None, True)
-        noun = self.sentence.meant() if word in ("it", "they") else None
+        noun = None
+        if word in ("it", "they"):  # "A lamp stands there, but IT is off"
+            topic = self.sentence.topic()
+            noun = self.sentence.meant()
+            if topic is not None and topic.end <= self.start and topic.is_plural is (word == "they"):
+                noun = noun if is_a(topic.head, "person") else topic
         if noun is None or noun.is_plural is not (word == "they"):
             return None
         return Subject(noun.head, noun.head, start, noun.is_plural, is_definite=True)

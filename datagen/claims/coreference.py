@@ -144,7 +144,9 @@ class Discourse:
         pronoun = _PRONOUN.search(text, start, limit) if has_pronoun else None
         if pronoun is not None:
             word = pronoun["word"].lower()
-            fitting = self._people_for(word) if word in _OTHER_SEX else [self.antecedent(word)]
+            fitting = (
+                self._people_for(word) if word in _OTHER_SEX else [self._within(word, before) or self.antecedent(word)]
+            )
             meant = fitting[-1] if fitting else None
             if meant is None or (meant.is_plural and word in ("he", "she", "it")):
                 return None
@@ -163,6 +165,12 @@ class Discourse:
         else:
             return None
         return _stand_in(named[-1], first, last) if named else None
+
+    def _within(self, word: str, before: Sequence[Phrase]) -> Phrase | None:
+        """What "it" stands for in a later clause: the subject of the first, where that may be meant."""
+        first = before[0] if word in ("it", "they") and before else None
+        is_named = first is not None and not first.is_stand_in and first.measure not in ("none", "others")
+        return first if first is not None and is_named and self._fits(first, word, is_plural=word == "they") else None
 
     def elliptic(self, text: str, start: int, end: int, phrases: Sequence[Phrase]) -> list[Phrase]:
         """Numbers and "the other" that stand for things told of before: "two dogs, ONE on the left, ANOTHER asleep"."""

@@ -312,7 +312,12 @@ class Sentence:
                 and (n + 1 < n_words and tags[n + 1] in "DO")
             ):
                 tag = "G"  # "is drawing a house"
-            elif tag == "G" and previous in "DA" and words[n - 1] not in _WHOLE and not (n + 1 < n_words and tags[n + 1] in "nAGE"):
+            elif (
+                tag == "G"
+                and previous in "DA"
+                and words[n - 1] not in _WHOLE
+                and not (n + 1 < n_words and tags[n + 1] in "nAGE")
+            ):
                 tag = "n"  # "the bedding", but "the smiling child"
             tags[n] = previous = tag
         return tags

@@ -32,6 +32,7 @@ def told(*turns: tuple[str, str]) -> list[tuple[str, str, str | None]]:
         ((("Tell me.", "The dog, which is brown, is on the left."),), [("place", "dog", "left")]),
         ((("Tell me.", "The dog is tall, taking up most of the left half."),), [("place", "dog", "left")]),
         ((("Tell me.", "A dog sits there, and a cup is visible above it."),), [("relation", "cup", "above")]),
+        ((("Tell me.", "A cup is here. A dog sits there, and it is on the left."),), [("place", "dog", "left")]),
         ((("Where is the dog?", "You'll find it on the left."),), [("place", "dog", "left")]),
         ((("Is there a dog?", "Yes, it is on the left."),), [("place", "dog", "left")]),
         ((("Tell me.", "Two dogs run. One of them is on the left."),), [("place", "dog", "left")]),

@@ -71,6 +71,9 @@ BORNE_OUT, AGAINST, OPEN = "supported_by_caption", "contradicted", "unknown"
         ("It might be a white dog.", DOG, ("a brown dog",), "not read"),
         ("There is red wine.", (), ("white wine",), "not read"),
         ("The glass is empty.", (), ("a glass filled with milk",), AGAINST),
+        ("The lamp is bright and red.", (), ("a blue lamp",), AGAINST),
+        ("The lamp is bone dry.", (), ("a wet lamp",), AGAINST),
+        ("A lamp stands there, but it is off.", (), ("a lamp is on",), AGAINST),
         ("The vase is empty.", (box("vase"),), ("a vase of roses",), AGAINST),
         ("A bench made of steel is there.", (box("bench"),), ("a wooden bench",), AGAINST),
         ("The bench itself is made of steel.", (box("bench"),), ("a wooden bench",), AGAINST),
@@ -174,6 +177,11 @@ def test_scenes(text, boxes, captions, expected):
         ("The dog may be running.", DOG, ("a dog sleeping",), "not read"),
         ("The man stands.", MAN, ("a man lying on a bed", "a man lies"), AGAINST),
         ("The man stands by the bed.", MAN, ("a man lying on a bed", "a man lies"), AGAINST),
+        ("A sleeping dog is there.", DOG, ("a dog running",), AGAINST),
+        ("A flying man is there.", MAN, ("a man running",), "not read"),
+        ("The dogs are all standing up.", DOGS, ("two dogs lying down", "two dogs lie"), AGAINST),
+        ("A man is sledding.", MAN, ("a man skiing", "a man on skis is skiing"), AGAINST),
+        ("A dog waits, and it is running.", DOG, ("a dog sleeping",), AGAINST),
         ("The man stands out by sheer size.", MAN, ("a man lying on a bed", "a man lies"), "not read"),
         ("The man stands for peace.", MAN, ("a man lying on a bed", "a man lies"), "not read"),
         ("The man is standing by.", MAN, ("a man lying on a bed", "a man lies"), "not read"),
@@ -275,6 +283,10 @@ def test_more_and_no_others(text, boxes, captions, expected):
         ("None of them wears a hat.", MEN, ("men in hats",), AGAINST),
         ("She is without a hat.", MAN, ("a woman in a hat",), AGAINST),
         ("There is no other tree.", DOG, ("a dog by a tree",), "not read"),
+        ("There is not a single tree or bush around.", DOG, ("a dog by a tree", "a bush"), AGAINST),
+        ("He has no umbrella on.", (*MAN, box("umbrella", (0.2, 0.2, 0.7, 0.4))), (), AGAINST),
+        ("There is no umbrella in his hand.", (*MAN, box("umbrella", (0.2, 0.2, 0.7, 0.4))), (), AGAINST),
+        ("It is quiet, with not a soul on the beach.", MAN, (), AGAINST),
         ("The place has no bus, and dogs are lined up.", DOG, (), "supported_by_boxes"),
         ("There is nobody on the bench.", MAN, ("a man on a bench", "the bench"), AGAINST),
         ("There is nobody on the bench.", MAN, ("a man",), OPEN),
@@ -472,6 +484,45 @@ def test_a_near_relative_or_a_wider_word_may_be_what_is_meant():
     assert verdict("thing", "A yak is on the left.", (box("cow"),), SILENT) == OPEN
     assert verdict("thing", "A goat is on the left.", (), (*SILENT, "an animal")) == OPEN
     assert verdict("thing", "The animal is on the left.", (), ("a bench", "a seat", "a bench", "a bench")) != AGAINST
+
+
+@pytest.mark.parametrize(
+    ("text", "captions", "expected"),
+    [
+        ("A pot of tea is there.", ("a bottle of vodka", "some vodka", "a table", "a room"), AGAINST),
+        ("A pot of tea is there.", ("a bottle of vodka", "a table", "a table", "a room"), OPEN),
+        ("A pot of tea is there.", ("a drink", "some drink", "a table", "a room"), OPEN),
+        ("A vase of red tulips is there.", ("sunflowers", "a sunflower", "flowers", "a room"), AGAINST),
+        ("A vase with an iris is there.", ("flowers", "a flower", "flowers", "flowers"), OPEN),
+        ("A tall lighthouse is there.", ("a beach", "a sandy beach", "sand", "waves"), AGAINST),
+        (
+            "A lady holds four pencils.",
+            ("a cup of toothbrushes", "toothbrushes", "a toothbrush", "toothbrushes"),
+            AGAINST,
+        ),
+    ],
+)
+def test_one_kind_of_a_sort_shuts_out_another(text, captions, expected):
+    claims = judged("thing", text, (), captions)
+    assert any(claim.verdict == AGAINST for claim in claims) is (expected == AGAINST)
+
+
+def test_snow_is_told_of():
+    told = ("a street", "a bus on a street", "a red bus", "a road")
+    assert verdict("scene", "The street is covered in snow.", (), told) == AGAINST
+    assert verdict("scene", "The street is covered in snow.", (), (*told, "a cold day")) == OPEN
+
+
+def test_of_several_categories_there_are_no_more_than_a_few():
+    assert verdict("count", "There are no other animals besides the dog.", (*DOGS, box("cat", SMALL)), ()) == OPEN
+    herd = tuple(box("cow", (n / 10, 0.1, n / 10 + 0.08, 0.3)) for n in range(5))
+    assert verdict("count", "There are no other animals besides the dog.", (*DOG, *herd), ()) == AGAINST
+
+
+def test_the_bear_is_what_is_boxed_as_a_teddy():
+    boxes = (box("teddy bear", (0.1, 0.1, 0.3, 0.3)), box("cup", (0.7, 0.1, 0.8, 0.3)))
+    told = ("a teddy bear and a cup", "a teddy bear", "a bear")
+    assert verdict("relation", "The cup is to the left of the bear.", boxes, told) == AGAINST
 
 
 def test_an_action_that_no_caption_has_for_such_a_being():

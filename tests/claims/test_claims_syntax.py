@@ -15,7 +15,7 @@ def parsed(text: str) -> Sentence:
     ("word", "tag"),
     [("the", "D"), ("beside", "P"), ("and", "C"), ("who", "W"), ("it", "O"), ("is", "V"), ("sits", "F"), ("quickly", "R"),
      ("three", "M"), ("12", "M"), ("blue", "A"), ("colourful", "A"), ("smiling", "G"), ("building", "n"), ("painted", "E"),
-     ("lamp", "n"), (",", "X")],
+     ("lamp", "n"), (",", "X"), ("messy", "A"), ("hilly", "A"), ("butterfly", "n"), ("family", "n"), ("tidy", "A")],
 )  # fmt: skip
 def test_each_class_of_words(word: str, tag: str):
     assert class_of(word) == tag
@@ -37,6 +37,10 @@ def test_singular(many: str, one: str):
         ("A black and white cat watches the brightly painted wall.", ["cat", "wall"]),
         ("The drawback concerns people on foot.", ["drawback", "person", "foot"]),
         ("The bedding is pink.", ["bedding"]),
+        ("Two polar bears are swimming.", ["bear"]),
+        ("There is a clock tower.", ["tower"]),
+        ("They stand in a cluttered living room.", ["room"]),
+        ("The colored brushes are there.", ["brush"]),
         ("A smiling child holds two watches.", ["child", "watch"]),
         ("A slender candle in a silver holder lends a touch.", ["candle", "holder", "touch"]),
         ("The dog's bowl is empty.", ["dog", "bowl"]),
@@ -53,6 +57,8 @@ def test_heads_of_noun_phrases(text: str, heads: list[str]):
         ("A man in a helmet is bending over.", "is", "man"),
         ("The sign, which is green, points there.", "is", "sign"),
         ("The fence next to her is white.", "is", "fence"),
+        ("All of the brushes are white.", "are", "brush"),
+        ("The bowl itself is white.", "is", "bowl"),
         ("A plate that holds a pizza is white.", "holds", "plate"),
         ("On the table lies a fork.", "lies", None),
         ("It is red.", "is", None),

@@ -165,7 +165,11 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
         is_had = _HAVING.isdisjoint(words[max(0, n - 3) : noun.first]) is False and "there" not in words[: noun.first]
         rest = _AT_NOUN.match(clause.source, noun.end, clause.end)
         listed = _ALSO.match(clause.source, noun.end)  # "not a single tree or bush around"
-        if not is_had and rest is None and DENIED_HERE.match(clause.source, listed.end() if listed else noun.end) is None:
+        if (
+            not is_had
+            and rest is None
+            and DENIED_HERE.match(clause.source, listed.end() if listed else noun.end) is None
+        ):
             continue
         if not _MODIFIED.isdisjoint(noun.modifiers):
             continue

@@ -152,7 +152,10 @@ def _is_shown(modifier: str) -> bool:
 
 def _may_do(subject: Subject, value: str) -> bool:
     """Whether an action is told of somebody who can do it, or of a thing that is parked; a person flies a kite."""
-    if value.partition(" ")[0] in ("playing", "carrying", "pulling") or (value, subject.category) == ("flying", "person"):
+    if value.partition(" ")[0] in ("playing", "carrying", "pulling") or (value, subject.category) == (
+        "flying",
+        "person",
+    ):
         return False
     return kin_of(subject.category) is not None or value in _OF_THINGS
 

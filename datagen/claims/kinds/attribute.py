@@ -59,7 +59,8 @@ ALIKE = (
 MATERIALS: dict[str, str] = {
     "wood": "wooden wood oak timber bamboo",
     "metal": "metal steel iron metallic aluminum aluminium chrome cast-iron brass copper tin",
-    "stone": "stone marble granite cobblestone cobbled", "concrete": "concrete cement", "brick": "brick", "plastic": "plastic",
+    "stone": "stone marble granite cobblestone cobbled", "concrete": "concrete cement", "brick": "brick",
+    "plastic": "plastic",
     "glass": "glass", "leather": "leather", "cloth": "velvet cotton wool woolen denim",
     "asphalt": "asphalt paved", "earth": "dirt gravel unpaved", "carpet": "carpeted", "tile": "tiled",
     "cardboard": "cardboard paper", "ceramic": "ceramic porcelain terracotta", "ceramic/earth": "clay",
@@ -126,8 +127,8 @@ def _sorts() -> Iterator[tuple[str, str, str]]:
 
 
 _SHADES = frozenset(
-    "a an in bright pale light dark deep neon plain solid all half almost completely vivid glossy soft polished partly "
-    "been made built painted colored coloured left out of from kept entirely".split()
+    "a an in bone bright pale light dark deep neon plain solid all half almost completely vivid glossy soft polished "
+    "partly been made built painted colored coloured left out of from kept entirely".split()
 )
 """What may stand between a verb and the value it gives: "is MADE OF POLISHED steel"."""
 _PELT = frozenset("coat fur feather plumage".split())
@@ -151,7 +152,9 @@ _FULL_OF = frozenset("vase bowl plate cup glass mug basket bucket pot pan tray j
 """What has something in it where it is "of" that: "a vase of flowers"."""
 _COLOURED = frozenset("colored coloured color colour".split())
 _WORDS = frozenset(VALUES) | _YOUNG | _FULL_OF | _COLOURED
-_SWITCHED = frozenset("lamp light tv television screen monitor laptop computer stove fan streetlight candle fire".split())
+_SWITCHED = frozenset(
+    "lamp light tv television screen monitor laptop computer stove fan streetlight candle fire".split()
+)
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
@@ -168,7 +171,9 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         yield from _by_noun(clause, noun)
         inside = [n for n in hits if noun.first <= n < noun.last]
         taken.update(inside)
-        is_told = noun.head not in _NOT_COLOURED - _SURFACES and "than" not in words[max(0, noun.first - 2) : noun.first]
+        is_told = (
+            noun.head not in _NOT_COLOURED - _SURFACES and "than" not in words[max(0, noun.first - 2) : noun.first]
+        )
         subject = _owner(clause, noun) if inside and is_told else None
         if subject is not None:
             yield from _stated(clause, subject, noun.end, inside)
@@ -278,7 +283,11 @@ def _subject(clause: Clause, at: int) -> Subject | None:
     """That of which a value behind its verb is said."""
     sentence = clause.sentence
     n = at - 1
-    while n >= 0 and (sentence.tags[n] == "R" or sentence.words[n] in _SHADES):
+    while n > 0 and (
+        sentence.tags[n] == "R" or sentence.words[n] in _SHADES
+        or (sentence.tags[n] == "A" and all(one.last != n for one in sentence.nouns))
+        or (sentence.words[n] == "and" and sentence.tags[n - 1] == "A")
+    ):  # fmt: skip
         n -= 1
     if n > 0 and sentence.words[n] == "," and sentence.nouns[0].last == n - 1:
         return clause.named(sentence.nouns[0])  # "the dog, white with black spots, looks up"
@@ -367,7 +376,9 @@ def verify_attribute(statement: Statement, evidence: Evidence) -> Ruling:
     told = {value for text in (*own, *of_parts) for one in text for value in _told(one)[1]}
     n_captions = sum(map(bool, own))
     saying = f"{name}: text says {' and '.join(sorted(said))}"
-    taken = _who_is_there(statement, evidence) if sort == "filling" and said == {"empty"} and "empty" not in told else None
+    taken = (
+        _who_is_there(statement, evidence) if sort == "filling" and said == {"empty"} and "empty" not in told else None
+    )
     if taken is not None:
         return "contradicted", f"{name}: text says empty, {taken}"
     if sort == "calm" and said == {"calm"} and name in _WATERS and evidence.nouns.get("wave", 0) >= TAKEN:
@@ -402,11 +413,11 @@ def _who_is_there(statement: Statement, evidence: Evidence) -> str | None:
     if n_taken >= TAKEN and count is not None and count.is_exact and count.at_least == 1:
         return f"{n_taken} captions seat somebody on it"
     n_crowded = sum(name in words and not _CROWDED.isdisjoint(words) for words in evidence.words)
-    if persons is not None and persons.at_least >= CROWD and name in _PLACES:
-        if n_crowded or evidence.named.get("person", 0) >= TAKEN:
-            return f"boxes show at least {persons.at_least} people and captions tell of them"
+    is_told = n_crowded or evidence.named.get("person", 0) >= TAKEN
+    if is_told and persons is not None and persons.at_least >= CROWD and name in _PLACES:
+        return f"boxes show at least {persons.at_least} people and captions tell of them"
     if category == "dining table" and len(evidence.boxes.get(category, ())) == 1:
-        (low_x, low_y, high_x, high_y), = evidence.boxes[category]
+        ((low_x, low_y, high_x, high_y),) = evidence.boxes[category]
         on = [
             name for name, boxes in evidence.boxes.items() if name in _TABLEWARE
             for x, y in map(centre_of, boxes) if low_x < x < high_x and low_y < y < high_y

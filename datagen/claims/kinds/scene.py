@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from datagen.claims.clause import Clause, Statement
@@ -105,7 +105,10 @@ WEATHERS: dict[str, str] = {
     "cloudy": "cloudy", "overcast": "overcast stormy gloomy thunderstorm dreary", "foggy": "fog foggy misty",
 }  # fmt: skip
 OCCASIONS: dict[str, str] = {
-    "Christmas": "christmas xmas", "Halloween": "halloween", "Easter": "easter", "a birthday": "birthday",
+    "Christmas": "christmas xmas",
+    "Halloween": "halloween",
+    "Easter": "easter",
+    "a birthday": "birthday",
     "a wedding": "wedding",
 }
 BY_BOX = {
@@ -373,14 +376,21 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
     air = ("air", "outdoors") if is_out and not is_in else ("air", "indoors") if is_in and not is_out else None
     if air is not None and said[1] not in _EITHER and _shuts_out(said, air) and not everything:
         return "contradicted", f"{saying}, what is boxed stands {air[1]}"
-    is_beside = (said[0] == "room" and "room" in evidence.nouns) or (
-        said[1] in ("snow", "snowy") and not _WINTRY.isdisjoint(evidence.nouns)
-    ) or any(
-        place[0] in _PLACED and not _shuts_out(said, place) for place in (*everything, *places, *rooms)
-    )
-    if said[1] in TOLD_OF and len(evidence.told) >= WITNESSES and not is_beside:
+    if (
+        said[1] in TOLD_OF
+        and len(evidence.told) >= WITNESSES
+        and not _is_beside(said, evidence, (*everything, *places, *rooms))
+    ):
         return "contradicted", f"{saying}, none of {len(evidence.told)} captions speaks of anything like it"
     return "unknown", f"{saying}, captions do not tell"
+
+
+def _is_beside(said: tuple[str, str], evidence: Evidence, around: Iterable[tuple[str, str]]) -> bool:
+    """Whether a place may lie in or beside one that annotations tell of; snow may lie anywhere in winter."""
+    if said[1] in ("snow", "snowy"):
+        return not _WINTRY.isdisjoint(evidence.nouns)
+    is_room = said[0] == "room" and "room" in evidence.nouns
+    return is_room or any(place[0] in _PLACED and not _shuts_out(said, place) for place in around)
 
 
 TOLD_OF = frozenset(

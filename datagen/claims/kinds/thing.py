@@ -253,7 +253,8 @@ def _is_near(word: str, evidence: Evidence) -> bool:
     told = (name for names in evidence.things for name in names)
     boxed = (part for name in evidence.boxes for part in (name, *name.split()))
     others = (other for other in (*told, *evidence.nouns, *boxed) if not is_a(other, "person"))  # "goat" for a victim
-    return any(are_kin(word, other) or distance(word, other) <= LIKE for other in others)
+    sorts = _told_sorts(word)
+    return any(are_kin(word, other) or distance(word, other) <= LIKE or other in sorts for other in others)
 
 
 def _is_boxed(name: str, evidence: Evidence) -> bool:
