@@ -100,8 +100,10 @@ def generic_spans(sentence: Sentence, text: str, start: int, end: int) -> Iterat
 
 def orders(sentence: Sentence) -> bool:
     """Whether it tells what to do: "Next cut the stems", "put them back while the vase is still empty"."""
-    first = next((n for n, word in enumerate(sentence.words) if word not in _STEPS), 0)
-    return sentence.words[first] in BASES and sentence.tags[first + 1 : first + 2] in (["D"], ["O"])
+    first = next((n for n, word in enumerate(sentence.words) if word not in _STEPS), None)
+    if first is None or sentence.words[first] not in BASES:
+        return False
+    return sentence.tags[first + 1 : first + 2] in (["D"], ["O"])
 
 
 _STEPS = frozenset("next then first finally now so and just simply instead afterwards ,".split())

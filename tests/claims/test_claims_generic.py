@@ -101,6 +101,7 @@ def contradicted(text: str, question: str = WHY) -> list[str]:
         ("It is put there, so that they save the bear and people the sum." + REST, []),
         ("Next cut a train off while the bear sits there." + REST, []),
         ("A cat or train sits beside the dog." + REST, []),
+        ("_ . Then. " + REST, []),
         ("The stone has a use. It is hard and bears heat well." + REST, []),
     ],
 )
