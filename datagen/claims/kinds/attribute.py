@@ -289,7 +289,7 @@ def _subject(clause: Clause, at: int) -> Subject | None:
         or (sentence.words[n] == "and" and sentence.tags[n - 1] == "A")
     ):  # fmt: skip
         n -= 1
-    if n > 0 and sentence.words[n] == "," and sentence.nouns[0].last == n - 1:
+    if n > 0 and sentence.words[n] == "," and sentence.nouns and sentence.nouns[0].last == n - 1:
         return clause.named(sentence.nouns[0])  # "the dog, white with black spots, looks up"
     if n < 0 or sentence.words[n] not in _COPULAS:
         return _described(clause, n, at)
