@@ -104,13 +104,7 @@ WEATHERS: dict[str, str] = {
     "snowy": "snowy snowfall snowstorm snowing blizzard snow-covered snow-laden",
     "cloudy": "cloudy", "overcast": "overcast stormy gloomy thunderstorm dreary", "foggy": "fog foggy misty",
 }  # fmt: skip
-OCCASIONS: dict[str, str] = {
-    "Christmas": "christmas xmas",
-    "Halloween": "halloween",
-    "Easter": "easter",
-    "a birthday": "birthday",
-    "a wedding": "wedding",
-}
+OCCASIONS: dict[str, str] = {"Christmas": "christmas xmas", "Halloween": "halloween", "Easter": "easter"}
 BY_BOX = {
     "toilet": "bathroom", "oven": "kitchen", "refrigerator": "kitchen", "microwave": "kitchen", "bed": "bedroom",
 }  # fmt: skip
