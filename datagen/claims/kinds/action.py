@@ -114,6 +114,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     words = sentence.words
     span = clause.words()
     for noun in clause.nouns():
+        if not noun.modifiers:
+            continue
         n = next((noun.last - k for k, word in enumerate(reversed(noun.modifiers), 1) if _is_shown(word)), None)
         subject = None if n is None or noun.determiner in ("no", "any", "every") else clause.named(noun)
         value = None if n is None or subject is None else act_of(words[n])

@@ -151,7 +151,9 @@ _YOUNG = frozenset("cub puppy kitten calf foal lamb chick duckling gosling pigle
 _FULL_OF = frozenset("vase bowl plate cup glass mug basket bucket pot pan tray jar bottle platter".split())
 """What has something in it where it is "of" that: "a vase of flowers"."""
 _COLOURED = frozenset("colored coloured color colour".split())
-_WORDS = frozenset(VALUES) | _YOUNG | _FULL_OF | _COLOURED
+_TELLING_NOUNS = _YOUNG | _FULL_OF | _COLOURED
+_WORDS = frozenset(VALUES)
+_UNTOLD = _NOT_COLOURED - _SURFACES
 _SWITCHED = frozenset(
     "lamp light tv television screen monitor laptop computer stove fan streetlight candle fire".split()
 )
@@ -161,20 +163,23 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     """Values before a noun ("the brown dog"), behind a verb ("is brown") or of a material ("made of steel")."""
     words = clause.sentence.words
     yield from _switched(clause)
+    yield from _by_nouns(clause)
     if _WORDS.isdisjoint(clause.sentence.parts):
         return
-    span = clause.words()
-    heads = {noun.last for noun in clause.nouns() if noun.determiner}  # "the glass is full"
-    hits = [n for n in span if (words[n] in VALUES or ("-" in words[n] and _values_of(words[n]))) and n not in heads]
+    hits = [n for n in clause.words() if words[n] in VALUES or ("-" in words[n] and _values_of(words[n]))]
+    if not hits:
+        return
     taken: set[int] = set()
     for noun in clause.nouns():
-        yield from _by_noun(clause, noun)
+        if noun.determiner and noun.last in hits:
+            hits.remove(noun.last)  # "the glass is full"
         inside = [n for n in hits if noun.first <= n < noun.last]
+        if not inside:
+            continue
         taken.update(inside)
-        is_told = (
-            noun.head not in _NOT_COLOURED - _SURFACES and "than" not in words[max(0, noun.first - 2) : noun.first]
-        )
-        subject = _owner(clause, noun) if inside and is_told else None
+        if noun.head in _UNTOLD or "than" in words[max(0, noun.first - 2) : noun.first]:
+            continue
+        subject = _owner(clause, noun)
         if subject is not None:
             yield from _stated(clause, subject, noun.end, inside)
     for n in hits:
@@ -189,6 +194,11 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         subject = _subject(clause, n)
         if subject is not None and (subject.word not in _NOT_COLOURED or subject.word in ("hair", "eye")):
             yield from _stated(clause, subject, 0, run)
+
+
+def _by_nouns(clause: Clause) -> Iterator[Statement]:
+    for noun in () if _TELLING_NOUNS.isdisjoint(clause.sentence.words) else clause.nouns():
+        yield from _by_noun(clause, noun)
 
 
 def _by_noun(clause: Clause, noun: Noun) -> Iterator[Statement]:
