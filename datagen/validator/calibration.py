@@ -26,10 +26,12 @@ from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from datagen.claims.kinds.count import WRONG_COUNT
 from datagen.records import TurnVerdict
 from datagen.summary import Calibration, KindReport, WrongShare
 from datagen.validator.measures import CONVERSATION, as_row, columns_of
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
+from datagen.validator.recount import Recount
 
 N_FOLDS = 5
 MIN_CLEAN = 30
@@ -193,6 +195,19 @@ class Calibrator:
             self._verdict(one, doubts),
         )
 
+    def recounted(self, image_id: str, before: str, seen: float, agrees: Sequence[int]) -> float | None:
+        """Chance of a number where a detector sees so many; None where it is not to be read anew.
+
+        Args:
+            image_id: Nothing that its own turns told is used.
+            before: What the names of the validator's measures begin with, see ``Recount``.
+            seen: How many it sees.
+            agrees: The answers of ``claims.kinds.count.ANSWERS`` that agree with what is said.
+        """
+        of_count = self._kinds.get(WRONG_COUNT.name)
+        line = None if of_count is None else of_count.recount(fold_of(image_id)).lines.get(before)
+        return None if line is None else _rounded(line.chances(np.array([seen]))[0, list(agrees)].sum())
+
     def is_doubtful(self, turns: Sequence[Measured]) -> NDArray[np.bool_]:
         """Whether each turn falls, by regressions that its image fitted nothing of; none where nothing is judged."""
         if not self._kinds:
@@ -287,24 +302,33 @@ class _Kind:
         self, clean: Sequence[Measured], planted: Sequence[Measured], columns: Sequence[str], is_grey: bool = False
     ) -> None:
         turns = [*clean, *planted]
+        kinds, self._columns = {one.planted for one in planted}, columns
         rows = _rows([one.grey if is_grey else one.measures for one in turns], columns)
-        if all(one.planted != OTHER_IMAGE.name for one in planted):
+        if OTHER_IMAGE.name not in kinds:
             # What else is said tells nothing of a turn's own claims: relations fell by it from .856 to .799.
             rows[:, [name.endswith(CONVERSATION) for name in columns]] = np.nan
         folds, is_wrong = _folds(turns), np.arange(len(turns)) >= len(clean)
         self.weights = _weights(planted)
         weights = np.concatenate([np.ones(len(clean)), self.weights])
-        fitted_on = [folds != fold for fold in range(N_FOLDS)]
-        self._fitted = [_Regression.fit(rows[here], is_wrong[here], weights[here]) for here in fitted_on]
+        self._fitted: list[tuple[Recount, _Regression]] = []
         doubts = np.empty(len(rows))
-        for fold, regression in enumerate(self._fitted):
-            doubts[folds == fold] = regression.doubt(rows[folds == fold])
+        for fold in range(N_FOLDS):
+            here = folds != fold
+            recount = Recount.fit(rows[here & ~is_wrong], columns) if WRONG_COUNT.name in kinds else Recount({})
+            seen = recount.applied(rows, columns)
+            self._fitted.append((recount, _Regression.fit(seen[here], is_wrong[here], weights[here])))
+            doubts[~here] = self._fitted[fold][1].doubt(seen[~here])
         self.clean, self.wrong = doubts[: len(clean)], doubts[len(clean) :]
         self.supported_to = _supported_to(self.clean, self.wrong, self.weights)
 
     def doubts(self, rows: Array, fold: int) -> Array:
         """Probability of this error in turns of a fold, shape (n,)."""
-        return self._fitted[fold].doubt(rows)
+        recount, regression = self._fitted[fold]
+        return regression.doubt(recount.applied(rows, self._columns))
+
+    def recount(self, fold: int) -> Recount:
+        """How numbers are read in turns of a fold."""
+        return self._fitted[fold][0]
 
 
 class _Odds:

@@ -16,6 +16,7 @@ from datagen.records import Claim, NoScore, ProbeKind, ProbeScore, Score, Simila
 from datagen.validator.own_probes import ask_in_own_words
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Text, score_key
+from datagen.validator.recount import SAID, SEEN
 
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
@@ -44,12 +45,14 @@ class Inquiry(Struct, frozen=True):
         probes: Index of a claim of the turn, and how it is asked; some claims are asked about more than once.
         suffers: The kinds of error that the turn could have, as far as the validator could notice.
         asked: Where several validators judge together, whom each probe was put to.
+        is_recounted: The numbers that the validator sees are to be read anew; see ``recount``.
     """
 
     text: Text | None
     probes: tuple[tuple[int, Probed], ...]
     suffers: tuple[ErrorKind, ...]
     asked: tuple[str, ...] = ()
+    is_recounted: bool = False
 
     @property
     def items(self) -> Iterator[Item]:
@@ -68,11 +71,14 @@ class Findings(Struct, frozen=True):
         chances: Index of a probe of the inquiry to the probability that the claim's answer is right.
         gains: Question of presence to how many nats likelier its answer is than before a grey picture; of those that
             were asked of one.
+        numbers: Index of a question for a number, to how many the validator sees in the mean, where that is to be read
+            anew.
     """
 
     measures: dict[str, float]
     chances: dict[int, float]
     gains: dict[str, float] = {}
+    numbers: dict[int, float] = {}
 
 
 def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_TEMPLATES) -> Inquiry:
@@ -94,7 +100,8 @@ def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_
         open_to |= {error.name for claim in turn.claims for error in kind_of(claim.kind).errors_of(claim)}
     if text is not None or probes:
         open_to.add(OTHER_IMAGE.name)
-    return Inquiry(text, probes, tuple(kind for kind in ERROR_KINDS if kind in open_to))
+    suffers = tuple(kind for kind in ERROR_KINDS if kind in open_to)
+    return Inquiry(text, probes, suffers, is_recounted=abilities.misses_some)
 
 
 def probe_claim(claim: Claim, abilities: Abilities) -> tuple[Probed, ...]:
@@ -180,10 +187,15 @@ def _findings(
             return None
     chances: dict[int, float] = {}
     gains: dict[str, float] = {}
+    numbers: dict[int, float] = {}
     scores = [find(score_key(identity, of_probes, probed.probe)) for _, probed in inquiry.probes]
     for n, ((_, probed), score) in enumerate(zip(inquiry.probes, scores, strict=True)):
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
+            if inquiry.is_recounted and probed.kind == "count":
+                numbers[n] = round(sum(number * chance for number, chance in enumerate(score.chances, start=1)), 6)
+                if len(probed.agrees) == 1 and _log_odds(chances[n]) < measures.get(probed.measure, math.inf):
+                    measures |= {SEEN: numbers[n], SAID: float(probed.agrees[0] + 1)}
             _keep_least(measures, probed.measure, _log_odds(chances[n]))
             _keep_least(measures, "claims", _log_odds(chances[n]))
             unseen = find(score_key(identity, Look(GREY, ()), probed.probe)) if _is_presence(probed.kind) else None
@@ -195,7 +207,7 @@ def _findings(
             _keep_least(measures, "phrase", score.similarity if probed.agrees == (0,) else 1.0)
         elif not (isinstance(score, NoScore) and score.reason == OUTSIDE):  # what it never learned judges nothing
             return None
-    return Findings(measures, chances, gains) if measures else None
+    return Findings(measures, chances, gains, numbers) if measures else None
 
 
 def in_conversation(found: Findings, others: Iterable[Findings]) -> Findings:

@@ -39,18 +39,25 @@ def lay_together(
     suffers = _all_of(one.suffers for one, found in zip(inquiries, findings, strict=True) if found is not None)
     measures: dict[str, float] = {}
     chances: dict[int, float] = {}
+    numbers: dict[int, float] = {}
     n_before = 0
     for label, inquiry, found in zip(labels, inquiries, findings, strict=True):
         if found is not None:
             measures |= under(label, found.measures)
             chances |= {n_before + n: chance for n, chance in found.chances.items()}
+            numbers |= {n_before + n: seen for n, seen in found.numbers.items()}
         n_before += len(inquiry.probes)
-    return Inquiry(text, probes, suffers, asked), Findings(measures, chances) if measures else None
+    return Inquiry(text, probes, suffers, asked), Findings(measures, chances, numbers=numbers) if measures else None
 
 
 def under(label: str, measures: Mapping[str, float]) -> dict[str, float]:
     """Measures under the name of the validator that they are of."""
-    return {f"{label}: {name}": value for name, value in measures.items()}
+    return {before_names(label) + name: value for name, value in measures.items()}
+
+
+def before_names(label: str) -> str:
+    """What the names of a validator's measures begin with."""
+    return f"{label}: "
 
 
 def left_to(measured: Iterable[Measured], labels: Sequence[str]) -> list[Measured]:
@@ -60,7 +67,7 @@ def left_to(measured: Iterable[Measured], labels: Sequence[str]) -> list[Measure
         by = {label: kinds for label, kinds in (one.noticed_by or {}).items() if label in labels}
         if by:
             measures, grey = (
-                {name: value for name, value in these.items() if name.startswith(tuple(f"{label}: " for label in by))}
+                {name: value for name, value in these.items() if name.startswith(tuple(map(before_names, by)))}
                 for these in (one.measures, one.grey)
             )
             kept.append(replace(one, measures=measures, grey=grey, suffers=_all_of(by.values()), noticed_by=by))

@@ -97,12 +97,14 @@ class Abilities(Struct, frozen=True):
         blanks: Texts mean something before a plain picture.
         probes: The kinds of probe it has learned to answer; others are not put to it.
         categories: The only things it knows; None where it knows words at large.
+        misses_some: Of several things of a kind it finds some, so its numbers are read as ``recount`` learns to.
     """
 
     texts: bool = True
     blanks: bool = True
     probes: frozenset[ProbeKind] = frozenset(get_args(ProbeKind))
     categories: frozenset[str] | None = None
+    misses_some: bool = False
 
 
 class Validator(Protocol):

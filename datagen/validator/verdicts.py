@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from datagen.records import Drop, ProbeResult, Sample, Turn, Validation, cut_or_reject, reject
 from datagen.validator.calibration import Calibrator, Measured, Opinion
 from datagen.validator.measures import Findings, Inquiry
+from datagen.validator.panel import before_names
 from datagen.validator.planting import TOLD
 from datagen.validator.protocol import Fault
 
@@ -81,7 +82,10 @@ def judge_turns(
     drop: Drop | None = None
     n_kept = len(turns)
     for n, (turn, inquiry, measured) in enumerate(zip(turns, inquiries, findings, strict=True)):
-        found = None if measured is None else replace(measured, chances=_trusted(inquiry, measured, calibrator, panel))
+        found = None
+        if measured is not None:
+            recounted = _recounted(inquiry, measured, image_id, calibrator)
+            found = replace(measured, chances=_trusted(inquiry, recounted, calibrator, panel))
         opinion = None
         if found is not None:
             opinion = calibrator.opinion(Measured(image_id, found.measures, inquiry.suffers))
@@ -91,6 +95,17 @@ def judge_turns(
             told = f"answer {n + 1}: {_why(turn, inquiry, found, opinion)}; {validation.standing}"
             n_kept, drop = n, Drop("validate", "doubtful_answer", told)
     return Judged(tuple(seen[:n_kept]), drop, tuple(seen))
+
+
+def _recounted(inquiry: Inquiry, found: Findings, image_id: str, calibrator: Calibrator) -> Findings:
+    """Findings with the chances of numbers as the run's own turns teach to read them."""
+    anew = {
+        n: calibrator.recounted(
+            image_id, before_names(inquiry.asked[n]) if inquiry.asked else "", seen, inquiry.probes[n][1].agrees
+        )
+        for n, seen in found.numbers.items()
+    }
+    return replace(found, chances=found.chances | {n: chance for n, chance in anew.items() if chance is not None})
 
 
 def _trusted(inquiry: Inquiry, found: Findings, calibrator: Calibrator, panel: Panel | None) -> dict[int, float]:

@@ -261,6 +261,27 @@ def test_findings_hold_the_least_likely_claim_of_each_kind() -> None:
     assert read_findings(inquiry, "m", "a.jpg", scores.get) is None
 
 
+def test_of_a_detector_the_least_likely_number_is_told_with_what_is_seen() -> None:
+    detector = Abilities(texts=False, blanks=False, probes=frozenset({"presence", "count"}), misses_some=True)
+    inquiry = asked("Two dogs, three cats and at least two people sit there.", detector)
+    scores: dict[str, ProbeScore] = {}
+    for item in inquiry.items:
+        assert isinstance(item, Probe)
+        key = score_key("m", Look("a.jpg", ()), item)
+        seen = {"dogs": (0.5, 0.5), "cats": (0.4, 0.4, 0.2)}.get(item.question.split()[2], (1.0,))
+        scores[key] = ProbeScore(key, "a.jpg", (*seen, *[0.0] * (len(item.answers) - len(seen))))
+    found = read_findings(inquiry, "m", "a.jpg", scores.get)
+    assert found is not None
+    assert (found.measures["number_said"], found.measures["number_seen"]) == (3.0, 1.8)
+    numbers = {inquiry.probes[n][1].probe.question: seen for n, seen in found.numbers.items()}
+    assert numbers == {
+        "How many dogs are there?": 1.5, "How many cats are there?": 1.8, "How many people are there?": 1.0,
+    }  # fmt: skip
+    trusted = read_findings(replace(inquiry, is_recounted=False), "m", "a.jpg", scores.get)
+    assert trusted is not None and trusted.numbers == {}
+    assert trusted.measures.keys() == found.measures.keys() - {"number_said", "number_seen"}
+
+
 def presence_of(picture: str, sentence: str, chances: dict[str, float]) -> Findings:
     """What is found on a sentence whose things are there with these chances, each as likely as not on grey."""
     inquiry = asked(sentence, Abilities(texts=False, probes=frozenset({"presence"})))

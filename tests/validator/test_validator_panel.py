@@ -19,13 +19,13 @@ def probed(question: str) -> Probed:
 def test_one_that_found_nothing_has_no_say() -> None:
     first = Inquiry(None, ((0, probed("A?")), (1, probed("B?"))), ("count",))
     second = Inquiry(None, ((1, probed("C?")),), ("other image", "absent object"))
-    found = Findings({"presence": 1.0}, {0: 0.25})
+    found = Findings({"presence": 1.0}, {0: 0.25}, numbers={0: 1.5})
     inquiry, together = lay_together(["one", "two"], [first, second], [Findings({"count": 2.0}, {1: 0.5}), found])
-    assert together == Findings({"one: count": 2.0, "two: presence": 1.0}, {1: 0.5, 2: 0.25})
+    assert together == Findings({"one: count": 2.0, "two: presence": 1.0}, {1: 0.5, 2: 0.25}, numbers={2: 1.5})
     assert [one.probe.question for _, one in inquiry.probes] == ["A?", "B?", "C?"]
     assert inquiry.asked == ("one", "one", "two") and set(inquiry.suffers) == {"count", "absent object", "other image"}
     inquiry, together = lay_together(["one", "two"], [first, second], [None, found])
-    assert together == Findings({"two: presence": 1.0}, {2: 0.25}) and "count" not in inquiry.suffers
+    assert together == Findings({"two: presence": 1.0}, {2: 0.25}, numbers={2: 1.5}) and "count" not in inquiry.suffers
     assert lay_together(["one", "two"], [first, second], [None, None])[1] is None
 
 

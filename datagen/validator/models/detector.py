@@ -73,7 +73,7 @@ class Parts(Struct, frozen=True):
     def abilities(self) -> Abilities:
         """What it can be asked."""
         known = None if self.labels is None else frozenset(self.labels.values())
-        return Abilities(texts=False, blanks=False, probes=KINDS_SEEN, categories=known)
+        return Abilities(texts=False, blanks=False, probes=KINDS_SEEN, categories=known, misses_some=True)
 
 
 class Detector(Struct, frozen=True):
