@@ -41,16 +41,9 @@ AGREE_TO = 1e-3
 MODELS: dict[str, Callable[[Path], object]] = {
     **{kind: partial(tiny_checkpoints.write_checkpoint, kind=kind) for kind in tiny_checkpoints.KINDS},
     "imp": lambda folder: tiny_models.write_imp(folder, "new"),
-    "qwen2-vl": tiny_chat_models.write_qwen,
-    "qwen3-vl": lambda folder: tiny_chat_models.write_qwen(folder, "Qwen3VL"),
-    "internvl": tiny_chat_models.write_internvl,
-    "gemma 3": tiny_chat_models.write_gemma,
-    "idefics3": tiny_chat_models.write_idefics,
-    "mllama": tiny_chat_models.write_mllama,
-    "onevision": tiny_chat_models.write_onevision,
+    **tiny_chat_models.WRITERS,
     "similarity": tiny_models.write_similarity,
-    "rt-detr": tiny_detectors.write_rt_detr,
-    "owlv2": tiny_detectors.write_owl,
+    **tiny_detectors.WRITERS,
 }
 TEXT = Text("What?", "A red cup stands on the table.")
 PROBES = (Probe("Is there a cup in the image?", ("Yes", "No"), "a cup"), Probe("Is it left?", ("Yes", "No"), "a cup"))

@@ -11,7 +11,7 @@ from benchmarks import gpu  # type: ignore[import-untyped]
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = ("clip", "similarity", "rt-detr")
+    kept = ("clip", "similarity", "rt_detr")
     monkeypatch.setattr(gpu, "MODELS", {name: gpu.MODELS[name] for name in kept})
 
 

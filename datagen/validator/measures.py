@@ -248,6 +248,11 @@ def _log_odds(chance: float) -> float:
     return round(math.log(chance / (1 - chance)), 6)
 
 
+def before_names(label: str) -> str:
+    """What the names of a validator's measures begin with, where several judge together."""
+    return f"{label}: "
+
+
 def columns_of(every: Iterable[Mapping[str, float]]) -> tuple[str, ...]:
     """The columns of a regression: ``MEASURES``, and of a user's own probes and each of several validators others."""
     names = {name for measures in every for name in measures}

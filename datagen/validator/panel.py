@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from datagen.summary import Adds
 from datagen.validator.calibration import Calibrator, Measured, resampled_images
-from datagen.validator.measures import Findings, Inquiry
+from datagen.validator.measures import Findings, Inquiry, before_names
 from datagen.validator.planting import ERROR_KINDS, ErrorKind
 
 
@@ -53,11 +53,6 @@ def lay_together(
 def under(label: str, measures: Mapping[str, float]) -> dict[str, float]:
     """Measures under the name of the validator that they are of."""
     return {before_names(label) + name: value for name, value in measures.items()}
-
-
-def before_names(label: str) -> str:
-    """What the names of a validator's measures begin with."""
-    return f"{label}: "
 
 
 def left_to(measured: Iterable[Measured], labels: Sequence[str]) -> list[Measured]:

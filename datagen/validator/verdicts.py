@@ -10,8 +10,7 @@ from msgspec.structs import replace
 
 from datagen.records import Drop, ProbeResult, Sample, Turn, Validation, cut_or_reject, reject
 from datagen.validator.calibration import Calibrator, Measured, Opinion
-from datagen.validator.measures import Findings, Inquiry
-from datagen.validator.panel import before_names
+from datagen.validator.measures import Findings, Inquiry, before_names
 from datagen.validator.planting import TOLD
 from datagen.validator.protocol import Fault
 
