@@ -18,7 +18,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,18 +64,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--shape", default="nano", choices=("nano", *SHAPES))
-    parser.add_argument("--conversations", type=int, default=100)
+    parser.add_argument("--conversations", type=int, help="default: 100, and 16 with --looks")
     parser.add_argument("--baseline", type=int, default=5, help="conversations put to generate")
     parser.add_argument("--batch-tokens", type=int, default=32_768)
     parser.add_argument("--threads", type=int, default=1, help="on a CPU")
     parser.add_argument("--json", type=Path, help="also write the figures here")
     parser.add_argument("--looks", action="store_true", help="tokens and time an image, one look or one per answer")
     options = parser.parse_args()
+    options.conversations = options.conversations or (16 if options.looks else 100)
     torch.set_num_threads(options.threads)
+    told: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
-        told = compare_looks(options, Path(folder)) if options.looks else measure(options, Path(folder))
-    for name, value in told.items():
-        print(f"{name:42} {value:,.4g}" if isinstance(value, float) else f"{name:42} {value}")
+        figures = compare_looks(options, Path(folder)) if options.looks else measure(options, Path(folder)).items()
+        for name, value in figures:  # as they come: a picture per answer takes a minute
+            told[name] = value
+            print(f"{name:46} {value:,.4g}" if isinstance(value, float) else f"{name:46} {value}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
@@ -134,7 +137,7 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, object]:
     return told
 
 
-def compare_looks(options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def compare_looks(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, object]]:
     """Read each picture once for all that is asked of it, and once per answer, as chat models were read before.
 
     Small random models with the tokens of real pictures: what is saved hangs on the numbers of tokens alone.
@@ -149,8 +152,8 @@ def compare_looks(options: argparse.Namespace, folder: Path) -> dict[str, object
         with Image.open(pictures / name) as picture:
             return picture.convert("RGB").resize((224, 168))
 
-    told: dict[str, object] = {"images; answers": f"{len(looks)}; {sum(map(n_answers, looks))}"}
-    told |= compare_rows(options, conversations, load)
+    yield "images; answers", f"{len(looks)}; {sum(map(n_answers, looks))}"
+    yield from compare_rows(options, conversations, load)
     for shape, write in (("llava-onevision", write_onevision), ("qwen2-vl", write_qwen), ("idefics3", write_idefics)):
         checkpoint = write(folder / shape)
         settings = json.loads((checkpoint / "preprocessor_config.json").read_text(encoding="utf-8"))
@@ -161,21 +164,19 @@ def compare_looks(options: argparse.Namespace, folder: Path) -> dict[str, object
         family, found = find_checkpoint(own)
         once: Any = family.load(own, found, family.prepare(own, found))
         plain = msgspec.structs.replace(once.loaded, reuses_cache=False)
-        for way, validator in (("once", once), ("per answer", ImageTextValidator(plain, own.batch_tokens))):
-            told[f"{shape}, {way}: tokens; s an image"] = tokens_and_seconds(validator, looks, load, options.device)
-    return told
+        for way, validator in (("per answer", ImageTextValidator(plain, own.batch_tokens)), ("once", once)):
+            yield f"{shape}, {way}: tokens; s an image", tokens_and_seconds(validator, looks, load, options.device)
 
 
 def compare_rows(
     options: argparse.Namespace, conversations: list[tuple[str, tuple[Turn, ...]]], load: Any
-) -> dict[str, object]:
+) -> Iterator[tuple[str, object]]:
     """LLaVA, with blank pictures: a row for each picture's blank, as before, and one for those that are alike."""
     checkpoint = open_checkpoint("tiny", torch.device(options.device))
     looks: list[list[Look]] = []
     for name, turns in conversations:
         inquiries = [inquire(turn, Abilities()) for turn in turns]
         looks.append([look_for(inquiries, name), blank_look_for(inquiries, name)])
-    told: dict[str, object] = {}
     for way, calls in (("a blank each", looks), ("one blank", [[look for pair in looks for look in pair]])):
         n_tokens = 0
         validator = CheckpointValidator(checkpoint, options.batch_tokens)
@@ -191,7 +192,7 @@ def compare_rows(
         hook = checkpoint.model.model.language_model.register_forward_pre_hook(count, with_kwargs=True)
         taken = seconds(work, torch.device(options.device))
         hook.remove()
-        told[f"llava-1.5, {way}: tokens; s an image"] = f"{n_tokens / len(looks):,.0f}; {taken / len(looks):.3f}"
+        yield f"llava-1.5, {way}: tokens; s an image", f"{n_tokens / len(looks):,.0f}; {taken / len(looks):.3f}"
     rows = [row_of(checkpoint, length) for length in (1000, 3000, 4000)]
     for row in rows:
         length = row.n_tokens
@@ -200,8 +201,7 @@ def compare_rows(
             lambda row=row, length=length: scoring._mask([row] * 4, length, checkpoint.dtype, checkpoint.device),
             checkpoint.device,
         )
-        told[f"mask of 4 rows of {length:,} tokens: loop; now"] = f"{by_loop:.3f}; {on_device:.3f} s"
-    return told
+        yield f"mask of 4 rows of {length:,} tokens: loop; now", f"{by_loop:.3f}; {on_device:.3f} s"
 
 
 def row_of(checkpoint: Checkpoint, n_tokens: int) -> scoring.TreeRow:

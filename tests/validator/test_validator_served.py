@@ -110,9 +110,13 @@ def test_without_words_the_reply_is_read(chances_for: Any, reply: str, best: int
         ("2", COUNT, 1),
         ("There are 3 dogs.", COUNT, 2),
         ("bottom left", QUARTER, 2),
+        ("It is in the top-right corner.", QUARTER, 1),
         ("**Top right**", QUARTER, 1),
         ("<think>Yes? I see no dog at all.</think>\n\nNo", DOG, 1),
         ("I see none, yes.</think>No", DOG, 1),
+        ("◁think▷Yes?◁/think▷No", DOG, 1),
+        ("[THINK]Yes? It is dark.[/THINK]No", DOG, 1),
+        ("<|channel|>analysis<|message|>Yes?<|end|><|start|>assistant<|channel|>final<|message|>No", DOG, 1),
     ],
 )
 def test_answers_in_other_words_are_read(chances_for: Any, reply: str, probe: Probe, best: int) -> None:

@@ -42,8 +42,10 @@ _FLOOR = 1e-4  # chance of an answer that was not among the words told
 _ENOUGH = 0.5
 """Share of belief that must lie on words which begin answers, where the word that was said begins none: of "The dog is
 on the left" the first word could have been "Right" with 0.3 %, which tells nothing of the dog."""
-_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
-_ENDED = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
+_THINKS = r"(?:think|thinking|thoughts?|reason|reasoning)"
+_THOUGHT = re.compile(rf"[<◁\[]{_THINKS}[>▷\]].*?(?:[<◁\[]/{_THINKS}[>▷\]]|\Z)", re.DOTALL | re.IGNORECASE)
+_ENDED = re.compile(rf"\A.*(?:[<◁\[]/{_THINKS}[>▷\]]|<\|channel\|>final<\|message\|>)", re.DOTALL | re.IGNORECASE)
+"""Kimi's ◁think▷, Mistral's [THINK] and gpt-oss's channels reach us where a server does not take them out."""
 _SAME = {**{str(n): word for n, word in enumerate(NUMBER_WORDS)}, "top": "upper", "bottom": "lower"}
 """Words that models say for those of our answers."""
 _SAME_WORD = re.compile(rf"(?<!\w)(?:{'|'.join(_SAME)})(?!\w)")
@@ -148,8 +150,8 @@ def _plain(text: str) -> str:
 
 
 def _in_our_words(text: str) -> str:
-    """Small letters, and "2" as "two", "bottom right" as "lower right"."""
-    return _SAME_WORD.sub(lambda word: _SAME[word[0]], text.lower())
+    """Small letters, and "2" as "two", "bottom-right" as "lower right"."""
+    return _SAME_WORD.sub(lambda word: _SAME[word[0]], text.lower().replace("-", " "))
 
 
 def _begin_alike(one: str, other: str) -> bool:
