@@ -219,8 +219,24 @@ def read_config(folder: Path) -> dict[str, Any]:
         ValidatorError: It is missing or damaged.
     """
     if not (folder / "config.json").exists():
-        raise ValidatorError(f"{folder}: holds no config.json; give the folder of a checkpoint.")
+        raise ValidatorError(f"{folder}: holds no config.json{_what_else(folder)}.")
     return _read_json(folder / "config.json")
+
+
+def _what_else(folder: Path) -> str:
+    """What a folder holds in the place of a checkpoint, and what to do with it."""
+    for form, advice in _OTHER_FORMS.items():
+        if (name := next((path.name for path in sorted(folder.glob(f"*{form}"))), None)) is not None:
+            return f", but {name}; {advice}"
+    return "; give the folder of a checkpoint"
+
+
+_OTHER_FORMS = {
+    ".gguf": "serve it, as by llama.cpp with its mmproj file, and give --validator endpoint:URL",
+    ".onnx": "give the checkpoint that it was made from, in transformers' layout",
+    ".pt": "give a checkpoint in transformers' layout, for a detector such as rt-detr-r50",
+}
+"""Suffixes of what other programs read."""
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -231,6 +247,9 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ValidatorError(f"{path}: expected a mapping, found {type(tree).__name__}; download it again.")
     return tree
+
+
+_POINTER = b"version https://git-lfs"
 
 
 def check_weights(folder: Path) -> None:
@@ -259,6 +278,11 @@ def check_weights(folder: Path) -> None:
             with safe_open(file, framework="pt"):
                 pass
         except (SafetensorError, OSError) as error:
+            with file.open("rb") as opened:
+                if opened.read(len(_POINTER)) == _POINTER:
+                    raise ValidatorError(
+                        f"{file}: holds a pointer of Git LFS, no weights; run 'git lfs pull'."
+                    ) from None
             raise ValidatorError(
                 f"{file}: truncated or damaged ({first_line(error)}); delete it and download it again."
             ) from None

@@ -157,6 +157,11 @@ def only_pickles(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
+def in_another_form(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    (folder / "q4.gguf").touch()
+
+
 def truncated(folder: Path) -> None:
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -189,7 +194,8 @@ def head_of_another_size(weights: dict[str, torch.Tensor]) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no config": (lambda f: (f / "config.json").unlink(), "holds no config.json"),
+    "no config": (lambda f: (f / "config.json").unlink(), "holds no config.json; give the folder of a checkpoint"),
+    "gguf": (in_another_form, "holds no config.json, but q4.gguf; serve it, .* --validator endpoint:URL"),
     "config torn": (lambda f: (f / "config.json").write_text("{", encoding="utf-8"), "config.json: cannot be read"),
     "config a list": (lambda f: (f / "config.json").write_text("[]", encoding="utf-8"), "expected a mapping, found list"),
     "text only": (text_only, "'llama' is a text-only model"),
@@ -202,6 +208,9 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda f: change_json(f / "config.json", model_type="own", auto_map={"AutoModelForImageTextToText": "m.M"}),
         "asks to run Python code of its own; .* --trust-remote-code",
     ),
+    "unknown": (
+        lambda f: change_json(f / "config.json", model_type="moondream1", vision_config=None), "'moondream1' is not supported",
+    ),
     "code that would not help": (
         lambda f: change_json(f / "config.json", model_type="own", auto_map={"AutoModelForCausalLM": "m.M"}),
         "architecture 'own' is not supported; use LLaVA, Imp, CLIP, (?!.*trust)",
@@ -209,7 +218,10 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "only pickles": (only_pickles, r"weights are pickles \(pytorch_model.bin\), .* use a repository or revision with .safetensors"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "holds no .safetensors weights"),
     "truncated": (truncated, r"model.safetensors: truncated or damaged \(.*\); delete it"),
-    "pointer": (lambda f: (f / "model.safetensors").write_text("version"), "model.safetensors: truncated or damaged"),
+    "pointer": (
+        lambda f: (f / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n"),
+        "model.safetensors: holds a pointer of Git LFS, no weights; run 'git lfs pull'",
+    ),
     "shard missing": (shard_missing, r"model-2.safetensors is missing \(1 files\)"),
     "index torn": (lambda f: (f / "model.safetensors.index.json").write_text("{"), "index.json: cannot be read"),
     "no tokenizer": (lambda f: (f / "tokenizer.json").unlink(), "holds no tokenizer"),
