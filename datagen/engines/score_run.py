@@ -25,6 +25,7 @@ from datagen.validator.measures import (
     in_conversation,
     look_for,
     presences_of,
+    takes_any_question,
 )
 from datagen.validator.own_probes import templates_of
 from datagen.validator.panel import Panel, lay_together, noticed_by
@@ -233,6 +234,9 @@ def judge_samples(
         progress: Hears of every sample.
     """
     judge = Judge(validators, scores, settings)
+    if settings.probes and not any(takes_any_question(one.abilities) for one in validators):
+        names = ", ".join(seat.name for seat in judge.seats)
+        progress.note(f"validator.probes are asked of nobody: {names} takes no question but its own.")
     judge.tried = list(score_samples(samples, judge, load_picture, examiner, progress))
     judge.is_unannotated = examiner.knows_nothing
     calibration = judge.calibrate(settings.alpha)

@@ -92,7 +92,7 @@ def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_
     # A text with boxes in it is scored by none: to most models its digits mean nothing, to others another grid.
     text = Text(turn.question, turn.answer) if abilities.texts and not has_box(turn) else None
     probes = tuple((n, probed) for n, claim in enumerate(turn.claims) for probed in probe_claim(claim, abilities))
-    if templates and abilities.categories is None and "statement" in abilities.probes:
+    if templates and takes_any_question(abilities):
         own = ((n, ask_in_own_words(turn, claim, templates)) for n, claim in enumerate(turn.claims))
         probes += tuple((n, probed) for n, probed in own if probed is not None)
     open_to = {probed.error.name for _, probed in probes if probed.error is not None}
@@ -102,6 +102,11 @@ def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_
         open_to.add(OTHER_IMAGE.name)
     suffers = tuple(kind for kind in ERROR_KINDS if kind in open_to)
     return Inquiry(text, probes, suffers, is_recounted=abilities.misses_some)
+
+
+def takes_any_question(abilities: Abilities) -> bool:
+    """Whether a user's own questions can be put to a validator."""
+    return abilities.categories is None and "statement" in abilities.probes
 
 
 def probe_claim(claim: Claim, abilities: Abilities) -> tuple[Probed, ...]:

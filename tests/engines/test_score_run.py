@@ -291,6 +291,22 @@ def test_numbers_that_are_none_are_told_and_not_asked_again(tmp_path: Path, orac
     assert (tmp_path / "summary.json").read_bytes() == before
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_questions_of_ones_own_that_nobody_takes_are_told(tmp_path: Path, is_closed: bool) -> None:
+    class Heard(Silence):
+        def note(self, sentence: str) -> None:
+            notes.append(sentence)
+
+    notes: list[str] = []
+    corpus = load_corpus(datagen.demo_settings().corpus)
+    abilities = Abilities(texts=False, blanks=False, categories=frozenset(corpus.categories) if is_closed else None)
+    settings = settings_with(types=["negation"], **{"validator.probes": {"action": "statement"}})
+    validator = Oracle(corpus.images, corpus.categories, abilities)
+    run_local(settings, tmp_path, Heard(), may_change=True, plugs=Plugs(validator=validator))
+    told = [note for note in notes if "validator.probes" in note]
+    assert told == ["validator.probes are asked of nobody: oracle takes no question but its own."] * is_closed
+
+
 def test_what_a_plugged_in_validator_raises_is_told_in_one_sentence(tmp_path: Path, oracle: Oracle) -> None:
     class Broken(Oracle):
         def _probe(self, look: Look, probe: Probe, key: str) -> ProbeScore:
