@@ -13,7 +13,8 @@ from datagen.claims import judge_turns as read_claims
 from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Turn
 from datagen.validator.calibration import Calibrator, Measured, fold_of
-from datagen.validator.measures import Findings, inquire
+from datagen.validator.measures import Findings, before_names, inquire
+from datagen.validator.panel import Panel, under
 from datagen.validator.planting import OTHER_IMAGE
 from datagen.validator.protocol import Abilities
 from datagen.validator.recount import SAID, SEEN, Line, Recount
@@ -93,6 +94,26 @@ def test_wrong_numbers_are_told_where_half_is_seen() -> None:
     assert found.judged and not without.judged
     assert (found.auroc or 0) > 0.85 > 0.6 > (without.auroc or 1)
     assert found.auroc_grey is not None and found.auroc_grey < 0.6
+
+
+def test_of_several_validators_each_detector_has_a_line_of_its_own() -> None:
+    by = {"half": ("count", "other image"), "blind": ("count", "other image")}
+    draw = random.Random(2)
+
+    def beside_a_blind_one(measures: dict[str, float]) -> dict[str, float]:
+        blind = {SEEN: 1 + draw.random(), SAID: measures[SAID], "count": draw.gauss(0, 1), "claims": draw.gauss(0, 1)}
+        return under("half", measures) | under("blind", blind)
+
+    turns = [
+        replace(
+            one, measures=beside_a_blind_one(one.measures), grey=beside_a_blind_one(one.grey), noticed_by=by,
+        ) for one in turns_of_half(400)
+    ]  # fmt: skip
+    panel = Panel("both", ["half", "blind"], turns, 0.05)
+    assert panel.heeded == ("half",) and panel.trusts("half", "count") and not panel.trusts("blind", "count")
+    seen = panel.together.recounted("1", before_names("half"), 2.0, (2,))
+    assert seen is not None and seen > 0.4
+    assert panel.together.recounted("1", before_names("blind"), 2.0, (2,)) is None
 
 
 def test_a_chance_that_is_shown_is_the_recounted_one() -> None:
