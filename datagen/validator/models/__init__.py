@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+from transformers import CONFIG_MAPPING
 
 from datagen.config import PLUGGED, ValidatorSettings, digest_of, validator_names
 from datagen.errors import ValidatorError
@@ -123,7 +123,7 @@ def find_checkpoint(settings: ValidatorSettings) -> tuple[Family, Found]:
         kind = config.get("model_type")
         if (twin := twin_of(kind)) is not None:
             raise ValidatorError(f"{folder}: is in the original layout of '{kind}', not transformers'; use {twin}.")
-        if kind in CONFIG_MAPPING_NAMES and not _has_eyes(config):
+        if kind in CONFIG_MAPPING and not _has_eyes(config):
             raise ValidatorError(f"{folder}: '{kind}' is a text-only model and sees no pictures; use {USABLE}.")
         raise ValidatorError(f"{folder}: architecture '{kind}' is not supported; use {USABLE}.")
     if is_quantised(precision):
