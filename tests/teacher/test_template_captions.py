@@ -46,7 +46,7 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("a orange cat on a mat", "An orange cat on a mat", "phrase"),
         ("The man is riding a bike", "The man is riding a bike", "clause"),
         ("a woman walks along the shore", "A woman walks along the shore", "clause"),
-        ("two girls sit at the desk", "Two girls sit at the desk", "plain"),
+        ("two girls sit at the desk", "Two girls sit at the desk", "clause"),
         ("Red car near the curb", "A red car near the curb", "phrase"),
         ("Black and brown dog running on grass", "A black and brown dog running on grass", "phrase"),
         ("Asian woman in a hat", "An Asian woman in a hat", "phrase"),
@@ -58,7 +58,7 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("a young man at his desk examines a stone", "A young man at his desk examines a stone", "clause"),
         ("A woman forks greens out of a bowl", "A woman forks greens out of a bowl", "clause"),
         ("A close up image of a half eaten pizza", "A half eaten pizza", "phrase"),
-        ("A young man and his cat enjoy a nap", "A young man and his cat enjoy a nap", "plain"),
+        ("A young man and his cat enjoy a nap", "A young man and his cat enjoy a nap", "clause"),
         ("A sandy beach next to a sea filled with waves", "A sandy beach next to a sea filled with waves", "phrase"),
         ("A large ship with giant sails", "A large ship with giant sails", "phrase"),
         ("A man with glasses rides a bike", "A man with glasses rides a bike", "clause"),
@@ -71,26 +71,26 @@ def test_unfit_captions_are_left_out(raw: str) -> None:
         ("A man and his dog cross country skiing", "A man and his dog cross country skiing", "phrase"),
         ("A red sign next to red flowers", "A red sign next to red flowers", "phrase"),
         ("A swimmer doing backstrokes in a pool", "A swimmer doing backstrokes in a pool", "phrase"),
-        ("People in hats and a shirt dance outside", "People in hats and a shirt dance outside", "plain"),
-        ("A woman and dog do tricks in a show", "A woman and dog do tricks in a show", "plain"),
-        ("Lights shine on a wooden table", "Lights shine on a wooden table", "plain"),
-        ("two different bears fight behind a log", "Two different bears fight behind a log", "plain"),
+        ("People in hats and a shirt dance outside", "People in hats and a shirt dance outside", "clause"),
+        ("A woman and dog do tricks in a show", "A woman and dog do tricks in a show", "clause"),
+        ("Lights shine on a wooden table", "Lights shine on a wooden table", "clause"),
+        ("two different bears fight behind a log", "Two different bears fight behind a log", "clause"),
         ("people waiting for a bus", "People waiting for a bus", "phrase"),
-        ("A couple in a red canoe paddle down a river", "A couple in a red canoe paddle down a river", "plain"),
+        ("A couple in a red canoe paddle down a river", "A couple in a red canoe paddle down a river", "clause"),
         ("A group of people enjoying a boat ride", "A group of people enjoying a boat ride", "phrase"),
-        ("A group of children in blue clothes stand by a gate", "A group of children in blue clothes stand by a gate", "plain"),
-        ("People in dark clothing sit together", "People in dark clothing sit together", "plain"),
+        ("A group of children in blue clothes stand by a gate", "A group of children in blue clothes stand by a gate", "clause"),
+        ("People in dark clothing sit together", "People in dark clothing sit together", "clause"),
         ("Two boys of baseball teams arguing", "Two boys of baseball teams arguing", "phrase"),
         ("A dog swims holding a stick", "A dog swims holding a stick", "clause"),
         ("A boy wearing a helmet flips up his scooter", "A boy wearing a helmet flips up his scooter", "clause"),
         ("A man in a shirt dribbles the ball", "A man in a shirt dribbles the ball", "clause"),
-        ("two white swans swim in a lake", "Two white swans swim in a lake", "plain"),
-        ("The children of a family play while they wait", "The children of a family play while they wait", "phrase"),
+        ("two white swans swim in a lake", "Two white swans swim in a lake", "clause"),
+        ("The children of a family play while they wait", "The children of a family play while they wait", "clause"),
     ],
 )  # fmt: skip
 def test_spelling_and_form(raw: str, text: str, form: str) -> None:
     caption = cleaned(raw)
-    assert (caption.text, caption.form) == (text, form)
+    assert (caption.text, caption.reading.form) == (text, form)
     assert caption.sentence == f"{text}."
 
 
@@ -123,7 +123,6 @@ def test_a_caption_is_said_again_by_one_of_the_same_doer_and_doing() -> None:
     assert first.says_again(cleaned("a girl in a tank top holding a kitten"))
     assert not first.says_again(cleaned("a girl in a tank top riding a bike"))
     assert not first.says_again(cleaned("a woman holding a kitten"))
-    assert cleaned("Two brown dogs in a field").head == "dog"
 
 
 @pytest.mark.parametrize(
@@ -133,8 +132,8 @@ def test_a_caption_is_said_again_by_one_of_the_same_doer_and_doing() -> None:
         ("A female batter misses a yellow ball", "clause"),
         ("Four young kids have a picture taken", "clause"),
         ("A little boy spilled his milk from the cup", "clause"),
-        ("Two men handle a gray dog", None),
-        ("A couple and a dog pose in front of a car", "plain"),
+        ("Two men handle a gray dog", "clause"),
+        ("A couple and a dog pose in front of a car", "clause"),
         ("Several orange kayakers row in a lake", None),
         ("A boy holding a tennis ball in his hand", "phrase"),
         ("A man in a hat on a street", "phrase"),
@@ -144,7 +143,7 @@ def test_a_caption_is_said_again_by_one_of_the_same_doer_and_doing() -> None:
 )
 def test_a_verb_that_may_be_a_noun_makes_no_phrase(raw: str, form: str | None) -> None:
     caption = clean_caption(raw)
-    assert (caption.form if caption else None) == form
+    assert (caption.reading.form if caption else None) == form
 
 
 def test_inner_form_lowers_only_what_is_safe() -> None:

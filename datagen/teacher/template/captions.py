@@ -10,20 +10,17 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from itertools import combinations, pairwise
-from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.claims.wordnet import is_adjective, senses, verb_of
+from datagen.claims.wordnet import verb_of
 from datagen.lexicon import article, plural, singular_of
+from datagen.teacher.template.caption_reader import CaptionReading, read_caption
 from datagen.teacher.template.scenes import WORLD
 from datagen.teacher.template.slips import NAMES, is_english, one_edit_from, without_slips
-from datagen.words import COCO_CATEGORIES, built_in_words, read_bundled
-
-Form = Literal["phrase", "clause", "plain"]
+from datagen.words import read_bundled
 
 
 class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,16 +33,10 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     female: frozenset[str]
     young: frozenset[str]
     grown: frozenset[str]
-    past: frozenset[str]
     alone: frozenset[str]
     postures: dict[str, str]
     empty: frozenset[str]
     faint: frozenset[str]
-    determiners: frozenset[str]
-    verbs: frozenset[str]
-    sure_verbs: frozenset[str]
-    plural_nouns: frozenset[str]
-    doers: frozenset[str]
 
 
 _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
@@ -62,30 +53,8 @@ _META = re.compile(  # "A nice picture of", "a close up of"
     r"close[ -]?up\s+of)\s+",
     re.IGNORECASE,
 )
-_PREPOSITIONS = frozenset("with of in on at by for from near to into onto under behind beside".split())
-_THIRD_PERSON = {"has", "goes"} | {plural(verb) for verb in _WORDS.verbs if verb not in ("has", "have", "go")}
-_PERSONS = _WORDS.doers & frozenset(built_in_words().synonyms["person"] + built_in_words().kinds["person"])
-_PLURALS = _WORDS.plural_nouns | {plural(one) for one in (*_WORDS.doers, *COCO_CATEGORIES) if " " not in one}
-_OPENERS = _WORDS.determiners | _PLURALS
-_ONES = (_WORDS.doers | {name for name in COCO_CATEGORIES if " " not in name}) - {"sheep", "lambs", "broccoli", "skis"}
-_NOT_BEFORE_ONE = _OPENERS | _WORDS.verbs | _WORDS.empty | {"these", "those"}
-_TWO_DO = re.compile(  # "a man and his cat enjoy a nap"
-    rf"^(?:an?|the|one) [a-z' -]*?\band (?:[a-z]+ ){{0,3}}?(?:{'|'.join(sorted(_ONES))}) "
-    rf"(?:{'|'.join(sorted(_WORDS.verbs - {'like'}))})\b(?! country)"
-)
-_GERUND = re.compile(r"(?P<doer>[A-Z][a-z]*(?: [a-z-]+){0,3}?) (?P<doing>(?P<verb>[a-z]{3,}ing) .+)")
-_STATES = ("wearing ", "holding ", "carrying ", "having ")
-_GROUPS = frozenset("couple group bunch crowd pair team".split())
-_BEFORE_A_THING = _WORDS.colors | {"a", "an", "the"}
-_ALSO_PARTICIPLES = frozenset("cut set spread hit read lay".split())
-_ALONG = frozenset(
-    "a an the his her their down up along through over across toward towards past around in on at to with for against "
-    "outside inside outdoors indoors together by near behind beside under into next while".split()
-)
-_RUN_ON = re.compile(  # "a boy in a cap tosses his ball"
-    r"\b(?:wearing|holding|carrying|in|with) (?:an?|the|his|her) (?:[a-z]+ )?(?!who|that|which)"
-    r"([a-z]*[a-rt-z]) ([a-z]{3,}s) (?:up |down |off |out )?(?:an?|the|his|her|its|their)\b"
-)
+_POINTS_BACK = frozenset("he she it they his her its their this these that those and with in on".split())
+"""What opens a caption that goes on from something told before, or is turned around."""
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
@@ -94,8 +63,7 @@ class Caption(Struct, frozen=True):
 
     Attributes:
         text: Starts with a capital, no period, single spaces.
-        form: ``phrase`` follows "the image shows"; ``clause`` follows "in this image,";
-            ``plain`` only stands for itself.
+        reading: What it is as a sentence; ``UNREAD`` of one that is not fit to quote and has a say all the same.
         words: Its words in lower case, in order.
         content: The words that carry meaning, plurals folded; in ``rank_captions``'s, words of a category are its name.
         colors: Nouns that stand right behind color words, with these colors.
@@ -106,7 +74,7 @@ class Caption(Struct, frozen=True):
     """
 
     text: str
-    form: Form
+    reading: CaptionReading
     words: tuple[str, ...]
     content: frozenset[str]
     colors: dict[str, frozenset[str]]
@@ -123,66 +91,34 @@ class Caption(Struct, frozen=True):
     @property
     def inner(self) -> str:
         """The caption as it stands inside a sentence: no capital in front but that of a name."""
-        first = self.words[0]
-        is_name = first in NAMES or not is_english(first)
-        return self.text if is_name else self.text[0].lower() + self.text[1:]
+        return self.text if _is_name(self.words[0]) else self.text[0].lower() + self.text[1:]
 
     @property
     def who(self) -> str | None:
         """Who or what a caption that begins with one such is about: "man" of "A young man in a hat"."""
-        for word in self.words[1:4]:
-            if word in _ONES or word in _WORDS.empty or self.words[0] not in ("a", "an"):
-                return word if word in _ONES and self.words[0] in ("a", "an") else None
-        return None
+        return self.reading.doer if self.reading.is_one and self.words[0] in ("a", "an") else None
 
     def is_of_one(self, who: str) -> bool:
         """Whether a caption that tells of such a one tells of no other: not "a black dog and a brown dog"."""
         return self.words.count(who) == 1 and plural(who) not in self.words
 
-    @property
-    def head(self) -> str:
-        """What a caption opens with, in the singular: "dog" of "Two brown dogs running"."""
-        for before, word in pairwise(self.words):
-            if before not in _WORDS.determiners and (word in _WORDS.empty or word.endswith("ing")):
-                return singular_of(before)
-        return singular_of(self.words[-1])
-
     def says_again(self, other: Caption) -> bool:
         """Whether another caption is about the same doer and tells the same doing."""
-        doings = [{verb for word in one.words if (verb := doing_of(word))} for one in (self, other)]
-        return self.head == other.head and not doings[0].isdisjoint(doings[1])
+        mine, theirs = self.reading, other.reading
+        return mine.verb is not None and (mine.doer, mine.verb) == (theirs.doer, theirs.verb)
+
+    @property
+    def doing(self) -> str | None:
+        """What somebody does: "eating from a bowl" of "A cat eating from a bowl"; None where nothing is sure."""
+        return None if self.reading.doing is None else self.text[self.reading.doing :]
 
     @property
     def as_clause(self) -> str | None:
-        """A phrase such as "A cat eating from a bowl" as a sentence, "A cat is eating from a bowl."; None if unsure."""
-        match = _GERUND.match(self.text)
-        if match is None or self.form != "phrase":
-            return None
-        doer = match["doer"].lower().split()
-        if is_run_on(match["doing"]):
-            return None
-        if doer[-1] not in _WORDS.doers | _WORDS.plural_nouns or "and" in doer or "of" in doer:
-            return None
-        is_one = self.words[0] in ("a", "an", "one", "another")
-        if not is_one and doer[-1] not in _WORDS.plural_nouns:
-            return None
-        return f"{match['doer']} {'is' if is_one else 'are'} {match['doing']}."
-
-
-def is_run_on(doing: str) -> bool:
-    """Whether "wearing green boots playing" has another verb in -ing that no comma or "and" joins to the first."""
-    return doing.startswith(_STATES) and any(
-        word.endswith("ing") and verb_of(word) and not before.endswith(",") and before not in _WORDS.empty
-        for before, word in pairwise(doing.split())
-    )
-
-
-def doing_of(word: str) -> str | None:
-    """The verb of a form in -ing or -s, but for those that tell nothing: "ride" of "riding"."""
-    if not word.endswith(("ing", "s")) or word in _WORDS.empty | _WORDS.faint:
-        return None
-    verb = verb_of(word)
-    return verb if word.endswith("ing") or verb in _WORDS.verbs else None
+        """The caption as a sentence, "A cat is eating from a bowl."; None of a phrase that makes none."""
+        if self.reading.form == "clause":
+            return self.sentence
+        be = "is" if self.reading.is_one else "are"
+        return self.doing and f"{self.text[: self.reading.doing]}{be} {self.doing}."
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -226,27 +162,18 @@ def clean_caption(raw: str, context: frozenset[str] = frozenset()) -> Caption | 
     mended = without_slips(text[0].upper() + text[1:], context)
     if mended is None:
         return None
-    mended = _with_article(mended)
+    reading = None if words_of(mended)[0] in _POINTS_BACK else read_caption(mended)
+    if reading is not None and reading.lacks_article:
+        first = mended.partition(" ")[0]
+        mended = f"{article(first).capitalize()} {mended if _is_name(first) else mended[0].lower() + mended[1:]}"
+        reading = read_caption(mended)
     words = words_of(mended)
-    if words[0] in (
-        "she",
-        "he",
-        "it",
-        "they",
-        "his",
-        "her",
-        "this",
-        "these",
-        "and",
-        "with",
-        "in",
-        "on",
-        "its",
-        "their",
-    ):
-        return None
-    form = _form_of(words)
-    return Caption(mended, form, words, content_of(words), colors_of(words)) if form else None
+    return Caption(mended, reading, words, content_of(words), colors_of(words)) if reading else None
+
+
+def _is_name(first: str) -> bool:
+    """Whether the word that opens a caption keeps its capital elsewhere."""
+    return first.lower() in NAMES or not is_english(first.lower())
 
 
 _SIGNS = str.maketrans({"`": "'", "\u2018": "'", "\u2019": "'", "\u02bc": "'", "\u201c": '"', "\u201d": '"'})
@@ -264,168 +191,6 @@ def _not_shouted(text: str) -> str:
     is_shouted = sum(map(str.isupper, "".join(words))) > sum(map(len, words)) / 2
     is_title = len(words) > 3 and sum(word[0].isupper() for word in words) > 0.7 * len(words)
     return text.lower() if is_shouted or is_title else text
-
-
-def _with_article(text: str) -> str:
-    """Give "Small dog on a bed" the article that it lacks, if who is shown stands among its first three words."""
-    words = tuple(word for word in words_of(text) if word != "and")[:5]
-    for word, behind in pairwise(words):
-        if word in _ONES and (behind.endswith("ing") or behind in _WORDS.empty or behind in _THIRD_PERSON):
-            first = text.partition(" ")[0]
-            is_name = first.lower() in NAMES or not is_english(first.lower())
-            return f"{article(first).capitalize()} {text if is_name else text[0].lower() + text[1:]}"
-        if word in _NOT_BEFORE_ONE or (word not in _WORDS.colors and word.endswith(("ing", "ed", "s"))):
-            return text
-    return text
-
-
-def _form_of(words: tuple[str, ...]) -> Form | None:
-    """What a caption is as a sentence; None where a phrase lacks its article."""
-    of_several = words[0] in _PLURALS or (words[0] in ("a", "the") and words[1] in _GROUPS)
-    of_one = words[0] in ("a", "an", "the", "one") and not of_several and words[1] not in _WORDS.numbers
-    if _has_finite_verb(words, of_one) or _has_verb_before_object(words):
-        return "clause" if words[0] in _OPENERS else "plain"
-    doing = "plain" if _TWO_DO.search(" ".join(words)) else _bare_doing(words, of_one, of_several)
-    if doing is not None:
-        return "plain" if doing == "plain" else None
-    run_on = _RUN_ON.search(" ".join(words))
-    if run_on and verb_of(run_on[2]) and not senses(run_on[2]):
-        return "clause" if of_one else None
-    is_plural = _is_plural_noun(words[0]) or (words[0] not in _ONES and _is_plural_noun(words[1]))  # "red scissors"
-    if _may_do(words, of_several):
-        return None
-    return "phrase" if words[0] in _OPENERS - {"sheep"} or (is_plural and words[0] != "sheep") else None
-
-
-_OBJECTS = frozenset("a an the his her its their".split())
-_BEHIND_VERB = _OBJECTS | _PREPOSITIONS | frozenset(
-    "down up out off together past away next through over along across around against after as each".split()
-) | {""}  # fmt: skip
-
-
-def _has_verb_before_object(words: tuple[str, ...]) -> bool:
-    """Whether a word is a verb by what stands behind it, where it may be a noun elsewhere: "a batter MISSES a ball"."""
-    for before, word, after in zip(words, words[1:], (*words[2:], ""), strict=False):
-        if verb_of(word) is None or before in _WORDS.empty | _WORDS.determiners | _WORDS.colors:
-            continue
-        if word == "have" and _is_plural_noun(before):
-            return True
-        if word.endswith("ed") and after in _OBJECTS and senses(singular_of(before)):
-            return True  # "a boy SPILLED his milk"
-        if not word.endswith("s") or word.endswith("ss") or word in _WORDS.empty:
-            continue
-        if senses(before) and after in _OBJECTS:
-            return True  # no plural stands before "a"
-        if (
-            before.endswith("s")
-            and not before.endswith("ss")
-            and singular_of(before) != before
-            and after in _BEHIND_VERB
-        ):
-            return True  # "on Rollerblades GLIDES down": no plural makes a compound
-    return False
-
-
-def _may_do(words: tuple[str, ...], of_several: bool) -> bool:
-    """Whether somebody may be doing something in a word that can be a noun as well: "four kayakers PADDLE down"."""
-    for n, (before, word, after) in enumerate(zip(words, words[1:], (*words[2:], ""), strict=False), 1):
-        if after == "" or after not in _BEHIND_VERB or verb_of(word) is None or word.endswith(("ing", "ed")):
-            continue
-        if word in _NO_DOING or not _ONES.isdisjoint((word, singular_of(word))):
-            continue
-        if before in _NOT_BEFORE_DOING or before.endswith("ing") or is_adjective(before):
-            continue
-        is_of_many = of_several or words[0] in _OF_MANY or "and" in words[:n]  # who alone "paddles"
-        if (word.endswith("s") or is_of_many) and not senses(f"{before} {singular_of(word)}"):
-            return True
-    return False
-
-
-_OF_MANY = _WORDS.vague | _WORDS.numbers.keys() - {"one", "a", "an", "1"} | {"people", "some", "many", "several"}
-_NO_DOING = _WORDS.empty | _WORDS.colors | _WORDS.past
-_NOT_BEFORE_DOING = _WORDS.empty | _WORDS.determiners | _WORDS.colors | _WORDS.numbers.keys()
-
-
-def _has_finite_verb(words: tuple[str, ...], of_one: bool) -> bool:
-    """Whether a caption has a verb in the third person, or a past form that is no participle."""
-    behind = (*words[1:], "")
-    for ahead, before, word, after in zip(("", "", *words), ("", *words), words, behind, strict=False):
-        if before in {"that", "which", "who", "while", "as", "where"}:
-            if before in ("while", "as", "where"):
-                break
-            continue
-        # "with giant sails", but "with glasses rides"
-        is_compound = (
-            ahead in _PREPOSITIONS
-            and not before.endswith("s")
-            and before not in _WORDS.colors
-            and bool(senses(singular_of(word)))
-        )
-        is_verb = word in _WORDS.past or (not is_compound and _is_third_person(before, word))
-        # "of two teams arguing", but "a dog swims holding a stick"
-        is_verb &= word in _THIRD_PERSON or not after.endswith("ing") or (of_one and before in _ONES)
-        if word in {"is", "are", "was", "were", "am"} or is_verb:
-            return True
-    return False
-
-
-def _bare_doing(words: tuple[str, ...], of_one: bool, of_several: bool) -> Literal["plain", "wrong"] | None:
-    """Whether a caption has a verb in its plain form, as several do it, or as nobody would write of one."""
-    is_doing = False
-    for ahead, before, word, after in zip(("", *words), words, words[1:], (*words[2:], ""), strict=False):
-        is_doing |= before.endswith("ing") and not senses(before)
-        if after.endswith("ing"):  # "a note stand sitting on a desk"
-            continue
-        is_adverb = before.endswith("ly") and before != "family" and not senses(before)
-        if is_adverb and word in _WORDS.verbs - _ALSO_PARTICIPLES and after in _ALONG:
-            return "wrong" if of_one else "plain"  # "a man dressed warmly pose for a picture"
-        if _is_bare_verb(before, word, of_several):
-            if senses(before) and not before.endswith("s") and (is_doing or ahead in _BEFORE_A_THING):
-                if after not in _ALONG and not _is_plural_noun(after):
-                    continue  # "people enjoying a boat ride"
-                if is_doing and of_one:
-                    return "wrong"
-            return "plain"  # "a couple in a canoe paddle down a river"
-    return None
-
-
-def _is_third_person(before: str, word: str) -> bool:
-    """Whether a word is the verb of "a dog runs": of doubtful ones, "forks", those are that follow a person."""
-    if before in _WORDS.determiners or not word.endswith("s") or before.endswith("ing"):
-        return False
-    if before in _WORDS.colors:  # "red flowers", but "a woman in red wears a hat"
-        return word in _THIRD_PERSON and word not in ("waves", "stands", "faces", "lines", "rolls", "paddles", "sails")
-    if word in _THIRD_PERSON:
-        return before not in _WORDS.empty
-    if verb_of(word) is None:
-        return False
-    return before in _PERSONS or bool(senses(before) and not senses(singular_of(word)))
-
-
-@lru_cache(maxsize=4096)
-def _is_plural_noun(word: str) -> bool:
-    """Whether a word is a plural that needs no article, such as "chefs"."""
-    one = singular_of(word)
-    return word in _PLURALS or (one != word and one not in _WORDS.verbs and bool(senses(one)))
-
-
-def _is_bare_verb(before: str, word: str, of_several: bool = False) -> bool:
-    """Whether a word is the verb of "two dogs run": sure verbs after most words, doubtful ones after plurals.
-
-    Args:
-        before: The word before it.
-        word: In its plain form, if it is one.
-        of_several: The caption begins with a plural: "people in hats and a shirt dance".
-    """
-    if word in _WORDS.empty or before in _WORDS.determiners | _WORDS.colors:
-        return False
-    if word in _WORDS.sure_verbs:
-        return before not in _WORDS.empty
-    if word in _WORDS.verbs:
-        return (word != "like" and _is_plural_noun(before)) or (
-            of_several and before not in _WORDS.empty and bool(senses(before))
-        )
-    return before in _PLURALS and verb_of(word) == word and not senses(word) and not word.endswith(("ed", "ing"))
 
 
 def stated_number(words: tuple[str, ...], at: int) -> int | None:
@@ -559,7 +324,6 @@ def rank_captions(
         others = (voter.content for voter in voters if voter.text != caption.text)
         is_backed = 3 * len(caption.content & frozenset().union(*others)) >= len(caption.content) or len(voters) == 1
         score = agreed + 0.05 * len(caption.named & boxed) - 0.2 * (len(caption.words) > 18)
-        score -= 0.1 * (caption.form == "plain")
         ranked.append(replace(caption, is_backed=is_backed, score=score))
     return tuple(sorted(ranked, key=lambda caption: -caption.score))
 

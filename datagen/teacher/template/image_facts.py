@@ -18,13 +18,13 @@ from msgspec.structs import replace
 from datagen.geometry import Count, count_objects, distinct_boxes, iou, unique_boxes
 from datagen.lexicon import Lexicon, Mention, is_pair, is_plural_only, is_uncounted, lexicon_for, plural, singular_of
 from datagen.records import AnnotatedImage, Box
+from datagen.teacher.template.caption_reader import UNREAD
 from datagen.teacher.template.captions import (
     Caption,
     agreed_colors,
     clean_caption,
     colors_of,
     content_of,
-    is_run_on,
     is_slip,
     rank_captions,
     says_alone,
@@ -383,7 +383,7 @@ def _captions(
         words = words_of(caption.text if caption else raw)
         categories = {word: m.category for m in found for word in words_of(raw[m.start : m.end])}
         caption = replace(
-            caption or Caption(f"{n}: {raw}", "plain", words, frozenset(), colors_of(words)),
+            caption or Caption(f"{n}: {raw}", UNREAD, words, frozenset(), colors_of(words)),
             content=content_of(words, categories),
             named=frozenset(mention.category for mention in found),
             numbers=_numbers(raw, found),
@@ -524,17 +524,14 @@ def _actions(
     found = []
     stems = Counter(stem for caption in captions for stem in {word[:4] for word in caption.words})
     for caption in captions:
-        at = next((n for n, word in enumerate(caption.words[:7]) if word.endswith("ing") and len(word) > 5), None)
-        if at is None or caption.form == "plain" or caption.words[0] not in ("a", "an", "the"):
+        reading, doing = caption.reading, caption.doing
+        if doing is None or not reading.is_one or caption.words[0] not in ("a", "an", "the"):
             continue
-        head = [word for word in caption.words[1:at] if word not in ("is", "are")]
-        if not 1 <= len(head) <= 3 or stems[caption.words[at][:4]] < min(2, len(captions)):
+        doer = lexicon_for(COCO_CATEGORIES).find(reading.doer)
+        if not doer or doer[0].category not in {"person"} | WORLD.animals:
             continue
-        doer = lexicon_for(COCO_CATEGORIES).find(head[-1])
-        if not doer or doer[0].is_plural or doer[0].category not in {"person"} | WORLD.animals:
+        if stems[doing[:4]] < min(2, len(captions)):
             continue
-        start = caption.text.lower().find(caption.words[at])
-        is_plain = not is_run_on(caption.text[start:])
-        if is_plain and doer[0].category in unique and readings[doer[0].category].singular_only:
-            found.append(Action(head[-1], caption.text[start:], doer[0].category))
+        if doer[0].category in unique and readings[doer[0].category].singular_only:
+            found.append(Action(reading.doer, doing, doer[0].category))
     return tuple(found)

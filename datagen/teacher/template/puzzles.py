@@ -134,7 +134,7 @@ def _place(facts: Facts, rng: random.Random) -> QA | None:
     if len(signs) < 2:
         return None
     telling = [caption for caption in facts.captions if setting.is_named_in(caption.text)]
-    quote = f" It fits, too, that {telling[0].inner}." if telling and telling[0].form == "clause" else ""
+    quote = f" It fits, too, that {telling[0].inner}." if telling and telling[0].reading.form == "clause" else ""
     words = {"things": list_things(facts, signs), "place": setting.name, "where": setting.place, "quote": quote}
     return pick(rng, said["questions"]), _in_sentences(pick(rng, said["answers"], **words))
 

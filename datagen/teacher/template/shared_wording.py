@@ -130,9 +130,7 @@ def _choose(rng: random.Random, options: Sequence[str]) -> str:
 
 def tell(rng: random.Random, caption: Caption) -> str:
     """Make a caption the answer to what is shown."""
-    if caption.form == "plain":
-        return caption.sentence
-    return pick(rng, SHARED["shown"][caption.form], text=caption.inner)
+    return pick(rng, SHARED["shown"][caption.reading.form], text=caption.inner)
 
 
 def tell_more(rng: random.Random, caption: Caption, told: Sequence[Caption], said: Sequence[str] = ()) -> str:
@@ -144,7 +142,7 @@ def tell_more(rng: random.Random, caption: Caption, told: Sequence[Caption], sai
         told: The captions told before.
         said: The sentences before this one, of which none is opened alike.
     """
-    sentence = caption.as_clause or (caption.sentence if caption.form != "phrase" else None)
+    sentence = caption.as_clause
     if sentence is not None:
         who = caption.who
         if who and caption.is_of_one(who) and any(one.who == who and one.is_of_one(who) for one in told):
