@@ -44,18 +44,9 @@ def test_the_other_captions_tell_what_was_meant() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "A dog on a balck couch", "Peopel in a room", "A women in a room", "Two dog in a field", "A man ride a horse",
-        "A man are riding a horse", "Two men is riding horses", "A dog is sit on a couch", "A man who sitting on a bench",
-        "A woman under it's window", "A girl with there mother", "Their is a dog", "A dog sitting on a the couch",
-        "A bowl of banana's and milk", "A cat on desk", "A girl wearing purple jacket", "A dog next to a",
-        "A baby stares to the left with a bear lays beside it", "A man is on a rail is performing tricks",
-        "A group of people, use computers", "A large large dog", "A boat filled with mean",
-        "Friends pose for photo", "A man in woman dressed warmly", "A vase with purple iris's sitting on a table",
-        "A man standing in of a house",
-        "A toy that turning on the ground", "A fat man on a bench",
-        "A man holding a brides veil", "A bike with horses in background",
-        "A desk with a light a chair a laptop and a map", "A yellow wall a gray door and a sign",
-        "A man cuts fruit while a dog stand at his feet", "A cat standing on back of a toilet", "Four persons sitting on dining table for cake",
+        "A dog on a balck couch", "Peopel in a room", "A woman under it's window", "A large large dog",
+        "A boat filled with mean", "A man standing in of a house", "A cat standing on back of a toilet",
+        "A man jumps then a dog", "A fat man on a bench",
     ],
 )  # fmt: skip
 def test_what_cannot_be_mended_is_given_up(text: str) -> None:

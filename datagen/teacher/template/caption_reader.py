@@ -35,6 +35,7 @@ class _Grammar(Struct, frozen=True, forbid_unknown_fields=True):
     pairs: tuple[str, ...]
     uncounted: frozenset[str]
     countable: tuple[str, ...]
+    counted: frozenset[str]
     verbs: frozenset[str]
     sure_verbs: frozenset[str]
     colors: frozenset[str]
@@ -59,7 +60,7 @@ _SIGNS = {"one": "1", "many": "2", "group": "3"}
 _N = "(?:[0-3]|(?<=&)j*n+)"  # "a woman and dog"
 _WHO = rf"w(?:[vbf]r*{_N}?|[zy]r*(?:g{_N}?|e|j|i{_N}|{_N}))"
 _BIT = rf"(?:i+{_N}|i*gr*{_N}?|e|r|[ir]*xbr*{_N}?|j(?=[i,&grx]|$)|{_WHO})"
-_REST = rf"(?:(?:,|,?&)?{_BIT}|(?:,|,?&){_N})*"
+_REST = rf"(?:(?:,|,?&)?{_BIT}|(?:,{_N})*,?&{_N})*"
 
 
 def _predicate(verb: str, be: str) -> str:
@@ -67,9 +68,10 @@ def _predicate(verb: str, be: str) -> str:
 
 
 _ONE, _MANY = _predicate("[vf]", "z"), _predicate("[bf]", "y")
+_INSERTED = rf"(?:{_REST}|{_REST},{_BIT}{_REST},)"  # "a dog, wearing a coat, looks up"
 _SAID = (
-    rf"(?:[13Q](?!,?&{_N}){_REST},?{_ONE}{_REST}(?:,?&{_ONE}{_REST})*"
-    rf"|(?:[23q]|{_N}{_REST},?&{_N}){_REST},?{_MANY}{_REST}(?:,?&{_MANY}{_REST})*)"
+    rf"(?:[13Q](?!,?&{_N}){_INSERTED}{_ONE}{_REST}(?:,?&{_ONE}{_REST})*"
+    rf"|(?:[23q]|{_N}{_REST},?&{_N}){_INSERTED}{_MANY}{_REST}(?:,?&{_MANY}{_REST})*)"
 )
 _WHILE = rf"(?:,?t(?:{_SAID}|[ge]{_N}?{_REST}))?"
 _CLAUSE = re.compile(rf"{_SAID}(?:,?&{_SAID})?{_WHILE}")
@@ -216,7 +218,8 @@ def _is_counted(noun: str) -> bool:
     """Whether nobody writes a noun in the singular without an article."""
     if noun in _TABLES.uncounted:
         return False
-    return noun in _COUNTED or any(is_a(noun, kind, n_senses=1) for kind in _TABLES.countable)
+    is_known = noun in _COUNTED or noun in _TABLES.counted
+    return is_known or any(is_a(noun, kind, n_senses=1) for kind in _TABLES.countable)
 
 
 def is_doer(noun: str) -> bool:
@@ -254,16 +257,20 @@ def _cost(words: Sequence[str], letters: str) -> int:
     for before, was, word, letter in zip(("", *words), ("", *letters), words, letters, strict=False):
         verb = verb_of(word)
         is_noun_too = verb in _TABLES.doubtful or bool(senses(one_of(word)))
-        if letter in "nms" and was in ("n", "m") and verb in _TABLES.verbs:  # "kayakers paddle", but "canoe paddle"
-            cost += 0 if senses(f"{before} {one_of(word)}") else 1 if verb in _TABLES.doubtful else UNLIKELY
+        if letter in "nms" and was in ("n", "m") and {"v", "b"} & set(_classes(word)):
+            is_usual = verb in _TABLES.verbs and verb not in _TABLES.doubtful
+            is_compound = bool(senses(f"{before} {one_of(word)}"))  # "canoe paddle", but not "kayakers paddle"
+            cost += 0 if is_compound else UNLIKELY if is_usual or letter == "s" else 0
+        elif letter == "s" and verb is not None and verb not in _TABLES.verbs and not is_noun_too and not senses(word):
+            cost += UNLIKELY  # "protects"
         elif letter == "s" and before in _TABLES.colors and verb in _TABLES.verbs:
             cost += 1  # "a boy in orange swings"
         elif letter == "b" and was in ("n", "m") and verb in _TABLES.doubtful:
             cost += UNLIKELY  # "enjoying a boat ride"
         elif letter in "vb" and was == "g":
-            cost += 1  # "doing backstrokes"
+            cost += UNLIKELY  # "doing exercises"
         elif letter in "vb" and (verb not in _TABLES.verbs or before in _TABLES.colors):
             cost += is_noun_too
-        elif letter == "j" and was in ("n", "m", "s") and "b" in _classes(word):
-            cost += 1  # "dogs meet"
+        elif letter == "j" and was in ("n", "m", "s") and not set("nmb").isdisjoint(_classes(word)):
+            cost += UNLIKELY if word not in _TABLES.colors else 0  # "dogs meet"
     return cost

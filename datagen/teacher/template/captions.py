@@ -15,7 +15,7 @@ from itertools import combinations, pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.claims.wordnet import verb_of
+from datagen.claims.wordnet import are_kin, is_a, verb_of
 from datagen.lexicon import article, plural, singular_of
 from datagen.teacher.template.caption_reader import CaptionReading, read_caption
 from datagen.teacher.template.scenes import WORLD
@@ -34,7 +34,7 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     young: frozenset[str]
     grown: frozenset[str]
     alone: frozenset[str]
-    postures: dict[str, str]
+    ways: dict[str, frozenset[str]]
     empty: frozenset[str]
     faint: frozenset[str]
 
@@ -43,7 +43,7 @@ _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding box(?:es)?|coordinates?|pictures|photos|"
     r"images|not|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|"
-    r"unclear|unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
+    r"colou?red (?:man|men|woman|women|person|people|boy|girl|child|children|lady|guy)|unclear|unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
     r"[<>{}\[\]|#@=_*&%$/\\]|https?| - ",
     re.IGNORECASE,
 )
@@ -253,13 +253,13 @@ def gender_of(caption: Caption) -> str | None:
 
 
 def clash(a: Caption, b: Caption) -> bool:
-    """Whether two captions disagree on a color, a number, a posture, an animal, or who is shown and how old."""
+    """Whether two captions disagree on a color, a number, what is done, an animal, or who is shown and how old."""
     told_a, told_b = _told(a), _told(b)
     return any(_differ(told_a[topic], told_b[topic]) for topic in told_a.keys() & told_b.keys())
 
 
-Value = frozenset[str] | tuple[float, float]
-"""What a caption says on a topic: what it names, or the least and the greatest number."""
+Value = frozenset[str] | tuple[float, float] | str
+"""What a caption says on a topic: what it names, the least and the greatest number, or what kind of thing it is."""
 
 
 def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
@@ -275,9 +275,12 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
     if is_young != is_grown and "young" not in caption.words:
         told["age",] = frozenset({str(is_young)})
-    posture = _WORDS.postures.keys() & caption.words
-    if posture:
-        told["posture",] = frozenset(_WORDS.postures[word] for word in posture)
+    doer, way = caption.reading.doer, _WORDS.ways.get(caption.reading.verb or "")
+    is_animal = is_a(doer, "animal")
+    if way is not None:
+        told["way", "animal" if is_animal else "person", str(caption.reading.is_one)] = way
+    if is_animal:
+        told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), doer)
     for n, group in enumerate((WORLD.animals, *WORLD.lookalikes)):
         if not group.isdisjoint(caption.named):
             told["kind", str(n)] = group & caption.named
@@ -285,9 +288,11 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
 
 
 def _differ(a: Value, b: Value) -> bool:
-    if isinstance(a, tuple):
-        return isinstance(b, tuple) and (a[1] < b[0] or b[1] < a[0])
-    return a.isdisjoint(b)
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return a[1] < b[0] or b[1] < a[0]
+    if isinstance(a, str) and isinstance(b, str):
+        return not are_kin(a, b)
+    return isinstance(a, frozenset) and a.isdisjoint(b)
 
 
 def outvoted(captions: Sequence[Caption]) -> list[bool]:

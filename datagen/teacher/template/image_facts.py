@@ -55,6 +55,9 @@ _LIKE_BEFORE = re.compile(
     r"(?:an?|the|some|two)(?: \w+)?) $",
     re.IGNORECASE,
 )
+_BESIDE = re.compile(r"\b(?:to|towards?|from|near|past|outside|by|beside|overlooking|says?)\W+(?:an?|the)?\s*(?:\w+\s+)?$")
+"""What stands before a place where the scene is not: "riding to the park"."""
+_CROWD = re.compile(r"\b(?:crowd|bunch|lots|many|herd|flock)\b", re.IGNORECASE)
 _COCO = frozenset(COCO_CATEGORIES)
 
 
@@ -271,6 +274,8 @@ def _is_mistakable(name: str, readings: dict[str, _Reading], has_dishes: bool) -
         return False
     if name in WORLD.foods and has_dishes:
         return True
+    if name in WORLD.animals and not WORLD.animals.isdisjoint(readings):
+        return True  # captions that tell of dogs would tell of a bird, too
     return any(name in group and not group.isdisjoint(readings) for group in WORLD.lookalikes)
 
 
@@ -292,6 +297,8 @@ def _exact_counts(
         if name == "person" and not WORLD.onlookers.isdisjoint(words) and n < 6:
             continue
         if n > 1 and name not in _COCO and is_pair(name):  # a box may hold one shoe or both
+            continue
+        if n > 1 and name in readings and any(map(_CROWD.search, image.captions)):
             continue
         if n > 1 and name in WORLD.arguable and not _is_countable(boxes[name], image.captions):
             continue
@@ -456,7 +463,11 @@ def _setting_of(
     lines = Counter(
         group
         for caption in image.captions
-        for group in {match.lastgroup for match in SETTING_WORDS.finditer(caption.lower())}
+        for group in {
+            match.lastgroup
+            for match in SETTING_WORDS.finditer(caption.lower())
+            if not _BESIDE.search(caption.lower(), 0, match.start())
+        }
     )
     best: tuple[int, SceneSetting | None, bool] = (2, None, False)
     for n, setting in enumerate(WORLD.settings):
