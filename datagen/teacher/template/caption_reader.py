@@ -76,7 +76,7 @@ _SAID = (
 _WHILE = rf"(?:,?t(?:{_SAID}|[ge]{_N}?{_REST}))?"
 _CLAUSE = re.compile(rf"{_SAID}(?:,?&{_SAID})?{_WHILE}")
 _PHRASE = re.compile(rf"[123]{_REST}{_WHILE}")
-_DOING = re.compile(rf"[12]r*[zy]?r*(?P<doing>g)(?P<runs_on>r*{_N}?(?:i+{_N}|r|e)*g)?")
+_DOING = re.compile(rf"[12]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:i+{_N}|r|e)*g)?")
 _STATES = ("wearing", "holding", "carrying", "having")
 """Letters and signs: a "a", p "two", d "the", o "man's", j adjective, n noun, m noun that needs no article, s plural,
 c "group"; 0 "him", 1 one thing, 2 several, 3 a group; Q "he", q "they"; v "rides", b "ride", f "rode", z "is", y "are",
@@ -260,7 +260,7 @@ def _cost(words: Sequence[str], letters: str) -> int:
         if letter in "nms" and was in ("n", "m") and {"v", "b"} & set(_classes(word)):
             is_usual = verb in _TABLES.verbs and verb not in _TABLES.doubtful
             is_compound = bool(senses(f"{before} {one_of(word)}"))  # "canoe paddle", but not "kayakers paddle"
-            cost += 0 if is_compound else UNLIKELY if is_usual or letter == "s" else 0
+            cost += 0 if is_compound else UNLIKELY if is_usual else letter == "s"
         elif letter == "s" and verb is not None and verb not in _TABLES.verbs and not is_noun_too and not senses(word):
             cost += UNLIKELY  # "protects"
         elif letter == "s" and before in _TABLES.colors and verb in _TABLES.verbs:

@@ -43,7 +43,8 @@ _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding box(?:es)?|coordinates?|pictures|photos|"
     r"images|not|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|"
-    r"colou?red (?:man|men|woman|women|person|people|boy|girl|child|children|lady|guy)|unclear|unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
+    r"colou?red (?:man|men|woman|women|person|people|boy|girl|child|children|lady|guy)|"
+    r"unclear|unreadable|illegible|recogni[sz]able|blurr?y|out of focus|quality issues|visual content|screenshot)\b|"
     r"[<>{}\[\]|#@=_*&%$/\\]|https?| - ",
     re.IGNORECASE,
 )
@@ -358,7 +359,11 @@ def is_slip(caption: Caption, others: Sequence[frozenset[str]], names: frozenset
     for word in caption.words:
         # Words of less than 4 letters are too often alike without being misspelled.
         if len(word) >= 4 and word not in _WORDS.empty and n_using[word] == 0 and word not in names:
-            near = (one for one in one_edit_from(word) if one[:1] == word[0] and (n_using[one] > 1 or one in names))
+            near = (
+                one
+                for one in one_edit_from(word)
+                if one[:1] == word[0] and (n_using[one] > (one not in _WORDS.colors) or one in names)
+            )
             if any(singular_of(one) not in mine and _is_other(word, one) for one in near):
                 return True
     return False

@@ -55,7 +55,9 @@ _LIKE_BEFORE = re.compile(
     r"(?:an?|the|some|two)(?: \w+)?) $",
     re.IGNORECASE,
 )
-_BESIDE = re.compile(r"\b(?:to|towards?|from|near|past|outside|by|beside|overlooking|says?)\W+(?:an?|the)?\s*(?:\w+\s+)?$")
+_BESIDE = re.compile(
+    r"\b(?:to|towards?|from|near|past|outside|by|beside|overlooking|says?)\W+(?:an?|the)?\s*(?:\w+\s+)?$"
+)
 """What stands before a place where the scene is not: "riding to the park"."""
 _CROWD = re.compile(r"\b(?:crowd|bunch|lots|many|herd|flock)\b", re.IGNORECASE)
 _COCO = frozenset(COCO_CATEGORIES)

@@ -38,6 +38,8 @@ NAMES = _SLIPS.names
 """Names that people type in lower case, as they are spelled."""
 _LETTERS = re.compile(r"[A-Za-z]+(?:'[A-Za-z]+)?")
 _MEANT = re.compile(r"\b(?:" + "|".join(sorted(_SLIPS.meant, key=len, reverse=True)) + r")\b", re.IGNORECASE)
+_LAID = re.compile(r"\b([Ll])ay(ing|s)\b(?= ([a-z]+)|,|$)")
+"""What people write of somebody who lies; what is laid follows at once: "laying bricks"."""
 _DOUBLED = re.compile(
     r"\b(an?|the|is|are|in|on|at|of|to|and|or|with|by|for|from|his|her|their|its|has|it|as|near|two|three|some|that)"
     r" \1\b",
@@ -131,11 +133,17 @@ def without_slips(text: str, context: frozenset[str] = frozenset()) -> str | Non
         The caption, mended; None when a word is unknown or rude, or the grammar is wrong beyond mending.
     """
     text = _MEANT.sub(lambda match: _SLIPS.meant[match[0].lower()], text)
+    text = _LAID.sub(lambda m: f"{m[1]}{'y' if m[2] == 'ing' else 'ie'}{m[2]}" if _is_joint(m[3]) else m[0], text)
     text = _DOUBLED.sub(r"\1", re.sub(r",(?=[A-Za-z])", ", ", text))
     spelled = _spelled(re.sub(r" ('s|n't)\b", r"\1", text), context)
     if spelled is None or _GRAMMAR.search(spelled):
         return None
     return re.sub(r"\b([Aa])n? (?=([A-Za-z][\w-]*))", lambda m: f"{m[1]}{article(m[2])[1:]} ", spelled)
+
+
+def _is_joint(word: str | None) -> bool:
+    """Whether no object starts with a word: it is missing, a preposition, an adverb or a conjunction."""
+    return word is None or class_of(word) in "PRC"
 
 
 def _spelled(text: str, context: frozenset[str]) -> str | None:
@@ -152,7 +160,9 @@ def _spelled(text: str, context: frozenset[str]) -> str | None:
             parts.append(word)
         elif low in _SLIPS.names:
             parts.append(_SLIPS.names[low])
-        elif is_english(low) or (len(word) == 1 and "-" in text[max(0, match.start() - 1) : match.end() + 1]):
+        elif (is_english(low) and (len(word) > 1 or word in "Aa")) or (
+            len(word) == 1 and "-" in text[max(0, match.start() - 1) : match.end() + 1]
+        ):
             parts.append(word if match.start() == 0 else low)
         else:
             meant = word_meant(low, context)
