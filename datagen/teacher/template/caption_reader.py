@@ -34,7 +34,7 @@ class _Grammar(Struct, frozen=True, forbid_unknown_fields=True):
     particles: frozenset[str]
     pairs: tuple[str, ...]
     uncounted: frozenset[str]
-    countable: tuple[str, ...]
+    masses: tuple[str, ...]
     counted: frozenset[str]
     verbs: frozenset[str]
     sure_verbs: frozenset[str]
@@ -53,18 +53,18 @@ _MODIFIED = f"(?:{_MODIFIER}(?:,?&?{_MODIFIER})*,?)?"
 _NOUN_PHRASE = re.compile(
     rf"(?P<own>(?:[ad]|d?p)?{_MODIFIED}[nms]*o)?"
     rf"(?:(?(own)p?|(?:d?p|d)){_MODIFIED}[nm]*(?P<many>[sc])"
-    rf"|(?(own)|[ad]){_MODIFIED}[nm]*(?:(?P<one>[nm])(?![nms])|(?P<group>c))"
-    r"|(?:[je](?:,?&?[je])*,?)?[nm]*(?P<bare>[ms])(?![nms]))"
+    rf"|(?(own)|[ad]){_MODIFIED}[nm]*(?:(?P<one>[nm])(?![nms])|(?P<group>c|k(?=u)))"
+    r"|(?:(?:j|[nm]?e)(?:,?&?(?:j|[nm]?e))*)?[nm]*(?P<bare>[ms])(?![nms]))"
 )
 _SIGNS = {"one": "1", "many": "2", "group": "3"}
-_N = "(?:[0-3]|(?<=&)j*n+)"  # "a woman and dog"
-_WHO = rf"w(?:[vbf]r*{_N}?|[zy]r*(?:g{_N}?|e|j|i{_N}|{_N}))"
-_BIT = rf"(?:i+{_N}|i*gr*{_N}?|e|r|[ir]*xbr*{_N}?|j(?=[i,&grx]|$)|{_WHO})"
-_REST = rf"(?:(?:,|,?&)?{_BIT}|(?:,{_N})*,?&{_N})*"
+_N = "(?:[0-3]|(?<=1&)j*n+)"  # "a woman and dog"
+_WHO = rf"w(?:[vbf]r*{_N}?|[zy]r*(?:g{_N}?|e|j|[iu]{_N}|{_N}))"
+_BIT = rf"(?:[iu]+{_N}|[iu]+g{_N}|u?gr*{_N}?|e|r|[ir]*xbr*{_N}?|j(?=[iu,&grx]|$)|{_WHO})"
+_REST = rf"(?:,?{_BIT}(?:,?&{_BIT})*|(?:,{_N})*,?&{_N})*"
 
 
 def _predicate(verb: str, be: str) -> str:
-    return rf"r*(?:{verb}f?r*(?:e?{_N}|j|e)?|{be}r*(?:n?gr*{_N}?|e|j|i{_N}|{_N}|xb{_N}?))"
+    return rf"r*(?:{verb}f?r*(?:e?{_N}|j|e)?|{be}r*(?:n?gr*{_N}?|e|j|[iu]{_N}|{_N}|xb{_N}?)(?:,?&{_BIT})*)"
 
 
 _ONE, _MANY = _predicate("[vf]", "z"), _predicate("[bf]", "y")
@@ -76,11 +76,11 @@ _SAID = (
 _WHILE = rf"(?:,?t(?:{_SAID}|[ge]{_N}?{_REST}))?"
 _CLAUSE = re.compile(rf"{_SAID}(?:,?&{_SAID})?{_WHILE}")
 _PHRASE = re.compile(rf"[123]{_REST}{_WHILE}")
-_DOING = re.compile(rf"[12]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:i+{_N}|r|e)*g)?")
+_DOING = re.compile(rf"[12]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:[iu]+{_N}|r|e|,?&{_N})*g)?")
 _STATES = ("wearing", "holding", "carrying", "having")
 """Letters and signs: a "a", p "two", d "the", o "man's", j adjective, n noun, m noun that needs no article, s plural,
-c "group"; 0 "him", 1 one thing, 2 several, 3 a group; Q "he", q "they"; v "rides", b "ride", f "rode", z "is", y "are",
-g "riding", e "ridden", i preposition, r adverb, x "to" before a verb, w "who", t "while", & "and"."""
+c "group", k "bunch"; 0 "him", 1 one thing, 2 several, 3 a group; Q "he", q "they"; v "rides", b "ride", f "rode",
+z "is", y "are", g "riding", e "ridden", i preposition, u "of", r adverb, x "to" before a verb, w "who", t "while", & "and"."""
 
 
 class CaptionReading(Struct, frozen=True):
@@ -90,6 +90,7 @@ class CaptionReading(Struct, frozen=True):
         form: A ``phrase`` follows "the image shows"; a ``clause`` is a sentence.
         doer: Head of what it opens with, in the singular: "dog" of "Two brown dogs run".
         is_one: Whether that is one.
+        is_group: Whether that is "a group" or "a bunch", and who does something comes behind it.
         verb: What the doer does, in its plain form: "ride" of "rides" and of "is riding"; None where it tells nothing.
         doing: Where in the text an -ing starts that a person or an animal does: "riding" of "A man riding a bike".
         lacks_article: Whether "a" has to be put before it.
@@ -98,12 +99,13 @@ class CaptionReading(Struct, frozen=True):
     form: Form
     doer: str
     is_one: bool
+    is_group: bool
     verb: str | None
     doing: int | None
     lacks_article: bool
 
 
-UNREAD = CaptionReading("clause", "", is_one=False, verb=None, doing=None, lacks_article=False)
+UNREAD = CaptionReading("clause", "", is_one=False, is_group=False, verb=None, doing=None, lacks_article=False)
 """Of a caption that is not understood, and has a say all the same."""
 
 
@@ -144,13 +146,17 @@ def _read(words: list[str], starts: list[int]) -> CaptionReading | None:
         form,
         one_of(words[places[0]]),
         signs[0] in "1Q" and not re.match(rf"{_N},?&{_N}", signs),
+        signs[0] == "3",
         verb_of(words[places[verb.end() - 1]]) if verb else None,
         starts[places[doing.start("doing")]] if doing and is_doer(words[places[0]]) else None,
         starts[0] < 0,
     )
 
 
-_VERB = {"phrase": re.compile(rf"[123](?:i+{_N}|r|e|,)*g"), "clause": re.compile(r"[^vbfzy]*(?:[vbf]|[zy]r*n?g)")}
+_VERB = {
+    "phrase": re.compile(rf"[123](?:[iu]+{_N}|r|e|,|,?&{_N})*g"),
+    "clause": re.compile(r"[^vbfzy]*(?:[vbf]|[zy]r*n?g)"),
+}
 _FORMS: tuple[tuple[Form, re.Pattern[str]], ...] = (("phrase", _PHRASE), ("clause", _CLAUSE))
 
 
@@ -170,7 +176,7 @@ def _readings(words: Sequence[str]) -> Iterator[str]:
     for n, (word, after) in enumerate(zip(words, behind, strict=True)):
         opens = not set(after).isdisjoint("apdojnms0")  # a noun phrase
         if word in _TABLES.particles:
-            classes[n] = "i" if opens else "ir" if after in ("e", "g") else "r"
+            classes[n] = "i" if opens else "ir" if after in ("e", "g") and word not in ("in", "on") else "r"
         elif classes[n] in ("e", "ef"):
             classes[n] = "f" if not set(after).isdisjoint("ad0") else "e" if classes[n] == "e" else "ef"
         elif n and set(classes[n - 1]) <= set("apo"):
@@ -196,15 +202,15 @@ def _classes(word: str) -> str:
     if verb is None and (one in _TABLES.verbs or tag == "F"):
         verb = one
     is_verb = verb is not None and (verb in _TABLES.verbs or not is_doer(one))
+    noun = "n" if _is_counted(one) else "m"
     if word.endswith("ing") and (tag == "G" or verb not in (None, word)):
-        return ("g" if tag == "G" else "") + ("m" if senses(word) or tag == "n" else "") or "g"
+        return ("g" if tag == "G" else "") + (noun if senses(word) or tag == "n" else "") or "g"
     if word.endswith("ed") and (tag == "E" or verb not in (None, word)):
         return "e"
     if tag == "R":
-        return "r"
+        return "r" + (noun if senses(word) else "")
     if one != word:
         return "s" + ("v" if is_verb and word.endswith("s") else "")
-    noun = "n" if _is_counted(one) else "m"
     if word in _TABLES.colors:
         return "jm"
     if word in ADJECTIVES or tag == "A":
@@ -218,8 +224,9 @@ def _is_counted(noun: str) -> bool:
     """Whether nobody writes a noun in the singular without an article."""
     if noun in _TABLES.uncounted:
         return False
-    is_known = noun in _COUNTED or noun in _TABLES.counted
-    return is_known or any(is_a(noun, kind, n_senses=1) for kind in _TABLES.countable)
+    if noun in _COUNTED or noun in _TABLES.counted:
+        return True
+    return bool(senses(noun)) and not any(is_a(noun, kind, n_senses=1) for kind in _TABLES.masses)
 
 
 def is_doer(noun: str) -> bool:
@@ -256,21 +263,23 @@ def _cost(words: Sequence[str], letters: str) -> int:
     cost = 0
     for before, was, word, letter in zip(("", *words), ("", *letters), words, letters, strict=False):
         verb = verb_of(word)
-        is_noun_too = verb in _TABLES.doubtful or bool(senses(one_of(word)))
+        is_noun = verb in _TABLES.doubtful or bool(senses(one_of(word)) or senses(word))
         if letter in "nms" and was in ("n", "m") and {"v", "b"} & set(_classes(word)):
-            is_usual = verb in _TABLES.verbs and verb not in _TABLES.doubtful
+            is_usual = verb in _TABLES.verbs - _TABLES.doubtful or (letter == "s" and is_doer(before))
             is_compound = bool(senses(f"{before} {one_of(word)}"))  # "canoe paddle", but not "kayakers paddle"
             cost += 0 if is_compound else UNLIKELY if is_usual else letter == "s"
-        elif letter == "s" and verb is not None and verb not in _TABLES.verbs and not is_noun_too and not senses(word):
-            cost += UNLIKELY  # "protects"
-        elif letter == "s" and before in _TABLES.colors and verb in _TABLES.verbs:
-            cost += 1  # "a boy in orange swings"
+        elif (
+            letter == "s" and verb is not None and (before in _TABLES.colors if verb in _TABLES.verbs else not is_noun)
+        ):
+            cost += 1  # "a boy in orange swings", "a railing that is protects"
         elif letter == "b" and was in ("n", "m") and verb in _TABLES.doubtful:
             cost += UNLIKELY  # "enjoying a boat ride"
         elif letter in "vb" and was == "g":
             cost += UNLIKELY  # "doing exercises"
-        elif letter in "vb" and (verb not in _TABLES.verbs or before in _TABLES.colors):
-            cost += is_noun_too
+        elif letter in "vb" and verb not in _TABLES.verbs:
+            cost += UNLIKELY if is_noun and not is_doer(before) else 1  # "a jacket", "a man wheels", "examines"
+        elif letter in "vb" and before in _TABLES.colors:
+            cost += is_noun
         elif letter == "j" and was in ("n", "m", "s") and not set("nmb").isdisjoint(_classes(word)):
             cost += UNLIKELY if word not in _TABLES.colors else 0  # "dogs meet"
     return cost

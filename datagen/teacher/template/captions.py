@@ -15,7 +15,7 @@ from itertools import combinations, pairwise
 from msgspec import Struct
 from msgspec.structs import replace
 
-from datagen.claims.wordnet import are_kin, is_a, verb_of
+from datagen.claims.wordnet import are_kin, is_a, senses, verb_of
 from datagen.lexicon import article, plural, singular_of
 from datagen.teacher.template.caption_reader import CaptionReading, read_caption
 from datagen.teacher.template.scenes import WORLD
@@ -35,6 +35,7 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     grown: frozenset[str]
     alone: frozenset[str]
     ways: dict[str, frozenset[str]]
+    sports: dict[str, str]
     empty: frozenset[str]
     faint: frozenset[str]
 
@@ -274,12 +275,16 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     if gender:
         told["gender",] = frozenset(gender)
     is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
-    if is_young != is_grown and "young" not in caption.words:
+    if is_young != is_grown and not (is_grown and "young" in caption.words):
         told["age",] = frozenset({str(is_young)})
     doer, way = caption.reading.doer, _WORDS.ways.get(caption.reading.verb or "")
-    is_animal = is_a(doer, "animal")
+    is_animal, verb = is_a(doer, "animal"), caption.reading.verb
+    if verb is not None and senses(doer) and not caption.reading.is_group:
+        told["doer", verb] = "organism" if is_doer(doer) else doer  # "a blond gear is blowing on a dandelion"
     if way is not None:
         told["way", "animal" if is_animal else "person", str(caption.reading.is_one)] = way
+    if sports := _WORDS.sports.keys() & caption.words:
+        told["sport",] = frozenset(_WORDS.sports[word] for word in sports)
     if is_animal:
         told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), doer)
     for n, group in enumerate((WORLD.animals, *WORLD.lookalikes)):
