@@ -80,7 +80,8 @@ _DOING = re.compile(rf"[12]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:[iu]+{_
 _STATES = ("wearing", "holding", "carrying", "having")
 """Letters and signs: a "a", p "two", d "the", o "man's", j adjective, n noun, m noun that needs no article, s plural,
 c "group", k "bunch"; 0 "him", 1 one thing, 2 several, 3 a group; Q "he", q "they"; v "rides", b "ride", f "rode",
-z "is", y "are", g "riding", e "ridden", i preposition, u "of", r adverb, x "to" before a verb, w "who", t "while", & "and"."""
+z "is", y "are", g "riding", e "ridden", i preposition, u "of", r adverb, x "to" before a
+verb, w "who", t "while", & "and"."""
 
 
 class CaptionReading(Struct, frozen=True):

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from datagen.claims.wordnet import are_kin, is_a, senses, verb_of
 from datagen.lexicon import article, plural, singular_of
-from datagen.teacher.template.caption_reader import CaptionReading, read_caption
+from datagen.teacher.template.caption_reader import CaptionReading, is_doer, read_caption
 from datagen.teacher.template.scenes import WORLD
 from datagen.teacher.template.slips import NAMES, is_english, one_edit_from, without_slips
 from datagen.words import read_bundled
