@@ -57,7 +57,7 @@ _NOUN_PHRASE = re.compile(
     r"|(?:(?:j|[nm]?e)(?:,?&?(?:j|[nm]?e))*)?[nm]*(?P<bare>[ms])(?![nms]))"
 )
 _SIGNS = {"one": "1", "many": "2", "group": "3"}
-_N = "(?:[0-3]|(?<=1&)j*n+)"  # "a woman and dog"
+_N = "(?:[0-4]|(?<=1&)j*n+)"  # "a woman and dog"
 _WHO = rf"w(?:[vbf]r*{_N}?|[zy]r*(?:g{_N}?|e|j|[iu]{_N}|{_N}))"
 _BIT = rf"(?:[iu]+{_N}|[iu]+g{_N}|u?gr*{_N}?|e|r|[ir]*xbr*{_N}?|j(?=[iu,&grx]|$)|{_WHO})"
 _REST = rf"(?:,?{_BIT}(?:,?&{_BIT})*|(?:,{_N})*,?&{_N})*"
@@ -70,18 +70,18 @@ def _predicate(verb: str, be: str) -> str:
 _ONE, _MANY = _predicate("[vf]", "z"), _predicate("[bf]", "y")
 _INSERTED = rf"(?:{_REST}|{_REST},{_BIT}{_REST},)"  # "a dog, wearing a coat, looks up"
 _SAID = (
-    rf"(?:[13Q](?!,?&{_N}){_INSERTED}{_ONE}{_REST}(?:,?&{_ONE}{_REST})*"
+    rf"(?:[134Q](?!,?&{_N}){_INSERTED}{_ONE}{_REST}(?:,?&{_ONE}{_REST})*"
     rf"|(?:[23q]|{_N}{_REST},?&{_N}){_INSERTED}{_MANY}{_REST}(?:,?&{_MANY}{_REST})*)"
 )
 _WHILE = rf"(?:,?t(?:{_SAID}|[ge]{_N}?{_REST}))?"
 _CLAUSE = re.compile(rf"{_SAID}(?:,?&{_SAID})?{_WHILE}")
-_PHRASE = re.compile(rf"[123]{_REST}{_WHILE}")
-_DOING = re.compile(rf"[12]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:[iu]+{_N}|r|e|,?&{_N})*g)?")
+_PHRASE = re.compile(rf"[1-4]{_REST}{_WHILE}")
+_DOING = re.compile(rf"[124]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:[iu]+{_N}|r|e|,?&{_N})*g)?")
 _STATES = ("wearing", "holding", "carrying", "having")
 """Letters and signs: a "a", p "two", d "the", o "man's", j adjective, n noun, m noun that needs no article, s plural,
-c "group", k "bunch"; 0 "him", 1 one thing, 2 several, 3 a group; Q "he", q "they"; v "rides", b "ride", f "rode",
-z "is", y "are", g "riding", e "ridden", i preposition, u "of", r adverb, x "to" before a
-verb, w "who", t "while", & "and"."""
+c "group", k "bunch"; 0 "him", 1 one thing, 2 several, 3 a group, 4 some stuff; Q "he", q "they"; v "rides", b "ride",
+f "rode", z "is", y "are", g "riding", e "ridden", i preposition, u "of", r adverb, x "to" before a verb, w "who",
+t "while", & "and"."""
 
 
 class CaptionReading(Struct, frozen=True):
@@ -146,7 +146,7 @@ def _read(words: list[str], starts: list[int]) -> CaptionReading | None:
     return CaptionReading(
         form,
         one_of(words[places[0]]),
-        signs[0] in "1Q" and not re.match(rf"{_N},?&{_N}", signs),
+        signs[0] in "14Q" and not re.match(rf"{_N},?&{_N}", signs),
         signs[0] == "3",
         verb_of(words[places[verb.end() - 1]]) if verb else None,
         starts[places[doing.start("doing")]] if doing and is_doer(words[places[0]]) else None,
@@ -155,7 +155,7 @@ def _read(words: list[str], starts: list[int]) -> CaptionReading | None:
 
 
 _VERB = {
-    "phrase": re.compile(rf"[123](?:[iu]+{_N}|r|e|,|,?&{_N})*g"),
+    "phrase": re.compile(rf"[1-4](?:[iu]+{_N}|r|e|,|,?&{_N})*g"),
     "clause": re.compile(r"[^vbfzy]*(?:[vbf]|[zy]r*n?g)"),
 }
 _FORMS: tuple[tuple[Form, re.Pattern[str]], ...] = (("phrase", _PHRASE), ("clause", _CLAUSE))
@@ -252,7 +252,7 @@ def _drawn_together(letters: str) -> tuple[str, list[int]]:
         signs.append(letters[done : match.start()])
         places += range(done, match.start())
         kind = match.lastgroup or "bare"
-        signs.append(_SIGNS.get(kind) or ("2" if match["bare"] == "s" else "1"))
+        signs.append(_SIGNS.get(kind) or ("2" if match["bare"] == "s" else "4"))
         places.append(match.end() - 1)
         done = match.end()
     places += range(done, len(letters))

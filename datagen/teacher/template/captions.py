@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from datagen.claims.wordnet import are_kin, is_a, senses, verb_of
 from datagen.lexicon import article, plural, singular_of
-from datagen.teacher.template.caption_reader import CaptionReading, is_doer, read_caption
+from datagen.teacher.template.caption_reader import CaptionReading, is_doer, one_of, read_caption
 from datagen.teacher.template.scenes import WORLD
 from datagen.teacher.template.slips import NAMES, is_english, one_edit_from, without_slips
 from datagen.words import read_bundled
@@ -274,6 +274,8 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     gender = gender_of(caption)
     if gender:
         told["gender",] = frozenset(gender)
+    if pair := _pair_of(caption.words):
+        told["pair",] = frozenset({pair})
     is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
     if is_young != is_grown and not (is_grown and "young" in caption.words):
         told["age",] = frozenset({str(is_young)})
@@ -291,6 +293,20 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
         if not group.isdisjoint(caption.named):
             told["kind", str(n)] = group & caption.named
     return told
+
+
+_ONE_OF_TWO = dict.fromkeys(("man", "boy", "guy", "gentleman"), "m") | dict.fromkeys(("woman", "girl", "lady"), "f")
+
+
+def _pair_of(words: Sequence[str]) -> str | None:
+    """Of two people that a caption tells of, how many are male and female: "mm", "fm" or "ff"."""
+    found = ""
+    for before, earlier, word in zip(("", "", *words), ("", *words), words, strict=False):
+        one = one_of(word)
+        if one in _ONE_OF_TWO:
+            number = 1 if one == word else 2 if "two" in (before, earlier) else 0
+            found += _ONE_OF_TWO[one] * (number or 3)
+    return "".join(sorted(found)) if len(found) == 2 else None
 
 
 def _differ(a: Value, b: Value) -> bool:
@@ -359,15 +375,17 @@ def is_slip(caption: Caption, others: Sequence[frozenset[str]], names: frozenset
         others: The words of each other caption.
         names: Words that name what is boxed.
     """
-    n_using = Counter(word for words in others for word in words)
+    n_using = Counter(stem for words in others for stem in {verb_of(word) or word for word in words})
     mine = {singular_of(word): word for word in caption.words}
+    used = frozenset().union(*others)
     for word in caption.words:
         # Words of less than 4 letters are too often alike without being misspelled.
-        if len(word) >= 4 and word not in _WORDS.empty and n_using[word] == 0 and word not in names:
+        if len(word) >= 4 and word not in _WORDS.empty and word not in used | names:
             near = (
                 one
                 for one in one_edit_from(word)
-                if one[:1] == word[0] and (n_using[one] > (one not in _WORDS.colors) or one in names)
+                if one[:1] == word[0]
+                and (one in names or (one in used and n_using[verb_of(one) or one] > (one not in _WORDS.colors)))
             )
             if any(singular_of(one) not in mine and _is_other(word, one) for one in near):
                 return True

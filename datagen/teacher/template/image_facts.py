@@ -313,6 +313,8 @@ def _captions_object(name: str, n: int, reading: _Reading | None) -> bool:
         return False
     if name == "person" and n > 1 and reading.singular_only and reading.n_naming >= 3:
         return True  # the other may be on a poster, or a hand
+    if name == "person" and n > 1 and min(reading.numbers, default=0) < 0:
+        return True  # "a number of kids", some of whom nobody boxed
     if max(reading.floors) > n or any(number > 0 and number != n for number in reading.numbers):
         return True
     return n > 1 and name != "person" and reading.singular_only
