@@ -396,7 +396,8 @@ def _is_other(word: str, one: str) -> bool:
     """Whether two words are no forms of each other, as "walk" and "walks" are."""
     short, long = sorted((word, one), key=len)
     is_longer = long.startswith(short) and long[len(short) :] in ("s", "y", *("d", "r") * short.endswith("e"))
-    return not is_longer and (verb_of(word) or word) != (verb_of(one) or one)
+    is_like = word[:-1] == one[:-1] and {word[-1], one[-1]} == {"s", "y"}  # "rocks", "rocky"
+    return not is_longer and not is_like and (verb_of(word) or word) != (verb_of(one) or one)
 
 
 def second_caption(captions: tuple[Caption, ...], *told: Caption) -> Caption | None:
