@@ -141,6 +141,8 @@ def _read(words: list[str], starts: list[int]) -> CaptionReading | None:
     _, letters, signs, places = best[form]
     verb = _VERB[form].match(signs)
     doing = _DOING.match(signs)
+    if doing and form == "clause" and signs[doing.start("doing") - 1] not in "zyr":
+        doing = None  # "the woman wearing a hat has a dog"
     if doing and doing["runs_on"] and words[places[doing.start("doing")]] in _STATES:
         doing = None  # "wearing green boots playing in mud"
     return CaptionReading(
@@ -265,14 +267,18 @@ def _cost(words: Sequence[str], letters: str) -> int:
     for before, was, word, letter in zip(("", *words), ("", *letters), words, letters, strict=False):
         verb = verb_of(word)
         is_noun = verb in _TABLES.doubtful or bool(senses(one_of(word)) or senses(word))
+        is_usual = verb in _TABLES.verbs - _TABLES.doubtful
+        may_be_noun = was == "j" and before not in _TABLES.colors and not {"n", "m"}.isdisjoint(_classes(before))
         if letter in "nms" and was in ("n", "m") and {"v", "b"} & set(_classes(word)):
-            is_usual = verb in _TABLES.verbs - _TABLES.doubtful or (letter == "s" and is_doer(before))
             is_compound = bool(senses(f"{before} {one_of(word)}"))  # "canoe paddle", but not "kayakers paddle"
+            is_usual |= letter == "s" and is_doer(before)
             cost += 0 if is_compound else UNLIKELY if is_usual else letter == "s"
-        elif (
-            letter == "s" and verb is not None and (before in _TABLES.colors if verb in _TABLES.verbs else not is_noun)
-        ):
-            cost += 1  # "a boy in orange swings", "a railing that is protects"
+        elif letter == "s" and is_usual and may_be_noun:
+            cost += UNLIKELY  # "dressed for cold weather plays"
+        elif letter == "s" and verb in _TABLES.verbs:
+            cost += before in _TABLES.colors  # "a boy in orange swings"
+        elif letter == "s":
+            cost += verb is not None and not is_noun  # "a railing that is protects"
         elif letter == "b" and was in ("n", "m") and verb in _TABLES.doubtful:
             cost += UNLIKELY  # "enjoying a boat ride"
         elif letter in "vb" and was == "g":

@@ -41,6 +41,7 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
+_SPORTS = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.sports, key=len, reverse=True))})\b")
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding box(?:es)?|coordinates?|pictures|photos|"
     r"images|not|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|"
@@ -51,7 +52,7 @@ _UNFIT = re.compile(
 )
 _META = re.compile(  # "A nice picture of", "a close up of"
     r"^(?:(?:a|an|the|this)\s+)?(?:(?:black and white|old|vintage|color|colou?rful|blurry|nice|beautiful|up close|"
-    r"close[ -]?up)\s+)*(?:(?:picture|photo|photograph|image|shot|view)\s+(?:of|showing|that shows|shows|depicting)|"
+    r"close[ -]?up)\s+)*(?:(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)|"
     r"close[ -]?up\s+of)\s+",
     re.IGNORECASE,
 )
@@ -285,10 +286,11 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
         told["doer", verb] = "organism" if is_doer(doer) else doer  # "a blond gear is blowing on a dandelion"
     if way is not None:
         told["way", "animal" if is_animal else "person", str(caption.reading.is_one)] = way
-    if sports := _WORDS.sports.keys() & caption.words:
-        told["sport",] = frozenset(_WORDS.sports[word] for word in sports)
-    if is_animal:
-        told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), doer)
+    if sports := {_WORDS.sports[found] for found in _SPORTS.findall(caption.text.lower())}:
+        told["sport",] = frozenset(sports)
+    animals = {one for word in caption.words if is_a(one := one_of(word), "animal", n_senses=1)}
+    if len(animals) == 1:
+        told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), *animals)
     for n, group in enumerate((WORLD.animals, *WORLD.lookalikes)):
         if not group.isdisjoint(caption.named):
             told["kind", str(n)] = group & caption.named

@@ -59,6 +59,8 @@ _BESIDE = re.compile(
     r"\b(?:to|towards?|from|near|past|outside|by|beside|overlooking|says?)\W+(?:an?|the)?\s*(?:\w+\s+)?$"
 )
 """What stands before a place where the scene is not: "riding to the park"."""
+_NEW = re.compile(r"\b(?:an?|another|one) (?:[a-z]+ (?:and [a-z]+ )?){0,2}$", re.IGNORECASE)
+"""What stands before something that a caption had not told of: "a white dog bites a black dog" tells of two."""
 _CROWD = re.compile(r"\b(?:crowd|bunch|lots|many|herd|flock)\b", re.IGNORECASE)
 _COCO = frozenset(COCO_CATEGORIES)
 
@@ -170,7 +172,7 @@ def gather_facts(image: AnnotatedImage, deniable: tuple[str, ...] = COCO_CATEGOR
     for box in sorted(distinct_boxes(image.boxes), key=lambda box: -box.area_unit):
         if (
             box.category not in likenesses
-            and not _is_mistakable(box.category, readings, has_dishes)
+            and not _is_mistakable(box, readings, len(image.captions), has_dishes)
             and not _is_sliver(box)
         ):
             boxes[box.category] = (*boxes.get(box.category, ()), box)
@@ -248,8 +250,13 @@ def _readings(captions: tuple[str, ...], mentions: list[list[Mention]]) -> dict[
             floors.setdefault(mention.category, {})[word] = floor
         for category, by_word in floors.items():
             readings[category].n_naming += 1
-            is_list = category == "person" and re.search(r"\b(?:and|by|with|as)\b", caption)
-            readings[category].floors.append(sum(by_word.values()) if is_list else max(by_word.values()))
+            told = [mention for mention in found if mention.category == category]
+            if category == "person" and re.search(r"\b(?:and|by|with|as)\b", caption):
+                floor = sum(by_word.values())
+            else:
+                n_new = sum(category != "person" and bool(_NEW.search(caption, 0, one.start)) for one in told)
+                floor = max(n_new, *by_word.values())
+            readings[category].floors.append(floor)
     return readings
 
 
@@ -271,13 +278,16 @@ def _is_cut_off(box: Box) -> bool:
     return min(left, top, 1 - right, 1 - bottom) < MIN_SIDE and box.area_unit < 10 * MIN_AREA
 
 
-def _is_mistakable(name: str, readings: dict[str, _Reading], has_dishes: bool) -> bool:
+def _is_mistakable(box: Box, readings: dict[str, _Reading], n_captions: int, has_dishes: bool) -> bool:
+    """Whether annotators or a detector may have taken for this what captions, which do not name it, call otherwise."""
+    name = box.category
     if name in readings:
         return False
     if name in WORLD.foods and has_dishes:
         return True
-    if name in WORLD.animals and not WORLD.animals.isdisjoint(readings):
-        return True  # captions that tell of dogs would tell of a bird, too
+    is_large = box.area_unit > 100 * MIN_AREA
+    if name in WORLD.animals and ((n_captions > 2 and is_large) or not WORLD.animals.isdisjoint(readings)):
+        return True  # captions that tell of dogs would tell of a bird, too, and three of any large animal
     return any(name in group and not group.isdisjoint(readings) for group in WORLD.lookalikes)
 
 
