@@ -181,7 +181,7 @@ def _readings(words: Sequence[str]) -> Iterator[str]:
         if word in _TABLES.particles:
             classes[n] = "i" if opens else "ir" if after in ("e", "g") and word not in ("in", "on") else "r"
         elif classes[n] in ("e", "ef"):
-            classes[n] = "f" if not set(after).isdisjoint("ad0") else "e" if classes[n] == "e" else "ef"
+            classes[n] = "f" if not set(after).isdisjoint("ad0") else "e"
         elif n and set(classes[n - 1]) <= set("apo"):
             classes[n] = "".join(one for one in classes[n] if one not in "vbf") or classes[n]
     if prod(map(len, classes)) <= MAX_READINGS:
@@ -264,7 +264,8 @@ def _drawn_together(letters: str) -> tuple[str, list[int]]:
 def _cost(words: Sequence[str], letters: str) -> int:
     """How unlikely a way to class the words is; at ``UNLIKELY`` nobody means it."""
     cost = 0
-    for before, was, word, letter in zip(("", *words), ("", *letters), words, letters, strict=False):
+    behind = (*words[1:], "")
+    for before, was, word, letter, after in zip(("", *words), ("", *letters), words, letters, behind, strict=False):
         verb = verb_of(word)
         is_noun = verb in _TABLES.doubtful or bool(senses(one_of(word)) or senses(word))
         is_usual = verb in _TABLES.verbs - _TABLES.doubtful
@@ -272,7 +273,7 @@ def _cost(words: Sequence[str], letters: str) -> int:
         if letter in "nms" and was in ("n", "m") and {"v", "b"} & set(_classes(word)):
             is_compound = bool(senses(f"{before} {one_of(word)}"))  # "canoe paddle", but not "kayakers paddle"
             is_usual |= letter == "s" and is_doer(before)
-            cost += 0 if is_compound else UNLIKELY if is_usual else letter == "s"
+            cost += 0 if is_compound else UNLIKELY if is_usual else verb in _TABLES.doubtful or letter == "s"
         elif letter == "s" and is_usual and may_be_noun:
             cost += UNLIKELY  # "dressed for cold weather plays"
         elif letter == "s" and verb in _TABLES.verbs:
@@ -280,7 +281,7 @@ def _cost(words: Sequence[str], letters: str) -> int:
         elif letter == "s":
             cost += verb is not None and not is_noun  # "a railing that is protects"
         elif letter == "b" and was in ("n", "m") and verb in _TABLES.doubtful:
-            cost += UNLIKELY  # "enjoying a boat ride"
+            cost += 1 if after else UNLIKELY  # "people in leather ride bikes", but "enjoying a boat ride"
         elif letter in "vb" and was == "g":
             cost += UNLIKELY  # "doing exercises"
         elif letter in "vb" and verb not in _TABLES.verbs:

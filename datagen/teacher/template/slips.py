@@ -48,7 +48,8 @@ _DOUBLED = re.compile(
 _CONTRACTED = re.compile(r"(?:is|are|was|were|do|does|did|has|have|had|would|could|should)n't$")
 _GRAMMAR = re.compile(
     r"\b(?:in|on|at|with|from|by|to) of\b|\bon back of\b|\b(?:it|there|that|he|she)'s\b|\bits'|"
-    r"\b(?:with|of|by) mean\b|\bthen an?\b|\b(\w{3,}) \1\b",
+    r"\b(?:with|of|by) mean\b|\bthen an?\b|"
+    r"\b(?:lying|sitting|standing|walking|running|jumping|leaping|riding) of\b|\b(\w{3,}) \1\b",
     re.IGNORECASE,
 )
 """What no careful writer writes though it has the form of a sentence."""
