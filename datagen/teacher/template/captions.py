@@ -35,13 +35,18 @@ class _CaptionWords(Struct, frozen=True, forbid_unknown_fields=True):
     grown: frozenset[str]
     alone: frozenset[str]
     ways: dict[str, frozenset[str]]
-    sports: dict[str, str]
+    either: dict[str, dict[str, tuple[str, ...]]]
     empty: frozenset[str]
     faint: frozenset[str]
 
 
 _WORDS = read_bundled("template/captions.yaml", _CaptionWords)
-_SPORTS = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS.sports, key=len, reverse=True))})\b")
+_MEANT = {
+    (topic, word): meaning for topic, rows in _WORDS.either.items() for meaning, words in rows.items() for word in words
+}
+_EITHER = {
+    topic: re.compile(rf"\b(?:{'|'.join(word for t, word in _MEANT if t == topic)})\b") for topic in _WORDS.either
+}
 _UNFIT = re.compile(
     r"\b(?:i|i'm|my|me|we|our|us|you|your|captions?|annotations?|bounding box(?:es)?|coordinates?|pictures|photos|"
     r"images|not|cannot|can't|unable|none|nothing|only|sorry|maybe|appears?|seems?|probably|looks like|possibly|"
@@ -280,14 +285,16 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
     if is_young != is_grown and not (is_grown and "young" in caption.words):
         told["age",] = frozenset({str(is_young)})
-    doer, way = caption.reading.doer, _WORDS.ways.get(caption.reading.verb or "")
-    is_animal, verb = is_a(doer, "animal"), caption.reading.verb
+    doer, verb, text = caption.reading.doer, caption.reading.verb, caption.text.lower()
+    ways = [_WORDS.ways[one] for one in _doings(caption) if one in _WORDS.ways]
     if verb is not None and senses(doer) and not caption.reading.is_group:
         told["doer", verb] = "organism" if is_doer(doer) else doer  # "a blond gear is blowing on a dandelion"
-    if way is not None:
-        told["way", "animal" if is_animal else "person", str(caption.reading.is_one)] = way
-    if sports := {_WORDS.sports[found] for found in _SPORTS.findall(caption.text.lower())}:
-        told["sport",] = frozenset(sports)
+    if ways:
+        kind = "animal" if is_a(doer, "animal") else "person"
+        told["way", kind, str(caption.reading.is_one)] = frozenset().union(*ways)
+    for topic, pattern in _EITHER.items():
+        if found := pattern.findall(text):
+            told["either", topic] = frozenset(_MEANT[topic, word] for word in found)
     animals = {one for word in caption.words if is_a(one := one_of(word), "animal", n_senses=1)}
     if len(animals) == 1:
         told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), *animals)
@@ -295,6 +302,13 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
         if not group.isdisjoint(caption.named):
             told["kind", str(n)] = group & caption.named
     return told
+
+
+def _doings(caption: Caption) -> list[str]:
+    """What the doer does; of one who is alone also what else a caption tells: "is wearing a hat and walking"."""
+    if caption.reading.verb in _WORDS.ways or sum(map(is_doer, caption.words)) > 1:
+        return [caption.reading.verb] if caption.reading.verb else []
+    return [verb for word in caption.words if word.endswith(("ing", "s")) and (verb := verb_of(word))]
 
 
 _ONE_OF_TWO = dict.fromkeys(("man", "boy", "guy", "gentleman"), "m") | dict.fromkeys(("woman", "girl", "lady"), "f")
