@@ -181,7 +181,7 @@ def _readings(words: Sequence[str]) -> Iterator[str]:
         if word in _TABLES.particles:
             classes[n] = "i" if opens else "ir" if after in ("e", "g") and word not in ("in", "on") else "r"
         elif classes[n] in ("e", "ef"):
-            classes[n] = "f" if not set(after).isdisjoint("ad0") else "e"
+            classes[n] = "f" if not set(after).isdisjoint("ad0") else "ef" if after == "g" else "e"
         elif n and set(classes[n - 1]) <= set("apo"):
             classes[n] = "".join(one for one in classes[n] if one not in "vbf") or classes[n]
     if prod(map(len, classes)) <= MAX_READINGS:
