@@ -51,7 +51,7 @@ _WORD = re.compile(r"[a-z0-9_]+(?:['-][a-z0-9]+)*'?|[^ \w]")
 _MODIFIER = "r*(?:[jg]|[nm]?e)"  # "very small", "smiling", "snow covered"
 _MODIFIED = f"(?:{_MODIFIER}(?:,?&?{_MODIFIER})*,?)?"
 _NOUN_PHRASE = re.compile(
-    rf"(?P<own>(?:[ad]|d?p)?{_MODIFIED}[nms]*o)?"
+    rf"(?P<own>(?:[ad]|d?p)?{_MODIFIED}[nm]*o)?"
     rf"(?:(?(own)p?|(?:d?p|d)){_MODIFIED}[nm]*(?P<many>[sc])"
     rf"|(?(own)|[ad]){_MODIFIED}[nm]*(?:(?P<one>[nm])(?![nms])|(?P<group>c|k(?=u)))"
     r"|(?:(?:j|[nm]?e)(?:,?&?(?:j|[nm]?e))*)?[nm]*(?P<bare>[ms])(?![nms]))"
@@ -76,7 +76,7 @@ _SAID = (
 _WHILE = rf"(?:,?t(?:{_SAID}|[ge]{_N}?{_REST}))?"
 _CLAUSE = re.compile(rf"{_SAID}(?:,?&{_SAID})?{_WHILE}")
 _PHRASE = re.compile(rf"[1-4]{_REST}{_WHILE}")
-_DOING = re.compile(rf"[124]r*[zy]?r*(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:[iu]+{_N}|r|e|,?&{_N})*g)?")
+_DOING = re.compile(rf"[124](?:[zy]r*)?(?P<doing>g)(?P<runs_on>[rj]*{_N}?(?:[iu]+{_N}|r|e|,?&{_N})*g)?")
 _STATES = ("wearing", "holding", "carrying", "having")
 """Letters and signs: a "a", p "two", d "the", o "man's", j adjective, n noun, m noun that needs no article, s plural,
 c "group", k "bunch"; 0 "him", 1 one thing, 2 several, 3 a group, 4 some stuff; Q "he", q "they"; v "rides", b "ride",
@@ -179,7 +179,8 @@ def _readings(words: Sequence[str]) -> Iterator[str]:
     for n, (word, after) in enumerate(zip(words, behind, strict=True)):
         opens = not set(after).isdisjoint("apdojnms0")  # a noun phrase
         if word in _TABLES.particles:
-            classes[n] = "i" if opens else "ir" if after in ("e", "g") and word not in ("in", "on") else "r"
+            may_open = after in ("e", "g")  # "up covered in mud", "around playing"
+            classes[n] = "i" if opens or (may_open and word in ("in", "on")) else "ir" if may_open else "r"
         elif classes[n] in ("e", "ef"):
             classes[n] = "f" if not set(after).isdisjoint("ad0") else "ef" if after == "g" else "e"
         elif n and set(classes[n - 1]) <= set("apo"):
@@ -235,7 +236,7 @@ def _is_counted(noun: str) -> bool:
 def is_doer(noun: str) -> bool:
     """Whether a noun, in either number, is a person or an animal."""
     one = one_of(noun)
-    return any(is_a(one, kind, n_senses=1) for kind in ("person", "animal"))
+    return one not in _TABLES.colors and any(is_a(one, kind, n_senses=1) for kind in ("person", "animal"))
 
 
 @lru_cache(maxsize=20_000)
@@ -267,11 +268,12 @@ def _cost(words: Sequence[str], letters: str) -> int:
     behind = (*words[1:], "")
     for before, was, word, letter, after in zip(("", *words), ("", *letters), words, letters, behind, strict=False):
         verb = verb_of(word)
-        is_noun = verb in _TABLES.doubtful or bool(senses(one_of(word)) or senses(word))
+        one = one_of(word)
+        is_noun = verb in _TABLES.doubtful or one in _TABLES.counted or bool(senses(one) or senses(word))
         is_usual = verb in _TABLES.verbs - _TABLES.doubtful
         may_be_noun = was == "j" and before not in _TABLES.colors and not {"n", "m"}.isdisjoint(_classes(before))
         if letter in "nms" and was in ("n", "m") and {"v", "b"} & set(_classes(word)):
-            is_compound = bool(senses(f"{before} {one_of(word)}"))  # "canoe paddle", but not "kayakers paddle"
+            is_compound = bool(senses(f"{before} {one}"))  # "canoe paddle", but not "kayakers paddle"
             is_usual |= letter == "s" and is_doer(before)
             cost += 0 if is_compound else UNLIKELY if is_usual else verb in _TABLES.doubtful or letter == "s"
         elif letter == "s" and is_usual and may_be_noun:
