@@ -236,7 +236,9 @@ def _is_counted(noun: str) -> bool:
 def is_doer(noun: str) -> bool:
     """Whether a noun, in either number, is a person or an animal."""
     one = one_of(noun)
-    return one not in _TABLES.colors and any(is_a(one, kind, n_senses=1) for kind in ("person", "animal"))
+    return one not in _TABLES.colors | _TABLES.counted and any(
+        is_a(one, kind, n_senses=1) for kind in ("person", "animal")
+    )
 
 
 @lru_cache(maxsize=20_000)

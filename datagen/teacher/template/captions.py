@@ -172,7 +172,7 @@ def clean_caption(raw: str, context: frozenset[str] = frozenset()) -> Caption | 
         return None
     reading = None if words_of(mended)[0] in _POINTS_BACK else read_caption(mended)
     if reading is not None and reading.lacks_article:
-        first = mended.partition(" ")[0]
+        first = words_of(mended)[0]
         mended = f"{article(first).capitalize()} {mended if _is_name(first) else mended[0].lower() + mended[1:]}"
         reading = read_caption(mended)
     words = words_of(mended)

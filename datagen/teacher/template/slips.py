@@ -18,6 +18,7 @@ from msgspec import Struct
 from datagen.claims.syntax import class_of
 from datagen.claims.wordnet import senses
 from datagen.lexicon import article, singular_of
+from datagen.teacher.template.caption_reader import is_doer
 from datagen.words import read_bundled
 
 MIN_LETTERS = 5
@@ -154,7 +155,8 @@ def _spelled(text: str, context: frozenset[str]) -> str | None:
         word, low = match[0], match[0].lower()
         if is_rude(low) or is_rude(singular_of(low)):
             return None
-        is_name = word[0].isupper() and match.start() > 0 and class_of(low) not in "DPCWV"
+        is_common = class_of(low) in "DPCWV" or (is_doer(low) and low in _english()[0])  # "a Man"
+        is_name = word[0].isupper() and match.start() > 0 and not is_common
         parts.append(text[done : match.start()])
         done = match.end()
         if is_name:
