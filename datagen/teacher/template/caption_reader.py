@@ -158,7 +158,7 @@ def _read(words: list[str], starts: list[int]) -> CaptionReading | None:
 
 _VERB = {
     "phrase": re.compile(rf"[1-4](?:[iu]+{_N}|r|e|,|,?&{_N})*g"),
-    "clause": re.compile(r"[^vbfzy]*(?:[vbf]|[zy]r*n?g)"),
+    "clause": re.compile(r"[^vbfzy]*(?:[vbf]|[zy]r*(?:n?g|xb))"),
 }
 _FORMS: tuple[tuple[Form, re.Pattern[str]], ...] = (("phrase", _PHRASE), ("clause", _CLAUSE))
 
@@ -283,7 +283,7 @@ def _cost(words: Sequence[str], letters: str) -> int:
         elif letter == "s" and verb in _TABLES.verbs:
             cost += before in _TABLES.colors  # "a boy in orange swings"
         elif letter == "s":
-            cost += verb is not None and not is_noun  # "a railing that is protects"
+            cost += (UNLIKELY if was in ("z", "y") else 1) * (verb is not None and not is_noun)  # "that is protects"
         elif letter == "b" and was in ("n", "m") and verb in _TABLES.doubtful:
             cost += 1 if after else UNLIKELY  # "people in leather ride bikes", but "enjoying a boat ride"
         elif letter in "vb" and was == "g":

@@ -155,7 +155,8 @@ def _spelled(text: str, context: frozenset[str]) -> str | None:
         word, low = match[0], match[0].lower()
         if is_rude(low) or is_rude(singular_of(low)):
             return None
-        is_common = class_of(low) in "DPCWV" or (is_doer(low) and low in _english()[0])  # "a Man"
+        is_lone = not text[match.end() :].lstrip()[:1].isupper()  # "a Man", but not "a Jack Russell"
+        is_common = class_of(low) in "DPCWV" or (is_lone and is_doer(low) and low in _english()[0])
         is_name = word[0].isupper() and match.start() > 0 and not is_common
         parts.append(text[done : match.start()])
         done = match.end()
