@@ -263,3 +263,26 @@ def test_a_caption_that_tells_of_another_scene_is_not_backed() -> None:
     assert {caption.text: caption.is_backed for caption in ranked} == {
         told[0].text: True, told[1].text: True, told[2].text: False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "is_clash"),
+    [
+        ("A man is pushing his bike", "A man riding a bicycle", False),
+        ("A man is walking beside his bike", "A man riding a bicycle", True),
+        ("A dog sits on a rug", "A dog wearing a hat and lying on a rug", True),
+        ("A dog sits on a rug", "A man lying on a rug", False),
+        ("A man sits on a horse", "A man rides a horse", False),
+        ("A boy throws sand by the ocean", "A boy stands in the mud", True),
+        ("A woman stretches at sunset", "A woman stretches at sunrise", True),
+        ("A man rides a wakeboard over a wave", "A waterskier jumps over a wave", True),
+        ("Men playing polo in a field", "Men playing rugby in a field", True),
+        ("A man and a woman stare at the ground", "Two men talk and laugh", True),
+        ("A man and a woman stare at the ground", "A man talks and laughs", False),
+        ("A dog hides in the bushes", "A beaver on the shore of a stream", True),
+        ("A terrier jumps over a wall", "A dog jumps over a wall", False),
+        ("A girl blows on a dandelion", "A blond gear blows on a dandelion", True),
+    ],
+)
+def test_captions_that_tell_one_or_the_other_clash(a: str, b: str, is_clash: bool) -> None:
+    assert clash(cleaned(a), cleaned(b)) is is_clash

@@ -296,6 +296,8 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
         if found := pattern.findall(text):
             told["either", topic] = frozenset(_MEANT[topic, word] for word in found)
     animals = {one for word in caption.words if is_a(one := one_of(word), "animal", n_senses=1)}
+    if is_a(doer, "animal") and not is_a(doer, "person"):
+        animals.add(doer)
     if len(animals) == 1:
         told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), *animals)
     for n, group in enumerate((WORLD.animals, *WORLD.lookalikes)):
