@@ -262,3 +262,30 @@ def test_nobody_is_alone_among_others() -> None:
     assert [caption.text for caption in gather_facts(AnnotatedImage("1", "x.jpg", 10, 10, told, boxes)).captions] == [
         told[1]
     ]
+
+
+def test_two_that_a_caption_tells_apart_are_two() -> None:
+    assert facts_of([box_at("dog", 0.1)], "A white dog growling at a black dog").exact == {}
+    assert facts_of([box_at("dog", 0.1)], "A white dog growling at the man").exact == {"dog": 1}
+
+
+@pytest.mark.parametrize("caption", ["A crowd of people in a field", "A number of kids play with a man", "Many people"])
+def test_people_of_whom_captions_tell_vaguely_are_not_counted(caption: str) -> None:
+    people = [box_at("person", 0.1), box_at("person", 0.4), box_at("person", 0.7)]
+    assert facts_of(people, "People in a field").exact == {"person": 3}
+    assert facts_of(people, caption).exact == {}
+
+
+def test_a_large_animal_that_no_caption_names_is_a_mistake() -> None:
+    told = ("A person climbs a cliff", "Someone climbs a rock", "A climber over the sea")
+    assert facts_of([box_at("giraffe", 0.1, size=0.6)], *told).present == ()
+    assert facts_of([box_at("giraffe", 0.1, size=0.6)], *told[:1]).present == ("giraffe",)
+    assert facts_of([box_at("bird", 0.1, size=0.12)], *told).present == ("bird",)
+    assert facts_of([box_at("bird", 0.1, size=0.12)], "Dogs run on a track").present == ()
+
+
+def test_a_place_beside_the_scene_is_none() -> None:
+    assert facts_of([], "A man riding to the park", "A man by a park").setting is None
+    setting = facts_of([], "A man in the park", "A man walks through a park").setting
+    assert setting is not None
+    assert setting.name == "a park"

@@ -183,7 +183,7 @@ def _readings(words: Sequence[str]) -> Iterator[str]:
             classes[n] = "i" if opens or (may_open and word in ("in", "on")) else "ir" if may_open else "r"
         elif classes[n] in ("e", "ef"):
             classes[n] = "f" if not set(after).isdisjoint("ad0") else "ef" if after == "g" else "e"
-        elif n and set(classes[n - 1]) <= set("apo"):
+        elif n and set(classes[n - 1]) <= set("apodiu"):
             classes[n] = "".join(one for one in classes[n] if one not in "vbf") or classes[n]
     if prod(map(len, classes)) <= MAX_READINGS:
         yield from map("".join, product(*classes))

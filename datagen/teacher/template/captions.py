@@ -66,6 +66,10 @@ _POINTS_BACK = frozenset("he she it they his her its their this these that those
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
+Value = frozenset[str] | tuple[float, float] | str
+"""What a caption says on a topic: what it names, the least and the greatest number, or what kind of thing it is."""
+
+
 class Caption(Struct, frozen=True):
     """One caption made fit to stand in an answer.
 
@@ -77,6 +81,7 @@ class Caption(Struct, frozen=True):
         colors: Nouns that stand right behind color words, with these colors.
         named: The categories it names.
         numbers: How many of a category it speaks of, at least and at most, where it tells.
+        told: What it says on topics on which others may say something else, once that has been asked.
         is_backed: Whether other captions say a third of what it says.
         score: Higher is better; only the order counts.
     """
@@ -88,6 +93,7 @@ class Caption(Struct, frozen=True):
     colors: dict[str, frozenset[str]]
     named: frozenset[str] = frozenset()
     numbers: dict[str, tuple[float, float]] = {}
+    told: dict[tuple[str, ...], Value] = {}
     is_backed: bool = True
     score: float = 0.0
 
@@ -262,29 +268,18 @@ def gender_of(caption: Caption) -> str | None:
 
 def clash(a: Caption, b: Caption) -> bool:
     """Whether two captions disagree on a color, a number, what is done, an animal, or who is shown and how old."""
-    told_a, told_b = _told(a), _told(b)
+    told_a, told_b = a.told or told_by(a), b.told or told_by(b)
     return any(_differ(told_a[topic], told_b[topic]) for topic in told_a.keys() & told_b.keys())
 
 
-Value = frozenset[str] | tuple[float, float] | str
-"""What a caption says on a topic: what it names, the least and the greatest number, or what kind of thing it is."""
-
-
-def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
+def told_by(caption: Caption) -> dict[tuple[str, ...], Value]:
     """What a caption says on topics on which others may say something else."""
     told: dict[tuple[str, ...], Value] = {("color", noun): colors for noun, colors in caption.colors.items()}
     told |= {("number", name): numbers for name, numbers in caption.numbers.items()}
     for before, word in pairwise(caption.words):
         if before in _WORDS.numbers and word not in _WORDS.empty:
             told["count", _stem(word)] = frozenset({str(_WORDS.numbers[before])})
-    gender = gender_of(caption)
-    if gender:
-        told["gender",] = frozenset(gender)
-    if pair := _pair_of(caption.words):
-        told["pair",] = frozenset({pair})
-    is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
-    if is_young != is_grown and not (is_grown and "young" in caption.words):
-        told["age",] = frozenset({str(is_young)})
+    told |= _told_of_people(caption)
     doer, verb, text = caption.reading.doer, caption.reading.verb, caption.text.lower()
     ways = [_WORDS.ways[one] for one in _doings(caption) if one in _WORDS.ways]
     if verb is not None and senses(doer) and not caption.reading.is_group:
@@ -295,9 +290,8 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     for topic, pattern in _EITHER.items():
         if found := pattern.findall(text):
             told["either", topic] = frozenset(_MEANT[topic, word] for word in found)
-    animals = {one for word in caption.words if is_a(one := one_of(word), "animal", n_senses=1)}
-    if is_a(doer, "animal") and not is_a(doer, "person"):
-        animals.add(doer)
+    nouns = [one_of(word) for word in caption.words if verb is None or verb_of(word) != verb]  # "a dog hides"
+    animals = {one for one in nouns if is_a(one, "animal", n_senses=1)}
     if len(animals) == 1:
         told["animal",] = next(iter(sorted(caption.named & WORLD.animals)), *animals)
     for n, group in enumerate((WORLD.animals, *WORLD.lookalikes)):
@@ -306,13 +300,27 @@ def _told(caption: Caption) -> dict[tuple[str, ...], Value]:
     return told
 
 
+def _told_of_people(caption: Caption) -> dict[tuple[str, ...], Value]:
+    told: dict[tuple[str, ...], Value] = {}
+    gender = gender_of(caption)
+    if gender:
+        told["gender",] = frozenset(gender)
+    if pair := _pair_of(caption.words):
+        told["pair",] = frozenset({pair})
+    is_young, is_grown = (not table.isdisjoint(caption.words) for table in (_WORDS.young, _WORDS.grown))
+    if is_young != is_grown and not (is_grown and "young" in caption.words):
+        told["age",] = frozenset({str(is_young)})
+    return told
+
+
 def _doings(caption: Caption) -> list[str]:
     """What the doer does; of one who is alone also what else a caption tells: "is wearing a hat and walking"."""
-    if caption.reading.verb in _WORDS.ways or sum(map(is_doer, caption.words)) > 1:
+    if caption.reading.verb in _WORDS.ways or sum(word in _PEOPLE or word == caption.reading.doer for word in caption.words) > 1:
         return [caption.reading.verb] if caption.reading.verb else []
     return [verb for word in caption.words if word.endswith(("ing", "s")) and (verb := verb_of(word))]
 
 
+_PEOPLE = _WORDS.young | _WORDS.grown | {"person", "people", "guy", "guys", "another", "someone", "dog", "dogs"}
 _ONE_OF_TWO = dict.fromkeys(("man", "boy", "guy", "gentleman"), "m") | dict.fromkeys(("woman", "girl", "lady"), "f")
 
 
@@ -338,7 +346,7 @@ def _differ(a: Value, b: Value) -> bool:
 def outvoted(captions: Sequence[Caption]) -> list[bool]:
     """Per caption, whether on some topic not fewer others deny it than say the same; where two disagree, both are."""
     found = []
-    told = [_told(caption) for caption in captions]
+    told = [caption.told or told_by(caption) for caption in captions]
     for n, mine in enumerate(told):
         votes = {
             topic: [_differ(value, theirs[topic]) for m, theirs in enumerate(told) if m != n and topic in theirs]

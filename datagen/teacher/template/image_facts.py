@@ -29,6 +29,7 @@ from datagen.teacher.template.captions import (
     rank_captions,
     says_alone,
     stated_number,
+    told_by,
     words_of,
 )
 from datagen.teacher.template.scenes import DENIABLE, SETTING_WORDS, WORLD, SceneSetting
@@ -409,6 +410,7 @@ def _captions(
             named=frozenset(mention.category for mention in found),
             numbers=_numbers(raw, found),
         )
+        caption = replace(caption, told=told_by(caption))
         voters.append(caption)
         others_words = [words for m, words in enumerate(spelled) if m != n]
         if caption.text.startswith(f"{n}: ") or is_slip(caption, others_words, frozenset(names)):
