@@ -315,7 +315,8 @@ def _told_of_people(caption: Caption) -> dict[tuple[str, ...], Value]:
 
 def _doings(caption: Caption) -> list[str]:
     """What the doer does; of one who is alone also what else a caption tells: "is wearing a hat and walking"."""
-    if caption.reading.verb in _WORDS.ways or sum(word in _PEOPLE or word == caption.reading.doer for word in caption.words) > 1:
+    n_doers = sum(word in _PEOPLE or word == caption.reading.doer for word in caption.words)
+    if caption.reading.verb in _WORDS.ways or n_doers > 1:
         return [caption.reading.verb] if caption.reading.verb else []
     return [verb for word in caption.words if word.endswith(("ing", "s")) and (verb := verb_of(word))]
 
