@@ -246,6 +246,17 @@ def test_of_two_dogs_neither_is_the_dog() -> None:
     assert tell_more(random.Random(0), more, (told,)) == f"{raws[1]}."
 
 
+def test_where_two_people_are_told_of_neither_is_the_man() -> None:
+    import random
+
+    from datagen.teacher.template.captions import clean_caption
+    from datagen.teacher.template.shared_wording import tell_more
+
+    told, more = map(clean_caption, ("A man on a red bike", "A man is taking a picture of a bicyclist"))
+    assert told and more
+    assert tell_more(random.Random(0), more, (told,)) == "A man is taking a picture of a bicyclist."
+
+
 def test_only_a_caption_of_the_same_doing_is_put_in_other_words() -> None:
     import random
 

@@ -66,6 +66,7 @@ _POINTS_BACK = frozenset("he she it they his her its their this these that those
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
+_PEOPLE = _WORDS.young | _WORDS.grown | {"person", "people", "guy", "guys", "another", "someone", "dog", "dogs"}
 Value = frozenset[str] | tuple[float, float] | str
 """What a caption says on a topic: what it names, the least and the greatest number, or what kind of thing it is."""
 
@@ -113,8 +114,10 @@ class Caption(Struct, frozen=True):
         return self.reading.doer if self.reading.is_one and self.words[0] in ("a", "an") else None
 
     def is_of_one(self, who: str) -> bool:
-        """Whether a caption that tells of such a one tells of no other: not "a black dog and a brown dog"."""
-        return self.words.count(who) == 1 and plural(who) not in self.words
+        """Whether a caption that tells of such a one tells of no other, nor, of a person, of another person."""
+        n_people = sum(word in _PEOPLE or is_a(one_of(word), "person", n_senses=1) for word in self.words)
+        is_alone = n_people < 2 or is_a(who, "animal")
+        return self.words.count(who) == 1 and plural(who) not in self.words and is_alone
 
     def says_again(self, other: Caption) -> bool:
         """Whether another caption is about the same doer and tells the same doing."""
@@ -321,7 +324,6 @@ def _doings(caption: Caption) -> list[str]:
     return [verb for word in caption.words if word.endswith(("ing", "s")) and (verb := verb_of(word))]
 
 
-_PEOPLE = _WORDS.young | _WORDS.grown | {"person", "people", "guy", "guys", "another", "someone", "dog", "dogs"}
 _ONE_OF_TWO = dict.fromkeys(("man", "boy", "guy", "gentleman"), "m") | dict.fromkeys(("woman", "girl", "lady"), "f")
 
 
