@@ -233,7 +233,9 @@ def test_grammar_of_plural_only_and_uncounted_names() -> None:
     image = AnnotatedImage("1", "x.png", 10, 10, (), boxes)
     colored = replace(image, captions=("A person with red scissors and blue skis", "Red scissors and blue skis here"))
     several = replace(image, boxes=(*boxes, Box("broccoli", (0.5, 0.05, 0.65, 0.2), 0.015), FAR_SCISSORS, FAR_SKIS))
-    slope = AnnotatedImage("2", "x.png", 10, 10, ("A dog on a ski slope", "A dog up on the ski slope"), (boxes[3], DOG))
+    slope = AnnotatedImage(
+        "2", "x.png", 10, 10, ("A dog on a snowy slope", "A dog up on the snowy slope"), (boxes[3], DOG)
+    )
     assert gather_facts(colored).colors == {"scissors": "red", "skis": "blue"}
     assert "skis" in gather_facts(slope).absent
     for template, shown, seed in product(TYPES, (image, colored, several, slope), range(60)):
