@@ -115,8 +115,9 @@ class Caption(Struct, frozen=True):
 
     def is_of_one(self, who: str) -> bool:
         """Whether a caption that tells of such a one tells of no other, nor, of a person, of another person."""
-        nouns = [word for word in self.words if word not in _WORDS.faint]
-        n_people = sum(word in _PEOPLE or is_a(one_of(word), "person", n_senses=1) for word in nouns)
+        n_people = sum(
+            word in _PEOPLE or (word.endswith(("er", "ist", "ers", "ists")) and is_doer(word)) for word in self.words
+        )
         is_alone = n_people < 2 or is_a(who, "animal")
         return self.words.count(who) == 1 and plural(who) not in self.words and is_alone
 
