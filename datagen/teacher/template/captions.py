@@ -66,7 +66,7 @@ _POINTS_BACK = frozenset("he she it they his her its their this these that those
 _WORD = re.compile(r"[a-z0-9']+(?:-[a-z0-9']+)*")
 
 
-_PEOPLE = _WORDS.young | _WORDS.grown | {"person", "people", "guy", "guys", "another", "someone", "dog", "dogs"}
+_PEOPLE = _WORDS.young | _WORDS.grown | {"person", "people", "guy", "guys", "another", "someone"}
 Value = frozenset[str] | tuple[float, float] | str
 """What a caption says on a topic: what it names, the least and the greatest number, or what kind of thing it is."""
 
@@ -320,7 +320,7 @@ def _told_of_people(caption: Caption) -> dict[tuple[str, ...], Value]:
 
 def _doings(caption: Caption) -> list[str]:
     """What the doer does; of one who is alone also what else a caption tells: "is wearing a hat and walking"."""
-    n_doers = sum(word in _PEOPLE or word == caption.reading.doer for word in caption.words)
+    n_doers = sum(word in _PEOPLE or word in ("dog", "dogs") or word == caption.reading.doer for word in caption.words)
     if caption.reading.verb in _WORDS.ways or n_doers > 1:
         return [caption.reading.verb] if caption.reading.verb else []
     return [verb for word in caption.words if word.endswith(("ing", "s")) and (verb := verb_of(word))]
