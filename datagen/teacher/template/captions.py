@@ -115,9 +115,7 @@ class Caption(Struct, frozen=True):
 
     def is_of_one(self, who: str) -> bool:
         """Whether a caption that tells of such a one tells of no other, nor, of a person, of another person."""
-        n_people = sum(
-            word in _PEOPLE or (word.endswith(("er", "ist", "ers", "ists")) and is_doer(word)) for word in self.words
-        )
+        n_people = sum(word in _PEOPLE or word.endswith(("ist", "ists")) for word in self.words)
         is_alone = n_people < 2 or is_a(who, "animal")
         return self.words.count(who) == 1 and plural(who) not in self.words and is_alone
 
