@@ -1,8 +1,8 @@
 """The embedded teacher: visual-instruction data from captions and boxes by templates, exact and without network.
 
-``captions`` (spelled by ``slips``) and ``image_facts`` read what may be said of an image, ``scenes`` knows places and
-what may be denied; ``conversation``, ``description``, ``puzzles``, ``negation`` and ``pointing`` write, with the parts
-in ``shared_wording``.
+``captions`` (spelled by ``slips``, understood by ``caption_reader``) and ``image_facts`` read what may be said of an
+image, ``scenes`` knows places and what may be denied; ``conversation``, ``description``, ``puzzles``, ``negation`` and
+``pointing`` write, with the parts in ``shared_wording``.
 """
 
 from __future__ import annotations

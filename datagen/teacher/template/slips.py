@@ -1,7 +1,7 @@
-"""Spelling and grammar of captions: what one edit explains is mended, and what is still wrong is not quoted.
+"""Spelling of captions: what one edit explains is mended, and what is still wrong is not quoted.
 
 Words are held against SCOWL's list, WordNet's nouns and verbs, and the words of the other captions; rude words and
-slurs fall, too. Nothing here decides whether a caption is true.
+slurs fall, too. Nothing here decides whether a caption is true, or a sentence: that is ``caption_reader``'s.
 """
 
 from __future__ import annotations
