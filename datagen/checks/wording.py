@@ -33,6 +33,7 @@ from datagen.languages import (
 )
 from datagen.records import AnnotatedImage, Drop, Turn
 from datagen.server_words import server_words
+from datagen.social_words import talk_to_reader
 
 WordingCheck = Callable[[Turn, ChecksSettings], str | None]
 
@@ -319,6 +320,11 @@ def small_talk(turn: Turn, settings: ChecksSettings) -> str | None:
     return f"answer says {said!r}" if said else None
 
 
+def speaks_to_reader(turn: Turn, settings: ChecksSettings) -> str | None:
+    """Find a turn of a chat: its writer speaks of itself or to its reader, greets, thanks, or asks back."""
+    return talk_to_reader(turn.question, turn.answer)
+
+
 def speaks_of_itself(turn: Turn, settings: ChecksSettings) -> str | None:
     """Find a bare text that speaks of its writer or of writing: "I see" apart, a description does neither."""
     plain = turn.answer.replace("’", "'")
@@ -458,7 +464,7 @@ def answer_repeats_question(turn: Turn, settings: ChecksSettings) -> str | None:
     return "answer has the words of the question and no more" if same else None
 
 
-TURN_CHECKS: tuple[WordingCheck, ...] = (
+_CHECKS_OF_ANY: tuple[WordingCheck, ...] = (
     without_words,
     placeholder,
     error_text,
@@ -477,10 +483,11 @@ TURN_CHECKS: tuple[WordingCheck, ...] = (
     unfinished_answer,
     repetitive_answer,
 )
-"""Run on every turn; the first fault found is the reason."""
+TURN_CHECKS: tuple[WordingCheck, ...] = (*_CHECKS_OF_ANY, speaks_to_reader)
+"""Run on every turn of a conversation; the first fault found is the reason."""
 
-DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*TURN_CHECKS, speaks_of_itself, description_too_short)
-"""Run on the turn of a bare text."""
+DESCRIPTION_CHECKS: tuple[WordingCheck, ...] = (*_CHECKS_OF_ANY, speaks_of_itself, description_too_short)
+"""Run on the turn of a bare text, in which a question may be put to nobody ("How adorable is this?")."""
 
 
 REPEATED_QUESTION = "repeated_question"
@@ -597,7 +604,8 @@ def check_with(checks: tuple[Check, ...], turns: tuple[Turn, ...], image: Annota
 
 def known_checks() -> tuple[str, ...]:
     """Names of all checks, as ``skip`` takes them and the summary counts them."""
-    return (*(check.__name__ for check in DESCRIPTION_CHECKS), *BOX_CHECK_NAMES, WRONG_LANGUAGE, REPEATED_QUESTION)
+    checks = (*DESCRIPTION_CHECKS, speaks_to_reader)
+    return (*(check.__name__ for check in checks), *BOX_CHECK_NAMES, WRONG_LANGUAGE, REPEATED_QUESTION)
 
 
 def validate_check_names(settings: ChecksSettings) -> None:

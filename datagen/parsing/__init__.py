@@ -26,6 +26,7 @@ from datagen.parsing.json_text import read_json
 from datagen.parsing.llava_record import read_llava
 from datagen.parsing.remarks import strip_closing, strip_opening, strip_title
 from datagen.records import Drop, Turn
+from datagen.social_words import without_social_ends
 
 __all__ = ["Parsed", "parse_reply"]
 
@@ -92,7 +93,8 @@ def _read_pairs(body: str, reply_format: Literal["delimited", "json"], cut_reaso
 
 
 def _without_remarks(turn: Turn) -> Turn:
-    return Turn(turn.question, strip_closing(strip_opening(turn.answer, is_answer=True), is_answer=True))
+    answer = strip_closing(strip_opening(turn.answer, is_answer=True), is_answer=True)
+    return Turn(turn.question, without_social_ends(answer, turn.question))
 
 
 def _read_bare_text(text: str, question: str, cut_reason: str | None) -> Parsed:

@@ -331,7 +331,7 @@ def test_check_can_be_left_out(reason: str, answer: str) -> None:
 
 def test_names_are_known_and_others_refused() -> None:
     names = known_checks()
-    assert len(set(names)) == len(names) == len(DESCRIPTION_CHECKS) + len(BOX_CHECK_NAMES) + 2
+    assert len(set(names)) == len(names) == len(DESCRIPTION_CHECKS) + len(BOX_CHECK_NAMES) + 3
     assert {check.__name__ for check in TURN_CHECKS} < set(names)
     validate_check_names(ChecksSettings(skip=names))
     with pytest.raises(SettingsError, match=r"no check 'refusals'; there are without_words, .*repeated_question"):
