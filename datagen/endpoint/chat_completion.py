@@ -229,6 +229,27 @@ def _bill_of(content: bytes) -> Usage:
         return Usage()
 
 
+class EndsHeard:
+    """Whether an endpoint says how its answers end, as all do in use today.
+
+    One that never gives a finish reason is taken at its word. Where one gives it elsewhere, an answer without it is not
+    whole: Ollama sends null where generation was broken off, Azure where a filter had not ended.
+    """
+
+    def __init__(self) -> None:
+        self._are_given = False
+
+    def hear(self, finish_reason: str | None) -> None:
+        """Take note of an answer that has words.
+
+        Raises:
+            RecordError: ``cut_short``: this endpoint would say if it were whole.
+        """
+        if not finish_reason and self._are_given:
+            raise RecordError("cut_short", "no finish_reason came, which this endpoint gives with whole answers")
+        self._are_given = self._are_given or bool(finish_reason)
+
+
 def text_or_fault(
     choice: CompletionChoice, max_tokens: int | None, shown: Callable[[str], str], told: Iterable[str] = ()
 ) -> str:

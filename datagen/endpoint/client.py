@@ -37,6 +37,7 @@ from datagen.records import Usage
 FIRST_CONTACT_ATTEMPTS = 4  # about 4 s; an address where nobody ever made sense is not waited for longer
 MAX_BOUGHT = 2  # answers of one call that were billed and no use
 FIRST_PAUSE_S = 0.5
+TOLD_PAUSE_S = 90.0  # beyond the longest of the own pauses
 MAX_REJECTED = 10  # rejected before anything was answered, and the rest will be too
 MAX_REJECTED_LATER = 100  # in a row, by an endpoint that answered before: it was restarted as another
 
@@ -84,7 +85,7 @@ class EndpointClient:
         self.pauses: set[asyncio.Future[None]] = set()
         self._backoff = wait_exponential(multiplier=FIRST_PAUSE_S, max=target.max_wait_s)
         self._refused_parameters: set[str] = set()
-        self._was_heard = self.has_served = False
+        self._was_heard = self.has_served = self._has_told_pause = False
         self._n_rejected = self._n_garbled = 0
         self._breaker = CircuitBreaker()
         self._reply_tokens: float | None = None  # mean of the replies so far
@@ -151,7 +152,8 @@ class EndpointClient:
         is_odd = self._n_garbled >= n_odd and not self._breaker.has_understood
         if is_unmet or is_odd or (self._breaker.n_given_up and not self._breaker.is_closed):
             n_allowed = min(n_allowed, FIRST_CONTACT_ATTEMPTS)
-        return state.attempt_number >= n_allowed or call.n_billed >= MAX_BOUGHT or self._is_nonsense
+        is_too_long = isinstance(fault, PassingError) and fault.is_too_long
+        return state.attempt_number >= n_allowed or call.n_billed >= MAX_BOUGHT or self._is_nonsense or is_too_long
 
     def _pause_s(self, state: RetryCallState) -> float:
         """Never sooner than the server asks; later when it keeps refusing.
@@ -167,6 +169,7 @@ class EndpointClient:
     async def _pause(self, seconds: float) -> None:
         """Sleep, unless the run ends meanwhile."""
         self.traffic.n_retries += 1
+        self._tell_pause(seconds)
         pause: asyncio.Future[None] = asyncio.ensure_future(self._sleep(seconds))
         self.pauses.add(pause)
         try:
@@ -174,6 +177,12 @@ class EndpointClient:
         finally:
             self.pauses.discard(pause)
             pause.cancel()
+
+    def _tell_pause(self, seconds: float) -> None:
+        """Say once that a long pause is waited for: nothing else moves meanwhile."""
+        if seconds >= TOLD_PAUSE_S and not self._has_told_pause:
+            self._has_told_pause = True
+            _log.warning("%s is asked again after a pause of %.0f s.", self._target.model, seconds)
 
     async def _ask_again(self, call: Call[Result], first_fault: PassingError) -> Result:
         """Try on as often as the settings allow.
@@ -290,6 +299,7 @@ class EndpointClient:
         else:
             self._was_heard = True
             self._limiter.heed(came.headers, taken)
+            self._tell_pause(self._limiter.held_s)
             if 200 <= came.status < 300:
                 self._limiter.answered(taken)
                 return came._replace(content=self.errors.without_key(came.content)), sent
@@ -299,7 +309,7 @@ class EndpointClient:
         """Let the limiter hear of a refusal, and see whether it stops the run."""
         if isinstance(meaning, PassingError) and meaning.is_refusal:
             self.traffic.n_refusals += 1
-            self._limiter.refused(taken, meaning.retry_after_s)
+            self._limiter.refused(taken, None if meaning.is_too_long else meaning.retry_after_s)
         elif isinstance(meaning, RecordError):
             self._n_rejected += 1
             if self._n_rejected >= (MAX_REJECTED_LATER if self.errors.has_answered else MAX_REJECTED):

@@ -23,6 +23,8 @@ from datagen.errors import DatagenError, visible
 from datagen.masking import MASK, address_of, masked, secrets_of
 
 MAX_RETRY_AFTER_S = 600.0
+"""Longest pause that is waited for; who asks for more, as where a plan is used up for the day, is asked by the next
+start."""
 MAX_DETAIL_CHARS = 300
 OF_SERVERS = frozenset({"context_too_long", "empty_reply"})
 """Faults of one request that are mostly the server's: started with a short context, or a reasoning parser."""
@@ -64,6 +66,11 @@ class PassingError(Exception):
         super().__init__(f"{code}: {detail}")
         self.code = code
         self.retry_after_s = retry_after_s
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the endpoint asks for a pause that no run waits for."""
+        return (self.retry_after_s or 0.0) > MAX_RETRY_AFTER_S
 
     @property
     def is_refusal(self) -> bool:
@@ -128,6 +135,9 @@ class ErrorReader:
     def gives_nothing(self, n_calls: int, detail: str) -> DatagenError:
         """The sentence for an endpoint that brought nothing of use: ever, or for so many calls in a row."""
         where = self._address
+        if detail.startswith("rate_limited"):  # so the address is right, and there is nothing to mend
+            told = f"{where} takes no request for now: {n_calls} in a row were refused, the last by {detail}"
+            return self._target.error(f"{told}. What was paid for is stored; start the same command again then.")
         if not self.has_answered:
             asked = "the first request" if n_calls == 1 else f"each of the first {n_calls} requests"
             told = f"{where} fails {asked} ({detail}). Is {self._target.option} right, and its server well?"
@@ -162,7 +172,10 @@ class ErrorReader:
             case "context_too_long" | "content_filter":
                 return RecordError(meaning, words)
             case "rate_limited" | "timeout" | "server_error":
-                return PassingError(meaning, f"{status} {words}", _retry_after_s(came.headers))
+                pause_s = _retry_after_s(came.headers)
+                if pause_s is not None and pause_s > MAX_RETRY_AFTER_S:
+                    words = f"{words}; come again in {_told_time(pause_s)}"
+                return PassingError(meaning, f"{status} {words}", pause_s)
             case "key" | "quota" | "no_model" | "no_endpoint" | "forbidden":
                 return self._target.error(self._run_fault(meaning, status, words))
             case _:
@@ -277,10 +290,20 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             continue
         if math.isfinite(wait_s):
-            return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
+            return max(wait_s, 0.0)
     try:
         until = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
         wait_s = until.replace(tzinfo=until.tzinfo or datetime.UTC).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
-    return min(max(wait_s, 0.0), MAX_RETRY_AFTER_S)
+    return max(wait_s, 0.0)
+
+
+def _told_time(seconds: float) -> str:
+    """A pause for a person to read."""
+    if seconds > 366 * 86_400:
+        return "more than a year"
+    for unit, unit_s in (("days", 86_400), ("hours", 3600)):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:,.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"

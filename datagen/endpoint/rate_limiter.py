@@ -262,6 +262,11 @@ class Limiter:
             is_low = limit is not None and remaining < limit / 10 and reset_s > 0
             pace.per_s = (limit - remaining) / reset_s if is_low and limit is not None else None
 
+    @property
+    def held_s(self) -> float:
+        """Seconds until the next request may go, where the endpoint asked for a pause of all of them."""
+        return max(0.0, self._held_until - asyncio.get_running_loop().time())
+
     def stop(self) -> None:
         """Let nobody through any more."""
         self._is_stopped = True

@@ -45,6 +45,7 @@ from datagen.recipes import Recipe, shares_of
 from datagen.records import Reply, Usage
 from datagen.settings_table import name_for_user
 from datagen.store import ReplyStore, RunFolder, stored_replies
+from datagen.store.fact_sizes import require_facts
 from datagen.store.folder import translated_errors
 from datagen.store.shards import shard_folders
 from datagen.teacher import PaidError, open_teacher
@@ -69,6 +70,7 @@ def require_ready(inputs: Inputs, *, may_ask: bool = True, may_change: bool = Fa
         DatagenError: As one sentence.
     """
     refuse_another_corpus(inputs)
+    require_facts(inputs.folder, inputs.progress.note, may_lose=may_change, are_paid=asks_endpoint(inputs))
     manifest = read_manifest(inputs.folder)
     mend_extras(inputs.folder, manifest, inputs.progress.note, may_lose=may_change)
     if not may_ask:

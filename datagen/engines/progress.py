@@ -23,6 +23,7 @@ from msgspec import Struct
 from datagen.endpoint.target import Traffic
 from datagen.errors import DatagenError
 from datagen.store import RunFolder
+from datagen.store.fact_sizes import keep_sizes
 
 
 class Progress(Protocol):
@@ -230,6 +231,8 @@ def beating(folder: RunFolder, progress: Progress, *, has_plugs: bool = False) -
     def beat() -> None:
         while True:
             _write(folder.heartbeat, pulse.encode)
+            with contextlib.suppress(OSError):  # files may go meanwhile
+                keep_sizes(folder)
             if is_over.wait(BEAT_S):
                 return
 
@@ -250,6 +253,8 @@ def beating(folder: RunFolder, progress: Progress, *, has_plugs: bool = False) -
     finally:
         is_over.set()
         thread.join()
+        with contextlib.suppress(OSError):
+            keep_sizes(folder)
         if ended is None or not folder.settings.is_file():  # there is nothing to go on with
             folder.heartbeat.unlink(missing_ok=True)
         else:

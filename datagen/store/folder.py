@@ -53,6 +53,7 @@ class RunFolder:
         self.features = path / "features"
         self.exports = path / "exports"
         self.heartbeat = path / ".working.json"
+        self.sizes = path / ".sizes.cache"
         self.settings = path / "run.yaml"
         self.shard = path / "shard.json"
         self.merged = path / "shards" / "merged.json"

@@ -18,6 +18,7 @@ from openai.types import Batch
 
 from datagen.config import TeacherSettings
 from datagen.endpoint.chat_completion import (
+    EndsHeard,
     encode_request,
     first_choice,
     request_fields,
@@ -70,7 +71,7 @@ class BatchTeacher:
     def __init__(self, settings: TeacherSettings, refused: set[str]) -> None:
         self.name = settings.name
         self.refused = refused
-        self._settings = settings
+        self._settings, self._ends = settings, EndsHeard()
         target = target_of(settings)
         self._client, key, _ = open_client(target)
         self._errors = ErrorReader(target, str(self._client.base_url), key)
@@ -202,7 +203,9 @@ class BatchTeacher:
             if choice is None:
                 raise PassingError("garbled", "expected a chat completion")
             outcome["finish_reason"] = choice.finish_reason
-            outcome["text"] = text_or_fault(choice, None, self._errors.shown)
+            text = text_or_fault(choice, None, self._errors.shown)
+            self._ends.hear(choice.finish_reason)
+            outcome["text"] = text
         except RecordError as fault:
             outcome |= {"error": fault.code, "detail": str(fault), "is_final": is_for_good(fault.code)}
         except PassingError as fault:
@@ -249,7 +252,7 @@ class BatchTeacher:
                 meaning = self._errors.meaning_of(as_answer(error))
                 if not isinstance(meaning, PassingError):
                     raise (meaning if isinstance(meaning, TeacherError) else TeacherError(f"{meaning}.")) from None
-                if attempt == self._settings.max_attempts:
+                if attempt == self._settings.max_attempts or meaning.is_too_long:
                     where = "cannot be reached" if isinstance(error, APIConnectionError) else "keeps failing"
                     raise TeacherError(
                         f"The endpoint {where} ({meaning}). Batches that it took go on; start again to collect them."

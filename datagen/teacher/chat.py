@@ -13,7 +13,7 @@ from typing import Any
 from datagen.config import TeacherSettings
 from datagen.endpoint.budget import Account, Budget
 from datagen.endpoint.call import Call, billed_choice
-from datagen.endpoint.chat_completion import encode_request, request_fields, text_or_fault
+from datagen.endpoint.chat_completion import EndsHeard, encode_request, request_fields, text_or_fault
 from datagen.endpoint.client import EndpointClient
 from datagen.endpoint.error_translation import OF_SERVERS, PassingError, RecordError, StoppedError, is_for_good
 from datagen.endpoint.prices import cost_of
@@ -28,12 +28,18 @@ MOST_LETTERS = 7  # a token of English is 4 to 5 letters in every vocabulary in 
 
 
 class ReplyCall(Call[str]):
-    """A request on its way to its reply."""
+    """A request on its way to its reply.
 
-    def __init__(self, model: str, request: Request) -> None:
+    Args:
+        model: As the endpoint calls it.
+        request: What to ask.
+        ends: What the endpoint gives of how answers end; see ``EndsHeard``.
+    """
+
+    def __init__(self, model: str, request: Request, ends: EndsHeard) -> None:
         super().__init__()
         self.finish_reason: str | None = None
-        self._model, self._request = model, request
+        self._model, self._request, self._ends = model, request, ends
 
     def fields(self, refused: Container[str]) -> dict[str, Any]:
         """The request's JSON."""
@@ -49,6 +55,7 @@ class ReplyCall(Call[str]):
         self.finish_reason = choice.finish_reason
         try:
             text = text_or_fault(choice, self._request.max_tokens, shown, self._told())
+            self._ends.hear(choice.finish_reason)
         except RecordError as fault:
             if fault.code == "error_text":  # the run stops where nothing else comes
                 self.made_sense = False
@@ -114,7 +121,7 @@ class ChatTeacher:
         budget: Budget | None = None,
     ) -> None:
         self.name = settings.name
-        self._settings = settings
+        self._settings, self._ends = settings, EndsHeard()
         account = None if budget is None else Account(budget, settings.name, settings)
         self._client = EndpointClient(target_of(settings), "chat/completions", account, sleep=sleep)
         self.n_at_once, self.traffic = self._client.n_at_once, self._client.traffic
@@ -127,7 +134,7 @@ class ChatTeacher:
             BudgetError: The budget is used up.
             StoppedError: ``stop`` was called first.
         """
-        call = ReplyCall(self.name, request)
+        call = ReplyCall(self.name, request, self._ends)
         try:
             return self._reply(request, call, text=await self._client.ask(call))
         except RecordError as error:

@@ -176,6 +176,7 @@ def test_a_parameter_that_the_model_refuses_is_left_out_also_after_a_new_start(
         run(corpus_files, server, tmp_path / "run")
         assert len(server.desk.batches) == 2
         (tmp_path / "run" / "replies.jsonl").unlink()
+        (tmp_path / "run" / ".sizes.cache").unlink()  # which says that they were paid for
         run(corpus_files, server, tmp_path / "run")
         assert len(server.desk.batches) == 3
     assert {name for fact in facts(tmp_path / "run") for name in fact.refused} == {"max_tokens"}

@@ -236,7 +236,7 @@ def test_pauses_grow_up_to_the_ceiling():
     [
         ({"Retry_After": "7"}, 7),
         ({"Retry_After": "120.5"}, 120.5),
-        ({"Retry_After": "86400"}, MAX_RETRY_AFTER_S),
+        ({"Retry_After": "600"}, MAX_RETRY_AFTER_S),
         ({"retry_after_ms": "9500", "Retry_After": "1"}, 9.5),
         ({"retry_after_ms": "soon", "Retry_After": "5"}, 5),
     ],
@@ -253,11 +253,60 @@ def test_retry_after_may_be_a_date():
 
 
 @pytest.mark.parametrize(
+    ("headers", "told"),
+    [
+        ({"Retry_After": "86400"}, "come again in 24 hours"),
+        ({"Retry_After": "Wed, 21 Oct 2099 07:28:00 GMT"}, "more than a year"),
+        ({"Retry_After": "Fri, 31 Dec 9999 23:59:59 GMT"}, "more than a year"),
+        ({"Retry_After": "1e300"}, "more than a year"),
+        ({"Retry_After": "1200"}, "come again in 20 minutes"),
+        ({"retry_after_ms": "7200000"}, "come again in 2 hours"),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_pause_that_is_too_long_is_not_waited_for(headers, told, status):
+    reply, pauses, _ = ask_scripted(error_answer(status, "used up", **headers))
+    assert (reply.error, reply.is_final, reply.n_attempts, pauses) == ("gave_up", False, 1, [])
+    assert told in reply.detail
+
+
+def test_an_endpoint_that_sends_all_away_for_long_ends_the_run_in_a_sentence():
+    away = error_answer(429, "used up", Retry_After="86400")
+    with LoopbackServer(intercept=lambda body, n: away) as server, pytest.raises(TeacherError) as told:
+        ask(server, *(request_of(str(i)) for i in range(9)))
+    assert "takes no request for now: 3 in a row were refused, the last by rate_limited: 429 used up" in str(told.value)
+    assert "come again in 24 hours. What was paid for is stored" in str(told.value)
+
+
+@pytest.mark.parametrize(
     "value", ["0", "-5", "nan", "inf", "soon", "", "Sat, 01 Jan 2000 00:00:00 GMT", "1 Jan 2000 00:00 -0000"]
 )
 def test_a_senseless_retry_after_falls_back_to_the_own_pause(value):
     _, (pause,), _ = ask_scripted(error_answer(429, "slow down", Retry_After=value))
     assert 0.25 <= pause <= 0.5
+
+
+@pytest.mark.parametrize("missing", [None, ""])
+def test_an_end_that_is_missing_from_one_answer_alone_is_no_end(missing):
+    """Who never tells how answers end is taken at his word, whatever the order."""
+
+    def answer(ends):
+        def intercept(body, n):
+            end = ends[int(body["messages"][-1]["content"])]
+            return completion({"content": "words"}, finish_reason=end.pop(0) if end else "stop")
+
+        return intercept
+
+    cases = {
+        "never": ([[missing], [missing], [missing]], [None, None, None], 1),
+        "once, and mended": ([["stop"], [missing], ["stop"]], [None, None, None], 2),
+        "at every try": ([["stop"], [missing] * 9, ["stop"]], [None, "cut_short", None], 2),
+    }
+    for name, (ends, errors, n_tries) in cases.items():
+        with LoopbackServer(intercept=answer(ends)) as server:
+            replies, _ = ask(server, *(request_of(str(n)) for n in range(3)), concurrency=1)
+        assert ([reply.error for reply in replies], replies[1].n_attempts) == (errors, n_tries), name
+        assert replies[1].is_final == (errors[1] is None), name
 
 
 # Faults of one record
@@ -661,7 +710,7 @@ def test_the_server_lists_its_model_and_limits_the_rate():
             assert json.load(response)["data"][0]["id"] == "loopback"
         replies, pauses = ask(server, *(request_of(str(i)) for i in range(3)), max_attempts=2)
     assert sorted(str(reply.error) for reply in replies) == ["None", "None", "gave_up"]
-    assert pauses[0] >= MAX_RETRY_AFTER_S  # a thousand seconds a token
+    assert not pauses  # a thousand seconds a token are not waited for
 
 
 def test_the_server_refuses_unknown_faults():
