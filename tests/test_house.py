@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "datagen"
 
 FLOORS = (
     {"masking"},
-    {"compact_map", "errors", "finish_reason", "records", "randomness", "server_words", "social_words", "version", "yaml_text"},
+    {"compact_map", "errors", "finish_reason", "records", "randomness", "server_words", "social_words", "version"}
+    | {"yaml_text"},
     {"hallucination_rate", "settings_table", "turn_fates", "words"},
     {"repair_report", "said_again"},
     {"languages", "summary"},

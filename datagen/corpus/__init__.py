@@ -14,6 +14,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import PLUGGED, CorpusSettings
+from datagen.corpus.caption_agreement import with_agreement
 from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
 from datagen.corpus.coco_folder import open_found_coco, recognise_coco
@@ -210,6 +211,7 @@ def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpu
     folder = folder_of(settings.images or opened.pictures)
     if folder is not None and not settings.also:  # a mix names its pictures itself, each corpus's in its own folder
         corpus = replace(corpus, images=placed_in(folder, corpus.images))
+    corpus = with_agreement(corpus)
     return corpus.first(settings.limit)
 
 
