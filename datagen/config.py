@@ -20,15 +20,15 @@ from datagen.errors import SettingsError
 from datagen.languages import ENGLISH, NAMES
 from datagen.masking import masked, without_path_keys
 from datagen.said_again import dangers_in, require_said
-from datagen.settings_table import SettingsTable, name_for_user, told_in_python
+from datagen.settings_table import ABSURD, SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
 
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 ShareAboveZero = Annotated[float, Meta(gt=0.0, le=1.0)]
-Positive = Annotated[float, Meta(gt=0.0)]
+Positive = Annotated[float, Meta(gt=0.0, le=ABSURD)]
 Dollars = Annotated[float, Meta(ge=0.0, le=1e6)]
-Natural = Annotated[int, Meta(ge=1)]
+Natural = Annotated[int, Meta(ge=1, le=ABSURD)]
 NonNegative = Annotated[int, Meta(ge=0)]
 Temperature = Annotated[float, Meta(ge=0.0, le=2.0)]
 Effort = Annotated[str, Meta(pattern=r"^[a-z]\w*$", max_length=32)]

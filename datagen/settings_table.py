@@ -178,8 +178,9 @@ class Setting(NamedTuple):
 
     @property
     def bounds(self) -> str:
-        """The range of a number, such as ``from 0 to 1``; empty where it has none."""
-        told = {name: f"{self.about[name]:,.10g}" for name in ("ge", "gt", "le", "lt") if name in self.about}
+        """The range of a number, such as ``from 0 to 1``, without an upper end that keeps absurd ones out alone."""
+        ends = {name: self.about[name] for name in ("ge", "gt", "le", "lt") if name in self.about}
+        told = {name: f"{end:,.10g}" for name, end in ends.items() if name != "le" or end < ABSURD}
         if {"ge", "le"} <= told.keys():
             return f"from {told['ge']} to {told['le']}"
         words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
@@ -199,10 +200,12 @@ class Setting(NamedTuple):
         return takes + (", or the name of a YAML file" if self.in_file else ", or null" if takes_null else "")
 
 
+ABSURD = 10**9
+"""Seconds, tokens, images and dollars above which a number was not meant."""
 _TAKEN = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts",
     dict[str, Any]: "a mapping of fields to values",
-    dict[str, Annotated[float, msgspec.Meta(gt=0.0)]]: "a mapping of names to numbers above 0, or NAME=N,NAME=N",
+    dict[str, Annotated[float, msgspec.Meta(gt=0.0, le=ABSURD)]]: "a mapping of names to numbers above 0, or NAME=N,NAME=N",
 }  # fmt: skip
 
 

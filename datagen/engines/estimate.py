@@ -16,7 +16,7 @@ from datagen.checks.judge import evidence_for, judge_messages, sentences_of
 from datagen.compact_map import DigestMap
 from datagen.companions import NO_COMPANIONS, count_companions
 from datagen.config import Settings
-from datagen.corpus import load_corpus
+from datagen.corpus import load_corpus, open_source
 from datagen.corpus.images import ids_of
 from datagen.endpoint.prices import cost_of, spent_on
 from datagen.endpoint.token_estimate import (
@@ -28,6 +28,7 @@ from datagen.endpoint.token_estimate import (
 )
 from datagen.engines.cost_ledger import Ledger, judge_tariff
 from datagen.engines.extra_samples import read_extras
+from datagen.engines.inputs import usable
 from datagen.errors import CorpusError, SettingsError
 from datagen.parsing import parse_reply
 from datagen.pipeline import plan_samples
@@ -157,6 +158,9 @@ def estimate_run(settings: Settings, out: Path | None = None, shard: Shard | Non
         raise SettingsError("A dataset made elsewhere asks no teacher, so there is nothing to estimate.")
     if settings.more is not None:
         raise SettingsError("--more is chosen once it is run; 'datagen status' tells what a sample of the run cost.")
+    if settings.retry:
+        raise SettingsError("--retry is counted once it is run; 'datagen status' tells what fell, and what it cost.")
+    settings = usable(settings, open_source(settings.corpus))
     corpus, recipes = load_corpus(settings.corpus), load_recipes(settings)
     if corpus.refusal:
         raise CorpusError(corpus.refusal)

@@ -6,6 +6,7 @@ The run folder keeps which pictures were found sound, so that a second start nee
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from importlib.metadata import version
@@ -165,11 +166,10 @@ class Inputs:
         is_merge: bool = False,
         plugs: Plugs = NO_PLUGS,
     ) -> None:
-        validate_check_names(settings.checks)
         self.source = open_source(settings.corpus) if plugs.source is None else _alone(plugs.source, settings)
         self.retry = frozenset(settings.retry)
         self.n_more = settings.more
-        self.settings = settings = _fitted(replace(settings, retry=(), more=None), self.source)
+        self.settings = settings = usable(replace(settings, retry=(), more=None), self.source)
         self.plugs = plugs
         self.folder = folder
         self.progress = progress
@@ -417,12 +417,22 @@ def _alone(source: Source, settings: Settings) -> Source:
     return source
 
 
-def _fitted(settings: Settings, source: Source) -> Settings:
+_DEVICE = re.compile(r"\s*(?:auto|cpu|mps|cuda(?::\d+)?)\s*")
+
+
+def usable(settings: Settings, source: Source) -> Settings:
     """Let the source say what the settings leave open, so that ``run.yaml`` holds it for those who lack the source.
 
     Raises:
-        SettingsError: A validator, or a teacher that is shown them, has no pictures to look at.
+        SettingsError: A check or device is none, or a validator, or a teacher that is shown them, has no pictures to
+            look at.
     """
+    validate_check_names(settings.checks)
+    if not all(map(_DEVICE.fullmatch, re.split(r"[,+]", settings.validator.device))):
+        raise SettingsError(
+            f"--device {settings.validator.device}: a device is auto, cpu, cuda, cuda:N or mps; several are "
+            "cuda:0,cuda:1 for a copy on each, or cuda:0+cuda:1 for one model over both."
+        )
     corpus, checks = settings.corpus, settings.checks
     if corpus.images is None and source.pictures is not None:
         corpus = replace(corpus, images=source.pictures)

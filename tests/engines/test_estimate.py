@@ -342,3 +342,30 @@ def test_the_command_tells_it(corpus_files: CorpusFiles) -> None:
     assert "judge     wise: up to 54 requests" in done.output and "of unknown price" in done.output
     without = CliRunner().invoke(app, ["estimate", *corpus_files.options])
     assert "judge" not in without.output
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"checks.skip": ["nothing"]}, "there is no check 'nothing'"),
+        ({"retry": ["nosuch"]}, "is counted once it is run"),
+        ({"validator.device": "gpu"}, "a device is auto, cpu, cuda, cuda:N or mps"),
+        ({"validator.device": "cpu,"}, "a device is auto, cpu, cuda, cuda:N or mps"),
+        ({"teacher.max_tokens": 10**20}, "max_tokens"),
+        ({"teacher.timeout_s": float("inf")}, "timeout_s"),
+        ({"teacher.timeout_s": float("nan")}, "timeout_s"),
+        ({"validator.name": "nano", "corpus.images": None}, "needs the pictures"),
+        ({"teacher.name": "m", "teacher.show_images": True, "corpus.images": None}, "needs the pictures"),
+    ],
+    ids=str,
+)
+def test_what_a_run_refuses_an_estimate_refuses_in_the_same_words(
+    given: dict[str, Any], told: str, corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=told) as refused:
+        estimate_run(load_settings(None, {**corpus_files.settings, **given}))
+    if "retry" not in given:
+        with pytest.raises(SettingsError) as run:
+            run_local(load_settings(None, {**corpus_files.settings, **given}), tmp_path / "run", Silence())
+        assert str(run.value) == str(refused.value)
+    assert not (tmp_path / "run").exists()
