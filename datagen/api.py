@@ -390,13 +390,18 @@ class Run(RunTables):
         """Find one sample.
 
         Raises:
-            RunError: There is no such sample.
+            RunError: There is no such sample, or it may be one that cannot be read.
         """
         self._require_finished()
         lines = read_facts(self.folder.samples, Sample, holding=msgspec.json.encode(sample_id))
         found = (sample for _, sample in lines if sample is not None and sample.sample_id == sample_id)
         for sample in self.reviewer().watch(found):
             return sample
+        n_whole = sum(one is not None for _, one in read_facts(self.folder.samples, Sample))
+        if n_whole < self.summary.samples:
+            told = f"of {self.summary.samples} samples {n_whole} can be read, and '{sample_id}' is none of them"
+            anew = f"the file is damaged, and 'datagen resume {self.folder.path}' writes it anew"
+            raise RunError(f"{self.folder.samples}: {told}; {anew}.")
         raise RunError(f"{self.folder.path}: no sample '{sample_id}'; ids look like 1234-conversation.")
 
     def reply_to(self, sample: Sample) -> Reply | None:

@@ -205,7 +205,9 @@ ABSURD = 10**9
 _TAKEN = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text", tuple: "a list of texts",
     dict[str, Any]: "a mapping of fields to values",
-    dict[str, Annotated[float, msgspec.Meta(gt=0.0, le=ABSURD)]]: "a mapping of names to numbers above 0, or NAME=N,NAME=N",
+    dict[str, Annotated[float, msgspec.Meta(gt=0.0, le=ABSURD)]]: (
+        "a mapping of names to numbers above 0, or NAME=N,NAME=N"
+    ),
 }  # fmt: skip
 
 

@@ -45,7 +45,7 @@ _FAREWELL = re.compile(
     r"(?:(?:have an? (?:\w+ )?|good |later|morning)(?:day|evening|afternoon|night|morning|luck|weekend|time|one)?"
     r"|sleep well|take care|see you|fire away|go ahead|stay (?:safe|curious|tuned)|sweet dreams|hold on|loud and clear"
     r"|roger that|take your time|enjoy your \w+|(?:i )?hope (?:that|this|it) (?:helps?|clears?|answers?|was|is) ?\w*)"
-    r"(?:,? (?:a|ahead|all|and|as|again|care|everyone|for|it|me|moment|next|now|of|second|soon|take|then|there|to|too|up"
+    r"(?:,? (?:a|ahead|all|and|as|again|care|for|it|me|moment|next|now|of|second|soon|take|then|there|to|too|up"
     r"|well|what|you|yourself|your questions?)){0,6} ?[.!…]{1,3}"
 )
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")

@@ -2,10 +2,12 @@
 
 import json
 import re
+import shutil
 from html import escape as html_escape
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from conftest import CorpusFiles
 
@@ -141,8 +143,6 @@ def test_a_preview_is_what_the_teacher_is_told(corpus_files: CorpusFiles, tmp_pa
 
 
 def test_a_run_without_its_corpus_can_still_be_read(tmp_path: Path, corpus_files: CorpusFiles) -> None:
-    import shutil
-
     moved = tmp_path / "corpus"
     shutil.copytree(corpus_files.captions.parent, moved)
     settings = {"corpus": {"captions": [str(moved / "captions.json")], "images": str(moved / "images")}}
@@ -160,6 +160,26 @@ def test_wrong_use_is_told_in_a_sentence(tmp_path: Path, run: datagen.Run) -> No
         run.sample("7-nothing")
     with pytest.raises(SettingsError, match=r"no setting 'corpse'; did you mean corpus\?"):
         datagen.run({"corpse": {}}, tmp_path / "run")
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "zeros", "one line", "of another program"])
+def test_a_damaged_file_is_not_taken_for_a_wrong_name(damage: str, finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "run")
+    path = tmp_path / "run" / "samples.jsonl"
+    content = path.read_bytes()
+    first, end = content.split(b"\n", 1)[0], len(content) // 2
+    sample_id = msgspec.json.decode(first)["sample_id"]
+    path.write_bytes(
+        {
+            "emptied": b"",
+            "cut": content[end:],
+            "zeros": b"\0" * end + content[end:],
+            "one line": b"{" + content,
+            "of another program": b"hello\n" * 9,
+        }[damage]
+    )
+    with pytest.raises(RunError, match=r"samples\.jsonl: of \d+ samples .* 'datagen resume .*' writes it anew"):
+        datagen.open_run(tmp_path / "run").sample(sample_id)
 
 
 def test_damaged_run_files_are_told_in_a_sentence(tmp_path: Path, corpus_files: CorpusFiles) -> None:

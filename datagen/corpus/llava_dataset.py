@@ -164,7 +164,7 @@ def _read_rows(path: Path) -> Iterator[tuple[dict[str, Any], str, bytes | None]]
             for number, value in enumerate(_raw_rows(file), start=1):
                 is_row = isinstance(value, dict)
                 record, pixels = as_llava(value) if is_row else (value, None)
-                if not is_row or (number == 1 and "conversations" not in record):
+                if not is_row or (number == 1 and ("conversations" not in record or "chosen" in record)):
                     raise CorpusError(f"{file}: {_explain_shape(value, number)}")
                 yield (plain := _without_secrets(record)), _compact(plain), pixels
         except UnicodeDecodeError as error:
@@ -341,11 +341,11 @@ def _explain_fault(path: Path, n_read: int, error: json.JSONDecodeError) -> str:
 def _explain_shape(value: object, number: int) -> str:
     if not isinstance(value, dict):
         return f"record {number} is {_shown(value)}, not an object. {_SHAPE}."
-    if {"images", "annotations"} & value.keys() and number == 1 and "messages" not in value:
-        return f"looks like a COCO file; give it to --captions or --instances of 'datagen run'. {_SHAPE}."
     for name, told in _OTHER_SETS.items():
         if name in value:
             return f"holds {told}; take in an export of another form. {_SHAPE}."
+    if {"images", "annotations"} & value.keys() and number == 1 and "messages" not in value:
+        return f"looks like a COCO file; give it to --captions or --instances of 'datagen run'. {_SHAPE}."
     return f"its first record holds {', '.join(map(repr, list(value)[:5])) or 'nothing'}. {_SHAPE}."
 
 
@@ -353,6 +353,8 @@ _OTHER_SETS = {
     "chosen": "pairs of answers, for preferences ('chosen', 'rejected')",
     "question_id": "questions that measure a model ('question_id'), and no answers to check",
     "verdict": "claims, and no conversations",
+    "turns": "the samples of a run, of which its dataset.json has the accepted ones",
+    "instruction": "'instruction' and 'output', and no conversations",
 }
 """Forms of ``datagen export`` that are no conversations, by a name in their rows."""
 
