@@ -29,7 +29,8 @@ MAX_DETAIL_CHARS = 300
 OF_SERVERS = frozenset({"context_too_long", "empty_reply"})
 """Faults of one request that are mostly the server's: started with a short context, or a reasoning parser."""
 LONG_KEY = 16  # characters; a shorter one, such as 'none', may be a word of the answer
-MAX_READ_CHARS = 10_000  # of a text of which so few are shown
+MAX_READ_CHARS = 10_000  # of a text of which so few are shown: 3 MB took 5 s of CPU, in which nothing else moved
+MAX_CODE_CHARS = 200
 
 
 _MOSTLY = "The address mostly ends in /v1."
@@ -249,7 +250,9 @@ def _told_by(answer: HttpAnswer) -> _Told:
     first = several[0] if isinstance(several, list) and several else several
     inner = outer.get("error") or outer.get("base_resp") or first or body
     error: Mapping[str, Any] = inner if isinstance(inner, Mapping) else {}
-    codes = {str(tree[name]) for tree in (outer, error) for name in _CODES if tree.get(name) is not None}
+    codes = {
+        str(tree[name])[:MAX_CODE_CHARS] for tree in (outer, error) for name in _CODES if tree.get(name) is not None
+    }
     words = str(inner).strip() if inner else ""
     if error:
         said = (error.get(name) for name in ("message", "detail", "error", "msg", "status_msg"))
@@ -257,7 +260,7 @@ def _told_by(answer: HttpAnswer) -> _Told:
         metadata = error.get("metadata")
         if isinstance(metadata, Mapping) and metadata.get("raw"):  # OpenRouter: what the provider behind it said
             words = f"{words}: {metadata['raw']}"
-    words = words or answer.content.decode(errors="replace").strip()
+    words = (words or answer.content[: 4 * MAX_READ_CHARS].decode(errors="replace").strip())[:MAX_READ_CHARS]
     if not words and 300 <= answer.status < 400:
         words = f"a redirect to {address_of(answer.headers.get('location', 'nowhere'))}"
     status = answer.status

@@ -1,10 +1,12 @@
 """What an endpoint's answer means, read from its status and body alone."""
 
 import json
+from typing import Any
 
 import pytest
 
 from datagen.config import TeacherSettings
+from datagen.endpoint import error_translation
 from datagen.endpoint.error_translation import (
     ErrorReader,
     HttpAnswer,
@@ -135,3 +137,27 @@ def test_what_steers_a_terminal_is_in_no_message() -> None:
 def test_an_answer_that_echoes_the_key_is_kept_without_it() -> None:
     assert reader().without_key(f"You sent {KEY}.".encode()) == b"You sent [key]."
     assert ErrorReader(TARGET, "http://h", "none").without_key(b"none is there") == b"none is there"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"A b " * 750_000,
+        json.dumps({"error": {"message": "a b c " * 500_000, "code": "z" * 1_000_000}}).encode(),
+        json.dumps({"detail": [{"loc": ["a"], "msg": "x"}] * 75_000}).encode(),
+        b"[" * 3_000_000,
+    ],
+    ids=["text", "json", "list", "brackets"],
+)
+@pytest.mark.parametrize("status", [400, 429, 500])
+def test_of_a_huge_error_only_the_beginning_is_read(body: bytes, status: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths: list[int] = []
+
+    def heard(status: int, codes: frozenset[str], words: str, *more: Any) -> None:
+        del status, more
+        lengths.extend(map(len, (words, *codes)))
+
+    monkeypatch.setattr(error_translation, "meaning_of", heard)
+    meaning = reader().meaning_of(HttpAnswer(status, {}, body))
+    assert lengths and max(lengths) <= error_translation.MAX_READ_CHARS
+    assert len(str(meaning)) < 400
