@@ -300,12 +300,17 @@ class Batcher:
         before = frozenset(self._teacher.refused)
         spent_usd = 0.0
         missing: str | None = None
+        heard: set[str] = set()
         for file_id in (batch.output_file_id, batch.error_file_id):
             try:
                 if file_id:
-                    spent_usd += await self._download(file_id, opened)
+                    spent_usd += await self._download(file_id, opened, heard)
             except FileNotFoundError as error:
                 missing = str(error)
+        n_told = len(opened.asked) if batch.status == "completed" else 0
+        n_told = min(len(opened.asked), batch.request_counts.completed) if batch.request_counts else n_told
+        if missing is None and len(heard) < n_told:  # cut short, of other requests, or no answers at all
+            missing = f"{n_told} requests are done, and {len(heard)} answers can be read"
         self._store.log.sync()
         if missing is not None:
             self._miss(opened, missing)
@@ -320,7 +325,7 @@ class Batcher:
         """Say once that a batch or its file is not found, as the key may be another's; give it up the next time."""
         n = sum(not self._store.is_settled(digest) for digest in opened.asked)
         if opened.was_missing:
-            self._note(f"{opened.batch_id}: still not found; its {n} requests are asked anew")
+            self._note(f"{opened.batch_id}: still not found; {n} requests are asked anew")
             self._has_gained = True
             self._end(opened, "lost", opened.worst_usd)
             if self._budget is not None:
@@ -328,8 +333,8 @@ class Batcher:
             return
         self._write(BatchFact("missing", opened.file_id, opened.batch_id))
         self._failure = TeacherError(
-            f"The endpoint does not find {opened.batch_id}, or what it answered ({told}). Was it made with the key of "
-            f"another project, or too long ago? Start again with the right key; with this one, {n} requests are asked "
+            f"The endpoint does not find {opened.batch_id}, or all that it answered ({told}). Was it made with the key "
+            f"of another project, or too long ago? Start again with the right key; with this one, {n} requests are asked "
             "anew, with --batch or without, and may be billed twice."
         )
 
@@ -339,14 +344,17 @@ class Batcher:
         if self._budget is not None:
             self._budget.settle(opened.worst_usd, spent_usd)
 
-    async def _download(self, file_id: str, opened: Open) -> float:
-        """Store the replies of one file; gives what they cost, in US dollars."""
+    async def _download(self, file_id: str, opened: Open, heard: set[str]) -> float:
+        """Store the replies of one file, and note whose they are; gives what they cost, in US dollars."""
         spent_usd = 0.0
         for attempt in range(1, DOWNLOAD_TRIES + 1):
             try:
                 async for line in self._teacher.lines(file_id):
                     about = opened.asked.get(line.custom_id)
-                    if about is None or self._store.is_settled(line.custom_id):
+                    if about is None:
+                        continue
+                    heard.add(line.custom_id)
+                    if self._store.is_settled(line.custom_id):
                         continue
                     try:
                         reply = self._teacher.reply_to(line, *about)

@@ -418,3 +418,45 @@ def test_killed_while_it_stores_the_answers_it_loses_none(
         assert killed.start() == 0
         check(server, out, calm)
     assert len(stored(out)) == N_REQUESTS
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: b"<html>expired</html>",
+        lambda content: bytes(len(content)),
+        lambda content: content.replace(b'"custom_id": "', b'"custom_id": "x'),
+        None,
+    ],
+    ids=["empty", "half", "html", "zeros", "of others", "no file"],
+)
+@pytest.mark.parametrize("comes_back", [True, False])
+def test_paid_answers_that_are_not_in_their_file_are_not_paid_again_unsaid(
+    damage: Callable[[bytes], bytes] | None, comes_back: bool, corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    kept: dict[str, Any] = {}
+    with LoopbackServer() as server:
+
+        def spoil(method: str, path: str) -> bool:
+            batch = server.desk.batches.get("batch_1", {})
+            if batch.get("status") == "completed" and not kept:
+                kept.update(batch, content=server.desk.files[batch["output_file_id"]])
+                if damage is None:
+                    batch["output_file_id"] = None
+                else:
+                    server.desk.files[batch["output_file_id"]] = damage(kept["content"])
+            return False
+
+        server.desk.after = spoil
+        with pytest.raises(TeacherError, match=r"does not find batch_1, or all .* requests are done, and \d+ answers"):
+            run(corpus_files, server, tmp_path / "run")
+        assert len(server.desk.batches) == 1
+        if comes_back:
+            server.desk.batches["batch_1"]["output_file_id"] = kept["output_file_id"]
+            server.desk.files[kept["output_file_id"]] = kept["content"]
+        told = Told()
+        assert run(corpus_files, server, tmp_path / "run", told).summary.samples == N_REQUESTS
+        assert len(server.desk.batches) == (1 if comes_back else 2)
+        assert any("still not found" in note for note in told.notes) != comes_back
