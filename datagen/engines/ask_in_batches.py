@@ -334,8 +334,8 @@ class Batcher:
         self._write(BatchFact("missing", opened.file_id, opened.batch_id))
         self._failure = TeacherError(
             f"The endpoint does not find {opened.batch_id}, or all that it answered ({told}). Was it made with the key "
-            f"of another project, or too long ago? Start again with the right key; with this one, {n} requests are asked "
-            "anew, with --batch or without, and may be billed twice."
+            f"of another project, or too long ago? Start again with the right key; with this one, {n} requests are "
+            "asked anew, with --batch or without, and may be billed twice."
         )
 
     def _end(self, opened: Open, status: str, spent_usd: float, refused: tuple[str, ...] = ()) -> None:

@@ -29,6 +29,8 @@ N_TRIED = 64
 EVEN = 0.1
 """By which share of the yes/no answers one may outweigh the other before the rarer is asked for."""
 
+MAX_PER_PLACE = 100
+
 
 def take_more(inputs: Inputs) -> None:
     """Choose as many samples more as this start is to add, and write them down; an unfinished run is finished first.
@@ -110,9 +112,14 @@ class Chooser:
         """Choose samples one by one, each for what is then lacking most.
 
         Raises:
-            SettingsError: Every type asks about every image, and the teacher would only repeat itself.
+            SettingsError: Every type asks about every image, or many times over, and the teacher would only repeat
+                itself.
         """
         settings = self._inputs.settings
+        most = MAX_PER_PLACE * len(self._inputs.images) * len(self._inputs.recipes)
+        if n > most:
+            told = f"at most {most:,} are chosen at once, {MAX_PER_PLACE} for each image and type"
+            raise SettingsError(f"--more {n}: {told}, as more would repeat themselves.")
         rng = rng_for(settings.rng_seed, "more", str(self._n_before))
         spare = {recipe.name: self._without(recipe, rng) for recipe in self._inputs.recipes}
         if settings.teacher.name == "template" and not any(spare.values()):

@@ -32,7 +32,7 @@ from datagen.engines.inputs import MAY_DIFFER, Inputs, common_settings
 from datagen.engines.local import Here, prepare, validators_for
 from datagen.engines.planted_errors import Examiner
 from datagen.engines.plugs import NO_PLUGS, Plugs
-from datagen.engines.preflight import refuse_another_corpus, require_ready
+from datagen.engines.preflight import asks_endpoint, refuse_another_corpus, require_ready
 from datagen.engines.progress import Progress, beating, ended
 from datagen.engines.question_vectors import QuestionVectors
 from datagen.engines.repair_rounds import require_whole
@@ -40,6 +40,7 @@ from datagen.engines.score_run import Judge, score_samples
 from datagen.errors import RunError
 from datagen.records import Sample
 from datagen.store import RunFolder, ScoreStore, stored_replies, write_whole
+from datagen.store.fact_sizes import require_facts
 from datagen.store.shards import Shard, ShardRecord, note_merged, read_candidates, read_record, told_differences
 from datagen.summary import Tally
 from datagen.teacher import open_teacher
@@ -253,6 +254,8 @@ def merge_shards(
         raise RunError(f"{out}: holds a run that was not split; choose another folder to merge into.")
     inputs = Inputs(settings, folder, progress, is_merge=True, plugs=plugs)
     refuse_another_corpus(inputs)
+    for shard in in_order:
+        require_facts(shard, progress.note, may_lose=False, are_paid=asks_endpoint(inputs))
     _require_same(inputs, records)
     validators = _recorded(records)
     with (

@@ -186,6 +186,8 @@ def test_what_cannot_be_added_is_told(tmp_path: Path, corpus_files: CorpusFiles)
     assert "this run is not finished, so nothing is known to be missing yet; say it again" in told.notes[0]
     with pytest.raises(SettingsError, match="the embedded teacher would repeat itself"):
         run_local(load_settings(None, {**dump_settings(settings), "more": 3}), tmp_path / "run", Silence())
+    with pytest.raises(SettingsError, match="--more 1000000000: at most 600 are chosen at once"):
+        run_local(load_settings(None, {**dump_settings(settings), "more": 10**9}), tmp_path / "run", Silence())
     assert datagen.open_run(tmp_path / "run").summary.samples == 6
     with pytest.raises(SettingsError, match="chosen once it is run"):
         estimate_run(load_settings(None, {**dump_settings(settings), "more": 3}))

@@ -5,11 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import CorpusFiles, make_corpus
+from conftest import CorpusFiles, make_corpus, make_shards
 from loopback import LoopbackServer
 
 import datagen
+from datagen.config import load_settings
+from datagen.engines.progress import Silence
+from datagen.engines.run_shards import merge_shards
 from datagen.errors import RunError
+from datagen.store.shards import shard_folders
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "emptied": lambda path: path.write_bytes(b""),
@@ -91,3 +95,17 @@ def test_other_line_ends_are_no_loss_and_embedded_replies_cost_nothing(files: Co
     made = datagen.run({**files.settings, "types": ["conversation"]}, tmp_path / "embedded").summary
     (tmp_path / "embedded" / "replies.jsonl").unlink()
     assert datagen.run({**files.settings, "types": ["conversation"]}, tmp_path / "embedded").summary == made
+
+
+def test_a_merge_does_not_leave_paid_replies_behind(files: CorpusFiles, tmp_path: Path) -> None:
+    with LoopbackServer() as server:
+        given = {"teacher": {"name": "loopback", "base_url": server.base_url}, "types": ["conversation"]}
+        settings = load_settings(None, {**files.settings, **given})
+        make_shards(settings, 2, tmp_path / "run")
+        folders = shard_folders(tmp_path / "run")
+        sound = folders[1].replies.read_bytes()
+        folders[1].replies.write_bytes(b"")
+        with pytest.raises(RunError, match=r"2-of-2/replies\.jsonl: of the .* 0 can be read"):
+            merge_shards(settings, folders, tmp_path / "run", Silence())
+        folders[1].replies.write_bytes(sound)
+        assert merge_shards(settings, folders, tmp_path / "run", Silence()).summary.samples == 4
