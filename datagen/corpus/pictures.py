@@ -11,6 +11,7 @@ import hashlib
 import io
 import os
 import platform
+import re
 import stat
 import sys
 import threading
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -518,7 +519,24 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
     else:
         fault = f"{folder}: the image folder is empty"
     better = next((near for near in islice(_folders_near(folder), N_LISTED) if _holds_any(near, names)), None)
+    if better is None and (meant := _meant(_entries(folder), names)) is not None:
+        return f"{fault}. They seem to be there under other names, such as {meant}: write these in the annotations."
     return f"{fault}. {f'Did you mean --images {better}?' if better else 'Give the right folder with --images.'}"
+
+
+_PUT_BEFORE = re.compile(r"^[0-9a-f]{8}-(?=.)")
+"""What Label Studio puts before the name of an uploaded picture."""
+
+
+def _meant(held: list[Path], names: list[str]) -> str | None:
+    """The file that a name may mean: without what stands before it, in other letters, or of another kind."""
+    files = {path.stem.lower(): path.name for path in held if path.is_file()}
+    for name in names:
+        stem = PurePosixPath(_bare(name).lower()).stem
+        found = files.get(stem) or files.get(_PUT_BEFORE.sub("", stem))
+        if found is not None:
+            return found
+    return None
 
 
 def _told_of_outside(folder: Path, names: list[str]) -> str:

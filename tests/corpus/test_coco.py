@@ -402,6 +402,11 @@ BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
         "out of range",
     ),
     "list": (as_text([BOX]), "holds a JSON array"),
+    "Label Studio": (as_text([{"id": 1, "annotations": [{"completed_by": 1}], "data": {}}]), "export it as COCO there"),
+    "Label Studio, short": (
+        as_text([{"image": "a", "label": [{"rectanglelabels": ["a"]}]}]),
+        "export it as COCO there",
+    ),
     "number": (b"3", "holds a JSON int"),
     "json lines": (b'{"image": "a.jpg"}\n{"image": "b.jpg"}\n', "looks like JSON Lines"),
     "json lines of corpora": (as_text(instances(BOX)) + b"\n" + as_text(instances(BOX)), "looks like JSON Lines"),

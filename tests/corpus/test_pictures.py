@@ -445,3 +445,19 @@ def test_another_machine_proves_that_it_sees_the_same_folder(tmp_path: Path) -> 
             picture(size=(30, 20)).save(folder / "a" / "2.jpg")
         with pytest.raises(RunError, match=f"does not see the pictures of .*{there}"):
             PictureChecker(CorpusSettings(images=str(folder))).require_seen(witness)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["1a2b3c4d-street 7.jpg", "images/1/street 7.jpg", "images\\1\\street 7.jpg", "STREET 7.JPG", "street 7.png"],
+)
+def test_pictures_under_other_names_are_told(tmp_path: Path, name: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "street 7.jpg")
+    told = explain_missing(tmp_path, [name])
+    assert told is not None and "under other names, such as street 7.jpg: write these in the annotations" in told
+
+
+def test_a_number_is_no_prefix(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "7.jpg")
+    told = explain_missing(tmp_path, ["20250101-8.jpg", "27.jpg"])
+    assert told is not None and "Give the right folder with --images" in told

@@ -54,6 +54,10 @@ def _read_bytes(path: Path) -> bytes:
     return data
 
 
+_OF_LABEL_STUDIO = (b"from_name", b"rectanglelabels", b"polygonlabels", b"completed_by", b"annotation_id")
+_N_LOOKED_AT = 65_536
+
+
 def _name_fault(text: bytes, message: str) -> str:
     """Say what a well-formed file is instead of COCO, or which part of it is wrong."""
     if _is_json_lines(text):
@@ -61,6 +65,8 @@ def _name_fault(text: bytes, message: str) -> str:
     what, _, where = message.partition(" - at ")
     if not where and what.startswith("Expected"):
         found = what.partition("got ")[2].strip("`")
+        if any(mark in text[:_N_LOOKED_AT] for mark in _OF_LABEL_STUDIO):
+            return f"is in Label Studio's own form; export it as COCO there. {_SHAPE}."
         return f"holds a JSON {found}. {_SHAPE}; lists are what detection results and LLaVA datasets are."
     place = where.strip("`")
     if what.endswith("got `object`") and place.count(".") == 1:
