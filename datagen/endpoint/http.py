@@ -107,6 +107,8 @@ class HttpClient:
         try:
             async with self._session.request(method, self._url, data=data, allow_redirects=False) as answer:
                 content = await self._read(answer)
+        except aiohttp.ClientHttpProxyError as error:  # its answer to CONNECT: it wants a login, or allows no such host
+            return HttpAnswer(error.status, error.headers or {}, f"the proxy says: {error.message}".encode())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise NoAnswerError("unreachable", f"{type(error).__name__} {error}") from error
         except TimeoutError as error:
@@ -164,15 +166,22 @@ def proxy_for(url: str) -> str | None:
     """The proxy that the environment names for an address, by the rules of the standard library.
 
     Raises:
-        ValueError: It is of a kind that is not supported, such as SOCKS.
+        ValueError: It is of a kind that is not supported, such as SOCKS, or no address.
     """
     parts, proxies = urlsplit(url), getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    proxy = (proxies.get(parts.scheme) or proxies.get("all") or "").strip()
     if not proxy or proxy_bypass(parts.hostname or ""):
         return None
     proxy = proxy if "://" in proxy else f"http://{proxy}"
-    if urlsplit(proxy).scheme not in ("http", "https"):
+    told = urlsplit(proxy)
+    if told.scheme not in ("http", "https"):
         raise ValueError(f"the proxy {address_of(proxy)} is neither http:// nor https://")
+    try:
+        is_address = bool(told.hostname) and told.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise ValueError(f"the proxy of the environment is no address such as http://host:8080 ({told.scheme}_proxy)")
     return proxy
 
 
@@ -223,7 +232,7 @@ def open_client(target: Target) -> tuple[AsyncOpenAI, str | None, str | None]:
                 verify=_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
             ),
         )
-    except (ValueError, ImportError, OpenAIError) as error:  # ImportError: a SOCKS proxy without its package
+    except (ValueError, ImportError, OpenAIError, httpx2.InvalidURL) as error:  # SOCKS without its package
         shown = "OpenAI" if base_url is None else address_of(base_url)
         raise target.error(f"No connection to {shown} can be set up: {error}.") from None
     return client, key, proxy

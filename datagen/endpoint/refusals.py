@@ -236,7 +236,7 @@ _TABLE = (
         ),
     ),
     Refusal("rate_limited", words=re.compile("try again later"), within=range(500, 501)),
-    Refusal("forbidden", frozenset({403, 451}), only_unmet=True),  # moderation answers 403 to a single prompt
+    Refusal("forbidden", frozenset({403, 407, 451}), only_unmet=True),  # moderation answers 403 to a single prompt
     Refusal("server_error", frozenset({409, 421, 423, 424, 425, 449, 499})),
     Refusal(
         "server_error",

@@ -15,10 +15,21 @@ from datagen.endpoint import http
 from datagen.endpoint.error_translation import NoAnswerError
 from datagen.endpoint.http import HttpClient, _allow_open_files, proxy_for
 from datagen.errors import TeacherError
+from datagen.records import AnnotatedImage, Message, Request
 from datagen.teacher.chat import ChatTeacher
 
 BODY = b'{"model": "m", "messages": [{"role": "user", "content": "one"}]}'
 KEY = "sk-very-secret-0123456789"
+REQUEST = Request(
+    digest="d",
+    image=AnnotatedImage("7", "7.jpg", 10, 10),
+    response_type="conversation",
+    recipe_digest="r",
+    messages=(Message("user", "one"),),
+    temperature=None,
+    max_tokens=9,
+    reply_format="text",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +106,38 @@ def test_a_proxy_of_another_kind_is_named_without_its_login(monkeypatch):
     with pytest.raises(TeacherError, match=r"socks5://127\.0\.0\.1:1") as caught:
         ChatTeacher(TeacherSettings(name="m", base_url="http://10.0.0.1/v1"))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["http://:::", "http://", "http://host:99999", "://", "http://[::1"])
+@pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+def test_a_proxy_that_is_no_address_is_told(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TeacherError, match=r"No connection to http://10\.0\.0\.1/v1 can be set up"):
+        ChatTeacher(TeacherSettings(name="m", base_url="http://10.0.0.1/v1"))
+
+
+@pytest.mark.parametrize(("status", "told"), [(407, "refuses all requests"), (403, "refuses all requests")])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_what_a_proxy_refuses_is_its_own_and_told_at_once(scheme, status, told, monkeypatch):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
+        await writer.drain()
+        writer.close()
+
+    async def ask():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://me:secret@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        teacher = ChatTeacher(TeacherSettings(name="m", base_url=f"{scheme}://model.invalid/v1"))
+        try:
+            await teacher.answer(REQUEST)
+        finally:
+            await teacher.close()
+            server.close()
+
+    with pytest.raises(TeacherError, match=told) as caught:
+        asyncio.run(ask())
+    assert "secret" not in str(caught.value) and "a proxy" in str(caught.value)
 
 
 def test_connections_are_kept():
