@@ -40,14 +40,14 @@ def with_agreement(corpus: Corpus) -> Corpus:
         return corpus
     n_named, n_agreed, shifted = _compared(corpus.images, tuple(corpus.categories))
     (what, by), found = max(shifted.items(), key=lambda item: len(item[1]))
-    told = f"captions and boxes disagree: of {n_named} things that captions name, {n_agreed} have a box in their image"
+    told = f"Captions and boxes disagree: of {n_named} things that captions name, {n_agreed} have a box in their image"
     is_shifted = len(found) >= max(MIN_FOUND, MIN_SHIFTED * n_named) and len(set(found)) >= MIN_KINDS
     if n_named >= MIN_NAMED and is_shifted and n_agreed <= MAX_AGREED * len(found):
         cause = f"Likely cause: {_CAUSES[what, by]}, where {len(found)} of them are found"
         mend = (
             "ids and the list of categories may begin at different numbers" if what == "name" else "look at image ids"
         )
-        return replace(corpus, refusal=f"{told[0].upper()}{told[1:]}. {cause}; {mend}.")
+        return replace(corpus, refusal=f"{told}. {cause}; {mend}.")
     if n_named >= MIN_OPEN and n_agreed < MAX_OPEN * n_named:
         told += "; look whether categories, or images, are those of the boxes"
         return replace(corpus, findings=(*corpus.findings, Finding("captions_unlike_boxes", None, told)))
