@@ -30,7 +30,7 @@ class _AnyFact(Struct):
 
 
 def _facts(folder: RunFolder) -> dict[Path, str]:
-    """The files that no computing brings back, and what a loss of them means."""
+    """The files that hold facts, and what a loss means of what no computing brings back."""
     paid = "answers that were paid for are gone, and would be paid for again"
     return {
         folder.replies: "replies that were paid for are gone, and would be asked and paid for again",
@@ -39,6 +39,7 @@ def _facts(folder: RunFolder) -> dict[Path, str]:
         folder.vectors: paid,
         folder.costs: "what was paid is gone, and a budget would begin anew",
         folder.decisions: "what was accepted, rejected or corrected by hand is gone",
+        folder.scores: "",  # computed again, which is told
     }
 
 
@@ -75,7 +76,7 @@ def require_facts(folder: RunFolder, note: Callable[[str], None], *, may_lose: b
         lines = read_facts(path, _AnyFact) if path.is_file() else ()
         left = sum(end - start + 1 for (start, end), fact in lines if fact is not None)
         told = f"{path}: of the {before:,} bytes that were stored there, {left:,} can be read"
-        if left < MIN_LEFT * before and not may_lose:
+        if meaning and left < MIN_LEFT * before and not may_lose:
             raise RunError(f"{told}: {meaning}. Put the file back from a copy, or say --change to go on without it.")
         if left < before:
             note(f"{told}; the run goes on without the others.")
