@@ -75,7 +75,7 @@ def test_run_writes_the_whole_folder_and_no_secret(
         )
     assert "accepted  " in out
     assert "dataset   " in out
-    names = {path.name for path in tmp_path.iterdir()} - {".lock", ".finished.cache"}
+    names = {path.name for path in tmp_path.iterdir()} - {".lock", ".finished.cache", ".sizes.cache"}
     written = {"README.md", "dataset.json", "report.html", "samples.jsonl", "summary.json"}
     assert names == {"replies.jsonl", "run.yaml", *written}
     assert not [path for path in tmp_path.iterdir() if b"sk-very-secret" in path.read_bytes()]
