@@ -137,6 +137,11 @@ def _is_presence(kind: ProbeKind) -> bool:
     return kind == "presence"
 
 
+def _is_number(kind: ProbeKind) -> bool:
+    """Whether a question asks how many: who misses some of the things says too few."""
+    return kind == "count"
+
+
 def presences_of(inquiry: Inquiry) -> Inquiry:
     """What is asked of presence alone: what the picture adds to it is measured on every turn."""
     return replace(inquiry, text=None, probes=tuple(one for one in inquiry.probes if _is_presence(one[1].kind)))
@@ -197,7 +202,7 @@ def _findings(
     for n, ((_, probed), score) in enumerate(zip(inquiry.probes, scores, strict=True)):
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
-            if inquiry.is_recounted and probed.kind == "count":
+            if inquiry.is_recounted and _is_number(probed.kind):
                 numbers[n] = round(sum(number * chance for number, chance in enumerate(score.chances, start=1)), 6)
                 if len(probed.agrees) == 1 and _log_odds(chances[n]) < measures.get(probed.measure, math.inf):
                     measures |= {SEEN: numbers[n], SAID: float(probed.agrees[0] + 1)}
