@@ -117,13 +117,6 @@ def test_a_singular_with_a_bare_verb_is_not_quoted() -> None:
     assert clean_caption("Two men dressed warmly pose for a picture") is not None
 
 
-def test_a_caption_is_said_again_by_one_of_the_same_doer_and_doing() -> None:
-    first = cleaned("a young girl holding a small cat")
-    assert first.says_again(cleaned("a girl in a tank top holding a kitten"))
-    assert not first.says_again(cleaned("a girl in a tank top riding a bike"))
-    assert not first.says_again(cleaned("a woman holding a kitten"))
-
-
 @pytest.mark.parametrize(
     ("raw", "form"),
     [

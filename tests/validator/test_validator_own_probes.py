@@ -24,7 +24,7 @@ def questions(answer: str, probes: dict[str, str], abilities: Abilities | None =
 
 
 def test_a_statement_holds_the_sentence_that_claims() -> None:
-    said = "It is a calm day. The brown dog is sleeping on a bed! All is well."
+    said = "So it goes. The brown dog is sleeping on a bed! All is well."
     asked = questions(said, {"action": "statement", "attribute": "statement"})
     assert set(asked) == {'Does this picture show "The brown dog is sleeping on a bed!"?'} and len(asked) == 2
     assert questions("The dog is brown.", {"attribute": "statement"}) == ['Does this picture show "The dog is brown"?']

@@ -119,11 +119,6 @@ class Caption(Struct, frozen=True):
         is_alone = n_people < 2 or is_a(who, "animal")
         return self.words.count(who) == 1 and plural(who) not in self.words and is_alone
 
-    def says_again(self, other: Caption) -> bool:
-        """Whether another caption is about the same doer and tells the same doing."""
-        mine, theirs = self.reading, other.reading
-        return mine.verb is not None and (mine.doer, mine.verb) == (theirs.doer, theirs.verb)
-
     @property
     def doing(self) -> str | None:
         """What somebody does: "eating from a bowl" of "A cat eating from a bowl"; None where nothing is sure."""

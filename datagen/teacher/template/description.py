@@ -100,7 +100,7 @@ def write_description(facts: Facts, rng: random.Random) -> list[QA]:
             add(draft)
     _add_rest(draft)
     more: tuple[Callable[[Draft], None], ...] = (
-        _add_extent, lambda draft: draft.tell(), _add_sizes, _add_members, _add_largest, _add_measures, _add_spread,
+        _add_extent, _add_sizes, _add_members, _add_largest, _add_measures, _add_spread,
         _add_only, _add_edge,
     )  # fmt: skip
     for add in more:

@@ -222,9 +222,9 @@ def _sum(facts: Facts, rng: random.Random) -> QA | None:
 
 
 def _activity(facts: Facts, rng: random.Random) -> QA | None:
-    """What the captions say, held against the objects: possible for nearly every image."""
+    """What the captions say, held against the objects; without any it would give no reason, and only say them again."""
     said = SAID["activity"]
-    if not facts.captions and len(facts.present) < 2:
+    if not facts.present or (not facts.captions and len(facts.present) < 2):
         return None
     caption: Caption | None = facts.captions[0] if facts.captions else None
     things = _evidence(facts)
