@@ -21,8 +21,8 @@ from datagen.lexicon import with_article
 from datagen.records import Claim
 
 _ABSTRACT = frozenset(
-    "frame scene image picture photo photograph view area place space thing addition background foreground setting "
-    "position person people center middle corner edge left right top bottom distance light shadow surface detail feature "
+    "scene image picture photo photograph view area place space thing addition background foreground setting position "
+    "person people center middle corner edge left right top bottom distance light shadow surface detail feature "
     "object item element pattern shape lower upper closeup close-up sky ground floor air summary rest pose look sign "
     "hint pair couple".split()
 )
