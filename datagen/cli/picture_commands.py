@@ -1,14 +1,15 @@
-"""The commands that ask a model about pictures: one question, the nearest images, and which models there are."""
+"""The commands that ask a model about pictures: a question, boxes and captions, the nearest images; and the models."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from datagen.cli.app import app
-from datagen.cli.exit_status import echo, in_sentences
+from datagen.cli.exit_status import echo, echo_fitted, in_sentences, tell_next
 from datagen.cli.options import LOADING, Given, RunArgument, takes_settings
 from datagen.config import load_validator_settings
 
@@ -38,6 +39,39 @@ def ask(
     except PictureError as error:
         raise ValidatorError(f"{error.detail.replace(image.name, str(image), 1)}.") from None
     echo(open_answerer(settings).answer(picture, question))
+
+
+@app.command()
+@in_sentences
+@takes_settings(*LOADING)
+def annotate(
+    pictures: Annotated[Path, typer.Argument(metavar="PICTURES", help="A folder of pictures.")],
+    *,
+    out: Annotated[Path, typer.Option(help="For the COCO files; a second start of the same command goes on.")],
+    detector: Annotated[str, typer.Option(help="Draws boxes: a name of 'datagen models', a folder or a hub id.")],
+    captioner: Annotated[
+        str | None, typer.Option(help="Writes captions: a model that 'datagen ask' takes, or endpoint:URL#MODEL.")
+    ] = None,
+    categories: Annotated[
+        str, typer.Option(help="What to look for, with commas; else all that it knows, or COCO's 80 things.")
+    ] = "",
+    min_score: Annotated[float, typer.Option(min=0.01, max=0.99, help="Boxes with a lower one are not written.")] = 0.3,
+    given: Given,
+) -> None:
+    """Put boxes and captions on bare pictures, marked as made by a machine."""
+    from datagen.cli.printed import annotated_lines
+    from datagen.engines.annotate_pictures import annotate_pictures
+    from datagen.view.progress_bar import BarProgress
+
+    drawing, *describing = (
+        load_validator_settings({"validator.name": name, **given}) for name in (detector, captioner) if name is not None
+    )
+    wanted = categories.split(",")
+    found = annotate_pictures(
+        pictures, out, drawing, describing[0] if describing else None, BarProgress(), wanted, min_score
+    )
+    echo_fitted(annotated_lines(found, out))
+    tell_next(f"datagen run --corpus {{}} --images {shlex.quote(str(pictures))} --out RUN", at=out)
 
 
 @app.command()

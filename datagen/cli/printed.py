@@ -27,6 +27,7 @@ from datagen.turn_fates import fated_turns, opinion_lines
 
 if TYPE_CHECKING:
     from datagen.api import Run
+    from datagen.engines.annotate_pictures import Annotated
     from datagen.engines.find_images import Near
 
 
@@ -61,6 +62,17 @@ def outcome_lines(summary: Summary, out: Path) -> Iterator[str]:
     yield f"dataset   {out / 'dataset.json'}"
     if (out / "report.html").is_file():
         yield f"report    {out / 'report.html'}"
+
+
+def annotated_lines(found: Annotated, out: Path) -> Iterator[str]:
+    """Tell what was found in bare pictures."""
+    first = f"; {len(found.faults)} left out, such as {visible(found.faults[0])}" if found.faults else ""
+    yield f"pictures  {found.pictures}{first}"
+    most = ", ".join(f"{visible(name)} {number}" for name, number in list(found.boxes.items())[:5])
+    yield f"boxes     {sum(found.boxes.values())} in {found.boxed} pictures" + (f": {most}" if most else "")
+    if found.captioned is not None:
+        yield f"captions  {found.captioned}"
+    yield f"folder    {out}"
 
 
 def omission_lines(omissions: Mapping[str, Omission]) -> Iterator[str]:

@@ -26,7 +26,7 @@ from datagen.validator.loading import (
 )
 from datagen.validator.models.any_chat_model import ANY_CHAT_MODEL
 from datagen.validator.models.clip import CLIP
-from datagen.validator.models.detector import DETECTOR, OPEN_DETECTOR
+from datagen.validator.models.detector import DETECTOR, OPEN_DETECTOR, Detector, DetectorValidator
 from datagen.validator.models.family import Answerer, Family, LazyValidator, Named
 from datagen.validator.models.imp import IMP
 from datagen.validator.models.llava import CODE_OF_ITS_OWN, LLAVA
@@ -94,6 +94,25 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
             "writes, such as llava-1.5-7b."
         )
     return family.load_answerer(settings, found, family.prepare(settings, found))
+
+
+def open_detector(settings: ValidatorSettings) -> Detector:
+    """Load the detector that the settings name, to be asked for boxes.
+
+    Raises:
+        ValidatorError: It cannot be loaded, or is none.
+    """
+    _require_one(settings)
+    found_by = None if _named(settings) is not None else find_checkpoint(settings)
+    if found_by is not None:
+        family, found = found_by
+        loaded = None if family.name != DETECTOR.name else family.load(settings, found, family.prepare(settings, found))
+        if isinstance(loaded, DetectorValidator):
+            return loaded.detector
+    raise ValidatorError(
+        f"{settings.name}: draws no boxes; name a detector that transformers runs, such as "
+        "rt-detr-r50 or grounding-dino-tiny."
+    )
 
 
 def _named(settings: ValidatorSettings) -> Named | None:

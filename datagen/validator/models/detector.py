@@ -177,7 +177,7 @@ class DetectorValidator:
         self.identity = detector.identity
         self.abilities = detector.parts.abilities
         self.n_readers = 0
-        self._detector = detector
+        self.detector = detector
 
     def look_over(self, names: Sequence[str], load_picture: LoadPicture) -> None:
         """Any picture will do."""
@@ -202,7 +202,7 @@ class DetectorValidator:
             item: read_question(item) for look in looks for item in look.items if isinstance(item, Probe)
         }
         names = sorted({name for question in asked.values() if question is not None for name in question.names})
-        seen = self._detector.look(picture, names) if names else {}
+        seen = self.detector.look(picture, names) if names else {}
         for look in looks:
             for item in look.items:
                 key = score_key(self.identity, look, item)
