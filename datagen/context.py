@@ -24,7 +24,8 @@ CROWD_MARK = " (a group, members not counted)"
 _BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark>" + re.escape(CROWD_MARK) + r")?: \[(?P<corners>[^\]]+)\]$")
 REGIONS = "Sentences on parts of the image, each with the edges of the part:"
 _REGION_LINE = re.compile(r"^(?P<text>.+?) \[(?P<corners>[^\[\]]+)\]$")
-_NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out): ")
+_NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out|Boxed by): ")
+BY_DETECTOR = "Boxed by: a detector, which may be wrong or miss things"
 ABSENT = "Absent: "
 
 
@@ -54,6 +55,8 @@ def render_context(
             if settings.style == "llava"
             else _boxes_with_notes(image.boxes, tuple(image.unfinished or ()), settings.max_boxes)
         )
+        if image.by_detector is True and settings.style != "llava":
+            blocks[-1] += f"\n{BY_DETECTOR}"
         if absent and tells_absent(parts, settings):
             blocks[-1] += f"\n{ABSENT}{'; '.join(absent)}"
     if "boxes" in parts and image.regions and settings.style != "llava":

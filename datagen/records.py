@@ -68,6 +68,7 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
         absent: Categories that somebody looked for and did not find, where the file tells them of each image (LVIS).
             Where it does not, a category without a box is absent as far as the corpus is exhaustive.
         unfinished: Categories of which not every object has its box, where the file tells them.
+        by_detector: A detector drew its boxes, or some of them, and nobody looked whether they are right.
         regions: What is said of parts of it, if anything; no caption, as none of them is about the whole.
     """
 
@@ -80,6 +81,7 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
     licence: str | None = None
     absent: tuple[str, ...] | UnsetType = UNSET
     unfinished: tuple[str, ...] | UnsetType = UNSET
+    by_detector: bool | UnsetType = UNSET
     regions: tuple[Region, ...] | UnsetType = UNSET
 
     @property

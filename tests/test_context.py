@@ -5,6 +5,7 @@ from typing import Literal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from datagen.config import ContextSettings
 from datagen.context import parse_context, render_context
@@ -75,6 +76,20 @@ def test_the_cap_keeps_the_largest_in_order_and_says_what_is_left_out():
     one_less = render_context(scene(*boxes[:2]), BOTH, ContextSettings(max_boxes=1))
     assert one_less.endswith("Left out: 1 smaller box (cup), included in the counts")
     assert render_context(scene(*boxes), BOTH, ContextSettings(style="llava", max_boxes=1)).count("cup") == 4
+
+
+def test_a_detectors_boxes_are_told_as_such_and_read_back_as_boxes():
+    image = scene(box("cup", 0.1, 0.1, 0.5, 0.5))
+    drawn = replace(image, by_detector=True, unfinished=("cup",))
+    text = render_context(drawn, BOTH, DEFAULT)
+    assert text.splitlines()[1:] == [
+        "Counts: cup at least 1",
+        "Boxed by: a detector, which may be wrong or miss things",
+    ]
+    assert parse_context(text).boxes == parse_context(render_context(image, BOTH, DEFAULT)).boxes
+    assert not parse_context(text).captions
+    llava = ContextSettings(style="llava")  # byte for byte LLaVA's
+    assert render_context(drawn, BOTH, llava) == render_context(image, BOTH, llava)
 
 
 def test_absent_things_stand_last_and_only_where_they_are_asked_for():

@@ -536,4 +536,5 @@ def gather_evidence(
         told_of_parts=read_captions(of_parts, lexicon)[0],
         part_words=frozenset(singular(word) for text in of_parts for word in _WORDS.findall(text.lower())),
         groups=groups,
+        by_detector=image.by_detector is True,
     )

@@ -57,6 +57,7 @@ class Evidence(Struct, frozen=True):
             its silence says nothing.
         part_words: Every word of these texts, in the singular.
         groups: Per category, the corners of its crowd regions.
+        by_detector: A detector drew the boxes: they prove nothing by themselves.
     """
 
     counts: dict[str, Count]
@@ -78,6 +79,7 @@ class Evidence(Struct, frozen=True):
     told_of_parts: tuple[tuple[Statement, ...], ...] = ()
     part_words: frozenset[str] = frozenset()
     groups: Mapping[str, Sequence[BoxUnit]] = {}
+    by_detector: bool = False
 
     def is_looked_for(self, category: str) -> bool:
         """Whether annotators looked for a category in this image."""

@@ -22,7 +22,20 @@ ONE_OR_SO = 2
 
 
 def verify(statement: Statement, evidence: Evidence) -> Claim:
-    """Hold one statement against the annotations."""
+    """Hold one statement against the annotations: where a detector drew the boxes, against the captions.
+
+    Its boxes still count as a doubt: what they speak against, or for against the captions, is unknown.
+    """
+    claim = _verify(statement, evidence)
+    if not evidence.by_detector or claim.verdict == "unknown":
+        return claim
+    alone = _verify(statement, replace(evidence, counts={}, boxes={}, noticed={}, groups={}, is_decided=False))
+    if (alone.verdict == "contradicted") == (claim.verdict == "contradicted") and alone.verdict != "unknown":
+        return alone
+    return replace(claim, verdict="unknown", evidence=f"{claim.evidence}, but only by boxes that a detector drew")
+
+
+def _verify(statement: Statement, evidence: Evidence) -> Claim:
     statement = _as_annotated(statement, evidence)
     if statement.category not in evidence.vocabulary.names and statement.category in evidence.vocabulary.hypernyms:
         verdict, reason = _verify_wider(statement, evidence)

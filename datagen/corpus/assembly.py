@@ -22,9 +22,9 @@ from datagen.corpus.category_names import (
 )
 from datagen.corpus.file_names import plain_name
 from datagen.corpus.images import (
+    BY_DETECTOR,
     MAX_CAPTION_BYTES,
     MAX_SIDE_PX,
-    ONLY_LABELLED,
     AnnotatedImages,
     Annotations,
     Columns,
@@ -370,12 +370,12 @@ class Assembly:
         """What is said of categories in whole images, as ``Columns`` has it: image and label."""
         labels = self._labels.array()
         images, codes = labels[:, 0], labels[:, 1]
-        is_mark = codes == ONLY_LABELLED
+        is_mark = codes <= BY_DETECTOR
         is_absent = (codes < 0) & ~is_mark
         named = (
             rows[np.where(is_mark, 0, np.where(is_absent, -1 - codes, codes))] if len(rows) else np.zeros_like(codes)
         )
-        coded = np.where(is_mark, np.int32(ONLY_LABELLED), np.where(is_absent, -1 - named, named))
+        coded = np.where(is_mark, codes, np.where(is_absent, -1 - named, named))
         is_told = is_mark | (named >= 0)
         return images[is_told], coded[is_told].astype(np.int32)
 

@@ -364,7 +364,7 @@ def _image_of(
     image = AnnotatedImage(image_id, record.file_name, width, height, captions, tuple(boxes), record.licence)
     if not any(row.score is not None and row.score < 1 for row in record.boxes):
         return image
-    return replace(image, absent=(), unfinished=(*dict.fromkeys(box.category for box in boxes),))  # of a detector
+    return replace(image, absent=(), unfinished=(*dict.fromkeys(box.category for box in boxes),), by_detector=True)
 
 
 def _read_size(record: ImageRecord, place: str, folder: Path | None) -> tuple[int, int]:

@@ -136,6 +136,8 @@ MAX_CAPTION_BYTES = 10_000
 them takes a second for 10,000 and a minute for 80,000."""
 ONLY_LABELLED = -(2**31)
 """A label: of this image only what is labelled absent may be denied."""
+BY_DETECTOR = ONLY_LABELLED + 1
+"""A label: a detector drew the boxes of this image."""
 REGION_KINDS: tuple[RegionKind, ...] = ("phrase", "attribute", "relation", "expression")
 """By their codes in ``Columns``."""
 _CHUNK = 256
@@ -197,8 +199,8 @@ class Columns(Struct, frozen=True):
         categories: Index into ``category_names``.
         crowds: Whether a box is a crowd region.
         labels_end: The same as ``boxes_end`` for labels of whole images.
-        labels: ``ONLY_LABELLED``; an index into ``category_names`` for a category of which not every object is boxed;
-            -1 minus the index for one that is absent.
+        labels: ``ONLY_LABELLED``; ``BY_DETECTOR``; an index into ``category_names`` for a category of which not every
+            object is boxed; -1 minus the index for one that is absent.
         category_names: As the files spell them.
         licence_names: Short names.
         regions: What is said of parts; None where no image has such.
@@ -283,17 +285,22 @@ class Columns(Struct, frozen=True):
                 tuple(captions[a - n_captions : b - n_captions]),
                 tuple(boxes[c - n_boxes : d - n_boxes]),
                 licence_names[licence],
-                *(self._labelled(row) if len(self.labels) else (UNSET, UNSET) if regions else ()),
+                *(self._labelled(row) if len(self.labels) else (UNSET, UNSET, UNSET) if regions else ()),
                 *((regions[row - start] or UNSET,) if regions else ()),
             )
 
-    def _labelled(self, row: int) -> tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType]:
-        """Categories that are absent from an image, and those that are not boxed throughout, where labels tell them."""
+    def _labelled(self, row: int) -> _Labelled:
+        """Categories that are absent from an image, those that are not boxed throughout, and who drew the boxes."""
         labels = self.labels[self.labels_end[row] : self.labels_end[row + 1]].tolist()
         unfinished = tuple(self.category_names[label] for label in labels if label >= 0)
+        by_detector = BY_DETECTOR in labels or UNSET
         if ONLY_LABELLED not in labels:
-            return UNSET, unfinished or UNSET
-        return tuple(self.category_names[-1 - label] for label in labels if ONLY_LABELLED < label < 0), unfinished
+            return UNSET, unfinished or UNSET, by_detector
+        absent = tuple(self.category_names[-1 - label] for label in labels if BY_DETECTOR < label < 0)
+        return absent, unfinished, by_detector
+
+
+_Labelled = tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType, bool | UnsetType]
 
 
 class Annotations(Struct, frozen=True):
@@ -380,6 +387,7 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
     labels = [
         [
             ONLY_LABELLED,
+            *([BY_DETECTOR] if image.by_detector is True else ()),
             *(-1 - categories[name] for name in image.absent if name in categories),
             *(categories[name] for name in image.unfinished or () if name in categories),
         ]

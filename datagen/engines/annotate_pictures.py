@@ -310,8 +310,8 @@ def _write(out: Path, work: _Work, made: Sequence[_Made], names: Sequence[str]) 
         raise CorpusError(f"{work.folder}: no picture can be used, such as {next(iter(work.faults.values()))}.")
     if not counts and not n_captions:
         raise CorpusError(
-            f"{work.folder}: nothing was found in {len(work.stamps)} pictures; look whether the detector knows what they "
-            "show, or lower --min-score."
+            f"{work.folder}: nothing was found in {len(work.stamps)} pictures; look whether the detector knows what "
+            "they show, or lower --min-score."
         )
     stale = {INSTANCES, CAPTIONS}
     for one in made:

@@ -16,8 +16,8 @@ def box(category: str, corners=LEFT, is_crowd: bool = False, area: float = 0.06)
     return Box(category, corners, area, is_crowd)
 
 
-def judged(text: str, boxes=(), captions=(), question: str = "Tell me?", **settings) -> dict[str, Claim]:
-    image = AnnotatedImage("1", "1.jpg", 100, 100, tuple(captions), tuple(boxes))
+def judged(text: str, boxes=(), captions=(), question: str = "Tell me?", image=None, **settings) -> dict[str, Claim]:
+    image = image or AnnotatedImage("1", "1.jpg", 100, 100, tuple(captions), tuple(boxes))
     (turn,) = judge_turns((Turn(question, text),), image, NAMES, ChecksSettings(**settings))
     return {f"{claim.kind} {claim.category}": claim for claim in turn.claims}
 
@@ -31,7 +31,7 @@ def verdict(text: str, boxes=(), captions=(), **more) -> str:
 DOGS = (box("dog", LEFT), box("dog", RIGHT))
 
 
-@pytest.mark.parametrize(
+VERDICTS = pytest.mark.parametrize(
     ("text", "boxes", "captions", "expected"),
     [
         # presence
@@ -104,6 +104,9 @@ DOGS = (box("dog", LEFT), box("dog", RIGHT))
         ("The dog is larger than the cat.", (box("dog", TINY), box("cat", LEFT)), (), "unknown"),
     ],
 )  # fmt: skip
+
+
+@VERDICTS
 def test_verdicts(text, boxes, captions, expected):
     assert verdict(text, boxes, captions) == expected
 
@@ -162,3 +165,29 @@ def test_only_what_is_annotated_throughout_may_be_denied() -> None:
     assert deniable(image, many, ChecksSettings()) == ()
     assert deniable(image, many, ChecksSettings(exhaustive="yes")) == many
     assert deniable(image, NAMES, ChecksSettings(exhaustive="no")) == ()
+
+
+def by_detector(boxes, captions) -> AnnotatedImage:
+    """An image as a file of a detector's boxes gives it."""
+    unfinished = tuple(dict.fromkeys(one.category for one in boxes))
+    return AnnotatedImage(
+        "1", "1.jpg", 100, 100, tuple(captions), tuple(boxes), absent=(), unfinished=unfinished, by_detector=True
+    )
+
+
+@VERDICTS
+def test_boxes_that_a_detector_drew_prove_nothing(text, boxes, captions, expected):
+    found = judged(text, image=by_detector(boxes, captions))
+    alone = judged(text, image=by_detector((), captions))
+    for name, claim in found.items():
+        assert claim.verdict not in ("supported_by_boxes", "supported_by_both")
+        assert claim.verdict == "unknown" or claim.verdict == alone[name].verdict
+
+
+def test_a_detector_leaves_open_what_it_says_alone_and_what_it_says_against_captions():
+    said = judged("A dog runs.", image=by_detector(DOGS, ()))["presence dog"]
+    assert said.verdict == "unknown" and said.evidence.endswith(", but only by boxes that a detector drew")
+    both = judged("A dog runs.", image=by_detector(DOGS, ["A dog runs."]))["presence dog"]
+    assert both.verdict == "supported_by_caption"
+    assert judged("There is one dog.", DOGS)["count dog"].verdict == "contradicted"
+    assert judged("There is one dog.", image=by_detector(DOGS, ()))["count dog"].verdict == "unknown"

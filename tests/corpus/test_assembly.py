@@ -6,9 +6,10 @@ from functools import partial
 
 import numpy as np
 import pytest
+from msgspec import UNSET
 
 from datagen.corpus.assembly import Assembly, Corners, corpus_of, within
-from datagen.corpus.images import ONLY_LABELLED
+from datagen.corpus.images import BY_DETECTOR, ONLY_LABELLED
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Box
 
@@ -34,11 +35,13 @@ def test_what_comes_in_any_order_stands_by_image() -> None:
 def test_labels_of_whole_images_need_no_negatives() -> None:
     assembly = Assembly("mine", ["person", "dog", "1"])
     rows = [assembly.add_image(f"{n}.jpg") for n in range(3)]
-    assembly.add_labels([(rows[1], 0), (rows[2], ONLY_LABELLED), (rows[2], -1 - 1), (rows[2], -1 - 2)])
+    assembly.add_labels(
+        [(rows[1], 0), (rows[2], ONLY_LABELLED), (rows[2], BY_DETECTOR), (rows[2], -1 - 1), (rows[2], -1 - 2)]
+    )
     images = corpus_of(assembly.annotations(3)).images
     told = [(image.absent or None, image.unfinished or None) for image in images]
     assert told == [(None, None), (None, ("person",)), (("dog",), None)]
-    assert images[2].unfinished == ()
+    assert images[2].unfinished == () and [image.by_detector for image in images] == [UNSET, UNSET, True]
 
 
 def test_captions_that_are_none_are_left_out() -> None:

@@ -797,7 +797,7 @@ def test_boxes_of_a_detector_are_no_ground_truth(load: Loader, key: str, scale: 
     assert "5 of 5 boxes carry a score (0.03 to 0.9, half below 0.51)" in finding.detail
     assert "2 below 0.5 (--set corpus.min_score) are left out" in finding.detail
     (image,) = corpus.images
-    assert (len(image.boxes), image.absent, image.unfinished) == (3, (), ("dog",))
+    assert (len(image.boxes), image.absent, image.unfinished, image.by_detector) == (3, (), ("dog",), True)
     assert deniable(image, corpus.categories, ChecksSettings()) == ()
     assert not count_objects(image.boxes, image.unfinished or ())["dog"].is_exact
 
@@ -817,7 +817,8 @@ def test_the_least_score_is_a_setting_that_the_cache_knows(
 @pytest.mark.parametrize("score", [1, 1.0, None, True, "high", [0.2], -3, {"a": 1}, 1e300])
 def test_a_score_that_says_nothing_leaves_boxes_as_people_drew_them(load: Loader, score: object) -> None:
     corpus = load(instances(scored(score)))
-    assert not corpus.findings and len(corpus.images[0].boxes) == 1 and corpus.images[0].absent is UNSET
+    assert not corpus.findings and len(corpus.images[0].boxes) == 1
+    assert corpus.images[0].absent is UNSET and corpus.images[0].by_detector is UNSET
 
 
 def test_categories_that_name_no_thing_are_told_once_with_their_boxes(load: Loader) -> None:

@@ -229,7 +229,7 @@ def test_boxes_of_a_detector_are_no_ground_truth(folder: Path, tmp_path: Path) -
     for corpus in (ImageRecords([record]).load(), load_corpus(in_a_file(tmp_path / "r.jsonl", [record]))):
         (finding,), (image,) = corpus.findings, corpus.images
         assert finding.kind == "boxes_scored" and "2 of 2 boxes carry a score" in finding.detail
-        assert (len(image.boxes), image.absent, image.unfinished) == (1, (), ("dog",))
+        assert (len(image.boxes), image.absent, image.unfinished, image.by_detector) == (1, (), ("dog",), True)
     drawn = {**record, "boxes": [{**boxes[0], "score": 1}]}
     assert not ImageRecords([drawn]).load().findings
 

@@ -5,6 +5,7 @@ import pickle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from datagen.corpus.images import AnnotatedImages, columns_of
 from datagen.records import AnnotatedImage, Box
@@ -48,6 +49,12 @@ def test_it_is_a_sequence_like_any_other(images: list[AnnotatedImage], data: st.
     assert list(lazy[chosen]) == images[chosen] == [lazy[chosen][n] for n in range(len(images[chosen]))]
     assert list(pickle.loads(pickle.dumps(lazy[chosen]))) == images[chosen]
     assert list(reversed(lazy)) == images[::-1]
+
+
+def test_who_drew_the_boxes_stays_with_each_image() -> None:
+    drawn = replace(MANY[3], absent=(), unfinished=("dog",), by_detector=True)
+    images = [MANY[2], drawn, replace(MANY[5], absent=("dog",), unfinished=())]
+    assert [*AnnotatedImages(columns_of(images))] == images
 
 
 def test_it_is_walked_as_often_as_wanted() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CorpusFiles
+from msgspec import UNSET
 from written_corpora import WRITERS
 
 import datagen
@@ -70,6 +71,16 @@ def test_each_image_keeps_what_its_own_corpus_looked_for(folder: Path) -> None:
         for image in (first, other, open_one)
     ]
     assert verdicts == ["unknown", "supported_by_boxes", "unknown"]
+
+
+def test_a_detectors_boxes_stay_so_beside_those_of_people(folder: Path) -> None:
+    path = next((folder / "coco").rglob("instances*.json"))
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps({**told, "annotations": [{**one, "score": 0.9} for one in told["annotations"]]}))
+    corpus = load_corpus(mixed(folder, "coco", "mine"))
+    assert {image.by_detector for image in corpus.images if image.image_id.startswith("coco_")} == {True}
+    assert {image.by_detector for image in corpus.images if image.image_id.startswith("mine_")} == {UNSET}
+    assert corpus.by_id["coco_1"].absent == () and corpus.by_id["mine_1"].absent
 
 
 def test_a_run_tells_every_source_and_goes_on(folder: Path, tmp_path: Path) -> None:

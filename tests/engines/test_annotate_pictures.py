@@ -14,8 +14,9 @@ from tiny_checkpoints import picture
 from tiny_detectors import write_grounding_dino, write_rt_detr
 from typer.testing import CliRunner
 
+import datagen
 from datagen.cli import app
-from datagen.config import CorpusSettings, ValidatorSettings
+from datagen.config import CorpusSettings, ValidatorSettings, load_settings
 from datagen.corpus import load_corpus
 from datagen.engines import annotate_pictures as annotating
 from datagen.engines.annotate_pictures import MAX_BOXES, Annotated, annotate_pictures
@@ -216,3 +217,16 @@ def test_the_command_with_real_models_of_either_kind(pictures: Path, tmp_path: P
             assert left >= 0 and left + width <= size["width"] + 0.01 and 0 < row["score"] < 1
             assert top >= 0 and top + height <= size["height"] + 0.01 and width > 0 and height > 0
     assert told["closed"]["info"]["detector"] == "tiny-rt" and told["open"]["info"]["detector"] == "tiny-dino"
+
+
+def test_a_run_proves_nothing_by_a_detectors_boxes(
+    pictures: Path, tmp_path: Path, rt_detr: Path, looked: list[Any]
+) -> None:
+    annotated(pictures, tmp_path / "out", rt_detr)
+    corpus = {"path": str(tmp_path / "out"), "images": str(pictures)}
+    given = {"corpus": corpus, "types": ["conversation", "description"], "dedup": {"over_set": False}, "workers": 1}
+    run = datagen.run(load_settings(None, given), tmp_path / "run")
+    claims = [claim for sample in run.iter_samples() for turn in sample.turns for claim in turn.claims]
+    assert {claim.verdict for claim in claims} == {"unknown"} and run.summary.accepted
+    assert any(claim.evidence.endswith("but only by boxes that a detector drew") for claim in claims)
+    assert "no claim is taken for proven or refuted by them alone" in (tmp_path / "run" / "README.md").read_text()

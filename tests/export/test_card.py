@@ -9,7 +9,7 @@ from msgspec.structs import replace
 import datagen
 from datagen.export import dataset_card
 from datagen.hallucination_rate import Coverage, HallucinationRate, Hallucinations, Rate, SentenceCover
-from datagen.summary import Fates, TurnCounts
+from datagen.summary import Fates, Omission, TurnCounts
 
 RATE = HallucinationRate(Rate(12, 100, 9, 0.12, 0.0703, 0.2), Rate(0, 0, 0))
 
@@ -42,6 +42,12 @@ def test_losses_and_the_hallucination_rate_stand_in_the_first_lines(run: datagen
     assert "| claims of count | 12.0 %" in card
     assert "Of 125 claims in it, 31 could not be checked" in card
     assert "4 claims in it are contradicted" in card
+
+
+def test_boxes_of_a_detector_are_told(run: datagen.Run) -> None:
+    told = "A detector drew boxes of its images, and nobody looked whether they are right"
+    assert told in card_of(run, omissions={"boxes_scored": Omission(1, "i.json: 3 of 3 boxes carry a score")})
+    assert told not in card_of(run, omissions={"box_missing": Omission(1, "a box")})
 
 
 def test_a_summary_of_before_turns_were_counted_makes_a_card(run: datagen.Run) -> None:

@@ -28,6 +28,7 @@ from datagen.corpus.coco.boxes import InstanceRow, is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
 from datagen.corpus.images import (
+    BY_DETECTOR,
     MAX_CAPTION_BYTES,
     ONLY_LABELLED,
     Annotations,
@@ -49,6 +50,8 @@ MIN_CROWDS = 3
 MANY_CROWDS = 0.2
 """Share of boxes with ``iscrowd`` and a mask from which on the mark cannot mean a group."""
 _OF_MASKS = frozenset(("rle_size_mismatch", "mask_unreadable"))
+_DETECTORS = ONLY_LABELLED, BY_DETECTOR
+"""Labels of the images of a file that a detector made."""
 _CHUNK = 1 << 16
 """Annotations placed at once: what is worked out on the way takes some hundred bytes for each."""
 
@@ -212,9 +215,9 @@ class _Merge:
         self.findings.append(Finding("boxes_scored", None, f"{file.path.name}: {told}"))
         is_kept &= ~is_low
         images = np.unique(self.listing.rows(file.images.ids, file.path))
-        marks = np.column_stack((images, np.full(len(images), ONLY_LABELLED)))
+        marks = np.concatenate([np.column_stack((images, np.full(len(images), mark))) for mark in _DETECTORS])
         boxed = np.unique(np.column_stack((boxes.images[is_kept], boxes.categories[is_kept])), axis=0)
-        self.labels.append(np.concatenate((marks[images >= 0], boxed)).astype(np.int32))
+        self.labels.append(np.concatenate((marks[marks[:, 0] >= 0], boxed)).astype(np.int32))
 
     def _judge(
         self, file: Instances, notes: list[tuple[int, str, str]], is_ours: Mask, is_kept: Mask, form: _FormCheck
