@@ -24,7 +24,8 @@ CROWD_MARK = " (a group, members not counted)"
 _BOX_LINE = re.compile(r"^(?P<category>[^:\[\]]+?)(?P<mark>" + re.escape(CROWD_MARK) + r")?: \[(?P<corners>[^\]]+)\]$")
 REGIONS = "Sentences on parts of the image, each with the edges of the part:"
 _REGION_LINE = re.compile(r"^(?P<text>.+?) \[(?P<corners>[^\[\]]+)\]$")
-_NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out|Boxed by): ")
+_NOTE_LINE = re.compile(r"^(Counts|Boxed twice|Left out|Boxed by|Written by): ")
+BY_CAPTIONER = "Written by: a model, which may be wrong"
 BY_DETECTOR = "Boxed by: a detector, which may be wrong or miss things"
 ABSENT = "Absent: "
 
@@ -49,6 +50,8 @@ def render_context(
     blocks = []
     if "captions" in parts and image.captions:
         blocks.append("\n".join(image.captions))
+        if image.by_captioner is True and settings.style != "llava":
+            blocks[-1] += f"\n{BY_CAPTIONER}"
     if "boxes" in parts and image.boxes:
         blocks.append(
             render_llava_boxes(image.boxes)

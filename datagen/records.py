@@ -69,6 +69,7 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
             Where it does not, a category without a box is absent as far as the corpus is exhaustive.
         unfinished: Categories of which not every object has its box, where the file tells them.
         by_detector: A detector drew its boxes, or some of them, and nobody looked whether they are right.
+        by_captioner: The same of its captions, which a model wrote.
         regions: What is said of parts of it, if anything; no caption, as none of them is about the whole.
     """
 
@@ -82,6 +83,7 @@ class AnnotatedImage(Struct, frozen=True, gc=False):
     absent: tuple[str, ...] | UnsetType = UNSET
     unfinished: tuple[str, ...] | UnsetType = UNSET
     by_detector: bool | UnsetType = UNSET
+    by_captioner: bool | UnsetType = UNSET
     regions: tuple[Region, ...] | UnsetType = UNSET
 
     @property

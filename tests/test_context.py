@@ -88,7 +88,10 @@ def test_a_detectors_boxes_are_told_as_such_and_read_back_as_boxes():
     ]
     assert parse_context(text).boxes == parse_context(render_context(image, BOTH, DEFAULT)).boxes
     assert not parse_context(text).captions
-    llava = ContextSettings(style="llava")  # byte for byte LLaVA's
+    written = render_context(replace(drawn, captions=("A cup.",), by_captioner=True), BOTH, DEFAULT)
+    assert written.startswith("A cup.\nWritten by: a model, which may be wrong\n\ncup: ")
+    assert parse_context(written).captions == ("A cup.",)
+    drawn, llava = replace(drawn, by_captioner=True), ContextSettings(style="llava")  # byte for byte LLaVA's
     assert render_context(drawn, BOTH, llava) == render_context(image, BOTH, llava)
 
 

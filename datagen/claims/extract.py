@@ -537,4 +537,5 @@ def gather_evidence(
         part_words=frozenset(singular(word) for text in of_parts for word in _WORDS.findall(text.lower())),
         groups=groups,
         by_detector=image.by_detector is True,
+        by_captioner=image.by_captioner is True,
     )

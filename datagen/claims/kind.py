@@ -58,6 +58,7 @@ class Evidence(Struct, frozen=True):
         part_words: Every word of these texts, in the singular.
         groups: Per category, the corners of its crowd regions.
         by_detector: A detector drew the boxes: they prove nothing by themselves.
+        by_captioner: A model wrote the captions: nor do these.
     """
 
     counts: dict[str, Count]
@@ -80,6 +81,7 @@ class Evidence(Struct, frozen=True):
     part_words: frozenset[str] = frozenset()
     groups: Mapping[str, Sequence[BoxUnit]] = {}
     by_detector: bool = False
+    by_captioner: bool = False
 
     def is_looked_for(self, category: str) -> bool:
         """Whether annotators looked for a category in this image."""

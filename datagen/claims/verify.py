@@ -22,17 +22,30 @@ ONE_OR_SO = 2
 
 
 def verify(statement: Statement, evidence: Evidence) -> Claim:
-    """Hold one statement against the annotations: where a detector drew the boxes, against the captions.
+    """Hold one statement against the annotations: those of people alone decide.
 
-    Its boxes still count as a doubt: what they speak against, or for against the captions, is unknown.
+    A detector's boxes and a model's captions still count as a doubt: what they speak against is unknown.
     """
     claim = _verify(statement, evidence)
-    if not evidence.by_detector or claim.verdict == "unknown":
+    if claim.verdict == "unknown" or not (evidence.by_detector or evidence.by_captioner):
         return claim
-    alone = _verify(statement, replace(evidence, counts={}, boxes={}, noticed={}, groups={}, is_decided=False))
-    if (alone.verdict == "contradicted") == (claim.verdict == "contradicted") and alone.verdict != "unknown":
+    alone = _verify(statement, _of_people(evidence))
+    if alone.verdict != "unknown" and (alone.verdict == "contradicted") == (claim.verdict == "contradicted"):
         return alone
-    return replace(claim, verdict="unknown", evidence=f"{claim.evidence}, but only by boxes that a detector drew")
+    made = {"boxes that a detector drew": evidence.by_detector, "captions that a model wrote": evidence.by_captioner}
+    told = " and ".join(name for name, is_so in made.items() if is_so)
+    return replace(claim, verdict="unknown", evidence=f"{claim.evidence}, but only by {told}")
+
+
+def _of_people(evidence: Evidence) -> Evidence:
+    """What is left of the evidence without what machines made."""
+    if evidence.by_detector:
+        evidence = replace(evidence, counts={}, boxes={}, noticed={}, groups={}, is_decided=False)
+    if evidence.by_captioner:
+        evidence = replace(
+            evidence, told=(), named={}, open_words={}, nouns={}, words=(), things=(), stems=(), maybe_named=frozenset()
+        )
+    return evidence
 
 
 def _verify(statement: Statement, evidence: Evidence) -> Claim:

@@ -22,7 +22,7 @@ from datagen.corpus.category_names import (
 )
 from datagen.corpus.file_names import plain_name
 from datagen.corpus.images import (
-    BY_DETECTOR,
+    LAST_MARK,
     MAX_CAPTION_BYTES,
     MAX_SIDE_PX,
     AnnotatedImages,
@@ -370,7 +370,7 @@ class Assembly:
         """What is said of categories in whole images, as ``Columns`` has it: image and label."""
         labels = self._labels.array()
         images, codes = labels[:, 0], labels[:, 1]
-        is_mark = codes <= BY_DETECTOR
+        is_mark = codes <= LAST_MARK
         is_absent = (codes < 0) & ~is_mark
         named = (
             rows[np.where(is_mark, 0, np.where(is_absent, -1 - codes, codes))] if len(rows) else np.zeros_like(codes)

@@ -138,6 +138,10 @@ ONLY_LABELLED = -(2**31)
 """A label: of this image only what is labelled absent may be denied."""
 BY_DETECTOR = ONLY_LABELLED + 1
 """A label: a detector drew the boxes of this image."""
+BY_CAPTIONER = ONLY_LABELLED + 2
+"""A label: a model wrote the captions of this image."""
+LAST_MARK = BY_CAPTIONER
+"""Labels up to this one are marks; those of absent categories are above."""
 REGION_KINDS: tuple[RegionKind, ...] = ("phrase", "attribute", "relation", "expression")
 """By their codes in ``Columns``."""
 _CHUNK = 256
@@ -199,8 +203,8 @@ class Columns(Struct, frozen=True):
         categories: Index into ``category_names``.
         crowds: Whether a box is a crowd region.
         labels_end: The same as ``boxes_end`` for labels of whole images.
-        labels: ``ONLY_LABELLED``; ``BY_DETECTOR``; an index into ``category_names`` for a category of which not every
-            object is boxed; -1 minus the index for one that is absent.
+        labels: A mark (``ONLY_LABELLED``, ``BY_DETECTOR``, ``BY_CAPTIONER``); an index into ``category_names`` for a
+            category of which not every object is boxed; -1 minus the index for one that is absent.
         category_names: As the files spell them.
         licence_names: Short names.
         regions: What is said of parts; None where no image has such.
@@ -285,22 +289,22 @@ class Columns(Struct, frozen=True):
                 tuple(captions[a - n_captions : b - n_captions]),
                 tuple(boxes[c - n_boxes : d - n_boxes]),
                 licence_names[licence],
-                *(self._labelled(row) if len(self.labels) else (UNSET, UNSET, UNSET) if regions else ()),
+                *(self._labelled(row) if len(self.labels) else (UNSET,) * 4 if regions else ()),
                 *((regions[row - start] or UNSET,) if regions else ()),
             )
 
     def _labelled(self, row: int) -> _Labelled:
-        """Categories that are absent from an image, those that are not boxed throughout, and who drew the boxes."""
+        """Categories that are absent from an image, those not boxed throughout, and what of it a machine made."""
         labels = self.labels[self.labels_end[row] : self.labels_end[row + 1]].tolist()
         unfinished = tuple(self.category_names[label] for label in labels if label >= 0)
-        by_detector = BY_DETECTOR in labels or UNSET
+        made = BY_DETECTOR in labels or UNSET, BY_CAPTIONER in labels or UNSET
         if ONLY_LABELLED not in labels:
-            return UNSET, unfinished or UNSET, by_detector
-        absent = tuple(self.category_names[-1 - label] for label in labels if BY_DETECTOR < label < 0)
-        return absent, unfinished, by_detector
+            return UNSET, unfinished or UNSET, *made
+        absent = tuple(self.category_names[-1 - label] for label in labels if LAST_MARK < label < 0)
+        return absent, unfinished, *made
 
 
-_Labelled = tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType, bool | UnsetType]
+_Labelled = tuple[tuple[str, ...] | UnsetType, tuple[str, ...] | UnsetType, bool | UnsetType, bool | UnsetType]
 
 
 class Annotations(Struct, frozen=True):
@@ -388,10 +392,13 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
         [
             ONLY_LABELLED,
             *([BY_DETECTOR] if image.by_detector is True else ()),
+            *([BY_CAPTIONER] if image.by_captioner is True else ()),
             *(-1 - categories[name] for name in image.absent if name in categories),
             *(categories[name] for name in image.unfinished or () if name in categories),
         ]
         if image.absent is not UNSET
+        else [BY_CAPTIONER]
+        if image.by_captioner is True
         else []
         for image in images
     ]

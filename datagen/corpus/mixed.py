@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from datagen.config import MAX_EXHAUSTIVE, CorpusSettings
 from datagen.corpus.file_names import is_absolute_name, is_inside_name
 from datagen.corpus.images import (
-    BY_DETECTOR,
+    LAST_MARK,
     ONLY_LABELLED,
     AnnotatedImages,
     Columns,
@@ -291,7 +291,7 @@ def joined_columns(parts: Sequence[Columns], names: tuple[str, ...]) -> Columns:
 
 def _renamed(labels: NDArray[np.int32], rows: NDArray[np.int32]) -> NDArray[np.int32]:
     """Labels of ``Columns`` with other rows of categories."""
-    is_mark = labels <= BY_DETECTOR
+    is_mark = labels <= LAST_MARK
     named = rows[np.where(is_mark, 0, np.where(labels < 0, -1 - labels, labels))]
     return np.where(is_mark, labels, np.where(labels < 0, -1 - named, named)).astype(np.int32)
 

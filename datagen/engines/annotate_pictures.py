@@ -2,7 +2,7 @@
 
 What was found in each picture is a line of ``found.jsonl``, stored before the next one is looked at, under the identity
 of the model and of what it was asked: a start after an interruption, or with another captioner, looks at nothing twice.
-Every box carries its ``score``, by which a run takes it for a machine's.
+Every box carries its ``score`` and every caption ``by_model``, by which a run takes them for a machine's.
 """
 
 from __future__ import annotations
@@ -360,4 +360,4 @@ def _annotation_rows(number: int, found: Found, numbers: Mapping[str, int]) -> I
         row = {"image_id": number, "category_id": numbers[seen.category], "bbox": [x, y, w, h]}
         yield {**row, "area": round(w * h, 2), "iscrowd": 0, "score": seen.score}
     if found.caption:
-        yield {"image_id": number, "caption": found.caption}
+        yield {"image_id": number, "caption": found.caption, "by_model": True}

@@ -248,7 +248,7 @@ def tell_source(inputs: Inputs) -> None:
         inputs.progress.note(f"The corpus is read as {inputs.source.name}: {told}.")
 
 
-OF_A_WHOLE_FILE = {"boxes_scored", "captions_alike", "captions_unlike_boxes", "category_no_thing"}
+OF_A_WHOLE_FILE = {"boxes_scored", "captions_alike", "captions_by_model", "captions_unlike_boxes", "category_no_thing"}
 """Kinds of findings that are told in full: they say of a whole file what it is not fit for."""
 
 

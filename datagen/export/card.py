@@ -209,11 +209,12 @@ def _limits(settings: Settings, summary: Summary) -> str:
         "The teacher saw captions and boxes, never the pixels: what annotators left out is not in the answers.",
         "The text is English, and no person has read every sample.",
     ]
-    if "boxes_scored" in (summary.omissions or {}):
-        limits.append(
-            "A detector drew boxes of its images, and nobody looked whether they are right: the teacher was told of "
-            "them, and no claim is taken for proven or refuted by them alone."
-        )
+    for kind, made in (("boxes_scored", "A detector drew boxes"), ("captions_by_model", "A model wrote captions")):
+        if kind in (summary.omissions or {}):
+            limits.append(
+                f"{made} of its images, and nobody looked whether they are right: the teacher was told of them, and no "
+                "claim is taken for proven or refuted by them alone."
+            )
     if summary.planted:
         n_planted = sum(one.planted for one in summary.planted.values())
         n_missed = sum(one.missed for one in summary.planted.values())

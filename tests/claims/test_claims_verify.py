@@ -1,6 +1,7 @@
 """Verdicts follow the boxes where they decide, the captions beside them, and stay open everywhere else."""
 
 import pytest
+from msgspec.structs import replace
 
 from datagen.claims import deniable, first_contradiction, is_exhaustive, judge_turns
 from datagen.claims.vocabulary import claim_lexicon
@@ -182,6 +183,17 @@ def test_boxes_that_a_detector_drew_prove_nothing(text, boxes, captions, expecte
     for name, claim in found.items():
         assert claim.verdict not in ("supported_by_boxes", "supported_by_both")
         assert claim.verdict == "unknown" or claim.verdict == alone[name].verdict
+
+
+@VERDICTS
+def test_nor_do_captions_that_a_model_wrote(text, boxes, captions, expected):
+    written = AnnotatedImage("1", "1.jpg", 100, 100, tuple(captions), tuple(boxes), by_captioner=True)
+    alone = judged(text, boxes)
+    for name, claim in judged(text, image=written).items():
+        assert claim.verdict not in ("supported_by_caption", "supported_by_both")
+        assert claim.verdict == "unknown" or claim.verdict == alone[name].verdict
+    both = replace(by_detector(boxes, captions), by_captioner=True)
+    assert {claim.verdict for claim in judged(text, image=both).values()} <= {"unknown"}
 
 
 def test_a_detector_leaves_open_what_it_says_alone_and_what_it_says_against_captions():

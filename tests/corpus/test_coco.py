@@ -802,6 +802,14 @@ def test_boxes_of_a_detector_are_no_ground_truth(load: Loader, key: str, scale: 
     assert not count_objects(image.boxes, image.unfinished or ())["dog"].is_exact
 
 
+def test_captions_of_a_model_are_no_ground_truth(load: Loader) -> None:
+    for mark, is_told in ((True, True), (False, False), (None, False)):
+        corpus = load(instances(BOX), captions({**CAPTION, "by_model": mark}))
+        assert [finding.kind for finding in corpus.findings] == ["captions_by_model"] * is_told
+        (image,) = corpus.images
+        assert image.captions and (image.by_captioner is True) == is_told and image.absent is UNSET
+
+
 def test_the_least_score_is_a_setting_that_the_cache_knows(
     load: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

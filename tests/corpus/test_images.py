@@ -53,7 +53,14 @@ def test_it_is_a_sequence_like_any_other(images: list[AnnotatedImage], data: st.
 
 def test_who_drew_the_boxes_stays_with_each_image() -> None:
     drawn = replace(MANY[3], absent=(), unfinished=("dog",), by_detector=True)
-    images = [MANY[2], drawn, replace(MANY[5], absent=("dog",), unfinished=())]
+    written = replace(MANY[8], by_captioner=True)
+    images = [
+        MANY[2],
+        drawn,
+        replace(drawn, by_captioner=True),
+        written,
+        replace(MANY[5], absent=("dog",), unfinished=()),
+    ]
     assert [*AnnotatedImages(columns_of(images))] == images
 
 

@@ -150,6 +150,7 @@ def test_captions_are_asked_for_after_all_boxes(
     assert told["info"]["captioner"].endswith("#eyes") and "secret" not in json.dumps(told)
     (image, *_) = load_corpus(CorpusSettings(path=str(tmp_path / "out"))).images
     assert image.captions == ("A dog sits there.",) and len(image.boxes) == 2
+    assert image.by_captioner is True and image.by_detector is True
     annotated(pictures, tmp_path / "out", rt_detr)  # without a captioner nothing of it stays behind
     assert not (tmp_path / "out" / "captions.json").exists()
     eyes.said = "word " * 1000

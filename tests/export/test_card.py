@@ -48,6 +48,9 @@ def test_boxes_of_a_detector_are_told(run: datagen.Run) -> None:
     told = "A detector drew boxes of its images, and nobody looked whether they are right"
     assert told in card_of(run, omissions={"boxes_scored": Omission(1, "i.json: 3 of 3 boxes carry a score")})
     assert told not in card_of(run, omissions={"box_missing": Omission(1, "a box")})
+    assert "A model wrote captions of its images" in card_of(
+        run, omissions={"captions_by_model": Omission(1, "c.json")}
+    )
 
 
 def test_a_summary_of_before_turns_were_counted_makes_a_card(run: datagen.Run) -> None:

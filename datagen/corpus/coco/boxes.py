@@ -62,13 +62,14 @@ class ImageRow(Struct, gc=False):
 
 
 class CaptionRow(Struct, gc=False):
-    """One annotation of a captions file; VizWiz marks those that are of no use."""
+    """One annotation of a captions file; VizWiz marks those that are of no use, ``annotate`` those of a model."""
 
     image_id: Id
     caption: str
     id: Id | None = None
     is_rejected: int | bool | None = None
     is_precanned: int | bool | None = None
+    by_model: bool | None = None
 
 
 class InstanceRow(Struct, gc=False):

@@ -129,12 +129,14 @@ class CaptionTable(Struct, frozen=True):
 
     Attributes:
         is_marked: Whether the file itself says that a caption is of no use.
+        by_model: Whether it says that a model wrote it.
     """
 
     ids: Ints
     image_ids: Ints
     captions: Texts
     is_marked: NDArray[np.bool_]
+    by_model: NDArray[np.bool_]
 
 
 class Faults(Struct, frozen=True):
@@ -267,19 +269,21 @@ class CaptionRows:
     def __init__(self, ids: Ids) -> None:
         self._number = ids.numbers
         self._ids, self._image_ids, self._captions = Growing(np.int64), Growing(np.int64), GrowingTexts()
-        self._marked = Growing(np.bool_)
+        self._marked, self._by_model = Growing(np.bool_), Growing(np.bool_)
 
     def add(self, rows: list[CaptionRow]) -> None:
         """Take rows."""
         marked = [bool(row.is_rejected or row.is_precanned) for row in rows]
         self._marked.add(np.frombuffer(bytes(marked), np.bool_))
+        self._by_model.add(np.frombuffer(bytes([row.by_model is True for row in rows]), np.bool_))
         self._ids.add(self._number([row.id for row in rows]))
         self._image_ids.add(self._number([row.image_id for row in rows]))
         self._captions.add([" ".join(row.caption.split()) for row in rows])
 
     def table(self) -> CaptionTable:
         """All that came."""
-        return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts(), self._marked.array())
+        marks = self._marked.array(), self._by_model.array()
+        return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts(), *marks)
 
 
 def _score_of(row: InstanceRow) -> float:

@@ -28,6 +28,7 @@ from datagen.corpus.coco.boxes import InstanceRow, is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
 from datagen.corpus.coco.listing import Listing
 from datagen.corpus.images import (
+    BY_CAPTIONER,
     BY_DETECTOR,
     MAX_CAPTION_BYTES,
     ONLY_LABELLED,
@@ -326,10 +327,19 @@ class _Merge:
 
         is_kept &= ~repeats.find(table.ids, is_kept, keys)
         self._leave_out_headings(file, images, is_kept)
+        self._doubt_written(file, images[is_kept & table.by_model])
         if is_kept.all():
             self.captions.append((images, table.captions))
         else:
             self.captions.append((images[is_kept], table.captions.pick(np.flatnonzero(is_kept))))
+
+    def _doubt_written(self, file: Captions, images: NDArray[np.int32]) -> None:
+        """Take a model's captions for what they are."""
+        if len(images):
+            marked = np.unique(images)
+            self.labels.append(np.column_stack((marked, np.full(len(marked), BY_CAPTIONER))).astype(np.int32))
+            told = f"{file.path.name}: {len(images)} captions are marked as written by a model (by_model)"
+            self.findings.append(Finding("captions_by_model", None, f"{told}; nothing is proven by them"))
 
     def _leave_out_headings(self, file: Captions, images: NDArray[np.int32], is_kept: Mask) -> None:
         """Leave out captions that stand under most images."""
