@@ -803,7 +803,7 @@ def test_boxes_of_a_detector_are_no_ground_truth(load: Loader, key: str, scale: 
 
 
 def test_captions_of_a_model_are_no_ground_truth(load: Loader) -> None:
-    for mark, is_told in ((True, True), (False, False), (None, False)):
+    for mark, is_told in ((True, True), (False, False), (None, False), ("a model", False)):
         corpus = load(instances(BOX), captions({**CAPTION, "by_model": mark}))
         assert [finding.kind for finding in corpus.findings] == ["captions_by_model"] * is_told
         (image,) = corpus.images

@@ -69,7 +69,7 @@ class CaptionRow(Struct, gc=False):
     id: Id | None = None
     is_rejected: int | bool | None = None
     is_precanned: int | bool | None = None
-    by_model: bool | None = None
+    by_model: Any = None
 
 
 class InstanceRow(Struct, gc=False):
