@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from datagen.claims import judge_turns
 from datagen.claims.kind import YES_NO, Spoiling
 from datagen.claims.kinds import kind_of
+from datagen.claims.kinds.attribute import COLOURS, MANY
 from datagen.claims.kinds.count import MAX_ASKED
 from datagen.config import ChecksSettings
 from datagen.lexicon import lexicon_for
@@ -194,6 +195,14 @@ def test_each_planted_turn_says_something_else() -> None:
 def test_nothing_is_planted_where_nothing_is_claimed(answer: str) -> None:
     assert "count" not in planted(answer)
     assert "side" not in planted(answer)
+
+
+@pytest.mark.parametrize("value", COLOURS)
+def test_every_colour_is_painted_over_or_left(value: str) -> None:
+    """Of a rainbow, or of what lies between two colours, nobody can say which other it surely has not."""
+    for word in COLOURS[value].split():
+        wrong = planted(f"The bus is {word}.").get("colour")
+        assert (wrong is None) == ("/" in value or value == MANY)
 
 
 def test_contradicted_claims_and_questions_are_left_alone() -> None:

@@ -507,12 +507,12 @@ _WRONG = {"red": "blue", "orange": "purple", "yellow": "blue", "green": "red", "
 
 
 def recolour(answer: str, claim: Claim, spoiling: Spoiling) -> str | None:
-    """Give a thing another colour, one that nobody takes for its own."""
+    """Give a thing another colour, one that nobody takes for its own; none is for what has several, or lies between."""
     sort, _, value = (claim.value or "").partition(": ")
-    if sort != "colour" or " and " in value:
+    if sort != "colour" or value not in _WRONG:
         return None
     span = answer[claim.start : claim.end]
-    for word in COLOURS.get(value, "").split():
+    for word in COLOURS[value].split():
         at = span.lower().find(word)
         if at >= 0:
             return replaced(answer, claim.start + at, claim.start + at + len(word), _WRONG[value])
