@@ -729,8 +729,13 @@ def _check_together(settings: Settings) -> None:
     if settings.checks.judge is not None and settings.checks.judge.base_url is not None:
         _check_address(settings.checks.judge.base_url, "checks.judge.base_url")
     _check_names(settings.validator.name)
-    if settings.validator.name != "none" and settings.corpus.images is None and settings.corpus.source is None:
+    if settings.validator.name != "none" and not _may_have_pictures(settings.corpus):
         raise SettingsError("A validator needs the pictures: give --images, or --validator none.")
+
+
+def _may_have_pictures(corpus: CorpusSettings) -> bool:
+    """Whether the settings name pictures or a corpus that may know its own, which is asked once it is opened."""
+    return not (corpus.images is None and corpus.path is None and corpus.source is None)
 
 
 def _check_language(settings: Settings) -> None:
@@ -761,7 +766,7 @@ def _check_teacher(settings: Settings) -> None:
         )
     if teacher.show_images and teacher.name == "template":
         raise SettingsError("--show-images needs an LLM that sees: name it with --teacher, or leave --show-images out.")
-    if teacher.show_images and settings.corpus.images is None and settings.corpus.source is None:
+    if teacher.show_images and not _may_have_pictures(settings.corpus):
         raise SettingsError("--show-images needs the pictures: give their folder with --images.")
     if "max_tokens" in teacher.leave_out and teacher.budget_usd is not None:
         raise SettingsError(

@@ -107,6 +107,11 @@ def test_a_complaint_names_the_setting_what_it_takes_and_what_was_meant(
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize("looks", [{"validator.name": "nano"}, {"teacher.show_images": True, "teacher.name": "m"}])
+def test_a_corpus_may_know_its_own_pictures(looks: dict[str, object]) -> None:
+    assert load_settings(None, {"corpus.path": "birds", **looks}).corpus.images is None
+
+
 def test_a_complaint_about_a_file_names_the_file_and_never_a_key(tmp_path: Path) -> None:
     path = tmp_path / "settings.yaml"
     path.write_text("teacher: {name: m, api_key_env: sk-secret, rpm: 1}\n")

@@ -439,7 +439,7 @@ def usable(settings: Settings, source: Source) -> Settings:
     if checks.exhaustive == "auto" and source.is_exhaustive is not None:
         checks = replace(checks, exhaustive="yes" if source.is_exhaustive else "no")
     if settings.validator.name != "none" and corpus.images is None:
-        raise SettingsError("A validator needs the pictures: give their folder, or leave the validator out.")
+        raise SettingsError("A validator needs the pictures: give their folder (--images), or leave the validator out.")
     if settings.teacher.show_images and corpus.images is None:
         raise SettingsError("--show-images needs the pictures: give their folder with --images.")
     return replace(settings, corpus=corpus, checks=checks)
