@@ -201,6 +201,16 @@ def test_boxes_alone_are_enough(template: str) -> None:
     assert turns_of(AnnotatedImage("8", "x.jpg", 10, 10, (), BOXES), template, 1)
 
 
+def test_boxes_alone_are_evidence_of_nothing_and_are_told_once() -> None:
+    horses = tuple(Box("horse", (0.15 * n, 0.3, 0.15 * n + 0.12, 0.7), 0.05) for n in range(5))
+    images = [AnnotatedImage("3", "x.jpg", 10, 10, (), boxes) for boxes in (horses, (*horses, BOXES[0]), BOXES)]
+    told = [turn for image in images for seed in range(60) for turn in turns_of(image, "reasoning", seed)]
+    assert any("more horses" in question for question, _ in told)
+    for _, answer in told:
+        assert not re.search(r"backs this up|fit this|This is supported|evidence", answer), answer
+        assert not re.match(r"The \w+ (?:shows|holds) five horses\. .*five horses", answer), answer
+
+
 def test_tv_is_spelled_as_people_do() -> None:
     image = AnnotatedImage("3", "x.jpg", 10, 10, (), (Box("tv", (0.1, 0.1, 0.4, 0.4), 0.08),))
     text = " ".join(write_reply(request_for(image, "conversation"), seed).text for seed in range(10))

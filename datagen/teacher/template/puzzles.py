@@ -43,7 +43,8 @@ def write_puzzle(facts: Facts, rng: random.Random) -> list[QA]:
     for kind in rng.sample(KINDS, len(KINDS)):
         turn = kind(facts, rng)
         if turn is not None:
-            return [turn if kind is _activity else _with_scene(facts, rng, turn)]
+            says_all = kind is _activity or (kind is _sum and not facts.captions and len(facts.present) == 1)
+            return [turn if says_all else _with_scene(facts, rng, turn)]
     turn = _activity(facts, rng)
     return [turn] if turn is not None else []
 
@@ -234,6 +235,8 @@ def _activity(facts: Facts, rng: random.Random) -> QA | None:
         sentences.append(tell_more(rng, second, (caption,)))
     if things:
         fitting = said["more"] if len(things) > 1 or facts.is_several(things[0]) else said["one"]
+        if caption is None:  # there is nothing yet that things could be the evidence of
+            fitting = SAID["scene"]["wordings"]
         sentences.append(pick(rng, fitting, things=list_things(facts, things)))
     for name in things:
         place = place_phrase(rng, facts.unique[name].box_unit) if name in facts.unique else None
