@@ -90,10 +90,10 @@ def import_dataset(
     from datagen.errors import SettingsError
 
     folder = images or pictures_beside(dataset)
-    if folder is None:
+    if folder is None and dataset.exists():  # what is not there is told as such below
         told = "name the folder of the pictures, or an empty one where those inside the dataset's files are to go"
         raise SettingsError(f"--images: {told}; there is no folder 'images' beside {dataset}.")
-    named = {"corpus.dataset": str(dataset), "corpus.images": str(folder)}
+    named = {"corpus.dataset": str(dataset), "corpus.images": str(folder or dataset.parent)}
     _run_and_tell(load_settings(None, {**named, **given}), out, may_change=change)
 
 

@@ -162,9 +162,10 @@ def test_an_edited_dataset_stores_only_what_changed(dataset: Path, corpus_files:
 
 def test_wrong_inputs_are_said(dataset: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
     images = ["--images", str(corpus_files.images)]
-    assert "no such dataset file" in run(
-        "import", str(tmp_path / "no.json"), *images, "--out", str(tmp_path / "a"), exit_code=1
-    )
+    for where in (images, []):
+        assert "no such dataset file" in run(
+            "import", str(tmp_path / "no.json"), *where, "--out", str(tmp_path / "a"), exit_code=1
+        )
     told = run("import", str(corpus_files.captions), *images, "--out", str(tmp_path / "b"), exit_code=1)
     assert "looks like a COCO file" in told
     told = run("import", str(dataset), "--images", str(tmp_path), "--out", str(tmp_path / "c"), exit_code=1)
