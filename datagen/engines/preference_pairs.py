@@ -170,8 +170,9 @@ class ErrorPlanter:
         read = claims.judge_turns(sample.turns, image, self._corpus.categories, settings.checks, settings.language)
         if any(_judged(now) != _judged(before) for now, before in zip(read, sample.turns, strict=True)):
             raise ExportError(
-                f"The annotations say other things than when the run was made (image {sample.image_id}), and a planted "
-                "error may be true by them: 'datagen resume RUN' judges the run by them, --planted-share 0 plants none."
+                f"The annotations say, or this version of datagen reads in the answers, other things than when the run "
+                f"was made (image {sample.image_id}), and a planted error may be true by them: 'datagen resume RUN' "
+                "judges the run by them, --planted-share 0 plants none."
             )
 
 
