@@ -244,7 +244,7 @@ def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = 
 def tell_source(inputs: Inputs) -> None:
     """Say what a corpus was taken for, where that was found out by looking into it."""
     if inputs.settings.corpus.path is not None:
-        told = ", ".join(f"{kind} {visible(name)}" for kind, name in inputs.described())
+        told = "; ".join(f"{kind} {visible(name)}" for kind, name in inputs.described())
         inputs.progress.note(f"The corpus is read as {inputs.source.name}: {told}.")
 
 

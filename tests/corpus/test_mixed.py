@@ -83,9 +83,11 @@ def test_a_detectors_boxes_stay_so_beside_those_of_people(folder: Path) -> None:
     assert corpus.by_id["coco_1"].absent == () and corpus.by_id["mine_1"].absent
 
 
-def test_a_run_tells_every_source_and_goes_on(folder: Path, tmp_path: Path) -> None:
+def test_a_run_tells_every_source_and_goes_on(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = {"corpus.path": [str(folder / "coco"), str(folder / "vg")], "types": ["conversation"]}
-    run = datagen.run(given, tmp_path / "run")
+    run = datagen.run(given, tmp_path / "run", progress=True)
+    told = " ".join(capsys.readouterr().err.split())
+    assert "captions captions_train2017.json; coco, instances" in told
     card = (tmp_path / "run" / "README.md").read_text()
     assert "coco, captions: `captions_train2017.json`" in card and "vg, objects: `objects.json`" in card
     assert "vg: objects.json" in (tmp_path / "run" / "report.html").read_text()
