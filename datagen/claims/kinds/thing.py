@@ -108,6 +108,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         is_any = noun.is_plural and not noun.determiner and not noun.modifiers  # "goats eat grass"
         if not is_usual(name) and noun.determiner not in ("a", "an"):
             continue  # "the lower part"
+        if noun.head == "frame" and noun.determiner == "the" and not noun.modifiers:
+            continue  # the picture's own: "on the left of the frame"; "a frame hangs on the wall" is a thing
         if not is_any and _UNREAL.isdisjoint(words[max(0, noun.first - 2) : noun.last]):
             role = "topic" if PROMINENT.search(clause.source, clause.start, clause.end) is None else "main"
             yield Statement(
