@@ -1,9 +1,9 @@
 """The finished mark: digests of all that a finished run follows from, so that a second start with nothing new is over.
 
 Without it a start plans, derives and writes everything again to come to the same bytes, which takes three quarters of
-the time of a fresh run. Compared are the version, every setting, the recipes, names, sizes and times of the files of
-the corpus and of its pictures, and the content of every file of the run itself: a byte that was changed in the folder
-shows, and the run is made anew from its facts. Validators, judge and embedding model count by their settings, and a
+the time of a fresh run. Compared are the version and the code's files, every setting, the recipes, names, sizes and times
+of the files of the corpus and of its pictures, and the content of every file of the run itself: a byte that was changed
+in the folder shows, and the run is made anew from its facts. Validators, judge and embedding model count by their settings, and a
 checkpoint in a folder by the stamps of its files: none of them is opened, and a hub's repository that has moved on is
 no reason to look again.
 """
@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from msgspec import Struct
 
+import datagen
 from datagen.config import digest_of, dump_settings, validator_names
 from datagen.corpus.picture_places import place_of
 from datagen.engines.plugs import NO_PLUGS
@@ -99,7 +100,8 @@ def _digest_of_inputs(inputs: Inputs) -> str:
         prompts["shown"] = picture_prompt(settings.recipes_dir)
     if settings.repair:
         prompts["repair"] = repair_prompt(settings.recipes_dir)
-    told: list[Any] = [version("datagen"), platform.python_version(), dump_settings(settings), [*prompts.items()]]
+    code = sorted((path.name, _stamp(path)) for path in Path(datagen.__file__).parent.rglob("*.py"))  # of a checkout
+    told: list[Any] = [version("datagen"), code, platform.python_version(), dump_settings(settings), [*prompts.items()]]
     told += [_stamps_in(name) for name in validator_names(settings.validator.name)]
     return digest_of([*told, inputs.source.stamp(), _stamp(settings.corpus.dataset), _told_pictures(inputs)])
 
