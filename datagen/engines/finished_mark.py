@@ -1,11 +1,11 @@
 """The finished mark: digests of all that a finished run follows from, so that a second start with nothing new is over.
 
 Without it a start plans, derives and writes everything again to come to the same bytes, which takes three quarters of
-the time of a fresh run. Compared are the version and the code's files, every setting, the recipes, names, sizes and times
-of the files of the corpus and of its pictures, and the content of every file of the run itself: a byte that was changed
-in the folder shows, and the run is made anew from its facts. Validators, judge and embedding model count by their settings, and a
-checkpoint in a folder by the stamps of its files: none of them is opened, and a hub's repository that has moved on is
-no reason to look again.
+the time of a fresh run. Compared are the version and the code's files, every setting, the recipes, names, sizes and
+times of the files of the corpus and of its pictures, and the content of every file of the run itself: a byte that was
+changed in the folder shows, and the run is made anew from its facts. Validators, judge and embedding model count by
+their settings, and a checkpoint in a folder by the stamps of its files: none of them is opened, and a hub's repository
+that has moved on is no reason to look again.
 """
 
 from __future__ import annotations
