@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -103,7 +104,10 @@ def test_settings_that_name_no_format_are_told(given: dict[str, object], said: s
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_what_is_written_comes_back_and_makes_a_dataset(name: str, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+def test_what_is_written_comes_back_and_makes_a_dataset(name: str, tmp_path: Path) -> None:
+    corpus_files = make_corpus(tmp_path / "plain")
+    told = re.sub(r", scene number \d| ?in garden \d", "", corpus_files.captions.read_text())  # no sentence ends so
+    corpus_files.captions.write_text(told)
     path, carries = written(name, corpus_files, tmp_path / "corpus"), WRITERS[name]
     before, after = (
         load_corpus(load_settings(None, corpus_files.settings).corpus),

@@ -36,6 +36,10 @@ def test_what_is_sure_is_mended(text: str, mended: str) -> None:
     assert without_slips(text) == mended
 
 
+def test_a_doubled_letter_is_one_too_many_first() -> None:
+    assert (word_meant("skiier"), word_meant("peopple"), word_meant("xqqzv")) == ("skier", "people", None)
+
+
 def test_the_other_captions_tell_what_was_meant() -> None:
     assert word_meant("stret") is None  # street, strut or strew
     assert without_slips("A toy in a stret", frozenset({"street"})) == "A toy in a street"

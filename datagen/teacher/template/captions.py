@@ -57,6 +57,7 @@ _UNFIT = re.compile(
 )
 _META = re.compile(  # "A nice picture of", "a close up of"
     r"^(?:(?:a|an|the|this)\s+)?(?:(?:black and white|old|vintage|color|colou?rful|blurry|nice|beautiful|up close|"
+    r"angled|distorted|blurred|cropped|tilted|aerial|overhead|panoramic|candid|"
     r"close[ -]?up)\s+)*(?:(?:picture|photo|photograph|image|shot)\s+(?:of|showing|that shows|shows|depicting)|"
     r"close[ -]?up\s+of)\s+",
     re.IGNORECASE,

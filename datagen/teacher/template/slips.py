@@ -100,8 +100,9 @@ def word_meant(word: str, context: frozenset[str] = frozenset()) -> str | None:
         context: Words of the other captions, and names of what is boxed.
 
     Returns:
-        Two words that lack the space between them, one being such as "by"; else the only common word at one edit (a
-        letter missing, added, wrong, or swapped with its neighbour), or the only word there that the context has.
+        Two words that lack the space between them, one being such as "by"; else the word with one of two equal letters
+        less; else the only common word at one edit (a letter missing, added, wrong, or swapped with its neighbour), or
+        the only word there that the context has.
     """
     if len(word) < MIN_LETTERS or not word.isalpha():
         return None
@@ -110,6 +111,9 @@ def word_meant(word: str, context: frozenset[str] = frozenset()) -> str | None:
         if not _APART.isdisjoint(both) and all(part in _english()[0] for part in both):
             return " ".join(both)  # "closeby" is "close by" and not "closely"
     near = {other for other in one_edit_from(word) if is_english(other)} - _SLIPS.names.keys()
+    twice = {word[:n] + word[n + 1 :] for n in range(len(word) - 1) if word[n] == word[n + 1]} & near
+    if len(twice) == 1:
+        return twice.pop()  # "skiier" is no "skiter"
     told, common = near & context, near & _english()[0]
     return (told if len(told) == 1 else common).pop() if 1 in (len(told), len(common)) else None
 
