@@ -58,14 +58,14 @@ def tidy(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def main(names: list[str]) -> None:
     """Run the named notebooks, or all, and write them back."""
     paths = [NOTEBOOKS / f"{name.removesuffix('.ipynb')}.ipynb" for name in names] or sorted(NOTEBOOKS.glob("*.ipynb"))
-    with tempfile.TemporaryDirectory() as folder:
-        for path in paths:
-            began = time.monotonic()
+    for path in paths:
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:  # its own: a run that another made would be found finished
             text = nbformat.writes(tidy(execute(path, Path(folder)))) + "\n"
-            path.write_text(text, encoding="utf-8", newline="\n")
-            print(f"{path.name}: {time.monotonic() - began:.0f} s, {len(text) / 1000:.0f} KB")
-            if len(text) > 1000 * LARGEST_KB:
-                sys.exit(f"{path.name} is larger than {LARGEST_KB} KB; show less in it.")
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(f"{path.name}: {time.monotonic() - began:.0f} s, {len(text) / 1000:.0f} KB")
+        if len(text) > 1000 * LARGEST_KB:
+            sys.exit(f"{path.name} is larger than {LARGEST_KB} KB; show less in it.")
 
 
 if __name__ == "__main__":
