@@ -31,7 +31,7 @@ MAX_TOLD = 1_000
 """Faulty expressions that are told one by one."""
 
 
-class _Sentence(Struct):
+class _Expression(Struct):
     sent: str = ""
     raw: str = ""
 
@@ -39,7 +39,7 @@ class _Sentence(Struct):
 class _Ref(Struct):
     ann_id: Id
     image_id: Id
-    sentences: tuple[_Sentence, ...]
+    sentences: tuple[_Expression, ...]
     split: str = "train"
 
 

@@ -124,8 +124,10 @@ def _folder_of_pictures(folder: Path) -> Path | None:
 def _read(folder: Path, files: Mapping[str, Sequence[str]], pictures: Path | None) -> Annotations:
     """Read the sizes of the pictures first, and then whatever of the others is there."""
     assembly = Assembly(str(folder))
-    images = _Images(assembly, is_flat=pictures is not None and not any((pictures / one).is_dir() for one in _FOLDERS))
-    rows = _Rows(_ImageRow, assembly)
+    images = _VgImages(
+        assembly, is_flat=pictures is not None and not any((pictures / one).is_dir() for one in _FOLDERS)
+    )
+    rows = _VgRows(_ImageRow, assembly)
     _take_whole(folder / _IMAGES, lambda piece: images.add(rows.read(piece, _IMAGES)))
     if not len(assembly):
         raise CorpusError(f"{folder / _IMAGES}: lists no image with 'image_id', 'width' and 'height'.")
@@ -166,7 +168,7 @@ def _take_whole(path: Path, take: Callable[[bytes], object]) -> None:
             ) from None
 
 
-class _Rows(Generic[RowT]):
+class _VgRows(Generic[RowT]):
     """Decodes lists of records; a faulty one costs itself.
 
     Attributes:
@@ -212,7 +214,7 @@ class _Rows(Generic[RowT]):
         return None
 
 
-class _Images:
+class _VgImages:
     """The pictures by their ids."""
 
     def __init__(self, assembly: Assembly, *, is_flat: bool) -> None:
@@ -259,11 +261,16 @@ class _Entries:
     """
 
     def __init__(
-        self, key: str, name: str, row_type: type[Struct], take: Callable[[int, Sequence[Any]], None], images: _Images
+        self,
+        key: str,
+        name: str,
+        row_type: type[Struct],
+        take: Callable[[int, Sequence[Any]], None],
+        images: _VgImages,
     ) -> None:
         entry = msgspec.defstruct("_Entry", [("items", Raw, Raw(b"[]"))], bases=(_Entry,), rename={"items": key})
-        self._entries: _Rows[Any] = _Rows(entry, images.assembly)
-        self._rows: _Rows[Any] = _Rows(row_type, images.assembly)
+        self._entries: _VgRows[Any] = _VgRows(entry, images.assembly)
+        self._rows: _VgRows[Any] = _VgRows(row_type, images.assembly)
         self._name, self._take, self._images = name, take, images
         self.n_taken = 0
 
@@ -293,7 +300,7 @@ class _Entries:
 class _Things:
     """What is boxed, and what is said of parts."""
 
-    def __init__(self, assembly: Assembly, images: _Images) -> None:
+    def __init__(self, assembly: Assembly, images: _VgImages) -> None:
         self._assembly, self._place = assembly, images.corners
         self._names: dict[str, int] = {}
         self._boxed, self._named = Growing(np.int32), Growing(np.int32)

@@ -50,7 +50,7 @@ _LOG, _LOCK = "found.jsonl", ".annotate.lock"
 INSTANCES, CAPTIONS = "instances.json", "captions.json"
 
 
-class Seen(Struct, frozen=True):
+class SeenBox(Struct, frozen=True):
     """A box that a detector drew.
 
     Attributes:
@@ -63,7 +63,7 @@ class Seen(Struct, frozen=True):
     score: float
 
 
-class Found(Struct, frozen=True, omit_defaults=True):
+class FoundPicture(Struct, frozen=True, omit_defaults=True):
     """What one model found in one picture.
 
     Attributes:
@@ -77,7 +77,7 @@ class Found(Struct, frozen=True, omit_defaults=True):
     stamp: str
     by: str
     size: tuple[int, int]
-    boxes: tuple[Seen, ...] = ()
+    boxes: tuple[SeenBox, ...] = ()
     caption: str | None = None
 
 
@@ -125,7 +125,7 @@ def annotate_pictures(
         RunError: The folder holds something else, is being worked on, or cannot be written.
     """
     stamps = dict(_pictures_in(pictures))
-    with _held(out), closing(FactLog(out / _LOG, Found)) as log:
+    with _held(out), closing(FactLog(out / _LOG, FoundPicture)) as log:
         work = _Work(pictures, stamps, log, progress)
         made, names = _find_boxes(work, detector, categories, min_score)
         captions = [] if captioner is None else [_describe(work, captioner)]
@@ -202,7 +202,7 @@ def _held(out: Path) -> Iterator[None]:
 class _Work:
     """The pictures, and where in the log stands what was found in each."""
 
-    def __init__(self, folder: Path, stamps: Mapping[str, str], log: FactLog[Found], progress: Progress) -> None:
+    def __init__(self, folder: Path, stamps: Mapping[str, str], log: FactLog[FoundPicture], progress: Progress) -> None:
         self.folder, self.stamps, self.log = folder, stamps, log
         self.faults: dict[str, str] = {}
         self._progress = progress
@@ -230,10 +230,10 @@ class _Work:
             if len(self.faults) <= N_TOLD:
                 self._progress.note(f"{error.detail}; left out.")
             return
-        self._starts[by, name] = self.log.append(Found(name, self.stamps[name], by, size, **ask(picture)))
+        self._starts[by, name] = self.log.append(FoundPicture(name, self.stamps[name], by, size, **ask(picture)))
         self.log.sync_if_due()
 
-    def found(self, by: str) -> Iterator[tuple[int, Found]]:
+    def found(self, by: str) -> Iterator[tuple[int, FoundPicture]]:
         """What a model found, with the number of each picture."""
         for number, name in enumerate(self.stamps, start=1):
             start = self._starts.get((by, name))
@@ -264,11 +264,11 @@ def _names_for(detector: Detector, wanted: Sequence[str]) -> list[str]:
     return names or known
 
 
-def _look(detector: Detector, picture: Image, names: Sequence[str], min_score: float) -> tuple[Seen, ...]:
+def _look(detector: Detector, picture: Image, names: Sequence[str], min_score: float) -> tuple[SeenBox, ...]:
     """The surest boxes of a picture, without specks."""
     least = [_MIN_SIDE_PX / side for side in picture.size]
     found = [
-        Seen(name, _rounded(corners), min(round(score, 4), _SURE))
+        SeenBox(name, _rounded(corners), min(round(score, 4), _SURE))
         for name, seen in detector.look(picture, names).items()
         for corners, score in zip(seen.boxes.tolist(), seen.scores.tolist(), strict=True)
         if score >= min_score and corners[2] - corners[0] >= least[0] and corners[3] - corners[1] >= least[1]
@@ -346,11 +346,11 @@ def _listed(key: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     yield b"]"
 
 
-def _image_row(number: int, found: Found) -> dict[str, Any]:
+def _image_row(number: int, found: FoundPicture) -> dict[str, Any]:
     return {"id": number, "file_name": found.picture, "width": found.size[0], "height": found.size[1]}
 
 
-def _annotation_rows(number: int, found: Found, numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+def _annotation_rows(number: int, found: FoundPicture, numbers: Mapping[str, int]) -> Iterator[dict[str, Any]]:
     """A row for each box, in pixels, and one for the caption."""
     width, height = found.size
     for seen in found.boxes:

@@ -31,7 +31,7 @@ SEEN = 0.001
 """Share of the image that things of a kind cover at least: 10 by 10 pixels where 336 by 336 are looked at."""
 
 
-class _Asked(NamedTuple):
+class _AskedImage(NamedTuple):
     """What can be asked of one image.
 
     Attributes:
@@ -76,7 +76,7 @@ def presence_questions(corpus: Corpus, settings: Settings, form: str = "pope") -
         raise ExportError(f"There is nothing to ask: {told}{why}")
 
 
-def _askable(corpus: Corpus, settings: Settings) -> Iterator[_Asked]:
+def _askable(corpus: Corpus, settings: Settings) -> Iterator[_AskedImage]:
     companions = count_companions(corpus.whole)
     for image in corpus.images:
         rng = rng_for(settings.rng_seed, image.image_id, "presence questions")
@@ -86,7 +86,7 @@ def _askable(corpus: Corpus, settings: Settings) -> Iterator[_Asked]:
         present = sorted(name for name, area in areas.items() if area >= SEEN)
         rng.shuffle(present)
         absent = _absent(image, companions, corpus.categories, settings) if present else []
-        yield _Asked(
+        yield _AskedImage(
             image,
             present[:N_ASKED],
             {
@@ -97,7 +97,7 @@ def _askable(corpus: Corpus, settings: Settings) -> Iterator[_Asked]:
         )
 
 
-def _yes_no(asked: _Asked, letters: Letters) -> Iterator[PresenceQuestion]:
+def _yes_no(asked: _AskedImage, letters: Letters) -> Iterator[PresenceQuestion]:
     del letters
     image = asked.image
     for kind, ranked in asked.absent.items():
@@ -116,7 +116,7 @@ def _yes_no(asked: _Asked, letters: Letters) -> Iterator[PresenceQuestion]:
                 )
 
 
-def _choices(asked: _Asked, letters: Letters) -> Iterator[ChoiceQuestion]:
+def _choices(asked: _AskedImage, letters: Letters) -> Iterator[ChoiceQuestion]:
     image, n_others = asked.image, len(LETTERS) - 1
     for kind, ranked in asked.absent.items():
         for n, there in enumerate(asked.present):
@@ -148,7 +148,7 @@ def _shuffled_letters(settings: Settings, kind: str) -> Iterator[str]:
         yield from rng.sample(LETTERS, len(LETTERS))
 
 
-QUESTIONS: dict[str, tuple[Callable[[_Asked, Letters], Iterator[Sample]], ...]] = {
+QUESTIONS: dict[str, tuple[Callable[[_AskedImage, Letters], Iterator[Sample]], ...]] = {
     "pope": (_yes_no,),
     "choice": (_choices,),
     "lmms_eval": (_yes_no, _choices),

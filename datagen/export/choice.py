@@ -6,14 +6,10 @@ beside what is there. The right letter is as often A as B, C and D.
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
-from typing import get_args
+from typing import Any
 
-import msgspec
-
-from datagen.export.pope import Negatives
-from datagen.export.rows import ExportRow, ExportSettings, LeftOut
+from datagen.export.pope import Negatives, QuestionFiles
+from datagen.export.rows import ExportRow, LeftOut
 from datagen.records import Sample
 
 LETTERS = "ABCD"
@@ -33,38 +29,13 @@ class ChoiceQuestion(Sample, frozen=True):
     letter: str = LETTERS[0]
 
 
-class ChoiceFiles:
-    """Writes ``SPLIT_random.jsonl``, ``SPLIT_popular.jsonl`` and ``SPLIT_adversarial.jsonl``.
+class ChoiceFiles(QuestionFiles):
+    """Writes questions which of four things is there."""
 
-    Attributes:
-        tally: Questions by file, 0 too.
-    """
-
-    has_pixels = False
-
-    def __init__(self, folder: Path, split: str, settings: ExportSettings) -> None:
-        self.tally: Counter[str] = Counter(dict.fromkeys(get_args(Negatives), 0))
-        del settings
-        self.files = {kind: (folder / f"{split}_{kind}.jsonl").open("wb") for kind in get_args(Negatives)}
-
-    def add(self, row: ExportRow) -> LeftOut | None:
-        """Write a question."""
+    def line_of(self, row: ExportRow) -> tuple[Negatives, dict[str, Any]] | LeftOut:
+        """See ``QuestionFiles``."""
         asked = row.sample
         if not isinstance(asked, ChoiceQuestion):
             return LeftOut("no_question", "it is a sample and no question with options")
-        self.tally[asked.negatives] += 1
-        line = {
-            "question_id": self.tally[asked.negatives],
-            "image": row.image,
-            "question": asked.turns[0].question.partition("\n")[0],
-            "options": asked.options,
-            "answer": asked.letter,
-            "category": asked.negatives,
-        }
-        self.files[asked.negatives].write(msgspec.json.encode(line) + b"\n")
-        return None
-
-    def close(self) -> None:
-        """Complete the files."""
-        for file in self.files.values():
-            file.close()
+        question = asked.turns[0].question.partition("\n")[0]
+        return asked.negatives, {"question": question, "options": asked.options, "answer": asked.letter}

@@ -49,7 +49,7 @@ class Pointed(NamedTuple):
         return self.before or self.name
 
 
-class Family(Struct, frozen=True):
+class PointForm(Struct, frozen=True):
     """How one family of models writes boxes.
 
     Attributes:
@@ -166,23 +166,23 @@ SHARES = "shares"
 QWEN_PIXELS = 12_845_056
 """Most pixels of a picture, by the preprocessor configuration of the Qwen2.5-VL checkpoints."""
 
-COORDINATES: dict[str, Family] = {
-    SHARES: Family("shares of the picture, 0 to 1, three digits", _in_brackets(lambda box, size: box, 3)),
-    "llava-1.5": Family("shares of the picture padded to a square, 0 to 1, two digits", _in_brackets(_padded, 2)),
-    "qwen2.5-vl": Family(
+COORDINATES: dict[str, PointForm] = {
+    SHARES: PointForm("shares of the picture, 0 to 1, three digits", _in_brackets(lambda box, size: box, 3)),
+    "llava-1.5": PointForm("shares of the picture padded to a square, 0 to 1, two digits", _in_brackets(_padded, 2)),
+    "qwen2.5-vl": PointForm(
         "pixels of the picture as its processor resizes it", _in_json(_pixels_of_qwen(QWEN_PIXELS)), takes_pixels=True
     ),
-    "qwen3-vl": Family("thousandths of the picture", _in_json(_thousandths)),
-    "internvl": Family("thousandths of the picture, in tags", _in_tags, re.compile("</?(?:ref|box|quad)>")),
-    "paligemma": Family("tokens of 1,024 steps, top first", _in_location_tokens, re.compile(r"<loc\d")),
-    "kosmos-2": Family(
+    "qwen3-vl": PointForm("thousandths of the picture", _in_json(_thousandths)),
+    "internvl": PointForm("thousandths of the picture, in tags", _in_tags, re.compile("</?(?:ref|box|quad)>")),
+    "paligemma": PointForm("tokens of 1,024 steps, top first", _in_location_tokens, re.compile(r"<loc\d")),
+    "kosmos-2": PointForm(
         "tokens of a grid of 32 x 32", _in_patches, re.compile("</?(?:phrase|object|delimiter)|<patch_")
     ),
 }
 """Name of a family, as ``--coordinates`` takes it, to how it writes boxes."""
 
 
-def family_of(asked: str) -> Family:
+def family_of(asked: str) -> PointForm:
     """Find a family; ``qwen2.5-vl:1003520`` has pictures of that many pixels at most.
 
     Raises:
@@ -233,7 +233,9 @@ def _size_of(picture: Path) -> Size:
         return opened.size  # as stored: trainers turn no picture by EXIF
 
 
-def write_boxes(text: str, claims: Sequence[Claim], family: Family, size: Size, *, may_be_alone: bool = False) -> str:
+def write_boxes(
+    text: str, claims: Sequence[Claim], family: PointForm, size: Size, *, may_be_alone: bool = False
+) -> str:
     """Write the boxes of one text.
 
     Args:

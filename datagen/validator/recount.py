@@ -31,7 +31,7 @@ one, true pairs were doubted, and wrong counts told with an AUROC of .58 where i
 surely is one thing is told by the detector's own chances, which stand beside this."""
 
 
-class Line(Struct, frozen=True):
+class FittedLine(Struct, frozen=True):
     """How many a detector sees of a number of things: ``log(seen) = at_one + slope * log(number)``, give or take.
 
     Attributes:
@@ -43,7 +43,7 @@ class Line(Struct, frozen=True):
     spread: float
 
     @classmethod
-    def fit(cls, seen: Array, numbers: Array) -> Line | None:
+    def fit(cls, seen: Array, numbers: Array) -> FittedLine | None:
         """Least squares; None where there is too little, or where more is not seen of more."""
         if len(numbers) < _MIN_TURNS or len(set(numbers)) < 2:
             return None
@@ -77,7 +77,7 @@ class Recount(Struct, frozen=True):
         lines: By what stands before the names of a validator's measures: nothing, or its label where several judge.
     """
 
-    lines: dict[str, Line]
+    lines: dict[str, FittedLine]
 
     @classmethod
     def fit(cls, clean: Array, columns: Sequence[str]) -> Recount:
@@ -87,10 +87,10 @@ class Recount(Struct, frozen=True):
             clean: Shape (n, columns).
             columns: Names of the measures.
         """
-        lines: dict[str, Line] = {}
+        lines: dict[str, FittedLine] = {}
         for before, said, seen in _pairs(columns):
             known = ~np.isnan(clean[:, said])
-            line = Line.fit(clean[known, seen], clean[known, said])
+            line = FittedLine.fit(clean[known, seen], clean[known, said])
             if line is not None:
                 lines[before] = line
         return cls(lines)

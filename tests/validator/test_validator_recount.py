@@ -17,7 +17,7 @@ from datagen.validator.measures import Findings, before_names, inquire
 from datagen.validator.panel import Panel, under
 from datagen.validator.planting import OTHER_IMAGE
 from datagen.validator.protocol import Abilities
-from datagen.validator.recount import SAID, SEEN, Line, Recount
+from datagen.validator.recount import SAID, SEEN, FittedLine, Recount
 from datagen.validator.verdicts import judge_turns
 
 
@@ -29,7 +29,7 @@ def half_seen(number: int, draw: random.Random) -> float:
 def test_a_line_tells_how_many_there_are_where_half_is_seen() -> None:
     draw = random.Random(0)
     numbers = np.array([float(draw.randint(1, 6)) for _ in range(200)])
-    line = Line.fit(np.array([half_seen(int(number), draw) for number in numbers]), numbers)
+    line = FittedLine.fit(np.array([half_seen(int(number), draw) for number in numbers]), numbers)
     assert line is not None and 0.4 < line.slope < 1
     chances = line.chances(np.array([1.0, 2.0, 3.0]))
     assert list(chances.argmax(axis=1) + 1) == [1, 3, 5]
@@ -37,7 +37,7 @@ def test_a_line_tells_how_many_there_are_where_half_is_seen() -> None:
 
 
 def test_a_number_is_held_against_the_next_ones() -> None:
-    line = Line(0.0, 1.0, 0.2)
+    line = FittedLine(0.0, 1.0, 0.2)
     two_of_three, three_of_three, four_of_three = line.doubts(np.full(3, 3.0), np.array([2.0, 3.0, 4.0]))
     assert three_of_three < 0 < min(two_of_three, four_of_three)
     one, two, eight = line.doubts(np.array([1.0, 2.0, 8.0]), np.array([1.0, 2.0, 8.0]))
@@ -52,15 +52,15 @@ def test_a_number_is_held_against_the_next_ones() -> None:
     ids=["too few", "one number", "more is not seen of more"],
 )
 def test_no_line_is_drawn_where_nothing_can_be_learned(seen: list[float], numbers: list[float]) -> None:
-    assert Line.fit(np.array(seen), np.array(numbers)) is None
+    assert FittedLine.fit(np.array(seen), np.array(numbers)) is None
 
 
 def test_numbers_by_themselves_tell_nothing() -> None:
     columns = ["a: count", f"a: {SAID}", f"a: {SEEN}", f"b: {SAID}", f"b: {SEEN}"]
     rows = np.array([[-1.0, 3.0, 2.0, 3.0, 1.0], [-2.0, math.nan, math.nan, 2.0, 1.0]])
-    applied = Recount({"a: ": Line(0.0, 1.0, 0.5)}).applied(rows, columns)
+    applied = Recount({"a: ": FittedLine(0.0, 1.0, 0.5)}).applied(rows, columns)
     assert applied[:, 0].tolist() == [-1.0, -2.0]
-    assert applied[0, 1] == Line(0.0, 1.0, 0.5).doubts(np.array([2.0]), np.array([3.0]))[0]
+    assert applied[0, 1] == FittedLine(0.0, 1.0, 0.5).doubts(np.array([2.0]), np.array([3.0]))[0]
     assert np.isnan(applied[1, 1]) and np.isnan(applied[:, 2:]).all()
     assert rows[0, 1] == 3.0
 
