@@ -1,4 +1,4 @@
-"""The embedded teacher's descriptions: four to eight sentences of prose, each fact told once."""
+"""The embedded teacher's descriptions: each fact told once, in four to eight sentences, or two from captions alone."""
 
 from __future__ import annotations
 
