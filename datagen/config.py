@@ -19,7 +19,7 @@ from msgspec import Meta, Struct
 from datagen.errors import SettingsError
 from datagen.languages import ENGLISH, NAMES
 from datagen.masking import masked, without_path_keys
-from datagen.said_again import dangers_in, require_said
+from datagen.said_again import HUB_ID, dangers_in, require_said
 from datagen.settings_table import ABSURD, SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
@@ -47,7 +47,10 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = None
     path: Annotated[
         str | None,
-        Meta(description="Corpus of any format, a file or a folder, known by looking into it: docs/sources.md."),
+        Meta(
+            description="Corpus of any format, a file or a folder, known by looking into it, or a data set of the hub, "
+            "hf:OWNER/NAME:SPLIT: docs/sources.md."
+        ),
     ] = None
     format: Annotated[
         str | None, Meta(description="Name of the format of `corpus.path`, where looking into it does not tell it.")
@@ -873,14 +876,17 @@ def _resolved(settings: Settings) -> Settings:
     def absolute(path: str | None) -> str | None:
         return None if path is None else str(expanded(path).absolute())
 
+    def placed(path: str | None) -> str | None:
+        return path if "://" in (path or "") or (path or "").startswith(HUB_ID) else absolute(path)
+
     corpus = msgspec.structs.replace(
         settings.corpus,
         captions=tuple(str(absolute(path)) for path in settings.corpus.captions),
         instances=tuple(str(absolute(path)) for path in settings.corpus.instances),
         dataset=absolute(settings.corpus.dataset),
-        path=absolute(settings.corpus.path),
-        also=tuple(str(absolute(path)) for path in settings.corpus.also),
-        images=settings.corpus.images if "://" in (settings.corpus.images or "") else absolute(settings.corpus.images),
+        path=placed(settings.corpus.path),
+        also=tuple(str(placed(path)) for path in settings.corpus.also),
+        images=placed(settings.corpus.images),
     )
     teacher = msgspec.structs.replace(settings.teacher, prices=absolute(settings.teacher.prices))
     if corpus.dataset is not None:  # nobody is asked; the records are all there is

@@ -15,6 +15,9 @@ from urllib.parse import urlsplit
 from datagen.errors import SettingsError
 from datagen.masking import MASK
 
+HUB_ID = "hf:"
+"""How the name of a data set on the Hugging Face hub begins, ``hf:OWNER/NAME``."""
+
 
 class Danger(NamedTuple):
     """A setting that must be said again.
@@ -76,8 +79,11 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True, is_merge: bool
         yield Danger("results", settings["results"], "copies the finished files there")
     if settings["engine"] == "ray" and settings["ray"]["address"] is not None:
         yield Danger("ray.address", settings["ray"]["address"], "lets that cluster run code as you")
-    images = (settings.get("corpus") or {}).get("images") or ""
-    if not is_merge and "://" in images and not is_here(images):
+    corpus = settings.get("corpus") or {}
+    images, path = corpus.get("images") or "", corpus.get("path") or ""
+    if not is_merge and path.startswith(HUB_ID):
+        yield Danger("corpus.path", path, "has this machine fetch that data set from the hub")
+    if not is_merge and ("://" in images or images.startswith(HUB_ID)) and images != path and not is_here(images):
         yield Danger("corpus.images", images, "has this machine fetch pictures from there")
     if not is_merge:
         yield from dangers_of_validator(settings["validator"])

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub's interface on this machine, as far as putting up a dataset needs it.
+"""A stand-in for the Hugging Face hub's interface on this machine, as far as putting up and reading a dataset needs it.
 
 Answers are those that huggingface_hub's own code asks for; files that end in ``.parquet`` go by Git LFS, the others inside
 the commit, as the hub has it.
@@ -12,8 +12,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 OWNER = "ann"
 
@@ -28,6 +30,9 @@ class StandInHub:
         private: Which datasets only their owner sees.
         asked: Method and path of each request.
         refused: Path by a status that it is answered with.
+        branches: Files of a further branch by dataset and branch, such as ``refs/convert/parquet``.
+        commit: Name of the newest commit of every dataset.
+        sent: Bytes of each range of a file that was asked for, by its path.
         by_lfs: Endings of files that go by Git LFS.
     """
 
@@ -38,6 +43,9 @@ class StandInHub:
     refused: dict[str, int] = field(default_factory=dict)
     by_lfs: tuple[str, ...] = (".parquet",)
     stored: dict[str, bytes] = field(default_factory=dict)
+    branches: dict[tuple[str, str], dict[str, bytes]] = field(default_factory=dict)
+    commit: str = "0" * 40
+    sent: list[tuple[str, int]] = field(default_factory=list)
     url: str = ""
 
     def answer(self, method: str, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
@@ -68,18 +76,51 @@ class StandInHub:
             return 200, {"objects": objects, "transfer": "basic"}, {}
         return self._of_repo(path.removeprefix("/api/datasets/"), body)
 
+    def at(self, repo: str, revision: str) -> tuple[dict[str, bytes], str] | None:
+        """Files and commit of a dataset at a branch or commit."""
+        if revision in ("main", self.commit):
+            return (self.repos[repo], self.commit) if repo in self.repos else None
+        for (of, branch), files in self.branches.items():
+            commit = sha256(branch.encode()).hexdigest()[:40]
+            if of == repo and revision in (branch, commit):
+                return files, commit
+        return None
+
+    def range_of(self, path: str, wanted: str) -> tuple[int, bytes]:
+        """Status and bytes for a range of a file."""
+        for part, status in self.refused.items():
+            if part in path:
+                return status, b""
+        owner, name, _, commit, *rest = unquote(path).removeprefix("/datasets/").split("/")
+        files, _ = self.at(f"{owner}/{name}", commit) or ({}, "")
+        data = files.get("/".join(rest))
+        if data is None:
+            return 404, b""
+        first, _, last = wanted.removeprefix("bytes=").partition("-")
+        data = data[int(first) : int(last) + 1]
+        self.sent.append(("/".join(rest), len(data)))
+        return 206, data
+
     def _of_repo(self, path: str, body: bytes) -> tuple[int, Any, dict[str, str]]:
         owner, name, *rest = path.split("/")
         repo = f"{owner}/{name}"
         if repo not in self.repos:
             return 404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"}
-        files = self.repos[repo]
+        found = self.at(repo, unquote(rest[1]) if len(rest) > 1 else "main")
+        if found is None:
+            return 404, {"error": "Invalid rev id"}, {"X-Error-Code": "RevisionNotFound"}
+        files, commit = found
         match rest[0] if rest else "":
             case "" | "revision":
                 siblings = [{"rfilename": each} for each in files]
-                return 200, {"id": repo, "private": self.private[repo], "sha": "0" * 40, "siblings": siblings}, {}
+                return 200, {"id": repo, "private": self.private[repo], "sha": commit, "siblings": siblings}, {}
             case "tree":
-                return 200, [{"type": "file", "path": each, "oid": "0" * 40, "size": 1} for each in files], {}
+                sizes = {each: len(one) for each, one in files.items()}
+                return (
+                    200,
+                    [{"type": "file", "path": each, "oid": "0" * 40, "size": n} for each, n in sizes.items()],
+                    {},
+                )
             case "preupload":
                 told = [
                     {
@@ -115,6 +156,13 @@ def serving(hub: StandInHub) -> Iterator[StandInHub]:
             path = self.path.partition("?")[0]
             hub.asked.append(f"{self.command} {path}")
             is_known = self.headers.get("Authorization") == f"Bearer {hub.token}" or path.startswith("/lfs/")
+            if "/resolve/" in path and self.command == "GET":
+                status, content = hub.range_of(path, self.headers.get("Range", ""))
+                self.send_response(status if is_known else 401)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+                return
             if self.command == "HEAD":
                 status, told, headers = 200, {}, {}
             elif is_known:

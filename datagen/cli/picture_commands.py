@@ -97,7 +97,7 @@ def find(
     corpus = run.settings.corpus
     found = find_images(
         run.folder,
-        load_corpus(corpus).images,
+        load_corpus(corpus, may_fetch=False).images,
         PictureChecker(corpus, may_fetch=False),
         text,
         settings,

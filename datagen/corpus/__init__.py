@@ -18,7 +18,8 @@ from datagen.corpus.caption_agreement import with_agreement
 from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
 from datagen.corpus.coco_folder import open_found_coco, recognise_coco
-from datagen.corpus.hub_tables import open_hub_tables, recognise_hub_tables
+from datagen.corpus.hub_parquet import is_hub_id
+from datagen.corpus.hub_tables import HubSource, open_hub_tables, recognise_hub_tables
 from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import ImagesById, placed_in
 from datagen.corpus.llava_dataset import load_dataset, open_llava
@@ -143,13 +144,15 @@ def find_format(settings: CorpusSettings) -> Format:
             raise SettingsError(
                 f"corpus.format {settings.format}: there is no such format that takes {told}; there is {names}."
             )
+    elif is_hub_id(settings.path):
+        fitting = [one for one in fitting if one.open is open_hub_tables]
     elif settings.path is not None and Path(settings.path).exists():  # one that is gone is told when it is read
         fitting = _recognised(Path(settings.path), fitting)
     elif settings.path is not None and _seems_hub_id(Path(settings.path)):
         name = "/".join(Path(settings.path).parts[-2:])
         raise CorpusError(
-            f"{settings.path}: there is no such file or folder. A data set of the hub is fetched first: 'hf download "
-            f"--repo-type dataset {name} --local-dir mine', then --corpus mine."
+            f"{settings.path}: there is no such file or folder. A data set of the hub is named --corpus hf:{name}, "
+            "with a split behind another colon."
         )
     return fitting[0]
 
@@ -195,20 +198,23 @@ def open_source(settings: CorpusSettings) -> Source:
     return find_format(settings).open(settings)
 
 
-def load_corpus(settings: CorpusSettings, source: Source | None = None) -> Corpus:
+def load_corpus(settings: CorpusSettings, source: Source | None = None, *, may_fetch: bool = True) -> Corpus:
     """Load the images of a run with everything that is said about them.
 
     Args:
         settings: Name the files, and how many images to take.
         source: Takes the place of the files.
+        may_fetch: False takes of a data set on the hub what was read of it before.
 
     Raises:
         SettingsError: The settings name no source.
         CorpusError: A file is not what it should be.
     """
     opened = source or open_source(settings)
+    if isinstance(opened, HubSource):
+        opened = replace(opened, may_fetch=may_fetch)
     corpus = opened.load()
-    folder = folder_of(settings.images or opened.pictures)
+    folder = folder_of(settings.images or opened.pictures, may_fetch=may_fetch)
     if folder is not None and not settings.also:  # a mix names its pictures itself, each corpus's in its own folder
         corpus = replace(corpus, images=placed_in(folder, corpus.images))
     corpus = with_agreement(corpus)
@@ -226,7 +232,7 @@ def why_stop(corpus: Corpus, pictures: PictureChecker) -> str | None:
 def corpus_if_there(settings: CorpusSettings) -> Corpus:
     """Load the images of a run that is looked at; nothing where its files are gone, or a program gave its images."""
     try:
-        return load_corpus(settings)
+        return load_corpus(settings, may_fetch=False)
     except (CorpusError, SettingsError):
         return Corpus()
 

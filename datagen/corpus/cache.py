@@ -22,12 +22,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from datagen.corpus.cache_folder import cache_folder
 from datagen.corpus.images import Annotations, Columns, RegionColumns, Texts, texts_of
 from datagen.records import Finding
 from datagen.version import __version__
 
-VARIABLE = "DATAGEN_CACHE"
-"""Environment variable: the folder for cached files, or ``off``."""
 FORMAT = 7
 """To be raised whenever a change of the code makes other columns of the same files."""
 MIN_SOURCE_BYTES = 16 << 20
@@ -138,18 +137,6 @@ def write_cache(cache: Cache, kept: Annotations) -> bool:
     except (OSError, pa.ArrowException):
         return False
     return True
-
-
-def cache_folder() -> Path | None:
-    """The folder for cached files; None where none is wanted."""
-    wanted = os.environ.get(VARIABLE, "")
-    if wanted == "off":
-        return None
-    if wanted:
-        return Path(wanted)
-    from platformdirs import user_cache_path
-
-    return user_cache_path("datagen", appauthor=False) / "corpus"
 
 
 def _digest(value: Any) -> str:

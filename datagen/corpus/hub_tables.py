@@ -1,16 +1,20 @@
-"""Data sets of the Hugging Face hub as files: Parquet, and what ``datasets.save_to_disk`` writes, pictures inside.
+"""Data sets of the Hugging Face hub, by their ids or as files: Parquet, and what ``datasets.save_to_disk`` writes.
 
 As huggingface.co/docs/datasets (about_dataset_features, object_detection) has it: a column of pictures, columns of
 captions, and ``objects`` with ``bbox`` (COCO's: left, top, width, height in pixels) and ``category``, whose names stand
-in the schema. Neither ``datasets`` nor the network is needed: ``hf download --repo-type dataset ID`` fetches the files.
+in the schema. ``datasets`` is not needed: of ``hf:OWNER/NAME`` columns are read at the hub, and pictures fetched when
+they are looked at.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,12 +24,18 @@ from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
 from datagen.corpus.assembly import Assembly, Corners, corpus_of, seems
+from datagen.corpus.cache import FORMAT as CACHE_FORMAT
+from datagen.corpus.cache import Cache, read_cache, write_cache
+from datagen.corpus.cache_folder import cache_folder
 from datagen.corpus.captions_file import CAPTION_KEYS, LICENCE_KEYS
-from datagen.corpus.images import MAX_SIDE_PX
+from datagen.corpus.hub_parquet import HubTables, hub_tables, is_hub_id
+from datagen.corpus.images import MAX_SIDE_PX, Annotations
 from datagen.corpus.picture_folders import SUFFIXES
 from datagen.corpus.picture_tables import Table, find_tables, picture_column
 from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError
+from datagen.said_again import HUB_ID
+from datagen.version import __version__
 from datagen.words import COCO_CATEGORIES
 
 _OBJECTS = ("objects", "annotations", "object")
@@ -75,18 +85,105 @@ def recognise_hub_tables(path: Path) -> bool:
         return False
 
 
-def open_hub_tables(settings: CorpusSettings) -> FileSource:
-    """The tables at ``corpus.path``."""
+def open_hub_tables(settings: CorpusSettings) -> FileSource | HubSource:
+    """The tables at ``corpus.path``, which is a path or an id on the hub."""
+    if settings.path is not None and is_hub_id(settings.path):
+        return HubSource(settings.path, settings.limit)
     path = Path(settings.path or "")
     files = find_tables(path) or [path]
     inside = f"{path}/*{files[0].suffix}" if path.is_dir() else str(path)
     has_pixels = _holds_pixels(files[0])
+    root = path if path.is_dir() else path.parent
+    tables = [(Path(os.path.relpath(file, root)).as_posix(), partial(Table, file)) for file in files]
     return FileSource(
         name="datasets",
         files={"tables": tuple(map(str, files))},
-        read=lambda: _read(path, files, has_pixels=has_pixels),
+        read=lambda: _corpus_of(_read(str(path), tables, has_pixels=has_pixels)),
         pictures=inside if has_pixels else None,
     )
+
+
+class HubSource(Struct, frozen=True):
+    """A data set on the hub; see ``Source``. Opening it asks nobody.
+
+    Attributes:
+        path: Its id.
+        limit: Rows that are read; None reads all. What stands behind them is not fetched.
+        may_fetch: False takes what an earlier start of this machine read: a run folder may be a stranger's.
+    """
+
+    path: str
+    limit: int | None = None
+    may_fetch: bool = True
+
+    @property
+    def name(self) -> str:
+        """Of the format."""
+        return "datasets"
+
+    @property
+    def pictures(self) -> str:
+        """The same id, by which they are fetched."""
+        return self.path
+
+    @property
+    def is_exhaustive(self) -> None:
+        """Left open."""
+        return
+
+    def identity(self) -> tuple[str, ...]:
+        """The id."""
+        return (self.path,)
+
+    def describe(self) -> list[tuple[str, str]]:
+        """The id."""
+        return [("data set of the hub", self.path)]
+
+    def digest(self) -> dict[str, str]:
+        """The commit."""
+        return {f"data set ({self.path})": self._tables.commit}
+
+    def stamp(self) -> list[str]:
+        """Id and commit."""
+        return [self.path, self._tables.commit]
+
+    @property
+    def _tables(self) -> HubTables:
+        return hub_tables(self.path, may_fetch=self.may_fetch)
+
+    def load(self) -> Corpus:
+        """Read its columns at the hub, or what an earlier start read of the same commit; see ``Source``."""
+        found, folder = self._tables, cache_folder()
+        told = hashlib.sha256(msgspec.json.encode([CACHE_FORMAT, __version__, found, self.limit])).hexdigest()
+        cache = None if folder is None else Cache(folder / f"{told[:32]}.arrow", told)
+        kept = read_cache(cache) if cache else None
+        if kept is None:
+            if not self.may_fetch:
+                raise CorpusError(f"{self.path}: its columns were not read on this machine.")
+            tables = [(name, partial(_remote_table, found, name)) for name, _ in found.files]
+            try:
+                kept = _read(self.path, tables, has_pixels=True, limit=self.limit)
+            except _arrow_faults() as error:
+                raise CorpusError(f"{self.path}: cannot be read ({' '.join(str(error).split())[:200]}).") from None
+            if cache is not None:
+                write_cache(cache, kept)
+        return _corpus_of(kept)
+
+
+def _remote_table(found: HubTables, name: str) -> Table:
+    """Open a file of the hub.
+
+    Raises:
+        CorpusError: The pictures are not in it.
+    """
+    table = Table(Path(name), found.open(name))
+    column = picture_column(table.schema)
+    if column is not None and not table.may_hold(column):
+        raise CorpusError(
+            f"{HUB_ID}{found.repo}: {name} tells the paths of pictures and does not hold them; fetch it with 'hf "
+            f"download --repo-type dataset {found.repo} --local-dir mine', then --corpus mine --images FOLDER."
+        )
+    return table
 
 
 def _holds_pixels(file: Path) -> bool:
@@ -155,29 +252,38 @@ def _names_in(metadata: Mapping[bytes, bytes] | None, objects: str | None) -> tu
     return ()
 
 
-def _read(path: Path, files: Sequence[Path], *, has_pixels: bool) -> Corpus:
-    """Read all rows of all tables; pictures stay where they are."""
-    root, n_rows = path if path.is_dir() else path.parent, 0
-    reading = _Rows(Assembly(str(path)), has_pixels=has_pixels)
-    for file in files:
-        name = Path(os.path.relpath(file, root)).as_posix()
+def _read(
+    path: str, tables: Iterable[tuple[str, Callable[[], Table]]], *, has_pixels: bool, limit: int | None = None
+) -> Annotations:
+    """Read all rows of all tables, or the first ones; pictures stay where they are."""
+    n_rows = 0
+    reading = _Rows(Assembly(path), has_pixels=has_pixels)
+    for name, open_table in tables:
+        if limit is not None and n_rows >= limit:
+            break
         try:
-            table = Table(file)
+            table = open_table()
             layout = _layout_of(table)
             if layout is None:
-                raise CorpusError(f"{file}: has no column of pictures with one of captions or objects.")
-            n_rows += len(table)
+                raise CorpusError(f"{path}: {name} has no column of pictures with one of captions or objects.")
+            n_read = len(table) if limit is None else min(len(table), limit - n_rows)
+            n_rows += n_read
             for declared in layout.names:
                 reading.assembly.category(declared)
-            for number, row in enumerate(table.rows(layout.read)):
+            for number, row in enumerate(islice(table.rows(layout.read), n_read)):
                 reading.add(name, number, row, layout)
         except _arrow_faults() as error:
             n_rows += 1
             reading.assembly.tell_unreadable(name, f"cannot be read ({' '.join(str(error).split())[:200]})")
-    corpus = corpus_of(reading.assembly.annotations(n_rows, _guess))
+    found = reading.assembly.annotations(n_rows, _guess)
     if reading.are_shares:
         told = "its boxes are shares of the frame from 0 to 1: multiply by width and height"
-        corpus = replace(corpus, refusal=f"{path}: no box reaches beyond the first pixel. Likely cause: {told}.")
+        found = replace(found, refusal=f"{path}: no box reaches beyond the first pixel. Likely cause: {told}.")
+    return found
+
+
+def _corpus_of(found: Annotations) -> Corpus:
+    corpus = corpus_of(found)
     return corpus if corpus.categories else replace(corpus, categories=COCO_CATEGORIES)  # as of captions alone
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from datagen.config import MAX_EXHAUSTIVE, CorpusSettings
 from datagen.corpus.file_names import is_absolute_name, is_inside_name
+from datagen.corpus.hub_parquet import is_hub_id
 from datagen.corpus.images import (
     LAST_MARK,
     ONLY_LABELLED,
@@ -37,6 +38,7 @@ from datagen.corpus.picture_places import is_elsewhere
 from datagen.corpus.source import Corpus, Source
 from datagen.errors import CorpusError, SettingsError
 from datagen.records import AnnotatedImage, Finding
+from datagen.said_again import HUB_ID
 
 N_LOOKED_FOR = 20
 """Pictures that are looked for to find their folder."""
@@ -80,6 +82,11 @@ def open_mixed(settings: CorpusSettings, open_source: Callable[[CorpusSettings],
         raise SettingsError(f"--images {settings.images}: the pictures of several corpora stand in a folder.")
     parts: list[Part] = []
     for path in filter(None, (settings.path, *settings.also)):
+        if is_hub_id(path):
+            raise SettingsError(
+                f"--corpus {path}: a mix is of folders; fetch it with 'hf download --repo-type dataset "
+                f"{path.removeprefix(HUB_ID).partition(':')[0].partition('@')[0]} --local-dir mine', and name that."
+            )
         root = _root_of(Path(path))
         one = replace(settings, path=path, also=(), images=None)
         source = open_source(one)

@@ -1,4 +1,4 @@
-"""Pictures that stand in no folder: members of tar shards, rows of tables, files below an address (http, S3, the hub).
+"""Pictures that stand in no folder: members of tar shards, rows of tables, what lies at an address (http, S3, the hub).
 
 A cluster then needs no shared folder: each machine reads its shards where they lie, or fetches what it is asked for,
 once, into a cache of its own (``DATAGEN_CACHE``). A member is never written under its own name, so that no path leads
@@ -19,20 +19,21 @@ import shutil
 import tarfile
 import tempfile
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from functools import cache, cached_property
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
-from datagen.corpus.cache import cache_folder
+from datagen.corpus.cache_folder import cache_folder
+from datagen.corpus.fetching import TIMEOUT_S, tried
 from datagen.corpus.file_names import is_inside_name, outside_fault
+from datagen.corpus.hub_parquet import HubTables, hub_tables, is_hub_id
 from datagen.corpus.picture_tables import SUFFIXES as TABLES
-from datagen.corpus.picture_tables import TablePictures, find_tables
+from datagen.corpus.picture_tables import Table, TablePictures, find_tables, picture_column
 from datagen.errors import RunError, SettingsError
 
 MAX_PICTURE_BYTES = 256 << 20
@@ -46,9 +47,6 @@ MAX_SHARDS = 100_000
 N_FETCHING = 16
 """Pictures fetched at once: an answer takes some 50 ms, of which the machine waits 49."""
 Item = TypeVar("Item")
-TRIES, PAUSE_S = 3, 0.5
-"""A server that fails for a moment costs no picture."""
-TIMEOUT_S = 60.0
 _DRIVERS = {
     **dict.fromkeys(("http", "https"), "httpx2"),
     "s3": "s3fs",
@@ -113,8 +111,8 @@ _OPENING = threading.Lock()
 
 
 def is_elsewhere(images: str) -> bool:
-    """Whether pictures stand in no folder: an address, tar shards, or a list of addresses."""
-    return "://" in images or images.lower().endswith((".tar", ".txt", *TABLES))
+    """Whether pictures stand in no folder: an address, a data set of the hub, tar shards, or a list of addresses."""
+    return "://" in images or is_hub_id(images) or images.lower().endswith((".tar", ".txt", *TABLES))
 
 
 def folder_of(images: str | None, *, may_fetch: bool = True) -> Path | None:
@@ -144,6 +142,8 @@ def place_of(folder: Path) -> Place | None:
 def _open_place(images: str, may_fetch: bool, state: object) -> Place:
     del state  # files of another time are opened anew
     told = without_login(images)
+    if is_hub_id(images):
+        return _HubPictures(images, may_fetch=may_fetch)
     kept, folder = _cache_of(images), _cache_of(images if may_fetch else f"{images} kept")
     if "://" not in images:
         if images.lower().endswith(TABLES):
@@ -163,7 +163,7 @@ def _open_place(images: str, may_fetch: bool, state: object) -> Place:
 
 def _state_of(images: str) -> object:
     """Sizes and times of files on this machine."""
-    if "://" in images:
+    if "://" in images or is_hub_id(images):
         return None
     path = Path(images)
     files = find_tables(path.parent if "*" in path.name else path) if images.endswith(TABLES) else _names_of(images)
@@ -269,30 +269,54 @@ def _driven(address: str) -> Iterator[bytes]:
         raise OSError(str(error) or type(error).__name__) from None
 
 
-def _tried(address: str, fetch: Callable[[], None]) -> None:
-    """Fetch something, again where that failed for a moment.
-
-    Raises:
-        PlaceError: As of ``_fetched``.
-        RunError: The server is out of reach.
-    """
-    for attempt in range(TRIES):
-        try:
-            return fetch()
-        except OSError as error:
-            fault = error
-        if attempt + 1 < TRIES:
-            time.sleep(PAUSE_S * 2**attempt)
-    parts, told = urlsplit(address), " ".join(str(fault).split())[:200]
-    raise RunError(
-        f"{parts.scheme}://{parts.hostname}: the pictures cannot be fetched ({told}). What is stored is safe: start "
-        "the same command again when it answers."
-    )
+def _out_of_reach(address: str) -> str:
+    parts = urlsplit(address)
+    return f"{parts.scheme}://{parts.hostname}: the pictures cannot be fetched"
 
 
 def _named(address: str) -> str:
     """An address without what may be a signature."""
     return address.partition("?")[0]
+
+
+class _Kept:
+    """Fetched pictures of one place on this machine, of bounded size."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._n_bytes: int | None = None
+        self._lock = threading.Lock()
+
+    def path(self, name: str) -> Path:
+        """Where a picture is kept, under a name that leads nowhere else."""
+        return _kept_as(self._folder, name)
+
+    def read(self, name: str) -> bytes | None:
+        """A picture that was fetched before."""
+        try:
+            return self.path(name).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Keep a picture, and remove the oldest ones where they are too much."""
+        if not _write(self.path(name), data):
+            return
+        with self._lock:
+            if self._n_bytes is None:
+                self._n_bytes = sum(one.stat().st_size for one in self._folder.rglob("*") if one.is_file())
+            else:
+                self._n_bytes += len(data)
+            if self._n_bytes <= MAX_CACHE_BYTES:
+                return
+            files = sorted(
+                (one.stat().st_mtime, one.stat().st_size, one) for one in self._folder.rglob("*") if one.is_file()
+            )
+            for _, n_bytes, path in files:
+                if self._n_bytes <= 0.8 * MAX_CACHE_BYTES:
+                    break
+                path.unlink(missing_ok=True)
+                self._n_bytes -= n_bytes
 
 
 class _Addresses:
@@ -301,20 +325,15 @@ class _Addresses:
     def __init__(
         self, folder: Path, kept: Path, told: str, address_of: Callable[[str], str] | dict[str, str], *, may_fetch: bool
     ) -> None:
-        self.folder, self.told, self._kept = folder, told, kept
+        self.folder, self.told, self._kept = folder, told, _Kept(kept)
         self._address_of, self._may_fetch = address_of, may_fetch
-        self._n_bytes: int | None = None
-        self._lock = threading.Lock()
 
     def read(self, name: str) -> bytes:
         """See ``Place``."""
         if not is_inside_name(name):
             raise PlaceError(*outside_fault(name))
-        path = _kept_as(self._kept, name)
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            pass
+        if (before := self._kept.read(name)) is not None:
+            return before
         if callable(self._address_of):
             address = self._address_of(name)
         else:
@@ -332,9 +351,8 @@ class _Addresses:
             for piece in _fetched(address, MAX_PICTURE_BYTES):
                 data.write(piece)
 
-        _tried(address, fetch)
-        if _write(path, data.getvalue()):
-            self._bound(len(data.getvalue()))
+        tried(fetch, _out_of_reach(address))
+        self._kept.write(name, data.getvalue())
         return data.getvalue()
 
     def stamp(self, name: str) -> bytes:
@@ -345,25 +363,80 @@ class _Addresses:
     def file(self, name: str) -> Path:
         """See ``Place``."""
         self.read(name)
-        return _require_kept(_kept_as(self._kept, name))
+        return _require_kept(self._kept.path(name))
 
-    def _bound(self, n_more: int) -> None:
-        """Remove the oldest pictures where the cache holds too much."""
-        with self._lock:
-            if self._n_bytes is None:
-                self._n_bytes = sum(one.stat().st_size for one in self._kept.rglob("*") if one.is_file())
-            else:
-                self._n_bytes += n_more
-            if self._n_bytes <= MAX_CACHE_BYTES:
-                return
-            files = sorted(
-                (one.stat().st_mtime, one.stat().st_size, one) for one in self._kept.rglob("*") if one.is_file()
-            )
-            for _, n_bytes, path in files:
-                if self._n_bytes <= 0.8 * MAX_CACHE_BYTES:
-                    break
-                path.unlink(missing_ok=True)
-                self._n_bytes -= n_bytes
+
+class _HubPictures:
+    """Rows of the Parquet files of a data set on the hub, fetched with those beside them."""
+
+    def __init__(self, images: str, *, may_fetch: bool) -> None:
+        self.folder, self.told = _cache_of(images if may_fetch else f"{images} kept"), images
+        self._images, self._may_fetch = images, may_fetch
+        self._open: tuple[str, Table, str | None] | None = None
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _tables(self) -> HubTables:
+        return hub_tables(self._images, may_fetch=self._may_fetch)
+
+    @cached_property
+    def _files(self) -> frozenset[str]:
+        return frozenset(name for name, _ in self._tables.files)
+
+    @cached_property
+    def _kept(self) -> _Kept:
+        return _Kept(_cache_of(f"{self._tables.repo}@{self._tables.commit}"))
+
+    def read(self, name: str) -> bytes:
+        """See ``Place``."""
+        file, row = self._located(name)
+        if (before := self._kept.read(f"{file}/{row}")) is not None:
+            return before
+        if not self._may_fetch:
+            raise PlaceError("image_missing", f"{name} was not fetched on this machine")
+        with self._lock:  # whoever waited finds that it came with another
+            found = self._kept.read(f"{file}/{row}") or self._fetch(file, row)
+        if found is None:
+            raise PlaceError("image_missing", f"{name} is no picture of {self.told}")
+        return found
+
+    def _located(self, name: str) -> tuple[str, int]:
+        """File and row."""
+        file, _, last = name.rpartition("/")
+        row = PurePosixPath(last).stem
+        if file not in self._files or not row.isdecimal():
+            raise PlaceError("image_missing", f"{name} is no picture of {self.told}")
+        return file, int(row)
+
+    def _fetch(self, file: str, row: int) -> bytes | None:
+        """Fetch a row's picture, and keep all of its row group."""
+        from pyarrow import ArrowException
+
+        found = None
+        try:
+            if self._open is None or self._open[0] != file:
+                table = Table(Path(file), self._tables.open(file))
+                self._open = file, table, picture_column(table.schema)
+            _, table, column = self._open
+            for number, data in table.pictures_beside(row, column or ""):
+                if len(data) <= MAX_PICTURE_BYTES:
+                    self._kept.write(f"{file}/{number}", data)
+                    found = data if number == row else found
+        except (OSError, ArrowException) as error:
+            told = " ".join(str(error).split())[:200]
+            raise PlaceError("image_unreadable", f"{file} cannot be read ({told})") from None
+        return found
+
+    def stamp(self, name: str) -> bytes:
+        """The commit."""
+        del name
+        return self._tables.commit.encode()
+
+    def file(self, name: str) -> Path:
+        """See ``Place``."""
+        self.read(name)
+        file, row = self._located(name)
+        return _require_kept(self._kept.path(f"{file}/{row}"))
 
 
 class _Tables:
@@ -430,7 +503,7 @@ class _Shard:
                 file.writelines(_fetched(self.at, MAX_SHARD_BYTES))
 
         try:
-            _tried(self.at, fetch)
+            tried(fetch, _out_of_reach(self.at))
             Path(name).replace(path)
         except PlaceError as error:
             raise RunError(f"--images: {error}.") from None
@@ -628,7 +701,7 @@ def fetching_ahead(place: Place | None, items: Iterable[Item], name_of: Callable
         items: What is walked along.
         name_of: Gives a thing's picture.
     """
-    if not isinstance(place, _Addresses):
+    if not isinstance(place, _Addresses | _HubPictures):
         yield from items
         return
 

@@ -1,4 +1,4 @@
-"""Pictures inside tables: rows of Parquet files, and of the Arrow files that ``datasets.save_to_disk`` writes.
+"""Pictures inside tables: rows of Parquet files, here or on the hub, and of Arrow files of ``datasets.save_to_disk``.
 
 As huggingface.co/docs/datasets has it, a picture is a struct of ``bytes`` and ``path``. A row of Parquet is read with
 the others of its row group, which stay in memory until another is asked for; Arrow files are mapped, so that a row
@@ -15,7 +15,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, islice
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from datagen.corpus.picture_folders import rank_of
 
@@ -26,6 +26,8 @@ SUFFIXES = (".parquet", ".arrow")
 MAX_FILES = 20_000
 N_OPEN = 4
 """Tables that are open at once, each with its last row group: of a hundred pictures some 10 MB."""
+_BATCH_ROWS, _BUFFER_BYTES = 16, 4 << 20
+"""Of a row group that is fetched: a thousand photographs in one are 200 MB."""
 
 
 def find_tables(path: Path) -> list[Path]:
@@ -49,6 +51,7 @@ class Table:
 
     Args:
         path: Of a Parquet or an Arrow file.
+        remote: A Parquet file that lies elsewhere, of which only what is needed is fetched.
 
     Attributes:
         schema: Of its columns.
@@ -57,13 +60,14 @@ class Table:
         OSError, pyarrow.ArrowException: It is none.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, remote: BinaryIO | None = None) -> None:
+        self._remote = remote
         self._is_parquet = path.suffix.lower() == ".parquet"
         if self._is_parquet:
             import pyarrow.parquet as pq
 
-            self._file = pq.ParquetFile(path)
+            # Columns that stand beside each other come in one answer.
+            self._file = pq.ParquetFile(path) if remote is None else pq.ParquetFile(remote, pre_buffer=True)
             self.schema: pa.Schema = self._file.schema_arrow
             meta = self._file.metadata
             lengths = [meta.row_group(n).num_rows for n in range(meta.num_row_groups)]
@@ -79,8 +83,10 @@ class Table:
     def rows(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         """All rows, by these columns; ``image.path`` is a field of a struct."""
         if self._is_parquet:
-            for batch in self._file.iter_batches(batch_size=256, columns=[*columns]):
-                yield from batch.to_pylist()
+            groups = [None] if self._remote is None else [[n] for n in range(self._file.num_row_groups)]
+            for group in groups:  # of a remote file no more is fetched than is walked through
+                for batch in self._file.iter_batches(batch_size=256, row_groups=group, columns=[*columns]):
+                    yield from batch.to_pylist()
             return
         for batch in self._batches:
             for start in range(0, batch.num_rows, 256):
@@ -99,6 +105,37 @@ class Table:
         value = batch.column(column)[at].as_py()
         data = value.get("bytes") if isinstance(value, dict) else value
         return data if isinstance(data, bytes) else None
+
+    def pictures_beside(self, row: int, column: str) -> Iterator[tuple[int, bytes]]:
+        """The pictures of a row's group with the numbers of their rows; a few are in memory at once.
+
+        What is fetched for one picture of a remote file is all of its group, as the hub's servers give ranges of bytes.
+        """
+        import pyarrow.parquet as pq
+
+        which = bisect_right(self._ends, row)
+        if which >= len(self._ends):
+            return
+        number = self._ends[which - 1] if which else 0
+        file = pq.ParquetFile(self._remote, metadata=self._file.metadata, buffer_size=_BUFFER_BYTES)
+        for batch in file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[which], columns=[column], use_threads=False):
+            for number, value in enumerate(batch.column(0).to_pylist(), start=number):  # noqa: B020
+                data = value.get("bytes") if isinstance(value, dict) else value
+                if isinstance(data, bytes):
+                    yield number, data
+            number += 1
+
+    def may_hold(self, column: str) -> bool:
+        """Whether the first row group of a Parquet file may hold pictures, by what its footer says."""
+        if not self._file.num_row_groups:
+            return False
+        group = self._file.metadata.row_group(0)
+        for n in range(group.num_columns):
+            chunk = group.column(n)
+            if chunk.path_in_schema in (column, f"{column}.bytes"):
+                told = chunk.statistics
+                return told is None or not told.has_null_count or told.null_count < chunk.num_values
+        return False
 
     def _group(self, which: int, column: str) -> Any:
         return self._file.read_row_group(which, columns=[column])

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from datagen.config import CorpusSettings
 from datagen.corpus import Corpus, cache, coco, load_corpus
+from datagen.corpus.cache_folder import VARIABLE
 
 HOUR = 3_600
 
@@ -25,7 +26,7 @@ HOUR = 3_600
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the cache stands; every corpus is large enough for it."""
     monkeypatch.setattr(cache, "MIN_SOURCE_BYTES", 0)
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
@@ -139,7 +140,7 @@ def test_another_version_reads_again(
 
 
 def test_it_can_be_switched_off(folder: Path, corpus: CorpusSettings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cache.VARIABLE, "off")
+    monkeypatch.setenv(VARIABLE, "off")
     assert cache.find_cache(files_of(corpus)) is None
     load_corpus(corpus)
     assert not folder.exists()
@@ -156,7 +157,7 @@ def test_it_stands_in_the_users_cache_folder(
 ) -> None:
     import platformdirs
 
-    monkeypatch.delenv(cache.VARIABLE)
+    monkeypatch.delenv(VARIABLE)
     monkeypatch.setattr(platformdirs, "user_cache_path", lambda name, **_: folder / name)
     found = cache.find_cache(files_of(corpus))
     assert found is not None

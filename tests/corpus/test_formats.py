@@ -149,7 +149,7 @@ def test_what_is_of_no_format_is_told(tmp_path: Path, name: str, said: str) -> N
 
 def test_a_name_of_the_hub_is_told_how_to_fetch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(CorpusError, match="hf download --repo-type dataset somebody/pictures --local-dir mine"):
+    with pytest.raises(CorpusError, match="is named --corpus hf:somebody/pictures, with a split"):
         open_source(load_settings(None, {"corpus.path": "somebody/pictures"}).corpus)
     with pytest.raises(CorpusError, match="no such annotation file"):
         load_corpus(load_settings(None, {"corpus.path": "somebody/pictures.jsonl"}).corpus)

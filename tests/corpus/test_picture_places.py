@@ -17,7 +17,7 @@ from PIL import Image
 
 import datagen
 from datagen.config import CorpusSettings, load_settings
-from datagen.corpus import PictureChecker, PictureError, check_picture, folder_of, picture_path, read_picture
+from datagen.corpus import PictureChecker, PictureError, check_picture, fetching, folder_of, picture_path, read_picture
 from datagen.corpus import picture_places as places
 from datagen.errors import DatagenError, RunError, SettingsError
 from datagen.records import AnnotatedImage
@@ -42,7 +42,7 @@ def shard(path: Path, **members: bytes) -> Path:
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("DATAGEN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(places, "PAUSE_S", 0.0)
+    monkeypatch.setattr(fetching, "PAUSE_S", 0.0)
     for kept in (places._root, places._open_place):
         kept.cache_clear()
     yield tmp_path / "cache"
