@@ -71,7 +71,7 @@ def resume(run_path: options.RunArgument, *, change: options.ChangeOption = Fals
 
 @app.command("import")
 @in_sentences
-@options.takes_settings("captions", "instances", "limit", *options.VALIDATOR)
+@options.takes_settings("captions", "instances", "corpus", "limit", *options.VALIDATOR)
 def import_dataset(
     dataset: Annotated[
         Path, typer.Argument(metavar="PATH", help="A dataset in LLaVA's form or of chat messages, or its folder.")
@@ -80,21 +80,26 @@ def import_dataset(
     out: options.Out,
     images: Annotated[
         Path | None,
-        typer.Option(help="Folder of the pictures, if not images/ beside it; those inside its files are put there."),
+        typer.Option(
+            help="Folder of the pictures, where they are neither beside the dataset nor told by --corpus; those inside "
+            "its files are put there, by default into the run folder."
+        ),
     ] = None,
     change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
-    from datagen.corpus.dataset_forms import pictures_beside
+    from datagen.corpus import open_source
+    from datagen.corpus.llava_dataset import find_pictures
     from datagen.errors import SettingsError
 
-    folder = images or pictures_beside(dataset)
-    if folder is None and dataset.exists():  # what is not there is told as such below
-        told = "name the folder of the pictures, or an empty one where those inside the dataset's files are to go"
-        raise SettingsError(f"--images: {told}; there is no folder 'images' beside {dataset}.")
-    named = {"corpus.dataset": str(dataset), "corpus.images": str(folder or dataset.parent)}
-    _run_and_tell(load_settings(None, {**named, **given}), out, may_change=change)
+    folder = images or find_pictures(dataset, out / "pictures")
+    named = {"corpus.dataset": str(dataset), "corpus.images": None if folder is None else str(folder)}
+    settings = load_settings(None, {**named, **given})
+    if folder is None and open_source(settings.corpus).pictures is None:
+        told = f"the pictures are neither in 'images' beside {dataset} nor told by --corpus"
+        raise SettingsError(f"--images: name the folder of the pictures; {told}.")
+    _run_and_tell(settings, out, may_change=change)
 
 
 @app.command()

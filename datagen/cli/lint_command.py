@@ -47,7 +47,7 @@ def lint(
 
     from datagen.corpus import PictureChecker, load_corpus, open_source, why_stop
     from datagen.corpus.lint import lint_corpus
-    from datagen.errors import CorpusError
+    from datagen.errors import CorpusError, visible
 
     settings = load_settings(None, given)
     corpus_settings = settings.corpus
@@ -75,6 +75,9 @@ def lint(
     n_images = len(corpus.images)
     if corpus_settings.path is not None:
         echo(f"corpus    read as {source.name}", err=as_json)
+    if corpus_settings.images is None:
+        where = f"in {visible(source.pictures)}" if source.pictures else "not checked: name their folder with --images"
+        echo(f"pictures  {where}", err=as_json)
     echo(f"images    {n_images}, with {len(corpus.categories)} categories", err=as_json)
     n_usable = n_images - len(tally.fallen)
     echo(f"run       {_outlook(hint, n_usable, n_images)}", err=as_json)

@@ -22,7 +22,7 @@ from datagen.corpus.hub_parquet import is_hub_id
 from datagen.corpus.hub_tables import HubSource, open_hub_tables, recognise_hub_tables
 from datagen.corpus.image_records import ImageRecords, open_records
 from datagen.corpus.images import ImagesById, placed_in
-from datagen.corpus.llava_dataset import load_dataset, open_llava
+from datagen.corpus.llava_dataset import Dataset, MadeElsewhere, index_dataset, open_llava
 from datagen.corpus.mixed import open_mixed
 from datagen.corpus.open_images import open_open_images, recognise_open_images
 from datagen.corpus.picture_places import folder_of
@@ -87,9 +87,19 @@ class Format(Struct, frozen=True):
     recognises: Callable[[Path], bool] | None = None
 
 
+def _open_dataset(settings: CorpusSettings) -> MadeElsewhere:
+    return open_llava(settings, _annotations_for(settings))
+
+
+def _annotations_for(settings: CorpusSettings) -> Source | None:
+    """What is said of the images of a dataset made elsewhere: a corpus of any format, or of several."""
+    beside = replace(settings, dataset=None, images=None, limit=None)
+    return open_source(beside) if named_places(beside) else None
+
+
 FORMATS = (
     Format("coco", open_coco, needs=("captions", "instances")),
-    Format("llava", open_llava, needs=("dataset",), takes=("captions", "instances")),
+    Format("llava", _open_dataset, needs=("dataset",), takes=("captions", "instances", "path", "also")),
     Format(
         "records",
         open_records,
@@ -137,6 +147,8 @@ def find_format(settings: CorpusSettings) -> Format:
     fitting = [one for one in FORMATS if given <= {*one.needs, *one.takes} and given & {*one.needs}]
     if not fitting:
         raise SettingsError(f"{told}: no corpus format takes these together; leave one of them out.")
+    if settings.dataset is not None:
+        return fitting[0]  # what a path beside it is, is found out by itself
     if settings.format is not None:
         fitting = [one for one in fitting if one.name == settings.format]
         if not fitting:
@@ -191,7 +203,7 @@ def open_source(settings: CorpusSettings) -> Source:
     Raises:
         SettingsError: They name none.
     """
-    if settings.also:
+    if settings.also and not settings.dataset:
         return open_mixed(settings, open_source)
     if settings.images is not None:  # tar shards and addresses have a path of their own, by which they are known
         settings = replace(settings, images=str(folder_of(settings.images)))
@@ -219,6 +231,11 @@ def load_corpus(settings: CorpusSettings, source: Source | None = None, *, may_f
         corpus = replace(corpus, images=placed_in(folder, corpus.images))
     corpus = with_agreement(corpus)
     return corpus.first(settings.limit)
+
+
+def load_dataset(settings: CorpusSettings) -> Dataset:
+    """Index a dataset made elsewhere, with what is said of its images; see ``index_dataset``."""
+    return index_dataset(settings, _annotations_for(settings))
 
 
 def why_stop(corpus: Corpus, pictures: PictureChecker) -> str | None:

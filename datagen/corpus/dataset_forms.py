@@ -45,12 +45,6 @@ def data_files(path: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda file: (not file.name.startswith("train"), file.as_posix())))
 
 
-def pictures_beside(path: Path) -> Path | None:
-    """The folder ``images`` of an export, where there is one."""
-    folder = (path if path.is_dir() else path.parent) / "images"
-    return folder if folder.is_dir() else None
-
-
 def parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
     """Read the rows of a Parquet file, a group at a time.
 

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -20,12 +20,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import IMPORTED, CorpusSettings
-from datagen.corpus.coco import load_annotations
 from datagen.corpus.dataset_forms import as_llava, data_files, parquet_rows, tar_rows
 from datagen.corpus.file_names import is_inside_name, name_in, plain_name
 from datagen.corpus.images import id_of_file, id_text
+from datagen.corpus.picture_places import is_elsewhere
 from datagen.corpus.pictures import picture_path
-from datagen.corpus.source import Corpus, FileSource, check_start, explain_unreadable
+from datagen.corpus.source import Corpus, FileSource, Source, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
 from datagen.words import COCO_CATEGORIES
@@ -93,27 +93,99 @@ class _Told(Struct, frozen=True, gc=False):
     number: int
 
 
-def open_llava(settings: CorpusSettings) -> FileSource:
-    """A dataset made elsewhere: its records are replies, its images those that they name."""
-    files = {
-        "made elsewhere": tuple(map(str, data_files(Path(settings.dataset or "")))),
-        "captions": settings.captions,
-        "instances": settings.instances,
-    }
-    return FileSource(
-        name="llava", files=files, bound_to=("made elsewhere",), read=lambda: load_dataset(settings).corpus
-    )
+class MadeElsewhere(Struct, frozen=True):
+    """A dataset made elsewhere: its records are replies, its images those that they name; see ``Source``.
+
+    Attributes:
+        files: Of the dataset; a run is on these.
+        annotations: What is said of the images, where something is given for it.
+        read: Reads both.
+    """
+
+    files: FileSource
+    annotations: Source | None
+    read: Callable[[], Corpus]
+
+    @property
+    def name(self) -> str:
+        """Of the format."""
+        return "llava"
+
+    @property
+    def pictures(self) -> str | None:
+        """Those of the annotations."""
+        return self.annotations.pictures if self.annotations else None
+
+    @property
+    def is_exhaustive(self) -> bool | None:
+        """As the annotations say."""
+        return self.annotations.is_exhaustive if self.annotations else None
+
+    def identity(self) -> tuple[str, ...]:
+        """Names of the dataset's files."""
+        return self.files.identity()
+
+    def describe(self) -> list[tuple[str, str]]:
+        """Kinds and names of all files."""
+        return [*self.files.describe(), *(self.annotations.describe() if self.annotations else ())]
+
+    def digest(self) -> dict[str, Any]:
+        """Digests of all files."""
+        return {**self.files.digest(), **(self.annotations.digest() if self.annotations else {})}
+
+    def stamp(self) -> list[Any]:
+        """Stamps of all files."""
+        return [*self.files.stamp(), self.annotations.stamp() if self.annotations else None]
+
+    def load(self) -> Corpus:
+        """Read all of it."""
+        return self.read()
 
 
-def load_dataset(settings: CorpusSettings) -> Dataset:
+def open_llava(settings: CorpusSettings, annotations: Source | None) -> MadeElsewhere:
+    """The dataset at ``corpus.dataset``, and what is said of its images."""
+
+    def read() -> Corpus:
+        return index_dataset(settings, annotations).corpus
+
+    files = {"made elsewhere": tuple(map(str, data_files(Path(settings.dataset or ""))))}
+    return MadeElsewhere(FileSource(name="llava", files=files, read=read), annotations, read)
+
+
+def find_pictures(dataset: Path, unpacked: Path) -> Path | None:
+    """Where the pictures of a dataset are: in ``images`` beside it, in its own folder, or inside its files.
+
+    Args:
+        dataset: A file or folder.
+        unpacked: Where those inside its files may go.
+
+    Returns:
+        The folder; None where nothing tells it.
+
+    Raises:
+        CorpusError: It is no dataset.
+    """
+    record, _, pixels = next(_read_rows(dataset), ({}, "", None))
+    around = dataset if dataset.is_dir() else dataset.parent
+    if (around / EXPORTED_IMAGES).is_dir():
+        return around / EXPORTED_IMAGES
+    if pixels is not None:
+        return unpacked
+    name = _image_name(record)
+    is_there = isinstance(name, str) and is_inside_name(name) and (around / name).is_file()
+    return around if is_there else None
+
+
+def index_dataset(settings: CorpusSettings, annotations: Source | None = None) -> Dataset:
     """Index the dataset at ``settings.dataset``; pictures that stand in its files are unpacked into ``images``.
 
     Args:
-        settings: Uses ``dataset``, ``images``, ``limit`` (images), and ``captions`` and ``instances`` where they are
-            given: an image is found in them by the end of its path, or by COCO's number of twelve digits.
+        settings: Uses ``dataset``, ``images`` and ``limit`` (images).
+        annotations: Of images, each found by the end of its path, or by COCO's number of twelve digits.
 
     Raises:
-        CorpusError: A file is no dataset, an annotation file no COCO file, or a picture's name is taken by another.
+        CorpusError: A file is no dataset, annotations are not what they should be or of other pictures, or a picture's
+            name is taken by another.
     """
     path = Path(settings.dataset or "")
     folder = None if settings.images is None else Path(settings.images)
@@ -131,9 +203,9 @@ def load_dataset(settings: CorpusSettings) -> Dataset:
         elif name in index or settings.limit is None or len(index) < settings.limit:
             index.setdefault(name, []).append(_told_by(record, content, types))
             about.setdefault(name, _about_image(record))
-            if pixels is not None and folder is not None:
+            if pixels is not None and folder is not None and not is_elsewhere(str(folder)):
                 _unpack(pixels, folder, name)
-    corpus = _corpus_of(index, about, settings)
+    corpus = _corpus_of(index, about, annotations)
     records = [
         Record(image, number, one.digest, response_type=one.response_type)
         for image, told in enumerate(index.values())
@@ -388,10 +460,16 @@ def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
     return "no_image_named", "names no image"
 
 
-def _corpus_of(names: Iterable[str], about: dict[str, dict[str, str]], settings: CorpusSettings) -> Corpus:
-    annotated = load_annotations(settings) if settings.captions or settings.instances else Corpus()
+def _corpus_of(names: Collection[str], about: dict[str, dict[str, str]], annotations: Source | None) -> Corpus:
+    annotated = annotations.load() if annotations else Corpus()
     find = _Finder(annotated.images)
     found_for = {name: find(name) for name in names}
+    if names and annotated.images and not any(found_for.values()):
+        theirs, named = annotated.images[0].file_name, next(iter(names))
+        raise CorpusError(
+            f"The dataset names {len(names)} pictures, such as {named}, and its annotations tell of none of them: "
+            f"theirs are called as {theirs} is. Give those that were made of the same pictures, or leave them out."
+        )
     n_meant = Counter(found.image_id for found in found_for.values() if found is not None)
     taken: set[str] = set()
     ids = _own_ids(about, taken)

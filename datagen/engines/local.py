@@ -242,10 +242,17 @@ def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = 
 
 
 def tell_source(inputs: Inputs) -> None:
-    """Say what a corpus was taken for, where that was found out by looking into it."""
-    if inputs.settings.corpus.path is not None:
+    """Say what a corpus was taken for and where its pictures are, where that was found out by looking into it."""
+    corpus = inputs.settings.corpus
+    if corpus.path is not None:
         told = "; ".join(f"{kind} {visible(name)}" for kind, name in inputs.described())
         inputs.progress.note(f"The corpus is read as {inputs.source.name}: {told}.")
+    if corpus.images is None and inputs.plugs.source is None:
+        inputs.progress.note(
+            "Nothing says where the pictures are, so none is checked: name their folder with --images."
+        )
+    elif corpus.path is not None and corpus.images != corpus.path:
+        inputs.progress.note(f"Its pictures are in {visible(str(corpus.images))}.")
 
 
 OF_A_WHOLE_FILE = {"boxes_scored", "captions_alike", "captions_by_model", "captions_unlike_boxes", "category_no_thing"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,30 @@ def test_other_files_are_left_alone(tmp_path: Path, text: str) -> None:
     assert not recognise_coco(tmp_path / "a.json") and not recognise_coco(tmp_path)
     with pytest.raises(CorpusError, match="holds no COCO file with 'images' and 'annotations'"):
         open_found_coco(CorpusSettings(path=str(tmp_path)))
+
+
+@pytest.mark.parametrize("where", ["train2017", "images/train2017", "."])
+def test_pictures_around_the_files_are_found(files: CorpusFiles, tmp_path: Path, where: str) -> None:
+    folder = tmp_path / "coco"
+    (folder / "annotations").mkdir(parents=True)
+    for path in (files.captions, files.instances):
+        path.rename(folder / "annotations" / path.name)
+    for picture in files.images.iterdir():
+        (folder / where).mkdir(parents=True, exist_ok=True)
+        picture.rename(folder / where / picture.name)
+    for path in (folder, folder / "annotations", folder / "annotations" / "instances.json"):
+        assert open_source(CorpusSettings(path=str(path))).pictures == str(folder / where)
+    assert open_source(CorpusSettings(path=str(folder), images=str(tmp_path))).pictures is None
+    next((folder / where).glob("*.jpg")).unlink()
+    assert open_source(CorpusSettings(path=str(folder))).pictures is None
+
+
+def test_pictures_in_two_folders_are_left_to_whoever_knows(files: CorpusFiles, tmp_path: Path) -> None:
+    (tmp_path / "val.json").write_text(files.captions.read_text().replace("00000000000", "00000000009"))
+    shutil.copytree(files.images, tmp_path / "train2017")
+    (tmp_path / "val2017").mkdir()
+    for picture in files.images.iterdir():
+        shutil.copy(picture, tmp_path / "val2017" / picture.name.replace("00000000000", "00000000009"))
+    shutil.copy(files.captions, tmp_path / "train.json")
+    assert open_source(CorpusSettings(path=str(tmp_path))).pictures is None
+    assert open_source(CorpusSettings(path=str(tmp_path / "val.json"))).pictures == str(tmp_path / "val2017")

@@ -71,7 +71,12 @@ def test_every_format_answers_as_a_source(settings: dict[str, CorpusSettings], n
     assert corpus.images == load_corpus(settings[name]).images
     for image in corpus.images:
         assert corpus.by_id[image.image_id] == image
-    files = source.files() if isinstance(source, FolderSource) else [one for of in source.files.values() for one in of]  # type: ignore[attr-defined]
+    source_of_files = getattr(source, "annotations", source)
+    files = (
+        source.files()
+        if isinstance(source, FolderSource)
+        else [one for of in source_of_files.files.values() for one in of]
+    )
     path = Path([*files][-1])
     path.write_bytes(path.read_bytes().replace(b"000000000001", b"000000000002").replace(b"dog", b"cat") + b"\n")
     os.utime(path, (1, 1))

@@ -15,9 +15,12 @@ import pytest
 from conftest import CorpusFiles
 from msgspec.structs import replace
 from typer.testing import CliRunner
+from written_corpora import WRITERS
 
 from datagen.api import open_run
 from datagen.cli import app
+from datagen.config import load_settings
+from datagen.corpus import load_corpus
 from datagen.engines import gather_facts
 from datagen.errors import RunError
 from datagen.export import FORMS, ExportSettings, RowChoice, Writer, export_folder
@@ -100,6 +103,74 @@ def test_annotations_judge_the_claims(dataset: Path, corpus_files: CorpusFiles, 
     verdicts = {claim.verdict for turn in samples["1-imported-2"].turns for claim in turn.claims}
     assert verdicts & {"supported_by_both", "supported_by_boxes"}
     assert samples["1-imported"].provenance.licence == "CC-BY-2.0"
+
+
+ANY_CORPUS = ("yolo", "voc", "open_images", "webdataset", "datasets", "coco in a folder")
+
+
+@pytest.mark.parametrize("kind", [*ANY_CORPUS, "a mix"])
+def test_a_corpus_of_any_format_judges_the_claims(kind: str, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    whole = load_corpus(load_settings(None, corpus_files.settings).corpus)
+    corpora = []
+    for label in ("yolo", "voc") if kind == "a mix" else (kind,):
+        folder = tmp_path / "data" / label.replace(" ", "_")
+        corpora += ["--corpus", str(WRITERS[label].write(whole.images, whole.categories, folder))]
+        shutil.copytree(corpus_files.images, folder / WRITERS[label].pictures, dirs_exist_ok=True)
+    images = ["--images", str(folder)] if kind == "coco in a folder" else []
+    run("run", *corpora, *images, "--types", "conversation", "--validator", "none", "--out", str(tmp_path / "first"))
+    run("export", str(tmp_path / "first"), "--format", "llava", "--out", str(tmp_path / "export"))
+    run("import", str(tmp_path / "export"), *corpora, *images, "--out", str(tmp_path / "again"))
+    before, after = samples_of(tmp_path / "first"), samples_of(tmp_path / "again")
+    decided = [
+        claim for one in after.values() for turn in one.turns for claim in turn.claims if claim.verdict != "unknown"
+    ]
+    assert decided and before.keys() == after.keys()
+    for name, sample in before.items():
+        assert after[name].turns == sample.turns and after[name].image == sample.image
+    told = json.loads((tmp_path / "export" / "train.json").read_text())
+    told[0]["conversations"][1]["value"] = "There are nine dogs and a zebra in it."
+    (tmp_path / "export" / "train.json").write_text(json.dumps(told))
+    run("import", str(tmp_path / "export"), *corpora, *images, "--out", str(tmp_path / "again"))
+    wrong = samples_of(tmp_path / "again")[told[0]["id"]]
+    assert "contradicted" in {
+        claim.verdict
+        for turn in (*wrong.turns, *(turn for one in wrong.cuts for turn in one.turns))
+        for claim in turn.claims
+    }
+
+
+def test_annotations_of_other_pictures_are_told(dataset: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    (tmp_path / "other.txt").write_text("street.jpg\tA bus.\nroad.jpg\tA car.\n")
+    images = ["--images", str(corpus_files.images)]
+    told = run(
+        "import",
+        str(dataset),
+        "--corpus",
+        str(tmp_path / "other.txt"),
+        *images,
+        "--out",
+        str(tmp_path / "a"),
+        exit_code=1,
+    )
+    assert "its annotations tell of none of them: theirs are called as street.jpg is" in " ".join(told.split())
+
+
+def test_where_pictures_are_is_found_out_before_it_is_asked(corpus_files: CorpusFiles, tmp_path: Path) -> None:
+    shutil.copytree(corpus_files.images, tmp_path / "beside")
+    (tmp_path / "beside" / "train.json").write_text(json.dumps(RECORDS[:3]))
+    for n, path in enumerate((tmp_path / "beside", tmp_path / "beside" / "train.json")):
+        run("import", str(path), "--out", str(tmp_path / f"run{n}"))
+        assert not any(one.stage == "teacher" for one in samples_of(tmp_path / f"run{n}").values())
+    (tmp_path / "alone").mkdir()
+    (tmp_path / "alone" / "train.json").write_text(json.dumps(RECORDS[:3]))
+    told = run("import", str(tmp_path / "alone"), "--out", str(tmp_path / "run2"), exit_code=2)
+    assert "--images: name the folder of the pictures; the pictures are neither in 'images' beside" in told
+    for name, row, said in (
+        ("pope", {"question_id": 1, "image": "1.jpg"}, "holds questions that measure a model"),
+        ("claims", {"verdict": "unknown"}, "holds claims, and no conversations"),
+    ):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(row))
+        assert said in run("import", str(tmp_path / f"{name}.jsonl"), "--out", str(tmp_path / "run2"), exit_code=1)
 
 
 def test_it_is_a_run_like_any_other(dataset: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
@@ -249,8 +320,10 @@ def test_an_export_comes_in_again(
 def test_pictures_inside_a_file_overwrite_none(finished: Path, corpus_files: CorpusFiles, tmp_path: Path) -> None:
     done = RUNNER.invoke(app, ["export", str(finished), "--format", "parquet", "--out", str(tmp_path / "x")])
     assert done.exit_code == 0, done.output
-    told = run("import", str(tmp_path / "x"), "--out", str(tmp_path / "again"), exit_code=2)
-    assert "an empty one where those inside the dataset's files are to go" in told
+    run("import", str(tmp_path / "x"), "--out", str(tmp_path / "unpacked"))
+    names = {one.image for one in samples_of(tmp_path / "unpacked").values()}
+    assert {path.name for path in (tmp_path / "unpacked" / "pictures").iterdir()} == names
+    assert open_run(tmp_path / "unpacked").summary.accepted == open_run(finished).summary.accepted
     folder = tmp_path / "pictures"
     folder.mkdir()
     (folder / "000000000001.jpg").write_bytes(b"mine")
