@@ -57,7 +57,7 @@ def _find_pictures(path: Path, files: Iterable[str]) -> Path | None:
     below = (one for folder in around for depth in ("*", "*/*") for one in folder.glob(depth) if one.is_dir())
     for folder in islice(dict.fromkeys((*around, *islice(below, MAX_FOLDERS))), MAX_FOLDERS):
         if names and all(is_inside_name(name) and (folder / name).is_file() for name in names):
-            return folder.absolute()
+            return Path(folder).absolute()
     return None
 
 

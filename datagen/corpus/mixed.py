@@ -92,8 +92,8 @@ def open_mixed(settings: CorpusSettings, open_source: Callable[[CorpusSettings],
         source = open_source(one)
         if source.pictures is None:  # where sizes are read of pictures, they are looked for beside the annotations
             source = open_source(replace(one, images=str(root)))
-        if is_elsewhere(source.pictures or ""):
-            raise SettingsError(f"--corpus {path}: its pictures are in tar files, and a mix needs them in folders.")
+        if "://" in (source.pictures or "") or (source.pictures or "").endswith(".txt"):
+            raise SettingsError(f"--corpus {path}: its pictures are at addresses, and a mix needs them on a disk.")
         parts.append(Part(_free_label(root, path, {part.label for part in parts}), root, source))
     return MixedSource(tuple(parts), settings.images or _common_folder(parts))
 
@@ -111,8 +111,16 @@ def _free_label(root: Path, path: str, taken: set[str]) -> str:
     return name if name not in taken else next(one for one in numbered if one not in taken)
 
 
+def _folder_told(source: Source) -> Path | None:
+    """The folder under which a corpus's pictures have their names: of tar files and tables the one that holds these."""
+    if source.pictures is None:
+        return None
+    path = Path(source.pictures).absolute()
+    return path.parent if is_elsewhere(source.pictures) else path
+
+
 def _common_folder(parts: Sequence[Part]) -> str:
-    folders = [str(Path(part.source.pictures or part.root).absolute()) for part in parts]
+    folders = [str((_folder_told(part.source) or part.root).absolute()) for part in parts]
     try:
         common = Path(os.path.commonpath(folders))
     except ValueError:  # on several drives
@@ -208,8 +216,8 @@ class MixedSource(Struct, frozen=True):
 
     def _folder_of(self, part: Part, images: Sequence[AnnotatedImage]) -> Path:
         """Where the pictures of a corpus are: as it says, or where the first of them stand."""
-        if part.source.pictures is not None:
-            return Path(part.source.pictures).absolute()
+        if (told := _folder_told(part.source)) is not None:
+            return told
         names = [image.file_name for image in islice(images, N_LOOKED_FOR) if is_inside_name(image.file_name)]
         for folder in islice(_folders(part, Path(self.pictures)), MAX_FOLDERS):
             if any((folder / name).is_file() for name in names):

@@ -138,6 +138,31 @@ def place_of(folder: Path) -> Place | None:
     return _PLACES.get(folder) if _PLACES else None
 
 
+_ARCHIVE = re.compile(r"\.(?:tar|parquet|arrow)(?=/)", re.IGNORECASE)
+
+
+def place_for(folder: Path, name: str) -> tuple[Place | None, str]:
+    """The place that holds a picture, and what it is called there.
+
+    Args:
+        folder: Of the pictures, or the path that stands for a place.
+        name: Of the picture under it, such as ``mine/00000.tar/17.jpg``: a tar file or a table in a folder is a place.
+
+    Returns:
+        No place for a file in a folder.
+    """
+    place = place_of(folder)
+    name = name.replace("\\", "/")
+    if place is not None or not is_inside_name(name):
+        return place, name
+    for end in _ARCHIVE.finditer(name):
+        archive = folder / name[: end.end()]
+        if archive.is_file() and archive.resolve().is_relative_to(folder.resolve()):
+            with _OPENING:
+                return _open_place(str(archive), False, _state_of(str(archive))), f"{archive.name}{name[end.end() :]}"
+    return None, name
+
+
 @cache
 def _open_place(images: str, may_fetch: bool, state: object) -> Place:
     del state  # files of another time are opened anew

@@ -30,7 +30,7 @@ from msgspec import Struct
 from datagen.compact_map import DigestMap, Numbers
 from datagen.config import CorpusSettings
 from datagen.corpus.file_names import is_absolute_name, is_inside_name, outside_fault
-from datagen.corpus.picture_places import PlaceError, explain_nowhere, fetching_ahead, folder_of, place_of
+from datagen.corpus.picture_places import PlaceError, explain_nowhere, fetching_ahead, folder_of, place_for, place_of
 from datagen.errors import RunError
 from datagen.records import AnnotatedImage
 
@@ -160,10 +160,10 @@ class PictureChecker:
     def _stamp(self, file_name: str) -> int:
         """Tell a file by its size and time; one that is not there has a stamp too."""
         assert self.folder is not None
-        place = place_of(self.folder)
         try:
+            place, name = place_for(self.folder, file_name)
             if place is not None:
-                return _digested(place.stamp(file_name))
+                return _digested(place.stamp(name))
             found = os.stat(os.path.join(self.folder, file_name.replace("\\", "/")))  # noqa: PTH116, PTH118  # 3 times as fast
             told = b"%d %d" % (found.st_size, found.st_mtime_ns)
         except (OSError, ValueError):  # a name that no file can have
@@ -270,8 +270,8 @@ def _digested(told: bytes) -> int:
 
 
 def _digest_of(folder: Path, file_name: str) -> str:
-    place = place_of(folder)
-    data = (folder / file_name.replace("\\", "/")).read_bytes() if place is None else place.read(file_name)
+    place, name = place_for(folder, file_name)
+    data = (folder / name).read_bytes() if place is None else place.read(name)
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
@@ -342,9 +342,10 @@ def picture_path(folder: Path, file_name: str) -> Path | None:
     """Where a picture stands, or None when the name leads out of the folder, also by a symbolic link."""
     if not is_inside_name(file_name):
         return None
-    if (place := place_of(folder)) is not None:
-        return place.file(file_name)
-    path = folder / file_name.replace("\\", "/")
+    place, name = place_for(folder, file_name)
+    if place is not None:
+        return place.file(name)
+    path = folder / name
     try:
         target, root = path.resolve(), folder.resolve()
         is_inside = target.is_relative_to(root) or (
@@ -414,13 +415,13 @@ def _opened(folder: Path, file_name: str, max_pixels: int) -> Iterator[Image.Ima
     """Open a picture whose header is sound, and turn every failure inside the block to a PictureError."""
     from PIL import Image, UnidentifiedImageError
 
-    place = place_of(folder)
+    place, name = place_for(folder, file_name)
     path = picture_path(folder, file_name) if place is None else Path(file_name)
     if path is None or not is_inside_name(file_name):
         raise PictureError(*outside_fault(file_name))
     try:
         if place is not None:
-            file: Path | io.BytesIO = io.BytesIO(place.read(file_name))
+            file: Path | io.BytesIO = io.BytesIO(place.read(name))
         elif not path.exists():
             raise PictureError("image_missing", f"{file_name} does not exist")
         elif not path.is_file() or not path.stat().st_size:
@@ -498,10 +499,9 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
     names: list[str] = []
     n_names, linked = 0, None
     for name in file_names:
-        if _holds_any(folder, (name,)):
-            if picture_path(folder, name) is not None:
-                return None
-            linked = linked or name
+        if _is_reached(folder, name):
+            return None
+        linked = linked or (name if _holds_any(folder, (name,)) else None)
         n_names += 1
         if n_names <= 20:  # so many are looked for in other folders, to name the one that was meant
             names.append(name)
@@ -522,6 +522,13 @@ def explain_missing(folder: Path, file_names: Iterable[str]) -> str | None:
     if better is None and (meant := _meant(_entries(folder), names)) is not None:
         return f"{fault}. They seem to be there under other names, such as {meant}: write these in the annotations."
     return f"{fault}. {f'Did you mean --images {better}?' if better else 'Give the right folder with --images.'}"
+
+
+def _is_reached(folder: Path, name: str) -> bool:
+    """Whether a picture is there, as a file or packed with others, and no link leads out to it."""
+    if place_for(folder, name)[0] is not None:
+        return check_picture(folder, name, sys.maxsize) is None
+    return _holds_any(folder, (name,)) and picture_path(folder, name) is not None
 
 
 _PUT_BEFORE = re.compile(r"^[0-9a-f]{8}-(?=.)")

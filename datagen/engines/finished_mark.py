@@ -24,7 +24,7 @@ from msgspec import Struct
 
 import datagen
 from datagen.config import digest_of, dump_settings, validator_names
-from datagen.corpus.picture_places import place_of
+from datagen.corpus.picture_places import place_for
 from datagen.engines.plugs import NO_PLUGS
 from datagen.recipes import picture_prompt, repair_prompt
 from datagen.store import load_cache, save_cache
@@ -111,9 +111,8 @@ def _told_pictures(inputs: Inputs) -> str:
     digest = hashlib.blake2b(digest_size=16)
     if inputs.settings.corpus.images is not None:
         folder = inputs.pictures.folder or Path(inputs.settings.corpus.images)
-        place = place_of(folder)
         for image in inputs.images:
-            name = image.file_name.replace("\\", "/")
+            place, name = place_for(folder, image.file_name)
             digest.update(
                 repr((image.file_name, _stamp(folder / name) if place is None else place.stamp(name))).encode()
             )

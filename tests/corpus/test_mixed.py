@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import CorpusFiles
 from msgspec import UNSET
+from msgspec.structs import replace
 from written_corpora import WRITERS
 
 import datagen
@@ -158,5 +159,46 @@ def test_names_that_lead_out_of_a_corpus_are_not_followed(folder: Path, corpus_f
     instances.write_text(instances.read_text().replace("images/000000000001", "../vg/VG_100K/000000000001"))
     image = load_corpus(mixed(folder, "coco", "vg")).by_id["coco_1"]
     assert image.file_name == "coco/../vg/VG_100K/000000000001.jpg"
+    fault = PictureChecker(CorpusSettings(images=str(folder))).check(image)
+    assert fault is not None and fault[0] == "image_outside_folder"
+
+
+@pytest.mark.parametrize("kind", ["webdataset", "datasets"])
+def test_pictures_in_tar_files_and_tables_are_mixed_with_those_of_folders(
+    kind: str, folder: Path, corpus_files: CorpusFiles, tmp_path: Path
+) -> None:
+    whole = load_corpus(load_settings(None, corpus_files.settings).corpus)
+    WRITERS[kind].write(whole.images, whole.categories, folder / "packed")
+    given = {"corpus.path": [str(folder / "mine"), str(folder / "packed")], "types": ["conversation"]}
+    corpus = load_corpus(mixed(folder, "mine", "packed"))
+    alone = load_corpus(CorpusSettings(path=str(folder / "packed")))
+    assert by_label(corpus, "packed") == [f"packed_{image.image_id}" for image in alone.images]
+    packed = corpus.by_id[by_label(corpus, "packed")[0]]
+    assert packed.file_name == f"packed/{alone.images[0].file_name}" and packed.captions == alone.images[0].captions
+    run = datagen.run(given, tmp_path / "run")
+    fates = {sample.image: sample.reason for sample in run.iter_samples()}
+    assert len(fates) == len(corpus.images) and not {"image_missing", "image_unreadable"} & {*fates.values()}
+    assert {row["image"].partition("/")[0] for row in json.loads((tmp_path / "run" / "dataset.json").read_text())} == {
+        "mine",
+        "packed",
+    }
+    before = (tmp_path / "run" / "samples.jsonl").read_bytes()
+    datagen.run({**given, "corpus.images": str(folder)}, tmp_path / "run")
+    assert (tmp_path / "run" / "samples.jsonl").read_bytes() == before
+    run.export("llava", tmp_path / "export", pictures="copy")
+    rows = json.loads((tmp_path / "export" / "train.json").read_text())
+    assert all((tmp_path / "export" / "images" / row["image"]).is_file() for row in rows)
+    checker = PictureChecker(CorpusSettings(images=str(folder)))
+    assert checker.read(packed.file_name).size == (packed.width, packed.height)
+    gone = checker.check(replace(packed, file_name=packed.file_name.rpartition("/")[0] + "/999.jpg"))
+    assert gone is not None and gone[0] == "image_missing"
+
+
+def test_a_tar_file_is_not_followed_out_of_the_folder(folder: Path, corpus_files: CorpusFiles) -> None:
+    whole = load_corpus(load_settings(None, corpus_files.settings).corpus)
+    WRITERS["webdataset"].write(whole.images, whole.categories, folder.parent / "outside")
+    shard = min((folder.parent / "outside").glob("*.tar"))
+    (folder / "coco" / "link.tar").symlink_to(shard)
+    image = replace(whole.images[0], file_name=f"coco/link.tar/{whole.images[0].file_name}")
     fault = PictureChecker(CorpusSettings(images=str(folder))).check(image)
     assert fault is not None and fault[0] == "image_outside_folder"
