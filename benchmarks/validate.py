@@ -162,6 +162,7 @@ def compare_looks(options: argparse.Namespace, folder: Path) -> Iterator[tuple[s
         (checkpoint / "preprocessor_config.json").write_text(json.dumps(settings), encoding="utf-8")
         own = ValidatorSettings(name=str(checkpoint), device=options.device)
         family, found = find_checkpoint(own)
+        assert family.load is not None  # it was opened as a validator above
         once: Any = family.load(own, found, family.prepare(own, found))
         plain = msgspec.structs.replace(once.loaded, reuses_cache=False)
         for way, validator in (("per answer", ImageTextValidator(plain, own.batch_tokens)), ("once", once)):

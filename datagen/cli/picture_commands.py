@@ -50,7 +50,10 @@ def annotate(
     out: Annotated[Path, typer.Option(help="For the COCO files; a second start of the same command goes on.")],
     detector: Annotated[str, typer.Option(help="Draws boxes: a name of 'datagen models', a folder or a hub id.")],
     captioner: Annotated[
-        str | None, typer.Option(help="Writes captions: a model that 'datagen ask' takes, or endpoint:URL#MODEL.")
+        str | None,
+        typer.Option(
+            help="Writes captions: BLIP, Florence-2, a model that 'datagen ask' takes, or endpoint:URL#MODEL."
+        ),
     ] = None,
     categories: Annotated[
         str, typer.Option(help="What to look for, with commas; else all that it knows, or COCO's 80 things.")

@@ -1,4 +1,4 @@
-"""Annotates bare pictures: boxes of a detector and captions of a chat model, as COCO files that say who made them.
+"""Annotates bare pictures: a detector's boxes and another model's captions, as COCO files that say who made them.
 
 What was found in each picture is a line of ``found.jsonl``, stored before the next one is looked at, under the identity
 of the model and of what it was asked: a start after an interruption, or with another captioner, looks at nothing twice.
@@ -28,7 +28,7 @@ from datagen.masking import masked
 from datagen.records import BoxUnit
 from datagen.store import FactLog, write_whole
 from datagen.store.folder import translated_errors
-from datagen.validator.models import find_checkpoint, open_answerer, open_detector
+from datagen.validator.models import find_checkpoint, open_captioner, open_detector
 from datagen.validator.models.detector import Detector
 from datagen.version import __version__
 from datagen.words import COCO_CATEGORIES
@@ -114,7 +114,7 @@ def annotate_pictures(
         pictures: The folder; those below it are looked into, too.
         out: Where ``instances.json``, ``captions.json`` and the log of what was found go.
         detector: Names it.
-        captioner: Names a chat model with eyes, if one is to be asked.
+        captioner: Names a captioning model or a chat model with eyes, if one is to be asked.
         progress: Hears of every picture.
         categories: What to look for; all that the detector knows, or COCO's 80 where it takes any name.
         min_score: Boxes with a lower one are not written.
@@ -154,8 +154,8 @@ def _find_boxes(
 
 def _describe(work: _Work, settings: ValidatorSettings) -> _Made:
     by = digest_of([_identity(settings), QUESTION])
-    answerer = open_answerer(settings)
-    work.look("describing", by, lambda picture: {"caption": _say(answerer.answer(picture, QUESTION))})
+    describe = open_captioner(settings, QUESTION)
+    work.look("describing", by, lambda picture: {"caption": _say(describe(picture))})
     return _Made(CAPTIONS, by, {"captioner": _told_of(settings), "question": QUESTION})
 
 

@@ -118,7 +118,7 @@ _TWINS = {
     "phi4mm": "Qwen/Qwen3-VL-4B-Instruct",
     "cogvlm": "zai-org/GLM-4.1V-9B-Thinking or Qwen/Qwen3-VL-8B-Instruct",
     "deepseek_vl_v2": "deepseek-community/deepseek-vl-7b-chat",
-    "florence2": "florence-community/Florence-2-large does not chat; Qwen/Qwen3-VL-2B-Instruct",
+    "florence2": "florence-community/Florence-2-base or -large, which write captions for 'datagen annotate'",
 }
 """Repositories in a layout of their own, by model_type, and what is the same or nearest in transformers' layout."""
 HUB_TIMEOUT_S = 5.0

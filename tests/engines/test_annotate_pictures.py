@@ -18,10 +18,10 @@ import datagen
 from datagen.cli import app
 from datagen.config import CorpusSettings, ValidatorSettings, load_settings
 from datagen.corpus import load_corpus
-from datagen.engines import annotate_pictures as annotating
 from datagen.engines.annotate_pictures import MAX_BOXES, Annotated, annotate_pictures
 from datagen.engines.progress import Silence
 from datagen.errors import CorpusError, RunError, ValidatorError
+from datagen.validator import models
 from datagen.validator.models import open_detector
 from datagen.validator.models.detector import Detector
 from datagen.validator.sightings import Sightings
@@ -139,7 +139,7 @@ def test_captions_are_asked_for_after_all_boxes(
     pictures: Path, tmp_path: Path, rt_detr: Path, looked: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     eyes = Eyes()
-    monkeypatch.setattr(annotating, "open_answerer", lambda settings: eyes)
+    monkeypatch.setattr(models, "open_answerer", lambda settings: eyes)
     captioner = ValidatorSettings(name="endpoint:http://me:secret@127.0.0.1:9/v1#eyes")
     annotated(pictures, tmp_path / "out", rt_detr)
     for _ in range(2):

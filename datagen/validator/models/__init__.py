@@ -5,7 +5,8 @@ A family is one file with one row here; weights are loaded when the first score 
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from transformers import CONFIG_MAPPING
 
@@ -25,6 +26,7 @@ from datagen.validator.loading import (
     pick_spread,
 )
 from datagen.validator.models.any_chat_model import ANY_CHAT_MODEL
+from datagen.validator.models.captioner import CAPTIONER
 from datagen.validator.models.clip import CLIP
 from datagen.validator.models.detector import DETECTOR, OPEN_DETECTOR, Detector, DetectorValidator
 from datagen.validator.models.family import Answerer, Family, LazyValidator, Named
@@ -35,9 +37,12 @@ from datagen.validator.models.served import SERVED
 from datagen.validator.protocol import Validator
 from datagen.validator.replicas import Replicas
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
 NAMED: tuple[Named, ...] = (NANO, SERVED)
 """Validators that are known by their name."""
-FAMILIES: tuple[Family, ...] = (LLAVA, IMP, CLIP, DETECTOR, OPEN_DETECTOR, ANY_CHAT_MODEL, CODE_OF_ITS_OWN)
+FAMILIES: tuple[Family, ...] = (LLAVA, IMP, CLIP, DETECTOR, OPEN_DETECTOR, CAPTIONER, ANY_CHAT_MODEL, CODE_OF_ITS_OWN)
 """Ways of running a checkpoint; the first that recognises its config.json takes it."""
 
 
@@ -72,9 +77,15 @@ def _open_on_one(settings: ValidatorSettings) -> Validator:
     if named is not None:
         return named.open(settings)
     family, found = find_checkpoint(settings)
+    load = family.load
+    if load is None:
+        raise ValidatorError(
+            f"{settings.name}: writes captions and judges nothing; 'datagen annotate --captioner' takes it. As a "
+            f"validator use {USABLE}."
+        )
     prepared = family.prepare(settings, found)
     abilities = family.abilities if family.abilities_of is None else family.abilities_of(prepared)
-    return LazyValidator(found, abilities, lambda: family.load(settings, found, prepared))
+    return LazyValidator(found, abilities, lambda: load(settings, found, prepared))
 
 
 def open_answerer(settings: ValidatorSettings) -> Answerer:
@@ -90,10 +101,28 @@ def open_answerer(settings: ValidatorSettings) -> Answerer:
     family, found = find_checkpoint(settings)
     if family.load_answerer is None:
         raise ValidatorError(
-            f"{settings.name}: compares pictures with phrases or detects things, and cannot answer; name a model that "
-            "writes, such as llava-1.5-7b."
+            f"{settings.name}: compares pictures with phrases, detects things or writes captions, and cannot answer; "
+            "name a model that chats, such as llava-1.5-7b."
         )
     return family.load_answerer(settings, found, family.prepare(settings, found))
+
+
+def open_captioner(settings: ValidatorSettings, question: str) -> Callable[[Image], str]:
+    """Load the model that the settings name, to describe pictures.
+
+    Args:
+        settings: Name a captioning model, or a chat model with eyes.
+        question: Asks a chat model for it.
+
+    Raises:
+        ValidatorError: It cannot be loaded, or writes nothing.
+    """
+    if _named(settings) is None:
+        family, found = find_checkpoint(settings)
+        if family.load_captioner is not None:
+            return family.load_captioner(settings, found, family.prepare(settings, found))
+    answerer = open_answerer(settings)
+    return lambda picture: answerer.answer(picture, question)
 
 
 def open_detector(settings: ValidatorSettings) -> Detector:
@@ -106,7 +135,8 @@ def open_detector(settings: ValidatorSettings) -> Detector:
     found_by = None if _named(settings) is not None else find_checkpoint(settings)
     if found_by is not None:
         family, found = found_by
-        loaded = None if family.name != DETECTOR.name else family.load(settings, found, family.prepare(settings, found))
+        load = family.load if family.name == DETECTOR.name else None
+        loaded = load(settings, found, family.prepare(settings, found)) if load is not None else None
         if isinstance(loaded, DetectorValidator):
             return loaded.detector
     raise ValidatorError(

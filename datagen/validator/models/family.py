@@ -48,8 +48,10 @@ class Family(Struct, frozen=True, kw_only=True):
         name: As ``datagen models`` and the list of short names (``files.CATALOGUE``) call it.
         recognise: Gives None for a checkpoint of another family.
         prepare: Called before anything is paid for; refuses what could not be scored. Takes a second or two.
-        load: Gives the validator from what was prepared; called when the first score is asked for.
+        load: Gives the validator from what was prepared; called when the first score is asked for. None for a family
+            that judges nothing.
         load_answerer: Gives what answers freely; None where the family only compares.
+        load_captioner: Gives what describes a picture unasked; None where an answerer does.
         checkpoint: None for a family that is not built like LLaVA.
         abilities: What it can be asked.
         abilities_of: The same, from what was prepared, where it hangs on the checkpoint.
@@ -61,8 +63,9 @@ class Family(Struct, frozen=True, kw_only=True):
     name: str
     recognise: Recognise
     prepare: Prepare
-    load: Callable[[ValidatorSettings, Found, Any], Validator]
+    load: Callable[[ValidatorSettings, Found, Any], Validator] | None
     load_answerer: Callable[[ValidatorSettings, Found, Any], Answerer] | None
+    load_captioner: Callable[[ValidatorSettings, Found, Any], Callable[[Image], str]] | None = None
     checkpoint: LoadCheckpoint | None = None
     abilities: Abilities = Abilities()
     abilities_of: Callable[[Any], Abilities] | None = None
