@@ -42,6 +42,7 @@ from datagen.claims.kinds import KINDS, kind_of
 from datagen.claims.kinds.thing import named_in
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import Sentence, singular, stem
+from datagen.claims.unclaimed import unclaimed_spans
 from datagen.claims.vocabulary import vocabulary_for
 from datagen.geometry import count_objects
 from datagen.lexicon import Lexicon
@@ -266,7 +267,7 @@ def read_statements(
     text = lowered(without_boxes(written))
     mentions = lexicon.find(text)
     found: list[Statement] = []
-    done, general = 0, _InGeneral() if explains else None
+    done, open_parts = 0, None if of_caption else _OpenParts(explains)
     for match in _SENTENCE.finditer(text):
         inside = []
         while done < len(mentions) and mentions[done].start < match.end():
@@ -320,12 +321,14 @@ def read_statements(
                     # "The cars have to slow down" speaks of any cars.
                     and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
                     and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
+                    and not _is_supposed(phrase, text, stated)
                 ]
                 if granted and not (explains and _ANYBODY.intersection(sentence.words)):
                     clause = Clause(text, start, end, own, sentence=sentence)
                     found += [statement for phrase in granted for statement in _read_phrase(phrase, clause)]
-            if general is not None:
-                general.loosen(found, n_before, sentence, text, start, end, goes_on=subject is not None)
+            if open_parts is not None:
+                open_parts.loosen(found, n_before, sentence, text, start, end, is_hedged=stated < end,
+                                  goes_on=subject is not None)  # fmt: skip
         discourse.add(sentence, phrases)
     return found
 
@@ -338,6 +341,36 @@ def _aimed_at(text: str, start: int, end: int, phrases: list[Phrase], sentence: 
         yield from (said for said in _read_clause(clause) if kind_of(said.kind).if_aimed)
 
 
+def _is_supposed(phrase: Phrase, text: str, stated: int) -> bool:
+    """Whether a thing with "the" in a hedged clause is itself supposed: "may be THE OWNER", "left it in THE CAR"."""
+    if phrase.word in ("person", "people"):  # whom the text infers from their things
+        return True
+    if phrase.start <= stated:
+        return False
+    hedge = HEDGES.search(text, stated, phrase.start)
+    return hedge is not None and (
+        text.startswith(_OWNERS, phrase.start)
+        or text.endswith(("be ", "been ", "the one "), 0, phrase.start)
+        or _WAS.search(text, hedge.start(), phrase.start) is not None
+    )
+
+
+_WAS = re.compile(
+    r"\b(?:have|has|had) (?:\w+ )?(?:\w+ed|\w+en|left|gone|come|put|been|made|met|run|lost|\w+ght)\b", FLAGS
+)
+"""What was done before the picture was taken, and may have been done elsewhere."""
+_OF_WHOM = re.compile(r"\s*,?\s*(?:who|which|that|whose|where)\b", FLAGS)
+
+
+def _leaves_open(sentence: Sentence, start: int, end: int) -> bool:
+    """Whether a clause ends with a thing that is not told of, so that what is said of it is as unsure as it is."""
+    noun = next((one for one in reversed(sentence.nouns) if start <= one.start < end), None)
+    return noun is not None and noun.determiner in ("a", "an", "", "some", "any", "another")
+
+
+_OWNERS = ("their ", "his ", "her ", "its ")
+
+
 def _may_hedge(sentence: Sentence) -> bool:
     """Whether a word of ``HEDGES`` may stand in a sentence."""
     return sentence.may_have(HEDGE_WORDS) or any(map(_begins_hedge, sentence.parts))
@@ -348,11 +381,16 @@ def _begins_hedge(word: str) -> bool:
     return word.startswith(HEDGE_STEMS)
 
 
-class _InGeneral:
-    """What an answer says in general, clause by clause: it is of nothing that the picture shows."""
+class _OpenParts:
+    """What an answer says without claiming it, clause by clause: it may be borne out, never contradicted.
 
-    def __init__(self) -> None:
-        self._was_general = False
+    Args:
+        explains: The answer may say what is so in general.
+    """
+
+    def __init__(self, explains: bool) -> None:
+        self._explains = explains
+        self._was_general = self._was_supposed = False
 
     def loosen(
         self,
@@ -363,9 +401,10 @@ class _InGeneral:
         start: int,
         end: int,
         *,
+        is_hedged: bool,
         goes_on: bool,
     ) -> None:
-        """Make the statements of a clause claims that may only be borne out, but those of "the dog" that was told of.
+        """Make those statements of a clause loose that it only names, supposes, or says in general.
 
         Args:
             found: All statements so far; those of the clause are replaced.
@@ -374,11 +413,34 @@ class _InGeneral:
             text: The whole text.
             start: The clause's first character.
             end: One past its last.
+            is_hedged: Something in the clause is not stated.
             goes_on: A pronoun or nothing stands for its subject: "A cat is different: IT is out of sight".
         """
-        if orders(sentence):
+        # What the last clause supposes goes on: "may be a cyclist | who has come by train".
+        is_supposed = self._was_supposed and _OF_WHOM.match(text, start, end) is not None
+        self._was_supposed = (is_hedged or is_supposed) and _leaves_open(sentence, start, end)
+        if is_supposed or (self._explains and orders(sentence)):
             found[n_before:] = [replace(said, is_firm=False) for said in found[n_before:]]
             return
+        if n_before < len(found):
+            self._loosen_named(found, n_before, sentence, text, start, end)
+        if self._explains:
+            self._loosen_general(found, n_before, sentence, text, start, end, goes_on)
+
+    def _loosen_named(
+        self, found: list[Statement], n_before: int, sentence: Sentence, text: str, start: int, end: int
+    ) -> None:
+        for first, last, is_any in unclaimed_spans(sentence, text, start, end):
+            for n, said in enumerate(found[n_before:], n_before):
+                is_inside = first <= said.start < last or (said.others and first < said.end <= last)
+                is_told = said.is_definite and not is_any and not text.startswith(_OWNERS, said.start)
+                if is_inside and not is_told and not kind_of(said.kind).denies:
+                    found[n] = replace(said, is_firm=False)
+
+    def _loosen_general(
+        self, found: list[Statement], n_before: int, sentence: Sentence, text: str, start: int, end: int, goes_on: bool
+    ) -> None:
+        """Those of "the dog" that was told of stay as they are."""
         spans = list(generic_spans(sentence, text, start, end))
         goes_on = self._was_general and goes_on and not spans and _PRONOUN_FIRST.match(text, start, end) is not None
         if goes_on:

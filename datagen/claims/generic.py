@@ -115,7 +115,7 @@ def _concludes(sentence: Sentence, inside: list[int]) -> bool:
     words, tags, end = sentence.words, sentence.tags, inside[-1] + 1
     return inside[0] == 0 and words[0] in _CONCLUDING and not any(
         (tags[n] == "V" and (words[n] in _BE or words[n] in ("has", "have") or _is_momentary(sentence, n, end)))
-        or (tags[n] in "GE" and _is_of_the_moment(words[n]))
+        or (tags[n] in "GE" and is_of_the_moment(words[n]))
         for n in inside
     )  # fmt: skip
 
@@ -182,7 +182,7 @@ def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
         return True  # "the hotel keeps a dryer", "hers is a large dog"
     return any(
         (tags[n] == "V" and (words[n] in ("has", "have") or _is_momentary(sentence, n, last)))
-        or (tags[n] in "GE" and _is_of_the_moment(words[n]))
+        or (tags[n] in "GE" and is_of_the_moment(words[n]))
         for n in range(first, last)
     )
 
@@ -195,12 +195,19 @@ def _verb_after(sentence: Sentence, n: int, last: int) -> int | None:
     """Index of the verb of a subject that ends before an index; None where what follows is not plain."""
     words, tags = sentence.words, sentence.tags
     while n < last and tags[n] != "V" and words[n] not in ("like", "love", "prefer"):
-        if words[n] in (",", "and") or words[n] in _RELATIVE or tags[n] in "GE":
+        if words[n] == ",":  # "some people, IT IS TRUE, like it"
+            n = next((k + 1 for k in range(n + 1, min(n + _ASIDE, last)) if words[k] == ","), 0)
+            if not n:
+                return None
+            continue
+        if words[n] == "and" or words[n] in _RELATIVE or tags[n] in "GE":
             return None
         n += 1
     return n if n < last else None
 
 
+_ASIDE = 7
+"""Words between two commas that a writer throws in, at most."""
 _BE = frozenset("is are was were be been being 's ’s 're ’re".split())
 
 
@@ -214,7 +221,7 @@ def _is_momentary(sentence: Sentence, n: int, last: int) -> bool:
         return after < last and (tags[after] in "GEP" or words[after] in _IN_SIGHT or act_of(words[after]) is not None)
     if words[n] == "can":
         return "seen" in words[n:last]
-    return _is_of_the_moment(words[n])
+    return is_of_the_moment(words[n])
 
 
 _IN_SIGHT = frozenset(
@@ -223,7 +230,8 @@ _IN_SIGHT = frozenset(
 
 
 @lru_cache(maxsize=5_000)
-def _is_of_the_moment(word: str) -> bool:
+def is_of_the_moment(word: str) -> bool:
+    """Whether a form of a verb says how things lie in a picture, or what is done in it."""
     return stem(word) in _MOMENTARY_STEMS or act_of(word) is not None or singular(word) in _MOMENTARY
 
 

@@ -204,6 +204,8 @@ def _of_nouns(clause: Clause) -> Iterator[Found]:
             yield from (((_SORT_OF[ground], ground), noun.start, noun.end) for ground in grounds)
         if found is None or found[0] == "air":
             continue
+        if found[0] == "room" and noun.is_plural and noun.determiner not in _SOME_ROOMS:
+            continue  # "steel is popular in RESTAURANTS"
         if found[0] == "open" and "city" in noun.modifiers and before in _INTO:
             yield ("open", "city"), noun.start, noun.end
         if _is_told(clause, noun, found, before, further):
@@ -239,6 +241,8 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
 
 
 _SUPPOSING = frozenset("would could might".split())
+_SOME_ROOMS = frozenset("the these those his her its their both two".split())
+"""Determiners of rooms that are meant, where there are several."""
 
 
 def _of_words(clause: Clause) -> Iterator[Found]:
