@@ -37,7 +37,9 @@ _PLAIN: dict[str, str] = {
 _OTHERS = (
     "climb crawl paint lick juggle tie chase sing write kiss dig build sail row sew knit sweep shave skate throw kick "
     "hammer salute pray shoot hunt vacuum bake saw brush draw sled paddle dive mow rake mop iron shovel grill stir "
-    "chop water pour knead sculpt weld photograph film march box wrestle skydive parachute unpack shop beg argue"
+    "chop water pour knead sculpt weld photograph film march box wrestle skydive parachute unpack shop beg argue "
+    "fold sink burn spray pump lift drown yawn sneeze clap applaud milk plant harvest camp gamble shower "
+    "unwrap whistle bark howl roar gargle spit crash collide explode inflate"
 )
 """Verbs that are their own action."""
 ACTS = {plain: value for value, verbs in _PLAIN.items() for plain in verbs.split()}
@@ -48,7 +50,8 @@ _FORMS = {
 _FORMS["awake"] = "awake"
 _NEAREST = Nearest(ACTS, "verb")
 _NO_VERBS = frozenset(
-    "left lead leads like light setting seating be being been is are was were has have had having".split()
+    "left lead leads like light setting seating down front top back "
+    "be being been is are was were has have had having".split()
 )
 
 

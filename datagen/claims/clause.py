@@ -62,6 +62,7 @@ SAID_OF = re.compile(
     r",?\s*(?:(?:is|are|was|were|can|appears?|sits?|stands?|lies|lie|hangs?|rests?)\b|['’](?:s|re)\b)", FLAGS
 )
 """A verb right behind a noun phrase that follows "and": it opens a clause of its own."""
+_ALL = frozenset("all both each".split())
 _DEFINITE = frozenset("the this that these those his her its their".split())
 _DENYING = re.compile(
     r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|clear of|not even|nobody|no[ -]one|"
@@ -311,16 +312,18 @@ class Clause:
 
     def stood_for(self, n: int) -> Subject | None:
         """What the pronoun at an index of the sentence stands for."""
-        word, start = self.sentence.words[n], self.sentence.starts[n]
+        words, word, start = self.sentence.words, self.sentence.words[n], self.sentence.starts[n]
+        is_part = word == "them" and words[n - 2] not in _ALL
         for phrase in self.phrases:
-            if phrase.start == start:
-                return Subject(phrase.category, phrase.word, start, phrase.is_plural, True, None, True)
-        noun = None
-        if word in ("it", "they"):  # "A lamp stands there, but IT is off"
-            topic = self.sentence.topic()
+            if phrase.start == start or (phrase.is_stand_in and phrase.start <= start < phrase.end):
+                return Subject(phrase.category, phrase.word, phrase.start, phrase.is_plural, not is_part, None, True)
+        noun, are_many, topic = None, word not in ("it", "he", "she"), self.sentence.topic()
+        if word == "them" and topic is not None and topic.is_plural and topic.last < n - 2:
+            return None if is_part else self.named(topic)  # "people are here, all of THEM dancing"
+        if are_many or word == "it":  # "A lamp stands there, but IT is off"
             noun = self.sentence.meant()
-            if topic is not None and topic.end <= self.start and topic.is_plural is (word == "they"):
+            if topic is not None and topic.end <= self.start and topic.is_plural is are_many:
                 noun = noun if is_a(topic.head, "person") else topic
-        if noun is None or noun.is_plural is not (word == "they"):
+        if noun is None or noun.is_plural is not are_many:
             return None
-        return Subject(noun.head, noun.head, start, noun.is_plural, is_definite=True)
+        return Subject(noun.head, noun.head, start, noun.is_plural, not is_part)

@@ -13,8 +13,8 @@ from datagen.claims.syntax import Noun, Sentence
 from datagen.lexicon import Lexicon
 
 _PRONOUN = re.compile(
-    r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|both|they|it|"
-    r"he|she)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
+    r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|"
+    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)

@@ -56,7 +56,8 @@ _VERBS = (
     "glance nap kneel crouch climb lack travel approach attract consist depend happen exist gather hover nestle "
     "prepare chase climb crawl lick juggle kiss dig kick brush draw drag hug bark sniff splash dive toss tie "
     "gallop stroll sprint jog wander march soar snooze doze munch sip chat text squat recline lounge observe weep "
-    "grin laugh stroke slice put set keep leave adorn decorate complement balance compete concern matter come arrive"
+    "grin laugh bend stroke slice put set keep leave adorn decorate complement balance compete concern matter come "
+    "arrive"
 )
 _ES = re.compile(r"(?:s|x|z|ch|sh|o)$")
 _CONSONANT_Y = re.compile(r"[^aeiou]y$")
@@ -284,6 +285,9 @@ class Sentence:
         previous = "X"
         for n, word in enumerate(words):
             tag = tags[n]
+            if tag == "n" and previous in "nCO" and word.endswith("s") and tags[n + 1 : n + 2] in _ACTED_ON:
+                tag = "V" if n and verb_of(word) is not None else tag  # "a herd of goats BLOCKS one lane"
+                tags[n] = tag
             if tag in "nPAVOCRMEW" and not word.endswith("ing"):  # nothing beside them makes another class of them
                 previous = tag
                 continue
@@ -308,10 +312,10 @@ class Sentence:
             elif (
                 word.endswith("ing")
                 and n
-                and (words[n - 1] in _BE or words[n - 1] == "busy")
+                and (words[n - 1] in _BE or words[n - 1] == "busy" or (previous == "n" and verb_of(word) is not None))
                 and (n + 1 < n_words and tags[n + 1] in "DO")
             ):
-                tag = "G"  # "is drawing a house"
+                tag = "G"  # "is drawing a house", "a man crossing the street"
             elif (
                 tag == "G"
                 and previous in "DA"
@@ -428,11 +432,16 @@ class Sentence:
         return nouns[k] if k > 0 or nouns[k].first == 0 or tags[nouns[k].first - 1] != "P" else None
 
     def pronoun_before(self, at: int) -> int | None:
-        """Index of the pronoun that the verb at an index is said of."""
-        n = at - 1
-        while n >= 0 and (self.tags[n] in "RV" or (self.words[n] == "to" and n and self.words[n - 1] in _SEEM)):
+        """Index of the pronoun that the verb at an index is said of; "both", "all five" and "all of THEM" are such."""
+        words, n = self.words, at - 1
+        while n >= 0 and (self.tags[n] in "RV" or (words[n] == "to" and n and words[n - 1] in _SEEM)):
             n -= 1
-        return n if n >= 0 and self.words[n] in ("it", "they", "he", "she") else None
+        if n < 0:
+            return None
+        is_of_them = words[n] == "them" and n > 1 and words[n - 1] == "of" and self.tags[n - 2] in "DMR"
+        is_number = self.tags[n] == "M" and n > 0 and words[n - 1] == "all"
+        is_one = words[n] in ("it", "they", "he", "she", "both") or (words[n] == "all" and n + 1 < at)
+        return n if is_of_them or is_number or is_one else None
 
     def topic(self) -> Noun | None:
         """What the sentence is about by itself."""
@@ -496,6 +505,8 @@ _FRAME_NOUNS = frozenset(
     "colour kind type sort number position location foreground background".split()
 )
 """Nouns that speak of the picture, not of what it shows."""
+_ACTED_ON = (["D"], ["M"], ["O"])
+"""What stands behind a verb, and not behind a noun in the plural."""
 _WHOLE = frozenset("all both most each".split())
 _BETWEEN = frozenset(("which", "that", "who", ",", "both", "all", "itself", "themselves"))
 """Words between a noun and its verb."""

@@ -7,7 +7,7 @@ from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Box, Claim, Turn
 
 NAMES = ("person", "dog", "cat", "cow", "bus", "cup", "umbrella", "knife", "dining table", "potted plant", "teddy bear", "bear",
-         "giraffe", "zebra", "oven", "toilet", "bicycle", "bench", "couch")  # fmt: skip
+         "giraffe", "zebra", "elephant", "boat", "oven", "toilet", "bicycle", "bench", "couch")  # fmt: skip
 LARGE, SMALL, SIDE = (0.1, 0.1, 0.6, 0.9), (0.7, 0.1, 0.76, 0.2), (0.62, 0.2, 0.95, 0.8)
 
 
@@ -633,3 +633,84 @@ def test_nobody_does_what_captions_tell():
     told = ("a man sitting on a bench", "a man sits there", "a man")
     assert verdict("absence", "Nobody is sitting here.", MAN, told) == AGAINST
     assert verdict("absence", "Nobody is reading.", MAN, told) == OPEN
+
+
+SLEEPERS = ("two dogs sleep on a rug", "dogs sleeping on a floor", "the dogs are lying down", "dogs asleep")
+CROSSING = ("people crossing a street", "several people walk across a road", "a man crossing the street",
+            "people are walking downtown")  # fmt: skip
+TRAILER = ("a boat on a trailer", "a white boat with wheels", "a boat in a yard", "an old boat")
+PITCH = (
+    "a catcher crouches on dirt",
+    "a catcher with his gloved hand",
+    "a baseball catcher waits",
+    "a game of baseball",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("There are two dogs. Both of them are running across the lawn.", DOGS, SLEEPERS, AGAINST),
+        ("There are two dogs. Both are wide awake.", DOGS, SLEEPERS, AGAINST),
+        ("The two dogs are here. All of them are chasing a ball.", DOGS, SLEEPERS, AGAINST),
+        ("Two dogs are on the rug. They are both jumping.", DOGS, SLEEPERS, AGAINST),
+        ("There are two dogs, both of them leaping over a fence.", DOGS, SLEEPERS, AGAINST),
+        ("There are two dogs. Both are dozing.", DOGS, SLEEPERS, BORNE_OUT),
+        ("The people in this picture are kneeling on the road.", CROWD, CROSSING, AGAINST),
+        ("The people are all lying on the ground.", CROWD, CROSSING, AGAINST),
+        ("The pedestrians are swimming.", CROWD, CROSSING, AGAINST),
+        ("A man is kneeling in the street.", CROWD, CROSSING, AGAINST),
+        ("The people are talking.", CROWD, CROSSING, OPEN),
+        ("Some of them are waving. A boy is sitting on a wall.", CROWD, CROSSING[:2], OPEN),  # perhaps another one
+        ("The boat is being repaired.", (box("boat"),), TRAILER, AGAINST),
+        ("The boat is there. It is being lifted by a crane.", (box("boat"),), TRAILER, AGAINST),
+        ("The boat is sinking.", (box("boat"),), TRAILER, AGAINST),
+        ("The boat is being towed.", (box("boat"),), (*TRAILER[:3], "a boat towed by a truck"), BORNE_OUT),
+        ("The boat is sinking.", (box("boat"),), TRAILER[:3], OPEN),  # three captions may pass it over
+        ("The bus is racing past.", (box("bus"),), ("a bus parked at a curb", "a parked bus", "a bus waits at a stop"),
+         AGAINST),
+        ("The bus waits at the stop.", (box("bus"),), ("a bus driving", "a bus drives on a road"), AGAINST),
+        ("The bus drives.", (box("bus"),), ("a bus sits in the street",), OPEN),
+        ("A goalkeeper is there.", MAN, PITCH, AGAINST),
+        ("A soccer player is there.", MAN, PITCH, AGAINST),
+        ("A skier looks up.", MAN, PITCH, AGAINST),
+        ("A baseball player waits.", MAN, PITCH, BORNE_OUT),
+        ("A snowboarder is there.", MEN, ("a man skiing", "a skier"), OPEN),
+        ("The man is juggling.", MAN, ("a man holding a kite", "a man holds a cup", "a man wearing a hat", "a man has a bag"),
+         OPEN),
+        ("The man is washing the dishes.", MAN, ("a man standing", "a man reading", "a man wearing a hat", "a man"), AGAINST),
+        ("The woman is ice skating.", MAN, ("a woman skiing", "a woman on skis", "a woman skis", "a lady skiing"), AGAINST),
+        ("She draws in her breath.", MAN, ("a girl standing", "a girl sits", "a girl", "a girl"), "not read"),
+        ("A man and his dog are sitting there.", (*MAN, box("dog", SIDE)), ("a man runs",), AGAINST),
+        ("A herd of cows blocks the road.", (box("cow"),), ("a cow",), "not read"),
+    ],
+)  # fmt: skip
+def test_actions_of_all_of_them_and_of_things(text, boxes, captions, expected):
+    assert verdict("action", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("A young girl waits for the ball.", MAN, PITCH, AGAINST),
+        ("She waits for the ball.", MAN, PITCH, AGAINST),
+        ("He waits for the ball.", MAN, PITCH, BORNE_OUT),
+        ("She waits.", MAN, ("somebody holds her racket",), BORNE_OUT),
+        ("Two schoolboys look over her shoulder.", MAN, ("a woman writes", "a woman", "a lady writes"), AGAINST),
+        ("Her grandpa sits there.", MAN, ("a woman writes", "a woman", "a lady writes"), "not read"),
+        ("A stewardess walks by.", MAN, ("a man", "an old man", "a man walks"), AGAINST),
+        ("A fisherman sits there.", MAN, ("a woman", "a young woman", "a woman sits"), AGAINST),
+        ("A schoolgirl walks by.", MEN, ("two men", "an old man", "a man walks"), AGAINST),
+        ("A ranger is watching them.", (box("elephant"),), ("elephants in a field", "an elephant"), AGAINST),
+        ("Two clowns stand beside it.", (box("bus"),), ("a bus", "a bus on a street"), AGAINST),
+        ("A plumber in overalls checks the pipes.", (box("toilet"),), ("a toilet", "a bathroom"), AGAINST),
+        ("A toaster is on the shelf.", (box("oven"),), ("an oven", "a kitchen"), "not read"),
+        ("The photographer stood close.", (box("bus"),), ("a bus", "a bus on a street"), "not read"),
+        ("It is made for a plumber.", (box("toilet"),), ("a toilet", "a bathroom"), "not read"),
+        ("A ranger is watching them.", MAN, ("elephants in a field", "an elephant"), OPEN),
+        ("A ranger is watching them.", (box("elephant"),), ("an elephant and its keeper", "an elephant"), OPEN),
+        ("An adult man runs.", MAN, ("a young boy runs", "a small boy", "a little child"), AGAINST),
+    ],
+)  # fmt: skip
+def test_people_by_any_word(text, boxes, captions, expected):
+    assert verdict("person", text, boxes, captions) == expected
