@@ -24,23 +24,27 @@ SLOT = "[\ue000-\uf8ff]"
 """Matches a noun phrase in ``Clause.text``."""
 SLOTS = re.compile(SLOT)
 VERBS = (
-    r"(?:(?:is|are|was|were|has|have|been|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|positioned|"
+    r"(?:(?:is|are|was|were|has|have|been|sits?|stands?|lies|lie|rests?|appears?|looks?|can|be|seen|found|located|"
+    r"positioned|"
     r"situated|placed|"
     r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
     r"now|"
     r"slightly|directly|immediately|right(?= (?:next|beside|above|below|behind|under|in front|on top))|further|far|"
     r"a little|which|who|"
     r"in the (?:background|foreground|distance)|\w+ly|\w+ing|hangs?|waits?|walks?|runs?|flies|fly|"
-    r"[a-z]+s(?=\s+(?:on|in|at|to|near|next|behind|beside|under|above|below|off|just|right|directly|along|toward|high|low|far|alone|still|\w+ly)\b)|"
+    r"[a-z]+s(?=\s+(?:on|in|at|to|near|next|behind|beside|under|above|below|off|just|right|directly|along|toward|high|"
+    r"low|far|alone|still|\w+ly)\b)|"
     r"(?:in|on|over|at|along|against|by) (?:the|an?) "
     r"(?!(?:left|right|top|bottom|side|middle|cent|front|back|corner|upper|lower))[a-z]+)\s+)"
 )
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
-    r"captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
+    r"captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|"
+    r"high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
     r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
-    r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|with\s+(?:an?\s+|some\s+)?[a-z]+|(?:a\s+few|several|some)\s+(?:steps|feet|paces|met(?:er|re)s|inches)|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
+    r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|with\s+(?:an?\s+|some\s+)?[a-z]+|(?:a\s+few|several|"
+    r"some)\s+(?:steps|feet|paces|met(?:er|re)s|inches)|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )
 """Words beside ``VERBS`` between a thing and its place: "a dog can be MADE OUT on the left"."""
 FRAME = (
@@ -51,7 +55,8 @@ FRAME = (
 """Words that speak of the whole picture: "of the image"."""
 GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:(?<!most )(?<!some )(?<!all )(?<!both )(?<!one )(?<!each )(?<!many )(?<!several "
-    r")(?<!few )(?<!part )(?<!portion )(?<!half )(?<!number )(?<!pair )(?<!couple )(?<!group )"
+    r")(?<!few )(?<!part )(?<!portion )(?<!half )(?<!number )(?<!majority )(?<!bulk )(?<!rest )(?<!pair )(?<!couple "
+    r")(?<!group )"
     r"of|(?:in|on|at|to|with|by|for|from|near|over|under|behind|beside|above|below|beyond|"
     r"against|"
     r"into|onto|inside|through|holding|riding|wearing|between|than|like|and))\s+$",
@@ -62,20 +67,30 @@ SAID_OF = re.compile(
     r",?\s*(?:(?:is|are|was|were|can|appears?|sits?|stands?|lies|lie|hangs?|rests?)\b|['’](?:s|re)\b)", FLAGS
 )
 """A verb right behind a noun phrase that follows "and": it opens a clause of its own."""
+_POSED = frozenset("sitting standing lying resting hanging waiting leaning".split())
 _ALL = frozenset("all both each".split())
 _DEFINITE = frozenset("the this that these those his her its their".split())
 _DENYING = re.compile(
-    r"\b(?:missing|absent|nowhere|sign of|free of|devoid|bare of|empty of|clear of|not even|nobody|no[ -]one|"
+    r"\b(?:missing|absent|gone|nowhere|(?:sign|trace|hint|glimpse) of|forgotten|free of|devoid|bare of|empty of|"
+    r"clear of|not even|nobody|no[ -]one|"
     r"none of|of them|out of "
     r"sight|at home)\b",
     FLAGS,
 )
 """Words of ``ABSENCES`` that are none of ``DENIALS``."""
 _DENYING_WORDS = frozenset(
-    "missing absent nowhere sign free devoid bare empty clear not nobody no none of out at".split()
+    "missing absent gone nowhere trace hint glimpse forgotten home sign free devoid bare empty clear not "
+    "nobody no none of out at".split()
 )
 _ABSENCE = re.compile(
     "|".join(f"(?:{row.words.replace('X', f'(?:any )?(?P<x{n}>{SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
+)
+
+
+_JOINED = re.compile(
+    rf"\W*(?:both\s+)?(?P<first>{SLOT}(?:\s*,\s*{SLOT})*)\s*,?\s+and\s+(?P<last>{SLOT})\s+"
+    r"(?:are|sit|stand|lie|rest|hang|appear|were|can)\b",
+    FLAGS,
 )
 
 
@@ -88,10 +103,12 @@ class Statement(Struct, frozen=True, gc=False):
         is_unsure: The noun often means something else.
         is_definite: What it names was taken for granted.
         is_all: The place is said of every such thing.
+        is_most: It is said of more than half of them.
         is_plural: The noun is plural.
         is_plain: Its number is that of those who do something, in an answer perhaps not of all.
         beside: Words of its sentence, which may tell whom or what it means.
         is_other_definite: One thing that it is related to, taken for granted.
+        is_other_all: Every one of the things that it is related to.
         size: 1 where the largest of such things is meant, -1 for the smallest.
     """
 
@@ -116,6 +133,8 @@ class Statement(Struct, frozen=True, gc=False):
     is_plain: bool = False
     beside: tuple[str, ...] = ()
     is_other_definite: bool = False
+    is_other_all: bool = False
+    is_most: bool = False
     size: int = 0
 
 
@@ -126,7 +145,8 @@ def size_of(clause: Clause, phrase: Phrase) -> int:
 
 
 _SUPERLATIVE = re.compile(
-    r"\b(?:larg(?:est|er)|bigg(?:est|er)|main|closest|nearest|foremost|(?P<small>small(?:est|er)|tiniest))\b", FLAGS
+    r"\b(?:larg(?:est|er)|bigg(?:est|er)|main|closest|nearest|foremost|(?P<small>small(?:est|er)|tiniest|another))\b",
+    FLAGS,
 )
 
 
@@ -145,13 +165,17 @@ def state(
     value: str | None = None,
     is_firm: bool | None = None,
     is_other_definite: bool = False,
+    is_other_all: bool = False,
+    size: int = 0,
 ) -> Statement:
     """A statement about what a noun phrase names; as firm as the phrase unless ``is_firm`` says otherwise."""
     return Statement(
         kind, phrase.category, phrase.word, start, end, number, comparison, place, relation, others, value,
         (phrase.is_firm or phrase.measure == "open") if is_firm is None else is_firm,
-        phrase.is_loose, phrase.is_unsure, phrase.is_definite, phrase.is_all, phrase.is_plural, in_question,
-        phrase.is_plain, is_other_definite=is_other_definite,
+        phrase.is_loose, phrase.is_unsure, phrase.is_definite and not phrase.is_some, phrase.is_all,
+        phrase.is_plural and not phrase.is_some, in_question,
+        phrase.is_plain, is_other_definite=is_other_definite, is_other_all=is_other_all, is_most=phrase.is_most,
+        size=size,
     )  # fmt: skip
 
 
@@ -246,6 +270,11 @@ class Clause:
         if at == 0 or at > len(sentence.words):
             return None
         n = at - 1
+        m = n
+        while m > 0 and (sentence.tags[m] in "ER" or sentence.words[m] in _POSED):
+            m -= 1
+        if sentence.words[m] == "," and sentence.tags[m + 1 : m + 2] != ["R"]:
+            n = m  # "The cups stand there, GATHERED on the left"
         if sentence.words[n] == ",":  # "The cup is tall, taking up the left half", "there is one dog, at the left edge"
             named = [phrase for phrase in self.phrases if phrase.end <= sentence.starts[n]]
             return named[0] if named and not self.is_governed(self.text.index(chr(_FIRST_SLOT)), 1) else None
@@ -253,6 +282,15 @@ class Clause:
             n -= 1
         noun = sentence.subject_before(n + 1) if sentence.tags[n] == "V" else None
         return None if noun is None else self.phrase_of(noun)
+
+    def joined_with(self, phrase: Phrase, position: int) -> list[Phrase]:
+        """Other things of which is said what stands at a position in ``text``: "THE DOG and the cat are there"."""
+        if phrase.start == self.phrases[0].start:
+            return []
+        joined = _JOINED.match(self.text)
+        if joined is None or joined.end() > position or self.phrase(joined["last"]) is not phrase:
+            return []
+        return [self.phrase(slot) for slot in SLOTS.findall(joined["first"])]
 
     @property
     def is_opening(self) -> bool:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from datagen.claims.grammar import FLAGS, NUMBERS
+from datagen.claims.grammar import FLAGS, NUMBER_FORMS, NUMBERS
 from datagen.claims.phrases import Phrase
-from datagen.claims.syntax import Noun, Sentence
-from datagen.lexicon import Lexicon
+from datagen.claims.syntax import GROUPS, Noun, Sentence
+from datagen.lexicon import Lexicon, plural
 
 _PRONOUN = re.compile(
     r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|"
@@ -28,19 +28,22 @@ _OBJECT = re.compile(
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    r"(?<![\w-])(?<!last )(?<!next )(?<!remaining )(?P<word>"
-    r"(?P<number>two|three|four|five|six|seven|eight) of them(?= in (?:total|all)\b|\s*(?:[.,;!]|$))|"
-    r"(?:one|two|three|four|five|six) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
+    rf"(?<![\w-])(?<!of the )(?<!last )(?<!next )(?<!remaining )(?P<word>"
+    rf"(?P<number>\d{{1,2}}|{NUMBER_FORMS}) of them(?= in (?:total|all)\b|\s*(?:[.,;!]|$))|"
+    rf"(?:\d{{1,2}}|{NUMBER_FORMS}) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
     r"one|two|three|four|five|six|others|the others|"
-    r"a second(?: one)?|"
-    r"the (?:first|second|third|larger|smaller|bigger|largest|smallest) one)"
+    r"(?:a|the) (?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth)(?: one)?|"
+    r"(?:an?|the)(?: (?!(?:only|last|next|right|wrong|same|new|good|better|best|single|missing)\b)[a-z-]+){1,2} one)"
     r"(?(number)|(?=,? (?:is|are|sits?|stands?|lies|lie|"
     r"rests?|hangs?|can be|appears?|occup\w+|fills?|takes?|standing|sitting|lying|positioned|located|placed|closer|"
-    r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b))",
+    r"(?:over |off |down |up )?(?:on|in|at|to|toward|towards|near) (?:the|a|its) )\b|"
+    r"(?:(?<=[a-z] one)|(?<=the other))\s*(?:[.,;!?]|$)))",
     FLAGS,
 )
 _ALL_OF_THEM = re.compile(r"\bthere(?: are|['’]re| were)\s+(?:exactly |only |just )?$", FLAGS)
-_IS_ONE = re.compile(r"one\b|another|other\b(?!s)|second", FLAGS)
+_ENDS = re.compile(r"\s*(?:[.,;!?]|$)", FLAGS)
+_WHICH_ONE = re.compile(r"(?:an?|the) [a-z-]+ .*one$|the (?!other)[a-z-]+ one$", FLAGS)
+_IS_ONE = re.compile(r"one\b|another|other\b(?!s)|(?:a|the) [a-z]+\b", FLAGS)
 _FRAGMENT = re.compile(
     r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
     r"slightly|right|directly) |[a-z]{3,}ing\b)",
@@ -49,6 +52,8 @@ _FRAGMENT = re.compile(
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
 PRONOUNS = frozenset("it they he she them him her both its his their".split())
+_OF_ONE = frozenset("it he she".split())
+_AND = re.compile(r"\s*(?:,\s*)?(?:\band\s+)?", FLAGS)
 _EACH = re.compile(r" (?:both|all) ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
@@ -59,6 +64,25 @@ _OTHER_SEX = {
 def _stand_in(meant: Phrase, start: int, end: int) -> Phrase:
     """A phrase in the place of the word that stands for it, without its number."""
     return replace(meant, start=start, end=end, measure="open", number=None, is_stand_in=True)
+
+
+def _joined(sentence: Sentence, phrases: Sequence[Phrase], topic: Noun | None) -> Sequence[Phrase]:
+    """Single things of different kinds that are a sentence's topic together: "the phone and the cup"."""
+    first = next((n for n, phrase in enumerate(phrases) if topic is not None and phrase.end == topic.end), None)
+    if first is None:
+        return ()
+    found = [phrases[first]]
+    for phrase in phrases[first + 1 :]:
+        if _AND.fullmatch(sentence.between(found[-1].end, phrase.start)) is None:
+            break
+        found.append(phrase)
+    is_apart = len({one.category for one in found}) == len(found)
+    return found if len(found) > 1 and is_apart and not any(one.is_plural for one in found) else ()
+
+
+def _number_of(words: str) -> int | None:
+    """The number in "two of them", or in "five" that stands for five of them."""
+    return NUMBERS.get(words.partition(" of them")[0])
 
 
 class Discourse:
@@ -76,6 +100,8 @@ class Discourse:
         self._person = None if form is None else form.category
         self._topic: Noun | None = None
         self._named: list[Phrase] = []
+        self._many: Phrase | None = None  # the last things of several that were a topic
+        self._joined: Sequence[Phrase] = ()  # "the phone and the cup", where they are the topic
         self._last: tuple[Sentence, Sequence[Phrase]] | None = None  # not yet asked for its topic
         self._people: dict[str, Phrase] = {}
         self.before: Sentence | None = None
@@ -96,7 +122,15 @@ class Discourse:
         if sentence.goes_on():
             return
         topic = sentence.topic()
+        if topic is not None and topic.head in GROUPS and not phrases:
+            return  # "How large is the group?" asks of what was told of
         self._topic = topic
+        self._joined = _joined(sentence, phrases, topic)
+        many = next((phrase for phrase in phrases if topic is not None and phrase.end == topic.end), None)
+        if many is not None and many.is_plural:
+            self._many = many
+        elif any(noun.is_plural for noun in sentence.nouns):
+            self._many = None
         self._named = [phrase for phrase in phrases if phrase.measure not in ("none", "others")]
 
     def antecedent(self, word: str) -> Phrase | None:
@@ -110,11 +144,16 @@ class Discourse:
             return named  # "the person ... they"
         if named is None and topic is not None and topic.is_plural is is_plural:
             return None  # a thing outside the categories is as likely
+        if named is None and is_plural and self._many is not None:
+            return self._many  # "Where are the dogs?" ... "The sun shines." ... "THEY are on the left."
+        if named is not None and is_plural and self._joined:
+            return replace(named, is_definite=True)
         fitting = [phrase for phrase in self._named if self._fits(phrase, word, is_plural=is_plural)]
         return fitting[0] if len({phrase.category for phrase in fitting}) == 1 and named is not None else None
 
     def _fits(self, phrase: Phrase, word: str, *, is_plural: bool) -> bool:
-        return phrase.is_plural is is_plural and (
+        is_either = plural(phrase.word) == phrase.word  # "sheep"
+        return (is_either or phrase.is_plural is is_plural) and (
             is_plural or phrase.category != self._person or phrase.word in _NEUTER
         )
 
@@ -150,9 +189,15 @@ class Discourse:
             meant = fitting[-1] if fitting else None
             if meant is None or (meant.is_plural and word in ("he", "she", "it")):
                 return None
+            meant = replace(
+                meant, is_plural=meant.is_plural or (word not in _OF_ONE and meant.word == plural(meant.word))
+            )
             is_all = word.startswith(("both", "all", "each")) or _EACH.search(text[start:end]) is not None
             # Of several people it is open who is meant, and a place of all of them alone is wrong.
-            return replace(_stand_in(meant, *pronoun.span("word")), is_all=is_all, is_definite=len(fitting) == 1)
+            return replace(
+                _stand_in(meant, *pronoun.span("word")), is_all=is_all, is_definite=len(fitting) == 1,
+                is_most=word.startswith("most"), number=_number_of(word),
+            )  # fmt: skip
         if is_first and _FRAGMENT.match(text, start, end) is not None:
             meant = self.antecedent("it") or self.antecedent("they") or self._asked_person()
             return None if meant is None else replace(_stand_in(meant, start, start), is_definite=True)
@@ -165,6 +210,12 @@ class Discourse:
         else:
             return None
         return _stand_in(named[-1], first, last) if named else None
+
+    def joined_with(self, subject: Phrase, text: str) -> list[Phrase]:
+        """What a plural pronoun stands for beside the first: "the phone and the cup ... THEY are on the left"."""
+        if not subject.is_stand_in or subject.is_plural or text[subject.start : subject.end] in _OF_ONE:
+            return []
+        return [_stand_in(one, subject.start, subject.end) for one in self._joined[1:]]
 
     def _within(self, word: str, before: Sequence[Phrase]) -> Phrase | None:
         """What "it" stands for in a later clause: the subject of the first, where that may be meant."""
@@ -179,22 +230,43 @@ class Discourse:
             if any(phrase.start < match.end() and match.start() < phrase.end for phrase in phrases):
                 continue
             told = [phrase for phrase in phrases if phrase.end <= match.start()]
-            meant = next((phrase for phrase in reversed(told) if phrase.is_plural or match["other"] is not None), None)
-            meant = meant or (None if told else self.antecedent("they"))
+            is_single = match["other"] is not None or _WHICH_ONE.search(match["word"]) is not None
+            meant = next((phrase for phrase in reversed(told) if phrase.is_plural or is_single), None)
+            meant = meant or (None if told else self.antecedent("they") or self._of_one(match))
             ones = [phrase for phrase in told if text.startswith(("one ", "One "), phrase.start)]
             is_second = match["other"] is not None and match["other"].lower().startswith("another") and bool(ones)
             if is_second:  # "ONE dog sits on the rug, while ANOTHER sleeps"
                 second = _stand_in(ones[-1], *match.span("word"))
                 found.append(replace(second, measure="at least", number=2, is_plural=False, is_definite=False))
                 continue
-            if meant is not None and _ALL_OF_THEM.search(text, start, match.start()) and match["number"]:
-                number = NUMBERS[match["number"].lower()]
+            is_all = match["word"].endswith(" of them") and text.startswith(("the ", "all "), match.start() - 4)
+            is_all = is_all and _ENDS.match(text, match.end()) is None
+            if meant is not None and meant.is_plural and is_all:  # "THE FOUR OF THEM have lunch"
                 whole = _stand_in(meant, *match.span("word"))
-                found.append(replace(whole, measure="exact", number=number, is_whole=True, is_firm=True))
+                number = _number_of(match["word"])
+                found.append(
+                    replace(whole, measure="exact", number=number, is_whole=True, is_plain=False, is_firm=True)
+                )
+            elif meant is not None and _ALL_OF_THEM.search(text, start, match.start()) and match["number"]:
+                said = " ".join(match["number"].split())
+                n_all = NUMBERS.get(said) or int(said)
+                whole = _stand_in(meant, *match.span("word"))
+                found.append(replace(whole, measure="exact", number=n_all, is_whole=True, is_plain=False, is_firm=True))
             elif meant is not None and meant.measure not in ("none", "others"):
                 is_plural = _IS_ONE.search(match[0]) is None
-                found.append(replace(_stand_in(meant, *match.span("word")), is_plural=is_plural, is_definite=False))
+                is_rest = match["word"].startswith("another") and not meant.is_plural and meant.is_definite
+                one = replace(_stand_in(meant, *match.span("word")), is_plural=is_plural, is_definite=is_rest)
+                is_plain = len({phrase.category for phrase in told if phrase.is_plural}) < 2
+                number = _number_of(match["word"]) if is_plain else None
+                found.append(replace(one, number=number, is_all=False, is_most=False))
         return found
+
+    def _of_one(self, match: re.Match[str]) -> Phrase | None:
+        """The one thing told of before, of which there is "another one" or "a large one"."""
+        if match["other"] is not None:  # none of the one that was told of
+            meant = self.antecedent("it") if match["word"].startswith("another") else None
+            return None if meant is None else replace(meant, is_definite=True)
+        return self.antecedent("it") if match["word"].startswith(("a ", "an ")) else None
 
     def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""
@@ -208,6 +280,11 @@ class Discourse:
             meant = fitting[0] if len(fitting) == 1 else None
         else:
             meant = before[0] if before else self.antecedent(word)
+            if (
+                meant is not None and meant.is_stand_in and word == "it"
+            ):  # "Is the dog behind the cat?" "IT is beside IT."
+                others = [one for one in self._named if one.category != meant.category and not one.is_plural]
+                meant = others[0] if len(others) == 1 else meant
         if meant is None or meant.is_plural is not (word in ("them", "their")):
             return None
         return _stand_in(meant, *pronoun.span(group))

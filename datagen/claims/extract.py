@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 
 from msgspec import UNSET
@@ -24,6 +24,7 @@ from datagen.claims.grammar import (
     AS_IT_IS,
     BREAK_MARKS,
     BREAK_WORDS,
+    CHANGES,
     CLAUSE_BREAKS,
     FLAGS,
     HEDGE_STEMS,
@@ -39,6 +40,7 @@ from datagen.claims.grammar import (
 )
 from datagen.claims.kind import Evidence, ShortAnswer
 from datagen.claims.kinds import KINDS, kind_of
+from datagen.claims.kinds.count import number_of
 from datagen.claims.kinds.thing import named_in
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import Sentence, singular, stem
@@ -61,7 +63,8 @@ _AIMS = re.compile(
 _READY = re.compile(r"\b(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
 _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _FINITE = re.compile(
-    r"\b(?:is|are|was|were|has|have|can be|there's|sits?|stands?|lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
+    r"\b(?:is|are|was|were|has|have|(?:is|are|was|were|do|does|did|has|have|ca|ai)n['’]t|can be|there's|sits?|stands?|"
+    r"lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
     r"runs?|looks?|plays?|eats?|takes?|hangs?|rests?|carr\w+|appears?|contains?|includes?|fills?|stretch\w*|serves?|"
     r"\w+ing|(?!(?:bed|red|shed|sled)\b)\w+ed|"
     r"\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
@@ -78,7 +81,10 @@ _ANYBODY = frozenset("whoever anyone anybody someone somebody everyone everybody
 """Whom "the person" in the same sentence may be: nobody in the picture."""
 _BREAKS = BREAK_MARKS | BREAK_WORDS
 _PRONOUN_FIRST = re.compile(r"\s*(?:and |but |so |then )?(?:it|they)\b", FLAGS)
-_ONES = frozenset("one two three four five six second other others another".split())
+_ONES = frozenset(
+    "one two three four five six other others another them first second third fourth fifth sixth seventh eighth ninth "
+    "tenth".split()
+)
 _HOW_MANY = re.compile(r"\bhow many\b", FLAGS)
 _WORDS = re.compile(r"[a-z]+")
 NOTICED_AREA = 0.001
@@ -136,7 +142,8 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
         )
     ]
     if SUPPOSES.search(question):
-        return [statement for statement in said if _stands(statement, answer)]
+        changes = CHANGES.search(question) is not None
+        return [statement for statement in said if _stands(statement, answer, changes=changes)]
     if SELECTS.search(question):
         return said
     found: list[Statement] = []
@@ -149,9 +156,17 @@ def read_turn(question: str, answer: str, lexicon: Lexicon, discourse: Discourse
     return [*found, *(s for s in meant if s.in_question), *said, *(s for s in meant if not s.in_question)]
 
 
-def _stands(statement: Statement, answer: str) -> bool:
-    """Whether a statement is about the picture as it is, though its question changes the picture."""
+def _stands(statement: Statement, answer: str, *, changes: bool) -> bool:
+    """Whether a statement is about the picture as it is, though its question supposes something.
+
+    Args:
+        statement: Of the answer.
+        answer: In lower case.
+        changes: What the question supposes may change the numbers and places of things.
+    """
     if_supposed = kind_of(statement.kind).if_supposed
+    if not changes and if_supposed in ("if shown", "if now"):
+        if_supposed = "if plain"
     if if_supposed in ("stands", "falls"):
         return if_supposed == "stands"
     start, end = next(
@@ -286,14 +301,13 @@ def read_statements(
             phrases = sorted([*phrases, *elliptic], key=lambda phrase: phrase.start)
         subjects: list[Phrase] = []  # of the clauses so far
         is_whole = sentence.parts.isdisjoint(_BREAKS) and not sentence.is_odd
-        spans = [match.span()] if is_whole else list(_clauses(text, *match.span()))
+        spans = [match.span()] if is_whole else _with_subjects(list(_clauses(text, *match.span())), text, phrases)
         has_pronoun = not PRONOUNS.isdisjoint(sentence.words)
         has_hedge = _may_hedge(sentence) and HEDGES.search(text, match.start(), match.end()) is not None
         for start, end in spans:
             own = [phrase for phrase in phrases if start <= phrase.end - 1 < end]
-            is_first = may_go_on and start == 0
             subject = discourse.subject_of(
-                text, start, end, phrases, subjects, is_first=is_first, has_pronoun=has_pronoun
+                text, start, end, phrases, subjects, is_first=may_go_on and start == 0, has_pronoun=has_pronoun
             )
             if subject is not None:
                 own.insert(0, subject)
@@ -307,25 +321,18 @@ def read_statements(
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
                 clause = Clause(text, start, stated, told, in_question=in_question, sentence=sentence, written=written)
                 found += _read_clause(clause, of_caption)
-            seeming = _SEEMS.search(text, start, end) if stated < end else None
-            if seeming is not None and HEDGES.search(text, seeming.end(), end) is None:
+                for other in discourse.joined_with(subject, text) if subject is not None else ():
+                    alike = [other, *(phrase for phrase in told if phrase is not subject)]
+                    clause = Clause(text, start, stated, alike, in_question=in_question, sentence=sentence)
+                    found += [said for said in _read_clause(clause, of_caption) if said.category == other.category]
+            if stated < end:
                 whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence, written=written)
-                found += [said for said in _read_clause(whole, of_caption) if kind_of(said.kind).if_seeming]
-            found += _aimed_at(text, stated, end, own, sentence) if stated < end and not of_caption else ()
-            if stated < end and not in_question:  # "the dog might be waiting": there is a dog all the same
-                granted = [
-                    phrase
-                    for phrase in own
-                    if phrase.end > stated
-                    and phrase.is_definite
-                    # "The cars have to slow down" speaks of any cars.
-                    and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
-                    and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
-                    and not _is_supposed(phrase, text, stated)
-                ]
-                if granted and not (explains and _ANYBODY.intersection(sentence.words)):
-                    clause = Clause(text, start, end, own, sentence=sentence)
-                    found += [statement for phrase in granted for statement in _read_phrase(phrase, clause)]
+                found += _seeming(whole, of_caption)
+                found += _aimed_at(text, stated, end, own, sentence) if not of_caption else ()
+            if stated < end and not in_question:
+                is_anybody = explains and not _ANYBODY.isdisjoint(sentence.words)
+                clause = Clause(text, start, end, own, sentence=sentence)
+                found += _granted(clause, stated, is_anybody=is_anybody, of_caption=of_caption)
             if open_parts is not None:
                 open_parts.loosen(found, n_before, sentence, text, start, end, is_hedged=stated < end,
                                   goes_on=subject is not None)  # fmt: skip
@@ -339,6 +346,46 @@ def _aimed_at(text: str, start: int, end: int, phrases: list[Phrase], sentence: 
     if aim is not None and HEDGES.search(text, aim.end(), end) is None:
         clause = Clause(text, aim.end(), end, [one for one in phrases if one.start >= aim.end()], sentence=sentence)
         yield from (said for said in _read_clause(clause) if kind_of(said.kind).if_aimed)
+
+
+def _seeming(clause: Clause, of_caption: bool) -> Iterator[Statement]:
+    """What "seems to be" says as well as "is" does."""
+    seeming = _SEEMS.search(clause.source, clause.start, clause.end)
+    if seeming is not None and HEDGES.search(clause.source, seeming.end(), clause.end) is None:
+        yield from (said for said in _read_clause(clause, of_caption) if kind_of(said.kind).if_seeming)
+
+
+def _granted(clause: Clause, stated: int, *, is_anybody: bool, of_caption: bool) -> Iterator[Statement]:
+    """What a hedge takes for granted: "the dog ON THE LEFT might be waiting" there.
+
+    Args:
+        clause: The whole clause.
+        stated: From here on it is hedged.
+        is_anybody: "The person" may be whoever reads it.
+        of_caption: It is one of a caption.
+    """
+    text, end = clause.source, clause.end
+    granted = [
+        phrase
+        for phrase in clause.phrases
+        if phrase.end > stated
+        and phrase.is_definite
+        # "The cars have to slow down" speaks of any cars.
+        and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
+        and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
+        and not _is_supposed(phrase, text, stated)
+    ]
+    if not granted:
+        return
+    hedge = HEDGES.search(text, clause.start, end)
+    first = clause.phrases[0]
+    is_subject = granted[0] is first and hedge is not None and first.end <= hedge.start()
+    if hedge is not None and is_subject and not of_caption and _FINITE.search(text, first.end, hedge.start()) is None:
+        own = [one for one in clause.phrases if one.end <= hedge.start()]
+        before = Clause(text, clause.start, hedge.start(), own, sentence=clause.sentence)
+        yield from (said for said in _read_clause(before) if kind_of(said.kind).if_granted)
+    if not is_anybody:
+        yield from (statement for phrase in granted for statement in _read_phrase(phrase, clause))
 
 
 def _is_supposed(phrase: Phrase, text: str, stated: int) -> bool:
@@ -483,6 +530,23 @@ def _clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
         yield start, end
 
 
+def _with_subjects(spans: list[tuple[int, int]], text: str, phrases: list[Phrase]) -> list[tuple[int, int]]:
+    """Clauses, a verb with its subject behind it joined to what stands before: "On the left, half hidden, IS A DOG"."""
+    found = spans[:1]
+    for start, end in spans[1:]:
+        first = found[-1][0]
+        if _INVERTED.match(text, start, end) and not any(first <= one.end - 1 < start for one in phrases):
+            found[-1] = first, end
+        else:
+            found.append((start, end))
+    return found
+
+
+_INVERTED = re.compile(
+    r"(?:is|are|stands?|sits?|lies?|hangs?)\s+(?:also\s+)?(?:an?|the|another|one|two|three|some|several)\b", FLAGS
+)
+
+
 def _read_clause(clause: Clause, of_caption: bool = False) -> Iterator[Statement]:
     """Denials first, then what each noun phrase says by itself, then what the clause says of them."""
     for read_clause in _DENIALS:
@@ -514,18 +578,23 @@ def _read_phrase(phrase: Phrase, clause: Clause) -> Iterator[Statement]:
 @lru_cache(maxsize=1024)
 def read_captions(
     captions: tuple[str, ...], lexicon: Lexicon
-) -> tuple[tuple[tuple[Statement, ...], ...], tuple[frozenset[str], ...]]:
-    """Read each caption of an image once, for all answers about it: what it states, and the things that it names."""
-    told, things = [], []
+) -> tuple[tuple[tuple[Statement, ...], ...], tuple[frozenset[str], ...], tuple[Mapping[str, frozenset[int]], ...]]:
+    """Read each caption of an image once, for all answers about it: what it states, what it names, and how many."""
+    told, things, numbers = [], [], []
     for caption in captions:
         discourse = Discourse(lexicon)
         told.append(tuple(read_answer(caption, lexicon, discourse, of_caption=True)))
         named: frozenset[str] = frozenset()
+        counted: dict[str, frozenset[int]] = {}
         sentence = discourse.before
         while sentence is not None:
+            for noun in sentence.nouns:
+                number = number_of(noun) or int(not noun.is_plural)
+                counted[noun.head] = counted.get(noun.head, frozenset()) | {number}
             named, sentence = named | named_in(sentence), sentence.before
         things.append(named)
-    return tuple(told), tuple(things)
+        numbers.append(counted)
+    return tuple(told), tuple(things), tuple(numbers)
 
 
 @lru_cache(maxsize=256)
@@ -574,7 +643,7 @@ def gather_evidence(
                 for category in members:
                     open_words.setdefault(category, word)
     del mentioned[len(captions) :]
-    told, things = read_captions(captions, lexicon)
+    told, things, numbers = read_captions(captions, lexicon)
     said = tuple(frozenset(map(singular, _WORDS.findall(caption.lower()))) for caption in captions)
     return Evidence(
         counts=count_objects(image.boxes, image.unfinished or ()),
@@ -589,6 +658,7 @@ def gather_evidence(
         stems=tuple(
             frozenset(map(stem, (*nouns, *categories))) for nouns, categories in zip(said, mentioned, strict=True)
         ),
+        numbers=numbers,
         maybe_named=frozenset(named.keys() - shown),
         is_decided=is_exhaustive and bool(image.boxes),
         is_busy=len(image.boxes) >= BUSY,

@@ -45,7 +45,7 @@ _CUES = frozenset(
 """Words of a sentence that says what is so in general."""
 _LIKE_THIS = re.compile(r"\b(?:like|such as) (?:this|that|these|those|the)(?: one| ones)?\b", FLAGS)
 _ANCHORS = re.compile(
-    r"\bthere(?:['’]s| is| are)\b|\b(?<!like )(?:this|these)(?= \w)|\bhere\b|"
+    r"\bthere(?:['’]s| is| are| isn['’]t| aren['’]t)\b|\b(?<!like )(?:this|these)(?= \w)|\bhere\b|"
     r"\b(?:image|picture|photo|photograph|scene|background|foreground)\b|"
     r"\b(?:you|we|one|i) (?:can |could |also |clearly ){0,2}(?:see|spot|notice|count|make out|observe)\b",
     FLAGS,

@@ -106,9 +106,11 @@ QUANTITIES = (
 DEFINITE = frozenset("the this that these those his her its their both".split())
 """Determiners that take for granted that the thing is there."""
 
+ABOUT = frozenset("some about around nearly almost roughly approximately".split())
+"""Words before a number that is near the real one."""
 ROUGH = frozenset(
-    "two three several many half about around nearly almost over roughly approximately or than least most up maybe "
-    "perhaps another".split()
+    "two three several many half some about around nearly almost over roughly approximately or than least most up "
+    "maybe perhaps another".split()
 )
 """Words before a number that make it no exact count."""
 PART = frozenset(
@@ -121,9 +123,37 @@ NOT_ADJECTIVES = (
     "and|or|of|in|on|at|to|with|by|for|from|near|over|under|up|is|are|was|were|has|have|the|an?|who|that|which|as|"
     "his|her|their|its|other|more|different|kinds?|types?|sets?|rows?|slices?|pieces?|bowls?|plates?|stacks?|bunch|"
     "bunches|groups?|boxes|baskets|parts?|tier|story|years?|months?|weeks?|days?|wheeled|legged|toy|fake|stuffed|"
-    "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not|where|when|hardly"
+    "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not|where|when|hardly|without|inside|outside|"
+    "behind|beside|between|against|along|across|among|around|into|onto|through|towards?|within|above|below|beneath|"
+    "underneath|but|while|because|than"
 )
 """Words that end the look back from a noun to its number."""
+
+WORD_CLASSES = {
+    "D": "a an the this that these those his her its their my our your some any each every no another both either "
+    "neither all several many few most half much",
+    "P": "of in on at to with by for from near over under behind beside above below beyond against into onto inside "
+    "outside through between among amongst around along across toward towards next during without within upon "
+    "atop beneath underneath off like as than past amid alongside throughout despite about "
+    "after before via",
+    "C": "and or but nor yet while because although though if since so whereas when where until unless once",
+    "W": "who which whose whom what why how whether",
+    "O": "it they he she them him i we you us one ones others someone somebody anyone anybody nobody everyone "
+    "everybody "
+    "there something nothing anything everything none himself herself itself themselves here",
+    "V": "is are was were be been being am isn't aren't wasn't weren't has have had having do does did can could may "
+    "might must shall should will would can't cannot doesn't don't didn't won't seems seem appears appear "
+    "looks look becomes become stays stay remains remain gets get got makes make made lets let keeps keep kept "
+    "came come comes goes go went seen shown found fallen",
+    "R": "not very quite rather too also just only still almost nearly slightly somewhat clearly already now then away "
+    "together apart up down out back again ever never always often even more less here right-side perhaps maybe "
+    "well brand close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further "
+    "farther closer "
+    "so there anywhere somewhere everywhere nowhere",
+}  # fmt: skip
+"""Closed classes of words: determiners, prepositions, conjunctions, question words, pronouns, verbs and adverbs."""
+CLOSED_WORDS = frozenset(word for words in WORD_CLASSES.values() for word in words.split())
+"""Words that make no compound with the noun before them: "a dog UNDERNEATH it"."""
 
 COLOURS = "red|blue|green|yellow|white|black|brown|purple|pink|gr[ae]y|orange|tan|beige|silver|gold"
 """Adjectives that "and" joins: "a black and white cat"."""
@@ -137,7 +167,8 @@ EXISTENCE = re.compile(
 )
 """Verbs after which a number is said of the whole picture: "there is one dog"."""
 HOLDING = re.compile(
-    r"\b(?:with|including|more|holding|riding|carrying|wearing|eating|beside|near|behind|on|an? \w+,)\s+"
+    r"\b(?:(?:they|these|those)\s+(?:are|were)|they['’]re|(?:is|are)\s+[a-z]+ing|with|including|more|holding|riding|"
+    r"carrying|wearing|eating|beside|near|behind|on|an? \w+,)\s+"
     r"(?:[a-z-]+\s+)?$",
     FLAGS,
 )
@@ -148,14 +179,17 @@ SCENES = (
     r"(?:(?:kitchen|living|bath|bed|dining|hotel|waiting|class)[ -]?)?rooms?|kitchen|office|cubicle|street|road|"
     r"path|trail|"
     r"sidewalk|field|yard|"
-    r"tracks|rails|park|beach|shore|water|ocean|sea|lake|river|wave|sky|slope|hill|hillside|mountain|snow|grass|lawn|garden|meadow|"
+    r"tracks|rails|park|beach|shore|water|ocean|sea|lake|river|wave|sky|slope|hill|hillside|mountain|snow|grass|lawn|"
+    r"garden|meadow|"
     r"pasture|ground|floor|platform|station|airport|tarmac|runway|apron|enclosure|pen|zoo|court|pitch|stands|stall|"
     r"intersection|store|shop|showroom|cafe|restaurant|city|building|forest|woods|sand|rink|arena|stadium"
 )
 """Nouns of the place that a whole picture shows: "on the street" picks out none of its cars."""
 SCENE_ADJUNCT = (
-    rf"(?:(?:out|up|down|over)\s+)?(?:in|on|at|along|across|around|about|inside|throughout|within)\s+(?:the|this|that|its)\s+"
-    rf"(?:(?!left|right|upper|lower|top|bottom|back|front|far|near|other|same)[a-z-]+\s+)?(?:{SCENES})\b(?!\s+(?:of|sign|table|chair|light|lamp|floor|wall))"
+    rf"(?:(?:out|up|down|over)\s+)?(?:in|on|at|along|across|around|about|inside|throughout|within)\s+(?:the|this|that|"
+    rf"its)\s+"
+    rf"(?:(?!left|right|upper|lower|top|bottom|back|front|far|near|other|same)[a-z-]+\s+)?(?:{SCENES})\b(?!\s+(?:of|"
+    rf"sign|table|chair|light|lamp|floor|wall))"
 )
 """Where in the scene, which is all of it."""
 INDOORS = (
@@ -192,10 +226,12 @@ HEDGES = re.compile(
     r"will(?! (?:see|find|notice|spot)\b)|usually|"
     r"often|typically|generally|commonly|sometimes|always|rarely|seldom|normally|in general|as a rule|whoever|"
     r"known to|tend to|tends to|prefer|need to|needs to|unless|"
-    r"remain\w*|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|trying to|about to|"
+    r"remain(?:s|ed)?|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|trying to|"
+    r"about to|"
     r"prepar\w+ to|waiting for|ready to|"
-    r"can (?!(?:\w+ )?(?:be|see|spot|find|make|count|notice|observe)\b)|it takes|ha(?:s|ve) to|needs?|requires?|"
-    r"allow\w*|lets?|"
+    r"can (?!(?:\w+ ){0,2}(?:be|see|spot|find|make|count|notice|observe)\b)|it takes(?! up\b)|ha(?:s|ve) to|needs?|"
+    r"requires?|"
+    r"allow(?:s|ing)?|(?<!been )(?<!is )(?<!are )allowed|lets?|"
     r"letting|enabl\w+|invit\w+|helps?|seats|fits|meant|designed|intended|useful|"
     r"ideal|perfect|suitable|handy|convenient|enough|"
     r"appears? to (?!be (?:on|in|at|to|near|left|right|above|below)\b))\b",
@@ -222,9 +258,10 @@ CLAUSE_BREAKS = re.compile(
     r"whereas|but|though|although|because|since|so that|so(?! many)|as if|hence|thus|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
     r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )|, (?=and (?:the|"
-    r"there|it|they|he|she|one|no|an?|two|three|four|five|six|seven|eight|nine|ten|several|some|many|both|his|her|"
+    r"there|it|they|he|she|this|these|those|that|one|no|an?|two|three|four|five|six|seven|eight|nine|ten|several|some|"
+    r"many|both|his|her|"
     r"its|their)\b(?: \S+){0,6} (?:is|are|can|may|"
-    r"might|could|has|have|sits?|stands?|lies)\b)",
+    r"might|could|would|should|must|has|have|sits?|stands?|lies)\b)",
     FLAGS,
 )
 """Where a sentence falls into clauses, so that a hedge in one does not silence the other."""
@@ -273,7 +310,8 @@ FOLLOWS = re.compile(
     r"anywhere|nowhere|ever|"
     r"may|might|could|would|should|must|will|did|do|had|lean|leans|hangs?|waits?|flies|fly|floats?|grazes?|drives?|"
     r"passes|crosses|stops|jumps?|leaps?|sleeps?|stares?|watches|carries|pulls?|reaches|faces|moves|shows|contains|"
-    r"such|set|laden|made|built|empty|itself|themselves|[a-z]+s\s+(?:an?|the|his|her|its|their)|gets?|goes|comes|drinks?|catches|throws|swings|poses|smiles?|talks?|uses|swims?|serves|shares?|winds|dances)\b)",
+    r"such|set|laden|made|built|empty|itself|themselves|[a-z]+s\s+(?:an?|the|his|her|its|their)|gets?|goes|comes|"
+    r"drinks?|catches|throws|swings|poses|smiles?|talks?|uses|swims?|serves|shares?|winds|dances)\b)",
     FLAGS,
 )
 """What may follow a noun that names the thing itself: "dog bowl" names no dog."""
@@ -290,17 +328,18 @@ class Row(Struct, frozen=True):
 ABSENCES = (
     Row("absent", "X (?:is|are) (?:not|n't) (?:a )?(?:part of|in (?:the|this) (?:image|picture|photo|scene|frame)|"
     "in (?:sight|view)|visible|shown|present|included|there|"
-        "to be seen|here)",
+        "to be seen|to be found|here)",
         "A dog is not part of this picture."),
     Row("absent", "X (?:is|are)n't (?:part of|in (?:the|this) (?:image|picture|photo|scene|frame)|in (?:sight|view)|"
     "visible|shown|present|included|there|to be seen|here)",
         "The dog isn't visible."),
     Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
-    Row("absent", "(?:do|does|did|can|could|is|are|will|wo)(?: not|n't|not) (?:\\w+ )?(?:show|include|have|contain|see|"
+    Row("absent", "(?:(?:do|does|did|can|could|is|are|will|wo)(?: not|n't|not)|can't) (?:\\w+ )?(?:show|include|"
+        "have|contain|see|"
         "notice|find|feature)"
         "s? X", "The image does not show a dog."),
-    Row("absent", "there (?:is|are)(?: not|n't) X", "There isn't a dog."),
-    Row("absent", "X (?:is|are) (?:missing|absent|nowhere|out of sight)", "The dog is missing."),
+    Row("absent", "there(?:(?: is| are)(?: not|n't)|'s not) X", "There isn't a dog."),
+    Row("absent", "X (?:is|are) (?:\\w+ly )?(?:missing|absent|gone|nowhere|out of sight)", "The dog is missing."),
     Row("absent", "missing (?:one )?is X", "The missing one is the dog."),
     Row("absent", "there (?:is|are|'s) (?:neither|nowhere) X", "There is neither a dog nor a cat."),
     Row("absent", "neither X(?= nor)", "It shows neither a dog nor a cat."),
@@ -312,7 +351,10 @@ ABSENCES = (
         "carries|is carrying|owns|wears|is wearing|rides|is riding) X", "Nobody has brought a dog."),
     Row("absent", "(?:left|forgot|forgotten) X at home", "They have left a dog at home."),
     Row("absent", "not even X", "It is bare, not even a dog lies here."),
-    Row("absent", "no sign of X", "There is no sign of a dog."),
+    Row("absent", "no (?:sign|trace|hint|glimpse) of X", "There is no sign of a dog."),
+    Row("absent", "(?:not|n't) (?:equipped|fitted|furnished|provided) with X", "The room isn't fitted with a dog."),
+    Row("absent", "(?:has|have|had) forgotten X", "They have forgotten a dog."),
+    Row("absent", "X (?:has been left|have been left|stayed|was left) at home", "The dog has been left at home."),
     Row("absent", "without any X", "The room is without any dogs."),
     Row("absent", "without X (?:in sight|in view|around|anywhere|to be seen|in the (?:image|picture|photo|scene|"
         "frame))",
@@ -343,10 +385,24 @@ SUPPOSES = re.compile(
     FLAGS,
 )
 """A question that changes the picture: numbers in its answer need not be the picture's."""
+CHANGES = re.compile(
+    r"\b(?:more|fewer|less|another|else|add\w*|remov\w*|remain\w*|tak(?:e|en|ing)|join\w*|(?:left|right)(?! (?:now|"
+    r"here|away|there|then)\b)|mirror\w*|flip\w*|turn\w*|"
+    r"cover\w*|half|part|not there|gone|mov\w+|swap\w*|pair\w*|instead|without|appear\w*|disappear\w*|total|sum)\b",
+    FLAGS,
+)
+"""What changes the things of a picture or their places, so that numbers and sides in an answer need not be its own; "if
+you were the director" changes none."""
 SELECTS = re.compile(r"\bwhich\b(?: one)? (?:of|statement)\b|\bwho is right\b|\bone person says\b", FLAGS)
 """A question that puts several statements up for choice: it claims none of them."""
 OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:what|which)|in (?:what|which))\b", FLAGS)
 """A question that takes what it names for granted, if it names it with "the"."""
+_PUT = (
+    "(?:been )?(?:put|placed|left|parked|set|installed|prepared|provided|served|laid|hung|brought|built|added|supplied|"
+    "mounted|planted|erected|included|ordered|baked|cooked|poured|offered|delivered|attached|fitted|assigned|"
+    "spread|lit|stationed)(?: (?:up|out|down|along|in|yet|here|there|nearby|so far)){0,2}"
+)
+"""What has not been done to a thing that is not there."""
 DENIED_HERE = re.compile(
     rf"\s*(?:$|[.,;!]|(?:(?:is|are|has been|have been|can be)\s+)?"
     rf"(?:(?:\w+ing|\w+ed|\w+s|stand|sit|lie|wait|seen|found|left|set)\s+)?"
@@ -356,11 +412,15 @@ DENIED_HERE = re.compile(
     r"the "
     r"(?:image|picture|photo|scene|"
     r"frame)|this (?:image|picture|photo|scene))|"
-    r"keeps (?:him|her|it|them) company|to (?:keep|eat|sit)\b|"
+    r"keeps (?:him|her|it|them) company|to (?!the\b|an?\b|his\b|her\b|its\b|their\b|this\b|that\b|left\b|"
+    r"right\b)[a-z]+\b|"
     r"here\b|anywhere|around(?! the| an?| it)|at all|(?:is |are )?(?:visible|present|to be seen|in sight|in view)|"
-    r"(?:can|could|to) be (?:seen|found|spotted|made out)|anywhere|on view|appears?\b|exists?\b|runs?\b|for\b|is in "
-    r"the way|(?:is |are )?available|"
-    r"ha(?:s|ve) been (?:placed|put|left|parked|set)(?: (?:here|there|out))?\s*[.,;])".replace(" ", r"\s+"),
+    r"(?:can|could|to) be (?:seen|found|spotted|made out)|anywhere|on view|appears?\b|exists?\b|runs?\b|for\b|"
+    r"(?:is )?in the way|(?:is |are )?available|within (?:easy )?reach|in reach|at hand|close by|far and wide|"
+    r"left\b(?! (?:of|side|half|edge|corner))|"
+    r"in (?:this|the) (?:part|section|area|corner|side) of (?:the|this) [a-z]+|"
+    rf"(?:(?:is|are)(?: being)?|ha(?:s|ve)|was|were) {_PUT}"
+    rf"(?=\s*(?:$|[.,;!]|(?:for|to (?!the\b|an?\b)|yet|so|because|since|as)\b|{SCENE_ADJUNCT})))".replace(" ", r"\s+"),
     FLAGS,
 )
 """What may follow a denied thing: "no dog on the bed" denies none elsewhere, "no dog in it" does."""
@@ -369,7 +429,8 @@ AS_IT_IS = re.compile(
 )
 """What brings a clause back from a changed picture to the one that is there."""
 SUPPOSED = re.compile(
-    r"\b(?:would|could|might|will|should|may|must|if|then|once|until|instead|suppose|imagine|becomes?|turns?|gets?)\b|'d\b",
+    r"\b(?:would|could|might|will|should|may|must|if|then|once|until|instead|suppose|imagine|becomes?|turns?|gets?)\b|"
+    r"'d\b",
     FLAGS,
 )
 """What marks a sentence of the changed picture; one without it is about the one that is there."""
@@ -383,18 +444,26 @@ REFUTES = re.compile(
 """An answer with one of these may deny what its question took for granted."""
 
 
+_NOBODY = "(?:nobody|no one|no-one|not a soul)"
 NOBODY = re.compile(
-    rf"\b(?:with (?:nobody|no one|not a soul) (?:{SCENE_ADJUNCT}|around\b|in sight|in view|to be seen)|"
-    r"(?:nobody|no one|no-one|not a soul) (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|present|"
-    r"in sight|"
-    rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|there(?: is|['’]s) "
+    rf"\b(?:with (?:nobody|no one|not a soul) (?:{SCENE_ADJUNCT}|around\b|about\b|in sight|in view|nearby\b|"
+    rf"to be seen)|"
+    rf"{_NOBODY} (?:is|can be|could be) (?:seen|visible|around(?! (?:the|it))|(?:out and )?about\b(?! to)|"
+    rf"out\b(?! of)|outside\b(?! the)|"
+    r"present|nearby|on the scene|to be (?:seen|found)|(?:there|here)\b(?! (?:to|for))|in sight|"
+    rf"in view|shown|in (?:the|this) (?:image|picture|photo|scene|frame)|{SCENE_ADJUNCT})|"
+    rf"{_NOBODY} ha(?:s|d) (?:come|shown up|turned up|arrived|appeared|ventured out)\b(?! (?:to|with|near|close))|"
+    rf"{_NOBODY} (?:shows|turns) up\b|there(?: is|['’]s) "
     rf"(?:nobody|no one|no-one)"
-    rf"(?=\s*(?:$|[.,;!]|{SCENE_ADJUNCT}|around\b|here\b|in sight|in view|in (?:the|this) (?:image|picture|photo|"
+    rf"(?=\s*(?:$|[.,;!]|{SCENE_ADJUNCT}|around\b|here\b|to [a-z]+\b|in sight|in view|in (?:the|this) (?:image|"
+    rf"picture|photo|"
     rf"scene|frame))))",
     FLAGS,
 )
 """Denies any people in the picture."""
-NOBODY_ELSE = re.compile(r"\b(?:nobody|no one|no-one|not anyone) else\b(?! (?:would|could|can|will|might|may))", FLAGS)
+NOBODY_ELSE = re.compile(
+    r"\b(?:nobody|no one|no-one|not anyone) else\b(?! (?:would|could|can (?!be\b)|will|might|may))", FLAGS
+)
 """Denies people beside those that the text has told of."""
 
 

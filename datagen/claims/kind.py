@@ -46,6 +46,7 @@ class Evidence(Struct, frozen=True):
         words: Per caption, its words in the singular.
         things: Per caption, its nouns for things, animals and food.
         stems: Per caption, the stems of its words.
+        numbers: Per caption, the numbers that it gives its nouns: 1 for "a candle", 0 for "candles".
         maybe_named: Categories that captions name as owners alone ("a child's umbrella" may lie there without one) or
             by words that often mean something else (a ceramic "pitcher" is nobody).
         is_decided: A category without a box is not there, small and look-alike things aside.
@@ -71,6 +72,7 @@ class Evidence(Struct, frozen=True):
     words: tuple[frozenset[str], ...]
     things: tuple[frozenset[str], ...]
     stems: tuple[frozenset[str], ...]
+    numbers: tuple[Mapping[str, frozenset[int]], ...]
     maybe_named: frozenset[str]
     is_decided: bool
     is_busy: bool
@@ -200,6 +202,7 @@ class Kind(Struct, frozen=True, kw_only=True):
             where any two may be: there may be a dog on either side.
         if_seeming: "The man seems to be sleeping" says it as well as "the man is sleeping" does.
         if_aimed: "Ready to cut a red ribbon" says it too.
+        if_granted: "The dog on the left should sit" says it of the dog, whatever it should do.
         of_captions: It is read from captions too; False where ``verify`` asks none for such claims.
         agrees_within: Of two such claims in one conversation that exclude each other the later one falls.
         measures: Names of the numbers that its probes give, beside the shared ``statement``.
@@ -212,8 +215,8 @@ class Kind(Struct, frozen=True, kw_only=True):
         is_existence: It says that a thing is there, so that "it" may mean it.
         narrows: A number beside it counts only the things of which it is said.
         if_supposed: What becomes of it under a question that changes the picture ("If two more came, ...?"): it
-            stands, stands where the answer says that the picture shows it, that it is so now, or says it without
-            "would", or falls.
+            stands, stands where the answer says that the picture shows it, that it is so now (both only where what
+            is supposed may change it), or says it without "would", or falls.
         bears_out_wider: Whether boxes and captions of its narrower categories bear out a claim about "animals",
             given how many are boxed and whether any is boxed or named; None leaves such a claim unknown.
         caption_fault: What lint calls a caption in which the boxes contradict such a claim; None where it does not say.
@@ -237,6 +240,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     narrows: bool = False
     if_seeming: bool = False
     if_aimed: bool = False
+    if_granted: bool = False
     of_captions: bool = True
     agrees_within: bool = False
     if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
@@ -269,7 +273,7 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     category = statement.category
     if not evidence.is_looked_for(category):
         return "not everything is annotated here"
-    if statement.is_unsure:
+    if statement.is_unsure and not _is_meant(statement, evidence):
         return f"'{statement.word}' may mean something else"
     if evidence.is_busy and category in evidence.vocabulary.overlooked:
         return "the picture is busy, and small things are easily missed"
@@ -281,6 +285,15 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     if shown:
         return f"{shown[0]} may be taken for it"
     return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
+
+
+def _is_meant(statement: Statement, evidence: Evidence) -> bool:
+    """Whether an unsure word means its category here: a "bat" where captions speak of baseball, a new "bartender"."""
+    rest = set(statement.category.split()) - {statement.word}
+    is_new_person = statement.category == "person" and not statement.is_definite
+    return is_new_person or (
+        len(rest) < len(statement.category.split()) and bool(rest) and rest <= evidence.nouns.keys()
+    )
 
 
 def captions_agree(statement: Statement, evidence: Evidence) -> bool:

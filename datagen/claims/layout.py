@@ -35,8 +35,12 @@ CLEARLY_LARGER = 1.5
 """Ratio of areas from which on nobody would call the smaller one larger."""
 LOWER = 0.1
 """Difference of lower edges that tells which of two things stands nearer."""
+ON_TABLE = 0.08
+"""The same on a table, which is looked at from above."""
 TURNED = 0.03
 """Two things that lie apart, with centres at least so far from each other, lie the one way and not the other."""
+FAR_TURNED = 0.17
+"""The same of two things one of which lies within the other's span."""
 OVERLAP = 0.15
 OFF_END = 0.15
 """Share of a thing's width from its middle from which on another thing is at one end of it."""
@@ -82,6 +86,12 @@ def _is_far_side(distances: tuple[float, float]) -> bool:
     return near >= 1 - FAR_SIDE_END and (near + far) / 2 >= FAR_SIDE_CENTRE
 
 
+def is_beyond_middle(place: str, box: BoxUnit) -> bool:
+    """Whether a box's centre lies clearly on the other half than a side is on, of which "most" may not."""
+    near, far = _SPAN[place](box) if place in _SPAN else (0.0, 0.0)
+    return (near + far) / 2 >= 0.5 + TURNED
+
+
 def is_off_strictly(place: str, box: BoxUnit, part: str) -> bool:
     """Whether a box lies beyond a narrower part of the frame than a side of it.
 
@@ -104,7 +114,7 @@ _SPAN: dict[str, Callable[[BoxUnit], tuple[float, float]]] = {
     "top": lambda box: (box[1], box[3]),
     "bottom": lambda box: (1 - box[3], 1 - box[1]),
 }
-FAR_SIDE_END, FAR_SIDE_CENTRE = 0.8, 0.6
+FAR_SIDE_END, FAR_SIDE_CENTRE = 0.8, 0.58
 """A box on the other side of the middle that keeps 0.2 from a side is not on it: of 95 places that LLMs gave single
 boxes rightly, none lay with its centre beyond the middle at all."""
 OFF_EDGE, OFF_CENTRE = 0.25, 0.56
@@ -157,14 +167,14 @@ def _decide_background(box: BoxUnit, others: Sequence[BoxUnit]) -> bool | None:
     return False if is_foremost and others else None
 
 
-def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool = False) -> bool | None:
+def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, ground: str = "") -> bool | None:
     """Whether one box lies to another as a relation says.
 
     Args:
         relation: Any of the grammar's but ``between``.
         a: The first thing's corners.
         b: The second's.
-        is_grounded: Both stand on the ground.
+        ground: Both stand on the "ground", or on a "table"; empty where they may not.
     """
     if relation in OPPOSITE:
         found: tuple[str, ...] = relation_between(a, b)
@@ -176,7 +186,9 @@ def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool 
         narrower = min(first[high] - first[low], second[high] - second[low])
         apart = centre_of(second)[low] - centre_of(first)[low]
         is_ordered = first[low] <= second[low] and first[high] <= second[high]
-        is_turned = (shared <= OVERLAP * narrower and apart >= TURNED) or (is_ordered and apart >= LOWER)
+        is_turned = (
+            (shared <= OVERLAP * narrower and apart >= TURNED) or (is_ordered and apart >= LOWER) or apart >= FAR_TURNED
+        )
         return False if OPPOSITE[relation] in found or is_turned else None
     if relation in ("at left of", "at right of"):  # one end of the other
         x, middle = centre_of(a)[0], centre_of(b)[0]
@@ -193,7 +205,9 @@ def decide_relation(relation: str, a: BoxUnit, b: BoxUnit, *, is_grounded: bool 
     if relation in ("in front of", "behind"):  # a person in front of a screen may sit on either side of it
         front, back = (a, b) if relation == "in front of" else (b, a)
         is_over = min(a[2], b[2]) > max(a[0], b[0])
-        if is_grounded and _is_nearer(back, front, 1.5 * LOWER, 3):
+        if ground == "ground" and _is_nearer(back, front, 1.5 * LOWER, 3):
+            return False
+        if ground == "table" and _is_nearer(back, front, ON_TABLE, 0):
             return False
         return True if is_over and front[3] >= back[3] + LOWER / 2 else None
     return _decide_contact(relation, a, b)
@@ -210,7 +224,11 @@ def _decide_contact(relation: str, a: BoxUnit, b: BoxUnit) -> bool | None:
     directions = relation_between(a, b)
     # Boxes that touch do not prove that one thing lies on, under or in the hands of the other.
     if relation == "on":
-        return False if gap > APART or "below" in directions else None
+        is_beside = (a[0] >= b[2] or a[2] <= b[0]) and a[3] >= b[3] - BESIDE
+        is_apart = max(a[0] - b[2], b[0] - a[2]) > TURNED
+        return False if gap > APART or "below" in directions or is_beside or is_apart else None
+    if relation == "in":
+        return False if gap > CLOSE / 2 else None
     if relation == "under":
         return False if gap > max(FAR, side) or "above" in directions else None
     if relation == "holding":

@@ -9,7 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.claims.grammar import (
+    ABOUT,
     ACTS,
+    CLOSED_WORDS,
     COLOURS,
     DEFINITE,
     EXISTENCE,
@@ -45,7 +47,7 @@ _ADJECTIVE = rf"(?!(?:{NOT_ADJECTIVES}|{NUMBER_FORMS})\b)[a-z-]*(?:[^s\W]|[su]s|
 MOST_ADJECTIVES = 3
 """Between a quantity and its noun."""
 _QUANTITY_BEFORE = re.compile(
-    rf"(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?:of\s+)?(?:(?:the|these|those)\s+)?"
+    rf"(?<![\w.,:/-])(?:{_QUANTITY})(?P<pairs>\s+pairs?\s+of)?\s+(?P<part>of\s+)?(?:(?:the|these|those)\s+)?"
     rf"(?P<adjectives>(?:(?:{COLOURS})\s+and\s+)?(?:{_ADJECTIVE}){{0,{MOST_ADJECTIVES}}})(?<!,\s)$",
     FLAGS,
 )
@@ -55,11 +57,26 @@ _RANGE = re.compile(rf"\b(?P<number>\d{{1,2}}|{NUMBER_FORMS})\s+(?:to|or|and)\s+
 _RANGE_WORDS = frozenset(("to", "or", "and"))
 _BETWEEN = re.compile(r"\bbetween\s+$", FLAGS)
 _SELECTED = re.compile(
-    r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|\w+ing)\b",
+    r",?\s+(?:who|that|which|on|in|at|to|of|with|behind|near|next|closest|beside|by|between|under|above|below|"
+    r"\w+ing)\b",
     FLAGS,
 )
 _ONE = re.compile(r"(?:an?|one|another|each|every|a single|only one|just one)\s", FLAGS)
 _NEXT_WORD = re.compile(r"\s+([a-zA-Z]+)")
+_OF_THE = frozenset("of the these those".split())
+_SOME_OF = re.compile(
+    r"\b(?:[a-z]+(?:er|est)|half|some|few|part|one|another|last|first|second|third)\s+of\s+(?:[a-z]+\s+)?$", FLAGS
+)
+"""Words for one or some of several things: "the nearest of the two dogs"."""
+ROUGHLY_FROM = 4
+"""From this number on "about" so many are half as many at least."""
+_SHARE = re.compile(
+    r"\b(?P<most>most|(?:nearly|almost|virtually) all|the majority|the bulk)(?:\s+of)?\s+(?:[a-z-]+\s+)?$|"
+    r"\b(?P<all>all|each|every one|both)(?:\s+of)?\s+$",
+    FLAGS,
+)
+_SHARING = frozenset("all most of majority".split())
+"""Words before a plural that say of how many of the things something is said, and the last word of each."""
 _VERB = re.compile(r"\s+[a-z]+[^su\W]s\b", FLAGS)
 _ENDS = re.compile(r"\s*(?:[.,;!?)]|$|(?:and|or|but|rather)\b)", FLAGS)
 
@@ -73,6 +90,7 @@ class Determined(Struct, frozen=True, gc=False):
         start: First character.
         has_adjectives: Other words stand between them and the noun.
         is_of_pairs: "two pairs of".
+        is_of_more: "two of the".
     """
 
     row: Quantity
@@ -80,6 +98,7 @@ class Determined(Struct, frozen=True, gc=False):
     start: int
     has_adjectives: bool = False
     is_of_pairs: bool = False
+    is_of_more: bool = False
 
 
 def _quantity_before(text: str, lowest: int, end: int) -> Determined | None:
@@ -88,7 +107,14 @@ def _quantity_before(text: str, lowest: int, end: int) -> Determined | None:
         return None
     n = next(n for n, group in enumerate(_QUANTITY_GROUPS) if match[group] is not None)
     words = match[_QUANTITY_GROUPS[n]].lower()
-    return Determined(QUANTITIES[n], words, match.start(), bool(match["adjectives"]), match["pairs"] is not None)
+    return Determined(
+        QUANTITIES[n],
+        words,
+        match.start(),
+        bool(match["adjectives"]),
+        match["pairs"] is not None,
+        match["part"] is not None,
+    )
 
 
 def _plain_determiner(text: str, lowest: int, end: int) -> Determined | None:
@@ -147,6 +173,8 @@ class Phrase(Struct, frozen=True, gc=False):
         is_firm: The noun names the thing itself, with a determiner.
         is_stand_in: A pronoun, or no word at all, stands for it: that it is there was said before.
         is_all: "both dogs", "all of the dogs": what is said holds of each.
+        is_most: "most of the dogs": it holds of more than half of them.
+        is_some: "the nearest of the dogs", "half of them": it holds of one or some.
     """
 
     category: str
@@ -163,6 +191,8 @@ class Phrase(Struct, frozen=True, gc=False):
     is_plain: bool = False
     is_firm: bool = False
     is_all: bool = False
+    is_most: bool = False
+    is_some: bool = False
     is_stand_in: bool = False
 
     @property
@@ -230,7 +260,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     follows = not is_compound or FOLLOWS.match(text, mention.end, sentence_end) is not None
     if not follows:
         after = _NEXT_WORD.match(text, mention.end, sentence_end)
-        follows = after is not None and _is_verb(after[1].lower())
+        follows = after is not None and (after[1] in CLOSED_WORDS or _is_verb(after[1]))
     lowest = max(floor, mention.start - _REACH)
     found = _plain_determiner(text, lowest, mention.start) or _quantity_before(text, lowest, mention.start)
     if not follows and found is not None and _ONE.match(text, found.start):
@@ -238,13 +268,16 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     if found is None:
         ahead = text[max(0, floor - 2) : mention.start]
         is_owned = ("'" in ahead or "’" in ahead) and OWNED.search(ahead) is not None
+        share = _SHARE.search(text, lowest, mention.start) if mention.is_plural else None
         return Phrase(
             mention.category, word, mention.start, mention.end,
             is_plural=mention.is_plural, is_loose=mention.is_loose, is_unsure=mention.is_unsure,
             is_definite=is_owned,
             is_firm=follows and (
-                is_owned or (mention.is_plural and _is_opened(text, opening, mention.start))
+                is_owned or (mention.is_plural and _is_opened(text, opening, mention.start, mention.end))
             ),
+            is_all=share is not None and share["all"] is not None,
+            is_most=share is not None and share["most"] is not None,
         )  # fmt: skip
     row, words, start = found.row, found.words, found.start
     # The word before is cut off by hand: as a part of the pattern it took 30 % of the time that claims take, since
@@ -252,12 +285,16 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     ahead = text[lowest:start].rstrip(_SPACE)
     before = ahead[len(ahead.rstrip(_WORD)) :].lower()
     is_rough = before.rstrip(",") in ROUGH
+    share = _SHARE.search(text, lowest, start) if before in _SHARING else None
     low = _RANGE.search(text, lowest, start) if before in _RANGE_WORDS else None
-    measure, number = _measured(row, words, mention, found.is_of_pairs, is_rough)
+    measure, number = _measured(row, words, mention, found.is_of_pairs, is_rough, before in ABOUT)
+    if found.is_of_more and measure in ("exact", "at most"):
+        measure = "at least"  # "only two of the chairs are taken"
     if low is not None and (before != "and" or _BETWEEN.search(text, floor, low.start())):
         word = " ".join(low["number"].lower().split())
         measure, number = "at least", NUMBERS.get(word) or int(word)  # "between two and four dogs"
-    rest_is_free = not found.has_adjectives and before not in PART
+    is_all = share is not None and share["all"] is not None
+    rest_is_free = not found.has_adjectives and (before not in PART or is_all)
     may_count = measure != "some" or words == "one"
     is_whole = may_count and rest_is_free and _is_of_all(text, mention.end, sentence_end, number)
     if words == "one" and is_whole and _is_of_all(text, mention.end, sentence_end, 1):
@@ -265,7 +302,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
         if (existence or SHOWN_AFTER.match(text, mention.end, sentence_end)) and not mention.is_plural:
             measure, number = "exact", 1
     # "Two people walk by" tells of two, "there are two people" of all.
-    is_plain = is_whole and row.words == "N" and number != 1 and not (
+    is_plain = is_whole and row.words == "N" and number != 1 and not is_all and not (
         EXISTENCE.search(text, opening, start) is not None
         or SHOWN_AFTER.match(text, mention.end, sentence_end) is not None
         or _ENDS.match(text, mention.end, sentence_end) is not None
@@ -301,7 +338,9 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
         )
         and not is_likened
         and words != "its",  # "its bed" may be a truck's
-        is_all=words.startswith("both") or before == "all",
+        is_all=words.startswith("both") or is_all,
+        is_most=share is not None and share["most"] is not None,
+        is_some=before in _OF_THE and _SOME_OF.search(text, lowest, start) is not None,
     )
 
 
@@ -311,9 +350,11 @@ def _is_verb(word: str) -> bool:
     return plain is not None and not senses(plain)
 
 
-def _is_opened(text: str, floor: int, start: int) -> bool:
+def _is_opened(text: str, floor: int, start: int, end: int) -> bool:
     """Whether a bare plural is told of the picture: "the image shows a lake with boats", not "boats are slow"."""
     if HOLDING.search(text, floor, start) is not None:
+        return True
+    if _NOW.match(text, end) is not None and _BEGINS.search(text[floor:start]) is not None:
         return True
     if EXISTENCE.search(text, floor, start) is None:
         return False
@@ -322,8 +363,17 @@ def _is_opened(text: str, floor: int, start: int) -> bool:
     )
 
 
+_NOW = re.compile(
+    r"\s+(?:are\s+(?:being\s+)?[a-z]+(?:ed|ing)\b|(?:sit|stand|lie|hang|rest|line|surround|graze|wait|float|cover|"
+    r"fill)\b)",
+    FLAGS,
+)
+"""What things do, or how they lie, at the moment of a picture: "apples ARE PILED up"."""
+_BEGINS = re.compile(r"(?:^|[.!?;:,]\s*|\band\s+|\bwhile\s+)(?:[a-z-]+\s+){0,2}$", FLAGS)
+
+
 def _measured(
-    row: Quantity, words: str, mention: Mention, is_pairs: bool, is_rough: bool
+    row: Quantity, words: str, mention: Mention, is_pairs: bool, is_rough: bool, is_about: bool
 ) -> tuple[Measure, int | None]:
     """Measure and number of a matched quantity; ``open`` where the number is not of these things."""
     if row.measure in ("none", "others", "some"):
@@ -339,7 +389,9 @@ def _measured(
         or plural(mention.category) == mention.category
     )
     if row.measure == "exact" and is_rough:
-        return "open", None
+        return (
+            ("at least", number // 2) if number is not None and number >= ROUGHLY_FROM and is_about else ("open", None)
+        )
     if number is None or not agrees or is_pairs != (is_pair(mention.category) and row.measure != "some"):
         return "open", None  # "two dog bowls" counts bowls; scissors come as "two pairs of scissors"
     return ("none", 0) if number == 0 else (row.measure, number)

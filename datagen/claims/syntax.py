@@ -15,36 +15,14 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
 
-from datagen.claims.grammar import NUMBERS
+from datagen.claims.grammar import NUMBERS, WORD_CLASSES
 from datagen.claims.wordnet import is_adjective, is_usual, senses, verb_of
-from datagen.lexicon import IRREGULAR_PLURALS
+from datagen.lexicon import IRREGULAR_PLURALS, plural
 
 _TOKEN = re.compile(r"[^\W\d_]+(?:(?<=[^\W\d_]n)['’]t\b|(?:-[^\W\d_]+)*)|\d+|['’](?:s|re|ve|m|ll|d)\b|[^\w\s]")
 _ASCII_TOKEN = re.compile(r"[a-z]+(?:(?<=[a-z]n)'t\b|(?:-[a-z]+)*)|\d+|'(?:s|re|ve|m|ll|d)\b|[^\w\s]", re.ASCII)
 """The same of lower-case ASCII, in two thirds of the time."""
 
-_CLASSES = {
-    "D": "a an the this that these those his her its their my our your some any each every no another both either "
-    "neither all several many few most half much",
-    "P": "of in on at to with by for from near over under behind beside above below beyond against into onto inside "
-    "outside through between among amongst around along across toward towards next during without within upon "
-    "atop beneath underneath off like as than past amid alongside throughout despite about "
-    "after before via",
-    "C": "and or but nor yet while because although though if since so whereas when where until unless once",
-    "W": "who which whose whom what why how whether",
-    "O": "it they he she them him i we you us one ones others someone somebody anyone anybody nobody everyone "
-    "everybody "
-    "there something nothing anything everything none himself herself itself themselves here",
-    "V": "is are was were be been being am isn't aren't wasn't weren't has have had having do does did can could may "
-    "might must shall should will would can't cannot doesn't don't didn't won't seems seem appears appear "
-    "looks look becomes become stays stay remains remain gets get got makes make made lets let keeps keep kept "
-    "came come comes goes go went seen shown found fallen",
-    "R": "not very quite rather too also just only still almost nearly slightly somewhat clearly already now then away "
-    "together apart up down out back again ever never always often even more less here right-side perhaps maybe "
-    "well brand close fast asleep awake alone ajar far nearby indoors outdoors inside-out overhead further "
-    "farther closer "
-    "so there anywhere somewhere everywhere nowhere",
-}  # fmt: skip
 _VERBS = (
     "sit stand lie lay rest hang hold wear walk run ride eat drink play watch show feature contain include carry face "
     "lean fly float graze drive cross stop jump leap sleep stare pull reach move pass push wait pose smile talk swim "
@@ -73,7 +51,7 @@ def third_person(verb: str) -> str:
 _FINITE = frozenset(_VERBS.split()) | frozenset(map(third_person, _VERBS.split())) | frozenset(
     "sat stood lay lain held wore rode ate drank ran flew drove slept left saw told said took gave brought".split()
 )  # fmt: skip
-_CLASS_OF = {word: tag for tag, words in _CLASSES.items() for word in words.split()}
+_CLASS_OF = {word: tag for tag, words in WORD_CLASSES.items() for word in words.split()}
 _CLASS_OF |= dict.fromkeys(NUMBERS, "M") | {"dozen": "M", "dozens": "M", "hundred": "M"}
 ADJECTIVES = frozenset(
     "large small big little tiny huge giant great long short tall high low wide narrow young old elderly new older "
@@ -145,7 +123,9 @@ def class_of(word: str) -> str:
     return "A" if word.endswith("y") and is_adjective(word) and not senses(word) else "n"  # "messy"
 
 
-_SINGULAR = {many: one for one, many in IRREGULAR_PLURALS.items() if one != many}
+_SINGULAR = {many: one for one, many in IRREGULAR_PLURALS.items() if one != many} | {
+    f"{one[:-1]}ves": one for one in "wolf shelf scarf loaf hoof thief elf calf".split()
+}
 
 
 @lru_cache(maxsize=20_000)
@@ -293,11 +273,11 @@ class Sentence:
                 continue
             if tag == "F":  # "two watches", "the man watches", "to watch"
                 tag = "V" if previous in "nOWRE" or (n and words[n - 1] == "to") else "n"
-                if previous == "E" and (n == 1 or tags[n - 2] in "DAM"):
-                    tag = "n"  # "the colored BRUSHES"
+                if (previous == "E" and (n == 1 or tags[n - 2] in "DAM")) or (previous == "n" and self._is_of_group(n)):
+                    tag = "n"  # "the colored BRUSHES", "a pair of roller SKATES"
                 if previous == "V" and word in _PARTICIPLES and words[n - 1] in _BE:
                     tag = "E"  # "is set in a kitchen"
-                if previous == "C" and word.endswith("s"):
+                if word.endswith("s") and (previous == "C" or (n and words[n - 1] == "one")):  # "ONE stands there"
                     tag = "V"
                 elif tag == "V" and previous == "n" and self._is_noun_here(n, tags):
                     tag = "n"
@@ -326,6 +306,14 @@ class Sentence:
             tags[n] = previous = tag
         return tags
 
+    def _is_of_group(self, n: int) -> bool:
+        """Whether a word in -s ends what a group is of, which nothing else in the plural does."""
+        words, before = self.words, self.words[n - 1]
+        return (
+            n > 2 and words[n - 2] == "of" and words[n - 3] in GROUPS and words[n].endswith("s")
+            and singular(before) == before and plural(before) != before
+        )  # fmt: skip
+
     def _is_noun_here(self, n: int, tags: list[str]) -> bool:
         """Whether a word behind a noun that may be a verb is the noun's head: "a clock TOWER.", "panda BEARS sit"."""
         words = self.words
@@ -334,7 +322,7 @@ class Sentence:
             return True
         before = words[n - 1]
         return (
-            words[n] in BASES and after in _CLOSES and singular(before) == before and before not in _GROUPS
+            words[n] in BASES and after in _CLOSES and singular(before) == before and before not in GROUPS
             and before != "people" and words[-1] != "?" and _HELPERS.isdisjoint(words[:n])
         )  # fmt: skip
 
@@ -393,6 +381,10 @@ class Sentence:
         tags = self.tags
         return at < len(tags) and (tags[at] in "AnE" or (tags[at] == "G" and tags[at + 1 : at + 2] == ["n"]))
 
+    def between(self, start: int, end: int) -> str:
+        """Its text from one place of the whole text to another, in lower case where that is as long."""
+        return self._text[start - self._start : end - self._start]
+
     def subject_before(self, at: int) -> Noun | None:
         """The noun phrase that the verb at an index is said of; None where it is not plain.
 
@@ -424,7 +416,7 @@ class Sentence:
             return nouns[k]  # "all of the dogs ARE"
         while not is_relative and k > 0 and tags[nouns[k].first - 1] == "P":
             before = nouns[k].first - 2
-            if words[before + 1] == "of" and words[before] in _GROUPS:
+            if words[before + 1] == "of" and words[before] in GROUPS:
                 return nouns[k]  # "a pair of giraffes standing there"
             if before != nouns[k - 1].last:
                 return None if before >= 0 and tags[before] not in "VGR" else nouns[k] if before < 0 else None
@@ -512,7 +504,7 @@ _BETWEEN = frozenset(("which", "that", "who", ",", "both", "all", "itself", "the
 """Words between a noun and its verb."""
 _CLOSES = frozenset((".", ",", ";", "!", "with", "of"))
 """What stands behind a noun, seldom behind a plain verb."""
-_GROUPS = frozenset("pair group herd flock couple row bunch crowd line team trio pack number family".split())
+GROUPS = frozenset("pair group herd flock couple row bunch crowd line team trio pack number family".split())
 """What its members do is done by them: "a herd of cows GRAZES"."""
 _PLACING = frozenset(
     "in on at to with by from near over under behind beside above below against into inside outside through between "
@@ -523,7 +515,7 @@ GENERAL = frozenset(
     map(
         stem,
         (
-            " ".join(_CLASSES.values())
+            " ".join(WORD_CLASSES.values())
             + " "
             + " ".join(NUMBERS)
             + " man woman boy girl child person people someone lady guy kid baby young old elderly little group "

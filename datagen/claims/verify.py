@@ -17,6 +17,8 @@ from datagen.claims.kind import Evidence, Ruling, support
 from datagen.claims.kinds import kind_of
 from datagen.records import Claim, Drop, Sample, Turn, cut_or_reject
 
+FAR_OFF = 2
+"""More than so many times what is boxed is too many, whatever else may be meant."""
 ONE_OR_SO = 2
 """Up to so many things of several categories somebody may still call the only one: one may be a double."""
 
@@ -43,7 +45,16 @@ def _of_people(evidence: Evidence) -> Evidence:
         evidence = replace(evidence, counts={}, boxes={}, noticed={}, groups={}, is_decided=False)
     if evidence.by_captioner:
         evidence = replace(
-            evidence, told=(), named={}, open_words={}, nouns={}, words=(), things=(), stems=(), maybe_named=frozenset()
+            evidence,
+            told=(),
+            named={},
+            open_words={},
+            nouns={},
+            words=(),
+            things=(),
+            stems=(),
+            numbers=(),
+            maybe_named=frozenset(),
         )
     return evidence
 
@@ -68,7 +79,8 @@ def _as_annotated(statement: Statement, evidence: Evidence) -> Statement:
     category = statement.category
     if statement.others:
         statement = replace(statement, others=tuple(_name_of_boxed(one, evidence) for one in statement.others))
-    if category in evidence.boxes or not statement.is_definite:
+    is_called_so = statement.number is not None and category in evidence.named
+    if category in evidence.boxes or not (statement.is_definite or is_called_so):
         return statement
     members = evidence.vocabulary.hypernyms.get(category) if category not in evidence.vocabulary.names else None
     if members is not None:
@@ -99,6 +111,8 @@ def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
     kind = kind_of(statement.kind)
     if kind.denies and statement.is_firm:
         seen = [name for name in shown if evidence.noticed[name] and evidence.counts[name].at_least]
+        if not seen and n_shown > ONE_OR_SO:
+            seen = shown
         if seen:
             return "contradicted", f"{statement.category}: text says there is none, boxes show {seen[0]}"
     if statement.comparison == "exact" and statement.number == 1 and statement.is_firm and n_shown > ONE_OR_SO:
@@ -106,6 +120,16 @@ def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
     if statement.comparison == "at most" and statement.is_firm and n_shown > (statement.number or 0) + ONE_OR_SO:
         most = statement.number or 0
         return "contradicted", f"{statement.category}: text says at most {most}, boxes show {n_shown} in all"
+    is_sure = bool(told) and all(evidence.counts[name].is_exact for name in shown) and not evidence.is_busy and not any(
+        evidence.named.get(name, 0) > 1 for name in members if name not in shown
+    )  # fmt: skip
+    if (
+        statement.comparison != "at most"
+        and is_sure
+        and statement.is_firm
+        and (statement.number or 0) > FAR_OFF * n_shown
+    ):
+        return "contradicted", f"{statement.category}: text says {statement.number}, boxes show {n_shown} in all"
     bears_out = kind.bears_out_wider
     if bears_out is not None and bears_out(statement, n_shown, bool(shown or told)):
         return support(bool(told), bool(shown)), f"{' and '.join(dict.fromkeys([*shown, *told]))} may be meant"

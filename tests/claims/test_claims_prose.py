@@ -230,7 +230,8 @@ def test_silence_on_the_main_thing_says_more_than_on_a_small_one():
         ("There are no other people.", (*MEN, box("person", SMALL)), (), AGAINST),
         ("A man and a woman run. There is no other person.", MEN, (), "supported_by_boxes"),
         ("There are three more dogs.", DOG, (), AGAINST),
-        ("About half a dozen dogs run.", DOG, (), "not read"),
+        ("About half a dozen dogs run.", DOG, (), AGAINST),
+        ("About half a dozen dogs run.", (*DOGS, box("dog", SMALL)), (), "supported_by_boxes"),  # three at least
         ("There are ninety dogs.", DOG, (), AGAINST),
         ("Twenty-five dogs run.", DOG, (), AGAINST),
         ("A hundred dogs run.", DOG, (), AGAINST),

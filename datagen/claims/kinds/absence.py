@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from datagen.claims.acts import act_of
 from datagen.claims.clause import FRAME, SLOT, SLOTS, Clause, Statement, state
-from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS, NOBODY
+from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS, NOBODY, SCENES
 from datagen.claims.kind import ABSENT_OBJECT, Evidence, Kind, Ruling, ShortAnswer, ask_presence, doubt_of_absence
 from datagen.claims.layout import area_of, gap_between
 from datagen.claims.phrases import Phrase, noun_phrases
@@ -20,12 +21,19 @@ _ENDS_QUESTION = re.compile(
 )
 
 
+_APART = re.compile(r"\b(?:(?:apart|aside) from|besides|except(?: for)?|other than|beyond)\b", FLAGS)
+"""What is not denied: "apart from the bus, no vehicle is there"."""
+_NEITHER = re.compile(r"\b(?:neither|nor)\s+$", FLAGS)
 _NOT_HAVING = re.compile(
-    rf"(?:\b(?:not|never)|n['’]t)\s+(?:carry|hold|hav|wear|bring|brought|us|rid)\w*\s+(?:any\s+)?(?P<y>{SLOT})(?!\s+(?:and|or)\b)",
+    rf"(?:\b(?:not|never)|n['’]t)\s+(?:carry|hold|hav|wear|bring|brought|us|"
+    rf"rid)\w*\s+(?:any\s+)?(?P<y>{SLOT})(?!\s+(?:and|or)\b)",
     FLAGS,
 )
 """Denies that someone has a thing, which may be there all the same: "The man isn't carrying a backpack"."""
 _WITHOUT = re.compile(rf"\bwithout\s+(?P<x>{SLOT})", FLAGS)
+_SCENE = re.compile(SCENES, FLAGS)
+_OF_SCENE = re.compile(rf"\b(?:{SCENES}|scene|place|area),?\s+$", FLAGS)
+"""What a whole picture shows: "a street without cars" has none."""
 _WITHOUT_WORDS, _NOT_WORDS = frozenset(("without",)), frozenset(("not", "never"))
 _NO_ONE_AT = re.compile(
     r"\b(?:there(?: is|['’]s)|(?:nobody|no one|no-one) (?:is|sits|stands)(?: sitting| standing| lying| seated)?) ?"
@@ -35,8 +43,16 @@ _NO_ONE_AT = re.compile(
 )
 """Denies that anybody is at a place: "there is nobody on the bench"."""
 _ON_IT = re.compile(rf"\s+(?:on|at)\s+(?P<y>{SLOT})", FLAGS)
+_BY = re.compile(
+    r"\s+(?:(?:is|are|hangs?|stands?|sits?|lies?)\s+)?"
+    r"(?:above|over|below|under|underneath|beneath|behind|beside|next\s+to|near|in\s+front\s+of)\s+"
+    r"(?:(?P<it>it|them)\b|(?:the|this|that)\s+(?:[a-z]+\s+)?(?P<noun>[a-z]+)(?=\s*(?:[.,;!]|$)))",
+    FLAGS,
+)
+"""Beside what a thing is denied: "no clock above the door"."""
 _AT_NOUN = re.compile(
-    r"\s+(?:(?:is|are|stands?|sits?|lies?)\s+)?(?:on|at|in|inside|along|around|near)\s+(?:the|this|that)\s+(?:[a-z]+\s+)?"
+    r"\s+(?:(?:is|are|stands?|sits?|lies?)\s+)?(?:on|at|in|inside|along|around|near)\s+(?:the|this|"
+    r"that)\s+(?:[a-z]+\s+)?"
     r"(?P<noun>[a-z]+)(?=\s*(?:[.,;!]|$))",
     FLAGS,
 )
@@ -51,6 +67,8 @@ _ON_THAT = re.compile(
 """Where a thing is denied, by a pronoun: "the wall has no clock on it", "she has no bag with her"."""
 _SURFACES = frozenset(("dining table", "bed", "couch"))
 """What things lie on so that their boxes lie in its own."""
+SEVERAL = 3
+"""Boxes of which nobody passes over all, however small they are."""
 TELLING = 3
 """Captions that tell of a thing and of one person alone, from which on that one has it."""
 INSIDE = 0.8
@@ -68,7 +86,13 @@ _DOES = re.compile(
     FLAGS,
 )
 """Denies that anybody does a thing: "nobody is riding"."""
-_LISTED = re.compile(r",?\s+(?:or|nor|and)\s|,\s", FLAGS)
+_LISTED = re.compile(
+    r",?\s+(?:or|nor|and)\s|,\s(?!(?:just|only|but|so|and|because|since|as|which|though|although|while|not|nor|it|he|"
+    r"she|they|there|"
+    r"the|an?|some|all|everything|at least|apart|except|even|nothing|let alone)\b)",
+    FLAGS,
+)
+"""More things that are denied: "no cup, fork or knife"; not what there is instead: "no cup, JUST A FEW forks"."""
 _SOMEWHERE = re.compile(
     r"\b(?:on|at|near|next|under|behind|beside|by|around (?:the|it)|with|(?:in|inside) (?!(?:the|this) (?:image|"
     r"picture|photo|"
@@ -82,11 +106,19 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     for phrase, end in clause.denied:
         if clause.source.startswith(("another", "a second", "a different"), phrase.start):
             continue  # "there isn't another dog" beside the one told of
+        if phrase.is_definite and _NEITHER.search(clause.source, clause.start, phrase.start):
+            continue  # "neither the dog nor the cat is on the left"
         if phrase.number is None or clause.source.startswith(("a single", "any single"), phrase.start):
             yield state("absence", phrase, phrase.start, end, clause.in_question, is_firm=True)
     for bare in _WITHOUT.finditer(clause.text) if clause.sentence.may_have(_WITHOUT_WORDS) else ():
         phrase = clause.phrase(bare["x"])
-        if clause.source.startswith("a single", phrase.start):
+        if any(phrase is denied for denied, _ in clause.denied):
+            continue
+        topic = clause.sentence.topic()
+        is_of_scene = topic is not None and topic.end <= phrase.start and _SCENE.fullmatch(topic.head) is not None
+        if is_of_scene or clause.source.startswith("a single", phrase.start) or (
+            _OF_SCENE.search(clause.text, 0, bare.start())
+        ):  # fmt: skip
             yield state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
         elif clause.source.startswith(("a ", "an ", "his ", "her "), phrase.start) and _GOES_WITHOUT.match(
             clause.source, clause.start
@@ -153,7 +185,9 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
     for noun in sentence.nouns:
         if not clause.start <= noun.end - 1 < clause.end or clause.phrase_of(noun) is not None:
             continue
-        if noun.determiner not in _INDEFINITE or noun.head in _NO_THINGS or "M" in tags[noun.first : noun.last]:
+        by = _by_what(clause, noun.end)
+        is_nothing = noun.head in _NO_THINGS and (by is None or noun.head != "picture")
+        if noun.determiner not in _INDEFINITE or is_nothing or "M" in tags[noun.first : noun.last]:
             continue
         n = noun.first - 1
         if noun.determiner != "no":
@@ -168,6 +202,7 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
         if (
             not is_had
             and rest is None
+            and by is None
             and DENIED_HERE.match(clause.source, listed.end() if listed else noun.end) is None
         ):
             continue
@@ -177,8 +212,9 @@ def _read_things(clause: Clause) -> Iterator[Statement]:
         owner = clause.subject_before(n if noun.determiner != "no" else n + 1) if is_had else None
         if is_had and (owner is None or owner.is_plural) and words[0] not in _ONE_OR_NONE:
             continue
-        yield Statement("absence", noun.head, noun.head, noun.start, noun.end, in_question=clause.in_question,
-                        others=modifiers, value="thing")  # fmt: skip
+        yield Statement("absence", noun.head, noun.head, noun.start, noun.end if by is None else by[1],
+                        in_question=clause.in_question, others=modifiers,
+                        value="thing" if by is None else f"by {by[0]}")  # fmt: skip
 
 
 _ALSO = re.compile(r"\s+(?:or|and)\s+(?:an?\s+)?[a-z]+\b", FLAGS)
@@ -199,8 +235,8 @@ _HAVING = frozenset(
     "lacks lack lacking".split()
 )
 _NO_THINGS = frozenset(
-    "sign one way doubt reason need idea image picture photo scene side kind sort type trace hint place time "
-    "longer part "
+    "present else sign one way doubt reason need idea image picture photo scene side kind sort type trace hint place "
+    "time longer part "
     "indication evidence problem matter question left right top bottom middle thing lot hand sense use brought".split()
 )
 """Nouns that denials are about without denying a thing."""
@@ -208,8 +244,12 @@ _NO_THINGS = frozenset(
 
 def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     """Read "no dog", unless it denies only one of some place: "no dog on the bed"."""
-    if phrase.measure != "none":
+    if phrase.measure != "none" or _APART.search(clause.source, clause.start, phrase.start) is not None:
         return None
+    if _is_somebodys(clause, phrase):
+        return state(
+            "absence", phrase, phrase.start, phrase.end, clause.in_question, value="with someone", is_firm=True
+        )
     listed = _LISTED.match(clause.source, phrase.end, clause.end)  # "no cup, fork or knife on the table"
     on = _ON_IT.match(clause.text, clause.text.index(chr(0xE000 + clause.phrases.index(phrase))) + 1)
     if on is not None and clause.phrase(on["y"]).category in _SURFACES:
@@ -228,12 +268,38 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if at is not None and listed is None and DENIED_HERE.match(clause.source, phrase.end) is None:
         return state("absence", phrase, phrase.start, at.end(), clause.in_question, value=f"at {at['noun'].lower()}",
                      is_firm=True)  # fmt: skip
+    by = _by_what(clause, phrase.end)
+    if by is not None:
+        return state("absence", phrase, phrase.start, by[1], clause.in_question, value=f"by {by[0]}", is_firm=True)
     if listed is not None:
         if _SOMEWHERE.search(clause.source, listed.end(), clause.end) is not None:
             return None
     elif DENIED_HERE.match(clause.source, phrase.end) is None:
         return None
     return state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
+
+
+def _is_somebodys(clause: Clause, phrase: Phrase) -> bool:
+    """Whether one person alone is said to have none: "SHE HAS no handbag", where others may have one."""
+    sentence = clause.sentence
+    n = bisect_left(sentence.starts, phrase.start) - 1
+    if n < 1 or sentence.words[n] not in _OWNING:
+        return False
+    owner = clause.subject_before(n)
+    return owner is not None and owner.category == "person" and not owner.is_plural
+
+
+_OWNING = frozenset("has wears carries holds".split())
+
+
+def _by_what(clause: Clause, end: int) -> tuple[str, int] | None:
+    """Beside which other thing one is denied that ends at a position, and where that is said."""
+    by = _BY.match(clause.source, end, clause.end)
+    if by is None:
+        return None
+    topic = clause.sentence.meant() if by["it"] is not None else None
+    name = by["noun"] or (topic.head if topic is not None else None)
+    return None if name is None else (singular(name), by.end())
 
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
@@ -248,12 +314,20 @@ def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
     if had is not None:  # "Is the woman wearing a hat?" "No."
         yield from _deny_had(turn, had)
         return
+    any_has = _ASKS_ANY_HAS.match(turn.question)
     text = SLOTS.sub(" ", turn.question)
+    if any_has is not None:  # "Has anyone got a handbag?" "No."
+        for mention in turn.lexicon.find(text):
+            if mention.start == any_has.end() and _ENDS_QUESTION.match(text, mention.end):
+                word = text[mention.start : mention.end]
+                yield Statement("absence", mention.category, word, mention.start, mention.end, in_question=True,
+                                value=WITH_ANYONE, is_loose=mention.is_loose, is_unsure=mention.is_unsure)  # fmt: skip
+        return
     phrases = noun_phrases(text, turn.lexicon.find(text), 0, len(text))
     if len(phrases) != 1 or phrases[0].number is not None:
         return
     match = ASKS_EXISTENCE.match(Clause(text, 0, len(text), phrases).text)
-    if match is not None and _ENDS_QUESTION.match(text, phrases[0].end):
+    if match is not None and (match["y"] or _ENDS_QUESTION.match(text, phrases[0].end)):
         yield state("absence", phrases[0], phrases[0].start, phrases[0].end, True, is_firm=True)
 
 
@@ -268,12 +342,21 @@ _ASKS_ANYONE = re.compile(
     r"(?:image|picture|photo|scene|frame)))?\s*\?",
     FLAGS,
 )
+WITH_ANYONE = "with anyone"
+"""Value of the denial that any of the people has a thing."""
+_ASKS_ANY_HAS = re.compile(
+    r"(?:has|have|does|do|is|are)\s+(?:anyone|anybody|any\s+of\s+(?:them|the\s+[a-z]+)|either\s+of\s+them|"
+    r"any\s+(?:person|people|man|woman))\s+"
+    r"(?:got|have|having|carry|carrying|hold|holding|wear|wearing|use|using)\s+(?:(?:an?|any)\s+)?",
+    FLAGS,
+)
 _ASKS_HAVING = re.compile(
     r"(?:is|does|has|did)\s+(?:(?:the|this|that)\s+(?:[a-z]+\s+){1,3}?|(?:he|she)\s+)"
     r"(?:have|having|wearing|wear|holding|hold|carrying|carry|got)\s+"
     r"(?:(?:a|an|any)\s+)?(?:pair of\s+)?(?P<noun>(?!anything|something)[a-z]+)\s*\?\s*$|"
     r"(?:is|are)\s+there\s+(?:a|an|any)\s+(?P<thing>[a-z]+)"
-    r"(?:\s+(?:here|anywhere|visible|(?:in|on|at)\s+the\s+(?:image|picture|photo|scene|background|ground|sky|wall|street)))?\s*\?\s*$",
+    r"(?:\s+(?:here|anywhere|visible|(?:in|on|at)\s+the\s+(?:image|picture|photo|scene|background|ground|sky|wall|"
+    r"street)))?\s*\?\s*$",
     FLAGS,
 )
 
@@ -317,12 +400,17 @@ def verify_absence(statement: Statement, evidence: Evidence) -> Ruling:
         return _verify_not_on(statement, evidence)
     if statement.value is not None and statement.value.startswith("at "):
         return _verify_not_at(statement, evidence)
+    if statement.value is not None and statement.value.startswith("by "):
+        return _verify_not_by(statement, evidence)
+    if statement.value == WITH_ANYONE:
+        return _verify_nobody_has(statement, evidence)
     if statement.value is not None:
         return _verify_not_had(statement, evidence)
     is_loose = not _is_own(statement, evidence)
     count, n_captions = evidence.counts.get(category), evidence.named.get(category, 0)
-    if count is not None and count.at_least and evidence.noticed[category] and not is_loose:
-        return "contradicted", f"{category}: text says there is none, boxes show {count.at_least}"
+    n_shown = count.at_least if count is not None else 0
+    if n_shown and (evidence.noticed[category] or n_shown >= SEVERAL) and not is_loose:
+        return "contradicted", f"{category}: text says there is none, boxes show {n_shown}"
     is_named = n_captions >= 2 or (n_captions and count is not None)
     if is_named and not is_loose and category not in evidence.maybe_named:
         return "contradicted", f"{category}: text says there is none, {n_captions} captions name it"
@@ -364,6 +452,31 @@ def _verify_not_at(statement: Statement, evidence: Evidence) -> Ruling:
     if is_scene and is_own and count is not None and count.at_least and evidence.noticed[category]:
         return "contradicted", f"{saying}, captions are about it and boxes show {count.at_least}"
     return "unknown", f"{saying}, the annotations leave it open"
+
+
+def _verify_not_by(statement: Statement, evidence: Evidence) -> Ruling:
+    """Captions that name both things tell that they are together."""
+    word, other = singular(statement.word), (statement.value or "").removeprefix("by ")
+    n_both = sum(
+        other in words and (word in words or statement.category in _categories(told))
+        for words, told in zip(evidence.words, evidence.told, strict=True)
+    )
+    saying = f"{statement.category}: text says there is none by the {other}, {n_both} captions name both"
+    return ("contradicted" if n_both >= SCENE_CAPTIONS else "unknown"), saying
+
+
+def _categories(told: tuple[Statement, ...]) -> frozenset[str]:
+    return frozenset(one.category for one in told)
+
+
+def _verify_nobody_has(statement: Statement, evidence: Evidence) -> Ruling:
+    """What lies with a person is somebody's."""
+    category = statement.category
+    saying = f"{category}: text says that nobody has one"
+    people = evidence.boxes.get("person", ())
+    if any(gap_between(box, owner) == 0 for box in evidence.boxes.get(category, ()) for owner in people):
+        return "contradicted", f"{saying}, a box shows one with a person"
+    return "unknown", f"{saying}, no box shows one with a person"
 
 
 def _verify_not_had(statement: Statement, evidence: Evidence) -> Ruling:

@@ -6,8 +6,8 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator
 
-from datagen.claims.clause import Clause, Statement, state
-from datagen.claims.grammar import FLAGS, NOBODY_ELSE, NUMBER_FORMS, NUMBERS
+from datagen.claims.clause import SLOT, Clause, Statement, state
+from datagen.claims.grammar import FLAGS, NOBODY_ELSE, NUMBER_FORMS, NUMBERS, PART, ROUGH
 from datagen.claims.kind import (
     ABSENT_OBJECT,
     Evidence,
@@ -25,6 +25,8 @@ from datagen.claims.kind import (
     verify_presence,
 )
 from datagen.claims.phrases import Phrase
+from datagen.claims.syntax import Noun, singular
+from datagen.claims.wordnet import senses
 from datagen.lexicon import counted, number_word, with_article
 from datagen.records import Claim, Comparison, Probe
 from datagen.words import NUMBER_WORDS
@@ -51,7 +53,7 @@ _ASKS_OTHERS = re.compile(
 _RELATIVE = frozenset(("who", "that", "which"))
 _NO = re.compile(r"no\b(?=[,.;]?\s*(?:(?:he|she|it|the\s+\w+)\b[^.]*\b(?:alone|by (?:him|her)self|only)\b|$))", FLAGS)
 """Denies company: "No, she is alone"."""
-_HOW_MANY = re.compile(r"\bhow many\b|\b(?:more than|only|just) one\b", FLAGS)
+_HOW_MANY = re.compile(r"\bhow many\b|\b(?:more than|only|just) one\b|\b(?:several|multiple|many)\b", FLAGS)
 _NEAR_ENOUGH = 20
 """Characters between "how many" and its noun: "how many small brown dogs"."""
 _WHOLE_QUESTION = re.compile(
@@ -70,7 +72,8 @@ _OF_THEM = re.compile(
 _BARE_NUMBER = re.compile(
     rf"^\W*(?:(?:there (?:is|are)|(?:i|you|one|we) (?:can )?(?:see|count|spot)|exactly|only|just|a total of|yes|"
     rf"no),?\s+)*"
-    rf"(?P<number>\d{{1,2}}|{NUMBER_FORMS})(?:\W*(?:$|[.,;!]|of them\b)|\s+(?:is|are|can)\b)",
+    rf"(?:the )?(?P<number>\d{{1,2}}|{NUMBER_FORMS})(?:\W*(?:$|[.,;!]|of them\b|in (?:all|total)\b|altogether\b)|"
+    rf"\s+(?:is|are|can)\b)",
     FLAGS,
 )
 _NUMBER = re.compile(rf"\b(?:\d{{1,2}}|{'|'.join(NUMBER_WORDS[1:])})\b", re.IGNORECASE)
@@ -88,12 +91,45 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     comparison: Comparison = "exact" if is_exact else "at most" if phrase.measure == "at most" else "at least"
     ahead = clause.source[max(clause.start, phrase.start - 5) : phrase.end]
     is_limit = not (is_exact or phrase.is_loose) and _LIMITS.search(ahead) is not None
+    if phrase.is_loose and not is_exact and _LIMITS.search(ahead) is not None:
+        return state(
+            "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number, comparison="at most",
+            is_firm=False if is_anybody(phrase, clause) else None, value=OF_A_KIND,
+        )  # fmt: skip
+    is_main = comparison == "at least" and phrase.measure == "exact" and _is_main(clause, phrase)
     is_here = is_limit and (_HERE.match(clause.source, phrase.end, clause.end) is not None or _is_sole(clause, phrase))
     return state(
         "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number,
         comparison="at most" if is_here else comparison, is_firm=False if is_anybody(phrase, clause) else None,
-        value="here" if is_here else None,
+        value=HERE if is_here else MAIN if is_main else SOME if _VAGUE.match(clause.source, phrase.start) else None,
     )  # fmt: skip
+
+
+HERE, OF_A_KIND, MAIN, SOME = "here", "of a kind", "main", "some"
+"""Values of a number that counts only some: those at a place, those of a narrower word ("only three surfers"), or those
+that a text is about ("the image shows two sheep on a road"); and of "several", which has no number."""
+_VAGUE = re.compile(
+    r"(?:several|multiple|many|numerous|various|an?\s+(?:few|number|lot|variety|group|crowd|herd|flock|row|bunch|pile|"
+    r"stack|line)|"
+    r"lots|dozens|plenty|rows|groups)\b",
+    FLAGS,
+)
+_SHOWS = re.compile(
+    r"\b(?:image|picture|photo|photograph|scene|shot|view)\s+(?:here\s+)?(?:shows?|features?|depicts?|captures?|"
+    r"displays?|"
+    r"contains?|presents?|has|of)\s+$",
+    FLAGS,
+)
+
+
+def _is_main(clause: Clause, phrase: Phrase) -> bool:
+    """Whether a text is about what a phrase counts: its first sentence is, or "the image shows" it."""
+    if clause.in_question:
+        return False
+    topic = clause.sentence.topic() if phrase.start == 0 else None
+    return (topic is not None and topic.end == phrase.end) or _SHOWS.search(
+        clause.source, clause.start, phrase.start
+    ) is not None
 
 
 def _of_another(phrase: Phrase, clause: Clause) -> Statement | None:
@@ -115,8 +151,8 @@ def _is_sole(clause: Clause, phrase: Phrase) -> bool:
 
 _LIMITS = re.compile(r"\b(?:only|just|exactly|precisely|lone|single|solitary|no more than|at most)\b", FLAGS)
 _HERE = re.compile(
-    r"\s+(?:(?:is|are|stands?|sits?|lies?|hangs?|can be (?:seen|found)|to be (?:seen|found))\s+)?"
-    r"(?:(?:parked|placed|standing|lying|sitting|resting|located)\s+)?(?:on|in|at|along|by|beside|near|next to)\s+"
+    r"\s+(?:(?:is|are|stands?|sits?|lies?|hangs?|waits?|can|has|have)\s+)?(?:(?:to\s+)?be(?:en)?\s+)?"
+    r"(?:(?:seen|found|made\s+out|[a-z]+ed|[a-z]+ing)\s+)?(?:on|in|at|along|by|beside|near|next to)\s+"
     r"(?:the|this|that|its)\s+(?!(?:far |upper |lower |very )?(?:left|right|top|bottom|upper|lower|middle|cent|front|"
     r"back|fore|corner|edge|distance|side|other))[a-z]+",
     FLAGS,
@@ -125,8 +161,14 @@ _HERE = re.compile(
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
-    """What "nobody else is there" says: no more people than the text has told of; "alone", that there is one."""
+    """What "nobody else is there" says: no more people than the text has told of; "alone", that there is one.
+
+    And how many there are of things outside the categories.
+    """
     words = clause.sentence.words
+    if "M" in clause.sentence.tags and not clause.in_question:
+        yield from _read_things(clause)
+        yield from _read_told(clause)
     if not _ALONE_WORDS.isdisjoint(words):
         for alone in _ALONE.finditer(clause.source, clause.start, min(clause.end, clause.silent)):
             at = bisect_left(clause.sentence.starts, alone.start())
@@ -136,7 +178,10 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
                 and clause.sentence.tags[at - 1] in "VR"  # "the horse alone weighs more" says nothing
                 and words[at - 2] not in _RELATIVE  # "close to the person who is alone": others are not
             )
-            if is_said and one is not None and not one.is_plural:
+            is_of_more = one is not None and any(
+                phrase.is_plural and phrase.category == one.category for phrase in clause.phrases
+            )  # "two dogs run, and a third is alone"
+            if is_said and one is not None and not one.is_plural and not is_of_more:
                 yield Statement("count", one.category, one.word, min(one.start, alone.start()), alone.end(), number=1,
                                 comparison="at most", in_question=clause.in_question)  # fmt: skip
     if "else" not in words:
@@ -144,6 +189,82 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
     for match in NOBODY_ELSE.finditer(clause.source, clause.start, clause.end):
         yield Statement("count", "person", match[0].lower(), *match.span(), comparison="at most",
                         in_question=clause.in_question)  # fmt: skip
+
+
+def _read_told(clause: Clause) -> Iterator[Statement]:
+    """A number behind its things: "the dogs number four", "the dogs are four in all"."""
+    for match in _NUMBERED.finditer(clause.text) if clause.phrases else ():
+        phrase = clause.phrase(match["x"])
+        if clause.origin(match.start()) < clause.silent and phrase.measure in ("some", None, "open"):
+            is_exact = not phrase.is_loose and phrase.is_definite
+            yield state(
+                "count", phrase, phrase.start, clause.origin(match.end()), clause.in_question,
+                number=_value_of(match["number"] or match["all"]), comparison="exact" if is_exact else "at least",
+            )  # fmt: skip
+
+
+_NUMBERED = re.compile(
+    rf"(?P<x>{SLOT})(?:\s+number\s+(?:about\s+)?(?P<number>\d{{1,2}}|{NUMBER_FORMS})\b(?!\s+or)|"
+    rf"(?:,|\s+are)\s+(?P<all>\d{{1,2}}|{NUMBER_FORMS})\s+(?:in\s+(?:number|total|all)|altogether)\b)",
+    FLAGS,
+)
+
+
+def _read_things(clause: Clause) -> Iterator[Statement]:
+    """Numbers of what belongs to no category: "two candles", "only one sign"."""
+    words = clause.sentence.words
+    for noun in clause.nouns():
+        number = number_of(noun)
+        if number is None or clause.phrase_of(noun) is not None or noun.head in _NO_THINGS or not _is_thing(noun.head):
+            continue
+        before = words[noun.first - 1] if noun.first else ""
+        if before in _NOT_ALL or noun.determiner in _OF_THOSE or (number == 1 and before not in _ONLY):
+            continue
+        yield Statement(
+            "count", noun.head, noun.head, noun.start, noun.end, number=number, value=THING, is_plural=noun.is_plural,
+            comparison="at most" if before in _ONLY else "at least",
+        )  # fmt: skip
+
+
+def _is_thing(word: str) -> bool:
+    return word == "sign" or bool(senses(word))  # a sign is nothing to be seen to WordNet
+
+
+THING = "thing"
+"""Value of a number of things outside the categories, which captions decide."""
+_NO_THINGS = frozenset(
+    "side part way thing time hand kind sort reason place row group pair half color colour end corner step piece "
+    "point".split()
+)
+_ONLY = frozenset("only just exactly precisely".split())
+_NOT_ALL = ROUGH | PART | {"than"}
+_OF_THOSE = frozenset("the these those his her its their any every each no".split())
+
+
+def number_of(noun: Noun) -> int | None:
+    """The number that opens a noun phrase, or None."""
+    return next((NUMBERS.get(word) or (int(word) if word.isdigit() else None) for word in noun.modifiers[:1]), None)
+
+
+def _verify_things(statement: Statement, evidence: Evidence) -> Ruling:
+    """Captions that give such things another number, or tell of one alone, speak against theirs."""
+    number, word = statement.number or 0, statement.word
+    told = [numbers[word] for numbers in evidence.numbers if word in numbers]
+    saying = f"{word}: text says {'at most ' if statement.comparison == 'at most' else ''}{number}"
+    exact = {n for caption in told for n in caption if n > 1}
+    n_one, n_many = sum(caption == {1} for caption in told), sum(1 not in caption for caption in told)
+    if any(number in caption for caption in told) and (number > 1 or not n_many):
+        return "supported_by_caption", f"{saying}, a caption too"
+    n_exact = sum(not exact.isdisjoint(caption) for caption in told)
+    if len(exact) == 1 and n_exact >= TWO_TELL and not n_one:
+        is_off = number > min(exact) if statement.comparison == "at least" else number != min(exact)
+        if is_off:
+            return "contradicted", f"{saying}, {n_exact} captions say {min(exact)}"
+    if number > 1 and statement.comparison == "at least" and n_one >= THREE_TELL and not n_many:
+        return "contradicted", f"{saying}, {n_one} captions tell of one"
+    if number == 1 and statement.comparison == "at most" and n_many >= THREE_TELL * max(1, n_one):
+        return "contradicted", f"{saying}, {n_many} captions tell of several"
+    return "unknown", f"{saying}, captions leave it open"
 
 
 def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
@@ -190,20 +311,22 @@ def _asked_of(turn: ShortAnswer, start: int) -> Phrase | None:
 
 def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     """Boxes decide where they count exactly; a caption with the same number keeps the question open."""
+    if statement.value == THING:
+        return _verify_things(statement, evidence)
     category, number = statement.category, statement.number or 0
     count = evidence.counts.get(category)
     told = {
         other.number
         for caption in evidence.told
         for other in caption
-        if other.kind == "count" and other.category == category and other.word == statement.word
+        if other.kind == "count"
+        and other.category == category
+        and other.word == statement.word
+        and (other.value != SOME or statement.value == SOME)
     }
     by_caption = number in told
     if count is None:
-        if statement.comparison == "at most" or by_caption:
-            return support(by_caption, False), f"{category}: captions say {number}, none is boxed"
-        verdict, reason = verify_presence(statement, evidence)
-        return (verdict if verdict == "contradicted" else "unknown"), f"text says {number}, {reason}"
+        return _verify_unboxed(statement, evidence, by_caption=by_caption)
     shown = f"{'' if count.is_exact else 'at least '}{count.at_least}"
     said = f"{'at most ' if statement.comparison == 'at most' else ''}{statement.number}"
     reason = f"{category}: text says {said}, boxes show {shown}"
@@ -211,10 +334,16 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
         count.is_exact and number > count.at_least * (ROUGHLY if number >= ROUGH_FROM else 1)
         and statement.comparison != "at most"
     )  # fmt: skip
-    n_sure = min(count.at_least, evidence.noticed[category]) if evidence.told else count.at_least
+    n_sure = count.at_least
+    if evidence.told:
+        n_sure = min(n_sure, max(evidence.noticed[category], n_sure // FAR_OFF))
     too_few = number < n_sure and statement.comparison in ("exact", "at most")
-    if statement.value == "here" and n_sure <= FAR_OFF * number:
+    if (statement.value == HERE and n_sure <= FAR_OFF * number) or (
+        statement.value == OF_A_KIND and not (_is_far_more(number, n_sure) and _is_any(statement, evidence))
+    ):
         return "unknown", f"{reason}, perhaps elsewhere"
+    if statement.value == MAIN and _is_far_more(number, n_sure) and not by_caption and _tell_of_many(evidence):
+        return "contradicted", f"{reason}, captions tell of many"
     if not (too_many or too_few):
         agreed = _number_of_captions(statement, evidence)
         if agreed and statement.comparison != "at most" and number > max(agreed, len(evidence.boxes[category])):
@@ -225,16 +354,18 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
         return support(by_caption, by_boxes), reason
     if by_caption:
         return "unknown", f"{reason}, a caption says {number}"
-    if statement.is_unsure and not (category == "person" and number > 1):  # "three passengers" are people
+    is_so_called = singular(statement.word) in evidence.nouns  # captions too call it a monitor
+    is_anyone = category == "person" and (number > 1 or statement.word in _ANYBODY)  # "three passengers"
+    if statement.is_unsure and not is_so_called and not is_anyone:
         return "unknown", f"{reason}, but '{statement.word}' may mean something else"
     is_agreed = count.is_exact and count.at_least in told  # a caption counts as the boxes do
     is_agreed = is_agreed or (count.is_exact and max(number, n_sure) >= FAR_OFF * max(1, min(number, n_sure)) + 1)
     if category in evidence.vocabulary.uncountable and evidence.told and not is_agreed:
         return "unknown", f"{reason}, but their number is a matter of taste"
+    is_far_less = number * FAR_OFF <= n_sure or number * FAR_MORE <= count.at_least
     is_far_off = (
-        (number * FAR_OFF <= n_sure and (number > 1 or statement.comparison == "at most"))
-        or number >= count.at_least * FAR_OFF
-    )  # fmt: skip
+        is_far_less and (number > 1 or statement.comparison == "at most")
+    ) or number >= count.at_least * FAR_OFF
     if (count.at_least > MAX_COUNT and not is_far_off) or (
         too_many and evidence.is_busy and category in evidence.vocabulary.overlooked and count.at_least > 4
     ):
@@ -242,11 +373,59 @@ def verify_count(statement: Statement, evidence: Evidence) -> Ruling:
     return "contradicted", reason
 
 
+def _verify_unboxed(statement: Statement, evidence: Evidence, *, by_caption: bool) -> Ruling:
+    """A number of what has no box."""
+    category, number = statement.category, statement.number or 0
+    if statement.comparison == "at most" or by_caption:
+        return support(by_caption, False), f"{category}: captions say {number}, none is boxed"
+    verdict, reason = verify_presence(statement, evidence)
+    return (verdict if verdict == "contradicted" else "unknown"), f"text says {number}, {reason}"
+
+
+def _is_far_more(number: int, n_sure: int) -> bool:
+    """Whether so many more are boxed that nobody would say the number of a group that a picture is about."""
+    return n_sure >= FAR_MORE * number and n_sure >= number + 4
+
+
+FAR_MORE = 3
+_ANYBODY = frozenset(
+    "visitor tourist guest passenger traveler traveller pedestrian customer spectator onlooker".split()
+)
+"""Words for whoever is at a place."""
+_OF_MANY = (
+    "group",
+    "crowd",
+    "herd",
+    "bunch",
+    "flock",
+    "many",
+    "several",
+    "lot",
+    "row",
+    "fleet",
+    "pile",
+    "stack",
+    "number",
+)
+
+
+def _is_any(statement: Statement, evidence: Evidence) -> bool:
+    """Whether a narrower word may be said of all that is boxed."""
+    word = singular(statement.word)
+    is_told = word in evidence.nouns and (statement.number or 0) > 1
+    return word in _ANYBODY or is_told
+
+
+def _tell_of_many(evidence: Evidence) -> bool:
+    return sum(evidence.nouns.get(word, 0) for word in _OF_MANY) >= TWO_TELL
+
+
 def _number_of_captions(statement: Statement, evidence: Evidence) -> int | None:
     """The one number, at least two, that several captions give such things; None where they give none or differ."""
     told = [
         {one.number for one in caption
-         if one.kind == "count" and one.category == statement.category and one.comparison in ("exact", "at least")}
+         if one.kind == "count" and one.category == statement.category and one.comparison in ("exact", "at least")
+         and one.value != SOME}
         for caption in evidence.told
     ]  # fmt: skip
     numbers = {number for caption in told for number in caption if number}
@@ -255,6 +434,8 @@ def _number_of_captions(statement: Statement, evidence: Evidence) -> int | None:
     return min(numbers)
 
 
+THREE_TELL = 3
+"""Captions that tell of one thing, or of several, from which on another number of it is wrong."""
 TWO_TELL = 2
 """Captions that give one number, from which on there are no more: boxes in a heap may not tell how many there are."""
 
@@ -265,7 +446,7 @@ def excludes(a: Claim, b: Claim) -> bool:
 
 
 def _numbers_exclude(a: Claim, b: Claim) -> bool:
-    if a.comparison != "exact" or a.number is None or b.number is None or b.value == "here":
+    if a.comparison != "exact" or a.number is None or b.number is None or b.value in (HERE, OF_A_KIND):
         return False
     if b.comparison == "exact":
         return a.number != b.number

@@ -25,24 +25,27 @@ from datagen.claims.kind import (
     support,
     turning,
 )
-from datagen.claims.layout import decide_place, is_off_strictly
+from datagen.claims.layout import area_of, decide_place, is_beyond_middle, is_off_strictly
 from datagen.claims.phrases import Phrase
-from datagen.lexicon import is_plural_only, with_article
+from datagen.lexicon import is_plural_only, plural, with_article
 from datagen.records import BoxUnit, Claim, Probe
 
 _COVERS = (
     "(?:tak|fill|occup|cover|dominat|lin)\\w*(?: up)?"
-    "(?:,? (?:nearly|almost|roughly))?(?: (?:(?:most|much|nearly all|almost all|all|part|a (?:large|good|big) "
+    "(?:,? (?:nearly|almost|roughly|mainly|mostly|largely|chiefly))?(?: (?:(?:most|much|nearly all|almost all|all|"
+    "part|a (?:large|good|big) "
     "(?:part|portion|share)) of))?"
 )
 _NEAR = (
     "(?:(?:down|up|over|out|further|farther|right|just|slightly|somewhat|all) )?(?:on|in|into|at|to|toward|"
     "towards|near|"
     "around|along|close to|closer to|over on|over to|off to|far to|against|across|"
+    "by(?= the (?:far |very |extreme )?(?:left|right|top|bottom|upper|lower)(?:[ -]hand)? (?:edge|border|margin))|"
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge|margin)| (?:side|half|part|area|"
+    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge|margin|foreground|background)|"
+    " (?:side|half|part|area|"
     "portion|edge|border|margin|corner|section|third|wall|"
     "quarter|foreground))?"
 )
@@ -60,8 +63,8 @@ PLACES = (
     Row("bottom", f"{_OFF}below (?:the )?(?:cent(?:er|re)|middle)", "The dog is slightly below the centre."),
     Row("left", "at (?:far )?left", "At left, a dog waits."),
     Row("right", "at (?:far )?right", "At far right, a dog waits."),
-    Row("left", f"{_NEAR} the {_FAR}left{_PART_OF}", "The dog is on the left side of the image."),
-    Row("right", f"{_NEAR} the {_FAR}right{_PART_OF}", "The dog is on the right-hand side."),
+    Row("left", f"{_NEAR} the {_FAR}left(?:most)?{_PART_OF}", "The dog is on the left side of the image."),
+    Row("right", f"{_NEAR} the {_FAR}right(?:most)?{_PART_OF}", "The dog is on the right-hand side."),
     Row("top", f"{_NEAR} the {_FAR}(?:top|upper){_PART_OF}", "The dog is at the top of the picture."),
     Row("bottom", f"{_NEAR} the {_FAR}(?:bottom|lower){_PART_OF}", "The dog is in the lower half of the image."),
     Row("middle", f"{_NEAR} the {_FAR}(?:middle|cent(?:er|re)){_PART_OF}", "The dog is near the centre of the image."),
@@ -79,8 +82,10 @@ PLACES = (
 )
 """Where in the frame; read only before "of the image" or the clause's end ("on the left of the bed" is none)."""
 
-MANY, MOST = 4, 0.75
-"""Of this many things or more, this share elsewhere speaks against "the dogs are on the left"."""
+MANY, MOST, HALF = 4, 0.75, 0.6
+"""Of this many things or more, this share elsewhere speaks against "the dogs are on the left", and against "most"."""
+PLAIN = 0.02
+"""Area of a thing elsewhere that speaks against "all of the dogs" even where boxes do not count exactly."""
 
 WRONG_SIDE = PlantedError("side", "a wrong side")
 SIDES = ("Left", "Right")
@@ -88,7 +93,7 @@ QUARTERS = ("Upper left", "Upper right", "Lower left", "Lower right")
 
 _SIDE_OF = {"left": (0,), "right": (1,)}
 _QUARTERS_OF = {"top": (0, 1), "bottom": (2, 3)}
-_PART_WORDS = frozenset("side half third quarter portion part area corner section".split())
+_PART_WORDS = frozenset("side half third quarter portion part area corner section top bottom upper lower".split())
 _PLACE_WORDS = {
     "middle": "in the middle of the image",
     "corner": "in a corner of the image",
@@ -101,13 +106,15 @@ _KEYWORDS = (
     "distance", "back", "rear", "closest", "nearest",
 )  # fmt: skip
 """Every row of ``PLACES`` has one of these; seven clauses in ten have none, and are spared a search that took 13 %."""
-_SIDE_WORDS = frozenset("left right top bottom upper lower".split())
+_SIDE_NAMES = {"upper": "top", "lower": "bottom", "leftmost": "left", "rightmost": "right"}
+_SIDE_WORDS = frozenset("leftmost rightmost left right top bottom upper lower".split())
 _KEYWORDS_WHOLE = _SIDE_WORDS | frozenset(
     "middle center centre corner foreground front background distance back rear closest nearest".split()
 )
 """The same as whole words."""
 _HELD = re.compile(
-    rf"\bthe\s+{_FAR}(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?{_PART_OF}{FRAME}?\s+"
+    rf"\bthe\s+{_FAR}(?P<a>left(?:most)?|right(?:most)?|top|bottom|upper|lower)(?:[ -](?P<b>left|"
+    rf"right))?{_PART_OF}{FRAME}?\s+"
     rf"(?!(?:of|in|on|and|or|side|half|edge|border|corner|part|portion|area|third|section)\b)(?:(?!of\b)[a-z]+\s+){{1,4}}?(?P<x>{SLOT})".replace(
         " ", r"\s+"
     ),
@@ -116,15 +123,17 @@ _HELD = re.compile(
 """The place as the subject, with any verb: "the left side of the image shows a dog", "belongs to a dog"."""
 _HOLDS = re.compile(
     rf"(?P<x>{SLOT})\s+(?:(?:that|which|who|also|nearly|almost|easily|clearly)\s+)*(?P<verb>[a-z]+)\s+the\s+{_FAR}"
-    rf"(?P<a>left|right|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?(?:[ -]hand)?\s+"
-    rf"(?:side|half|third|quarter|portion|part|area|corner|section){FRAME}?(?=\s*(?:[.,;!?]|$|and\b|while\b))".replace(
+    rf"(?:(?P<a>left(?:most)?|right(?:most)?|top|bottom|upper|lower)(?:[ -](?P<b>left|right))?(?:[ -]hand)?\s+"
+    rf"(?:side|half|third|quarter|portion|part|area|corner|section)|"
+    rf"(?P<c>top|bottom|upper|lower)[ -](?P<d>left|right)){FRAME}?(?=\s*(?:[.,;!?]|$|and\b|while\b))".replace(
         " ", r"\s+"
     ),
     FLAGS,
 )
 """The place as what is done to: "a dog anchors the left half"."""
 _FRONTED = re.compile(
-    rf"(?:[^\ue000-\uf8ff,]{{0,60}},)?\s*(?:there\s+(?:is|are)|there['’]s|(?:one|you|we|i)\s+(?:can\s+|also\s+)?(?:see|find|spot|"
+    rf"(?:,?[^\ue000-\uf8ff,]{{0,60}},)?\s*(?:there\s+(?:is|are)|there['’]s|(?:one|you|we|i)\s+(?:can\s+|"
+    rf"also\s+)?(?:see|find|spot|"
     rf"notice|have)|(?:is|are|[a-z]+s)(?!\s+(?:a|the)\s+[a-z]+\s+of))\s+(?:also\s+|clearly\s+|another\s+)?(?P<x>{SLOT})"
     rf"|\s+(?P<y>{SLOT})\s+(?!(?:and|or)\b)",
     FLAGS,
@@ -143,11 +152,15 @@ _NEXT_PLACE = (
     r"(?=,?\s+(?:on|in|at|to|near|toward|towards)\s+the\s+(?:left|right|top|bottom|upper|lower|far|middle|cent))"
 )
 _PLACE_END = (
-    rf"(?:{FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now|sits?|stands?|lies?|hangs?|rests?|"
-    rf"appears?|there|you|we|but|as)\b|\s*,|(?=\s+{SLOT}\s+(?:is|are|sits?|stands?|lies|hangs?|waits?|rests?)\b)))"
+    rf"(?:{FRAME}|{_NEXT_PLACE}|(?=\s*(?:[.,;!?)]|$)|\s+(?:and|while|with|is|are|one|now|sits?|stands?|lies?|hangs?|"
+    rf"rests?|"
+    rf"appears?|there|you|we|but|as|than|too|also|throughout|[a-z]+ly|shows?|has|have|holds?|wears?|looks?)\b|"
+    r"(?:(?<=side)|(?<=half)|(?<=corner)|(?<=edge)|(?<=part)|(?<=area))\s+[a-z]+s\b|"
+    r"(?=\s+[a-z]+s\s+(?:over|at|in|on|above|into|toward|towards|for|with|from|its|his|her|the|an?)\b)|"
+    rf"\s*,|(?=\s+{SLOT}\s+(?:is|are|sits?|stands?|lies|hangs?|waits?|rests?)\b)))"
 )
 _OPENING = (
-    "down|up|over|out|further|farther|right|just|slightly|somewhat|all|on|in|at|to|near|around|along|close|off|far|"
+    "down|up|over|out|further|farther|right|just|slightly|somewhat|all|on|in|at|to|near|around|along|close|off|far|by|"
     "against|across|tak|fill|occup|cover|dominat|lin|well|a|left|below"
 )
 """How the rows of ``PLACES`` begin: asked first, it spares most words a look at every row."""
@@ -161,7 +174,8 @@ _OWNER_AFTER = re.compile(
     rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|there(?:\s+(?:is|are)|['’]s)|"
     rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|(?:we|you)\s+(?:see|find|"
     rf"have))\s+)(?:(?:a\s+)?part\s+of\s+)?(?P<x>{SLOT})"
-    rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})\s+(?!(?:and|or)\b|{SLOT})",
+    rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})(?:\s+(?!(?:and|or)\b|{SLOT})|(?=\s*(?:[.;!]|"
+    rf"$)))",
     FLAGS,
 )
 _OWNER_BEHIND = re.compile(r",\s*(?:is|are|sits?|stands?|lies|hangs?)\s+(?:the|an?|another|one|two)\b", FLAGS)
@@ -182,15 +196,15 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             continue
         phrase = clause.phrase(match["x"])
         if clause.origin(match.start()) < clause.silent and phrase.measure not in ("none", "others"):
-            for side in filter(None, match.group("a", "b")):
-                place = {"upper": "top", "lower": "bottom"}.get(side.lower(), side.lower())
+            for side in filter(None, map(match.groupdict().get, "abcd")):
+                place = _SIDE_NAMES.get(side, side)
                 yield state("place", phrase, clause.origin(match.start()), phrase.end, clause.in_question, place=place)
     for match in _PLACE.finditer(clause.text):
         if clause.origin(match.start()) >= clause.silent:
             break
         row = PLACES[int((match.lastgroup or "p0")[1:])]
         owner = _owner_of(match, clause) or _only_one(match, clause)
-        if owner is None or owner.measure in ("none", "others"):
+        if owner is None or owner.measure in ("none", "others") or _is_shifted(clause, owner, match):
             continue
         start, end = min(clause.origin(match.start()), owner.start), max(clause.origin(match.end()), owner.end)
         part = _PARTS.search(match[0])
@@ -199,9 +213,40 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             said = state("place", owner, start, end, clause.in_question, place=place, value=value)
             # "Bottles line the right edge" speaks of those in the picture.
             is_firm = said.is_firm or (owner.measure is None and owner.is_plural)
-            yield replace(said, is_firm=is_firm, size=size_of(clause, owner))
+            for other in clause.joined_with(owner, match.start()):
+                yield replace(state("place", other, start, end, clause.in_question, place=place, value=value),
+                              size=size_of(clause, other))  # fmt: skip
+            is_many = owner.is_plural or (not owner.is_stand_in and plural(owner.word) == owner.word)
+            number = owner.number if is_many and _is_all_said(clause, owner, match) else None
+            yield replace(said, is_firm=is_firm, size=size_of(clause, owner), number=number)
 
 
+def _is_shifted(clause: Clause, owner: Phrase, match: re.Match[str]) -> bool:
+    """Whether a side is one of another thing: "above the woman, and A LITTLE to the right, there is a laptop"."""
+    side = _TO_SIDE.match(match[0])
+    if side is None or (side["by"] is None and _SHIFT.search(clause.text, 0, match.start()) is None):
+        return False
+    at = clause.origin(match.start())
+    return any(noun.end <= at and noun.end != owner.end and noun.head not in _A_BIT for noun in clause.sentence.nouns)
+
+
+_TO_SIDE = re.compile(r"(?P<by>slightly |somewhat |just |further |farther )?to\s+the\s+(?:left|right)\s*$", FLAGS)
+_A_BIT = frozenset(("little", "bit"))
+_SHIFT = re.compile(r"\ban?\s+(?:little|bit)\s+(?:further\s+|farther\s+)?$", FLAGS)
+
+
+def _is_all_said(clause: Clause, owner: Phrase, match: re.Match[str]) -> bool:
+    """Whether a place is the one of all the things that a phrase counts: "THREE of the dogs are on the left"."""
+    start = clause.origin(match.start())
+    return (
+        not owner.is_some
+        and owner.end <= start
+        and "," not in clause.source[owner.end : start]
+        and _ALSO_AT.match(clause.text, match.end()) is None
+    )
+
+
+_ALSO_AT = re.compile(r"\s*,?\s*(?:and|or|to|down|up|through)\s+(?:down\s+|up\s+)?(?:on|in|at|to|near|the)\b", FLAGS)
 _AT = re.compile(r"\b(?:in|on|at|to|towards?|near|along|from|into)\s+$", FLAGS)
 _NO_HOLD = frozenset("in on at to toward towards near from of by with and or".split())
 
@@ -240,6 +285,9 @@ def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
     if match.end() == len(clause.text) and _OWNER_BEHIND.match(clause.source, clause.end) is not None:
         return None
     owner = _OWNER_BEFORE.search(clause.text, 0, match.start())
+    after = _OWNER_AFTER.match(clause.text, match.end())
+    if owner is not None and after is not None and after["x"] and clause.is_governed(owner.start(), owner.end("x")):
+        return clause.phrase(after["x"])  # "Behind the cat, on the left, there is A DOG"
     if owner is not None:
         phrase = clause.phrase(owner["x"])
         said = clause.source[phrase.start : phrase.end].lower()
@@ -251,9 +299,8 @@ def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
             return phrase
     if owner is not None:  # "a man with a dog on the left": which? But "a man with a dog STANDS on the left"
         return clause.subject_at(match.start())
-    owner = _OWNER_AFTER.match(clause.text, match.end())
-    if owner is not None:
-        return clause.phrase(owner[owner.lastgroup or "x"])
+    if after is not None:
+        return clause.phrase(after[after.lastgroup or "x"])
     if _OPENS.fullmatch(clause.text, 0, match.start()) is not None:
         owner = _FRONTED.match(clause.text, match.end())
         if owner is not None:
@@ -266,7 +313,8 @@ _PARTS_NAMED = re.compile(
     r"\b(?:side|half|corner|edge|border|margin|part|portion|third|quarter|image|picture|photo|frame)\b", FLAGS
 )
 _TURNS = re.compile(
-    r"\b(?:look|fac|turn|head|mov|point|lean|walk|gaz|star|fl[yi]|swim|run|rid|reach|stretch|extend|driv|travel|go|com|glanc|"
+    r"\b(?:look|fac|turn|head|mov|point|lean|walk|gaz|star|fl[yi]|swim|run|rid|reach|stretch|extend|driv|travel|go|"
+    r"com|glanc|"
     r"approach|tilt)(?:e?s|e?d|ing|e)?\b",
     FLAGS,
 )
@@ -279,7 +327,8 @@ def _only_one(match: re.Match[str], clause: Clause) -> Phrase | None:
         return None
     at = clause.origin(match.start())
     before = [noun for noun in clause.nouns() if noun.end <= at]
-    if len(clause.phrases) != 1 or clause.phrases[0].end > at:
+    told = [phrase for phrase in clause.phrases if phrase.end <= at]
+    if len(told) != 1 or clause.phrases[0].end > at:
         return None
     phrase = clause.phrases[0]
     is_subject = not before if phrase.is_stand_in else bool(before) and before[0].end == phrase.end
@@ -303,9 +352,17 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
         for box in own
     ]  # fmt: skip
     n_there, n_not = decided.count(True), decided.count(False)
-    is_each = statement.is_all and evidence.counts[category].is_exact and not statement.is_loose
-    is_most = statement.is_plural and statement.is_definite and len(own) >= MANY and n_not >= MOST * len(own)
-    if n_not == len(own) or (is_each and n_not) or is_most:
+    if statement.is_most:
+        n_not = sum(is_beyond_middle(place, box) for box in own)
+    is_exact = evidence.counts[category].is_exact
+    is_off = any(one is False and area_of(box) >= PLAIN for one, box in zip(decided, own, strict=True))
+    is_said_of_all = statement.is_all and n_not > 0 and (
+        is_off if statement.is_loose or not is_exact else True
+    )  # fmt: skip
+    share = HALF if statement.is_most else MOST if statement.is_plural and statement.is_definite else 1.0
+    is_share = len(own) >= MANY and statement.number is None and n_not >= share * len(own)
+    is_number = is_exact and statement.number is not None and statement.number > len(own) - n_not
+    if n_not == len(own) or is_said_of_all or is_share or is_number:
         if by_caption:
             return "unknown", f"{saying}, a caption too, but the boxes lie elsewhere"
         where = "no box is there" if n_not == len(own) else f"{n_not} of {len(own)} boxes are not there"
@@ -356,5 +413,6 @@ PLACE = Kind(
     narrows=True,
     if_supposed="if now",
     if_seeming=True,
+    if_granted=True,
     caption_fault="caption_side_disagrees",
 )

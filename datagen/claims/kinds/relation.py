@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from datagen.claims.clause import BETWEEN, SLOT, SLOTS, VERBS, Clause, Statement, state
 from datagen.claims.grammar import FLAGS, Row, one_of
@@ -24,11 +26,14 @@ from datagen.claims.kind import (
     support,
     turning,
 )
-from datagen.claims.layout import decide_between, decide_relation
+from datagen.claims.layout import decide_between, decide_relation, meant_of
 from datagen.claims.phrases import Phrase, noun_phrases
+from datagen.geometry import contradicts_place
 from datagen.lexicon import with_article
 from datagen.records import BoxUnit, Claim, Probe, ProbeKind
 
+_AT_PART = "(?:closer to|nearer to|near|at|on|in|toward|towards) the (?:far |lower |upper |top |bottom )?"
+_PART = "(?:-hand)? (?:end|half|part|edge|corner|section|portion)"
 RELATIONS = (
     Row("left of", "(?:to|on|at) the (?:far )?left(?:-hand)?(?: side)? of|(?:just |slightly )?left of|(?:farther|"
         "further) (?:to the )?left than",
@@ -36,12 +41,10 @@ RELATIONS = (
     Row("right of", "(?:to|on|at) the (?:far )?right(?:-hand)?(?: side)? of|right of|(?:farther|"
         "further) (?:to the )?right than",
         "The dog is farther right than the cat."),
-    Row("at left of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?left(?:-hand)? (?:end|half|"
-        "part|edge|"
-        "portion) of|(?:closer|nearer) to the left side of", "The dog is at the left end of the cat."),
-    Row("at right of", "(?:closer to|nearer to|near|at|on|toward|towards) the (?:far )?right(?:-hand)? (?:end|"
-        "half|part|edge|"
-        "portion) of|(?:closer|nearer) to the right side of", "The dog is closer to the right side of the cat."),
+    Row("at left of", f"{_AT_PART}left{_PART} of|(?:closer|nearer) to the left side of",
+        "The dog is at the left end of the cat."),
+    Row("at right of", f"{_AT_PART}right{_PART} of|(?:closer|nearer) to the right side of",
+        "The dog is closer to the right side of the cat."),
     Row("above", "above|(?:hangs|hanging|flies|flying) over|higher (?:up )?(?:in the (?:frame|picture|image) "
         ")?than", "The dog is above the cat."),
     Row("below", "below|beneath|lower (?:down )?(?:in the (?:frame|picture|image) )?than",
@@ -55,7 +58,7 @@ RELATIONS = (
     Row("farther", "(?:farther|further) (?:away |back )?(?:from the (?:camera|viewer) )?than",
         "The dog is farther away than the cat."),
     Row("in front of", "in front of", "The dog is in front of the cat."),
-    Row("behind", "behind", "The dog is behind the cat."),
+    Row("behind", "behind|follow(?:s|ing)?|trail(?:s|ing)", "The dog is behind the cat."),
     Row("larger", "(?:take|fill|cover|occup)\\w* (?:up )?(?:much |clearly |far )?more (?:of the \\w+ |space )?than"
         "|(?:much |clearly )?(?:larger|"
         "bigger) (?:in the \\w+ )?than", "The dog looks larger in the frame than the cat."),
@@ -80,8 +83,17 @@ _RELATION_WORDS = {
     "farther": "farther from the camera than",
 }
 _OPPOSITES = ({"left of", "right of"}, {"at left of", "at right of"}, {"above", "below"}, {"larger", "smaller"})
-_TURNED_BY = {"behind": "in front of", "in front of": "behind", "under": "on", "above": "below", "below": "above"}
-"""Depth is told by captions alone; of one thing a single caption tells it."""
+_TURNED_BY = {
+    "behind": ("in front of",), "in front of": ("behind",), "under": ("on",), "on": ("under",), "next to": ("on",),
+    "above": ("below",), "below": ("above",),
+}  # fmt: skip
+_CONVERSE = {"behind": "in front of", "in front of": "behind", "on": "under", "under": "on", "above": "below",
+             "below": "above"}  # fmt: skip
+_DEPTH = frozenset(("behind", "in front of", "under", "above", "below"))
+"""Of one thing a single caption tells these."""
+TWO_TELL = 2
+HEAD = "head"
+"""Value of a relation to somebody's head."""
 _OF_ONE_PAIR = frozenset({"on", "under", "next to", "nearer", "between", "holding"})
 """Relations that a thing nobody boxed may have where the boxed ones have not."""
 _PAIRS = (("left", "right"), ("above", "below"), ("higher", "lower"), ("up", "down"), ("larger", "smaller"),
@@ -99,9 +111,11 @@ _RELATION = re.compile(
     FLAGS,
 )
 _FRONTED = re.compile(
-    rf"(?:^|,)\s*(?:(?:right|directly|just|immediately|and|also|[a-z]+ing|parked|seated|perched|placed|located)\s+){{0,2}}(?:{{rows}})\s+"
+    rf"(?:^|,)\s*(?:(?:right|directly|just|immediately|and|also|[a-z]+ing|parked|seated|perched|placed|"
+    rf"located)\s+){{0,2}}(?:{{rows}})\s+"
     rf"{_THE}(?P<y>{SLOT})(?:\s+and\s+(?P<z>{SLOT}))?\s*(?:,\s*|\s(?=(?:is|are|there|one|you|we|[a-z]+s?)\b))"
-    rf"(?:there\s+(?:is|are)\s+|there['’]s\s+|(?:one|you|we)\s+(?:can\s+)?(?:see|find|spot)\s+|is\s+|are\s+|[a-z]+s\s+|sit\s+|stand\s+|lie\s+)?"
+    rf"(?:there\s+(?:is|are)\s+|there['’]s\s+|(?:one|you|we)\s+(?:can\s+)?(?:see|find|spot)\s+|is\s+|are\s+|"
+    rf"[a-z]+s\s+|sit\s+|stand\s+|lie\s+)?"
     rf"(?:also\s+|another\s+)?(?P<x>{SLOT})".replace("{rows}", one_of(RELATIONS, "r")),
     FLAGS,
 )
@@ -123,22 +137,29 @@ _WORDS = frozenset(
     "surface seat edge back arm under underneath farther further front behind more less larger bigger smaller hold "
     "holds holding carry carries carrying ride rides riding wear wears wearing push pushes pushing clutch clutches "
     "clutching grip grips gripping grasp grasps grasping cradles cradling hug hugs hugging wield wields wielding has "
-    "have between".split()
+    "have between follow follows following trails trailing".split()
 )
 """A word of each row of ``RELATIONS``."""
 _ROW_GROUPS = tuple(f"r{n}" for n in range(len(RELATIONS)))
-_ON_GROUND = frozenset(
-    "person bicycle car motorcycle bus train truck bench dog horse sheep cow elephant bear zebra giraffe".split()
-) | {"fire hydrant", "stop sign", "parking meter"}  # fmt: skip
-"""Things that stand on the ground, so that what reaches lower in the frame is nearer."""
+_STANDING = {
+    "ground": frozenset(
+        "person bicycle car motorcycle bus train truck bench dog horse sheep cow elephant bear zebra giraffe".split()
+    ) | {"fire hydrant", "stop sign", "parking meter"},
+    "table": frozenset("bottle cup bowl vase fork knife spoon".split()) | {"wine glass"},
+}  # fmt: skip
+"""Things that stand on the ground, or on a table, so that what reaches lower in the frame is nearer."""
 _OF_FRAME = re.compile(r"\bmore\b|\bless\b|\bin the\b", FLAGS)  # a far boat is larger than a near person
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Two or three things with a row of ``RELATIONS`` between them."""
+    if clause.sentence.may_have(_HEADS):
+        yield from _read_heads(clause)
     if len(clause.phrases) < 2:
         return
     text = clause.text
+    if clause.sentence.may_have(_INSIDE_WORDS) and not _HOLDERS.isdisjoint(one.category for one in clause.phrases):
+        yield from _read_inside(clause)
     if not clause.sentence.may_have(_WORDS):
         return
     fronted = _FRONTED.search(text) if "," in text or not SLOTS.match(text.lstrip()) else None
@@ -151,27 +172,153 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         first, second = clause.phrase(match["x"]), clause.phrase(match["y"])
         if match.re is _RELATION and not second.is_stand_in and clause.is_governed(match.start("x"), match.end("x")):
             # "a bear at a table next to a cup": which? But "a bear SITS at a table next to a cup"
-            owner = _owner_of(match, clause)
+            owner = _owner_of(match, clause, first, row.meaning)
             if owner is None or owner.category == second.category:
                 continue
             first = owner
-        if "none" in (first.measure, second.measure):
+        is_side = _SIDE_AFTER.match(text, match.end("y")) is not None  # "a cat on the dog's left"
+        if is_side or "none" in (first.measure, second.measure):
             continue
-        others = [second]
-        if row.meaning == "between":
-            third = match.groupdict().get("z")
-            if third is None and not second.is_plural:
-                continue
-            others.append(second if third is None else clause.phrase(third))
+        others = _others_of(clause, match, row.meaning)
+        if not others:
+            continue
         is_of_frame = row.meaning not in _SIZES or _OF_FRAME.search(match[0]) is not None
-        yield state(
-            "relation", first, min(first.start, second.start), max(first.end, others[-1].end), clause.in_question,
-            relation=row.meaning,
-            others=tuple(other.category for other in others),
-            is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (first, *others)),
-            is_other_definite=len(others) == 1 and (second.is_definite or second.is_stand_in) and not second.is_plural,
-        )  # fmt: skip
+        size = _size_beside(clause, first, second)
+        if first.category == second.category and not size:  # "one dog lies on the other"
+            is_of_frame = is_of_frame and clause.source.startswith(("the other", "another"), second.start)
+        for one in (first, *clause.joined_with(first, match.start("y"))):
+            yield state(
+                "relation", one, min(one.start, second.start), max(one.end, others[-1].end), clause.in_question,
+                relation=row.meaning, others=tuple(other.category for other in others),
+                is_firm=is_of_frame and all(p.is_firm or p.measure == "open" for p in (one, *others)),
+                is_other_definite=len(others) == 1
+                and (second.is_definite or second.is_stand_in) and not second.is_plural,
+                is_other_all=second.is_all, size=size, place=_place_of(clause, one),
+            )  # fmt: skip
+        yield from _read_more(clause, first, match.end())
+    yield from _read_row(clause)
     yield from _read_sides(clause)
+
+
+def _place_of(clause: Clause, phrase: Phrase) -> str | None:
+    """The side by which one of several things is meant: "the car AT THE RIGHT EDGE stands behind the bus"."""
+    if not phrase.is_definite or not clause.sentence.may_have(_SIDES):
+        return None
+    side = _MEANT_AT.match(clause.source, phrase.end, clause.end)
+    return None if side is None else side["side"]
+
+
+_MEANT_AT = re.compile(
+    r"\s+(?:on|at|in|near|to)\s+the\s+(?:far\s+)?(?P<side>left|right)(?:\s+(?:side|edge|half|border|corner))?"
+    r"(?=\s+(?:is|are|[a-z]+s)\b)",
+    FLAGS,
+)
+
+
+def _others_of(clause: Clause, match: re.Match[str], relation: str) -> list[Phrase]:
+    """What a thing lies so to; nothing where that says no relation."""
+    second, third = clause.phrase(match["y"]), match.groupdict().get("z")
+    if relation != "between":
+        return [second]
+    if third is None:
+        return [second, second] if second.is_plural else []
+    return [second, clause.phrase(third)]
+
+
+def _read_more(clause: Clause, first: Phrase, at: int) -> Iterator[Statement]:
+    """A second relation of the same thing: "left of the cat AND BEHIND the cup"."""
+    match = _ALSO.match(clause.text, at)
+    if match is None or clause.origin(match.start()) >= clause.silent:
+        return
+    row = next(row for row, group in zip(RELATIONS, _ROW_GROUPS, strict=True) if match[group] is not None)
+    second = clause.phrase(match["y"])
+    if row.meaning not in ("between", *_SIZES) and second.measure != "none" and first.category != second.category:
+        yield state(
+            "relation", first, clause.origin(match.start()), second.end, clause.in_question, relation=row.meaning,
+            others=(second.category,), is_other_definite=second.is_definite and not second.is_plural,
+            is_firm=all(p.is_firm or p.measure == "open" for p in (first, second)), is_other_all=second.is_all,
+        )  # fmt: skip
+
+
+def _read_row(clause: Clause) -> Iterator[Statement]:
+    """An order: "from left to right one sees a dog, a cat and a cup"."""
+    row = _IN_ORDER.search(clause.text) if clause.sentence.may_have(_SIDES) else None
+    if row is None or clause.origin(row.start()) >= clause.silent:
+        return
+    things = [clause.phrase(slot) for slot in SLOTS.findall(row["things"])]
+    relation = "left of" if row["side"] == "left" else "right of"
+    for first, second in pairwise(things):
+        if first.category != second.category and not (first.is_plural or second.is_plural):
+            yield state("relation", first, first.start, second.end, clause.in_question, relation=relation,
+                        others=(second.category,), is_firm=first.is_firm and second.is_firm)  # fmt: skip
+
+
+_SIDES = frozenset(("left", "right"))
+_IN_ORDER = re.compile(
+    rf"\bfrom\s+(?P<side>left|right)\s+to\s+(?:left|right),?\s[^\ue000-\uf8ff.;]{{0,40}}"
+    rf"(?P<things>{SLOT}(?:,?\s+(?:then\s+|and\s+|and\s+then\s+)?{SLOT})+)",
+    FLAGS,
+)
+_SIDE_AFTER = re.compile(r"(?:['’]s?)?\s+(?:immediate\s+|far\s+)?(?:left|right)\b", FLAGS)
+_ALSO = re.compile(rf",?\s+and\s+(?:{one_of(RELATIONS, 'r')})\s+{_THE}(?P<y>{SLOT})", FLAGS)
+_HOLDERS = frozenset(
+    "sink suitcase bowl cup vase backpack handbag oven microwave refrigerator toilet toaster boat truck bus car train "
+    "bed".split()
+) | {"wine glass"}  # fmt: skip
+"""What things can be in."""
+_INSIDE_WORDS = frozenset(("in", "inside", "within"))
+_INSIDE = re.compile(
+    rf"(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}}(?:inside(?:\s+of)?|within|in)\s+{_THE}(?P<y>{SLOT})(?!['’])",
+    FLAGS,
+)
+
+
+def _read_inside(clause: Clause) -> Iterator[Statement]:
+    """What lies in another thing: "the cup stands IN THE SINK"."""
+    for match in _INSIDE.finditer(clause.text):
+        first, second = clause.phrase(match["x"]), clause.phrase(match["y"])
+        is_plain = second.category in _HOLDERS and not clause.is_governed(match.start("x"), match.end("x"))
+        if is_plain and clause.origin(match.start()) < clause.silent and "none" not in (first.measure, second.measure):
+            yield state(
+                "relation", first, first.start, second.end, clause.in_question, relation="in",
+                others=(second.category,), is_other_definite=second.is_definite and not second.is_plural,
+                is_firm=all(one.is_firm or one.measure == "open" for one in (first, second)),
+            )  # fmt: skip
+
+
+def _size_beside(clause: Clause, first: Phrase, second: Phrase) -> int:
+    """Of two things of one kind 1 where the larger one lies so to the smaller, -1 for the other way round, else 0."""
+    if first.category != second.category:
+        return 0
+    sizes = [_SIZE.search(clause.source, one.start, one.end) for one in (first, second)]
+    known = [0 if size is None else -1 if size["small"] is not None else 1 for size in sizes]
+    return known[0] or -known[1]
+
+
+_SIZE = re.compile(
+    r"\b(?:larg(?:e|est|er)|big(?:gest|ger)?|huge|adult|grown|mother|(?P<small>small(?:est|er)?|tin(?:y|iest)|little|"
+    r"baby|young|younger|cub|calf|lamb|foal|kitten|puppy))\b",
+    FLAGS,
+)
+
+
+def _read_heads(clause: Clause) -> Iterator[Statement]:
+    """What is above somebody's head: "a kite above HIS HEAD"."""
+    for match in _OVER_HEAD.finditer(clause.text):
+        first = clause.phrase(match["x"])
+        if clause.origin(match.start()) < clause.silent and first.measure not in ("none", "others"):
+            yield state(
+                "relation", first, first.start, clause.origin(match.end()), clause.in_question, relation="above",
+                others=("person",), value=HEAD, is_other_definite=True,
+            )  # fmt: skip
+
+
+_HEADS = frozenset(("head", "heads"))
+_OVER_HEAD = re.compile(
+    rf"(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}}(?:high\s+|just\s+|right\s+)?(?:above|over)\s+"
+    rf"(?:his|her|their|{SLOT}['’]s?)\s+heads?\b",
+    FLAGS,
+)
 
 
 def _read_sides(clause: Clause) -> Iterator[Statement]:
@@ -195,18 +342,27 @@ _OWN_SIDE = re.compile(
     rf"(?:(?P<x>{SLOT}),?\s*(?:{VERBS}|{BETWEEN}){{0,4}})?"
     rf"\b(?:off\s+)?(?:to|on)\s+(?P<y>{SLOT})(?P<owner>['’]s)?\s+(?:immediate\s+|far\s+)?(?P<side>left|"
     rf"right)(?:[ -]hand)?(?:\s+side)?"
-    rf"(?(x)(?=\s*(?:[.,;!?)]|$|and\b|while\b))|,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|there(?:\s+(?:is|are)|['’]s)|"
+    rf"(?(x)(?=\s*(?:[.,;!?)]|$|and\b|while\b))|,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|"
+    rf"there(?:\s+(?:is|are)|['’]s)|"
     rf"(?:you|we|one)\s+can\s+see)\s+)?(?P<z>{SLOT}))",
     FLAGS,
 )
 
 
-def _owner_of(match: re.Match[str], clause: Clause) -> Phrase | None:
-    """The subject of the verb before a relation, where the thing right before the relation is no subject."""
+def _owner_of(match: re.Match[str], clause: Clause, nearest: Phrase, relation: str) -> Phrase | None:
+    """What a relation is said of, where the thing right before it is no subject: that of the verb before."""
+    if relation == "behind" and " behind" not in match[0]:
+        return nearest  # "with a bus FOLLOWING a car"
     slot = SLOTS.search(clause.text, 0, match.start("x"))
-    if slot is None or clause.text[: slot.start()].strip() or "," in clause.text[: match.start("x")]:
+    is_first = slot is not None and not clause.text[: slot.start()].strip()
+    if slot is not None and is_first and "," not in clause.text[: match.start("x")]:
+        subject = clause.phrase(slot[0])
+        if _SITS.match(clause.text, slot.end()) is not None:
+            return subject
+    if relation != "holding" or nearest.category == "person":
         return None
-    return clause.phrase(slot[0]) if _SITS.match(clause.text, slot.end()) is not None else None
+    people = [one for one in clause.phrases if one.category == "person" and one.end <= nearest.start]
+    return people[0] if len(people) == 1 else None  # "a man at a sink HOLDING a knife"
 
 
 _SITS = re.compile(
@@ -253,53 +409,99 @@ _ASKS_SIDE = re.compile(
 )
 
 
-MANY, MOST = 4, 0.75
-"""Of this many things or more, this share lying otherwise speaks against "the dogs are left of the bus"."""
+MANY, MOST, HALF = 4, 0.75, 0.6
+"""Of this many things or more, this share lying otherwise speaks against "the dogs are left of the bus", and this one
+against "most of the dogs are" and "left of all the buses"."""
 
 
 def verify_relation(statement: Statement, evidence: Evidence) -> Ruling:
     """One pair of boxes that lies so bears it out; every pair lying otherwise speaks against it."""
     first, relation = statement.category, statement.relation or ""
     by_caption = captions_agree(statement, evidence)
-    turned = _TURNED_BY.get(relation)
-    if turned and not by_caption and statement.others and first not in statement.others:
-        n_against = sum(
-            any(o.kind == "relation" and o.category == first and o.relation == turned and o.others == statement.others
-                for o in caption)
-            for caption in evidence.told
-        )  # fmt: skip
-        if n_against >= (1 if evidence.counts.get(first) and evidence.counts[first].at_least == 1 else 2):
-            return "contradicted", f"{first}: text says {relation} the {statement.others[0]}, captions say {turned}"
+    otherwise = None if by_caption or first in statement.others else _told_otherwise(statement, evidence)
+    if otherwise is not None:
+        return "contradicted", otherwise
     saying = f"{first} and {' and '.join(statement.others)}: text says {relation.removesuffix(' of')}"
-    own: Sequence[BoxUnit] = evidence.boxes.get(first, [])
-    theirs: list[Sequence[BoxUnit]] = [evidence.boxes.get(other, []) for other in statement.others]
-    if statement.is_definite and not statement.is_plural and not statement.is_all:
-        own = boxes_meant(first, evidence)
-    if statement.is_other_definite:
-        theirs = [boxes_meant(statement.others[0], evidence)]
-    if not own or not all(theirs) or first in statement.others:
+    own, theirs = _boxes_of(statement, evidence)
+    if not own or not all(theirs):
         return support(by_caption, False), f"{saying}, the boxes do not tell"
     if relation == "between":
         decided = [decide_between(a, b, c) for a in own for b in theirs[0] for c in theirs[1] if b is not c]
     else:
-        is_grounded = _ON_GROUND.issuperset((first, *statement.others))
-        decided = [decide_relation(relation, a, b, is_grounded=is_grounded) for a in own for b in theirs[0]]
+        ground = next((name for name, things in _STANDING.items() if things.issuperset((first, *statement.others))), "")
+        decided = [decide_relation(relation, a, b, ground=ground) for a in own for b in theirs[0] if a is not b]
     if decided and not any(one is not False for one in decided) and not by_caption:
         missed = [name for name in (first, *statement.others) if name in evidence.vocabulary.overlooked]
         if evidence.is_busy and missed and relation in _OF_ONE_PAIR:
             return "unknown", f"{saying}, the boxes do not, but the picture is busy"
         return "contradicted", f"{saying}, every box lies otherwise"
-    n_off = sum(one is False for one in decided)
-    is_most = statement.is_plural and statement.is_definite and len(own) >= MANY and n_off >= MOST * len(decided)
-    if is_most and not by_caption:
+    n_off = 0 if by_caption or relation == "between" else _most_off(statement, decided, len(own), len(theirs[0]))
+    if n_off:
         return "contradicted", f"{saying}, {n_off} of {len(decided)} boxes lie otherwise"
     holds = True in decided
     return support(by_caption, holds), f"{saying}, {'boxes agree' if holds else 'boxes leave it open'}"
 
 
+def _boxes_of(statement: Statement, evidence: Evidence) -> tuple[Sequence[BoxUnit], list[Sequence[BoxUnit]]]:
+    """The boxes of what lies so, and of each thing that it lies so to."""
+    first, others = statement.category, statement.others
+    own: Sequence[BoxUnit] = evidence.boxes.get(first, [])
+    theirs: list[Sequence[BoxUnit]] = [evidence.boxes.get(other, []) for other in others]
+    if first in others:  # "the smaller boat is left of the large one", "one zebra stands on the other"
+        if statement.size and len(own) > 1:
+            small, large = meant_of(own, -1), meant_of(own, 1)
+            is_plain = len(small) == len(large) == 1
+            pair = (large, small) if statement.size > 0 else (small, large)
+            return (pair[0], [pair[1]]) if is_plain else ((), [()])
+        return (own, theirs) if statement.relation in _OF_ONE_PAIR and len(others) == 1 and len(own) > 1 else ((), [()])
+    if statement.is_definite and not statement.is_plural and not statement.is_all:
+        own = boxes_meant(first, evidence)
+    if statement.place is not None:
+        own = [box for box in evidence.boxes.get(first, ()) if not contradicts_place(box, statement.place)]
+    if statement.is_other_definite:
+        theirs = [boxes_meant(others[0], evidence)]
+    if statement.value == HEAD:
+        theirs = [[(box[0], box[1], box[2], box[1] + (box[3] - box[1]) / 4) for box in theirs[0]]]
+    return own, theirs
+
+
+def _told_otherwise(statement: Statement, evidence: Evidence) -> str | None:
+    """How captions contradict a relation: one of one thing alone, two of several."""
+    first, others = statement.category, statement.others
+    if statement.relation == "holding" and len(others) == 1 and others[0] not in evidence.boxes:
+        held = Counter(
+            name for caption in evidence.told
+            for name in {o.others for o in caption if o.relation == "holding" and o.category == first}
+        )  # fmt: skip
+        if others[0] not in evidence.named and held and max(held.values()) >= TWO_TELL:
+            return f"{first}: text says holding the {others[0]}, captions say the {held.most_common(1)[0][0][0]}"
+    said = [{(o.category, o.relation, o.others) for o in caption if o.kind == "relation"} for caption in evidence.told]
+    is_one = len(boxes_meant(first, evidence)) == 1 and statement.relation in _DEPTH
+    for turned in _TURNED_BY.get(statement.relation or "", ()) if len(others) == 1 else ():
+        n_against = sum((first, turned, others) in caption for caption in said)
+        n_in_all = n_against + sum((others[0], _CONVERSE[turned], (first,)) in caption for caption in said)
+        if n_against >= (1 if is_one else TWO_TELL) or n_in_all >= TWO_TELL:
+            return f"{first}: text says {statement.relation} the {others[0]}, captions say {turned}"
+    return None
+
+
+def _most_off(statement: Statement, decided: Sequence[bool | None], n_own: int, n_theirs: int) -> int:
+    """How many pairs lie otherwise, where so many speak against a relation of many things; 0 where they do not."""
+    n_off = sum(one is False for one in decided)
+    if statement.is_other_all and n_theirs > 1:
+        n_each = [decided[k : k + n_theirs].count(False) for k in range(0, len(decided), n_theirs)]
+        if min(n_each) >= HALF * n_theirs:
+            return n_off
+    share = MOST if statement.is_plural and statement.is_definite else 1.0
+    share = HALF if statement.is_most else share
+    return n_off if share < 1.0 and n_own >= MANY and n_off >= share * len(decided) else 0
+
+
 def excludes(a: Claim, b: Claim) -> bool:
     """The opposite relation of the same two things."""
-    return b.kind == "relation" and a.others == b.others and {a.relation, b.relation} in _OPPOSITES
+    return (
+        b.kind == "relation" and a.others == b.others and a.place == b.place and {a.relation, b.relation} in _OPPOSITES
+    )
 
 
 def relation_question(name: str, relation: str, other: str) -> str:
@@ -344,5 +546,7 @@ RELATION = Kind(
     probe=probe,
     plants=((TURNED_RELATION, turning(_TURNED)),),
     measures=("presence", "relation"),
+    if_supposed="if now",
+    if_granted=True,
     caption_fault="caption_side_disagrees",
 )

@@ -15,9 +15,9 @@ from functools import lru_cache
 from datagen.claims.clause import Clause, Statement
 from datagen.claims.grammar import FLAGS
 from datagen.claims.kind import Evidence, Kind, Probed, Ruling, ask_yes_no
-from datagen.claims.syntax import Noun, Sentence, class_of, singular, stem
+from datagen.claims.syntax import GROUPS, Noun, Sentence, class_of, singular, stem
 from datagen.claims.wordnet import are_kin, distance, is_a, is_usual, lineage, senses
-from datagen.lexicon import with_article
+from datagen.lexicon import plural, with_article
 from datagen.records import Claim
 
 _ABSTRACT = frozenset(
@@ -89,7 +89,11 @@ def named_in(sentence: Sentence) -> frozenset[str]:
 
 def name_of(noun: Noun) -> str:
     """A noun, with the word before it where they are one name: "fire engine"."""
-    compound = f"{noun.modifiers[-1]} {noun.head}" if noun.modifiers else noun.head
+    if not noun.modifiers:
+        return noun.head
+    compound = f"{noun.modifiers[-1]} {noun.head}"
+    if not senses(compound) and noun.is_plural:
+        compound = f"{noun.modifiers[-1]} {plural(noun.head)}"  # "french fries"
     return compound if senses(compound) else noun.head
 
 
@@ -105,15 +109,18 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             continue
         if noun.determiner in _NO_OWN_THING or words[noun.first - 1] in _IN_GENERAL:
             continue
-        is_any = noun.is_plural and not noun.determiner and not noun.modifiers  # "goats eat grass"
-        if not is_usual(name) and noun.determiner not in ("a", "an"):
+        of = _group_of(clause.sentence, noun)
+        is_any = noun.is_plural and not noun.determiner and not noun.modifiers and of is None  # "goats eat grass"
+        if not is_usual(name) and noun.determiner not in ("a", "an") and of is None:
             continue  # "the lower part"
         if noun.head == "frame" and noun.determiner == "the" and not noun.modifiers:
             continue  # the picture's own: "on the left of the frame"; "a frame hangs on the wall" is a thing
-        if not is_any and _UNREAL.isdisjoint(words[max(0, noun.first - 2) : noun.last]):
+        is_object = words[noun.first - 2 : noun.first - 1] in _PICTURES and clause.sentence.tags[noun.first - 1] == "V"
+        if not is_any and _UNREAL.isdisjoint(words[max(0, noun.first - (1 if is_object else 2)) : noun.last]):
+            is_topic = topic is not None and topic in (noun, of)
             role = "topic" if PROMINENT.search(clause.source, clause.start, clause.end) is None else "main"
             yield Statement(
-                "thing", name, name, noun.start, noun.end, value=role if noun is topic else _verb_before(clause, noun),
+                "thing", name, name, noun.start, noun.end, value=role if is_topic else _verb_before(clause, noun),
                 is_plural=noun.is_plural, in_question=clause.in_question,
                 is_definite=_is_sure(clause, noun) and _SUPPOSING.isdisjoint(words),
                 beside=_words_of(clause.source),
@@ -123,13 +130,22 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
 def _is_sure(clause: Clause, noun: Noun) -> bool:
     """Whether it is told as there: "a pot of TEA", "four PENCILS", "red TULIPS"."""
     words = clause.sentence.words
-    if noun.determiner or noun.modifiers:
+    if noun.determiner or noun.modifiers or _group_of(clause.sentence, noun) is not None:
         return True
     return noun.first > 1 and words[noun.first - 1] == "of" and any(
         one.determiner and one.last == noun.first - 2 and one.head in _SERVED for one in clause.nouns()
     )  # fmt: skip
 
 
+def _group_of(sentence: Sentence, noun: Noun) -> Noun | None:
+    """The noun for a group of the things that another one names: "a HERD of goats"."""
+    if noun.first < 2 or sentence.words[noun.first - 1] != "of" or not noun.is_plural:
+        return None
+    return next((one for one in sentence.nouns if one.last == noun.first - 2 and one.head in GROUPS), None)
+
+
+_PICTURES = (["image"], ["picture"], ["photo"], ["photograph"])
+"""What shows things that are there: "the image shows a goat"."""
 _SERVED = frozenset(
     "pot cup glass mug bowl plate bottle slice piece can jar basket bunch bouquet vase pile stack box bag tray".split()
 )
@@ -167,7 +183,7 @@ AFTER = "after "
 """Opens the value of a claim about what something is done to, before the verb's stem."""
 
 
-_HOLDING = frozenset(map(stem, "holding wielding using gripping grasping clutching swinging carrying".split()))
+_HOLDING = frozenset(map(stem, "holding wielding use uses using gripping grasping clutching swinging carrying".split()))
 """Verbs for having a thing in one's hands."""
 
 
@@ -294,4 +310,5 @@ THING = Kind(
     probe=probe,
     plants=(),
     if_supposed="if plain",
+    if_seeming=True,
 )
