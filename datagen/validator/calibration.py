@@ -31,7 +31,7 @@ from datagen.records import TurnVerdict
 from datagen.summary import Calibration, KindReport, WrongShare
 from datagen.validator.measures import CONVERSATION, as_row, columns_of
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
-from datagen.validator.recount import Recount
+from datagen.validator.recount import Recount, Seen
 
 N_FOLDS = 5
 MIN_CLEAN = 30
@@ -195,13 +195,13 @@ class Calibrator:
             self._verdict(one, doubts),
         )
 
-    def recounted(self, image_id: str, before: str, seen: float, agrees: Sequence[int]) -> float | None:
+    def recounted(self, image_id: str, before: str, seen: Seen, agrees: Sequence[int]) -> float | None:
         """Chance of a number where a detector sees so many; None where it is not to be read anew.
 
         Args:
             image_id: Nothing that its own turns told is used.
             before: What the names of the validator's measures begin with, see ``Recount``.
-            seen: How many it sees.
+            seen: What it sees.
             agrees: The answers of ``claims.kinds.count.ANSWERS`` that agree with what is said.
         """
         of_count = self._kinds.get(WRONG_COUNT.name)

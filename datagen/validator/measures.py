@@ -16,7 +16,7 @@ from datagen.records import Claim, NoScore, ProbeKind, ProbeScore, Score, Simila
 from datagen.validator.own_probes import ask_in_own_words
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Text, score_key
-from datagen.validator.recount import SAID, SEEN
+from datagen.validator.recount import SAID, SEEN_BY, Seen, doubt_number, see
 
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
@@ -71,14 +71,13 @@ class Findings(Struct, frozen=True):
         chances: Index of a probe of the inquiry to the probability that the claim's answer is right.
         gains: Question of presence to how many nats likelier its answer is than before a grey picture; of those that
             were asked of one.
-        numbers: Index of a question for a number, to how many the validator sees in the mean, where that is to be read
-            anew.
+        numbers: Index of a question for a number, to what the validator sees, where that is to be read anew.
     """
 
     measures: dict[str, float]
     chances: dict[int, float]
     gains: dict[str, float] = {}
-    numbers: dict[int, float] = {}
+    numbers: dict[int, Seen] = {}
 
 
 def inquire(turn: Turn, abilities: Abilities, templates: Mapping[str, str] = NO_TEMPLATES) -> Inquiry:
@@ -197,16 +196,26 @@ def _findings(
             return None
     chances: dict[int, float] = {}
     gains: dict[str, float] = {}
-    numbers: dict[int, float] = {}
+    numbers: dict[int, Seen] = {}
     scores = [find(score_key(identity, of_probes, probed.probe)) for _, probed in inquiry.probes]
-    for n, ((_, probed), score) in enumerate(zip(inquiry.probes, scores, strict=True)):
+    asked = [(claim, probed, score) for (claim, probed), score in zip(inquiry.probes, scores, strict=True)]
+    there = {
+        claim: score.chances[0]
+        for claim, probed, score in asked
+        if isinstance(score, ProbeScore) and _is_presence(probed.kind)
+    }
+    for n, (claim, probed, score) in enumerate(asked):
         if isinstance(score, ProbeScore):
             chances[n] = round(sum(score.chances[index] for index in probed.agrees), 6)
+            believed = _log_odds(chances[n])
             if inquiry.is_recounted and _is_number(probed.kind):
-                numbers[n] = round(sum(number * chance for number, chance in enumerate(score.chances, start=1)), 6)
-                if len(probed.agrees) == 1 and _log_odds(chances[n]) < measures.get(probed.measure, math.inf):
-                    measures |= {SEEN: numbers[n], SAID: float(probed.agrees[0] + 1)}
-            _keep_least(measures, probed.measure, _log_odds(chances[n]))
+                numbers[n] = see(score.chances, there.get(claim, 1.0))
+                if len(probed.agrees) == 1:
+                    said = probed.agrees[0] + 1
+                    believed = -doubt_number(score.chances, said, numbers[n].sure)
+                    if believed < measures.get(probed.measure, math.inf):
+                        measures |= {SAID: float(said), **dict(zip(SEEN_BY, numbers[n], strict=True))}
+            _keep_least(measures, probed.measure, believed)
             _keep_least(measures, "claims", _log_odds(chances[n]))
             unseen = find(score_key(identity, Look(GREY, ()), probed.probe)) if _is_presence(probed.kind) else None
             if isinstance(unseen, ProbeScore):

@@ -18,6 +18,7 @@ from datagen.summary import Adds
 from datagen.validator.calibration import Calibrator, Measured, resampled_images
 from datagen.validator.measures import Findings, Inquiry, before_names
 from datagen.validator.planting import ERROR_KINDS, ErrorKind
+from datagen.validator.recount import Seen
 
 
 def lay_together(
@@ -39,7 +40,7 @@ def lay_together(
     suffers = _all_of(one.suffers for one, found in zip(inquiries, findings, strict=True) if found is not None)
     measures: dict[str, float] = {}
     chances: dict[int, float] = {}
-    numbers: dict[int, float] = {}
+    numbers: dict[int, Seen] = {}
     n_before = 0
     for label, inquiry, found in zip(labels, inquiries, findings, strict=True):
         if found is not None:

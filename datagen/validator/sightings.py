@@ -131,7 +131,32 @@ def answer_question(question: BoxQuestion, seen: Callable[[str], Sightings]) -> 
 
 
 def _count_chances(scores: Numbers) -> Numbers:
-    """Of one thing, two, ..., each box being there by its own chance; more than can be said count as the most."""
+    """Of one thing, two, ..., given that there is any: half by boxes each for itself, half by one cut through all.
+
+    A detector that gives a thing too small a score gives most things of that picture too small ones, so boxes are not
+    there or not independently of each other; nor does one cut part them all. Of 653 photographs their mean told planted
+    counts with an AUROC of .777, each for itself .757, one cut .769, and so with two other detectors.
+    """
+    if not len(scores):
+        return np.ones(len(ANSWERS))
+    return (_shared(_by_themselves(scores)) + _shared(_by_one_cut(scores))) / 2
+
+
+def _shared(weights: Numbers) -> Numbers:
+    found: Numbers = weights / max(weights.sum(), 1e-12)
+    return found
+
+
+def _by_one_cut(scores: Numbers) -> Numbers:
+    """How many boxes lie above a cut, any cut being as likely; more than can be said count as the most."""
+    most = len(ANSWERS)
+    best = np.append(scores, np.zeros(most))[:most]
+    falls: Numbers = best - np.append(best[1:], 0.0)
+    return falls
+
+
+def _by_themselves(scores: Numbers) -> Numbers:
+    """How many boxes are there, each by its own chance; more than can be said count as the most."""
     most = len(ANSWERS)
     chances = np.zeros(most + 1)
     chances[0] = 1.0
