@@ -16,7 +16,7 @@ from datagen.records import Claim, NoScore, ProbeKind, ProbeScore, Score, Simila
 from datagen.validator.own_probes import ask_in_own_words
 from datagen.validator.planting import ERROR_KINDS, OTHER_IMAGE, ErrorKind
 from datagen.validator.protocol import GREY, OUTSIDE, Abilities, Item, Look, Text, score_key
-from datagen.validator.recount import SAID, SEEN_BY, Seen, doubt_number, see
+from datagen.validator.recount import SAID, SEEN_BY, Seen, believe_number, see
 
 FindScore = Callable[[str], Score | None]
 """Gives a stored score by its key, or None."""
@@ -210,13 +210,12 @@ def _findings(
             believed = _log_odds(chances[n])
             if inquiry.is_recounted and _is_number(probed.kind):
                 numbers[n] = see(score.chances, there.get(claim, 1.0))
-                if len(probed.agrees) == 1:
-                    said = probed.agrees[0] + 1
-                    believed = -doubt_number(score.chances, said, numbers[n].sure)
-                    if believed < measures.get(probed.measure, math.inf):
-                        measures |= {SAID: float(said), **dict(zip(SEEN_BY, numbers[n], strict=True))}
+                believed = believe_number(score.chances, probed.agrees, numbers[n].sure)
+                if len(probed.agrees) == 1 and believed < measures.get(probed.measure, math.inf):
+                    said = float(probed.agrees[0] + 1)
+                    measures |= {SAID: said, **dict(zip(SEEN_BY, numbers[n], strict=True))}
             _keep_least(measures, probed.measure, believed)
-            _keep_least(measures, "claims", _log_odds(chances[n]))
+            _keep_least(measures, "claims", believed)
             unseen = find(score_key(identity, Look(GREY, ()), probed.probe)) if _is_presence(probed.kind) else None
             if isinstance(unseen, ProbeScore):
                 gain = _log_odds(chances[n]) - _log_odds(sum(unseen.chances[index] for index in probed.agrees))

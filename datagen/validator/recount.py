@@ -15,6 +15,7 @@ no more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -101,16 +102,19 @@ class FittedLine(Struct, frozen=True):
         return _beside_others(self.chances(looks), said)
 
 
-def doubt_number(chances: Sequence[float], said: int, sure: float) -> float:
-    """By how many nats a detector's own chances make other numbers likelier than a said one.
+def believe_number(chances: Sequence[float], agrees: Sequence[int], sure: float) -> float:
+    """By how many nats a detector's own chances make what is said of a number likelier than what is not.
 
     Args:
         chances: Of one thing, two, ..., given that there is any.
-        said: The number that is claimed.
+        agrees: Which of them agree: one where a number is said, and not "at least" so many.
         sure: Chance that there is any.
     """
     told = _as_sure(np.array([chances]), np.array([sure]))
-    return round(float(_beside_others(told, np.array([said]))[0]), 6)
+    if len(agrees) == 1:
+        return round(-float(_beside_others(told, np.array([agrees[0] + 1]))[0]), 6)
+    chance = float(told[0, list(agrees)].sum())
+    return round(math.log(chance / (1 - chance)), 6)
 
 
 def _as_sure(chances: Array, sure: Array) -> Array:

@@ -29,6 +29,7 @@ from datagen.validator.measures import (
 )
 from datagen.validator.planting import plant_errors
 from datagen.validator.protocol import GREY, Abilities, Look, Text, score_key
+from datagen.validator.recount import SAID, SEEN_BY, Seen
 from datagen.validator.verdicts import _why
 
 NAMES = ("person", "dog", "cat", "bus", "elephant", "umbrella", "scissors", "traffic light")
@@ -278,17 +279,23 @@ def test_of_a_detector_the_least_likely_number_is_told_with_what_is_seen() -> No
         assert isinstance(item, Probe)
         key = score_key("m", Look("a.jpg", ()), item)
         seen = {"dogs": (0.5, 0.5), "cats": (0.4, 0.4, 0.2)}.get(item.question.split()[2], (1.0,))
+        if item.answers == YES_NO:
+            seen = (0.8, 0.2) if "dog" in item.question else (0.9, 0.1)
         scores[key] = ProbeScore(key, "a.jpg", (*seen, *[0.0] * (len(item.answers) - len(seen))))
     found = read_findings(inquiry, "m", "a.jpg", scores.get)
     assert found is not None
-    assert (found.measures["number_said"], found.measures["number_seen"]) == (3.0, 1.8)
+    assert (found.measures["number_said"], found.measures["number_seen"], found.measures["any_seen"]) == (3.0, 1.8, 0.9)
     numbers = {inquiry.probes[n][1].probe.question: seen for n, seen in found.numbers.items()}
     assert numbers == {
-        "How many dogs are there?": 1.5, "How many cats are there?": 1.8, "How many people are there?": 1.0,
-    }  # fmt: skip
+        "How many dogs are there?": Seen(1.5, 0.333333, 0.8),
+        "How many cats are there?": Seen(1.8, 0.41574, 0.9),
+        "How many people are there?": Seen(1.0, 0.0, 0.9),
+    }
     trusted = read_findings(replace(inquiry, is_recounted=False), "m", "a.jpg", scores.get)
     assert trusted is not None and trusted.numbers == {}
-    assert trusted.measures.keys() == found.measures.keys() - {"number_said", "number_seen"}
+    assert trusted.measures.keys() == found.measures.keys() - {SAID, *SEEN_BY}
+    # Held against other numbers, and not by its bare chance: two cats are as likely as one.
+    assert trusted.measures["count"] < found.measures["count"] < 0
 
 
 def presence_of(picture: str, sentence: str, chances: dict[str, float]) -> Findings:

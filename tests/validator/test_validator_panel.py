@@ -10,6 +10,9 @@ from datagen.records import Probe
 from datagen.validator.calibration import Calibrator, Measured
 from datagen.validator.measures import Findings, Inquiry
 from datagen.validator.panel import Panel, lay_together, left_to
+from datagen.validator.recount import Seen
+
+SEEN = Seen(1.5, 0.3, 0.9)
 
 
 def probed(question: str) -> Probed:
@@ -19,13 +22,13 @@ def probed(question: str) -> Probed:
 def test_one_that_found_nothing_has_no_say() -> None:
     first = Inquiry(None, ((0, probed("A?")), (1, probed("B?"))), ("count",))
     second = Inquiry(None, ((1, probed("C?")),), ("other image", "absent object"))
-    found = Findings({"presence": 1.0}, {0: 0.25}, numbers={0: 1.5})
+    found = Findings({"presence": 1.0}, {0: 0.25}, numbers={0: SEEN})
     inquiry, together = lay_together(["one", "two"], [first, second], [Findings({"count": 2.0}, {1: 0.5}), found])
-    assert together == Findings({"one: count": 2.0, "two: presence": 1.0}, {1: 0.5, 2: 0.25}, numbers={2: 1.5})
+    assert together == Findings({"one: count": 2.0, "two: presence": 1.0}, {1: 0.5, 2: 0.25}, numbers={2: SEEN})
     assert [one.probe.question for _, one in inquiry.probes] == ["A?", "B?", "C?"]
     assert inquiry.asked == ("one", "one", "two") and set(inquiry.suffers) == {"count", "absent object", "other image"}
     inquiry, together = lay_together(["one", "two"], [first, second], [None, found])
-    assert together == Findings({"two: presence": 1.0}, {2: 0.25}, numbers={2: 1.5}) and "count" not in inquiry.suffers
+    assert together == Findings({"two: presence": 1.0}, {2: 0.25}, numbers={2: SEEN}) and "count" not in inquiry.suffers
     assert lay_together(["one", "two"], [first, second], [None, None])[1] is None
 
 

@@ -65,9 +65,11 @@ def test_a_number_is_summed_over_chances_and_not_cut() -> None:
     boxes = [(0.1 * n, 0.1, 0.1 * n + 0.08, 0.3) for n in range(9)]
     sure = chances("count", seen(*((*box, 0.999) for box in boxes[:3])))
     assert sure.index(max(sure)) == 2 and sure[2] > 0.99
-    # Five boxes at a half: no cut would find two or three.
+    # Five boxes at a half: each for itself they make two or three, and any cut that leaves one leaves all five.
     halves = chances("count", seen(*((*box, 0.5) for box in boxes[:5])))
-    assert halves == pytest.approx([5 / 31, 10 / 31, 10 / 31, 5 / 31, 1 / 31, 0, 0, 0], abs=1e-4)
+    assert halves == pytest.approx([5 / 62, 10 / 62, 10 / 62, 5 / 62, 32 / 62, 0, 0, 0], abs=1e-4)
+    falling = chances("count", seen(*((*box, score) for box, score in zip(boxes, (0.8, 0.6, 0.1), strict=False))))
+    assert falling.index(max(falling)) == 1 and falling[2] < falling[0]  # the score falls most after the second
     assert chances("count", seen(*((*box, 0.999) for box in boxes)))[7] > 0.99  # nine are at least eight
     assert chances("count", seen()) == pytest.approx([1 / 8] * 8, abs=1e-5)
 
