@@ -55,6 +55,7 @@ PRONOUNS = frozenset("it they he she them him her both its his their".split())
 _OF_ONE = frozenset("it he she".split())
 _AND = re.compile(r"\s*(?:,\s*)?(?:\band\s+)?", FLAGS)
 _EACH = re.compile(r" (?:both|all) ")
+_SUBORDINATING = ("because ", "since ", "as ", "while ", "where ", "when ", "although ", "though ", "that ", "if ")
 _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
     "she": frozenset("man men boy gentleman guy father groom policeman fireman businessman grandfather".split()),
@@ -205,7 +206,12 @@ class Discourse:
         if relative is not None:
             named = [phrase for phrase in phrases if start - 2 <= phrase.end <= start]
             first, last = relative.span("word")
-        elif before and _RESUMED.match(text, start, end) is not None:  # "The dog, which is brown, | stands there"
+        elif (
+            before
+            and _RESUMED.match(text, start, end) is not None
+            # "A lamp, smaller because IT is farther away, | stands there": the lamp does
+            and not (before[0].is_stand_in and text[: before[0].start].endswith(_SUBORDINATING))
+        ):  # "The dog, which is brown, | stands there"
             named, first, last = [before[0]], start - 1, start - 1  # the space before it stands for the subject
         else:
             return None

@@ -397,15 +397,16 @@ def _is_supposed(phrase: Phrase, text: str, stated: int) -> bool:
     hedge = HEDGES.search(text, stated, phrase.start)
     return hedge is not None and (
         text.startswith(_OWNERS, phrase.start)
-        or text.endswith(("be ", "been ", "the one "), 0, phrase.start)
+        or text.endswith(("be ", "been "), 0, phrase.start)
         or _WAS.search(text, hedge.start(), phrase.start) is not None
     )
 
 
 _WAS = re.compile(
-    r"\b(?:have|has|had) (?:\w+ )?(?:\w+ed|\w+en|left|gone|come|put|been|made|met|run|lost|\w+ght)\b", FLAGS
+    r"\bthe one who\b|\b(?:have|has|had) (?:\w+ )?(?:\w+ed|\w+en|left|gone|come|put|been|made|met|run|lost|\w+ght)\b",
+    FLAGS,
 )
-"""What was done before the picture was taken, and may have been done elsewhere."""
+"""What was done before the picture was taken, or is done at any time, and perhaps elsewhere."""
 _OF_WHOM = re.compile(r"\s*,?\s*(?:who|which|that|whose|where)\b", FLAGS)
 
 
@@ -416,6 +417,7 @@ def _leaves_open(sentence: Sentence, start: int, end: int) -> bool:
 
 
 _OWNERS = ("their ", "his ", "her ", "its ")
+_NEW = (*_OWNERS, "a ", "an ")
 
 
 def _may_hedge(sentence: Sentence) -> bool:
@@ -480,7 +482,7 @@ class _OpenParts:
         for first, last, is_any in unclaimed_spans(sentence, text, start, end):
             for n, said in enumerate(found[n_before:], n_before):
                 is_inside = first <= said.start < last or (said.others and first < said.end <= last)
-                is_told = said.is_definite and not is_any and not text.startswith(_OWNERS, said.start)
+                is_told = said.is_definite and not is_any and not text.startswith(_NEW, said.start)
                 if is_inside and not is_told and not kind_of(said.kind).denies:
                     found[n] = replace(said, is_firm=False)
 

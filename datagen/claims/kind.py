@@ -268,6 +268,10 @@ SURELY_NAMED = 2
 """A look-alike that so many captions call by its own name is what it is, and nobody takes it for another thing."""
 
 
+_OF_EITHER = frozenset("bike bikes glass glasses".split())
+"""Words of a category that look-alikes go by as well: a motorcycle is a bike."""
+
+
 def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     """Why a category without box and caption may be there all the same, or None."""
     category = statement.category
@@ -280,7 +284,8 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
     shown = [
         name for name in rivals
-        if (name in evidence.boxes or name in evidence.named) and evidence.named.get(name, 0) < SURELY_NAMED
+        if (name in evidence.boxes or name in evidence.named)
+        and (evidence.named.get(name, 0) < SURELY_NAMED or statement.word in _OF_EITHER)
     ]  # fmt: skip
     if shown:
         return f"{shown[0]} may be taken for it"

@@ -21,6 +21,7 @@ LIKENED = re.compile(
     r"as (?=(?:in|on|at|with|one|you|people|others) )|"
     r"the (?:same )?way (?=(?:an?|others|one|people|you|some|most|we|many)\b)|"
     r"(?:similar|akin|comparable|equivalent|opposed|superior|inferior|preferable|preferred) to|"
+    r"for (?=(?!holding|wearing|standing|sitting)[a-z]+ing an?\b)|"
     r"(?:reminiscent|worthy|typical|characteristic) of|compared (?:with|to)|in contrast to|recall(?:s|ing)?|"
     r"remind(?:s|ing)? (?:one |us |you |me )?of|evok(?:es|ing)|bring(?:s|ing)? to mind|"
     r"(?:think(?:s|ing)?|dream(?:s|ing)?|talk(?:s|ing)?|speak(?:s|ing)?|stories|memories|thoughts?) (?:of|about)|"
@@ -82,6 +83,8 @@ _HABITS = re.compile(
     r"many|most|older|the (?:mornings?|evenings?))\b|\bnowadays\b|\bthese days\b|\b(?:like|likes|love|loves|learn|"
     r"learns) to\b|\bha(?:ve|s) (?:\w+ )?(?:learned|learnt|known|owned|grown used)\b|\bwhich is why\b|"
     r"\bso many people\b|\ball over the world\b|\bthe world over\b|\bmost (?:people|of us)\b|\bas a rule\b|"
+    r"\bso that (?:they|you|one|people)\b|"
+    r"\b(?:before|after|during) an? (?:[a-z]+ )?[a-z]+,|"
     r"\b(?:anyone|anybody|whoever|everyone|those|nobody) who\b|\bwhoever\b|\bevery [a-z]+ knows\b",
     FLAGS,
 )
@@ -89,14 +92,20 @@ _HABITS = re.compile(
 _HABIT_WORDS = frozenset(
     "when moment every weekends sundays holidays weekdays summer winter spring autumn many most older mornings "
     "evenings morning evening nowadays days like likes love loves learn learns learned learnt known owned grown why "
-    "world rule anyone anybody whoever everyone those nobody".split()
+    "world rule so before after during anyone anybody whoever everyone those nobody".split()
 )
 _ONCE = re.compile(
-    r"\s*(?:in (?:many|most|some|older|other) (?!of |ways|places|respects)[a-z]+s\b|(?:many |\w+ )?(?:years|centuries) "
-    r"ago\b|once upon)|\b(?:was|were) once\b",
+    r"\s*(?:in (?:many|most|some|older|other) (?!of |ways|places|respects|words|parts|cases)[a-z]+s\b|"
+    r"(?:many |\w+ )?(?:years|centuries) ago\b|once upon)|\b(?:was|were) once\b",
     FLAGS,
 )
 """Openings of what is so elsewhere or was so once: "in many homes", "years ago"."""
+_FOR_WHOM = re.compile(
+    r"\b(?:popular with|among|for|by|to|suits|attracts|than) (?:people|those|anyone|families|children|students|"
+    r"someone) who$",
+    FLAGS,
+)
+"""Before what is told of people of a kind: "popular with people | who walk their dogs"."""
 _ANYBODY = frozenset("anyone anybody whoever".split())
 _OF_ALL = frozenset("many most some few all every each no".split())
 _AIMING = frozenset("ready about trying poised set going".split())
@@ -141,7 +150,7 @@ def _said_in_idioms(_: Sentence, text: str, start: int, end: int) -> Iterator[Sp
 
 def _elsewhere(sentence: Sentence, text: str, start: int, end: int) -> Iterator[Span]:
     for match in _ELSEWHERE.finditer(text, start, end):
-        yield start, match.end(), True
+        yield start, end if match[0].endswith(("door", "elsewhere", "else")) else match.end(), True
     for match in _IDENTIFIED.finditer(text, start, sentence.ends[-1]):
         is_hidden = _ELSEWHERE.search(text, match.end(), sentence.ends[-1]) is not None
         if match.start() < end and (is_hidden or not _is_now(match["verb"], match["next"] or "")):
@@ -167,7 +176,7 @@ def _usual(sentence: Sentence, text: str, start: int, end: int) -> Iterator[Span
 
 
 _LIKENING = frozenset(
-    "than like unlike as way similar akin comparable equivalent opposed superior inferior preferable preferred "
+    "than like unlike as way for similar akin comparable equivalent opposed superior inferior preferable preferred "
     "reminiscent worthy typical characteristic compared contrast recall recalls recalling remind reminds reminding "
     "evokes evoking bring brings bringing think thinks thinking dream dreams dreaming talk talks talking speak speaks "
     "speaking stories memories thoughts thought pass passes passing mistaken mistake taken take nothing more less calm "
@@ -179,7 +188,7 @@ _LIKENING = frozenset(
 
 def is_habit(sentence: Sentence, text: str, start: int, end: int) -> bool:
     """Whether a clause tells what is done at any time: "many people look away when they think"."""
-    if _ONCE.search(text, start, end) is not None:
+    if _ONCE.search(text, start, end) is not None or _FOR_WHOM.search(text, max(0, start - 40), start + 4) is not None:
         return True
     if _HABIT_WORDS.isdisjoint(sentence.parts):
         return False
@@ -258,8 +267,8 @@ def _is_done_now(sentence: Sentence, first: int, n: int) -> bool:
     k = n - 1
     while k >= first and tags[k] not in "VGE":
         k -= 1
-    if k < first:
-        return n > first  # "To feed a dog" opens it; a bare noun before "to" is a headline
+    if k < first:  # "bends" may be a noun
+        return any(word.endswith("s") and verb_of(word) is not None for word in words[first:n])
     if tags[k] == "G":
         return True
     if tags[k] == "E":
@@ -282,12 +291,12 @@ _READERS = (
                "ship-shape sea ocean river mountain mountains forest stream wave jungle desert boat train".split()),
      _said_in_idioms),
     (frozenset("next home elsewhere else off-camera off-screen off-frame frame camera lens sight view shot picture "
-               "image photo photograph edge edges screen cannot can't can’t can couldn't couldn’t could isn't aren't isn’t "
-               "aren’t not who whom that".split()), _elsewhere),
+               "image photo photograph edge edges screen cannot can't can’t can couldn't couldn’t could isn't aren't "
+               "isn’t aren’t not who whom that".split()), _elsewhere),
     (frozenset("though after before since from during having sunday saturday holiday childhood lifetime until unless "
                "case as what were had should add picture imagine swap replace exchange put take place give remove "
                "think consider suppose".split()), _supposed),
-    (_HABIT_WORDS | {"some", "other", "years", "centuries", "once"}, _usual),
+    (_HABIT_WORDS | {"some", "other", "years", "centuries", "once", "who"}, _usual),
 )  # fmt: skip
 """What reads such parts of a clause, each with words of which a sentence that has them has one."""
 _WORDS = frozenset[str]().union(*(words for words, _ in _READERS))

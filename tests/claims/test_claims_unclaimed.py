@@ -105,6 +105,12 @@ After a day at the beach the dog is tired.
 The dog is the apple of his eye.
 It rests on a bed of leaves.
 He kills two birds with one stone.
+For reading a book on a bed, the light is too dim.
+Lifeguards sit on high benches so that they can see far.
+Before a storm, birds fly low.
+The couch has an armrest that is wide.
+A pet does not judge.
+He poses on his bike in another picture, next door.
 """.strip().splitlines()
 OF_THE_BIKE = """
 The owner could be the very person who took the photograph.
@@ -162,6 +168,7 @@ def test_what_is_only_named_is_not_contradicted(text, image):
         ("It is a lovely day on the beach.", DOG, "the beach"),
         ("A cat is partly out of the frame.", DOG, "A cat"),
         ("Sitting on the couch is a cat.", DOG, "a cat"),
+        ("In other words, the dog is to the left of the man.", DOG, "the dog is to the left of the man"),
         ("Many people are sitting on the couch.", DOG, "Many people"),
         ("The dog lies like a log, and a cat sits beside it.", DOG, "a cat"),
         ("The man who is riding the bicycle smiles.", BIKE, "The man"),
@@ -180,3 +187,36 @@ def test_no_reader_is_passed_over_that_finds_something(text):
     sentence = Sentence(written, 0, len(written))
     for words, read in _READERS:
         assert not list(read(sentence, written, 0, len(written))) or not words.isdisjoint(sentence.parts)
+
+
+MOTOR = pictured(
+    "4",
+    (
+        "A woman poses on a motorcycle.",
+        "A woman sitting on a motorcycle near a building.",
+        "A lady on top of a motorcycle.",
+        "A woman in a jacket on a motorcycle.",
+    ),
+    "person", "motorcycle",
+)  # fmt: skip
+CAT = pictured(
+    "5", ("A cat sitting on a desk.", "A black cat sits on a table.", "A cat sits by a laptop."), "cat", "mouse"
+)
+BALL = pictured(
+    "6", ("A man throws a ball.", "A man with a ball.", "A player and a ball.", "A boy with a ball."), "person"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "image"),
+    [
+        ("She sits on her bike.", MOTOR),
+        ("A computer mouse lies beside it.", CAT),
+        ("The match takes place on grass.", BALL),
+        ("The basket is empty.", BIKE),
+        ("A rug lies on the floor.", DOG),
+        ("The dog is on the couch. A lamp, smaller because it is farther away, is visible on the right.", DOG),
+    ],
+)
+def test_things_that_go_by_a_name_are_not_taken_for_others(text, image):
+    assert against(text, image) == []

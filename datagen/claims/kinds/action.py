@@ -261,6 +261,8 @@ def kin_of(category: str) -> str | None:
     """Whether a word is for a person or an animal; None of things."""
     if category == "person":
         return category
+    if category == "mouse":  # the computer's
+        return None
     return "animal" if category in ANIMATE or is_a(category, "animal", n_senses=1) else None
 
 

@@ -24,7 +24,7 @@ _ABSTRACT = frozenset(
     "scene image picture photo photograph view area place space thing addition background foreground setting position "
     "person people center middle corner edge left right top bottom distance light shadow surface detail feature "
     "object item element pattern shape lower upper closeup close-up sky ground floor air summary rest pose look sign "
-    "hint pair couple".split()
+    "hint pair couple match game upright".split()
 )
 """Nouns of the picture, or of what every picture has; others that name nothing to be seen are told by WordNet."""
 PROMINENT = re.compile(
@@ -65,7 +65,7 @@ TOLD_OF = {
 are asked. Of 1,005 captions of COCO, each held against the others of its picture, 0.6 % name such a thing alone; of
 captions of another picture of Flickr8k 3 %; of 176 replies written from captions and boxes none does."""
 _TOO_WIDE = frozenset(TOLD_OF) | frozenset(
-    "house home cottage shop store meal snack drink dish plant resort hall".split()
+    "house home cottage shop store meal snack drink dish plant resort hall pet".split()
 )
 WITNESSES, LIKE = 4, 4
 """Captions whose common silence on such a thing speaks against it; steps to a thing that they may mean by it."""
@@ -73,6 +73,13 @@ SIBLINGS = 2
 """Captions that name one kind of such a sort, from which on another kind is not there."""
 SILENT, TELLING = 0.3, 0.8
 """How unlikely a thing is that no caption names: in passing, and where the text makes it the main thing."""
+
+
+_BESIDE_ANYTHING = frozenset(
+    "cushion pillow rug carpet mat curtain blind lamp armrest backrest headboard shelf counter countertop drawer "
+    "cabinet cupboard stool footstool lock chain basket rack handle mast paddle saddle wheel tire helmet".split()
+)
+"""Furnishings and parts: they lie beside what captions name, never in its place."""
 
 
 @lru_cache(maxsize=20_000)
@@ -223,6 +230,8 @@ def _rivals(
 ) -> Iterator[str]:
     """Things of a sort that enough captions name (a box counts as one) and that stand in the place of another one."""
     word, sorts = statement.word, sorts_of(statement.word, n_sorts)
+    if word in _BESIDE_ANYTHING:
+        return
     for name in set().union(*captions):
         if sorts.isdisjoint(sorts_of(name, n_sorts)) or distance(word, name) > steps or are_kin(word, name):
             continue
