@@ -65,10 +65,11 @@ def served(app: Any) -> Iterator[str]:
     """Serve an app on a free port of this machine."""
     import uvicorn
 
-    from datagen.view.page.server import Door, listen
+    from datagen.view.page.server import FAREWELL_S, Door, listen
 
     listening = listen(Door(port=None))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="error", access_log=False, lifespan="off", ws="none"))
+    quiet = {"log_level": "error", "access_log": False, "lifespan": "off", "ws": "none"}
+    server = uvicorn.Server(uvicorn.Config(app, timeout_graceful_shutdown=FAREWELL_S, **quiet))  # type: ignore[arg-type]
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

@@ -25,6 +25,7 @@ pytestmark = [
 
 
 PATIENCE_MS = 120_000  # a machine that runs other tests beside may be slow; nothing is measured here
+LOOKS_AGAIN_MS = 5_100  # the page looks every five seconds whether the run was made anew
 
 
 class Walk:
@@ -431,15 +432,18 @@ def test_a_token_opens_the_page_and_leaves_the_address(walk: Walk, folder: Path)
 
 def test_an_unfinished_run_shows_itself_when_it_is_finished(walk: Walk, folder: Path) -> None:
     samples = (folder / "samples.jsonl").rename(folder / ".waiting")
+    walk.tab.clock.install()
     with page(folder) as url:
         walk.open(url)
         walk.wait("document.getElementById('problem').textContent.includes('not finished')")
         assert not walk.tab.locator("#work").is_visible()
         samples.rename(folder / "samples.jsonl")
+        walk.tab.clock.fast_forward(LOOKS_AGAIN_MS)
         walk.at("1-conversation")
         walk.press("j", "j")
         walk.at("3-conversation")
         write_samples(folder, (sample(n) for n in range(2, 50)))
+        walk.tab.clock.fast_forward(LOOKS_AGAIN_MS)
         walk.found("48")
         walk.at("3-conversation")  # stays where the reader was
     # Read while it is written, a run is busy for a moment, and asked again.
