@@ -15,8 +15,6 @@ from datagen.records import Turn
 from datagen.validator.loading import Checkpoint
 from datagen.validator.models import load_checkpoint
 
-torch.set_num_threads(1)
-
 TEXTS = [
     "A red cup stands on the table.",
     "Two dogs run over the grass.",

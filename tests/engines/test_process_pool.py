@@ -12,6 +12,7 @@ import psutil
 import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same, wait_for
 from loopback import LoopbackServer, error_answer
+from msgspec.structs import replace
 
 import datagen
 from datagen.config import load_settings
@@ -103,7 +104,7 @@ def test_an_imported_dataset_goes_through_a_pool(files: CorpusFiles, tmp_path: P
 
 def test_a_start_that_goes_on_writes_what_is_missing(files: CorpusFiles, tmp_path: Path) -> None:
     settings = {**files.settings, "types": TYPES, "workers": 2}
-    whole = datagen.run(settings, tmp_path / "whole")
+    whole = datagen.run({**settings, "workers": 1}, tmp_path / "whole")  # two give the same bytes, see above
     lines = whole.folder.replies.read_bytes().splitlines(keepends=True)
     (tmp_path / "half").mkdir()
     (tmp_path / "half" / "run.yaml").write_bytes(whole.folder.settings.read_bytes())
@@ -151,7 +152,7 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_sentence_and_it_goes_on(
     files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = load_settings(None, {**files.settings, "types": TYPES, "workers": 2})
-    run_local(settings, tmp_path / "calm", Silence())
+    run_local(replace(settings, workers=1), tmp_path / "calm", Silence())
     work, seen = WorkerProcesses.work, []
 
     def killing(pool: WorkerProcesses, task: chunks.Task, chunk: bytes) -> bytes:

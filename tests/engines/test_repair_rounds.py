@@ -381,7 +381,7 @@ def test_what_the_validator_has_seen_is_told_once(corpus_files: CorpusFiles, tmp
 
 def test_what_the_validator_doubts_goes_back_too(tmp_path: Path) -> None:
     plain = dump_settings(demo_settings())
-    plain |= {"repair": 1, "workers": 1, "checks": {"contradicted": "keep"}}
+    plain |= {"repair": 1, "workers": 1, "checks": {"contradicted": "keep"}, "types": TYPES}
     plain["teacher"] = {}
     settings = demo_settings()
     teacher = lying(settings)

@@ -123,32 +123,33 @@ def test_verdicts_tell_what_was_asked_and_found(judged: Path) -> None:
 
 
 def test_nothing_is_scored_twice(tmp_path: Path, oracle: Oracle) -> None:
-    validated(tmp_path, oracle)
+    types = ["conversation"]
+    validated(tmp_path, oracle, types=types)
     n_first, before = oracle.n_scored, (tmp_path / "samples.jsonl").read_bytes()
     scores = (tmp_path / "scores.jsonl").read_bytes().splitlines(keepends=True)
-    assert len(scores) == n_first
-    validated(tmp_path, oracle)
+    assert len(scores) == n_first > 500
+    validated(tmp_path, oracle, types=types)
     assert oracle.n_scored == n_first
     assert (tmp_path / "samples.jsonl").read_bytes() == before
     (tmp_path / "scores.jsonl").write_bytes(b"".join(scores[: len(scores) // 2]) + scores[-1][:30])
-    validated(tmp_path, oracle)
+    validated(tmp_path, oracle, types=types)
     assert oracle.n_scored == n_first + len(scores) - len(scores) // 2
     assert (tmp_path / "samples.jsonl").read_bytes() == before
 
 
-def test_another_threshold_needs_no_second_look(tmp_path: Path, oracle: Oracle) -> None:
-    assert validated(tmp_path, oracle, **{"validator.alpha": 0.05}).summary.calibration.judged
-    n_scored = oracle.n_scored
+def test_another_threshold_needs_no_second_look(judged: Path, tmp_path: Path, oracle: Oracle) -> None:
+    shutil.copytree(judged, tmp_path, dirs_exist_ok=True)
     strict = validated(tmp_path, oracle, **{"validator.alpha": 0.001})
-    assert oracle.n_scored == n_scored
+    assert oracle.n_scored == 0
     assert "too few to lose a share of 0.001" in strict.summary.calibration.why_not
 
 
 def test_errors_are_planted_on_some_images_only(tmp_path: Path, oracle: Oracle) -> None:
-    few = validated(tmp_path / "few", oracle, **{"validator.calibration_images": 6}).summary.calibration
+    types = ["conversation"]
+    few = validated(tmp_path / "few", oracle, types=types, **{"validator.calibration_images": 6}).summary.calibration
     n_few = oracle.n_scored
     oracle.n_scored = 0
-    all_of_them = validated(tmp_path / "all", oracle).summary.calibration
+    all_of_them = validated(tmp_path / "all", oracle, types=types).summary.calibration
     assert few is not None and all_of_them is not None
     assert few.n_turns < all_of_them.n_turns / 3
     assert n_few < 0.7 * oracle.n_scored

@@ -27,8 +27,6 @@ from training.model import train_tokenizer as new_tokenizer
 from training.questions import MOST, QuestionMix, ask
 from training.scenes import SceneStyle
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ATLAS = load_atlas()
 SIZE = NanoSize(image_px=64, width=32, n_heads=2, vision_layers=2, text_layers=3)
 PROMPT = "USER: <image>\nIs there a dog in the image? ASSISTANT:"

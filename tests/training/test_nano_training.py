@@ -15,8 +15,6 @@ from training.questions import QuestionMix
 from training.scenes import SceneStyle
 from training.train_nano import EASY, HARD, SEEING, Plan, Trainer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 ATLAS = load_atlas()
 FEW = ATLAS.categories[:6]
 SIZE = NanoSize(image_px=64, width=32, n_heads=2, vision_layers=2, text_layers=3)
@@ -126,13 +124,13 @@ def test_evaluation_prints_a_row_for_every_set(tmp_path, short, capsys):
 def test_the_likeliest_answer_is_chosen(tmp_path, trainer):
     """After a fixed batch was learned by heart, its true answers win."""
     source = SceneSource(ATLAS, FEW, seed=1)
-    scenes = source.scenes(8, SceneStyle(n_objects=(2, 3)))
+    scenes = source.scenes(4, SceneStyle(n_objects=(2, 3)))
     asked = source.questions(scenes, QuestionMix(probes=1))
     frames = draw_frames(scenes, SIZE, ATLAS)
     truth = [torch.from_numpy(array) for array in patch_truth(scenes, SIZE.grid, FEW)]
     rows = RowWriter(trainer.tokenizer, SIZE).write(scenes, asked)
-    is_shown = torch.ones(8, dtype=torch.bool)
-    for _ in range(150):
+    is_shown = torch.ones(4, dtype=torch.bool)
+    for _ in range(100):
         trainer.step(Batch(frames, *truth, is_shown, rows), 3e-3)  # type: ignore[call-arg,arg-type]
     trainer.save(tmp_path)
     chosen = evaluate.Judge(tmp_path).choose(scenes, asked, to_pixels(frames))

@@ -1,6 +1,8 @@
 """Teaching the guard: its pictures, its fit, and the table of what it gets wrong."""
 
+import multiprocessing.dummy
 import random
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -55,12 +57,18 @@ def test_the_command_fits_writes_and_measures(
     (tmp_path / "taken" / "images").mkdir(parents=True)
     for n in range(8):
         photograph(n).save(tmp_path / "taken" / "images" / f"{n}.jpg")
+    few = tmp_path / "few"  # of the bundled pictures, under whose names each process finds its own
+    (few / "images").mkdir(parents=True)
+    for file in sorted((teach_guard.DEMO / "images").iterdir())[:3]:
+        shutil.copy(file, few / "images")
+    monkeypatch.setattr(teach_guard, "DEMO", few)
     out = tmp_path / GUARD.name
     common = [str(tmp_path / "taken" / "images"), "--test-seeds", "1", "--workers", "1"]
     main([*common, "--seeds", "2", "--out", str(out)])
     told = capsys.readouterr().out
     assert "20 drawn scenes" in told and "10 screens" in told and "| demo | " in told and "| taken | " in told
     guard = msgspec.json.decode(out.read_bytes(), type=Guard)
+    monkeypatch.setattr(teach_guard, "get_context", lambda way: multiprocessing.dummy)  # a process was started above
     main(
         [*common, "--seeds", "2", "--out", str(out), "--fit", "screen", "--screens", str(tmp_path / "taken" / "images")]
     )

@@ -24,8 +24,6 @@ from training.questions import QuestionMix
 from training.ship_photo_nano import sure_from
 from training.train_photo_nano import PhotoTrainer, Plan, TokenStore, train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 DOG, CAT, CUP = (COCO_CATEGORIES.index(name) for name in ("dog", "cat", "cup"))
 WORDS = FOLDERS["drawn scene"]
 

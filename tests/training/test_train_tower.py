@@ -15,8 +15,6 @@ from training.photo_cache import SIDE_PX, PhotoCache, mirrored, square, to_pixel
 from training.photographs import Found, Photograph
 from training.train_tower import WHOLE, Lesson, Plan, TowerTrainer, begin, draw_view, shown, train
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 DOG, CAT = COCO_CATEGORIES.index("dog"), COCO_CATEGORIES.index("cat")
 SIDE = 96
 

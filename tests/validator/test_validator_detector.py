@@ -203,7 +203,7 @@ class MadeUpDetector:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Scenes, and conversations about them."""
-    corpus = draw_corpus(tmp_path_factory.mktemp("drawn") / "corpus", 120, seed=3)
+    corpus = draw_corpus(tmp_path_factory.mktemp("drawn") / "corpus", 60, seed=3)
     files = {"captions": [corpus["captions"]], "instances": [corpus["instances"]], "images": corpus["images"]}
     given = {"corpus": files, "types": ["conversation", "negation"], "dedup": {"over_set": False}, "workers": 1}
     return load_settings(None, given)
