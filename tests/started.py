@@ -76,6 +76,11 @@ def end_well(arguments: list[str], told: Path, code: str = COMMAND) -> str:
     return started.told
 
 
+def hear_interrupts() -> None:
+    """For ``preexec_fn``: what a shell starts in the background ignores SIGINT, and so would a program that a test starts."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _serve(arguments: list[str], told: str, code: str) -> None:
     with Path(told).open("ab") as file:
         for number in (1, 2):

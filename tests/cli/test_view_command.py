@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from started import hear_interrupts
 from typer.testing import CliRunner
 
 from datagen.cli import app
@@ -30,7 +31,10 @@ def get(url: str, **headers: str) -> tuple[int, str]:
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_it_serves_until_it_is_interrupted(host: str, finished: Path) -> None:
     command = [sys.executable, "-m", "datagen", "view", str(finished), "--host", host]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 (no thread is started by then)
+    ) as process:  # fmt: skip
         assert process.stdout is not None
         try:
             name, url = process.stdout.readline().split()

@@ -13,6 +13,7 @@ import pytest
 from conftest import RESULTS, CorpusFiles, make_corpus, same, wait_for
 from loopback import LoopbackServer, error_answer
 from msgspec.structs import replace
+from started import hear_interrupts
 
 import datagen
 from datagen.config import load_settings
@@ -217,11 +218,6 @@ def started(files: CorpusFiles, out: Path) -> tuple[subprocess.Popen[str], list[
     )  # fmt: skip
     workers = wait_for(lambda: psutil.Process(run.pid).children() if run.poll() is None else None)
     return run, workers
-
-
-def hear_interrupts() -> None:
-    """What a shell starts in the background ignores SIGINT, and so would the command."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
