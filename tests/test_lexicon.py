@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.lexicon import Lexicon, counted, lexicon_for, number_word, plural, with_article
+from datagen.lexicon import Lexicon, as_prose, counted, lexicon_for, number_word, plural, with_article
 
 NAMES = (
     "person bicycle car airplane bus train truck boat bird cat dog horse sheep cow elephant bear zebra skis mouse "

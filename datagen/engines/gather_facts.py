@@ -279,8 +279,13 @@ def _kept_as_run(inputs: Inputs) -> Iterator[None]:
 def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = teacher_of_settings) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
-        path, translate = Path(inputs.settings.corpus.dataset or ""), translator_of(inputs.settings.corpus)
-        take_in_dataset(inputs.dataset, path, replies, inputs.progress, translate)
+        take_in_dataset(
+            inputs.dataset,
+            Path(inputs.settings.corpus.dataset or ""),
+            replies,
+            inputs.progress,
+            translator_of(inputs.settings.corpus),
+        )
         return
     progress, watermark = inputs.progress, inputs.open_watermark(replies)
     in_flight: dict[str, int] = {}
