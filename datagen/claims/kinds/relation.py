@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import cast
 
 from datagen.claims.clause import BETWEEN, SLOT, SLOTS, VERBS, Clause, Statement, state
 from datagen.claims.grammar import FLAGS, Row, one_of
@@ -28,7 +29,7 @@ from datagen.claims.kind import (
 )
 from datagen.claims.layout import decide_between, decide_relation, meant_of
 from datagen.claims.phrases import Phrase, noun_phrases
-from datagen.geometry import contradicts_place
+from datagen.geometry import Place, contradicts_place
 from datagen.lexicon import with_article
 from datagen.records import BoxUnit, Claim, Probe, ProbeKind
 
@@ -457,7 +458,9 @@ def _boxes_of(statement: Statement, evidence: Evidence) -> tuple[Sequence[BoxUni
     if statement.is_definite and not statement.is_plural and not statement.is_all:
         own = boxes_meant(first, evidence)
     if statement.place is not None:
-        own = [box for box in evidence.boxes.get(first, ()) if not contradicts_place(box, statement.place)]
+        own = [
+            box for box in evidence.boxes.get(first, ()) if not contradicts_place(box, cast("Place", statement.place))
+        ]
     if statement.is_other_definite:
         theirs = [boxes_meant(others[0], evidence)]
     if statement.value == HEAD:
