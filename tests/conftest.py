@@ -17,10 +17,8 @@ for variable in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "http_proxy", "https_proxy
     os.environ.pop(variable, None)
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process that a test starts compiles the package for 0.5 s
 sys.dont_write_bytecode = False  # nor are the tests themselves compiled anew each time: 7 s of each worker
-os.environ["OMP_NUM_THREADS"] = (
-    "1"  # before torch: its threads wait busily for each other, a third of the CPU of tiny models
-)
-os.fsync = lambda handle: None  # no test outlives a power cut; a run waits for the disk 14 times, 2 to 9 ms each
+os.environ["OMP_NUM_THREADS"] = "1"  # threads of torch wait busily for each other: a third of the CPU of tiny models
+os.fsync = lambda fd: None  # no test outlives a power cut; a run waits for the disk 14 times, 2 to 9 ms each
 
 RESULTS = ("samples.jsonl", "dataset.json", "summary.json", "README.md")
 CATEGORIES = ("person", "dog", "cat", "cup", "chair", "kite")

@@ -12,6 +12,7 @@ from synthetic import photograph
 
 from datagen.validator.domain_guard import GUARD, Guard, Shows, load_guard, texture
 from training import teach_guard
+from training.make_demo_corpus import DEMO
 from training.teach_guard import CHANGES, draw_pictures, fit, main, measure, table, wilson
 
 
@@ -59,7 +60,7 @@ def test_the_command_fits_writes_and_measures(
         photograph(n).save(tmp_path / "taken" / "images" / f"{n}.jpg")
     few = tmp_path / "few"  # of the bundled pictures, under whose names each process finds its own
     (few / "images").mkdir(parents=True)
-    for file in sorted((teach_guard.DEMO / "images").iterdir())[:3]:
+    for file in sorted((DEMO / "images").iterdir())[:3]:
         shutil.copy(file, few / "images")
     monkeypatch.setattr(teach_guard, "DEMO", few)
     out = tmp_path / GUARD.name
