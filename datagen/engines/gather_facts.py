@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import Settings
-from datagen.corpus.llava_dataset import Dataset, Translate, digest_record, read_records, translator_of
+from datagen.corpus.llava_dataset import Dataset, digest_record, read_records
 from datagen.dedup import FindVector
 from datagen.endpoint.budget import Budget
 from datagen.endpoint.error_translation import OF_SERVERS
@@ -279,13 +279,7 @@ def _kept_as_run(inputs: Inputs) -> Iterator[None]:
 def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = teacher_of_settings) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
-        take_in_dataset(
-            inputs.dataset,
-            Path(inputs.settings.corpus.dataset or ""),
-            replies,
-            inputs.progress,
-            translator_of(inputs.settings.corpus),
-        )
+        take_in_dataset(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
         return
     progress, watermark = inputs.progress, inputs.open_watermark(replies)
     in_flight: dict[str, int] = {}
@@ -503,9 +497,7 @@ def _ask_by_batches(
         move_on()
 
 
-def take_in_dataset(
-    dataset: Dataset, path: Path, replies: ReplyStore, progress: Progress, translate: Translate | None = None
-) -> None:
+def take_in_dataset(dataset: Dataset, path: Path, replies: ReplyStore, progress: Progress) -> None:
     """Store every record of a dataset made elsewhere that is not stored yet, in the order of the file.
 
     Args:
@@ -513,7 +505,6 @@ def take_in_dataset(
         path: The file itself, read once more for the texts.
         replies: Where they go.
         progress: Hears of every record.
-        translate: Reads boxes of another form.
 
     Raises:
         CorpusError: The file was changed or damaged since it was indexed.
@@ -529,7 +520,7 @@ def take_in_dataset(
         return
     progress.begin("taking in the dataset", len(wanted))
     with ended(progress):
-        for _, content in read_records(path, translate):
+        for _, content in read_records(path):
             digest = digest_record(content)
             image_id = wanted.pop(digest, None)
             if image_id is None:
