@@ -156,12 +156,9 @@ def tell_sizes(
         ]
         if changed:
             folds = np.array([fold_of(one.image_id) for one in changed])
-            doubts = np.array(
-                [
-                    fitted.doubts(calibration._rows([one.measures], columns), fold)[0]
-                    for one, fold in zip(changed, folds, strict=True)
-                ]
-            )
+            rows, doubts = calibration._rows([one.measures for one in changed], columns), np.zeros(len(changed))
+            for fold in set(folds.tolist()):
+                doubts[folds == fold] = fitted.doubts(rows[folds == fold], fold)
             shares = Shares(_images(changed))
             found, at_five = shares.tell(calibrator.is_doubtful(changed)), shares.tell(doubts > threshold)
             print(f"{size:16}{len(changed):6}  {found:20}{at_five}")
