@@ -158,7 +158,9 @@ def test_a_format_without_a_row_is_told() -> None:
     opens = {
         value for name, value in made_in(datagen.corpus) if ".open_" in name and takes(value) == ["CorpusSettings"]
     }
-    assert opens == {one.open for one in FORMATS}, "FORMATS in datagen/corpus/__init__.py has a row for each"
+    joining = datagen.corpus.__name__  # what stands there joins two sources
+    rows = {one.open for one in FORMATS if one.open.__module__ != joining}
+    assert opens == rows, "FORMATS in datagen/corpus/__init__.py has a row for each"
 
 
 def test_a_form_without_a_row_is_told() -> None:
