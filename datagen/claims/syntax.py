@@ -62,7 +62,9 @@ ADJECTIVES = frozenset(
     "square striped plaid checkered spotted floral bare fluffy furry hairy shaggy electric digital cute happy sad "
     "several lone more many fresh ripe hot cold warm soft hard clean dirty broken rusty shiny modern traditional "
     "outdoor indoor snowy vintage ornate rustic cozy sleek lush grassy sandy rocky steep public local nearby wild "
-    "domestic male female tidy thick thin deep shallow rough smooth bald curly woolly polar".split()
+    "domestic male female tidy thick thin deep shallow rough smooth bald curly woolly polar pale plain broad straight "
+    "placid vacant raw neat recent ancient real barren intact woven unlit lit grown frozen shorn uncut wavy turbulent "
+    "unbroken windowless treeless".split()
 )
 """Words that stand before a noun and are none; the kinds' tables of values are among them."""
 _NOUNS_IN_ING = frozenset(
@@ -72,7 +74,7 @@ _NOUNS_IN_ING = frozenset(
 )
 _NOUNS_IN_LY = frozenset(("family", "assembly", "anomaly"))
 _NOUNS_LIKE_ADJECTIVES = frozenset("animal forest traffic picnic festival carnival harvest arrival journal".split())
-_NOUNS_TOO = frozenset("glass stone brick orange metal plastic square cream gold silver adult".split())
+_NOUNS_TOO = frozenset("plain glass stone brick orange metal plastic square cream gold silver adult".split())
 _SEEM = frozenset("seems seem appears appear".split())
 BASES = frozenset(_VERBS.split())
 """Plain forms of verbs."""
@@ -346,8 +348,11 @@ class Sentence:
                 elif tag in "AM":
                     if head >= 0:
                         break
-                elif tag in "EGR" and head < 0 and (at > first or tag == "E") and self._goes_on(at + 1):
-                    pass  # "a smiling child", "a brightly painted wall"
+                elif (
+                    tag in "EGR" and (at > first or tag == "E") and self._goes_on(at + 1)
+                    and (head < 0 or (at == head + 1 and words[at] in _MADE_WITH))
+                ):  # fmt: skip
+                    pass  # "a smiling child", "a brightly painted wall", "a rainbow colored umbrella"
                 elif not (head < 0 and words[at] in ("and", ",") and at > n and tags[at - 1] == "A"
                           and self._goes_on(at + 1)):  # fmt: skip
                     break
@@ -364,7 +369,7 @@ class Sentence:
                         head_word,
                         words[first] if n > first else "",
                         tuple(words[n:head]),
-                        word != head_word or (word in ("people", "sheep", "deer") and words[first] != "a"),
+                        words[first] not in ("a", "an") and (word != head_word or word in ("people", "sheep", "deer")),
                         starts[first],
                         ends[head],
                         first,
@@ -497,6 +502,8 @@ _FRAME_NOUNS = frozenset(
     "colour kind type sort number position location foreground background".split()
 )
 """Nouns that speak of the picture, not of what it shows."""
+_MADE_WITH = frozenset("colored coloured covered lined filled topped shaped striped patterned sized".split())
+"""Forms in -ed that make an adjective of the noun before them."""
 _ACTED_ON = (["D"], ["M"], ["O"])
 """What stands behind a verb, and not behind a noun in the plural."""
 _WHOLE = frozenset("all both most each".split())

@@ -144,11 +144,11 @@ def test_people(text, boxes, captions, expected):
         ("It has been decorated for Halloween.", DOG, ("a Christmas tree",), AGAINST),
         ("The scene takes place indoors.", DOG, ("a dog in a field", "a dog on the field"), AGAINST),
         ("This beach is quiet.", DOG, ("a dog in the kitchen",), AGAINST),
-        ("The beach is quiet.", DOG, ("a dog in the kitchen",), "not read"),
+        ("The beach is quiet.", DOG, ("a dog in the kitchen",), OPEN),
         ("Snow covers the ground.", DOG, ("a dog in the kitchen",), AGAINST),
         ("The ground is covered in snow.", DOG, ("a dog in the kitchen",), AGAINST),
         ("Dark clouds hang above.", DOG, ("a dog on a sunny day",), AGAINST),
-        ("The dog lies in a plain, cheap bathroom.", DOG, ("a dog in a bathroom",), "not read"),
+        ("The dog lies in a plain, cheap bathroom.", DOG, ("a dog in a bathroom",), BORNE_OUT),
         ("Somebody who spends the week indoors likes dogs.", DOG, ("a dog in a field",), "not read"),
     ],
 )  # fmt: skip
@@ -715,3 +715,63 @@ def test_actions_of_all_of_them_and_of_things(text, boxes, captions, expected):
 )  # fmt: skip
 def test_people_by_any_word(text, boxes, captions, expected):
     assert verdict("person", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("There are two dogs. All of them are white.", DOGS, ("a brown dog", "dogs run"), AGAINST),
+        ("There are two dogs. Some of them are white.", DOGS, ("a brown dog", "dogs run"), OPEN),
+        ("The dog is grey.", DOG, ("an orange and white dog",), AGAINST),
+        ("The dog is white.", DOG, ("an orange and white dog",), BORNE_OUT),
+        ("A dog is there. Its coat is as black as soot.", DOG, ("a yellow lab",), AGAINST),
+        ("A dog is there. Its plain black color stands out.", DOG, ("a white dog",), AGAINST),
+        ("A dog is there. Pale brown from head to tail, it looks up.", DOG, ("a white dog",), AGAINST),
+        ("The poodle is black.", DOG, ("a white dog",), AGAINST),
+        ("A greenish bus is there.", (box("bus"),), ("a red bus",), AGAINST),
+        ("Her hair has been dyed pink.", MAN, ("a woman with black hair",), AGAINST),
+        ("A blonde woman sits there.", MAN, ("a woman with black hair",), AGAINST),
+        ("The grass is dry.", (), ("lush green grass",), AGAINST),
+        ("The water is murky.", (), ("a boat on clear water",), AGAINST),
+        ("The room is brightly lit.", (), ("a dimly lit room",), AGAINST),
+        ("The street is quiet.", (), ("a busy street", "a bustling street"), AGAINST),
+        ("The road is dead straight.", (), ("a curvy road",), AGAINST),
+        ("The fountain has run dry.", (), ("a fountain spraying water",), AGAINST),
+        ("The bench stands empty.", (box("bench"),), ("a man sitting on a bench", "a woman sits on the bench"), AGAINST),
+        ("The fixture is black.", (box("toilet"),), ("a white toilet",), AGAINST),
+        ("The dog is huge.", DOG, ("a small dog",), AGAINST),  # no matter of taste
+        ("The dog is a tiny cub.", DOG, ("a large dog", "a big dog"), AGAINST),
+        ("A windowless house stands there.", (), ("a house with many windows",), AGAINST),
+        ("A windowless house stands there.", (), ("a house", "many windows"), OPEN),
+        ("The bed is unmade.", (), ("a well made bed",), AGAINST),
+        ("The boy is bareheaded.", MAN, ("a boy in a cap",), AGAINST),
+        ("A priceless vase stands there.", (), ("a vase",), "not read"),
+        ("The television is off.", (), ("a room with the television on",), AGAINST),
+        ("Leafless trees stand there.", (), ("a kite above leafy trees",), AGAINST),
+        ("The umbrella is black.", (box("umbrella"),), ("a rainbow colored umbrella",) * 3, AGAINST),
+        ("The platform is vacant.", CROWD, ("people on a platform",), AGAINST),
+    ],
+)  # fmt: skip
+def test_attributes_in_prose(text, boxes, captions, expected):
+    assert verdict("attribute", text, boxes, captions) == expected
+
+
+TOWN = ("a dog in a city street", "a dog on a crowded street", "a dog walks through town", "a dog")
+
+
+@pytest.mark.parametrize(
+    ("text", "boxes", "captions", "expected"),
+    [
+        ("The dog stands on a broad, sandy beach.", DOG, TOWN, AGAINST),  # streets may lie at a shore
+        ("The image shows a quiet forest.", DOG, TOWN, AGAINST),
+        ("The dog stands close to a kitchen.", DOG, ("a dog in a field", "a dog in the forest"), AGAINST),
+        ("The dog looks at a mountain.", DOG, ("a dog on a street", "a dog in a street"), AGAINST),
+        ("The dog looks at a mountain.", DOG, ("a dog on a road", "a dog in a field"), OPEN),
+        ("The dog looks toward a beach.", DOG, ("a dog in a kitchen",), OPEN),  # one caption may be wrong
+        ("The dog sits in a courtroom.", DOG, ("a dog in a kitchen",), AGAINST),
+        ("The dog lives in a village.", DOG, ("a dog in a kitchen", "a kitchen"), AGAINST),
+        ("If it were a beach, it would run.", DOG, ("a dog in a kitchen", "a kitchen"), "not read"),
+    ],
+)  # fmt: skip
+def test_scenes_in_passing(text, boxes, captions, expected):
+    assert verdict("scene", text, boxes, captions) == expected

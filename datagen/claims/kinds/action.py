@@ -100,13 +100,15 @@ _WORDS_OF = {
     for game in sorted(_GAMES)
 }
 """Per sport the words that tell of it."""
+_ON_SNOW = {"skiing", "snowboarding"}
+"""Who does the one is easily taken for doing the other."""
 MANY = 3
 """Captions that tell what someone does, from which on their silence on such an action speaks against it."""
 _IN_SLEEP = frozenset("sleeping sitting lying kneeling standing smiling parked hugging".split())
 """What a sleeper may look like."""
 SHUT_OUT = frozenset(
     {frozenset((a, b)) for a, others in _SHUT_OUT.items() for b in others.split()}
-    | {frozenset((a, b)) for a in _BOARDS for b in _BOARDS if a != b}
+    | {frozenset((a, b)) for a in _BOARDS for b in _BOARDS if a != b and {a, b} != _ON_SNOW}
     | {frozenset(("sleeping", act)) for act in (*ACTS.values(), "awake") if act not in _IN_SLEEP}
 )
 """Pairs of actions that one being does not do at once, and nobody takes for one another."""
@@ -459,10 +461,6 @@ def _other_sport(act: str, evidence: Evidence) -> str | None:
         return None
     told = {name: max(evidence.nouns.get(word, 0) for word in words) for name, words in _WORDS_OF.items()}
     return next((name for name, n in told.items() if n >= TELLING and {act, name} != _ON_SNOW), None)
-
-
-_ON_SNOW = {"skiing", "snowboarding"}
-"""Who does the one is easily taken for doing the other."""
 
 
 _PLAYS = frozenset(_BOARDS) | frozenset("dancing juggling swimming chasing fighting kicking climbing".split())

@@ -139,7 +139,7 @@ def _is_human(word: str) -> bool:
     return word not in _OF_OBJECTS and bool(senses(word)) and all(human in lineage(sense) for sense in senses(word))
 
 
-_OF_OBJECTS = frozenset("model walker cutter boarder sitter rider runner monitor planter holder reader".split())
+_OF_OBJECTS = frozenset("model walker cutter boarder sitter rider runner monitor planter holder reader canary".split())
 """Words for people that are said of things and animals too."""
 _FEW = (("one",), ("two",), ("three",), ("several",))
 _IN_GENERAL = frozenset("for by to than without requires needs per like as of".split())

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from datagen.claims.clause import Clause, Statement
 from datagen.claims.grammar import FLAGS
@@ -24,7 +26,7 @@ from datagen.claims.kind import (
     ask_yes_no,
     turning,
 )
-from datagen.claims.syntax import Noun, Sentence, singular
+from datagen.claims.syntax import SHORT, Noun, Sentence, singular
 from datagen.claims.wordnet import Nearest, is_usual
 from datagen.records import Claim
 
@@ -50,7 +52,7 @@ hospital | room | clinic | hospital clinic ward
 museum | room | show | museum gallery exhibition
 church | room | church | church cathedral chapel
 theatre | room | stage | theater theatre cinema
-warehouse | room | works garage | warehouse factory workshop
+warehouse | room | works garage shop | warehouse factory workshop
 barn | room | barn | barn stable
 cellar | room | cellar | basement cellar attic
 vehicle | room | aboard | cockpit
@@ -89,6 +91,12 @@ rink | place | ice | rink ice-rink
 shed | room | garage | shed toolshed
 stadium | place | tennis baseball soccer stage | stadium court arena ballpark
 airport | place | air lobby | airport terminal
+village | open | country town garden | village hamlet
+courtroom | room | courtroom | courtroom courthouse
+circus | room | stage | circus
+arctic | open | snow | arctic antarctic glacier iceberg
+cemetery | open | green town | cemetery graveyard
+courtyard | open | town garden | courtyard
 ship | place | shore aboard | deck
 """
 """A place, whether it lies in a room or in the open (``place``: either), its surroundings, and its words."""
@@ -149,23 +157,46 @@ _GOES_ON = frozenset("is sits stands fills houses contains with packed full has 
 """What follows a place that opens a sentence as its subject: "A spacious garage HOUSES a mirror"."""
 
 
+Found = tuple[tuple[str, str], int, int]
+"""Sort and value, first character and one past the last."""
+
+
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Places after "in", "on" or "at", times and weathers, "indoors"; "this is a kitchen"."""
     words = clause.sentence.words
     if _WORDS.isdisjoint(words) and _INTO.isdisjoint(words):
         return
-    seen: set[tuple[str, str]] = set()
-    for found, start, end in (*_of_nouns(clause), *_of_words(clause)):
-        if found not in seen:
-            seen.add(found)
-            sort, value = found
-            yield Statement(
-                "scene", "scene", value, start, end, value=f"{sort}: {value}", in_question=clause.in_question
-            )
+    told = {found: (start, end) for found, start, end in reversed((*_of_nouns(clause), *_of_words(clause)))}
+    ends = {end for _, end in told.values()}
+    for found, start, end in _in_passing(clause):
+        if found not in told and end not in ends:
+            yield replace(_said(clause, found, start, end), is_loose=True)
+    for found, (start, end) in reversed(told.items()):
+        yield _said(clause, found, start, end)
 
 
-Found = tuple[tuple[str, str], int, int]
-"""Sort and value, first character and one past the last."""
+def _said(clause: Clause, found: tuple[str, str], start: int, end: int) -> Statement:
+    sort, value = found
+    return Statement("scene", "scene", value, start, end, value=f"{sort}: {value}", in_question=clause.in_question)
+
+
+def _in_passing(clause: Clause) -> Iterator[Found]:
+    """Places that a clause names in any other way: "close to a sandy SHORE", "a KITCHEN sink"."""
+    words = clause.sentence.words
+    if not _SUPPOSING.isdisjoint(words) or (len(words) < SHORT and "V" not in clause.sentence.tags):
+        return  # "A busy airport." answers a question
+    for noun in clause.nouns():
+        if noun.determiner in _NO_PLACE:
+            continue
+        both = "-".join(noun.modifiers[-2:])
+        for word in (noun.head, both, *noun.modifiers[-1:]):
+            found = VALUES.get(word)
+            if found is not None and found[0] in _PLACED and found[1] not in _PASSING:
+                yield found, noun.start, noun.end
+                break
+
+
+_NO_PLACE = frozenset("no any every each another".split())
 
 
 _SCENES = ("scene", "setting")
@@ -235,11 +266,12 @@ def _is_told(clause: Clause, noun: Noun, found: tuple[str, str], before: str, fu
         return True
     if before == "" and noun.first == 0 and noun.determiner in ("a", "an") and after in _GOES_ON:
         return True
-    return sort == "room" and (
-        (before in _SHOWS and noun.determiner in ("a", "an")) or (before == "" and clause.is_opening)
-    )
+    if before in _SHOWS and noun.determiner in ("a", "an"):
+        return sort == "room" or further in _PICTURES
+    return sort == "room" and before == "" and clause.is_opening
 
 
+_PICTURES = frozenset("scene setting image picture photo photograph shot view this it".split())
 _SUPPOSING = frozenset("would could might".split())
 _SOME_ROOMS = frozenset("the these those his her its their both two".split())
 """Determiners of rooms that are meant, where there are several."""
@@ -298,6 +330,8 @@ _ASKS_PLACE = re.compile(
 )
 _SUBJECTS = frozenset("setting scene place location backdrop background environment surroundings this it to".split())
 """What is the place where a picture was taken: "the BACKDROP is a street", "it seems TO be a street"."""
+_PASSING = frozenset("house train bus ship vehicle hotel bar shop road city ground grass snow hall lobby".split())
+"""Places that a picture may show from afar, or name a thing by."""
 _ONLY_IN = frozenset(("house", "train", "bus", "ship", "vehicle"))
 _ANYWHERE_SAID = frozenset(("weather", "time", "air", "occasion"))
 """Sorts that are told by the word alone."""
@@ -322,7 +356,8 @@ def _shuts_out(a: tuple[str, str], b: tuple[str, str]) -> bool:
     if name == other:
         return False
     if sort in _PLACED and other_sort in _PLACED:
-        return _NEAR.get(name, frozenset()).isdisjoint(_NEAR.get(other, frozenset()))
+        shared = _NEAR.get(name, frozenset()) & _NEAR.get(other, frozenset())
+        return not (shared if "snow" in (name, other) else shared - {"snow"})  # a snowy street is on no mountain
     if "air" in (sort, other_sort):
         if sort == other_sort:
             return True
@@ -335,25 +370,27 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
     """Captions that put the picture elsewhere speak against it; one alone does only where none agrees."""
     said = _split(statement.value)
     saying = f"scene: text says {said[1]}"
-    told = [{_split(one.value) for one in caption if one.kind == "scene"} for caption in evidence.told]
+    told = [
+        {_split(one.value) for one in caption if one.kind == "scene" and not one.is_loose} for caption in evidence.told
+    ]
+    named = [{_split(one.value) for one in caption if one.kind == "scene"} for caption in evidence.told]
     everything = set().union(*told)
     if said in everything:
         return "supported_by_caption", f"{saying}, a caption too"
-    spoken: dict[tuple[str, str], int] = {}
-    for word, n in evidence.nouns.items():
-        place = place_of(word) or _OF_CAPTIONS.get(word)
-        if place is not None:
-            spoken[place] = spoken.get(place, 0) + n
-    if said in spoken or (said[1] == "living room" and "living" in evidence.nouns):
+    spoken = _spoken_of(evidence)
+    is_named = said in spoken or any(said in caption for caption in named)
+    if is_named or (said[1] == "living room" and "living" in evidence.nouns):
         return "unknown", f"{saying}, a caption speaks of it"
     rooms = {("room", BY_BOX[name]) for name in evidence.boxes if name in BY_BOX}
     if said in rooms:
         return "supported_by_boxes", f"{saying}, what is boxed stands there"
     places = {place: n for place, n in spoken.items() if place[0] in _PLACED}
+    if statement.is_loose:
+        return _verify_in_passing(said, saying, named, evidence)
     against = [caption for caption in told if any(_shuts_out(said, other) for other in caption)]
-    others = Counter(other for caption in told for other in caption if other[0] == "room")
+    others = Counter(other for caption in named for other in caption if other[0] == "room")
     agreed = [other for other, n in others.items() if n >= ALL_TELL and said[0] == "room"]
-    if agreed and not any(VALUES.get(word) == said for word in evidence.nouns) and len(everything & set(others)) == 1:
+    if agreed and not any(VALUES.get(word) == said for word in evidence.nouns) and len(others) == 1:
         return "contradicted", f"{saying}, captions agree on a {agreed[0][1]}"  # next to it, but not in it
     family = (*_PLACED, "air") if said[0] in (*_PLACED, "air") else (said[0],)
     is_agreed = any(
@@ -380,7 +417,40 @@ def verify_scene(statement: Statement, evidence: Evidence) -> Ruling:
         and not _is_beside(said, evidence, (*everything, *places, *rooms))
     ):
         return "contradicted", f"{saying}, none of {len(evidence.told)} captions speaks of anything like it"
+    n_placed = sum(any(one[0] in _PLACED and one[1] not in _ANYWHERE for one in caption) for caption in named)
+    if n_placed >= _enough(said[1]):
+        return "contradicted", f"{saying}, {n_placed} captions tell of other places"
     return "unknown", f"{saying}, captions do not tell"
+
+
+def _spoken_of(evidence: Evidence) -> dict[tuple[str, str], int]:
+    """Per place, time or weather for which captions have a word in any way, how many have one."""
+    spoken: dict[tuple[str, str], int] = {}
+    for word, n in evidence.nouns.items():
+        place = place_of(word) or _OF_CAPTIONS.get(word)
+        if place is not None:
+            spoken[place] = spoken.get(place, 0) + n
+    return spoken
+
+
+def _enough(name: str) -> int:
+    """How many captions that tell of other places speak against one of which none has a word."""
+    if name in TOLD_OF and name not in ("snow", "snowy"):
+        return OFTEN
+    return ALL_TELL if name in _SELDOM_PASSED else NEVER
+
+
+def _verify_in_passing(
+    said: tuple[str, str], saying: str, named: Sequence[set[tuple[str, str]]], evidence: Evidence
+) -> Ruling:
+    """A place that a text names in passing is not there where captions tell of places that all shut it out."""
+    places = [{one for one in caption if one[0] in _PLACED} for caption in named]
+    told = set().union(*places)
+    around = {place for word in evidence.nouns if (place := place_of(word)) is not None and place[0] in _PLACED} | told
+    rooms = {("room", BY_BOX[name]) for name in evidence.boxes if name in BY_BOX}
+    if sum(map(bool, places)) >= OFTEN and all(_shuts_out(said, place) for place in (*around, *rooms)):
+        return "contradicted", f"{saying}, captions speak of {' and '.join(sorted(name for _, name in told))}"
+    return "unknown", f"{saying} in passing, captions do not tell"
 
 
 def _is_beside(said: tuple[str, str], evidence: Evidence, around: Iterable[tuple[str, str]]) -> bool:
@@ -393,10 +463,14 @@ def _is_beside(said: tuple[str, str], evidence: Evidence, around: Iterable[tuple
 
 TOLD_OF = frozenset(
     "kitchen bathroom bedroom beach desert church airport restaurant tennis baseball soccer zoo classroom library "
-    "museum rink shop laundry hospital theatre ship cave vineyard forest mountain snow snowy".split()
+    "museum rink shop laundry hospital theatre ship cave vineyard forest mountain snow snowy village circus arctic "
+    "courtroom cemetery".split()
 ) | {"living room"}
 """Places of which somebody tells where several people describe a picture taken there; in a street or a field people may
 pass them over. Of 1,005 captions of COCO, each held against the others, 0.3 % name one that no other speaks of."""
+NEVER = 99
+_SELDOM_PASSED = frozenset("street park porch rooftop courtyard".split())
+"""Places that one of three who tell where a picture was taken would name."""
 _WINTRY = frozenset(
     "ski skier skiing snowboard snowboarder snowboarding boarder winter ice icy cold frozen slope sled polar".split()
 )
