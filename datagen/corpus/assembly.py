@@ -86,6 +86,7 @@ class Assembly:
         self._box_images, self._box_categories = Growing(np.int32), Growing(np.int32)
         self._corners, self._areas, self._crowds = Growing(np.float64, 4), Growing(np.float64), Growing(np.bool_)
         self._labels = Growing(np.int32, 2)
+        self._open: list[int] = []
         self._regions, self._region_images = GrowingTexts(), Growing(np.int32)
         self._region_corners, self._region_kinds = Growing(np.float32, 4), Growing(np.int8)
 
@@ -171,6 +172,18 @@ class Assembly:
         """
         self._labels.add(np.asarray(labels, np.int32).reshape(-1, 2))
 
+    def leave_open(self, image: int, category: int | None = None) -> None:
+        """Take an image not to be without a thing, or to have so many, as a box of it was left out.
+
+        Args:
+            image: Its row.
+            category: What the box shows; None where nobody knows, so that it may be any.
+        """
+        if category is None:
+            self._open.append(image)
+        else:
+            self.add_labels([(image, category)])
+
     def add_regions(self, image: int, said: Sequence[tuple[str, Sequence[float], int]]) -> None:
         """Give an image what is said of its parts; what has no words, or lies nowhere in the frame, is left out.
 
@@ -206,6 +219,8 @@ class Assembly:
             image: Whose it is, if that is known.
         """
         self.note_faulty(f"{place}: {detail}")
+        if image is not None:
+            self.leave_open(image)
         self.tell("record_unreadable", image, f"{place}: {detail}; left out")
 
     def note_faulty(self, told: str) -> None:
@@ -354,6 +369,8 @@ class Assembly:
             fault = f"reaches over the frame by {over[at].max():.3g} of it; clipped" if is_over[at] else fault
             told = f"{names[categories[at]]}, box {_told(corners[at], sizes[at])} {fault}"
             self.tell(kind, int(images[at]), told)
+        is_lost = was_named & (is_flat | is_outside)
+        self.add_labels(np.column_stack((images, self._box_categories.array()))[is_lost])
         is_kept &= ~(is_flat | is_outside)
         n_boxes, n_odd = int(was_named.sum()), int((was_named & (is_flat | is_outside | is_over)).sum())
         if n_odd <= SEEMS_CORNERS * n_boxes:
@@ -368,6 +385,9 @@ class Assembly:
 
     def _coded_labels(self, rows: Rows) -> tuple[Rows, Rows]:
         """What is said of categories in whole images, as ``Columns`` has it: image and label."""
+        every = np.arange(len(self._categories), dtype=np.int32)
+        for image in dict.fromkeys(self._open):
+            self.add_labels(np.column_stack((np.full(len(every), image, np.int32), every)))
         labels = self._labels.array()
         images, codes = labels[:, 0], labels[:, 1]
         is_mark = codes <= LAST_MARK

@@ -12,6 +12,7 @@ import hashlib
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
@@ -208,7 +209,7 @@ def _layout_of(table: Table) -> _Layout | None:
 
     schema = table.schema
     image = picture_column(schema)
-    names = {*schema.names}
+    names = {name for name, n in Counter(schema.names).items() if n == 1}  # of two of a name none is known to be meant
     texts = tuple(name for name in dict.fromkeys(_CAPTIONS) if name in names and _holds_text(schema.field(name).type))
     objects = next((name for name in _OBJECTS if name in names and pa.types.is_nested(schema.field(name).type)), None)
     if image is None or not (texts or objects):

@@ -330,12 +330,13 @@ def _image_of(
     width, height = record.width or 0, record.height or 0
     if bool(width) != bool(height):
         raise CorpusError(f"{place}: has a width or a height but not both; add the other, in pixels.")
-    rows = record.boxes
+    rows, lost = record.boxes, list[str]()
     if rows and not width:
         try:
             width, height = _read_size(record, place, folder)
         except PictureError as fault:  # the pictures are checked later, and this one costs its samples then
             findings.append(Finding("box_without_frame", image_id, f"{fault.detail}; {len(rows)} boxes left out"))
+            lost += [_category_name(row.category, place) for row in rows]
             rows = ()
     boxes: list[Box] = []
     for row in rows:
@@ -361,7 +362,10 @@ def _image_of(
         box, faults = make_box(InstanceRow(0, 0, bbox=row.bbox, area=row.area, iscrowd=crowd), name, width, height)
         findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]
         boxes += [box] if box is not None else []
+        lost += [name] if box is None else []
     image = AnnotatedImage(image_id, record.file_name, width, height, captions, tuple(boxes), record.licence)
+    if lost:  # a box that was left out is no proof that nothing is there
+        image = replace(image, unfinished=(*dict.fromkeys(lost),))
     if not any(row.score is not None and row.score < 1 for row in record.boxes):
         return image
     return replace(image, absent=(), unfinished=(*dict.fromkeys(box.category for box in boxes),), by_detector=True)

@@ -390,16 +390,12 @@ def columns_of(images: Sequence[AnnotatedImage]) -> Columns:
     boxes = [box for image in images for box in image.boxes]
     labels = [
         [
-            ONLY_LABELLED,
+            *([ONLY_LABELLED] if image.absent is not UNSET else ()),
             *([BY_DETECTOR] if image.by_detector is True else ()),
             *([BY_CAPTIONER] if image.by_captioner is True else ()),
-            *(-1 - categories[name] for name in image.absent if name in categories),
+            *(-1 - categories[name] for name in image.absent or () if name in categories),
             *(categories[name] for name in image.unfinished or () if name in categories),
         ]
-        if image.absent is not UNSET
-        else [BY_CAPTIONER]
-        if image.by_captioner is True
-        else []
         for image in images
     ]
     return Columns(

@@ -410,13 +410,18 @@ def _explain_fault(path: Path, n_read: int, error: json.JSONDecodeError) -> str:
     )
 
 
+def _first_keys(records: object) -> set[str]:
+    return {*records[0]} if isinstance(records, list) and records and isinstance(records[0], dict) else set()
+
+
 def _explain_shape(value: object, number: int) -> str:
     if not isinstance(value, dict):
         return f"record {number} is {_shown(value)}, not an object. {_SHAPE}."
     for name, told in _OTHER_SETS.items():
         if name in value:
             return f"holds {told}; take in an export of another form. {_SHAPE}."
-    if {"images", "annotations"} & value.keys() and number == 1 and "messages" not in value:
+    is_coco = isinstance(value.get("annotations"), list) or {"id", "file_name"} <= _first_keys(value.get("images"))
+    if is_coco and number == 1 and "messages" not in value:
         return f"looks like a COCO file; give it to --captions or --instances of 'datagen run'. {_SHAPE}."
     return f"its first record holds {', '.join(map(repr, list(value)[:5])) or 'nothing'}. {_SHAPE}."
 

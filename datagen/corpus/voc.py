@@ -153,6 +153,8 @@ def _add(found: Element, told: str, name: str, base: Path, assembly: Assembly) -
     image = assembly.add_image(name, width, height)
     if fault is not None:
         assembly.tell("box_without_frame", image, fault)
+        for name_of_lost in filter(None, (_text(one, "name") for one in objects)):
+            assembly.leave_open(image, assembly.category(name_of_lost))
         objects = []
     categories: list[int] = []
     units: list[tuple[float, float, float, float]] = []
@@ -162,6 +164,7 @@ def _add(found: Element, told: str, name: str, base: Path, assembly: Assembly) -
         if corners is None or not category:
             what = "a name" if corners is not None else "xmin, ymin, xmax and ymax as numbers"
             assembly.tell("box_missing", image, f"{told}: an object is without {what}; left out")
+            assembly.leave_open(image, assembly.category(category) if category else None)
             continue
         left, top, right, bottom = corners
         units.append(((left - 1) / width, (top - 1) / height, right / width, bottom / height))

@@ -204,6 +204,7 @@ def _read_labels(path: str, image: int, assembly: Assembly, rows: list[int], *, 
         if not words:
             continue
         n_lines += 1
+        which = math.nan
         try:
             which, *values = map(float, words)
             if has_keypoints:
@@ -214,6 +215,7 @@ def _read_labels(path: str, image: int, assembly: Assembly, rows: list[int], *, 
         except (ValueError, OverflowError) as error:
             n_odd += 1
             assembly.tell("label_unreadable", image, f"{name}, line {number}: {_fault(error)}; left out")
+            assembly.leave_open(image, rows[int(which)] if which in range(len(rows)) else None)
             continue
         categories.append(rows[int(which)])
         corners.append(box)

@@ -171,7 +171,13 @@ def translated_errors(path: Path) -> Iterator[None]:
             raise RunError(
                 f"{path}: the disk is full; what is stored is safe, so free some space and start again."
             ) from None
-        raise RunError(f"{path}: cannot be written ({error.strerror or error}); choose another --out.") from None
+        told = f"{path}: cannot be written ({error.strerror or error})"
+        if error.errno in (errno.EFBIG, errno.EIO, errno.EROFS, errno.ESTALE):  # the folder may hold what was paid for
+            raise RunError(
+                f"{told}; what is stored is safe, so mend the disk or its limits and start again, "
+                "or copy the folder to another disk and go on there."
+            ) from None
+        raise RunError(f"{told}; choose another --out.") from None
 
 
 def sync_folder(path: Path) -> None:

@@ -131,7 +131,8 @@ class Frequencies:
 
     def _likelihoods(self, shown: Collection[str], name: str) -> NDArray[np.float64]:
         """Of every category, by the other images: what is shown here, with ``name``, is taken out of the count."""
-        beside = [self._place[other] for other in shown if other != name and other in self._place]
+        # Sorted, as sums differ in their last digit by their order, and that of a set is another in each process.
+        beside = sorted(self._place[other] for other in shown if other != name and other in self._place)
         here = np.zeros(len(self._place))
         here[[*beside, self._place[name]]] = 1
         if not beside:

@@ -232,7 +232,7 @@ def _rivals(
     word, sorts = statement.word, sorts_of(statement.word, n_sorts)
     if word in _BESIDE_ANYTHING:
         return
-    for name in set().union(*captions):
+    for name in sorted(set().union(*captions)):  # the first is told, and the order of a set differs between processes
         if sorts.isdisjoint(sorts_of(name, n_sorts)) or distance(word, name) > steps or are_kin(word, name):
             continue
         if name in _told_sorts(word):

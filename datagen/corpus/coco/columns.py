@@ -166,7 +166,11 @@ class Captions(Struct, frozen=True):
 
 
 class Instances(Struct, frozen=True):
-    """An instances file."""
+    """An instances file.
+
+    Attributes:
+        lost: Image and category of the annotations that could not be read, shape (annotations, 2).
+    """
 
     path: Path
     images: ImageTable
@@ -174,6 +178,7 @@ class Instances(Struct, frozen=True):
     annotations: InstanceTable
     faults: Faults
     categories: list[CategoryRow]
+    lost: Ints
 
 
 class ImageRows:

@@ -173,6 +173,7 @@ class _Merge:
             if not is_repeated[at]:
                 self._note(kind, int(table.image_ids[at]), int(table.ids[at]), detail)
         is_kept &= ~is_repeated
+        self._leave_open(file, boxes, is_odd & ~is_kept & ~is_repeated)
         self._doubt_scored(file, boxes, is_kept, min_score)
         self.boxes.append(_Boxes(*(_chosen(getattr(boxes, name), is_kept) for name in boxes.__struct_fields__)))
         self._place_labels(file)
@@ -219,6 +220,22 @@ class _Merge:
         marks = np.concatenate([np.column_stack((images, np.full(len(images), mark))) for mark in _DETECTORS])
         boxed = np.unique(np.column_stack((boxes.images[is_kept], boxes.categories[is_kept])), axis=0)
         self.labels.append(np.concatenate((marks[marks[:, 0] >= 0], boxed)).astype(np.int32))
+
+    def _leave_open(self, file: Instances, boxes: _Boxes, is_lost: Mask) -> None:
+        """Take no image to be without a thing, or to have so many, where a box of it was left out.
+
+        Of a record whose category cannot be read any category may be meant.
+        """
+        rows = np.flatnonzero(is_lost & (boxes.images >= 0) & (boxes.categories >= 0))
+        pairs = [np.column_stack((boxes.images[rows], boxes.categories[rows]))]
+        images = self.listing.rows(file.lost[:, 0], file.path)
+        categories = self.listing.category_rows(file, file.lost[:, 1])
+        every = np.unique(self.listing.category_rows(file, self.ids.numbers([row.id for row in file.categories])))
+        is_any = (images >= 0) & (file.lost[:, 1] == NO_ID)
+        pairs.append(np.column_stack((images, categories))[(images >= 0) & (categories >= 0)])
+        pairs += [np.column_stack((np.full(len(every), image), every)) for image in np.unique(images[is_any])]
+        found = np.unique(np.concatenate(pairs), axis=0)
+        self.labels.append(found[found[:, 1] >= 0].astype(np.int32))
 
     def _judge(
         self, file: Instances, notes: list[tuple[int, str, str]], is_ours: Mask, is_kept: Mask, form: _FormCheck

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
+import numpy as np
 from msgspec import Raw, Struct
 
 from datagen.corpus.coco.boxes import (
     CaptionRow,
     CaptionsFile,
     CategoryRow,
+    Id,
     ImageRow,
     InstanceRow,
     InstancesFile,
@@ -313,7 +315,8 @@ def read_instances(path: Path, ids: Ids) -> Instances:
         )
     if {(92, "banner"), (183, "other")} <= {(row.id, row.name) for row in categories}:
         raise CorpusError(f"{path}: is a COCO stuff file (regions such as sky, not objects). Give an instances file.")
-    return Instances(path, found.images.table(), licences, annotations, faults, categories)
+    lost = np.array([ids.numbers(pair) for pair in found.lost], np.int64).reshape(-1, 2)
+    return Instances(path, found.images.table(), licences, annotations, faults, categories, lost)
 
 
 class _Read(Generic[RowsT]):
@@ -343,6 +346,11 @@ class _Read(Generic[RowsT]):
         self._readers[key] = reader = RowReader(self._path, key, row_type, kept)
         reader.take(b"[%b]" % b",".join(map(bytes, values or ())))
         return kept.rows
+
+    @property
+    def lost(self) -> list[tuple[Id, Id | None]]:
+        """Image and category of the annotations that could not be read."""
+        return self._readers["annotations"].lost
 
     def faults(self) -> Faults:
         """What was left out.

@@ -11,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.coco.boxes import InstanceRow
+from datagen.corpus.coco.boxes import Id, InstanceRow
 from datagen.corpus.images import id_text
 from datagen.errors import CorpusError
 from datagen.records import Finding
@@ -61,12 +61,14 @@ class RowReader(Generic[RowT]):
         n_faulty: Of these, the ones that were left out.
         n_of_other_kind: Captions among instances, or instances among captions: no faults, but not read here.
         findings: About the faulty ones.
+        lost: Of the faulty annotations those whose image is known: its id and the category's, None if that is not.
     """
 
     def __init__(self, path: Path, key: str, row_type: type[RowT], sink: Sink[RowT]) -> None:
         self.path, self.key = path, key
         self.n_rows = self.n_faulty = self.n_of_other_kind = 0
         self.findings: list[Finding] = []
+        self.lost: list[tuple[Id, Id | None]] = []
         self._first = ""
         self._is_panoptic = False
         self._row_type, self._sink = row_type, sink
@@ -122,6 +124,8 @@ class RowReader(Generic[RowT]):
         told = told_fault(f"$.{self.key}[{self.n_rows - 1}]", message)
         self.n_faulty += 1
         self._first = self._first or told
+        if self.key == "annotations" and isinstance(marks.image_id, int | str):
+            self.lost.append((marks.image_id, _id_in(marks.category_id)))
         if len(self.findings) < MAX_TOLD:
             image_id = marks.image_id if self.key == "annotations" else marks.id
             known = id_text(image_id) if isinstance(image_id, int | str) else None
@@ -174,6 +178,14 @@ def told_fault(place: str, message: str) -> str:
     at = f"{place}{where.strip('`').removeprefix('$')}"
     what = what if what.startswith(("NaN", "inf", "-inf")) else f"{what[:1].lower()}{what[1:]}"
     return f"at {at}: {what} ({hint})"
+
+
+def _id_in(raw: Raw) -> Id | None:
+    """The id that a value is; None for anything else."""
+    try:
+        return msgspec.json.decode(raw, type=int | str)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _without_empty_box(raw: Raw) -> bytes | None:
