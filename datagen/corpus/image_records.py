@@ -28,7 +28,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
 from datagen.config import CorpusSettings
@@ -363,9 +363,16 @@ def _image_of(
         findings += [Finding(kind, image_id, f"{name}, {detail}") for kind, detail in faults]
         boxes += [box] if box is not None else []
         lost += [name] if box is None else []
-    image = AnnotatedImage(image_id, record.file_name, width, height, captions, tuple(boxes), record.licence)
-    if lost:  # a box that was left out is no proof that nothing is there
-        image = replace(image, unfinished=(*dict.fromkeys(lost),))
+    image = AnnotatedImage(
+        image_id,
+        record.file_name,
+        width,
+        height,
+        captions,
+        tuple(boxes),
+        record.licence,
+        unfinished=(*dict.fromkeys(lost),) or UNSET,  # a box that was left out is no proof that nothing is there
+    )
     if not any(row.score is not None and row.score < 1 for row in record.boxes):
         return image
     return replace(image, absent=(), unfinished=(*dict.fromkeys(box.category for box in boxes),), by_detector=True)

@@ -132,3 +132,13 @@ def test_categories_that_name_no_thing_are_left_out_with_their_boxes() -> None:
     (finding,) = corpus.findings
     assert finding.kind == "category_no_thing" and "left out with their 1 of 3 boxes" in finding.detail
     assert corpus.refusal is None
+
+
+def test_records_that_are_left_out_leave_their_categories_open() -> None:
+    assembly = Assembly("mine", ["person"])
+    one, two, three = (assembly.add_image(f"{n}.jpg", 100, 100) for n in range(3))
+    assembly.add_boxes([one, one, two, three], [0, 0, 0, 0], [HALF, (2, 2, 3, 3), HALF, HALF])
+    assembly.tell_unreadable("two", "is faulty", image=two)
+    assembly.leave_open(three, assembly.category("dog"))
+    images = corpus_of(assembly.annotations(20)).images
+    assert [image.unfinished or () for image in images] == [("person",), ("person", "dog"), ("dog",)]

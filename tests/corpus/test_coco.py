@@ -871,3 +871,28 @@ def test_a_caption_under_most_of_many_images_is_a_heading(load: Loader) -> None:
     (finding,) = corpus.findings
     assert finding.kind == "captions_alike" and "30 of 60 captions say the same" in finding.detail
     assert all(len(image.captions) == 1 and "beside" in image.captions[0] for image in corpus.images)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_open"),
+    [
+        ({"bbox": ["x", 5, 20, 10]}, ["dog"]),
+        ({"bbox": [900, 5, 20, 10]}, ["dog"]),
+        ({"bbox": [10, 5, 0, 0]}, ["dog"]),
+        ({"bbox": None}, ["dog"]),
+        ({"bbox": "[10, 5, 20, 10]"}, ["dog"]),
+        ({"category_id": [18]}, ["dog", "person"]),
+        ({"category_id": 99}, []),
+    ],
+)
+def test_a_box_that_is_left_out_is_no_proof_that_nothing_is_there(
+    load: Loader, change: dict[str, Any], is_open: list[str]
+) -> None:
+    images = [IMAGE, {**IMAGE, "id": 8, "file_name": "8.jpg"}]
+    sound = [{**BOX, "id": 10 + n, "image_id": n, "category_id": 1} for n in (7, 8)]
+    corpus = load(instances(*sound, BOX | change, images=images))
+    assert len(corpus.findings) == 1
+    denied = [deniable(image, corpus.categories, ChecksSettings()) for image in corpus.images]
+    assert denied == [tuple(name for name in ("person", "dog") if name not in is_open), ("person", "dog")]
+    counted = count_objects(corpus.images[0].boxes, corpus.images[0].unfinished or ())["person"]
+    assert counted.is_exact == ("person" not in is_open)

@@ -172,6 +172,7 @@ FAULTS = {
     "list of texts": ('["a", "b"]', "record 1 is 'a', not an object"),
     "later text": ('[{"conversations": []}, 5]', "record 2 is '5', not an object"),
     "coco": ('{"images": [], "annotations": []}', "looks like a COCO file; give it to --captions"),
+    "the Cauldron": ('[{"images": ["1.jpg"], "texts": [{"user": "a"}]}]', "its first record holds 'images', 'texts'"),
     "pairs": ('[{"prompt": [], "chosen": []}]', "pairs of answers, for preferences"),
     "pairs with pictures": ('{"images": ["a"], "prompt": [], "chosen": [], "rejected": []}', "pairs of answers"),
     "pairs of LLaMA-Factory": ('[{"images": ["a"], "conversations": [], "chosen": {}}]', "pairs of answers"),

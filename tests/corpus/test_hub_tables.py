@@ -169,3 +169,15 @@ def test_a_run_looks_into_the_tables(tmp_path: Path) -> None:
         "a.parquet/2.png"
     }
     assert kept == "a.parquet/1.png"
+
+
+def test_of_two_columns_of_one_name_none_is_read(tmp_path: Path) -> None:
+    pictures = pa.array([row()["image"]], IMAGE)
+    twice = pa.Table.from_arrays(
+        [pictures, pa.array(["A dog."]), pa.array(["A cat."]), pa.array(["A cup."])],
+        names=["image", "caption", "caption", "text"],
+    )
+    path = tmp_path / "train-00000.parquet"
+    pq.write_table(twice, path)
+    (image,) = load_corpus(CorpusSettings(path=str(path))).images
+    assert image.captions == ("A cup.",)

@@ -219,3 +219,12 @@ def test_names_of_a_folder_above_belong_to_its_own_labels_alone(tmp_path: Path) 
         open_source(CorpusSettings(path=str(tmp_path / "other")))
     put(tmp_path / "tool", {"labels/classes.txt": "person\nhot dog", "images/1.jpg": None, "labels/1.txt": DOG})
     assert names_of(load(tmp_path / "tool" / "images")) == ["images/1.jpg"]
+
+
+def test_a_line_that_is_left_out_is_no_proof_that_nothing_is_there(tmp_path: Path) -> None:
+    lines = {"1": f"{DOG}1 0.5 0.5 0.2\n", "2": f"{DOG}one 0.5 0.5 0.2 0.4\n", "3": f"{DOG}1 0.5 0.5 0 0\n", "4": DOG}
+    files: dict[str, str | bytes | None] = {"data.yaml": NAMES}
+    for name, text in lines.items():
+        files |= {f"images/{name}.png": None, f"labels/{name}.txt": text}
+    given = [image.unfinished or () for image in load(put(tmp_path, files)).images]
+    assert given == [("traffic light",), ("person", "traffic light"), ("traffic light",), ()]

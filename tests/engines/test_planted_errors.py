@@ -299,3 +299,15 @@ def _plain() -> dict[str, object]:
 
     plain = dump_settings(datagen.demo_settings())
     return {name: value for name, value in plain.items() if name != "validator"}
+
+
+def test_the_nearest_things_do_not_depend_on_the_order_of_a_set() -> None:
+    names = tuple(f"thing {n}" for n in range(12))
+    rows = [[n for n in range(12) if (7 * at + n * n) % 5 < 2] for at in range(40)]
+    images = [
+        AnnotatedImage(str(at), f"{at}.jpg", 9, 9, (), tuple(Box(names[n], (0, 0, 1, 1), 1.0) for n in row))
+        for at, row in enumerate(rows)
+    ]
+    frequent = Frequencies(images, names)
+    orders = [names[:7], names[6::-1], (*names[3:7], *names[:3])]
+    assert len({frequent.likelihood("thing 9", order) for order in orders}) == 1

@@ -96,3 +96,10 @@ def test_a_folder_in_a_files_place_is_refused_before_anything_is_paid(tmp_path: 
     for start in (folder.require, folder.locked().__enter__):
         with pytest.raises(RunError, match=f"{name}: is a folder, where this run keeps a file"):
             start()
+
+
+@pytest.mark.parametrize("number", [errno.EFBIG, errno.EIO, errno.EROFS])
+def test_a_disk_that_refuses_is_no_reason_to_leave_what_was_paid_for(tmp_path: Path, number: int) -> None:
+    with pytest.raises(RunError, match="what is stored is safe, so mend the disk") as told, write_whole(tmp_path / "a"):
+        raise OSError(number, "no")
+    assert "another --out" not in str(told.value)
