@@ -254,7 +254,10 @@ def test_a_caption_under_most_of_many_images_is_a_heading() -> None:
 
 
 def test_a_box_of_a_record_that_is_left_out_leaves_its_category_open() -> None:
-    boxes = [{"category": "dog", "bbox": [900, 1, 20, 20]}, {"category": "cup", "bbox": [5, 5, 20, 20]}]
-    records = [{"file_name": f"{n}.jpg", "width": 100, "height": 100, "boxes": boxes[n:]} for n in range(2)]
+    places = {"0": [900, 1, 20, 20], "1": [5, 5, 20, 20]}
+    records = [
+        {"file_name": f"{n}.jpg", "width": 100, "height": 100, "boxes": [{"category": "dog", "bbox": box}]}
+        for n, box in places.items()
+    ]
     images = ImageRecords(records).load().images
     assert [image.unfinished or () for image in images] == [("dog",), ()]
