@@ -387,8 +387,8 @@ def test_what_is_read(text, expected):
     assert told(text) == expected
 
 
-def box(category: str, *corners: float) -> Box:
-    return Box(category, corners, (corners[2] - corners[0]) * (corners[3] - corners[1]))
+def box(category: str, left: float, top: float, right: float, bottom: float) -> Box:
+    return Box(category, (left, top, right, bottom), (right - left) * (bottom - top))
 
 
 def row_of(category: str, n: int, *, y: float = 0.4, width: float = 0.06) -> tuple[Box, ...]:
