@@ -65,6 +65,13 @@ class CorpusSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             "behind (http, s3, gs, az, hf), or a .txt file of addresses; without it they stay unchecked."
         ),
     ] = None
+    coordinates: Annotated[
+        str,
+        Meta(
+            description="How a dataset made elsewhere writes boxes, a model family of docs/pointing.md; they are read "
+            "back to shares of the picture."
+        ),
+    ] = "shares"
     source: Annotated[
         str | None, Meta(description='"python:NAME" where a program gave the images; filled in by `datagen.run`.')
     ] = None

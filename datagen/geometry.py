@@ -9,6 +9,7 @@ Writers use the strict rules (a place is named only when nobody would object); j
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -233,3 +234,18 @@ def is_large_enough(box: BoxUnit) -> bool:
 def can_be_pointed_at(box: Box) -> bool:
     """Whether an annotation is of one thing, and large enough."""
     return not box.is_crowd and is_large_enough(box.box_unit)
+
+
+def resized_by_qwen(size: tuple[int, int], most: int, least: int = 56 * 56, factor: int = 28) -> tuple[int, int]:
+    """The width and height that Qwen2.5-VL's processor gives a picture: multiples of 28, within so many pixels.
+
+    After ``smart_resize`` of transformers and qwen-vl-utils.
+    """
+    width, height = (round(side / factor) * factor for side in size)
+    if width * height > most:
+        beta = math.sqrt(size[0] * size[1] / most)
+        width, height = (max(factor, math.floor(side / beta / factor) * factor) for side in size)
+    elif width * height < least:
+        beta = math.sqrt(least / (size[0] * size[1]))
+        width, height = (math.ceil(side * beta / factor) * factor for side in size)
+    return width, height

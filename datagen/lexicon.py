@@ -159,6 +159,11 @@ def with_article(name: str) -> str:
     return f"{article(name)} {name}"
 
 
+def as_prose(text: str) -> str:
+    """Spell as prose what COCO spells in lower case: "a TV"."""
+    return re.sub(r"\btv(s?)\b", r"TV\1", text) if "tv" in text else text
+
+
 def article(name: str) -> str:
     """The indefinite article before a word: "a" or "an", as it sounds."""
     return "an" if _AN.match(name) else "a"

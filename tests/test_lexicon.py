@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.lexicon import Lexicon, counted, lexicon_for, number_word, plural, with_article
+from datagen.lexicon import Lexicon, as_prose, counted, lexicon_for, number_word, plural, with_article
 
 NAMES = (
     "person bicycle car airplane bus train truck boat bird cat dog horse sheep cow elephant bear zebra skis mouse "
@@ -124,3 +124,7 @@ def test_mentions_lie_in_order_inside_any_text(text):
 def test_every_name_and_plural_is_found_again(name):
     assert LEXICON.named(f"look: {with_article(name)}!") == {name}
     assert LEXICON.named(f"some {plural(name)}") == {name}
+
+
+def test_prose_spells_tv_with_capitals():
+    assert [as_prose(text) for text in ("a tv", "two tvs", "a TV", "tvset")] == ["a TV", "two TVs", "a TV", "tvset"]

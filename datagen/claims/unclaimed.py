@@ -228,6 +228,25 @@ def _gerund_subject(sentence: Sentence, start: int, end: int) -> int | None:
     return None
 
 
+def _of_kinds(sentence: Sentence, _: str, start: int, end: int) -> Iterator[Span]:
+    """What a kind of thing is: "elephants are excellent swimmers"."""
+    words, tags, nouns = sentence.words, sentence.tags, sentence.nouns
+    for noun in nouns:
+        n = noun.last + 1
+        if noun.first < noun.last or not noun.is_plural or words[n : n + 1] != ["are"]:
+            continue
+        n += 1 if words[n + 1 : n + 2] != [","] else _ASIDE  # ", in fact,"
+        other = next((one for one in nouns if one.first > n - 1), None)
+        if other is None or other.first > n + 1 or not other.is_plural or other.determiner:
+            continue
+        if start <= noun.start < end and all(tag in "AR" for tag in tags[n : other.first]):
+            yield noun.start, other.end, False
+
+
+_ASIDE = 5
+"""Words of "are, in fact," and the like from the verb on."""
+
+
 def _end_of_likeness(sentence: Sentence, text: str, start: int, at: int, end: int) -> int:
     """Where what something is compared with ends: "a dog like a small bear | lies there"."""
     comma = text.find(",", at, end)
@@ -296,6 +315,7 @@ _READERS = (
     (frozenset("though after before since from during having sunday saturday holiday childhood lifetime until unless "
                "case as what were had should add picture imagine swap replace exchange put take place give remove "
                "think consider suppose".split()), _supposed),
+    (frozenset(("are",)), _of_kinds),
     (_HABIT_WORDS | {"some", "other", "years", "centuries", "once", "who"}, _usual),
 )  # fmt: skip
 """What reads such parts of a clause, each with words of which a sentence that has them has one."""

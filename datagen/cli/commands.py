@@ -85,16 +85,25 @@ def import_dataset(
             "its files are put there, by default into the run folder."
         ),
     ] = None,
+    coordinates: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FAMILY",
+            help="How its boxes are written, such as qwen3-vl; by default as its manifest tells, else shares.",
+        ),
+    ] = None,
     change: options.ChangeOption = False,
     given: options.Given,
 ) -> None:
     """Check, deduplicate and judge a dataset made elsewhere; it becomes a run like any other."""
     from datagen.corpus import open_source
-    from datagen.corpus.llava_dataset import find_pictures
+    from datagen.corpus.llava_dataset import coordinates_told, find_pictures
     from datagen.errors import SettingsError
 
     folder = images or find_pictures(dataset, out / "pictures")
     named = {"corpus.dataset": str(dataset), "corpus.images": None if folder is None else str(folder)}
+    if (family := coordinates or coordinates_told(dataset)) is not None:
+        named["corpus.coordinates"] = family
     settings = load_settings(None, {**named, **given})
     if folder is None and open_source(settings.corpus).pictures is None:
         told = f"the pictures are neither in 'images' beside {dataset} nor told by --corpus"

@@ -51,7 +51,8 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
     total = made.total
     yield f"teacher   {teacher.name}{', by the Batch API' if teacher.batch else ''}"
     nothing = f", {made.n_nothing_to_ask} with nothing to ask" if made.n_nothing_to_ask else ""
-    yield f"requests  {total.n_requests:,} to send, {total.n_stored:,} stored{nothing}"
+    failed = f", {total.n_failed:,} failed for good (--retry)" if total.n_failed else ""
+    yield f"requests  {total.n_requests:,} to send, {total.n_stored - total.n_failed:,} stored{failed}{nothing}"
     yield from omission_lines(made.omissions)
     for name, of in made.by_type.items():
         if of.n_requests:

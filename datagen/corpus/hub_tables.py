@@ -9,7 +9,6 @@ they are looked at.
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import os
 from collections import Counter
@@ -33,6 +32,7 @@ from datagen.corpus.hub_parquet import HubTables, hub_tables, is_hub_id
 from datagen.corpus.images import MAX_SIDE_PX, Annotations
 from datagen.corpus.picture_folders import SUFFIXES
 from datagen.corpus.picture_tables import Table, find_tables, picture_column
+from datagen.corpus.pictures import size_of
 from datagen.corpus.source import Corpus, FileSource
 from datagen.errors import CorpusError
 from datagen.said_again import HUB_ID
@@ -364,17 +364,6 @@ class _Rows:
             categories.append(self.assembly.category(named))
         if boxes:
             self.assembly.add_boxes([image] * len(boxes), categories, boxes)
-
-
-def size_of(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture by its header; zeros where it is none."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            return image.size
-    except Exception:  # a broken picture makes PIL raise anything; it costs its samples later
-        return 0, 0
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -6,6 +6,7 @@ texts, which go straight to disk. A fault of a file is one sentence; a fault of 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,9 +23,10 @@ from msgspec.structs import replace
 from datagen.config import IMPORTED, CorpusSettings
 from datagen.corpus.dataset_forms import as_llava, data_files, parquet_rows, tar_rows
 from datagen.corpus.file_names import is_inside_name, name_in, plain_name
+from datagen.corpus.foreign_boxes import NEEDS_SIZE, SHARES, reader_of
 from datagen.corpus.images import id_of_file, id_text
-from datagen.corpus.picture_places import is_elsewhere
-from datagen.corpus.pictures import picture_path
+from datagen.corpus.picture_places import folder_of, is_elsewhere
+from datagen.corpus.pictures import EXPORT_MANIFEST, PictureError, picture_path, picture_size, size_of
 from datagen.corpus.source import Corpus, FileSource, Source, check_start, explain_unreadable
 from datagen.errors import CorpusError
 from datagen.records import AnnotatedImage, Finding
@@ -176,11 +178,21 @@ def find_pictures(dataset: Path, unpacked: Path) -> Path | None:
     return around if is_there else None
 
 
+def coordinates_told(dataset: Path) -> str | None:
+    """How the boxes of an export are written, as its manifest tells; None where none does."""
+    try:
+        told = json.loads(((dataset if dataset.is_dir() else dataset.parent) / EXPORT_MANIFEST).read_bytes())
+        family = told["export"]["coordinates"]
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return family if isinstance(family, str) else None
+
+
 def index_dataset(settings: CorpusSettings, annotations: Source | None = None) -> Dataset:
     """Index the dataset at ``settings.dataset``; pictures that stand in its files are unpacked into ``images``.
 
     Args:
-        settings: Uses ``dataset``, ``images`` and ``limit`` (images).
+        settings: Uses ``dataset``, ``images``, ``coordinates`` and ``limit`` (images).
         annotations: Of images, each found by the end of its path, or by COCO's number of twelve digits.
 
     Raises:
@@ -193,7 +205,7 @@ def index_dataset(settings: CorpusSettings, annotations: Source | None = None) -
     types: dict[str, None] = {}
     about: dict[str, dict[str, str]] = {}
     imageless: list[Record] = []
-    for number, (record, content, pixels) in enumerate(_read_rows(path), start=1):
+    for number, (record, content, pixels) in enumerate(_read_rows(path, translator_of(settings)), start=1):
         name = _image_name(record)
         if isinstance(name, str) and folder is not None:
             name = _name_in_export(folder, name_in(folder, name))
@@ -216,8 +228,16 @@ def index_dataset(settings: CorpusSettings, annotations: Source | None = None) -
     return Dataset(corpus, (*records, *(imageless if settings.limit is None else ())), tuple(types))
 
 
-def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
+Translate = Callable[[dict[str, Any], bytes | None], dict[str, Any]]
+"""Gives a record with its boxes in the one form, from the record and the pixels that stood in it."""
+
+
+def read_records(path: Path, translate: Translate | None = None) -> Iterator[tuple[dict[str, Any], str]]:
     """Read a dataset, a file or a folder of them.
+
+    Args:
+        path: Of the dataset.
+        translate: Of ``translator_of``, where its boxes are in another form.
 
     Yields:
         Each record in LLaVA's form, and its content as compact JSON.
@@ -225,11 +245,49 @@ def read_records(path: Path) -> Iterator[tuple[dict[str, Any], str]]:
     Raises:
         CorpusError: A file is missing, damaged, or something else.
     """
-    for record, content, _ in _read_rows(path):
+    for record, content, _ in _read_rows(path, translate):
         yield record, content
 
 
-def _read_rows(path: Path) -> Iterator[tuple[dict[str, Any], str, bytes | None]]:
+def translator_of(settings: CorpusSettings) -> Translate | None:
+    """What reads the boxes of the family that ``coordinates`` names; None where they are shares already.
+
+    Raises:
+        SettingsError: There is no such family.
+    """
+    if settings.coordinates == SHARES:
+        return None
+    read, folder = reader_of(settings.coordinates), folder_of(settings.images)
+    needs_size = settings.coordinates.startswith(NEEDS_SIZE)
+
+    def size(record: dict[str, Any], pixels: bytes | None) -> tuple[int, int] | None:
+        if not needs_size:
+            return 1, 1
+        if pixels is not None:
+            return found if all(found := size_of(pixels)) else None
+        name = _image_name(record)
+        if folder is None or not isinstance(name, str):
+            return None
+        with contextlib.suppress(PictureError):
+            return picture_size(folder, _name_in_export(folder, name_in(folder, name)))
+        return None  # its samples fall with their picture
+
+    def translate(record: dict[str, Any], pixels: bytes | None) -> dict[str, Any]:
+        turns, of = record.get("conversations"), size(record, pixels)
+        if of is None or not isinstance(turns, list):
+            return record
+        told = [
+            {**turn, "value": read(turn["value"], of)}
+            if isinstance(turn, dict) and isinstance(turn.get("value"), str)
+            else turn
+            for turn in turns
+        ]
+        return {**record, "conversations": told}
+
+    return translate
+
+
+def _read_rows(path: Path, translate: Translate | None = None) -> Iterator[tuple[dict[str, Any], str, bytes | None]]:
     """Records with their content, and the pixels of those that hold them."""
     for file in data_files(path):
         try:
@@ -238,7 +296,10 @@ def _read_rows(path: Path) -> Iterator[tuple[dict[str, Any], str, bytes | None]]
                 record, pixels = as_llava(value) if is_row else (value, None)
                 if not is_row or (number == 1 and ("conversations" not in record or "chosen" in record)):
                     raise CorpusError(f"{file}: {_explain_shape(value, number)}")
-                yield (plain := _without_secrets(record)), _compact(plain), pixels
+                plain = _without_secrets(record)
+                if translate is not None:
+                    plain = translate(plain, pixels)
+                yield plain, _compact(plain), pixels
         except UnicodeDecodeError as error:
             raise CorpusError(f"{file}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
         except OSError as error:

@@ -338,6 +338,17 @@ def picture_size(folder: Path, file_name: str) -> tuple[int, int]:
         return image.size
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture by its header; zeros where it is none."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return image.size
+    except Exception:  # a broken picture makes PIL raise anything; it costs its samples later
+        return 0, 0
+
+
 def picture_path(folder: Path, file_name: str) -> Path | None:
     """Where a picture stands, or None when the name leads out of the folder, also by a symbolic link."""
     if not is_inside_name(file_name):

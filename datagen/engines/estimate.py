@@ -52,6 +52,7 @@ class TypeEstimate(Struct):
     Attributes:
         n_requests: To be sent.
         n_stored: Whose replies are stored, so that they are not sent again.
+        n_failed: Of these, failed for good: only ``retry`` sends them again.
         n_prompt: Tokens in.
         n_cached: Of these, likely found in the provider's cache.
         n_completion: Tokens out.
@@ -63,6 +64,7 @@ class TypeEstimate(Struct):
 
     n_requests: int = 0
     n_stored: int = 0
+    n_failed: int = 0
     n_prompt: float = 0.0
     n_cached: float = 0.0
     n_completion: float = 0.0
@@ -120,7 +122,7 @@ class Estimate(Struct, frozen=True):
     @property
     def total(self) -> TypeEstimate:
         """All types together."""
-        names = ("n_requests", "n_stored", "n_prompt", "n_cached", "n_completion", "n_most", "n_picture")
+        names = ("n_requests", "n_stored", "n_failed", "n_prompt", "n_cached", "n_completion", "n_most", "n_picture")
         return TypeEstimate(**{name: sum(getattr(of, name) for of in self.by_type.values()) for name in names})
 
 
@@ -281,6 +283,7 @@ def _count(
     if stored is not None and stored[3]:
         usage, latency_s, is_answer, _ = stored
         of.n_stored += 1
+        of.n_failed += not is_answer
         if is_answer and usage.n_completion_tokens:
             measured.add(usage, latency_s, n_prompt)
         return

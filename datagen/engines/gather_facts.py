@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from datagen.config import Settings
-from datagen.corpus.llava_dataset import Dataset, digest_record, read_records
+from datagen.corpus.llava_dataset import Dataset, Translate, digest_record, read_records, translator_of
 from datagen.dedup import FindVector
 from datagen.endpoint.budget import Budget
 from datagen.endpoint.error_translation import OF_SERVERS
@@ -279,7 +279,13 @@ def _kept_as_run(inputs: Inputs) -> Iterator[None]:
 def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeacher = teacher_of_settings) -> None:
     """Ask for every reply that is not stored yet, or take it from the dataset made elsewhere."""
     if inputs.dataset is not None:
-        take_in_dataset(inputs.dataset, Path(inputs.settings.corpus.dataset or ""), replies, inputs.progress)
+        take_in_dataset(
+            inputs.dataset,
+            Path(inputs.settings.corpus.dataset or ""),
+            replies,
+            inputs.progress,
+            translator_of(inputs.settings.corpus),
+        )
         return
     progress, watermark = inputs.progress, inputs.open_watermark(replies)
     in_flight: dict[str, int] = {}
@@ -497,7 +503,9 @@ def _ask_by_batches(
         move_on()
 
 
-def take_in_dataset(dataset: Dataset, path: Path, replies: ReplyStore, progress: Progress) -> None:
+def take_in_dataset(
+    dataset: Dataset, path: Path, replies: ReplyStore, progress: Progress, translate: Translate | None = None
+) -> None:
     """Store every record of a dataset made elsewhere that is not stored yet, in the order of the file.
 
     Args:
@@ -505,6 +513,7 @@ def take_in_dataset(dataset: Dataset, path: Path, replies: ReplyStore, progress:
         path: The file itself, read once more for the texts.
         replies: Where they go.
         progress: Hears of every record.
+        translate: Reads boxes of another form.
 
     Raises:
         CorpusError: The file was changed or damaged since it was indexed.
@@ -520,7 +529,7 @@ def take_in_dataset(dataset: Dataset, path: Path, replies: ReplyStore, progress:
         return
     progress.begin("taking in the dataset", len(wanted))
     with ended(progress):
-        for _, content in read_records(path):
+        for _, content in read_records(path, translate):
             digest = digest_record(content)
             image_id = wanted.pop(digest, None)
             if image_id is None:

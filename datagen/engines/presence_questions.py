@@ -19,7 +19,7 @@ from datagen.corpus import Corpus
 from datagen.errors import ExportError
 from datagen.export.choice import LETTERS, ChoiceQuestion
 from datagen.export.pope import Negatives, PresenceQuestion
-from datagen.lexicon import with_article
+from datagen.lexicon import as_prose, with_article
 from datagen.randomness import rng_for
 from datagen.records import AnnotatedImage, Provenance, Sample, Turn
 
@@ -125,7 +125,7 @@ def _choices(asked: _AskedImage, letters: Letters) -> Iterator[ChoiceQuestion]:
                 break
             letter = next(letters[kind])
             place = LETTERS.index(letter)
-            options = tuple(map(with_article, (*others[:place], there, *others[place:])))
+            options = tuple(as_prose(with_article(name)) for name in (*others[:place], there, *others[place:]))
             listed = "\n".join(f"{each}. {option}" for each, option in zip(LETTERS, options, strict=True))
             yield ChoiceQuestion(
                 sample_id=f"{image.image_id}-choice-{kind}{n + 1}",

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from datagen.box_text import BOX, BOXES, boxes_in
 from datagen.errors import SettingsError
 from datagen.export.rows import LeftOut
+from datagen.geometry import resized_by_qwen
 from datagen.records import BoxUnit, Claim, Sample
 
 Size = tuple[int, int]
@@ -79,21 +80,6 @@ def _padded(box: BoxUnit, size: Size) -> Sequence[float]:
         (share * side + (longest - side) / 2) / longest
         for share, side in zip(box, (*size, *size), strict=True)
     ]  # fmt: skip
-
-
-def resized_by_qwen(size: Size, most: int, least: int = 56 * 56, factor: int = 28) -> Size:
-    """The width and height that Qwen2.5-VL's processor gives a picture: multiples of 28, within so many pixels.
-
-    After ``smart_resize`` of transformers and qwen-vl-utils.
-    """
-    width, height = (round(side / factor) * factor for side in size)
-    if width * height > most:
-        beta = math.sqrt(size[0] * size[1] / most)
-        width, height = (max(factor, math.floor(side / beta / factor) * factor) for side in size)
-    elif width * height < least:
-        beta = math.sqrt(least / (size[0] * size[1]))
-        width, height = (math.ceil(side * beta / factor) * factor for side in size)
-    return width, height
 
 
 def _pixels_of_qwen(most: int) -> Numbers:

@@ -110,6 +110,8 @@ Lifeguards sit on high benches so that they can see far.
 Before a storm, birds fly low.
 The couch has an armrest that is wide.
 A pet does not judge.
+Dogs are, in fact, excellent swimmers.
+Cats are quiet companions.
 He poses on his bike in another picture, next door.
 """.strip().splitlines()
 OF_THE_BIKE = """
@@ -168,6 +170,7 @@ def test_what_is_only_named_is_not_contradicted(text, image):
         ("It is a lovely day on the beach.", DOG, "the beach"),
         ("A cat is partly out of the frame.", DOG, "A cat"),
         ("Sitting on the couch is a cat.", DOG, "a cat"),
+        ("The cats are quiet companions.", DOG, "The cats"),
         ("In other words, the dog is to the left of the man.", DOG, "the dog is to the left of the man"),
         ("Many people are sitting on the couch.", DOG, "Many people"),
         ("The dog lies like a log, and a cat sits beside it.", DOG, "a cat"),
@@ -199,6 +202,11 @@ MOTOR = pictured(
     ),
     "person", "motorcycle",
 )  # fmt: skip
+BOARD = pictured(
+    "7",
+    ("A boy rides a skateboard on a path.", "A boy skateboards.", "A child walking down a road.", "A boy is standing."),
+    "person", "skateboard",
+)  # fmt: skip
 CAT = pictured(
     "5", ("A cat sitting on a desk.", "A black cat sits on a table.", "A cat sits by a laptop."), "cat", "mouse"
 )
@@ -211,6 +219,7 @@ BALL = pictured(
     ("text", "image"),
     [
         ("She sits on her bike.", MOTOR),
+        ("The boy is riding on a path.", BOARD),
         ("A computer mouse lies beside it.", CAT),
         ("The match takes place on grass.", BALL),
         ("The basket is empty.", BIKE),

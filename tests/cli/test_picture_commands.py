@@ -114,7 +114,7 @@ def test_wrong_questions_are_said(photo: Path, clip: Path, args: list[str], said
 
 def test_a_model_that_compares_cannot_answer(photo: Path, clip: Path) -> None:
     told = run("ask", str(photo), "What?", "--validator", str(clip), "--device", "cpu", exit_code=1)
-    assert "compares pictures with phrases or detects things, and cannot answer" in told
+    assert "compares pictures with phrases, detects things or writes captions, and cannot answer" in told
     told = run("ask", str(photo), "What?", "--validator", str(clip), "--precision", "5bit", exit_code=2)
     assert "validator.precision takes auto, fp32, bf16, fp16, 8bit or 4bit; found '5bit'" in told
 

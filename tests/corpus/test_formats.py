@@ -56,7 +56,7 @@ def written(name: str, files: CorpusFiles, folder: Path) -> Path:
 
 def test_the_fixture_has_every_format(settings: dict[str, CorpusSettings]) -> None:
     assert settings.keys() == {one.name for one in FORMATS}
-    assert {*PLACES, "source", "format", "limit", "max_image_pixels", "min_score"} == {
+    assert {*PLACES, "source", "format", "coordinates", "limit", "max_image_pixels", "min_score"} == {
         *CorpusSettings.__struct_fields__
     }
 

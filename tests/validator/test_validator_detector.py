@@ -111,7 +111,9 @@ def test_it_says_what_it_knows(folder: Path) -> None:
         categories=frozenset(("person", "dog", "couch", "cup")) if folder.name in CLOSED else None,
     )  # fmt: skip
     assert validator._loaded is None  # and loads nothing for that
-    with pytest.raises(ValidatorError, match="compares pictures with phrases or detects things, and cannot answer"):
+    with pytest.raises(
+        ValidatorError, match="compares pictures with phrases, detects things or writes captions, and cannot"
+    ):
         open_answerer(ValidatorSettings(name=str(folder), device="cpu"))
 
 

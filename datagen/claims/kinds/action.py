@@ -92,6 +92,8 @@ _BOARDS = (
     "guitar",
     "piano",
 )
+_ON_BOARDS = frozenset(_BOARDS[:5])
+"""What riding is too: a skateboard is ridden."""
 _GAMES = frozenset(_BOARDS) - {"video game", "chess", "guitar", "piano"}
 _WORDS_OF = {
     game: frozenset(
@@ -174,7 +176,10 @@ def _is_verb(clause: Clause, at: int) -> bool:
 
 
 def _is_done(clause: Clause, at: int) -> bool:
-    return at > clause.words().start and clause.sentence.words[at - 1] == "being"
+    words = clause.sentence.words
+    return (
+        at > clause.words().start and words[at - 1] == "being" and words[at : at + 2] != ["cut", "off"]
+    )  # by the frame
 
 
 def _by_verb(clause: Clause, at: int) -> Iterator[Statement]:
@@ -368,7 +373,9 @@ def verify_action(statement: Statement, evidence: Evidence) -> Ruling:
             return "supported_by_caption", f"{saying}, {shown}"
         is_other = True
     else:
-        if act in _BOARDS and not evidence.nouns.keys().isdisjoint((act, verb_of(act))):
+        if (act in _BOARDS and not evidence.nouns.keys().isdisjoint((act, verb_of(act)))) or (
+            act == "riding" and any(_act(one) in _ON_BOARDS for one in everyone)
+        ):
             return "unknown", f"{saying}, {shown}"
         if is_untold or _is_shut_out(statement, told):
             return "contradicted", f"{saying}, {shown}"

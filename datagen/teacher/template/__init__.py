@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from datagen.errors import TeacherError
+from datagen.lexicon import as_prose
 from datagen.randomness import rng_for
 from datagen.records import Reply, Request
 from datagen.teacher.template.conversation import write_conversation
@@ -105,8 +106,7 @@ def write_reply(request: Request, rng_seed: int) -> Reply:
 
 def _polish(text: str) -> str:
     """Spell as prose what COCO spells in lower case, and name the picture once in a sentence."""
-    text = re.sub(r"\btv(s?)\b", r"TV\1", text) if "tv" in text else text
-    return _TWICE.sub(lambda match: match[1].upper(), text)
+    return _TWICE.sub(lambda match: match[1].upper(), as_prose(text))
 
 
 _TWICE = re.compile(  # "In the picture, is the dog higher up in the picture than the cat?"
