@@ -483,7 +483,8 @@ class _OpenParts:
             for n, said in enumerate(found[n_before:], n_before):
                 is_inside = first <= said.start < last or (said.others and first < said.end <= last)
                 is_told = said.is_definite and not is_any and not text.startswith(_NEW, said.start)
-                if is_inside and not is_told and not kind_of(said.kind).denies:
+                is_hidden = is_any and kind_of(said.kind).denies  # "the dog is out of sight" says so
+                if is_inside and not is_told and not is_hidden:
                     found[n] = replace(said, is_firm=False)
 
     def _loosen_general(

@@ -218,7 +218,8 @@ DENIAL_WORDS = frozenset(
 
 HEDGES = re.compile(
     r"\b(?:might|may|could (?!also\b)|would|should|must|if(?! (?:you|one) looks?\b)|whether|suppose|supposing|"
-    r"conceivabl[ey]|imaginable|possible that|possibility|chances? (?:is|are|that)|guess|assume|arguabl[ey]|"
+    r"conceivabl[ey]|imaginable|unlikely|improbable|doubtful|possible that|"
+    r"possibility|chances? (?:is|are|that)|guess|assume|arguabl[ey]|"
     r"(?:(?:likely|another|one|alternative|other|possible) )?(?:explanation|reading|interpretation) is|in theory|"
     r"tempting|"
     r"imagine|maybe|perhaps|possibly|probably|presumably|potentially|likely|plausible|seems?|seemingly|apparently|"
@@ -239,14 +240,14 @@ HEDGES = re.compile(
 )
 """A clause with one of these is reasoning, not a claim."""
 HEDGE_WORDS = frozenset(
-    "might may could would should must if whether suppose supposing conceivable conceivably imaginable possible "
-    "possibility chance chances guess assume arguable arguably explanation reading interpretation theory tempting "
-    "imagine maybe perhaps possibly probably "
-    "presumably potentially likely plausible seem seems seemingly apparently though like such e will usually "
-    "often typically generally commonly sometimes always rarely seldom normally general rule whoever known tend "
-    "tends prefer need needs unless taking removing removed added joined add hope hopes want wants trying about "
-    "ready waiting can takes has have requires require let lets letting helps help seats fits meant designed "
-    "intended useful ideal perfect suitable handy convenient enough appear appears".split()
+    "might may could would should must if whether suppose supposing conceivable conceivably imaginable unlikely "
+    "improbable doubtful possible possibility chance chances guess assume arguable arguably explanation reading "
+    "interpretation theory tempting imagine maybe perhaps possibly probably presumably potentially likely "
+    "plausible seem seems seemingly apparently though like such e will usually often typically generally commonly "
+    "sometimes always rarely seldom normally general rule whoever known tend tends prefer need needs unless "
+    "taking removing removed added joined add hope hopes want wants trying about ready waiting can takes has have "
+    "requires require let lets letting helps help seats fits meant designed intended useful ideal perfect "
+    "suitable handy convenient enough appear appears".split()
 )
 HEDGE_STEMS = (
     "suggest", "imply", "implies", "infer", "speculat", "resembl", "remain", "prepar", "allow", "enabl", "invit",

@@ -26,7 +26,7 @@ LIKENED = re.compile(
     r"remind(?:s|ing)? (?:one |us |you |me )?of|evok(?:es|ing)|bring(?:s|ing)? to mind|"
     r"(?:think(?:s|ing)?|dream(?:s|ing)?|talk(?:s|ing)?|speak(?:s|ing)?|stories|memories|thoughts?) (?:of|about)|"
     r"(?:has|have) (?:the|something) (?:[a-z]+ ){0,2}of (?=an?\b)|pass(?:es|ing)? (?:for|as)|"
-    r"(?:mistaken|mistake|taken|take it) for|nothing of|(?:more|less) of|"
+    r"(?:mistaken|mistake|taken|take it) for|nothing of|(?:more|less) of|closer to (?=[a-z]+ing\b)|"
     r"the (?:calm|air|feel|feeling|charm|look|atmosphere|mood|size|length|height|weight|shape|width|patience|dignity|"
     r"elegance|grace|confidence|ease|quiet|silence|speed|strength) of)\b",
     FLAGS,
@@ -73,7 +73,8 @@ _ANOTHER_TIME = re.compile(
     r"(?:day|days|week|weekend|hours?|morning|afternoon|evening|night|trip|visit|walk|holiday|vacation|outing|journey|"
     r"swim|ride|years?|sunday|saturday)\b|"
     r"\bhaving (?=\w+(?:ed|ft|me|ne|en|ght|ut|de|id)\b)|"
-    r"\b(?:a|the) (?:sunday|saturday|holiday|childhood|lifetime)\b|\b(?:until|unless|in case|as long as|what an?)\b",
+    r"\b(?:a|the) (?:sunday|saturday|holiday|childhood|lifetime)\b|\b(?:until|unless|in case|as long as|what an?|"
+    r"when (?=no\b|an?\b|two\b|three\b|ten\b|several\b|many\b|some\b|people\b|there\b))\b",
     FLAGS,
 )
 """What was before, or may come: "after a day at the beach", "having left his car", "until a car comes"."""
@@ -92,14 +93,16 @@ _HABITS = re.compile(
 _HABIT_WORDS = frozenset(
     "when moment every weekends sundays holidays weekdays summer winter spring autumn many most older mornings "
     "evenings morning evening nowadays days like likes love loves learn learns learned learnt known owned grown why "
-    "world rule so before after during anyone anybody whoever everyone those nobody".split()
+    "world rule sort kind type so before after during anyone anybody whoever everyone those nobody".split()
 )
 _ONCE = re.compile(
     r"\s*(?:in (?:many|most|some|older|other) (?!of |ways|places|respects|words|parts|cases)[a-z]+s\b|"
-    r"(?:many |\w+ )?(?:years|centuries) ago\b|once upon)|\b(?:was|were) once\b",
+    r"(?:many |\w+ )?(?:years|centuries) ago\b|once upon)|\b(?:was|were) once\b|"
+    r"\b[a-z]+s of th(?:is|at) (?:sort|kind|type)\b|"
+    r"\b(?:what|the (?:first|last|only|best|worst) thing(?: that)?) (?:many|most|some|few) people\b",
     FLAGS,
 )
-"""Openings of what is so elsewhere or was so once: "in many homes", "years ago"."""
+"""Words of what is so elsewhere, of a kind, or was so once: "in many homes", "parties of this sort", "years ago"."""
 _FOR_WHOM = re.compile(
     r"\b(?:popular with|among|for|by|to|suits|attracts|than) (?:people|those|anyone|families|children|students|"
     r"someone) who$",
@@ -181,7 +184,7 @@ _LIKENING = frozenset(
     "evokes evoking bring brings bringing think thinks thinking dream dreams dreaming talk talks talking speak speaks "
     "speaking stories memories thoughts thought pass passes passing mistaken mistake taken take nothing more less calm "
     "air feel feeling charm look atmosphere mood size length height weight shape width patience dignity elegance grace "
-    "confidence ease quiet silence speed strength has have".split()
+    "confidence ease quiet silence speed strength closer has have".split()
 )
 """A word of each alternative of ``LIKENED``."""
 
@@ -314,9 +317,9 @@ _READERS = (
                "isn’t aren’t not who whom that".split()), _elsewhere),
     (frozenset("though after before since from during having sunday saturday holiday childhood lifetime until unless "
                "case as what were had should add picture imagine swap replace exchange put take place give remove "
-               "think consider suppose".split()), _supposed),
+               "think consider suppose when".split()), _supposed),
     (frozenset(("are",)), _of_kinds),
-    (_HABIT_WORDS | {"some", "other", "years", "centuries", "once", "who"}, _usual),
+    (_HABIT_WORDS | {"some", "other", "years", "centuries", "once", "thing", "what", "who"}, _usual),
 )  # fmt: skip
 """What reads such parts of a clause, each with words of which a sentence that has them has one."""
 _WORDS = frozenset[str]().union(*(words for words, _ in _READERS))

@@ -110,6 +110,12 @@ Lifeguards sit on high benches so that they can see far.
 Before a storm, birds fly low.
 The couch has an armrest that is wide.
 A pet does not judge.
+The television is the last thing many people see before they fall asleep.
+It is unlikely that a cat sleeps here.
+A couch is worth its weight in gold when ten people want to sit.
+The room sounds different when no dogs are barking.
+Parties of this sort end with a group photograph and a pizza.
+Riding a bus is closer to riding a bicycle than one thinks.
 Dogs are, in fact, excellent swimmers.
 Cats are quiet companions.
 He poses on his bike in another picture, next door.
