@@ -4,6 +4,7 @@ A folder holds ``images/`` and ``instances.json``, ``captions.json`` or both. Bo
 not there is only told by a folder whose ``info.exhaustive`` names its category, or by COCO's own pictures. Where nobody
 boxed, a detector's findings count with the trust that their score earned where the truth is known. They lie in
 ``PSEUDO/FOLDER.jsonl``, ``{"id": file name, "det": [[x1, y1, x2, y2, score, class], …]}``, corners on a square of 512.
+Where a line says ``"trusted": true``, as ``join_findings`` writes it, the fifth number is that trust itself.
 """
 
 from __future__ import annotations
@@ -145,14 +146,17 @@ def _read_detected(path: Path) -> dict[str, list[Found]]:
     detected: dict[str, list[Found]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         told = json.loads(line)
-        detected[told["id"]] = [_found(*one) for one in told["det"]]
+        detected[told["id"]] = [_found(*one, is_trusted=bool(told.get("trusted"))) for one in told["det"]]
     return detected
 
 
-def _found(left: float, top: float, right: float, bottom: float, score: float, category: float) -> Found:
+def _found(
+    left: float, top: float, right: float, bottom: float, score: float, category: float, *, is_trusted: bool
+) -> Found:
     corners = [min(1.0, max(0.0, value / _DETECTOR_PX)) for value in (left, top, right, bottom)]
     # Less than a person's, however sure the detector is.
-    return Found(int(category), (corners[0], corners[1], corners[2], corners[3]), trust_in(score))
+    trust = min(score, TRUST[1][-1]) if is_trusted else trust_in(score)
+    return Found(int(category), (corners[0], corners[1], corners[2], corners[3]), trust)
 
 
 def trust_in(score: float) -> float:
