@@ -1,7 +1,8 @@
 """Photographs with boxes and captions in COCO's form, and what is known of each: what is there, what not, how surely.
 
 A folder holds ``images/`` and ``instances.json``, ``captions.json`` or both. Boxes tell what is there; that a thing is
-not there is only told by a folder whose ``info.exhaustive`` names its category, or by COCO's own pictures. Where nobody
+not there is only told by a folder whose ``info.exhaustive`` names its category (an empty list: of none), or by COCO's
+own pictures, boxed without that list. Where nobody
 boxed, a detector's findings count with the trust that their score earned where the truth is known. They lie in
 ``PSEUDO/FOLDER.jsonl``, ``{"id": file name, "det": [[x1, y1, x2, y2, score, class], …]}``, corners on a square of 512.
 Where a line says ``"trusted": true``, as ``join_findings`` writes it, the fifth number is that trust itself.
@@ -104,6 +105,7 @@ def _read_folder(folder: Path, categories: Sequence[str], pseudo: Path | None) -
     ]
     boxes, captions = defaultdict(list), defaultdict(list)
     exhaustive: list[str] = []
+    is_told = any("exhaustive" in table.get("info", {}) for table in tables)
     names: dict[int, str] = {}
     for table in tables:
         names |= {one["id"]: one["name"] for one in table.get("categories", ())}
@@ -115,7 +117,7 @@ def _read_folder(folder: Path, categories: Sequence[str], pseudo: Path | None) -
                 boxes[one["image_id"]].append(one)
     some = frozenset(number_of[name] for name in exhaustive if name in number_of)
     detected = _read_detected(pseudo / f"{folder.name}.jsonl") if pseudo is not None else {}
-    is_coco = bool(boxes) and not exhaustive
+    is_coco = bool(boxes) and not is_told
     for image in tables[0]["images"]:
         is_whole = is_coco and not image.get("no_instances")
         decided = frozenset(range(len(categories))) if is_whole else some

@@ -122,3 +122,11 @@ def test_numbers_are_unknown_under_crowds_and_where_nobody_looked():
     assert truth.amount.tolist() == [UNKNOWN, UNKNOWN, 0, UNKNOWN]
     assert truth.cover[1].max() == pytest.approx(0.9) and truth.centre[1].sum() == pytest.approx(0.9)
     assert truth.centre[0].sum() == 0 and truth.cover[0].any()
+
+
+def test_an_empty_list_of_exhaustive_categories_decides_nothing(tmp_path):
+    write_folder(tmp_path / "some", info={"exhaustive": []}, boxes=[(1, "dog", [0, 0, 50, 25], 0)])
+    write_folder(tmp_path / "whole", boxes=[(1, "dog", [0, 0, 50, 25], 0)])
+    some, whole = (read_folders([tmp_path / name], NAMES)[0] for name in ("some", "whole"))
+    assert some.decided == frozenset() and whole.decided == frozenset(range(len(NAMES)))
+    assert presence_of([some], NAMES, frozenset()).weight.tolist() == [[1, 0, 0, 0]]
