@@ -173,6 +173,34 @@ def _supposed(sentence: Sentence, text: str, start: int, end: int) -> Iterator[S
         yield start, end, False
 
 
+def _weighed(sentence: Sentence, text: str, start: int, end: int) -> Iterator[Span]:
+    """What an earlier part of the sentence only supposes."""
+    first, last = sentence.starts[0], sentence.ends[-1]
+    colon = text.find(":", first, last)
+    if 0 <= colon < start and _MAY.search(text, first, colon) is not None:
+        yield start, end, False  # "the work COULD be divided: one person washes"
+    comma = text.find(",", first, end) if text.startswith("if ", first) else -1
+    if comma >= 0 and _MAY.search(text, comma, last) is not None:
+        yield max(start, comma), end, True  # "if it jumps, it MAY land on the keyboard"
+    for match in _AROUND.finditer(text, start, end):
+        yield match.start(), match.end(), False
+    of_whom = _OF_WHOM.search(text, first, last)
+    if of_whom is not None and of_whom.end() <= end:
+        yield max(start, of_whom.start()), end, False
+
+
+_MAY = re.compile(r"\b(?:may|might|could|would)\b(?! (?:see|spot|notice|make out|count)\b)", FLAGS)
+_AROUND = re.compile(
+    r"\bwith (?:[a-z]+ ){1,3}(?:around|at home|in the (?:house|home|family)),? (?=i|you|one|it)", FLAGS
+)
+"""Whoever may come by: "with children around I would fence it"."""
+_OF_WHOM = re.compile(
+    r"\b(?:think(?:s|ing)?|remind(?:s|ing)?|dreams?) (?:me |us |you |one )?of\b[^.;:]*,\s*(?=some(?:one|body)\b)",
+    FLAGS,
+)
+"""Before more about one who is only thought of: "think of a traveler, | someone who has come by train"."""
+
+
 def _usual(sentence: Sentence, text: str, start: int, end: int) -> Iterator[Span]:
     if is_habit(sentence, text, start, end):
         yield start, end, True
@@ -318,6 +346,7 @@ _READERS = (
     (frozenset("though after before since from during having sunday saturday holiday childhood lifetime until unless "
                "case as what were had should add picture imagine swap replace exchange put take place give remove "
                "think consider suppose when".split()), _supposed),
+    (frozenset("if may might could would around home house family someone somebody".split()), _weighed),
     (frozenset(("are",)), _of_kinds),
     (_HABIT_WORDS | {"some", "other", "years", "centuries", "once", "thing", "what", "who"}, _usual),
 )  # fmt: skip

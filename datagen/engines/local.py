@@ -235,6 +235,10 @@ def prepare(inputs: Inputs, validators: Sequence[Validator], *, may_ask: bool = 
         if inputs.settings.checks.judge is not None:
             tell_judge(inputs)
     inputs.check_pictures()
+    if inputs.settings.corpus.images is None and inputs.plugs.source is None:
+        inputs.progress.note(
+            "Nothing says where the pictures are, so none was checked: name their folder with --images."
+        )
     few = [image.file_name for image in islice(inputs.usable_images(), MAX_LOOKED_OVER)] if validators else []
     for name, validator in zip(validator_names(inputs.settings.validator.name), validators, strict=False):
         with telling_which(name, len(validators)), telling_what_it_raised(name):
@@ -247,11 +251,7 @@ def tell_source(inputs: Inputs) -> None:
     if corpus.path is not None:
         told = "; ".join(f"{kind} {visible(name)}" for kind, name in inputs.described())
         inputs.progress.note(f"The corpus is read as {inputs.source.name}: {told}.")
-    if corpus.images is None and inputs.plugs.source is None:
-        inputs.progress.note(
-            "Nothing says where the pictures are, so none is checked: name their folder with --images."
-        )
-    elif corpus.path is not None and corpus.images != corpus.path:
+    if corpus.images is not None and corpus.path is not None and corpus.images != corpus.path:
         inputs.progress.note(f"Its pictures are in {visible(str(corpus.images))}.")
 
 

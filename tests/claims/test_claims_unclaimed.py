@@ -119,6 +119,13 @@ Riding a bus is closer to riding a bicycle than one thinks.
 Dogs are, in fact, excellent swimmers.
 Cats are quiet companions.
 He poses on his bike in another picture, next door.
+The dog could be kept busy: two children throw a ball, and a cat watches.
+The wagging tail makes me think of a guard, somebody who lives on a farm with two horses.
+If he jumps off, he may well land on the laptop, and a cup of tea would not help.
+With children around, I would cover the couch.
+Man and dog go well together, one heavy and calm, the other light and quick.
+The couch is in plain view.
+The walls are paneled with wood, and the door is shut.
 """.strip().splitlines()
 OF_THE_BIKE = """
 The owner could be the very person who took the photograph.

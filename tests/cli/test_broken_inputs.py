@@ -117,7 +117,7 @@ FATAL: dict[str, tuple[Callable[[Bench], list[str]], str, int]] = {
     "a type twice": (lambda b: b.args("--types", "description,description"), r"'description' is named twice", 2),
     "no annotations": (lambda b: ["run", "--images", str(b.images), "--out", str(b.out)], r"name a COCO file with --captions or --instances", 2),
     "a validator without pictures": (lambda b: b.args("--validator", "x", without="images"), r"A validator needs the pictures", 2),
-    "a validator of a corpus that does not say where pictures are": (lambda b: ["run", "--corpus", str(b.captions), "--validator", "x", "--out", str(b.out)], r"A validator needs the pictures: give their folder \(--images\)", 2),
+    "a validator of a corpus that does not say where pictures are": (lambda b: [*(shutil.rmtree(b.images) or ()), "run", "--corpus", str(b.captions), "--validator", "x", "--out", str(b.out)], r"A validator needs the pictures: give their folder \(--images\)", 2),
     "an unknown check": (lambda b: b.config("checks:\n  skip: [spelling]\n"), r"there is no check 'spelling'; there are .*context_leak", 2),
     "a login in the URL": (lambda b: b.args("--teacher", "m", "--base-url", "http://me:secret@localhost/v1"), r"holds a login", 2),
     "a COCO file as settings": (lambda b: b.args(str(b.captions)), r"looks like a COCO file", 2),

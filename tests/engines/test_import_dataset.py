@@ -205,8 +205,8 @@ def test_an_import_that_was_killed_goes_on(
     run(*command, str(tmp_path / "whole"))
     read = gather_facts.read_records  # type: ignore[attr-defined]
 
-    def killed(path: Path) -> Any:
-        for n, one in enumerate(read(path)):
+    def killed(path: Path, *translate: Any) -> Any:
+        for n, one in enumerate(read(path, *translate)):
             if n == 4:
                 raise RunError("killed")
             yield one

@@ -25,7 +25,7 @@ from datagen.claims.kind import (
     turning,
 )
 from datagen.claims.syntax import Noun
-from datagen.claims.wordnet import Nearest, is_a, lineage, senses
+from datagen.claims.wordnet import Nearest, is_a, is_adjective, lineage, senses
 from datagen.records import Claim
 
 
@@ -134,9 +134,11 @@ def _is_someone(noun: Noun, clause: Clause) -> bool:
 
 @lru_cache(maxsize=20_000)
 def _is_human(word: str) -> bool:
-    """Whether a word is for a person in all its senses: a toaster may be a thing."""
+    """Whether a word is for a person in all its senses: a toaster may be a thing, and "one heavy" is a look."""
     (human,) = senses("person")[:1]
-    return word not in _OF_OBJECTS and bool(senses(word)) and all(human in lineage(sense) for sense in senses(word))
+    if word in _OF_OBJECTS or is_adjective(word):
+        return False
+    return bool(senses(word)) and all(human in lineage(sense) for sense in senses(word))
 
 
 _OF_OBJECTS = frozenset("model walker cutter boarder sitter rider runner monitor planter holder reader canary".split())

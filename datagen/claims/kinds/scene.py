@@ -60,7 +60,7 @@ pool | place | pool | swimming-pool
 beach | open | shore sand | beach shore shoreline seashore seaside coast
 water | open | shore green wild country snow town | ocean sea lake river pond stream surf wave harbor harbour marina
 street | open | town shore snow rail | street sidewalk highway intersection crosswalk roadway roadside avenue
-street | open | town shore snow rail | parking-lot town downtown curb crossroads freeway asphalt pavement
+street | open | town shore snow rail | parking-lot town downtown curb crossroads freeway asphalt
 road | open | town shore snow rail country green wild dry | road path trail lane pathway
 dirt road | open | country green wild dry | dirt-road dirt-path dirt-trail dirt-track gravel-road
 lane | open | country | country-lane country-road
@@ -189,7 +189,7 @@ def _in_passing(clause: Clause) -> Iterator[Found]:
         if noun.determiner in _NO_PLACE:
             continue
         both = "-".join(noun.modifiers[-2:])
-        for word in (noun.head, both, *noun.modifiers[-1:]):
+        for word in (noun.head, both, *(one for one in noun.modifiers[-1:] if one != "plain")):  # "in plain view"
             found = VALUES.get(word)
             if found is not None and found[0] in _PLACED and found[1] not in _PASSING:
                 yield found, noun.start, noun.end

@@ -77,9 +77,10 @@ SILENT, TELLING = 0.3, 0.8
 
 _BESIDE_ANYTHING = frozenset(
     "cushion pillow rug carpet mat curtain blind lamp armrest backrest headboard shelf counter countertop drawer "
-    "cabinet cupboard stool footstool lock chain basket rack handle mast paddle saddle wheel tire helmet".split()
+    "cabinet cupboard stool footstool lock chain basket rack handle mast paddle saddle wheel tire helmet "
+    "wall floor ceiling window door doorway roof stair staircase balcony chimney".split()
 )
-"""Furnishings and parts: they lie beside what captions name, never in its place."""
+"""Furnishings and parts of things and rooms: they lie beside what captions name, never in its place."""
 
 
 @lru_cache(maxsize=20_000)
