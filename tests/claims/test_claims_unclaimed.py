@@ -125,6 +125,7 @@ If he jumps off, he may well land on the laptop, and a cup of tea would not help
 With children around, I would cover the couch.
 Man and dog go well together, one heavy and calm, the other light and quick.
 The couch is in plain view.
+There is one man on one hand and one dog on the other.
 The walls are paneled with wood, and the door is shut.
 """.strip().splitlines()
 OF_THE_BIKE = """

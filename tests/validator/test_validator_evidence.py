@@ -238,7 +238,7 @@ def asked(answer: str, abilities: Abilities) -> Inquiry:
 
 
 def test_looks_ask_nothing_twice() -> None:
-    both = [asked("A dog waits.", Abilities()), asked("The dog barks.", Abilities())]
+    both = [asked("A dog waits.", Abilities()), asked("The dog is visible.", Abilities())]
     look = look_for(both, "a.jpg")
     assert [type(item) for item in look.items] == [Text, Probe, Text]
     blank = blank_look_for(both, "a.jpg")

@@ -186,7 +186,8 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
         is_of_frame = row.meaning not in _SIZES or _OF_FRAME.search(match[0]) is not None
         size = _size_beside(clause, first, second)
         if first.category == second.category and not size:  # "one dog lies on the other"
-            is_of_frame = is_of_frame and clause.source.startswith(("the other", "another"), second.start)
+            is_other = clause.source.startswith(("the other", "another"), second.start) and not first.is_plural
+            is_of_frame = is_of_frame and is_other  # "on one hand, and two dogs on the other" sets them apart
         for one in (first, *clause.joined_with(first, match.start("y"))):
             yield state(
                 "relation", one, min(one.start, second.start), max(one.end, others[-1].end), clause.in_question,
