@@ -14,7 +14,8 @@ from datagen.claims import judge_turns
 from datagen.config import ChecksSettings
 from datagen.errors import SettingsError
 from datagen.export import COORDINATES, LeftOut, family_of
-from datagen.export.coordinates import in_coordinates, resized_by_qwen
+from datagen.export.coordinates import in_coordinates
+from datagen.geometry import resized_by_qwen
 from datagen.records import AnnotatedImage, Box, BoxUnit, Provenance, Sample, Turn, Validation
 
 SIZE = (640, 427)
