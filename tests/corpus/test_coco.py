@@ -416,6 +416,11 @@ BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
     "latin-1": (b'{"images": [{"id": 1, "file_name": "caf\xe9.jpg"}]}', "is not UTF-8 at line 1, byte 39"),
     "nested": (b'{"images": ' + b"[" * 100_000, "nested|array"),
     "deep": (b'{"more": ' + b"[" * 100_000, "nested hundreds deep"),
+    "boxes twice": (
+        json.dumps(instances())[:-1].encode() + b', "annotations": []}',
+        "'annotations' stands in it twice",
+    ),
+    "images twice": (b'{"images": [], "images": [{"id": 1, "file_name": "1.jpg"}]}', "'images' stands in it twice"),
     "captions": (captions(CAPTION), "looks like a captions file; give it to --captions"),
     "panoptic": (instances({"image_id": 7, "file_name": "7.png", "segments_info": []}), "looks like a panoptic file"),
     "stuff": (instances(categories=[{"id": 92, "name": "banner"}, {"id": 183, "name": "other"}]), "a COCO stuff file"),

@@ -73,6 +73,14 @@ class NotPlain(Exception):  # noqa: N818 - no fault: the file is only read in an
     """This file cannot be read in blocks."""
 
 
+class ListTwice(NotPlain):
+    """A long list stands in it twice, of which the second would hide the first."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+        self.key = key
+
+
 def read_object(file: Readable, lists: Mapping[str, Take], block_bytes: int = BLOCK_BYTES) -> dict[str, Raw]:
     """Read a file that holds one JSON object.
 
@@ -99,7 +107,7 @@ def read_object(file: Readable, lists: Mapping[str, Take], block_bytes: int = BL
             text.expect(b",")
         key = text.key()
         if key in values:
-            raise NotPlain
+            raise ListTwice(key) if key in lists else NotPlain
         values[key] = Raw()
         if key in lists:
             text.expect(b"[")
@@ -396,6 +404,11 @@ def _read(
         if lists.keys() <= values.keys():
             rest: dict[str, Any] = {**values, "images": [], "annotations": []}
             return found, msgspec.json.decode(msgspec.json.encode(rest), type=shape)
+    except ListTwice as error:
+        raise CorpusError(
+            f"{path}: '{error.key}' stands in it twice, and readers take the second list alone. Put both into one list, "
+            "or take out the one that is not meant."
+        ) from None
     except (NotPlain, OSError, ValueError):
         pass  # what is wrong, if anything, is told of the whole file
     file = decode_whole(path, shape)
