@@ -97,7 +97,9 @@ class ContextSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Who writes the replies, and how hard it may be asked."""
 
-    name: Annotated[str, Meta(description='"template", or the name that the endpoint gives its model.')] = "template"
+    name: Annotated[
+        str, Meta(min_length=1, description='"template", or the name that the endpoint gives its model.')
+    ] = "template"
     base_url: Annotated[
         str | None,
         Meta(description="OpenAI-compatible endpoint, such as http://localhost:8000/v1; by default OpenAI's."),

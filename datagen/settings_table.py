@@ -392,8 +392,19 @@ def _found(value: object, setting: Setting) -> str:
     if isinstance(value, int | float):
         return f"{value:g}" if isinstance(value, float) else str(value)
     if isinstance(value, str):
+        if not value.strip():
+            return "an empty one"
+        if setting.kind in (int, float) and len(value) < 20 and _NUMBER_LIKE.fullmatch(value):
+            return f"'{value}'"
         if setting.about.get("pattern"):
             return "a text that is none. A key itself belongs into an environment variable, and that one's name here"
         return f"'{value}'" if setting.choices else "a text"
+    if isinstance(value, list | tuple) and setting.kind in (list, tuple):
+        odd = next((type(one).__name__ for one in value if not isinstance(one, str)), "str")
+        return f"a list that holds {_KINDS.get(odd, f'a {odd}')}"
     kind = type(value).__name__
-    return {"dict": "a mapping", "tuple": "a list"}.get(kind, f"a {kind}")
+    return _KINDS.get(kind, f"a {kind}")
+
+
+_KINDS = {"dict": "a mapping", "tuple": "a list", "list": "a list", "NoneType": "null", "str": "a text that is none"}
+_NUMBER_LIKE = re.compile(r"[-+0-9.,_eE]+")

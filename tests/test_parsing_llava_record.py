@@ -32,6 +32,24 @@ def test_turns_are_taken_at_their_word() -> None:
 
 
 @pytest.mark.parametrize(
+    ("asked", "question"),
+    [
+        ("What do you see in <image> here?", "What do you see in the image here?"),
+        ("What is in <image>?", "What is in the image?"),
+        ("Compare this with <image>, please.", "Compare this with the image, please."),
+        ("Describe this image <image>.", "Describe this image ."),
+        ("Look: <image> What is this?", "Look:  What is this?"),
+        ("Describe <image>", "Describe"),
+        ("<image> what is this?", "what is this?"),
+        ("What is this? <image>", "What is this?"),
+        ("What is this\n<image>\nhere?", "What is this\n\nhere?"),
+    ],
+)
+def test_an_image_token_inside_a_sentence_is_a_noun(asked: str, question: str) -> None:
+    assert read(human(asked), gpt("A dog.")).turns == (Turn(question, "A dog."),)
+
+
+@pytest.mark.parametrize(
     ("messages", "n_turns", "reason"),
     [
         ((), 0, "no_conversations"),

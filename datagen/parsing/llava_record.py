@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from typing import Any, get_args
@@ -13,6 +14,8 @@ from datagen.parsing.cleaning import Parsed, opening_of, rejected, without_surro
 from datagen.records import Drop, Turn, TurnVerdict, Validation
 
 _IMAGE_TOKEN = "<image>"
+_ENDS_IN_A_WORD = re.compile(r"[a-z](?<!\bimage)(?<!\bpicture)(?<!\bphoto)(?<!\bphotograph) *$", re.IGNORECASE)
+_GOES_ON = re.compile(r" +[a-z]| *[?.,;!]")
 _ROLES = {"human": "question", "user": "question", "gpt": "answer", "assistant": "answer"}
 
 
@@ -20,7 +23,7 @@ def read_llava(text: str) -> Parsed:
     """Read a record's conversation up to its first fault; the words stay as they are.
 
     The image token must stand in the first human message, since trainers show the picture there, and is
-    taken out; the export puts it back.
+    taken out; the export puts it back. Inside a sentence it is a noun: "what is in <image> here?" asks of the image.
     """
     try:
         record = json.loads(text)
@@ -70,6 +73,8 @@ def _read_message(message: Any, number: int, *, is_question: bool) -> str | Drop
     if number == 1:
         if _IMAGE_TOKEN not in text:
             return Drop("parse", "no_image_token", f"{_IMAGE_TOKEN} does not stand in the first human message")
-        text = text.replace(_IMAGE_TOKEN, "", 1)
+        before, _, after = text.partition(_IMAGE_TOKEN)
+        is_noun = _ENDS_IN_A_WORD.search(before) is not None and _GOES_ON.match(after) is not None
+        text = f"{before.rstrip()} the image{after}" if is_noun else before + after
     text = text.strip()
     return text or Drop("parse", "empty_turn", f"message {number} is empty")

@@ -406,8 +406,8 @@ def _read(
             return found, msgspec.json.decode(msgspec.json.encode(rest), type=shape)
     except ListTwice as error:
         raise CorpusError(
-            f"{path}: '{error.key}' stands in it twice, and readers take the second list alone. Put both into one list, "
-            "or take out the one that is not meant."
+            f"{path}: '{error.key}' stands in it twice, and readers take the second list alone. Put both into one, or "
+            "take out the one that is not meant."
         ) from None
     except (NotPlain, OSError, ValueError):
         pass  # what is wrong, if anything, is told of the whole file
