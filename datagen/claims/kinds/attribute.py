@@ -322,6 +322,8 @@ def _by_noun(clause: Clause, noun: Noun) -> Iterator[Statement]:
 def _without(clause: Clause) -> Iterator[Statement]:
     """What a thing has not, by one word: "a WINDOWLESS house", "an UNMADE bed", "a BAREHEADED boy"."""
     sentence = clause.sentence
+    if "less" not in clause.source and _LACKING.isdisjoint(sentence.words):
+        return
     for n in clause.words():
         lacks = _lacking(sentence.words[n])
         if lacks is None:
@@ -347,6 +349,7 @@ def _lacking(word: str) -> str | None:
 
 _BARE_OF = {"bareheaded": "hat", "hatless": "hat", "bare-headed": "hat", "shirtless": "shirt", "bare-chested": "shirt"}
 _UNDONE = frozenset("unmade unpeeled unfolded unpainted undecorated unwrapped unplugged unbuttoned unframed".split())
+_LACKING = _UNDONE | frozenset(_BARE_OF)
 
 
 def _switched(clause: Clause) -> Iterator[Statement]:

@@ -154,6 +154,8 @@ _TELLING = frozenset(_SEXES) | frozenset("elderly old young middle-aged teenage"
 
 def _by_adjectives(noun: Noun) -> Said | None:
     """What the words before a noun for anybody say: "a FEMALE tennis player", "an ELDERLY couple"."""
+    if _TELLING.isdisjoint(noun.modifiers):
+        return None
     sex = next((_SEXES[word] for word in noun.modifiers if word in _SEXES), None)
     age = next((AGES[word] for word in noun.modifiers if word in _TELLING and word in AGES), None)
     return None if sex is None and age is None else Said(sex, age)
