@@ -420,6 +420,10 @@ BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
         json.dumps(instances())[:-1].encode() + b', "annotations": []}',
         "'annotations' stands in it twice",
     ),
+    "names twice": (
+        json.dumps(instances())[:-1].encode() + b', "categories": [{"id": 18, "name": "cat"}]}',
+        "'categories' stands in it twice",
+    ),
     "images twice": (b'{"images": [], "images": [{"id": 1, "file_name": "1.jpg"}]}', "'images' stands in it twice"),
     "captions": (captions(CAPTION), "looks like a captions file; give it to --captions"),
     "panoptic": (instances({"image_id": 7, "file_name": "7.png", "segments_info": []}), "looks like a panoptic file"),

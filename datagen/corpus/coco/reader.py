@@ -50,6 +50,8 @@ blocks of 2 MB decoding and letting go take a third longer."""
 MAX_HELD_BYTES = 16 << 20
 """Longer values are left to the decoder of whole files: parsing one to find its end takes ten times its size."""
 
+_SHORT_LISTS = ("categories",)
+"""Those that a file may not have twice either."""
 _FAULTS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _SPACE = re.compile(rb"[ \t\n\r]*")
 _KEY = re.compile(rb'("(?:[^"\\]|\\.){0,1000}+")[ \t\n\r]*:[ \t\n\r]*(?=[^ \t\n\r])', re.DOTALL)
@@ -74,7 +76,7 @@ class NotPlain(Exception):  # noqa: N818 - no fault: the file is only read in an
 
 
 class ListTwice(NotPlain):
-    """A long list stands in it twice, of which the second would hide the first."""
+    """A list stands in it twice, of which the second would hide the first."""
 
     def __init__(self, key: str) -> None:
         super().__init__(key)
@@ -107,7 +109,7 @@ def read_object(file: Readable, lists: Mapping[str, Take], block_bytes: int = BL
             text.expect(b",")
         key = text.key()
         if key in values:
-            raise ListTwice(key) if key in lists else NotPlain
+            raise ListTwice(key) if key in lists or key in _SHORT_LISTS else NotPlain
         values[key] = Raw()
         if key in lists:
             text.expect(b"[")
