@@ -699,6 +699,45 @@ def test_a_mark_that_every_mask_has_says_nothing_of_groups(
 
 
 @pytest.mark.parametrize(
+    "attributes",
+    [
+        {},
+        {"rotation": 0.0},
+        {"rotation": 180},
+        {"rotation": -360},
+        {"rotation": 0.4},
+        {"rotation": "left"},
+        [],
+        None,
+        7,
+    ],
+)
+def test_a_box_that_stands_upright_is_one(load: Loader, attributes: Any) -> None:
+    corpus = load(instances({**BOX, "attributes": attributes}))
+    assert not corpus.findings and len(corpus.images[0].boxes) == 1
+
+
+def test_a_file_of_turned_boxes_stops_a_run(load: Loader) -> None:
+    turned = [{**BOX, "id": n, "attributes": {"rotation": 30 + n}} for n in range(4)]
+    corpus = load(instances(*turned))
+    assert kinds(corpus) == ["box_turned"] * 4
+    assert corpus.findings[3].detail == (
+        "annotation 3: dog, the box is turned by 33 degrees (attributes.rotation); left out"
+    )
+    assert "4 of 4 boxes do not fit (4 box_turned)" in (corpus.refusal or "")
+    assert "Boxes are upright here" in (corpus.refusal or "")
+
+
+@pytest.mark.parametrize("mark", [{"isgroupof": 1}, {"isgroupof": True}, {"IsGroupOf": "1"}, {"IsGroupOf": True}])
+def test_groups_of_open_images_are_crowds(load: Loader, mark: dict[str, Any]) -> None:
+    rows = [{**BOX, "id": n} for n in range(3)]
+    boxes = load(instances({**BOX, "id": 9, **mark}, *rows)).images[0].boxes
+    assert [box.is_crowd for box in boxes] == [True, False, False, False]
+    off = {key: 0 if value in (1, True) else "0" for key, value in mark.items()}
+    assert not load(instances({**BOX, **off})).images[0].boxes[0].is_crowd
+
+
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         (instances(BOX), "looks like an instances file; give it to --instances"),
@@ -890,6 +929,9 @@ def test_a_caption_under_most_of_many_images_is_a_heading(load: Loader) -> None:
         ({"bbox": [10, 5, 0, 0]}, ["dog"]),
         ({"bbox": None}, ["dog"]),
         ({"bbox": "[10, 5, 20, 10]"}, ["dog"]),
+        ({"attributes": {"occluded": False, "rotation": 37.5}}, ["dog"]),
+        ({"attributes": {"rotation": "270"}}, ["dog"]),
+        ({"attributes": {"rotation": -45}, "bbox": "[10, 5, 20, 10]"}, ["dog"]),
         ({"category_id": [18]}, ["dog", "person"]),
         ({"category_id": 99}, []),
     ],

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import msgspec
 import numpy as np
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 from datagen.corpus.box_form import are_shares
 from datagen.geometry import clip_to_unit
@@ -75,7 +75,8 @@ class CaptionRow(Struct, gc=False):
 class InstanceRow(Struct, gc=False):
     """One annotation of an instances file; ``segmentation`` stays undecoded, as few need it.
 
-    A detector's output has its certainty as ``score``, or as ``confidence``.
+    A detector's output has its certainty as ``score``, or as ``confidence``. Open Images in this form marks groups by
+    ``isgroupof``, FiftyOne by ``IsGroupOf``. CVAT tells in ``attributes`` by how many degrees a box is turned.
     """
 
     image_id: Id
@@ -87,6 +88,9 @@ class InstanceRow(Struct, gc=False):
     segmentation: Raw = Raw()
     score: Any = None
     confidence: Any = None
+    is_group: Any = field(default=None, name="isgroupof")
+    is_group_of: Any = field(default=None, name="IsGroupOf")
+    attributes: Raw = Raw()
 
 
 class CaptionsFile(Struct):

@@ -8,7 +8,9 @@ from array import array
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 from msgspec import Raw, Struct
 from numpy.typing import NDArray
@@ -112,6 +114,7 @@ class InstanceTable(Struct, frozen=True):
         masks: Segmentations by the annotation's index, of those alone whose box or area must be made of it, or whose
             frame must be checked.
         scores: How certain a detector was, from 0 to 1; NaN where the file does not say.
+        turned: By how many degrees the boxes are turned that stand askew, by the annotation's index.
     """
 
     ids: Ints
@@ -122,6 +125,7 @@ class InstanceTable(Struct, frozen=True):
     crowds: NDArray[np.bool_]
     masks: dict[int, Raw]
     scores: NDArray[np.float64]
+    turned: dict[int, float]
 
 
 class CaptionTable(Struct, frozen=True):
@@ -229,13 +233,17 @@ class InstanceRows:
         self._boxes, self._areas, self._crowds = Growing(np.float64, 4), Growing(np.float64), Growing(np.bool_)
         self._masks: dict[int, Raw] = {}
         self._scores = Growing(np.float64)
+        self._turned: dict[int, float] = {}
         self._n_rows = 0
 
     def add(self, rows: list[InstanceRow]) -> None:
         """Take rows."""
         boxes = _box_array([row.bbox for row in rows])
         areas = np.array([row.area for row in rows], np.float64)  # None becomes NaN
-        crowds = np.frombuffer(bytes(map(bool, [row.iscrowd for row in rows])), np.bool_)
+        crowds = np.frombuffer(bytes([bool(row.iscrowd) or _is_group(row) for row in rows]), np.bool_)
+        for at in [at for at, row in enumerate(rows) if row.attributes]:
+            if (degrees := _turned_by(rows[at].attributes)) is not None:
+                self._turned[self._n_rows + at] = degrees
         self._scores.add(np.array([_score_of(row) for row in rows], np.float64))
         self._keep_masks(rows, crowds, np.isnan(boxes[:, 0]) | ~(areas > 0))
         self._ids.add(self._number([row.id for row in rows]))
@@ -265,6 +273,7 @@ class InstanceRows:
             self._crowds.array(),
             self._masks,
             as_shares(self._scores.array()),
+            self._turned,
         )
 
 
@@ -289,6 +298,28 @@ class CaptionRows:
         """All that came."""
         marks = self._marked.array(), self._by_model.array()
         return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts(), *marks)
+
+
+def _is_group(row: InstanceRow) -> bool:
+    given = row.is_group if row.is_group_of is None else row.is_group_of
+    return given is not None and given in (1, "1", "true", "True")
+
+
+def _turned_by(attributes: Raw) -> float | None:
+    """By how many degrees a box is turned; None for one that stands upright, or on its head."""
+    try:
+        degrees = float(msgspec.json.decode(attributes, type=_Attributes).rotation)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return None
+    return degrees if math.isfinite(degrees) and MAX_TURNED < degrees % 180 < 180 - MAX_TURNED else None
+
+
+class _Attributes(Struct):
+    rotation: Any = 0
+
+
+MAX_TURNED = 1.0
+"""Degrees; so little moves no side of a square by more than 1 % of its length."""
 
 
 def _score_of(row: InstanceRow) -> float:

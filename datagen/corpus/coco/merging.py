@@ -157,7 +157,7 @@ class _Merge:
         form = _FormCheck(table.boxes[is_ours], sizes[boxes.images[is_ours]].astype(np.float64))
         self._doubt_crowds(file, boxes, is_ours)
         is_odd = np.zeros(len(table.ids), np.bool_)
-        is_odd[list(table.masks)] = True
+        is_odd[[*table.masks, *table.turned]] = True
         for start in range(0, len(is_odd), _CHUNK):
             part = slice(start, start + _CHUNK)
             is_odd[part] = ~_place_plain(boxes, part, sizes, ~is_odd[part])
@@ -257,6 +257,8 @@ class _Merge:
         advice = f"Likely cause: {cause}" if cause else _LOOK
         if counts.most_common(1) and counts.most_common(1)[0][0] == "category_unnamed":
             advice = "Write into 'categories' what they are, in words"
+        elif counts.most_common(1) and counts.most_common(1)[0][0] == "box_turned":
+            advice = "Boxes are upright here: draw them so, or outlines in their place"
         self.refusals.append(f"{sentence}. {advice}. 'datagen lint' names them all.")
 
     def _place_labels(self, file: Instances) -> None:
@@ -301,6 +303,9 @@ class _Merge:
             )
             return [("box_without_frame", f"{told} in pixels; left out")], False
         name = self.listing.category_names[category]
+        if at in table.turned:
+            told = f"{name}, the box is turned by {table.turned[at]:g} degrees (attributes.rotation); left out"
+            return [("box_turned", told)], False
         box, faults = make_box(row, name, width, height)
         if box is not None:
             boxes.corners[at], boxes.areas[at] = box.box_unit, box.area_unit
