@@ -13,6 +13,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
@@ -44,6 +45,10 @@ _SHAPE = (
 )
 _TYPE = re.compile(r"(?!.*-\d+$)[^\W_][\w-]{0,63}")
 """Names that are taken for response types; one that ends as ``-2`` could make the id of another type's sample."""
+MAX_TOLD = 10_000
+"""Records that cannot be read and are told one by one."""
+_N_FIRST_LINES = 3
+"""Of a file, among which one must be a record by itself for a line to be one; the others may be the broken ones."""
 MAX_TYPES = 64
 """Response types that one dataset may name; those of further records stay unknown."""
 
@@ -65,6 +70,12 @@ class Record(Struct, frozen=True, gc=False):
     digest: str
     fault: tuple[str, str] | None = None
     response_type: str = IMPORTED
+
+
+class Broken(Struct, frozen=True):
+    """A line that is no record, and why."""
+
+    told: str
 
 
 class Dataset(Struct, frozen=True):
@@ -205,7 +216,8 @@ def index_dataset(settings: CorpusSettings, annotations: Source | None = None) -
     types: dict[str, None] = {}
     about: dict[str, dict[str, str]] = {}
     imageless: list[Record] = []
-    for number, (record, content, pixels) in enumerate(_read_rows(path, translator_of(settings)), start=1):
+    broken: list[Finding] = []
+    for number, (record, content, pixels) in enumerate(_read_rows(path, translator_of(settings), broken), start=1):
         name = _image_name(record)
         if isinstance(name, str) and folder is not None:
             name = _name_in_export(folder, name_in(folder, name))
@@ -217,7 +229,7 @@ def index_dataset(settings: CorpusSettings, annotations: Source | None = None) -
             about.setdefault(name, _about_image(record))
             if pixels is not None and folder is not None and not is_elsewhere(str(folder)):
                 _unpack(pixels, folder, name)
-    corpus = _corpus_of(index, about, annotations)
+    corpus = _corpus_of(index, about, annotations, broken)
     records = [
         Record(image, number, one.digest, response_type=one.response_type)
         for image, told in enumerate(index.values())
@@ -287,11 +299,19 @@ def translator_of(settings: CorpusSettings) -> Translate | None:
     return translate
 
 
-def _read_rows(path: Path, translate: Translate | None = None) -> Iterator[tuple[dict[str, Any], str, bytes | None]]:
-    """Records with their content, and the pixels of those that hold them."""
+def _read_rows(
+    path: Path, translate: Translate | None = None, findings: list[Finding] | None = None
+) -> Iterator[tuple[dict[str, Any], str, bytes | None]]:
+    """Records with their content, and the pixels of those that hold them; ``findings`` takes what is left out."""
     for file in data_files(path):
+        broken: list[str] = []
+        number = 0
         try:
-            for number, value in enumerate(_raw_rows(file), start=1):
+            for value in _raw_rows(file):
+                if isinstance(value, Broken):
+                    broken.append(value.told)
+                    continue
+                number += 1
                 is_row = isinstance(value, dict)
                 record, pixels = as_llava(value) if is_row else (value, None)
                 if not is_row or (number == 1 and ("conversations" not in record or "chosen" in record)):
@@ -304,6 +324,12 @@ def _read_rows(path: Path, translate: Translate | None = None) -> Iterator[tuple
             raise CorpusError(f"{file}: is not UTF-8 ({error.reason}). Save it as UTF-8.") from None
         except OSError as error:
             raise CorpusError(explain_unreadable(error, str(file), "dataset")) from None
+        if len(broken) > number:
+            told = f"{len(broken)} of {number + len(broken)} lines are no records: {broken[0]}"
+            raise CorpusError(f"{file}: {told}. {_SHAPE}.")
+        if findings is not None:
+            told_ones = (Finding("record_unreadable", None, f"{file.name}: {one}; left out") for one in broken)
+            findings += islice(told_ones, MAX_TOLD)
 
 
 def _raw_rows(file: Path) -> Iterator[Any]:
@@ -314,7 +340,46 @@ def _raw_rows(file: Path) -> Iterator[Any]:
     with file.open("rb") as start:
         check_start(file, start.read(4096), _SHAPE)
     with file.open(encoding="utf-8-sig") as text:
-        yield from _values(file, text)
+        is_lines = _is_of_lines(text)
+        text.seek(0)
+        yield from (_lines if is_lines else _values)(file, text)
+
+
+def _is_of_lines(file: TextIO) -> bool:
+    """Whether a file holds a record a line: it is no list, and one of its first lines is a record by itself."""
+    for n_read in range(_N_FIRST_LINES):
+        line = file.readline(_BLOCK_CHARS).strip()
+        if not n_read and line.startswith("["):
+            return False
+        with contextlib.suppress(ValueError, RecursionError):
+            value = _DECODER.decode(line)
+            if isinstance(value, dict) and {"conversations", "messages"} & value.keys():
+                return True
+    return False
+
+
+def _lines(path: Path, file: TextIO) -> Iterator[Any]:
+    """Decode a record a line, or several; a line that is none costs itself, if the file does not end in it."""
+    n_read = 0
+    for number, ended in enumerate(iter(lambda: file.readline(MAX_RECORD_CHARS), ""), start=1):
+        line = ended.rstrip()
+        at, values = _skip_space(line, 0), list[Any]()
+        try:
+            while at < len(line):
+                value, at = _DECODER.raw_decode(line, at)
+                values.append(value)
+                at = _skip_space(line, at)
+        except RecursionError:
+            yield Broken(f"line {number}: brackets are nested hundreds deep")
+        except json.JSONDecodeError as error:
+            is_cut = _is_cut(error)
+            if is_cut and not ended.endswith("\n"):
+                raise CorpusError(_truncated(path, n_read)) from None
+            yield Broken(f"line {number} {'ends in the middle' if is_cut else f'is not JSON ({_told_of(error)})'}")
+        else:
+            n_read += len(values)
+            odd = [value for value in values if not isinstance(value, dict)]
+            yield from [Broken(f"line {number} is {_shown(odd[0])}, not an object")] if odd else values
 
 
 def _told_by(record: dict[str, Any], content: str, types: dict[str, None]) -> _Told:
@@ -405,7 +470,6 @@ def digest_record(content: str) -> str:
 
 def _values(path: Path, file: TextIO) -> Iterator[Any]:
     """Decode one value after another, holding little more than one block of text."""
-    decoder = json.JSONDecoder(parse_int=_number)
     text, at, n_read = file.read(_BLOCK_CHARS), 0, 0
     at = _skip_space(text, 0)
     is_array = text[at : at + 1] == "["
@@ -434,7 +498,7 @@ def _values(path: Path, file: TextIO) -> Iterator[Any]:
             at += 1
         try:
             start = _skip_space(text, at)
-            value, at = decoder.raw_decode(text, start)
+            value, at = _DECODER.raw_decode(text, start)
         except RecursionError:
             raise CorpusError(f"{path}: brackets are nested hundreds deep in record {n_read + 1}. {_SHAPE}.") from None
         except json.JSONDecodeError as error:
@@ -453,6 +517,9 @@ def _number(digits: str) -> int | float:
     return int(digits) if len(digits) < 4300 else float(digits)
 
 
+_DECODER = json.JSONDecoder(parse_int=_number)
+
+
 def _skip_space(text: str, at: int) -> int:
     found = _SPACE.match(text, at)
     return found.end() if found else at
@@ -463,12 +530,19 @@ def _truncated(path: Path, n_read: int) -> str:
 
 
 def _explain_fault(path: Path, n_read: int, error: json.JSONDecodeError) -> str:
-    if error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated"):
+    if _is_cut(error):
         return _truncated(path, n_read)
-    near = " ".join(error.doc[max(0, error.pos - 20) : error.pos + 20].split())
-    return (
-        f"{path}: is not JSON in record {n_read + 1} ({error.msg[:1].lower()}{error.msg[1:]} near '{near}'). {_SHAPE}."
-    )
+    return f"{path}: is not JSON in record {n_read + 1} ({_told_of(error)}). {_SHAPE}."
+
+
+def _is_cut(error: json.JSONDecodeError) -> bool:
+    """Whether a text only ends too soon."""
+    return error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated")
+
+
+def _told_of(error: json.JSONDecodeError) -> str:
+    near = _shown(error.doc[max(0, error.pos - 20) : error.pos + 20])
+    return f"{error.msg[:1].lower()}{error.msg[1:]} near {near}"
 
 
 def _first_keys(records: object) -> set[str]:
@@ -526,7 +600,9 @@ def _image_name(record: dict[str, Any]) -> str | tuple[str, str]:
     return "no_image_named", "names no image"
 
 
-def _corpus_of(names: Collection[str], about: dict[str, dict[str, str]], annotations: Source | None) -> Corpus:
+def _corpus_of(
+    names: Collection[str], about: dict[str, dict[str, str]], annotations: Source | None, broken: list[Finding]
+) -> Corpus:
     annotated = annotations.load() if annotations else Corpus()
     find = _Finder(annotated.images)
     found_for = {name: find(name) for name in names}
@@ -540,7 +616,7 @@ def _corpus_of(names: Collection[str], about: dict[str, dict[str, str]], annotat
     taken: set[str] = set()
     ids = _own_ids(about, taken)
     images: list[AnnotatedImage] = []
-    findings: list[Finding] = []
+    findings = list(broken)
     for name, found in found_for.items():
         image_id, n_alike = ids.get(name) or id_of_file(name, taken), n_meant[found.image_id] if found else 0
         if found and n_alike > 1:

@@ -127,6 +127,57 @@ def test_lists_end_to_end_are_read_and_other_things_behind_them_told(tmp_path: P
         list(read_records(path))
 
 
+SOUND = [json.dumps(record(f"{n}.jpg")) for n in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ('{"id": x}', "line 3 is not JSON (expecting value near '{\"id\": x}')"),
+        (SOUND[0][:60], "line 3 ends in the middle; left out"),  # cut by whoever wrote it, as others follow
+        ('{"conversations": [', "line 3 ends in the middle"),
+        ("5", "line 3 is '5', not an object"),
+        ("<<<<<<< HEAD", "line 3 is not JSON ("),
+        ('{"a":' * 100_000, "line 3: brackets are nested hundreds deep"),
+        (SOUND[0] + "}", "line 3 is not JSON ("),
+    ],
+)
+def test_a_broken_line_costs_itself(tmp_path: Path, line: str, told: str) -> None:
+    path = tmp_path / "d.jsonl"
+    path.write_text("\n".join([SOUND[1], "", line, SOUND[2], SOUND[3]]) + "\n")
+    found = load_dataset(CorpusSettings(dataset=str(path)))
+    assert [image.file_name for image in found.corpus.images] == ["1.jpg", "2.jpg", "3.jpg"]
+    (finding,) = found.corpus.findings
+    assert finding.kind == "record_unreadable" and finding.detail.startswith(f"d.jsonl: {told}")
+    assert finding.detail.endswith("; left out")
+    first = tmp_path / "first.jsonl"
+    first.write_text("\n".join([line, *SOUND]))
+    assert len(load_dataset(CorpusSettings(dataset=str(first))).corpus.findings) == 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([SOUND[0], "x", "y"], "2 of 3 lines are no records: line 2 is not JSON"),
+        ([SOUND[0], SOUND[1], SOUND[2][:40]], "ends in the middle, after 2 whole records"),
+        (["[", SOUND[0], "x"], "is not JSON in record 1|goes on|is not JSON in record 2"),
+    ],
+)
+def test_most_broken_lines_or_a_cut_end_stop_it(tmp_path: Path, lines: list[str], said: str) -> None:
+    (path := tmp_path / "d.jsonl").write_text("\n".join(lines))
+    with pytest.raises(CorpusError, match=said):
+        load_dataset(CorpusSettings(dataset=str(path)))
+
+
+def test_records_over_several_lines_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "d.jsonl"
+    rows = [record(f"{n}.jpg") for n in range(3)]
+    spread = [json.dumps(one).replace('[{"from"', '[\n{"from"').replace('"}]', '"}\n]') for one in rows]
+    for texts in (spread, [json.dumps(one, indent=2) for one in rows]):
+        path.write_text("\n".join(texts))
+        assert [one for one, _ in read_records(path)] == rows
+
+
 def test_odd_names_and_numbers_cost_themselves(tmp_path: Path) -> None:
     path = tmp_path / "d.json"
     rows = [
