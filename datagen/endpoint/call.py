@@ -6,8 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from datagen.endpoint.chat_completion import CompletionChoice, first_choice, sum_usage
-from datagen.endpoint.error_translation import PassingError
+from datagen.endpoint.error_translation import BREAKS_OFF, NOT_UTF8, PassingError
 from datagen.records import Usage
 
 MAX_SHOWN_BYTES = 2000
@@ -92,6 +94,22 @@ def billed_choice(call: Call[Any], content: bytes, shown: Callable[[str], str]) 
 
 
 def garbled(content: bytes, expected: str, shown: Callable[[str], str]) -> PassingError:
-    """The fault of an answer that is none."""
+    """The fault of an answer that is none; where its beginning is sound, what is wrong with it further on is told."""
     start = shown(content[:MAX_SHOWN_BYTES].decode(errors="replace"))
-    return PassingError("garbled", f"expected {expected}, got: {start or 'nothing'}")
+    return PassingError("garbled", f"expected {expected}, got{_damage(content)}: {start or 'nothing'}")
+
+
+def _damage(content: bytes) -> str:
+    """Say what became of a JSON text on its way; nothing of any other text."""
+    if content.lstrip()[:1] not in (b"{", b"["):
+        return ""
+    try:
+        content.decode()
+        msgspec.json.decode(content)
+    except UnicodeDecodeError as error:
+        return "" if error.reason == "unexpected end of data" else f" {NOT_UTF8} (at byte {error.start})"
+    except msgspec.DecodeError as error:
+        return f" a text that {BREAKS_OFF} after {len(content)} bytes" if str(error).endswith("truncated") else ""
+    except RecursionError:
+        return ""
+    return ""

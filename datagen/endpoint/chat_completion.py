@@ -222,8 +222,9 @@ def _without_comments(content: bytes) -> bytes:
 
 
 def _bill_of(content: bytes) -> Usage:
+    """What was billed for an answer that is none; bytes of it may be spoilt."""
     try:
-        billed = msgspec.json.decode(content, type=_Billed)
+        billed = msgspec.json.decode(content.decode(errors="replace"), type=_Billed)
         return read_usage(billed.usage or billed.gemini)
     except (ValueError, RecursionError):
         return Usage()

@@ -26,6 +26,7 @@ from datagen.endpoint.error_translation import (
     PassingError,
     RecordError,
     RefusedParameterError,
+    is_spoilt,
 )
 from datagen.endpoint.http import HttpClient, open_client
 from datagen.endpoint.rate_limiter import Limiter, Pass
@@ -259,7 +260,8 @@ class EndpointClient:
                 self._understood()
             elif isinstance(fault, PassingError) and fault.code != "rate_limited":
                 if fault.code == "garbled":  # of what costs money, fewer are needed to be sure
-                    self._n_garbled += 1 if call.latest is None else FIRST_CONTACT_ATTEMPTS // MAX_BOUGHT
+                    is_bought = call.latest is not None or is_spoilt(str(fault))
+                    self._n_garbled += FIRST_CONTACT_ATTEMPTS // MAX_BOUGHT if is_bought else 1
                 self._breaker.failed()
             raise
         else:

@@ -33,6 +33,8 @@ MAX_READ_CHARS = 10_000  # of a text of which so few are shown: 3 MB took 5 s of
 MAX_CODE_CHARS = 200
 
 
+NOT_UTF8, BREAKS_OFF, NOT_UNPACKED = "bytes that are not UTF-8", "breaks off", "a body that cannot be decompressed"
+"""What bodies are that were spoilt on their way: whoever sent them speaks the right API."""
 _MOSTLY = "The address mostly ends in /v1."
 
 
@@ -85,6 +87,11 @@ class RecordError(Exception):
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)
         self.code = code
+
+
+def is_spoilt(detail: str) -> bool:
+    """Whether an answer was made, and paid for, and then spoilt on its way."""
+    return any(told in detail for told in (NOT_UTF8, BREAKS_OFF, NOT_UNPACKED))
 
 
 def is_for_good(code: str) -> bool:
@@ -141,6 +148,9 @@ class ErrorReader:
             return self._target.error(f"{told}. What was paid for is stored; start the same command again then.")
         if not self.has_answered:
             asked = "the first request" if n_calls == 1 else f"each of the first {n_calls} requests"
+            if is_spoilt(detail):
+                told = f"{where} fails {asked} ({detail}). Answers are spoilt by the server or by a proxy on the way"
+                return self._target.error(f"{told}; mend that, then start the same command again.")
             told = f"{where} fails {asked} ({detail}). Is {self._target.option} right, and its server well?"
             likely = "Its log, plan and limits say more." if detail.startswith("error_text") else _MOSTLY
             return self._target.error(f"{told} {likely}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import ssl
 from functools import cache
 from urllib.parse import urlsplit
@@ -32,7 +33,7 @@ from openai import (
 )
 from yarl import URL
 
-from datagen.endpoint.error_translation import HttpAnswer, NoAnswerError
+from datagen.endpoint.error_translation import NOT_UNPACKED, HttpAnswer, NoAnswerError
 from datagen.endpoint.target import Target
 from datagen.masking import address_of
 
@@ -114,6 +115,8 @@ class HttpClient:
         except TimeoutError as error:
             raise NoAnswerError("timeout", f"no whole answer within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, ValueError, OSError) as error:
+            if coding := _not_unpacked(error):
+                raise NoAnswerError("garbled", f"expected an answer, plain or in gzip, got {coding}") from error
             raise NoAnswerError("connection", f"{type(error).__name__} {error}") from error
         return HttpAnswer(answer.status, answer.headers, content)
 
@@ -150,6 +153,15 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
             await asyncio.sleep(0)  # lets the transports close
+
+
+_CODING = re.compile(r"content-encoding: ([\w() -]+)|message='(deflate)'", re.IGNORECASE)
+
+
+def _not_unpacked(error: Exception) -> str | None:
+    """What came, where aiohttp cannot decompress a body: it is damaged, or in a form that was not asked for."""
+    coding = _CODING.search(str(error)) if isinstance(error, aiohttp.ClientError) else None
+    return None if coding is None else f"{NOT_UNPACKED} ({coding[1] or coding[2]})"
 
 
 @cache

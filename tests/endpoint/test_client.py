@@ -187,6 +187,25 @@ def test_billed_answers_that_make_no_sense_are_counted_and_end_the_asking() -> N
     assert budget.spent_usd == 20.0
 
 
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        Answer(200, b'{"said": "ho', {}),
+        Answer(200, b'{"said": "h\xe9"}', {}),
+        Answer(200, b"x", {"Content-Encoding": "br"}),
+    ],
+    ids=["cut", "latin-1", "br"],
+)
+def test_answers_that_are_spoilt_on_their_way_end_the_asking_where_none_was_understood(spoilt: Answer) -> None:
+    with LoopbackServer(intercept=lambda body, n: spoilt) as server:
+        told = ask(server, *(WordCall(str(n)) for n in range(10)))
+        assert server.arrivals.total() == 4
+    ended = next(error for error in told if isinstance(error, EmbeddingError))
+    assert "Answers are spoilt by the server or by a proxy" in str(ended) and "--where" not in str(ended)
+    with LoopbackServer(intercept=lambda body, n: word("ho") if n != 2 else spoilt) as server:
+        assert ask(server, *(WordCall(str(n)) for n in range(3))) == ["ho"] * 3
+
+
 def test_an_answer_of_another_api_ends_the_asking_unless_others_were_understood() -> None:
     messages = json_answer(200, {"type": "message", "content": [{"type": "text", "text": "ho"}]})
     with LoopbackServer(intercept=lambda body, n: messages) as server:

@@ -1,10 +1,12 @@
 """The HTTP client goes where the client says, through the proxy that the environment names, and nowhere else."""
 
 import asyncio
+import gzip
 import json
 import os
 import ssl
 import subprocess
+import zlib
 
 import pytest
 from loopback import Answer, LoopbackServer
@@ -67,6 +69,34 @@ def test_a_login_in_the_address_and_its_query_are_sent():
     with LoopbackServer() as server:
         post(server.base_url.replace("//", "//me:pw@") + "?version=2")
     assert server.seen[0][0]["authorization"] == "Basic bWU6cHc="
+
+
+PLAIN = b'{"choices": []}' * 40
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "told"),
+    [
+        ("br", b"\x1b\x2e\x00junk", "brotli"),
+        ("gzip", PLAIN, "gzip"),
+        ("gzip", gzip.compress(PLAIN) + b"junk", "gzip"),
+        ("deflate", PLAIN, "deflate"),
+        ("deflate", zlib.compress(PLAIN)[:12], "deflate"),
+    ],
+)
+def test_a_body_that_cannot_be_decompressed_is_told(coding, body, told):
+    with (
+        LoopbackServer(intercept=lambda sent, n: Answer(200, body, {"Content-Encoding": coding})) as server,
+        pytest.raises(NoAnswerError, match=rf"got a body that cannot be decompressed \(.*{told}") as caught,
+    ):
+        post(server.base_url)
+    assert caught.value.code == "garbled" and "install" not in str(caught.value)
+
+
+def test_a_compressed_body_is_understood():
+    for coding, body in (("gzip", gzip.compress(PLAIN)), ("deflate", zlib.compress(PLAIN)), ("identity", PLAIN)):
+        with LoopbackServer(intercept=lambda sent, n: Answer(200, body, {"Content-Encoding": coding})) as server:  # noqa: B023
+            assert post(server.base_url).content == PLAIN
 
 
 def test_a_redirect_is_not_followed():
