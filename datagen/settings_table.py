@@ -395,7 +395,7 @@ def _found(value: object, setting: Setting) -> str:
         if not value.strip():
             return "an empty one"
         if setting.kind in (int, float) and len(value) < 20 and _NUMBER_LIKE.fullmatch(value):
-            return f"'{value}'"
+            return f"the text '{value}'; write it with digits alone, as 60 or 0.5"
         if setting.about.get("pattern"):
             return "a text that is none. A key itself belongs into an environment variable, and that one's name here"
         return f"'{value}'" if setting.choices else "a text"
@@ -406,5 +406,14 @@ def _found(value: object, setting: Setting) -> str:
     return _KINDS.get(kind, f"a {kind}")
 
 
-_KINDS = {"dict": "a mapping", "tuple": "a list", "list": "a list", "NoneType": "null", "str": "a text that is none"}
+_KINDS = {
+    "dict": "a mapping",
+    "tuple": "a list",
+    "list": "a list",
+    "NoneType": "null",
+    "str": "a text that is none",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+}
 _NUMBER_LIKE = re.compile(r"[-+0-9.,_eE]+")

@@ -76,10 +76,22 @@ def in_sentences(command: Callable[Params, None]) -> Callable[Params, None]:
         except OSError as error:
             _forget_stdout()
             with contextlib.suppress(OSError):
-                echo(f"datagen: {error.strerror or error}.", err=True)
+                echo(f"datagen: {_told_of(error)}.", err=True)
             raise typer.Exit(1) from None
 
     return wrapped
+
+
+_MAX_PATH_CHARS = 100
+
+
+def _told_of(error: OSError) -> str:
+    """What the system says, with the path that it says it of; of a long one its beginning."""
+    told = error.strerror or str(error)
+    if error.filename is None or not error.strerror:
+        return told
+    path = visible(os.fsdecode(error.filename)) if not isinstance(error.filename, int) else str(error.filename)
+    return f"{path if len(path) <= _MAX_PATH_CHARS else f'{path[:_MAX_PATH_CHARS]}…'}: {told[:1].lower()}{told[1:]}"
 
 
 @contextlib.contextmanager

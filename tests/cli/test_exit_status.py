@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,32 @@ def test_an_indented_line_keeps_its_indent_and_a_path_stays_whole() -> None:
     path = "dataset   /a/long/way/to/the/folder/of-a-run/dataset.json"
     assert fitted(path, 40) == path
     assert fitted("Words that follow no label at all", 20) == "Words that follow no\nlabel at all"
+
+
+def told_of(command: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(exit_status, "_forget_stdout", lambda: None)  # pytest's own is no file
+    monkeypatch.setattr(sys, "stderr", heard := io.StringIO())
+    with pytest.raises(typer.Exit):
+        in_sentences(command)()
+    return heard.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        ("a" * 300, f"datagen: {'a' * 100}…: file name too long.\n"),
+        ("no\x1b/there", "datagen: no\\x1b/there: no such file or directory.\n"),
+    ],
+)
+def test_the_path_of_a_system_error_is_told(path: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert told_of(lambda: (Path(path).stat(), None)[1], monkeypatch) == told
+
+
+def test_a_system_error_without_a_path_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OSError(28, "No space left on device")
+
+    assert told_of(fail, monkeypatch) == "datagen: No space left on device.\n"
 
 
 def test_lines_inside_a_line_are_kept() -> None:
