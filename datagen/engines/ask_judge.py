@@ -50,6 +50,7 @@ from datagen.randomness import rng_for
 from datagen.recipes import judge_prompt
 from datagen.records import AnnotatedImage, Judgement, Message, Sample, Turn, cut_or_reject
 from datagen.store import JudgementStore
+from datagen.store.folder import require_room
 from datagen.summary import JudgeReport
 from datagen.validator.planting import ErrorKind, Frequencies, is_clean, plant_errors
 
@@ -333,6 +334,7 @@ class LlmJudge:
         if not may_ask:
             path = self._store.log.path
             raise RunError(f"{path}: not every sample has the judge's word; finish the run with 'datagen run' first.")
+        require_room(self._store.log.path.parent)
         progress.begin("asking the judge", None)
         with ended(progress):
             run_to_end(self._ask_all(first, missing, payment, progress))

@@ -40,6 +40,7 @@ from datagen.recipes import IMPORTED
 from datagen.records import Reply, Request, Sample
 from datagen.store import ReplyStore, take_in_replies, told_damage
 from datagen.store.append_log import SYNC_INTERVAL_S
+from datagen.store.folder import require_room
 from datagen.teacher import PaidError, StoppedError, Teacher
 from datagen.teacher import open_teacher as teacher_of_settings
 
@@ -343,7 +344,8 @@ def ask_for_replies(inputs: Inputs, replies: ReplyStore, open_teacher: OpenTeach
 
 
 def _opened(inputs: Inputs, open_teacher: OpenTeacher) -> Teacher:
-    """Who writes the replies, shown the pictures where the settings say so, and watched."""
+    """Who writes the replies, shown the pictures where the settings say so, and watched; the disk has room for them."""
+    require_room(inputs.folder.path)
     teacher = plugged_teacher(inputs.settings, inputs.plugs) or open_teacher(inputs.settings, inputs.ledger.budget)
     teacher = showing(teacher, inputs.settings)
     if isinstance(inputs.progress, Pulse):

@@ -46,7 +46,7 @@ from datagen.records import Reply, Usage
 from datagen.settings_table import name_for_user
 from datagen.store import ReplyStore, RunFolder, stored_replies
 from datagen.store.fact_sizes import require_facts
-from datagen.store.folder import translated_errors
+from datagen.store.folder import require_room, translated_errors
 from datagen.store.shards import shard_folders
 from datagen.teacher import PaidError, open_teacher
 from datagen.yaml_text import decode_yaml
@@ -167,6 +167,7 @@ def ask_first(inputs: Inputs) -> None:
     A batch may be answered a day later, so none is made for this; ``preflight`` has batches listed instead.
 
     Raises:
+        RunError: The disk is full.
         TeacherError: No request can succeed; nothing is left behind but what was billed.
         BudgetError: The budget does not bear one request.
     """
@@ -177,6 +178,7 @@ def ask_first(inputs: Inputs) -> None:
     first = next(requests, None)
     if first is None:
         return
+    require_room(folder.path)
     inputs.ledger.begin(0.0)
     teacher = showing(open_teacher(settings, inputs.ledger.budget), settings)
     if isinstance(inputs.progress, Pulse):

@@ -27,6 +27,7 @@ from datagen.engines.progress import Progress, ended
 from datagen.errors import BudgetError, EmbeddingError, RunError
 from datagen.records import QuestionVector, Sample
 from datagen.store import VectorStore, told_damage
+from datagen.store.folder import require_room
 
 _MAX_NUMBERS = 16_384
 """Longest vector taken; the longest in use have 4,096."""
@@ -75,6 +76,7 @@ class QuestionVectors:
             return
         if not may_ask:
             raise RunError(f"{self._path}: not every question has its vector; finish the run with 'datagen run' first.")
+        require_room(self._path.parent)
         progress.begin("asking for the vectors of questions", len(questions), len(questions) - len(missing))
         with ended(progress):
             run_to_end(self._ask_all(missing, progress))

@@ -215,6 +215,30 @@ def write_whole(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
+_ROOM_BYTES = 1 << 16
+"""Some dozen replies."""
+
+
+def require_room(folder: Path) -> None:
+    """Try a folder's disk before an answer is paid for that could not be kept there.
+
+    What is written is random: zeros take no room on a disk that compresses.
+
+    Raises:
+        RunError: It is full, or takes nothing.
+    """
+    with translated_errors(folder), contextlib.suppress(FileNotFoundError):  # of a folder that is gone others tell
+        handle, tried = tempfile.mkstemp(dir=folder, prefix=".room.", suffix=UNFINISHED)
+        try:
+            rest = memoryview(os.urandom(_ROOM_BYTES))
+            while rest:
+                rest = rest[os.write(handle, rest) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+            Path(tried).unlink(missing_ok=True)
+
+
 def cache_path(path: Path) -> Path:
     """Where the cache about a file of a run stands."""
     return path.with_name(f".{path.stem}.cache")

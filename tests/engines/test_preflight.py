@@ -1,7 +1,9 @@
 """What is cheap to check is refused before annotations are read and pictures opened, and leaves no folder behind."""
 
+import errno
 import itertools
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +192,30 @@ def test_a_folder_that_cannot_be_written_is_told_first(
     monkeypatch.setattr(inputs_module, "load_corpus", refuse)
     with pytest.raises(DatagenError, match="cannot be written"):
         datagen.run(corpus_files.settings, tmp_path / "file" / "run")
+
+
+def test_a_full_disk_is_told_before_anything_is_paid_for(
+    corpus_files: CorpusFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def run_on_full_disk() -> None:
+        with monkeypatch.context() as patched, pytest.raises(DatagenError, match="the disk is full"):
+            patched.setattr(os, "write", refuse)
+            datagen.run(settings, tmp_path / "run")
+
+    with LoopbackServer() as server:
+        teacher = {"name": "m", "base_url": server.base_url}
+        settings = {**corpus_files.settings, "teacher": teacher}
+        run_on_full_disk()
+        assert server.arrivals.total() == 0 and not (tmp_path / "run").exists()
+        datagen.run({**settings, "types": ["conversation"]}, tmp_path / "run")
+        n_asked = server.arrivals.total()
+        run_on_full_disk()  # more types; what is stored is no reason to pay for more
+        assert server.arrivals.total() == n_asked > 0
+        datagen.run(settings, tmp_path / "run")
+        assert server.arrivals.total() == 18
 
 
 def test_a_run_that_has_all_its_answers_is_finished_without_a_network(

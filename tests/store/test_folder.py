@@ -1,6 +1,7 @@
 """A run folder belongs to one process, and whole files appear whole or not at all."""
 
 import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from datagen.errors import RunError
 from datagen.store import RunFolder, write_whole
+from datagen.store.folder import require_room
 
 
 def test_a_whole_file_replaces_the_old_one_only_when_complete(tmp_path: Path) -> None:
@@ -29,6 +31,30 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, number: int) -> None:
     with pytest.raises(RunError, match="disk is full"), write_whole(target):
         raise OSError(number, "No space left on device")
     assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(errno.ENOSPC, "the disk is full"), (errno.EFBIG, "mend the disk or its limits")]
+)
+def test_a_disk_without_room_is_told_and_nothing_is_left_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    require_room(tmp_path)
+    n_left, write = 10_000, os.write
+
+    def fill(handle: int, data: bytes) -> int:
+        nonlocal n_left
+        if not n_left:
+            raise OSError(number, "as the system says")
+        n_written = write(handle, data[:n_left])
+        n_left -= n_written
+        return n_written
+
+    with monkeypatch.context() as patched, pytest.raises(RunError, match=told):
+        patched.setattr(os, "write", fill)
+        require_room(tmp_path)
+    assert not list(tmp_path.iterdir())
+    require_room(tmp_path / "gone")
 
 
 def test_two_processes_cannot_work_on_one_run(tmp_path: Path) -> None:
