@@ -13,7 +13,6 @@ import os
 import re
 from collections.abc import Iterator
 from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies
 
 MASK = "[key]"
 SHORT = 8
@@ -123,6 +122,8 @@ def secrets_of(url: str) -> Iterator[str]:
 
 
 def _of_environment() -> Iterator[str]:
+    from urllib.request import getproxies  # with http, email and ssl 25 ms of every start, for errors alone
+
     for url in (*getproxies().values(), os.environ.get("OPENAI_BASE_URL", "")):
         yield from filter(None, secrets_of(url))
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from datagen.corpus.box_form import FITS, SEEMS_CORNERS
-from datagen.corpus.caption_faults import N_SAMPLED, caption_fault, said_of_most, suspects, told_of_most
+from datagen.corpus.caption_faults import N_SAMPLED, faulty, said_of_most, told_of_most
 from datagen.corpus.category_names import (
     is_nameless,
     is_no_thing,
@@ -294,11 +294,9 @@ class Assembly:
         self._lay_captions()
         texts, images = self._captions.texts(), self._captioned.array()
         is_kept = np.ones(len(images), np.bool_)
-        for at in suspects(texts).tolist():
-            (text,) = texts.read(at, at + 1)
-            if (fault := caption_fault(text)) is not None:
-                is_kept[at] = False
-                self.tell(fault[0], int(images[at]), f"{fault[1]} ('{text[:60]}'); left out")
+        for at, (kind, told, text) in faulty(texts).items():
+            is_kept[at] = False
+            self.tell(kind, int(images[at]), f"{told} ('{text[:60]}'); left out")
         rows = np.flatnonzero(is_kept)
         step = max(1, len(rows) // N_SAMPLED)
         sampled = rows[(np.arange(len(rows)) // 16) % step == 0].tolist()

@@ -319,11 +319,9 @@ def _image_of(
     folded = [" ".join(text.split()) for text in record.captions]
     captions = tuple(text for text in folded if 0 < len(text.encode()) <= MAX_CAPTION_BYTES)
     n_too_long = len(folded) - len(captions) - folded.count("")
-    for text in captions:
-        fault = caption_fault(text)
-        if fault is not None:
-            findings.append(Finding(fault[0], image_id, f"{fault[1]} ('{text[:60]}'); left out"))
-    captions = tuple(text for text in captions if caption_fault(text) is None)
+    judged = [(text, caption_fault(text)) for text in captions]
+    findings += [Finding(bad[0], image_id, f"{bad[1]} ('{text[:60]}'); left out") for text, bad in judged if bad]
+    captions = tuple(text for text, bad in judged if not bad)
     findings += [Finding("empty_caption", image_id, "a caption is empty; left out")] * folded.count("")
     too_long = f"a caption has more than {MAX_CAPTION_BYTES} bytes; left out"
     findings += [Finding("caption_too_long", image_id, too_long)] * n_too_long

@@ -240,11 +240,14 @@ class InstanceRows:
         """Take rows."""
         boxes = _box_array([row.bbox for row in rows])
         areas = np.array([row.area for row in rows], np.float64)  # None becomes NaN
-        crowds = np.frombuffer(bytes([bool(row.iscrowd) or _is_group(row) for row in rows]), np.bool_)
-        for at in [at for at, row in enumerate(rows) if row.attributes]:
+        crowds = np.array([1 if row.iscrowd else 0 for row in rows], np.bool_)
+        scores = np.full(len(rows), np.nan)
+        for at in _with_more(rows):
+            crowds[at] |= _is_group(rows[at])
+            scores[at] = _score_of(rows[at])
             if (degrees := _turned_by(rows[at].attributes)) is not None:
                 self._turned[self._n_rows + at] = degrees
-        self._scores.add(np.array([_score_of(row) for row in rows], np.float64))
+        self._scores.add(scores)
         self._keep_masks(rows, crowds, np.isnan(boxes[:, 0]) | ~(areas > 0))
         self._ids.add(self._number([row.id for row in rows]))
         self._image_ids.add(self._number([row.image_id for row in rows]))
@@ -287,17 +290,52 @@ class CaptionRows:
 
     def add(self, rows: list[CaptionRow]) -> None:
         """Take rows."""
-        marked = [bool(row.is_rejected or row.is_precanned) for row in rows]
-        self._marked.add(np.frombuffer(bytes(marked), np.bool_))
-        self._by_model.add(np.frombuffer(bytes([row.by_model is True for row in rows]), np.bool_))
+        marked, by_model = np.zeros(len(rows), np.bool_), np.zeros(len(rows), np.bool_)
+        for at in [at for at, row in enumerate(rows) if row.is_rejected or row.is_precanned or row.by_model]:
+            marked[at] = bool(rows[at].is_rejected or rows[at].is_precanned)
+            by_model[at] = rows[at].by_model is True
+        self._marked.add(marked)
+        self._by_model.add(by_model)
         self._ids.add(self._number([row.id for row in rows]))
         self._image_ids.add(self._number([row.image_id for row in rows]))
-        self._captions.add([" ".join(row.caption.split()) for row in rows])
+        self._captions.add(folded([row.caption for row in rows]))
 
     def table(self) -> CaptionTable:
         """All that came."""
         marks = self._marked.array(), self._by_model.array()
         return CaptionTable(self._ids.array(), self._image_ids.array(), self._captions.texts(), *marks)
+
+
+def _with_more(rows: list[InstanceRow]) -> list[int]:
+    """Where rows say more than COCO's own do; one look at each, as there are 860,000."""
+    return [
+        at
+        for at, row in enumerate(rows)
+        if row.score is not None
+        or row.confidence is not None
+        or row.is_group is not None
+        or row.is_group_of is not None
+        or row.attributes
+    ]
+
+
+def folded(texts: list[str]) -> list[str]:
+    """Texts with their white space folded to single spaces.
+
+    Splitting each took three times as long as looking over the bytes of many for those that need it.
+    """
+    joined = "\0".join(["", *texts, ""])
+    signs = np.frombuffer(joined.encode(), np.uint8)
+    borders = np.flatnonzero(signs == 0)
+    if len(borders) != len(texts) + 1:  # a text holds one itself
+        return [" ".join(text.split()) for text in texts]
+    is_gap = signs <= ord(" ")
+    is_odd = (signs >= 0x80) | (is_gap & (signs != ord(" ")) & (signs != 0))  # may be white space beyond ASCII
+    is_odd[1:] |= is_gap[1:] & is_gap[:-1]
+    found = texts.copy()
+    for row in np.unique(np.searchsorted(borders, np.flatnonzero(is_odd)) - 1).tolist():
+        found[row] = " ".join(texts[row].split())
+    return found
 
 
 def _is_group(row: InstanceRow) -> bool:

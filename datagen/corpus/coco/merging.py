@@ -22,7 +22,7 @@ from datagen.corpus.box_form import (
     share_out_of_frame,
     told_scored,
 )
-from datagen.corpus.caption_faults import N_SAMPLED, caption_fault, said_of_most, suspects, told_of_most
+from datagen.corpus.caption_faults import N_SAMPLED, faulty, said_of_most, told_of_most
 from datagen.corpus.category_names import told_no_things
 from datagen.corpus.coco.boxes import InstanceRow, is_absent, make_box
 from datagen.corpus.coco.columns import ABSENT, NO_ID, Captions, Ids, Instances, InstanceTable
@@ -319,11 +319,7 @@ class _Merge:
         n_bytes = np.diff(table.captions.offsets)
         is_damaged = _holding(table.captions, "\ufffd".encode())
         is_kept = (images >= 0) & (n_bytes > 0) & (n_bytes <= MAX_CAPTION_BYTES) & ~table.is_marked & ~is_damaged
-        odd: dict[int, tuple[str, str]] = {}
-        for at in suspects(table.captions).tolist():
-            fault = caption_fault(table.captions.read(at, at + 1)[0]) if is_kept[at] else None
-            if fault is not None:
-                odd[at] = fault
+        odd = {at: fault for at, fault in faulty(table.captions).items() if is_kept[at]}
         is_kept[[*odd]] = False
         for at in np.flatnonzero(~is_kept).tolist():
             if images[at] < 0:
@@ -335,7 +331,7 @@ class _Merge:
             elif is_damaged[at]:
                 told = "caption_damaged", "letters of the caption are lost (U+FFFD); left out"
             elif at in odd:
-                told = odd[at][0], f"{odd[at][1]} ('{table.captions.read(at, at + 1)[0][:60]}'); left out"
+                told = odd[at][0], f"{odd[at][1]} ('{odd[at][2][:60]}'); left out"
             else:
                 told = (
                     "caption_too_long",
