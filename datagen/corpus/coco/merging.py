@@ -502,7 +502,7 @@ def _holding(texts: Texts, part: bytes) -> Mask:
     """Which texts hold some bytes."""
     found = np.zeros(len(texts), np.bool_)
     data = texts.data.tobytes() if len(texts.data) else b""
-    at = data.find(part)
+    at = -1 if data.isascii() and not part.isascii() else data.find(part)  # nine tenths of the time
     while at >= 0:
         found[np.searchsorted(texts.offsets, at, side="right") - 1] = True
         at = data.find(part, at + 1)
