@@ -145,12 +145,10 @@ def compare(forms: list[str], run: Path, images: Path, repeats: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         looked = [measure("pictures", "none", run, images, Path(name)) for _ in range(repeats)]
     took = statistics.median(one["cpu"] for one in looked)
-    print(
-        f"medians of {repeats}, load {os.getloadavg()[0]:.1f}; {looked[0]['rows']} pictures decoded: {took:.2f} CPU s"
-    )
-    print(
-        f"{'form':12} {'rows':>7} {'MB':>7} {'CPU s':>7} {'rows/s':>8} {'MB/s':>7} {'peak MB':>8} {'plain CPU s':>12} {'MB':>6}"
-    )
+    load = os.getloadavg()[0]
+    print(f"medians of {repeats}, load {load:.1f}; {looked[0]['rows']} pictures decoded: {took:.2f} CPU s")
+    head = f"{'form':12} {'rows':>7} {'MB':>7} {'CPU s':>7} {'rows/s':>8} {'MB/s':>7} {'peak MB':>8}"
+    print(f"{head} {'plain CPU s':>12} {'MB':>6}")
     for form in forms:
         ours: list[dict[str, Any]] = []
         plain: list[dict[str, Any]] = []

@@ -129,17 +129,15 @@ def compare_imports(folder: Path, repeats: int) -> None:
             found.append(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     n_records, n_accepted = runs[1][0]["n"]
     size = (folder / "run" / "dataset.json").stat().st_size / 1e6
-    print(
-        f"{n_records} records, {size:.1f} MB, {n_accepted} accepted; medians of {repeats}, load {os.getloadavg()[0]:.1f}"
-    )
+    print(f"{n_records} records, {size:.1f} MB, {n_accepted} accepted")
+    print(f"medians of {repeats}, load {os.getloadavg()[0]:.1f}")
     is_same = len({tuple(run["digests"]) for found in runs.values() for run in found}) == 1
     print(f"{' and '.join(SAME)}: {'the same bytes in all' if is_same else 'DIFFER'}")
     for workers, found in runs.items():
         cpu, wall = (statistics.median(run[key] for run in found) for key in ("cpu", "wall"))
         own, helpers = (statistics.median(run["mb"][n] for run in found) for n in (0, 1))
-        reckoned = (
-            f"158,000 would take {158_000 * cpu / n_records:.0f} CPU s, {158_000 * wall / n_records:.0f} s by the clock"
-        )
+        share = 158_000 / n_records
+        reckoned = f"158,000 would take {share * cpu:.0f} CPU s, {share * wall:.0f} s by the clock"
         beside = f" + {workers} x {helpers:.0f}" if workers > 1 else ""
         print(f"workers {workers}: {cpu:.1f} CPU s, {wall:.1f} s by the clock, {own:.0f}{beside} MB; {reckoned}")
         for task in found[0]["tasks"]:
