@@ -2,7 +2,7 @@
 
 import pytest
 
-from datagen.corpus.caption_faults import caption_fault, said_of_most, suspects, told_of_most
+from datagen.corpus.caption_faults import caption_fault, faulty, said_of_most, suspects, told_of_most
 from datagen.corpus.images import texts_of
 
 FAULTY = {
@@ -96,6 +96,19 @@ def test_every_faulty_one_is_looked_at() -> None:
     assert {at for at, text in enumerate(texts) if caption_fault(text) is not None} <= rows
     assert 0 not in rows and len(texts) - 1 not in rows
     assert suspects(texts_of([])).tolist() == suspects(texts_of([long])).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "named", ["a.JPG", "a.Jpeg", "a.tiff", "A.HeIc", "x.webp", "www.a.example", "Www.a.example", "s3://a/b", "http://a"]
+)
+def test_a_name_is_found_wherever_it_stands_among_ordinary_captions(named: str) -> None:
+    long = "A dog and a car and a person stand in the middle of a quiet street. It rains."
+    for odd in (f"{named} {long}", f"{long} {named}", f"{long} ({named}) {long}"):
+        texts = [long, odd, long, long + "é", "A ratio of 3:2 in the frame of a tall old building."]
+        assert caption_fault(odd) is not None
+        assert set(faulty(texts_of(texts))) == {1}
+        assert 0 not in suspects(texts_of(texts)).tolist()
+        assert faulty(texts_of([odd]))[0][2] == odd
 
 
 def test_a_hostile_caption_is_read_at_once() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datagen.corpus.coco.columns import NO_ID, Ids
+from datagen.corpus.coco.columns import NO_ID, Ids, folded
 from datagen.corpus.coco.listing import Lookup
 from datagen.corpus.images import GrowingTexts, id_text, joined_texts, texts_of
 
@@ -54,6 +54,24 @@ def test_texts_come_out_as_they_went_in(parts: list[list[str]], data: st.DataObj
     assert joined.pick(np.array(rows, np.int64)).read(0, len(rows)) == [whole[row] for row in rows]
     start = data.draw(st.integers(0, len(whole)))
     assert texts.cut(start, len(whole)).read(0, len(whole) - start) == whole[start:]
+
+
+SPACES = " \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u2003\u3000\0"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.text(st.sampled_from(f"aé犬{SPACES}"), max_size=6) | st.text("ab ", max_size=9), max_size=6))
+def test_white_space_is_folded_in_each_text(texts: list[str]) -> None:
+    before = texts.copy()
+    assert folded(texts) == [" ".join(text.split()) for text in texts]
+    assert texts == before
+
+
+@pytest.mark.parametrize("space", SPACES)
+def test_one_odd_space_among_plain_texts_is_folded(space: str) -> None:
+    for odd in (f"a{space}b", f"{space}a b", f"a b{space}", f"a {space}b", space):
+        texts = ["a dog", odd, "a cat sits", ""]
+        assert folded(texts) == [" ".join(text.split()) for text in texts]
 
 
 def test_many_texts_are_picked_in_parts() -> None:
