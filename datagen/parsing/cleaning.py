@@ -21,6 +21,7 @@ _INVISIBLE = re.compile(
     "\uffa0\ufff9-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
     "|(?<![^\x00-\x7f])[\u200c\u200d\ufe0e\ufe0f]|[\u200c\u200d](?![^\x00-\x7f])"
 )
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _DIRECTION_MARK = re.compile("[\u061c\u200e\u200f]")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _SPACE = re.compile("[\u00a0\u2000-\u200a\u202f\u205f]")
@@ -165,7 +166,7 @@ def _read_bytes(tokens: re.Match[str]) -> str:
 
 def without_surrogates(text: str) -> str:
     """Join surrogate pairs and replace lone halves, which no file could store."""
-    if not any("\ud800" <= char <= "\udfff" for char in text):
+    if not _SURROGATE.search(text):
         return text
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
