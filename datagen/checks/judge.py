@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
@@ -85,8 +85,12 @@ class SentenceSpan(NamedTuple):
 
 def sentences_of(turns: Sequence[Turn]) -> tuple[SentenceSpan, ...]:
     """The sentences of all answers, numbered by their place here."""
-    found = (SentenceSpan(n, *one.span()) for n, turn in enumerate(turns) for one in _SENTENCE.finditer(turn.answer))
-    return tuple(islice(found, MAX_SENTENCES))
+    return tuple(islice(sentence_spans(turns), MAX_SENTENCES))
+
+
+def sentence_spans(turns: Sequence[Turn]) -> Iterator[SentenceSpan]:
+    """The sentences of all answers, however many."""
+    return (SentenceSpan(n, *one.span()) for n, turn in enumerate(turns) for one in _SENTENCE.finditer(turn.answer))
 
 
 def evidence_for(image: AnnotatedImage, context: ContextSettings) -> str:
