@@ -1,0 +1,173 @@
+"""The entailment judge: its input, its packing, and what the bundled one says of sentences that nobody doubts."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+from transformers import BertConfig, BertForSequenceClassification
+
+from datagen.checks.entailment import (
+    MAX_TOKENS,
+    EntailmentJudge,
+    Pieces,
+    Shipped,
+    digest_of,
+    notes_of,
+    packed,
+    token_ids,
+    unpacked,
+    with_context,
+)
+from datagen.errors import JudgeError
+from datagen.records import AnnotatedImage, Box, Turn
+from training.ship_entailment import ship
+from training.train_entailment import save
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "dog", "cat", "runs", "sleeps", "##s", ".", ":", "boxes", "1", "what")
+
+
+def tiny_tokenizer() -> Tokenizer:
+    tokenizer = Tokenizer(WordPiece({word: n for n, word in enumerate(WORDS)}, unk_token="[UNK]"))
+    tokenizer.normalizer = BertNormalizer()
+    tokenizer.pre_tokenizer = BertPreTokenizer()
+    return tokenizer
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A judge of two layers with random weights, packed as the bundled one is."""
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(WORDS), hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128,
+        max_position_embeddings=MAX_TOKENS, num_labels=3, initializer_range=0.12,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("tiny")
+    save(folder / "checkpoint", BertForSequenceClassification(config), tiny_tokenizer())
+    ship(folder / "checkpoint", folder / "judge", Shipped(0.5, 2.0, "a test"))
+    return folder / "judge"
+
+
+def test_packing_keeps_a_matrix_to_a_sixteenth_of_its_largest_number() -> None:
+    weight = torch.randn(9, 256, generator=torch.Generator().manual_seed(1))
+    codes, scale = packed(weight, 128)
+    assert codes.shape == (9, 128) and codes.dtype == torch.uint8
+    assert scale.shape == (9, 2) and scale.dtype == torch.float16
+    error = (unpacked(codes, scale) - weight).square().mean().sqrt()
+    assert error < 0.13  # four bits of a normal distribution
+
+
+@pytest.mark.parametrize("value", [0.0, 3.0, -0.25])
+def test_packing_a_matrix_of_one_number_loses_nothing(value: float) -> None:
+    weight = torch.full((8, 128), value)
+    assert torch.allclose(unpacked(*packed(weight, 128)), weight, rtol=2e-3)
+
+
+def test_notes_tell_boxes_and_captions() -> None:
+    boxes = (
+        Box("dog", (0.0, 0.5, 0.2, 1.0), 0.1),
+        Box("dog", (0.7, 0.0, 1.0, 1.0), 0.3),
+        Box("kite", (0.4, 0.0, 0.6, 0.2), 0.04),
+        Box("person", (0.0, 0.0, 0.1, 0.1), 0.01, is_crowd=True),
+    )
+    image = AnnotatedImage("1", "1.jpg", 640, 480, ("Two dogs.", "Dogs and a kite."), boxes)
+    line = "boxes: 2 dogs (left bottom; right large), 1 kite (middle top), 1+ people (left top)"
+    assert notes_of(image) == (line, "Two dogs.", "Dogs and a kite.")
+    assert notes_of(AnnotatedImage("1", "1.jpg", 640, 480, ("Two dogs.",))) == ("Two dogs.",)
+    assert notes_of(AnnotatedImage("1", "1.jpg", 640, 480)) == ()
+
+
+def test_many_boxes_are_counted_without_their_places() -> None:
+    boxes = tuple(Box("cup", (n / 10, 0.4, n / 10 + 0.1, 0.6), 0.02) for n in range(4))
+    assert notes_of(AnnotatedImage("1", "1.jpg", 640, 480, (), boxes)) == ("boxes: 4 cups",)
+
+
+def test_a_sentence_is_asked_about_behind_its_question_and_the_sentence_before() -> None:
+    turns = (Turn(" What runs?", "A dog runs. It is wet."), Turn("", "The cat sleeps."))
+    asked = with_context(turns)
+    assert [(one.turn, one.in_question, one.context, one.sentence) for one in asked] == [
+        (0, True, "", "What runs?"),
+        (0, False, "What runs?", "A dog runs."),
+        (0, False, "What runs? A dog runs.", "It is wet."),
+        (1, False, "", "The cat sleeps."),
+    ]
+    for one in asked:
+        text = turns[one.turn].question if one.in_question else turns[one.turn].answer
+        assert text[one.start : one.end] == one.sentence
+
+
+def test_an_input_is_sentence_context_and_notes() -> None:
+    pieces = Pieces(tiny_tokenizer())
+    ids, head, is_cut = token_ids(pieces, ("a cat",), "what", "Dogs sleeps.")
+    assert [WORDS[n] for n in ids] == "[CLS] dog ##s sleeps . [SEP] what [SEP] a cat [SEP]".split()
+    assert (head, is_cut) == (8, False)
+
+
+@pytest.mark.parametrize(
+    ("notes", "context", "sentence"),
+    [(("a cat " * 200,), "", "a dog"), (("a cat",), "what " * 60, "a dog"), (("a cat",), "", "a dog " * 60)],
+)
+def test_what_is_too_long_is_cut_and_said(notes: tuple[str, ...], context: str, sentence: str) -> None:
+    ids, head, is_cut = token_ids(Pieces(tiny_tokenizer()), notes, context, sentence)
+    assert is_cut
+    assert len(ids) <= MAX_TOKENS
+    assert ids[-1] == ids[head - 1] == WORDS.index("[SEP]")
+
+
+def test_a_score_depends_on_no_other_sentence(tiny: Path) -> None:
+    judge = EntailmentJudge(tiny)
+    asked = [("", "a dog runs."), ("what", "a cat sleeps."), ("", "a dog runs. " * 30), ("a", "cat")]
+    together = judge.score(("a cat sleeps.",), asked)
+    assert together == [judge.score(("a cat sleeps.",), [one])[0] for one in asked]
+    assert together == judge.score(("a cat sleeps.",), asked[::-1])[::-1]
+    assert len(set(together)) > 1 and all(0 <= one <= 1 for one in together)
+    assert judge.n_cut > 0
+
+
+def test_notes_and_context_change_a_score(tiny: Path) -> None:
+    judge = EntailmentJudge(tiny)
+    first = judge.score(("a cat sleeps.",), [("", "a dog runs.")])
+    assert first != judge.score(("a dog runs.",), [("", "a dog runs.")])
+    assert first != judge.score(("a cat sleeps.",), [("what", "a dog runs.")])
+
+
+@pytest.mark.parametrize("notes", [(), ("",), (" ", "")])
+def test_nothing_is_contradicted_where_there_are_no_notes(tiny: Path, notes: tuple[str, ...]) -> None:
+    assert EntailmentJudge(tiny).score(notes, [("", "a dog"), ("", "a cat")]) == [0.0, 0.0]
+    assert EntailmentJudge(tiny).score(("a cat",), []) == []
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "tokenizer.json", "entailment.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "half"])
+def test_a_damaged_folder_is_told(tiny: Path, tmp_path: Path, name: str, damage: str) -> None:
+    for path in tiny.iterdir():
+        content = path.read_bytes()
+        if path.name != name:
+            (tmp_path / path.name).write_bytes(content)
+        elif damage != "missing":
+            (tmp_path / path.name).write_bytes(content[: len(content) // 2] if damage == "half" else b"")
+    with pytest.raises(JudgeError, match="holds no entailment judge"):
+        EntailmentJudge(tmp_path)
+
+
+def test_weights_of_another_shape_are_told(tiny: Path, tmp_path: Path) -> None:
+    for path in tiny.iterdir():
+        text = path.read_bytes()
+        (tmp_path / path.name).write_bytes(text.replace(b'"num_hidden_layers": 2', b'"num_hidden_layers": 3'))
+    with pytest.raises(JudgeError, match="do not fit"):
+        EntailmentJudge(tmp_path)
+
+
+def test_the_digest_is_of_all_that_decides_a_score(tiny: Path, tmp_path: Path) -> None:
+    for path in tiny.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert digest_of(tmp_path) == digest_of(tiny) == EntailmentJudge(tiny).digest
+    told = (tmp_path / "entailment.json").read_bytes()
+    (tmp_path / "entailment.json").write_bytes(told.replace(b"0.5", b"0.6"))
+    assert digest_of(tmp_path) != digest_of(tiny)
+    (tmp_path / "config.json").unlink()
+    with pytest.raises(JudgeError, match=r"config\.json: cannot be read"):
+        digest_of(tmp_path)
