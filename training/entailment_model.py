@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -17,6 +18,7 @@ from transformers import BertConfig, BertForSequenceClassification, BertModel
 
 from datagen.checks.entailment import MAX_TOKENS
 
+LABELS = ("borne out", "not told", "contradicted")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
@@ -73,7 +75,7 @@ def smaller_tokenizer(base: Tokenizer, texts: Iterable[str], n_words: int) -> tu
     held = set(kept)
     for index, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
         word = base.id_to_token(index)
-        if word not in held and len(kept) < n_words:
+        if word is not None and word not in held and len(kept) < n_words:
             kept.append(word)
             held.add(word)
     told = json.loads(base.to_str())
@@ -100,7 +102,8 @@ def first_model(
     config = BertConfig(
         vocab_size=len(ids), hidden_size=encoder.config.hidden_size, num_hidden_layers=len(layers),
         num_attention_heads=encoder.config.num_attention_heads, intermediate_size=n_neurons,
-        max_position_embeddings=MAX_TOKENS, num_labels=3, hidden_dropout_prob=0.05, attention_probs_dropout_prob=0.05,
+        max_position_embeddings=MAX_TOKENS, hidden_dropout_prob=0.05, attention_probs_dropout_prob=0.05,
+        id2label=dict(enumerate(LABELS)),
     )  # fmt: skip
     model = BertForSequenceClassification(config)
     state, old = model.state_dict(), encoder.state_dict()
@@ -130,17 +133,15 @@ def first_model(
 
 def _activations(encoder: BertModel, tokenizer: Tokenizer, texts: Sequence[str]) -> list[torch.Tensor]:
     """Per layer what each neuron adds on the average: its mean size times the length of what it writes."""
-    sums = [torch.zeros(encoder.config.intermediate_size) for _ in encoder.encoder.layer]
+    layers: list[Any] = list(encoder.encoder.layer)
+    sums = [torch.zeros(encoder.config.intermediate_size) for _ in layers]
     hooks = [
         layer.intermediate.register_forward_hook(lambda _m, _i, out, n=n: sums[n].add_(out.abs().mean((0, 1))))
-        for n, layer in enumerate(encoder.encoder.layer)
+        for n, layer in enumerate(layers)
     ]
     with torch.inference_mode():
         for text in filter(None, texts):
             encoder(input_ids=torch.tensor([tokenizer.encode(text).ids[:64]]))
     for hook in hooks:
         hook.remove()
-    return [
-        one * layer.output.dense.weight.detach().norm(dim=0)
-        for one, layer in zip(sums, encoder.encoder.layer, strict=True)
-    ]
+    return [one * layer.output.dense.weight.detach().norm(dim=0) for one, layer in zip(sums, layers, strict=True)]

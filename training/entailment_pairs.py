@@ -389,23 +389,14 @@ class Maker:
         dice = self.dice
         base = dice.choice(rest)
         made = clause_of(base)
-        found = re.match(r"^(.{3,40}?) (is|are) (.+)$", made[0]) if made else None
-        if not found:
+        told = _IS.match(made[0]) if made else None
+        if not made or not told:
             return
-        notes = " ; ".join([text, *rest])
-        wrong = next(
-            (
-                new
-                for name in dice.sample(("exclusive", "colour", "number"), 3)
-                if (new := self.how[name](made[0], notes, dice))
-            ),
-            None,
-        )  # type: ignore[index]
-        told = found
-        is_right = True
-        if wrong and dice.random() < 0.5:
-            other = re.match(r"^(.{3,40}?) (is|are) (.+)$", wrong)
-            if other:
+        notes, is_right = " ; ".join([text, *rest]), True
+        if dice.random() < 0.5:
+            ways = dice.sample(("exclusive", "colour", "number"), 3)
+            wrong = next((new for way in ways if (new := self.how[way](made[0], notes, dice))), "")
+            if other := _IS.match(wrong):
                 told, is_right = other, False
         says_yes = dice.random() < 0.5
         asked = f"{_capital(told[2])} {told[1]} {told[3]}?"

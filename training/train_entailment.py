@@ -72,7 +72,8 @@ def batches(
             for row in rows[start : start + CHUNK]
         ]
         made.sort(key=lambda one: len(one[0][0]))
-        found, batch = [], []
+        found: list[list[Any]] = []
+        batch: list[Any] = []
         for one in made:
             if batch and len(one[0][0]) * (len(batch) + 1) > n_tokens:
                 found.append(batch)

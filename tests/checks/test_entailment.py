@@ -24,6 +24,7 @@ from datagen.checks.entailment import (
 )
 from datagen.errors import JudgeError
 from datagen.records import AnnotatedImage, Box, Turn
+from training.entailment_model import LABELS
 from training.ship_entailment import ship
 from training.train_entailment import save
 
@@ -43,7 +44,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(WORDS), hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=128,
-        max_position_embeddings=MAX_TOKENS, num_labels=3, initializer_range=0.12,
+        max_position_embeddings=MAX_TOKENS, initializer_range=0.12, id2label=dict(enumerate(LABELS)),
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("tiny")
     save(folder / "checkpoint", BertForSequenceClassification(config), tiny_tokenizer())

@@ -155,22 +155,24 @@ def train(monkeypatch: pytest.MonkeyPatch, *command: object) -> None:
     train_entailment.main()
 
 
-def test_training_lowers_the_loss_and_ships(
-    pairs: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_training_tells_what_is_plain_and_ships(
+    base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    torch.set_num_threads(1)
-    out = tmp_path / "out"
-    options = ("--base", base, "--layers", "4", "--epochs", "4", "--rate", "1e-3", "--bits", "4", "--kept-back", "40")
-    train(monkeypatch, out, pairs, *options)
-    assert "AUROC all" in capsys.readouterr().out
-    ship(out, tmp_path / "judge", Shipped(0.5))
-    judge = EntailmentJudge(tmp_path / "judge")
-    rows = [json.loads(line) for line in pairs.read_text().splitlines()]
-    scores = [judge.score(row["notes"], [(row["context"], row["sentence"])])[0] for row in rows]
-    wrong = [p for p, row in zip(scores, rows, strict=True) if row["label"] == CONTRADICTED]
-    right = [p for p, row in zip(scores, rows, strict=True) if row["label"] != CONTRADICTED]
-    assert auroc(wrong, right) > 0.7
-    assert not (out / "training.pt").exists()
+    rows = [
+        {"notes": ["a red horse"], "context": "", "sentence": sentence, "source": "plain", "label": label}
+        for sentence, label in (("a woman sleeping", CONTRADICTED), ("a man riding", NOT_CONTRADICTED))
+        for _ in range(120)
+    ]
+    (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    options = ("--base", base, "--layers", "4", "--epochs", "15", "--rate", "1e-3", "--bits", "4", "--kept-back", "40")
+    train(monkeypatch, tmp_path / "out", tmp_path / "pairs.jsonl", *options)
+    assert "AUROC all 1.000" in capsys.readouterr().out
+    assert not (tmp_path / "out" / "training.pt").exists()
+    ship(tmp_path / "out", tmp_path / "judge", Shipped(0.5))
+    wrong, right = EntailmentJudge(tmp_path / "judge").score(
+        ["a red horse"], [("", rows[0]["sentence"]), ("", "a man riding")]
+    )
+    assert wrong > 0.8 > 0.2 > right
 
 
 def test_a_training_goes_on_where_it_was_left(
@@ -218,3 +220,8 @@ def test_rounding_while_training_is_what_packing_makes() -> None:
     state = pack_state({"x.weight": weight, "x.bias": torch.ones(3)}, 128)
     assert torch.equal(FakeQuantised(4, 128)(weight), unpacked(state["x.weight.codes"], state["x.weight.scale"]))
     assert state["x.bias"].dtype == torch.float16
+
+
+def test_auroc_counts_pairs_in_the_right_order() -> None:
+    assert auroc([0.9, 0.8], [0.1, 0.2]) == 1
+    assert auroc([0.9, 0.15], [0.1, 0.2]) == 0.75
