@@ -43,6 +43,7 @@ def test_it_carries_prompts_seeds_and_the_demo_corpus(wheel: Path) -> None:
     assert {
         f"datagen/data/{half}/{name}" for half in ("nano", "nano_photos") for name in ("model.safetensors", "nano.json")
     } <= set(names)
+    assert {f"datagen/data/entailment/{name}" for name in ("model.safetensors", "entailment.json")} <= names
     assert wheel.stat().st_size < 30 * 2**20
     assert not [name for name in names if name.startswith(("tests/", "training/", "prompts/"))]
 

@@ -114,7 +114,7 @@ def threshold_for(replies: Sequence[Judged], one_in: int) -> float:
     """The lowest threshold that at most one in so many sentences of sound replies reaches."""
     scores = sorted((score for reply in replies if reply.is_sound for score in reply.sound), reverse=True)
     allowed = len(scores) // one_in
-    return round(scores[allowed] + 0.001, 3)
+    return round(scores[allowed] + 0.0001, 4)
 
 
 def temperature_for(replies: Sequence[Judged]) -> float:

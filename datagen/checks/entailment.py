@@ -248,7 +248,7 @@ class EntailmentJudge:
         return digest_of(self.folder)
 
     def score(self, notes: Sequence[str], sentences: Sequence[tuple[str, str]]) -> list[float]:
-        """The chance that notes contradict each sentence, 0 to 1 in steps of 0.001; 0 where there are no notes.
+        """The chance that notes contradict each sentence, 0 to 1 in steps of 0.0001; 0 where there are no notes.
 
         An input of more than 256 word pieces loses the end of its notes, a sentence of more than 80 its end; ``n_cut``
         counts these.
@@ -273,7 +273,7 @@ class EntailmentJudge:
                 odds = logits[:, 2] - torch.logaddexp(logits[:, 0], logits[:, 1])
                 chances = torch.sigmoid(odds / self.shipped.temperature)
                 for n, chance in zip(chosen, chances.tolist(), strict=True):
-                    found[n] = round(chance, 3)
+                    found[n] = round(chance, 4)
         return found
 
 

@@ -11,6 +11,7 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from transformers import BertConfig, BertForSequenceClassification
 
 from datagen.checks.entailment import (
+    BUNDLED,
     MAX_TOKENS,
     EntailmentJudge,
     Pieces,
@@ -172,3 +173,54 @@ def test_the_digest_is_of_all_that_decides_a_score(tiny: Path, tmp_path: Path) -
     (tmp_path / "config.json").unlink()
     with pytest.raises(JudgeError, match=r"config\.json: cannot be read"):
         digest_of(tmp_path)
+
+
+NOTES = (
+    "boxes: 1 person (right large), 1 dog (left bottom)",
+    "A man in a red coat walks his brown dog on the beach.",
+    "A man walking a dog along the sea.",
+    "A person with a dog on a sandy beach.",
+)
+WRONG = (
+    ("", "A woman walks a dog along the sea."),
+    ("Where are they?", "They are in a busy kitchen."),
+    ("", "Three dogs run beside the man."),
+    ("", "A cat walks beside him."),
+    ("", "The brown dog is asleep on a couch."),
+    ("Is there a dog?", "No, there is no dog in the picture."),
+    ("What animal is with the man?", "The horse trots next to him through the sand."),
+)
+SOUND = (
+    ("", "A man walks his dog along the beach."),
+    ("What color is the coat?", "The coat is red."),
+    ("", "There is one dog, on the left."),
+    ("", "It would be wise to bring some water for the animal."),
+    ("", "The man may enjoy the fresh air after a long day at work."),
+    ("", "Walking is good for both of them."),
+    ("Where are they?", "They are at the seaside, on the sand."),
+)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> EntailmentJudge:
+    return EntailmentJudge()
+
+
+def test_the_bundled_judge_tells_plain_errors_from_sound_sentences(bundled: EntailmentJudge) -> None:
+    wrong, sound = bundled.score(NOTES, WRONG), bundled.score(NOTES, SOUND)
+    assert min(wrong) > max(sound)
+    assert sum(p > 0.8 for p in wrong) >= len(WRONG) - 1
+    assert max(sound) < bundled.threshold - 0.2
+
+
+def test_the_bundled_judge_reads_every_kind_of_note(bundled: EntailmentJudge) -> None:
+    """The same sentence is wrong before other notes: the judge reads these, and does not guess by the sentence."""
+    asked = [("", "A woman rides a horse through the snow."), ("", "A man walks his dog along the beach.")]
+    here, there = bundled.score(NOTES, asked), bundled.score(("A woman on a horse in a snowy field.",), asked)
+    assert here[0] > 0.8 and here[0] > there[0] + 0.2
+    assert there[1] > 0.8 and there[1] > here[1] + 0.2
+
+
+def test_the_bundled_judge_fits_its_budget() -> None:
+    assert (BUNDLED / "model.safetensors").stat().st_size <= 6 * 2**20
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= 6.25 * 2**20
