@@ -1,4 +1,4 @@
-"""Textual entailment: how likely an image's captions and boxes contradict a sentence of an answer, by a small cross-encoder.
+"""Textual entailment: how likely an image's captions and boxes contradict a sentence, by a small cross-encoder.
 
 For what the claims' grammar does not read. A BERT reads the sentence with what stands before it, and the notes: a line
 of the boxed objects, and the captions. Its weights lie packed in four bits beside the code, so that it works without a
@@ -32,7 +32,7 @@ BUNDLED = Path(str(files("datagen"))) / "data" / "entailment"
 MAX_PLACED = 3
 """Boxes of one category whose places are told: of more, places say little and make the notes a third longer."""
 MAX_TOKENS, MAX_SENTENCE, MAX_CONTEXT = 256, 80, 48
-"""Word pieces of a whole input, of its sentence (its beginning) and of its context (its end); notes fill what is left."""
+"""Word pieces of a whole input, of its sentence (from its beginning), of its context (its end); notes fill the rest."""
 BATCH = 16
 """Sentences at once. One sample's sentences are scored together, so that no engine's sharding changes a score."""
 
@@ -231,8 +231,8 @@ class EntailmentJudge:
             self._model = _load(folder).to(device).eval()
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError, msgspec.MsgspecError) as error:
             raise JudgeError(
-                f"{folder} holds no entailment judge ({error}); expected config.json, model.safetensors, tokenizer.json "
-                "and entailment.json as training/ship_entailment.py writes them."
+                f"{folder} holds no entailment judge ({error}); expected config.json, model.safetensors, "
+                "tokenizer.json and entailment.json as training/ship_entailment.py writes them."
             ) from error
         self.folder, self.device = folder, device
         self.n_cut = 0
