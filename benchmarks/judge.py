@@ -22,14 +22,15 @@ from typing import Any, NamedTuple
 import msgspec
 
 from datagen.api import demo_settings
-from datagen.checks.judge import evidence_for, sentences_of
+from datagen.checks.judge import evidence_for, judge_messages, sentences_of
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, load_corpus
 from datagen.endpoint.budget import Payment
 from datagen.endpoint.token_estimate import count_messages, count_tokens
-from datagen.engines.ask_judge import Asked, LlmJudge, PlantedTurn, SilentTurn
+from datagen.engines.ask_judge import LlmJudge
 from datagen.engines.local import run_local
 from datagen.engines.progress import Progress, Silence
+from datagen.engines.weigh_judge import Asked, PlantedTurn, SilentTurn
 from datagen.records import AnnotatedImage, Judgement, Sample, Turn
 from datagen.store import JudgementStore
 
@@ -91,11 +92,14 @@ class Rehearsal(LlmJudge):
             _MADE[key] = make()
         return _MADE[key]
 
-    def _ask(self, wanted: Iterator[Asked], payment: Payment, progress: Progress, *, may_ask: bool) -> None:
-        for one in wanted:
+    def _ask(
+        self, wanted: Iterator[Asked | None], total: int, payment: Payment, progress: Progress, *, may_ask: bool
+    ) -> None:
+        for one in filter(None, wanted):
             text = self._reply(one)
             self._store.add(Judgement(one.key, text))
-            self.n_asked.update(requests=1, prompt=round(count_messages(one.messages)), reply=round(count_tokens(text)))
+            n_prompt = round(count_messages(judge_messages(self._system, one.evidence, one.turns)))
+            self.n_asked.update(requests=1, prompt=n_prompt, reply=round(count_tokens(text)))
 
     def _reply(self, asked: Asked) -> str:
         quote = asked.evidence.splitlines()[0]
@@ -168,7 +172,7 @@ def try_policy(
         path = folder / f"{re.sub(' ', '-', policy.name)}-{seed}.jsonl"
         with closing(JudgementStore(path)) as store:
             judge = Rehearsal(settings, corpus, store).play(policy, true, whole, seed)
-            judge.weigh(lambda: iter(samples), Payment(), Silence(), may_ask=True)
+            judge.weigh(lambda: iter(samples), len(samples), Payment(), Silence(), may_ask=True)
             report, asked = judge.report(), judge.n_asked
             n_judged = report.samples
         path.unlink()

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path, PurePath
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -19,7 +20,7 @@ from msgspec import Meta, Struct
 from datagen.errors import SettingsError
 from datagen.languages import ENGLISH, NAMES
 from datagen.masking import masked, without_path_keys
-from datagen.said_again import HUB_ID, dangers_in, require_said
+from datagen.said_again import ENTAILMENT, HUB_ID, dangers_in, require_said
 from datagen.settings_table import ABSURD, SettingsTable, name_for_user, told_in_python
 from datagen.words import NO_WORDS, Words, read_words, words_of
 from datagen.yaml_text import decode_yaml
@@ -187,9 +188,15 @@ class TeacherSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class JudgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Which LLM holds an answer's sentences against captions and boxes, where the claims' grammar cannot."""
+    """Which model holds an answer's sentences against captions and boxes, where the claims' grammar cannot."""
 
-    model: Annotated[str, Meta(min_length=1, description="Judge over text: the name that the endpoint gives its LLM.")]
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="Judge over text: entailment, which comes along, or the name that the endpoint gives its LLM.",
+        ),
+    ]
     base_url: Annotated[
         str | None, Meta(description="OpenAI-compatible endpoint of the judge; by default the teacher's.")
     ] = None
@@ -218,6 +225,11 @@ class JudgeSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     price_out_usd_per_mtok: Annotated[
         Dollars | None, Meta(description="Dollars per million tokens of its replies.")
     ] = None
+
+    @property
+    def is_bundled(self) -> bool:
+        """Whether nobody is asked: the model that comes along. An endpoint's of that name has its address beside it."""
+        return self.model == ENTAILMENT and self.base_url is None
 
 
 MAX_EXHAUSTIVE = 200
@@ -257,7 +269,10 @@ class ChecksSettings(Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ] = ()
     judge: Annotated[
         JudgeSettings | None,
-        Meta(description="Have an LLM read answers against captions and boxes: the name of its model, or a mapping."),
+        Meta(
+            description="Hold answers against captions and boxes, sentence by sentence: entailment, an LLM's name, "
+            "or a mapping."
+        ),
     ] = None
 
 
@@ -511,7 +526,7 @@ def load_settings(config_file: Path | None, overrides: Mapping[str, Any]) -> Set
     _take_in_words(tree, "")
     _take_in_mix(tree, "")
     table.take_in_lists(tree)
-    _take_in_judge(tree)
+    _take_in_judge(tree, overrides)
     _take_in_names(tree)
     _take_in_corpora(tree)
     _take_in_probes(tree)
@@ -633,11 +648,18 @@ def _mix_of(text: str, where: str) -> dict[str, float]:
     return mix
 
 
-def _take_in_judge(tree: dict[str, Any]) -> None:
-    """Let the name of a model stand for a judge that is at its defaults otherwise."""
+def _take_in_judge(tree: dict[str, Any], overrides: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Let the name of a model stand for a judge that is at its defaults otherwise.
+
+    ``--judge entailment`` means the bundled one also where the settings below name an endpoint for another judge.
+    """
     checks = tree.get("checks")
-    if isinstance(checks, dict) and isinstance(checks.get("judge"), str):
-        tree["checks"] = {**checks, "judge": {"model": checks["judge"]}}
+    if not isinstance(checks, dict):
+        return
+    if isinstance(checks.get("judge"), str):
+        tree["checks"] = checks = {**checks, "judge": {"model": checks["judge"]}}
+    if overrides.get("checks.judge.model") == ENTAILMENT and "checks.judge.base_url" not in overrides:
+        tree["checks"] = {**checks, "judge": {**checks["judge"], "base_url": None}}
 
 
 def load_validator_settings(overrides: Mapping[str, Any]) -> ValidatorSettings:

@@ -364,9 +364,9 @@ def balance(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
 
 
 def ask_judge(samples: Samples, lent: Lent) -> tuple[Samples, Report | None]:
-    """An LLM holds every sentence against captions and boxes, where the claims' grammar cannot.
+    """A model of language holds every sentence against captions and boxes, where the claims' grammar cannot.
 
-    It stands behind what drops sound samples, as each costs a request, and before the pixels.
+    It stands behind what drops sound samples, as each costs a request or seconds, and before the pixels.
     """
     judge = lent.text_judge(samples)
     if judge is None:
@@ -536,7 +536,8 @@ def late_settings_digest(settings: Settings) -> str:
     checks = json.encode(replace(settings.checks, judge=None), order="deterministic")
     values["checks"] = Raw(checks.removesuffix(b',"judge":null}') + b"}")
     if judge is not None:
-        values["checks.judge"] = judge.model, judge.min_precision, judge.planted
+        told = judge.model, judge.min_precision, judge.planted
+        values["checks.judge"] = (*told, "bundled") if judge.is_bundled else told
     if settings.language != ENGLISH:
         values["language"] = settings.language
     # Most runs have none of these, and samples of earlier runs keep their digest.

@@ -289,7 +289,7 @@ class Validation(Struct, frozen=True, omit_defaults=True):
 
 
 class SentenceVerdict(Struct, frozen=True, omit_defaults=True):
-    """What a judge over text, an LLM that reads the annotations, says of one sentence of an answer.
+    """What a judge over text, a model that reads the annotations, says of one sentence of an answer.
 
     Attributes:
         start: First character in the answer.
@@ -298,6 +298,7 @@ class SentenceVerdict(Struct, frozen=True, omit_defaults=True):
         quote: What it quotes of the annotations.
         words: Those that it calls wrong.
         void: Why its word does not count.
+        chance: That the annotations contradict it, 0 to 1; None of a judge that gives none.
     """
 
     start: int
@@ -306,6 +307,7 @@ class SentenceVerdict(Struct, frozen=True, omit_defaults=True):
     quote: str = ""
     words: str = ""
     void: str = ""
+    chance: float | None = None
 
 
 class Turn(Struct, frozen=True):

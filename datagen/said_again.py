@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 from datagen.errors import SettingsError
 from datagen.masking import MASK
 
+ENTAILMENT = "entailment"
+"""Name of the judge over text that datagen brings along, which sends nothing."""
 HUB_ID = "hf:"
 """How the name of a data set on the Hugging Face hub begins, ``hf:OWNER/NAME``."""
 
@@ -93,7 +95,7 @@ def dangers_in(settings: Mapping[str, Any], *, asks: bool = True, is_merge: bool
     embeddings = settings["dedup"]["embeddings"]
     if not is_merge and teacher["name"] not in ("template", "imported") and not teacher["name"].startswith("python:"):
         yield from _sends("teacher", teacher["base_url"], teacher["api_key_env"], is_shown=teacher["show_images"])
-    if judge is not None:
+    if judge is not None and not (judge["model"] == ENTAILMENT and judge["base_url"] is None):
         for name in ("base_url", "api_key_env"):
             of = "teacher" if judge[name] is None else "checks.judge"
             both = {one: judge[one] or teacher[one] for one in ("base_url", "api_key_env")}

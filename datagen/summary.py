@@ -209,6 +209,8 @@ class JudgeReport(Struct, frozen=True):
         precision: Of its objections in this run, those that are right, by the shares above; None where it has none.
         by_kind: Per kind of planted error how many were planted and objected to.
         why_not: Why it may not cut; None where it may.
+        beforehand: What was measured before the run, in words, and whether the precision heeds it; missing of a judge
+            that nobody measured.
     """
 
     model: str
@@ -222,6 +224,7 @@ class JudgeReport(Struct, frozen=True):
     precision: Measured95 | None
     by_kind: dict[str, tuple[int, int]]
     why_not: str | None
+    beforehand: str | UnsetType = UNSET
 
     @property
     def told(self) -> str:
@@ -234,7 +237,8 @@ class JudgeReport(Struct, frozen=True):
         )
         figures = "; ".join(f"{name} {'not measurable' if share is None else share}" for name, share in shares)
         may = "it may cut" if self.why_not is None else f"it cuts nothing, as {self.why_not}"
-        return f"{self.objections} objections; {figures}; {may}"
+        beforehand = f"; {self.beforehand}" if self.beforehand else ""
+        return f"{self.objections} objections; {figures}{beforehand}; {may}"
 
 
 class YesShare(Struct, frozen=True):

@@ -92,7 +92,8 @@ def opinion_lines(turn: Turn) -> Iterator[str]:
     for one in () if turn.opinions is UNSET else turn.opinions:
         if one.verdict != "unknown" or one.void:
             said = f"'{one.words or turn.answer[one.start : one.end]}'"
-            yield f"{said} {one.verdict}" + (f", as {one.void}" if one.void else f" by '{one.quote}'")
+            chance = "" if one.chance is None else f" ({one.chance:.0%})"
+            yield f"{said} {one.verdict}{chance}" + (f", as {one.void}" if one.void else f" by '{one.quote}'")
 
 
 _Why = tuple[str | None, str | None, str | None]

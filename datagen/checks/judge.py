@@ -126,6 +126,7 @@ class _Said(Struct):
     verdict: Literal["supported", "contradicted", "unknown"]
     words: str = ""
     quote: str = ""
+    chance: float | None = None
 
 
 class _Reply(Struct):
@@ -149,11 +150,14 @@ def with_opinions(turns: Sequence[Turn], text: str, evidence: str) -> tuple[Turn
     opinions: list[list[SentenceVerdict]] = [[] for _ in turns]
     for number, one in enumerate(sentences_of(turns), start=1):
         turn, found = turns[one.turn], None if said is None else said.get(number)
-        opinion = SentenceVerdict(one.start, one.end, "unknown", void="" if found else "no verdict was given")
+        chance = None if found is None else found.chance
+        opinion = SentenceVerdict(
+            one.start, one.end, "unknown", void="" if found else "no verdict was given", chance=chance
+        )
         if found is not None and found.verdict != "unknown":
             void = _void(found, turn, one, evidence)
             verdict: Literal["supported", "contradicted", "unknown"] = "unknown" if void else found.verdict
-            opinion = SentenceVerdict(one.start, one.end, verdict, found.quote, found.words, void)
+            opinion = SentenceVerdict(one.start, one.end, verdict, found.quote, found.words, void, chance)
         opinions[one.turn].append(opinion)
     return tuple(replace(turn, opinions=tuple(of)) for turn, of in zip(turns, opinions, strict=True))
 
@@ -205,19 +209,54 @@ def first_objection(turns: Sequence[Turn], model: str) -> tuple[int, Drop] | Non
         for opinion in () if turn.opinions is UNSET else turn.opinions:
             if objects(turn, opinion):
                 told = f"turn {n + 1}: '{opinion.words}': the judge {model} quotes '{opinion.quote}'"
+                told += "" if opinion.chance is None else f" ({opinion.chance:.0%})"
                 return n, Drop("checks", "judge_objects", told)
     return None
 
 
 GROUPS = ("planted", "borne out", "silent", "open")
+MAX_BEFOREHAND = 200
+"""Images that a measurement beforehand counts for at most: as many as a run of full size plants errors on itself, so
+that whatever a run has of its own soon outweighs what was measured on other texts."""
+
+
+class Cases(Struct, frozen=True):
+    """Sentences on so many images, and how many of them were objected to."""
+
+    n: int
+    n_objected: int
+    n_images: int
+
+
+class Beforehand(Struct, frozen=True):
+    """What a judge's word was worth on sentences that people had marked, before any run.
+
+    Attributes:
+        on: What these sentences are, in a few words.
+        wrong: Sentences with a marked error.
+        sound: Sentences without one, told by the annotations or not.
+    """
+
+    on: str
+    wrong: Cases
+    sound: Cases
+
+    def of(self, group: str) -> Cases | None:
+        """The cases that tell of a group, too; of what the run is asked about only the run does."""
+        return {"planted": self.wrong, "borne out": self.sound, "silent": self.sound}.get(group)
 
 
 class Trials:
-    """Counts cases; the sentences of one image count as one case in the intervals, since they err together."""
+    """Counts cases; the sentences of one image count as one case in the intervals, since they err together.
 
-    def __init__(self) -> None:
+    Args:
+        beforehand: Counted beside the run's own cases, where those do not speak against it.
+    """
+
+    def __init__(self, beforehand: Beforehand | None = None) -> None:
         self.n: Counter[str] = Counter()
         self.n_objected: Counter[str] = Counter()
+        self.beforehand = beforehand
         self._images: dict[str, set[str]] = {}
 
     def add(self, group: str, image_id: str, *, is_objected: bool) -> None:
@@ -227,26 +266,69 @@ class Trials:
         self._images.setdefault(group, set()).add(image_id)
 
     def share(self, group: str) -> Measured95 | None:
-        """The share that was objected to; None where there is no case."""
+        """The share that was objected to in the run; None where there is no case."""
         if not self.n[group]:
             return None
-        return _measured(self.n_objected[group] / self.n[group], self._draws(group), self.n[group])
+        objected, others = self._own(group)
+        return _measured(self.n_objected[group] / self.n[group], _draws(group, objected, others), self.n[group])
 
     def precision(self) -> Measured95 | None:
         """Of its objections in the run the share that is right; None where it never objects or has no trial."""
-        if not (all(self.n[group] for group in GROUPS) and self.n_objected["open"]):
+        if not (all(map(self._has_cases, GROUPS)) and self.n_objected["open"]):
             return None
-        drawn = _right(*map(self._draws, GROUPS))
-        one = _right(*(np.array([self.n_objected[group] / self.n[group]]) for group in GROUPS))
+        cases = [self._all(group) for group in GROUPS]
+        drawn = _right(*(_draws(group, *of) for group, of in zip(GROUPS, cases, strict=True)))
+        one = _right(*(np.array([objected / (objected + others)]) for objected, others in cases))
         return _measured(float(one[0]), drawn, self.n_objected["open"])
 
-    def _draws(self, group: str) -> NDArray[np.float64]:
-        """Shares that the cases allow, by Jeffreys' prior."""
-        per_image = self.n[group] / len(self._images[group])
-        objected = self.n_objected[group] / per_image
-        others = (self.n[group] - self.n_objected[group]) / per_image
-        seed = GROUPS.index(group)
-        return np.random.default_rng(seed).beta(objected + 0.5, others + 0.5, 20_000)
+    @property
+    def heeds_beforehand(self) -> bool:
+        """Whether what was measured beforehand counts: not where the run itself shows more false alarms."""
+        if self.beforehand is None:
+            return False
+        before = _measured(0.0, _draws("silent", *_weighed(self.beforehand.sound)), 0)
+        own = [one for group in ("borne out", "silent") if (one := self.share(group)) is not None]
+        return all(one.low <= before.high for one in own)
+
+    @property
+    def beforehand_told(self) -> str | None:
+        """What was measured beforehand, and what it is taken for here; None where nothing was."""
+        before = self.beforehand
+        if before is None:
+            return None
+        recall, alarms = (
+            _measured(of.n_objected / max(1, of.n), _draws("silent", *_weighed(of)), of.n)
+            for of in (before.wrong, before.sound)
+        )
+        use = "counted in" if self.heeds_beforehand else "not counted in, as this run's own trials show more of these"
+        return f"measured beforehand on {before.on}: recall {recall}, false alarms {alarms}, {use}"
+
+    def _has_cases(self, group: str) -> bool:
+        return bool(self.n[group]) or (self.heeds_beforehand and group != "open")
+
+    def _own(self, group: str) -> tuple[float, float]:
+        """Cases objected to and others, an image's together as one."""
+        per_image = self.n[group] / max(1, len(self._images.get(group, ()))) or 1.0
+        return self.n_objected[group] / per_image, (self.n[group] - self.n_objected[group]) / per_image
+
+    def _all(self, group: str) -> tuple[float, float]:
+        objected, others = self._own(group)
+        before = self.beforehand.of(group) if self.beforehand is not None and self.heeds_beforehand else None
+        if before is None:
+            return objected, others
+        more_objected, more = _weighed(before)
+        return objected + more_objected, others + more
+
+
+def _weighed(before: Cases) -> tuple[float, float]:
+    weight = min(before.n_images, MAX_BEFOREHAND) / max(1, before.n)
+    return before.n_objected * weight, (before.n - before.n_objected) * weight
+
+
+def _draws(group: str, objected: float, others: float) -> NDArray[np.float64]:
+    """Shares that the cases allow, by Jeffreys' prior."""
+    seed = GROUPS.index(group)
+    return np.random.default_rng(seed).beta(objected + 0.5, others + 0.5, 20_000)
 
 
 _Shares = NDArray[np.float64]

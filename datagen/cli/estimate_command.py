@@ -68,7 +68,8 @@ def estimate_lines(made: Estimate, teacher: TeacherSettings) -> Iterator[str]:
         yield f"pictures  {each:,.0f} tokens each, estimated by the model's formula or OpenAI's of tiles"
     yield from _cost_lines(made, teacher)
     if made.judge is not None:
-        yield f"judge     {made.judge.told}, beside the teacher's cost"
+        beside = "" if made.judge.cpu_s is not None else ", beside the teacher's cost"
+        yield f"judge     {made.judge.told}{beside}"
     if made.repair is not None:
         yield f"repair    {made.repair.told}"
     if made.time_s is None:

@@ -79,8 +79,9 @@ class Ledger:
             return
         embeddings = self._settings.dedup.embeddings
         asked: list[tuple[BilledBy, str, str]] = []
-        if self._settings.checks.judge is not None:
-            asked.append(("judge", self._settings.checks.judge.model, "checks.judge"))
+        judge = self._settings.checks.judge
+        if judge is not None and not judge.is_bundled:
+            asked.append(("judge", judge.model, "checks.judge"))
         if embeddings is not None:
             asked.append(("embeddings", embeddings.model, "dedup.embeddings"))
         served = [name for name in validator_names(self._settings.validator.name) if name.startswith(ENDPOINT)]

@@ -6,6 +6,7 @@ import random
 import statistics
 from array import array
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from datagen.endpoint.token_estimate import (
     picture_tokens,
 )
 from datagen.engines.cost_ledger import Ledger, judge_tariff
+from datagen.engines.entail_sentences import CPU_S_PER_TOKEN, evidence_read, sentences_asked, why_unread
 from datagen.engines.extra_samples import read_extras
 from datagen.engines.inputs import usable
 from datagen.errors import CorpusError, SettingsError
@@ -356,11 +358,13 @@ class JudgeEstimate(Struct, frozen=True):
     """What the judge will be asked, if every sample reaches it.
 
     Attributes:
+        model: Its name.
         n_requests: To be sent, those on planted errors among them.
         n_stored: Whose replies are stored.
         n_prompt: Tokens in.
         n_completion: Tokens out.
         cost_usd: None where no price is known.
+        cpu_s: Seconds of one core that the bundled one takes, which is asked over no network; None of an endpoint's.
     """
 
     model: str
@@ -369,10 +373,15 @@ class JudgeEstimate(Struct, frozen=True):
     n_prompt: int
     n_completion: int
     cost_usd: float | None
+    cpu_s: float | None = None
 
     @property
     def told(self) -> str:
         """As one sentence's end."""
+        if self.cpu_s is not None:
+            stored = f" beside {self.n_stored:,} stored" if self.n_stored else ""
+            took = f"{self.cpu_s:,.0f} CPU seconds" if self.cpu_s < 600 else f"{self.cpu_s / 60:,.0f} CPU minutes"
+            return f"{self.model}: up to {self.n_requests:,} samples to read here{stored}, costs nothing, about {took}"
         cost = "of unknown price" if self.cost_usd is None else f"${self.cost_usd:.4f}"
         stored = f", {self.n_stored:,} stored" if self.n_stored else ""
         tokens = f"{self.n_prompt:,} tokens in, {self.n_completion:,} out"
@@ -391,22 +400,30 @@ def estimate_judge(
         folders: Whose judgements are not asked for again.
     """
     judge = settings.checks.judge
-    if judge is None:
+    if judge is None or (judge.is_bundled and why_unread(settings, images) is not None):
         return None
     step = max(1, -(-len(images) // 500))  # so many, evenly spaced, tell the mean to some 3 %
-    told = [evidence_for(images[n], settings.context) for n in range(0, len(images), step)]
+    evidence = evidence_read if judge.is_bundled else partial(evidence_for, context=settings.context)
+    told = [evidence(images[n]) for n in range(0, len(images), step)]
     n_evidence = sum(map(count_tokens, told)) / max(1, len(told))
-    system, shots = judge_prompt(settings.recipes_dir), [_shots(recipe) for recipe in recipes]
+    shots = [_shots(recipe) for recipe in recipes]
     n_shots = [len(of) * len(shots) for of in shots]
     counted = [(turns, 1 / n) for of, n in zip(shots, n_shots, strict=True) for turns in of]
-    n_prompt = n_evidence + sum(share * count_messages(judge_messages(system, "", turns)) for turns, share in counted)
-    n_verdict = count_tokens('{"n": 1, "verdict": "supported", "quote": "two men on a bench"}, ')
-    n_completion = sum(share * len(sentences_of(turns)) for turns, share in counted) * n_verdict
+    n_sentences = sum(share * len(sentences_of(turns)) for turns, share in counted)
     shares = shares_of(settings.mix)
     n_types = sum(shares.values()) if shares else len(recipes)
     n_samples = round(sum(map(bool, told)) * len(images) * n_types / max(1, len(told)))
     n_stored = len({fact.key for folder in folders for fact in _stored(folder)})
     n_requests = max(0, n_samples + 2 * min(judge.planted, n_samples) - n_stored)
+    if judge.is_bundled:
+        n_read = n_sentences * n_evidence + sum(
+            share * sum(count_tokens(" ".join(one)) for one in sentences_asked(turns)) for turns, share in counted
+        )
+        return JudgeEstimate(judge.model, n_requests, n_stored, 0, 0, 0.0, n_requests * n_read * CPU_S_PER_TOKEN)
+    system = judge_prompt(settings.recipes_dir)
+    n_prompt = n_evidence + sum(share * count_messages(judge_messages(system, "", turns)) for turns, share in counted)
+    n_verdict = count_tokens('{"n": 1, "verdict": "supported", "quote": "two men on a bench"}, ')
+    n_completion = n_sentences * n_verdict
     usage = Usage(round(n_requests * n_prompt), 0, round(n_requests * n_completion))
     cost_usd = cost_of(usage, judge.model, judge_tariff(settings))
     return JudgeEstimate(judge.model, n_requests, n_stored, usage.n_prompt_tokens, usage.n_completion_tokens, cost_usd)

@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from datagen.diversity import Diversity, boxed_images
 from datagen.engines.ask_judge import LlmJudge
+from datagen.engines.entail_sentences import BundledJudge, why_unread
 from datagen.engines.planted_errors import Examiner, PlantedTally
 from datagen.engines.progress import LOOKING, Silence, ended
 from datagen.engines.score_run import Judge, judge_samples
+from datagen.engines.weigh_judge import MeasuredJudge
 from datagen.errors import RunError
 from datagen.export import dataset_card, write_llava
 from datagen.pipeline import STAGES, Report, Samples
@@ -82,16 +84,16 @@ class Workbench:
         self._may_ask, self._task = may_ask, task
         self.has_gaps = False
 
-    def text_judge(self, samples: Samples) -> LlmJudge | None:
+    def text_judge(self, samples: Samples) -> MeasuredJudge | None:
         """Ask what is not stored yet, and measure the judge on everything."""
-        inputs = self._inputs
-        if self.settings.checks.judge is None:
+        inputs, asked = self._inputs, self.settings.checks.judge
+        if asked is None or (asked.is_bundled and why_unread(self.settings, inputs.images) is not None):
             return None
         store = self._lent.enter_context(closing(JudgementStore(inputs.folder.judgements)))
         self._tell_damage(store.log)
-        judge = LlmJudge(self.settings, inputs.corpus, store)
-        judge.weigh(samples, inputs.ledger.payment("judge"), inputs.progress, may_ask=self._may_ask)
-        inputs.progress.note(f"Judge {self.settings.checks.judge.model}: {judge.report().told}.")
+        judge = (BundledJudge if asked.is_bundled else LlmJudge)(self.settings, inputs.corpus, store)
+        judge.weigh(samples, inputs.n_samples, inputs.ledger.payment("judge"), inputs.progress, may_ask=self._may_ask)
+        inputs.progress.note(f"Judge {asked.model}: {judge.report().told}.")
         self.has_gaps |= judge.has_gaps
         return judge
 

@@ -23,10 +23,11 @@ import msgspec
 from msgspec import Struct
 
 import datagen
+from datagen.checks import entailment
 from datagen.config import digest_of, dump_settings, validator_names
 from datagen.corpus.picture_places import place_for
 from datagen.engines.plugs import NO_PLUGS
-from datagen.recipes import picture_prompt, repair_prompt
+from datagen.recipes import judge_prompt, picture_prompt, repair_prompt
 from datagen.store import load_cache, save_cache
 from datagen.summary import Summary
 
@@ -100,9 +101,13 @@ def _digest_of_inputs(inputs: Inputs) -> str:
         prompts["shown"] = picture_prompt(settings.recipes_dir)
     if settings.repair:
         prompts["repair"] = repair_prompt(settings.recipes_dir)
+    judge = settings.checks.judge
+    if judge is not None and not judge.is_bundled:
+        prompts["judge"] = judge_prompt(settings.recipes_dir)
     code = sorted((path.name, _stamp(path)) for path in Path(datagen.__file__).parent.rglob("*.py"))  # of a checkout
     told: list[Any] = [version("datagen"), code, platform.python_version(), dump_settings(settings), [*prompts.items()]]
     told += [_stamps_in(name) for name in validator_names(settings.validator.name)]
+    told += [_stamps_in(str(entailment.BUNDLED))] if judge is not None and judge.is_bundled else []
     return digest_of([*told, inputs.source.stamp(), _stamp(settings.corpus.dataset), _told_pictures(inputs)])
 
 

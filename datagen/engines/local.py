@@ -17,6 +17,7 @@ from datagen.config import ENDPOINT, Settings, validator_names
 from datagen.corpus.lint import language_of_captions
 from datagen.engines.choose_more import take_more
 from datagen.engines.chunks import Pool, derive_all, job_of
+from datagen.engines.entail_sentences import why_unread
 from datagen.engines.estimate import estimate_judge
 from datagen.engines.finish_run import Outcome, finish, looked_at
 from datagen.engines.finished_mark import finished_before, keep_finished
@@ -288,6 +289,10 @@ def tell_languages(inputs: Inputs) -> None:
 
 def tell_judge(inputs: Inputs) -> None:
     """Say what a judge over text will take, before all but the first reply is paid for."""
+    judge = inputs.settings.checks.judge
+    if judge is not None and judge.is_bundled and (why := why_unread(inputs.settings, inputs.images)) is not None:
+        inputs.progress.note(f"Judge {judge.model} is left out: {why}.")
     told = estimate_judge(inputs.settings, inputs.images, inputs.recipes, [inputs.folder])
     if told is not None and told.n_requests:
-        inputs.progress.note(f"Judge {told.told}, beside what the teacher bills.")
+        beside = "" if told.cpu_s is not None else ", beside what the teacher bills"
+        inputs.progress.note(f"Judge {told.told}{beside}.")

@@ -25,6 +25,7 @@ from datagen.config import (
     ENDPOINT,
     IMPORTED,
     PLUGGED,
+    JudgeSettings,
     Settings,
     TeacherSettings,
     ValidatorSettings,
@@ -117,13 +118,23 @@ def _require_endpoints(inputs: Inputs) -> None:
 
         run_to_end(require_key(embedding_target(embeddings)))
     if settings.checks.judge is not None:
-        from datagen.endpoint.first_contact import require_key
-        from datagen.engines.ask_judge import judge_target
-
-        run_to_end(require_key(judge_target(settings, settings.checks.judge)))
+        _require_judge(settings, settings.checks.judge)
     for name in validator_names(settings.validator.name):
         if name.startswith(ENDPOINT):
             run_to_end(_require_served(replace(settings.validator, name=name)))
+
+
+def _require_judge(settings: Settings, judge: JudgeSettings) -> None:
+    if judge.is_bundled:
+        from datagen.engines.entail_sentences import open_model, why_unread
+
+        if why_unread(settings) is None:
+            open_model()
+        return
+    from datagen.endpoint.first_contact import require_key
+    from datagen.engines.ask_judge import judge_target
+
+    run_to_end(require_key(judge_target(settings, judge)))
 
 
 async def _require_served(validator: ValidatorSettings) -> None:
