@@ -72,6 +72,8 @@ def test_what_a_run_folder_may_say() -> None:
             [("validator.name", f"nano,endpoint:{FAR}")],
         ),
         ({"checks__judge": {"model": "j", "base_url": FAR}}, [("checks.judge.base_url", FAR)]),
+        ({"checks__judge": {"model": "entailment", "base_url": FAR}}, [("checks.judge.base_url", FAR)]),
+        ({"checks__judge": {"model": "entailment", "api_key_env": "OTHER_SECRET"}}, []),
         (
             {"checks__judge": {"model": "j", "api_key_env": "OTHER_SECRET"}},
             [("checks.judge.api_key_env", "OTHER_SECRET")],

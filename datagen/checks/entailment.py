@@ -230,8 +230,9 @@ class EntailmentJudge:
             self._pieces = Pieces(_tokenizer_of(folder))
             self._model = _load(folder).to(device).eval()
         except (OSError, KeyError, ValueError, RuntimeError, SafetensorError, msgspec.MsgspecError) as error:
+            why = " ".join(str(error).split())[:200]  # torch lists every matrix that does not fit
             raise JudgeError(
-                f"{folder} holds no entailment judge ({error}); expected config.json, model.safetensors, "
+                f"{folder} holds no entailment judge ({why}); expected config.json, model.safetensors, "
                 "tokenizer.json and entailment.json as training/ship_entailment.py writes them."
             ) from error
         self.folder, self.device = folder, device

@@ -274,9 +274,10 @@ class Trials:
 
     def precision(self) -> Measured95 | None:
         """Of its objections in the run the share that is right; None where it never objects or has no trial."""
-        if not (all(map(self._has_cases, GROUPS)) and self.n_objected["open"]):
+        before = self.beforehand if self.heeds_beforehand else None
+        cases = [self._all(group, before) for group in GROUPS]
+        if not (all(map(sum, cases)) and self.n_objected["open"]):
             return None
-        cases = [self._all(group) for group in GROUPS]
         drawn = _right(*(_draws(group, *of) for group, of in zip(GROUPS, cases, strict=True)))
         one = _right(*(np.array([objected / (objected + others)]) for objected, others in cases))
         return _measured(float(one[0]), drawn, self.n_objected["open"])
@@ -303,17 +304,14 @@ class Trials:
         use = "counted in" if self.heeds_beforehand else "not counted in, as this run's own trials show more of these"
         return f"measured beforehand on {before.on}: recall {recall}, false alarms {alarms}, {use}"
 
-    def _has_cases(self, group: str) -> bool:
-        return bool(self.n[group]) or (self.heeds_beforehand and group != "open")
-
     def _own(self, group: str) -> tuple[float, float]:
         """Cases objected to and others, an image's together as one."""
         per_image = self.n[group] / max(1, len(self._images.get(group, ()))) or 1.0
         return self.n_objected[group] / per_image, (self.n[group] - self.n_objected[group]) / per_image
 
-    def _all(self, group: str) -> tuple[float, float]:
+    def _all(self, group: str, beforehand: Beforehand | None) -> tuple[float, float]:
         objected, others = self._own(group)
-        before = self.beforehand.of(group) if self.beforehand is not None and self.heeds_beforehand else None
+        before = None if beforehand is None else beforehand.of(group)
         if before is None:
             return objected, others
         more_objected, more = _weighed(before)

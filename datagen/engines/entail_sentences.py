@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 
 CPU_S_PER_TOKEN = 2.5e-4
-"""Of one core (2026-12-01, x86 with AVX-512): 35 ms for a sentence before five captions and a line of objects, which are
-138 word pieces together."""
+"""Of one core (2026-12-01, x86 with AVX-512): 35 ms for a sentence before five captions and a line of objects, 138 word
+pieces together."""
 
 
 class BundledJudge(MeasuredJudge):

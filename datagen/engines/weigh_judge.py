@@ -281,7 +281,7 @@ class MeasuredJudge(ABC):
     def _ask(
         self, wanted: Iterator[Asked | None], total: int, payment: Payment, progress: Progress, *, may_ask: bool
     ) -> None:
-        """Have everything asked that is not stored; the rest of ``wanted``, of so many in all, is only walked through."""
+        """Have all asked that is not stored; the rest of ``wanted``, of so many in all, is only walked through."""
         n_before, seen, is_begun = 0, set[str](), False
 
         def missing() -> Iterator[Asked]:

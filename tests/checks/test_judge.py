@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from datagen.checks.judge import (
     MAX_SENTENCES,
+    Beforehand,
+    Cases,
     Trials,
     evidence_for,
     first_objection,
@@ -181,11 +183,18 @@ N_SEEDS = 100
 
 
 def tried(
-    recall: float, alarms: float, seed: int, *, wrong: float = 0.1, n_images: int = 300, silent: float | None = None
+    recall: float,
+    alarms: float,
+    seed: int,
+    *,
+    wrong: float = 0.1,
+    n_images: int = 300,
+    silent: float | None = None,
+    beforehand: Beforehand | None = None,
 ) -> Trials:
     """A run of images with one planted error, three sentences that are borne out and four others each."""
     silent = alarms if silent is None else silent
-    rng, trials = np.random.default_rng(seed), Trials()
+    rng, trials = np.random.default_rng(seed), Trials(beforehand)
     for image in range(n_images):
         if image < 200:
             trials.add("planted", str(image), is_objected=rng.random() < recall)
@@ -256,3 +265,57 @@ def test_sentences_of_one_image_count_once() -> None:
     one, other = apart.share("open"), together.share("open")
     assert one is not None and other is not None and one.estimate == other.estimate == 0.1
     assert other.high - other.low > 2 * (one.high - one.low)
+
+
+MEASURED = Beforehand("marked replies", Cases(400, 180, 300), Cases(2000, 16, 400))
+"""A recall of .45 and false alarms of .008."""
+
+
+def test_what_was_measured_beforehand_makes_it_of_use_in_a_small_run() -> None:
+    def n_trusted(beforehand: Beforehand | None) -> int:
+        runs = (tried(0.45, 0.008, n, wrong=0.2, n_images=100, beforehand=beforehand) for n in range(N_SEEDS))
+        return sum(why_no_cut(trials.precision(), BAR) is None for trials in runs)
+
+    assert n_trusted(None) < 60 < 80 < n_trusted(MEASURED)
+
+
+@pytest.mark.parametrize("n_images", [100, 300])
+@pytest.mark.parametrize(
+    ("recall", "alarms", "wrong"),
+    [(0.5, 0.5, 0.1), (0.05, 0.05, 0.1), (1.0, 1.0, 0.1), (0.45, 0.05, 0.05), (0.45, 0.2, 0.2), (0.45, 0.02, 0.0)],
+    ids=["a coin", "a rare guess", "always objects", "more alarms", "many more", "nothing is wrong"],
+)
+def test_a_judge_that_was_better_beforehand_is_refused_all_the_same(
+    recall: float, alarms: float, wrong: float, n_images: int
+) -> None:
+    runs = (tried(recall, alarms, n, wrong=wrong, n_images=n_images, beforehand=MEASURED) for n in range(N_SEEDS))
+    assert sum(why_no_cut(trials.precision(), BAR) is not None for trials in runs) >= 95
+
+
+def test_the_runs_own_false_alarms_outdo_what_was_measured_beforehand() -> None:
+    worse, better = tried(0.45, 0.2, 0, beforehand=MEASURED), tried(0.45, 0.0, 0, beforehand=MEASURED)
+    assert not worse.heeds_beforehand and better.heeds_beforehand
+    assert worse.precision() == tried(0.45, 0.2, 0).precision() != better.precision()
+    assert "not counted in" in (worse.beforehand_told or "") and ", counted in" in (better.beforehand_told or "")
+    strict = Beforehand("hard replies", Cases(400, 180, 300), Cases(2000, 400, 400))
+    assert tried(0.45, 0.0, 0, beforehand=strict).heeds_beforehand, "it is heeded where it speaks against the judge"
+
+
+def test_it_counts_no_more_than_a_run_of_full_size() -> None:
+    many = Beforehand("marked replies", Cases(400_000, 180_000, 300_000), Cases(2_000_000, 16_000, 400_000))
+    assert tried(0.45, 0.01, 0, beforehand=many).precision() == tried(0.45, 0.01, 0, beforehand=MEASURED).precision()
+    few = Beforehand("marked replies", Cases(4, 2, 3), Cases(20, 0, 4))
+    assert tried(0.45, 0.01, 0, beforehand=few).precision() != tried(0.45, 0.01, 0, beforehand=MEASURED).precision()
+    none = Trials(Beforehand("nothing", Cases(0, 0, 0), Cases(0, 0, 0)))
+    assert none.precision() is None and none.beforehand_told is not None
+
+
+def test_a_chance_is_kept_and_told() -> None:
+    (turn,) = with_opinions(
+        [Turn("?", ANSWER)], said({**RED, "chance": 0.97}, {"n": 1, "verdict": "unknown", "chance": 0.2}), EVIDENCE
+    )
+    assert isinstance(turn.opinions, tuple)
+    assert [one.chance for one in turn.opinions] == [0.2, 0.97, None]
+    found = first_objection([turn], "entailment")
+    assert found is not None
+    assert found[1].detail == "turn 1: 'a red hat': the judge entailment quotes 'in a blue hat' (97%)"

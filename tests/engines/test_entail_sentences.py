@@ -34,7 +34,7 @@ from datagen.engines.run_shards import merge_shards
 from datagen.engines.weigh_judge import Asked
 from datagen.errors import JudgeError
 from datagen.pipeline import late_settings_digest
-from datagen.records import AnnotatedImage, Box, Reply, Request, Sample, SentenceVerdict, Turn
+from datagen.records import AnnotatedImage, Box, Request, Sample, SentenceVerdict, Turn
 from datagen.store.shards import shard_folders
 from datagen.summary import JudgeReport
 
@@ -266,9 +266,7 @@ def test_a_budget_does_not_ask_for_its_price(model: Path, corpus_files: CorpusFi
 PERSON = Box("person", (0.1, 0.1, 0.4, 0.9), 0.24)
 CAPTION = "A man in a blue hat feeds two ducks."
 IMAGES = {
-    "captions and boxes": AnnotatedImage(
-        "1", "1.jpg", 10, 10, captions=(CAPTION, "", "  \n "), boxes=(PERSON,)
-    ),
+    "captions and boxes": AnnotatedImage("1", "1.jpg", 10, 10, captions=(CAPTION, "", "  \n "), boxes=(PERSON,)),
     "no boxes": AnnotatedImage("1", "1.jpg", 10, 10, captions=(CAPTION,)),
     "no captions": AnnotatedImage("1", "1.jpg", 10, 10, boxes=(PERSON,)),
     "a caption in lines": AnnotatedImage("1", "1.jpg", 10, 10, captions=("A man\nfeeds\ttwo ducks.",)),

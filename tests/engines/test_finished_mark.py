@@ -288,12 +288,19 @@ def test_judge_and_vectors_are_settled_once_all_is_answered(corpus_files: Corpus
         judge = {"model": "wise", "max_attempts": 1, **address}
         vectors = {"model": "small", "threshold": 0.99, **address}
         told = {"workers": 1, "checks": {"judge": judge}, "dedup": {"embeddings": vectors}}
+        told["recipes_dir"] = str(tmp_path / "own")
+        for part in ("prompts", "seeds"):
+            shutil.copytree(bundled_folder(part), tmp_path / "own" / part)
         assert not again(corpus_files, tmp_path / "run", **told).is_settled and not broken
         server.arrivals.clear()
         assert not again(corpus_files, tmp_path / "run", **told).is_unchanged
         assert server.arrivals.total() == 1
         assert again(corpus_files, tmp_path / "run", **told).is_unchanged
         assert server.arrivals.total() == 1
+        prompt = tmp_path / "own" / "prompts" / "judge" / "system.txt"
+        prompt.write_text(f"{prompt.read_text()}\nMind the names of things.\n")
+        assert not again(corpus_files, tmp_path / "run", **told).is_unchanged
+        assert server.arrivals.total() > 10
 
 
 def test_checks_in_python_are_run_again(corpus_files: CorpusFiles, tmp_path: Path) -> None:
