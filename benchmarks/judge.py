@@ -3,6 +3,9 @@
 The embedded teacher's sentences are true; in a copy of its run a third of the replies hold a planted error. Each judge
 knows which is which and errs by lot, so its recall and false alarms are known, and hence how often they lie in the
 intervals of a run's report. Nothing is sent. ``python benchmarks/judge.py --seeds 100``
+
+``--small`` tells instead how often a judge may cut in a run of 100 images, by what it is worth and how much is wrong,
+with what was measured of it beforehand and without.
 """
 
 from __future__ import annotations
@@ -20,9 +23,18 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import numpy as np
 
 from datagen.api import demo_settings
-from datagen.checks.judge import evidence_for, judge_messages, sentences_of
+from datagen.checks.judge import (
+    Beforehand,
+    Cases,
+    Trials,
+    evidence_for,
+    judge_messages,
+    sentences_of,
+    why_no_cut,
+)
 from datagen.config import Settings, dump_settings, load_settings
 from datagen.corpus import Corpus, load_corpus
 from datagen.endpoint.budget import Payment
@@ -133,7 +145,10 @@ def main() -> int:
     """Print a line a judge; 1 where a bad one may cut in more than 5 % of the seeds."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=100)
-    n_seeds = parser.parse_args().seeds
+    parser.add_argument("--small", action="store_true")
+    n_seeds, is_small = parser.parse_args().seeds, parser.parse_args().small
+    if is_small:
+        return try_small_runs(n_seeds)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sound = samples_of(settings_with(**{"teacher.planted_errors": 0.0}), folder / "sound")
@@ -146,6 +161,45 @@ def main() -> int:
         for policy in POLICIES:
             worst = max(worst, try_policy(policy, n_seeds, lying, corpus, samples, true, folder))
     return int(worst > n_seeds // 20)
+
+
+MEASURED = Beforehand("", Cases(400, 180, 300), Cases(2000, 16, 400))
+"""Recall .45, false alarms .008."""
+
+
+def try_small_runs(n_seeds: int) -> int:
+    """Print a line for each worth and share of wrong sentences; 1 where one that is mostly wrong cuts in over 5 %."""
+    worst = 0
+    for recall, alarms in ((0.45, 0.008), (0.45, 0.02), (0.45, 0.05), (0.5, 0.5)):
+        for wrong in (0.05, 0.1, 0.2, 0.3):
+            right = wrong * recall / (wrong * recall + (1 - wrong) * alarms)
+            n_without, n_with = (
+                sum(
+                    why_no_cut(small_run(recall, alarms, wrong, seed, one).precision(), 0.5) is None
+                    for seed in range(n_seeds)
+                )
+                for one in (None, MEASURED)
+            )
+            worst = max(worst, n_with) if right < 0.5 else worst
+            print(
+                f"recall {recall:.2f}, false alarms {alarms:.3f}, wrong {wrong:4.0%}: {right:4.0%} of its objections "
+                f"are right; may cut in {n_without} of {n_seeds}, with what was measured beforehand in {n_with}",
+                flush=True,
+            )
+    return int(worst > n_seeds // 20)
+
+
+def small_run(recall: float, alarms: float, wrong: float, seed: int, beforehand: Beforehand | None) -> Trials:
+    """Of 100 images: one planted error, one sentence without its evidence, three borne out and four others each."""
+    lots, trials = np.random.default_rng(seed), Trials(beforehand)
+    for image in map(str, range(100)):
+        trials.add("planted", image, is_objected=lots.random() < recall)
+        trials.add("silent", image, is_objected=lots.random() < alarms)
+        for _ in range(3):
+            trials.add("borne out", image, is_objected=lots.random() < alarms)
+        for _ in range(4):
+            trials.add("open", image, is_objected=lots.random() < (recall if lots.random() < wrong else alarms))
+    return trials
 
 
 def samples_of_lying(settings: Settings, out: Path) -> list[Sample]:

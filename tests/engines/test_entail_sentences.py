@@ -58,7 +58,7 @@ def make_model(folder: Path, threshold: float = 0.33, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     config = BertConfig(
         vocab_size=len(pieces), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=256, num_labels=3, initializer_range=0.3,
+        max_position_embeddings=256, initializer_range=0.3, id2label={0: "a", 1: "b", 2: "c"},
     )  # fmt: skip
     config.save_pretrained(folder)
     state = BertForSequenceClassification(config).state_dict()
