@@ -158,7 +158,7 @@ class MeasuredJudge(ABC):
         self._planted = tuple(self._plant([sample for _, sample in sorted(chosen, reverse=True, key=lambda of: of[0])]))
         tried = [sample for _, sample in chosen]
         self._silent = tuple(one for one in map(self._hide, tried) if one is not None)
-        trials = [one.asked for one in (*self._planted, *self._silent)]
+        trials = [*(one.asked for one in self._planted), *(one.asked for one in self._silent)]
         self._ask(iter(trials), len(trials), payment, progress, may_ask=may_ask)
         self.measure(samples)
 
