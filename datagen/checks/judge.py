@@ -247,7 +247,11 @@ class Beforehand(Struct, frozen=True):
 
 
 class Trials:
-    """Counts cases; the sentences of one image count as one case in the intervals, since they err together.
+    """Counts cases; in the intervals the sentences of one image count for as few as they err together.
+
+    How alike they err is their intraclass correlation, estimated over all groups, since most have few objections: the
+    pairs of an image's sentences that are objected to together, beyond chance, among all pairs that could be. One pair
+    more is taken to be alike, so that where little was objected to an image is one case.
 
     Args:
         beforehand: Counted beside the run's own cases, where those do not speak against it.
@@ -257,13 +261,14 @@ class Trials:
         self.n: Counter[str] = Counter()
         self.n_objected: Counter[str] = Counter()
         self.beforehand = beforehand
-        self._images: dict[str, set[str]] = {}
+        self._by_image: dict[str, dict[str, tuple[int, int]]] = {group: {} for group in GROUPS}
 
     def add(self, group: str, image_id: str, *, is_objected: bool) -> None:
         """Count one sentence of a group: one of ``GROUPS``."""
         self.n[group] += 1
         self.n_objected[group] += is_objected
-        self._images.setdefault(group, set()).add(image_id)
+        n, n_objected = self._by_image[group].get(image_id, (0, 0))
+        self._by_image[group][image_id] = n + 1, n_objected + is_objected
 
     def share(self, group: str) -> Measured95 | None:
         """The share that was objected to in the run; None where there is no case."""
@@ -287,7 +292,7 @@ class Trials:
         """Whether what was measured beforehand counts: not where the run itself shows more false alarms."""
         if self.beforehand is None:
             return False
-        before = _measured(0.0, _draws("silent", *_weighed(self.beforehand.sound)), 0)
+        before = _measured(0.0, _draws("silent", *_weighed(self.beforehand.sound, self.alikeness())), 0)
         own = [one for group in ("borne out", "silent") if (one := self.share(group)) is not None]
         return all(one.low <= before.high for one in own)
 
@@ -298,29 +303,48 @@ class Trials:
         if before is None:
             return None
         recall, alarms = (
-            _measured(of.n_objected / max(1, of.n), _draws("silent", *_weighed(of)), of.n)
+            _measured(of.n_objected / max(1, of.n), _draws("silent", *_weighed(of, self.alikeness())), of.n)
             for of in (before.wrong, before.sound)
         )
         use = "counted in" if self.heeds_beforehand else "not counted in, as this run's own trials show more of these"
         return f"measured beforehand on {before.on}: recall {recall}, false alarms {alarms}, {use}"
 
+    def alikeness(self) -> float:
+        """Intraclass correlation of the sentences of an image, 0 to 1."""
+        together = possible = 1.0
+        for group, images in self._by_image.items():
+            share = self.n_objected[group] / max(1, self.n[group])
+            spread = share * (1 - share)
+            together += sum((objected - share * n) ** 2 - spread * n for n, objected in images.values())
+            possible += sum(spread * n * (n - 1) for n, _ in images.values())
+        return min(1.0, max(0.0, together / possible))
+
     def _own(self, group: str) -> tuple[float, float]:
-        """Cases objected to and others, an image's together as one."""
-        per_image = self.n[group] / max(1, len(self._images.get(group, ()))) or 1.0
-        return self.n_objected[group] / per_image, (self.n[group] - self.n_objected[group]) / per_image
+        """Cases objected to and others, as many as the sentences are worth."""
+        n = self.n[group]
+        cases = _cases(n, sum(of * of for of, _ in self._by_image[group].values()) / max(1, n), self.alikeness())
+        share = self.n_objected[group] / max(1, n)
+        return cases * share, cases * (1 - share)
 
     def _all(self, group: str, beforehand: Beforehand | None) -> tuple[float, float]:
         objected, others = self._own(group)
         before = None if beforehand is None else beforehand.of(group)
         if before is None:
             return objected, others
-        more_objected, more = _weighed(before)
+        more_objected, more = _weighed(before, self.alikeness())
         return objected + more_objected, others + more
 
 
-def _weighed(before: Cases) -> tuple[float, float]:
-    weight = min(before.n_images, MAX_BEFOREHAND) / max(1, before.n)
-    return before.n_objected * weight, (before.n - before.n_objected) * weight
+def _cases(n: int, per_image: float, alikeness: float) -> float:
+    """How many independent sentences tell as much (Kish's design effect)."""
+    return n / (1 + max(0.0, per_image - 1) * alikeness)
+
+
+def _weighed(before: Cases, alikeness: float) -> tuple[float, float]:
+    cases = _cases(before.n, before.n / max(1, before.n_images), alikeness)
+    cases *= min(1.0, MAX_BEFOREHAND / max(1, before.n_images))
+    share = before.n_objected / max(1, before.n)
+    return cases * share, cases * (1 - share)
 
 
 def _draws(group: str, objected: float, others: float) -> NDArray[np.float64]:
