@@ -30,7 +30,7 @@ VERBS = (
     r"sitting|standing|lying|laying|resting|parked|gathered|visible|shown|both|all|also|just|clearly|actually|to be|"
     r"now|"
     r"slightly|directly|immediately|right(?= (?:next|beside|above|below|behind|under|in front|on top))|further|far|"
-    r"a little|which|who|"
+    r"a little|which|who|that|"
     r"in the (?:background|foreground|distance)|\w+ly|\w+ing|hangs?|waits?|walks?|runs?|flies|fly|"
     r"[a-z]+s(?=\s+(?:on|in|at|to|near|next|behind|beside|under|above|below|off|just|right|directly|along|toward|high|"
     r"low|far|alone|still|\w+ly)\b)|"

@@ -61,15 +61,8 @@ _AIMS = re.compile(
 )
 """Hedges before which their own subject and verb are stated."""
 _READY = re.compile(r"\b(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
+_RELATIVE = re.compile(r"\s*(?:who|which|that)\b", FLAGS)
 _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
-_FINITE = re.compile(
-    r"\b(?:is|are|was|were|has|have|(?:is|are|was|were|do|does|did|has|have|ca|ai)n['’]t|can be|there's|sits?|stands?|"
-    r"lies|lie|holds?|wears?|shows?|features?|rides?|walks?|"
-    r"runs?|looks?|plays?|eats?|takes?|hangs?|rests?|carr\w+|appears?|contains?|includes?|fills?|stretch\w*|serves?|"
-    r"\w+ing|(?!(?:bed|red|shed|sled)\b)\w+ed|"
-    r"\w+s (?:down|up|over|at|on|in|to|for|with|by|through|along|the|an?|his|her|its))\b",
-    FLAGS,
-)
 _IS_TOLD = re.compile(
     r"(?:^|[.!?]\s+)(?:(?:in (?:total|all|fact)|altogether|overall),?\s+)?(?:there (?:is|are)|(?:the|this) "
     r"(?:image|picture|photo|scene)"
@@ -316,7 +309,7 @@ def read_statements(
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]
             n_before = len(found)
-            stated = _stated_before(text, start, end, match.end()) if has_hedge else end
+            stated = _stated_before(sentence, text, start, end) if has_hedge else end
             if stated > start:
                 told = own if stated == end else [phrase for phrase in own if phrase.end <= stated]
                 clause = Clause(text, start, stated, told, in_question=in_question, sentence=sentence, written=written)
@@ -380,7 +373,9 @@ def _granted(clause: Clause, stated: int, *, is_anybody: bool, of_caption: bool)
     hedge = HEDGES.search(text, clause.start, end)
     first = clause.phrases[0]
     is_subject = granted[0] is first and hedge is not None and first.end <= hedge.start()
-    if hedge is not None and is_subject and not of_caption and _FINITE.search(text, first.end, hedge.start()) is None:
+    is_described = _RELATIVE.match(text, first.end, end) is not None  # "the cup THAT STANDS THERE may fall"
+    has_verb = hedge is not None and not is_described and clause.sentence.has_verb(first.end, hedge.start())
+    if hedge is not None and is_subject and not of_caption and not has_verb:
         own = [one for one in clause.phrases if one.end <= hedge.start()]
         before = Clause(text, clause.start, hedge.start(), own, sentence=clause.sentence)
         yield from (said for said in _read_clause(before) if kind_of(said.kind).if_granted)
@@ -505,23 +500,25 @@ class _OpenParts:
                 found[n] = replace(said, is_firm=False)
 
 
-def _stated_before(text: str, start: int, end: int, sentence_end: int) -> int:
+def _stated_before(sentence: Sentence, text: str, start: int, end: int) -> int:
     """Where what a clause states ends: "A man bends over it | and seems to ride off"."""
-    hedge = HEDGES.search(text, start, end)
+    hedge, last = HEDGES.search(text, start, end), sentence.ends[-1]
     if hedge is None:
         # "A thief | who sees it would take it": what has no verb yet is as sure as what follows
-        is_open = end < sentence_end - 1 and _FINITE.search(text, start, end) is None
-        return start if is_open and HEDGES.search(text, end, sentence_end) is not None else end
+        is_open = end < last - 1 and not sentence.has_verb(start, end)
+        return start if is_open and HEDGES.search(text, end, last) is not None else end
     if _AIMS.match(hedge[0]) or text.startswith("to ", max(start, hedge.start() - 3)):  # "a man is | trying to hit it"
         stated = hedge.start()
         if _READY.match(hedge[0]):  # "A man in a red cap | prepares to hit it"
             return stated
+    elif _RELATIVE.match(text, start, end) is not None and sentence.has_verb(start, hedge.start()):
+        return hedge.start()  # "The cup | that stands on the shelf | MAY fall": the hedge is in the clause around it
     else:
         joints = [joint.start() for joint in _JOINTS.finditer(text, start, hedge.start())]
         if not joints:
             return start
         stated = joints[-1]
-    return stated if _FINITE.search(text, start, stated) is not None else start
+    return stated if sentence.has_verb(start, stated) else start
 
 
 def _clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from datagen.claims.acts import act_of
 from datagen.claims.grammar import FLAGS, lowered
 from datagen.claims.syntax import BASES, Sentence, class_of, singular, stem
-from datagen.claims.wordnet import is_adjective
+from datagen.claims.wordnet import is_a, is_adjective
 
 LONG = 3
 """Sentences from which on an answer explains; shorter ones say what is to be seen."""
@@ -180,6 +180,17 @@ def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
     subject = next((one for one in sentence.nouns if one.first >= first and one.last < last), None)
     if subject is not None and (subject.determiner in _MEANT or words[subject.first] in _NO_SUBJECTS):
         return True  # "the hotel keeps a dryer", "hers is a large dog"
+    opening = next((n for n in range(first, last) if words[n] not in _OPENERS and tags[n] != "R"), last)
+    if words[opening : opening + 1] and words[opening] in _MEANT_ALONE:
+        return True  # "IT is a bus with two decks"
+    if not _HIS.isdisjoint(words[first:last]) and not any(
+        one.determiner in _ANY and one.first < last and is_a(one.head, "person") for one in sentence.nouns
+    ):
+        return True  # "a bag takes up some space next to HIM"
+    if "V" not in tags[first:last]:  # "a bag, | WHICH STANDS beside him, | had better be moved"
+        n = last + (words[last : last + 1] == [","])
+        if words[n : n + 1] and words[n] in _RELATIVE and n + 1 < len(words):
+            return tags[n + 1] == "V" and _is_momentary(sentence, n + 1, len(words))
     return any(
         (tags[n] == "V" and (words[n] in ("has", "have") or _is_momentary(sentence, n, last)))
         or (tags[n] in "GE" and is_of_the_moment(words[n]))
@@ -187,6 +198,10 @@ def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
     )
 
 
+_MEANT_ALONE = frozenset("it he she this".split())
+"""Words for a thing that was told of."""
+_HIS = frozenset("he she him her his hers".split())
+_ANY = frozenset("a an any every each".split())
 _MEANT = frozenset("the this that these those his her its their both".split())
 """Determiners of a thing that was told of."""
 

@@ -9,6 +9,7 @@ stand in closed tables anyway.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Generic, TypeVar
@@ -75,6 +76,7 @@ _NOUNS_IN_ING = frozenset(
 _NOUNS_IN_LY = frozenset(("family", "assembly", "anomaly"))
 _NOUNS_LIKE_ADJECTIVES = frozenset("animal forest traffic picnic festival carnival harvest arrival journal".split())
 _NOUNS_TOO = frozenset("plain glass stone brick orange metal plastic square cream gold silver adult".split())
+_CORNERS = frozenset("bottom top upper lower far".split())
 _SEEM = frozenset("seems seem appears appear".split())
 BASES = frozenset(_VERBS.split())
 """Plain forms of verbs."""
@@ -279,6 +281,8 @@ class Sentence:
                     tag = "n"  # "the colored BRUSHES", "a pair of roller SKATES"
                 if previous == "V" and word in _PARTICIPLES and words[n - 1] in _BE:
                     tag = "E"  # "is set in a kitchen"
+                if word == "left" and words[n - 1] in _CORNERS:
+                    tag = "n"  # "the bottom LEFT"
                 if word.endswith("s") and (previous == "C" or (n and words[n - 1] == "one")):  # "ONE stands there"
                     tag = "V"
                 elif tag == "V" and previous == "n" and self._is_noun_here(n, tags):
@@ -389,6 +393,11 @@ class Sentence:
     def between(self, start: int, end: int) -> str:
         """Its text from one place of the whole text to another, in lower case where that is as long."""
         return self._text[start - self._start : end - self._start]
+
+    def has_verb(self, start: int, end: int) -> bool:
+        """Whether a verb, or a form of one in -ing or -ed, stands between two places of the text."""
+        first, last = bisect_left(self.starts, start), bisect_left(self.starts, end)
+        return any(tag in "VGE" for tag in self.tags[first:last])
 
     def subject_before(self, at: int) -> Noun | None:
         """The noun phrase that the verb at an index is said of; None where it is not plain.
