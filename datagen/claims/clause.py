@@ -87,6 +87,7 @@ _ABSENCE = re.compile(
 )
 
 
+_NOTHING_MORE = re.compile(r"\s*(?:[.,;!]|$)", FLAGS)
 _JOINED = re.compile(
     rf"\W*(?:both\s+)?(?P<first>{SLOT}(?:\s*,\s*{SLOT})*)\s*,?\s+and\s+(?P<last>{SLOT})\s+"
     r"(?:are|sit|stand|lie|rest|hang|appear|were|can)\b",
@@ -239,6 +240,8 @@ class Clause:
         self._nouns: list[Noun] | None = None
         denial = DENIALS.search(text) if self.sentence.may_have(DENIAL_WORDS) else None
         self.silent = end if denial is None else self.origin(denial.start())
+        if denial is not None and _NOTHING_MORE.match(source, self.origin(denial.end())) is not None:
+            self.silent = start  # "Inside a home it is not."
         self.denied: list[tuple[Phrase, int]] = []
         if phrases and (denial is not None or (self.sentence.may_have(_DENYING_WORDS) and _DENYING.search(text))):
             for match in _ABSENCE.finditer(text):

@@ -28,7 +28,7 @@ _OBJECT = re.compile(
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    rf"(?<![\w-])(?<!of the )(?<!last )(?<!next )(?<!remaining )(?P<word>"
+    rf"(?<![\w-])(?<!of the )(?<!is not )(?<!isn't )(?<!last )(?<!next )(?<!remaining )(?P<word>"
     rf"(?P<number>\d{{1,2}}|{NUMBER_FORMS}) of them(?= in (?:total|all)\b|\s*(?:[.,;!]|$))|"
     rf"(?:\d{{1,2}}|{NUMBER_FORMS}) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
     r"one|two|three|four|five|six|others|the others|"
@@ -229,7 +229,9 @@ class Discourse:
         is_named = first is not None and not first.is_stand_in and first.measure not in ("none", "others")
         return first if first is not None and is_named and self._fits(first, word, is_plural=word == "they") else None
 
-    def elliptic(self, text: str, start: int, end: int, phrases: Sequence[Phrase]) -> list[Phrase]:
+    def elliptic(
+        self, text: str, start: int, end: int, phrases: Sequence[Phrase], sentence: Sentence
+    ) -> list[Phrase]:
         """Numbers and "the other" that stand for things told of before: "two dogs, ONE on the left, ANOTHER asleep"."""
         found: list[Phrase] = []
         for match in _ELLIPTIC.finditer(text, start, end):
@@ -237,7 +239,13 @@ class Discourse:
                 continue
             told = [phrase for phrase in phrases if phrase.end <= match.start()]
             is_single = match["other"] is not None or _WHICH_ONE.search(match["word"]) is not None
-            meant = next((phrase for phrase in reversed(told) if phrase.is_plural or is_single), None)
+            meant = found[-1] if found and match["other"] is not None else None  # "one here, THE OTHER there"
+            meant = meant or next((phrase for phrase in reversed(told) if phrase.is_plural), None)
+            meant = meant or (told[-1] if told and is_single else None)
+            if meant is not None and not meant.is_plural and any(
+                noun.is_plural and meant.end <= noun.start < match.start() for noun in sentence.nouns
+            ):
+                continue  # "the bus keeps to the slow lanes, THE RIGHT ONE"
             meant = meant or (None if told else self.antecedent("they") or self._of_one(match))
             ones = [phrase for phrase in told if text.startswith(("one ", "One "), phrase.start)]
             is_second = match["other"] is not None and match["other"].lower().startswith("another") and bool(ones)

@@ -286,7 +286,7 @@ def read_statements(
         sentence = Sentence(text, match.start(), match.end(), discourse.before)
         phrases = noun_phrases(text, inside, match.start(), match.end())
         elliptic = (
-            discourse.elliptic(text, match.start(), match.end(), phrases)
+            discourse.elliptic(text, match.start(), match.end(), phrases, sentence)
             if not _ONES.isdisjoint(sentence.words)
             else ()
         )

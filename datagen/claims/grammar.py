@@ -125,7 +125,7 @@ NOT_ADJECTIVES = (
     "bunches|groups?|boxes|baskets|parts?|tier|story|years?|months?|weeks?|days?|wheeled|legged|toy|fake|stuffed|"
     "painted|plastic|sitting|standing|people|second|cardboard|statues?|no|not|where|when|hardly|without|inside|outside|"
     "behind|beside|between|against|along|across|among|around|into|onto|through|towards?|within|above|below|beneath|"
-    "underneath|but|while|because|than"
+    "underneath|but|while|because|than|here|there|only|just"
 )
 """Words that end the look back from a noun to its number."""
 
@@ -227,7 +227,7 @@ HEDGES = re.compile(
     r"will(?! (?:see|find|notice|spot)\b)|usually|"
     r"often|typically|generally|commonly|sometimes|always|rarely|seldom|normally|in general|as a rule|whoever|"
     r"known to|tend to|tends to|prefer|need to|needs to|unless|"
-    r"remain(?:s|ed)?|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|trying to|"
+    r"supposed to|remain(?:s|ed)?|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|trying to|"
     r"about to|"
     r"prepar\w+ to|waiting for|ready to|"
     r"can (?!(?:\w+ ){0,2}(?:be|see|spot|find|make|count|notice|observe)\b)|it takes(?! up\b)|ha(?:s|ve) to|needs?|"
@@ -240,7 +240,7 @@ HEDGES = re.compile(
 )
 """A clause with one of these is reasoning, not a claim."""
 HEDGE_WORDS = frozenset(
-    "might may could would should must if whether suppose supposing conceivable conceivably imaginable unlikely "
+    "might may could would should must if whether suppose supposed supposing conceivable conceivably imaginable unlikely "
     "improbable doubtful possible possibility chance chances guess assume arguable arguably explanation reading "
     "interpretation theory tempting imagine maybe perhaps possibly probably presumably potentially likely "
     "plausible seem seems seemingly apparently though like such e will usually often typically generally commonly "
@@ -334,6 +334,7 @@ ABSENCES = (
     Row("absent", "X (?:is|are)n't (?:part of|in (?:the|this) (?:image|picture|photo|scene|frame)|in (?:sight|view)|"
     "visible|shown|present|included|there|to be seen|here)",
         "The dog isn't visible."),
+    Row("absent", "X (?:is|are)(?: not|n't) (?:one of|among|anywhere)", "A dog is not among the things in it."),
     Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
     Row("absent", "(?:(?:do|does|did|can|could|is|are|will|wo)(?: not|n't|not)|can't) (?:\\w+ )?(?:show|include|"
         "have|contain|see|"

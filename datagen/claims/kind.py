@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from msgspec import Struct
 
-from datagen.claims.grammar import FLAGS
+from datagen.claims.grammar import FLAGS, SHOWN_AFTER
 from datagen.claims.layout import DOMINANT, meant_of
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import GENERAL, stem
@@ -404,17 +404,22 @@ def is_the(name: str) -> str:
 
 def is_anybody(phrase: Phrase, clause: Clause) -> bool:
     """Whether people are spoken of in general: "it suits two people", "a risk for a child"."""
-    if phrase.category != "person" or phrase.is_definite:
+    if phrase.category != "person" or (phrase.is_definite and phrase.word != "person"):
         return False
+    if SHOWN_AFTER.match(clause.source, phrase.end) is not None:
+        return False  # "parts of six people can be made out"
     sentence = clause.sentence
     at = bisect_left(sentence.starts, phrase.start) - 1
     word, tag = (sentence.words[at], sentence.tags[at]) if at >= 0 else ("", "X")
     if word == "by" and at and sentence.tags[at - 1] == "E" and phrase.is_counted:
         return False  # "she is helped by two children"
-    return word in _IN_GENERAL or (tag == "V" and word not in _SHOWING)
+    if phrase.is_definite:  # "it lights up for the person who passes"
+        return word == "for"
+    return word in _IN_GENERAL or clause.source.startswith(_ANY, phrase.start) or (tag == "V" and word not in _SHOWING)
 
 
 _IN_GENERAL = frozenset("for by to from of than like as per without requires needs where".split())
+_ANY = ("every ", "any ")
 _SHOWING = frozenset(
     "is are was were has have 's ’s shows show features feature depicts contains includes captures see sees count "
     "counts spot find notice".split()

@@ -225,7 +225,7 @@ def noun_phrases(text: str, mentions: list[Mention], start: int, end: int) -> li
     return phrases
 
 
-_OR = re.compile(r"\s+or\s+(?:an?\s+)?[a-z]", FLAGS)
+_OR = re.compile(r",?\s+or\s+(?:(?:an?|the)\s+)?[a-z]", FLAGS)
 
 
 def _is_part_of(other: Mention, mention: Mention, text: str) -> bool:
@@ -265,6 +265,8 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     found = _plain_determiner(text, lowest, mention.start) or _quantity_before(text, lowest, mention.start)
     if not follows and found is not None and _ONE.match(text, found.start):
         follows = _VERB.match(text, mention.end, sentence_end) is not None  # "a dog trots", never "a dog bowls"
+    if found is not None and mention.is_plural and found.words == "that":
+        found = None  # "it follows THAT PEOPLE no longer worry them"
     if found is None:
         ahead = text[max(0, floor - 2) : mention.start]
         is_owned = ("'" in ahead or "’" in ahead) and OWNED.search(ahead) is not None

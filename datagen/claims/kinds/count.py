@@ -181,6 +181,7 @@ def read_clause(clause: Clause) -> Iterator[Statement]:
             is_of_more = one is not None and any(
                 phrase.is_plural and phrase.category == one.category for phrase in clause.phrases
             )  # "two dogs run, and a third is alone"
+            is_of_more = is_of_more or (one is not None and clause.source.startswith("one ", one.start))
             if is_said and one is not None and not one.is_plural and not is_of_more:
                 yield Statement("count", one.category, one.word, min(one.start, alone.start()), alone.end(), number=1,
                                 comparison="at most", in_question=clause.in_question)  # fmt: skip

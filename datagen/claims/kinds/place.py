@@ -332,7 +332,7 @@ def _only_one(match: re.Match[str], clause: Clause) -> Phrase | None:
         return None
     phrase = clause.phrases[0]
     is_subject = not before if phrase.is_stand_in else bool(before) and before[0].end == phrase.end
-    return phrase if is_subject else None
+    return phrase if is_subject and clause.sentence.has_verb(phrase.end, at) else None
 
 
 def verify_place(statement: Statement, evidence: Evidence) -> Ruling:

@@ -65,7 +65,7 @@ TOLD_OF = {
 are asked. Of 1,005 captions of COCO, each held against the others of its picture, 0.6 % name such a thing alone; of
 captions of another picture of Flickr8k 3 %; of 176 replies written from captions and boxes none does."""
 _TOO_WIDE = frozenset(TOLD_OF) | frozenset(
-    "house home cottage shop store meal snack drink dish plant resort hall pet".split()
+    "house home cottage shop store meal snack drink dish plant resort hall pet tank".split()
 )
 WITNESSES, LIKE = 4, 4
 """Captions whose common silence on such a thing speaks against it; steps to a thing that they may mean by it."""
@@ -78,7 +78,7 @@ SILENT, TELLING = 0.3, 0.8
 _BESIDE_ANYTHING = frozenset(
     "cushion pillow rug carpet mat curtain blind lamp armrest backrest headboard shelf counter countertop drawer "
     "cabinet cupboard stool footstool lock chain basket rack handle mast paddle saddle wheel tire helmet "
-    "wall floor ceiling window door doorway roof stair staircase balcony chimney".split()
+    "wall floor ceiling window door doorway roof stair staircase balcony chimney engine key gear".split()
 )
 """Furnishings and parts of things and rooms: they lie beside what captions name, never in its place."""
 
