@@ -40,7 +40,7 @@ from datagen.claims.grammar import (
 )
 from datagen.claims.kind import Evidence, ShortAnswer
 from datagen.claims.kinds import KINDS, kind_of
-from datagen.claims.kinds.count import number_of
+from datagen.claims.kinds.count import OTHERS, number_of
 from datagen.claims.kinds.thing import named_in
 from datagen.claims.phrases import Phrase, noun_phrases
 from datagen.claims.syntax import Sentence, singular, stem
@@ -227,10 +227,10 @@ def read_answer(
         if is_exact and len(numbers[s.category]) > 1 and len(totals.get(s.category, ())) < 2:
             # "Two dogs lie here. ... Three dogs run there": neither counts them all
             read.append(replace(s, comparison="at least"))
-        elif s.comparison == "at most" and s.number is None:
+        elif s.comparison == "at most" and (s.number is None or s.value == OTHERS):
             n_told = _told_of(s.category, statements, antecedent)
             if n_told is not None:
-                read.append(replace(s, number=n_told))
+                read.append(replace(s, number=n_told + (s.number or 0), value=None))
         else:
             read.append(s)
     return read

@@ -47,6 +47,7 @@ _LIKE_THIS = re.compile(r"\b(?:like|such as) (?:this|that|these|those|the)(?: on
 _ANCHORS = re.compile(
     r"\bthere(?:['’]s| is| are| isn['’]t| aren['’]t)\b|\b(?<!like )(?:this|these)(?= \w)|\bhere\b|"
     r"\b(?:image|picture|photo|photograph|scene|background|foreground)\b|"
+    r"\b(?:on|at|near|toward) the (?:far )?(?:left|right)\b(?! (?:hand|foot|side of))|"
     r"\b(?:you|we|one|i) (?:can |could |also |clearly ){0,2}(?:see|spot|notice|count|make out|observe)\b",
     FLAGS,
 )

@@ -69,6 +69,7 @@ class Quantity(Struct, frozen=True):
 
 
 QUANTITIES = (
+    Quantity("(?:only|just|exactly) N (?:more|other|additional|further)", "others", "There are just two other dogs."),
     Quantity("N (?:more|other|additional|further)|another N", "at least", "There are three more dogs."),
     Quantity("a second|one (?:other|more|further|additional)", "at least", "A second dog runs.", number=2, offset=1),
     Quantity("a third", "at least", "A third dog runs.", number=3, offset=2),
@@ -86,7 +87,7 @@ QUANTITIES = (
     Quantity("(?:a|the|this) trio of", "at least", "A trio of dogs runs.", number=3),
     Quantity("twin|a brace of", "at least", "Twin dogs run.", number=2),
     Quantity("a couple of|a couple", "at least", "A couple of dogs run.", number=2),
-    Quantity("a pair of", "exact", "A pair of dogs run.", number=2),
+    Quantity("(?:a|the|this|that) pair of", "exact", "A pair of dogs run.", number=2),
     Quantity("both of the|both the|both", "at least", "Both dogs run.", number=2),
     Quantity(
         "several|multiple|many|numerous|various|a few|a number of|a lot of|lots of|dozens of|plenty of|a variety of|"
@@ -94,7 +95,7 @@ QUANTITIES = (
         "rows of|groups of",
         "at least", "There are several dogs.", number=2,
     ),
-    Quantity("no|zero|not a single|not one|not any", "none", "There are no dogs.", number=0),
+    Quantity("no (?:sort|kind|type|form) of|no|zero|not a single|not one|not any", "none", "There are no dogs.", number=0),
     Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
     Quantity("one", "some", "One dog runs."),
     Quantity("N", "exact", "There are 3 dogs."),
@@ -198,7 +199,9 @@ INDOORS = (
 )
 """Nouns whose sides are those of the picture."""
 SHOWN_AFTER = re.compile(
-    r"\s+(?:can be (?:seen|counted|found|made out)|(?:is|are) (?:visible|shown|present|to be seen|part of)|"
+    r"\s+(?:can be (?:seen|counted|found|made out)|"
+    r"(?:is|are) (?:visible|shown|present|to be (?:seen|had|found|made out|counted)|part of|all (?:there|that|one|you))|"
+    r"makes? up (?:the|this) (?:whole|entire)\b|"
     r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total|"
     rf"(?:(?:is|are)\s+)?{SCENE_ADJUNCT})",
     FLAGS,
@@ -408,7 +411,7 @@ _PUT = (
 DENIED_HERE = re.compile(
     rf"\s*(?:$|[.,;!]|(?:(?:is|are|has been|have been|can be)\s+)?"
     rf"(?:(?:\w+ing|\w+ed|\w+s|stand|sit|lie|wait|seen|found|left|set)\s+)?"
-    rf"(?:\w+ing\s*(?:[.,;!]|$)|(?:around|nearby|here|there|anywhere)\b(?! the| an?| it)|"
+    rf"(?:\w+ing\s*(?:[.,;!]|$)|(?:around|about(?! to)|nearby|here|there|anywhere)\b(?! the| an?| it)|"
     rf"shares? (?:the|this) (?:{SCENES})\b|{SCENE_ADJUNCT}|(?:at|on|along|in) (?:this|the) "
     r"(?:corner|wall|spot|place|area|scene)\b)|of any (?:sort|kind|type)|whatsoever|(?:is |are )?in (?:it|view|sight|"
     r"the "

@@ -290,7 +290,8 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     share = _SHARE.search(text, lowest, start) if before in _SHARING else None
     low = _RANGE.search(text, lowest, start) if before in _RANGE_WORDS else None
     measure, number = _measured(row, words, mention, found.is_of_pairs, is_rough, before in ABOUT)
-    if found.is_of_more and measure in ("exact", "at most"):
+    is_told = found.is_of_more and words.startswith(_LIMITS) and _TOLD.search(text, opening, start) is not None
+    if found.is_of_more and measure in ("exact", "at most") and not is_told:
         measure = "at least"  # "only two of the chairs are taken"
     if low is not None and (before != "and" or _BETWEEN.search(text, floor, low.start())):
         word = " ".join(low["number"].lower().split())
@@ -346,6 +347,11 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     )
 
 
+_LIMITS = ("only ", "just ", "exactly ")
+_TOLD = re.compile(r"\bthere(?:['’](?:s|re)| is| are)\s+$", FLAGS)
+"""Before "just two of the animals", which are then all there are."""
+
+
 def _is_verb(word: str) -> bool:
     """Whether a word in -s is no plural: "the dog jogs", but "the dog bowls"."""
     plain = verb_of(word) if word.endswith("s") else None
@@ -378,7 +384,7 @@ def _measured(
     row: Quantity, words: str, mention: Mention, is_pairs: bool, is_rough: bool, is_about: bool
 ) -> tuple[Measure, int | None]:
     """Measure and number of a matched quantity; ``open`` where the number is not of these things."""
-    if row.measure in ("none", "others", "some"):
+    if row.measure in ("none", "some"):
         return row.measure, row.number
     number = row.number
     if number is None:
@@ -390,6 +396,8 @@ def _measured(
         mention.is_plural != (number is not None and number - row.offset == 1)
         or plural(mention.category) == mention.category
     )
+    if row.measure == "others":
+        return row.measure, number
     if row.measure == "exact" and is_rough:
         return (
             ("at least", number // 2) if number is not None and number >= ROUGHLY_FROM and is_about else ("open", None)

@@ -115,10 +115,10 @@ def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
             seen = shown
         if seen:
             return "contradicted", f"{statement.category}: text says there is none, boxes show {seen[0]}"
-    if statement.comparison == "exact" and statement.number == 1 and statement.is_firm and n_shown > ONE_OR_SO:
-        return "contradicted", f"{statement.category}: text says 1, boxes show {' and '.join(shown)}"
-    if statement.comparison == "at most" and statement.is_firm and n_shown > (statement.number or 0) + ONE_OR_SO:
-        most = statement.number or 0
+    most = statement.number or 0
+    is_one = statement.comparison == "exact" and most == 1 and n_shown > ONE_OR_SO
+    is_bound = statement.comparison in ("exact", "at most") and n_shown > most + ONE_OR_SO
+    if statement.is_firm and (is_one or is_bound):
         return "contradicted", f"{statement.category}: text says at most {most}, boxes show {n_shown} in all"
     is_sure = bool(told) and all(evidence.counts[name].is_exact for name in shown) and not evidence.is_busy and not any(
         evidence.named.get(name, 0) > 1 for name in members if name not in shown

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from datagen.claims.acts import act_of
 from datagen.claims.clause import FRAME, SLOT, SLOTS, Clause, Statement, state
-from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, FLAGS, NOBODY, SCENES
+from datagen.claims.grammar import ABSENCES, ASKS_EXISTENCE, DENIED_HERE, EXISTENCE, FLAGS, NOBODY, SCENES
 from datagen.claims.kind import ABSENT_OBJECT, Evidence, Kind, Ruling, ShortAnswer, ask_presence, doubt_of_absence
 from datagen.claims.layout import area_of, gap_between
 from datagen.claims.phrases import Phrase, noun_phrases
@@ -274,9 +274,29 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     if listed is not None:
         if _SOMEWHERE.search(clause.source, listed.end(), clause.end) is not None:
             return None
-    elif DENIED_HERE.match(clause.source, phrase.end) is None:
+    elif not _denies_all(clause, phrase):
         return None
     return state("absence", phrase, phrase.start, phrase.end, clause.in_question, is_firm=True)
+
+
+def _denies_all(clause: Clause, phrase: Phrase) -> bool:
+    """Whether "no dog" is said of the whole picture: of what is told to be there, where nothing picks out some."""
+    if DENIED_HERE.match(clause.source, phrase.end) is not None:
+        return True
+    told = EXISTENCE.search(clause.source, clause.start, phrase.start)
+    if told is None or clause.source[told.end() : phrase.start].strip() or _SOME.match(clause.source, phrase.end):
+        return False
+    return told[0] not in _HAVE or _SCENE.match(clause.source[: told.start()].rstrip().rpartition(" ")[2]) is not None
+
+
+_HAVE = frozenset(("has", "have", "holds", "includes", "including"))
+_SOME = re.compile(
+    r"\s+(?:on|at|near|next|under|underneath|behind|beside|by|around|with|in(?! which to)|inside|within|of|above|over|"
+    r"below|beneath|between|among|against|along|across|to (?:the|his|her|its)|left|right|close|that|who|which|whose|"
+    r"where|whom|like|than|as|and|or|but|[a-z]+(?:ing|ed|er))\b",
+    FLAGS,
+)
+"""What picks out some of the denied things: "no dog ON the bed", "no car THAT is red"."""
 
 
 def _is_somebodys(clause: Clause, phrase: Phrase) -> bool:

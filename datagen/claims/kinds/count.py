@@ -25,7 +25,7 @@ from datagen.claims.kind import (
     verify_presence,
 )
 from datagen.claims.phrases import Phrase
-from datagen.claims.syntax import Noun, singular
+from datagen.claims.syntax import GROUPS, Noun, singular
 from datagen.claims.wordnet import senses
 from datagen.lexicon import counted, number_word, with_article
 from datagen.records import Claim, Comparison, Probe
@@ -82,7 +82,8 @@ _NUMBER = re.compile(rf"\b(?:\d{{1,2}}|{'|'.join(NUMBER_WORDS[1:])})\b", re.IGNO
 def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     """The number before a noun, exact only where it is said of all such things in the picture."""
     if phrase.measure == "others":  # "no other dog": how many that makes is known when the whole text is read
-        return state("count", phrase, phrase.start, phrase.end, clause.in_question, comparison="at most")
+        return state("count", phrase, phrase.start, phrase.end, clause.in_question, comparison="at most",
+                     number=phrase.number, value=OTHERS)  # fmt: skip
     if not phrase.is_counted:
         if phrase.measure == "some" and clause.source.startswith(("another ", "Another "), phrase.start):
             return _of_another(phrase, clause)
@@ -97,6 +98,10 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
             is_firm=False if is_anybody(phrase, clause) else None, value=OF_A_KIND,
         )  # fmt: skip
     is_main = comparison == "at least" and phrase.measure == "exact" and _is_main(clause, phrase)
+    if is_limit and _OF_GROUP.match(clause.source, phrase.end) is not None:
+        return state(
+            "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number, comparison="at most",
+        )  # fmt: skip
     is_here = is_limit and (_HERE.match(clause.source, phrase.end, clause.end) is not None or _is_sole(clause, phrase))
     return state(
         "count", phrase, phrase.start, phrase.end, clause.in_question, number=phrase.number,
@@ -105,9 +110,9 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
     )  # fmt: skip
 
 
-HERE, OF_A_KIND, MAIN, SOME = "here", "of a kind", "main", "some"
+HERE, OF_A_KIND, MAIN, SOME, OTHERS = "here", "of a kind", "main", "some", "others"
 """Values of a number that counts only some: those at a place, those of a narrower word ("only three surfers"), or those
-that a text is about ("the image shows two sheep on a road"); and of "several", which has no number."""
+that a text is about ("the image shows two sheep on a road"); of "several", which has no number; and of those beside what was told of."""
 _VAGUE = re.compile(
     r"(?:several|multiple|many|numerous|various|an?\s+(?:few|number|lot|variety|group|crowd|herd|flock|row|bunch|pile|"
     r"stack|line)|"
@@ -152,12 +157,15 @@ def _is_sole(clause: Clause, phrase: Phrase) -> bool:
 _LIMITS = re.compile(r"\b(?:only|just|exactly|precisely|lone|single|solitary|no more than|at most)\b", FLAGS)
 _HERE = re.compile(
     r"\s+(?:(?:is|are|stands?|sits?|lies?|hangs?|waits?|can|has|have)\s+)?(?:(?:to\s+)?be(?:en)?\s+)?"
-    r"(?:(?:seen|found|made\s+out|[a-z]+ed|[a-z]+ing)\s+)?(?:on|in|at|along|by|beside|near|next to)\s+"
+    r"(?:(?:seen|found|made\s+out|[a-z]+ed|[a-z]+ing)\s+)?(?:on|in|at|along|by|beside|near|next to|"
+    r"shar(?:es?|ing)|us(?:es?|ing))\s+"
     r"(?:the|this|that|its)\s+(?!(?:far |upper |lower |very )?(?:left|right|top|bottom|upper|lower|middle|cent|front|"
     r"back|fore|corner|edge|distance|side|other))[a-z]+",
     FLAGS,
 )
 """A place that may hold only some of the things: "only one cup on the table"."""
+_OF_GROUP = re.compile(rf"\s+in\s+(?:the|this)\s+(?:{'|'.join(GROUPS - {'number'})}|set|convoy|collection)\b", FLAGS)
+"""What all of them make: "only four elephants in the herd"."""
 
 
 def read_clause(clause: Clause) -> Iterator[Statement]:
@@ -413,7 +421,7 @@ _OF_MANY = (
 def _is_any(statement: Statement, evidence: Evidence) -> bool:
     """Whether a narrower word may be said of all that is boxed."""
     word = singular(statement.word)
-    is_told = word in evidence.nouns and (statement.number or 0) > 1
+    is_told = word in evidence.nouns and ((statement.number or 0) > 1 or statement.category != "person")
     return word in _ANYBODY or is_told
 
 
