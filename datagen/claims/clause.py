@@ -40,9 +40,9 @@ VERBS = (
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
     r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
-    r"captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|"
+    r"way|the\s+one|captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|"
     r"high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
-    r"(?:taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
+    r"(?:has|have|taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
     r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|with\s+(?:an?\s+|some\s+)?[a-z]+|(?:a\s+few|several|"
     r"some)\s+(?:steps|feet|paces|met(?:er|re)s|inches)|shows|show|comes|come|takes|take|its|his|her|their)\s+)"
 )
@@ -53,6 +53,11 @@ FRAME = (
     r"(?:(?<=half)|(?<=part)|(?<=area)|(?<=corner))\s+of\s+it)"
 )
 """Words that speak of the whole picture: "of the image"."""
+PRESENTS = (
+    r"(?:there\s+(?:is|are|[a-z]+s|sit|stand|lie)|there['’]s|(?:one|you|we|i)\s+(?:can\s+|also\s+)?(?:sees?|finds?|"
+    r"spots?|notices?|make\s+out|has|have))"
+)
+"""What tells that a thing is at a place that was named before it: "on the left THERE IS a dog"."""
 GOVERNED = re.compile(
     r"(?<!look )(?<!looks )\b(?:(?<!most )(?<!some )(?<!all )(?<!both )(?<!one )(?<!each )(?<!many )(?<!several "
     r")(?<!few )(?<!part )(?<!portion )(?<!half )(?<!number )(?<!majority )(?<!bulk )(?<!rest )(?<!pair )(?<!couple "
@@ -70,18 +75,11 @@ SAID_OF = re.compile(
 _POSED = frozenset("sitting standing lying resting hanging waiting leaning".split())
 _ALL = frozenset("all both each".split())
 _DEFINITE = frozenset("the this that these those his her its their".split())
-_DENYING = re.compile(
-    r"\b(?:missing|absent|gone|nowhere|(?:sign|trace|hint|glimpse) of|forgotten|free of|devoid|bare of|empty of|"
-    r"clear of|not even|nobody|no[ -]one|"
-    r"none of|of them|out of "
-    r"sight|at home)\b",
-    FLAGS,
+_DENYING = DENIAL_WORDS | frozenset(
+    "missing absent gone nowhere sign trace hint glimpse forgotten free devoid bare empty clear nobody no them sight "
+    "home absence".split()
 )
-"""Words of ``ABSENCES`` that are none of ``DENIALS``."""
-_DENYING_WORDS = frozenset(
-    "missing absent gone nowhere trace hint glimpse forgotten home sign free devoid bare empty clear not "
-    "nobody no none of out at".split()
-)
+"""A word of each of ``ABSENCES``."""
 _ABSENCE = re.compile(
     "|".join(f"(?:{row.words.replace('X', f'(?:any )?(?P<x{n}>{SLOT})')})" for n, row in enumerate(ABSENCES)), FLAGS
 )
@@ -243,7 +241,7 @@ class Clause:
         if denial is not None and _NOTHING_MORE.match(source, self.origin(denial.end())) is not None:
             self.silent = start  # "Inside a home it is not."
         self.denied: list[tuple[Phrase, int]] = []
-        if phrases and (denial is not None or (self.sentence.may_have(_DENYING_WORDS) and _DENYING.search(text))):
+        if phrases and self.sentence.may_have(_DENYING):
             for match in _ABSENCE.finditer(text):
                 slot = next(group for group in match.groups() if group is not None)
                 self.denied.append((self.phrase(slot), self.origin(match.end())))

@@ -14,7 +14,8 @@ from datagen.lexicon import Lexicon, plural
 
 _PRONOUN = re.compile(
     r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|"
-    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
+    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she|those(?= (?:are|were|stand|sit|lie)\b)|"
+    r"this one)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
@@ -46,13 +47,14 @@ _WHICH_ONE = re.compile(r"(?:an?|the) [a-z-]+ .*one$|the (?!other)[a-z-]+ one$",
 _IS_ONE = re.compile(r"one\b|another|other\b(?!s)|(?:a|the) [a-z]+\b", FLAGS)
 _FRAGMENT = re.compile(
     r"(?:(?:in|on|at|to|near|toward|towards|behind|beside|next to|above|below|under|over|along|off to|far to|just|"
-    r"slightly|right|directly) |[a-z]{3,}ing\b)",
+    r"slightly|right|directly|left) |[a-z]{3,}ing\b)",
     FLAGS,
 )
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
-PRONOUNS = frozenset("it they he she them him her both its his their".split())
-_OF_ONE = frozenset("it he she".split())
+PRONOUNS = frozenset("it they he she them him her both its his their those this".split())
+_OF_ONE = frozenset(("it", "he", "she", "this one"))
+_OF_THING = frozenset(("it", "its", "this one"))
 _AND = re.compile(r"\s*(?:,\s*)?(?:\band\s+)?", FLAGS)
 _EACH = re.compile(r" (?:both|all) ")
 _SUBORDINATING = ("because ", "since ", "as ", "while ", "where ", "when ", "although ", "though ", "that ", "if ")
@@ -60,6 +62,10 @@ _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
     "she": frozenset("man men boy gentleman guy father groom policeman fireman businessman grandfather".split()),
 }
+
+
+_SOON = 16
+"""Characters before "one" in an answer that gives what was asked for: "Yes, there is ONE on the left"."""
 
 
 def _stand_in(meant: Phrase, start: int, end: int) -> Phrase:
@@ -121,6 +127,9 @@ class Discourse:
             return
         (sentence, phrases), self._last = self._last, None
         if sentence.goes_on():
+            if self._topic is not None and any(one.category == self._person for one in self._named):
+                # "The man works. He has a laptop. IT stands there"
+                self._named += [one for one in phrases if one.measure not in ("none", "others") and not one.is_stand_in]
             return
         topic = sentence.topic()
         if topic is not None and topic.head in GROUPS and not phrases:
@@ -137,11 +146,12 @@ class Discourse:
     def antecedent(self, word: str) -> Phrase | None:
         """What "it" or "they" in the next sentence stands for: the topic, or else the only thing that fits."""
         self._settle()
-        is_plural, topic = word not in ("it", "its"), self._topic
+        is_plural, topic = word not in _OF_THING, self._topic
+        others = [phrase for phrase in self._named if phrase.is_plural]
         named = None if topic is None else next((phrase for phrase in self._named if phrase.end == topic.end), None)
         if named is not None and self._fits(named, word, is_plural=is_plural):
             return named
-        if named is not None and is_plural and named.category == self._person:
+        if named is not None and word == "they" and named.category == self._person and not others:
             return named  # "the person ... they"
         if named is None and topic is not None and topic.is_plural is is_plural:
             return None  # a thing outside the categories is as likely
@@ -149,6 +159,8 @@ class Discourse:
             return self._many  # "Where are the dogs?" ... "The sun shines." ... "THEY are on the left."
         if named is not None and is_plural and self._joined:
             return replace(named, is_definite=True)
+        if word == "they" and named is not None and named.category == self._person:
+            return None  # "A man walks two dogs": with him or without
         fitting = [phrase for phrase in self._named if self._fits(phrase, word, is_plural=is_plural)]
         return fitting[0] if len({phrase.category for phrase in fitting}) == 1 and named is not None else None
 
@@ -185,10 +197,12 @@ class Discourse:
         if pronoun is not None:
             word = pronoun["word"].lower()
             fitting = (
-                self._people_for(word) if word in _OTHER_SEX else [self._within(word, before) or self.antecedent(word)]
+                self._people_for(word)
+                if word in _OTHER_SEX
+                else [self._within(word, before, phrases, start) or self.antecedent(word)]
             )
             meant = fitting[-1] if fitting else None
-            if meant is None or (meant.is_plural and word in ("he", "she", "it")):
+            if meant is None or (meant.is_plural and word in _OF_ONE):
                 return None
             meant = replace(
                 meant, is_plural=meant.is_plural or (word not in _OF_ONE and meant.word == plural(meant.word))
@@ -223,8 +237,10 @@ class Discourse:
             return []
         return [_stand_in(one, subject.start, subject.end) for one in self._joined[1:]]
 
-    def _within(self, word: str, before: Sequence[Phrase]) -> Phrase | None:
-        """What "it" stands for in a later clause: the subject of the first, where that may be meant."""
+    def _within(self, word: str, before: Sequence[Phrase], phrases: Sequence[Phrase], start: int) -> Phrase | None:
+        """What "it" stands for in a later clause: the subject of the first, or of "those" the last of several."""
+        if word.startswith(("those", "both")):
+            return next((one for one in reversed(phrases) if one.end <= start and one.is_plural), None)
         first = before[0] if word in ("it", "they") and before else None
         is_named = first is not None and not first.is_stand_in and first.measure not in ("none", "others")
         return first if first is not None and is_named and self._fits(first, word, is_plural=word == "they") else None
@@ -280,7 +296,8 @@ class Discourse:
         if match["other"] is not None:  # none of the one that was told of
             meant = self.antecedent("it") if match["word"].startswith("another") else None
             return None if meant is None else replace(meant, is_definite=True)
-        return self.antecedent("it") if match["word"].startswith(("a ", "an ")) else None
+        is_answer = match["word"] == "one" and match.start() < _SOON
+        return self.antecedent("it") if is_answer or match["word"].startswith(("a ", "an ")) else None
 
     def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""

@@ -518,7 +518,8 @@ def _stated_before(sentence: Sentence, text: str, start: int, end: int) -> int:
         if not joints:
             return start
         stated = joints[-1]
-    return stated if sentence.has_verb(start, stated) else start
+    is_given = hedge[0].startswith("can ") and text.startswith("with ", start)  # "with no dog around, the cat can rest"
+    return stated if is_given or sentence.has_verb(start, stated) else start
 
 
 def _clauses(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -258,10 +258,10 @@ HEDGE_STEMS = (
 """What the words of ``HEDGES`` are or begin with."""
 
 CLAUSE_BREAKS = re.compile(
-    r"[;:()—]|, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
+    r"[;:()—]| [-–] |, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
     r"whereas|but|though|although|because|since|so that|so(?! many)|as if|hence|thus|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
-    r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )|, (?=and (?:the|"
+    r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )| (?=and (?:it|they|he|she) (?:is|are|can|has|have|sits?|stands?|lie|lies)\b)|, (?=and (?:the|"
     r"there|it|they|he|she|this|these|those|that|one|no|an?|two|three|four|five|six|seven|eight|nine|ten|several|some|"
     r"many|both|his|her|"
     r"its|their)\b(?: \S+){0,6} (?:is|are|can|may|"
@@ -270,9 +270,9 @@ CLAUSE_BREAKS = re.compile(
 )
 """Where a sentence falls into clauses, so that a hedge in one does not silence the other."""
 
-BREAK_MARKS = frozenset(",;:()—")
+BREAK_MARKS = frozenset(",;:()—–-")
 BREAK_WORDS = frozenset(
-    "which who whose where while whereas but though although because since so as hence thus possibly perhaps probably "
+    "which who whose where while whereas but though although because since so as hence thus and possibly perhaps probably "
     "likely maybe potentially suggesting indicating implying making giving adding creating".split()
 )
 """A mark or a word of each of ``CLAUSE_BREAKS``."""
@@ -341,7 +341,7 @@ ABSENCES = (
     Row("absent", "X (?:cannot|can not|can't) be (?:seen|found)", "A dog cannot be seen."),
     Row("absent", "(?:(?:do|does|did|can|could|is|are|will|wo)(?: not|n't|not)|can't) (?:\\w+ )?(?:show|include|"
         "have|contain|see|"
-        "notice|find|feature)"
+        "notice|find|feature|hold|spot|display)"
         "s? X", "The image does not show a dog."),
     Row("absent", "there(?:(?: is| are)(?: not|n't)|'s not) X", "There isn't a dog."),
     Row("absent", "X (?:is|are) (?:\\w+ly )?(?:missing|absent|gone|nowhere|out of sight)", "The dog is missing."),
@@ -349,8 +349,11 @@ ABSENCES = (
     Row("absent", "there (?:is|are|'s) (?:neither|nowhere) X", "There is neither a dog nor a cat."),
     Row("absent", "neither X(?= nor)", "It shows neither a dog nor a cat."),
     Row("absent", "nor X", "Nor a dog is in view."),
-    Row("absent", "(?:free|devoid|bare|empty|clear) of (?:any )?X", "The room is free of dogs."),
-    Row("absent", "(?:lacks?|lacking) (?:any )?X", "The room lacks a dog."),
+    Row("absent", "(?:free|devoid|bare|empty|clear) (?:of|from) (?:any )?X", "The room is free of dogs."),
+    Row("absent", "(?:lacks?|lacking|(?:lack|absence) of) (?:any )?X", "The room lacks a dog."),
+    Row("absent", "^\\W*(?:no, )?not (?:so much as |even )?X(?= (?:is|are) (?:in (?:sight|view)|around|about|here|there|to be "
+        "seen|visible|present)\\b)", "Not a dog is in sight."),
+    Row("absent", "(?:not|without) so much as X", "It is bare, without so much as a dog."),
     Row("absent", "(?:nobody|no one|no-one|no one|not one of them|(?:none|neither) of [^,.]{0,20}?) (?:has|have|"
     "is holding|holds|brought|has brought|"
         "carries|is carrying|owns|wears|is wearing|rides|is riding) X", "Nobody has brought a dog."),
@@ -405,7 +408,7 @@ OPEN_QUESTION = re.compile(r"^(?:what|where|which|why|who|whose|how|when|on (?:w
 _PUT = (
     "(?:been )?(?:put|placed|left|parked|set|installed|prepared|provided|served|laid|hung|brought|built|added|supplied|"
     "mounted|planted|erected|included|ordered|baked|cooked|poured|offered|delivered|attached|fitted|assigned|"
-    "spread|lit|stationed)(?: (?:up|out|down|along|in|yet|here|there|nearby|so far)){0,2}"
+    "spread|lit|stationed|come|joined|let)(?: (?:up|out|down|along|in|by|over|yet|here|there|nearby|so far)){0,2}"
 )
 """What has not been done to a thing that is not there."""
 DENIED_HERE = re.compile(

@@ -85,6 +85,12 @@ class Evidence(Struct, frozen=True):
     by_detector: bool = False
     by_captioner: bool = False
 
+    def boxes_of(self, category: str) -> Sequence[BoxUnit]:
+        """The boxes of a category, or of all that a wider word stands for: "animal"."""
+        if category in self.vocabulary.names:
+            return self.boxes.get(category, ())
+        return [box for name in self.vocabulary.hypernyms.get(category, ()) for box in self.boxes.get(name, ())]
+
     def is_looked_for(self, category: str) -> bool:
         """Whether annotators looked for a category in this image."""
         if category in self.unfinished or category not in self.vocabulary.names:
@@ -127,7 +133,7 @@ _ASKS_WHAT = re.compile(
     r"hold|made of|kind of))",
     FLAGS,
 )
-_ENDS_ANSWER = re.compile(r"\s*(?:[.,;!]|$|(?:and|there|here)\b)", FLAGS)
+_ENDS_ANSWER = re.compile(r"\s*(?:[.,;!]|$|(?:and|there|here|is|are|does|do)\b)", FLAGS)
 _GIVES = re.compile(
     r"\W*(?:(?:there(?: is| are|['’]s)|it is|it['’]s|that is|that['’]s|(?:you|one|we|i)(?: can)? see)\s*)?(?:a? "
     r"?part of\s*)?$",
@@ -217,6 +223,7 @@ class Kind(Struct, frozen=True, kw_only=True):
         if_supposed: What becomes of it under a question that changes the picture ("If two more came, ...?"): it
             stands, stands where the answer says that the picture shows it, that it is so now (both only where what
             is supposed may change it), or says it without "would", or falls.
+        by_boxes: Where boxes lie decides it, so that of "animals" those of all their categories may be asked.
         bears_out_wider: Whether boxes and captions of its narrower categories bear out a claim about "animals",
             given how many are boxed and whether any is boxed or named; None leaves such a claim unknown.
         caption_fault: What lint calls a caption in which the boxes contradict such a claim; None where it does not say.
@@ -244,6 +251,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     of_captions: bool = True
     agrees_within: bool = False
     if_supposed: Literal["stands", "if shown", "if now", "if plain", "falls"] = "falls"
+    by_boxes: bool = False
     bears_out_wider: Callable[[Statement, int, bool], bool] | None = None
     caption_fault: str | None = None
 
@@ -334,7 +342,7 @@ def boxes_meant(category: str, evidence: Evidence, size: int = 0) -> Sequence[Bo
         size: As in ``meant_of``.
     """
     is_one = is_about_one(category, evidence)
-    return meant_of(evidence.boxes.get(category, ()), size, TWICE if is_one else DOMINANT)
+    return meant_of(evidence.boxes_of(category), size, TWICE if is_one else DOMINANT)
 
 
 def is_about_one(category: str, evidence: Evidence) -> bool:

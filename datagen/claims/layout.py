@@ -230,7 +230,8 @@ def _decide_contact(relation: str, a: BoxUnit, b: BoxUnit) -> bool | None:
     if relation == "in":
         return False if gap > CLOSE / 2 else None
     if relation == "under":
-        return False if gap > max(FAR, side) or "above" in directions else None
+        is_over = a[3] < centre_of(b)[1]  # it ends above the middle of what it would lie under
+        return False if gap > max(FAR, side) or "above" in directions or is_over else None
     if relation == "holding":
         return False if gap > APART else None
     return None
@@ -247,6 +248,7 @@ def decide_between(a: BoxUnit, b: BoxUnit, c: BoxUnit) -> bool | None:
     for n, other in ((0, 1), (1, 0)):
         is_beyond = a[n] > max(b[n + 2], c[n + 2]) + BESIDE or a[n + 2] < min(b[n], c[n]) - BESIDE
         is_outside = not low[other] - LOWER < centre[other] < high[other] + LOWER
-        if is_beyond and (is_outside or not is_spread[other]):
+        is_along = high[n] - low[n] >= 2 * (high[other] - low[other])
+        if is_beyond and (is_outside or is_along or not is_spread[other]):
             return False
     return None

@@ -109,6 +109,8 @@ def _verify_wider(statement: Statement, evidence: Evidence) -> Ruling:
     told = [name for name in (*members, statement.category) if name in evidence.named]
     n_shown = sum(evidence.counts[name].at_least for name in shown)
     kind = kind_of(statement.kind)
+    if kind.by_boxes:
+        return kind.verify(statement, evidence)
     if kind.denies and statement.is_firm:
         seen = [name for name in shown if evidence.noticed[name] and evidence.counts[name].at_least]
         if not seen and n_shown > ONE_OR_SO:

@@ -17,7 +17,7 @@ from datagen.claims.wordnet import is_a
 from datagen.records import Claim, ClaimVerdict
 
 _ENDS_QUESTION = re.compile(
-    rf"(?:{FRAME}|\s+(?:here|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
+    rf"(?:{FRAME}|\s+(?:here|around|anywhere|at all|part|visible|shown|present|in view)\b|\s*[?.!,]|\s*$)", FLAGS
 )
 
 
@@ -60,7 +60,7 @@ _AT_NOUN = re.compile(
 SCENE_CAPTIONS = 2
 """A place that so many captions name is where the picture's things are."""
 _ON_THAT = re.compile(
-    r"\s+(?:on\s+(?:it|them)\b|(?P<someone>with\s+(?:him|her|them)\b|in\s+(?:his|her|their)\s+hands?\b|"
+    r"\s+(?:(?:is|are)\s+)?(?:on\s+(?:it|them)\b|(?P<someone>with\s+(?:him|her|them)\b|in\s+(?:his|her|their)\s+hands?\b|"
     r"on(?=\s*(?:[.,;!]|$))))",
     FLAGS,
 )
@@ -72,7 +72,7 @@ SEVERAL = 3
 TELLING = 3
 """Captions that tell of a thing and of one person alone, from which on that one has it."""
 INSIDE = 0.8
-"""Share of a box inside another's from which on the thing lies there."""
+"""Share of a box's width over another's from which on the thing stands there, with its lower edge on it."""
 _GOES_WITHOUT = re.compile(
     r"\W*(?:he|she|the (?:[a-z]+ )?(?:man|woman|boy|girl|person|lady|child))\b(?:(?!\b(?:could|would|not|can|might)\b)"
     r"[^,.;])*\bwithout\b",
@@ -353,7 +353,7 @@ def read_short_answer(turn: ShortAnswer) -> Iterator[Statement]:
 
 _SAYS_NONE = re.compile(
     r"no\b(?! one of)|none\b(?! of)|nobody\b|there (?:is|are) (?:none|nobody|no one)\b|"
-    r"there (?:is|are)(?:n['’]t| not) (?:one|any)\b|"
+    r"there (?:is|are)(?:n['’]t| not)(?: (?:one|any)\b|\s*[.,])|"
     r"(?:i|you|we) (?:do not|don['’]t|cannot|can['’]t) (?:see|find|spot) (?:one|any)\b(?! of)",
     FLAGS,
 )
@@ -451,14 +451,14 @@ def _is_own(statement: Statement, evidence: Evidence) -> bool:
 
 
 def _verify_not_on(statement: Statement, evidence: Evidence) -> Ruling:
-    """A thing whose box lies in that of a table is on it, or at it."""
+    """A thing whose box has its lower edge in that of a table is on it, or at it."""
     category, place = statement.category, (statement.value or "").removeprefix("on ")
     saying = f"{category}: text says there is none on the {place}"
     for box in evidence.boxes.get(category, ()):
         for under in evidence.boxes.get(place, ()):
             across = max(0.0, min(box[2], under[2]) - max(box[0], under[0]))
-            down = max(0.0, min(box[3], under[3]) - max(box[1], under[1]))
-            if evidence.noticed[category] and across * down >= INSIDE * area_of(box):
+            stands = under[1] <= box[3] <= under[3] and across >= INSIDE * (box[2] - box[0])
+            if evidence.noticed[category] and stands and area_of(box) <= area_of(under):
                 return "contradicted", f"{saying}, a box shows one there"
     return "unknown", f"{saying}, the boxes leave it open"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from datagen.claims.clause import BETWEEN, FRAME, SLOT, VERBS, Clause, Statement, size_of, state
+from datagen.claims.clause import BETWEEN, FRAME, PRESENTS, SLOT, VERBS, Clause, Statement, size_of, state
 from datagen.claims.grammar import FLAGS, Row, one_of
 from datagen.claims.kind import (
     Evidence,
@@ -44,10 +44,8 @@ _NEAR = (
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand (?:side|half|third|area|section|border|corner|part|portion|edge|margin|foreground|background)|"
-    " (?:side|half|part|area|"
-    "portion|edge|border|margin|corner|section|third|wall|"
-    "quarter|foreground))?"
+    "(?:[ -]hand)?(?: (?:side|half|third|area|section|border|corner|part|portion|edge|end|margin|foreground|background|"
+    "wall|quarter))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
 _FAR = "(?:(?:image|picture|photo|frame|scene)['’]s )?(?:far |very |extreme |outer |entire |whole )?"
@@ -132,9 +130,8 @@ _HOLDS = re.compile(
 )
 """The place as what is done to: "a dog anchors the left half"."""
 _FRONTED = re.compile(
-    rf"(?:,?[^\ue000-\uf8ff,]{{0,60}},)?\s*(?:there\s+(?:is|are)|there['’]s|(?:one|you|we|i)\s+(?:can\s+|"
-    rf"also\s+)?(?:see|find|spot|"
-    rf"notice|have)|(?:is|are|[a-z]+s)(?!\s+(?:a|the)\s+[a-z]+\s+of))\s+(?:also\s+|clearly\s+|another\s+)?(?P<x>{SLOT})"
+    rf"(?:,?[^\ue000-\uf8ff,]{{0,60}},|,\s+(?:beneath|under|below|above|beside|behind|near|next\s+to|in\s+front\s+of)\s+"
+    rf"{SLOT},)?\s*(?:{PRESENTS}|(?:is|are|[a-z]+s)(?!\s+(?:a|the)\s+[a-z]+\s+of))\s+(?:also\s+|clearly\s+|another\s+)?(?P<x>{SLOT})"
     rf"|\s+(?P<y>{SLOT})\s+(?!(?:and|or)\b)",
     FLAGS,
 )
@@ -171,9 +168,7 @@ _OWNER_BEFORE = re.compile(
     FLAGS,
 )
 _OWNER_AFTER = re.compile(
-    rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|there(?:\s+(?:is|are)|['’]s)|"
-    rf"one\s+(?:sees|finds)|(?:you|we|one)\s+can\s+(?:see|spot|make out)|(?:we|you)\s+(?:see|find|"
-    rf"have))\s+)(?:(?:a\s+)?part\s+of\s+)?(?P<x>{SLOT})"
+    rf"\s*,?\s*(?:(?:is|are|sits?|stands?|lies|lie|hangs?|rests?|appears?|{PRESENTS})\s+)(?:(?:a\s+)?part\s+of\s+)?(?P<x>{SLOT})"
     rf"|\s*,\s*(?:(?:a\s+)?(?:part|portion|half)\s+of\s+)?(?P<y>{SLOT})(?:\s+(?!(?:and|or)\b|{SLOT})|(?=\s*(?:[.;!]|"
     rf"$)))",
     FLAGS,
@@ -340,7 +335,7 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     category, place = statement.category, statement.place or ""
     by_caption = captions_agree(statement, evidence)
     saying = f"{category}: text says {place}"
-    own: Sequence[BoxUnit] = evidence.boxes.get(category, [])
+    own = evidence.boxes_of(category)
     if not own:
         return support(by_caption, False), f"{saying}, no box shows one"
     if statement.is_definite and not statement.is_plural and not statement.is_all:
@@ -354,7 +349,7 @@ def verify_place(statement: Statement, evidence: Evidence) -> Ruling:
     n_there, n_not = decided.count(True), decided.count(False)
     if statement.is_most:
         n_not = sum(is_beyond_middle(place, box) for box in own)
-    is_exact = evidence.counts[category].is_exact
+    is_exact = category in evidence.counts and evidence.counts[category].is_exact
     is_off = any(one is False and area_of(box) >= PLAIN for one, box in zip(decided, own, strict=True))
     is_said_of_all = statement.is_all and n_not > 0 and (
         is_off if statement.is_loose or not is_exact else True
@@ -414,5 +409,6 @@ PLACE = Kind(
     if_supposed="if now",
     if_seeming=True,
     if_granted=True,
+    by_boxes=True,
     caption_fault="caption_side_disagrees",
 )
