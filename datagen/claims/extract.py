@@ -62,6 +62,10 @@ _AIMS = re.compile(
 """Hedges before which their own subject and verb are stated."""
 _READY = re.compile(r"\b(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
 _RELATIVE = re.compile(r"\s*(?:who|which|that)\b", FLAGS)
+_GIVEN = re.compile(
+    r"\s*(?:with (?:no|only|just|so|such)|(?:[a-z]+ )?(?:in|on|at|by|inside) (?:this|these))\b", FLAGS
+)
+"""Openings that are so, whatever may follow: "In this kitchen, | one should ..."."""
 _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _IS_TOLD = re.compile(
     r"(?:^|[.!?]\s+)(?:(?:in (?:total|all|fact)|altogether|overall),?\s+)?(?:there (?:is|are)|(?:the|this) "
@@ -322,9 +326,9 @@ def read_statements(
                 whole = Clause(text, start, end, own, in_question=in_question, sentence=sentence, written=written)
                 found += _seeming(whole, of_caption)
                 found += _aimed_at(text, stated, end, own, sentence) if not of_caption else ()
-            if stated < end and not in_question:
+            if stated < end and (not in_question or OPEN_QUESTION.match(text, match.start()) is not None):
                 is_anybody = explains and not _ANYBODY.isdisjoint(sentence.words)
-                clause = Clause(text, start, end, own, sentence=sentence)
+                clause = Clause(text, start, end, own, in_question=in_question, sentence=sentence)
                 found += _granted(clause, stated, is_anybody=is_anybody, of_caption=of_caption)
             if open_parts is not None:
                 open_parts.loosen(found, n_before, sentence, text, start, end, is_hedged=stated < end,
@@ -359,25 +363,27 @@ def _granted(clause: Clause, stated: int, *, is_anybody: bool, of_caption: bool)
     """
     text, end = clause.source, clause.end
     granted = [
-        phrase
+        replace(phrase, is_whole=False)
         for phrase in clause.phrases
         if phrase.end > stated
         and phrase.is_definite
         # "The cars have to slow down" speaks of any cars.
         and not (phrase.is_plural and HEDGES.match(text, phrase.end + 1) and not phrase.is_counted)
-        and (phrase.measure in ("some", None) or (phrase.is_counted and not phrase.is_whole))
+        and (phrase.measure in ("some", None) or phrase.is_counted)
         and not _is_supposed(phrase, text, stated)
     ]
     if not granted:
         return
     hedge = HEDGES.search(text, clause.start, end)
     first = clause.phrases[0]
-    is_subject = granted[0] is first and hedge is not None and first.end <= hedge.start()
+    is_subject = granted[0].end == first.end and hedge is not None and first.end <= hedge.start()
     is_described = _RELATIVE.match(text, first.end, end) is not None  # "the cup THAT STANDS THERE may fall"
     has_verb = hedge is not None and not is_described and clause.sentence.has_verb(first.end, hedge.start())
     if hedge is not None and is_subject and not of_caption and not has_verb:
         own = [one for one in clause.phrases if one.end <= hedge.start()]
-        before = Clause(text, clause.start, hedge.start(), own, sentence=clause.sentence)
+        before = Clause(
+            text, clause.start, hedge.start(), own, in_question=clause.in_question, sentence=clause.sentence
+        )
         yield from (said for said in _read_clause(before) if kind_of(said.kind).if_granted)
     if not is_anybody:
         yield from (statement for phrase in granted for statement in _read_phrase(phrase, clause))
@@ -518,7 +524,8 @@ def _stated_before(sentence: Sentence, text: str, start: int, end: int) -> int:
         if not joints:
             return start
         stated = joints[-1]
-    is_given = hedge[0].startswith("can ") and text.startswith("with ", start)  # "with no dog around, the cat can rest"
+    # "The cup | that she keeps there may fall", "With no dog around, | the cat can rest"
+    is_given = _RELATIVE.match(text, stated) is not None or _GIVEN.match(text, start, stated) is not None
     return stated if is_given or sentence.has_verb(start, stated) else start
 
 

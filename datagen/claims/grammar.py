@@ -200,7 +200,7 @@ INDOORS = (
 """Nouns whose sides are those of the picture."""
 SHOWN_AFTER = re.compile(
     r"\s+(?:can be (?:seen|counted|found|made out)|"
-    r"(?:is|are) (?:visible|shown|present|to be (?:seen|had|found|made out|counted)|part of|all (?:there|that|one|you))|"
+    r"(?:is|are) (?:here|visible|shown|present|to be (?:seen|had|found|made out|counted)|part of|all (?:there|that|one|you))|"
     r"makes? up (?:the|this) (?:whole|entire)\b|"
     r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total|"
     rf"(?:(?:is|are)\s+)?{SCENE_ADJUNCT})",
@@ -259,7 +259,7 @@ HEDGE_STEMS = (
 
 CLAUSE_BREAKS = re.compile(
     r"[;:()—]| [-–] |, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
-    r"whereas|but|though|although|because|since|so that|so(?! many)|as if|hence|thus|"
+    r"whereas|but|though|although|because|since|so that|so(?! (?:many|much))|as if|hence|thus|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
     r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )| (?=and (?:it|they|he|she) (?:is|are|can|has|have|sits?|stands?|lie|lies)\b)|, (?=and (?:the|"
     r"there|it|they|he|she|this|these|those|that|one|no|an?|two|three|four|five|six|seven|eight|nine|ten|several|some|"

@@ -319,7 +319,7 @@ NUMBERS = (
     ("Not one but two dogs are in the picture.", "dog >=2"),
     ("Half a dozen sheep graze in the field.", "sheep >=6"),
     ("A lone surfer rides the wave.", "person <=1"),
-    ("A solitary bench is all there is.", "bench <=1"),
+    ("A solitary bench is all there is.", "bench 1"),
     ("Only two of the chairs are taken.", "chair >=2"),
     ("The sheep are three in total.", "sheep 3"),
     ("You can see four giraffes, two of which are grazing.", "giraffe 4"),
