@@ -39,9 +39,10 @@ VERBS = (
 )
 """What may stand between a thing and what is said of it: "the dog IS CLEARLY on the left"."""
 BETWEEN = (
-    r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small|tiny|large|set|put|hung|"
+    r"(?:(?:made|cut|spotted|seen|out|off|up|over|down|partly|partially|only|there|small(?:er|est)?|tiny|large(?:r|st)?|bigg(?:er|est)|set|put|hung|"
     r"way|the\s+one|captured|featured|left|held|kept|tied|worn|drawn|pictured|leaning|leans?|seated|\w+ed|fallen|hidden|squarely|"
     r"high|low|back|away|together|close|as\s+(?:\w+\s+)?\w+|(?:near|beside|next\s+to|behind)\s+(?:her|him|it|them)|"
+    r"[a-z]+ing\s+(?:(?:an?|the|some|his|her|their)\s+)?[a-z]+(?=\s+(?:in front|behind|beside|next to)\b)|"
     r"(?:has|have|taken|found|claimed)(?:\s+up)?\s+(?:an?|its|his|her|their)\s+(?:position|place|spot|seat|perch)|"
     r"(?:on|in|with)\s+(?:its|his|her|their)\s+\w+|with\s+(?:an?\s+|some\s+)?[a-z]+|(?:a\s+few|several|"
     r"some)\s+(?:steps|feet|paces|met(?:er|re)s|inches)|shows|show|comes|come|takes|take|its|his|her|their)\s+)"

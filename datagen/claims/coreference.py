@@ -19,17 +19,19 @@ _PRONOUN = re.compile(
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
+_AT_PLACE = re.compile(r"(?: (?:in|on|at) the [a-z]+(?: side| edge| half)?)?,? ?", FLAGS)
+"""Between a thing and its relative clause: "the person IN THE MIDDLE, who stands there"."""
 _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|have|takes?|fills?)\s", FLAGS)
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
-    r"on top of|find|see|spot|locate) (?P<word>it|them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
+    r"on top of|find|see|spot|locate) (?P<word>it|(?:both of |all of )?them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
     r"lies)\b)))\b(?!['’])|\b(?:to|on) (?P<own>its|his|her|their) (?:immediate |far )?(?:left|right)\b(?! "
     r"(?:hand|arm|leg|"
     r"foot|shoulder|wrist|ear|eye|paw|wing|knee|thigh|ankle|side of))",
     FLAGS,
 )
 _ELLIPTIC = re.compile(
-    rf"(?<![\w-])(?<!of the )(?<!is not )(?<!isn't )(?<!last )(?<!next )(?<!remaining )(?P<word>"
+    rf"(?<![\w-])(?<!of the )(?<!is not )(?<!isn't )(?<!this )(?<!last )(?<!next )(?<!remaining )(?P<word>"
     rf"(?P<number>\d{{1,2}}|{NUMBER_FORMS}) of them(?= in (?:total|all)\b|\s*(?:[.,;!]|$))|"
     rf"(?:\d{{1,2}}|{NUMBER_FORMS}) of them|(?P<other>another(?: one)?|the other(?: one)?)|"
     r"one|two|three|four|five|six|others|the others|"
@@ -218,7 +220,7 @@ class Discourse:
             return None if meant is None else replace(_stand_in(meant, start, start), is_definite=True)
         relative = _RELATIVE.match(text, start, end)
         if relative is not None:
-            named = [phrase for phrase in phrases if start - 2 <= phrase.end <= start]
+            named = [one for one in phrases if one.end <= start and _AT_PLACE.fullmatch(text, one.end, start)]
             first, last = relative.span("word")
         elif (
             before
@@ -299,7 +301,9 @@ class Discourse:
         is_answer = match["word"] == "one" and match.start() < _SOON
         return self.antecedent("it") if is_answer or match["word"].startswith(("a ", "an ")) else None
 
-    def object_of(self, text: str, start: int, end: int, before: Sequence[Phrase]) -> Phrase | None:
+    def object_of(
+        self, text: str, start: int, end: int, before: Sequence[Phrase], phrases: Sequence[Phrase]
+    ) -> Phrase | None:
         """What a relation is to, where a pronoun stands for it: "a handbag lies below IT"."""
         pronoun = _OBJECT.search(text, start, end)
         if pronoun is None:
@@ -308,7 +312,12 @@ class Discourse:
         word = pronoun[group].lower()
         if word in ("him", "her", "his"):
             fitting = self._people_for("she" if word == "her" else "he")
-            meant = fitting[0] if len(fitting) == 1 else None
+            if len(fitting) > 1:  # of several words for people it is open who is meant
+                return replace(_stand_in(fitting[-1], *pronoun.span(group)), is_definite=False)
+            meant = fitting[0] if fitting else None
+        elif word.endswith("them"):
+            told = [one for one in phrases if one.end <= pronoun.start() and one.is_plural and one not in before[-1:]]
+            meant = told[-1] if told else self.antecedent("they")
         else:
             meant = before[0] if before else self.antecedent(word)
             if (
@@ -316,7 +325,7 @@ class Discourse:
             ):  # "Is the dog behind the cat?" "IT is beside IT."
                 others = [one for one in self._named if one.category != meant.category and not one.is_plural]
                 meant = others[0] if len(others) == 1 else meant
-        if meant is None or meant.is_plural is not (word in ("them", "their")):
+        if meant is None or meant.is_plural is not word.startswith(("them", "their", "both", "all")):
             return None
         return _stand_in(meant, *pronoun.span(group))
 

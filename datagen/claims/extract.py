@@ -308,7 +308,7 @@ def read_statements(
             )
             if subject is not None:
                 own.insert(0, subject)
-            meant = discourse.object_of(text, start, end, subjects or own[:-1]) if has_pronoun else None
+            meant = discourse.object_of(text, start, end, subjects or own[:-1], phrases) if has_pronoun else None
             if meant is not None:
                 own = sorted([*own, meant], key=lambda phrase: phrase.start)
             subjects += own[:1]
@@ -482,7 +482,9 @@ class _OpenParts:
     ) -> None:
         for first, last, is_any in unclaimed_spans(sentence, text, start, end):
             for n, said in enumerate(found[n_before:], n_before):
-                is_inside = first <= said.start < last or (said.others and first < said.end <= last)
+                is_inside = first <= said.start < last or (
+                    said.others and first < said.end <= last and "than" not in text[first : said.end]
+                )
                 is_told = said.is_definite and not is_any and not text.startswith(_NEW, said.start)
                 is_hidden = is_any and kind_of(said.kind).denies  # "the dog is out of sight" says so
                 if is_inside and not is_told and not is_hidden:

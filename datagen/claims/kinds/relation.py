@@ -311,7 +311,8 @@ def _size_beside(clause: Clause, first: Phrase, second: Phrase) -> int:
     """Of two things of one kind 1 where the larger one lies so to the smaller, -1 for the other way round, else 0."""
     if first.category != second.category:
         return 0
-    sizes = [_SIZE.search(clause.source, one.start, one.end) for one in (first, second)]
+    ends = (second.start if first.end <= second.start else first.end), second.end  # "the one that looks SMALLER"
+    sizes = [_SIZE.search(clause.source, one.start, end) for one, end in zip((first, second), ends, strict=True)]
     known = [0 if size is None else -1 if size["small"] is not None else 1 for size in sizes]
     return known[0] or -known[1]
 
