@@ -289,6 +289,9 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
         return f"'{statement.word}' may mean something else"
     if evidence.is_busy and category in evidence.vocabulary.overlooked:
         return "the picture is busy, and small things are easily missed"
+    whole = _PART_OF.get(category)
+    if whole is not None and whole in evidence.boxes:
+        return f"a {whole} has one"
     rivals = sorted(evidence.vocabulary.lookalikes.get(category, ()))
     shown = [
         name for name in rivals
@@ -298,6 +301,10 @@ def doubt_of_absence(statement: Statement, evidence: Evidence) -> str | None:
     if shown:
         return f"{shown[0]} may be taken for it"
     return f"captions speak of '{evidence.open_words[category]}'" if category in evidence.open_words else None
+
+
+_PART_OF = {"keyboard": "laptop"}
+"""What is boxed as a part of another thing alone."""
 
 
 def _is_meant(statement: Statement, evidence: Evidence) -> bool:
