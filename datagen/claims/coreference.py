@@ -14,8 +14,7 @@ from datagen.lexicon import Lexicon, plural
 
 _PRONOUN = re.compile(
     r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|"
-    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she|those(?= (?:are|were|stand|sit|lie)\b)|"
-    r"this one)(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
+    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she|those(?= (?:are|were|stand|sit|lie)\b))(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
@@ -54,9 +53,8 @@ _FRAGMENT = re.compile(
 )
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
-PRONOUNS = frozenset("it they he she them him her both its his their those this".split())
-_OF_ONE = frozenset(("it", "he", "she", "this one"))
-_OF_THING = frozenset(("it", "its", "this one"))
+PRONOUNS = frozenset("it they he she them him her both its his their those".split())
+_OF_ONE = frozenset(("it", "he", "she"))
 _AND = re.compile(r"\s*(?:,\s*)?(?:\band\s+)?", FLAGS)
 _EACH = re.compile(r" (?:both|all) ")
 _SUBORDINATING = ("because ", "since ", "as ", "while ", "where ", "when ", "although ", "though ", "that ", "if ")
@@ -148,7 +146,7 @@ class Discourse:
     def antecedent(self, word: str) -> Phrase | None:
         """What "it" or "they" in the next sentence stands for: the topic, or else the only thing that fits."""
         self._settle()
-        is_plural, topic = word not in _OF_THING, self._topic
+        is_plural, topic = word not in ("it", "its"), self._topic
         others = [phrase for phrase in self._named if phrase.is_plural]
         named = None if topic is None else next((phrase for phrase in self._named if phrase.end == topic.end), None)
         if named is not None and self._fits(named, word, is_plural=is_plural):
