@@ -239,7 +239,11 @@ class Clause:
         self._nouns: list[Noun] | None = None
         denial = DENIALS.search(text) if self.sentence.may_have(DENIAL_WORDS) else None
         self.silent = end if denial is None else self.origin(denial.start())
-        if denial is not None and denial[0].endswith(("not", "n't")) and _NOTHING_MORE.match(source, self.origin(denial.end())) is not None:
+        if (
+            denial is not None
+            and denial[0].endswith(("not", "n't"))
+            and _NOTHING_MORE.match(source, self.origin(denial.end())) is not None
+        ):
             self.silent = start  # "Inside a home it is not."
         self.denied: list[tuple[Phrase, int]] = []
         if phrases and self.sentence.may_have(_DENYING):

@@ -14,7 +14,8 @@ from datagen.lexicon import Lexicon, plural
 
 _PRONOUN = re.compile(
     r"\b(?P<word>both of them|(?:all|most|many|one|two|three|four|some|several|each)(?: \w+)? of them|"
-    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she|those(?= (?:are|were|stand|sit|lie)\b))(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
+    r"all (?:two|three|four|five|six|seven|eight|nine|ten)|both|they|it|he|she|those(?= (?:are|were|stand|sit|lie)\b))"
+    r"(?:(?=['’](?:s|re)\b)|(?=\s+[a-z]))",
     FLAGS,
 )
 _RELATIVE = re.compile(r"(?P<word>which|who|that)\s+(?=(?:is|are|\w+s|sit|stand|lie|appear|take|fill)\b)", FLAGS)
@@ -23,7 +24,8 @@ _AT_PLACE = re.compile(r"(?: (?:in|on|at) the [a-z]+(?: side| edge| half)?)?,? ?
 _RESUMED = re.compile(r"(?:is|are|was|were|sits?|stands?|lies|appears?|can|has|have|takes?|fills?)\s", FLAGS)
 _OBJECT = re.compile(
     r"\b(?:above|below|behind|beside|next to|near|under|underneath|beneath|in front of|to the (?:left|right) of|"
-    r"on top of|find|see|spot|locate) (?P<word>it|(?:both of |all of )?them|him|her(?=\s*(?:[.,;!]|$|(?:is|are|stands?|sits?|"
+    r"on top of|find|see|spot|locate) (?P<word>it|(?:both of |all of )?them|him|her(?=\s*(?:[.,;!]|$|(?:is|"
+    r"are|stands?|sits?|"
     r"lies)\b)))\b(?!['’])|\b(?:to|on) (?P<own>its|his|her|their) (?:immediate |far )?(?:left|right)\b(?! "
     r"(?:hand|arm|leg|"
     r"foot|shoulder|wrist|ear|eye|paw|wing|knee|thigh|ankle|side of))",
@@ -245,9 +247,7 @@ class Discourse:
         is_named = first is not None and not first.is_stand_in and first.measure not in ("none", "others")
         return first if first is not None and is_named and self._fits(first, word, is_plural=word == "they") else None
 
-    def elliptic(
-        self, text: str, start: int, end: int, phrases: Sequence[Phrase], sentence: Sentence
-    ) -> list[Phrase]:
+    def elliptic(self, text: str, start: int, end: int, phrases: Sequence[Phrase], sentence: Sentence) -> list[Phrase]:
         """Numbers and "the other" that stand for things told of before: "two dogs, ONE on the left, ANOTHER asleep"."""
         found: list[Phrase] = []
         for match in _ELLIPTIC.finditer(text, start, end):
@@ -258,8 +258,10 @@ class Discourse:
             meant = found[-1] if found and match["other"] is not None else None  # "one here, THE OTHER there"
             meant = meant or next((phrase for phrase in reversed(told) if phrase.is_plural), None)
             meant = meant or (told[-1] if told and is_single else None)
-            if meant is not None and not meant.is_plural and any(
-                noun.is_plural and meant.end <= noun.start < match.start() for noun in sentence.nouns
+            if (
+                meant is not None
+                and not meant.is_plural
+                and any(noun.is_plural and meant.end <= noun.start < match.start() for noun in sentence.nouns)
             ):
                 continue  # "the bus keeps to the slow lanes, THE RIGHT ONE"
             meant = meant or (None if told else self.antecedent("they") or self._of_one(match))

@@ -62,9 +62,7 @@ _AIMS = re.compile(
 """Hedges before which their own subject and verb are stated."""
 _READY = re.compile(r"\b(?:trying|about|waiting|ready|prepar\w+)\b", FLAGS)
 _RELATIVE = re.compile(r"\s*(?:who|which|that)\b", FLAGS)
-_GIVEN = re.compile(
-    r"\s*(?:with (?:no|only|just|so|such)|(?:[a-z]+ )?(?:in|on|at|by|inside) (?:this|these))\b", FLAGS
-)
+_GIVEN = re.compile(r"\s*(?:with (?:no|only|just|so|such)|(?:[a-z]+ )?(?:in|on|at|by|inside) (?:this|these))\b", FLAGS)
 """Openings that are so, whatever may follow: "In this kitchen, | one should ..."."""
 _JOINTS = re.compile(r",|\s(?:and|which|that|who|so|but|or|as)\s", FLAGS)
 _IS_TOLD = re.compile(

@@ -95,7 +95,8 @@ QUANTITIES = (
         "rows of|groups of",
         "at least", "There are several dogs.", number=2,
     ),
-    Quantity("no (?:sort|kind|type|form) of|no|zero|not a single|not one|not any", "none", "There are no dogs.", number=0),
+    Quantity("no (?:sort|kind|type|form) of|no|zero|not a single|not one|not any", "none", "There are no dogs.",
+    number=0),
     Quantity("one of the|one of|each of the", "some", "One of the dogs runs."),
     Quantity("one", "some", "One dog runs."),
     Quantity("N", "exact", "There are 3 dogs."),
@@ -200,7 +201,8 @@ INDOORS = (
 """Nouns whose sides are those of the picture."""
 SHOWN_AFTER = re.compile(
     r"\s+(?:can be (?:seen|counted|found|made out)|"
-    r"(?:is|are) (?:here|visible|shown|present|to be (?:seen|had|found|made out|counted)|part of|all (?:there|that|one|you))|"
+    r"(?:is|are) (?:here|visible|shown|present|to be (?:seen|had|found|made out|counted)|part of|"
+    r"all (?:there|that|one|you))|"
     r"makes? up (?:the|this) (?:whole|entire)\b|"
     r"(?:in|to be seen in) (?:the|this) (?:image|picture|photo|scene)|to be seen|here\b|in (?:view|all)|in total|"
     rf"(?:(?:is|are)\s+)?{SCENE_ADJUNCT})",
@@ -230,7 +232,8 @@ HEDGES = re.compile(
     r"will(?! (?:see|find|notice|spot)\b)|usually|"
     r"often|typically|generally|commonly|sometimes|always|rarely|seldom|normally|in general|as a rule|whoever|"
     r"known to|tend to|tends to|prefer|need to|needs to|unless|"
-    r"supposed to|remain(?:s|ed)?|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|trying to|"
+    r"supposed to|remain(?:s|ed)?|taking away|removing|removed|added|joined(?! by)|then add|hope|hopes|wants? to|"
+    r"trying to|"
     r"about to|"
     r"prepar\w+ to|waiting for|ready to|"
     r"can (?!(?:\w+ ){0,2}(?:be|see|spot|find|make|count|notice|observe)\b)|it takes(?! up\b)|ha(?:s|ve) to|needs?|"
@@ -243,7 +246,8 @@ HEDGES = re.compile(
 )
 """A clause with one of these is reasoning, not a claim."""
 HEDGE_WORDS = frozenset(
-    "might may could would should must if whether suppose supposed supposing conceivable conceivably imaginable unlikely "
+    "might may could would should must if whether suppose supposed supposing conceivable conceivably imaginable "
+    "unlikely "
     "improbable doubtful possible possibility chance chances guess assume arguable arguably explanation reading "
     "interpretation theory tempting imagine maybe perhaps possibly probably presumably potentially likely "
     "plausible seem seems seemingly apparently though like such e will usually often typically generally commonly "
@@ -261,7 +265,8 @@ CLAUSE_BREAKS = re.compile(
     r"[;:()—]| [-–] |, (?=as (?:it|he|she|they|there|an?|the|this|one|\w+s)\b)|,? (?=(?:which|who|whose|where|while|"
     r"whereas|but|though|although|because|since|so that|so(?! (?:many|much))|as if|hence|thus|"
     r"possibly|perhaps|probably|likely|maybe|potentially|suggesting|indicating|implying|making|giving|adding|"
-    r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )| (?=and (?:it|they|he|she) (?:is|are|can|has|have|sits?|stands?|lie|lies)\b)|, (?=and (?:the|"
+    r"creating|as well as if)\b)|, (?=(?:is|are|was|were|stands?|sits?|lies|can|has|takes|fills) )|"
+    r" (?=and (?:it|they|he|she) (?:is|are|can|has|have|sits?|stands?|lie|lies)\b)|, (?=and (?:the|"
     r"there|it|they|he|she|this|these|those|that|one|no|an?|two|three|four|five|six|seven|eight|nine|ten|several|some|"
     r"many|both|his|her|"
     r"its|their)\b(?: \S+){0,6} (?:is|are|can|may|"
@@ -272,7 +277,8 @@ CLAUSE_BREAKS = re.compile(
 
 BREAK_MARKS = frozenset(",;:()—–-")
 BREAK_WORDS = frozenset(
-    "which who whose where while whereas but though although because since so as hence thus and possibly perhaps probably "
+    "which who whose where while whereas but though although because since so as hence thus and possibly perhaps "
+    "probably "
     "likely maybe potentially suggesting indicating implying making giving adding creating".split()
 )
 """A mark or a word of each of ``CLAUSE_BREAKS``."""
@@ -351,7 +357,8 @@ ABSENCES = (
     Row("absent", "nor X", "Nor a dog is in view."),
     Row("absent", "(?:free|devoid|bare|empty|clear) (?:of|from) (?:any )?X", "The room is free of dogs."),
     Row("absent", "(?:lacks?|lacking|(?:lack|absence) of) (?:any )?X", "The room lacks a dog."),
-    Row("absent", "^\\W*(?:no, )?not (?:so much as |even )?X(?= (?:is|are) (?:in (?:sight|view)|around|about|here|there|to be "
+    Row("absent", "^\\W*(?:no, )?not (?:so much as |even )?X(?= (?:is|are) (?:in (?:sight|view)|around|about|here|"
+        "there|to be "
         "seen|visible|present)\\b)", "Not a dog is in sight."),
     Row("absent", "(?:not|without) so much as X", "It is bare, without so much as a dog."),
     Row("absent", "(?:nobody|no one|no-one|no one|not one of them|(?:none|neither) of [^,.]{0,20}?) (?:has|have|"

@@ -277,12 +277,14 @@ class Sentence:
                 continue
             if tag == "F":  # "two watches", "the man watches", "to watch"
                 tag = "V" if previous in "nOWRE" or (n and words[n - 1] == "to") else "n"
-                if (previous == "E" and (n == 1 or tags[n - 2] in "DAM")) or (previous == "n" and self._is_of_group(n)):
-                    tag = "n"  # "the colored BRUSHES", "a pair of roller SKATES"
+                if (
+                    (previous == "E" and (n == 1 or tags[n - 2] in "DAM"))
+                    or (previous == "n" and self._is_of_group(n))
+                    or (word == "left" and words[n - 1] in _CORNERS)
+                ):
+                    tag = "n"  # "the colored BRUSHES", "a pair of roller SKATES", "the bottom LEFT"
                 if previous == "V" and word in _PARTICIPLES and words[n - 1] in _BE:
                     tag = "E"  # "is set in a kitchen"
-                if word == "left" and words[n - 1] in _CORNERS:
-                    tag = "n"  # "the bottom LEFT"
                 if word.endswith("s") and (previous == "C" or (n and words[n - 1] == "one")):  # "ONE stands there"
                     tag = "V"
                 elif tag == "V" and previous == "n" and self._is_noun_here(n, tags):

@@ -775,3 +775,23 @@ TOWN = ("a dog in a city street", "a dog on a crowded street", "a dog walks thro
 )  # fmt: skip
 def test_scenes_in_passing(text, boxes, captions, expected):
     assert verdict("scene", text, boxes, captions) == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "boxes", "captions", "expected"),
+    [
+        ("relation", "His mouse is larger than the laptop.", (box("mouse", SIDE), box("laptop")), (), "contradicted"),
+        ("relation", "The laptop is larger than the mouse.", (box("mouse"), box("laptop", SIDE)), (), "unknown"),
+        ("relation", "The cat is tucked under the suitcase.", (box("cat"), box("suitcase")),
+         ("A cat lies in a suitcase.", "A cat in a suitcase."), "contradicted"),
+        ("place", "The animals are on the right.", (box("dog", (0.0, 0.2, 0.2, 0.6)), box("cat", (0.2, 0.2, 0.4, 0.6))),
+         (), "contradicted"),
+        ("place", "The animals are on the right.", (box("dog", (0.0, 0.2, 0.2, 0.6)), box("cat", (0.7, 0.2, 0.9, 0.6))),
+         (), "unknown"),
+        ("presence", "It lies by the keyboard.", (box("laptop"),), ("A laptop is open.", "A laptop."), "unknown"),
+        ("presence", "Every visitor passes it.", DOG, (), "unknown"),
+        ("presence", "Once a person comes, it may bark.", DOG, (), "unknown"),
+    ],
+)  # fmt: skip
+def test_where_boxes_and_words_meet(kind, text, boxes, captions, expected):
+    assert verdict(kind, text, boxes, captions) == expected

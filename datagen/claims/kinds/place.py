@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec.structs import replace
 
@@ -28,7 +28,7 @@ from datagen.claims.kind import (
 from datagen.claims.layout import area_of, decide_place, is_beyond_middle, is_off_strictly
 from datagen.claims.phrases import Phrase
 from datagen.lexicon import is_plural_only, plural, with_article
-from datagen.records import BoxUnit, Claim, Probe
+from datagen.records import Claim, Probe
 
 _COVERS = (
     "(?:tak|fill|occup|cover|dominat|lin)\\w*(?: up)?"
@@ -55,8 +55,16 @@ PLACES = (
     Row("top right", f"{_NEAR} the {_FAR}(?:upper|top)[ -]right{_PART_OF}", "The dog is in the top right corner."),
     Row("bottom left", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]left{_PART_OF}", "The dog is in the lower left part."),
     Row("bottom right", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]right{_PART_OF}", "The dog is toward the lower right."),
-    Row("left", f"{_OFF}left of (?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)", "The dog is a bit left of the centre."),
-    Row("right", f"{_OFF}right of (?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)", "The dog is to the right of the middle."),
+    Row(
+        "left",
+        f"{_OFF}left of (?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)",
+        "The dog is a bit left of the centre.",
+    ),
+    Row(
+        "right",
+        f"{_OFF}right of (?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)",
+        "The dog is to the right of the middle.",
+    ),
     Row("top", f"{_OFF}above (?:the )?(?:cent(?:er|re)|middle)", "The dog is just above the middle."),
     Row("bottom", f"{_OFF}below (?:the )?(?:cent(?:er|re)|middle)", "The dog is slightly below the centre."),
     Row("left", "at (?:far )?left", "At left, a dog waits."),

@@ -167,8 +167,6 @@ def _is_against_nature(first: str, relation: str, second: str) -> bool:
     return small in _SIZE_OF and large in _SIZE_OF and _SIZE_OF[small] < _SIZE_OF[large]
 
 
-
-
 def read_clause(clause: Clause) -> Iterator[Statement]:
     """Two or three things with a row of ``RELATIONS`` between them."""
     if clause.sentence.may_have(_HEADS):
@@ -478,9 +476,7 @@ def _boxes_of(statement: Statement, evidence: Evidence) -> tuple[Sequence[BoxUni
     if statement.is_definite and not statement.is_plural and not statement.is_all:
         own = boxes_meant(first, evidence)
     if statement.place is not None:
-        own = [
-            box for box in evidence.boxes_of(first) if not contradicts_place(box, cast("Place", statement.place))
-        ]
+        own = [box for box in evidence.boxes_of(first) if not contradicts_place(box, cast("Place", statement.place))]
     if statement.is_other_definite:
         theirs = [boxes_meant(others[0], evidence)]
     if statement.value == HEAD:
