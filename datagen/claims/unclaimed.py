@@ -73,7 +73,8 @@ _ANOTHER_TIME = re.compile(
     r"(?:day|days|week|weekend|hours?|morning|afternoon|evening|night|trip|visit|walk|holiday|vacation|outing|journey|"
     r"swim|ride|years?|sunday|saturday)\b|"
     r"\bhaving (?=\w+(?:ed|ft|me|ne|en|ght|ut|de|id)\b)|"
-    r"\b(?:a|the) (?:sunday|saturday|holiday|childhood|lifetime)\b|\b(?:until|unless|in case|as long as|what an?|once (?=an?\b|some(?:one|body)\b|people\b)|"
+    r"\b(?:a|the) (?:sunday|saturday|holiday|childhood|lifetime)\b|\b(?:until|unless|in case|as long as|what an?|"
+    r"once (?=an?\b|some(?:one|body)\b|people\b)|"
     r"when (?=no\b|an?\b|two\b|three\b|ten\b|several\b|many\b|some\b|people\b|there\b))\b",
     FLAGS,
 )
@@ -343,9 +344,9 @@ _READERS = (
     (frozenset("next home elsewhere else off-camera off-screen off-frame frame camera lens sight view shot picture "
                "image photo photograph edge edges screen cannot can't can’t can couldn't couldn’t could isn't aren't "
                "isn’t aren’t not who whom that".split()), _elsewhere),
-    (frozenset("once though after before since from during having sunday saturday holiday childhood lifetime until unless "
-               "case as what were had should add picture imagine swap replace exchange put take place give remove "
-               "think consider suppose when".split()), _supposed),
+    (frozenset("once though after before since from during having sunday saturday holiday childhood lifetime until "
+               "unless case as what were had should add picture imagine swap replace exchange put take place give "
+               "remove think consider suppose when".split()), _supposed),
     (frozenset("if may might could would around home house family someone somebody".split()), _weighed),
     (frozenset(("are",)), _of_kinds),
     (_HABIT_WORDS | {"some", "other", "years", "centuries", "once", "thing", "what", "who"}, _usual),

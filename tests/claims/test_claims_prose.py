@@ -7,7 +7,8 @@ from datagen.config import ChecksSettings
 from datagen.records import AnnotatedImage, Box, Claim, Turn
 
 NAMES = ("person", "dog", "cat", "cow", "bus", "cup", "umbrella", "knife", "dining table", "potted plant", "teddy bear", "bear",
-         "giraffe", "zebra", "elephant", "boat", "oven", "toilet", "bicycle", "bench", "couch")  # fmt: skip
+         "giraffe", "zebra", "elephant", "boat", "oven", "toilet", "bicycle", "bench", "couch",
+         "mouse", "laptop", "keyboard", "suitcase")  # fmt: skip
 LARGE, SMALL, SIDE = (0.1, 0.1, 0.6, 0.9), (0.7, 0.1, 0.76, 0.2), (0.62, 0.2, 0.95, 0.8)
 
 

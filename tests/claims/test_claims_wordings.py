@@ -324,7 +324,7 @@ NUMBERS = (
     ("With no dogs around, the cat can relax.", "no dog"),
     ("The cat is not among the things that one sees.", "no cat"),
     ("I can see none here, only sheep.", ""),
-    ("Two dogs wait near the bus: one is in the middle, the other at the right.", "dog 2 + dog middle + dog right"),
+    ("Two dogs can be seen: one is in the middle, the other at the right.", "dog 2 + dog middle + dog right"),
     ("The bus keeps to the slow lanes, the one on the far right.", ""),
     ("Two cats make up the whole group.", "cat 2"),
     ("There are just two of the dogs, side by side.", "dog 2"),

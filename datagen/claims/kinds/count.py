@@ -112,7 +112,8 @@ def read_phrase(phrase: Phrase, clause: Clause) -> Statement | None:
 
 HERE, OF_A_KIND, MAIN, SOME, OTHERS = "here", "of a kind", "main", "some", "others"
 """Values of a number that counts only some: those at a place, those of a narrower word ("only three surfers"), or those
-that a text is about ("the image shows two sheep on a road"); of "several", which has no number; and of those beside what was told of."""
+that a text is about ("the image shows two sheep on a road"); of "several", which has no number; and of
+those beside what was told of."""
 _VAGUE = re.compile(
     r"(?:several|multiple|many|numerous|various|an?\s+(?:few|number|lot|variety|group|crowd|herd|flock|row|bunch|pile|"
     r"stack|line)|"
