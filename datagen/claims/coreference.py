@@ -56,7 +56,7 @@ _FRAGMENT = re.compile(
 """Openings of an answer that goes on the question's sentence."""
 _NEUTER = frozenset(("baby", "infant", "toddler", "child"))
 PRONOUNS = frozenset("it they he she them him her both its his their those".split())
-_OF_ONE = frozenset(("it", "he", "she"))
+_OF_ONE = frozenset("it he she".split())
 _AND = re.compile(r"\s*(?:,\s*)?(?:\band\s+)?", FLAGS)
 _EACH = re.compile(r" (?:both|all) ")
 _SUBORDINATING = ("because ", "since ", "as ", "while ", "where ", "when ", "although ", "though ", "that ", "if ")
@@ -64,10 +64,6 @@ _OTHER_SEX = {
     "he": frozenset("woman women girl lady mother bride waitress policewoman grandmother".split()),
     "she": frozenset("man men boy gentleman guy father groom policeman fireman businessman grandfather".split()),
 }
-
-
-_SOON = 16
-"""Characters before "one" in an answer that gives what was asked for: "Yes, there is ONE on the left"."""
 
 
 def _stand_in(meant: Phrase, start: int, end: int) -> Phrase:
@@ -153,16 +149,14 @@ class Discourse:
         named = None if topic is None else next((phrase for phrase in self._named if phrase.end == topic.end), None)
         if named is not None and self._fits(named, word, is_plural=is_plural):
             return named
-        if named is not None and word == "they" and named.category == self._person and not others:
-            return named  # "the person ... they"
+        if named is not None and word == "they" and named.category == self._person:
+            return None if others else named  # "the person ... they", but "a man walks two dogs": with him or without
         if named is None and topic is not None and topic.is_plural is is_plural:
             return None  # a thing outside the categories is as likely
         if named is None and is_plural and self._many is not None:
             return self._many  # "Where are the dogs?" ... "The sun shines." ... "THEY are on the left."
         if named is not None and is_plural and self._joined:
             return replace(named, is_definite=True)
-        if word == "they" and named is not None and named.category == self._person:
-            return None  # "A man walks two dogs": with him or without
         fitting = [phrase for phrase in self._named if self._fits(phrase, word, is_plural=is_plural)]
         return fitting[0] if len({phrase.category for phrase in fitting}) == 1 and named is not None else None
 
@@ -298,8 +292,7 @@ class Discourse:
         if match["other"] is not None:  # none of the one that was told of
             meant = self.antecedent("it") if match["word"].startswith("another") else None
             return None if meant is None else replace(meant, is_definite=True)
-        is_answer = match["word"] == "one" and match.start() < _SOON
-        return self.antecedent("it") if is_answer or match["word"].startswith(("a ", "an ")) else None
+        return self.antecedent("it") if match["word"].startswith(("a ", "an ")) else None
 
     def object_of(
         self, text: str, start: int, end: int, before: Sequence[Phrase], phrases: Sequence[Phrase]

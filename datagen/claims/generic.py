@@ -185,7 +185,8 @@ def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
     if words[opening : opening + 1] and words[opening] in _MEANT_ALONE:
         return True  # "IT is a bus with two decks"
     if not _HIS.isdisjoint(words[first:last]) and not any(
-        one.determiner in _ANY and one.first < last and is_a(one.head, "person") for one in sentence.nouns
+        one.determiner in ("a", "an", "any", "every", "each") and one.first < last and is_a(one.head, "person")
+        for one in sentence.nouns
     ):
         return True  # "a bag takes up some space next to HIM"
     if "V" not in tags[first:last]:  # "a bag, | WHICH STANDS beside him, | had better be moved"
@@ -202,7 +203,6 @@ def _speaks_of_now(sentence: Sentence, first: int, last: int) -> bool:
 _MEANT_ALONE = frozenset("it he she this".split())
 """Words for a thing that was told of."""
 _HIS = frozenset("he she him her his hers".split())
-_ANY = frozenset("a an any every each".split())
 _MEANT = frozenset("the this that these those his her its their both".split())
 """Determiners of a thing that was told of."""
 

@@ -419,10 +419,10 @@ def is_the(name: str) -> str:
 
 def is_anybody(phrase: Phrase, clause: Clause) -> bool:
     """Whether people are spoken of in general: "it suits two people", "a risk for a child"."""
-    if phrase.category != "person" or (phrase.is_definite and phrase.word != "person"):
+    if phrase.category != "person" or (phrase.is_definite and phrase.word != "person") or (
+        SHOWN_AFTER.match(clause.source, phrase.end) is not None  # "parts of six people can be made out"
+    ):  # fmt: skip
         return False
-    if SHOWN_AFTER.match(clause.source, phrase.end) is not None:
-        return False  # "parts of six people can be made out"
     sentence = clause.sentence
     at = bisect_left(sentence.starts, phrase.start) - 1
     word, tag = (sentence.words[at], sentence.tags[at]) if at >= 0 else ("", "X")

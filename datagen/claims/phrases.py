@@ -290,8 +290,7 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
     share = _SHARE.search(text, lowest, start) if before in _SHARING else None
     low = _RANGE.search(text, lowest, start) if before in _RANGE_WORDS else None
     measure, number = _measured(row, words, mention, found.is_of_pairs, is_rough, before in ABOUT)
-    is_told = found.is_of_more and words.startswith(_LIMITS) and _TOLD.search(text, opening, start) is not None
-    if found.is_of_more and measure in ("exact", "at most") and not is_told:
+    if found.is_of_more and measure in ("exact", "at most"):
         measure = "at least"  # "only two of the chairs are taken"
     if low is not None and (before != "and" or _BETWEEN.search(text, floor, low.start())):
         word = " ".join(low["number"].lower().split())
@@ -345,11 +344,6 @@ def read_phrase(text: str, mention: Mention, floor: int, sentence_end: int, sent
         is_most=share is not None and share["most"] is not None,
         is_some=before in _OF_THE and _SOME_OF.search(text, lowest, start) is not None,
     )
-
-
-_LIMITS = ("only ", "just ", "exactly ")
-_TOLD = re.compile(r"\bthere(?:['’](?:s|re)| is| are)\s+$", FLAGS)
-"""Before "just two of the animals", which are then all there are."""
 
 
 def _is_verb(word: str) -> bool:

@@ -48,6 +48,7 @@ _PART_OF = (
     "wall|quarter))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
+_ALL_ELSE = "(?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)"
 _FAR = "(?:(?:image|picture|photo|frame|scene)['’]s )?(?:far |very |extreme |outer |entire |whole )?"
 
 PLACES = (
@@ -55,16 +56,8 @@ PLACES = (
     Row("top right", f"{_NEAR} the {_FAR}(?:upper|top)[ -]right{_PART_OF}", "The dog is in the top right corner."),
     Row("bottom left", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]left{_PART_OF}", "The dog is in the lower left part."),
     Row("bottom right", f"{_NEAR} the {_FAR}(?:lower|bottom)[ -]right{_PART_OF}", "The dog is toward the lower right."),
-    Row(
-        "left",
-        f"{_OFF}left of (?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)",
-        "The dog is a bit left of the centre.",
-    ),
-    Row(
-        "right",
-        f"{_OFF}right of (?:the )?(?:cent(?:er|re)|middle|everything(?: else)?)",
-        "The dog is to the right of the middle.",
-    ),
+    Row("left", f"{_OFF}left of {_ALL_ELSE}", "The dog is a bit left of the centre."),
+    Row("right", f"{_OFF}right of {_ALL_ELSE}", "The dog is to the right of the middle."),
     Row("top", f"{_OFF}above (?:the )?(?:cent(?:er|re)|middle)", "The dog is just above the middle."),
     Row("bottom", f"{_OFF}below (?:the )?(?:cent(?:er|re)|middle)", "The dog is slightly below the centre."),
     Row("left", "at (?:far )?left", "At left, a dog waits."),
