@@ -282,7 +282,11 @@ class Run(RunTables):
         try:
             manifest = decode_yaml(self.folder.settings.read_bytes())
         except (msgspec.DecodeError, OSError, UnicodeDecodeError, RecursionError) as error:
-            raise RunError(f"{self.folder.settings}: cannot be read ({' '.join(str(error).split())}).") from None
+            told = " ".join(str(error).split())
+            raise RunError(
+                f"{self.folder.settings}: cannot be read ({told}); put it back from a copy, or start the command that "
+                "made the run again, which writes it anew and asks for nothing that is stored."
+            ) from None
         if not isinstance(manifest, dict) or not isinstance(manifest.get("settings"), dict):
             raise RunError(f"{self.folder.settings}: holds no settings; was it written by datagen?")
         return manifest

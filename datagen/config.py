@@ -897,8 +897,10 @@ def _check_address(base_url: str, option: str) -> None:
         raise SettingsError(
             f"{option} holds a login or a query, but settings are written to files; put the key into its variable."
         )
-    if not is_plain:
-        raise SettingsError(f"{option} {base_url}: expected an address such as http://localhost:8000/v1.")
+    if not is_plain or any(sign.isspace() or not sign.isprintable() for sign in base_url):
+        raise SettingsError(
+            f"{option} {base_url!r}: expected an address such as http://localhost:8000/v1, without blanks."
+        )
 
 
 def _resolved(settings: Settings) -> Settings:

@@ -27,6 +27,16 @@ def visible(text: str) -> str:
     return "".join(sign if sign in _SPACES or sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)
 
 
+MAX_LINE_CHARS = 600
+"""Of foreign text in a listing: a name of a thousand letters would push all else off the screen."""
+
+
+def in_line(text: str) -> str:
+    """Foreign text on one line of a listing, its middle left out where it is long."""
+    line = visible(text.replace("\n", "\\n").replace("\r", "\\r"))
+    return line if len(line) <= MAX_LINE_CHARS else f"{line[: MAX_LINE_CHARS - 200]} … {line[-200:]}"
+
+
 _STEERING = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufff9-\uffff]")
 
 

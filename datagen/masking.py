@@ -12,7 +12,7 @@ import html
 import os
 import re
 from collections.abc import Iterator
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 MASK = "[key]"
 SHORT = 8
@@ -131,5 +131,6 @@ def _of_environment() -> Iterator[str]:
 def _forms(secret: str) -> set[str]:
     """How a secret may be written by those who quote it."""
     plain = unquote(secret)
-    basic = {base64.b64encode(form.encode()).decode() for form in (secret, plain) if ":" in form}
-    return {secret, plain, html.escape(secret), *basic}
+    logins = (secret, plain, f"{plain}:", f":{plain}")  # a key stands for name or password of a login, too
+    encoded = {base64.b64encode(form.encode()).decode().rstrip("=") for form in logins if len(form) >= SHORT}
+    return {secret, plain, html.escape(secret), quote(plain, safe=""), quote(plain, safe="").lower(), *encoded}

@@ -165,9 +165,9 @@ def _level(finding: Finding) -> Level:
 
 
 def _told(finding: Finding) -> str:
-    from datagen.errors import visible
+    from datagen.errors import in_line
 
-    return visible(f"image {finding.image_id}: {finding.detail}" if finding.image_id else finding.detail)
+    return in_line(f"image {finding.image_id}: {finding.detail}" if finding.image_id else finding.detail)
 
 
 def _as_line(finding: Finding) -> str:

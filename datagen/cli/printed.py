@@ -16,7 +16,7 @@ from datagen.config import IMPORTED, Settings
 from datagen.endpoint.prices import cost_parts
 from datagen.engines.cost_ledger import Ledger
 from datagen.engines.progress import ASKING, SILENT_S, Heartbeat, read_heartbeat
-from datagen.errors import visible
+from datagen.errors import in_line, visible
 from datagen.hallucination_rate import Coverage
 from datagen.records import AnnotatedImage, Sample, Turn, Validation
 from datagen.repair import REPAIRS
@@ -78,7 +78,7 @@ def annotated_lines(found: Annotated, out: Path) -> Iterator[str]:
 def omission_lines(omissions: Mapping[str, Omission]) -> Iterator[str]:
     """Tell what loading the corpus left out or mended, each kind with its first example."""
     for n, (kind, one) in enumerate(omissions.items()):
-        yield f"{'' if n else 'left out':10}{one.number} {kind}, such as {visible(one.example)}"
+        yield f"{'' if n else 'left out':10}{one.number} {kind}, such as {in_line(one.example)}"
 
 
 def _turn_lines(summary: Summary) -> Iterator[str]:

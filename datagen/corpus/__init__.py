@@ -19,8 +19,8 @@ from datagen.corpus.captions_file import open_captions, recognise_captions
 from datagen.corpus.coco import open_coco
 from datagen.corpus.coco_folder import open_found_coco, recognise_coco
 from datagen.corpus.hub_parquet import is_hub_id
-from datagen.corpus.hub_tables import HubSource, open_hub_tables, recognise_hub_tables
-from datagen.corpus.image_records import ImageRecords, open_records
+from datagen.corpus.hub_tables import HubSource, explain_no_hub_tables, open_hub_tables, recognise_hub_tables
+from datagen.corpus.image_records import ImageRecords, explain_no_records, open_records
 from datagen.corpus.images import ImagesById, placed_in
 from datagen.corpus.llava_dataset import Dataset, MadeElsewhere, index_dataset, open_llava
 from datagen.corpus.mixed import open_mixed
@@ -38,8 +38,8 @@ from datagen.corpus.refcoco import open_refcoco, recognise_refcoco
 from datagen.corpus.source import Corpus, FileSource, FolderSource, Source, explain_unreadable
 from datagen.corpus.visual_genome import open_visual_genome, recognise_visual_genome
 from datagen.corpus.voc import open_voc, recognise_voc
-from datagen.corpus.webdataset import open_webdataset, recognise_webdataset
-from datagen.corpus.yolo import open_yolo, recognise_yolo
+from datagen.corpus.webdataset import explain_no_webdataset, open_webdataset, recognise_webdataset
+from datagen.corpus.yolo import explain_no_yolo, open_yolo, recognise_yolo
 from datagen.errors import CorpusError, SettingsError
 
 __all__ = [
@@ -78,6 +78,8 @@ class Format(Struct, frozen=True):
         needs: Settings under ``corpus`` of which at least one names its files.
         takes: Settings that may name further files.
         recognises: Says whether the file or folder at ``corpus.path`` is one; looks at its beginning only.
+        explains: Of a path that no format recognises: why it is none of this one, as a sentence, where it has its
+            files; raises ``CorpusError`` where they are damaged.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Format(Struct, frozen=True):
     needs: tuple[str, ...] = ("path",)
     takes: tuple[str, ...] = ()
     recognises: Callable[[Path], bool] | None = None
+    explains: Callable[[Path], str | None] | None = None
 
 
 def _open_dataset(settings: CorpusSettings) -> MadeElsewhere:
@@ -104,14 +107,15 @@ FORMATS = (
         "records",
         open_records,
         recognises=lambda path: path.suffix.lower() == ".jsonl" and not recognise_captions(path),
+        explains=explain_no_records,
     ),
     Format("coco", open_found_coco, recognises=recognise_coco),
     Format("captions", open_captions, recognises=recognise_captions),
-    Format("yolo", open_yolo, recognises=recognise_yolo),
+    Format("yolo", open_yolo, recognises=recognise_yolo, explains=explain_no_yolo),
     Format("voc", open_voc, recognises=recognise_voc),
     Format("open_images", open_open_images, recognises=recognise_open_images),
-    Format("webdataset", open_webdataset, recognises=recognise_webdataset),
-    Format("datasets", open_hub_tables, recognises=recognise_hub_tables),
+    Format("webdataset", open_webdataset, recognises=recognise_webdataset, explains=explain_no_webdataset),
+    Format("datasets", open_hub_tables, recognises=recognise_hub_tables, explains=explain_no_hub_tables),
     Format("refcoco", open_refcoco, recognises=recognise_refcoco),
     Format("visual_genome", open_visual_genome, recognises=recognise_visual_genome),
 )
@@ -130,7 +134,7 @@ def find_format(settings: CorpusSettings) -> Format:
 
     Raises:
         SettingsError: They name none, or files that no format takes together.
-        CorpusError: A program gave the images.
+        CorpusError: A program gave the images, or what a path holds is damaged.
     """
     if settings.source is not None:
         raise CorpusError(
@@ -189,6 +193,9 @@ def _recognised(path: Path, formats: Sequence[Format]) -> list[Format]:
         told = " and ".join(one.name for one in found)
         raise SettingsError(f"{path}: holds a corpus of {told}; name one with --set corpus.format={found[0].name}.")
     if not found:
+        why = next((told for one in formats if one.explains is not None and (told := one.explains(path))), None)
+        if why is not None:
+            raise SettingsError(why)
         known = ", ".join(one.name for one in formats)
         raise SettingsError(
             f"{path}: is no corpus that is known by looking into it ({known}); docs/sources.md shows what each looks "

@@ -50,6 +50,8 @@ MAX_LABEL_BYTES = 4 << 20
 """Of the annotation file of one picture; 40,000 boxes of YOLO's fill half of it."""
 _AT_ONCE = 1 << 12
 """Captions laid into the buffer together: numpy's cost per call is spread over them."""
+MIN_ODD = 2
+"""Boxes that must be odd before the form of all is doubted, unless they are most: one drawn backwards is a slip."""
 ROUNDING = 0.002
 """How far a box may reach over a frame of unknown size unremarked: a pixel of 500, as COCO rounds."""
 
@@ -371,7 +373,7 @@ class Assembly:
         self.add_labels(np.column_stack((images, self._box_categories.array()))[is_lost])
         is_kept &= ~(is_flat | is_outside)
         n_boxes, n_odd = int(was_named.sum()), int((was_named & (is_flat | is_outside | is_over)).sum())
-        if n_odd <= SEEMS_CORNERS * n_boxes:
+        if n_odd <= SEEMS_CORNERS * n_boxes or (n_odd < MIN_ODD and 2 * n_odd <= n_boxes):
             return None
         cause = guess(corners[was_named]) if guess is not None else None
         if cause is None and 2 * n_odd <= n_boxes:

@@ -1,4 +1,4 @@
-"""Captions that describe no picture: markup, file names, addresses, letters read in a wrong encoding, stock phrases.
+"""Captions that describe no picture: control characters, markup, file names, addresses, misread letters, stock phrases.
 
 Whoever exports captions of a web page or a spreadsheet gets some of these. A teacher would quote them, and checks would
 hold answers against them, so that they are left out and told.
@@ -34,6 +34,7 @@ _STOCK = re.compile(
     r"|click (?:here|to (?:enlarge|zoom))",
     re.IGNORECASE,
 )
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202d\u202e]")  # white space is folded before; the last two turn text round
 _BEYOND_ASCII = re.compile(r"[\x80-\uffff]{2,}")
 _OF_MARKS = (b"[", b"<", b"&", b"too severe to", b"orem ipsum", b"vailable", b"not found", b"coming soon", b"lick ")
 """Bytes of which every faulty caption of more than a few words has some, but for names and addresses."""
@@ -64,6 +65,8 @@ def caption_fault(text: str) -> tuple[str, str] | None:
     is_plain, lowered = text.isascii(), text.lower()
     if not is_plain and _is_misread(text):
         return "caption_misread", "letters of the caption were read in a wrong encoding"
+    if (odd := _CONTROL.search(text)) is not None:
+        return "caption_damaged", f"the caption holds control characters (U+{ord(odd[0]):04X})"
     if _MARKUP.search(text):
         return "caption_markup", "the caption holds markup"
     bare = text.strip(" '\"`.,;:!?*_-()[]{}<>")
@@ -116,8 +119,7 @@ def _suspects(texts: Texts) -> Ints:
     n_spaces = np.concatenate((np.zeros(1, np.int32), np.cumsum(signs == ord(" "), dtype=np.int32)))[texts.offsets]
     places = [at for mark in _OF_MARKS for at in _found(data, mark)]
     found = [np.array(places, np.int64), *_in_names(signs)]
-    if not data.isascii():
-        found.append(np.flatnonzero(signs >= 0x80))
+    found.append(np.flatnonzero(signs - np.uint8(0x20) >= 0x5F))  # control characters, and all beyond ASCII
     marked = np.searchsorted(texts.offsets, np.concatenate(found), side="right") - 1
     return np.union1d(marked, np.flatnonzero(np.diff(n_spaces) < _FEW_SPACES))
 
@@ -152,7 +154,8 @@ def said_of_most(by_image: Iterable[tuple[object, str]], n_images: int, at_least
         return ()
     seen = {*by_image}
     n_seen = len({image for image, _ in seen})
-    return tuple(text for text, n in Counter(text for _, text in seen).items() if 2 * n > n_seen)
+    # Sorted, as a set's order is another in every process, and the first is named in card and report.
+    return tuple(sorted(text for text, n in Counter(text for _, text in seen).items() if 2 * n > n_seen))
 
 
 def told_of_most(texts: tuple[str, ...], n_left_out: int, n_captions: int) -> str:

@@ -86,6 +86,25 @@ def recognise_hub_tables(path: Path) -> bool:
         return False
 
 
+def explain_no_hub_tables(path: Path) -> str | None:
+    """Say why tables are no data set of pictures with captions or boxes; None where there are none.
+
+    Raises:
+        CorpusError: The first cannot be read.
+    """
+    tables = find_tables(path)
+    if not tables:
+        return None
+    try:
+        schema = Table(tables[0]).schema
+    except _arrow_faults() as error:
+        told = " ".join(str(error).split())[:200]
+        raise CorpusError(f"{tables[0]}: cannot be read ({told}). Copy or download it again.") from None
+    held = ", ".join(f"{field.name} ({str(field.type)[:40]})" for field in list(schema)[:12])
+    told = "has no column of pictures with one of captions (text) or objects (bbox and category)"
+    return f"{tables[0]}: {told}; it holds {held}. docs/sources.md has the names."
+
+
 def open_hub_tables(settings: CorpusSettings) -> FileSource | HubSource:
     """The tables at ``corpus.path``, which is a path or an id on the hub."""
     if settings.path is not None and is_hub_id(settings.path):

@@ -126,6 +126,21 @@ class ImageRecords:
         return _corpus_of(placed, self.pictures, self._categories)
 
 
+def explain_no_records(path: Path) -> str | None:
+    """Say how a JSON list of image records is to be written; None for anything else."""
+    if path.suffix.lower() != ".json" or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        start = file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not start.startswith(b"[") or b'"file_name"' not in start:
+        return None
+    told = f"for row in json.load(open({str(path)!r})): print(json.dumps(row))"
+    return (
+        f'{path}: is a list of records; write one a line, to a .jsonl file: python -c "import json\n{told}" > '
+        f"{path.with_suffix('.jsonl').name}"
+    )
+
+
 def open_records(settings: CorpusSettings) -> FileSource:
     """A JSON Lines file of image records at ``corpus.path``."""
     path = settings.path or ""

@@ -39,6 +39,7 @@ EXPORTED_IMAGES = "images"
 """Where an export has its pictures."""
 _BLOCK_CHARS = 4_000_000
 _SPACE = re.compile(r"\s*")
+_BEHIND_RECORD = re.compile(r"\}\s*(?:,\s*(?=\{)|(?=\]\s*$))")
 _SHAPE = (
     "A LLaVA dataset is a JSON array, or JSON Lines, of objects with 'id', 'image' and 'conversations', or with "
     "'images' and 'messages'"
@@ -73,7 +74,7 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Broken(Struct, frozen=True):
-    """A line that is no record, and why."""
+    """A line, or a part of a list, that is no record, and why."""
 
     told: str
 
@@ -325,7 +326,8 @@ def _read_rows(
         except OSError as error:
             raise CorpusError(explain_unreadable(error, str(file), "dataset")) from None
         if len(broken) > number:
-            told = f"{len(broken)} of {number + len(broken)} lines are no records: {broken[0]}"
+            what = "lines" if broken[0].startswith("line") else "records"
+            told = f"{len(broken)} of {number + len(broken)} {what} are no records: {broken[0]}"
             raise CorpusError(f"{file}: {told}. {_SHAPE}.")
         if findings is not None:
             told_ones = (Finding("record_unreadable", None, f"{file.name}: {one}; left out") for one in broken)
@@ -469,8 +471,8 @@ def digest_record(content: str) -> str:
 
 
 def _values(path: Path, file: TextIO) -> Iterator[Any]:
-    """Decode one value after another, holding little more than one block of text."""
-    text, at, n_read = file.read(_BLOCK_CHARS), 0, 0
+    """Decode one value after another, holding little more than a block; a broken one of a list costs itself."""
+    text, at, n_read, n_broken = file.read(_BLOCK_CHARS), 0, 0, 0
     at = _skip_space(text, 0)
     is_array = text[at : at + 1] == "["
     at += is_array
@@ -490,7 +492,7 @@ def _values(path: Path, file: TextIO) -> Iterator[Any]:
             at, is_closed = at + 1, False  # files that were put end to end
             continue
         if is_array and text[at] == "]":
-            if not n_read:
+            if not n_read + n_broken:
                 raise CorpusError(f"{path}: is an empty list. {_SHAPE}.")
             at, is_closed = at + 1, True
             continue
@@ -504,12 +506,40 @@ def _values(path: Path, file: TextIO) -> Iterator[Any]:
         except json.JSONDecodeError as error:
             more = file.read(_BLOCK_CHARS) if len(text) - at < MAX_RECORD_CHARS else ""
             if not more:
-                raise CorpusError(_explain_fault(path, n_read, error)) from None
+                n_broken += 1
+                at = _behind_broken(path, text, start if is_array else len(text), error, n_read + n_broken)
+                yield Broken(f"record {n_read + n_broken} is not JSON ({_told_of(error)})")
+                continue
             # The comma before it, if any, was passed.
             text, at = ("," if is_array and n_read else "") + text[start:] + more, 0
             continue
         n_read += 1
         yield value
+
+
+def _behind_broken(path: Path, text: str, at: int, error: json.JSONDecodeError, number: int) -> int:
+    """Where the next whole record of a list begins, or where it is closed.
+
+    Args:
+        path: Of the file.
+        text: Some of it.
+        at: Where in it the broken record begins.
+        error: What is wrong with that.
+        number: Of it, from 1.
+
+    Raises:
+        CorpusError: No further one is found, so that more than a record is broken.
+    """
+    for found in _BEHIND_RECORD.finditer(text, at, at + _BLOCK_CHARS):
+        if text[found.end()] == "]":
+            if _is_cut(error):
+                break
+            return found.end()
+        with contextlib.suppress(json.JSONDecodeError, RecursionError):
+            record, _ = _DECODER.raw_decode(text, found.end())
+            if isinstance(record, dict) and {"conversations", "messages"} & record.keys():
+                return found.end()
+    raise CorpusError(_explain_fault(path, number - 1, error)) from None
 
 
 def _number(digits: str) -> int | float:

@@ -634,6 +634,8 @@ def walk_tar(path: Path) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str
             name = member.name.removeprefix("./")
             if member.isreg() and not member.issparse() and is_inside_name(name):
                 yield members, member, name
+        if path.stat().st_size < members.offset + tarfile.BLOCKSIZE:  # tarfile takes a cut header for the end
+            raise tarfile.ReadError("it ends in the middle")
 
 
 def explain_no_tar(path: Path, error: Exception) -> str:

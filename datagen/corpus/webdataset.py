@@ -22,6 +22,7 @@ from datagen.corpus.image_records import BoxRecord
 from datagen.corpus.picture_folders import SUFFIXES
 from datagen.corpus.picture_places import TAR_FAULTS, explain_no_tar, walk_tar
 from datagen.corpus.source import Corpus, FileSource
+from datagen.errors import CorpusError
 from datagen.words import COCO_CATEGORIES
 
 _CAPTIONS = frozenset((".txt", ".caption", ".text"))
@@ -43,8 +44,28 @@ def recognise_webdataset(path: Path) -> bool:
             key, suffix = _parted(name)
             suffixes.setdefault(key, set()).add(suffix)
     except TAR_FAULTS:
-        return False
+        pass  # one that is cut is told when it is read
     return any(found & SUFFIXES and found & {*_CAPTIONS, _RECORD} for found in suffixes.values())
+
+
+def explain_no_webdataset(path: Path) -> str | None:
+    """Say why tar files are no WebDataset; None where there are none.
+
+    Raises:
+        CorpusError: The first is damaged.
+    """
+    shards = _shards(path)
+    if not shards:
+        return None
+    if not Path(shards[0]).stat().st_size:
+        raise CorpusError(f"{shards[0]}: is empty; make or download it again.")
+    try:
+        names = [name for _, _, name in islice(walk_tar(Path(shards[0])), N_LOOKED_INTO)]
+    except TAR_FAULTS as error:
+        raise CorpusError(f"{shards[0]}: {explain_no_tar(Path(shards[0]), error)}") from None
+    held = f"such as {names[0]}" if names else "as it is empty"
+    told = f"holds no picture with a .txt or .json of the same name beside it, {held}; docs/sources.md shows the form"
+    return f"{shards[0]}: {told}. Of pictures alone it may be named by --images."
 
 
 def open_webdataset(settings: CorpusSettings) -> FileSource:

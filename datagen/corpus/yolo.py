@@ -64,6 +64,17 @@ def recognise_yolo(path: Path) -> bool:
     return found is not None and (found.is_relative_to(path) or any(_places(_root_of(found), path)))
 
 
+def explain_no_yolo(path: Path) -> str | None:
+    """Say why a folder with ``data.yaml`` is no YOLO data set, or such a file; None where there is none."""
+    file = path / "data.yaml" if path.is_dir() else path
+    if not file.is_file() or file.name not in ("data.yaml", "data.yml"):
+        return None
+    try:
+        return None if _read_names(file).by_number else f"{file}: its 'names' of categories are empty."
+    except CorpusError as error:
+        return str(error)
+
+
 def open_yolo(settings: CorpusSettings) -> FolderSource:
     """The data set at ``corpus.path``: its folder, one of its splits, or its ``data.yaml``."""
     path = Path(settings.path or "")

@@ -33,6 +33,7 @@ MAX_READ_CHARS = 10_000  # of a text of which so few are shown: 3 MB took 5 s of
 MAX_CODE_CHARS = 200
 
 
+PROXY_SILENT = "the proxy of the environment does not answer"
 NOT_UTF8, BREAKS_OFF, NOT_UNPACKED = "bytes that are not UTF-8", "breaks off", "a body that cannot be decompressed"
 """What bodies are that were spoilt on their way: whoever sent them speaks the right API."""
 _MOSTLY = "The address mostly ends in /v1."
@@ -137,6 +138,12 @@ class ErrorReader:
 
     def nobody_answers(self, detail: str) -> DatagenError:
         """The sentence for an address where no server was ever heard."""
+        if PROXY_SILENT in detail:
+            told = (
+                f"No way leads to {self._address} ({detail}). Mend HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or unset it; "
+                "NO_PROXY lists the hosts that are asked without it."
+            )
+            return self._target.error(told)
         told = f"Nothing answers at {self._address} ({detail}). Does the server run? Is {self._target.option} right?"
         return self._target.error(told)
 

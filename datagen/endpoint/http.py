@@ -33,7 +33,7 @@ from openai import (
 )
 from yarl import URL
 
-from datagen.endpoint.error_translation import NOT_UNPACKED, HttpAnswer, NoAnswerError
+from datagen.endpoint.error_translation import NOT_UNPACKED, PROXY_SILENT, HttpAnswer, NoAnswerError
 from datagen.endpoint.target import Target
 from datagen.masking import address_of
 
@@ -111,7 +111,8 @@ class HttpClient:
         except aiohttp.ClientHttpProxyError as error:  # its answer to CONNECT: it wants a login, or allows no such host
             return HttpAnswer(error.status, error.headers or {}, f"the proxy says: {error.message}".encode())
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise NoAnswerError("unreachable", f"{type(error).__name__} {error}") from error
+            whom = f"{PROXY_SILENT}: " if self._proxy else ""
+            raise NoAnswerError("unreachable", f"{whom}{type(error).__name__} {error}") from error
         except TimeoutError as error:
             raise NoAnswerError("timeout", f"no whole answer within {self._timeout_s:g} s") from error
         except (aiohttp.ClientError, ValueError, OSError) as error:
@@ -234,6 +235,8 @@ def open_client(target: Target) -> tuple[AsyncOpenAI, str | None, str | None]:
             parts = urlsplit(base_url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
                 raise ValueError("expected an address such as http://localhost:8000/v1")
+            if any(sign.isspace() for sign in base_url):
+                raise ValueError("the address holds a blank or a line break; take it out")
         proxy = proxy_for(base_url or OPENAI_URL)
         client = AsyncOpenAI(
             api_key=key or "none",  # servers of one's own need none, the client wants one

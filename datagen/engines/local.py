@@ -31,7 +31,7 @@ from datagen.engines.progress import LOOKING, LOOKING_AGAIN, Progress, beating
 from datagen.engines.repair_rounds import sees_doubts
 from datagen.engines.score_run import require_common_words
 from datagen.engines.seat import telling_which
-from datagen.errors import visible
+from datagen.errors import in_line, visible
 from datagen.languages import ENGLISH, NAMES
 from datagen.pipeline import Samples, is_balanced
 from datagen.records import Sample
@@ -267,7 +267,7 @@ def tell_omissions(inputs: Inputs) -> None:
         inputs.progress.note(f"{visible(omissions.pop(kind).example)}.")
     if omissions:
         tally = ", ".join(f"{one.number} {kind}" for kind, one in omissions.items())
-        first = visible(next(iter(omissions.values())).example)
+        first = in_line(next(iter(omissions.values())).example)
         inputs.progress.note(
             f"Of the annotations, left out or mended: {tally}, such as {first}. 'datagen lint' tells all."
         )

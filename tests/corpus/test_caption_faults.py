@@ -49,6 +49,13 @@ FAULTY = {
         "Lorem ipsum dolor sit amet, consectetur adipiscing elit, sed do",
     ),
 }
+FAULTY["caption_damaged"] = (
+    "A dog\x00 runs over the wide green lawn of the park.",
+    "A \x1b[31mred\x1b[0m dog runs over the wide green lawn of the park.",
+    "A dog runs over the wide green\x7f lawn of the large park.",
+    "A dog runs over the wide green\x9b31m lawn of the large park.",
+    "A \u202egod\u202c runs over the wide green lawn of the park.",
+)
 FAULTY["caption_is_name"] += ("a/b",)
 FAULTY["caption_says_nothing"] = tuple(text for text in FAULTY["caption_says_nothing"] if text != "n/a")
 SOUND = (
@@ -57,6 +64,8 @@ SOUND = (
     "two dogs",
     "no dogs here",
     "A photo of a dog in a park.",
+    "\u202bכלב רץ על הדשא הירוק של הפארק\u202c",  # embedding and marks are how such lines are written
+    "A family \U0001f468\u200d\U0001f469\u200d\U0001f467 walks over the wide green lawn of the park.",
     "A picture frame on a wall",
     "I <3 dogs & cats",
     "5 < 6 > 4 dogs",
@@ -114,6 +123,11 @@ def test_a_name_is_found_wherever_it_stands_among_ordinary_captions(named: str) 
 def test_a_hostile_caption_is_read_at_once() -> None:
     for piece in ("photo.", "![", "<a", "&am", "Ã©", "image ", "[b", "a_", "1 "):
         caption_fault(piece * 5000 + "x")
+
+
+def test_headings_come_in_one_order() -> None:
+    told = [f"Heading {n}." for n in range(9)]
+    assert said_of_most(((image, text) for image in range(20) for text in reversed(told)), 20) == tuple(told)
 
 
 def test_what_most_images_are_told_is_a_heading() -> None:

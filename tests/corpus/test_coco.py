@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -388,6 +389,60 @@ def test_byte_order_mark_is_accepted(load: Loader) -> None:
 
 def as_text(tree: Any) -> bytes:
     return json.dumps(tree).encode()
+
+
+SOUND_BOXES = [json.dumps({**BOX, "id": n}) for n in range(1, 6)]
+
+
+def with_rows(rows: str) -> bytes:
+    """An instances file with this text in its list of annotations."""
+    return as_text(instances(annotations=["HERE"])).replace(b'"HERE"', rows.encode())
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda row: row.replace('"image_id": ', '"image_id": @'),
+        lambda row: row.replace('"bbox": [', '"bbox": ', 1),
+        lambda row: row.replace('"category_id"', '"category_id', 1),
+        lambda row: row[:-1] + ", }",
+        lambda row: row[:-1] + ', "segments_info": [{"id": 1}, {"id": x}]}',
+        lambda row: "<<<<<<< HEAD " + row,
+    ],
+)
+@pytest.mark.parametrize("at", [0, 2, 4])
+@pytest.mark.parametrize("between", [", ", ",\n", " ,\r\n  "])
+def test_a_record_that_is_no_json_costs_itself(
+    load: Loader, spoil: Callable[[str], str], at: int, between: str
+) -> None:
+    rows = [*SOUND_BOXES[:at], spoil(SOUND_BOXES[at]), *SOUND_BOXES[at + 1 :]]
+    found = load(with_rows(between.join(rows)))
+    assert len(found.images[0].boxes) == 4
+    (finding,) = [one for one in found.findings if one.kind == "record_unreadable"]
+    assert f"at $.annotations[{at}]: is not JSON at line " in finding.detail and finding.detail.endswith("left out")
+    assert found.refusal is None
+
+
+def test_a_box_that_is_no_json_leaves_its_category_open(load: Loader) -> None:
+    broken = SOUND_BOXES[1].replace('"bbox": [', '"bbox": ')
+    text = with_rows(f"{SOUND_BOXES[0]}, {broken}, {SOUND_BOXES[2]}")
+    (image,) = load(text).images
+    assert len(image.boxes) == 2 and image.unfinished == ("dog",)
+    (finding,) = [one for one in load(text).findings if one.kind == "record_unreadable"]
+    assert finding.image_id == image.image_id
+
+
+def test_most_records_that_are_no_json_stop_a_run(load: Loader) -> None:
+    rows = [SOUND_BOXES[0], *(row.replace('"image_id"', '"image_id') for row in SOUND_BOXES[1:])]
+    refusal = load(with_rows(f"{rows[1]}, {rows[0]}, {rows[2]}")).refusal
+    assert refusal is not None and "2 of 3 records in 'annotations' cannot be read" in refusal
+
+
+@pytest.mark.parametrize("n_bytes", range(40, 200, 20))
+def test_a_file_that_is_cut_is_none_with_a_broken_record(load: Loader, n_bytes: int) -> None:
+    text = with_rows(", ".join(SOUND_BOXES))
+    with pytest.raises(CorpusError, match="ends in the middle"):
+        load(text[:-n_bytes])
 
 
 BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {

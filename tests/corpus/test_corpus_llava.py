@@ -169,6 +169,36 @@ def test_most_broken_lines_or_a_cut_end_stop_it(tmp_path: Path, lines: list[str]
         load_dataset(CorpusSettings(dataset=str(path)))
 
 
+@pytest.mark.parametrize(
+    ("broken", "told"),
+    [
+        ('{"id": x}', "record 2 is not JSON (expecting value near"),
+        (SOUND[0].replace('"value": "', '"value": ', 1), "record 2 is not JSON ("),  # a quote that is missing
+        (SOUND[0].replace('"}, {', "}, {", 1), "record 2 is not JSON ("),  # turns meet like records
+        (SOUND[0].replace("}]", "]", 1), "record 2 is not JSON ("),
+        ("<<<<<<< HEAD {}", "record 2 is not JSON ("),
+    ],
+)
+@pytest.mark.parametrize("indent", [", ", " ,\n  "])
+def test_a_broken_record_of_a_list_costs_itself(tmp_path: Path, broken: str, told: str, indent: str) -> None:
+    (path := tmp_path / "d.json").write_text(f"[{indent.join([SOUND[1], broken, SOUND[2], SOUND[3]])}]\n")
+    found = load_dataset(CorpusSettings(dataset=str(path)))
+    assert [image.file_name for image in found.corpus.images] == ["1.jpg", "2.jpg", "3.jpg"]
+    (finding,) = found.corpus.findings
+    assert finding.kind == "record_unreadable" and finding.detail.startswith(f"d.json: {told}")
+    for order in ([broken, *SOUND[1:]], [*SOUND[1:], broken]):
+        path.write_text(f"[{indent.join(order)}]")
+        found = load_dataset(CorpusSettings(dataset=str(path)))
+        assert len(found.corpus.images) == 3 and len(found.corpus.findings) == 1
+
+
+@pytest.mark.parametrize("n_chars", [20, 45, 60, 100])
+def test_a_list_that_is_cut_is_no_list_with_a_broken_record(tmp_path: Path, n_chars: int) -> None:
+    (path := tmp_path / "d.json").write_text(f"[{', '.join(SOUND)}]"[:-n_chars])
+    with pytest.raises(CorpusError, match=r"ends in the middle, after [23] whole records"):
+        load_dataset(CorpusSettings(dataset=str(path)))
+
+
 def test_records_over_several_lines_are_read(tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     rows = [record(f"{n}.jpg") for n in range(3)]
@@ -218,7 +248,10 @@ FAULTS = {
     "cut in a record": ('[{"conversations": []}, {"id": "1", "image": "a', "ends in the middle, after 1 whole records"),
     "cut between": ('[{"conversations": []},', "ends in the middle, after 1 whole records"),
     "cut at once": ('{"conversations": [', "ends in the middle, after 0 whole records"),
-    "not json": ('[{"conversations": []}, {"id": x}]', r"is not JSON in record 2 \(expecting value near"),
+    "not json": (
+        '[{"id": x}, {"id": y}]',
+        r"1 of 1 records are no records: record 1 is not JSON \(expecting value near",
+    ),
     "text": ("id,image\n1,2", r"is not JSON in record 1"),
     "list of texts": ('["a", "b"]', "record 1 is 'a', not an object"),
     "later text": ('[{"conversations": []}, 5]', "record 2 is '5', not an object"),

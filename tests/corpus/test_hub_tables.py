@@ -140,6 +140,14 @@ def test_a_damaged_table_costs_itself(tmp_path: Path) -> None:
     assert len(corpus.images) == 2
 
 
+def test_a_table_that_is_cut_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.parquet", [row(caption="A dog.")])
+    for data in (path.read_bytes()[:-20], path.read_bytes()[:100], b""):
+        path.write_bytes(data)
+        with pytest.raises(CorpusError, match=r"a\.parquet: cannot be read \(.*Copy or download it again"):
+            open_source(CorpusSettings(path=str(path)))
+
+
 def test_boxes_of_another_form_stop_a_run(tmp_path: Path) -> None:
     shares = {"bbox": [[0.1, 0.1, 0.5, 0.5]], "category": [0]}
     assert "its boxes are shares of the frame" in (
@@ -152,7 +160,7 @@ def test_boxes_of_another_form_stop_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [[{"caption": "A dog."}], [{"image": {"bytes": b"", "path": ""}}]])
 def test_a_table_of_other_things_is_none(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     path = write(tmp_path / "a.parquet", rows)
-    with pytest.raises(SettingsError, match="is no corpus that is known"):
+    with pytest.raises(SettingsError, match=rf"has no column of pictures .* it holds {next(iter(rows[0]))} \("):
         open_source(CorpusSettings(path=str(path)))
     with pytest.raises(CorpusError, match="has no column of pictures"):
         load_corpus(CorpusSettings(path=str(path), format="datasets"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +111,35 @@ def test_a_shard_that_is_damaged_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("members", [[("1.png", b"x")], [("1.txt", "A dog.")], [("1.png", b"x"), ("2.txt", "A dog.")]])
 def test_a_tar_file_of_other_things_is_none(tmp_path: Path, members: list[tuple[str, Any]]) -> None:
-    with pytest.raises(SettingsError, match="is no corpus that is known"):
+    with pytest.raises(SettingsError, match=r"0\.tar: holds no picture with a \.txt or \.json of the same name"):
         open_source(CorpusSettings(path=str(write(tmp_path / "0.tar", *members))))
+
+
+@pytest.mark.parametrize("kept", [0.55, 0.8, 0.95])
+def test_a_shard_that_is_cut_is_told_and_read_as_far_as_it_goes(tmp_path: Path, kept: float) -> None:
+    members = [(f"{n}.{end}", of) for n in range(20) for end, of in (("png", picture()), ("txt", "A dog."))]
+    data = write(tmp_path / "s" / "0.tar", *members).read_bytes().rstrip(b"\0")
+    for n_bytes in (int(len(data) * kept), int(len(data) * kept) // 512 * 512):
+        (tmp_path / "s" / "0.tar").write_bytes(data[:n_bytes])
+        corpus = load(tmp_path / "s")
+        assert 9 < len(corpus.images) < 20
+        assert any("0.tar: is no tar file, or damaged (" in finding.detail for finding in corpus.findings)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (gzip.compress, "is compressed"),
+        (lambda data: b"", "is empty"),
+        (lambda data: data[:700], "is no tar file, or damaged"),
+        (lambda data: b"<html>" * 200, "is no tar file, or damaged"),
+    ],
+)
+def test_a_damaged_shard_alone_is_told(tmp_path: Path, spoil: Callable[[bytes], bytes], told: str) -> None:
+    path = write(tmp_path / "0.tar", ("1.png", picture()), ("1.txt", "A dog."))
+    path.write_bytes(spoil(path.read_bytes()))
+    with pytest.raises(CorpusError, match=rf"0\.tar: {told}"):
+        open_source(CorpusSettings(path=str(path)))
 
 
 def test_a_tar_file_that_is_gone_is_told(tmp_path: Path) -> None:

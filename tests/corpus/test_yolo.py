@@ -196,8 +196,19 @@ def test_what_is_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(CorpusError, match="holds no folder of labels, such as labels/train beside images/train"):
         load(tmp_path / "a")
     put(tmp_path / "b", {"data.yaml": "names: [a, b]\nnames: [c]\n", "images/1.jpg": None, "labels/1.txt": DOG})
-    with pytest.raises(SettingsError, match="is no corpus that is known by looking into it"):
+    with pytest.raises(SettingsError, match=r"data\.yaml: .*names"):
         open_source(CorpusSettings(path=str(tmp_path / "b")))
+    for text, told in (
+        ("nc: 2\n", "has no 'names' of categories"),
+        ("names: dog\n", "has no 'names' of categories"),
+        ("names: []\n", "its 'names' of categories are empty"),
+        ("names: [a, !!python/object/apply:os.system [id]]\n", "is no YAML"),
+        ("names: [a\n", "is no YAML"),
+    ):
+        put(tmp_path / "c", {"data.yaml": text, "images/1.jpg": None, "labels/1.txt": DOG})
+        for path in (tmp_path / "c", tmp_path / "c" / "data.yaml"):
+            with pytest.raises(SettingsError, match=rf"data\.yaml: {told}"):
+                open_source(CorpusSettings(path=str(path)))
     forced = CorpusSettings(path=str(tmp_path / "b"), format="yolo")
     with pytest.raises(CorpusError, match=r"holds no data\.yaml with 'names' and no classes\.txt"):
         load_corpus(forced)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ import msgspec
 from msgspec import Raw
 
 from datagen.corpus.coco.boxes import CaptionsFile, InstancesFile
+from datagen.corpus.coco.broken_records import cut_out_broken
+from datagen.corpus.coco.row_reader import BrokenRow
 from datagen.corpus.source import check_start, explain_unreadable
 from datagen.errors import CorpusError
 
@@ -23,8 +26,11 @@ _HINTS = {
 _OBJECT = f"is an object of records by key, where COCO has a list of them; write its values as a list. {_SHAPE}."
 
 
-def decode_whole(path: Path, shape: type[FileT]) -> FileT:
+def decode_whole(path: Path, shape: type[FileT]) -> tuple[FileT, Mapping[str, Mapping[int, BrokenRow]]]:
     """Decode a file whose rows fit into memory.
+
+    Returns:
+        The file, and by list which of its rows are no JSON; these are ``null`` in it.
 
     Raises:
         CorpusError: It is missing, unreadable, or no COCO file of this kind.
@@ -37,12 +43,25 @@ def decode_whole(path: Path, shape: type[FileT]) -> FileT:
         told = _locate_odd_byte(bytes(text)) or _name_fault(bytes(text), str(error))
         raise CorpusError(f"{path}: {told}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter from msgspec before 0.23
+        if (found := _decode_mended(bytes(text), shape)) is not None:
+            return found
         raise CorpusError(f"{path}: {_locate_fault(bytes(text), str(error))}") from None
     except RecursionError:
         raise CorpusError(f"{path}: brackets are nested hundreds deep, which no COCO file does. {_SHAPE}.") from None
     if odd := _locate_odd_byte(bytes(text)):  # rows are not decoded yet
         raise CorpusError(f"{path}: {odd}")
-    return file
+    return file, {}
+
+
+def _decode_mended(text: bytes, shape: type[FileT]) -> tuple[FileT, Mapping[str, Mapping[int, BrokenRow]]] | None:
+    """Decode a file without those of its records that are no JSON; None where that does not make it one."""
+    mended = None if _locate_odd_byte(text) else cut_out_broken(text)
+    if mended is None:
+        return None
+    try:
+        return msgspec.json.decode(mended.text, type=shape), mended.broken
+    except (msgspec.DecodeError, RecursionError):
+        return None
 
 
 def _read_bytes(path: Path) -> bytes:

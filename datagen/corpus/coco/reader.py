@@ -38,7 +38,7 @@ from datagen.corpus.coco.columns import (
     Instances,
 )
 from datagen.corpus.coco.diagnose import decode_whole
-from datagen.corpus.coco.row_reader import RowReader, made_plain
+from datagen.corpus.coco.row_reader import BrokenRow, RowReader, made_plain
 from datagen.errors import CorpusError
 
 Take = Callable[[bytes], object]
@@ -337,7 +337,14 @@ class _Read(Generic[RowsT]):
         rows: Its annotations.
     """
 
-    def __init__(self, path: Path, ids: Ids, row_type: type[Struct], rows_type: type[RowsT]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        ids: Ids,
+        row_type: type[Struct],
+        rows_type: type[RowsT],
+        broken: Mapping[str, Mapping[int, BrokenRow]] | None = None,
+    ) -> None:
         self.images = ImageRows(ids)
         self.rows: RowsT = rows_type(ids)
         self._path = path
@@ -345,6 +352,8 @@ class _Read(Generic[RowsT]):
             "images": RowReader(path, "images", ImageRow, self.images),
             "annotations": RowReader(path, "annotations", row_type, self.rows),
         }
+        for key, rows in (broken or {}).items():
+            self._readers[key].broken = rows
 
     def lists(self) -> dict[str, Take]:
         """What takes the pieces of the long lists."""
@@ -413,8 +422,8 @@ def _read(
         ) from None
     except (NotPlain, OSError, ValueError):
         pass  # what is wrong, if anything, is told of the whole file
-    file = decode_whole(path, shape)
-    found = _Read(path, ids, row_type, rows_type)
+    file, broken = decode_whole(path, shape)
+    found = _Read(path, ids, row_type, rows_type, broken)
     for key, take in found.lists().items():
         raws: list[Raw] = getattr(file, key)
         for start in range(0, len(raws), 4096):

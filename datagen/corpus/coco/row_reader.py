@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -29,6 +30,20 @@ class RowMarks(Struct):
     segments_info: Raw = Raw()
     id: Any = None
     image_id: Any = None
+
+
+class BrokenRow(Struct, frozen=True):
+    """A row that is no JSON.
+
+    Attributes:
+        told: What is wrong with it, and where.
+        image_id: Of the image that it names as far as can be read.
+        category_id: Of its category, likewise.
+    """
+
+    told: str
+    image_id: Id | None
+    category_id: Id | None
 
 
 class Sink(Protocol[RowT]):
@@ -62,6 +77,7 @@ class RowReader(Generic[RowT]):
         n_of_other_kind: Captions among instances, or instances among captions: no faults, but not read here.
         findings: About the faulty ones.
         lost: Of the faulty annotations those whose image is known: its id and the category's, None if that is not.
+        broken: Rows that are no JSON, by their numbers; ``null`` comes in their place.
     """
 
     def __init__(self, path: Path, key: str, row_type: type[RowT], sink: Sink[RowT]) -> None:
@@ -69,6 +85,7 @@ class RowReader(Generic[RowT]):
         self.n_rows = self.n_faulty = self.n_of_other_kind = 0
         self.findings: list[Finding] = []
         self.lost: list[tuple[Id, Id | None]] = []
+        self.broken: Mapping[int, BrokenRow] = {}
         self._first = ""
         self._is_panoptic = False
         self._row_type, self._sink = row_type, sink
@@ -91,6 +108,9 @@ class RowReader(Generic[RowT]):
     def _take_one(self, raw: Raw) -> RowT | None:
         """Read one row; numbers in quotes and 3.0 for 3 are what they mean."""
         self.n_rows += 1
+        if (broken := self.broken.get(self.n_rows - 1)) is not None:
+            self._tell_broken(broken)
+            return None
         try:
             row: RowT = msgspec.json.decode(raw, type=self._row_type, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -135,6 +155,16 @@ class RowReader(Generic[RowT]):
                 else f"annotation {marks.id}: "
             )
             self.findings.append(Finding("record_unreadable", known, f"{named}{told}; left out"))
+
+    def _tell_broken(self, row: BrokenRow) -> None:
+        told = f"at $.{self.key}[{self.n_rows - 1}]: {row.told}"
+        self.n_faulty += 1
+        self._first = self._first or told
+        if row.image_id is not None:
+            self.lost.append((row.image_id, row.category_id))
+        if len(self.findings) < MAX_TOLD:
+            known = None if row.image_id is None else id_text(row.image_id)
+            self.findings.append(Finding("record_unreadable", known, f"{self.path.name}: {told}; left out"))
 
     def require_some(self) -> None:
         """Refuse a list of which nothing could be read.
