@@ -131,6 +131,8 @@ def _of_environment() -> Iterator[str]:
 def _forms(secret: str) -> set[str]:
     """How a secret may be written by those who quote it."""
     plain = unquote(secret)
-    logins = (secret, plain, f"{plain}:", f":{plain}")  # a key stands for name or password of a login, too
+    # A key stands for name or password of a login, too.
+    logins = {login for one in (secret, plain) for login in (one, f"{one}:", f":{one}")}
     encoded = {base64.b64encode(form.encode()).decode().rstrip("=") for form in logins if len(form) >= SHORT}
-    return {secret, plain, html.escape(secret), quote(plain, safe=""), quote(plain, safe="").lower(), *encoded}
+    quoted = {quote(one, safe="") for one in (secret, plain)}
+    return {secret, plain, html.escape(secret), *quoted, *map(str.lower, quoted), *encoded}

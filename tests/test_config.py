@@ -212,6 +212,14 @@ def test_a_price_is_no_less_than_nothing(group: str, price: float) -> None:
             load_settings(None, {f"{group}.price_{way}_usd_per_mtok": price})
 
 
+@pytest.mark.parametrize(
+    "address", [" http://h/v1", "http://h/v1 ", "http://h/v1\n", "http://h /v1", "http://h/\u200bv1"]
+)
+def test_an_address_with_a_blank_is_refused(address: str) -> None:
+    with pytest.raises(SettingsError, match=r"base.url '.*': expected an address such as .*, without blanks"):
+        load_settings(None, {**CORPUS, "teacher.name": "m", "teacher.base_url": address})
+
+
 def test_the_home_of_nobody_is_a_name_like_any_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     corpus = {"captions": ["~no-such-user/c.json"], "images": "~no-such-user"}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 import pytest
 
 from datagen.errors import RunError, told_raised
@@ -52,6 +55,19 @@ def test_no_secret_is_left(text: str) -> None:
     secrets = ("w0rd", "YWRh", "QUERY", "unnamed", "my-own", KEY, "other", "b3Ro")
     assert "[key]" in told and not [secret for secret in secrets if secret in told], told
     assert masked(told, KEY) == told
+
+
+@pytest.mark.parametrize("key", [KEY, "key/with+signs=and~more%2012345", "ключ-0123456789"])
+def test_a_key_is_known_in_other_clothes(key: str) -> None:
+    forms = [
+        quote(key, safe=""),
+        quote(key, safe="").lower(),
+        *(base64.b64encode(login.encode()).decode() for login in (key, f":{key}", f"{key}:")),
+    ]
+    for form in forms:
+        told = masked(f"upstream says {form}, so there", key)
+        assert form.rstrip("=") not in told and MASK in told, form
+        assert told.startswith("upstream says ") and told.endswith(", so there")
 
 
 @pytest.mark.parametrize(

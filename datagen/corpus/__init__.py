@@ -193,9 +193,9 @@ def _recognised(path: Path, formats: Sequence[Format]) -> list[Format]:
         told = " and ".join(one.name for one in found)
         raise SettingsError(f"{path}: holds a corpus of {told}; name one with --set corpus.format={found[0].name}.")
     if not found:
-        why = next((told for one in formats if one.explains is not None and (told := one.explains(path))), None)
-        if why is not None:
-            raise SettingsError(why)
+        for explains in [one.explains for one in formats if one.explains is not None]:
+            if (why := explains(path)) is not None:
+                raise SettingsError(why)
         known = ", ".join(one.name for one in formats)
         raise SettingsError(
             f"{path}: is no corpus that is known by looking into it ({known}); docs/sources.md shows what each looks "

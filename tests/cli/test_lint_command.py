@@ -136,3 +136,14 @@ def test_a_validator_needs_boxes(corpus: CorpusFiles) -> None:
     done = CliRunner().invoke(app, ["lint", *files, "--validator", "nano"])
     assert done.exit_code == 2
     assert "lint --validator looks for things without a box: it needs --instances with boxes." in done.output
+
+
+def test_a_name_can_neither_forge_a_line_nor_fill_the_screen(corpus: CorpusFiles) -> None:
+    content = json.loads(corpus.captions.read_text())
+    names = ["1\nerror     99 forged.jpg", "x" * 5000 + ".jpg", "\x1b[31m.jpg"]
+    gone = [{"id": 100 + n, "file_name": name} for n, name in enumerate(names)]
+    texts = [{"id": 900 + n, "image_id": 100 + n, "caption": "A dog."} for n in range(len(names))]
+    edit(corpus.captions, images=[*content["images"], *gone], annotations=[*content["annotations"], *texts])
+    lines, _ = lint(*corpus.options, "--all", exit_code=3)
+    assert not any(line.startswith("error     99") for line in lines) and any("\\n" in line for line in lines)
+    assert max(map(len, lines)) < 700 and not any("\x1b" in line for line in lines)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from datagen.corpus.coco import reader
+from datagen.corpus.coco.broken_records import made_plain
 from datagen.corpus.coco.reader import NotPlain, read_object
-from datagen.corpus.coco.row_reader import made_plain
 
 HOSTILE = [
     "}, {",

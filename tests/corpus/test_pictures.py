@@ -417,6 +417,18 @@ def test_a_folder_that_is_gone_stops_the_run(tmp_path: Path, take_away: Callable
         checker.check(AnnotatedImage("4", "b/2.jpg", 60, 40))
 
 
+@pytest.mark.parametrize(
+    ("is_called", "is_named"),
+    [("1.JPG", "1.jpg"), ("Caf\u00e9.jpg", "cafe\u0301.jpg"), ("STRASSE.jpg", "stra\u00dfe.jpg")],
+)
+def test_a_picture_of_another_spelling_is_named(tmp_path: Path, is_called: str, is_named: str) -> None:
+    assert check_picture(tmp_path, is_named, 10_000) == ("image_missing", f"{is_named} does not exist")
+    Image.new("RGB", (60, 40)).save(tmp_path / is_called, "JPEG")
+    if not (tmp_path / is_named).exists():  # a disk may take both for one
+        told = f"{is_named} does not exist, but {is_called} does; write it as the file is called"
+        assert check_picture(tmp_path, is_named, 10_000) == ("image_missing", told)
+
+
 def test_a_picture_that_is_gone_costs_itself(tmp_path: Path) -> None:
     checker = mounted(tmp_path)
     (tmp_path / "images" / "b" / "2.jpg").unlink()

@@ -8,6 +8,7 @@ import pytest
 from datagen.config import TeacherSettings
 from datagen.endpoint import error_translation
 from datagen.endpoint.error_translation import (
+    PROXY_SILENT,
     ErrorReader,
     HttpAnswer,
     NoAnswerError,
@@ -111,6 +112,11 @@ def test_a_403_concerns_the_run_until_the_key_has_worked() -> None:
 
 def test_the_option_that_names_the_address_is_told() -> None:
     assert str(reader().nobody_answers("why")).endswith("Does the server run? Is --where right?")
+
+
+def test_a_silent_proxy_is_told_as_one() -> None:
+    told = str(reader().nobody_answers(f"unreachable: {PROXY_SILENT}: why"))
+    assert told.startswith("No way leads to http://h/v1 (") and "Mend HTTP_PROXY" in told and "--where" not in told
 
 
 def test_keys_are_in_no_message() -> None:

@@ -14,7 +14,7 @@ from openai import AsyncOpenAI
 
 from datagen.config import TeacherSettings
 from datagen.endpoint import http
-from datagen.endpoint.error_translation import NoAnswerError
+from datagen.endpoint.error_translation import PROXY_SILENT, NoAnswerError
 from datagen.endpoint.http import HttpClient, _allow_open_files, proxy_for
 from datagen.errors import TeacherError
 from datagen.records import AnnotatedImage, Message, Request
@@ -97,6 +97,24 @@ def test_a_compressed_body_is_understood():
     for coding, body in (("gzip", gzip.compress(PLAIN)), ("deflate", zlib.compress(PLAIN)), ("identity", PLAIN)):
         with LoopbackServer(intercept=lambda sent, n: Answer(200, body, {"Content-Encoding": coding})) as server:  # noqa: B023
             assert post(server.base_url).content == PLAIN
+
+
+def test_a_gzip_body_that_is_cut_is_whole_or_no_json():
+    plain = json.dumps({"choices": [{"message": {"content": "A dog. " * 40}}]}).encode()
+    packed = gzip.compress(plain)
+    for n_cut in (*range(1, 12), 20):  # the last eight bytes are sum and length, and what they are of may be there
+        cut = packed[:-n_cut]
+        with LoopbackServer(intercept=lambda sent, n: Answer(200, cut, {"Content-Encoding": "gzip"})) as server:  # noqa: B023
+            content = post(server.base_url).content
+        if content != plain:
+            with pytest.raises(json.JSONDecodeError):
+                json.loads(content)
+
+
+def test_a_silent_proxy_is_told(monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://me:secret@127.0.0.1:1")
+    with pytest.raises(NoAnswerError, match=PROXY_SILENT):
+        post("http://model.invalid/v1")
 
 
 def test_a_redirect_is_not_followed():

@@ -93,6 +93,20 @@ class InstanceRow(Struct, gc=False):
     attributes: Raw = Raw()
 
 
+class BrokenRow(Struct, frozen=True):
+    """A row that is no JSON.
+
+    Attributes:
+        told: What is wrong with it, and where.
+        image_id: Of the image that it names as far as can be read.
+        category_id: Of its category, likewise.
+    """
+
+    told: str
+    image_id: Id | None
+    category_id: Id | None
+
+
 class CaptionsFile(Struct):
     """A captions file; the rows of its lists are decoded by themselves (``row_reader``)."""
 

@@ -13,10 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw
 
-from datagen.corpus.coco.boxes import Id
-from datagen.corpus.coco.row_reader import BrokenRow, made_plain
+from datagen.corpus.coco.boxes import BrokenRow, Id
 
 _OF_EVERY_ROW = {"annotations": "image_id", "images": "file_name"}
 MAX_BROKEN_CHARS = 1 << 20
@@ -28,30 +27,22 @@ _SPACE = re.compile(r"\s*")
 _JSON = json.JSONDecoder(strict=False)
 
 
-class Mended(Struct, frozen=True):
-    """A file's text with ``null`` for each broken record.
-
-    Attributes:
-        text: JSON in UTF-8.
-        broken: By list, what stood in which of its rows.
-    """
-
-    text: bytes
-    broken: Mapping[str, Mapping[int, BrokenRow]]
+Broken = Mapping[str, Mapping[int, BrokenRow]]
+"""By list, what stood in which of its rows."""
 
 
 class _NotMended(Exception):  # noqa: N818 - no fault: the file is then told as it is
     """What is broken is not a record."""
 
 
-def cut_out_broken(text: bytes) -> Mended | None:
+def cut_out_broken(text: bytes) -> tuple[bytes, Broken] | None:
     """Find the broken records of a file that is no JSON as a whole.
 
     Args:
         text: Of the file, valid UTF-8 without a byte order mark.
 
     Returns:
-        The text without them; None where something else is broken.
+        The text with ``null`` in their places, and what they were; None where something else is broken.
     """
     letters = text.decode("latin-1")  # a letter a byte, so that places are places in the file
     try:
@@ -60,7 +51,7 @@ def cut_out_broken(text: bytes) -> Mended | None:
         return None
 
 
-def _mend(letters: str) -> Mended:
+def _mend(letters: str) -> tuple[bytes, Broken]:
     pieces: list[str] = []
     broken: dict[str, dict[int, BrokenRow]] = {}
     at = _past(letters, 0, "{")
@@ -82,7 +73,7 @@ def _mend(letters: str) -> Mended:
         at = _past(letters, at, ",")
     if letters[at + 1 :].strip():
         raise _NotMended
-    return Mended(f"{{{','.join(pieces)}}}".encode("latin-1"), broken)
+    return f"{{{','.join(pieces)}}}".encode("latin-1"), broken
 
 
 def _past(letters: str, at: int, sign: str) -> int:
@@ -155,3 +146,15 @@ def _lost_between(letters: str, start: int, end: int, odd_at: int, key: str) -> 
 def _ids(stretch: str, name: str) -> list[Id | None]:
     found: list[Any] = re.findall(rf'"{name}"\s*:\s*(\d{{1,18}}(?![\d.eE])|"[^"\\]{{1,200}}"|)', stretch)
     return [json.loads(value.encode("latin-1")) if value else None for value in found]
+
+
+def made_plain(piece: bytes) -> bytes:
+    """Write what Python's JSON has and JSON has not (NaN, half of a surrogate pair) so that the rest can be read.
+
+    Raises:
+        ValueError: It is no JSON array in that sense either.
+        RecursionError: It is nested hundreds deep.
+    """
+    rows = json.loads(piece.decode(), parse_constant=str, strict=False)
+    text = json.dumps(rows, ensure_ascii=False)
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 from msgspec import Raw
 
-from datagen.corpus.coco.boxes import CaptionsFile, InstancesFile
-from datagen.corpus.coco.broken_records import cut_out_broken
-from datagen.corpus.coco.row_reader import BrokenRow
+from datagen.corpus.coco.boxes import BrokenRow, CaptionsFile, InstancesFile
 from datagen.corpus.source import check_start, explain_unreadable
 from datagen.errors import CorpusError
 
 FileT = TypeVar("FileT", CaptionsFile, InstancesFile)
+
+Broken = Mapping[str, Mapping[int, BrokenRow]]
+Mend = Callable[[bytes], tuple[bytes, Broken] | None]
 
 _SHAPE = "A COCO file is one JSON object with 'images' and 'annotations'"
 _HINTS = {
@@ -26,8 +27,13 @@ _HINTS = {
 _OBJECT = f"is an object of records by key, where COCO has a list of them; write its values as a list. {_SHAPE}."
 
 
-def decode_whole(path: Path, shape: type[FileT]) -> tuple[FileT, Mapping[str, Mapping[int, BrokenRow]]]:
+def decode_whole(path: Path, shape: type[FileT], mend: Mend) -> tuple[FileT, Broken]:
     """Decode a file whose rows fit into memory.
+
+    Args:
+        path: Of the file.
+        shape: Which kind it should be.
+        mend: Cuts out what of its records is no JSON.
 
     Returns:
         The file, and by list which of its rows are no JSON; these are ``null`` in it.
@@ -43,7 +49,7 @@ def decode_whole(path: Path, shape: type[FileT]) -> tuple[FileT, Mapping[str, Ma
         told = _locate_odd_byte(bytes(text)) or _name_fault(bytes(text), str(error))
         raise CorpusError(f"{path}: {told}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:  # the latter from msgspec before 0.23
-        if (found := _decode_mended(bytes(text), shape)) is not None:
+        if (found := _decode_mended(bytes(text), shape, mend)) is not None:
             return found
         raise CorpusError(f"{path}: {_locate_fault(bytes(text), str(error))}") from None
     except RecursionError:
@@ -53,13 +59,12 @@ def decode_whole(path: Path, shape: type[FileT]) -> tuple[FileT, Mapping[str, Ma
     return file, {}
 
 
-def _decode_mended(text: bytes, shape: type[FileT]) -> tuple[FileT, Mapping[str, Mapping[int, BrokenRow]]] | None:
+def _decode_mended(text: bytes, shape: type[FileT], mend: Mend) -> tuple[FileT, Broken] | None:
     """Decode a file without those of its records that are no JSON; None where that does not make it one."""
-    mended = None if _locate_odd_byte(text) else cut_out_broken(text)
-    if mended is None:
+    if _locate_odd_byte(text) or (mended := mend(text)) is None:
         return None
     try:
-        return msgspec.json.decode(mended.text, type=shape), mended.broken
+        return msgspec.json.decode(mended[0], type=shape), mended[1]
     except (msgspec.DecodeError, RecursionError):
         return None
 

@@ -19,6 +19,7 @@ import numpy as np
 from msgspec import Raw, Struct
 
 from datagen.corpus.coco.boxes import (
+    BrokenRow,
     CaptionRow,
     CaptionsFile,
     CategoryRow,
@@ -28,6 +29,7 @@ from datagen.corpus.coco.boxes import (
     InstancesFile,
     LicenceRow,
 )
+from datagen.corpus.coco.broken_records import cut_out_broken, made_plain
 from datagen.corpus.coco.columns import (
     CaptionRows,
     Captions,
@@ -38,7 +40,7 @@ from datagen.corpus.coco.columns import (
     Instances,
 )
 from datagen.corpus.coco.diagnose import decode_whole
-from datagen.corpus.coco.row_reader import BrokenRow, RowReader, made_plain
+from datagen.corpus.coco.row_reader import RowReader
 from datagen.errors import CorpusError
 
 Take = Callable[[bytes], object]
@@ -422,7 +424,7 @@ def _read(
         ) from None
     except (NotPlain, OSError, ValueError):
         pass  # what is wrong, if anything, is told of the whole file
-    file, broken = decode_whole(path, shape)
+    file, broken = decode_whole(path, shape, cut_out_broken)
     found = _Read(path, ids, row_type, rows_type, broken)
     for key, take in found.lists().items():
         raws: list[Raw] = getattr(file, key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import msgspec
 from msgspec import Raw, Struct
 
-from datagen.corpus.coco.boxes import Id, InstanceRow
+from datagen.corpus.coco.boxes import BrokenRow, Id, InstanceRow
 from datagen.corpus.images import id_text
 from datagen.errors import CorpusError
 from datagen.records import Finding
@@ -30,20 +29,6 @@ class RowMarks(Struct):
     segments_info: Raw = Raw()
     id: Any = None
     image_id: Any = None
-
-
-class BrokenRow(Struct, frozen=True):
-    """A row that is no JSON.
-
-    Attributes:
-        told: What is wrong with it, and where.
-        image_id: Of the image that it names as far as can be read.
-        category_id: Of its category, likewise.
-    """
-
-    told: str
-    image_id: Id | None
-    category_id: Id | None
 
 
 class Sink(Protocol[RowT]):
@@ -224,15 +209,3 @@ def _without_empty_box(raw: Raw) -> bytes | None:
     if bytes(row.pop("bbox", Raw())).translate(None, b" \t\r\n") != b"[]":
         return None
     return msgspec.json.encode(row)
-
-
-def made_plain(piece: bytes) -> bytes:
-    """Write what Python's JSON has and JSON has not (NaN, half of a surrogate pair) so that the rest can be read.
-
-    Raises:
-        ValueError: It is no JSON array in that sense either.
-        RecursionError: It is nested hundreds deep.
-    """
-    rows = json.loads(piece.decode(), parse_constant=str, strict=False)
-    text = json.dumps(rows, ensure_ascii=False)
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").encode()
