@@ -27,7 +27,7 @@ from datagen.corpus.images import Annotations, Columns, RegionColumns, Texts, te
 from datagen.records import Finding
 from datagen.version import __version__
 
-FORMAT = 8
+FORMAT = 9
 """To be raised whenever a change of the code makes other columns of the same files."""
 MIN_SOURCE_BYTES = 16 << 20
 """Smaller annotation files are read in a tenth of a second."""
