@@ -109,7 +109,7 @@ def test_blocks_and_whole_files_say_the_same(tmp_path: Path, monkeypatch: pytest
     in_blocks = load_corpus(settings)
     whole: list[Path] = []
     monkeypatch.setattr(reader, "read_object", lambda *_: {})
-    monkeypatch.setattr(reader, "decode_whole", lambda path, shape: whole.append(path) or decode_whole(path, shape))
+    monkeypatch.setattr(reader, "decode_whole", lambda path, *how: whole.append(path) or decode_whole(path, *how))
     assert load_corpus(settings) == in_blocks
     assert whole == [path]
     assert {finding.kind for finding in in_blocks.findings} == {"box_out_of_frame"}
