@@ -20,6 +20,7 @@ import typer
 from datagen.config import settings_table
 from datagen.errors import SettingsError
 from datagen.settings_table import ROW_OF, OptionRow
+from datagen.yaml_text import decode_yaml
 
 Out = Annotated[Path, typer.Option(help="Run folder; a second start of the same command resumes it.")]
 ChangeOption = Annotated[
@@ -147,7 +148,7 @@ def assignment(text: str) -> tuple[str, Any]:
 
 def _readings(name: str, value: str) -> Iterator[Any]:
     with contextlib.suppress(msgspec.DecodeError, ValueError, RecursionError):  # ValueError of dates like 2026-13-01
-        yield msgspec.yaml.decode(value)
+        yield decode_yaml(value.encode())
     yield _items(value) if _is_list(name) else value
 
 

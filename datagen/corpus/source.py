@@ -143,6 +143,9 @@ class FileSource(Struct, frozen=True, kw_only=True):
 
     def load(self) -> Corpus:
         """Read the files; see ``Source``. A file that cannot be read is told here, so that no format needs to."""
+        for path in (Path(path) for paths in self.files.values() for path in paths):
+            if path.exists() and not path.is_file() and not path.is_dir():  # some have no end
+                raise CorpusError(f"{path}: is a pipe or a device, and is read more than once; write it to a file.")
         return _read_told(self.read, ", ".join(self.identity()))
 
 

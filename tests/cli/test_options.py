@@ -148,3 +148,11 @@ def test_a_run_is_made_and_judged_again_with_set(corpus_files: CorpusFiles, tmp_
     done = CliRunner().invoke(app, ["validate", out, "--set", "validator.calibration_images=0"])
     assert done.exit_code == 2
     assert "no validator yet" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["{a: &a [*a]}", "{a: 1, a: 2}", "&a {b: *a}"])
+def test_a_value_that_holds_itself_or_a_key_twice_is_a_text(value: str) -> None:
+    done = CliRunner().invoke(
+        app, ["run", "--captions", "c.json", "--out", "r", "--set", f"teacher.extra_body={value}"]
+    )
+    assert done.exit_code == 2 and "teacher.extra_body takes" in done.stderr

@@ -445,6 +445,14 @@ def test_a_file_that_is_cut_is_none_with_a_broken_record(load: Loader, n_bytes: 
         load(text[:-n_bytes])
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes have no names there")
+def test_a_pipe_or_device_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (str(tmp_path / "pipe"), "/dev/zero"):
+        with pytest.raises(CorpusError, match="is a pipe or a device"):
+            load_corpus(CorpusSettings(captions=(path,)))
+
+
 BROKEN_INSTANCES: dict[str, tuple[Any, str]] = {
     "empty": (b" \n", "is empty"),
     "html": (b"<html>404</html>", "is not JSON at line 1, byte 0"),
