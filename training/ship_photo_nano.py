@@ -72,9 +72,10 @@ judge. Drawn scenes go to the other half, `../nano`.
 - The tower began as EfficientNet-Lite2, taught on ImageNet by Google (Apache-2.0); of its classes {n_classes} are kept.
 - Photographs with boxes: PASCAL VOC 2007 and 2012 and some of COCO; with captions: Flickr8k. They belong to their
   makers on Flickr; VOC and COCO ask to follow Flickr's terms, Flickr8k is for research that is not commercial, COCO's
-  annotations are CC BY 4.0. None of them is in the package.
-- Boxes that nobody drew, for categories that those sets lack: found by a small detector, counted with the trust that
-  its score earned where the truth is known. The detector is not in the package.
+  annotations are CC BY 4.0. None of them is in the package. Presence also from 1,041 without boxes: one for each of
+  ImageNet's classes, and fruit in shops.
+- Boxes that nobody drew, for categories that those sets lack: found by small detectors, counted with the trust that
+  their scores earned where the truth is known. The detectors are not in the package.
 - The questions' grammar: the language model began as the half for drawn scenes.
 - Weights and code are datagen's own (Apache-2.0).
 
