@@ -34,8 +34,9 @@ class BarProgress:
         self._cost_usd: float | None = None
         self._started = self._drawn = time.monotonic()
         if not self._console.is_terminal:
-            stored = f", {n_done} stored before" if n_done else ""
-            self._print(f"{task}: {total if total is not None else '?'} in all{stored}")
+            # Not all that needs nothing was stored before: a sample whose picture is missing is settled, too.
+            left = f", {total - n_done} to do" if n_done and total is not None else ""
+            self._print(f"{task}: {total if total is not None else '?'} in all{left}")
             return
         bar = () if self._is_narrow else (BarColumn(),)
         self._bar = Progress(

@@ -82,6 +82,18 @@ def test_the_last_state_of_a_bar_is_not_cut(monkeypatch: pytest.MonkeyPatch, col
     assert "118000/118000" in last and "$12.34" in last and "93.2 % accepted" in last
 
 
+@pytest.mark.parametrize(
+    ("total", "n_done", "told"), [(18, 6, "18 in all, 12 to do"), (18, 0, "18 in all"), (None, 6, "? in all")]
+)
+def test_a_log_tells_what_is_left(
+    capsys: pytest.CaptureFixture[str], total: int | None, n_done: int, told: str
+) -> None:
+    bar = BarProgress()
+    bar.begin("asking the teacher", total, n_done)
+    bar.end()
+    assert f"asking the teacher: {told}\n" in capsys.readouterr().err
+
+
 def test_a_reader_that_goes_away_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     class Gone(io.StringIO):
         def flush(self) -> None:
