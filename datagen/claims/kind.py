@@ -87,9 +87,8 @@ class Evidence(Struct, frozen=True):
 
     def boxes_of(self, category: str) -> Sequence[BoxUnit]:
         """The boxes of a category, or of all that a wider word stands for: "animal"."""
-        if category in self.vocabulary.names:
-            return self.boxes.get(category, ())
-        return [box for name in self.vocabulary.hypernyms.get(category, ()) for box in self.boxes.get(name, ())]
+        wider = () if category in self.vocabulary.names else self.vocabulary.hypernyms.get(category, ())
+        return [box for name in wider or (category,) for box in self.boxes.get(name, ())]
 
     def is_looked_for(self, category: str) -> bool:
         """Whether annotators looked for a category in this image."""

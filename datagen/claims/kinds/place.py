@@ -44,7 +44,7 @@ _NEAR = (
     f"{_COVERS})"
 )
 _PART_OF = (
-    "(?:[ -]hand)?(?: (?:side|half|third|area|section|border|corner|part|portion|edge|end|margin|foreground|background|"
+    "(?:(?:[ -]hand)? (?:side|half|third|area|section|border|corner|part|portion|edge|end|margin|foreground|background|"
     "wall|quarter))?"
 )
 _OFF = "(?:(?:slightly|just|somewhat|well|far|a (?:bit|little)) )?(?:(?:to|on) the )?"
