@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from datagen.checks.judge import sentence_spans
 from datagen.errors import JudgeError
@@ -115,7 +115,8 @@ class Pieces:
         if found is None:  # several threads share one: what is returned is never looked up again
             if len(self._known) > 20_000:
                 self._known.clear()
-            found = self._known[text] = self._tokenizer.encode(text, add_special_tokens=False).ids if text else []
+            written = text.encode(errors="replace").decode()  # the library takes no half of a surrogate pair
+            found = self._known[text] = self._tokenizer.encode(written, add_special_tokens=False).ids if text else []
         return found
 
 
@@ -206,8 +207,8 @@ class Shipped(Struct, frozen=True):
         made_by: How the weights were made.
     """
 
-    threshold: float
-    temperature: float = 1.0
+    threshold: Annotated[float, Meta(gt=0, le=1)]
+    temperature: Annotated[float, Meta(gt=0)] = 1.0
     made_by: str = ""
 
 
@@ -223,13 +224,12 @@ class EntailmentJudge:
     """
 
     def __init__(self, folder: Path = BUNDLED, device: str = "cpu") -> None:
-        from safetensors import SafetensorError
-
         try:
             self.shipped = msgspec.json.decode((folder / "entailment.json").read_bytes(), type=Shipped)
-            self._pieces = Pieces(_tokenizer_of(folder))
-            self._model = _load(folder).to(device).eval()
-        except (OSError, KeyError, ValueError, RuntimeError, SafetensorError, msgspec.MsgspecError) as error:
+            tokenizer = _tokenizer_of(folder)
+            self._pieces = Pieces(tokenizer)
+            self._model = _load(folder, max(tokenizer.get_vocab().values())).to(device).eval()
+        except Exception as error:  # what a damaged file raises is up to four libraries, some their own classes
             why = " ".join(str(error).split())[:200]  # torch lists every matrix that does not fit
             raise JudgeError(
                 f"{folder} holds no entailment judge ({why}); expected config.json, model.safetensors, "
@@ -302,7 +302,7 @@ def _tokenizer_of(folder: Path) -> Tokenizer:
         raise ValueError(f"tokenizer.json: {error}") from error
 
 
-def _load(folder: Path) -> Any:
+def _load(folder: Path, last_id: int) -> Any:
     from safetensors.torch import load_file
     from transformers import BertConfig, BertForSequenceClassification
 
@@ -318,4 +318,8 @@ def _load(folder: Path) -> Any:
     missing, unknown = model.load_state_dict(state, strict=False)
     if unknown or any(not name.endswith(("position_ids", "token_type_ids")) for name in missing):
         raise ValueError(f"its weights do not fit its config.json: {sorted({*missing, *unknown})[0]}")
+    if wrong := [name for name, value in state.items() if not value.isfinite().all()]:
+        raise ValueError(f"its weights hold what is no number: {min(wrong)}")
+    if last_id >= model.config.vocab_size:
+        raise ValueError(f"its tokenizer knows a word piece {last_id}, its weights {model.config.vocab_size}")
     return model

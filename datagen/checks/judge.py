@@ -1,4 +1,4 @@
-"""A judge over text: an LLM reads captions and boxes and says which sentences of an answer they contradict.
+"""A judge over text: a language model reads captions and boxes and says which sentences of an answer they contradict.
 
 It is for what the claims' grammar does not read. What it says counts only with a quotation that stands in the
 annotations, never against a claim that boxes bear out, and cuts only where planted errors have shown what its word is

@@ -1,9 +1,12 @@
 """The entailment judge: its input, its packing, and what the bundled one says of sentences that nobody doubts."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
@@ -161,6 +164,57 @@ def test_weights_of_another_shape_are_told(tiny: Path, tmp_path: Path) -> None:
         (tmp_path / path.name).write_bytes(text.replace(b'"num_hidden_layers": 2', b'"num_hidden_layers": 3'))
     with pytest.raises(JudgeError, match="do not fit"):
         EntailmentJudge(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "told"),
+    [
+        ("entailment.json", '"threshold"\\s*:\\s*[0-9.]+', '"threshold": -1', "threshold"),
+        ("entailment.json", '"threshold"\\s*:\\s*[0-9.]+', '"threshold": 95', "threshold"),
+        ("entailment.json", "^{", '{"temperature": 0, ', "temperature"),
+        ("config.json", '"num_hidden_layers": 2', '"num_hidden_layers": "two"', "num_hidden_layers"),
+        ("config.json", '"num_attention_heads": [0-9]+', '"num_attention_heads": 7', "attention heads"),
+        ("config.json", '"pad_token_id": [0-9]+', '"pad_token_id": 1000000', "adding_idx"),
+        ("config.json", "(?s)^.*$", "[]", "mapping"),
+        ("tokenizer.json", r'"\[PAD\]"\s*:\s*0', '"[PAD]": 99999', "word piece 99999"),
+    ],
+)
+def test_a_setting_that_no_judge_has_is_told(
+    tiny: Path, tmp_path: Path, name: str, old: str, new: str, told: str
+) -> None:
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    text = (tiny / name).read_text(encoding="utf-8")
+    changed = re.sub(old, new, text, count=1)
+    assert changed != text
+    (tmp_path / name).write_text(changed, encoding="utf-8")
+    with pytest.raises(JudgeError, match=rf"(?s)holds no entailment judge .*{told}"):
+        EntailmentJudge(tmp_path)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("ending", [".scale", "LayerNorm.weight"])
+def test_weights_that_are_no_numbers_are_told(tiny: Path, tmp_path: Path, value: float, ending: str) -> None:
+    """They would give no chance at all, and a judge without one objects to nothing."""
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    stored = load_file(tiny / "model.safetensors")
+    name = next(name for name in stored if name.endswith(ending))
+    save_file({**stored, name: torch.full_like(stored[name], value)}, tmp_path / "model.safetensors")
+    with pytest.raises(JudgeError, match=r"what is no number"):
+        EntailmentJudge(tmp_path)
+
+
+def test_a_pickle_is_not_run(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path, dirs_exist_ok=True)
+    torch.save({"weight": torch.ones(2)}, tmp_path / "model.safetensors")
+    with pytest.raises(JudgeError, match="holds no entailment judge"):
+        EntailmentJudge(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["half a pair \ud800 here", "\udfff", "\x00\x07", "\u202edog", "\U0001f415" * 300])
+def test_any_text_is_read(tiny: Path, text: str) -> None:
+    judge = EntailmentJudge(tiny)
+    for found in (judge.score((text,), [("", "a dog")]), judge.score(("a dog",), [(text, text)])):
+        assert 0 <= found[0] <= 1
 
 
 def test_the_digest_is_of_all_that_decides_a_score(tiny: Path, tmp_path: Path) -> None:
