@@ -72,7 +72,8 @@ def test_it_loads_through_the_auto_classes(tower, tmp_path):
     assert isinstance(loaded, GridTower)
     pixels = torch.randn(1, 3, 96, 96)
     with torch.inference_mode():
-        assert torch.equal(loaded(pixels).last_hidden_state, tower(pixels).last_hidden_state)
+        # Not to the last bit: where weights lie in memory decides which kernel some processors take.
+        torch.testing.assert_close(loaded(pixels).last_hidden_state, tower(pixels).last_hidden_state)
 
 
 def test_a_mirror_image_gives_nearly_the_mirrored_grid():
