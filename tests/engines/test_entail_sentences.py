@@ -349,7 +349,7 @@ def test_what_it_objects_to_is_cut_or_goes_back(model: Path, tmp_path: Path, mon
 def test_what_was_measured_beforehand_is_told_and_counts(
     model: Path, corpus_files: CorpusFiles, tmp_path: Path
 ) -> None:
-    (model / "entailment.json").write_text('{"threshold": 1.1}')
+    (model / "entailment.json").write_text('{"threshold": 1.0}')
     (model / "measured.json").write_text(json.dumps(MEASURED))
     out = tmp_path / "run"
     run_local(settings_for(corpus_files), out, Silence())
@@ -358,7 +358,7 @@ def test_what_was_measured_beforehand_is_told_and_counts(
     assert told in " ".join((out / "README.md").read_text().split())
     datagen.open_run(out).write_report()
     assert told in (out / "report.html").read_text()
-    (model / "entailment.json").write_text('{"threshold": 0.0}')  # it objects to all
+    (model / "entailment.json").write_text('{"threshold": 0.0001}')  # it objects to all
     run_local(settings_for(corpus_files), out, Silence())
     assert "not counted in, as this run's own trials show more of these" in judged(out).told
     (model / "measured.json").write_text("{}")
